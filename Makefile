@@ -1,0 +1,139 @@
+# Rapport's commands. `make` alone lists them; every other target first makes .venv ready.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+PY := .venv/bin/python
+UV := .venv/bin/uv
+STAMP := .venv/.ready
+PROJECTS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/local/pyproject.toml)
+NO_SERVERS := not integration and not e2e and not faults and not bench
+# Extra arguments: `make test-fast ARGS="-k rules"`, `make logs ARGS="-f profile"`.
+ARGS ?=
+
+# ---- getting ready
+
+.PHONY: help
+help: ## List the targets (this list)
+	@awk 'BEGIN {FS = ":.*## "} /^# ---- / {printf "\n%s\n", substr($$0, 8)} \
+	  /^[a-z][a-z-]*:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## Make .venv from requirements.lock with hashes (PYTHON=... picks the interpreter)
+	@:
+
+$(STAMP): requirements.lock data.lock deploy/bootstrap.py $(PROJECTS)
+	@for one in $(or $(PYTHON),$(CANDIDATES)); do \
+	  if "$$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    "$$one" deploy/bootstrap.py >&2 && touch $@; exit; \
+	  fi; \
+	done; \
+	echo "make: Rapport needs Python 3.11 or newer; tried: $(or $(PYTHON),$(CANDIDATES))." >&2; \
+	echo "      Install one, or name it: make setup PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+# ---- running it here
+
+.PHONY: demo
+demo: $(STAMP) ## Start all, replay a real purchase history, report (KEEP=1 leaves it up)
+	@$(PY) -m rapport_local demo $(ARGS)
+
+.PHONY: up
+up: $(STAMP) ## Start Postgres, Kafka, the mail catcher and the five services
+	@$(PY) -m rapport_local up $(ARGS)
+
+.PHONY: down
+down: $(STAMP) ## Stop everything; the data stays
+	@$(PY) -m rapport_local down $(ARGS)
+
+.PHONY: status
+status: $(STAMP) ## Show each component: state, port, restarts, memory
+	@$(PY) -m rapport_local status $(ARGS)
+
+.PHONY: logs
+logs: $(STAMP) ## Show the merged log (ARGS="-f profile" follows one component)
+	@$(PY) -m rapport_local logs $(ARGS)
+
+.PHONY: clean
+clean: $(STAMP) ## Stop everything and delete its data
+	@$(PY) -m rapport_local clean $(ARGS)
+
+.PHONY: token
+token: $(STAMP) ## Print an operator token for the APIs
+	@$(PY) -m rapport_cli token $(ARGS)
+
+# ---- checking
+
+.PHONY: check
+check: format-check lint types arch isolated ## Everything that needs no server
+
+.PHONY: format-check
+format-check: $(STAMP) ## The code is formatted
+	@$(PY) -m ruff format --check .
+
+.PHONY: lint
+lint: $(STAMP) ## Ruff, and who may import whom
+	@$(PY) -m ruff check .
+	@.venv/bin/lint-imports --no-logo
+
+.PHONY: types
+types: $(STAMP) ## mypy, strict, over code and tests
+	@$(PY) -m mypy
+
+.PHONY: arch
+arch: $(STAMP) ## Sizes, names, generated files, tables, compose file, alerts
+	@$(PY) -m pytest -q tests/arch
+
+.PHONY: isolated
+isolated: $(STAMP) ## Each service's unit tests where the other services are not installed
+	@$(PY) deploy/isolated_tests.py
+
+.PHONY: test
+test: format-check lint types isolated ## All checks and all tests, on real Kafka and Postgres
+	@$(PY) -m pytest -m "not bench" $(ARGS)
+
+.PHONY: test-fast
+test-fast: $(STAMP) ## Unit and property tests, no servers
+	@$(PY) -m pytest -q -m "$(NO_SERVERS)" $(ARGS)
+
+.PHONY: test-integration
+test-integration: $(STAMP) ## Tests on the run's own Kafka and Postgres
+	@$(PY) -m pytest -m integration $(ARGS)
+
+.PHONY: test-faults
+test-faults: $(STAMP) ## Kill and freeze every process, then count
+	@$(PY) -m pytest -m faults $(ARGS)
+
+.PHONY: bench
+bench: $(STAMP) ## Measure the pipeline, and the ceiling beside each number
+	@$(PY) tests/bench $(ARGS)
+
+.PHONY: bench-ingest
+bench-ingest: $(STAMP) ## Measure only what ingest accepts
+	@$(PY) tests/bench --only ingest $(ARGS)
+
+# ---- changing it
+
+.PHONY: fmt
+fmt: $(STAMP) ## Format the code and apply the safe fixes
+	@$(PY) -m ruff check --fix-only --quiet .
+	@$(PY) -m ruff format .
+
+.PHONY: generate
+generate: $(STAMP) ## Write docs/events.md and the JSON Schemas from the topic registry
+	@$(PY) -m rapport_common.events.generate
+
+COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url
+.PHONY: lock
+lock: $(STAMP) ## Compile requirements.lock and data.lock (ARGS=--upgrade takes newer versions)
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) $(ARGS) requirements.in dev.in -o requirements.lock
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) $(ARGS) --no-deps data.in -o data.lock
+
+.PHONY: lock-kafka
+lock-kafka: $(STAMP) ## Resolve Kafka's jars into deploy/local/jgo.lock.toml
+	@$(PY) -m rapport_local lock-kafka $(ARGS)
+
+.PHONY: compose-env
+compose-env: $(STAMP) ## Write .env with random secrets for docker-compose.yml
+	@$(PY) deploy/compose_env.py

@@ -1,0 +1,97 @@
+"""Runs each service's unit tests where the other services are not installed; `make isolated`.
+
+Lint sees imports that are written down; this also sees those made at run time and those in
+tests. An environment is a bare venv whose path has the packages of .venv (without the editable
+installs: a folder named in a .pth file does not bring its own .pth files), rapport_common and the
+one service.
+"""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml"))
+OTHERS = ("rapport_cli", "rapport_local")
+NO_SERVERS = "not integration and not e2e and not faults and not bench"
+
+
+def environment(service: str) -> Path:
+    """Make or refresh the environment of a service; its interpreter."""
+    home = ROOT / ".venv" / "isolated" / service
+    python = home / "bin" / "python"
+    if not python.exists():
+        venv.create(home, symlinks=True, with_pip=False, clear=True)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(home)}))
+    sources = (
+        sysconfig.get_path("purelib"),
+        str(ROOT / "libs/common/src"),
+        str(ROOT / "services" / service / "src"),
+    )
+    (packages / "sources.pth").write_text("\n".join(sources) + "\n")
+    return python
+
+
+def start(python: Path, service: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in the service's folder, with the folder itself off the path (-P)."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [python, "-P", *arguments],
+        cwd=ROOT / "services" / service,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+
+
+def leaks(python: Path, service: str) -> list[str]:
+    """The packages that can be imported and should not, or should and can't."""
+    others = [f"rapport_{name}" for name in SERVICES if name != service] + list(OTHERS)
+    wanted = ["rapport_common", f"rapport_{service}"]
+    code = (
+        "import sys; from importlib.util import find_spec\n"
+        f"print(*[n for n in {others} if find_spec(n)], *[n for n in {wanted} if not find_spec(n)])"
+    )
+    return start(python, service, "-c", code).stdout.split()
+
+
+def check(service: str) -> tuple[bool, str]:
+    """Whether the service stands alone, and the report to show."""
+    python = environment(service)
+    wrong = leaks(python, service)
+    if wrong:
+        return False, f"{service}: its environment is wrong about {', '.join(wrong)}"
+    tests = start(
+        python,
+        service,
+        "-m",
+        "pytest",
+        "-q",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "--rootdir",
+        str(ROOT),
+        "-m",
+        NO_SERVERS,
+        "tests",
+    )
+    summary = tests.stdout.strip().rpartition("\n")[2]
+    return tests.returncode == 0, f"{service}: {summary}" if tests.returncode == 0 else tests.stdout
+
+
+def main() -> int:
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        results = list(pool.map(check, SERVICES))
+    for passed, report in results:
+        print(report if passed else f"FAILED {report}")
+    return 0 if all(passed for passed, _ in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
