@@ -1,0 +1,96 @@
+"""Operator credentials: short JWTs with a workspace and scopes (RFC 7519, RFC 8725)."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fastapi import Request
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from rapport_common import clock
+from rapport_common.errors import ForbiddenError, UnauthorizedError
+from rapport_common.keys import derive
+
+ISSUER = AUDIENCE = "rapport"
+ALGORITHMS = ["HS256"]
+WORKSPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_CLAIMS = jwt.JWTClaimsRegistry(
+    iss={"essential": True, "value": ISSUER},
+    aud={"essential": True, "value": AUDIENCE},
+    exp={"essential": True},
+    sub={"essential": True},
+    leeway=5,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who calls, for which workspace, and what they may do."""
+
+    subject: str
+    workspace: str
+    scopes: frozenset[str]
+
+    def require(self, scope: str) -> None:
+        """Raise ForbiddenError unless the token carries `scope` or `*`."""
+        if not self.scopes & {scope, "*"}:
+            message = f"This token lacks the scope '{scope}'. Ask for a token that has it."
+            raise ForbiddenError(message, details={"needed": scope, "has": sorted(self.scopes)})
+
+
+class Authenticator:
+    """Makes and checks operator tokens with a key derived from the installation's secret."""
+
+    def __init__(self, secret: str) -> None:
+        self._key = OctKey.import_key(derive(secret, "operator-token"))
+
+    def mint(self, workspace: str, subject: str, scopes: list[str], lifetime: timedelta) -> str:
+        """A signed token for `lifetime` from now."""
+        issued = clock.now()
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": subject,
+            "workspace": workspace,
+            "scopes": scopes,
+            "iat": int(issued.timestamp()),
+            "exp": int((issued + lifetime).timestamp()),
+        }
+        return jwt.encode({"alg": "HS256"}, claims, self._key)
+
+    def verify(self, token: str) -> Operator:
+        """The operator a token stands for; UnauthorizedError says what is wrong with it."""
+        try:
+            claims = jwt.decode(token, self._key, algorithms=ALGORITHMS).claims
+            _CLAIMS.validate(claims)
+        except (JoseError, ValueError) as error:
+            message = f"The bearer token is not valid: {error}. `make token` prints a new one."
+            raise UnauthorizedError(message) from error
+        workspace, scopes = claims.get("workspace"), claims.get("scopes")
+        known = isinstance(workspace, str) and WORKSPACE.fullmatch(workspace)
+        if not known or not isinstance(scopes, list):
+            message = (
+                "The bearer token needs a workspace (a slug: a-z, 0-9, '-', '_', up to 63 "
+                "characters) and a list of scopes."
+            )
+            raise UnauthorizedError(message)
+        return Operator(str(claims["sub"]), str(workspace), frozenset(map(str, scopes)))
+
+
+def operator(scope: str) -> Callable[[Request], Operator]:
+    """A FastAPI dependency: the verified caller, who has `scope`."""
+
+    def verified(request: Request) -> Operator:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            message = "This route needs `Authorization: Bearer <token>`. `make token` prints one."
+            raise UnauthorizedError(message)
+        authenticator: Authenticator = request.app.state.authenticator
+        caller = authenticator.verify(token.strip())
+        caller.require(scope)
+        return caller
+
+    return verified

@@ -1,0 +1,137 @@
+"""What the composition roots share: engine, producer, consumer, relay and operator routes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common import logging
+from rapport_common.db import create_engine, require_head
+from rapport_common.events.topics import TOPICS, topics_of
+from rapport_common.http import Health, create_app
+from rapport_common.kafka.admin import ensure_topics
+from rapport_common.kafka.batch import Subscription
+from rapport_common.kafka.consumer import Consumer
+from rapport_common.kafka.producer import Producer
+from rapport_common.ledger import Equations, LedgerWatch
+from rapport_common.operator import consumer_check, consumer_routes, unavailable_without
+from rapport_common.outbox import Relay
+from rapport_common.retention import Policy, Retention
+from rapport_common.runtime import Worker, serve
+from rapport_common.settings import ServiceSettings
+from rapport_common.watchdog import ProgressWatchdog
+
+
+@dataclass
+class Parts:
+    """One process of a service, being put together."""
+
+    service: str
+    settings: ServiceSettings
+    engine: AsyncEngine
+    producer: Producer
+    health: Health = field(default_factory=Health)
+    routers: list[APIRouter] = field(default_factory=list)
+    workers: list[Worker] = field(default_factory=list)
+
+    def consume(self, subscriptions: Sequence[Subscription]) -> Consumer:
+        """Add the consumer with its watchdog, readiness check and operator routes."""
+        settings = self.settings
+        consumer = Consumer(
+            self.service,
+            self.engine,
+            subscriptions,
+            bootstrap=settings.kafka_bootstrap_servers,
+            replica=settings.replica,
+            batch=settings.consumer_batch,
+            session_timeout_ms=settings.session_timeout_ms,
+        )
+        watchdog = ProgressWatchdog(
+            has_work=lambda: consumer.lag > 0 and consumer.stopped_because is None,
+            last_progress=lambda: consumer.last_progress,
+        )
+        self.workers += [consumer, watchdog]
+        self.health.checks["consumer"] = consumer_check(consumer)
+        self.routers.append(consumer_routes(self.engine, consumer))
+        return consumer
+
+    def relay(self) -> Relay:
+        """Add the relay of this service's outbox."""
+        relay = Relay(
+            self.engine,
+            self.producer,
+            schema=self.service,
+            batch=self.settings.outbox_batch,
+            listen_url=self.settings.database_url.get_secret_value(),
+        )
+        self.workers.append(relay)
+        return relay
+
+    def retain(self, policies: Sequence[Policy], *, dead_letters: bool = True) -> Retention:
+        """Add the retention worker: the service's policies and the one for dead letters."""
+        kept = list(policies)
+        if dead_letters:
+            age = timedelta(days=self.settings.dead_letter_retention_days)
+            kept.append(Policy("dead_letter", "created_at", age))
+        retention = Retention(self.engine, kept, schema=self.service)
+        self.workers.append(retention)
+        return retention
+
+    def watch_ledger(self, equations: Equations) -> None:
+        """Add the worker that checks the service's own equations."""
+        self.workers.append(LedgerWatch(self.engine, equations, service=self.service))
+
+    def api(self) -> FastAPI:
+        """The service's FastAPI app with the routers added so far."""
+        app = create_app(self.service, self.health, self.settings.secret.get_secret_value())
+        for router in self.routers:
+            app.include_router(router)
+        return app
+
+    async def run(
+        self, app: Any, *, only: str | None = None, sockets: list[Any] | None = None
+    ) -> None:
+        """Serve until a signal, then close what was opened. `only`: "api", "worker" or both."""
+        try:
+            await serve(
+                self.service,
+                self.settings,
+                app=None if only == "worker" else app,
+                workers=[] if only == "api" else self.workers,
+                health=self.health,
+                sockets=sockets,
+            )
+        finally:
+            await self.producer.stop()
+            await self.engine.dispose()
+
+
+async def open_parts(service: str, settings: ServiceSettings, root: Path) -> Parts:
+    """Configure logging, connect, and refuse to start on a schema that is not at head."""
+    logging.configure(service, level=settings.log_level, style=settings.log_format)
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        application=f"{service}-{settings.replica}",
+        pool=settings.database_pool,
+    )
+    await require_head(engine, service, root)
+    await ensure_topics(
+        settings.kafka_bootstrap_servers,
+        topics_of(service),
+        partitions=settings.kafka_partitions,
+        replication=settings.kafka_replication,
+    )
+    producer = Producer(
+        service,
+        settings.kafka_bootstrap_servers,
+        [one for one in TOPICS if service in one.producers],
+        compression=None,
+    )
+    await producer.start()
+    parts = Parts(service, settings, engine, producer)
+    parts.health.checks["database"] = unavailable_without(engine)
+    return parts

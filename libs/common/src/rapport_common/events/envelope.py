@@ -1,0 +1,70 @@
+"""The record on `events`: one immutable fact about one person."""
+
+import hmac
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+EventType = Literal["track", "identify", "page", "screen", "group", "alias"]
+EMPTY_OBJECT = msgspec.Raw(b"{}")
+
+USER_ID = "user_id"
+EMAIL = "email"
+ANONYMOUS_ID = "anonymous_id"
+
+
+def empty_object() -> msgspec.Raw:
+    """The JSON object without members; a factory because a schema can't show a raw default."""
+    return EMPTY_OBJECT
+
+
+Identifier = tuple[str, str]
+"""(kind, value), for example ("email", "ada@example.com")."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A validated event; identified by (workspace, source, message_id).
+
+    `properties`, `traits` and `context` are JSON objects kept as the bytes that came in: only
+    who needs a value decodes it. `email` is normalised, and taken from the traits.
+    """
+
+    workspace: str
+    source: str
+    message_id: str
+    type: EventType
+    timestamp: datetime
+    received_at: datetime
+    name: str | None = None
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    email: str | None = None
+    previous_id: str | None = None
+    group_id: str | None = None
+    properties: msgspec.Raw = msgspec.field(default_factory=empty_object)
+    traits: msgspec.Raw = msgspec.field(default_factory=empty_object)
+    context: msgspec.Raw = msgspec.field(default_factory=empty_object)
+
+    def identifiers(self) -> list[Identifier]:
+        """What names the person, strongest first (user id, e-mail, anonymous id)."""
+        found: list[Identifier] = []
+        if self.user_id:
+            found.append((USER_ID, self.user_id))
+        if self.email:
+            found.append((EMAIL, self.email))
+        if self.anonymous_id:
+            found.append((ANONYMOUS_ID, self.anonymous_id))
+        return found
+
+
+def normalise_email(address: str) -> str:
+    """The form under which an address is compared: trimmed and case-folded."""
+    return address.strip().casefold()
+
+
+def partition_key(key: bytes, workspace: str, identifier: Identifier) -> bytes:
+    """The Kafka key of an event: 16 bytes of HMAC-SHA256, so no address shows in the log."""
+    kind, value = identifier
+    message = f"{workspace}\0{kind}\0{value}".encode()
+    return hmac.digest(key, message, "sha256")[:16]

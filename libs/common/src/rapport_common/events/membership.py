@@ -1,0 +1,22 @@
+"""The record on `segment.membership`: someone entered or left a segment."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+
+class Membership(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One entry or exit. An entry and the exit that ends it share `entry_id`."""
+
+    workspace: str
+    profile_id: str
+    profile_version: int
+    segment_id: str
+    segment_version: int
+    entry_id: str
+    change: Literal["entered", "exited"]
+    at: datetime
+    cause: Literal["event", "definition", "merge"]
+    reason: str
+    event_timestamp: datetime | None = None

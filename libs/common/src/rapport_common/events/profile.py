@@ -1,0 +1,84 @@
+"""The record on `profile.activity`: an event as applied, and the person it left behind."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from rapport_common.events.envelope import Event
+
+
+class IdentifierState(msgspec.Struct, frozen=True):
+    """One identifier of a profile."""
+
+    kind: str
+    value: str
+
+
+class ConsentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The latest word of a person about one contact point, channel and purpose."""
+
+    contact_point: str
+    channel: str
+    purpose: str
+    state: Literal["granted", "denied", "withdrawn"]
+    at: datetime
+    source: str
+    wording_version: str | None = None
+
+
+class ComputedState(msgspec.Struct, frozen=True, kw_only=True):
+    """Aggregates over a person's distinct events. Money is a decimal string per currency."""
+
+    events: int = 0
+    orders: int = 0
+    revenue: dict[str, str] = {}
+    first_order_at: datetime | None = None
+    last_order_at: datetime | None = None
+    first_seen_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    open_cases: int = 0
+
+
+class ProfileState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything known about a person at one version."""
+
+    identifiers: list[IdentifierState]
+    traits: msgspec.Raw
+    computed: ComputedState
+    consent: list[ConsentState] = []
+
+    def values(self, kind: str) -> list[str]:
+        """All identifiers of one kind, in a fixed order."""
+        return sorted(one.value for one in self.identifiers if one.kind == kind)
+
+
+class AbsorbedId(msgspec.Struct, frozen=True):
+    """An id that became part of another, and its version at its end."""
+
+    profile_id: str
+    version: int
+
+
+class ProfileActivity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step in a profile's life.
+
+    Three forms, told apart by what is set: `event` with `state` (an event was applied);
+    `state` alone (identifiers joined or left); `merged_into` alone (this id is history, its
+    rows now belong to that one). `state` is applied only when `version` is newer than what
+    the reader holds for `profile_id`; `event` always, once per (source, message_id).
+
+    A merge is told twice, since the two ids may be in different partitions: by the `merged_into`
+    record, and by `absorbed` in the survivor's record, whose version is `into_version`. A reader
+    that acts on states applies both in one step: from that record on, not before, the survivor's
+    state speaks for both.
+    """
+
+    workspace: str
+    profile_id: str
+    version: int
+    event: Event | None = None
+    state: ProfileState | None = None
+    merged_into: str | None = None
+    into_version: int = 0
+    absorbed: list[AbsorbedId] = []

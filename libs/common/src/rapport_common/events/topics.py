@@ -1,0 +1,102 @@
+"""The one registry of topics. Kafka's topics, docs, schemas and run-time checks come from it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rapport_common.events.envelope import Event
+from rapport_common.events.membership import Membership
+from rapport_common.events.message import MessageRequest
+from rapport_common.events.privacy import PrivacyRecord
+from rapport_common.events.profile import ProfileActivity
+
+SERVICES = ("ingest", "profile", "segment", "campaign", "feedback")
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as the field knows it, plus who may write and read it."""
+
+    name: str
+    key: str
+    versions: tuple[type[Any], ...]
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    description: str
+    retention_ms: int = 72 * HOUR_MS
+    partitions: int = 12
+    max_message_bytes: int = 1_048_588
+
+    @property
+    def record(self) -> type[Any]:
+        """The newest version's record type."""
+        return self.versions[-1]
+
+
+EVENTS = Topic(
+    name="events",
+    key="HMAC of workspace and strongest identifier",
+    versions=(Event,),
+    producers=("ingest", "campaign", "feedback"),
+    consumers=("profile", "ingest"),
+    description="Every validated fact about a person, from outside or from the services. "
+    "profile folds it; ingest reads it only to answer where an event is.",
+)
+PROFILE_ACTIVITY = Topic(
+    name="profile.activity",
+    key="profile id",
+    versions=(ProfileActivity,),
+    producers=("profile",),
+    consumers=("segment", "campaign", "feedback"),
+    description="Each event as applied to a profile, with the profile's full state and version; "
+    "merges and splits.",
+)
+SEGMENT_MEMBERSHIP = Topic(
+    name="segment.membership",
+    key="profile id",
+    versions=(Membership,),
+    producers=("segment",),
+    consumers=("campaign", "feedback"),
+    description="Someone entered or left a segment, and why.",
+)
+MESSAGE_REQUESTS = Topic(
+    name="message.requests",
+    key="profile id",
+    versions=(MessageRequest,),
+    producers=("feedback", "campaign"),
+    consumers=("campaign",),
+    description="One transactional message to one person.",
+)
+PRIVACY = Topic(
+    name="privacy",
+    key="profile id",
+    versions=(PrivacyRecord,),
+    producers=SERVICES,
+    consumers=SERVICES,
+    description="Erase or restrict a person everywhere, and each service's receipt.",
+)
+
+TOPICS = (EVENTS, PROFILE_ACTIVITY, SEGMENT_MEMBERSHIP, MESSAGE_REQUESTS, PRIVACY)
+
+
+class UndeclaredFlowError(RuntimeError):
+    """A service tried to write or read a topic that the registry does not grant it."""
+
+
+def require_producer(topic: Topic, service: str) -> None:
+    """Refuse a service that is not listed as a producer of the topic."""
+    if service not in topic.producers:
+        message = f"{service} is not declared as a producer of {topic.name} in events/topics.py"
+        raise UndeclaredFlowError(message)
+
+
+def require_consumer(topic: Topic, service: str) -> None:
+    """Refuse a service that is not listed as a consumer of the topic."""
+    if service not in topic.consumers:
+        message = f"{service} is not declared as a consumer of {topic.name} in events/topics.py"
+        raise UndeclaredFlowError(message)
+
+
+def topics_of(service: str) -> list[Topic]:
+    """The topics a service writes or reads."""
+    return [one for one in TOPICS if service in one.producers + one.consumers]

@@ -1,0 +1,325 @@
+"""The consumer loop: effects and position move in one Postgres transaction, or neither does.
+
+Kafka's own committed offset is written only for lag tools. What this loop trusts is the
+position in its service's schema, moved by compare-and-set together with a batch's effects; so
+a frozen member that thaws, or a second one that still believes it owns a partition, is refused
+by the database whatever Kafka's group protocol thinks.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from rapport_common import logging, metrics
+from rapport_common.db import is_retriable
+from rapport_common.events.topics import require_consumer
+from rapport_common.kafka.batch import (
+    MAX_BACKOFF_SECONDS,
+    BatchWriter,
+    ConsumerStoppedError,
+    Positions,
+    Subscription,
+)
+from rapport_common.kafka.store import FencedError
+
+log = logging.get(__name__)
+
+T = TypeVar("T")
+
+UPKEEP_SECONDS = 5.0
+POLL_MS = 500
+
+
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+    """Forgets positions on a rebalance; they are read again before the next batch.
+
+    Nothing here may fail or wait: aiokafka swallows exceptions of listeners.
+    """
+
+    def __init__(self, expected: Positions) -> None:
+        self._expected = expected
+
+    def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        for one in revoked:
+            self._expected.pop(one, None)
+
+    def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        for one in assigned:
+            self._expected.pop(one, None)
+
+
+class Consumer:
+    """Reads the subscriptions of one service, in batches, as one member of its group."""
+
+    name = "consumer"
+
+    def __init__(
+        self,
+        service: str,
+        engine: AsyncEngine,
+        subscriptions: Sequence[Subscription],
+        *,
+        bootstrap: str,
+        replica: str = "0",
+        batch: int = 1000,
+        session_timeout_ms: int = 10_000,
+    ) -> None:
+        for one in subscriptions:
+            require_consumer(one.topic, service)
+        self._service = service
+        self._engine = engine
+        self.batches = BatchWriter(service, engine, subscriptions)
+        self._bootstrap = bootstrap
+        self._replica = replica
+        self._batch = batch
+        self._session_timeout_ms = session_timeout_ms
+        self._expected: Positions = {}
+        self._client: AIOKafkaConsumer | None = None
+        self._resume = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._next_upkeep = 0.0
+        self.last_progress = time.monotonic()
+        self.lag = 0
+        self.stopped_because: str | None = None
+        self.store = self.batches.store
+        metrics.CONSUMER_STOPPED.labels(service).set(0)
+        for metric in (metrics.CONSUMER_FENCED, metrics.CONSUMER_RETRIES, metrics.DEAD_LETTERS):
+            metric.labels(service)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop`; when stopped loudly, wait for an operator's `resume`."""
+        self._stopping = self.batches.stop = stop
+        while not stop.is_set():
+            try:
+                await self._session(stop)
+            except ConsumerStoppedError as reason:
+                await self._stand_still(str(reason), stop)
+            except (KafkaError, OSError) as error:
+                # A client that met an unexpected error is not to be trusted: a new one starts.
+                log.warning("kafka client failed, a new one starts", error=repr(error))
+                await asyncio.sleep(0.5)
+
+    def resume(self) -> None:
+        """Go on after a loud stop: positions are read and checked afresh."""
+        self._resume.set()
+
+    def restart(self) -> None:
+        """Read the positions again, after an operator moved one."""
+        self._expected.clear()
+        self._resume.set()
+
+    async def _stand_still(self, reason: str, stop: asyncio.Event) -> None:
+        self.stopped_because = reason
+        metrics.CONSUMER_STOPPED.labels(self._service).set(1)
+        log.critical("consumer stopped", reason=reason, way_out="rapport position show|reset")
+        self._resume.clear()
+        waits = [asyncio.ensure_future(one.wait()) for one in (stop, self._resume)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for one in waits:
+            one.cancel()
+        self.stopped_because = None
+        metrics.CONSUMER_STOPPED.labels(self._service).set(0)
+
+    async def _session(self, stop: asyncio.Event) -> None:
+        self._expected.clear()
+        self.batches.forgive()
+        client = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            client_id=f"{self._service}-{self._replica}",
+            group_id=self._service,
+            group_instance_id=f"{self._service}-{self._replica}",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            partition_assignment_strategy=(StickyPartitionAssignor,),
+            session_timeout_ms=self._session_timeout_ms,
+            heartbeat_interval_ms=max(300, self._session_timeout_ms // 4),
+            max_poll_interval_ms=300_000,
+            max_partition_fetch_bytes=2 * 1024 * 1024,
+            fetch_max_wait_ms=100,
+            retry_backoff_ms=100,
+        )
+        client.subscribe(topics=list(self.batches.handlers), listener=_Assignment(self._expected))
+        self._client = client
+        await self._start(client, stop)
+        try:
+            while not stop.is_set():
+                await self._turn(client)
+        finally:
+            with suppress(KafkaError, TimeoutError, OSError):
+                async with asyncio.timeout(3):
+                    await self._commit_for_lag_tools(client)
+                    await client.stop()
+
+    async def _start(self, client: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await client.start()
+            except (KafkaError, OSError) as error:
+                log.warning("kafka is not there yet", error=repr(error))
+                await asyncio.sleep(0.5)
+            else:
+                return
+
+    async def _turn(self, client: AIOKafkaConsumer) -> None:
+        await self._find_positions(client)
+        fetched = await client.getmany(timeout_ms=POLL_MS, max_records=self._batch)
+        by_topic: dict[str, list[ConsumerRecord]] = {}
+        for tp in sorted(fetched):
+            by_topic.setdefault(tp.topic, []).extend(
+                await self._contiguous(client, tp, fetched[tp])
+            )
+        for topic, records in by_topic.items():
+            if records:
+                await self._apply(client, topic, records)
+        if not fetched:
+            self._note_progress()
+        if time.monotonic() >= self._next_upkeep:
+            self._next_upkeep = time.monotonic() + UPKEEP_SECONDS
+            await self._upkeep(client)
+
+    # --- positions ---------------------------------------------------------------------------
+
+    async def _find_positions(self, client: AIOKafkaConsumer) -> None:
+        """Read, check and seek to the stored position of each newly assigned partition."""
+        missing = [tp for tp in client.assignment() if tp not in self._expected]
+        if not missing:
+            return
+        starts = await client.beginning_offsets(missing)
+        ends = await client.end_offsets(missing)
+        stored = await self._load(missing, starts)
+        for tp in missing:
+            position = stored[tp.topic, tp.partition]
+            _require_within(tp, position, starts[tp], ends[tp])
+            if tp in client.assignment():
+                client.seek(tp, position)
+                self._expected[tp] = position
+
+    async def _load(
+        self, partitions: list[TopicPartition], starts: dict[TopicPartition, int]
+    ) -> dict[tuple[str, int], int]:
+        async def read(tx: AsyncConnection) -> dict[tuple[str, int], int]:
+            stored = await self.store.positions(tx)
+            for tp in sorted(partitions):
+                if (tp.topic, tp.partition) not in stored:
+                    await self.store.create_position(tx, tp.topic, tp.partition, starts[tp])
+                    stored[tp.topic, tp.partition] = starts[tp]
+            return stored
+
+        return await self._transact(read)
+
+    async def _transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` in a transaction, again and again while the database is away."""
+        wait = 0.1
+        while True:
+            try:
+                async with self._engine.begin() as tx:
+                    return await work(tx)
+            except Exception as error:
+                if not is_retriable(error) or self._stopping.is_set():
+                    raise
+                log.warning("database is away, trying again", error=repr(error))
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, MAX_BACKOFF_SECONDS)
+
+    async def _contiguous(
+        self, client: AIOKafkaConsumer, tp: TopicPartition, records: list[ConsumerRecord]
+    ) -> list[ConsumerRecord]:
+        """The records from the position on; ConsumerStoppedError when the log has a hole there.
+
+        aiokafka may deliver records from before a seek, and after a rebalance from Kafka's own
+        committed offset. What it must never do is jump ahead: after a retention has passed
+        the position it silently goes on at the log's new start.
+        """
+        expected = self._expected.get(tp)
+        if expected is None:
+            return []
+        kept = [one for one in records if one.offset >= expected]
+        if not kept:
+            return []
+        if kept[0].offset == expected and kept[-1].offset - expected + 1 == len(kept):
+            return kept
+        self._expected.pop(tp)
+        starts = await client.beginning_offsets([tp])
+        ends = await client.end_offsets([tp])
+        _require_within(tp, expected, starts[tp], ends[tp])
+        stored = (await self._load([tp], starts))[tp.topic, tp.partition]
+        if stored == expected and kept[0].offset == expected:
+            message = f"{tp.topic}/{tp.partition} has a hole after offset {expected}"
+            raise ConsumerStoppedError(message)
+        # The log is whole: the fetch ran ahead of the seek. Read from the position again.
+        return []
+
+    async def _upkeep(self, client: AIOKafkaConsumer) -> None:
+        """Lag, the check for a re-created log, and Kafka's offset for lag tools."""
+        held = dict(self._expected)
+        if not held:
+            return
+        try:
+            starts = await client.beginning_offsets(list(held))
+            ends = await client.end_offsets(list(held))
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("kafka did not tell the log's ends", error=repr(error))
+            return
+        self.lag = 0
+        for tp, position in held.items():
+            _require_within(tp, position, starts[tp], ends[tp])
+            behind = ends[tp] - position
+            self.lag += behind
+            metrics.CONSUMER_LAG.labels(self._service, tp.topic, str(tp.partition)).set(behind)
+        await self._commit_for_lag_tools(client)
+
+    async def _commit_for_lag_tools(self, client: AIOKafkaConsumer) -> None:
+        held = {tp: at for tp, at in self._expected.items() if tp in client.assignment()}
+        if not held:
+            return
+        try:
+            async with asyncio.timeout(2):
+                await client.commit(held)
+        except (KafkaError, TimeoutError, ValueError) as error:
+            # Nothing depends on it; a rebalance is the usual reason.
+            log.debug("kafka offset not written", error=repr(error))
+
+    # --- batches -----------------------------------------------------------------------------
+
+    async def _apply(
+        self, client: AIOKafkaConsumer, topic: str, records: list[ConsumerRecord]
+    ) -> None:
+        started = time.monotonic()
+        try:
+            await self.batches.settle(topic, records, self._expected)
+        except FencedError:
+            metrics.CONSUMER_FENCED.labels(self._service).inc()
+            log.warning("batch refused, the position has moved; reading it again", topic=topic)
+            for tp in client.assignment():
+                self._expected.pop(tp, None)
+            return
+        metrics.CONSUMER_BATCH_DURATION.labels(self._service, topic).observe(
+            time.monotonic() - started
+        )
+        metrics.CONSUMER_RECORDS.labels(self._service, topic).inc(len(records))
+        self._note_progress()
+
+    def _note_progress(self) -> None:
+        self.last_progress = time.monotonic()
+        metrics.CONSUMER_PROGRESS.labels(self._service).set_to_current_time()
+
+
+def _require_within(tp: TopicPartition, position: int, start: int, end: int) -> None:
+    where = f"{tp.topic}/{tp.partition}"
+    if position < start:
+        message = (
+            f"{where}: the log starts at {start}, the position is {position}: "
+            f"{start - position} records are gone"
+        )
+        raise ConsumerStoppedError(message)
+    if position > end:
+        message = f"{where}: the log ends at {end}, the position is {position}: it was re-created"
+        raise ConsumerStoppedError(message)

@@ -1,0 +1,243 @@
+"""A producer that groups what its callers send, and is replaced after a failed send."""
+
+import asyncio
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from rapport_common import logging, metrics
+from rapport_common.events.topics import Topic, require_producer
+
+log = logging.get(__name__)
+
+MAX_BATCH_BYTES = 900_000
+REQUEST_TIMEOUT_MS = 5_000
+WATCH_SECONDS = 0.1
+
+
+class KafkaUnavailableError(Exception):
+    """Kafka has not acknowledged in time; whether it holds the records is unknown."""
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """One record to send; `value` is the encoded JSON."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    traceparent: str | None = None
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key, the same in every service: CRC-32 modulo the partition count."""
+    return zlib.crc32(key) % partitions
+
+
+class _Waiting:
+    """A caller's records, waiting for their turn, and the future it awaits."""
+
+    __slots__ = ("deadline", "future", "records")
+
+    def __init__(
+        self, records: Sequence[Outgoing], future: "asyncio.Future[None]", deadline: float
+    ) -> None:
+        self.records = records
+        self.future = future
+        self.deadline = deadline
+
+
+class Producer:
+    """Sends with `acks=all` from one idempotent aiokafka producer.
+
+    One flush is in flight at a time and takes everything that waited meanwhile, like a
+    database's group commit: under load the batches grow by themselves, alone a record waits
+    for nobody. After any failed send the client is thrown away, because an idempotent producer
+    can be left with a gap in its sequence numbers (aiokafka #1017).
+    """
+
+    def __init__(
+        self, service: str, bootstrap: str, topics: Iterable[Topic], *, compression: str | None
+    ) -> None:
+        for topic in topics:
+            require_producer(topic, service)
+        self._allowed = {one.name for one in topics}
+        self._service = service
+        self._bootstrap = bootstrap
+        self._compression = compression
+        self._client: AIOKafkaProducer | None = None
+        self._waiting: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._flushing_since: float | None = None
+        self._taken: list[_Waiting] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        metrics.PRODUCER_RECREATED.labels(service)
+
+    async def start(self) -> None:
+        """Start the flush loop; Kafka need not be there yet."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._loop()), loop.create_task(self._watch())]
+
+    async def stop(self) -> None:
+        """Send what waits (5 s at most) and close."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await self._idle.wait()
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        for entry in (*self._waiting, *self._taken):
+            if not entry.future.done():
+                entry.future.set_exception(KafkaUnavailableError("the producer was stopped"))
+        await self._discard()
+
+    @property
+    def stalled_for(self) -> float:
+        """Seconds that the flush in flight has been waiting for Kafka; 0 when there is none."""
+        since = self._flushing_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    async def publish(self, records: Sequence[Outgoing], *, timeout: float = 10.0) -> None:
+        """Return when Kafka has acknowledged all records; KafkaUnavailableError after `timeout` s.
+
+        On the error the outcome is unknown: some or all records may be in the log.
+        """
+        if not records:
+            return
+        for record in records:
+            if record.topic not in self._allowed:
+                message = f"{self._service} did not declare {record.topic} when it started"
+                raise KafkaUnavailableError(message)
+        loop = asyncio.get_running_loop()
+        entry = _Waiting(records, loop.create_future(), loop.time() + timeout)
+        self._waiting.append(entry)
+        self._idle.clear()
+        self._wake.set()
+        await entry.future
+
+    async def _watch(self) -> None:
+        """Tell callers whose time is up. One look for all: a timer for each costs more."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            now = asyncio.get_running_loop().time()
+            late = [one for one in (*self._waiting, *self._taken) if one.deadline <= now]
+            for one in late:
+                if not one.future.done():
+                    error = KafkaUnavailableError("Kafka has not acknowledged in time")
+                    one.future.set_exception(error)
+            # What has not been handed over yet is not sent any more.
+            self._waiting = [one for one in self._waiting if not one.future.done()]
+
+    async def _loop(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            # Callers that are ready in this turn of the loop join the flush.
+            await asyncio.sleep(0)
+            taken, self._waiting = self._waiting, []
+            self._taken = taken
+            if not taken:
+                self._idle.set()
+                continue
+            self._flushing_since = time.monotonic()
+            failure = await self._flush(taken)
+            self._flushing_since = None
+            self._taken = []
+            for entry in taken:
+                if entry.future.done():
+                    continue
+                if failure is None:
+                    entry.future.set_result(None)
+                else:
+                    entry.future.set_exception(KafkaUnavailableError(str(failure)))
+            if self._waiting:
+                self._wake.set()
+            else:
+                self._idle.set()
+
+    async def _flush(self, entries: list[_Waiting]) -> Exception | None:
+        try:
+            client = self._client or await self._connect()
+            futures = await self._submit(client, entries)
+            async with asyncio.timeout(2 * REQUEST_TIMEOUT_MS / 1000):
+                await asyncio.gather(*futures)
+        except Exception as error:  # noqa: BLE001 - the callers hear of it, whatever it is
+            log.warning("kafka did not take a batch, the producer is replaced", error=repr(error))
+            metrics.PRODUCER_RECREATED.labels(self._service).inc()
+            await self._discard()
+            return error
+        return None
+
+    async def _submit(
+        self, client: AIOKafkaProducer, entries: list[_Waiting]
+    ) -> list["asyncio.Future[object]"]:
+        grouped: dict[tuple[str, int], list[Outgoing]] = defaultdict(list)
+        counts: dict[str, int] = {}
+        for entry in entries:
+            for record in entry.records:
+                count = counts.get(record.topic)
+                if count is None:
+                    count = len(await client.partitions_for(record.topic))
+                    counts[record.topic] = count
+                grouped[record.topic, zlib.crc32(record.key) % count].append(record)
+        futures: list[asyncio.Future[object]] = []
+        for (topic, partition), records in grouped.items():
+            futures += [
+                await client.send_batch(batch, topic, partition=partition)
+                for batch in _batches(client, records)
+            ]
+        return futures
+
+    async def _connect(self) -> AIOKafkaProducer:
+        client = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            client_id=self._service,
+            acks="all",
+            enable_idempotence=True,
+            compression_type=self._compression,
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=MAX_BATCH_BYTES + 100_000,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            retry_backoff_ms=50,
+        )
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
+                await client.start()
+        except BaseException:
+            with suppress(Exception):
+                await client.stop()
+            raise
+        self._client = client
+        return client
+
+    async def _discard(self) -> None:
+        client, self._client = self._client, None
+        if client is None:
+            return
+        # stop() flushes first, and would wait for a broker that does not answer.
+        with suppress(Exception):
+            async with asyncio.timeout(1):
+                await client.stop()
+
+
+def _batches(client: AIOKafkaProducer, records: Sequence[Outgoing]) -> list[BatchBuilder]:
+    """The records in their order, in as many batches as the size limit needs."""
+    now_ms = time.time_ns() // 1_000_000
+    batches = [client.create_batch()]
+    for one in records:
+        headers = [("traceparent", one.traceparent.encode())] if one.traceparent else []
+        full = batches[-1].append(key=one.key, value=one.value, timestamp=now_ms, headers=headers)
+        if full is None:
+            batches.append(client.create_batch())
+            batches[-1].append(key=one.key, value=one.value, timestamp=now_ms, headers=headers)
+    for batch in batches:
+        batch.close()
+    return batches

@@ -1,0 +1,68 @@
+"""The Prometheus metrics that every service has; each service's own are in its `metrics.py`."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+HTTP_REQUESTS = Counter(
+    "rapport_http_requests_total", "Requests answered.", ["service", "route", "method", "code"]
+)
+HTTP_DURATION = Histogram(
+    "rapport_http_request_duration_seconds",
+    "Time from the first byte of a request to the end of its answer.",
+    ["service", "route"],
+    buckets=LATENCY_BUCKETS,
+)
+CONSUMER_RECORDS = Counter(
+    "rapport_consumer_records_total", "Records whose effects are committed.", ["service", "topic"]
+)
+CONSUMER_BATCH_DURATION = Histogram(
+    "rapport_consumer_batch_duration_seconds",
+    "Time to apply and commit one batch.",
+    ["service", "topic"],
+    buckets=LATENCY_BUCKETS,
+)
+CONSUMER_LAG = Gauge(
+    "rapport_consumer_lag_records",
+    "Records in the log that are not applied yet.",
+    ["service", "topic", "partition"],
+)
+CONSUMER_PROGRESS = Gauge(
+    "rapport_consumer_last_progress_timestamp_seconds",
+    "When the consumer last applied a batch or found nothing to do.",
+    ["service"],
+)
+CONSUMER_FENCED = Counter(
+    "rapport_consumer_fenced_batches_total",
+    "Batches rolled back because another member had moved the position.",
+    ["service"],
+)
+CONSUMER_RETRIES = Counter(
+    "rapport_consumer_retries_total", "Batches tried again after a passing failure.", ["service"]
+)
+CONSUMER_STOPPED = Gauge(
+    "rapport_consumer_stopped", "1 while the consumer has stopped loudly.", ["service"]
+)
+DEAD_LETTERS = Counter(
+    "rapport_dead_letters_total", "Records put aside because they can't be applied.", ["service"]
+)
+OUTBOX_ROWS = Gauge("rapport_outbox_rows", "Records waiting to be relayed.", ["service"])
+OUTBOX_AGE = Gauge(
+    "rapport_outbox_oldest_age_seconds", "Age of the oldest waiting record.", ["service"]
+)
+OUTBOX_RELAYED = Counter("rapport_outbox_relayed_total", "Records relayed to Kafka.", ["service"])
+OUTBOX_FAILURES = Counter(
+    "rapport_outbox_publish_failures_total", "Relay batches Kafka did not take.", ["service"]
+)
+PRODUCER_RECREATED = Counter(
+    "rapport_producer_recreated_total", "Producers replaced after a failed send.", ["service"]
+)
+RETENTION_DELETED = Counter(
+    "rapport_retention_deleted_total", "Rows deleted by retention.", ["service", "table"]
+)
+LOOP_LAG = Gauge("rapport_event_loop_lag_seconds", "Delay of the event loop, sampled.", ["service"])
+LEDGER_MISMATCH = Gauge(
+    "rapport_ledger_mismatch",
+    "By how much the two sides of an equation of the ledger differ; 0 when it holds.",
+    ["service", "equation"],
+)

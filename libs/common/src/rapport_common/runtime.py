@@ -1,0 +1,160 @@
+"""Runs a service's API and workers as one process: signals, drain, crash-only."""
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any, Protocol
+
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import start_http_server
+from typing_extensions import override
+
+from rapport_common import logging
+from rapport_common.http import Health, add_health_routes
+from rapport_common.protocol import OneWriteProtocol
+from rapport_common.settings import ServiceSettings
+from rapport_common.watchdog import LoopWatchdog
+
+log = logging.get(__name__)
+
+DRAIN_SECONDS = 8
+GRACE_SECONDS = 5
+
+
+class Worker(Protocol):
+    """A loop that runs beside the API until `stop` is set, and raises when it can't go on."""
+
+    @property
+    def name(self) -> str:
+        """How it is called in logs."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: this module owns the signals."""
+
+    @override
+    def capture_signals(self) -> Any:
+        return nullcontext()
+
+
+async def serve(
+    service: str,
+    settings: ServiceSettings,
+    *,
+    app: Any,
+    workers: Sequence[Worker],
+    health: Health,
+    sockets: list[Any] | None = None,
+) -> None:
+    """Run the API (when `app` is given) and `workers` until SIGTERM or SIGINT.
+
+    The first worker that fails ends the process with its error: crash-only, the supervisor
+    starts a fresh one. A stop that takes longer than 8 s is cut short.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    metrics_server = None
+    if app is None:
+        app = FastAPI(title=f"Rapport {service} worker", openapi_url=None)
+        add_health_routes(app, health)
+        app.mount("/metrics", _metrics_app())
+        port = settings.metrics_port
+    else:
+        metrics_server, _thread = start_http_server(settings.metrics_port, settings.host)
+        port = settings.port
+    server = _server(app, settings.host, port)
+    log.info("starting", port=port, workers=[one.name for one in workers])
+    try:
+        await _run_all(server, sockets, [LoopWatchdog(service), *workers], stop, health)
+    finally:
+        if metrics_server is not None:
+            metrics_server.shutdown()
+    log.info("stopped")
+
+
+async def _run_all(
+    server: uvicorn.Server,
+    sockets: list[Any] | None,
+    workers: Sequence[Any],
+    stop: asyncio.Event,
+    health: Health,
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one.run(stop)) for one in workers]
+        tasks.append(group.create_task(_serve_http(server, sockets, stop)))
+        await stop.wait()
+        health.draining = True
+        server.should_exit = True
+        _done, late = await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+        for task in late:
+            log.error("did not stop in time, cut short", task=task.get_name())
+            task.cancel()
+
+
+async def _serve_http(
+    server: uvicorn.Server, sockets: list[Any] | None, stop: asyncio.Event
+) -> None:
+    try:
+        await server.serve(sockets)
+    except SystemExit as error:
+        message = f"the API could not start on port {server.config.port}: is it taken?"
+        raise RuntimeError(message) from error
+    finally:
+        stop.set()
+
+
+def _server(app: Any, host: str, port: int) -> uvicorn.Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            loop="uvloop",
+            http=OneWriteProtocol,
+            proxy_headers=False,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=75,
+            backlog=4096,
+        )
+    )
+
+
+def _metrics_app() -> Any:
+    from prometheus_client import make_asgi_app  # noqa: PLC0415 - worker-only processes need it
+
+    return make_asgi_app()
+
+
+def run(main: Any) -> None:
+    """Run a service's main coroutine under uvloop; a failure ends with exit code 1 and one log."""
+    # A batch makes a hundred thousand objects that die together: the default thresholds would
+    # walk all of them a hundred times. What start-up made is never garbage.
+    gc.set_threshold(100_000, 20, 20)
+    gc.freeze()
+    import uvloop  # noqa: PLC0415 - not there on every platform the client code runs on
+
+    try:
+        uvloop.run(main)
+    except Exception as error:
+        for leaf in _leaves(error):
+            log.critical("process ends", error=repr(leaf), exc_info=leaf)
+        sys.exit(1)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for one in error.exceptions for leaf in _leaves(one)]
+    return [error]

@@ -1,0 +1,1 @@
+"""For tests only: what every package's tests have in common."""

@@ -1,0 +1,58 @@
+"""A scratch database with the consumer's and the outbox's tables, and topics of a test's own."""
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.db import create_engine, metadata
+from rapport_common.events.membership import Membership
+from rapport_common.events.topics import Topic
+from rapport_common.kafka.admin import ensure_topics
+from rapport_common.kafka.tables import consumer_tables
+from rapport_common.outbox import outbox_tables
+
+SERVICE = "segment"
+
+
+@pytest.fixture
+async def database_url(postgres_server: object) -> str:
+    name = f"common_{uuid.uuid4().hex[:12]}"
+    url: Callable[..., str] = postgres_server.url  # type: ignore[attr-defined] # see root conftest
+    connection = await asyncpg.connect(url())
+    await connection.execute(f'CREATE DATABASE "{name}"')
+    await connection.close()
+    return url(name)
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """Infrastructure tables, and `effect`, whose rows are what the handlers of these tests do."""
+    tables = metadata(SERVICE)
+    consumer_tables(tables)
+    outbox_tables(tables)
+    made = create_engine(database_url, application="tests", pool=10)
+    async with made.begin() as tx:
+        await tx.execute(text(f"CREATE SCHEMA {SERVICE}"))
+        await tx.run_sync(tables.create_all)
+        await tx.execute(text(f"CREATE TABLE {SERVICE}.effect (n bigint, member text)"))
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+async def topic(kafka_bootstrap: str) -> Topic:
+    """A topic nobody else uses, with three partitions."""
+    made = Topic(
+        name=f"test-{uuid.uuid4().hex[:12]}",
+        key="any",
+        versions=(Membership,),
+        producers=(SERVICE,),
+        consumers=(SERVICE,),
+        description="for one test",
+    )
+    await ensure_topics(kafka_bootstrap, [made], partitions=3, replication=1)
+    return made

@@ -1,0 +1,283 @@
+"""The consumer loop on real Kafka and Postgres: once each, whatever is killed or poisoned."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import TopicPartition
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from rapport_common import clock
+from rapport_common.errors import InvalidEvent, Retry
+from rapport_common.events.codec import encode
+from rapport_common.events.membership import Membership
+from rapport_common.events.topics import Topic
+from rapport_common.kafka.batch import Record, Subscription
+from rapport_common.kafka.consumer import Consumer
+from rapport_common.kafka.producer import Outgoing, Producer
+
+pytestmark = pytest.mark.integration
+SERVICE = "segment"
+
+
+def record(number: int) -> Membership:
+    return Membership(
+        workspace="w",
+        profile_id=str(number),
+        profile_version=1,
+        segment_id="s",
+        segment_version=1,
+        entry_id=str(number),
+        change="entered",
+        at=clock.now(),
+        cause="event",
+        reason="test",
+    )
+
+
+@asynccontextmanager
+async def producing(bootstrap: str, topic: Topic) -> AsyncIterator[Producer]:
+    producer = Producer(SERVICE, bootstrap, [topic], compression=None)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def send(producer: Producer, topic: Topic, numbers: Sequence[int]) -> None:
+    await producer.publish(
+        [Outgoing(topic.name, str(n).encode(), encode(record(n))) for n in numbers]
+    )
+
+
+class Effects:
+    """A handler that writes each number once, and what it was told to do at some of them."""
+
+    def __init__(self, member: str = "a") -> None:
+        self.member = member
+        self.invalid: set[int] = set()
+        self.explosive: set[int] = set()
+        self.retries = 0
+        self.freeze: asyncio.Event | None = None
+        self.frozen = asyncio.Event()
+
+    async def __call__(self, batch: Sequence[Record], tx: AsyncConnection) -> None:
+        numbers = [int(one.value.profile_id) for one in batch]
+        await tx.execute(
+            text(f"INSERT INTO {SERVICE}.effect SELECT unnest(CAST(:n AS bigint[])), :member"),
+            {"n": numbers, "member": self.member},
+        )
+        if self.freeze is not None:
+            self.frozen.set()
+            await self.freeze.wait()
+        for index, number in enumerate(numbers):
+            if number in self.invalid:
+                raise InvalidEvent(index, "told so")
+            if number in self.explosive:
+                message = "boom"
+                raise KeyError(message)
+        if self.retries:
+            self.retries -= 1
+            raise Retry
+
+
+async def effects(engine: AsyncEngine) -> list[int]:
+    async with engine.begin() as tx:
+        rows = await tx.execute(text(f"SELECT n FROM {SERVICE}.effect ORDER BY n"))
+        return [row.n for row in rows]
+
+
+@asynccontextmanager
+async def consuming(
+    engine: AsyncEngine, bootstrap: str, topic: Topic, handler: Effects, replica: str = "0"
+) -> AsyncIterator[Consumer]:
+    consumer = Consumer(
+        SERVICE,
+        engine,
+        [Subscription(topic, handler)],
+        bootstrap=bootstrap,
+        replica=f"{topic.name}-{replica}",
+        batch=50,
+        session_timeout_ms=6000,
+    )
+    stop = asyncio.Event()
+    task = asyncio.create_task(consumer.run(stop))
+    try:
+        yield consumer
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 10)
+
+
+async def until(engine: AsyncEngine, wanted: Sequence[int], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while await effects(engine) != sorted(wanted):
+            await asyncio.sleep(0.05)
+
+
+async def test_every_record_has_its_effect_once(
+    engine: AsyncEngine, kafka_bootstrap: str, topic: Topic
+) -> None:
+    async with producing(kafka_bootstrap, topic) as producer:
+        await send(producer, topic, range(300))
+        async with consuming(engine, kafka_bootstrap, topic, Effects()):
+            await until(engine, range(300))
+        await send(producer, topic, range(300, 400))
+        async with consuming(engine, kafka_bootstrap, topic, Effects()):
+            await until(engine, range(400))
+
+
+async def test_poison_goes_aside_and_the_others_go_on(
+    engine: AsyncEngine, kafka_bootstrap: str, topic: Topic
+) -> None:
+    handler = Effects()
+    handler.invalid = {7}
+    handler.explosive = {11, 180}
+    handler.retries = 2
+    async with producing(kafka_bootstrap, topic) as producer:
+        await send(producer, topic, range(200))
+        await producer.publish([Outgoing(topic.name, b"x", b"{not json")])
+        async with consuming(engine, kafka_bootstrap, topic, handler) as consumer:
+            await until(engine, sorted(set(range(200)) - {7, 11, 180}))
+            async with asyncio.timeout(10):
+                while True:
+                    async with engine.begin() as tx:
+                        letters = await consumer.store.dead_letters(tx, limit=10)
+                    if len(letters) == 4:
+                        break
+                    await asyncio.sleep(0.05)
+    reasons = sorted(one.reason for one in letters)
+    assert reasons[0] == "KeyError('boom')"
+    assert reasons[-1] == "told so"
+    assert any(one.value == b"{not json" for one in letters)
+
+
+async def test_only_poison_stops_the_consumer_loudly_until_resumed(
+    engine: AsyncEngine, kafka_bootstrap: str, topic: Topic
+) -> None:
+    handler = Effects()
+    handler.invalid = set(range(150))
+    async with (
+        producing(kafka_bootstrap, topic) as producer,
+        consuming(engine, kafka_bootstrap, topic, handler) as consumer,
+    ):
+        await send(producer, topic, range(150))
+        async with asyncio.timeout(20):
+            while consumer.stopped_because is None:
+                await asyncio.sleep(0.05)
+        assert "in a row" in consumer.stopped_because
+        handler.invalid = set()
+        await send(producer, topic, range(200, 220))
+        consumer.resume()
+        async with asyncio.timeout(20):
+            while not set(range(200, 220)) <= set(await effects(engine)):
+                await asyncio.sleep(0.05)
+
+
+async def test_a_zombie_in_the_middle_of_a_batch_changes_nothing(
+    engine: AsyncEngine, kafka_bootstrap: str, topic: Topic
+) -> None:
+    """Two members hold the same partitions in their minds; only one batch may commit."""
+    zombie = Effects("zombie")
+    zombie.freeze = asyncio.Event()
+    async with producing(kafka_bootstrap, topic) as producer:
+        await send(producer, topic, range(30))
+        async with consuming(engine, kafka_bootstrap, topic, zombie) as frozen:
+            await asyncio.wait_for(zombie.frozen.wait(), 20)
+            # Another life moves the positions behind its back, as after a SIGSTOP; the frozen
+            # transaction is ended by the server, as idle_in_transaction_session_timeout does.
+            await _end_idle_transactions(engine)
+            async with engine.begin() as tx:
+                await tx.execute(text(f"UPDATE {SERVICE}.position SET next_offset = 1"))
+            fenced = frozen.store
+            zombie.freeze.set()
+            zombie.freeze = None
+            async with engine.begin() as tx:
+                positions = await fenced.positions(tx)
+            assert set(positions.values()) == {1}
+            async with asyncio.timeout(20):
+                while len(await effects(engine)) < 27:
+                    await asyncio.sleep(0.05)
+    found = await effects(engine)
+    assert len(found) == len(set(found)) == 27
+
+
+async def _end_idle_transactions(engine: AsyncEngine) -> None:
+    async with engine.begin() as tx:
+        await tx.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE state = 'idle in transaction' AND datname = current_database() "
+                "AND pid <> pg_backend_pid()"
+            )
+        )
+
+
+async def test_a_log_cut_under_a_running_consumer_stops_it(
+    engine: AsyncEngine, kafka_bootstrap: str, topic: Topic
+) -> None:
+    handler = Effects()
+    async with (
+        producing(kafka_bootstrap, topic) as producer,
+        consuming(engine, kafka_bootstrap, topic, handler) as consumer,
+    ):
+        await send(producer, topic, range(30))
+        await until(engine, range(30))
+        handler.freeze = asyncio.Event()
+        await send(producer, topic, range(30, 60))
+        await asyncio.wait_for(handler.frozen.wait(), 10)
+        # The client reads ahead by one fetch per partition; what comes after that is only in
+        # the log, and lost with it.
+        await send(producer, topic, range(60, 120))
+        await asyncio.sleep(1)
+        await send(producer, topic, range(120, 180))
+        await _cut(kafka_bootstrap, topic)
+        # The batch in hand fails and is read again, from a position that is gone.
+        handler.retries = 1
+        await _end_idle_transactions(engine)
+        freeze, handler.freeze = handler.freeze, None
+        freeze.set()
+        async with asyncio.timeout(30):
+            while consumer.stopped_because is None:
+                await asyncio.sleep(0.05)
+        assert "records are gone" in consumer.stopped_because
+    found = await effects(engine)
+    assert len(found) == len(set(found))
+
+
+async def _cut(bootstrap: str, topic: Topic) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.delete_records(
+        {TopicPartition(topic.name, one): RecordsToDelete(before_offset=-1) for one in range(3)}
+    )
+    await admin.close()
+
+
+async def test_a_position_beyond_the_log_stops_it_and_a_reset_lets_it_go_on(
+    engine: AsyncEngine, kafka_bootstrap: str, topic: Topic
+) -> None:
+    handler = Effects()
+    async with producing(kafka_bootstrap, topic) as producer:
+        await send(producer, topic, range(30))
+        async with consuming(engine, kafka_bootstrap, topic, handler):
+            await until(engine, range(30))
+        async with engine.begin() as tx:
+            await tx.execute(
+                text(f"UPDATE {SERVICE}.position SET next_offset = 999 WHERE partition = 0")
+            )
+        async with consuming(engine, kafka_bootstrap, topic, handler) as consumer:
+            async with asyncio.timeout(20):
+                while consumer.stopped_because is None:
+                    await asyncio.sleep(0.05)
+            assert "re-created" in consumer.stopped_because
+            async with engine.begin() as tx:
+                assert await consumer.store.reset_position(tx, topic.name, 0, 0)
+            consumer.restart()
+            async with asyncio.timeout(20):
+                while len(await effects(engine)) <= 30:
+                    await asyncio.sleep(0.05)
