@@ -1,0 +1,1 @@
+"""Runs the whole of Rapport on one machine without Docker."""

@@ -1,0 +1,137 @@
+"""What one stack is asked to be: folder, ports, components, extra environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from rapport_local.errors import LocalError
+from rapport_local.files import write_private
+from rapport_local.paths import Home
+from rapport_local.ports import HOST, SERVICES, WORKERS, Ports
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rapport_local.credentials import Credentials
+
+
+@dataclass(frozen=True)
+class Config:
+    """The wish for one stack; written to `stack.json`, read by the supervisor.
+
+    `database_url` and `kafka_bootstrap_servers` replace our own Postgres and Kafka. `env` goes to
+    every service, `service_env` to one. `commands` replaces the program of a service (tests).
+    """
+
+    home: Home
+    ports: Ports = field(default_factory=Ports)
+    services: tuple[str, ...] = SERVICES
+    database_url: str | None = None
+    kafka_bootstrap_servers: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    service_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    commands: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read `RAPPORT_HOME`, `RAPPORT_PORT_BASE`, `DATABASE_URL`, `KAFKA_BOOTSTRAP_SERVERS`."""
+        return cls(
+            home=Home.from_environment(),
+            ports=Ports.from_environment(),
+            database_url=_database_url(os.environ.get("DATABASE_URL")),
+            kafka_bootstrap_servers=os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or None,
+        )
+
+    @classmethod
+    def read(cls, home: Home) -> Self:
+        """Read back what `write` wrote."""
+        data = json.loads(home.config.read_text())
+        data["home"] = Home(Path(data["home"]["root"]))
+        data["ports"] = Ports(**data["ports"])
+        data["services"] = tuple(data["services"])
+        return cls(**data)
+
+    def write(self) -> None:
+        """Save as `stack.json`, readable by the owner only (it may hold a password)."""
+        write_private(self.home.config, json.dumps(asdict(self), default=str, indent=2) + "\n")
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Names of all processes of this stack, in the order of their start."""
+        return (*self.infrastructure, *self.services)
+
+    @property
+    def infrastructure(self) -> tuple[str, ...]:
+        """Names of the processes under the services that we run ourselves."""
+        own = {"postgres": not self.database_url, "kafka": not self.kafka_bootstrap_servers}
+        return tuple(name for name in ("postgres", "kafka", "smtp") if own.get(name, True))
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Kafka's address: the given one or our own."""
+        return self.kafka_bootstrap_servers or f"{HOST}:{self.ports.kafka}"
+
+    def port(self, component: str) -> int:
+        """Return the main port of a component."""
+        if component in SERVICES:
+            return self.ports.service(component)
+        return int(getattr(self.ports, component))
+
+    def url(self, service: str) -> str:
+        """Return the base URL of a service's API."""
+        return f"http://{HOST}:{self.ports.service(service)}"
+
+    def command(self, service: str) -> list[str]:
+        """Return the program of a service, to which `run` or `migrate` is added."""
+        return self.commands.get(service) or [sys.executable, "-m", f"rapport_{service}"]
+
+    def environment(self, service: str, credentials: Credentials) -> dict[str, str]:
+        """Return the settings of a service process as environment variables."""
+        return {
+            "RAPPORT_DATABASE_URL": credentials.database_urls.get(service, ""),
+            "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "RAPPORT_SECRET": credentials.secret,
+            "RAPPORT_HOST": HOST,
+            "RAPPORT_PORT": str(self.ports.service(service)),
+            "RAPPORT_METRICS_PORT": str(self.ports.metrics(service)),
+            "RAPPORT_PUBLIC_URL": os.environ.get("PUBLIC_URL") or self.url(service),
+            "RAPPORT_SMTP_HOST": HOST,
+            "RAPPORT_SMTP_PORT": str(self.ports.smtp),
+            **self.env,
+            **self.service_env.get(service, {}),
+        }
+
+    def wanted_ports(self) -> dict[int, str]:
+        """Return every port this stack will listen on, with what for."""
+        wanted = {self.port(name): name for name in self.components}
+        if "kafka" in self.components:
+            wanted[self.ports.controller] = "kafka's controller"
+        for name in self.services:
+            for worker in range(_workers(name)):
+                wanted[self.ports.metrics(name, worker)] = f"{name}'s metrics"
+        return wanted
+
+
+def _workers(service: str) -> int:
+    return WORKERS if service == "ingest" else 1
+
+
+def _database_url(text: str | None) -> str | None:
+    if not text:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme.partition("+")[0] not in {"postgres", "postgresql"} or not parts.path.strip(
+        "/"
+    ):
+        raise LocalError(
+            code="bad_database_url",
+            message="DATABASE_URL must look like postgresql://user:password@host:5432/database.",
+        )
+    # Services and psql both want the plain form, without a driver.
+    return parts._replace(scheme="postgresql").geturl()

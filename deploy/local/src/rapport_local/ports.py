@@ -1,0 +1,141 @@
+"""The ports of one stack, all counted from one base, and who holds them when they are taken."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from typing import Self
+
+import psutil
+
+from rapport_local.errors import LocalError
+
+HOST = "127.0.0.1"
+SERVICES = ("ingest", "profile", "segment", "campaign", "feedback")
+DEFAULT_BASE = 8100
+SPAN = 36  # ports used from the base on
+WORKERS = 4  # metrics ports kept for the worker processes of one service
+LOWEST_BASE = 1024  # below, ports are root's
+HIGHEST_BASE = 65535 - SPAN
+# Free bases are drawn below the range from which systems pick ports for outgoing connections.
+FREE_BASES = range(20000, 32000, SPAN)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Port numbers of one stack, from `base` to `base + 35`."""
+
+    base: int = DEFAULT_BASE
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read `RAPPORT_PORT_BASE`, default 8100."""
+        text = os.environ.get("RAPPORT_PORT_BASE") or str(DEFAULT_BASE)
+        if not text.isdigit() or not LOWEST_BASE <= int(text) <= HIGHEST_BASE:
+            raise LocalError(
+                code="bad_port_base",
+                message=f"RAPPORT_PORT_BASE is {text!r}. Give a number from {LOWEST_BASE} to "
+                f"{HIGHEST_BASE}.",
+                details={"value": text},
+            )
+        return cls(int(text))
+
+    @classmethod
+    def free(cls) -> Self:
+        """Find a base whose ports are all free now."""
+        for _ in range(100):
+            base = secrets.choice(FREE_BASES)
+            if not any(taken(port) for port in range(base, base + SPAN)):
+                return cls(base)
+        raise LocalError(
+            code="no_free_ports",
+            message=f"No {SPAN} free ports in a row between {FREE_BASES.start} and "
+            f"{FREE_BASES.stop}. Stop what listens there.",
+        )
+
+    @property
+    def postgres(self) -> int:
+        """Port of Postgres."""
+        return self.base + 32
+
+    @property
+    def kafka(self) -> int:
+        """Port of Kafka for clients."""
+        return self.base + 33
+
+    @property
+    def controller(self) -> int:
+        """Port of Kafka's own controller."""
+        return self.base + 34
+
+    @property
+    def smtp(self) -> int:
+        """Port of the mail catcher."""
+        return self.base + 35
+
+    def service(self, name: str) -> int:
+        """Return the API port of a service."""
+        return self.base + SERVICES.index(name)
+
+    def metrics(self, name: str, worker: int = 0) -> int:
+        """Return the metrics port of worker process `worker` (0 to 3) of a service."""
+        return self.base + 10 + WORKERS * SERVICES.index(name) + worker
+
+
+def free_port() -> int:
+    """Return a port of this machine that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def taken(port: int) -> bool:
+    """Tell whether a server on 127.0.0.1 could not have `port`."""
+    with socket.socket() as probe:
+        # As servers do: closed connections in TIME_WAIT do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def check_free(wanted: dict[int, str]) -> None:
+    """Raise `port_taken` for the first port of `wanted` (port -> component) that is in use."""
+    for port, component in wanted.items():
+        if taken(port):
+            holder = _holder(port)
+            by = f" by {holder}" if holder else ""
+            raise LocalError(
+                code="port_taken",
+                message=f"Port {port} ({component}) is taken{by}. Stop that program, or start with "
+                "another base, for example RAPPORT_PORT_BASE=9100.",
+                details={"port": port, "component": component, "holder": holder},
+            )
+
+
+def _holder(port: int) -> str | None:
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.Error:
+        return None  # other users' sockets are hidden from a normal user on some systems
+    for connection in connections:
+        listens = connection.status == psutil.CONN_LISTEN and connection.laddr
+        if listens and listens.port == port:
+            return _describe(connection.pid)
+    return None
+
+
+def _describe(pid: int | None) -> str | None:
+    if pid is None:
+        return None
+    try:
+        command = " ".join(psutil.Process(pid).cmdline())[:80]
+    except psutil.Error:
+        command = "another user's program"
+    return f"`{command}` (pid {pid})"
