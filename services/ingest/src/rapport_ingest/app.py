@@ -1,0 +1,128 @@
+"""The composition root of ingest: what one process is made of."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from rapport_common import logging
+from rapport_common.composition import Parts
+from rapport_common.db import create_engine, require_head
+from rapport_common.events.topics import EVENTS, topics_of
+from rapport_common.kafka.admin import ensure_topics
+from rapport_common.kafka.producer import Producer
+from rapport_common.keys import derive
+from rapport_common.operator import unavailable_without
+from rapport_common.retention import Policy
+from rapport_ingest.api import routes
+from rapport_ingest.handlers.accept import Acceptor
+from rapport_ingest.handlers.counting import Counting
+from rapport_ingest.handlers.keyring import KeyRing
+from rapport_ingest.handlers.locate import Locator
+from rapport_ingest.intake import Intake
+from rapport_ingest.settings import IngestSettings
+from rapport_ingest.spool import Spool
+from rapport_ingest.worker import Crew, ParentWatch
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What one process is made of: its ASGI app, and what a test wants to hold."""
+
+    app: Intake
+    spool: Spool
+    counting: Counting
+    locator: Locator
+    keys: KeyRing
+
+
+class TopicMaker:
+    """Creates the topics beside the traffic: until Kafka is there, the spool takes the events."""
+
+    name = "topics"
+
+    def __init__(self, settings: IngestSettings) -> None:
+        self._settings = settings
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """End when the topics are there, or with `stop`."""
+        async with asyncio.TaskGroup() as group:
+            making = group.create_task(self._make())
+            stopping = group.create_task(stop.wait())
+            await asyncio.wait({making, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            making.cancel()
+            stopping.cancel()
+
+    async def _make(self) -> None:
+        await ensure_topics(
+            self._settings.kafka_bootstrap_servers,
+            topics_of("ingest"),
+            partitions=self._settings.kafka_partitions,
+            replication=self._settings.kafka_replication,
+        )
+
+
+async def run(only: str | None) -> None:
+    """Run ingest, whole or its half `only`; with several workers as the parent of processes."""
+    settings = IngestSettings()
+    if settings.workers > 1 and settings.parent_pid is None and only != "worker":
+        logging.configure("ingest", level=settings.log_level, style=settings.log_format)
+        await Crew(settings, only).run()
+        return
+    parts = await open_parts(settings)
+    process = assemble(parts, settings, only)
+    sockets = None
+    if settings.listen_fd is not None and only != "worker":
+        sockets = [socket.socket(fileno=settings.listen_fd)]
+    # Which workers belong to which half is decided in assemble: some go with the API.
+    await parts.run(process.app, only="worker" if only == "worker" else None, sockets=sockets)
+
+
+async def open_parts(settings: IngestSettings) -> Parts:
+    """Like other services, but without waiting for Kafka: events are taken while it is away."""
+    logging.configure("ingest", level=settings.log_level, style=settings.log_format)
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        application=f"ingest-{settings.replica}",
+        pool=settings.database_pool,
+    )
+    await require_head(engine, "ingest", ROOT)
+    producer = Producer("ingest", settings.kafka_bootstrap_servers, [EVENTS], compression=None)
+    await producer.start()
+    return Parts("ingest", settings, engine, producer)
+
+
+def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Process:
+    """Put the service together: the ASGI app, and the workers of the half `only`."""
+    secret = settings.secret.get_secret_value()
+    spool = Spool(parts.engine, parts.producer, limit=settings.spool_limit_bytes)
+    counting = Counting(parts.engine)
+    keys = KeyRing(parts.engine, derive(secret, "write-key"))
+    locator = Locator(parts.engine, settings.kafka_bootstrap_servers)
+    acceptor = Acceptor(parts.engine, spool, counting, derive(secret, "event-key"))
+    if only != "api":
+        parts.workers += [TopicMaker(settings), spool]
+        age = timedelta(days=settings.rejected_retention_days)
+        parts.retain([Policy("rejected", "received_at", age)], dead_letters=False)
+    if only != "worker":
+        parts.workers += [counting, keys]
+    if settings.parent_pid is not None:
+        parts.workers.append(ParentWatch(settings.parent_pid))
+    parts.health.checks["storage"] = _storage_check(parts, spool)
+    parts.routers.append(routes(parts.engine, keys, locator, counting, spool))
+    return Process(Intake(parts.api(), keys, acceptor), spool, counting, locator, keys)
+
+
+def _storage_check(parts: Parts, spool: Spool) -> Callable[[], Awaitable[str | None]]:
+    """Ready while one of Kafka and Postgres can keep events: either is enough to answer 200."""
+    database = unavailable_without(parts.engine)
+
+    async def check() -> str | None:
+        problem: str | None = await database()
+        return f"kafka is away too; {problem}" if problem and spool.avoids_kafka else None
+
+    return check

@@ -1,0 +1,1 @@
+"""What ingest decides without touching the world: bodies, events, clocks and keys."""

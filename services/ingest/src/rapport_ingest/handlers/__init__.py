@@ -1,0 +1,1 @@
+"""What ingest does for those who call it, apart from how they call."""

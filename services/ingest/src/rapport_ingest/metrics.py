@@ -1,0 +1,15 @@
+"""The Prometheus metrics of ingest."""
+
+from prometheus_client import Counter, Gauge
+
+EVENTS = Counter("rapport_ingest_events_total", "Events answered, by verdict.", ["verdict"])
+ACCEPTED, SPOOLED, REFUSED = map(EVENTS.labels, ("accepted", "spooled", "rejected"))
+REJECTED = Counter("rapport_ingest_rejected_total", "Rejected events, by reason code.", ["code"])
+UNAVAILABLE = Counter(
+    "rapport_ingest_unavailable_total", "Requests answered 503, because nothing could keep them."
+)
+SPOOL_ROWS = Gauge("rapport_spool_rows", "Accepted events that wait in Postgres for Kafka.")
+SPOOL_BYTES = Gauge("rapport_spool_bytes", "Size of the events in the spool.")
+SPOOL_AGE = Gauge("rapport_spool_oldest_age_seconds", "Age of the oldest event in the spool.")
+SPOOL_DRAINED = Counter("rapport_spool_drained_total", "Events moved from the spool to Kafka.")
+WRITE_KEYS = Gauge("rapport_ingest_cached_write_keys", "Write keys known to this process.")

@@ -1,0 +1,158 @@
+"""Where accepted events go: to Kafka, else into Postgres until Kafka is back."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from rapport_common import logging
+from rapport_common.db import is_retriable
+from rapport_common.errors import UnavailableError
+from rapport_common.events.topics import EVENTS
+from rapport_common.kafka.producer import KafkaUnavailableError, Producer
+from rapport_ingest import metrics, store
+from rapport_ingest.store import Spooled, SpoolSize
+
+log = logging.get(__name__)
+
+ACKNOWLEDGE_SECONDS = 2.0
+"""What Kafka has not acknowledged by then is spooled."""
+
+AVOID_SECONDS = 1.0
+"""After a failure requests go straight to the spool for so long; then one tries Kafka again."""
+
+DRAIN_SECONDS = 4.0
+"""Time for Kafka to take a drained batch; under the 5 s after which its transaction is ended."""
+
+PUT_SECONDS = 5.0
+IDLE_SECONDS = 1.0
+MAX_DRAIN, MIN_DRAIN = 1000, 50
+MEASURE_SHARE = 20
+
+
+class Spool:
+    """Takes events in when Kafka does not, up to `limit` bytes, and gives them back in order."""
+
+    name = "spool"
+
+    def __init__(self, engine: AsyncEngine, producer: Producer, *, limit: int) -> None:
+        self._engine = engine
+        self._producer = producer
+        self._limit = limit
+        self._bytes = 0
+        self._measure_at = 0.0
+        self._avoid_until = 0.0
+        self._batch = MAX_DRAIN
+        self._filled = asyncio.Event()
+
+    @property
+    def avoids_kafka(self) -> bool:
+        """Whether Kafka has just failed, or is not answering now."""
+        return (
+            time.monotonic() < self._avoid_until or self._producer.stalled_for > ACKNOWLEDGE_SECONDS
+        )
+
+    async def deliver(self, events: Sequence[Spooled]) -> bool:
+        """Make events durable; True when they went into the spool, False when into Kafka.
+
+        UnavailableError when neither takes them: they may be in Kafka in part, so the sender
+        has to send all of them again.
+        """
+        if not self.avoids_kafka:
+            try:
+                await self._producer.publish(
+                    [one.outgoing for one in events], timeout=ACKNOWLEDGE_SECONDS
+                )
+            except KafkaUnavailableError as error:
+                self._avoid_until = time.monotonic() + AVOID_SECONDS
+                log.warning("kafka does not take events, spooling", error=str(error))
+            else:
+                return False
+        await self._put(events)
+        return True
+
+    async def _put(self, events: Sequence[Spooled]) -> None:
+        size = sum(len(one.outgoing.key) + len(one.outgoing.value) for one in events)
+        try:
+            async with asyncio.timeout(PUT_SECONDS), self._engine.begin() as tx:
+                await self._measure(tx)
+                if self._bytes + size > self._limit:
+                    raise UnavailableError("Kafka is away and the spool is full; try again later.")
+                await store.spool(tx, events)
+        except (SQLAlchemyError, OSError) as error:
+            if not is_retriable(error):
+                raise
+            message = "Neither Kafka nor Postgres takes events now; send the same request again."
+            raise UnavailableError(message) from error
+        self._bytes += size
+        self._filled.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Drain until `stop`; what is left stays for the next start."""
+        while not stop.is_set():
+            if not await self._turn():
+                await self._pause(stop)
+
+    async def _turn(self) -> bool:
+        """One batch; True when there may be more to do at once."""
+        try:
+            async with self._engine.begin() as tx:
+                await self._measure(tx)
+            drained = await self.drain()
+        except KafkaUnavailableError as error:
+            self._batch = max(MIN_DRAIN, self._batch // 2)
+            log.warning("spool not drained, trying again", error=str(error))
+            return False
+        except Exception as error:
+            if not is_retriable(error):
+                raise
+            log.warning("spool not readable, trying again", error=repr(error))
+            return False
+        if drained:
+            self._avoid_until = 0.0
+            self._batch = min(MAX_DRAIN, self._batch * 2)
+        return drained > 0
+
+    async def drain(self) -> int:
+        """Move the oldest batch to Kafka; how many. KafkaUnavailableError leaves it here.
+
+        A crash between Kafka's word and our commit sends the batch again: readers know the
+        events by their message ids.
+        """
+        async with self._engine.begin() as tx:
+            ids, records = await store.oldest_spooled(tx, EVENTS.name, self._batch)
+            if not ids:
+                return 0
+            await self._producer.publish(records, timeout=DRAIN_SECONDS)
+            await store.delete_spooled(tx, ids)
+        self._bytes = max(0, self._bytes - sum(len(one.key) + len(one.value) for one in records))
+        metrics.SPOOL_DRAINED.inc(len(ids))
+        return len(ids)
+
+    async def size(self, tx: AsyncConnection) -> SpoolSize:
+        """Measure the spool now, and show it in the metrics."""
+        size = await store.spool_size(tx)
+        self._bytes = size.bytes
+        metrics.SPOOL_ROWS.set(size.rows)
+        metrics.SPOOL_BYTES.set(size.bytes)
+        metrics.SPOOL_AGE.set(size.oldest)
+        return size
+
+    async def _measure(self, tx: AsyncConnection) -> None:
+        """Measure once a second at most, and for at most a twentieth of the time."""
+        began = time.monotonic()
+        if began >= self._measure_at:
+            # Set first: requests that come meanwhile go on with the last size.
+            self._measure_at = began + IDLE_SECONDS
+            await self.size(tx)
+            cost = time.monotonic() - began
+            self._measure_at = began + max(IDLE_SECONDS, cost * MEASURE_SHARE)
+
+    async def _pause(self, stop: asyncio.Event) -> None:
+        self._filled.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_SECONDS):
+                await stop.wait()

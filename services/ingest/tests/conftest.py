@@ -1,0 +1,208 @@
+"""A whole ingest in the test's own loop, on the run's Kafka and Postgres."""
+
+import asyncio
+import base64
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer
+from pydantic import SecretStr
+
+from rapport_common.auth import Authenticator
+from rapport_common.composition import Parts
+from rapport_common.events.topics import EVENTS, topics_of
+from rapport_common.kafka.admin import ensure_topics
+from rapport_ingest import app
+from rapport_ingest.settings import IngestSettings
+
+SECRET = "a secret for tests only, 32 characters"
+NOWHERE = "127.0.0.1:1"
+
+
+@dataclass
+class Gate:
+    """A door in front of Postgres that a test can shut."""
+
+    target: str
+    server: asyncio.Server | None = None
+    writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    port: int = 0
+    flows: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def open(self) -> None:
+        self.flows.set()
+        self.server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    def freeze(self) -> None:
+        """Take connections and bytes, and give nothing back: like a stopped process."""
+        self.flows.clear()
+
+    async def shut(self) -> None:
+        assert self.server is not None
+        self.server.close()
+        self.flows.set()
+        for one in list(self.writers):
+            one.transport.abort()
+        await asyncio.sleep(0.05)
+
+    @property
+    def url(self) -> str:
+        parts = urlsplit(self.target)
+        return urlunsplit(
+            parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{self.port}")
+        )
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target = urlsplit(self.target)
+        there_reader, there_writer = await asyncio.open_connection(target.hostname, target.port)
+        self.writers |= {writer, there_writer}
+        with suppress(OSError):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pipe(reader, there_writer))
+                group.create_task(self._pipe(there_reader, writer))
+        self.writers -= {writer, there_writer}
+
+    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await self.flows.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+@dataclass
+class Ingest:
+    """One running ingest and a client of it, in a workspace of its own."""
+
+    parts: Parts
+    process: app.Process
+    client: httpx.AsyncClient
+    workspace: str
+    database: str
+    key: str = ""
+    source: str = ""
+
+    def token(self, *scopes: str, workspace: str | None = None) -> dict[str, str]:
+        made = Authenticator(SECRET).mint(
+            workspace or self.workspace, "tester", list(scopes or ["*"]), timedelta(minutes=5)
+        )
+        return {"Authorization": f"Bearer {made}"}
+
+    @property
+    def basic(self) -> dict[str, str]:
+        return {"Authorization": "Basic " + base64.b64encode(f"{self.key}:".encode()).decode()}
+
+    async def add_source(self, name: str) -> dict[str, Any]:
+        answer = await self.client.post(
+            "/v1/sources", json={"name": name}, headers=self.token("sources:write")
+        )
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def send(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        return await self.client.post(path, content=content, headers={**self.basic, **headers})
+
+    async def get(self, path: str, *scopes: str) -> Any:
+        answer = await self.client.get(path, headers=self.token(*scopes))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+Start = Callable[..., Awaitable[Ingest]]
+
+
+@pytest.fixture
+async def start(
+    service_database: Callable[[str], str], kafka_bootstrap: str
+) -> AsyncIterator[Start]:
+    """A function that starts an ingest: `kafka` and `database` may point elsewhere."""
+    await ensure_topics(kafka_bootstrap, topics_of("ingest"), partitions=12, replication=1)
+    async with AsyncExitStack() as stack:
+
+        async def started(
+            *, kafka: str = "", database: str = "", like: Ingest | None = None, **settings: Any
+        ) -> Ingest:
+            url = database or (like.database if like else service_database("ingest"))
+            chosen = IngestSettings(
+                database_url=SecretStr(url),
+                kafka_bootstrap_servers=kafka or kafka_bootstrap,
+                secret=SecretStr(SECRET),
+                port=1,
+                metrics_port=1,
+                log_level="error",
+                **settings,
+            )
+            parts = await app.open_parts(chosen)
+            stack.push_async_callback(parts.engine.dispose)
+            stack.push_async_callback(parts.producer.stop)
+            process = app.assemble(parts, chosen, None)
+            transport = httpx.ASGITransport(process.app, raise_app_exceptions=False)
+            client = httpx.AsyncClient(transport=transport, base_url="http://ingest")
+            await stack.enter_async_context(client)
+            workspace = like.workspace if like else f"w-{uuid.uuid4().hex[:8]}"
+            ingest = Ingest(parts, process, client, workspace, url)
+            if like is None:
+                made = await ingest.add_source("Web Shop")
+                ingest.key, ingest.source = made["write_key"], made["source"]
+            else:
+                ingest.key, ingest.source = like.key, like.source
+            return ingest
+
+        yield started
+
+
+@pytest.fixture(scope="session")
+def shared_database(service_database: Callable[[str], str]) -> str:
+    """One database for the tests that look at nothing but their own workspace."""
+    return service_database("ingest")
+
+
+@pytest.fixture
+async def ingest(start: Start, shared_database: str) -> Ingest:
+    return await start(database=shared_database)
+
+
+@pytest.fixture
+async def gate(service_database: Callable[[str], str]) -> AsyncIterator[Gate]:
+    """An open gate in front of a fresh database."""
+    made = Gate(service_database("ingest"))
+    await made.open()
+    yield made
+    await made.shut()
+
+
+@pytest.fixture
+def log_of(kafka_bootstrap: str) -> Callable[[str], Awaitable[list[dict[str, Any]]]]:
+    """A function that reads all records of a workspace in the topic `events`."""
+
+    async def read(workspace: str) -> list[dict[str, Any]]:
+        consumer = AIOKafkaConsumer(
+            EVENTS.name, bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest"
+        )
+        await consumer.start()
+        try:
+            ends = await consumer.end_offsets(sorted(consumer.assignment()))
+            left = {one for one, end in ends.items() if end}
+            values = []
+            while left:
+                for one, records in (await consumer.getmany(timeout_ms=500)).items():
+                    values += [msgspec.json.decode(record.value) for record in records]
+                    if records[-1].offset + 1 >= ends[one]:
+                        left.discard(one)
+        finally:
+            await consumer.stop()
+        return [one for one in values if one["workspace"] == workspace]
+
+    return read

@@ -1,0 +1,236 @@
+"""The real process: its start, its children, its stop, and what a kill costs."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from rapport_common.auth import Authenticator
+
+pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+
+SECRET = "a secret for tests only, 32 characters"
+NOWHERE = "127.0.0.1:1"
+ENOUGH = 20
+Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
+Launch = Callable[..., Awaitable["Running"]]
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` ports in a row that are free now."""
+    for first in range(21_000 + os.getpid() % 1000, 60_000, count):
+        with suppress(OSError):
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return first
+    pytest.fail("no free ports")
+
+
+class Running:
+    """One `python -m rapport_ingest run`."""
+
+    def __init__(self, environment: dict[str, str], port: int) -> None:
+        command = [sys.executable, "-m", "rapport_ingest", "run"]
+        self.process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self.port = port
+        self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5)
+
+    async def ready(self) -> None:
+        async with asyncio.timeout(90):
+            while not await self._answers():
+                assert self.process.poll() is None
+                await asyncio.sleep(0.05)
+
+    async def _answers(self) -> bool:
+        with suppress(httpx.TransportError):
+            return (await self.client.get("/readyz")).status_code == 200
+        return False
+
+    @property
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
+    async def new_key(self, workspace: str) -> str:
+        token = Authenticator(SECRET).mint(workspace, "t", ["*"], timedelta(minutes=5))
+        answer = await self.client.post(
+            "/v1/sources", json={"name": "web"}, headers={"Authorization": f"Bearer {token}"}
+        )
+        return str(answer.json()["write_key"])
+
+    async def end(self, number: int) -> tuple[int, float]:
+        """(exit code, seconds) after a signal."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        code = await asyncio.to_thread(self.process.wait, 15)
+        return code, time.monotonic() - began
+
+
+@pytest.fixture
+async def launch(
+    service_database: Callable[[str], str], kafka_bootstrap: str
+) -> AsyncIterator[Launch]:
+    started: list[Running] = []
+
+    async def launched(*, wait: bool = True, **settings: Any) -> Running:
+        port = free_ports(6)
+        environment = {
+            "RAPPORT_DATABASE_URL": service_database("ingest"),
+            "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+            "RAPPORT_SECRET": SECRET,
+            "RAPPORT_PORT": str(port),
+            "RAPPORT_METRICS_PORT": str(port + 1),
+            "RAPPORT_LOG_LEVEL": "warning",
+            **{f"RAPPORT_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        running = Running(environment, port)
+        started.append(running)
+        if wait:
+            await running.ready()
+        return running
+
+    yield launched
+    for one in started:
+        await one.client.aclose()
+        if one.process.poll() is None:
+            one.process.terminate()
+            await asyncio.to_thread(one.process.wait, 15)
+        if one.process.stdout:
+            one.process.stdout.close()
+
+
+async def send_until(
+    running: Running, key: str, stop: asyncio.Event, name: str, accepted: set[str]
+) -> None:
+    """Send events one after the other, each until it is accepted; notes the accepted ids."""
+    number = 0
+    while not stop.is_set():
+        body = {"event": "x", "userId": name, "messageId": f"{name}-{number}"}
+        with suppress(httpx.TransportError):
+            answer = await running.client.post("/v1/track", json=body, headers={"X-Write-Key": key})
+            if answer.status_code == 200:
+                accepted.add(f"{name}-{number}")
+                number += 1
+                continue
+        await asyncio.sleep(0.02)
+
+
+async def traffic(running: Running, key: str, during: Callable[[], Awaitable[None]]) -> set[str]:
+    """What four senders got accepted while `during` happened, begun in full flow."""
+    accepted: set[str] = set()
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group, asyncio.timeout(100):
+        for number in range(4):
+            group.create_task(send_until(running, key, stop, f"s{number}", accepted))
+        while len(accepted) < ENOUGH:
+            await asyncio.sleep(0.01)
+        await during()
+        stop.set()
+    return accepted
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_stop_under_traffic_is_quick_clean_and_loses_nothing(
+    launch: Launch, log_of: Log, workers: int
+) -> None:
+    running = await launch(workers=workers)
+    workspace = f"stop-{running.process.pid}"
+    key = await running.new_key(workspace)
+    ended: list[tuple[int, float]] = []
+
+    async def stop() -> None:
+        ended.append(await running.end(signal.SIGTERM))
+
+    accepted = await traffic(running, key, stop)
+    [(code, seconds)] = ended
+    assert code == 0
+    assert seconds < 10
+    assert len(accepted) >= ENOUGH
+    assert accepted <= {one["message_id"] for one in await log_of(workspace)}
+
+
+async def test_a_killed_child_is_replaced_and_costs_no_accepted_event(
+    launch: Launch, log_of: Log
+) -> None:
+    running = await launch(workers=2)
+    workspace = f"kill-{running.process.pid}"
+    key = await running.new_key(workspace)
+    victim = running.children[0]
+
+    async def kill() -> None:
+        victim.kill()
+        async with asyncio.timeout(60):
+            while len([one for one in running.children if one.pid != victim.pid]) < 2:
+                await asyncio.sleep(0.05)
+
+    accepted = await traffic(running, key, kill)
+    assert len(accepted) >= ENOUGH
+    assert accepted <= {one["message_id"] for one in await log_of(workspace)}
+
+
+async def test_children_do_not_outlive_a_killed_parent(launch: Launch) -> None:
+    running = await launch(workers=2)
+    children = running.children
+    assert len(children) == 2
+    code, _seconds = await running.end(signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    _gone, alive = await asyncio.to_thread(psutil.wait_procs, children, 5)
+    assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+    with pytest.raises(httpx.ConnectError):
+        await running.client.get("/healthz")
+
+
+async def test_each_child_has_its_own_metrics(launch: Launch) -> None:
+    running = await launch(workers=2)
+    async with httpx.AsyncClient() as client:
+        for slot in range(2):
+            address = f"http://127.0.0.1:{running.port + 1 + slot}/metrics"
+            async with asyncio.timeout(60):
+                while True:
+                    with suppress(httpx.TransportError):
+                        text = (await client.get(address)).text
+                        break
+                    await asyncio.sleep(0.05)
+            assert "rapport_spool_rows" in text
+            assert "rapport_ingest_events_total" in text
+
+
+async def test_it_starts_and_accepts_while_kafka_is_away(launch: Launch) -> None:
+    running = await launch(kafka_bootstrap_servers=NOWHERE)
+    key = await running.new_key("away")
+    answer = await running.client.post(
+        "/v1/track",
+        json={"event": "x", "userId": "u", "messageId": "1"},
+        headers={"X-Write-Key": key},
+    )
+    assert answer.status_code == 200
+    where = await running.client.get("/v1/events/1", headers={"X-Write-Key": key})
+    assert where.json()["status"] == "spooled"
+    assert (await running.end(signal.SIGTERM))[0] == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_taken_port_is_said_so(launch: Launch, workers: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        running = await launch(
+            workers=workers, port=taken.getsockname()[1], log_level="info", wait=False
+        )
+        out, _ = await asyncio.to_thread(running.process.communicate, None, 90)
+    assert running.process.returncode == 1
+    assert "is it taken?" in out.decode()

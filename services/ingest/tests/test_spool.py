@@ -1,0 +1,229 @@
+"""Accepted is never lost: Kafka away, Postgres away, both away, and back again."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy.exc import SQLAlchemyError
+
+from rapport_common.kafka.producer import KafkaUnavailableError
+from rapport_ingest import store
+
+if TYPE_CHECKING:
+    from services.ingest.tests.conftest import Gate, Ingest, Start
+
+pytestmark = pytest.mark.integration
+
+NOWHERE = "127.0.0.1:1"
+Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
+
+
+def event(message_id: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "track", "event": "x", "userId": "u", "messageId": message_id, **fields}
+
+
+async def where(ingest: "Ingest", message_id: str) -> str:
+    answer = await ingest.client.get(f"/v1/events/{message_id}", headers=ingest.basic)
+    return str(answer.json().get("status", answer.status_code))
+
+
+async def test_without_kafka_events_wait_in_postgres_and_come_out_in_order(
+    start: "Start", log_of: Log
+) -> None:
+    away = await start(kafka=NOWHERE)
+    sent = [f"m-{index}" for index in range(30)]
+    for first in range(0, 30, 10):
+        body = {"batch": [event(one) for one in sent[first : first + 10]]}
+        assert (await away.send("/v1/batch", body)).status_code == 200
+    assert await where(away, "m-7") == "spooled"
+    back = await start(like=away)
+    ledger = await back.get("/v1/ledger")
+    assert ledger["spooled_now"] == 30
+    assert await log_of(away.workspace) == []
+
+    assert await back.process.spool.drain() == 30
+    assert await back.process.spool.drain() == 0
+    records = await log_of(away.workspace)
+    # One person, one key, one partition: the order of the log is the order of sending.
+    assert [one["message_id"] for one in records] == sent
+    assert await where(back, "m-7") == "accepted"
+    await away.process.counting.flush()
+    ledger = await back.get("/v1/ledger")
+    assert (ledger["received"], ledger["accepted"], ledger["spooled"]) == (30, 30, 30)
+    assert ledger["spooled_now"] == 0
+
+
+async def test_after_a_failure_requests_do_not_wait_for_kafka(start: "Start") -> None:
+    away = await start(kafka=NOWHERE)
+    assert (await away.send("/v1/track", event("1"))).status_code == 200
+    assert away.process.spool.avoids_kafka
+    async with asyncio.timeout(1):
+        for number in range(20):
+            assert (await away.send("/v1/track", event(str(number)))).status_code == 200
+
+
+async def test_a_kafka_that_does_not_answer_costs_two_seconds_once(start: "Start") -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mute = await start(kafka=f"127.0.0.1:{silent.getsockname()[1]}")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        assert (await mute.send("/v1/track", event("1"))).status_code == 200
+        assert 1.5 < loop.time() - began < 4
+        began = loop.time()
+        assert (await mute.send("/v1/track", event("2"))).status_code == 200
+        assert loop.time() - began < 1
+        assert await where(mute, "2") == "spooled"
+
+
+async def test_the_worker_drains_by_itself_beside_new_traffic(start: "Start", log_of: Log) -> None:
+    away = await start(kafka=NOWHERE)
+    for number in range(50):
+        await away.send("/v1/batch", {"batch": [event(f"{number}-{one}") for one in range(50)]})
+    back = await start(like=away)
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group, asyncio.timeout(30):
+        group.create_task(back.process.spool.run(stop))
+        for number in range(20):
+            assert (await back.send("/v1/track", event(f"new-{number}"))).status_code == 200
+        while (await back.get("/v1/ledger"))["spooled_now"]:
+            await asyncio.sleep(0.1)
+        stop.set()
+    ids = [one["message_id"] for one in await log_of(away.workspace)]
+    assert len(ids) == len(set(ids)) == 2520
+
+
+async def test_two_processes_drain_without_doubling(start: "Start", log_of: Log) -> None:
+    away = await start(kafka=NOWHERE)
+    for number in range(40):
+        await away.send("/v1/batch", {"batch": [event(f"{number}-{one}") for one in range(100)]})
+    spools = [(await start(like=away)).process.spool for _ in range(2)]
+
+    async def drain(spool: Any) -> int:
+        total = 0
+        while moved := await spool.drain():
+            total += moved
+        return total
+
+    assert sum(await asyncio.gather(*map(drain, spools))) == 4000
+    ids = [one["message_id"] for one in await log_of(away.workspace)]
+    assert len(ids) == len(set(ids)) == 4000
+
+
+async def test_a_drain_that_fails_leaves_everything_where_it_is(start: "Start") -> None:
+    away = await start(kafka=NOWHERE)
+    await away.send("/v1/track", event("1"))
+    with pytest.raises(KafkaUnavailableError):
+        await away.process.spool.drain()
+    assert await where(away, "1") == "spooled"
+    # The worker's turn reports it as nothing drained, and goes on.
+    assert await away.process.spool._turn() is False
+
+
+async def test_the_spool_is_bounded(start: "Start") -> None:
+    away = await start(kafka=NOWHERE, spool_limit_bytes=20_000)
+    codes = []
+    for number in range(40):
+        answer = await away.send("/v1/track", event(str(number), properties={"x": "y" * 1000}))
+        codes.append(answer.status_code)
+    full = codes.index(503)
+    assert 10 < full < 20
+    assert set(codes[:full]) == {200}
+    assert set(codes[full:]) == {503}
+    async with away.parts.engine.begin() as tx:
+        size = await store.spool_size(tx)
+    assert size.rows == full
+    assert size.bytes <= 20_000
+
+
+async def test_with_both_away_the_answer_is_503_and_a_retry_completes(
+    start: "Start", gate: "Gate", log_of: Log
+) -> None:
+    ingest = await start(database=gate.url)
+    away = await start(database=gate.url, kafka=NOWHERE, like=ingest)
+    assert (await away.send("/v1/track", event("0"))).status_code == 200
+    await gate.shut()
+    answer = await away.send("/v1/track", event("1"))
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert answer.json()["code"] == "unavailable"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    await gate.open()
+    assert (await away.send("/v1/track", event("1"))).status_code == 200
+    assert await where(away, "1") == "spooled"
+
+
+async def test_without_postgres_known_keys_go_on_and_unknown_ones_wait(
+    start: "Start", gate: "Gate", log_of: Log
+) -> None:
+    ingest = await start(database=gate.url)
+    new = await ingest.add_source("New")
+    assert (await ingest.send("/v1/track", event("1"))).status_code == 200
+    await gate.shut()
+    with pytest.raises((OSError, SQLAlchemyError)):
+        await ingest.process.keys.check()
+    assert (await ingest.send("/v1/track", event("2"))).status_code == 200
+    unknown = {"X-Write-Key": new["write_key"]}
+    answer = await ingest.client.post("/v1/track", json=event("3"), headers=unknown)
+    assert answer.status_code == 503, "it may be a good key: the sender has to keep its event"
+    ready = await ingest.client.get("/readyz")
+    assert ready.status_code == 200, "Kafka alone is enough to accept"
+    await gate.open()
+    answer = await ingest.client.post("/v1/track", json=event("3"), headers=unknown)
+    assert answer.status_code == 200
+    assert {one["message_id"] for one in await log_of(ingest.workspace)} == {"1", "2", "3"}
+
+
+async def test_a_frozen_postgres_is_not_noticed_by_known_keys(start: "Start", gate: "Gate") -> None:
+    ingest = await start(database=gate.url)
+    assert (await ingest.send("/v1/track", event("1"))).status_code == 200
+    gate.freeze()
+    stop = asyncio.Event()
+    checking = asyncio.create_task(ingest.process.keys.run(stop))
+    await asyncio.sleep(1.2)
+    async with asyncio.timeout(1):
+        for number in range(10):
+            assert (await ingest.send("/v1/track", event(str(number)))).status_code == 200
+    assert not checking.done()
+    stop.set()
+    await gate.shut()
+    await checking
+
+
+async def test_a_rejected_event_that_cant_be_kept_is_not_answered_for(
+    start: "Start", gate: "Gate", log_of: Log
+) -> None:
+    ingest = await start(database=gate.url)
+    assert (await ingest.send("/v1/track", event("0"))).status_code == 200
+    await gate.shut()
+    batch = {"batch": [event("1"), {"messageId": "2"}]}
+    answer = await ingest.send("/v1/batch", batch)
+    assert answer.status_code == 503
+    assert [one["message_id"] for one in await log_of(ingest.workspace)] == ["0"]
+    await gate.open()
+    assert (await ingest.send("/v1/batch", batch)).json()["rejected"] == 1
+    kept = (await ingest.get("/v1/rejected"))["rejected"]
+    assert [one["message_id"] for one in kept] == ["2"]
+
+
+async def test_counts_that_cant_be_stored_are_kept_for_later(start: "Start", gate: "Gate") -> None:
+    ingest = await start(database=gate.url)
+    await ingest.send("/v1/track", event("1"))
+    await gate.shut()
+    await ingest.process.counting.try_flush()
+    await ingest.send("/v1/track", event("2"))
+    await gate.open()
+    await ingest.process.counting.try_flush()
+    await ingest.process.counting.try_flush()
+    assert (await ingest.get("/v1/ledger"))["received"] == 2
+
+
+async def test_nobody_to_keep_anything_is_not_ready(start: "Start", gate: "Gate") -> None:
+    away = await start(database=gate.url, kafka=NOWHERE)
+    assert (await away.client.get("/readyz")).status_code == 200
+    await away.send("/v1/track", event("1"))
+    await gate.shut()
+    ready = await away.client.get("/readyz")
+    assert ready.status_code == 503
+    assert (await away.client.get("/healthz")).status_code == 200
