@@ -1,0 +1,1 @@
+"""Who is who, and what is known of them: pure functions over facts."""

@@ -1,0 +1,154 @@
+"""Which identifiers are one person: a pure function of link facts, so no order of arrival matters.
+
+The rules, for identifiers joined by links (an event's strongest identifier to each other one):
+
+1. A user id is a person. Two user ids are never one person: a link between them is void.
+2. An identifier linked to two or more user ids is *shared* (a family's tablet, a till): it
+   belongs to none of them, and connects nobody.
+3. What remains falls into components of e-mails, anonymous ids and so on. A component whose
+   members know at most one user id belongs, whole, to that user (or is a person without one).
+4. A component that knows several is split: a member with a user id of its own goes there, the
+   others stay together as far as they are linked among themselves.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from rapport_common.events.envelope import USER_ID
+from rapport_profile.domain.facts import Id
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Groups of identifiers that are one person each; clusters: what must be looked at together."""
+
+    groups: list[frozenset[Id]]
+    clusters: list[frozenset[Id]]
+    shared: frozenset[Id]
+
+
+def resolve(
+    kinds: Mapping[Id, str], links: Iterable[tuple[Id, Id]], shared: Collection[Id]
+) -> Resolution:
+    """Group the identifiers of `kinds`; links to others are ignored, `shared` is what is known."""
+    users, peers = _neighbours(kinds, links)
+    sharing = frozenset(one for one in kinds if one in shared or len(users.get(one, ())) > 1)
+    plain = [one for one, kind in kinds.items() if kind != USER_ID and one not in sharing]
+    owned: dict[Id, set[Id]] = {
+        one: {one} for one, kind in kinds.items() if kind == USER_ID and one not in sharing
+    }
+    groups: list[set[Id]] = []
+    for component in components(plain, peers):
+        owners = {user for one in component for user in users.get(one, ())} & owned.keys()
+        if len(owners) == 1:
+            owned[owners.pop()] |= component
+        elif not owners:
+            groups.append(set(component))
+        else:
+            _split(component, users, peers, owned, groups)
+    groups += owned.values()
+    groups += [{one} for one in sharing]
+    return Resolution(
+        [frozenset(one) for one in groups], _clusters(kinds, users, peers, sharing), sharing
+    )
+
+
+def _neighbours(
+    kinds: Mapping[Id, str], links: Iterable[tuple[Id, Id]]
+) -> tuple[dict[Id, set[Id]], dict[Id, set[Id]]]:
+    """(user ids each identifier is linked to, other identifiers each one is linked to)."""
+    users: dict[Id, set[Id]] = {}
+    peers: dict[Id, set[Id]] = {}
+    for one, other in links:
+        if one not in kinds or other not in kinds:
+            continue
+        first, second = kinds[one] == USER_ID, kinds[other] == USER_ID
+        if first and second:
+            continue
+        if first:
+            users.setdefault(other, set()).add(one)
+        elif second:
+            users.setdefault(one, set()).add(other)
+        else:
+            peers.setdefault(one, set()).add(other)
+            peers.setdefault(other, set()).add(one)
+    return users, peers
+
+
+def _split(
+    component: frozenset[Id],
+    users: Mapping[Id, set[Id]],
+    peers: Mapping[Id, set[Id]],
+    owned: dict[Id, set[Id]],
+    groups: list[set[Id]],
+) -> None:
+    """Rule 4: several users meet in one component."""
+    free = []
+    for one in component:
+        owner = next(iter(users.get(one, ())), None)
+        if owner is None:
+            free.append(one)
+        else:
+            owned[owner].add(one)
+    groups += [set(part) for part in components(free, peers)]
+
+
+def _clusters(
+    kinds: Mapping[Id, str],
+    users: Mapping[Id, set[Id]],
+    peers: Mapping[Id, set[Id]],
+    sharing: Collection[Id],
+) -> list[frozenset[Id]]:
+    """Connected parts when shared identifiers are taken out; each shared one is a part alone."""
+    around: dict[Id, set[Id]] = {one: set(near) for one, near in peers.items()}
+    for one, owners in users.items():
+        if one not in sharing:
+            around.setdefault(one, set()).update(owners)
+            for owner in owners:
+                around.setdefault(owner, set()).add(one)
+    open_ones = [one for one in kinds if one not in sharing]
+    return [*components(open_ones, around), *(frozenset([one]) for one in sharing)]
+
+
+def components(members: Collection[Id], around: Mapping[Id, Collection[Id]]) -> list[frozenset[Id]]:
+    """Connected components of the graph induced by `members`."""
+    left = set(members)
+    found = []
+    while left:
+        start = left.pop()
+        part, edge = {start}, [start]
+        while edge:
+            for near in around.get(edge.pop(), ()):
+                if near in left:
+                    left.discard(near)
+                    part.add(near)
+                    edge.append(near)
+        found.append(frozenset(part))
+    return found
+
+
+def keep_ids(
+    groups: Collection[frozenset[Id]],
+    before: Mapping[Id, Id | None],
+    kinds: Mapping[Id, str],
+) -> dict[frozenset[Id], Id | None]:
+    """Which former profile id each group goes on with; None: it needs a new one.
+
+    An id stays with its user id; else with the group of its smallest identifier. A group that
+    could go on with several takes its user's, else the smallest, which for ids made in order
+    of time is the oldest.
+    """
+    kept: dict[frozenset[Id], Id | None] = {}
+    taken: set[Id] = set()
+    for group in groups:
+        user = next((one for one in group if kinds[one] == USER_ID), None)
+        former = before.get(user) if user is not None else None
+        if former is not None:
+            kept[group] = former
+            taken.add(former)
+    for group in sorted(groups, key=min):
+        if group not in kept:
+            former_ids = {before.get(one) for one in group} - taken - {None}
+            kept[group] = min(one for one in former_ids if one) if former_ids else None
+            taken |= {kept[group]} - {None}  # type: ignore[arg-type] # None is taken out
+    return kept

@@ -1,0 +1,19 @@
+"""The Prometheus metrics of profile."""
+
+from collections.abc import Mapping
+
+from prometheus_client import Counter
+
+EVENTS = Counter(
+    "rapport_profile_events_total",
+    "Events by what became of them: profiled, duplicate, replaced (a copy that counts instead).",
+    ["outcome"],
+)
+for _outcome in ("profiled", "duplicate", "replaced"):
+    EVENTS.labels(_outcome)
+
+
+def count(outcomes: Mapping[str, int]) -> None:
+    """Add what became of a batch."""
+    for outcome, number in outcomes.items():
+        EVENTS.labels(outcome).inc(number)

@@ -1,0 +1,93 @@
+"""The tables of schema `profile`."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSON, UUID
+
+from rapport_common.db import metadata
+from rapport_common.kafka.tables import consumer_tables
+from rapport_common.outbox import outbox_tables
+
+METADATA = metadata("profile")
+consumer_tables(METADATA)
+outbox_tables(METADATA)
+
+IDENTIFIER = Table(
+    "identifier",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True)),
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("profile_id", UUID(as_uuid=True)),
+    Column("cluster_id", UUID(as_uuid=True)),
+    Column("shared", Boolean, nullable=False, server_default=text("false")),
+    # JSON, not JSONB: what people send is kept as they sent it, and only we read it.
+    Column("fold", JSON, nullable=False),
+    Column("expired", JSON, comment="The fold of events that retention has removed."),
+    PrimaryKeyConstraint("workspace", "id"),
+    Index(None, "workspace", "cluster_id"),
+    Index(None, "workspace", "profile_id"),
+)
+
+LINK = Table(
+    "link",
+    METADATA,
+    Column("workspace", Text),
+    Column("a", UUID(as_uuid=True), comment="The strongest identifier of the event."),
+    Column("b", UUID(as_uuid=True)),
+    Column("kind", Text, comment="seen or alias"),
+    Column("timestamp", DateTime(timezone=True), nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("void", Boolean, nullable=False),
+    PrimaryKeyConstraint("workspace", "a", "b", "kind"),
+    Index(None, "workspace", "b"),
+)
+
+PROFILE = Table(
+    "profile",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True)),
+    Column("version", BigInteger, nullable=False),
+    Column("merged_into", UUID(as_uuid=True)),
+    PrimaryKeyConstraint("workspace", "id"),
+)
+
+INBOX = Table(
+    "inbox",
+    METADATA,
+    Column("workspace", Text),
+    Column("source", Text),
+    Column("message_id", Text),
+    Column("hash", LargeBinary, nullable=False),
+    Column("identifier_id", UUID(as_uuid=True), nullable=False),
+    Column("timestamp", DateTime(timezone=True), nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("workspace", "source", "message_id"),
+)
+
+TIMELINE = Table(
+    "timeline",
+    METADATA,
+    Column("workspace", Text),
+    Column("identifier_id", UUID(as_uuid=True), comment="The event's strongest identifier."),
+    Column("timestamp", DateTime(timezone=True)),
+    Column("source", Text),
+    Column("message_id", Text),
+    Column("event", JSON, nullable=False),
+    PrimaryKeyConstraint("workspace", "identifier_id", "timestamp", "source", "message_id"),
+    # For retention only, and it must not cost an insert much: events come nearly in time order.
+    Index(None, "timestamp", postgresql_using="brin"),
+)

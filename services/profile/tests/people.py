@@ -1,0 +1,92 @@
+"""Events for the tests, and what they have to amount to: computed at once from all of them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from rapport_common.events.envelope import Event
+from rapport_common.events.profile import ProfileState
+from rapport_profile.domain.facts import content_hash, identifier_id, naming
+from rapport_profile.domain.fold import fold_all, merge
+from rapport_profile.domain.identity import resolve
+from rapport_profile.domain.published import state
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+Content = set[bytes]
+
+
+def event(message_id: str, /, **fields: Any) -> Event:
+    """An event; `at` in minutes, `said` for the properties, `traits` as a dict."""
+    minutes = fields.pop("at", 0)
+    said, traits = fields.pop("said", {}), fields.pop("traits", {})
+    return Event(
+        workspace="w",
+        source="shop",
+        message_id=message_id,
+        type=fields.pop("type", "track"),
+        timestamp=START + timedelta(minutes=minutes),
+        received_at=START,
+        properties=msgspec.Raw(msgspec.json.encode(said)),
+        traits=msgspec.Raw(msgspec.json.encode(traits)),
+        **fields,
+    )
+
+
+@st.composite
+def events(draw: st.DrawFn) -> Event:
+    """Few identifiers and few message ids, so that everything collides with everything."""
+    ids = {
+        "user_id": draw(st.sampled_from([None, "A", "B", "C", "x"])),
+        "email": draw(st.sampled_from([None, "e1", "e2"])),
+        "anonymous_id": draw(st.sampled_from([None, "x", "y", "z"])),
+    }
+    if not any(ids.values()):
+        ids["anonymous_id"] = "y"
+    kind = draw(st.sampled_from(["track", "identify", "alias"]))
+    fields: dict[str, Any] = {"type": kind, "at": draw(st.integers(0, 5)), **ids}
+    if kind == "alias":
+        fields["previous_id"] = draw(st.sampled_from(["x", "y", "A"]))
+    elif kind == "identify":
+        fields["traits"] = {draw(st.sampled_from("pq")): draw(st.sampled_from([1, "a", None]))}
+    else:
+        fields["name"] = draw(st.sampled_from(["Order Completed", "Case Opened", "Case Closed"]))
+        fields["said"] = {"total": draw(st.integers(0, 9)), "case_id": "c"}
+    return event(draw(st.sampled_from([f"m{n}" for n in range(12)])), **fields)
+
+
+def content(states: Iterable[ProfileState]) -> Content:
+    """What is known, without ids and versions, which may differ."""
+    return {msgspec.json.encode(one) for one in states}
+
+
+def expected(history: Sequence[Event]) -> Content:
+    """The profiles that these events amount to, whatever their order."""
+    counting: dict[str, Event] = {}
+    for one in history:
+        known = counting.get(one.message_id)
+        if known is None or content_hash(one) < content_hash(known):
+            counting[one.message_id] = one
+    users = {one.user_id for one in counting.values() if one.user_id}
+    names: dict[str, tuple[str, str]] = {}
+    folded: dict[str, list[Event]] = {}
+    links: set[tuple[str, str]] = set()
+    for one in counting.values():
+        named = naming(one)
+        assert named is not None
+        others = list(named.others)
+        if named.previous is not None and named.previous[1] not in users:
+            others.append(named.previous)
+        for identifier in [named.hub, *others]:
+            names[identifier_id("w", identifier)] = identifier
+        hub = identifier_id("w", named.hub)
+        folded.setdefault(hub, []).append(one)
+        links |= {(hub, identifier_id("w", other)) for other in others}
+    kinds = {one: identifier[0] for one, identifier in names.items()}
+    groups = resolve(kinds, links, ()).groups
+    return content(
+        state((names[one] for one in group), merge(fold_all(folded.get(one, [])) for one in group))
+        for group in groups
+    )

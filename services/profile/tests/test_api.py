@@ -1,0 +1,122 @@
+"""The API over a real database: found, merged, foreign and nonsense ids."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import httpx
+import pytest
+from services.profile.tests.people import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.auth import Authenticator
+from rapport_common.http import Health, create_app
+from rapport_common.kafka.batch import Record
+from rapport_common.kafka.store import ConsumerStore
+from rapport_profile import handlers
+from rapport_profile.api import routes
+
+pytestmark = pytest.mark.integration
+SECRET = "a secret for tests only, 32 characters"
+
+
+def bearer(workspace: str, *scopes: str) -> dict[str, str]:
+    token = Authenticator(SECRET).mint(workspace, "ada", list(scopes), timedelta(hours=1))
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
+    """An operator of workspace `w`, in which one person browsed, signed up and bought."""
+    history = [
+        event("1", type="page", name="Home", anonymous_id="a", at=1),
+        event(
+            "2",
+            type="identify",
+            anonymous_id="a",
+            user_id="U",
+            email="ada@example.com",
+            traits={"name": "Ada", "plan": "gold", "old": None},
+            at=2,
+        ),
+        event("3", name="Order Completed", user_id="U", said={"total": 12.5}, at=3),
+    ]
+    async with engine.begin() as tx:
+        records = [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
+        await handlers.on_events(records, tx)
+    app = create_app("profile", Health(), SECRET)
+    app.include_router(routes(engine, ConsumerStore("profile", "profile")))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")
+    ) as made:
+        yield made
+
+
+async def test_a_person_is_found_by_any_identifier(client: httpx.AsyncClient) -> None:
+    found = [
+        (await client.get("/v1/profiles", params={"kind": kind, "value": value})).json()
+        for kind, value in [
+            ("user_id", "U"),
+            ("anonymous_id", "a"),
+            ("email", " ADA@example.com"),
+        ]
+    ]
+    assert found[0] == found[1] == found[2]
+    assert found[0]["traits"] == {"name": "Ada", "plan": "gold"}
+    assert found[0]["computed"]["revenue"] == {"USD": "12.5"}
+    assert found[0]["identifiers"] == [
+        {"kind": "anonymous_id", "value": "a"},
+        {"kind": "email", "value": "ada@example.com"},
+        {"kind": "user_id", "value": "U"},
+    ]
+
+
+async def test_timeline_and_links_say_where_it_comes_from(client: httpx.AsyncClient) -> None:
+    found = await client.get("/v1/profiles", params={"kind": "user_id", "value": "U"})
+    profile_id = found.json()["profile_id"]
+    timeline = await client.get(f"/v1/profiles/{profile_id}/timeline", params={"limit": 2})
+    assert [one["message_id"] for one in timeline.json()["events"]] == ["3", "2"]
+    links = (await client.get(f"/v1/profiles/{profile_id}/links")).json()["links"]
+    assert {(one["b_value"], one["message_id"]) for one in links} == {
+        ("ada@example.com", "2"),
+        ("a", "2"),
+    }
+
+
+async def test_totals(client: httpx.AsyncClient) -> None:
+    totals = (await client.get("/v1/stats")).json()
+    assert totals == {"profiles": 1, "events": 3, "orders": 1, "revenue": {"USD": "12.5"}}
+    ledger = (await client.get("/v1/ledger")).json()
+    assert ledger["tallies"]["profiled"] == 3
+
+
+async def test_another_workspace_sees_nothing(client: httpx.AsyncClient) -> None:
+    found = await client.get("/v1/profiles", params={"kind": "user_id", "value": "U"})
+    path = f"/v1/profiles/{found.json()['profile_id']}"
+    other = bearer("other", "*")
+    for route in (path, f"{path}/timeline", f"{path}/links", "/v1/profiles?kind=user_id&value=U"):
+        answer = await client.get(route, headers=other)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    weak = await client.get(path, headers=bearer("w", "segments:read"))
+    assert weak.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/profiles/not-a-uuid", 422),
+        (f"/v1/profiles/{uuid4()}", 404),
+        ("/v1/profiles", 422),
+        ("/v1/profiles?kind=user_id&value=%00", 422),
+        ("/v1/profiles?kind=user_id&value=nobody", 404),
+        (f"/v1/profiles/{uuid4()}/timeline?limit=0", 422),
+        (f"/v1/profiles/{uuid4()}/timeline?before=yesterday", 422),
+        (f"/v1/profiles/{uuid4()}/timeline?limit=99999999999999999999", 422),
+    ],
+)
+async def test_nonsense_is_refused_with_a_reason(
+    client: httpx.AsyncClient, path: str, status: int
+) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"code", "message", "details"}

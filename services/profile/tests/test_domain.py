@@ -1,0 +1,178 @@
+"""Who is who and what is known of them, without a database."""
+
+import random
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from services.profile.tests.people import Content, content, event, events, expected
+
+from rapport_common.events.envelope import Event
+from rapport_common.events.profile import ProfileActivity, ProfileState
+from rapport_common.ids import uuid7
+from rapport_profile.domain.facts import content_hash, identifier_id, naming, order_value
+from rapport_profile.domain.fold import Fold, fold_all, merge
+from rapport_profile.domain.world import Node, World
+
+
+def play(history: list[Event]) -> tuple[World, list[ProfileActivity]]:
+    """Apply distinct events in a world that has everything loaded."""
+    world = World(lambda: str(uuid7()))
+    for one in history:
+        named = naming(one)
+        assert named is not None
+        previous = [named.previous] if named.previous else []
+        for kind, value in [named.hub, *named.others, *previous]:
+            node_id = identifier_id("w", (kind, value))
+            world.nodes.setdefault(node_id, Node(node_id, "w", kind, value))
+    published: list[ProfileActivity] = []
+    for one in history:
+        named = naming(one)
+        assert named is not None
+        published += world.apply(one, named)
+    return world, published
+
+
+def known(world: World) -> Content:
+    return content(world.state_of(one) for one in world.profiles.values() if one.members)
+
+
+def distinct(history: list[Event]) -> list[Event]:
+    return list({one.message_id: one for one in history}.values())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(events(), max_size=14), st.randoms(use_true_random=False))
+def test_profiles_do_not_depend_on_the_order_of_events(
+    history: list[Event], chance: random.Random
+) -> None:
+    once = distinct(history)
+    world, _ = play(once)
+    assert known(world) == expected(once)
+    chance.shuffle(once)
+    assert known(play(once)[0]) == expected(once)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(events(), max_size=14))
+def test_what_is_published_leads_readers_to_the_same_profiles(history: list[Event]) -> None:
+    """A reader that keeps the newest state per id and drops merged ones sees what we know."""
+    world, published = play(distinct(history))
+    states: dict[str, ProfileState] = {}
+    versions: dict[str, int] = {}
+    for one in published:
+        assert one.version == versions.get(one.profile_id, 0) + 1
+        versions[one.profile_id] = one.version
+        if one.merged_into is not None:
+            states.pop(one.profile_id, None)
+        elif one.state is not None:
+            states[one.profile_id] = one.state
+    assert content(one for one in states.values() if one.identifiers) == known(world)
+    applied = [one.event.message_id for one in published if one.event is not None]
+    assert applied == [one.message_id for one in distinct(history)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(events(), max_size=14))
+def test_a_merge_is_told_by_both_its_ids(history: list[Event]) -> None:
+    """Each end by its own record and by the survivor's, which name each other's versions."""
+    _world, published = play(distinct(history))
+    ends = {
+        (one.profile_id, one.version, one.merged_into, one.into_version)
+        for one in published
+        if one.merged_into is not None
+    }
+    absorbed = {
+        (gone.profile_id, gone.version, one.profile_id, one.version)
+        for one in published
+        for gone in one.absorbed
+    }
+    assert ends == absorbed
+
+
+@given(st.lists(events(), max_size=12), st.integers(0, 12))
+def test_folds_join_like_sums(history: list[Event], cut: int) -> None:
+    once = distinct(history)
+    left, right = fold_all(once[:cut]), fold_all(once[cut:])
+    assert merge([left, right]) == merge([right, left]) == fold_all(once)
+    assert msgspec.json.decode(msgspec.json.encode(left), type=Fold) == left
+
+
+def groups(*history: Event) -> list[set[str]]:
+    world, _ = play(list(history))
+    people = [one for one in world.profiles.values() if one.members]
+    return sorted(
+        ({world.nodes[one].value for one in person.members} for person in people), key=sorted
+    )
+
+
+def test_anonymous_visits_join_the_user_who_signs_up() -> None:
+    assert groups(
+        event("1", anonymous_id="a"), event("2", user_id="U", anonymous_id="a", email="e")
+    ) == [{"U", "a", "e"}]
+
+
+def test_a_shared_device_belongs_to_neither_user() -> None:
+    seen = [event("1", user_id="U", anonymous_id="a"), event("2", user_id="V", anonymous_id="a")]
+    assert groups(*seen) == groups(*reversed(seen)) == [{"U"}, {"V"}, {"a"}]
+
+
+def test_two_users_never_meet_over_a_chain_of_weaker_identifiers() -> None:
+    assert groups(
+        event("1", user_id="U", email="e"),
+        event("2", email="e", anonymous_id="a"),
+        event("3", user_id="V", anonymous_id="a"),
+    ) == [{"U", "e"}, {"V", "a"}]
+
+
+def test_an_alias_from_a_known_user_id_joins_nobody() -> None:
+    alias = event("1", type="alias", user_id="U", previous_id="V")
+    visit = event("2", user_id="V")
+    assert groups(alias, visit) == groups(visit, alias) == [{"U"}, {"V"}]
+    assert groups(alias) == [{"U", "V"}]
+
+
+def test_the_user_keeps_the_profile_id_when_people_merge() -> None:
+    world, published = play(
+        [
+            event("1", anonymous_id="a"),
+            event("2", user_id="U"),
+            event("3", user_id="U", anonymous_id="a"),
+        ]
+    )
+    user = world.nodes[identifier_id("w", ("user_id", "U"))].profile_id
+    merged = [one for one in published if one.merged_into]
+    assert [one.merged_into for one in merged] == [user]
+    assert merged[0].profile_id == published[0].profile_id
+    assert published[-1].profile_id == user
+    assert published[-1].event is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ({"total": Decimal("10.50")}, ("USD", Decimal("10.50"))),
+        ({"revenue": "7", "currency": "eur"}, ("EUR", Decimal(7))),
+        ({"total": True}, None),
+        ({"total": "NaN"}, None),
+        ({"total": "1e99"}, None),
+        ({"total": {}}, None),
+        ({"total": 5, "currency": 7}, ("USD", Decimal(5))),
+        ({}, None),
+    ],
+)
+def test_the_value_of_an_order(said: dict[str, object], value: object) -> None:
+    assert order_value(said) == value
+
+
+def test_when_a_copy_was_received_does_not_count() -> None:
+    one = event("1", user_id="U", said={"total": 1})
+    later = msgspec.structs.replace(one, received_at=one.timestamp.replace(year=2030))
+    other = event("1", user_id="U", said={"total": 2})
+    assert content_hash(one) == content_hash(later) != content_hash(other)
+
+
+def test_identifiers_of_two_workspaces_never_meet() -> None:
+    assert identifier_id("w", ("user_id", "1")) != identifier_id("v", ("user_id", "1"))

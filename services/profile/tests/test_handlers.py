@@ -1,0 +1,212 @@
+"""Batches on a real Postgres: the result is the same however the events come in."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from services.profile.tests.people import Content, content, event, events, expected
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from rapport_common.db import is_retriable
+from rapport_common.errors import InvalidEvent
+from rapport_common.events.envelope import Event
+from rapport_common.events.profile import ProfileActivity, ProfileState
+from rapport_common.kafka.batch import Record
+from rapport_profile import handlers
+from rapport_profile.domain.fold import merge
+from rapport_profile.domain.published import state
+from rapport_profile.store import inbox, reads
+
+pytestmark = pytest.mark.integration
+
+
+def records(history: Sequence[Event]) -> list[Record]:
+    return [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
+
+
+async def feed(engine: AsyncEngine, history: Sequence[Event]) -> None:
+    """One batch, tried again when the database says so, as the consumer loop does."""
+    while True:
+        try:
+            async with engine.begin() as tx:
+                await handlers.on_events(records(history), tx)
+        except Exception as error:
+            if not is_retriable(error):
+                raise
+            await asyncio.sleep(random.random() / 50)
+        else:
+            return
+
+
+async def known(tx: AsyncConnection) -> Content:
+    rows = await tx.execute(text("SELECT id FROM profile.profile WHERE merged_into IS NULL"))
+    states = []
+    for row in rows.fetchall():
+        members = await reads.members(tx, "w", row.id)
+        if members:
+            named = ((kind, value) for kind, value, _ in members)
+            states.append(state(named, merge(one[2] for one in members)))
+    return content(states)
+
+
+async def told(tx: AsyncConnection) -> Content:
+    """What a reader of profile.activity knows at the end."""
+    rows = await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))
+    states: dict[str, ProfileState] = {}
+    for row in rows:
+        one = msgspec.json.decode(row.value, type=ProfileActivity)
+        if one.merged_into is not None:
+            states.pop(one.profile_id, None)
+        elif one.state is not None:
+            states[one.profile_id] = one.state
+    return content(one for one in states.values() if one.identifiers)
+
+
+async def wipe(engine: AsyncEngine) -> None:
+    async with engine.begin() as tx:
+        await tx.execute(
+            text(
+                "TRUNCATE profile.identifier, profile.link, profile.profile, profile.inbox, "
+                "profile.timeline, profile.outbox, profile.tally"
+            )
+        )
+
+
+@pytest.fixture(scope="module")
+def database(service_database: object) -> str:
+    return service_database("profile")  # type: ignore[operator,no-any-return] # see root conftest
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(events(), max_size=16), st.lists(st.integers(1, 6)))
+def test_any_batching_of_any_copies_gives_the_same_profiles(
+    database: str, history: list[Event], sizes: list[int]
+) -> None:
+    async def run() -> None:
+        from rapport_common.db import create_engine  # noqa: PLC0415
+
+        engine = create_engine(database, application="property", pool=1)
+        try:
+            await wipe(engine)
+            rest = list(history)
+            for size in [*sizes, len(history)]:
+                piece, rest = rest[:size], rest[size:]
+                if piece:
+                    await feed(engine, piece)
+            async with engine.begin() as tx:
+                assert await known(tx) == expected(history)
+                assert await told(tx) == expected(history)
+        finally:
+            await engine.dispose()
+
+    # hypothesis calls this from the session's loop: a loop of its own needs a thread of its own.
+    _in_thread(run)
+
+
+def _in_thread(run: object) -> None:
+    import threading  # noqa: PLC0415
+
+    failures: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            asyncio.run(run())  # type: ignore[operator] # a coroutine function
+        except BaseException as error:  # noqa: BLE001 - handed to the test's thread
+            failures.append(error)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+
+
+async def test_two_processes_with_the_same_people_in_opposite_order(engine: AsyncEngine) -> None:
+    """No deadlock that is not retried, nothing lost, nothing twice."""
+    chance = random.Random(7)
+    history = [
+        event(
+            f"m{n}",
+            name="Order Completed",
+            said={"total": 1},
+            user_id=chance.choice([None, "A", "B", "C", "D"]),
+            email=chance.choice([None, "e1", "e2", "e3"]),
+            anonymous_id=f"a{chance.randrange(8)}",
+            at=n,
+        )
+        for n in range(400)
+    ]
+
+    async def member(mine: list[Event]) -> None:
+        for start in range(0, len(mine), 25):
+            await feed(engine, mine[start : start + 25])
+
+    # Each gets every event: half of all deliveries are copies.
+    async with asyncio.timeout(60):
+        await asyncio.gather(member(history), member(history[::-1]), member(history[::2]))
+    async with engine.begin() as tx:
+        assert await known(tx) == expected(history) == await told(tx)
+        totals = await reads.stats(tx, "w")
+        assert totals["events"] == 400
+        tallies = await tx.execute(text("SELECT name, value FROM profile.tally"))
+        counted = {row.name: row.value for row in tallies}
+    assert counted["profiled"] == 400
+    assert counted["duplicate"] == 600
+
+
+async def test_an_event_that_names_nobody_is_named_by_its_index(engine: AsyncEngine) -> None:
+    with pytest.raises(InvalidEvent) as verdict:
+        await feed(engine, [event("1", user_id="U"), event("2")])
+    assert verdict.value.index == 1
+
+
+async def test_what_retention_removes_stays_in_the_sums(engine: AsyncEngine) -> None:
+    history = [
+        event(str(n), name="Order Completed", said={"total": 2}, user_id="U", at=n)
+        for n in range(10)
+    ]
+    await feed(engine, history)
+    async with engine.begin() as tx:
+        assert await inbox.expire(tx, timedelta(days=1), 4) == 4
+        assert await inbox.expire(tx, timedelta(days=1), 3) == 3
+        totals = await reads.stats(tx, "w")
+    assert totals == {"profiles": 1, "events": 10, "orders": 10, "revenue": {"USD": "20"}}
+    # A copy that takes an event's place makes the sums anew, from what is left and the expired.
+    copies = [
+        event("9", name="Order Completed", said={"total": 5 + n}, user_id="U", at=9)
+        for n in range(8)
+    ]
+    await feed(engine, copies)
+    async with engine.begin() as tx:
+        remade = await reads.stats(tx, "w")
+        assert await known(tx) == expected([*history, *copies])
+    assert remade["events"] == 10
+    # A copy of an event that is gone changes nothing.
+    gone = [
+        event("0", name="Order Completed", said={"total": 100 + n}, user_id="U") for n in range(8)
+    ]
+    await feed(engine, gone)
+    async with engine.begin() as tx:
+        assert await reads.stats(tx, "w") == remade
+
+
+async def test_timeline_is_newest_first_and_follows_a_merge(engine: AsyncEngine) -> None:
+    await feed(engine, [event("1", anonymous_id="a", at=1), event("2", user_id="U", at=2)])
+    async with engine.begin() as tx:
+        rows = await tx.execute(text("SELECT id FROM profile.profile ORDER BY id"))
+        before = [row.id for row in rows]
+    await feed(engine, [event("3", user_id="U", anonymous_id="a", at=3)])
+    async with engine.begin() as tx:
+        now = [await reads.alive(tx, "w", one) for one in before]
+        assert now[0] == now[1]
+        assert now[0] is not None
+        listed = await reads.timeline(tx, "w", now[0][0], limit=10, before=None, after=None)
+    assert [msgspec.json.decode(one)["message_id"] for one in listed] == ["3", "2", "1"]
