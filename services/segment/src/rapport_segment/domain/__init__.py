@@ -1,0 +1,1 @@
+"""What a segment is: rules, facts about a person, and who enters or leaves. No I/O, no clock."""

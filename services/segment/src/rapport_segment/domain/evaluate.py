@@ -1,0 +1,218 @@
+"""Rules in Python: predicates for the live path, and the words that explain a verdict."""
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, assert_never
+
+import msgspec
+
+from rapport_segment.domain.facts import Facts
+from rapport_segment.domain.rules import And, Identifier, Leaf, Not, Or, Rule, Scalar
+
+Predicate = Callable[[Facts], bool]
+Test = Callable[[Any], bool]
+"""Asks one value, which is not missing."""
+
+MAX_REASON = 500
+MAX_SHOWN = 80
+_NUMBERS = (int, Decimal)
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+_SYMBOLS = {
+    "eq": "=",
+    "ne": "!=",
+    "gt": ">",
+    "gte": ">=",
+    "lt": "<",
+    "lte": "<=",
+    "in": "in",
+    "contains": "contains",
+    "starts_with": "starts with",
+}
+_shown = msgspec.json.Encoder(decimal_format="number")
+
+
+def predicate(rule: Rule) -> Predicate:
+    """The rule as one function; made once per version of a definition."""
+    match rule:
+        case Leaf():
+            return _leaf(rule)
+        case Not():
+            inner = predicate(rule.child)
+            return lambda facts: not inner(facts)
+        case And():
+            return _every([predicate(one) for one in rule.children])
+        case Or():
+            return _some([predicate(one) for one in rule.children])
+        case _:
+            assert_never(rule)
+
+
+def _every(parts: list[Predicate]) -> Predicate:
+    def holds(facts: Facts) -> bool:
+        for part in parts:  # noqa: SIM110 - a generator costs more than the comparisons
+            if not part(facts):
+                return False
+        return True
+
+    return holds
+
+
+def _some(parts: list[Predicate]) -> Predicate:
+    def holds(facts: Facts) -> bool:
+        for part in parts:  # noqa: SIM110 - as above
+            if part(facts):
+                return True
+        return False
+
+    return holds
+
+
+def _leaf(leaf: Leaf) -> Predicate:
+    read = leaf.subject.read
+    if leaf.op == "exists":
+        return lambda facts: read(facts) is not None
+    if leaf.op == "not_exists":
+        return lambda facts: read(facts) is None
+    if isinstance(leaf.subject, Identifier):
+        return _any_value(leaf)
+    test = _test(leaf.op, leaf.value)
+
+    def holds(facts: Facts) -> bool:
+        value = read(facts)
+        return value is not None and test(value)
+
+    return holds
+
+
+def _any_value(leaf: Leaf) -> Predicate:
+    """Over a list: one value that fits is enough, and `ne` means that none is equal."""
+    read = leaf.subject.read
+    if leaf.op == "ne":
+        return lambda facts: leaf.value not in (read(facts) or [leaf.value])
+    test = _test(leaf.op, leaf.value)
+    return lambda facts: any(test(one) for one in read(facts) or ())
+
+
+def _test(op: str, wanted: Any) -> Test:
+    if op in _COMPARE:
+        return _ordered(_COMPARE[op], wanted)
+    if op == "in":
+        return _among(wanted)
+    if op == "contains":
+        return _contains(wanted)
+    if op == "starts_with":
+        return lambda value: type(value) is str and value.startswith(wanted)
+    equal = _equal(wanted)
+    return equal if op == "eq" else lambda value: not equal(value)
+
+
+def _equal(wanted: Scalar) -> Test:
+    """Equal and of one JSON type: true is not 1, and "1" is not 1; 1.0 is 1."""
+    if isinstance(wanted, bool):
+        return lambda value: value is wanted
+    if isinstance(wanted, str):
+        return lambda value: bool(value == wanted)
+    return lambda value: type(value) in _NUMBERS and value == wanted
+
+
+def _among(wanted: tuple[Scalar, ...]) -> Test:
+    kinds: dict[type, set[Scalar]] = {str: set(), bool: set(), int: set()}
+    for one in wanted:
+        kinds[int if type(one) is Decimal else type(one)].add(one)
+    # An int and a Decimal of the same value are equal and have the same hash.
+    kinds[Decimal] = kinds[int]
+
+    def holds(value: Any) -> bool:
+        among = kinds.get(type(value))
+        return among is not None and value in among
+
+    return holds
+
+
+def _ordered(compare: Callable[[Any, Any], bool], wanted: Any) -> Test:
+    if isinstance(wanted, str):
+        return lambda value: type(value) is str and compare(value, wanted)
+    return lambda value: type(value) in _NUMBERS and compare(value, wanted)
+
+
+def _contains(wanted: Scalar) -> Test:
+    equal = _equal(wanted)
+
+    def holds(value: Any) -> bool:
+        if type(value) is list:
+            return any(equal(one) for one in value)
+        return type(value) is str and isinstance(wanted, str) and wanted in value
+
+    return holds
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One comparison of a rule, with what was found."""
+
+    leaf: Leaf
+    actual: Any
+    result: bool
+
+    def words(self) -> str:
+        """For example `revenue USD 512.30 >= 500`."""
+        label, op = self.leaf.subject.label, self.leaf.op
+        missing = self.actual is None
+        if self.leaf.value is None:
+            return f"{label} {'missing' if missing else 'exists'}"
+        wanted = f"{_SYMBOLS[op]} {_show(self.leaf.value)}"
+        if missing:
+            return f"{label} missing, wanted {wanted}"
+        # An address does not belong into a text that travels and is kept.
+        hidden = isinstance(self.leaf.subject, Identifier)
+        found = label if hidden else f"{label} {_show(self.actual)}"
+        return f"{found} {wanted}" if self.result else f"{found} not {wanted}"
+
+
+def explain(rule: Rule, facts: Facts) -> list[Verdict]:
+    """Every comparison of the rule, in its order."""
+    match rule:
+        case Leaf():
+            return [Verdict(rule, rule.subject.read(facts), _leaf(rule)(facts))]
+        case Not():
+            return explain(rule.child, facts)
+        case And() | Or():
+            return [verdict for one in rule.children for verdict in explain(one, facts)]
+        case _:
+            assert_never(rule)
+
+
+def reason(rule: Rule, facts: Facts) -> str:
+    """Why the rule holds or does not, in at most 500 characters."""
+    words = " and ".join(one.words() for one in _decisive(rule, facts)[1])
+    return words if len(words) <= MAX_REASON else f"{words[: MAX_REASON - 1]}…"
+
+
+def _decisive(rule: Rule, facts: Facts) -> tuple[bool, list[Verdict]]:
+    """The result, and the comparisons that settle it: all of them, or the first of its kind."""
+    if isinstance(rule, Leaf):
+        verdict = explain(rule, facts)[0]
+        return verdict.result, [verdict]
+    if isinstance(rule, Not):
+        result, verdicts = _decisive(rule.child, facts)
+        return not result, verdicts
+    settles = isinstance(rule, Or)
+    collected: list[Verdict] = []
+    for child in rule.children:
+        result, verdicts = _decisive(child, facts)
+        if result is settles:
+            return settles, verdicts
+        collected += verdicts
+    return not settles, collected
+
+
+def _show(value: Any) -> str:
+    text = _shown.encode(value).decode()
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"

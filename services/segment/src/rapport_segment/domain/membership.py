@@ -1,0 +1,375 @@
+"""Who enters and who leaves: the fold over a person's records, one after the other."""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from rapport_common.events.membership import Membership
+from rapport_segment.domain import evaluate
+from rapport_segment.domain.facts import Facts
+from rapport_segment.domain.rules import Rule
+
+Cause = Literal["event", "definition", "merge"]
+Key = tuple[str, UUID]
+"""(workspace, profile id)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One version of a segment; `matches` is its rule as a function."""
+
+    segment_id: UUID
+    version: int
+    name: str
+    rule: Rule
+    matches: Callable[[Facts], bool]
+
+    @classmethod
+    def of(cls, segment_id: UUID, version: int, name: str, rule: Rule) -> "Definition":
+        return cls(segment_id, version, name, rule, evaluate.predicate(rule))
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One stay of a person in a segment; open while `exited_at` is None.
+
+    `profile_version` and `reason` speak of its beginning: written once, not read for judging.
+    """
+
+    workspace: str
+    segment_id: UUID
+    profile_id: UUID
+    entry_id: UUID
+    entered_at: datetime
+    segment_version: int
+    profile_version: int = 0
+    reason: str = ""
+    exited_at: datetime | None = None
+    exit_reason: str | None = None
+
+
+class Person(msgspec.Struct, frozen=True):
+    """What is known of one profile id; `entries` are the open ones by segment.
+
+    `version` is that of the newest record about the id, be it a state or its end in a merge.
+    """
+
+    workspace: str
+    profile_id: UUID
+    version: int = 0
+    facts: Facts | None = None
+    stored: bytes | None = None
+    entries: Mapping[UUID, Entry] = msgspec.field(default_factory=dict)
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """A record of profile.activity: a state (`facts`, `stored`), or an end (`merged_into`).
+
+    `into_version` is the first version of the survivor that speaks for both; `absorbed` are the
+    ids, with their last versions, for which a state is that one.
+    """
+
+    workspace: str
+    profile_id: UUID
+    version: int
+    facts: Facts | None = None
+    stored: bytes | None = None
+    merged_into: UUID | None = None
+    event_timestamp: datetime | None = None
+    into_version: int = 0
+    absorbed: tuple[tuple[UUID, int], ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return self.workspace, self.profile_id
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """When and by what a change comes about."""
+
+    at: datetime
+    cause: Cause
+    event_timestamp: datetime | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """An entry as it is now, and the record that tells the others."""
+
+    entry: Entry
+    record: Membership
+
+
+def entry_id(person: Person, definition: Definition) -> UUID:
+    """The same for the same person, state and definition, however often it is worked out.
+
+    The definition's version is in it: a rule that changes to and fro makes the same state
+    enter twice.
+    """
+    name = f"{person.workspace}/{person.profile_id}/{person.version}/{definition.version}"
+    return uuid.uuid5(definition.segment_id, name)
+
+
+def enter(person: Person, definition: Definition, reason: str, moment: Moment) -> Change:
+    """The person's stay in the segment begins."""
+    entry = Entry(
+        workspace=person.workspace,
+        segment_id=definition.segment_id,
+        profile_id=person.profile_id,
+        entry_id=entry_id(person, definition),
+        entered_at=moment.at,
+        segment_version=definition.version,
+        profile_version=person.version,
+        reason=reason,
+    )
+    return Change(
+        entry, _record(entry, person, definition.version, moment, change="entered", reason=reason)
+    )
+
+
+def leave(
+    person: Person, entry: Entry, segment_version: int, reason: str, moment: Moment
+) -> Change:
+    """The stay `entry` ends; told under the person's id, which an entry may outlive in a merge."""
+    ended = replace(entry, exited_at=moment.at, exit_reason=reason)
+    return Change(
+        ended, _record(entry, person, segment_version, moment, change="exited", reason=reason)
+    )
+
+
+def _record(
+    entry: Entry,
+    person: Person,
+    segment_version: int,
+    moment: Moment,
+    *,
+    change: Literal["entered", "exited"],
+    reason: str,
+) -> Membership:
+    return Membership(
+        workspace=person.workspace,
+        profile_id=str(person.profile_id),
+        profile_version=person.version,
+        segment_id=str(entry.segment_id),
+        segment_version=segment_version,
+        entry_id=str(entry.entry_id),
+        change=change,
+        at=moment.at,
+        cause=moment.cause,
+        reason=reason,
+        event_timestamp=moment.event_timestamp,
+    )
+
+
+def judge(
+    person: Person, definitions: Sequence[Definition], moment: Moment
+) -> tuple[Person, list[Change]]:
+    """Hold a person's facts against every definition; no facts, no verdict."""
+    facts = person.facts
+    if facts is None:
+        return person, []
+    changes: list[Change] = []
+    for definition in definitions:
+        entry = person.entries.get(definition.segment_id)
+        if definition.matches(facts) is (entry is not None):
+            continue
+        why = evaluate.reason(definition.rule, facts)
+        if entry is None:
+            changes.append(enter(person, definition, why, moment))
+        else:
+            changes.append(leave(person, entry, definition.version, why, moment))
+    return (_with(person, changes), changes) if changes else (person, changes)
+
+
+def _with(person: Person, changes: Sequence[Change]) -> Person:
+    entries = dict(person.entries)
+    for change in changes:
+        if change.entry.exited_at is None:
+            entries[change.entry.segment_id] = change.entry
+        else:
+            del entries[change.entry.segment_id]
+    return replace(person, entries=entries)
+
+
+def step(
+    person: Person, activity: Activity, definitions: Sequence[Definition], now: datetime
+) -> tuple[Person, list[Change]]:
+    """A state is applied when it is newer than what is known, and judged at once."""
+    if activity.version <= person.version:
+        return person, []
+    newer = Person(
+        person.workspace,
+        person.profile_id,
+        activity.version,
+        activity.facts,
+        activity.stored,
+        person.entries,
+    )
+    # A state without an event: identifiers joined or left.
+    cause: Cause = "merge" if activity.event_timestamp is None else "event"
+    return judge(newer, definitions, Moment(now, cause, activity.event_timestamp))
+
+
+def merge(
+    gone: Person,
+    survivor: Person,
+    definitions: Sequence[Definition],
+    now: datetime,
+    *,
+    is_told: bool = True,
+) -> tuple[Person, list[Change]]:
+    """The survivor with the entries of the id that is gone, and what became of them.
+
+    A stay that only the gone id had goes on under the survivor. Where both had one, the gone
+    id's ends, and the survivor's counts from the earlier beginning. Then the survivor's facts
+    decide, if they tell of both already (`is_told`): the facts of one half would end a stay only
+    for the whole's to begin another.
+    """
+    moment = Moment(now, "merge")
+    reason = f"merged into {survivor.profile_id}"
+    entries, changes = dict(survivor.entries), []
+    # In a fixed order: entries come from memory or from the database, as batches fall.
+    for segment_id, entry in sorted(gone.entries.items()):
+        own = entries.get(segment_id)
+        moved = replace(entry, profile_id=survivor.profile_id)
+        if own is None:
+            entries[segment_id] = moved
+        else:
+            since = min(own.entered_at, entry.entered_at)
+            entries[segment_id] = replace(own, entered_at=since)
+            changes.append(leave(gone, moved, entry.segment_version, reason, moment))
+    survivor = replace(survivor, entries=entries)
+    if not is_told:
+        return survivor, changes
+    judged, more = judge(survivor, definitions, moment)
+    return judged, changes + more
+
+
+def with_entries(people: Mapping[Key, Person], entries: Iterable[Entry]) -> dict[Key, Person]:
+    """The people with their open entries."""
+    held: dict[Key, dict[UUID, Entry]] = {}
+    for entry in entries:
+        held.setdefault((entry.workspace, entry.profile_id), {})[entry.segment_id] = entry
+    return {
+        key: replace(person, entries=held[key]) if key in held else person
+        for key, person in people.items()
+    }
+
+
+class Fold:
+    """The people of some records, in memory; `apply` takes the records one by one.
+
+    Whoever made it has put in every person the records name, the survivors of those that are
+    merged away (with their facts), and all open entries. Afterwards it tells what to write:
+    the people `written`; the `entries` (new unless in `loaded`, with the id that
+    their rows are under); the `moves` of stored rows
+    from an id to another; the `aliases` of the ids that `joined`, and none for the `revived`.
+    """
+
+    def __init__(
+        self,
+        definitions: Mapping[str, Sequence[Definition]],
+        people: dict[Key, Person],
+        aliases: dict[Key, UUID],
+        now: datetime,
+    ) -> None:
+        self._definitions = definitions
+        self._now = now
+        self.people = people
+        self.aliases = aliases
+        self.loaded = {
+            one.entry_id: one.profile_id for who in people.values() for one in who.entries.values()
+        }
+        self.written: set[Key] = set()
+        self.entries: dict[UUID, Entry] = {}
+        self.moves: dict[Key, UUID] = {}
+        self.joined: set[Key] = set()
+        self.revived: set[Key] = set()
+
+    def apply(self, activity: Activity) -> list[Change]:
+        """Carry out one record; what it changes for the others to know."""
+        if activity.merged_into is not None:
+            return self._merge(self.people[activity.key], activity, activity.merged_into)
+        absorbed = self._absorb(activity)
+        person = self.people[activity.key]
+        after, changes = step(
+            person, activity, self._definitions.get(activity.workspace, ()), self._now
+        )
+        if after is not person:
+            self._revive(activity.key)
+            self._keep(after, changes)
+        return absorbed + changes
+
+    def _absorb(self, activity: Activity) -> list[Change]:
+        """The ends that a state tells of, unless their own records were here first."""
+        changes: list[Change] = []
+        for gone, version in activity.absorbed:
+            end = Activity(
+                activity.workspace,
+                gone,
+                version,
+                merged_into=activity.profile_id,
+                into_version=activity.version,
+            )
+            changes += self._merge(self.people[end.key], end, activity.profile_id)
+        return changes
+
+    def _merge(self, gone: Person, activity: Activity, into: UUID) -> list[Change]:
+        known = activity.key in self.aliases
+        stale = activity.version < gone.version or (known and activity.version == gone.version)
+        if stale or into == gone.profile_id:
+            return []
+        survivor = self.people[activity.workspace, self._survivor(activity, into)]
+        gone = replace(gone, version=activity.version)
+        is_told = survivor.profile_id != into or survivor.version >= activity.into_version
+        definitions = self._definitions.get(activity.workspace, ())
+        after, changes = merge(gone, survivor, definitions, self._now, is_told=is_told)
+        self._move(activity.key, survivor.profile_id)
+        self._keep(replace(gone, facts=None, stored=None, entries={}), [])
+        self._keep(after, changes)
+        return changes
+
+    def _survivor(self, activity: Activity, into: UUID) -> UUID:
+        workspace, survivor = activity.workspace, into
+        while (target := self.aliases.get((workspace, survivor))) is not None:
+            survivor = target
+        if survivor != activity.profile_id:
+            return survivor
+        # It had been merged into the id that is now merged into it: the newer word holds.
+        self._revive((workspace, into))
+        return into
+
+    def _move(self, key: Key, survivor: UUID) -> None:
+        """Everything of `key`, and of those merged into it before, is the survivor's now."""
+        workspace, gone = key
+        for held in (self.moves, self.aliases):
+            for old, target in held.items():
+                if old[0] == workspace and target == gone:
+                    held[old] = survivor
+        self.aliases[key] = survivor
+        self.joined.add(key)
+        # Rows move once: what an id gets after it was revived is only in memory yet.
+        self.moves.setdefault(key, survivor)
+        mine = [one for one in self.entries.values() if (one.workspace, one.profile_id) == key]
+        for one in mine:
+            self.entries[one.entry_id] = replace(one, profile_id=survivor)
+
+    def _revive(self, key: Key) -> None:
+        """A state that is newer than the id's end in a merge: the id lives again."""
+        if self.aliases.pop(key, None) is not None:
+            self.revived.add(key)
+
+    def _keep(self, person: Person, changes: Sequence[Change]) -> None:
+        key = person.workspace, person.profile_id
+        before = self.people[key].entries
+        self.people[key] = person
+        self.written.add(key)
+        for change in changes:
+            self.entries[change.entry.entry_id] = change.entry
+        for segment_id, entry in person.entries.items():
+            if entry is not before.get(segment_id):
+                self.entries[entry.entry_id] = entry

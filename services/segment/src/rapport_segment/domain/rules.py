@@ -1,0 +1,299 @@
+"""The rule tree of a segment, and its parser, which names the place of every mistake."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from rapport_common.errors import InvalidRequestError
+from rapport_segment.domain.facts import Facts, instant
+
+MAX_DEPTH = 16
+MAX_NODES = 500
+MAX_LIST = 1000
+MAX_TEXT = 1000
+MAX_DIGITS = 38
+
+Scalar = str | bool | int | Decimal
+
+PRESENCE = frozenset({"exists", "not_exists"})
+EQUALITY = frozenset({"eq", "ne", "in"})
+ORDER = frozenset({"gt", "gte", "lt", "lte"})
+TEXT = frozenset({"contains", "starts_with"})
+
+COUNTS = ("events", "orders", "open_cases")
+INSTANTS = ("first_order_at", "last_order_at", "first_seen_at", "last_seen_at")
+REVENUE = "revenue"
+_DECIMAL = re.compile(r"-?\d{1,30}(\.\d{1,18})?", re.ASCII)
+
+
+class RuleError(InvalidRequestError):
+    """A rule that can't be understood; `details.path` is the place, for example `and[1].op`."""
+
+    code = "invalid_rule"
+
+    def __init__(self, path: str, message: str) -> None:
+        where = path or "rule"
+        super().__init__(f"{where}: {message}", details={"path": where})
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """A member of the profile's traits."""
+
+    name: str
+
+    @property
+    def label(self) -> str:
+        return f"trait {self.name}"
+
+    def read(self, facts: Facts) -> Any:
+        return facts.traits.get(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """An aggregate over the person's events; `currency` with revenue and only there."""
+
+    name: str
+    currency: str | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} {self.currency}" if self.currency else self.name
+
+    def read(self, facts: Facts) -> Any:
+        if self.currency is None:
+            return facts.computed.get(self.name)
+        return facts.computed[REVENUE].get(self.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """All of the person's identifiers of one kind: a list of strings."""
+
+    kind: str
+
+    @property
+    def label(self) -> str:
+        return f"identifier {self.kind}"
+
+    def read(self, facts: Facts) -> Any:
+        return facts.identifiers.get(self.kind)
+
+
+Subject = Trait | Computed | Identifier
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One comparison. `value` is None for exists / not_exists, a tuple for in."""
+
+    path: str
+    subject: Subject
+    op: str
+    value: Scalar | tuple[Scalar, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    children: "tuple[Rule, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    children: "tuple[Rule, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    child: "Rule"
+
+
+Rule = And | Or | Not | Leaf
+
+
+def parse(document: object) -> Rule:
+    """A rule from decoded JSON; RuleError says what is wrong and where."""
+    return _Parser().node(document, "", 1)
+
+
+class _Parser:
+    """Walks the document and counts its nodes."""
+
+    def __init__(self) -> None:
+        self._nodes = 0
+
+    def node(self, document: object, path: str, depth: int) -> Rule:
+        if not isinstance(document, Mapping):
+            raise RuleError(path, "must be an object: and, or, not, or a comparison")
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise RuleError(path, f"a rule has at most {MAX_NODES} nodes")
+        if depth > MAX_DEPTH:
+            raise RuleError(path, f"a rule is at most {MAX_DEPTH} levels deep")
+        branch = next((key for key in ("and", "or", "not") if key in document), None)
+        if branch is None:
+            return _leaf(document, path)
+        _only(document, path, {branch})
+        below = f"{path}.{branch}" if path else branch
+        if branch == "not":
+            return Not(self.node(document[branch], below, depth + 1))
+        children = self._children(document[branch], below, depth)
+        return And(children) if branch == "and" else Or(children)
+
+    def _children(self, listed: object, path: str, depth: int) -> tuple[Rule, ...]:
+        if not isinstance(listed, list) or not listed:
+            raise RuleError(path, "must be a list with at least one rule")
+        return tuple(
+            self.node(one, f"{path}[{index}]", depth + 1) for index, one in enumerate(listed)
+        )
+
+
+def _leaf(document: Mapping[str, Any], path: str) -> Leaf:
+    subject = _subject(document, path)
+    op = _op(document, path, subject)
+    place = _below(path, "value")
+    if op in PRESENCE:
+        if "value" in document:
+            raise RuleError(place, f"{op} takes no value")
+        return Leaf(path, subject, op, None)
+    if "value" not in document:
+        raise RuleError(place, f"{op} needs a value")
+    return Leaf(path, subject, op, _operand(document["value"], place, subject, op))
+
+
+def _subject(document: Mapping[str, Any], path: str) -> Subject:
+    named = [key for key in ("trait", "computed", "identifier") if key in document]
+    if len(named) != 1:
+        raise RuleError(
+            path, "needs one of: and, or, not, trait, computed, identifier; and only one"
+        )
+    key = named[0]
+    name = _text(document[key], _below(path, key))
+    if not name:
+        raise RuleError(_below(path, key), "must not be empty")
+    extra = {"currency"} if (key, name) == ("computed", REVENUE) else set()
+    _only(document, path, {key, "op", "value"} | extra)
+    if key == "trait":
+        return Trait(name)
+    return Identifier(name) if key == "identifier" else _computed(document, path, name)
+
+
+def _computed(document: Mapping[str, Any], path: str, name: str) -> Computed:
+    if name == REVENUE:
+        currency = _text(document.get("currency"), _below(path, "currency"))
+        if not currency:
+            raise RuleError(_below(path, "currency"), "revenue needs a currency such as USD")
+        return Computed(name, currency)
+    if name not in COUNTS + INSTANTS:
+        known = ", ".join((*COUNTS, REVENUE, *INSTANTS))
+        raise RuleError(_below(path, "computed"), f"is none of: {known}")
+    return Computed(name)
+
+
+def _op(document: Mapping[str, Any], path: str, subject: Subject) -> str:
+    allowed = EQUALITY | PRESENCE
+    if not isinstance(subject, Identifier):
+        allowed |= ORDER
+    if not isinstance(subject, Computed):
+        allowed |= TEXT
+    op = document.get("op")
+    if not isinstance(op, str) or op not in allowed:
+        raise RuleError(
+            _below(path, "op"), f"must be one of {', '.join(sorted(allowed))} for {_kind(subject)}"
+        )
+    return op
+
+
+def _kind(subject: Subject) -> str:
+    kinds = {Trait: "a trait", Identifier: "an identifier"}
+    return kinds.get(type(subject), "a computed value")
+
+
+def _operand(value: object, path: str, subject: Subject, op: str) -> Scalar | tuple[Scalar, ...]:
+    convert = _converter(subject)
+    if op == "in":
+        if not isinstance(value, list) or not 1 <= len(value) <= MAX_LIST:
+            raise RuleError(path, f"must be a list of 1 to {MAX_LIST} values")
+        return tuple(convert(one, f"{path}[{index}]") for index, one in enumerate(value))
+    wanted = convert(value, path)
+    if op == "starts_with" and not isinstance(wanted, str):
+        raise RuleError(path, "must be a string for starts_with")
+    if op in ORDER and isinstance(wanted, bool):
+        raise RuleError(path, f"must be a number or a string for {op}")
+    return wanted
+
+
+def _converter(subject: Subject) -> Callable[[object, str], Scalar]:
+    if isinstance(subject, Trait):
+        return _scalar
+    if isinstance(subject, Identifier):
+        return _text
+    if subject.name == REVENUE:
+        return _money
+    return _number if subject.name in COUNTS else _moment
+
+
+def _scalar(value: object, path: str) -> Scalar:
+    if isinstance(value, bool):
+        return value
+    return _text(value, path) if isinstance(value, str) else _number(value, path)
+
+
+def _text(value: object, path: str) -> str:
+    if not isinstance(value, str):
+        raise RuleError(path, "must be a string")
+    if len(value) > MAX_TEXT:
+        raise RuleError(path, f"is longer than {MAX_TEXT} characters")
+    # Neither can be in a stored fact: the database's JSON has no place for them.
+    if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
+        raise RuleError(path, "holds a NUL or half a surrogate pair")
+    return value
+
+
+def _number(value: object, path: str) -> int | Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise RuleError(path, "must be a string, a number, true or false, as the subject has it")
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise RuleError(path, "must be a finite number")
+        value = Decimal(repr(value))
+    if abs(Decimal(value).adjusted()) > MAX_DIGITS:
+        raise RuleError(path, f"must have at most {MAX_DIGITS} digits")
+    return value
+
+
+def _money(value: object, path: str) -> int | Decimal:
+    if isinstance(value, str):
+        if not _DECIMAL.fullmatch(value):
+            raise RuleError(path, 'must be an amount such as "500" or "12.30"')
+        return Decimal(value)
+    return _number(value, path)
+
+
+def _moment(value: object, path: str) -> str:
+    text = _text(value, path)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    day = len(text) == len("2026-01-01")
+    told = instant(moment) if moment is not None and (day or moment.tzinfo) else None
+    if told is None:
+        raise RuleError(path, "must be an instant with its offset, or a date: 2026-01-31T09:00:00Z")
+    return told
+
+
+def _only(document: Mapping[str, Any], path: str, allowed: set[str]) -> None:
+    unknown = [key for key in document if key not in allowed]
+    if unknown:
+        shown = ascii(str(unknown[0])[:40])
+        raise RuleError(path, f"has {shown}; here belong {', '.join(sorted(allowed))}")
+
+
+def _below(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

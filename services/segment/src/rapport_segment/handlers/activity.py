@@ -1,0 +1,166 @@
+"""Applies batches of profile.activity: states and merges in, entries and exits out."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common import clock, outbox
+from rapport_common.errors import InvalidEvent
+from rapport_common.events.profile import AbsorbedId, ProfileActivity
+from rapport_common.kafka.batch import Record
+from rapport_common.kafka.producer import Outgoing
+from rapport_segment import metrics
+from rapport_segment.domain import facts, rules
+from rapport_segment.domain.membership import Activity, Definition, Fold, Key, Person, with_entries
+from rapport_segment.handlers.publish import outgoing, tally
+from rapport_segment.store import definitions, people
+
+MAX_VERSION = 2**63 - 1
+
+
+class ActivityHandler:
+    """Judges people as their states come in; compiled definitions are kept between batches."""
+
+    def __init__(self, now: Callable[[], datetime] = clock.now) -> None:
+        self._now = now
+        self._compiled: dict[str, tuple[int, list[Definition]]] = {}
+
+    async def on_activity(self, batch: Sequence[Record], tx: AsyncConnection) -> None:
+        """Apply records in their order; nobody's definitions change meanwhile."""
+        activities = [_activity(index, one.value) for index, one in enumerate(batch)]
+        if not activities:
+            return
+        in_force = await self._definitions(tx, sorted({one.workspace for one in activities}))
+        fold = await self._load(tx, activities, in_force)
+        messages: list[Outgoing] = []
+        changed = []
+        for activity, record in zip(activities, batch, strict=True):
+            changes = fold.apply(activity)
+            changed += changes
+            messages += [outgoing(one, record.traceparent) for one in changes]
+        await _save(tx, fold)
+        metrics.JUDGED.inc(len(fold.written))
+        await tally(tx, changed)
+        await outbox.append(tx, "segment", messages)
+
+    async def _definitions(
+        self, tx: AsyncConnection, workspaces: Sequence[str]
+    ) -> dict[str, list[Definition]]:
+        revisions = await definitions.share(tx, workspaces)
+        stale = [
+            one
+            for one, revision in revisions.items()
+            if self._compiled.get(one, (0, []))[0] != revision
+        ]
+        if stale:
+            fresh: dict[str, list[Definition]] = {one: [] for one in stale}
+            for one in await definitions.active(tx, stale):
+                fresh[one.workspace].append(compiled(one))
+            self._compiled |= {one: (revisions[one], fresh[one]) for one in stale}
+        return {one: self._compiled[one][1] for one in revisions}
+
+    async def _load(
+        self,
+        tx: AsyncConnection,
+        activities: Sequence[Activity],
+        in_force: dict[str, list[Definition]],
+    ) -> Fold:
+        keys = {one.key for one in activities}
+        keys |= {(one.workspace, gone) for one in activities for gone, _ in one.absorbed}
+        survivors = {
+            (one.workspace, one.merged_into) for one in activities if one.merged_into is not None
+        }
+        survivors |= {one.key for one in activities if one.absorbed}
+        persons: dict[Key, Person] = {}
+        gone: dict[Key, UUID] = {}
+        wanted = keys | survivors
+        # An id's alias can only change under the lock of its person: locked, then read, and
+        # again for those it leads to.
+        while wanted:
+            persons |= await people.lock(tx, wanted, survivors)
+            found = await people.aliases(tx, wanted)
+            gone |= found
+            wanted = {(key[0], target) for key, target in found.items()} - persons.keys()
+            survivors |= wanted
+        entries = await people.open_entries(tx, persons)
+        return Fold(in_force, with_entries(persons, entries), gone, self._now())
+
+
+async def _save(tx: AsyncConnection, fold: Fold) -> None:
+    """In this order: an open entry must be closed before its twin moves to the same person."""
+    await people.save(tx, [fold.people[key] for key in people.ordered(fold.written)])
+    await people.update_entries(
+        tx,
+        [
+            replace(one, profile_id=fold.loaded[one.entry_id])
+            for one in fold.entries.values()
+            if one.entry_id in fold.loaded
+        ],
+    )
+    await people.move(tx, fold.moves)
+    joined = {key: fold.aliases[key] for key in fold.joined if key in fold.aliases}
+    await people.set_aliases(tx, joined, fold.revived - joined.keys())
+    await people.insert_entries(
+        tx, [one for one in fold.entries.values() if one.entry_id not in fold.loaded]
+    )
+
+
+def compiled(one: definitions.Stored) -> Definition:
+    """A stored definition, ready to judge by."""
+    return Definition.of(one.segment_id, one.version, one.name, rule_of(one))
+
+
+def rule_of(one: definitions.Stored) -> rules.Rule:
+    """The rule of a stored definition."""
+    return rules.parse(facts.exact(one.rule))
+
+
+def _activity(index: int, value: ProfileActivity) -> Activity:
+    """The record as the domain has it; InvalidEvent names what can't be."""
+    if "\0" in value.workspace or not 0 < value.version <= MAX_VERSION:
+        reason = f"workspace {value.workspace!r}, version {value.version}: out of range"
+        raise InvalidEvent(index, reason)
+    profile_id = _uuid(index, "profile_id", value.profile_id)
+    if value.merged_into is not None:
+        into = _uuid(index, "merged_into", value.merged_into)
+        return Activity(
+            value.workspace,
+            profile_id,
+            value.version,
+            merged_into=into,
+            into_version=value.into_version,
+        )
+    if value.state is None:
+        raise InvalidEvent(index, "neither a state nor merged_into")
+    try:
+        stored, known = facts.project(value.state)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise InvalidEvent(index, f"the state can't be read: {error}") from error
+    happened = value.event.timestamp if value.event else None
+    return Activity(
+        value.workspace,
+        profile_id,
+        value.version,
+        known,
+        stored,
+        event_timestamp=happened,
+        absorbed=tuple(_ending(index, one) for one in value.absorbed),
+    )
+
+
+def _ending(index: int, one: AbsorbedId) -> tuple[UUID, int]:
+    if not 0 < one.version <= MAX_VERSION:
+        reason = f"absorbed {one.profile_id!r}, version {one.version}: out of range"
+        raise InvalidEvent(index, reason)
+    return _uuid(index, "absorbed.profile_id", one.profile_id), one.version
+
+
+def _uuid(index: int, name: str, text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise InvalidEvent(index, f"{name} {text[:80]!r} is not a UUID") from error

@@ -1,0 +1,23 @@
+"""Every Prometheus metric of the service; those of the consumer and the outbox are common."""
+
+from prometheus_client import Counter, Histogram
+
+CHANGES = Counter(
+    "rapport_segment_changes_total",
+    "Entries and exits worked out (a batch that is applied again counts again).",
+    ["change", "cause"],
+)
+JUDGED = Counter(
+    "rapport_segment_people_judged_total",
+    "People held against the segments of their workspace, once per batch.",
+)
+BACKFILL = Histogram(
+    "rapport_segment_backfill_duration_seconds",
+    "Time to hold everybody against a new version of a definition.",
+    buckets=(0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+PREVIEW = Histogram(
+    "rapport_segment_preview_duration_seconds",
+    "Time to count the people an unsaved rule fits.",
+    buckets=(0.005, 0.01, 0.05, 0.1, 0.3, 0.5, 1, 2.5, 5, 10),
+)

@@ -1,0 +1,100 @@
+"""The tables of the schema `segment`."""
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from rapport_common.db import metadata
+from rapport_common.kafka.tables import consumer_tables
+from rapport_common.outbox import outbox_tables
+
+METADATA = metadata("segment")
+consumer_tables(METADATA)
+outbox_tables(METADATA)
+
+Table(
+    "person",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("profile_id", UUID(as_uuid=True), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    # NULL: the id is only known by a merge, or is merged away.
+    Column("state", JSONB),
+)
+
+Table(
+    "alias",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("old_id", UUID(as_uuid=True), primary_key=True),
+    Column("profile_id", UUID(as_uuid=True), nullable=False),
+    Index(None, "workspace", "profile_id"),
+)
+
+Table(
+    "revision",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+)
+
+Table(
+    "definition",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("segment_id", UUID(as_uuid=True), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("rule", JSONB, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Index(None, "workspace", "name", unique=True),
+)
+
+Table(
+    "definition_version",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("segment_id", UUID(as_uuid=True), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("rule", JSONB, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_by", Text, nullable=False),
+)
+
+_OPEN = text("exited_at IS NULL")
+# Keyed by the person: what a batch asks for is all open entries of its people.
+Table(
+    "membership",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("profile_id", UUID(as_uuid=True), primary_key=True),
+    Column("segment_id", UUID(as_uuid=True), primary_key=True),
+    Column("entry_id", UUID(as_uuid=True), primary_key=True),
+    Column("entered_at", DateTime(timezone=True), nullable=False),
+    Column("segment_version", Integer, nullable=False),
+    Column("profile_version", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("exited_at", DateTime(timezone=True)),
+    Column("exit_reason", Text),
+    # At most one open entry per person and segment. Its columns are in the order of the
+    # question above: with only the list's index, the planner would look through all of that.
+    Index(
+        "uq_membership_open",
+        "workspace",
+        "profile_id",
+        "segment_id",
+        unique=True,
+        postgresql_where=_OPEN,
+    ),
+    # The list of members.
+    Index(
+        "ix_membership_members",
+        "workspace",
+        "segment_id",
+        "profile_id",
+        postgresql_where=_OPEN,
+    ),
+)

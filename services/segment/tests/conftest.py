@@ -1,0 +1,165 @@
+"""What the tests of this service share: a database, a world of records, a client."""
+
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.auth import Authenticator
+from rapport_common.db import create_engine
+from rapport_common.events.envelope import Event
+from rapport_common.events.membership import Membership
+from rapport_common.events.profile import (
+    ComputedState,
+    IdentifierState,
+    ProfileActivity,
+    ProfileState,
+)
+from rapport_common.http import Health, create_app
+from rapport_common.kafka.batch import Record
+from rapport_common.kafka.store import ConsumerStore
+from rapport_segment.api import ledger_routes, member_routes, segment_routes
+from rapport_segment.handlers.segments import SegmentHandler
+from rapport_segment.tables import METADATA
+
+SECRET = "a secret for tests only, 32 characters"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Records:
+    """Builds the records of profile.activity; each call counts the person's version up."""
+
+    def __init__(self) -> None:
+        self._versions: dict[uuid.UUID, int] = {}
+        self._offsets = itertools.count()
+
+    def state(
+        self,
+        who: uuid.UUID,
+        *,
+        version: int | None = None,
+        event: bool = True,
+        workspace: str = "acme",
+        emails: tuple[str, ...] = (),
+        traits: dict[str, Any] | None = None,
+        **computed: Any,
+    ) -> ProfileActivity:
+        number = version or self._versions.get(who, 0) + 1
+        self._versions[who] = max(number, self._versions.get(who, 0))
+        return ProfileActivity(
+            workspace=workspace,
+            profile_id=str(who),
+            version=number,
+            event=happened(workspace, number) if event else None,
+            state=ProfileState(
+                identifiers=[IdentifierState("email", one) for one in emails],
+                traits=msgspec.Raw(msgspec.json.encode(traits or {})),
+                computed=ComputedState(**computed),
+            ),
+        )
+
+    def merged(
+        self, who: uuid.UUID, into: uuid.UUID, *, version: int | None = None
+    ) -> ProfileActivity:
+        number = version or self._versions.get(who, 0) + 1
+        self._versions[who] = max(number, self._versions.get(who, 0))
+        return ProfileActivity(
+            workspace="acme", profile_id=str(who), version=number, merged_into=str(into)
+        )
+
+    def record(self, value: ProfileActivity, trace: str | None = None) -> Record:
+        key = value.profile_id.encode()
+        return Record("profile.activity", 0, next(self._offsets), key, value, trace)
+
+
+def happened(workspace: str, number: int) -> Event:
+    when = NOON + timedelta(minutes=number)
+    return Event(
+        workspace=workspace,
+        source="shop",
+        message_id=str(number),
+        type="track",
+        timestamp=when,
+        received_at=when,
+        name="Order Completed",
+        user_id="u",
+    )
+
+
+@pytest.fixture
+def records() -> Records:
+    return Records()
+
+
+@pytest.fixture
+def noon() -> datetime:
+    return NOON
+
+
+@pytest.fixture(scope="module")
+async def module_engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(service_database("segment"), application="segment-test")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def engine(module_engine: AsyncEngine) -> AsyncEngine:
+    """The module's database, emptied."""
+    tables = ", ".join(str(one) for one in METADATA.sorted_tables)
+    async with module_engine.begin() as tx:
+        await tx.execute(text(f"TRUNCATE {tables}"))
+    return module_engine
+
+
+@pytest.fixture
+def published(engine: AsyncEngine) -> Callable[[], Any]:
+    """A function that gives what is in the outbox, in its order."""
+
+    async def read() -> list[Membership]:
+        async with engine.begin() as tx:
+            rows = await tx.execute(text("SELECT value FROM segment.outbox ORDER BY id"))
+            return [msgspec.json.decode(row.value, type=Membership) for row in rows]
+
+    return read
+
+
+@pytest.fixture
+def api(engine: AsyncEngine) -> FastAPI:
+    app = create_app("segment", Health(), SECRET)
+    handler = SegmentHandler()
+    app.include_router(segment_routes(engine, handler))
+    app.include_router(member_routes(engine, handler))
+    app.include_router(ledger_routes(engine, ConsumerStore("segment", "segment")))
+    return app
+
+
+@pytest.fixture
+def client_of(api: FastAPI) -> Callable[..., httpx.AsyncClient]:
+    """A function that gives a client with a token for a workspace and scopes."""
+
+    def client(workspace: str = "acme", scopes: tuple[str, ...] = ("*",)) -> httpx.AsyncClient:
+        token = Authenticator(SECRET).mint(workspace, "ada", list(scopes), timedelta(minutes=5))
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(api, raise_app_exceptions=False),
+            base_url="http://segment",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+
+    return client
+
+
+@pytest.fixture
+async def client(
+    client_of: Callable[..., httpx.AsyncClient],
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of() as one:
+        yield one

@@ -1,0 +1,314 @@
+"""The operator API over a real Postgres: what it does, and what it refuses."""
+
+import random
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.events.membership import Membership
+from rapport_common.events.profile import ProfileActivity
+from rapport_segment.handlers import segments
+from rapport_segment.handlers.activity import ActivityHandler
+
+if TYPE_CHECKING:
+    from services.segment.tests.conftest import Records
+
+pytestmark = pytest.mark.integration
+
+RICH = {"computed": "revenue", "currency": "USD", "op": "gte", "value": "500"}
+GOLD = {"trait": "plan", "op": "eq", "value": "gold"}
+IDS = [uuid.UUID(int=number) for number in range(1, 8)]
+Published = Callable[[], Awaitable[list[Membership]]]
+
+
+@pytest.fixture
+def apply(engine: AsyncEngine, records: "Records") -> Callable[..., Awaitable[None]]:
+    handler = ActivityHandler()
+
+    async def apply(*values: ProfileActivity) -> None:
+        async with engine.begin() as tx:
+            await handler.on_activity([records.record(one) for one in values], tx)
+
+    return apply
+
+
+@pytest.fixture
+async def people(records: "Records", apply: Callable[..., Awaitable[None]]) -> None:
+    """Seven people whose revenue goes from 100 to 700 USD; the last two are gold."""
+    await apply(
+        *(
+            records.state(
+                who,
+                revenue={"USD": f"{100 * (index + 1)}.50"},
+                traits={"plan": "gold"} if index > 4 else {},
+            )
+            for index, who in enumerate(IDS)
+        )
+    )
+
+
+async def create(client: httpx.AsyncClient, name: str, rule: object) -> dict[str, Any]:
+    answer = await client.post("/v1/segments", json={"name": name, "rule": rule})
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_new_segment_takes_in_whom_it_fits(
+    client: httpx.AsyncClient, published: Published
+) -> None:
+    made = await create(client, " rich ", RICH)
+    assert (made["name"], made["version"], made["members"]) == ("rich", 1, 3)
+    assert made["rule"] == RICH
+    told = await published()
+    assert [(one.change, one.cause, one.profile_id) for one in told] == [
+        ("entered", "definition", str(who)) for who in IDS[4:]
+    ]
+    assert told[0].reason == "revenue USD 500.50 >= 500"
+    shown = (await client.get(f"/v1/segments/{made['id']}")).json()
+    assert shown["members"] == 3
+    assert [one["created_by"] for one in shown["versions"]] == ["ada"]
+    listed = (await client.get("/v1/segments")).json()["segments"]
+    assert [(one["id"], one["members"]) for one in listed] == [(made["id"], 3)]
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_changed_rule_moves_the_difference(
+    client: httpx.AsyncClient, published: Published
+) -> None:
+    made = await create(client, "rich", RICH)
+    before = len(await published())
+    rule = {"or": [{**RICH, "value": 700}, {"not": {**RICH, "value": 200}}]}
+    path = f"/v1/segments/{made['id']}"
+    changed = (await client.put(path, json={"name": "odd", "rule": rule})).json()
+    assert (changed["version"], changed["name"], changed["members"]) == (2, "odd", 2)
+    told = (await published())[before:]
+    assert sorted((one.change, one.profile_id, one.segment_version) for one in told) == [
+        ("entered", str(IDS[0]), 2),
+        ("exited", str(IDS[4]), 2),
+        ("exited", str(IDS[5]), 2),
+    ]
+    again = (await client.put(path, json={"name": "odd", "rule": rule})).json()
+    assert again["version"] == 2
+    assert len(await published()) == before + 3
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_segment_can_be_put_to_rest_and_woken(
+    client: httpx.AsyncClient, published: Published
+) -> None:
+    made = await create(client, "rich", RICH)
+    path = f"/v1/segments/{made['id']}"
+    rested = await client.put(path, json={"name": "rich", "rule": RICH, "active": False})
+    assert (rested.json()["active"], rested.json()["members"]) == (False, 0)
+    why = (await client.get(f"{path}/members/{IDS[6]}")).json()
+    assert (why["member"], why["reason"]) == (False, "the segment is not active")
+    woken = await client.put(path, json={"name": "rich", "rule": RICH})
+    assert (woken.json()["version"], woken.json()["members"]) == (3, 3)
+    entries = [one.entry_id for one in await published()]
+    assert len(set(entries)) == 6
+
+
+async def test_many_members_are_taken_in_page_by_page(
+    client: httpx.AsyncClient,
+    records: "Records",
+    apply: Callable[..., Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(segments, "PAGE", 7)
+    ids = [uuid.UUID(int=number) for number in range(1, 36)]
+    for who in random.Random(1).sample(ids, len(ids)):
+        await apply(records.state(who, traits={"plan": "gold"}))
+    made = await create(client, "gold", GOLD)
+    assert made["members"] == len(ids)
+    seen: list[str] = []
+    page: dict[str, Any] = {"next": None}
+    while not seen or page["next"]:
+        query = {"limit": 10} | ({"after": page["next"]} if page["next"] else {})
+        answer = await client.get(f"/v1/segments/{made['id']}/members", params=query)
+        page = answer.json()
+        seen += [one["profile_id"] for one in page["members"]]
+    assert seen == [str(who) for who in ids]
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_preview_counts_and_keeps_nothing(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/segments/preview", json={"rule": {"and": [RICH, GOLD]}})
+    assert answer.json() == {"count": 2, "of": 7}
+    assert (await client.get("/v1/segments")).json() == {"segments": []}
+
+
+@pytest.mark.usefixtures("people")
+async def test_why_somebody_is_in_or_not(
+    client: httpx.AsyncClient, records: "Records", apply: Callable[..., Awaitable[None]]
+) -> None:
+    made = await create(client, "rich and gold", {"and": [RICH, GOLD]})
+    path = f"/v1/segments/{made['id']}/members"
+    inside = (await client.get(f"{path}/{IDS[6]}")).json()
+    assert inside["member"]
+    assert inside["since"]
+    assert inside["reason"] == 'revenue USD 700.50 >= 500 and trait plan "gold" = "gold"'
+    outside = (await client.get(f"{path}/{IDS[4]}")).json()
+    assert (outside["member"], outside["since"]) == (False, None)
+    assert outside["reason"] == 'trait plan missing, wanted = "gold"'
+    assert outside["explanation"] == [
+        {
+            "path": "and[0]",
+            "subject": "revenue USD",
+            "op": "gte",
+            "wanted": "500",
+            "actual": "500.50",
+            "result": True,
+        },
+        {
+            "path": "and[1]",
+            "subject": "trait plan",
+            "op": "eq",
+            "wanted": "gold",
+            "actual": None,
+            "result": False,
+        },
+    ]
+    await apply(records.merged(IDS[6], IDS[5]))
+    merged = (await client.get(f"{path}/{IDS[6]}")).json()
+    assert (merged["profile_id"], merged["member"]) == (str(IDS[5]), True)
+
+
+@pytest.mark.usefixtures("people")
+async def test_the_ledger_adds_up(
+    client: httpx.AsyncClient, records: "Records", apply: Callable[..., Awaitable[None]]
+) -> None:
+    await create(client, "rich", RICH)
+    await apply(records.state(IDS[6]), records.merged(IDS[5], IDS[4]))
+    ledger = (await client.get("/v1/ledger")).json()
+    assert (ledger["entered"], ledger["exited"]) == (3, 2)
+    assert ledger["entered"] - ledger["exited"] == ledger["open_memberships"]
+    assert ledger["persons"] == 6
+
+
+@pytest.mark.usefixtures("people")
+async def test_workspaces_do_not_see_each_other(
+    client: httpx.AsyncClient, client_of: Callable[..., httpx.AsyncClient]
+) -> None:
+    made = await create(client, "rich", RICH)
+    async with client_of("other") as other:
+        assert (await create(other, "rich", RICH))["members"] == 0
+        path = f"/v1/segments/{made['id']}"
+        for one in (path, f"{path}/members", f"{path}/members/{IDS[6]}"):
+            assert (await other.get(one)).status_code == 404
+        assert (await other.put(path, json={"name": "x", "rule": RICH})).status_code == 404
+        preview = await other.post("/v1/segments/preview", json={"rule": RICH})
+        assert preview.json() == {"count": 0, "of": 0}
+
+
+async def test_names_are_unique(client: httpx.AsyncClient) -> None:
+    first = await create(client, "rich", RICH)
+    second = await create(client, "gold", GOLD)
+    answers = [
+        await client.post("/v1/segments", json={"name": "rich", "rule": GOLD}),
+        await client.put(f"/v1/segments/{second['id']}", json={"name": "rich", "rule": GOLD}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 409
+        assert answer.json()["details"] == {"id": first["id"]}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("POST", "/v1/segments", "segments:read"),
+        ("PUT", f"/v1/segments/{IDS[0]}", "segments:read"),
+        ("POST", "/v1/segments/preview", "segments:write"),
+        ("GET", "/v1/segments", "segments:write"),
+        ("GET", f"/v1/segments/{IDS[0]}", "segments:write"),
+        ("GET", f"/v1/segments/{IDS[0]}/members", "segments:write"),
+        ("GET", f"/v1/segments/{IDS[0]}/members/{IDS[0]}", "segments:write"),
+        ("GET", "/v1/ledger", "segments:read"),
+    ],
+)
+async def test_every_route_asks_for_its_scope(
+    client_of: Callable[..., httpx.AsyncClient], method: str, path: str, scope: str
+) -> None:
+    body = {"name": "rich", "rule": RICH} if method != "GET" else None
+    async with client_of(scopes=(scope,)) as one:
+        assert (await one.request(method, path, json=body)).status_code == 403
+    async with client_of() as one:
+        one.headers.pop("authorization")
+        assert (await one.request(method, path, json=body)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", f"/v1/segments/{IDS[0]}", 404),
+        ("GET", f"/v1/segments/{IDS[0]}/members", 404),
+        ("GET", f"/v1/segments/{IDS[0]}/members/{IDS[0]}", 404),
+        ("GET", "/v1/segments/7", 422),
+        ("GET", "/v1/segments/%00/members", 422),
+        ("GET", f"/v1/segments/{IDS[0]}/members?limit=0", 422),
+        ("GET", f"/v1/segments/{IDS[0]}/members?limit=99999999999999999999", 422),
+        ("GET", f"/v1/segments/{IDS[0]}/members?after=x%00", 422),
+        ("DELETE", f"/v1/segments/{IDS[0]}", 405),
+    ],
+)
+async def test_unknown_and_malformed_addresses(
+    client: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    answer = await client.request(method, path)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"code", "message", "details"}
+
+
+async def test_an_unknown_profile_of_a_known_segment(client: httpx.AsyncClient) -> None:
+    made = await create(client, "rich", RICH)
+    answer = await client.get(f"/v1/segments/{made['id']}/members/{IDS[0]}")
+    assert answer.status_code == 404
+
+
+async def test_a_bad_rule_is_refused_with_its_place(client: httpx.AsyncClient) -> None:
+    rule = {"and": [RICH, {**GOLD, "op": "like"}]}
+    for path in ("/v1/segments", "/v1/segments/preview"):
+        body = {"rule": rule} if path.endswith("preview") else {"name": "x", "rule": rule}
+        answer = await client.post(path, json=body)
+        assert answer.status_code == 422
+        assert answer.json()["code"] == "invalid_rule"
+        assert answer.json()["details"] == {"path": "and[1].op"}
+
+
+NASTY = [
+    b"",
+    b"[]",
+    b"null",
+    b"{",
+    b"\xff",
+    b'{"name":"x"}',
+    b'{"name":"","rule":{}}',
+    b'{"name":"a\\u0000","rule":{"trait":"a","op":"exists"}}',
+    b'{"name":"\\ud800","rule":{"trait":"a","op":"exists"}}',
+    b'{"name":"x","rule":{"trait":"\\ud800","op":"exists"}}',
+    b'{"name":"x","rule":{"\\ud800":1}}',
+    b'{"name":"x","rule":{"trait":"a","op":"exists"},"\\ud800":1}',
+    b'{"name":"x","rule":{"trait":"a","op":"exists"},"workspace":"other"}',
+    b'{"name":"x","rule":{"trait":"a","op":"eq","value":NaN}}',
+    b'{"name":"x","rule":{"trait":"a","op":"eq","value":1e999}}',
+    b'{"name":"x","rule":{"trait":"a","op":"eq","value":' + b"9" * 5000 + b"}}",
+    b'{"name":"x","rule":{"trait":"a","op":"eq","value":{"x":1}}}',
+    b'{"name":"x","rule":' + b'{"not":' * 3000 + b"1" + b"}" * 3000 + b"}",
+    b'{"name":"x","rule":' + b"[" * 100000,
+    b'{"name":"' + b"x" * 201 + b'","rule":{"trait":"a","op":"exists"}}',
+]
+
+
+@pytest.mark.parametrize("body", NASTY, ids=lambda body: body[:60])
+async def test_nasty_bodies_are_the_callers_fault(client: httpx.AsyncClient, body: bytes) -> None:
+    for method, path in (("POST", "/v1/segments"), ("PUT", f"/v1/segments/{IDS[0]}")):
+        answer = await client.request(
+            method, path, content=body, headers={"content-type": "application/json"}
+        )
+        assert 400 <= answer.status_code < 500, answer.text
+        assert set(answer.json()) == {"code", "message", "details"}

@@ -1,0 +1,185 @@
+"""Rules in SQL give the verdicts of rules in Python, for any rule and any person."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
+from rapport_segment.domain.evaluate import predicate
+from rapport_segment.domain.facts import project
+from rapport_segment.domain.rules import EQUALITY, ORDER, PRESENCE, TEXT, RuleError, parse
+from rapport_segment.store.condition import Condition
+
+pytestmark = pytest.mark.integration
+
+# Few names and values, so that rules and people meet; and every trap of the two languages.
+NAMES = st.sampled_from(["a", "A", "", "ä", "a.b", "0", "constructor"])
+TEXTS = st.sampled_from(
+    [
+        "",
+        "a",
+        "A",
+        "ab",
+        "b",
+        "1",
+        "true",
+        "null",
+        "Ä",
+        "ä",
+        "é",
+        "é",
+        "\uffff",
+        "𐀀",
+        "%",
+        "_",
+        "\\",
+    ]
+) | st.text(max_size=3)
+NUMBERS = (
+    st.sampled_from([0, -1, 1, 10, 100, 2**53, 2**53 + 1, 2**63, -(2**70)])
+    | st.sampled_from([0.1, 1.0, -0.0, 1.5, 1e22, 1e-7])
+    | st.integers(-5, 5)
+    | st.floats(-1e9, 1e9)
+)
+SCALARS = TEXTS | NUMBERS | st.booleans()
+# What is easily taken for one another.
+ALIKE = [0, 1, 1.0, -1, False, True, "", "0", "1", "true", "a", "A", "ab", "null"]
+VALUES = st.recursive(
+    st.none() | SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=2),
+    max_leaves=4,
+)
+AMOUNTS = st.sampled_from(["0", "-1.50", "500", "500.00", "512.30", "1E+2", "NaN", "x", ""])
+CURRENCIES = st.sampled_from(["USD", "EUR", "usd"])
+MOMENTS = st.none() | st.datetimes(timezones=st.timezones()) | st.datetimes()
+RAW_TRAITS = st.sampled_from(
+    [b'{"a":1.0000000000000000000001}', b'{"a":1e400}', b'{"a":"\\u0000"}', b'{"a":1,"a":"b"}']
+)
+TRAITS = st.dictionaries(NAMES, VALUES, max_size=4).map(msgspec.json.encode)
+PEOPLE = st.builds(
+    ProfileState,
+    identifiers=st.lists(
+        st.builds(IdentifierState, st.sampled_from(["email", "user_id"]), TEXTS), max_size=3
+    ),
+    traits=st.builds(msgspec.Raw, TRAITS | RAW_TRAITS),
+    computed=st.builds(
+        ComputedState,
+        events=st.integers(0, 3),
+        orders=st.integers(0, 3),
+        open_cases=st.integers(0, 1),
+        revenue=st.dictionaries(CURRENCIES, AMOUNTS, max_size=2),
+        first_order_at=MOMENTS,
+        last_seen_at=MOMENTS,
+    ),
+)
+OPS = st.sampled_from(sorted(PRESENCE | EQUALITY | ORDER | TEXT))
+OPERANDS = SCALARS | st.lists(SCALARS, min_size=1, max_size=3)
+INSTANTS = st.sampled_from(["2000-01-01", "2000-01-01T00:00:00.000001+14:00"])
+
+
+def leaf(subject: dict[str, Any], op: str, value: Any) -> dict[str, Any]:
+    bare = op in {"exists", "not_exists"}
+    return {**subject, "op": op} if bare else {**subject, "op": op, "value": value}
+
+
+SUBJECTS = (
+    NAMES.filter(bool).map(lambda name: {"trait": name})
+    | st.sampled_from(["email", "user_id", "phone"]).map(lambda kind: {"identifier": kind})
+    | st.sampled_from(["events", "orders", "open_cases"]).map(lambda name: {"computed": name})
+)
+LEAVES = (
+    st.builds(leaf, SUBJECTS, OPS, OPERANDS)
+    | st.builds(
+        leaf,
+        CURRENCIES.map(lambda one: {"computed": "revenue", "currency": one}),
+        OPS,
+        st.sampled_from(["500", "512.3", "-1.5", 100]) | st.lists(NUMBERS, min_size=1),
+    )
+    | st.builds(
+        leaf,
+        st.sampled_from(["first_order_at", "last_seen_at"]).map(lambda one: {"computed": one}),
+        OPS,
+        INSTANTS | st.lists(INSTANTS, min_size=1),
+    )
+)
+
+
+def sound(document: dict[str, Any]) -> bool:
+    try:
+        parse(document)
+    except RuleError:
+        return False
+    return True
+
+
+RULES = st.recursive(
+    LEAVES.filter(sound),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3).map(lambda rules: {"and": rules})
+        | st.lists(inner, min_size=1, max_size=3).map(lambda rules: {"or": rules})
+        | inner.map(lambda rule: {"not": rule})
+    ),
+    max_leaves=5,
+)
+
+
+async def in_sql(engine: AsyncEngine, condition: Condition, states: Sequence[bytes]) -> list[bool]:
+    async with engine.begin() as tx:
+        rows = await tx.execute(
+            text(
+                f"SELECT {condition.sql} AS verdict FROM (SELECT n, CAST(s AS jsonb) AS state "
+                "FROM unnest(CAST(:states AS text[])) WITH ORDINALITY AS u(s, n)) AS p ORDER BY n"
+            ),
+            {"states": [one.decode() for one in states], **condition.parameters},
+        )
+        return [row.verdict for row in rows]
+
+
+@settings(
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(document=RULES, people=st.lists(PEOPLE, min_size=1, max_size=6))
+async def test_both_evaluators_agree(
+    module_engine: AsyncEngine, document: dict[str, Any], people: list[ProfileState]
+) -> None:
+    rule = parse(document)
+    projected = [project(one) for one in people]
+    matches = predicate(rule)
+    expected = [matches(facts) for _, facts in projected]
+    stored = [document for document, _ in projected]
+    assert await in_sql(module_engine, Condition(rule), stored) == expected
+
+
+async def test_they_agree_about_what_looks_alike(module_engine: AsyncEngine) -> None:
+    values = [*ALIKE, None, [], {}, *([one] for one in ALIKE), [ALIKE], {"a": "a"}]
+    traits = [b"{}", *(msgspec.json.encode({"a": value}) for value in values)]
+    people = [
+        project(ProfileState(identifiers=[], traits=msgspec.Raw(raw), computed=ComputedState()))
+        for raw in traits
+    ]
+    stored = [document for document, _ in people]
+    for op in sorted(PRESENCE | EQUALITY | ORDER | TEXT):
+        for wanted in ALIKE:
+            document = leaf({"trait": "a"}, op, [wanted] if op == "in" else wanted)
+            if not sound(document):
+                continue
+            rule = parse(document)
+            matches = predicate(rule)
+            expected = [matches(facts) for _, facts in people]
+            assert await in_sql(module_engine, Condition(rule), stored) == expected, document
+
+
+async def test_a_rule_of_full_size_can_be_asked(module_engine: AsyncEngine) -> None:
+    one = {"trait": "a", "op": "in", "value": [str(number) for number in range(1000)]}
+    rule = parse({"or": [one] * 499})
+    stored, facts = project(
+        ProfileState(identifiers=[], traits=msgspec.Raw(b'{"a":"999"}'), computed=ComputedState())
+    )
+    assert predicate(rule)(facts)
+    assert await in_sql(module_engine, Condition(rule), [stored]) == [True]

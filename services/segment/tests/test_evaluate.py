@@ -1,0 +1,213 @@
+"""The verdicts of rules in Python, and the words for them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+import pytest
+
+from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
+from rapport_segment.domain.evaluate import MAX_REASON, explain, predicate, reason
+from rapport_segment.domain.facts import Facts, project, read
+from rapport_segment.domain.rules import parse
+
+STATE = ProfileState(
+    identifiers=[IdentifierState("email", "ada@x.org"), IdentifierState("email", "a@y.org")],
+    traits=msgspec.Raw(
+        b'{"plan":"gold","age":36,"score":1.50,"vip":true,"gone":null,"tags":["a",1,true],"o":{},"one":1}'
+    ),
+    computed=ComputedState(
+        events=3,
+        revenue={"USD": "512.30", "EUR": "broken"},
+        last_seen_at=datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
+    ),
+)
+
+
+def facts_of(state: ProfileState) -> Facts:
+    stored, facts = project(state)
+    assert read(stored) == facts
+    return facts
+
+
+FACTS = facts_of(STATE)
+
+
+def trait(name: str, op: str, *value: Any) -> dict[str, Any]:
+    return {"trait": name, "op": op, **({"value": value[0]} if value else {})}
+
+
+def usd(op: str, *value: Any) -> dict[str, Any]:
+    found = {"computed": "revenue", "currency": "USD", "op": op}
+    return {**found, **({"value": value[0]} if value else {})}
+
+
+def seen(op: str, value: str) -> dict[str, Any]:
+    return {"computed": "last_seen_at", "op": op, "value": value}
+
+
+def email(op: str, *value: Any) -> dict[str, Any]:
+    return {"identifier": "email", "op": op, **({"value": value[0]} if value else {})}
+
+
+HOLDS = [
+    trait("plan", "eq", "gold"),
+    trait("plan", "ne", "silver"),
+    trait("plan", "ne", 1),
+    trait("plan", "gt", "bronze"),
+    trait("plan", "in", ["gold", 1]),
+    trait("plan", "contains", "ol"),
+    trait("plan", "starts_with", "go"),
+    trait("age", "eq", 36),
+    trait("age", "eq", 36.0),
+    trait("age", "in", ["x", 36.0]),
+    trait("score", "lt", 2),
+    trait("score", "eq", 1.5),
+    trait("vip", "eq", True),
+    trait("vip", "ne", 1),
+    trait("one", "ne", True),
+    trait("tags", "contains", "a"),
+    trait("tags", "contains", 1),
+    trait("o", "exists"),
+    trait("gone", "not_exists"),
+    trait("never", "not_exists"),
+    {"not": trait("never", "eq", "x")},
+    usd("gte", "512.30"),
+    usd("eq", 512.3),
+    usd("lt", 513),
+    {"computed": "revenue", "currency": "EUR", "op": "not_exists"},
+    {"computed": "orders", "op": "eq", "value": 0},
+    {"computed": "events", "op": "in", "value": [2, 3]},
+    {"computed": "first_order_at", "op": "not_exists"},
+    seen("eq", "2026-01-01"),
+    seen("lt", "2026-01-01T00:00:00.000001Z"),
+    email("exists"),
+    email("eq", "a@y.org"),
+    email("ne", "b@y.org"),
+    email("starts_with", "ada"),
+    email("contains", "@y"),
+    email("in", ["nobody", "ada@x.org"]),
+]
+FAILS = [
+    trait("plan", "eq", "Gold"),
+    trait("plan", "lt", 5),
+    trait("plan", "in", ["silver", True]),
+    trait("age", "eq", "36"),
+    trait("age", "gt", "3"),
+    trait("age", "contains", "3"),
+    trait("vip", "eq", 1),
+    trait("one", "eq", True),
+    trait("one", "in", [True]),
+    trait("vip", "in", [1, "true"]),
+    trait("vip", "gte", 1),
+    trait("tags", "contains", "b"),
+    trait("tags", "eq", "a"),
+    trait("tags", "in", ["a"]),
+    trait("o", "contains", "a"),
+    trait("gone", "exists"),
+    trait("gone", "ne", "x"),
+    trait("never", "ne", "x"),
+    trait("never", "lt", 1),
+    trait("never", "contains", ""),
+    usd("gt", "512.30"),
+    {"computed": "revenue", "currency": "usd", "op": "gte", "value": 0},
+    {"computed": "first_order_at", "op": "lt", "value": "2030-01-01"},
+    seen("gt", "2026-01-01"),
+    email("ne", "a@y.org"),
+    email("not_exists"),
+    {"identifier": "phone", "op": "ne", "value": "1"},
+    {"and": [trait("plan", "exists"), trait("never", "exists")]},
+    {"or": [trait("gone", "exists"), trait("never", "exists")]},
+]
+
+
+@pytest.mark.parametrize("document", HOLDS, ids=str)
+def test_it_holds(document: dict[str, Any]) -> None:
+    assert predicate(parse(document))(FACTS) is True
+
+
+@pytest.mark.parametrize("document", FAILS, ids=str)
+def test_it_does_not_hold(document: dict[str, Any]) -> None:
+    assert predicate(parse(document))(FACTS) is False
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (usd("gte", "500"), "revenue USD 512.30 >= 500"),
+        (usd("gte", "600"), "revenue USD 512.30 not >= 600"),
+        (trait("never", "eq", "x"), 'trait never missing, wanted = "x"'),
+        (trait("plan", "exists"), "trait plan exists"),
+        (email("contains", "@y"), 'identifier email contains "@y"'),
+        (
+            {"and": [usd("gte", 500), trait("plan", "eq", "gold")]},
+            'revenue USD 512.30 >= 500 and trait plan "gold" = "gold"',
+        ),
+        ({"and": [usd("gte", 500), trait("never", "exists")]}, "trait never missing"),
+        ({"or": [trait("never", "exists"), usd("gte", 500)]}, "revenue USD 512.30 >= 500"),
+        (
+            {"or": [trait("never", "exists"), trait("gone", "exists")]},
+            "trait never missing and trait gone missing",
+        ),
+        ({"not": trait("never", "exists")}, "trait never missing"),
+        (
+            {"not": {"or": [usd("lt", 1), trait("gone", "exists")]}},
+            "revenue USD 512.30 not < 1 and trait gone missing",
+        ),
+    ],
+)
+def test_reasons(document: dict[str, Any], words: str) -> None:
+    assert reason(parse(document), FACTS) == words
+
+
+def test_a_reason_is_bounded_and_keeps_addresses_to_itself() -> None:
+    rule = parse({"and": [trait("plan", "ne", "x" * 900)] * 20})
+    assert len(reason(rule, FACTS)) == MAX_REASON
+    assert "ada" not in reason(parse(email("exists")), FACTS)
+
+
+def test_every_comparison_is_explained() -> None:
+    verdicts = explain(parse({"and": [usd("gte", 600), {"not": trait("plan", "exists")}]}), FACTS)
+    assert [(one.leaf.path, str(one.actual), one.result) for one in verdicts] == [
+        ("and[0]", "512.30", False),
+        ("and[1].not", "gold", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "name", "value"),
+    [
+        (b'{"a":"x\\u0000y"}', "a", "x�y"),
+        (b'{"a\\u0000":1}', "a�", 1),
+        (b'{"a":"\xff"}', "a", "�"),
+        (b'{"a":1e999999999}', "a", None),
+        (b'{"a":' + b"9" * 5000 + b"}", "a", None),
+        (b'{"a":["x\\u0000",{"b":1e5000}]}', "a", ["x�", {"b": None}]),
+        (b' {"a":1e100} ', "a", 10**100),
+        (b"[1]", "a", None),
+        (b"null", "a", None),
+    ],
+)
+def test_what_the_database_could_not_keep_is_made_storable(
+    raw: bytes, name: str, value: object
+) -> None:
+    state = ProfileState(identifiers=[], traits=msgspec.Raw(raw), computed=ComputedState())
+    assert facts_of(state).traits.get(name) == value
+
+
+def test_times_and_amounts_that_make_no_sense_are_missing() -> None:
+    edge = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))
+    state = ProfileState(
+        identifiers=[IdentifierState("email", "a\0b")],
+        traits=msgspec.Raw(b"{}"),
+        computed=ComputedState(
+            revenue={"USD": "Infinity", "X\0": "1"},
+            first_seen_at=edge,
+            last_seen_at=datetime(33, 1, 1, tzinfo=UTC),
+        ),
+    )
+    facts = facts_of(state)
+    assert facts.computed["revenue"] == {"X�": 1}
+    assert "first_seen_at" not in facts.computed
+    assert facts.computed["last_seen_at"] == "0033-01-01T00:00:00.000000Z"
+    assert facts.identifiers == {"email": ["a�b"]}

@@ -1,0 +1,266 @@
+"""Entering and leaving: one record after the other, whatever batches they come in."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from rapport_common.events.profile import ComputedState, ProfileState
+from rapport_segment.domain.facts import project
+from rapport_segment.domain.membership import (
+    Activity,
+    Change,
+    Definition,
+    Fold,
+    Key,
+    Person,
+    merge,
+    step,
+)
+from rapport_segment.domain.rules import parse
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LATER = NOON + timedelta(hours=1)
+IDS = [uuid.UUID(int=number) for number in range(1, 6)]
+ADA, BOB, CY = IDS[:3]
+
+
+def definition(number: int, document: dict[str, Any]) -> Definition:
+    return Definition.of(uuid.UUID(int=1000 + number), 1, f"segment {number}", parse(document))
+
+
+RICH = definition(1, {"computed": "revenue", "currency": "USD", "op": "gte", "value": "500"})
+BUYER = definition(2, {"computed": "orders", "op": "gte", "value": 1})
+EMPTY = definition(3, {"computed": "orders", "op": "eq", "value": 0})
+ALL = (RICH, BUYER, EMPTY)
+
+
+def state(
+    who: UUID, version: int, orders: int = 0, usd: str = "0", *, event: bool = True
+) -> Activity:
+    computed = ComputedState(orders=orders, revenue={"USD": usd})
+    stored, facts = project(
+        ProfileState(identifiers=[], traits=msgspec.Raw(b"{}"), computed=computed)
+    )
+    return Activity("acme", who, version, facts, stored, event_timestamp=NOON if event else None)
+
+
+def gone(who: UUID, version: int, into: UUID) -> Activity:
+    return Activity("acme", who, version, merged_into=into)
+
+
+def world(*ids: UUID) -> dict[Key, Person]:
+    return {("acme", one): Person("acme", one) for one in ids}
+
+
+def fold(*activities: Activity, now: datetime = NOON) -> tuple[Fold, list[Change]]:
+    made = Fold({"acme": ALL}, world(*IDS), {}, now)
+    return made, [change for one in activities for change in made.apply(one)]
+
+
+def told(changes: Sequence[Change]) -> list[tuple[str, str, str]]:
+    names = {str(one.segment_id): one.name[-1] for one in ALL}
+    return [
+        (one.record.change, names[one.record.segment_id], one.record.profile_id[-1])
+        for one in changes
+    ]
+
+
+def test_a_newer_state_is_judged_and_the_reason_told() -> None:
+    person, changes = step(Person("acme", ADA), state(ADA, 1, 2, "512.30"), ALL, LATER)
+    assert told(changes) == [("entered", "1", "1"), ("entered", "2", "1")]
+    record = changes[0].record
+    assert record.reason == "revenue USD 512.30 >= 500"
+    assert (record.cause, record.event_timestamp, record.at) == ("event", NOON, LATER)
+    assert (record.profile_version, record.segment_version) == (1, 1)
+    assert set(person.entries) == {RICH.segment_id, BUYER.segment_id}
+
+
+def test_a_stay_ends_under_the_id_it_began_with() -> None:
+    person, entered = step(Person("acme", ADA), state(ADA, 1, 1, "500"), (RICH,), NOON)
+    person, left = step(person, state(ADA, 2, 1, "1"), (RICH,), LATER)
+    assert [one.record.entry_id for one in left] == [entered[0].record.entry_id]
+    assert left[0].entry.exited_at == LATER
+    assert left[0].entry.exit_reason == "revenue USD 1 not >= 500"
+    assert not person.entries
+    _, again = step(person, state(ADA, 3, 1, "500"), (RICH,), LATER)
+    assert again[0].record.entry_id != entered[0].record.entry_id
+
+
+def test_an_older_or_equal_version_changes_nothing() -> None:
+    person, _ = step(Person("acme", ADA), state(ADA, 5, 1), ALL, NOON)
+    for version in (4, 5):
+        assert step(person, state(ADA, version, 0), ALL, NOON) == (person, [])
+
+
+def test_a_state_without_an_event_is_a_matter_of_identities() -> None:
+    _, changes = step(Person("acme", ADA), state(ADA, 1, 1, event=False), (BUYER,), NOON)
+    assert changes[0].record.cause == "merge"
+    assert changes[0].record.event_timestamp is None
+
+
+def test_a_stay_goes_on_under_the_survivor() -> None:
+    old, entered = step(Person("acme", ADA), state(ADA, 1, 1), (BUYER,), NOON)
+    survivor, changes = merge(old, Person("acme", BOB), (BUYER,), LATER)
+    assert changes == []
+    entry = survivor.entries[BUYER.segment_id]
+    assert entry == replace(entered[0].entry, profile_id=BOB)
+    survivor, changes = step(survivor, state(BOB, 1, 1), (BUYER,), LATER)
+    assert changes == []
+    _, changes = step(survivor, state(BOB, 2, 0), (BUYER,), LATER)
+    assert [one.record.entry_id for one in changes] == [str(entry.entry_id)]
+    assert changes[0].record.profile_id == str(BOB)
+
+
+def test_of_two_stays_the_old_ids_ends_and_the_other_counts_from_the_earlier() -> None:
+    old, first = step(Person("acme", ADA), state(ADA, 1, 1), (BUYER,), NOON)
+    new, second = step(Person("acme", BOB), state(BOB, 1, 1), (BUYER,), LATER)
+    survivor, changes = merge(old, new, (BUYER,), LATER)
+    assert told(changes) == [("exited", "2", "1")]
+    assert changes[0].record.cause == "merge"
+    assert changes[0].record.entry_id == first[0].record.entry_id
+    entry = survivor.entries[BUYER.segment_id]
+    assert (str(entry.entry_id), entry.entered_at) == (second[0].record.entry_id, NOON)
+
+
+def test_the_order_of_changes_does_not_depend_on_where_entries_come_from() -> None:
+    gold = definition(4, {"computed": "orders", "op": "exists"})
+    old, _ = step(Person("acme", ADA), state(ADA, 1, 1, "500"), (gold, BUYER, RICH), NOON)
+    new, _ = step(Person("acme", BOB), state(BOB, 1, 1, "500"), (RICH, BUYER, gold), NOON)
+    turned = replace(old, entries=dict(reversed(list(old.entries.items()))))
+    assert list(turned.entries) != list(old.entries)
+    assert merge(old, new, ALL, NOON)[1] == merge(turned, new, ALL, NOON)[1]
+
+
+def test_the_survivors_state_decides_about_what_it_inherits() -> None:
+    made, changes = fold(state(ADA, 1, 1), state(BOB, 1, 0), gone(ADA, 2, BOB))
+    assert told(changes)[-1] == ("exited", "2", "2")
+    assert changes[-1].record.cause == "merge"
+    assert set(made.people["acme", BOB].entries) == {EMPTY.segment_id}
+
+
+MERGED = Activity("acme", ADA, 2, merged_into=BOB, into_version=2)
+
+
+@pytest.mark.parametrize("end_first", [True, False])
+def test_a_merge_is_one_step_in_whichever_order_its_two_records_come(*, end_first: bool) -> None:
+    """The guest has ordered, the user has not: the one person they are has, all the time."""
+    whole = replace(state(BOB, 2, 1), absorbed=((ADA, 2),))
+    two = [MERGED, whole] if end_first else [whole, MERGED]
+    made, changes = fold(state(ADA, 1, 1), state(BOB, 1, 0), *two)
+    assert told(changes) == [("entered", "2", "1"), ("entered", "3", "2"), ("exited", "3", "2")]
+    assert made.aliases == {("acme", ADA): BOB}
+    (entry,) = made.people["acme", BOB].entries.values()
+    assert str(entry.entry_id) == changes[0].record.entry_id
+
+
+@pytest.mark.parametrize("end_first", [True, False])
+def test_a_merge_into_somebody_merged_since_is_judged_by_the_last(*, end_first: bool) -> None:
+    """BOB's record about ADA comes after CY's about BOB; CY's has decided for all three."""
+    late = replace(state(BOB, 2, 1), absorbed=((ADA, 2),))
+    last = replace(state(CY, 1, 0), absorbed=((BOB, 3),))
+    made, changes = fold(state(ADA, 1, 1), last, *([MERGED, late] if end_first else [late, MERGED]))
+    assert told(changes)[-1] == ("exited", "2", "3")
+    assert set(made.people["acme", CY].entries) == {EMPTY.segment_id}
+
+
+def test_an_id_that_is_merged_away_has_no_say_any_more() -> None:
+    made, changes = fold(gone(ADA, 5, BOB), state(ADA, 4, 1), state(ADA, 5, 1))
+    assert changes == []
+    assert made.people["acme", ADA].facts is None
+
+
+def test_a_chain_of_merges_ends_at_the_last_survivor_in_any_order() -> None:
+    one, changes = fold(state(ADA, 1, 1), gone(ADA, 2, BOB), gone(BOB, 1, CY), state(CY, 1, 1))
+    two, same = fold(state(ADA, 1, 1), gone(BOB, 1, CY), gone(ADA, 2, BOB), state(CY, 1, 1))
+    assert told(changes) == told(same) == [("entered", "2", "1")]
+    assert one.aliases == two.aliases == {("acme", ADA): CY, ("acme", BOB): CY}
+    assert one.moves == one.aliases
+    assert one.people["acme", CY] == two.people["acme", CY]
+    assert [entry.profile_id for entry in one.entries.values()] == [CY]
+
+
+def test_a_newer_state_brings_an_id_back_to_life() -> None:
+    made, changes = fold(state(ADA, 1, 1), gone(ADA, 2, BOB), state(BOB, 1, 1), state(ADA, 3, 1))
+    assert told(changes) == [("entered", "2", "1"), ("entered", "2", "1")]
+    assert made.aliases == {}
+    assert made.revived == {("acme", ADA)}
+    assert {one.profile_id for one in made.entries.values()} == {ADA, BOB}
+
+
+def test_two_ids_that_change_places_do_not_go_in_circles() -> None:
+    made, changes = fold(
+        state(ADA, 1, 1), gone(ADA, 2, BOB), gone(BOB, 1, ADA), gone(ADA, 3, ADA), state(ADA, 4, 1)
+    )
+    assert made.aliases == {("acme", BOB): ADA}
+    assert told(changes) == [("entered", "2", "1")]
+    assert [one.profile_id for one in made.entries.values()] == [ADA]
+
+
+def test_repeated_records_are_harmless() -> None:
+    sequence = [state(ADA, 1, 1), gone(ADA, 2, BOB), state(BOB, 1, 1)]
+    once, changes = fold(*sequence)
+    twice, same = fold(*sequence, *sequence)
+    assert told(changes) == told(same)
+    assert once.people == twice.people
+
+
+STATES = st.tuples(st.sampled_from(IDS), st.integers(0, 1), st.sampled_from(["0", "500"]))
+MERGES = st.tuples(st.sampled_from(IDS), st.sampled_from(IDS))
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Activity]:
+    """Records as they may come: versions mostly rise, some records are late or repeated."""
+    versions = dict.fromkeys(IDS, 1)
+    history: list[Activity] = []
+    for _ in range(draw(st.integers(1, 15))):
+        who, other = draw(MERGES)
+        versions[who] += draw(st.sampled_from([0, 1, 1, 1, -1]))
+        if draw(st.sampled_from([True, False, False])):
+            history.append(gone(who, versions[who], other))
+        else:
+            history.append(
+                state(who, versions[who], draw(st.integers(0, 1)), draw(STATES)[2], event=True)
+            )
+    return history
+
+
+@given(histories(), st.data())
+def test_the_batching_makes_no_difference(history: list[Activity], data: st.DataObject) -> None:
+    whole, changes = fold(*history)
+    people: dict[Key, Person] = world(*IDS)
+    aliases: dict[Key, UUID] = {}
+    pieces: list[Change] = []
+    rest = history
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        piece = Fold({"acme": ALL}, people, aliases, NOON)
+        pieces += [change for one in rest[:size] for change in piece.apply(one)]
+        people, aliases, rest = piece.people, piece.aliases, rest[size:]
+    assert pieces == changes
+    assert people == whole.people
+    assert aliases == whole.aliases
+
+
+@given(histories())
+def test_entries_and_exits_add_up(history: list[Activity]) -> None:
+    made, changes = fold(*history)
+    kinds = [one.record.change for one in changes]
+    still_open = [entry for one in made.people.values() for entry in one.entries.values()]
+    assert kinds.count("entered") - kinds.count("exited") == len(still_open)
+    entered = [one.record.entry_id for one in changes if one.record.change == "entered"]
+    assert len(set(entered)) == len(entered)
+    for key, person in made.people.items():
+        assert all(entry.profile_id == key[1] for entry in person.entries.values())
+        assert key not in made.aliases or not person.entries
+        if person.facts is not None:
+            fits = {one.segment_id for one in ALL if one.matches(person.facts)}
+            assert set(person.entries) == fits
