@@ -1,0 +1,16 @@
+"""The HTTP side: routes for operators, and the pages behind the links of a mail."""
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_campaign.api.operator import operator_routes
+from rapport_campaign.api.public import public_routes
+from rapport_campaign.handlers.track import Tracker
+from rapport_common.kafka.store import ConsumerStore
+
+
+def routers(
+    engine: AsyncEngine, consumer: ConsumerStore, tracker: Tracker, key: bytes
+) -> list[APIRouter]:
+    """All routes of this service; `key` signs the tokens of public links."""
+    return [operator_routes(engine, consumer), public_routes(engine, tracker, key)]

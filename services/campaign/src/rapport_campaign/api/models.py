@@ -1,0 +1,133 @@
+"""What operators send and get, with the limits that make a request valid."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from rapport_campaign.domain.addresses import sender_address
+from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, Purpose
+from rapport_campaign.render.templates import MAX_SOURCE, TemplateError, compiled
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        message = "must not contain the NUL character"
+        raise ValueError(message)
+    return text
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        message = "must be one line of visible text"
+        raise ValueError(message)
+    return text.strip()
+
+
+def _recipient(text: str) -> str:
+    try:
+        validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+Template = Annotated[Text, Field(min_length=1, max_length=MAX_SOURCE)]
+Sender = Annotated[str, Field(max_length=320), AfterValidator(sender_address)]
+Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
+
+
+class PolicyBody(BaseModel):
+    """What a workspace allows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    promotion_without_consent: bool
+
+
+class NewCampaign(BaseModel):
+    """A campaign to be made. The three templates are Liquid."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Line
+    segment_id: Line
+    purpose: Purpose
+    from_address: Sender
+    subject: Annotated[Template, Field(max_length=1000)]
+    html: Template
+    text: Template | None = None
+    allow_old_events: bool = False
+    include_existing: bool = False
+
+    @model_validator(mode="after")
+    def _templates_compile(self) -> Self:
+        for field in ("subject", "html", "text"):
+            source = getattr(self, field)
+            if source is None:
+                continue
+            try:
+                compiled(source, html=field == "html")
+            except TemplateError as error:
+                where = f", line {error.line}" if error.line else ""
+                message = f"{field}{where}: {error.message}"
+                raise ValueError(message) from error
+        return self
+
+
+class TestSend(BaseModel):
+    """Where a test mail goes, and as whose it is rendered (nobody's when left out)."""
+
+    __test__ = False
+    model_config = ConfigDict(extra="forbid")
+
+    to: Recipient
+    profile_id: Line | None = None
+
+
+class CampaignView(BaseModel):
+    """A campaign as it is shown."""
+
+    id: str
+    name: str
+    segment_id: str
+    purpose: Purpose
+    from_address: str
+    subject: str
+    html: str
+    text: str | None
+    allow_old_events: bool
+    include_existing: bool
+    state: CampaignState
+    created_at: datetime
+    started_at: datetime | None
+    counts: dict[MessageState, int]
+
+
+class MessageView(BaseModel):
+    """A row of the ledger as it is shown."""
+
+    send_key: str
+    test: bool
+    profile_id: str
+    to_address: str | None
+    state: MessageState
+    reason: str | None
+    attempt: int
+    planned_at: datetime
+    sent_at: datetime | None
+    opened_at: datetime | None
+    clicked_at: datetime | None
+
+
+def campaign_view(campaign: Campaign, counts: dict[str, int]) -> CampaignView:
+    """A campaign with how many of its messages are in which state."""
+    shown: dict[str, Any] = {
+        field: getattr(campaign, field)
+        for field in CampaignView.model_fields
+        if field not in {"id", "counts"}
+    }
+    return CampaignView.model_validate({"id": campaign.campaign_id, "counts": counts, **shown})

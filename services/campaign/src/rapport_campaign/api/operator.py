@@ -1,0 +1,169 @@
+"""Routes for operators: policy, campaigns, their messages, the ledger."""
+
+import uuid
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from rapport_campaign.api.models import (
+    CampaignView,
+    MessageView,
+    NewCampaign,
+    PolicyBody,
+    TestSend,
+    campaign_view,
+)
+from rapport_campaign.domain.model import Campaign, MessageState
+from rapport_campaign.domain.permission import Policy
+from rapport_campaign.handlers import operate
+from rapport_campaign.handlers.consume import PLANNED_TALLY
+from rapport_campaign.store import campaigns
+from rapport_common import clock
+from rapport_common.auth import Operator, operator
+from rapport_common.errors import NotFoundError
+from rapport_common.kafka.store import ConsumerStore
+
+Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
+Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
+Ops = Annotated[Operator, Depends(operator("ops"))]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+def operator_routes(engine: AsyncEngine, consumer: ConsumerStore) -> APIRouter:
+    """All routes that need a token."""
+    router = APIRouter()
+    _policy_routes(router, engine)
+    _campaign_routes(router, engine)
+    _step_routes(router, engine)
+    _ledger_route(router, engine, consumer)
+    return router
+
+
+def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
+    @router.get("/v1/policy", tags=["policy"])
+    async def policy(caller: Reader) -> PolicyBody:
+        """What the workspace allows."""
+        async with engine.begin() as tx:
+            found = await campaigns.policies(tx, [caller.workspace])
+        known = found.get(caller.workspace, Policy())
+        return PolicyBody(promotion_without_consent=known.promotion_without_consent)
+
+    @router.put("/v1/policy", tags=["policy"])
+    async def set_policy(body: PolicyBody, caller: Writer) -> PolicyBody:
+        """Change what the workspace allows; counts for every message not sent yet."""
+        wanted = Policy(body.promotion_without_consent)
+        async with engine.begin() as tx:
+            await campaigns.set_policy(tx, caller.workspace, wanted, caller.subject)
+        return body
+
+
+def _campaign_routes(router: APIRouter, engine: AsyncEngine) -> None:
+    @router.post("/v1/campaigns", status_code=201, tags=["campaigns"])
+    async def create(body: NewCampaign, caller: Writer) -> CampaignView:
+        """Make a draft; a template with an error is refused with its line."""
+        campaign = Campaign(
+            workspace=caller.workspace,
+            campaign_id=str(uuid.uuid4()),
+            state="draft",
+            created_at=clock.now(),
+            **body.model_dump(),
+        )
+        async with engine.begin() as tx:
+            await campaigns.create(tx, campaign)
+            return await _view(tx, campaign)
+
+    @router.get("/v1/campaigns", tags=["campaigns"])
+    async def listed(caller: Reader, limit: Limit = 100) -> dict[str, list[dict[str, Any]]]:
+        """The newest campaigns, without their templates."""
+        async with engine.begin() as tx:
+            found = await campaigns.listed(tx, caller.workspace, limit)
+        brief = {"html", "text", "counts"}
+        return {
+            "campaigns": [
+                campaign_view(one, {}).model_dump(mode="json", exclude=brief) for one in found
+            ]
+        }
+
+    @router.get("/v1/campaigns/{campaign_id}", tags=["campaigns"])
+    async def one(campaign_id: str, caller: Reader) -> CampaignView:
+        """A campaign and how many of its messages are in which state."""
+        async with engine.begin() as tx:
+            campaign = await operate.require(tx, caller.workspace, known_id(campaign_id))
+            return await _view(tx, campaign)
+
+    @router.get("/v1/campaigns/{campaign_id}/messages", tags=["campaigns"])
+    async def messages(
+        campaign_id: str, caller: Reader, state: MessageState | None = None, limit: Limit = 100
+    ) -> dict[str, list[MessageView]]:
+        """The newest messages, test sends marked as such."""
+        async with engine.begin() as tx:
+            campaign = await operate.require(tx, caller.workspace, known_id(campaign_id))
+            rows = await campaigns.messages(
+                tx, caller.workspace, campaign.campaign_id, state=state, limit=limit
+            )
+        shown = [{**row._mapping, "test": row.kind == "test"} for row in rows]  # noqa: SLF001 - public in SQLAlchemy
+        return {"messages": [MessageView.model_validate(row) for row in shown]}
+
+
+def _step_routes(router: APIRouter, engine: AsyncEngine) -> None:
+    @router.post("/v1/campaigns/{campaign_id}/start", tags=["campaigns"])
+    async def start(campaign_id: str, caller: Writer) -> CampaignView:
+        """Let a draft run. Starting what runs changes nothing."""
+        async with engine.begin() as tx:
+            campaign = await operate.start(tx, caller.workspace, known_id(campaign_id))
+            return await _view(tx, campaign)
+
+    @router.post("/v1/campaigns/{campaign_id}/pause", tags=["campaigns"])
+    async def pause(campaign_id: str, caller: Writer) -> CampaignView:
+        """Stop sending at once; who enters meanwhile is planned and waits."""
+        async with engine.begin() as tx:
+            campaign = await operate.pause(tx, caller.workspace, known_id(campaign_id))
+            return await _view(tx, campaign)
+
+    @router.post("/v1/campaigns/{campaign_id}/resume", tags=["campaigns"])
+    async def resume(campaign_id: str, caller: Writer) -> CampaignView:
+        """Go on sending."""
+        async with engine.begin() as tx:
+            campaign = await operate.resume(tx, caller.workspace, known_id(campaign_id))
+            return await _view(tx, campaign)
+
+    @router.post("/v1/campaigns/{campaign_id}/test", status_code=202, tags=["campaigns"])
+    async def test(campaign_id: str, body: TestSend, caller: Writer) -> dict[str, str]:
+        """Send one marked test mail; it is not counted and its links change nothing."""
+        async with engine.begin() as tx:
+            message = await operate.send_test(
+                tx,
+                caller.workspace,
+                known_id(campaign_id),
+                to=body.to,
+                profile_id=body.profile_id,
+                occasion=f"test-{uuid.uuid4()}",
+            )
+        return {"send_key": message.send_key, "state": message.state, "to": body.to}
+
+
+def _ledger_route(router: APIRouter, engine: AsyncEngine, consumer: ConsumerStore) -> None:
+    @router.get("/v1/ledger", tags=["operations"])
+    async def ledger(_caller: Ops) -> dict[str, Any]:
+        """Both sides of `planned_total = planned + sending + sent + failed + ...`."""
+        async with engine.connect() as tx:
+            # One snapshot, or a message could be counted in two states.
+            snapshot = await tx.execution_options(isolation_level="REPEATABLE READ")
+            known = await consumer.ledger(snapshot)
+            states = await campaigns.totals(snapshot)
+        return {**known, "planned_total": known["tallies"].get(PLANNED_TALLY, 0), **states}
+
+
+def known_id(text: str) -> str:
+    """A campaign id in its one spelling; NotFoundError for what can't be one."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError as error:
+        message = f"There is no campaign {text!r}: an id looks like {uuid.UUID(int=0)}."
+        raise NotFoundError(message) from error
+
+
+async def _view(tx: AsyncConnection, campaign: Campaign) -> CampaignView:
+    counts = await campaigns.counts(tx, campaign.workspace, campaign.campaign_id)
+    return campaign_view(campaign, counts)

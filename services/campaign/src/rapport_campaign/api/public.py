@@ -1,0 +1,87 @@
+"""The pages behind the links of a mail. No login: the signed token is the permission.
+
+Only a POST unsubscribes (RFC 8058 and the page's own button), and only a GET that a person may
+have made counts as an open or a click: link scanners ask with HEAD or say that they prefetch.
+"""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_campaign import pages
+from rapport_campaign.domain import tokens
+from rapport_campaign.handlers.track import Tracker
+from rapport_common import tracing
+
+_PREFETCH = ("purpose", "sec-purpose", "x-purpose", "x-moz")
+_READ = ["GET", "HEAD"]
+
+
+def public_routes(engine: AsyncEngine, tracker: Tracker, key: bytes) -> APIRouter:
+    """/u (unsubscribe), /c (click) and /o (open)."""
+    router = APIRouter(include_in_schema=False)
+    _unsubscribe_routes(router, engine, tracker, key)
+    _click_and_open(router, engine, tracker, key)
+    return router
+
+
+def _unsubscribe_routes(
+    router: APIRouter, engine: AsyncEngine, tracker: Tracker, key: bytes
+) -> None:
+    @router.api_route("/u/{text}", methods=_READ)
+    async def ask(text: str) -> Response:
+        token = tokens.read(key, "unsubscribe", text)
+        if token is None:
+            return _page(pages.unknown(), 404)
+        async with engine.begin() as tx:
+            found = await tracker.recipient(tx, token)
+        return _page(pages.ask(found.address)) if found else _page(pages.unknown(), 404)
+
+    @router.post("/u/{text}")
+    async def unsubscribe(text: str) -> Response:
+        token = tokens.read(key, "unsubscribe", text)
+        if token is None:
+            return _page(pages.unknown(), 404)
+        async with engine.begin() as tx:
+            found = await tracker.unsubscribe(tx, token, tracing.current())
+        if found is None:
+            return _page(pages.unknown(), 404)
+        return _page(pages.test_mail() if found.is_test else pages.done(found.address))
+
+
+def _click_and_open(router: APIRouter, engine: AsyncEngine, tracker: Tracker, key: bytes) -> None:
+    @router.api_route("/c/{text}", methods=_READ)
+    async def click(text: str, request: Request) -> Response:
+        token = tokens.read(key, "click", text)
+        if token is None:
+            return _page(pages.unknown(), 404)
+        async with engine.begin() as tx:
+            if counts(request):
+                url = await tracker.clicked(tx, token, tracing.current())
+            else:
+                url = await tracker.target(tx, token)
+        if url is None:
+            return _page(pages.unknown(), 404)
+        return RedirectResponse(url, 302, headers=pages.HEADERS)
+
+    @router.api_route("/o/{text}", methods=_READ)
+    async def opened(text: str, request: Request) -> Response:
+        token = tokens.read(key, "open", text)
+        if token is None:
+            return _page(pages.unknown(), 404)
+        if counts(request):
+            async with engine.begin() as tx:
+                await tracker.opened(tx, token, tracing.current())
+        return Response(pages.PIXEL, media_type="image/gif", headers=pages.HEADERS)
+
+
+def counts(request: Request) -> bool:
+    """Whether a person may be behind a request: not for HEAD, not for what says it prefetches."""
+    says = " ".join(request.headers.get(name, "") for name in _PREFETCH).lower()
+    return request.method == "GET" and not any(
+        word in says for word in ("prefetch", "preview", "prerender")
+    )
+
+
+def _page(html: str, status: int = 200) -> Response:
+    return HTMLResponse(html, status, headers=pages.HEADERS)

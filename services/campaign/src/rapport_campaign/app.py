@@ -1,0 +1,50 @@
+"""The composition root of campaign."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from rapport_campaign.api import routers
+from rapport_campaign.consumer import SUBSCRIPTIONS
+from rapport_campaign.handlers.compose import Composer, link_key
+from rapport_campaign.handlers.dispatch import Dispatcher, Limits
+from rapport_campaign.handlers.ledger import equations
+from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.handlers.track import Tracker
+from rapport_campaign.sender import Sender
+from rapport_campaign.settings import Settings
+from rapport_common.composition import Parts, open_parts
+from rapport_common.retention import Policy
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def run(only: str | None) -> None:
+    """Serve the API, read the topics, relay the outbox and send."""
+    settings = Settings()
+    parts = await open_parts("campaign", settings, ROOT)
+    publisher = Publisher(settings.secret.get_secret_value())
+    consumer = parts.consume(SUBSCRIPTIONS)
+    parts.relay()
+    # Longer than any topic keeps records: an end can't outlive its beginning in the log.
+    parts.retain([Policy("entry", "ended_at", timedelta(days=7))])
+    parts.watch_ledger(equations)
+    parts.workers.append(sender(parts, publisher, settings))
+    tracker = Tracker(publisher)
+    key = link_key(settings.secret.get_secret_value())
+    parts.routers.extend(routers(parts.engine, consumer.store, tracker, key))
+    await parts.run(parts.api(), only=only)
+
+
+def sender(parts: Parts, publisher: Publisher, settings: Settings) -> Sender:
+    """The sending worker as the settings describe it."""
+    limits = Limits(
+        lease=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+        first_delay=settings.retry_seconds,
+    )
+    composer = Composer(
+        secret=settings.secret.get_secret_value(),
+        base_url=settings.link_base(),
+        service_from=settings.service_from,
+    )
+    return Sender(parts.engine, Dispatcher(publisher, limits), composer, settings)

@@ -1,0 +1,59 @@
+"""What an attempt to hand a mail over came to, and what follows from it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rapport_campaign.domain.model import MessageState
+
+Result = Literal["sent", "failed", "retry", "released", "uncertain"]
+"""`retry`: refused for now. `released`: never tried, the server could not be talked to."""
+
+MAX_DELAY_SECONDS = 1800.0
+RELEASE_SECONDS = 1.0
+MAX_REASON = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one attempt. Only `uncertain` leaves open whether the mail was taken."""
+
+    result: Result
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the ledger row becomes; `delay` in seconds counts for `planned` only."""
+
+    state: MessageState
+    reason: str | None
+    delay: float = 0.0
+    counts: bool = True
+
+
+def next_step(
+    outcome: Outcome, *, attempt: int, max_attempts: int, first_delay: float, jitter: float
+) -> Step:
+    """The row after an attempt. `attempt` counts from 1; `jitter` is in [0, 1)."""
+    reason = _clean(outcome.reason)
+    if outcome.result == "released":
+        return Step("planned", reason, RELEASE_SECONDS, counts=False)
+    if outcome.result == "retry":
+        if attempt >= max_attempts:
+            return Step("failed", f"gave up after {attempt} attempts: {reason}")
+        return Step("planned", reason, backoff(attempt, first_delay, jitter))
+    return Step(outcome.result, reason)
+
+
+def backoff(attempt: int, first_delay: float, jitter: float) -> float:
+    """Seconds until the next try: doubling, at most half an hour, spread by half around it."""
+    delay: float = min(first_delay * 2.0 ** min(attempt - 1, 30), MAX_DELAY_SECONDS)
+    return delay * (0.5 + jitter)
+
+
+def _clean(reason: str | None) -> str | None:
+    """Servers say anything: no NUL (Postgres refuses it), no lone surrogates, and not a novel."""
+    if reason is None:
+        return None
+    text = reason.encode("utf-8", "replace").decode().replace("\0", " ")
+    return " ".join(text.split())[:MAX_REASON]

@@ -1,0 +1,93 @@
+"""The events by which campaign tells what happened to a person."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from rapport_campaign.domain.model import EMAIL_CHANNEL, PROMOTION
+from rapport_common.events.envelope import (
+    ANONYMOUS_ID,
+    EMAIL,
+    USER_ID,
+    Event,
+    Identifier,
+    normalise_email,
+)
+from rapport_common.events.profile import ProfileState
+
+SOURCE = "campaign"
+SENT, OPENED, CLICKED = "Email Sent", "Email Opened", "Email Link Clicked"
+CONSENT = "Consent Updated"
+
+
+def identity(state: ProfileState | None, address: str) -> Identifier:
+    """A person's strongest identifier; the address a mail went to when nothing else is known.
+
+    One and no more: two identifiers in an event would claim that they are the same person, and
+    that is not ours to say.
+    """
+    for kind in (USER_ID, EMAIL, ANONYMOUS_ID):
+        values = state.values(kind) if state is not None else []
+        if values:
+            return (kind, values[0])
+    return (EMAIL, normalise_email(address))
+
+
+def event(
+    *,
+    workspace: str,
+    who: Identifier,
+    name: str,
+    message_id: str,
+    at: datetime,
+    properties: Mapping[str, str | None],
+) -> Event:
+    """A track event of this service; properties without a value are left out."""
+    kind, value = who
+    said = {key: one for key, one in properties.items() if one is not None}
+    return Event(
+        workspace=workspace,
+        source=SOURCE,
+        message_id=message_id,
+        type="track",
+        timestamp=at,
+        received_at=at,
+        name=name,
+        user_id=value if kind == USER_ID else None,
+        email=value if kind == EMAIL else None,
+        anonymous_id=value if kind == ANONYMOUS_ID else None,
+        properties=msgspec.Raw(msgspec.json.encode(said)),
+    )
+
+
+def sent(
+    workspace: str, who: Identifier, send_key: str, campaign_id: str | None, at: datetime
+) -> Event:
+    """The mail was taken by the server."""
+    return event(
+        workspace=workspace,
+        who=who,
+        name=SENT,
+        message_id=f"sent-{send_key}",
+        at=at,
+        properties={"campaign_id": campaign_id, "send_key": send_key},
+    )
+
+
+def withdrawn(workspace: str, who: Identifier, send_key: str, address: str, at: datetime) -> Event:
+    """The owner of an address wants no more promotional mail there."""
+    return event(
+        workspace=workspace,
+        who=who,
+        name=CONSENT,
+        # A second "no" after a new "yes" is a new fact, a repeated request is not.
+        message_id=f"unsubscribe-{send_key}-{int(at.timestamp() * 1_000_000)}",
+        at=at,
+        properties={
+            "contact_point": address,
+            "channel": EMAIL_CHANNEL,
+            "purpose": PROMOTION,
+            "state": "withdrawn",
+        },
+    )

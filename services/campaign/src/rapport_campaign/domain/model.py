@@ -1,0 +1,119 @@
+"""Campaigns, messages and people as this service knows them."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from rapport_common.events.profile import ProfileState
+
+Purpose = Literal["promotion", "service"]
+Kind = Literal["entry", "request", "test"]
+CampaignState = Literal["draft", "running", "paused"]
+MessageState = Literal["planned", "sending", "sent", "failed", "suppressed", "uncertain"]
+
+PROMOTION: Purpose = "promotion"
+SERVICE: Purpose = "service"
+STATES: tuple[MessageState, ...] = (
+    "planned",
+    "sending",
+    "sent",
+    "failed",
+    "suppressed",
+    "uncertain",
+)
+EMAIL_CHANNEL = "email"
+ONLY_STEP = "1"
+EXPRESS = ""
+"""The queue of transactional messages and test sends: no campaign can hold them up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """One message to everybody who enters a segment; its content never changes."""
+
+    workspace: str
+    campaign_id: str
+    name: str
+    segment_id: str
+    purpose: Purpose
+    from_address: str
+    subject: str
+    html: str
+    text: str | None
+    allow_old_events: bool
+    include_existing: bool
+    state: CampaignState
+    created_at: datetime
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One person's stay in a segment; `entry_id` belongs to this stay and no other."""
+
+    workspace: str
+    segment_id: str
+    profile_id: str
+    entry_id: str
+    profile_version: int
+    cause: Literal["event", "definition", "merge"]
+    at: datetime
+    event_timestamp: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A row of the ledger to be written, once for ever: `send_key` is unique."""
+
+    workspace: str
+    kind: Kind
+    purpose: Purpose
+    campaign_id: str | None
+    occasion: str
+    profile_id: str
+    needed_version: int = 0
+    to_address: str | None = None
+    state: Literal["planned", "suppressed"] = "planned"
+    reason: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def send_key(self) -> str:
+        """SHA-256, hex, of what makes this send the same send."""
+        return send_key(
+            self.workspace, self.campaign_id or self.kind, self.occasion, self.profile_id
+        )
+
+    @property
+    def queue(self) -> str:
+        """What the senders take it from: its campaign's queue, or the express one."""
+        return self.campaign_id if self.kind == "entry" and self.campaign_id else EXPRESS
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a transactional message says; Liquid over `data` (a JSON object) and the profile."""
+
+    subject: str
+    html: str
+    text: str | None
+    data: bytes = b"{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A profile at one version. Without a state it is history: merged into another."""
+
+    profile_id: str
+    version: int
+    state: ProfileState | None
+
+
+def send_key(workspace: str, campaign: str, occasion: str, profile_id: str) -> str:
+    """The same for the same (workspace, campaign, occasion, step, profile, channel), for ever."""
+    # A JSON array: no choice of values can make two different keys meet.
+    parts = [workspace, campaign, occasion, ONLY_STEP, profile_id, EMAIL_CHANNEL]
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()

@@ -1,0 +1,211 @@
+"""Claims what is due, decides under locks, and writes what became of each send."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign import metrics
+from rapport_campaign.domain import facts
+from rapport_campaign.domain.addresses import addresses_of
+from rapport_campaign.domain.delivery import Outcome, next_step
+from rapport_campaign.domain.model import EMAIL_CHANNEL, Person
+from rapport_campaign.domain.permission import Policy, Send, Suppress, Verdict, decide
+from rapport_campaign.handlers.compose import Job
+from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.store import campaigns, locks, people, sending, tracking
+from rapport_campaign.store.people import ProfileKey
+from rapport_campaign.store.sending import Claimed, Ending, Mark
+from rapport_common.events.envelope import Event, normalise_email
+from rapport_common.events.profile import ProfileState
+
+FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
+LEASE_EXPIRED = "the sender died, or lost the database, while the mail was on its way"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one claim came to: the jobs to carry out under `token`, and how many rows moved."""
+
+    token: str
+    jobs: list[Job] = field(default_factory=list)
+    settled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome of a job; `at` is when the server answered."""
+
+    job: Job
+    outcome: Outcome
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how often: seconds and attempts."""
+
+    lease: float
+    max_attempts: int
+    first_delay: float
+
+
+class Dispatcher:
+    """The ledger's side of sending."""
+
+    def __init__(self, publisher: Publisher, limits: Limits) -> None:
+        self._publisher = publisher
+        self._limits = limits
+
+    async def claim(self, tx: AsyncConnection, size: int, token: str) -> Batch:
+        """Decide on at most `size` due messages and mark those that may go as `sending`.
+
+        Everything the decision rests on is locked until the commit: the person, the campaign's
+        state, the suppression of the address. So whatever was committed before is heeded.
+        """
+        found = await sending.claim(tx, size)
+        if not found:
+            return Batch(token)
+        persons = await _persons(tx, found)
+        held = await campaigns.hold(
+            tx, [(one.workspace, one.campaign_id) for one in found if one.campaign_id]
+        )
+        runnable = [
+            one
+            for one in found
+            if one.kind != "entry" or held[one.workspace, one.campaign_id or ""].state == "running"
+        ]
+        verdicts = await self._verdicts(tx, runnable, persons)
+        marks = [_mark(one, verdicts[one.send_key]) for one in runnable]
+        await sending.mark(tx, marks, token=token, lease=self._limits.lease)
+        going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
+        contents = await sending.contents(tx, [one.key for one in going if not one.campaign_id])
+        _count(marks)
+        jobs = [
+            Job(
+                claimed=one,
+                address=_address(verdicts[one.send_key]),
+                state=_state(persons.get(one.key)),
+                campaign=held.get((one.workspace, one.campaign_id or "")),
+                content=contents.get(one.key),
+            )
+            for one in going
+        ]
+        return Batch(token, jobs, settled=len(marks) - len(jobs))
+
+    async def record(self, tx: AsyncConnection, token: str, results: Sequence[Result]) -> None:
+        """Write what became of the jobs claimed under `token`, and tell of those that were sent."""
+        by_key = {one.job.claimed.key: one for one in results}
+        endings = [self._ending(one) for one in results]
+        changed = await sending.finish(tx, endings, token=token)
+        sent = []
+        for row in changed:
+            metrics.MESSAGES.labels(EMAIL_CHANNEL, row.state).inc()
+            result = by_key[row.workspace, row.send_key]
+            if row.state == "sent" and result.job.claimed.kind != "test":
+                sent.append(result)
+        await self._publisher.append(tx, [_sent_event(one) for one in sent])
+
+    async def expire(self, tx: AsyncConnection) -> int:
+        """Give up on sends whose lease has run out: nobody knows. How many that were."""
+        expired = await sending.expire(tx, LEASE_EXPIRED)
+        metrics.MESSAGES.labels(EMAIL_CHANNEL, "uncertain").inc(expired)
+        metrics.UNCERTAIN.set(await sending.uncertain(tx))
+        return expired
+
+    async def _verdicts(
+        self,
+        tx: AsyncConnection,
+        claimed: Sequence[Claimed],
+        persons: Mapping[tuple[str, str], Person],
+    ) -> dict[str, Verdict]:
+        addresses = [
+            (one.workspace, address)
+            for one in claimed
+            for address in _addresses(one, persons.get(one.key))
+        ]
+        await locks.share_addresses(tx, addresses)
+        suppressions = await tracking.suppressions(tx, addresses)
+        policies = await campaigns.policies(tx, [one.workspace for one in claimed])
+        return {
+            one.send_key: decide(
+                kind=one.kind,
+                purpose=one.purpose,
+                to_address=one.to_address,
+                waited=one.waited,
+                person=persons.get(one.key),
+                policy=policies.get(one.workspace, Policy()),
+                suppressions=suppressions.get(one.workspace, {}),
+            )
+            for one in claimed
+        }
+
+    def _ending(self, result: Result) -> Ending:
+        step = next_step(
+            result.outcome,
+            attempt=result.job.claimed.attempt + 1,
+            max_attempts=self._limits.max_attempts,
+            first_delay=self._limits.first_delay,
+            jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+        )
+        sent_at = result.at if step.state == "sent" else None
+        return Ending(result.job.claimed.key, step, sent_at)
+
+
+async def _persons(
+    tx: AsyncConnection, claimed: Sequence[Claimed]
+) -> dict[tuple[str, str], Person]:
+    """Who each message is for, by its place in the ledger: after merges, and new enough."""
+    keys: list[ProfileKey] = [(one.workspace, one.profile_id) for one in claimed]
+    now_ids = await people.resolve(tx, keys)
+    targets = [(workspace, now_ids[workspace, asked]) for workspace, asked in keys]
+    loaded = await people.load(tx, [*keys, *targets], lock=True)
+    found: dict[tuple[str, str], Person] = {}
+    for one, key, target in zip(claimed, keys, targets, strict=True):
+        planned_for = loaded.get(key)
+        person = loaded.get(target)
+        known = planned_for is not None and planned_for.version >= one.needed_version
+        if known and person is not None and person.state is not None:
+            found[one.key] = person
+    return found
+
+
+def _addresses(claimed: Claimed, person: Person | None) -> list[str]:
+    if claimed.kind != "entry":
+        return [normalise_email(claimed.to_address or "")]
+    return addresses_of(person.state) if person is not None and person.state is not None else []
+
+
+def _mark(claimed: Claimed, verdict: Verdict) -> Mark:
+    if isinstance(verdict, Send):
+        return Mark(claimed.key, "sending", address=verdict.address)
+    if isinstance(verdict, Suppress):
+        return Mark(claimed.key, "suppressed", verdict.reason)
+    delay = min(FIRST_WAIT * 2.0 ** min(claimed.waits, 20), LONGEST_WAIT)
+    return Mark(claimed.key, "planned", verdict.reason, delay=delay)
+
+
+def _count(marks: Sequence[Mark]) -> None:
+    for one in marks:
+        if one.state != "planned":
+            metrics.MESSAGES.labels(EMAIL_CHANNEL, one.state).inc()
+        if one.state == "suppressed":
+            metrics.SUPPRESSED.labels(one.reason).inc()
+
+
+def _address(verdict: Verdict) -> str:
+    return verdict.address if isinstance(verdict, Send) else ""
+
+
+def _state(person: Person | None) -> ProfileState | None:
+    return person.state if person is not None else None
+
+
+def _sent_event(result: Result) -> tuple[Event, str | None]:
+    job = result.job
+    who = facts.identity(job.state, job.address)
+    claimed = job.claimed
+    event = facts.sent(claimed.workspace, who, claimed.send_key, claimed.campaign_id, result.at)
+    return event, claimed.traceparent

@@ -1,0 +1,28 @@
+"""Events of this service on their way into its outbox."""
+
+from collections.abc import Iterable
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign.tables import SCHEMA
+from rapport_common import outbox
+from rapport_common.events.codec import encode
+from rapport_common.events.envelope import Event, partition_key
+from rapport_common.events.topics import EVENTS
+from rapport_common.kafka.producer import Outgoing
+from rapport_common.keys import derive
+
+
+class Publisher:
+    """Appends events to the outbox, keyed by the person they are about."""
+
+    def __init__(self, secret: str) -> None:
+        self._key = derive(secret, "event-key")
+
+    async def append(self, tx: AsyncConnection, events: Iterable[tuple[Event, str | None]]) -> None:
+        """Write (event, traceparent) pairs; they are published once `tx` has committed."""
+        await outbox.append(tx, SCHEMA, [self._outgoing(one, trace) for one, trace in events])
+
+    def _outgoing(self, event: Event, traceparent: str | None) -> Outgoing:
+        key = partition_key(self._key, event.workspace, event.identifiers()[0])
+        return Outgoing(EVENTS.name, key, encode(event), traceparent)

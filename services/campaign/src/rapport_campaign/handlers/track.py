@@ -1,0 +1,127 @@
+"""What recipients do with the links of a mail."""
+
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign import metrics
+from rapport_campaign.domain import facts
+from rapport_campaign.domain.model import EMAIL_CHANNEL, PROMOTION
+from rapport_campaign.domain.tokens import Token
+from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.store import locks, people, tracking
+from rapport_campaign.store.tracking import Sent
+from rapport_common import clock
+from rapport_common.events.envelope import Event, Identifier, normalise_email
+from rapport_common.events.profile import ProfileState
+
+UNSUBSCRIBED = "unsubscribed by link"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whom a public link belongs to."""
+
+    address: str
+    is_test: bool
+
+
+class Tracker:
+    """Records opens, clicks and unsubscribes, and tells the other services."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    async def recipient(self, tx: AsyncConnection, token: Token) -> Recipient | None:
+        """Whom a token was made for."""
+        sent = await tracking.message(tx, token.workspace, token.send_key)
+        return Recipient(sent.to_address, sent.kind == "test") if sent else None
+
+    async def unsubscribe(
+        self, tx: AsyncConnection, token: Token, trace: str | None
+    ) -> Recipient | None:
+        """Stop promotions to the address at once; repeating it changes nothing.
+
+        The links of a test send work and change nothing.
+        """
+        sent = await tracking.message(tx, token.workspace, token.send_key)
+        if sent is None:
+            return None
+        if sent.kind != "test":
+            await self._suppress(tx, sent, trace)
+        return Recipient(sent.to_address, sent.kind == "test")
+
+    async def opened(self, tx: AsyncConnection, token: Token, trace: str | None) -> None:
+        """Record the first time the pixel of a mail was loaded."""
+        sent = await tracking.message(tx, token.workspace, token.send_key)
+        if sent is None or sent.kind == "test" or not await tracking.touch(tx, sent, "opened_at"):
+            return
+        event = await self._event(tx, sent, facts.OPENED, f"open-{sent.send_key}")
+        await self._publisher.append(tx, [(event, trace or sent.traceparent)])
+        metrics.TRACKED.labels("open").inc()
+
+    async def target(self, tx: AsyncConnection, token: Token) -> str | None:
+        """Where a link leads."""
+        return await tracking.url(tx, token.workspace, token.link_id)
+
+    async def clicked(self, tx: AsyncConnection, token: Token, trace: str | None) -> str | None:
+        """Record a click; where the link leads, or None when there is no such link."""
+        url = await self.target(tx, token)
+        sent = await tracking.message(tx, token.workspace, token.send_key)
+        if url is None or sent is None or sent.kind == "test":
+            return url
+        await tracking.touch(tx, sent, "clicked_at")
+        message_id = f"click-{sent.send_key}-{token.link_id}-{secrets.token_hex(8)}"
+        event = await self._event(tx, sent, facts.CLICKED, message_id, url)
+        await self._publisher.append(tx, [(event, trace or sent.traceparent)])
+        metrics.TRACKED.labels("click").inc()
+        return url
+
+    async def _suppress(self, tx: AsyncConnection, sent: Sent, trace: str | None) -> None:
+        address = normalise_email(sent.to_address)
+        await locks.own_address(tx, sent.workspace, address)
+        key = (sent.workspace, address)
+        stored = (await tracking.suppressions(tx, [key])).get(sent.workspace, {})
+        state = await self._state(tx, sent)
+        since = stored.get((address, PROMOTION))
+        if since is not None and not _granted_since(state, address, since.timestamp()):
+            return
+        now = clock.now()
+        await tracking.suppress(tx, *key, UNSUBSCRIBED, now)
+        who = facts.identity(state, address)
+        event = facts.withdrawn(sent.workspace, who, sent.send_key, address, now)
+        await self._publisher.append(tx, [(event, trace)])
+        metrics.TRACKED.labels("unsubscribe").inc()
+
+    async def _event(
+        self, tx: AsyncConnection, sent: Sent, name: str, message_id: str, link: str | None = None
+    ) -> Event:
+        return facts.event(
+            workspace=sent.workspace,
+            who=await self._who(tx, sent),
+            name=name,
+            message_id=message_id,
+            at=clock.now(),
+            properties={"campaign_id": sent.campaign_id, "send_key": sent.send_key, "link": link},
+        )
+
+    async def _who(self, tx: AsyncConnection, sent: Sent) -> Identifier:
+        return facts.identity(await self._state(tx, sent), sent.to_address)
+
+    async def _state(self, tx: AsyncConnection, sent: Sent) -> ProfileState | None:
+        key = (sent.workspace, sent.profile_id)
+        now = (sent.workspace, (await people.resolve(tx, [key]))[key])
+        person = (await people.load(tx, [now])).get(now)
+        return person.state if person else None
+
+
+def _granted_since(state: ProfileState | None, address: str, since: float) -> bool:
+    """Whether the owner has said yes again after a suppression."""
+    return state is not None and any(
+        one.state == "granted"
+        and one.at.timestamp() > since
+        and (one.channel, one.purpose) == (EMAIL_CHANNEL, PROMOTION)
+        and normalise_email(one.contact_point) == address
+        for one in state.consent
+    )

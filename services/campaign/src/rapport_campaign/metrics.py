@@ -1,0 +1,39 @@
+"""What campaign counts beside the metrics that every service has."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from rapport_campaign.domain.model import EMAIL_CHANNEL, STATES
+from rapport_common.metrics import LATENCY_BUCKETS
+
+MESSAGES = Counter(
+    "rapport_messages_total",
+    "Messages that came into a state; one message may pass several.",
+    ["channel", "state"],
+)
+SUPPRESSED = Counter(
+    "rapport_suppressed_total", "Messages that must not be sent, by reason.", ["reason"]
+)
+UNCERTAIN = Gauge(
+    "rapport_messages_uncertain", "Messages of which nobody knows whether the server took them."
+)
+SMTP_DURATION = Histogram(
+    "rapport_smtp_duration_seconds",
+    "Time to hand one mail to the server, by what came of it.",
+    ["result"],
+    buckets=(*LATENCY_BUCKETS, 30, 60),
+)
+IN_FLIGHT = Gauge("rapport_sender_in_flight", "Mails claimed by this process and not finished.")
+UNREACHABLE = Gauge("rapport_sender_unreachable", "1 while the mail server can't be talked to.")
+RENDER_DURATION = Histogram(
+    "rapport_render_duration_seconds",
+    "Time to render one mail, links and MIME included.",
+    buckets=LATENCY_BUCKETS,
+)
+TRACKED = Counter(
+    "rapport_tracked_total", "Opens, clicks and unsubscribes that were recorded.", ["use"]
+)
+
+for _state in STATES:
+    MESSAGES.labels(EMAIL_CHANNEL, _state)
+for _use in ("open", "click", "unsubscribe"):
+    TRACKED.labels(_use)

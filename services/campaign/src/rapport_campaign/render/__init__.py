@@ -1,0 +1,1 @@
+"""From a campaign and a person to the bytes of a mail."""

@@ -1,0 +1,252 @@
+"""Sends what is due: some lanes, each taking a batch, handing it over, and writing it down.
+
+A process that dies at any point leaves `sending` rows behind, one batch per lane at most. Their
+lease runs out and they become `uncertain`. They are never sent again, since the mail may be out.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_campaign import metrics
+from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.handlers.compose import Composer, Job, Mail
+from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
+from rapport_campaign.render.templates import TemplateError
+from rapport_campaign.settings import Settings
+from rapport_campaign.smtp import Connection, Server, UnreachableError
+from rapport_campaign.store import sending, tracking
+from rapport_campaign.store.tracking import Link
+from rapport_common import clock, logging
+from rapport_common.db import is_retriable
+
+log = logging.get(__name__)
+
+POLL_SECONDS = 0.2
+EXPIRE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 10.0
+KNOWN_LINKS = 10_000
+NOT_TRIED = Outcome("released", "not tried")
+
+
+class Sender:
+    """The worker that sends; any number of them may run at once."""
+
+    name = "sender"
+
+    def __init__(
+        self, engine: AsyncEngine, dispatcher: Dispatcher, composer: Composer, settings: Settings
+    ) -> None:
+        self._engine = engine
+        self._dispatcher = dispatcher
+        self._composer = composer
+        self._settings = settings
+        self._server = smtp_server(settings)
+        self._known_links: set[tuple[str, str]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until `stop`; what is being handed over then is finished first."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._settings.sender_lanes):
+                group.create_task(self._lane(stop))
+            group.create_task(self._expire(stop))
+
+    async def _lane(self, stop: asyncio.Event) -> None:
+        connections = [Connection(self._server) for _ in range(self._settings.sender_connections)]
+        pause = 0.0
+        try:
+            while not stop.is_set():
+                try:
+                    busy = await self._turn(connections, stop)
+                    pause = 0.0 if busy else POLL_SECONDS
+                    metrics.UNREACHABLE.set(0)
+                except UnreachableError as error:
+                    metrics.UNREACHABLE.set(1)
+                    pause = min(max(pause, POLL_SECONDS) * 2, MAX_PAUSE_SECONDS)
+                    log.warning("mail server not reachable", error=str(error), wait=pause)
+                except Exception as error:
+                    if not is_retriable(error):
+                        raise
+                    pause = POLL_SECONDS * 5
+                    log.warning("ledger not reachable", error=repr(error))
+                await _wait(stop, pause)
+        finally:
+            for one in connections:
+                await one.close()
+
+    async def _turn(self, connections: Sequence[Connection], stop: asyncio.Event) -> bool:
+        """One batch; False when there is nothing to do."""
+        async with self._engine.begin() as tx:
+            if not await sending.anything_due(tx):
+                return False
+        # First the server, then the claim: while it is away nothing is marked.
+        await connections[0].open()
+        claimed_at = time.monotonic()
+        async with self._engine.begin() as tx:
+            token = str(uuid.uuid4())
+            batch = await self._dispatcher.claim(tx, self._settings.sender_batch, token)
+        if not batch.jobs:
+            return batch.settled > 0
+        metrics.IN_FLIGHT.inc(len(batch.jobs))
+        try:
+            await self._carry_out(batch, connections, claimed_at, stop)
+        finally:
+            metrics.IN_FLIGHT.dec(len(batch.jobs))
+        return True
+
+    async def _carry_out(
+        self,
+        batch: Batch,
+        connections: Sequence[Connection],
+        claimed_at: float,
+        stop: asyncio.Event,
+    ) -> None:
+        results: list[Result] = []
+        mails: list[tuple[Job, Mail]] = []
+        for job in batch.jobs:
+            if mail := self._compose(job, results):
+                mails.append((job, mail))
+            # Rendering is work for the processor: let the API and the heartbeats have a turn.
+            await asyncio.sleep(0)
+        lease_ends = claimed_at + self._settings.lease_seconds
+        hand_over = _HandOver(self._server, lease_ends, stop, mails, results)
+        if await self._store_links([link for _, mail in mails for link in mail.links]):
+            async with asyncio.TaskGroup() as group:
+                for one in connections[: len(mails)]:
+                    group.create_task(hand_over.work(one))
+        hand_over.give_back()
+        await self._record(batch.token, results, lease_ends)
+        if hand_over.unreachable and not hand_over.tried:
+            raise UnreachableError(hand_over.unreachable)
+
+    def _compose(self, job: Job, results: list[Result]) -> Mail | None:
+        try:
+            with metrics.RENDER_DURATION.time():
+                return self._composer.compose(job, clock.now())
+        except TemplateError as error:
+            where = f" in line {error.line}" if error.line else ""
+            reason = f"template{where}: {error.message}"
+        except Exception as error:
+            # Ours to mend, and no reason to hold up everybody else's mail.
+            log.exception("mail not rendered", send_key=job.claimed.send_key)
+            reason = f"not rendered: {error!r}"
+        results.append(Result(job, Outcome("failed", reason), clock.now()))
+        return None
+
+    async def _store_links(self, links: Sequence[Link]) -> bool:
+        """Make the links lead somewhere before anybody can have them; False when it failed."""
+        new = [one for one in links if (one.workspace, one.link_id) not in self._known_links]
+        if not new:
+            return True
+        try:
+            async with self._engine.begin() as tx:
+                await tracking.add_links(tx, new)
+        except Exception as error:
+            if not is_retriable(error):
+                raise
+            log.warning("links not stored, the batch is given back", error=repr(error))
+            return False
+        if len(self._known_links) > KNOWN_LINKS:
+            self._known_links.clear()
+        self._known_links.update((one.workspace, one.link_id) for one in new)
+        return True
+
+    async def _record(self, token: str, results: Sequence[Result], lease_ends: float) -> None:
+        """Write the results, again and again while the lease lasts: then they are uncertain."""
+        while True:
+            try:
+                async with self._engine.begin() as tx:
+                    await self._dispatcher.record(tx, token, results)
+                return
+            except Exception as error:
+                if not is_retriable(error) or time.monotonic() > lease_ends:
+                    raise
+                log.warning("results not written, trying again", error=repr(error))
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _expire(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                async with self._engine.begin() as tx:
+                    expired = await self._dispatcher.expire(tx)
+                if expired:
+                    log.error("sends became uncertain", count=expired)
+            except Exception as error:
+                if not is_retriable(error):
+                    raise
+                log.warning("leases not checked", error=repr(error))
+            await _wait(stop, EXPIRE_SECONDS)
+
+
+class _HandOver:
+    """One batch on its way: connections take mails from it until it is empty."""
+
+    def __init__(
+        self,
+        server: Server,
+        lease_ends: float,
+        stop: asyncio.Event,
+        mails: Sequence[tuple[Job, Mail]],
+        results: list[Result],
+    ) -> None:
+        # A mail takes at most two time-outs; one that could outlive the lease is not begun.
+        self._last_start = lease_ends - 2 * server.timeout
+        self._stop = stop
+        self._waiting = iter(mails)
+        self._results = results
+        self.tried = 0
+        self.unreachable: str | None = None
+
+    async def work(self, connection: Connection) -> None:
+        """Hand over one mail after the other while this connection can be used."""
+        for job, mail in self._waiting:
+            if self._stop.is_set() or time.monotonic() > self._last_start:
+                self._end(job, NOT_TRIED)
+                return
+            outcome = await self._deliver(connection, mail)
+            self._end(job, outcome)
+            if outcome.result == "released":
+                # Some servers allow only so many connections: the others go on.
+                self.unreachable = outcome.reason
+                return
+            self.tried += 1
+
+    def give_back(self) -> None:
+        """What no connection could take goes back to where it came from."""
+        for job, _ in self._waiting:
+            self._end(job, NOT_TRIED)
+
+    def _end(self, job: Job, outcome: Outcome) -> None:
+        self._results.append(Result(job, outcome, clock.now()))
+
+    @staticmethod
+    async def _deliver(connection: Connection, mail: Mail) -> Outcome:
+        started = time.perf_counter()
+        outcome = await connection.deliver(mail.sender, mail.recipient, mail.data)
+        seconds = time.perf_counter() - started
+        metrics.SMTP_DURATION.labels(outcome.result).observe(seconds)
+        return outcome
+
+
+def smtp_server(settings: Settings) -> Server:
+    """The mail server that the settings name."""
+    password = settings.smtp_password
+    return Server(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        timeout=settings.smtp_timeout,
+        username=settings.smtp_username,
+        password=password.get_secret_value() if password else None,
+        tls=settings.smtp_tls,
+    )
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    if seconds > 0:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stop.wait()

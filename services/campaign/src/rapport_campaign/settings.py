@@ -1,0 +1,41 @@
+"""Settings of campaign: the mail server and how hard it is used."""
+
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, model_validator
+
+from rapport_common.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Defaults suit the mail catcher of the local runtime."""
+
+    database_pool: int = Field(default=10, ge=2, le=100)
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = Field(ge=1, le=65535)
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_tls: Literal["none", "starttls", "tls"] = "none"
+    smtp_timeout: float = Field(default=30, gt=0, le=300, description="Seconds for one mail.")
+    mail_from: str = Field(default="", description="Sender of transactional mail.")
+    sender_lanes: int = Field(default=2, ge=1, le=16, description="Batches sent side by side.")
+    sender_connections: int = Field(default=8, ge=1, le=64, description="Connections per lane.")
+    sender_batch: int = Field(default=16, ge=1, le=1000, description="Mails per batch.")
+    lease_seconds: float = Field(default=120, gt=0, description="Then a send is uncertain.")
+    max_attempts: int = Field(default=12, ge=1, le=100)
+    retry_seconds: float = Field(default=2, gt=0, description="First delay; it doubles.")
+
+    @model_validator(mode="after")
+    def _lease_outlives_a_mail(self) -> Self:
+        if self.lease_seconds < 2 * self.smtp_timeout:
+            message = "RAPPORT_LEASE_SECONDS must be at least twice RAPPORT_SMTP_TIMEOUT"
+            raise ValueError(message)
+        return self
+
+    @property
+    def service_from(self) -> str:
+        """The sender of mails that no campaign names one for."""
+        host = urlsplit(self.link_base()).hostname or ""
+        named = any(part.isalpha() for part in host.split("."))
+        return self.mail_from or f"no-reply@{host if named and '.' in host else 'localhost'}"

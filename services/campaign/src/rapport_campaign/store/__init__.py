@@ -1,0 +1,1 @@
+"""Every SQL statement of campaign. Callers own the transaction; nothing here commits."""

@@ -1,0 +1,38 @@
+"""Locks on things that may have no row yet, held to the end of the transaction."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_SHARED = text(
+    "SELECT pg_advisory_xact_lock_shared(key) FROM "
+    "(SELECT DISTINCT hashtextextended(name, 0) AS key FROM unnest(CAST(:names AS text[])) "
+    "AS name ORDER BY key) AS keys"
+)
+_EXCLUSIVE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+
+
+async def share_segments(tx: AsyncConnection, segments: Iterable[tuple[str, str]]) -> None:
+    """While entries of (workspace, segment) are written, no campaign on it starts."""
+    await _share(tx, [f"segment\n{workspace}\n{segment}" for workspace, segment in segments])
+
+
+async def own_segment(tx: AsyncConnection, workspace: str, segment: str) -> None:
+    """While a campaign starts, no entry of its segment is written: none is missed or met twice."""
+    await tx.execute(_EXCLUSIVE, {"name": f"segment\n{workspace}\n{segment}"})
+
+
+async def share_addresses(tx: AsyncConnection, addresses: Iterable[tuple[str, str]]) -> None:
+    """While messages to (workspace, address) are marked `sending`, no suppression commits."""
+    await _share(tx, [f"address\n{workspace}\n{address}" for workspace, address in addresses])
+
+
+async def own_address(tx: AsyncConnection, workspace: str, address: str) -> None:
+    """While an address is suppressed, no message to it is marked `sending`."""
+    await tx.execute(_EXCLUSIVE, {"name": f"address\n{workspace}\n{address}"})
+
+
+async def _share(tx: AsyncConnection, names: list[str]) -> None:
+    if names:
+        await tx.execute(_SHARED, {"names": names})

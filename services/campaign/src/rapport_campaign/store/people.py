@@ -1,0 +1,152 @@
+"""People: the newest snapshot of each profile, who was merged into whom, who is in a segment."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign.domain.model import Entry, Person
+from rapport_common.events.profile import ProfileState
+
+ProfileKey = tuple[str, str]
+"""(workspace, profile id)."""
+
+MAX_CHAIN = 20
+_state = msgspec.json.Decoder(ProfileState)
+
+_SAVE = text(
+    "INSERT INTO campaign.person AS p (workspace, profile_id, version, merged_into, state) "
+    "SELECT workspace, profile_id, version, merged_into, state::json FROM unnest("
+    "CAST(:workspaces AS text[]), CAST(:ids AS text[]), CAST(:versions AS bigint[]), "
+    "CAST(:merged AS text[]), CAST(:states AS text[])) "
+    "AS v(workspace, profile_id, version, merged_into, state) ORDER BY workspace, profile_id "
+    "ON CONFLICT (workspace, profile_id) DO UPDATE SET version = excluded.version, "
+    "merged_into = excluded.merged_into, state = excluded.state "
+    "WHERE p.version < excluded.version "
+    "OR (p.version = excluded.version AND excluded.merged_into IS NOT NULL)"
+)
+_RESOLVE = text(
+    "WITH RECURSIVE path AS ("
+    "SELECT workspace, asked, asked AS at, 0 AS depth FROM unnest("
+    "CAST(:workspaces AS text[]), CAST(:ids AS text[])) AS w(workspace, asked) "
+    "UNION ALL SELECT path.workspace, path.asked, p.merged_into, depth + 1 FROM path "
+    "JOIN campaign.person p ON p.workspace = path.workspace AND p.profile_id = path.at "
+    "AND p.merged_into IS NOT NULL WHERE depth < :deep) "
+    "SELECT DISTINCT ON (workspace, asked) workspace, asked, at FROM path "
+    "ORDER BY workspace, asked, depth DESC"
+)
+_LOAD = (
+    "SELECT workspace, profile_id, version, state::text AS state FROM campaign.person "
+    "WHERE (workspace, profile_id) IN (SELECT * FROM unnest("
+    "CAST(:workspaces AS text[]), CAST(:ids AS text[]))) ORDER BY workspace, profile_id"
+)
+# An end counts whether or not the beginning is known yet.
+_STAYS = text(
+    "INSERT INTO campaign.entry AS e (workspace, segment_id, entry_id, profile_id, "
+    "profile_version, cause, at, event_timestamp, ended_at) SELECT * FROM unnest("
+    "CAST(:workspaces AS text[]), CAST(:segments AS text[]), CAST(:entries AS text[]), "
+    "CAST(:profiles AS text[]), CAST(:versions AS bigint[]), CAST(:causes AS text[]), "
+    "CAST(:ats AS timestamptz[]), CAST(:events AS timestamptz[]), CAST(:ends AS timestamptz[])) "
+    "ON CONFLICT (workspace, segment_id, entry_id) DO UPDATE SET ended_at = excluded.ended_at "
+    "WHERE e.ended_at IS NULL AND excluded.ended_at IS NOT NULL"
+)
+_ENTRIES = text(
+    "SELECT workspace, segment_id, profile_id, entry_id, profile_version, cause, at, "
+    "event_timestamp FROM campaign.entry WHERE workspace = :workspace AND segment_id = :segment "
+    "AND ended_at IS NULL AND entry_id > :after ORDER BY entry_id LIMIT :limit"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a record says about a profile: a state (JSON), or who it was merged into."""
+
+    version: int
+    state: str | None
+    merged_into: str | None
+
+
+async def save(tx: AsyncConnection, snapshots: Mapping[ProfileKey, Snapshot]) -> None:
+    """Keep those that are newer than what is there; at the same version a merge is newer."""
+    if not snapshots:
+        return
+    kept = list(snapshots.values())
+    await tx.execute(
+        _SAVE,
+        {
+            **_keys(snapshots),
+            "versions": [one.version for one in kept],
+            "merged": [one.merged_into for one in kept],
+            "states": [one.state for one in kept],
+        },
+    )
+
+
+async def resolve(tx: AsyncConnection, keys: Iterable[ProfileKey]) -> dict[ProfileKey, str]:
+    """Who each profile id is now, after all merges; an id without a merge is itself."""
+    wanted = sorted(set(keys))
+    if not wanted:
+        return {}
+    rows = await tx.execute(_RESOLVE, {**_keys(wanted), "deep": MAX_CHAIN})
+    return {(row.workspace, row.asked): row.at for row in rows}
+
+
+async def load(
+    tx: AsyncConnection, keys: Iterable[ProfileKey], *, lock: bool = False
+) -> dict[ProfileKey, Person]:
+    """The people that are known; with `lock` nobody changes them before the commit."""
+    wanted = sorted(set(keys))
+    if not wanted:
+        return {}
+    rows = await tx.execute(text(_LOAD + (" FOR SHARE" if lock else "")), _keys(wanted))
+    return {
+        (row.workspace, row.profile_id): Person(
+            row.profile_id, row.version, _state.decode(row.state) if row.state else None
+        )
+        for row in rows
+    }
+
+
+async def stays(tx: AsyncConnection, stays: Iterable[tuple[Entry, datetime | None]]) -> None:
+    """Note stays that have begun, and those that have ended (with when), in whatever order."""
+    ends: dict[tuple[str, str, str], tuple[Entry, datetime | None]] = {}
+    for entry, ended_at in stays:
+        place = (entry.workspace, entry.segment_id, entry.entry_id)
+        if ended_at is not None or place not in ends:
+            ends[place] = (entry, ended_at)
+    if not ends:
+        return
+    ordered = [ends[place] for place in sorted(ends)]
+    await tx.execute(
+        _STAYS,
+        {
+            "workspaces": [one.workspace for one, _ in ordered],
+            "segments": [one.segment_id for one, _ in ordered],
+            "entries": [one.entry_id for one, _ in ordered],
+            "profiles": [one.profile_id for one, _ in ordered],
+            "versions": [one.profile_version for one, _ in ordered],
+            "causes": [one.cause for one, _ in ordered],
+            "ats": [one.at for one, _ in ordered],
+            "events": [one.event_timestamp for one, _ in ordered],
+            "ends": [ended_at for _, ended_at in ordered],
+        },
+    )
+
+
+async def entries(
+    tx: AsyncConnection, workspace: str, segment: str, *, after: str, limit: int
+) -> list[Entry]:
+    """A page of the open stays in a segment, after an entry id."""
+    rows = await tx.execute(
+        _ENTRIES,
+        {"workspace": workspace, "segment": segment, "after": after, "limit": limit},
+    )
+    return [Entry(**row) for row in rows.mappings()]
+
+
+def _keys(keys: Iterable[ProfileKey]) -> dict[str, list[str]]:
+    listed = list(keys)
+    return {"workspaces": [one[0] for one in listed], "ids": [one[1] for one in listed]}

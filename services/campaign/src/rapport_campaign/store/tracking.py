@@ -1,0 +1,131 @@
+"""Links, opens, clicks and suppressions."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign.domain.model import PROMOTION, Kind, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The message a public link belongs to."""
+
+    workspace: str
+    send_key: str
+    kind: Kind
+    campaign_id: str | None
+    profile_id: str
+    to_address: str
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A click target of a campaign."""
+
+    workspace: str
+    link_id: str
+    campaign_id: str
+    url: str
+
+
+async def message(tx: AsyncConnection, workspace: str, send_key: str) -> Sent | None:
+    """The message of a token; None when it never got an address."""
+    rows = await tx.execute(
+        text(
+            "SELECT workspace, send_key, kind, campaign_id::text AS campaign_id, profile_id, "
+            "to_address, traceparent FROM campaign.message "
+            "WHERE workspace = :workspace AND send_key = :send_key AND to_address IS NOT NULL"
+        ),
+        {"workspace": workspace, "send_key": send_key},
+    )
+    row = rows.mappings().first()
+    return Sent(**row) if row else None
+
+
+async def touch(
+    tx: AsyncConnection, sent: Sent, column: Literal["opened_at", "clicked_at"]
+) -> bool:
+    """Note the first open or click; whether this was it."""
+    result = await tx.execute(
+        text(
+            f"UPDATE campaign.message SET {column} = now() WHERE workspace = :workspace "
+            f"AND send_key = :send_key AND {column} IS NULL"
+        ),
+        {"workspace": sent.workspace, "send_key": sent.send_key},
+    )
+    return result.rowcount > 0
+
+
+async def url(tx: AsyncConnection, workspace: str, link_id: str) -> str | None:
+    """Where a link leads."""
+    found: str | None = await tx.scalar(
+        text("SELECT url FROM campaign.link WHERE workspace = :workspace AND link_id = :link_id"),
+        {"workspace": workspace, "link_id": link_id},
+    )
+    return found
+
+
+async def add_links(tx: AsyncConnection, links: Iterable[Link]) -> None:
+    """Store click targets that are not there yet."""
+    ordered = sorted(set(links), key=lambda one: (one.workspace, one.link_id))
+    await tx.execute(
+        text(
+            "INSERT INTO campaign.link (workspace, link_id, campaign_id, url) "
+            "SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:ids AS text[]), "
+            "CAST(:campaigns AS uuid[]), CAST(:urls AS text[])) ON CONFLICT DO NOTHING"
+        ),
+        {
+            "workspaces": [one.workspace for one in ordered],
+            "ids": [one.link_id for one in ordered],
+            "campaigns": [one.campaign_id for one in ordered],
+            "urls": [one.url for one in ordered],
+        },
+    )
+
+
+async def suppressions(
+    tx: AsyncConnection, addresses: Iterable[tuple[str, str]]
+) -> dict[str, Mapping[tuple[str, Purpose], datetime]]:
+    """Per workspace: since when (address, purpose) is suppressed, for the given addresses."""
+    wanted = sorted(set(addresses))
+    found: dict[str, dict[tuple[str, Purpose], datetime]] = {}
+    if not wanted:
+        return dict(found)
+    rows = await tx.execute(
+        text(
+            "SELECT workspace, address, purpose, at FROM campaign.suppression "
+            "WHERE (workspace, address) IN (SELECT * FROM unnest("
+            "CAST(:workspaces AS text[]), CAST(:addresses AS text[])))"
+        ),
+        {"workspaces": [one[0] for one in wanted], "addresses": [one[1] for one in wanted]},
+    )
+    for row in rows:
+        found.setdefault(row.workspace, {})[row.address, row.purpose] = row.at
+    return dict(found)
+
+
+async def suppress(
+    tx: AsyncConnection, workspace: str, address: str, reason: str, at: datetime
+) -> None:
+    """Stop promotions to an address from `at` on."""
+    await tx.execute(
+        text(
+            "INSERT INTO campaign.suppression AS s (workspace, address, purpose, reason, at) "
+            "VALUES (:workspace, :address, :purpose, :reason, :at) "
+            "ON CONFLICT (workspace, address, purpose) DO UPDATE SET reason = excluded.reason, "
+            "at = greatest(s.at, excluded.at)"
+        ),
+        {
+            "workspace": workspace,
+            "address": address,
+            "purpose": PROMOTION,
+            "reason": reason,
+            "at": at,
+        },
+    )

@@ -1,0 +1,178 @@
+"""The tables of schema `campaign`."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import UUID
+
+from rapport_common.db import metadata
+from rapport_common.kafka.tables import consumer_tables
+from rapport_common.outbox import outbox_tables
+
+SCHEMA = "campaign"
+METADATA = metadata(SCHEMA)
+consumer_tables(METADATA)
+outbox_tables(METADATA)
+
+Instant = DateTime(timezone=True)
+Id = UUID(as_uuid=False)
+
+# The newest word on each profile id: a state, or that it is history and who it became.
+Table(
+    "person",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("profile_id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("merged_into", Text),
+    Column("state", JSON),
+    # Each event of a person rewrites the row: room for it on the same page.
+    postgresql_with={"fillfactor": "70"},
+)
+
+# Stays in segments, under the ids that the segment service used when they began. After a merge a
+# stay's end is told under another id, on another partition, perhaps before its beginning: so ended
+# stays are kept for as long as the log could bring the beginning.
+Table(
+    "entry",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("segment_id", Text, primary_key=True),
+    Column("entry_id", Text, primary_key=True),
+    Column("profile_id", Text, nullable=False),
+    Column("profile_version", BigInteger, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("event_timestamp", Instant),
+    Column("ended_at", Instant),
+)
+
+Table(
+    "policy",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("promotion_without_consent", Boolean, nullable=False, server_default=text("false")),
+    Column("changed_at", Instant, nullable=False),
+    Column("changed_by", Text, nullable=False),
+)
+
+Table(
+    "campaign",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("campaign_id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("segment_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("from_address", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("text", Text),
+    Column("allow_old_events", Boolean, nullable=False),
+    Column("include_existing", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    CheckConstraint("state IN ('draft', 'running', 'paused')", name="state"),
+    CheckConstraint("purpose IN ('promotion', 'service')", name="purpose"),
+    Index(None, "workspace", "segment_id"),
+)
+
+# The ledger: one row per send, for ever. `queue` is the campaign's id, or empty for what no
+# campaign may hold up.
+Table(
+    "message",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("send_key", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("campaign_id", Id),
+    Column("occasion", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("profile_id", Text, nullable=False),
+    Column("needed_version", BigInteger, nullable=False),
+    Column("to_address", Text),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("waits", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", Instant, nullable=False),
+    Column("token", Id),
+    Column("lease_until", Instant),
+    Column("traceparent", Text),
+    Column("planned_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    Column("opened_at", Instant),
+    Column("clicked_at", Instant),
+    CheckConstraint(
+        "state IN ('planned', 'sending', 'sent', 'failed', 'suppressed', 'uncertain')",
+        name="state",
+    ),
+    # An entry and a request each belong to one person. So the profile need not be part of this
+    # key, and a merge can't make a second send, whichever record about it comes first.
+    Index(
+        "uq_message_occasion",
+        "workspace",
+        "campaign_id",
+        "occasion",
+        "step",
+        "channel",
+        unique=True,
+        postgresql_where=text("kind IN ('entry', 'request')"),
+        postgresql_nulls_not_distinct=True,
+    ),
+    Index("ix_message_due", "queue", "next_attempt_at", postgresql_where=text("state = 'planned'")),
+    Index("ix_message_lease", "lease_until", postgresql_where=text("state = 'sending'")),
+    Index("ix_message_campaign", "workspace", "campaign_id", "planned_at", "send_key"),
+    Index("ix_message_uncertain", "planned_at", postgresql_where=text("state = 'uncertain'")),
+    ForeignKeyConstraint(
+        ["workspace", "campaign_id"],
+        [f"{SCHEMA}.campaign.workspace", f"{SCHEMA}.campaign.campaign_id"],
+    ),
+)
+
+# What a transactional message says.
+Table(
+    "content",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("send_key", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("text", Text),
+    Column("data", JSON, nullable=False),
+)
+
+Table(
+    "suppression",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+# Where tracked links lead to: a token names a row here, never an address.
+Table(
+    "link",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("link_id", Text, primary_key=True),
+    Column("campaign_id", Id, nullable=False),
+    Column("url", Text, nullable=False),
+)

@@ -1,0 +1,439 @@
+"""What the tests of this service share: a database, records, a mail server with moods, a client."""
+
+import asyncio
+import email
+import itertools
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from email.policy import default
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_campaign.api import routers
+from rapport_campaign.handlers.compose import Composer, link_key
+from rapport_campaign.handlers.consume import on_activity, on_membership, on_requests
+from rapport_campaign.handlers.dispatch import Dispatcher, Limits
+from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.handlers.track import Tracker
+from rapport_campaign.sender import Sender
+from rapport_campaign.settings import Settings
+from rapport_campaign.tables import METADATA
+from rapport_common import clock
+from rapport_common.auth import Authenticator
+from rapport_common.db import create_engine
+from rapport_common.events.envelope import Event
+from rapport_common.events.membership import Membership
+from rapport_common.events.message import MessageRequest
+from rapport_common.events.profile import (
+    ComputedState,
+    ConsentState,
+    IdentifierState,
+    ProfileActivity,
+    ProfileState,
+)
+from rapport_common.http import Health, create_app
+from rapport_common.kafka.batch import Record
+from rapport_common.kafka.store import ConsumerStore
+
+SECRET = "a secret for tests only, 32 characters"
+PUBLIC = "https://mail.shop.example"
+SEGMENT = "11111111-1111-1111-1111-111111111111"
+HANDLERS = {
+    "profile.activity": on_activity,
+    "segment.membership": on_membership,
+    "message.requests": on_requests,
+}
+
+
+def profile_state(
+    *emails: str,
+    user_id: str | None = None,
+    consent: str | None = "granted",
+    open_cases: int = 0,
+    consent_at: datetime | None = None,
+    **traits: Any,
+) -> ProfileState:
+    """A person with addresses; `consent` is given for each of them."""
+    names = [IdentifierState("user_id", user_id)] if user_id else []
+    said = [
+        ConsentState(
+            contact_point=one,
+            channel="email",
+            purpose="promotion",
+            state=consent,  # type: ignore[arg-type] # one of the three words
+            at=consent_at or datetime(2026, 1, 1, tzinfo=UTC),
+            source="shop",
+        )
+        for one in emails
+        if consent
+    ]
+    return ProfileState(
+        identifiers=[*names, *(IdentifierState("email", one) for one in emails)],
+        traits=msgspec.Raw(msgspec.json.encode(traits)),
+        computed=ComputedState(open_cases=open_cases, orders=3, revenue={"USD": "12.30"}),
+        consent=said,
+    )
+
+
+class Topics:
+    """Brings records to the handlers, each call one batch in one transaction."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._offsets = itertools.count()
+
+    async def bring(self, topic: str, *values: Any, trace: str | None = None) -> None:
+        batch = [Record(topic, 0, next(self._offsets), b"k", value, trace) for value in values]
+        async with self._engine.begin() as tx:
+            await HANDLERS[topic](batch, tx)
+
+    async def person(
+        self, profile_id: str, *emails: str, version: int = 1, workspace: str = "acme", **more: Any
+    ) -> None:
+        state = profile_state(*emails, **more)
+        activity = ProfileActivity(
+            workspace=workspace, profile_id=profile_id, version=version, state=state
+        )
+        await self.bring("profile.activity", activity)
+
+    async def merged(self, old: str, new: str, *, version: int) -> None:
+        await self.bring(
+            "profile.activity",
+            ProfileActivity(workspace="acme", profile_id=old, version=version, merged_into=new),
+        )
+
+    async def entered(self, profile_id: str, entry_id: str | None = None, **more: Any) -> str:
+        one = membership(profile_id, entry_id or f"entry-{uuid.uuid4()}", **more)
+        await self.bring("segment.membership", one)
+        return one.entry_id
+
+    async def exited(self, profile_id: str, entry_id: str) -> None:
+        await self.bring("segment.membership", membership(profile_id, entry_id, change="exited"))
+
+    async def requested(self, request_id: str, **more: Any) -> None:
+        wish: dict[str, Any] = {
+            "workspace": "acme",
+            "profile_id": "p1",
+            "to": "ada@example.com",
+            "subject": "Case {{ data.number }}",
+            "html": "<p>Hello {{ data.name }}</p>",
+            "text": "Hello {{ data.name }}",
+            "requested_at": clock.now(),
+            "data": msgspec.Raw(b'{"number": 7, "name": "Ada & Bob"}'),
+        }
+        request = MessageRequest(request_id=request_id, **{**wish, **more})
+        await self.bring("message.requests", request)
+
+
+def membership(profile_id: str, entry_id: str, **more: Any) -> Membership:
+    fields: dict[str, Any] = {
+        "workspace": "acme",
+        "profile_id": profile_id,
+        "profile_version": 1,
+        "segment_id": SEGMENT,
+        "segment_version": 1,
+        "entry_id": entry_id,
+        "change": "entered",
+        "at": clock.now(),
+        "cause": "event",
+        "reason": "revenue >= 500",
+    }
+    return Membership(**{**fields, **more})
+
+
+class MailServer:
+    """A real SMTP server (aiosmtpd) whose moods a test sets; `mails` is its mailbox.
+
+    Moods by recipient's local part before `+`: refuse, later, drop-rcpt, lost (drops with the
+    mail unread), taken (keeps the mail, then drops), slow (keeps it and never answers). It waits
+    `pause` seconds after it has kept a mail and before it says so.
+    """
+
+    def __init__(self) -> None:
+        self.mails: list[Message] = []
+        self.port = 0
+        self.connections = 0
+        self.later_replies = 10**9
+        self.pause = 0.0
+        self._server: asyncio.Server | None = None
+
+    async def start(self, port: int = 0) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._protocol, "127.0.0.1", port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _protocol(self) -> SMTP:
+        self.connections += 1
+        return SMTP(self, hostname="localhost", enable_SMTPUTF8=True, timeout=60)
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        mood = address.partition("@")[0].partition("+")[0]
+        if mood == "refuse":
+            return "550 5.1.1 no such user"
+        if mood == "later" and self.later_replies > 0:
+            self.later_replies -= 1
+            return "451 4.7.1 greylisted"
+        if mood == "drop-rcpt":
+            _transport(server).close()
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        mood = envelope.rcpt_tos[0].partition("@")[0].partition("+")[0]
+        if mood == "lost":
+            _transport(server).close()
+            return ""
+        if mood == "spam":
+            return "554 5.7.1 looks like spam"
+        if mood == "full":
+            return "452 4.3.1 mailbox full"
+        self.mails.append(_parsed(envelope))
+        if mood == "taken":
+            _transport(server).close()
+        if mood == "slow":
+            await asyncio.sleep(3)
+        await asyncio.sleep(self.pause)
+        return "250 OK"
+
+    def send_keys(self) -> Counter[str]:
+        """How often each send is in the mailbox."""
+        return Counter(str(one["X-Rapport-Send-Key"]) for one in self.mails)
+
+
+def _transport(server: SMTP) -> asyncio.BaseTransport:
+    assert server.transport is not None
+    return server.transport
+
+
+def _parsed(envelope: Envelope) -> Message:
+    assert isinstance(envelope.content, bytes)
+    return email.message_from_bytes(envelope.content, policy=default)
+
+
+class Ledger:
+    """What the tables say."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def rows(self, where: str = "true") -> list[dict[str, Any]]:
+        return await self.query(f"SELECT * FROM campaign.message WHERE {where} ORDER BY send_key")
+
+    async def states(self) -> dict[str, int]:
+        rows = await self.rows()
+        return dict(Counter(row["state"] for row in rows))
+
+    async def query(self, sql: str) -> list[dict[str, Any]]:
+        async with self._engine.begin() as tx:
+            return [dict(row) for row in (await tx.execute(text(sql))).mappings()]
+
+    async def events(self) -> list[Event]:
+        rows = await self.query("SELECT value FROM campaign.outbox ORDER BY id")
+        return [msgspec.json.decode(row["value"], type=Event) for row in rows]
+
+
+def quick_settings(smtp_port: int, **more: Any) -> Settings:
+    values: dict[str, Any] = {
+        "database_url": "postgresql://unused",
+        "kafka_bootstrap_servers": "unused:1",
+        "secret": SECRET,
+        "port": 1,
+        "metrics_port": 1,
+        "public_url": PUBLIC,
+        "smtp_port": smtp_port,
+        "smtp_timeout": 1,
+        "lease_seconds": 5,
+        "retry_seconds": 0.05,
+        "max_attempts": 3,
+        "sender_batch": 8,
+        "sender_connections": 4,
+    }
+    return Settings(**{**values, **more})
+
+
+def make_sender(engine: AsyncEngine, settings: Settings) -> Sender:
+    limits = Limits(settings.lease_seconds, settings.max_attempts, settings.retry_seconds)
+    composer = Composer(secret=SECRET, base_url=PUBLIC, service_from=settings.service_from)
+    return Sender(engine, Dispatcher(Publisher(SECRET), limits), composer, settings)
+
+
+@pytest.fixture(scope="session")
+def database_url(service_database: Callable[[str], str]) -> str:
+    return service_database("campaign")
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """The database of this run, emptied: quicker than a new one for each test."""
+    engine = create_engine(database_url, application="campaign-test", pool=10)
+    tables = ", ".join(one.fullname for one in METADATA.sorted_tables)
+    async with engine.begin() as tx:
+        await tx.execute(text(f"TRUNCATE {tables}"))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def topics(engine: AsyncEngine) -> Topics:
+    return Topics(engine)
+
+
+@pytest.fixture
+def ledger(engine: AsyncEngine) -> Ledger:
+    return Ledger(engine)
+
+
+@pytest.fixture
+async def mail_server() -> AsyncIterator[MailServer]:
+    server = MailServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+Sending = Callable[..., Any]
+
+
+@pytest.fixture
+def sending(engine: AsyncEngine, mail_server: MailServer, ledger: Ledger) -> Sending:
+    """A context with a running sender; on leaving it the sender stops gracefully."""
+
+    @asynccontextmanager
+    async def running(**settings: Any) -> AsyncIterator[None]:
+        sender = make_sender(engine, quick_settings(mail_server.port, **settings))
+        stop = asyncio.Event()
+        task = asyncio.create_task(sender.run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.wait_for(task, 20)
+
+    return running
+
+
+@pytest.fixture
+def settled(ledger: Ledger) -> Callable[..., Any]:
+    """Waits until no message is planned or on its way; gives the counts."""
+
+    async def wait(seconds: float = 15) -> dict[str, int]:
+        async with asyncio.timeout(seconds):
+            while True:
+                states = await ledger.states()
+                if not states.keys() & {"planned", "sending"}:
+                    return states
+                await asyncio.sleep(0.05)
+
+    return wait
+
+
+@pytest.fixture
+def api(engine: AsyncEngine) -> FastAPI:
+    app = create_app("campaign", Health(), SECRET)
+    tracker = Tracker(Publisher(SECRET))
+    store = ConsumerStore("campaign", "campaign")
+    for one in routers(engine, store, tracker, link_key(SECRET)):
+        app.include_router(one)
+    return app
+
+
+@pytest.fixture
+def client_of(api: FastAPI) -> Callable[..., httpx.AsyncClient]:
+    """A function that gives a client with a token for a workspace and scopes."""
+
+    def client(workspace: str = "acme", scopes: tuple[str, ...] = ("*",)) -> httpx.AsyncClient:
+        token = Authenticator(SECRET).mint(workspace, "ada", list(scopes), timedelta(minutes=5))
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(api, raise_app_exceptions=False),
+            base_url=PUBLIC,
+            headers={"Authorization": f"Bearer {token}"},
+        )
+
+    return client
+
+
+@pytest.fixture
+async def client(
+    client_of: Callable[..., httpx.AsyncClient],
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of() as one:
+        yield one
+
+
+@pytest.fixture
+def campaign_body() -> dict[str, Any]:
+    return {
+        "name": "Big spenders",
+        "segment_id": SEGMENT,
+        "purpose": "promotion",
+        "from_address": "The Shop <hello@shop.example>",
+        "subject": "Hello {{ profile.traits.first_name | default: 'friend' }}",
+        "html": "<html><body><p>Hi {{ profile.traits.first_name }}</p>"
+        '<a href="https://shop.example/sale?a=1&amp;b=2">Sale</a></body></html>',
+    }
+
+
+@pytest.fixture
+def started(client: httpx.AsyncClient, campaign_body: dict[str, Any]) -> Callable[..., Any]:
+    """A function that makes a campaign, starts it, and gives its id."""
+
+    async def make(**changes: Any) -> str:
+        made = await client.post("/v1/campaigns", json={**campaign_body, **changes})
+        assert made.status_code == 201, made.text
+        answer = await client.post(f"/v1/campaigns/{made.json()['id']}/start")
+        assert answer.status_code == 200, answer.text
+        return str(made.json()["id"])
+
+    return make
+
+
+@dataclass
+class World:
+    """Everything a scenario needs, under one name."""
+
+    engine: AsyncEngine
+    topics: Topics
+    ledger: Ledger
+    mail_server: MailServer
+    sending: Callable[..., Any]
+    settled: Callable[..., Any]
+    client: httpx.AsyncClient
+    client_of: Callable[..., httpx.AsyncClient]
+    campaign_body: dict[str, Any]
+    started: Callable[..., Any]
+
+
+@pytest.fixture
+def world(
+    *,
+    engine: AsyncEngine,
+    topics: Topics,
+    ledger: Ledger,
+    mail_server: MailServer,
+    sending: Callable[..., Any],
+    settled: Callable[..., Any],
+    client: httpx.AsyncClient,
+    client_of: Callable[..., httpx.AsyncClient],
+    campaign_body: dict[str, Any],
+    started: Callable[..., Any],
+) -> World:
+    return World(**locals())

@@ -1,0 +1,365 @@
+"""The HTTP side: what operators and recipients can do, and what nobody can break."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from rapport_campaign.domain import tokens
+from rapport_campaign.domain.tokens import Token
+from rapport_campaign.handlers.compose import link_key
+from rapport_common import clock
+
+pytestmark = pytest.mark.integration
+PUBLIC = "https://mail.shop.example"
+NOBODY = "00000000-0000-0000-0000-000000000000"
+SECRET = "a secret for tests only, 32 characters"
+
+MULTIPART = (
+    b'--x\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--x--'
+)
+NASTY: list[Any] = [
+    None,
+    "",
+    " ",
+    0,
+    -1,
+    10**400,
+    1.5,
+    True,
+    [],
+    {},
+    "\0",
+    "a\0b",
+    "\ud800",
+    "x" * 300,
+    "x" * 100_000,
+    "a\r\nBcc: x@example.com",
+    "{{",
+    "{% for i in (1..9999999999) %}",
+    "{{ x | nope }}",
+    "';DROP TABLE campaign.message;--",
+    ["a"],
+    {"a": {"b": []}},
+]
+
+
+async def test_a_campaigns_life(world: Any) -> None:
+    made = await world.client.post("/v1/campaigns", json=world.campaign_body)
+    assert made.status_code == 201
+    one = made.json()
+    assert (one["state"], one["allow_old_events"], one["text"]) == ("draft", False, None)
+    assert set(one["counts"]) == {
+        "planned",
+        "sending",
+        "sent",
+        "failed",
+        "suppressed",
+        "uncertain",
+    }
+    url = f"/v1/campaigns/{one['id']}"
+    steps = [
+        ("pause", 409, None),
+        ("resume", 409, None),
+        ("start", 200, "running"),
+        ("start", 200, "running"),
+        ("resume", 200, "running"),
+        ("pause", 200, "paused"),
+        ("pause", 200, "paused"),
+        ("start", 409, None),
+        ("resume", 200, "running"),
+    ]
+    for step, status, state in steps:
+        answer = await world.client.post(f"{url}/{step}")
+        assert (answer.status_code, answer.json().get("state")) == (status, state), step
+    (shown,) = (await world.client.get("/v1/campaigns")).json()["campaigns"]
+    assert (shown["id"], shown["state"], "html" in shown) == (one["id"], "running", False)
+
+
+async def test_policy(world: Any) -> None:
+    assert (await world.client.get("/v1/policy")).json() == {"promotion_without_consent": False}
+    body = {"promotion_without_consent": True}
+    assert (await world.client.put("/v1/policy", json=body)).json() == body
+    assert (await world.client.get("/v1/policy")).json() == body
+    assert (await world.client.put("/v1/policy", json={})).status_code == 422
+
+
+async def test_template_errors_name_field_and_line(world: Any) -> None:
+    body = {**world.campaign_body, "html": "<p>\n{{ profile.email | shout }}</p>"}
+    answer = await world.client.post("/v1/campaigns", json=body)
+    assert answer.status_code == 422
+    assert "html, line 2: there is no filter 'shout'" in answer.json()["message"]
+
+
+async def test_no_body_is_worth_a_500(world: Any) -> None:
+    made = (await world.client.post("/v1/campaigns", json=world.campaign_body)).json()
+    url = f"/v1/campaigns/{made['id']}"
+    for field in [*world.campaign_body, "text", "allow_old_events", "include_existing", "extra"]:
+        for value in NASTY:
+            body = msgspec_json({**world.campaign_body, field: value})
+            answer = await world.client.post("/v1/campaigns", content=body)
+            assert answer.status_code in {201, 400, 422}, (field, value, answer.text)
+            if answer.status_code != 201:
+                assert answer.json().keys() == {"code", "message", "details"}
+    for value in NASTY:
+        for target, field in ((f"{url}/test", "to"), ("/v1/policy", "promotion_without_consent")):
+            verb = "POST" if field == "to" else "PUT"
+            answer = await world.client.request(verb, target, content=msgspec_json({field: value}))
+            assert answer.status_code in {200, 202, 400, 422}, (field, value, answer.text)
+        answer = await world.client.post(
+            f"{url}/test", content=msgspec_json({"to": "a@x.example", "profile_id": value})
+        )
+        assert answer.status_code in {202, 404, 400, 422}
+    for raw in (
+        b'{"\\ud800": 1}',
+        b'{"a\\u0000": 1}',
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"1" * 5000,
+        b'{"a":' * 5000,
+    ):
+        assert (await world.client.post("/v1/campaigns", content=raw)).status_code in {400, 422}
+
+
+def msgspec_json(value: Any) -> bytes:
+    """JSON as a careless client writes it: huge numbers and lone surrogates included."""
+    import json  # noqa: PLC0415 - the only encoder that lets these pass
+
+    return json.dumps(value).encode()
+
+
+@pytest.mark.parametrize("bad", [NOBODY, "x", "%00", "1" * 5000, "%F0%9F%98%80", "..%2f..", "{}"])
+async def test_unknown_ids_are_404(bad: str, world: Any) -> None:
+    for verb, path in [
+        ("GET", ""),
+        ("GET", "/messages"),
+        ("POST", "/start"),
+        ("POST", "/pause"),
+        ("POST", "/resume"),
+    ]:
+        answer = await world.client.request(verb, f"/v1/campaigns/{bad}{path}")
+        assert answer.status_code == 404, (verb, path, answer.text)
+    answer = await world.client.post(f"/v1/campaigns/{bad}/test", json={"to": "a@x.example"})
+    assert answer.status_code == 404
+
+
+async def test_queries_are_checked(world: Any) -> None:
+    url = f"/v1/campaigns/{await world.started()}/messages"
+    for query in ("limit=0", "limit=-1", f"limit={10**30}", "limit=x", "state=gone", "state=%00"):
+        assert (await world.client.get(f"{url}?{query}")).status_code == 422, query
+    assert (await world.client.get(f"{url}?state=sent&limit=1000")).json() == {"messages": []}
+
+
+async def test_scopes_and_workspaces_are_walls(world: Any) -> None:
+    url = f"/v1/campaigns/{await world.started()}"
+    read, write = (
+        world.client_of(scopes=("campaigns:read",)),
+        world.client_of(scopes=("campaigns:write",)),
+    )
+    assert (await read.post("/v1/campaigns", json=world.campaign_body)).status_code == 403
+    assert (await read.post(f"{url}/pause")).status_code == 403
+    assert (await write.get(url)).status_code == 403
+    assert (await read.get("/v1/ledger")).status_code == 403
+    assert (await read.get(url)).status_code == 200
+    other = world.client_of(workspace="other")
+    assert (await other.get(url)).status_code == 404
+    assert (await other.post(f"{url}/pause")).status_code == 404
+    assert (await other.get("/v1/campaigns")).json() == {"campaigns": []}
+    anonymous = world.client_of()
+    anonymous.headers.pop("authorization")
+    for path in ("/v1/campaigns", "/v1/policy", "/v1/ledger", url):
+        assert (await anonymous.get(path)).status_code == 401
+
+
+async def test_the_ledgers_equation(world: Any) -> None:
+    await world.started()
+    for mood in ("ok", "refuse", "lost", "later"):
+        await world.topics.person(mood, f"{mood}@example.com")
+        await world.topics.entered(mood)
+    await world.topics.entered("old", event_timestamp=clock.now() - timedelta(days=2))
+    await world.topics.requested("r1")
+    async with world.sending():
+        await world.settled()
+    found = (await world.client.get("/v1/ledger")).json()
+    states = ("planned", "sending", "sent", "failed", "suppressed", "uncertain")
+    assert found["planned_total"] == sum(found[one] for one in states) == 6
+    assert [found[one] for one in states] == [0, 0, 2, 2, 1, 1]
+    assert found.keys() > {"consumed", "dead_letters", "tallies"}
+
+
+# --- the links of a mail ---------------------------------------------------------------------
+
+
+@pytest.fixture
+async def mail(world: Any) -> Any:
+    """One sent mail of a promotion, with a second one still to come."""
+    await world.started(html="<p>{{ profile.email }}</p><a href='https://shop.example/a?b=1'>x</a>")
+    await world.topics.person("p1", "ada@example.com", user_id="u1")
+    await world.topics.entered("p1")
+    async with world.sending():
+        await world.settled()
+    return world.mail_server.mails[0]
+
+
+def found_links(mail: Any) -> dict[str, str]:
+    page = mail.get_body(("html",)).get_content()
+    urls = re.findall(r'(?:href|src)="([^"]+)"', page)
+    assert all(one.startswith(PUBLIC) for one in urls)
+    return {one.removeprefix(PUBLIC)[1]: one for one in urls}
+
+
+async def names(ledger: Any) -> list[str]:
+    return [one.name for one in await ledger.events()]
+
+
+async def test_a_promotion_has_a_way_out_that_its_author_forgot(mail: Any) -> None:
+    links = found_links(mail)
+    assert links.keys() == {"u", "c", "o"}
+    assert mail["List-Unsubscribe"] == f"<{links['u']}>"
+    assert links["u"] in mail.get_body(("plain",)).get_content()
+    assert "https://shop.example/a?b=1" in mail.get_body(("plain",)).get_content()
+
+
+async def test_a_get_never_unsubscribes(mail: Any, world: Any) -> None:
+    url = found_links(mail)["u"]
+    visitor = world.client_of()
+    visitor.headers.pop("authorization")
+    for verb in ("GET", "HEAD", "GET"):
+        answer = await visitor.request(verb, url)
+        assert answer.status_code == 200
+    page = (await visitor.get(url)).text
+    assert '<form method="post">' in page
+    assert "a•••@example.com" in page
+    assert "ada@example.com" not in page
+    assert await world.ledger.query("SELECT * FROM campaign.suppression") == []
+    assert await names(world.ledger) == ["Email Sent"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"List-Unsubscribe=One-Click", "application/x-www-form-urlencoded"),
+        (b"", "application/x-www-form-urlencoded"),
+        (MULTIPART, "multipart/form-data; boundary=x"),
+        (b"\xff\x00", "text/plain"),
+    ],
+)
+async def test_a_post_unsubscribes_once(body: bytes, kind: str, mail: Any, world: Any) -> None:
+    url = found_links(mail)["u"]
+    for _ in range(3):
+        answer = await world.client.post(url, content=body, headers={"content-type": kind})
+        assert (answer.status_code, "You are unsubscribed" in answer.text) == (200, True)
+    (row,) = await world.ledger.query("SELECT * FROM campaign.suppression")
+    assert (row["address"], row["purpose"]) == ("ada@example.com", "promotion")
+    assert await names(world.ledger) == ["Email Sent", "Consent Updated"]
+    event = (await world.ledger.events())[-1]
+    assert event.user_id == "u1"
+    assert msgspec.json.decode(event.properties) == {
+        "contact_point": "ada@example.com",
+        "channel": "email",
+        "purpose": "promotion",
+        "state": "withdrawn",
+    }
+    await world.topics.entered("p1")
+    async with world.sending():
+        assert await world.settled() == {"sent": 1, "suppressed": 1}
+
+
+async def test_a_new_yes_and_a_new_no(mail: Any, world: Any) -> None:
+    url = found_links(mail)["u"]
+    await world.client.post(url)
+    await world.topics.person(
+        "p1", "ada@example.com", user_id="u1", version=2, consent_at=clock.now()
+    )
+    await world.topics.entered("p1")
+    async with world.sending():
+        assert await world.settled() == {"sent": 2}
+    await world.client.post(url)
+    events = [one for one in await world.ledger.events() if one.name == "Consent Updated"]
+    assert len({one.message_id for one in events}) == 2
+    await world.topics.entered("p1")
+    async with world.sending():
+        assert await world.settled() == {"sent": 2, "suppressed": 1}
+
+
+async def test_clicks_lead_to_the_stored_address(mail: Any, world: Any) -> None:
+    url = found_links(mail)["c"]
+    for _ in range(2):
+        answer = await world.client.get(url)
+        assert (answer.status_code, answer.headers["location"]) == (
+            302,
+            "https://shop.example/a?b=1",
+        )
+    assert (await world.client.head(url)).status_code == 302
+    for name, value in (("Purpose", "prefetch"), ("Sec-Purpose", "prefetch;prerender")):
+        assert (await world.client.get(url, headers={name: value})).status_code == 302
+    events = [one for one in await world.ledger.events() if one.name == "Email Link Clicked"]
+    assert len({one.message_id for one in events}) == len(events) == 2
+    said = msgspec.json.decode(events[0].properties)
+    assert said["link"] == "https://shop.example/a?b=1"
+    assert said.keys() == {"campaign_id", "send_key", "link"}
+    assert (await world.ledger.rows())[0]["clicked_at"] is not None
+
+
+async def test_opens_count_once(mail: Any, world: Any) -> None:
+    url = found_links(mail)["o"]
+    assert (await world.client.head(url)).status_code == 200
+    assert await names(world.ledger) == ["Email Sent"]
+    for _ in range(3):
+        answer = await world.client.get(url)
+        assert answer.headers["content-type"] == "image/gif"
+        assert answer.content.startswith(b"GIF89a")
+    assert await names(world.ledger) == ["Email Sent", "Email Opened"]
+    assert (await world.ledger.events())[-1].message_id == f"open-{mail['X-Rapport-Send-Key']}"
+
+
+async def test_links_that_we_never_made(mail: Any, world: Any) -> None:
+    links = found_links(mail)
+    send_key = mail["X-Rapport-Send-Key"]
+    key = link_key(SECRET)
+    swapped = {
+        "c": tokens.sign(key, "unsubscribe", Token("acme", send_key, "ab" * 12)),
+        "u": links["c"].rpartition("/")[2],
+        "o": links["u"].rpartition("/")[2],
+    }
+    for use, url in links.items():
+        base = f"/{use}/"
+        token = url.rpartition("/")[2]
+        flipped = token[:-1] + ("A" if token[-1] != "A" else "B")
+        for bad in (flipped, token[:-1], f"{token}A", swapped[use], "x", "%00", "%F0%9F%98%80"):
+            for verb in ("GET", "HEAD", "POST") if use == "u" else ("GET", "HEAD"):
+                answer = await world.client.request(verb, base + bad)
+                assert answer.status_code == 404, (use, bad, verb)
+                assert "location" not in answer.headers
+    unknown_link = tokens.sign(key, "click", Token("acme", send_key, "ab" * 12))
+    unknown_mail = tokens.sign(key, "unsubscribe", Token("acme", "ab" * 32))
+    other = tokens.sign(key, "unsubscribe", Token("other", send_key))
+    assert (await world.client.get(f"/c/{unknown_link}")).status_code == 404
+    for one in (unknown_mail, other):
+        assert (await world.client.post(f"/u/{one}")).status_code == 404
+    assert await names(world.ledger) == ["Email Sent"]
+
+
+async def test_the_links_of_a_test_send_change_nothing(world: Any) -> None:
+    made = (await world.client.post("/v1/campaigns", json=world.campaign_body)).json()
+    await world.client.post(f"/v1/campaigns/{made['id']}/test", json={"to": "me@shop.example"})
+    async with world.sending():
+        await world.settled()
+    links = found_links(world.mail_server.mails[0])
+    assert (await world.client.get(links["c"])).status_code == 302
+    assert (await world.client.get(links["o"])).status_code == 200
+    assert "test mail" in (await world.client.post(links["u"])).text
+    assert await names(world.ledger) == []
+    assert await world.ledger.query("SELECT * FROM campaign.suppression") == []
+
+
+async def test_pages_guard_themselves(mail: Any, world: Any) -> None:
+    answer = await world.client.get(found_links(mail)["u"])
+    assert answer.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert 'name="viewport"' in answer.text

@@ -1,0 +1,359 @@
+"""Who gets what, as pure functions."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rapport_campaign.domain import facts, tokens
+from rapport_campaign.domain.addresses import addresses_of, envelope_address, sender_address
+from rapport_campaign.domain.delivery import MAX_DELAY_SECONDS, Outcome, backoff, next_step
+from rapport_campaign.domain.model import Campaign, Entry, Person, send_key
+from rapport_campaign.domain.permission import (
+    GIVE_UP_AFTER,
+    Policy,
+    Send,
+    Suppress,
+    Wait,
+    decide,
+    promotion,
+)
+from rapport_campaign.domain.planning import plan_entry, plan_existing
+from rapport_campaign.domain.tokens import Token
+from rapport_common.events.profile import (
+    ComputedState,
+    ConsentState,
+    IdentifierState,
+    ProfileState,
+)
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OPEN_DOOR = Policy(promotion_without_consent=True)
+
+
+def campaign(**changes: Any) -> Campaign:
+    fields: dict[str, Any] = {
+        "workspace": "acme",
+        "campaign_id": "c1",
+        "name": "n",
+        "segment_id": "s1",
+        "purpose": "promotion",
+        "from_address": "a@b.example",
+        "subject": "s",
+        "html": "h",
+        "text": None,
+        "allow_old_events": False,
+        "include_existing": False,
+        "state": "running",
+        "created_at": NOON,
+        "started_at": NOON,
+    }
+    return Campaign(**{**fields, **changes})
+
+
+def entry(**changes: Any) -> Entry:
+    fields: dict[str, Any] = {
+        "workspace": "acme",
+        "segment_id": "s1",
+        "profile_id": "p1",
+        "entry_id": "e1",
+        "profile_version": 4,
+        "cause": "event",
+        "at": NOON + timedelta(hours=1),
+        "event_timestamp": NOON,
+    }
+    return Entry(**{**fields, **changes})
+
+
+def state(*emails: str, consent: dict[str, str] | None = None, **more: Any) -> ProfileState:
+    said = [
+        ConsentState(
+            contact_point=point,
+            channel="email",
+            purpose="promotion",
+            state=word,  # type: ignore[arg-type] # one of the three
+            at=NOON,
+            source="shop",
+        )
+        for point, word in (consent or {}).items()
+    ]
+    return ProfileState(
+        identifiers=[IdentifierState("email", one) for one in emails],
+        traits=msgspec.Raw(msgspec.json.encode(more.get("traits", {}))),
+        computed=ComputedState(open_cases=more.get("open_cases", 0)),
+        consent=said,
+    )
+
+
+# --- planning --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("campaign_changes", "entry_changes", "planned"),
+    [
+        ({}, {}, "planned"),
+        ({"state": "paused"}, {}, "planned"),
+        ({"state": "draft", "started_at": None}, {}, None),
+        ({}, {"at": NOON - timedelta(seconds=1)}, None),
+        ({"include_existing": True}, {"at": NOON - timedelta(seconds=1)}, "planned"),
+        ({}, {"cause": "definition"}, None),
+        ({"include_existing": True}, {"cause": "definition"}, "planned"),
+        ({}, {"cause": "merge", "event_timestamp": None}, "planned"),
+        ({}, {"event_timestamp": NOON - timedelta(hours=23)}, "planned"),
+        ({}, {"event_timestamp": NOON - timedelta(hours=23, seconds=1)}, "suppressed"),
+        ({"allow_old_events": True}, {"event_timestamp": NOON - timedelta(days=9999)}, "planned"),
+    ],
+)
+def test_which_entries_call_for_a_message(
+    campaign_changes: dict[str, Any], entry_changes: dict[str, Any], planned: str | None
+) -> None:
+    found = plan_entry(campaign(**campaign_changes), entry(**entry_changes), profile_id="p1")
+    assert (found.state if found else None) == planned
+    if found and planned == "suppressed":
+        assert found.reason == "old event"
+
+
+def test_a_version_is_needed_only_of_the_profile_it_counts_in() -> None:
+    same = plan_entry(campaign(), entry(), profile_id="p1")
+    merged = plan_entry(campaign(), entry(), profile_id="p2")
+    assert same
+    assert merged
+    assert (same.needed_version, merged.needed_version) == (4, 0)
+
+
+def test_existing_people_are_planned_once_each() -> None:
+    pairs = [
+        (entry(entry_id="e1"), "p2"),
+        (entry(entry_id="e2"), "p2"),
+        (entry(entry_id="e3"), "p3"),
+    ]
+    old = [(entry(entry_id="e4", event_timestamp=NOON - timedelta(days=99)), "p4")]
+    seen: set[str] = set()
+    found = [*plan_existing(campaign(), pairs, seen), *plan_existing(campaign(), old, seen)]
+    assert [one.state for one in found] == ["planned", "suppressed", "planned", "planned"]
+
+
+@given(st.lists(st.text(max_size=8), min_size=4, max_size=4), st.data())
+def test_send_keys_differ_when_anything_differs(parts: list[str], data: st.DataObject) -> None:
+    other = data.draw(st.lists(st.text(max_size=8), min_size=4, max_size=4))
+    assert (send_key(*parts) == send_key(*other)) is (parts == other)
+    assert len(send_key(*parts)) == 64
+
+
+# --- permission ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("person", "policy", "verdict"),
+    [
+        (state("a@x.example", consent={"a@x.example": "granted"}), Policy(), Send("a@x.example")),
+        (state("a@x.example", consent={"A@X.example ": "granted"}), Policy(), Send("a@x.example")),
+        (state("a@x.example"), Policy(), Suppress("no consent")),
+        (state("a@x.example"), OPEN_DOOR, Send("a@x.example")),
+        (
+            state("a@x.example", consent={"a@x.example": "withdrawn"}),
+            OPEN_DOOR,
+            Suppress("consent withdrawn"),
+        ),
+        (
+            state("a@x.example", "b@x.example", consent={"b@x.example": "granted"}),
+            Policy(),
+            Send("b@x.example"),
+        ),
+        (
+            state("a@x.example", "b@x.example", consent={"b@x.example": "denied"}),
+            OPEN_DOOR,
+            Suppress("no consent"),
+        ),
+        (
+            state("a@x.example", consent={"gone@x.example": "withdrawn"}),
+            OPEN_DOOR,
+            Suppress("no consent"),
+        ),
+        (
+            state("a@x.example", consent={"a@x.example": "granted"}, open_cases=1),
+            OPEN_DOOR,
+            Suppress("open complaint"),
+        ),
+        (state(), OPEN_DOOR, Suppress("no e-mail address")),
+        (state("not an address"), OPEN_DOOR, Suppress("no e-mail address")),
+        (
+            state("b@x.example", traits={"email": "Trait@X.example"}),
+            OPEN_DOOR,
+            Send("trait@x.example"),
+        ),
+        (state("b@x.example", traits={"email": 5}), OPEN_DOOR, Send("b@x.example")),
+    ],
+)
+def test_promotion(person: ProfileState, policy: Policy, verdict: object) -> None:
+    assert promotion(person, policy, {}) == verdict
+
+
+@pytest.mark.parametrize(
+    ("suppressed_at", "verdict"),
+    [
+        (NOON + timedelta(seconds=1), Suppress("unsubscribed")),
+        (NOON, Suppress("unsubscribed")),
+        (NOON - timedelta(seconds=1), Send("a@x.example")),
+    ],
+)
+def test_only_a_younger_yes_takes_an_unsubscribe_back(
+    suppressed_at: datetime, verdict: object
+) -> None:
+    person = state("a@x.example", consent={"a@x.example": "granted"})
+    assert promotion(person, Policy(), {("a@x.example", "promotion"): suppressed_at}) == verdict
+
+
+def test_an_unsubscribe_closes_the_open_door_for_all_addresses() -> None:
+    person = state("a@x.example", "b@x.example")
+    suppressed = {("b@x.example", "promotion"): NOON}
+    assert promotion(person, OPEN_DOOR, suppressed) == Suppress("no consent")  # type: ignore[arg-type] # literals
+
+
+def verdict_on(**changes: Any) -> object:
+    fields: dict[str, Any] = {
+        "kind": "entry",
+        "purpose": "promotion",
+        "to_address": None,
+        "waited": timedelta(),
+        "person": None,
+        "policy": Policy(),
+        "suppressions": {},
+    }
+    return decide(**{**fields, **changes})
+
+
+def test_unknown_people_are_waited_for_but_not_for_ever() -> None:
+    gone = Person("p1", 3, None)
+    assert verdict_on() == Wait("profile unknown")
+    assert verdict_on(person=gone) == Wait("profile unknown")
+    assert verdict_on(waited=GIVE_UP_AFTER) == Suppress("profile unknown")
+
+
+def test_an_entry_is_asked_for_its_consent_at_each_attempt() -> None:
+    person = Person("p1", 1, state("a@x.example", consent={"a@x.example": "withdrawn"}))
+    verdict = verdict_on(to_address="a@x.example", person=person)
+    assert verdict == Suppress("consent withdrawn")
+
+
+def test_service_mail_needs_an_address_and_no_consent() -> None:
+    person = Person("p1", 1, state("a@x.example", "b@x.example", open_cases=3))
+    suppressed = {("a@x.example", "service"): NOON}
+    assert verdict_on(purpose="service", person=person) == Send("a@x.example")
+    only_b = verdict_on(purpose="service", person=person, suppressions=suppressed)
+    assert only_b == Send("b@x.example")
+    request = {"kind": "request", "purpose": "service"}
+    assert verdict_on(**request, to_address="Q@x.example") == Send("Q@x.example")
+    refused = verdict_on(**request, to_address="A@x.example", suppressions=suppressed)
+    assert refused == Suppress("unsubscribed")
+    assert verdict_on(**request, to_address="nobody") == Suppress("no e-mail address")
+
+
+# --- addresses -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("ada@example.com", "ada@example.com"),
+        ("ada@bücher.example", "ada@xn--bcher-kva.example"),
+        ("jürgen@example.com", "jürgen@example.com"),
+        ("a@b", "a@b"),
+        ("a b@example.com", None),
+        ("a@example.com\r\nBcc: x@example.com", None),
+        ("a@example.com, b@example.com", None),
+        ("<a@example.com>", None),
+        (".a@example.com", None),
+        ("", None),
+        ("a" * 250 + "@example.com", None),
+    ],
+)
+def test_envelope_addresses(text: str, found: str | None) -> None:
+    assert envelope_address(text) == found
+
+
+def test_senders_have_one_form() -> None:
+    assert sender_address("hello@shop.example") == "hello@shop.example"
+    assert sender_address("The Shop <hello@shop.example>") == "The Shop <hello@shop.example>"
+    assert "=?utf-8?" in sender_address("Bücher <hello@shop.example>")
+    for bad in ("nobody", "a@x.example\nBcc: b@x.example", "Shop <a@x.example>, b@x.example", ""):
+        with pytest.raises(ValueError, match="not an address"):
+            sender_address(bad)
+
+
+def test_addresses_are_distinct_and_the_trait_comes_first() -> None:
+    person = state("b@x.example", "a@x.example", traits={"email": "B@x.example"})
+    assert addresses_of(person) == ["b@x.example", "a@x.example"]
+
+
+# --- tokens ----------------------------------------------------------------------------------
+
+KEY = b"k" * 32
+TOKEN = Token("acme", "ab" * 32, "cd" * 12)
+
+
+def test_a_token_reads_back_for_its_use_only() -> None:
+    text = tokens.sign(KEY, "click", TOKEN)
+    assert tokens.read(KEY, "click", text) == TOKEN
+    assert tokens.read(KEY, "open", text) is None
+    assert tokens.read(b"x" * 32, "click", text) is None
+
+
+@given(st.integers(min_value=0), st.characters())
+def test_no_changed_token_is_read(position: int, character: str) -> None:
+    text = tokens.sign(KEY, "click", TOKEN)
+    at = position % len(text)
+    changed = text[:at] + character + text[at + 1 :]
+    assert tokens.read(KEY, "click", changed) == (TOKEN if changed == text else None)
+
+
+@given(st.text())
+def test_no_text_is_a_token(text: str) -> None:
+    assert tokens.read(KEY, "unsubscribe", text) is None
+
+
+# --- after an attempt ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("result", "attempt", "state_after", "counts"),
+    [
+        ("sent", 1, "sent", True),
+        ("failed", 1, "failed", True),
+        ("uncertain", 1, "uncertain", True),
+        ("retry", 1, "planned", True),
+        ("retry", 3, "failed", True),
+        ("released", 99, "planned", False),
+    ],
+)
+def test_next_step(result: Any, attempt: int, state_after: str, counts: bool) -> None:  # noqa: FBT001 - a column
+    step = next_step(
+        Outcome(result, "said\0so\ud800"), attempt=attempt, max_attempts=3, first_delay=2, jitter=0
+    )
+    assert (step.state, step.counts) == (state_after, counts)
+    assert step.reason is not None
+    assert "\0" not in step.reason
+    assert step.reason.encode()
+
+
+@given(st.integers(1, 500), st.floats(0, 0.999))
+def test_delays_are_bounded(attempt: int, jitter: float) -> None:
+    assert 0 < backoff(attempt, 2, jitter) <= MAX_DELAY_SECONDS * 1.5
+
+
+# --- events ----------------------------------------------------------------------------------
+
+
+def test_events_name_one_identifier_only() -> None:
+    person = ProfileState(
+        identifiers=[IdentifierState("email", "a@x.example"), IdentifierState("user_id", "u1")],
+        traits=msgspec.Raw(b"{}"),
+        computed=ComputedState(),
+    )
+    who = facts.identity(person, "a@x.example")
+    event = facts.sent("acme", who, "ab", None, NOON)
+    assert event.identifiers() == [("user_id", "u1")]
+    assert facts.identity(None, "A@x.example") == ("email", "a@x.example")

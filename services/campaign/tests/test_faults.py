@@ -1,0 +1,237 @@
+"""The whole service as a process, on a real Kafka, killed and frozen while it sends."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from rapport_common import clock
+from rapport_common.auth import Authenticator
+from rapport_common.events.codec import encode
+from rapport_common.events.envelope import Event
+from rapport_common.events.membership import Membership
+from rapport_common.events.profile import (
+    ComputedState,
+    IdentifierState,
+    ProfileActivity,
+    ProfileState,
+)
+from rapport_common.events.topics import PROFILE_ACTIVITY, SEGMENT_MEMBERSHIP
+from rapport_common.kafka.admin import ensure_topics
+from rapport_common.kafka.producer import Outgoing, Producer
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
+SECRET = "a secret for tests only, 32 characters"
+SEGMENT = "22222222-2222-2222-2222-222222222222"
+PEOPLE = 240
+LEASE = 3
+
+
+class Service:
+    """`python -m rapport_campaign run`, which a test may kill and start again."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._environment = environment
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"http://127.0.0.1:{environment['RAPPORT_PORT']}"
+
+    async def start(self) -> None:
+        command = [sys.executable, "-m", "rapport_campaign", "run"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env={**os.environ, **self._environment}, stdout=log, stderr=log
+            )
+        async with asyncio.timeout(60), httpx.AsyncClient() as client:
+            while True:
+                assert self._process.poll() is None, self._log.read_text()[-3000:]
+                with suppress(httpx.HTTPError):
+                    if (await client.get(f"{self.url}/readyz")).status_code == 200:
+                        return
+                await asyncio.sleep(0.05)
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def end(self, number: int) -> int:
+        """Send a signal and give the exit code."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        return await asyncio.to_thread(self._process.wait, 30)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture
+async def service(
+    kafka_bootstrap: str,
+    service_database: Callable[[str], str],
+    mail_server: Any,
+    tmp_path: Path,
+) -> AsyncIterator[Service]:
+    one = Service(
+        {
+            "RAPPORT_DATABASE_URL": service_database("campaign"),
+            "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+            "RAPPORT_SECRET": SECRET,
+            "RAPPORT_PORT": str(free_port()),
+            "RAPPORT_METRICS_PORT": str(free_port()),
+            "RAPPORT_SMTP_PORT": str(mail_server.port),
+            "RAPPORT_SMTP_TIMEOUT": "1",
+            "RAPPORT_LEASE_SECONDS": str(LEASE),
+            "RAPPORT_SESSION_TIMEOUT_MS": "6000",
+        },
+        tmp_path / "campaign.log",
+    )
+    try:
+        await one.start()
+        yield one
+    finally:
+        await one.end(signal.SIGKILL)
+
+
+@asynccontextmanager
+async def producer(bootstrap: str, service: str, topic: Any) -> AsyncIterator[Producer]:
+    await ensure_topics(bootstrap, [topic], partitions=12, replication=1)
+    one = Producer(service, bootstrap, [topic], compression=None)
+    await one.start()
+    yield one
+    await one.stop()
+
+
+async def bring_people(bootstrap: str, workspace: str) -> None:
+    """Everybody enters the segment, and the records come twice, as after a relay's crash."""
+    activity, entries = [], []
+    for number in range(PEOPLE):
+        who = f"{workspace}-{number}"
+        state = ProfileState(
+            identifiers=[IdentifierState("email", f"{who}@example.com")],
+            traits=msgspec.Raw(b'{"first_name": "Ada"}'),
+            computed=ComputedState(),
+        )
+        person = ProfileActivity(workspace=workspace, profile_id=who, version=1, state=state)
+        entry = Membership(
+            workspace=workspace,
+            profile_id=who,
+            profile_version=1,
+            segment_id=SEGMENT,
+            segment_version=1,
+            entry_id=f"entry-{who}",
+            change="entered",
+            at=clock.now(),
+            cause="event",
+            reason="r",
+        )
+        activity.append(Outgoing(PROFILE_ACTIVITY.name, who.encode(), encode(person)))
+        entries.append(Outgoing(SEGMENT_MEMBERSHIP.name, who.encode(), encode(entry)))
+    # Entries first: each message has to wait for its person.
+    async with producer(bootstrap, "segment", SEGMENT_MEMBERSHIP) as one:
+        await one.publish(entries + entries)
+    async with producer(bootstrap, "profile", PROFILE_ACTIVITY) as one:
+        await one.publish(activity + activity)
+
+
+async def sent_events(bootstrap: str, workspace: str) -> Counter[str]:
+    """How often each "Email Sent" of the workspace is in the topic `events`."""
+    consumer = AIOKafkaConsumer("events", bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    found: Counter[str] = Counter()
+    try:
+        while batch := await consumer.getmany(timeout_ms=2000):
+            for record in (record for records in batch.values() for record in records):
+                event = msgspec.json.decode(record.value, type=Event)
+                if event.workspace == workspace and event.name == "Email Sent":
+                    found[event.message_id] += 1
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def started_campaign(client: httpx.AsyncClient) -> str:
+    await client.put("/v1/policy", json={"promotion_without_consent": True})
+    body = {
+        "name": "n",
+        "segment_id": SEGMENT,
+        "purpose": "promotion",
+        "from_address": "a@shop.example",
+        "subject": "Hi {{ profile.traits.first_name }}",
+        "html": "<a href='https://shop.example/'>x</a>",
+    }
+    made = await client.post("/v1/campaigns", json=body)
+    assert made.status_code == 201, made.text
+    url = f"/v1/campaigns/{made.json()['id']}"
+    assert (await client.post(f"{url}/start")).status_code == 200
+    return url
+
+
+async def until(mail_server: Any, mails: int, seconds: float = 60) -> None:
+    async with asyncio.timeout(seconds):
+        while len(mail_server.mails) < mails:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.timeout(240)
+async def test_killed_and_frozen_it_sends_nothing_twice_and_loses_nothing(
+    service: Service, kafka_bootstrap: str, mail_server: Any
+) -> None:
+    workspace = f"w{uuid.uuid4().hex[:8]}"
+    token = Authenticator(SECRET).mint(workspace, "ada", ["*"], timedelta(hours=1))
+    headers = {"Authorization": f"Bearer {token}"}
+    mail_server.pause = 0.05
+    async with httpx.AsyncClient(base_url=service.url, headers=headers, timeout=10) as client:
+        url = await started_campaign(client)
+        await bring_people(kafka_bootstrap, workspace)
+        for reached in (20, 80):
+            await until(mail_server, reached)
+            await service.end(signal.SIGKILL)
+            await service.start()
+        await until(mail_server, 140)
+        service.signal(signal.SIGSTOP)
+        await asyncio.sleep(LEASE + 1)
+        service.signal(signal.SIGCONT)
+        await until(mail_server, 180)
+        started = time.monotonic()
+        assert await service.end(signal.SIGTERM) == 0
+        assert time.monotonic() - started < 12
+        await service.start()
+        counts = await settled_counts(client, url)
+        ledger = (await client.get("/v1/ledger")).json()
+    keys = mail_server.send_keys()
+    states = ("planned", "sending", "sent", "failed", "suppressed", "uncertain")
+    assert ledger["planned_total"] == sum(ledger[one] for one in states) == PEOPLE
+    assert counts["sent"] + counts["uncertain"] == PEOPLE
+    assert set(keys.values()) == {1}
+    assert counts["sent"] <= len(keys) <= counts["sent"] + counts["uncertain"]
+    # Three interruptions, at most one batch per lane each.
+    assert 0 < counts["uncertain"] <= 3 * 2 * 16
+    events = await sent_events(kafka_bootstrap, workspace)
+    assert len(events) == counts["sent"]
+
+
+async def settled_counts(client: httpx.AsyncClient, url: str) -> dict[str, int]:
+    async with asyncio.timeout(60):
+        while True:
+            counts: dict[str, int] = (await client.get(url)).json()["counts"]
+            if sum(counts.values()) == PEOPLE and not counts["planned"] + counts["sending"]:
+                return counts
+            await asyncio.sleep(0.1)

@@ -1,0 +1,340 @@
+"""From an entry to a mail in the mailbox, against a real SMTP server and a real Postgres."""
+
+import asyncio
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.handlers import operate
+from rapport_campaign.handlers.dispatch import Dispatcher, Limits, Result
+from rapport_campaign.handlers.publish import Publisher
+from rapport_common import clock
+
+pytestmark = pytest.mark.integration
+SECRET = "a secret for tests only, 32 characters"
+
+
+async def test_an_entry_becomes_one_mail(world: Any) -> None:
+    campaign_id = await world.started()
+    await world.topics.person("p1", "ada@example.com", user_id="u1", first_name="Ada <3")
+    entry_id = await world.topics.entered("p1")
+    async with world.sending():
+        assert await world.settled() == {"sent": 1}
+    (mail,) = world.mail_server.mails
+    (row,) = await world.ledger.rows()
+    assert mail["X-Rapport-Send-Key"] == row["send_key"]
+    assert mail["To"] == "ada@example.com"
+    assert mail["From"] == "The Shop <hello@shop.example>"
+    assert mail["Subject"] == "Hello Ada <3"
+    assert "Ada &lt;3" in mail.get_body(("html",)).get_content()
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert mail["List-Unsubscribe"].startswith("<https://mail.shop.example/u/")
+    assert mail["Message-ID"] == f"<{row['send_key'][:40]}@shop.example>"
+    assert mail["Date"].datetime - clock.now() < timedelta(minutes=1)
+    assert (row["occasion"], str(row["campaign_id"])) == (entry_id, campaign_id)
+    (event,) = await world.ledger.events()
+    assert (event.name, event.source, event.message_id) == (
+        "Email Sent",
+        "campaign",
+        f"sent-{row['send_key']}",
+    )
+    assert (event.user_id, event.email, event.timestamp) == ("u1", None, row["sent_at"])
+
+
+async def test_the_same_entry_again_sends_nothing(world: Any) -> None:
+    await world.started()
+    await world.topics.person("p1", "ada@example.com")
+    for _ in range(3):
+        await world.topics.entered("p1", "entry-1")
+    async with world.sending():
+        await world.settled()
+        await world.topics.entered("p1", "entry-1")
+        await asyncio.sleep(0.5)
+        assert await world.settled() == {"sent": 1}
+    assert len(world.mail_server.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "state", "mails", "attempts"),
+    [
+        ("refuse@example.com", "failed", 0, 1),
+        ("later@example.com", "failed", 0, 3),
+        ("drop-rcpt@example.com", "failed", 0, 3),
+        ("spam@example.com", "failed", 0, 1),
+        ("full@example.com", "failed", 0, 3),
+        ("lost@example.com", "uncertain", 0, 1),
+        ("taken@example.com", "uncertain", 1, 1),
+        ("slow@example.com", "uncertain", 1, 1),
+        ("jürgen@example.com", "sent", 1, 1),
+    ],
+)
+async def test_what_the_server_says_decides(
+    address: str, state: str, mails: int, attempts: int, world: Any
+) -> None:
+    await world.started()
+    await world.topics.person("p1", address)
+    await world.topics.person("p2", "good@example.com")
+    await world.topics.entered("p1")
+    await world.topics.entered("p2")
+    async with world.sending():
+        await world.settled()
+    rows = {row["profile_id"]: row for row in await world.ledger.rows()}
+    assert (rows["p1"]["state"], rows["p1"]["attempt"]) == (state, attempts)
+    assert rows["p1"]["reason"] or state == "sent"
+    assert rows["p2"]["state"] == "sent"
+    assert world.mail_server.send_keys()[rows["p1"]["send_key"]] == mails
+    assert world.mail_server.send_keys()[rows["p2"]["send_key"]] == 1
+    sent = [one for one in await world.ledger.events() if one.name == "Email Sent"]
+    assert len(sent) == (2 if state == "sent" else 1)
+
+
+async def test_a_later_yes_is_heard(world: Any) -> None:
+    world.mail_server.later_replies = 2
+    await world.started()
+    await world.topics.person("p1", "later@example.com")
+    await world.topics.entered("p1")
+    async with world.sending():
+        assert await world.settled() == {"sent": 1}
+    assert (await world.ledger.rows())[0]["attempt"] == 3
+
+
+async def test_while_the_server_is_away_nothing_is_lost_or_marked(world: Any) -> None:
+    await world.started()
+    await world.mail_server.stop()
+    for number in range(20):
+        await world.topics.person(f"p{number}", f"user{number}@example.com")
+        await world.topics.entered(f"p{number}")
+    async with world.sending():
+        await asyncio.sleep(1)
+        assert await world.ledger.states() == {"planned": 20}
+        await world.mail_server.start(world.mail_server.port)
+        assert await world.settled() == {"sent": 20}
+    assert all(row["attempt"] == 1 for row in await world.ledger.rows())
+    assert set(world.mail_server.send_keys().values()) == {1}
+
+
+async def test_a_message_waits_for_its_person(world: Any) -> None:
+    await world.started()
+    await world.topics.person("p1", "ada@example.com", version=2)
+    await world.topics.entered("p1", profile_version=3)
+    async with world.sending():
+        await asyncio.sleep(0.6)
+        (row,) = await world.ledger.rows()
+        assert (row["state"], row["reason"]) == ("planned", "profile unknown")
+        await world.topics.person("p1", "new@example.com", version=3)
+        assert await world.settled() == {"sent": 1}
+    assert (await world.ledger.rows())[0]["to_address"] == "new@example.com"
+
+
+async def test_pause_stops_and_loses_nobody(world: Any) -> None:
+    campaign_id = await world.started()
+    await world.client.post(f"/v1/campaigns/{campaign_id}/pause")
+    await world.topics.person("p1", "ada@example.com")
+    await world.topics.entered("p1")
+    async with world.sending():
+        await asyncio.sleep(0.6)
+        assert await world.ledger.states() == {"planned": 1}
+        await world.client.post(f"/v1/campaigns/{campaign_id}/resume")
+        assert await world.settled() == {"sent": 1}
+
+
+async def test_a_pause_that_is_being_written_is_waited_for(world: Any) -> None:
+    """The sender still sees a running campaign, and must not mark anything once it is paused."""
+    campaign_id = await world.started()
+    await world.topics.person("p1", "ada@example.com")
+    await world.topics.entered("p1")
+    async with world.engine.begin() as tx:
+        await operate.pause(tx, "acme", campaign_id)
+        sending = world.sending()
+        await sending.__aenter__()
+        await asyncio.sleep(0.6)
+    await asyncio.sleep(0.6)
+    assert await world.ledger.states() == {"planned": 1}
+    await sending.__aexit__(None, None, None)
+    assert world.mail_server.mails == []
+
+
+@pytest.mark.parametrize(
+    ("person", "allowed", "reason"),
+    [
+        ({"open_cases": 1}, True, "open complaint"),
+        ({"consent": None}, False, "no consent"),
+        ({"consent": "withdrawn"}, True, "consent withdrawn"),
+        ({"consent": "denied"}, True, "consent denied"),
+    ],
+)
+async def test_promotions_that_must_not_go(
+    person: dict[str, Any],
+    allowed: bool,  # noqa: FBT001 - a column of the table above
+    reason: str,
+    world: Any,
+) -> None:
+    await world.client.put("/v1/policy", json={"promotion_without_consent": allowed})
+    await world.started()
+    service = await world.started(purpose="service")
+    await world.topics.person("p1", "ada@example.com", **person)
+    await world.topics.entered("p1")
+    async with world.sending():
+        assert await world.settled() == {"suppressed": 1, "sent": 1}
+    by_campaign = {str(row["campaign_id"]): row for row in await world.ledger.rows()}
+    assert by_campaign.pop(service)["state"] == "sent"
+    (promotion,) = by_campaign.values()
+    assert promotion["reason"] == reason
+    (mail,) = world.mail_server.mails
+    assert mail["List-Unsubscribe"] is None
+
+
+async def test_policy_opens_the_door(world: Any) -> None:
+    await world.client.put("/v1/policy", json={"promotion_without_consent": True})
+    await world.started()
+    await world.topics.person("p1", "ada@example.com", consent=None)
+    await world.topics.entered("p1")
+    async with world.sending():
+        assert await world.settled() == {"sent": 1}
+
+
+async def test_a_request_is_one_mail_without_consent_or_tracking(world: Any) -> None:
+    await world.topics.person(
+        "p1", "ada@example.com", user_id="u1", consent="withdrawn", open_cases=2
+    )
+    await world.topics.requested("r1")
+    await world.topics.requested("r1")
+    await world.topics.requested("r1", profile_id="p2")
+    async with world.sending():
+        assert await world.settled() == {"sent": 1}
+    (mail,) = world.mail_server.mails
+    assert mail["Subject"] == "Case 7"
+    assert mail.get_body(("html",)).get_content().strip() == "<p>Hello Ada &amp; Bob</p>"
+    assert mail.get_body(("plain",)).get_content().strip() == "Hello Ada & Bob"
+    assert (mail["List-Unsubscribe"], mail["Auto-Submitted"]) == (None, "auto-generated")
+    (event,) = await world.ledger.events()
+    assert (event.user_id, bytes(event.properties)) == (
+        "u1",
+        b'{"send_key":"%s"}' % (await world.ledger.rows())[0]["send_key"].encode(),
+    )
+
+
+async def test_bad_requests_fail_alone(world: Any) -> None:
+    await world.topics.requested("r1", html="{% for x in %}")
+    await world.topics.requested("r2", to="not an address")
+    await world.topics.requested("r3", html="{{ data.number | divided_by: 0 }}")
+    await world.topics.requested("r4")
+    async with world.sending():
+        assert await world.settled() == {"failed": 2, "suppressed": 1, "sent": 1}
+    reasons = {row["occasion"]: row["reason"] for row in await world.ledger.rows()}
+    assert reasons["r1"].startswith("template in line 1")
+    assert reasons["r2"] == "no e-mail address"
+    assert "divide by 0" in reasons["r3"]
+    assert len(world.mail_server.mails) == 1
+
+
+async def test_a_test_send_goes_anywhere_and_counts_nowhere(world: Any) -> None:
+    made = (await world.client.post("/v1/campaigns", json=world.campaign_body)).json()
+    await world.topics.person("p1", "ada@example.com", first_name="Ada", consent="withdrawn")
+    url = f"/v1/campaigns/{made['id']}"
+    for _ in range(2):
+        answer = await world.client.post(
+            f"{url}/test", json={"to": "me@shop.example", "profile_id": "p1"}
+        )
+        assert answer.status_code == 202
+    async with world.sending():
+        assert await world.settled() == {"sent": 2}
+    assert [one["Subject"] for one in world.mail_server.mails] == ["[Test] Hello Ada"] * 2
+    assert world.mail_server.mails[0]["To"] == "me@shop.example"
+    assert world.mail_server.mails[0]["X-Rapport-Test"] == "1"
+    assert set((await world.client.get(url)).json()["counts"].values()) == {0}
+    assert [
+        one["test"] for one in (await world.client.get(f"{url}/messages")).json()["messages"]
+    ] == [
+        True,
+        True,
+    ]
+    assert await world.ledger.events() == []
+
+
+async def test_two_senders_share_the_work(world: Any) -> None:
+    await world.started()
+    for number in range(120):
+        await world.topics.person(f"p{number}", f"user{number}@example.com")
+        await world.topics.entered(f"p{number}")
+    async with world.sending(), world.sending():
+        assert await world.settled() == {"sent": 120}
+    assert len(world.mail_server.send_keys()) == len(world.mail_server.mails) == 120
+    names = [one.message_id for one in await world.ledger.events()]
+    assert len(set(names)) == len(names) == 120
+
+
+async def test_a_connection_is_used_again(world: Any) -> None:
+    await world.started()
+    for number in range(60):
+        await world.topics.person(f"p{number}", f"user{number}@example.com")
+        await world.topics.entered(f"p{number}")
+    async with world.sending():
+        assert await world.settled() == {"sent": 60}
+    assert world.mail_server.connections <= 8
+
+
+async def test_a_lease_that_ran_out_is_uncertain_and_sent_by_nobody(world: Any) -> None:
+    await world.started()
+    await world.topics.person("p1", "slow@example.com")
+    await world.topics.entered("p1")
+    # The first process claims and dies; its row says so until the lease ends.
+    await ledger_exec(
+        world.engine,
+        "UPDATE campaign.message SET state = 'sending', attempt = 1, "
+        "token = '22222222-2222-2222-2222-222222222222', lease_until = now() - interval '1 s'",
+    )
+    async with world.sending():
+        assert await world.settled() == {"uncertain": 1}
+        await asyncio.sleep(0.5)
+    assert world.mail_server.mails == []
+    (row,) = await world.ledger.rows()
+    assert "died" in row["reason"]
+
+
+async def test_only_the_one_who_tried_may_settle_a_row_and_only_to_an_end(world: Any) -> None:
+    dispatcher = Dispatcher(Publisher(SECRET), Limits(lease=0.01, max_attempts=3, first_delay=1))
+    mine, other = str(uuid.uuid4()), str(uuid.uuid4())
+    await world.started()
+    await world.topics.person("p1", "ada@example.com")
+    await world.topics.entered("p1")
+    async with world.engine.begin() as tx:
+        (job,) = (await dispatcher.claim(tx, 10, mine)).jobs
+    await asyncio.sleep(0.05)
+    async with world.engine.begin() as tx:
+        assert await dispatcher.expire(tx) == 1
+
+    async def record(token: str, result: Any) -> str:
+        async with world.engine.begin() as tx:
+            await dispatcher.record(tx, token, [Result(job, Outcome(result), clock.now())])
+        (row,) = await world.ledger.rows()
+        return str(row["state"])
+
+    assert await record(mine, "retry") == "uncertain"
+    assert await record(mine, "released") == "uncertain"
+    assert await record(other, "sent") == "uncertain"
+    assert await world.ledger.events() == []
+    assert await record(mine, "sent") == "sent"
+    assert await record(mine, "failed") == "sent"
+    assert [one.name for one in await world.ledger.events()] == ["Email Sent"]
+
+
+async def ledger_exec(engine: Any, sql: str) -> None:
+    async with engine.begin() as tx:
+        await tx.exec_driver_sql(sql)
+
+
+async def test_stop_gives_back_what_was_not_tried(world: Any) -> None:
+    await world.started()
+    for number in range(12):
+        await world.topics.person(f"p{number}", f"slow+{number}@example.com")
+        await world.topics.entered(f"p{number}")
+    async with world.sending(sender_lanes=1, sender_connections=1):
+        async with asyncio.timeout(10):
+            while not world.mail_server.mails:
+                await asyncio.sleep(0.02)
+    assert await world.ledger.states() == {"uncertain": 1, "planned": 11}
+    assert len(world.mail_server.mails) == 1
