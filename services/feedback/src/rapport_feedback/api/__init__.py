@@ -1,0 +1,1 @@
+"""The HTTP side of feedback: routes for staff and pages for customers."""

@@ -1,0 +1,12 @@
+"""Who may call what: the scopes of the operator API."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from rapport_common.auth import Operator, operator
+
+Writer = Annotated[Operator, Depends(operator("feedback:write"))]
+Reader = Annotated[Operator, Depends(operator("feedback:read"))]
+Ops = Annotated[Operator, Depends(operator("ops"))]
+Limit = Annotated[int, Query(ge=1, le=1000)]

@@ -1,0 +1,102 @@
+"""The operator API of complaint cases."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common import clock
+from rapport_feedback import metrics
+from rapport_feedback.api.callers import Limit, Reader, Writer
+from rapport_feedback.api.models import CaseView, CaseWithHistory, NewCase, NewState, id_of
+from rapport_feedback.domain import cases as rules
+from rapport_feedback.domain.cases import State
+from rapport_feedback.handlers.cases import Cases
+from rapport_feedback.store import cases as case_store
+
+MAX_NUMBER = 2**63 - 1
+CaseFilter = State | Literal["open"] | None
+
+
+def case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
+    """/v1/cases: taken down and listed."""
+    router = APIRouter(prefix="/v1/cases", tags=["cases"])
+
+    @router.post("", status_code=201)
+    async def create(body: NewCase, caller: Writer) -> CaseView:
+        now = clock.now()
+        async with engine.begin() as tx:
+            complaint = await cases.open(
+                tx,
+                caller.workspace,
+                body.contact(),
+                subject=body.subject,
+                body=body.body,
+                actor=caller.subject,
+                now=now,
+            )
+        metrics.CASES.labels(complaint.case.state).inc()
+        return CaseView.of(complaint, now)
+
+    @router.get("")
+    async def listed(
+        caller: Reader,
+        *,
+        state: CaseFilter = None,
+        overdue: bool = False,
+        before: Annotated[int | None, Query(ge=1, le=MAX_NUMBER)] = None,
+        limit: Limit = 100,
+    ) -> dict[str, list[CaseView]]:
+        """Newest first; `state=open` is every state but closed, `before` a case number."""
+        now = clock.now()
+        async with engine.begin() as tx:
+            found = await case_store.cases(
+                tx,
+                caller.workspace,
+                states=_states(state),
+                overdue_at=now if overdue else None,
+                before=before,
+                limit=limit,
+            )
+        return {"cases": [CaseView.of(one, now) for one in found]}
+
+    return router
+
+
+def one_case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
+    """/v1/cases/{case_id}: looked at and moved on."""
+    router = APIRouter(prefix="/v1/cases", tags=["cases"])
+
+    @router.get("/{case_id}")
+    async def one(case_id: str, caller: Reader) -> CaseWithHistory:
+        now = clock.now()
+        async with engine.begin() as tx:
+            found, steps = await cases.get(tx, caller.workspace, id_of(case_id, "case"))
+        allowed = rules.allowed_from(found.case, cases.policy, now)
+        return CaseWithHistory.told(found, steps, allowed, now)
+
+    @router.post("/{case_id}/state")
+    async def move(case_id: str, body: NewState, caller: Writer) -> CaseView:
+        now = clock.now()
+        async with engine.begin() as tx:
+            moved = await cases.move(
+                tx,
+                caller.workspace,
+                id_of(case_id, "case"),
+                body.state,
+                actor=caller.subject,
+                note=body.note,
+                now=now,
+            )
+        metrics.CASES.labels(moved.case.state).inc()
+        return CaseView.of(moved, now)
+
+    return router
+
+
+def _states(chosen: CaseFilter) -> list[State]:
+    if chosen is None:
+        return list(State)
+    if chosen == "open":
+        return [one for one in State if one is not State.CLOSED]
+    return [chosen]

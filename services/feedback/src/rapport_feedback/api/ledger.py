@@ -1,0 +1,22 @@
+"""The ledger: what this service has read, and what it has published."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.kafka.store import ConsumerStore
+from rapport_feedback.api.callers import Ops
+from rapport_feedback.store import ledger
+
+
+def ledger_routes(engine: AsyncEngine, consumer: ConsumerStore) -> APIRouter:
+    """/v1/ledger: events published = answers + case_steps; those in `outbox` are on their way."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/v1/ledger")
+    async def read(_caller: Ops) -> dict[str, Any]:
+        async with engine.begin() as tx:
+            return {**await consumer.ledger(tx), **await ledger.counts(tx)}
+
+    return router

@@ -1,0 +1,218 @@
+"""The bodies of the operator API: what may come in, and what goes out."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+
+from rapport_common.errors import NotFoundError
+from rapport_common.events.envelope import normalise_email
+from rapport_feedback.domain import cases as rules
+from rapport_feedback.domain.cases import Complaint, State, Step
+from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.surveys import Kind, Survey
+from rapport_feedback.handlers.surveys import Result
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def _storable(value: str) -> str:
+    if "\0" in value:
+        message = "has a NUL character, which can't be stored"
+        raise ValueError(message)
+    return value
+
+
+def _address(value: str) -> str:
+    address = normalise_email(value)
+    if not _ADDRESS.fullmatch(address):
+        message = "is not an e-mail address"
+        raise ValueError(message)
+    return address
+
+
+def _constraints(longest: int, shortest: int = 1) -> StringConstraints:
+    return StringConstraints(
+        strip_whitespace=True, min_length=shortest, max_length=longest, strict=True
+    )
+
+
+Line = Annotated[str, _constraints(200), AfterValidator(_storable)]
+Question = Annotated[str, _constraints(500), AfterValidator(_storable)]
+Body = Annotated[str, _constraints(10_000), AfterValidator(_storable)]
+Note = Annotated[str, _constraints(4000, 0), AfterValidator(_storable)]
+Name = Annotated[str, _constraints(512), AfterValidator(_storable)]
+Address = Annotated[str, _constraints(254), AfterValidator(_storable), AfterValidator(_address)]
+
+
+def id_of(value: str, what: str) -> UUID:
+    """The id in a path; NotFoundError for what can't be one, since nothing has such an id."""
+    try:
+        return UUID(value)
+    except ValueError as error:
+        message = f"There is no {what} {value[:100]!r} in this workspace."
+        raise NotFoundError(message) from error
+
+
+class Request(BaseModel):
+    """A body from outside: unknown members are refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewSurvey(Request):
+    name: Line
+    kind: Kind
+    question: Question
+
+
+class Named(Request):
+    """Somebody, by one identifier or more that are all theirs."""
+
+    user_id: Name | None = None
+    email: Address | None = None
+    anonymous_id: Name | None = None
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> Self:
+        if not (self.user_id or self.email or self.anonymous_id):
+            message = "give user_id, email or anonymous_id"
+            raise ValueError(message)
+        return self
+
+    def contact(self) -> Contact:
+        """The same for the domain."""
+        return Contact(self.user_id, self.email, self.anonymous_id)
+
+
+class NewCase(Named):
+    subject: Line
+    body: Body
+
+
+class NewState(Request):
+    state: State
+    note: Note = ""
+
+
+class SurveyView(BaseModel):
+    id: UUID
+    name: str
+    kind: Kind
+    question: str
+    wave: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, one: Survey) -> Self:
+        """A survey as staff see it."""
+        return cls(
+            id=one.survey_id,
+            name=one.name,
+            kind=one.kind,
+            question=one.question,
+            wave=one.wave,
+            created_at=one.created_at,
+        )
+
+
+class ScoreView(BaseModel):
+    """`nps`, `low` and `high` (95 %) are -100..100, and null when nobody has answered."""
+
+    wave: int
+    nps: float | None
+    low: float | None
+    high: float | None
+    promoters: int
+    passives: int
+    detractors: int
+    n: int
+    invited: int
+
+    @classmethod
+    def of(cls, result: Result) -> Self:
+        """A score with what it stands on."""
+        counts, score = result.counts, result.score
+        return cls(
+            wave=result.wave,
+            nps=_rounded(score.nps),
+            low=_rounded(score.low),
+            high=_rounded(score.high),
+            promoters=counts.promoters,
+            passives=counts.passives,
+            detractors=counts.detractors,
+            n=counts.n,
+            invited=result.invited,
+        )
+
+
+class CaseView(BaseModel):
+    case_id: UUID
+    number: int
+    state: State
+    overdue: bool
+    subject: str
+    body: str
+    user_id: str | None
+    email: str | None
+    anonymous_id: str | None
+    opened_at: datetime
+    acknowledge_due_at: datetime
+    due_at: datetime
+    closed_at: datetime | None
+
+    @classmethod
+    def of(cls, one: Complaint, now: datetime) -> Self:
+        """A case as it stands at `now`."""
+        return cls(
+            case_id=one.case_id,
+            number=one.number,
+            state=one.case.state,
+            overdue=rules.is_overdue(one.case, now),
+            subject=one.subject,
+            body=one.body,
+            user_id=one.contact.user_id,
+            email=one.contact.email,
+            anonymous_id=one.contact.anonymous_id,
+            opened_at=one.case.opened_at,
+            acknowledge_due_at=one.case.acknowledge_due_at,
+            due_at=one.case.due_at,
+            closed_at=one.case.closed_at,
+        )
+
+
+class StepView(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    step: int
+    actor: str
+    at: datetime
+    from_state: State | None
+    to_state: State
+    note: str
+    acknowledge_due_at: datetime
+    due_at: datetime
+
+
+class CaseWithHistory(CaseView):
+    """A case, what may follow, and how it came to be as it is, oldest step first."""
+
+    allowed: list[State]
+    history: list[StepView]
+
+    @classmethod
+    def told(
+        cls, one: Complaint, steps: list[Step], allowed: frozenset[State], now: datetime
+    ) -> Self:
+        """A case with its history."""
+        return cls(
+            **CaseView.of(one, now).model_dump(),
+            allowed=sorted(allowed),
+            history=[StepView.model_validate(step) for step in steps],
+        )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)

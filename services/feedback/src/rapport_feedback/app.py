@@ -1,0 +1,53 @@
+"""The composition root of feedback."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.composition import open_parts
+from rapport_common.kafka.store import ConsumerStore
+from rapport_feedback.api.cases import case_routes, one_case_routes
+from rapport_feedback.api.ledger import ledger_routes
+from rapport_feedback.api.public import survey_pages
+from rapport_feedback.api.surveys import invitation_routes, survey_routes
+from rapport_feedback.consumer import SUBSCRIPTIONS
+from rapport_feedback.handlers.cases import Cases
+from rapport_feedback.handlers.publish import Publisher
+from rapport_feedback.handlers.surveys import Surveys
+from rapport_feedback.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def run(only: str | None) -> None:
+    """Serve the API, the worker or both, until a signal."""
+    settings = Settings()
+    parts = await open_parts("feedback", settings, ROOT)
+    consumer = parts.consume(SUBSCRIPTIONS)
+    parts.relay()
+    parts.retain([])
+    parts.routers += routes(parts.engine, consumer.store, settings)
+    await parts.run(parts.api(), only=only)
+
+
+def routes(engine: AsyncEngine, consumer: ConsumerStore, settings: Settings) -> list[APIRouter]:
+    """All routes of this service, over the use cases with the settings put in."""
+    secret = settings.secret.get_secret_value()
+    publisher = Publisher(secret)
+    surveys = Surveys(
+        publisher,
+        secret=secret,
+        lifetime=timedelta(days=settings.invitation_days),
+        grace=timedelta(minutes=settings.answer_grace_minutes),
+    )
+    cases = Cases(publisher, settings.case_policy(), per_link=settings.complaints_per_link)
+    return [
+        survey_routes(engine, surveys),
+        invitation_routes(engine, surveys, settings.link_base()),
+        case_routes(engine, cases),
+        one_case_routes(engine, cases),
+        ledger_routes(engine, consumer),
+        survey_pages(engine, surveys, cases),
+    ]

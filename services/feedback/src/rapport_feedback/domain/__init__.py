@@ -1,0 +1,1 @@
+"""The rules of surveys and complaints: pure functions and frozen types."""

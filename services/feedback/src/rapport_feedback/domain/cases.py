@@ -1,0 +1,172 @@
+"""Complaint cases by ISO 10002: states, what may follow what, and the clocks."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from rapport_common.errors import ConflictError
+from rapport_feedback.domain.hours import Calendar
+from rapport_feedback.domain.people import Contact
+
+
+class State(StrEnum):
+    """Where a complaint stands."""
+
+    RECEIVED = "received"
+    ACKNOWLEDGED = "acknowledged"
+    ASSESSED = "assessed"
+    INVESTIGATING = "investigating"
+    WAITING_CUSTOMER = "waiting_customer"
+    RESPONSE_OFFERED = "response_offered"
+    ESCALATED_INTERNAL = "escalated_internal"
+    ESCALATED_EXTERNAL = "escalated_external"
+    CLOSED = "closed"
+    REOPENED = "reopened"
+
+
+# A refused response escalates inside first; outside (an ombudsman, a court) the case can only be
+# settled there. A reopened case begins again with an acknowledgement, on new clocks.
+NEXT: dict[State, frozenset[State]] = {
+    State.RECEIVED: frozenset({State.ACKNOWLEDGED}),
+    State.ACKNOWLEDGED: frozenset({State.ASSESSED}),
+    State.ASSESSED: frozenset({State.INVESTIGATING, State.RESPONSE_OFFERED}),
+    State.INVESTIGATING: frozenset({State.WAITING_CUSTOMER, State.RESPONSE_OFFERED}),
+    State.WAITING_CUSTOMER: frozenset({State.INVESTIGATING}),
+    State.RESPONSE_OFFERED: frozenset({State.CLOSED, State.ESCALATED_INTERNAL}),
+    State.ESCALATED_INTERNAL: frozenset({State.RESPONSE_OFFERED, State.ESCALATED_EXTERNAL}),
+    State.ESCALATED_EXTERNAL: frozenset({State.CLOSED}),
+    State.CLOSED: frozenset({State.REOPENED}),
+    State.REOPENED: frozenset({State.ACKNOWLEDGED}),
+}
+UNACKNOWLEDGED = frozenset({State.RECEIVED, State.REOPENED})
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long things may take. Acknowledging is counted in open hours, the rest in wall time."""
+
+    calendar: Calendar
+    acknowledge: timedelta
+    resolve: timedelta
+    reopen: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The part of a case that moves. `step` counts its history, from 1."""
+
+    state: State
+    step: int
+    opened_at: datetime
+    acknowledge_due_at: datetime
+    due_at: datetime
+    closed_at: datetime | None = None
+
+    @property
+    def deadline_at(self) -> datetime | None:
+        """The earliest limit that still runs; None when none does."""
+        if self.state is State.CLOSED:
+            return None
+        if self.state in UNACKNOWLEDGED:
+            return min(self.acknowledge_due_at, self.due_at)
+        return self.due_at
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A case with what it is about and whose it is; `number` counts in the workspace."""
+
+    workspace: str
+    case_id: UUID
+    number: int
+    contact: Contact
+    subject: str
+    body: str
+    case: Case
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a case's history, with the limits as they were from then on."""
+
+    step: int
+    actor: str
+    at: datetime
+    from_state: State | None
+    to_state: State
+    note: str
+    acknowledge_due_at: datetime
+    due_at: datetime
+
+
+class IllegalMoveError(ConflictError):
+    """The state machine does not allow this step; `details.allowed` lists what it does."""
+
+    code = "illegal_transition"
+
+
+def begin(policy: Policy, now: datetime) -> Case:
+    """A new complaint with both clocks running."""
+    return Case(
+        state=State.RECEIVED,
+        step=1,
+        opened_at=now,
+        acknowledge_due_at=policy.calendar.due(now, policy.acknowledge),
+        due_at=now + policy.resolve,
+    )
+
+
+def move(case: Case, to: State, policy: Policy, now: datetime) -> Case:
+    """The case after one step; IllegalMoveError when the step is not allowed.
+
+    Reopening starts new clocks: the old ones stay in the history, and nothing is late at once.
+    """
+    _require(case, to, policy, now)
+    moved = replace(case, state=to, step=case.step + 1)
+    if to is State.CLOSED:
+        return replace(moved, closed_at=now)
+    if to is State.REOPENED:
+        fresh = begin(policy, now)
+        return replace(
+            moved,
+            acknowledge_due_at=fresh.acknowledge_due_at,
+            due_at=fresh.due_at,
+            closed_at=None,
+        )
+    return moved
+
+
+def step_of(case: Case, before: State | None, *, actor: str, note: str, now: datetime) -> Step:
+    """The line of history that says how `case` came to be as it is."""
+    return Step(
+        step=case.step,
+        actor=actor,
+        at=now,
+        from_state=before,
+        to_state=case.state,
+        note=note,
+        acknowledge_due_at=case.acknowledge_due_at,
+        due_at=case.due_at,
+    )
+
+
+def _require(case: Case, to: State, policy: Policy, now: datetime) -> None:
+    allowed = allowed_from(case, policy, now)
+    if to in allowed:
+        return
+    choice = ", ".join(sorted(allowed)) or "nothing: open a new case"
+    message = f"A case that is {case.state} can't become {to}. Possible now: {choice}."
+    raise IllegalMoveError(message, details={"state": case.state, "allowed": sorted(allowed)})
+
+
+def allowed_from(case: Case, policy: Policy, now: datetime) -> frozenset[State]:
+    """The states that may follow; a closed case can be reopened only for a while."""
+    if case.closed_at is not None and now - case.closed_at > policy.reopen:
+        return frozenset()
+    return NEXT[case.state]
+
+
+def is_overdue(case: Case, now: datetime) -> bool:
+    """Whether a limit that still runs has passed."""
+    return case.deadline_at is not None and now > case.deadline_at

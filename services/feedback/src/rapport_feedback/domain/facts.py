@@ -1,0 +1,82 @@
+"""What feedback tells the others: answers and case changes as events about a person."""
+
+from datetime import datetime
+
+import msgspec
+
+from rapport_common.events.envelope import Event
+from rapport_feedback.domain.cases import Complaint, State
+from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.surveys import Invitation, Response
+
+SOURCE = "feedback"
+ANSWERED = "Survey Answered"
+CASE_CHANGED = "Case State Changed"
+# Who counts open cases goes by these alone.
+CASE_NAMES = {
+    State.RECEIVED: "Case Opened",
+    State.CLOSED: "Case Closed",
+    State.REOPENED: "Case Reopened",
+}
+
+
+def answered(invitation: Invitation, response: Response) -> Event:
+    """The answer as it stands now: one event per revision, named by it."""
+    return _track(
+        invitation.workspace,
+        invitation.contact,
+        name=ANSWERED,
+        message_id=f"answer-{response.response_id}-{response.revision}",
+        at=response.revised_at,
+        properties={
+            "survey_id": str(invitation.survey_id),
+            "kind": invitation.kind,
+            "wave": invitation.wave,
+            "score": response.score,
+            "comment": response.comment,
+            "response_id": str(response.response_id),
+            "revision": response.revision,
+        },
+    )
+
+
+def case_step(complaint: Complaint, at: datetime) -> Event:
+    """The step a case has just made. The complaint's text stays here: everybody reads `events`."""
+    return _track(
+        complaint.workspace,
+        complaint.contact,
+        name=CASE_NAMES.get(complaint.case.state, CASE_CHANGED),
+        message_id=f"case-{complaint.case_id}-{complaint.case.step}",
+        at=at,
+        properties={
+            "case_id": str(complaint.case_id),
+            "number": complaint.number,
+            "state": complaint.case.state,
+            "subject": complaint.subject,
+            "due_at": complaint.case.due_at,
+        },
+    )
+
+
+def _track(
+    workspace: str,
+    contact: Contact,
+    *,
+    name: str,
+    message_id: str,
+    at: datetime,
+    properties: dict[str, object],
+) -> Event:
+    return Event(
+        workspace=workspace,
+        source=SOURCE,
+        message_id=message_id,
+        type="track",
+        name=name,
+        timestamp=at,
+        received_at=at,
+        user_id=contact.user_id,
+        email=contact.email,
+        anonymous_id=contact.anonymous_id,
+        properties=msgspec.Raw(msgspec.json.encode(properties)),
+    )

@@ -1,0 +1,32 @@
+"""The tokens in survey links: an invitation's id that nobody can guess or alter."""
+
+import base64
+import binascii
+import hmac
+from uuid import UUID
+
+ID_BYTES = 16
+# With the id 33 bytes, which Base64 writes without padding: a "=" at the end gets lost in mails.
+MAC_BYTES = 17
+
+
+def sign(key: bytes, invitation_id: UUID) -> str:
+    """The token of an invitation: id and HMAC-SHA256, cut to 136 bits, as URL-safe Base64."""
+    return base64.urlsafe_b64encode(invitation_id.bytes + _mac(key, invitation_id.bytes)).decode()
+
+
+def read(key: bytes, token: str) -> UUID | None:
+    """The invitation a token names; None unless we made it, to the last bit."""
+    try:
+        raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+    except (UnicodeEncodeError, binascii.Error, ValueError):
+        return None
+    if not hmac.compare_digest(raw[ID_BYTES:], _mac(key, raw[:ID_BYTES])):
+        return None
+    invitation_id = UUID(bytes=raw[:ID_BYTES])
+    # The decoder also takes "+" for "-": only the one spelling that we give out counts.
+    return invitation_id if sign(key, invitation_id) == token else None
+
+
+def _mac(key: bytes, raw: bytes) -> bytes:
+    return hmac.digest(key, raw, "sha256")[:MAC_BYTES]

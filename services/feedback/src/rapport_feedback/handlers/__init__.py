@@ -1,0 +1,1 @@
+"""What feedback does: reads profiles, asks customers, works on complaints."""

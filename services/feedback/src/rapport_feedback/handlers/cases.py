@@ -1,0 +1,152 @@
+"""Complaint cases: opened by staff or by the customer, and moved on step by step."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID, uuid4, uuid5
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common.errors import AppError, NotFoundError
+from rapport_feedback.domain import cases as rules
+from rapport_feedback.domain import facts
+from rapport_feedback.domain.cases import Complaint, Policy, State, Step
+from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.surveys import Invitation
+from rapport_feedback.handlers.publish import Publisher
+from rapport_feedback.store import cases as store
+
+CUSTOMER = "customer"
+
+
+class TooManyError(AppError):
+    """A public form was used more often than a person would."""
+
+    status = 429
+    code = "too_many"
+
+
+class Cases:
+    """The use cases of complaints; each works in the transaction it is given."""
+
+    def __init__(self, publisher: Publisher, policy: Policy, *, per_link: int) -> None:
+        self._publisher = publisher
+        self.policy = policy
+        self._per_link = per_link
+
+    async def open(
+        self,
+        tx: AsyncConnection,
+        workspace: str,
+        contact: Contact,
+        *,
+        subject: str,
+        body: str,
+        actor: str,
+        now: datetime,
+    ) -> Complaint:
+        """A new case that staff took down for a customer."""
+        complaint = Complaint(
+            workspace=workspace,
+            case_id=uuid4(),
+            number=await store.next_number(tx, workspace),
+            contact=contact,
+            subject=subject,
+            body=body,
+            case=rules.begin(self.policy, now),
+        )
+        return await self._open(tx, complaint, actor, now)
+
+    async def complain(
+        self, tx: AsyncConnection, invitation: Invitation, subject: str, body: str, now: datetime
+    ) -> tuple[Complaint, bool]:
+        """The case of a customer's form, and whether it is a new one.
+
+        `invitation` is locked. The same words on the same day are the same complaint: people
+        press buttons twice.
+        """
+        words = f"{now.date().isoformat()}\n{subject}\n{body}"
+        case_id = uuid5(invitation.invitation_id, words)
+        known = await store.case(tx, invitation.workspace, case_id)
+        if known is not None:
+            return known, False
+        await self._require_room(tx, invitation)
+        complaint = Complaint(
+            workspace=invitation.workspace,
+            case_id=case_id,
+            number=await store.next_number(tx, invitation.workspace),
+            contact=invitation.contact,
+            subject=subject,
+            body=body,
+            case=rules.begin(self.policy, now),
+        )
+        return await self._open(tx, complaint, CUSTOMER, now, invitation.invitation_id), True
+
+    async def get(
+        self, tx: AsyncConnection, workspace: str, case_id: UUID
+    ) -> tuple[Complaint, list[Step]]:
+        """A case and its history; NotFoundError when the workspace has none with this id."""
+        complaint = await self._load(tx, workspace, case_id)
+        return complaint, await store.history(tx, workspace, case_id)
+
+    async def move(
+        self,
+        tx: AsyncConnection,
+        workspace: str,
+        case_id: UUID,
+        to: State,
+        *,
+        actor: str,
+        note: str,
+        now: datetime,
+    ) -> Complaint:
+        """Take a case one step on; IllegalMoveError names the steps that are possible."""
+        before = await self._load(tx, workspace, case_id, lock=True)
+        moved = replace(before, case=rules.move(before.case, to, self.policy, now))
+        await store.save_case(tx, moved)
+        await self._tell(tx, moved, before.case.state, actor=actor, note=note, now=now)
+        return moved
+
+    async def _open(
+        self,
+        tx: AsyncConnection,
+        complaint: Complaint,
+        actor: str,
+        now: datetime,
+        invitation_id: UUID | None = None,
+    ) -> Complaint:
+        await store.add_case(tx, complaint, invitation_id)
+        await self._tell(tx, complaint, None, actor=actor, note="", now=now)
+        return complaint
+
+    async def _tell(
+        self,
+        tx: AsyncConnection,
+        complaint: Complaint,
+        before: State | None,
+        *,
+        actor: str,
+        note: str,
+        now: datetime,
+    ) -> None:
+        """Write the step into the history and publish it."""
+        step = rules.step_of(complaint.case, before, actor=actor, note=note, now=now)
+        await store.add_step(tx, complaint, step)
+        await self._publisher.publish(tx, [facts.case_step(complaint, now)])
+
+    async def _require_room(self, tx: AsyncConnection, invitation: Invitation) -> None:
+        workspace = invitation.workspace
+        used = await store.count_by_link(tx, workspace, invitation.invitation_id)
+        if used >= self._per_link:
+            message = (
+                "We have your complaints and are working on them. Please write to us for more."
+            )
+            raise TooManyError(message)
+
+    async def _load(
+        self, tx: AsyncConnection, workspace: str, case_id: UUID, *, lock: bool = False
+    ) -> Complaint:
+        complaint = await store.case(tx, workspace, case_id, lock=lock)
+        if complaint is None:
+            message = f"There is no case {case_id} in this workspace. GET /v1/cases lists them."
+            raise NotFoundError(message, details={"case_id": str(case_id)})
+        return complaint

@@ -1,0 +1,28 @@
+"""Puts events into the outbox, keyed by the person they are about."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common import outbox, tracing
+from rapport_common.events.codec import encode
+from rapport_common.events.envelope import Event, partition_key
+from rapport_common.events.topics import EVENTS
+from rapport_common.kafka.producer import Outgoing
+from rapport_common.keys import derive
+from rapport_feedback.tables import SCHEMA
+
+
+class Publisher:
+    """Writes events beside the state they tell of; the relay sends them after the commit."""
+
+    def __init__(self, secret: str) -> None:
+        self._key = derive(secret, "event-key")
+
+    async def publish(self, tx: AsyncConnection, events: Sequence[Event]) -> None:
+        """Append in order. Call it last: the rows the events are about must be locked."""
+        await outbox.append(tx, SCHEMA, [self._outgoing(event) for event in events])
+
+    def _outgoing(self, event: Event) -> Outgoing:
+        key = partition_key(self._key, event.workspace, event.identifiers()[0])
+        return Outgoing(EVENTS.name, key, encode(event), tracing.current())

@@ -1,0 +1,20 @@
+"""What feedback counts beside the metrics that every service has."""
+
+from prometheus_client import Counter
+
+PROFILES = Counter(
+    "rapport_feedback_profile_snapshots_total",
+    "Profile snapshots read: applied (newer than what was known) or stale.",
+    ["result"],
+)
+INVITATIONS = Counter(
+    "rapport_survey_invitations_total", "Invitations asked for: new or repeated.", ["result"]
+)
+ANSWERS = Counter(
+    "rapport_survey_answers_total",
+    "Answers sent by customers: recorded, revised, unchanged, or refused.",
+    ["result"],
+)
+CASES = Counter(
+    "rapport_case_steps_total", "Steps of complaint cases, by the new state.", ["state"]
+)

@@ -1,0 +1,58 @@
+"""Settings of feedback: how long links, answers and complaints may take."""
+
+from datetime import UTC, date, time, timedelta, tzinfo
+from typing import Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, model_validator
+
+from rapport_common.settings import ServiceSettings
+from rapport_feedback.domain.cases import Policy
+from rapport_feedback.domain.hours import Calendar, weekdays
+
+
+class Settings(ServiceSettings):
+    """Deadlines default to one business day and eight weeks; offices are open Monday to Friday."""
+
+    invitation_days: int = Field(default=30, ge=1, le=3650)
+    answer_grace_minutes: int = Field(default=60, ge=0, description="A score may still change.")
+    complaints_per_link: int = Field(default=10, ge=1, description="Bound of a public form.")
+    acknowledge_business_hours: float = Field(default=8, gt=0, le=2000)
+    resolve_days: int = Field(default=56, ge=1, le=3650)
+    reopen_days: int = Field(default=90, ge=0, le=3650)
+    business_zone: str = "UTC"
+    business_opens: time = time(9)
+    business_closes: time = time(17)
+    holidays: frozenset[date] = Field(default_factory=frozenset, description="JSON list of dates.")
+
+    @model_validator(mode="after")
+    def _offices_open(self) -> Self:
+        if self.business_opens >= self.business_closes:
+            message = "RAPPORT_BUSINESS_OPENS must be before RAPPORT_BUSINESS_CLOSES"
+            raise ValueError(message)
+        zone_of(self.business_zone)
+        return self
+
+    def case_policy(self) -> Policy:
+        """The clocks of complaint cases."""
+        week = weekdays(self.business_opens, self.business_closes)
+        return Policy(
+            calendar=Calendar(week, zone_of(self.business_zone), self.holidays),
+            acknowledge=timedelta(hours=self.acknowledge_business_hours),
+            resolve=timedelta(days=self.resolve_days),
+            reopen=timedelta(days=self.reopen_days),
+        )
+
+
+def zone_of(name: str) -> tzinfo:
+    """A time zone by its IANA name; ValueError for one that is not known here.
+
+    UTC needs no time zone database, which a bare machine may lack.
+    """
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except ZoneInfoNotFoundError as error:
+        message = f"RAPPORT_BUSINESS_ZONE: the time zone {name!r} is not known on this machine"
+        raise ValueError(message) from error

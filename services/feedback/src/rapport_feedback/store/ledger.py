@@ -1,0 +1,21 @@
+"""How much of everything there is, for the ledger."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+async def counts(tx: AsyncConnection) -> dict[str, int]:
+    """Rows by kind, over all workspaces; cases whose last step is not `closed` are open."""
+    rows = await tx.execute(
+        text(
+            "SELECT (SELECT count(*) FROM feedback.person WHERE merged_into IS NULL) AS persons, "
+            "(SELECT count(*) FROM feedback.invitation) AS invitations, "
+            "(SELECT count(*) FROM feedback.response) AS responses, "
+            "(SELECT coalesce(sum(revision), 0) FROM feedback.response) AS answers, "
+            "(SELECT count(*) FROM feedback.complaint) AS cases, "
+            "(SELECT count(*) FROM feedback.complaint WHERE closed_at IS NULL) AS open_cases, "
+            "(SELECT count(*) FROM feedback.case_event) AS case_steps, "
+            "(SELECT count(*) FROM feedback.outbox) AS outbox"
+        )
+    )
+    return dict(rows.mappings().one())

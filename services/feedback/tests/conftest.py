@@ -1,0 +1,123 @@
+"""The service over a real database: its app without a port, and a way to look at what it wrote."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import httpx
+import msgspec
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.auth import Authenticator
+from rapport_common.db import create_engine
+from rapport_common.events.envelope import Event
+from rapport_common.http import Health, create_app
+from rapport_common.kafka.store import ConsumerStore
+from rapport_feedback.app import routes
+from rapport_feedback.settings import Settings
+
+SECRET = "a secret for tests only, 32 characters"
+
+
+def make_settings(url: str = "postgresql://nobody@127.0.0.1:1/none", **changes: Any) -> Settings:
+    given: dict[str, Any] = {
+        "database_url": url,
+        "kafka_bootstrap_servers": "127.0.0.1:1",
+        "secret": SECRET,
+        "port": 8104,
+        "metrics_port": 8126,
+        "public_url": "https://feedback.example.com/",
+        **changes,
+    }
+    return Settings(**given)
+
+
+@pytest.fixture
+def settings_with() -> Callable[..., Settings]:
+    """Makes settings; what is not given is as a newcomer has it."""
+    return make_settings
+
+
+@dataclass
+class Service:
+    """One workspace's view of the service."""
+
+    engine: AsyncEngine
+    client: httpx.AsyncClient
+    workspace: str
+
+    async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
+        async with self.engine.begin() as tx:
+            found = await tx.execute(text(statement), {"ws": self.workspace, **values})
+            return [dict(row) for row in found.mappings()]
+
+    async def change(self, statement: str, **values: Any) -> None:
+        async with self.engine.begin() as tx:
+            await tx.execute(text(statement), {"ws": self.workspace, **values})
+
+    async def events(self) -> list[Event]:
+        """The workspace's events in the outbox, in their order."""
+        rows = await self.rows("SELECT value FROM feedback.outbox ORDER BY id")
+        decoded = [msgspec.json.decode(row["value"], type=Event) for row in rows]
+        return [event for event in decoded if event.workspace == self.workspace]
+
+    async def survey(self, question: str = "How likely are you to recommend us?") -> str:
+        body = {"name": "NPS", "kind": "nps", "question": question}
+        made = await self.client.post("/v1/surveys", json=body)
+        assert made.status_code == 201, made.text
+        return str(made.json()["id"])
+
+    async def link(self, survey_id: str, **who: str) -> str:
+        """The path of an invitation's page."""
+        made = await self.client.post(f"/v1/surveys/{survey_id}/invitations", json=who)
+        assert made.status_code in {200, 201}, made.text
+        return urlsplit(str(made.json()["url"])).path
+
+    async def answer(self, path: str, **form: Any) -> httpx.Response:
+        return await self.client.post(path, data=form)
+
+    async def score(self, survey_id: str, **query: Any) -> dict[str, Any]:
+        got = await self.client.get(f"/v1/surveys/{survey_id}/score", params=query)
+        assert got.status_code == 200, got.text
+        return dict(got.json())
+
+    def as_operator(self, *scopes: str, workspace: str = "") -> httpx.AsyncClient:
+        """Another caller: of this workspace unless told otherwise."""
+        headers = bearer(workspace or self.workspace, *scopes)
+        transport = self.client._transport
+        return httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)
+
+
+def bearer(workspace: str, *scopes: str) -> dict[str, str]:
+    minted = Authenticator(SECRET).mint(workspace, "ann", list(scopes), timedelta(hours=1))
+    return {"Authorization": f"Bearer {minted}"}
+
+
+@pytest.fixture(scope="session")
+async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
+    made = create_engine(service_database("feedback"), application="test-feedback", pool=10)
+    # All connections are there before the first test: who must wait for one does not race.
+    async with AsyncExitStack() as stack:
+        for _ in range(10):
+            connection = await stack.enter_async_context(made.connect())
+            await connection.exec_driver_sql("SELECT 1")
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+async def service(engine: AsyncEngine) -> AsyncIterator[Service]:
+    workspace = f"ws-{uuid4().hex[:12]}"
+    app = create_app("feedback", Health(), SECRET)
+    for router in routes(engine, ConsumerStore("feedback", "feedback"), make_settings()):
+        app.include_router(router)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer(workspace, "*")
+    ) as client:
+        yield Service(engine, client, workspace)

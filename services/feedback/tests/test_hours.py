@@ -1,0 +1,117 @@
+"""Business time: the known vector, lunch, holidays, changes of the clocks, and its laws."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rapport_feedback.domain.hours import Calendar, NeverOpenError, weekdays
+
+OFFICE = Calendar(weekdays(time(9), time(17)))
+BERLIN = ZoneInfo("Europe/Berlin")
+WITH_LUNCH = Calendar(
+    {day: ((time(13), time(18)), (time(8, 30), time(12))) for day in range(5)},
+    BERLIN,
+    frozenset({date(2026, 12, 25)}),
+)
+ROUND_THE_CLOCK = Calendar(dict.fromkeys(range(7), ((time.min, time.max),)), BERLIN)
+CALENDARS = st.sampled_from([OFFICE, WITH_LUNCH, ROUND_THE_CLOCK])
+INSTANTS = st.datetimes(datetime(2025, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants naive bounds
+SPANS = st.timedeltas(timedelta(seconds=1), timedelta(hours=200))
+
+HOUR = timedelta(hours=1)
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type] # the parts are integers
+
+
+@pytest.mark.parametrize(
+    ("start", "hours", "due"),
+    [
+        (utc(2026, 1, 16, 16, 30), 1, utc(2026, 1, 19, 9, 30)),  # Friday 16:30
+        (utc(2026, 1, 16, 16, 0), 1, utc(2026, 1, 16, 17, 0)),  # to the last minute
+        (utc(2026, 1, 17, 3, 0), 1, utc(2026, 1, 19, 10, 0)),  # on a Saturday night
+        (utc(2026, 1, 19, 7, 0), 8, utc(2026, 1, 19, 17, 0)),  # before the office opens
+        (utc(2026, 1, 19, 10, 0), 8, utc(2026, 1, 20, 10, 0)),
+        (utc(2026, 1, 19, 9, 0), 40, utc(2026, 1, 23, 17, 0)),  # a whole week
+        (utc(2026, 1, 17, 3, 0), 0, utc(2026, 1, 17, 3, 0)),
+    ],
+)
+def test_due_in_the_office(start: datetime, hours: int, due: datetime) -> None:
+    assert OFFICE.due(start, hours * HOUR) == due
+
+
+def test_lunch_is_not_worked() -> None:
+    start = datetime(2026, 1, 19, 11, 30, tzinfo=BERLIN)
+    assert WITH_LUNCH.due(start, HOUR) == datetime(2026, 1, 19, 13, 30, tzinfo=BERLIN)
+
+
+def test_a_holiday_is_not_worked() -> None:
+    start = datetime(2026, 12, 24, 17, 30, tzinfo=BERLIN)
+    assert WITH_LUNCH.due(start, HOUR) == datetime(2026, 12, 28, 9, 0, tzinfo=BERLIN)
+
+
+def test_the_night_the_clocks_go_forward_is_an_hour_shorter() -> None:
+    start = datetime(2026, 3, 29, 0, 0, tzinfo=BERLIN)
+    assert ROUND_THE_CLOCK.due(start, 23 * HOUR) == datetime(2026, 3, 30, tzinfo=BERLIN)
+    assert ROUND_THE_CLOCK.due(start, HOUR * 3) == datetime(2026, 3, 29, 4, tzinfo=BERLIN)
+
+
+def test_office_hours_follow_the_local_clock() -> None:
+    local = Calendar(weekdays(time(9), time(17)), BERLIN)
+    assert local.due(utc(2026, 3, 27, 12, 0), 8 * HOUR) == utc(2026, 3, 30, 11, 0)
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        Calendar({}),
+        Calendar(
+            weekdays(time(9), time(17)),
+            holidays=frozenset(date(2026, 1, 1) + timedelta(days=day) for day in range(800)),
+        ),
+    ],
+)
+def test_a_calendar_that_never_opens_says_so(closed: Calendar) -> None:
+    with pytest.raises(NeverOpenError, match="business hours"):
+        closed.due(utc(2026, 1, 16), HOUR)
+
+
+@given(CALENDARS, INSTANTS, SPANS)
+def test_exactly_that_much_open_time_passes(
+    calendar: Calendar, start: datetime, span: timedelta
+) -> None:
+    assert calendar.elapsed(start, calendar.due(start, span)) == span
+
+
+@given(CALENDARS, INSTANTS, SPANS)
+def test_it_is_due_in_open_time_and_not_before(
+    calendar: Calendar, start: datetime, span: timedelta
+) -> None:
+    due = calendar.due(start, span)
+    a_moment = timedelta(microseconds=1)
+    assert due >= start + span
+    assert calendar.elapsed(due - a_moment, due) == a_moment
+
+
+@given(CALENDARS, INSTANTS, SPANS, SPANS)
+def test_two_spans_one_after_the_other_are_their_sum(
+    calendar: Calendar, start: datetime, first: timedelta, second: timedelta
+) -> None:
+    step_by_step = calendar.due(calendar.due(start, first), second)
+    assert calendar.due(start, first + second) == step_by_step
+
+
+@given(CALENDARS, INSTANTS, INSTANTS, SPANS)
+def test_who_starts_later_is_due_no_earlier(
+    calendar: Calendar, one: datetime, other: datetime, span: timedelta
+) -> None:
+    assert calendar.due(min(one, other), span) <= calendar.due(max(one, other), span)
+
+
+@given(CALENDARS, INSTANTS, INSTANTS)
+def test_no_time_passes_backwards(calendar: Calendar, one: datetime, other: datetime) -> None:
+    assert calendar.elapsed(max(one, other), min(one, other)) == timedelta(0)

@@ -1,0 +1,180 @@
+"""The real process on real Kafka and Postgres: reads profiles, publishes answers, stops at once."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from rapport_common.auth import Authenticator
+from rapport_common.events.codec import encode
+from rapport_common.events.envelope import Event, partition_key
+from rapport_common.events.profile import (
+    ComputedState,
+    IdentifierState,
+    ProfileActivity,
+    ProfileState,
+)
+from rapport_common.events.topics import topics_of
+from rapport_common.kafka.admin import ensure_topics
+from rapport_common.keys import derive
+
+pytestmark = pytest.mark.integration
+SECRET = "a secret for tests only, 32 characters"
+WORKSPACE = "process-test"
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@asynccontextmanager
+async def running(
+    database: str, bootstrap: str, *arguments: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str, str]]:
+    """The process with the base URLs of its API and of its metrics."""
+    port, metrics_port = free_port(), free_port()
+    environment = {
+        **os.environ,
+        "RAPPORT_DATABASE_URL": database,
+        "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+        "RAPPORT_SECRET": SECRET,
+        "RAPPORT_PORT": str(port),
+        "RAPPORT_METRICS_PORT": str(metrics_port),
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "rapport_feedback", "run", *arguments),
+        env=environment,
+        cwd=Path(__file__).parents[1],
+    )
+    try:
+        yield process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{metrics_port}"
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 40) -> None:
+    async with asyncio.timeout(seconds):
+        while not await check():
+            await asyncio.sleep(0.1)
+
+
+async def stops_at_once(process: asyncio.subprocess.Process) -> None:
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(10):
+        assert await process.wait() == 0
+
+
+def is_ready(client: httpx.AsyncClient, base: str) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        try:
+            return (await client.get(f"{base}/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    return check
+
+
+async def send_profile(bootstrap: str) -> None:
+    record = ProfileActivity(
+        workspace=WORKSPACE,
+        profile_id="p1",
+        version=1,
+        state=ProfileState(
+            identifiers=[
+                IdentifierState("user_id", "u1"),
+                IdentifierState("email", "ada@example.com"),
+            ],
+            traits=msgspec.Raw(b"{}"),
+            computed=ComputedState(),
+        ),
+    )
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all") as producer:
+        await producer.send_and_wait("profile.activity", encode(record), key=b"p1")
+
+
+async def read_event(bootstrap: str, message_id: str) -> tuple[bytes, Event]:
+    """The first record of `events` with a message id that begins like this, and its key."""
+    async with (
+        AIOKafkaConsumer(
+            "events", bootstrap_servers=bootstrap, auto_offset_reset="earliest"
+        ) as consumer,
+        asyncio.timeout(30),
+    ):
+        async for record in consumer:
+            event = msgspec.json.decode(record.value, type=Event)
+            if event.workspace == WORKSPACE and event.message_id.startswith(message_id):
+                return record.key, event
+    pytest.fail("the log ended")
+
+
+async def link(client: httpx.AsyncClient, survey: str, **who: str) -> str:
+    made = await client.post(f"/v1/surveys/{survey}/invitations", json=who)
+    return urlsplit(str(made.json()["url"])).path
+
+
+async def test_from_a_profile_to_an_answer_in_the_log(
+    service_database: Callable[[str], str], kafka_bootstrap: str
+) -> None:
+    database = service_database("feedback")
+    await ensure_topics(kafka_bootstrap, topics_of("feedback"), partitions=12, replication=1)
+    await send_profile(kafka_bootstrap)
+    token = Authenticator(SECRET).mint(WORKSPACE, "ann", ["*"], timedelta(hours=1))
+    headers = {"Authorization": f"Bearer {token}"}
+    async with running(database, kafka_bootstrap) as (process, api, metrics):
+        async with httpx.AsyncClient(base_url=api, headers=headers) as client:
+            await until(is_ready(client, api))
+
+            async def knows_the_person() -> bool:
+                return bool((await client.get("/v1/ledger")).json()["persons"])
+
+            await until(knows_the_person)
+            body = {"name": "n", "kind": "nps", "question": "q"}
+            survey = (await client.post("/v1/surveys", json=body)).json()["id"]
+            by_mail = await link(client, survey, email="ada@example.com")
+            by_user = await link(client, survey, user_id="u1")
+            assert (await client.post(by_mail, data={"score": "9"})).status_code == 200
+            assert "Your answer: <strong>9</strong>" in (await client.get(by_user)).text
+
+            key, event = await read_event(kafka_bootstrap, "answer-")
+            expected = derive(SECRET, "event-key")
+            assert key == partition_key(expected, WORKSPACE, ("email", "ada@example.com"))
+            assert msgspec.json.decode(event.properties)["score"] == 9
+            exposed = (await client.get(f"{metrics}/metrics")).text
+            assert 'rapport_survey_answers_total{result="recorded"} 1.0' in exposed
+            await until(lambda: outbox_is_empty(client))
+            assert (await client.get("/healthz")).json() == {"alive": True}
+        await stops_at_once(process)
+
+
+async def outbox_is_empty(client: httpx.AsyncClient) -> bool:
+    return bool((await client.get("/v1/ledger")).json()["outbox"] == 0)
+
+
+async def test_a_worker_alone_has_its_health_on_the_metrics_port(
+    service_database: Callable[[str], str], kafka_bootstrap: str
+) -> None:
+    database = service_database("feedback")
+    async with (
+        running(database, kafka_bootstrap, "--only", "worker") as (process, _api, metrics),
+        httpx.AsyncClient(base_url=metrics) as client,
+    ):
+        await until(is_ready(client, metrics))
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/v1/cases")).status_code == 404
+        await stops_at_once(process)

@@ -1,0 +1,177 @@
+"""Who is one person, from `profile.activity` in any order, and what that does to scores."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from rapport_common.errors import InvalidEvent
+from rapport_common.events.profile import (
+    ComputedState,
+    IdentifierState,
+    ProfileActivity,
+    ProfileState,
+)
+from rapport_common.kafka.batch import Record
+from rapport_feedback.handlers.profiles import on_activity
+
+if TYPE_CHECKING:
+    from services.feedback.tests.conftest import Service
+
+pytestmark = pytest.mark.integration
+
+ADA, ANON, USER = ("email", "ada@example.com"), ("anonymous_id", "a1"), ("user_id", "u1")
+
+
+def state(service: Service, profile: str, version: int, *names: tuple[str, str]) -> ProfileActivity:
+    return ProfileActivity(
+        workspace=service.workspace,
+        profile_id=profile,
+        version=version,
+        state=ProfileState(
+            identifiers=[IdentifierState(kind, value) for kind, value in names],
+            traits=msgspec.Raw(b"{}"),
+            computed=ComputedState(),
+        ),
+    )
+
+
+def merge(service: Service, old: str, version: int, new: str) -> ProfileActivity:
+    return ProfileActivity(
+        workspace=service.workspace, profile_id=old, version=version, merged_into=new
+    )
+
+
+async def deliver(service: Service, records: Sequence[ProfileActivity]) -> None:
+    batch = [
+        Record("profile.activity", 0, offset, b"key", value) for offset, value in enumerate(records)
+    ]
+    async with service.engine.begin() as tx:
+        await on_activity(batch, tx)
+
+
+async def people(service: Service) -> set[tuple[str, str, str]]:
+    rows = await service.rows(
+        "SELECT kind, value, profile_id FROM feedback.identity WHERE workspace = :ws"
+    )
+    return {(row["kind"], row["value"], row["profile_id"]) for row in rows}
+
+
+async def test_a_newer_state_replaces_and_an_older_does_not(service: Service) -> None:
+    await deliver(service, [state(service, "p1", 2, ADA, ANON)])
+    await deliver(service, [state(service, "p1", 3, ADA)])
+    await deliver(service, [state(service, "p1", 1, USER), state(service, "p1", 2, ADA, ANON)])
+    assert await people(service) == {(*ADA, "p1")}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+async def test_at_the_same_version_a_merge_is_the_newer_one(
+    service: Service, *, turned: bool
+) -> None:
+    records = [state(service, "p1", 2, ADA), merge(service, "p1", 2, "p2")]
+    for record in reversed(records) if turned else records:
+        await deliver(service, [record])
+    assert await people(service) == set()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+async def test_a_merge_before_or_after_the_survivors_state(
+    service: Service, *, turned: bool
+) -> None:
+    await deliver(service, [state(service, "p1", 1, ANON), state(service, "p2", 1, ADA)])
+    records = [merge(service, "p1", 2, "p2"), state(service, "p2", 2, ADA, ANON)]
+    for record in reversed(records) if turned else records:
+        await deliver(service, [record])
+    await deliver(service, [state(service, "p1", 1, ANON)])
+    assert await people(service) == {(*ADA, "p2"), (*ANON, "p2")}
+
+
+async def test_the_result_is_the_same_for_any_order_and_batching(service: Service) -> None:
+    """A browser is shared: p1 and p2 become one, then part again when a second user signs in."""
+    story = [
+        state(service, "p1", 1, ANON),
+        state(service, "p1", 2, ANON, ADA),
+        state(service, "p2", 1, USER),
+        merge(service, "p1", 3, "p2"),
+        state(service, "p2", 2, USER, ANON, ADA),
+        state(service, "p2", 3, USER, ADA),
+        state(service, "p3", 1, ANON),
+    ]
+    dice = random.Random(7)
+    for _ in range(25):
+        await service.change("DELETE FROM feedback.person WHERE workspace = :ws")
+        await service.change("DELETE FROM feedback.identity WHERE workspace = :ws")
+        copies = story + dice.sample(story, 3)
+        dice.shuffle(copies)
+        while copies:
+            size = dice.randint(1, len(copies))
+            await deliver(service, copies[:size])
+            copies = copies[size:]
+        assert await people(service) == {(*USER, "p2"), (*ADA, "p2"), (*ANON, "p3")}
+
+
+async def test_answers_of_one_person_count_once_the_last_one(service: Service) -> None:
+    survey = await service.survey()
+    by_mail = await service.link(survey, email=ADA[1])
+    by_browser = await service.link(survey, anonymous_id=ANON[1])
+    await service.answer(by_mail, score="10")
+    await service.answer(by_browser, score="2")
+    before = await service.score(survey)
+    assert (before["n"], before["promoters"], before["detractors"]) == (2, 1, 1)
+
+    await deliver(service, [state(service, "p1", 1, ADA), state(service, "p2", 1, ANON)])
+    assert (await service.score(survey))["n"] == 2
+    await deliver(service, [merge(service, "p2", 2, "p1"), state(service, "p1", 2, ADA, ANON)])
+    merged = await service.score(survey)
+    assert (merged["n"], merged["detractors"]) == (1, 1)
+
+    await deliver(service, [state(service, "p1", 3, ADA), state(service, "p3", 1, ANON)])
+    assert (await service.score(survey))["n"] == 2
+
+
+async def test_a_known_person_answers_once_by_any_link(service: Service) -> None:
+    survey = await service.survey()
+    await deliver(service, [state(service, "p1", 1, ADA, USER)])
+    by_mail = await service.link(survey, email=ADA[1])
+    by_user = await service.link(survey, user_id=USER[1])
+    await service.answer(by_mail, score="10")
+    assert "Your answer: <strong>10</strong>" in (await service.client.get(by_user)).text
+    await service.answer(by_user, score="4")
+    rows = await service.rows("SELECT score FROM feedback.response WHERE workspace = :ws")
+    assert rows == [{"score": 4}]
+    first, second = await service.events()
+    assert (first.email, second.user_id) == (ADA[1], USER[1])
+    assert second.message_id == first.message_id.removesuffix("1") + "2"
+
+
+async def test_another_workspace_is_other_people(service: Service) -> None:
+    survey = await service.survey()
+    stranger = state(service, "p1", 1, ADA, USER)
+    another = f"{service.workspace}-2"
+    await deliver(
+        service,
+        [msgspec.structs.replace(stranger, workspace=another), state(service, "p1", 1, ADA)],
+    )
+    await service.answer(await service.link(survey, user_id=USER[1]), score="1")
+    await service.answer(await service.link(survey, email=ADA[1]), score="10")
+    assert (await service.score(survey))["n"] == 2
+    rows = await service.rows("SELECT 1 FROM feedback.response WHERE workspace = :ws")
+    assert len(rows) == 2
+
+
+async def test_what_can_never_be_stored_is_named(service: Service) -> None:
+    records = [state(service, "p1", 1, ADA), state(service, "p2", 1, ("user_id", "a\0b"))]
+    with pytest.raises(InvalidEvent) as verdict:
+        await deliver(service, records)
+    assert verdict.value.index == 1
+    assert await people(service) == set()
+
+
+async def test_a_batch_without_news_is_no_work(service: Service) -> None:
+    await deliver(service, [])
+    await deliver(service, [msgspec.structs.replace(state(service, "p1", 1), state=None)])
+    assert await people(service) == set()

@@ -1,0 +1,42 @@
+"""Settings that make no sense refuse the start, and say which they are."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import ValidationError
+
+from rapport_feedback.settings import Settings
+
+Make = Callable[..., Settings]
+MONDAY = datetime(2026, 1, 19, 9, tzinfo=UTC)
+
+
+def test_a_complaint_is_acknowledged_within_a_business_day_by_default(settings_with: Make) -> None:
+    policy = settings_with().case_policy()
+    assert policy.calendar.due(MONDAY, policy.acknowledge) == MONDAY + timedelta(hours=8)
+    assert policy.resolve == timedelta(weeks=8)
+
+
+def test_the_offices_of_berlin_open_by_their_own_clock(settings_with: Make) -> None:
+    policy = settings_with(business_zone="Europe/Berlin", business_opens=time(8)).case_policy()
+    start = datetime(2026, 1, 19, 6, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert policy.calendar.due(start, timedelta(hours=1)) == start + timedelta(hours=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"business_zone": "Mars/Olympus"}, "BUSINESS_ZONE"),
+        ({"business_zone": "../../etc/passwd"}, "business_zone|ZoneInfo|TZPATH|normalized"),
+        ({"business_opens": time(17), "business_closes": time(9)}, "BUSINESS_OPENS"),
+        ({"invitation_days": 0}, "invitation_days"),
+        ({"secret": "short"}, "secret"),
+    ],
+)
+def test_nonsense_refuses_the_start(
+    settings_with: Make, changes: dict[str, object], named: str
+) -> None:
+    with pytest.raises(ValidationError, match=named):
+        settings_with(**changes)

@@ -1,0 +1,103 @@
+"""When an answer counts, changes, stays, or comes too late."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rapport_common.errors import InvalidRequestError
+from rapport_feedback.domain import surveys
+from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.surveys import AnsweredError, GoneError, Invitation, Kind, Response
+
+NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+NEW_ID = UUID(int=1)
+SCORES = st.integers(0, 10)
+
+
+def send(
+    before: Response | None,
+    score: int | None = None,
+    comment: str | None = None,
+    *,
+    after: timedelta = timedelta(0),
+) -> Response:
+    return surveys.answer(before, score, comment, new_id=NEW_ID, now=NOON + after, grace=HOUR)
+
+
+def test_the_first_answer_is_revision_one() -> None:
+    assert send(None, 3) == Response(NEW_ID, 3, "", 1, NOON, NOON)
+
+
+def test_a_comment_needs_a_score_first() -> None:
+    with pytest.raises(InvalidRequestError, match="number"):
+        send(None, comment="hello")
+
+
+def test_a_comment_is_a_revision_that_keeps_the_score() -> None:
+    revised = send(send(None, 3), comment="late", after=HOUR / 2)
+    assert (revised.score, revised.comment, revised.revision) == (3, "late", 2)
+    assert (revised.answered_at, revised.revised_at) == (NOON, NOON + HOUR / 2)
+
+
+def test_zero_is_an_answer() -> None:
+    assert send(send(None, 9), 0).score == 0
+
+
+def test_the_score_can_change_for_an_hour() -> None:
+    first = send(None, 3)
+    assert send(first, 9, after=HOUR).score == 9
+    with pytest.raises(AnsweredError) as refused:
+        send(first, 9, after=HOUR + timedelta(seconds=1))
+    assert refused.value.status == 409
+
+
+def test_changing_does_not_prolong_the_hour() -> None:
+    changed = send(send(None, 3), 4, after=HOUR)
+    with pytest.raises(AnsweredError):
+        send(changed, 5, after=HOUR * 1.5)
+
+
+def test_the_first_comment_may_come_later_and_the_second_not() -> None:
+    commented = send(send(None, 3), comment="broken", after=HOUR * 30)
+    assert commented.comment == "broken"
+    with pytest.raises(AnsweredError):
+        send(commented, comment="fixed", after=HOUR * 31)
+
+
+def test_a_late_score_is_not_smuggled_in_with_a_comment() -> None:
+    with pytest.raises(AnsweredError):
+        send(send(None, 3), 10, "great", after=HOUR * 2)
+
+
+@given(SCORES, st.text(max_size=20), st.timedeltas(timedelta(0), timedelta(days=365)))
+def test_the_same_again_changes_nothing_at_any_time(
+    score: int, comment: str, later: timedelta
+) -> None:
+    first = send(None, score, comment)
+    assert send(first, score, comment, after=later) is first
+    assert send(first, score, after=later) is first
+
+
+@given(st.lists(SCORES, min_size=1, max_size=20))
+def test_in_a_burst_the_last_wins(scores: list[int]) -> None:
+    response: Response | None = None
+    for milliseconds, score in enumerate(scores):
+        response = send(response, score, after=timedelta(milliseconds=milliseconds))
+    assert response is not None
+    assert response.score == scores[-1]
+    assert response.answered_at == NOON
+    changes = sum(one != other for one, other in pairwise(scores))
+    assert response.revision == 1 + changes
+
+
+def test_a_link_ends_when_its_time_is_over() -> None:
+    invitation = Invitation("ws", uuid4(), uuid4(), 1, Contact(user_id="u"), NOON, Kind.NPS, "Why?")
+    surveys.require_open(invitation, NOON - timedelta(microseconds=1))
+    with pytest.raises(GoneError) as refused:
+        surveys.require_open(invitation, NOON)
+    assert refused.value.status == 410
