@@ -1,0 +1,76 @@
+"""The `rapport` command: a client of the services' HTTP APIs, and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rapport_cli import (
+    campaigns,
+    cases,
+    dead_letters,
+    events,
+    ledger,
+    mails,
+    positions,
+    profiles,
+    segments,
+    show,
+    sources,
+)
+from rapport_cli.client import Session
+from rapport_cli.config import Config
+from rapport_cli.errors import CliError
+from rapport_cli.tokens import mint
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+app.add_typer(sources.app, name="source")
+app.command("event")(events.event)
+app.add_typer(profiles.app, name="profile")
+app.add_typer(segments.app, name="segment")
+app.add_typer(campaigns.app, name="campaign")
+app.add_typer(cases.app, name="case")
+app.add_typer(mails.app, name="mail")
+app.add_typer(positions.app, name="position")
+app.add_typer(dead_letters.app, name="dead-letter")
+app.add_typer(ledger.app, name="ledger")
+Workspace = Annotated[str | None, typer.Option(help="Default: RAPPORT_WORKSPACE, else demo.")]
+
+
+@app.callback()
+def root(ctx: typer.Context, *, workspace: Workspace = None) -> None:
+    """Work with a running Rapport from the shell."""
+    ctx.obj = Session(Config.from_environment(workspace))
+
+
+@app.command()
+def token(
+    ctx: typer.Context,
+    *,
+    workspace: Workspace = None,
+    scopes: Annotated[str, typer.Option(help="Comma separated; * is all.")] = "*",
+    hours: Annotated[float, typer.Option(help="How long it holds.", min=0.01)] = 24,
+) -> None:
+    """Print an operator token for the APIs (`Authorization: Bearer …`)."""
+    config = show.session(ctx).config
+    wanted = [one.strip() for one in scopes.split(",") if one.strip()]
+    typer.echo(mint(config.secret, workspace or config.workspace, scopes=wanted, hours=hours))
+
+
+def main() -> None:
+    """Run the command line; every failure ends in one line and exit code 1."""
+    try:
+        app()
+    except CliError as error:
+        show.failure(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)  # `rapport mail list | head`: the reader has seen enough
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""HTTP calls to the services, with every failure turned into one line that says what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from rapport_cli.errors import CliError
+from rapport_cli.tokens import mint
+
+if TYPE_CHECKING:
+    from rapport_cli.config import Config
+
+SECONDS = 30.0
+HINTS = {
+    401: "`rapport token` shows how a token is made; check RAPPORT_SECRET and RAPPORT_TOKEN.",
+    403: "Use a token with that scope.",
+    503: "Try again in a moment; `make status` shows what is away.",
+}
+
+
+class Session:
+    """One call of the command line: its configuration, and an API client per service."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def api(self, service: str) -> Api:
+        """Return a client of one service; raises `unknown_service` or `no_secret`."""
+        return Api(service, self.config.url(service), self.token())
+
+    def token(self) -> str:
+        """Return the given token, else mint one for an hour."""
+        config = self.config
+        return config.token or mint(config.secret, config.workspace, hours=1)
+
+
+class Api:
+    """One service's operator API."""
+
+    def __init__(self, service: str, url: str, token: str) -> None:
+        self.service = service
+        self.url = url
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """GET; parameters that are None are left out. Raises CliError."""
+        asked = {key: value for key, value in query.items() if value is not None}
+        return self._call("GET", path, params=asked)
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """POST a JSON body, or none. Raises CliError."""
+        return self._call("POST", path, json=body) if body is not None else self._call("POST", path)
+
+    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            with httpx.Client(base_url=self.url, headers=self._headers, timeout=SECONDS) as client:
+                response = client.request(method, path, **options)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from error
+        if not response.is_success:
+            raise self._refused(response)
+        answer = _json(response)
+        if answer is None:
+            message = f"{self.service} at {self.url} did not answer in JSON: is it Rapport's?"
+            raise CliError("not_json", message)
+        return answer
+
+    def _unreachable(self, error: Exception) -> CliError:
+        reason = str(error) or type(error).__name__
+        return CliError(
+            "unreachable",
+            f"{self.service} does not answer at {self.url} ({reason}). Start it with `make up`, or "
+            f"set RAPPORT_{self.service.upper()}_URL.",
+            {"service": self.service, "url": self.url},
+        )
+
+    def _refused(self, response: httpx.Response) -> CliError:
+        body = _json(response) or {}
+        message = str(body.get("message") or response.text[:200] or response.reason_phrase)
+        hint = HINTS.get(response.status_code, "")
+        return CliError(
+            str(body.get("code") or "refused"),
+            " ".join(filter(None, [f"{self.service} ({response.status_code}): {message}", hint])),
+            {"status": response.status_code, **(body.get("details") or {})},
+        )
+
+
+def _json(response: httpx.Response) -> dict[str, Any] | None:
+    try:
+        answer = response.json()
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None

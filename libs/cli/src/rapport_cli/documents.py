@@ -1,0 +1,35 @@
+"""JSON objects given on the command line: written out, in a file, or on standard input."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rapport_cli.errors import CliError
+
+
+def read(given: str, what: str) -> dict[str, Any]:
+    """Return the JSON object in `given`, `@FILE` or `-`; raises `bad_json` naming `what`."""
+    try:
+        document = json.loads(_text(given, what))
+    except ValueError as error:
+        message = f"The {what} is not JSON: {error}. Quote it for the shell, or use @FILE."
+        raise CliError("bad_json", message) from error
+    if not isinstance(document, dict):
+        message = f'The {what} must be a JSON object: {{"name": value, …}}.'
+        raise CliError("bad_json", message)
+    return document
+
+
+def _text(given: str, what: str) -> str:
+    if given == "-":
+        return sys.stdin.read()
+    if not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"The {what}'s file {given[1:]} can't be read: {error}."
+        raise CliError("bad_file", message) from error

@@ -1,0 +1,76 @@
+"""`rapport profile`: one person, found by an identifier."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from rapport_cli import show
+from rapport_cli.client import Api
+from rapport_cli.errors import CliError
+
+app = typer.Typer(help="People: what is known and what they did.", no_args_is_help=True)
+Kind = Annotated[str, typer.Argument(help="user_id, email or anonymous_id.")]
+Value = Annotated[str, typer.Argument(help="For example ada@example.com.")]
+
+
+@app.command("show")
+def show_profile(
+    ctx: typer.Context, kind: Kind, value: Value, *, as_json: show.AsJson = False
+) -> None:
+    """Show identifiers, traits, computed values and consent."""
+    profile = find(show.session(ctx).api("profile"), kind, value)
+    if as_json:
+        show.data(profile)
+        return
+    show.pairs(
+        {
+            "profile": profile["profile_id"],
+            "version": profile["version"],
+            "identifiers": [f"{one['kind']} {one['value']}" for one in profile["identifiers"]],
+            **{f"trait {name}": trait for name, trait in profile["traits"].items()},
+            **profile["computed"],
+        }
+    )
+    show.rows(profile["consent"], ["contact_point", "channel", "purpose", "state", "at"], empty="")
+
+
+@app.command()
+def timeline(
+    ctx: typer.Context,
+    kind: Kind,
+    value: Value,
+    *,
+    limit: show.Limit = 20,
+    before: Annotated[str | None, typer.Option(help="Only events before this instant.")] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List what the person did, newest first."""
+    api = show.session(ctx).api("profile")
+    person = find(api, kind, value)["profile_id"]
+    answer = api.get(f"/v1/profiles/{person}/timeline", limit=limit, before=before)
+    if as_json:
+        show.data(answer)
+        return
+    show.rows(map(_told, answer["events"]), ["when", "what", "source", "details"], empty="Nothing.")
+
+
+def find(api: Api, kind: str, value: str) -> dict[str, Any]:
+    """Return the profile with this identifier; raises `not_found` in the user's words."""
+    try:
+        return api.get("/v1/profiles", kind=kind, value=value)
+    except CliError as error:
+        if error.code != "not_found":
+            raise
+        message = f"Nobody has {kind} '{value}' in this workspace (--workspace picks another)."
+        raise CliError("not_found", message, error.details) from error
+
+
+def _told(event: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "when": event.get("timestamp"),
+        "what": event.get("name") or event.get("type"),
+        "source": event.get("source"),
+        "details": event.get("properties") or event.get("traits"),
+    }

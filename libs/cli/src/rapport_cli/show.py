@@ -1,0 +1,86 @@
+"""What the commands print: tables and key-value lists for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rapport_cli.client import Session
+from rapport_cli.errors import CliError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+PIPE_WIDTH = 200  # columns for tables that go to a file or another program
+INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)")
+
+console = Console(highlight=False, soft_wrap=True)
+if not console.is_terminal:
+    console = Console(highlight=False, soft_wrap=True, width=PIPE_WIDTH)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=1000)]
+Service = Annotated[str, typer.Option(help="profile, segment, campaign or feedback.")]
+
+
+def session(ctx: typer.Context) -> Session:
+    """Return the session that the root command made."""
+    if not isinstance(ctx.obj, Session):
+        message = "the root command did not run"
+        raise TypeError(message)
+    return ctx.obj
+
+
+def data(value: Any) -> None:
+    """Print JSON, one member per line."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def line(text: str) -> None:
+    """Print one line, whatever brackets are in it."""
+    console.print(Text(text))
+
+
+def rows(
+    found: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str = "None."
+) -> None:
+    """Print one row per mapping under the names of `columns`; `empty` when there is none."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for one in found:
+        table.add_row(*(cell(one.get(column)) for column in columns))
+    console.print(table if table.row_count else Text(empty))
+
+
+def pairs(values: Mapping[str, Any]) -> None:
+    """Print a name and a value per line."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for key, value in values.items():
+        table.add_row(Text(key.replace("_", " "), style="bold"), cell(value))
+    console.print(table)
+
+
+def cell(value: Any) -> Text:
+    """Return a value as people write it."""
+    if value is None or value in ({}, []):
+        return Text("–", style="dim")
+    if isinstance(value, dict):
+        return Text(", ".join(f"{key} {cell(member)}" for key, member in value.items()))
+    if isinstance(value, list):
+        return Text(", ".join(str(cell(member)) for member in value))
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    return Text(INSTANT.sub(r"\1 \2 UTC", str(value)))
+
+
+def failure(error: CliError) -> None:
+    """Print an error in one line on stderr."""
+    errors.print(Text("error: ", style="bold red").append(error.message, style="not bold default"))
