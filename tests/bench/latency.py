@@ -1,0 +1,121 @@
+"""From sending an event to the membership it causes, at a fixed rate, every event a newcomer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import msgspec
+import uvloop
+from aiokafka import AIOKafkaConsumer
+from tests.bench import payloads
+from tests.bench.wire import Connection
+
+TOPIC = "segment.membership"
+CONNECTIONS = 32
+GRACE_SECONDS = 10.0
+# Each event has a second of its own long ago: the membership's record names its event by it.
+FIRST = datetime(2001, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Paced:
+    """What to send: `rate` newcomers a second for `seconds`, who all enter `segment_id`."""
+
+    host: str
+    port: int
+    bootstrap: str
+    write_key: str
+    segment_id: str
+    rate: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds from the planned send to the membership's arrival, and how many never came."""
+
+    latencies: list[float]
+    missing: int
+
+
+class _Membership(msgspec.Struct):
+    segment_id: str
+    change: str
+    event_timestamp: datetime | None = None
+
+
+def run(paced: Paced) -> Timing:
+    """Send, watch the topic, and compare (called in a process of its own)."""
+    return uvloop.run(_run(paced))
+
+
+async def _run(paced: Paced) -> Timing:
+    count = int(paced.rate * paced.seconds)
+    consumer = AIOKafkaConsumer(TOPIC, bootstrap_servers=paced.bootstrap, group_id=None)
+    await consumer.start()
+    try:
+        await consumer.seek_to_end()
+        sender = _Sender(paced, count)
+        sending = asyncio.get_running_loop().create_task(sender.run())
+        arrived = await _watch(consumer, paced, count)
+        await sending
+        found = [arrived[one] - sent for one, sent in sender.sent.items() if one in arrived]
+        return Timing(found, count - len(found))
+    finally:
+        await consumer.stop()
+
+
+class _Sender:
+    """Sends at the planned moments, on whichever connection is free."""
+
+    def __init__(self, paced: Paced, count: int) -> None:
+        self.sent: dict[int, float] = {}
+        self._paced = paced
+        self._free: asyncio.Queue[Connection] = asyncio.Queue()
+        self._requests = [
+            payloads.newcomer(paced.write_key, number, _moment(number)) for number in range(count)
+        ]
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        make = partial(Connection, self._answered, lambda: None)
+        for _ in range(CONNECTIONS):
+            paced = self._paced
+            self._free.put_nowait((await loop.create_connection(make, paced.host, paced.port))[1])
+        began = time.perf_counter()
+        for number, request in enumerate(self._requests):
+            planned = began + number / self._paced.rate
+            await asyncio.sleep(max(0.0, planned - time.perf_counter()))
+            connection = await self._free.get()
+            # The planned moment counts, not that of a late send: waiting is part of the time.
+            self.sent[number] = planned
+            connection.send(request)
+        for _ in range(CONNECTIONS):
+            (await self._free.get()).close()
+
+    def _answered(self, connection: Connection, _taken: float, _ok: bool, _body: bytes) -> None:  # noqa: FBT001 - the shape of wire.Done
+        self._free.put_nowait(connection)
+
+
+async def _watch(consumer: Any, paced: Paced, count: int) -> dict[int, float]:
+    decoder = msgspec.json.Decoder(_Membership)
+    arrived: dict[int, float] = {}
+    deadline = time.perf_counter() + paced.seconds + GRACE_SECONDS
+    while len(arrived) < count and time.perf_counter() < deadline:
+        polled = await consumer.getmany(timeout_ms=200)
+        now = time.perf_counter()
+        for record in (one for batch in polled.values() for one in batch):
+            entry = decoder.decode(record.value)
+            if entry.segment_id == paced.segment_id and entry.event_timestamp is not None:
+                number = int((entry.event_timestamp - FIRST).total_seconds())
+                arrived.setdefault(number, now)
+    return arrived
+
+
+def _moment(number: int) -> str:
+    return (FIRST + timedelta(seconds=number)).isoformat()

@@ -1,0 +1,133 @@
+"""Events per second to the last segment change, and how long one event takes on its way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.bench import kafka_ceiling, latency, load, sql_ceiling
+from tests.bench.latency import Paced
+from tests.bench.load import Load, in_process
+from tests.bench.place import Place
+from tests.bench.table import Row, console
+from tests.bench.wire import percentile
+
+from rapport_local.ports import HOST
+
+EVENTS = 60_000
+PEOPLE = 10_000
+BATCH = 100
+CONNECTIONS = 4
+CEILING_SECONDS = 6.0
+PATIENCE_SECONDS = 90.0
+RATE = 300
+RATE_SECONDS = 12.0
+QUIET_SECONDS = 1.0
+
+
+def measure(place: Place) -> list[Row]:
+    """Return the rows of the burst and of the steady flow; all five services run."""
+    key = place.write_key("bench")
+    segment = _segments(place)
+    console.print(f"burst of {EVENTS:,} events of {PEOPLE:,} people …")
+    burst = _burst(place, key)
+    records = in_process(kafka_ceiling.sample, place.bootstrap)
+    ceiling = in_process(sql_ceiling.writes, place.postgres, records, PEOPLE, CEILING_SECONDS)
+    console.print(f"{RATE} newcomers a second …")
+    _wait_until_quiet(place)
+    return [
+        Row("folded into profiles", burst.profiled, "events/s", "", ceiling, _burst_note()),
+        Row("through profile and segment", burst.segmented, "events/s", "3,000", ceiling),
+        *_latency(place, key, segment, records),
+    ]
+
+
+def _burst_note() -> str:
+    return f"burst of {EVENTS:,}, ten segments; ceiling: the same writes in bare SQL"
+
+
+def _segments(place: Place) -> str:
+    """Make ten segments; returns the id of the one that every newcomer enters."""
+    rules = [{"computed": "orders", "op": "gte", "value": 1}]
+    rules += [{"computed": "orders", "op": "gte", "value": number} for number in (3, 5, 7, 9)]
+    spent = {"computed": "revenue", "currency": "USD", "op": "gte"}
+    rules += [{**spent, "value": str(amount)} for amount in (50, 100, 150, 200, 250)]
+    made = [
+        place.post("segment", "/v1/segments", {"name": f"bench {number}", "rule": rule})["id"]
+        for number, rule in enumerate(rules)
+    ]
+    return str(made[0])
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Events per second: until the last was in its profile, and until segments were right."""
+
+    profiled: float
+    segmented: float
+
+
+def _burst(place: Place, key: str) -> Burst:
+    events, activity = _consumed(place, "profile"), _consumed(place, "segment")
+    port = place.stack.config.ports.service("ingest")
+    requests = EVENTS // BATCH
+    asked = Load(HOST, port, key, CONNECTIONS, BATCH, PEOPLE, PATIENCE_SECONDS, requests)
+    sent = in_process(load.run, asked)
+    if sent.refused:
+        console.print(f"{sent.refused} requests were refused: the numbers below mean little")
+    _until(lambda: _consumed(place, "profile") - events >= EVENTS)
+    profiled = time.perf_counter() - sent.began
+    _until(lambda: _consumed(place, "segment") - activity >= EVENTS)
+    return Burst(EVENTS / profiled, EVENTS / (time.perf_counter() - sent.began))
+
+
+def _consumed(place: Place, service: str) -> int:
+    """How many records a service has read of the topic that feeds it."""
+    topic = "events" if service == "profile" else "profile.activity"
+    return int(place.get(service, "/v1/ledger")["consumed"].get(topic, 0))
+
+
+def _wait_until_quiet(place: Place) -> None:
+    """Wait until campaign and feedback have caught up as well."""
+
+    def quiet() -> bool:
+        before = _all_consumed(place)
+        time.sleep(QUIET_SECONDS)
+        return before == _all_consumed(place)
+
+    _until(quiet)
+
+
+def _all_consumed(place: Place) -> list[dict[str, int]]:
+    names = ("profile", "segment", "campaign", "feedback")
+    return [place.get(name, "/v1/ledger")["consumed"] for name in names]
+
+
+def _until(reached: Callable[[], bool]) -> None:
+    deadline = time.perf_counter() + PATIENCE_SECONDS
+    while not reached():
+        if time.perf_counter() > deadline:
+            message = f"the pipeline did not finish within {PATIENCE_SECONDS:.0f} s"
+            raise TimeoutError(message)
+        time.sleep(0.1)
+
+
+def _latency(place: Place, key: str, segment: str, records: kafka_ceiling.Records) -> list[Row]:
+    port = place.stack.config.ports.service("ingest")
+    paced = Paced(HOST, port, place.bootstrap, key, segment, RATE, RATE_SECONDS)
+    timing = in_process(latency.run, paced)
+    floor = in_process(kafka_ceiling.round_trips, place.bootstrap, records, RATE, 5.0)
+    missing = f"; {timing.missing} NEVER CAME" if timing.missing else ""
+    note = f"{RATE} newcomers/s, sent to membership; floor: one bare Kafka hop{missing}"
+    return [
+        Row(
+            f"event to membership, p{round(share * 100)}",
+            percentile(timing.latencies, share) * 1000,
+            "ms",
+            goal,
+            percentile(floor, share) * 1000,
+            note,
+        )
+        for share, goal in ((0.5, "100"), (0.99, "1,000"))
+    ]

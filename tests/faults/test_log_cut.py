@@ -1,0 +1,103 @@
+"""A log is cut under a running consumer: it stops and says so, and an operator lets it go on."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.support import broker
+from tests.support.metrics import metric
+from tests.support.stacks import running
+from tests.support.waiting import until
+from tests.support.workspace import Workspace
+
+from rapport_local.stack import Stack
+
+pytestmark = pytest.mark.faults
+
+PEOPLE = 200  # enough for events in every partition
+
+
+@pytest.fixture
+def own_stack(run_folder: Path) -> Iterator[Stack]:
+    """A stack of two services of its own: what is cut away can't be healed."""
+    with running(run_folder / "cut", ("ingest", "profile")) as started:
+        yield started
+
+
+def send(workspace: Workspace, wave: str) -> None:
+    events = [
+        {"type": "track", "messageId": f"{wave}-{n}", "userId": f"u-{n}", "event": "Browsed"}
+        for n in range(PEOPLE)
+    ]
+    url = f"{workspace.stack.url('ingest')}/v1/batch"
+    assert workspace.sender.post(url, json={"batch": events}).json()["accepted"] == PEOPLE
+
+
+def profiled(workspace: Workspace) -> int:
+    return int(workspace.get("profile", "/v1/stats")["events"])
+
+
+def ready(stack: Stack) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{stack.url('profile')}/readyz").json()
+    return found
+
+
+def stopped(stack: Stack) -> float:
+    port = stack.config.ports.metrics("profile")
+    return metric(port, "rapport_consumer_stopped", service="profile")
+
+
+def test_a_cut_log_stops_the_consumer_loudly_until_its_positions_are_reset(
+    own_stack: Stack,
+) -> None:
+    with Workspace.fresh(own_stack) as workspace:
+        send(workspace, "before")
+        until("profiled events", lambda: profiled(workspace) == PEOPLE)
+        starts = _cut_away(own_stack, workspace)
+
+        reason = until("stopped consumer", lambda: _reason(workspace))
+        assert "records are gone" in reason
+        shown = ready(own_stack)
+        assert (shown["ready"], shown["checks"]["consumer"]) == (False, reason)
+        assert httpx.get(f"{own_stack.url('profile')}/readyz").status_code == 503
+        assert stopped(own_stack) == 1
+        assert profiled(workspace) < 3 * PEOPLE
+
+        _reset(workspace, starts)
+        until("ready profile", lambda: ready(own_stack)["ready"])
+        assert stopped(own_stack) == 0
+        before = profiled(workspace)
+        send(workspace, "after")
+        until("events after the reset", lambda: profiled(workspace) == before + PEOPLE)
+
+
+def _cut_away(stack: Stack, workspace: Workspace) -> dict[int, int]:
+    """While profile stands still, send two waves and delete them; the log's new starts.
+
+    Two, because a request for records that profile had open may still be answered with the first.
+    """
+    pid = stack.kill("profile", signal.SIGSTOP)
+    try:
+        send(workspace, "lost")
+        send(workspace, "lost too")
+        return broker.cut(stack.config.bootstrap_servers, "events")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _reason(workspace: Workspace) -> str | None:
+    found: str | None = workspace.get("profile", "/v1/positions")["stopped_because"]
+    return found
+
+
+def _reset(workspace: Workspace, starts: dict[int, int]) -> None:
+    """Go on at the log's start in every partition that lost something, as an operator would."""
+    for position in workspace.get("profile", "/v1/positions")["positions"]:
+        start = starts[position["partition"]]
+        if position["next_offset"] < start:
+            body = {"topic": "events", "partition": position["partition"], "next_offset": start}
+            assert workspace.post("profile", "/v1/positions/reset", body) == body

@@ -1,0 +1,20 @@
+"""The equations of `rapport ledger verify` over a stack."""
+
+from rapport_cli.client import Session
+from rapport_cli.config import Config
+from rapport_cli.equations import Equation
+from rapport_cli.ledger import checked
+from rapport_local.ports import SERVICES
+from rapport_local.stack import Stack
+
+
+def broken(stack: Stack, *, wait: float = 25.0) -> list[Equation]:
+    """Return the equations that do not hold although everything had `wait` seconds to settle."""
+    config = Config(
+        home=stack.home.root,
+        urls={name: stack.url(name) for name in SERVICES},
+        secret=stack.credentials().secret,
+    )
+    found = checked(Session(config), stack.home.mail, wait)
+    assert any(one.name == "at most once" for one in found), "the mails were not counted"
+    return [one for one in found if not one.holds]

@@ -1,0 +1,108 @@
+"""A client that sends a crowd's events until each has been acknowledged, whatever happens."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Self
+
+import httpx
+from tests.support.crowd import Crowd
+from tests.support.waiting import until
+
+BATCH = 50
+CONNECTIONS = 4
+EVENTS_PER_SECOND = 1500
+RETRY_SECONDS = 0.1
+PATIENCE_SECONDS = 45.0
+HELD_BACK = 0.3  # the share that is sent only when the fault has begun
+MAY_REPEAT = {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS}
+
+
+class Replay:
+    """Sends in the background; `acknowledged` are the ids that ingest has answered 200 for.
+
+    A request without an answer, or with a 503, is repeated with the same message ids. The last
+    part is held back until `fault_began`, so that a fault never comes after the end.
+    """
+
+    def __init__(self, url: str, write_key: str, crowd: Crowd) -> None:
+        self.crowd = crowd
+        self.acknowledged: set[str] = set()
+        self.repeated = 0
+        self._url = f"{url}/v1/batch"
+        self._key = write_key
+        self._fault = threading.Event()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._batches = self._paced(list(crowd.batches(BATCH)))
+        self._pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="replay")
+        self._work: list[Future[None]] = []
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self._work = [self._pool.submit(self._send_all) for _ in range(CONNECTIONS)]
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stop, finished or not."""
+        self._stop.set()
+        self._fault.set()
+        self._pool.shutdown()
+
+    def wait_share(self, share: float) -> None:
+        """Wait until this share of the ids has been acknowledged."""
+        wanted = int(len(self.crowd.ids) * share)
+        until(f"{wanted} acknowledged events", lambda: len(self.acknowledged) >= wanted)
+
+    def fault_began(self) -> None:
+        """Let the rest be sent."""
+        self._fault.set()
+
+    def finish(self) -> None:
+        """Wait until everything has been acknowledged."""
+        self._fault.set()
+        for one in self._work:
+            one.result(PATIENCE_SECONDS)
+        assert self.acknowledged == self.crowd.ids
+
+    def _paced(self, batches: list[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+        """The batches at the pace of a busy day."""
+        began = time.monotonic()
+        held_back = int(len(batches) * (1 - HELD_BACK))
+        for number, batch in enumerate(batches):
+            if number >= held_back:
+                self._fault.wait()
+            due = began + number * BATCH / EVENTS_PER_SECOND
+            self._stop.wait(max(0.0, due - time.monotonic()))
+            yield batch
+
+    def _send_all(self) -> None:
+        with httpx.Client(auth=(self._key, ""), timeout=10) as client:
+            while (batch := self._next()) is not None:
+                self._send(client, batch)
+
+    def _next(self) -> list[dict[str, Any]] | None:
+        with self._lock:
+            return None if self._stop.is_set() else next(self._batches, None)
+
+    def _send(self, client: httpx.Client, batch: list[dict[str, Any]]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self._stop.is_set():
+            if self._accepted(client, batch):
+                self.acknowledged.update(event["messageId"] for event in batch)
+                return
+            assert time.monotonic() < deadline, "ingest does not take events any more"
+            self.repeated += 1
+            self._stop.wait(RETRY_SECONDS)
+
+    def _accepted(self, client: httpx.Client, batch: list[dict[str, Any]]) -> bool:
+        try:
+            answer = client.post(self._url, json={"batch": batch})
+        except httpx.TransportError:
+            return False
+        if answer.status_code in MAY_REPEAT:
+            return False
+        answer.raise_for_status()
+        assert [one["status"] for one in answer.json()["results"]] == ["accepted"] * len(batch)
+        return True

@@ -1,0 +1,54 @@
+"""A stack for tests: real services, Kafka, Postgres and SMTP, with short patience."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rapport_local.config import Config
+from rapport_local.paths import Home
+from rapport_local.ports import SERVICES, Ports
+from rapport_local.stack import Stack
+
+SESSION_SECONDS = 6  # the least that Kafka allows
+ENV = {
+    "RAPPORT_SESSION_TIMEOUT_MS": str(SESSION_SECONDS * 1000),
+    # Small batches: a fault then meets many commits, not one or two.
+    "RAPPORT_CONSUMER_BATCH": "200",
+}
+# What a killed sender was handing over becomes `uncertain` when its lease ends: after two minutes
+# by default.
+CAMPAIGN_ENV = {"RAPPORT_SMTP_TIMEOUT": "3", "RAPPORT_LEASE_SECONDS": "8"}
+
+
+@contextmanager
+def running(folder: Path, services: tuple[str, ...] = SERVICES) -> Iterator[Stack]:
+    """Run a stack of these services with its home in `folder`; when it fails, show its logs."""
+    home = Home.at(folder)
+    stack = Stack(
+        Config(
+            home,
+            Ports.free(),
+            services=services,
+            env=ENV,
+            service_env={"campaign": CAMPAIGN_ENV},
+        )
+    )
+    try:
+        yield stack.start()
+    finally:
+        stack.stop()
+        _keep_criticals(home)
+        home.remove()
+
+
+def _keep_criticals(home: Home) -> None:
+    """Show why processes ended: their logs are about to go. Pytest prints it for failed tests."""
+    for log in sorted(home.logs.glob("*.log")):
+        lines = [
+            line
+            for line in log.read_text(errors="replace").splitlines()
+            if '"level":"critical"' in line.replace(" ", "") or "Traceback" in line
+        ]
+        for line in lines[-5:]:
+            sys.stderr.write(f"{log.stem}: {line[:2000]}\n")
