@@ -51,8 +51,9 @@ class Parts:
             session_timeout_ms=settings.session_timeout_ms,
         )
         watchdog = ProgressWatchdog(
-            has_work=lambda: consumer.lag > 0 and consumer.stopped_because is None,
-            last_progress=lambda: consumer.last_progress,
+            # Not "has lag": a client that hangs does not know how far behind it is.
+            has_work=lambda: consumer.stopped_because is None,
+            last_progress=lambda: consumer.last_sign,
         )
         self.workers += [consumer, watchdog]
         self.health.checks["consumer"] = consumer_check(consumer)

@@ -48,12 +48,12 @@ class LoopWatchdog:
 
 
 class ProgressWatchdog:
-    """Ends the process when there is work and none has been done for `limit` seconds."""
+    """Ends the process when it ought to move and gave no sign for `limit` seconds."""
 
     name = "progress-watchdog"
 
     def __init__(
-        self, *, has_work: Callable[[], bool], last_progress: Callable[[], float], limit: float = 60
+        self, *, has_work: Callable[[], bool], last_progress: Callable[[], float], limit: float = 30
     ) -> None:
         self._has_work = has_work
         self._last_progress = last_progress

@@ -67,6 +67,7 @@ class BatchWriter:
         self._engine = engine
         self._limits: dict[str, DeadLetterLimit] = {}
         self.stop = asyncio.Event()
+        self.give_sign: Callable[[], None] = lambda: None
 
     def forgive(self) -> None:
         """Start counting dead letters from nothing."""
@@ -123,6 +124,7 @@ class BatchWriter:
     async def _back_off(self, topic: str, error: Exception, wait: float) -> None:
         metrics.CONSUMER_RETRIES.labels(self._service).inc()
         log.warning("batch not applied, trying again", topic=topic, error=repr(error))
+        self.give_sign()
         await asyncio.sleep(wait)
 
     def _decode(
@@ -162,6 +164,7 @@ class BatchWriter:
             await self.store.bury(tx, [_letter(records[i], why) for i, why in dead.items()])
         for tp, end in ends.items():
             positions[tp] = end
+        self.give_sign()
 
     def _check_limit(self, topic: str, records: list[ConsumerRecord], dead: dict[int, str]) -> None:
         if dead:

@@ -36,6 +36,12 @@ T = TypeVar("T")
 
 UPKEEP_SECONDS = 5.0
 POLL_MS = 500
+STUCK_SECONDS = 15.0
+STUCK_WHILE_BUSY_SECONDS = 120.0
+
+
+class ConsumerStuckError(KafkaError):  # type: ignore[misc] # aiokafka has no types
+    """The client is alive and brings nothing, although there is something: a new one has to."""
 
 
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
@@ -86,10 +92,13 @@ class Consumer:
         self._resume = asyncio.Event()
         self._stopping = asyncio.Event()
         self._next_upkeep = 0.0
-        self.last_progress = time.monotonic()
+        self._assigned_at = self._busy_at = 0.0
+        self._seen: dict[TopicPartition, tuple[int, float]] = {}
+        self.last_sign = time.monotonic()
         self.lag = 0
         self.stopped_because: str | None = None
         self.store = self.batches.store
+        self.batches.give_sign = self._give_sign
         metrics.CONSUMER_STOPPED.labels(service).set(0)
         for metric in (metrics.CONSUMER_FENCED, metrics.CONSUMER_RETRIES, metrics.DEAD_LETTERS):
             metric.labels(service)
@@ -105,6 +114,7 @@ class Consumer:
             except (KafkaError, OSError) as error:
                 # A client that met an unexpected error is not to be trusted: a new one starts.
                 log.warning("kafka client failed, a new one starts", error=repr(error))
+                self._give_sign()
                 await asyncio.sleep(0.5)
 
     def resume(self) -> None:
@@ -130,6 +140,8 @@ class Consumer:
 
     async def _session(self, stop: asyncio.Event) -> None:
         self._expected.clear()
+        self._seen.clear()
+        self._assigned_at = time.monotonic()
         self.batches.forgive()
         client = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
@@ -164,11 +176,13 @@ class Consumer:
                 await client.start()
             except (KafkaError, OSError) as error:
                 log.warning("kafka is not there yet", error=repr(error))
+                self._give_sign()
                 await asyncio.sleep(0.5)
             else:
                 return
 
     async def _turn(self, client: AIOKafkaConsumer) -> None:
+        self._require_assignment(client)
         await self._find_positions(client)
         fetched = await client.getmany(timeout_ms=POLL_MS, max_records=self._batch)
         by_topic: dict[str, list[ConsumerRecord]] = {}
@@ -179,11 +193,41 @@ class Consumer:
         for topic, records in by_topic.items():
             if records:
                 await self._apply(client, topic, records)
-        if not fetched:
+        if fetched:
+            self._busy_at = time.monotonic()
+        elif client.assignment():
             self._note_progress()
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + UPKEEP_SECONDS
             await self._upkeep(client)
+
+    def _require_assignment(self, client: AIOKafkaConsumer) -> None:
+        """A member that gets no partitions joins the group anew: a join can hang unnoticed."""
+        now = time.monotonic()
+        if client.assignment():
+            self._assigned_at = now
+        elif now - self._assigned_at > STUCK_SECONDS:
+            message = f"no partitions for {STUCK_SECONDS:.0f} s"
+            raise ConsumerStuckError(message)
+
+    def _require_movement(self, tp: TopicPartition, position: int, end: int) -> None:
+        """A partition that has records and does not move needs a new client.
+
+        While others bring records it may just be waiting for its turn in a long backlog.
+        """
+        now = time.monotonic()
+        busy = now - self._busy_at < UPKEEP_SECONDS
+        last, since = self._seen.get(tp, (position, now))
+        if position != last or position == end:
+            since = now
+        self._seen[tp] = (position, since)
+        if now - since > (STUCK_WHILE_BUSY_SECONDS if busy else STUCK_SECONDS):
+            message = f"{tp.topic}/{tp.partition} stands at {position}, the log ends at {end}"
+            raise ConsumerStuckError(message)
+
+    def _give_sign(self) -> None:
+        """Something was done, or is being waited for on purpose; silence means a hang."""
+        self.last_sign = time.monotonic()
 
     # --- positions ---------------------------------------------------------------------------
 
@@ -226,6 +270,7 @@ class Consumer:
                 if not is_retriable(error) or self._stopping.is_set():
                     raise
                 log.warning("database is away, trying again", error=repr(error))
+                self._give_sign()
             await asyncio.sleep(wait)
             wait = min(wait * 2, MAX_BACKOFF_SECONDS)
 
@@ -271,6 +316,7 @@ class Consumer:
         self.lag = 0
         for tp, position in held.items():
             _require_within(tp, position, starts[tp], ends[tp])
+            self._require_movement(tp, position, ends[tp])
             behind = ends[tp] - position
             self.lag += behind
             metrics.CONSUMER_LAG.labels(self._service, tp.topic, str(tp.partition)).set(behind)
@@ -308,7 +354,7 @@ class Consumer:
         self._note_progress()
 
     def _note_progress(self) -> None:
-        self.last_progress = time.monotonic()
+        self.last_sign = time.monotonic()
         metrics.CONSUMER_PROGRESS.labels(self._service).set_to_current_time()
 
 
