@@ -198,7 +198,7 @@ def test_each_event_of_a_batch_has_its_own_verdict_and_can_be_found(workspace: W
     assert found["offset"] >= 0
     refused = where_is(workspace, "bad")
     assert (refused["status"], refused["code"]) == ("rejected", answer["results"][1]["code"])
-    assert workspace.get("ingest", "/v1/rejected")["rejected"][0]["message_id"] == "bad"
+    assert workspace.get("ingest", "/v1/quarantine")["events"][0]["message_id"] == "bad"
     workspace.wait_named("ada", "Browsed")
 
 

@@ -12,7 +12,7 @@ import pytest
 from rapport_common import clock
 from rapport_common.events.envelope import Event
 from rapport_ingest import intake
-from rapport_ingest.intake import KINDS
+from rapport_ingest.routes import KINDS
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest, Start
@@ -66,7 +66,7 @@ async def test_one_bad_event_of_a_batch_costs_no_other(ingest: "Ingest", log_of:
         ("4", "accepted", None),
     ]
     assert {one["message_id"] for one in await log_of(ingest.workspace)} == {"1", "4"}
-    kept = (await ingest.get("/v1/rejected"))["rejected"]
+    kept = (await ingest.get("/v1/quarantine"))["events"]
     assert [(one["message_id"], one["path"]) for one in kept] == [("3", ""), ("2", "event")]
     assert '"n": NaN' in kept[0]["body"]
 
@@ -243,7 +243,7 @@ async def test_sources_are_made_once_and_listed_without_their_keys(ingest: "Inge
         ("POST", "/v1/sources", "sources:write"),
         ("GET", "/v1/sources", "sources:write"),
         ("GET", "/v1/events/x", "events:read"),
-        ("GET", "/v1/rejected", "events:read"),
+        ("GET", "/v1/quarantine", "events:read"),
         ("GET", "/v1/ledger", "ops"),
     ],
 )
@@ -265,7 +265,7 @@ async def test_operators_need_the_scope(
 async def test_one_workspace_sees_nothing_of_another(ingest: "Ingest") -> None:
     await ingest.send("/v1/track", {"messageId": "bad"})
     stranger = ingest.token("*", workspace="stranger")
-    for path in ("/v1/sources", "/v1/rejected"):
+    for path in ("/v1/sources", "/v1/quarantine"):
         answer = await ingest.client.get(path, headers=stranger)
         assert list(answer.json().values()) == [[]]
     assert (await ingest.client.get("/v1/events/bad", headers=stranger)).status_code == 404
@@ -290,9 +290,9 @@ async def test_one_workspace_sees_nothing_of_another(ingest: "Ingest") -> None:
         ("GET", "/v1/events/x?since=soon", b""),
         ("GET", "/v1/events/x?since=0001-01-01T00:00:00%2B14:00", b""),
         ("GET", "/v1/events/", b""),
-        ("GET", "/v1/rejected?limit=0", b""),
-        ("GET", "/v1/rejected?limit=99999999999999999999", b""),
-        ("GET", "/v1/rejected?source=%00", b""),
+        ("GET", "/v1/quarantine?limit=0", b""),
+        ("GET", "/v1/quarantine?limit=99999999999999999999", b""),
+        ("GET", "/v1/quarantine?source=%00", b""),
     ],
 )
 async def test_bad_input_of_operators_is_their_error(

@@ -18,16 +18,20 @@ from rapport_ingest.domain.credentials import (
     slug,
     write_key,
 )
-from rapport_ingest.domain.event import Origin, Refusal, judge
+from rapport_ingest.domain.event import Origin, judge
 from rapport_ingest.domain.moments import corrected, parse_moment
+from rapport_ingest.domain.sender import compiled
+from rapport_ingest.domain.source import Caller, Policy
+from rapport_ingest.domain.verdict import Refusal
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ORIGIN = Origin("demo", "web", NOW)
+ORIGIN = Origin(compiled(Caller("demo", "web"), Policy(ip="keep"), []), NOW)
 TRACK = {"type": "track", "event": "Viewed", "userId": "u-1", "messageId": "m-1"}
 
 
 def verdict(fields: Any, origin: Origin = ORIGIN, kind: Any = None) -> Event | Refusal:
-    return judge(msgspec.Raw(msgspec.json.encode(fields)), kind, origin, "spare")
+    found = judge(msgspec.Raw(msgspec.json.encode(fields)), kind, origin, "spare")
+    return found if isinstance(found, Refusal) else found[0]
 
 
 def accepted(fields: Any, origin: Origin = ORIGIN, kind: Any = None) -> Event:
@@ -52,8 +56,9 @@ def test_a_track_event_becomes_the_canonical_record() -> None:
 
 def test_objects_go_on_byte_for_byte() -> None:
     raw = b'{"type":"track","event":"x","userId":"u","properties":{"a" : 1.10, "b":[ 1e2 ]}}'
-    event = judge(msgspec.Raw(raw), None, ORIGIN, "spare")
-    assert isinstance(event, Event)
+    found = judge(msgspec.Raw(raw), None, ORIGIN, "spare")
+    assert not isinstance(found, Refusal)
+    event = found[0]
     assert bytes(event.properties) == b'{"a" : 1.10, "b":[ 1e2 ]}'
     assert b'"properties":{"a" : 1.10, "b":[ 1e2 ]}' in encode(event)
 

@@ -21,12 +21,17 @@ from rapport_ingest.domain.body import (
     open_single,
     unpack,
 )
-from rapport_ingest.domain.event import MAX_EVENT_BYTES, Origin, Refusal, judge
+from rapport_ingest.domain.event import MAX_EVENT_BYTES, Origin, judge
+from rapport_ingest.domain.sender import compiled
+from rapport_ingest.domain.source import Caller, Policy
+from rapport_ingest.domain.verdict import Refusal
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest
 
-ORIGIN = Origin("demo", "web", datetime(2026, 3, 1, tzinfo=UTC))
+ORIGIN = Origin(
+    compiled(Caller("demo", "web"), Policy(ip="keep"), []), datetime(2026, 3, 1, tzinfo=UTC)
+)
 GOOD = b'{"type":"track","event":"x","userId":"u"}'
 
 
@@ -312,4 +317,4 @@ async def test_over_http_none_of_them_is_an_internal_error(ingest: "Ingest") -> 
             assert answer.json()["code"] == expected.removeprefix("!"), name
             assert {"code", "message", "details"} == set(answer.json())
         kept += expected[0] not in "!o"
-    assert len((await ingest.get("/v1/rejected?limit=1000"))["rejected"]) == kept
+    assert len((await ingest.get("/v1/quarantine?limit=1000"))["events"]) == kept

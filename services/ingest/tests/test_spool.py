@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from rapport_common.kafka.producer import KafkaUnavailableError
-from rapport_ingest import store
+from rapport_ingest.store import spool as store
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Gate, Ingest, Start
@@ -203,7 +203,7 @@ async def test_a_rejected_event_that_cant_be_kept_is_not_answered_for(
     assert [one["message_id"] for one in await log_of(ingest.workspace)] == ["0"]
     await gate.open()
     assert (await ingest.send("/v1/batch", batch)).json()["rejected"] == 1
-    kept = (await ingest.get("/v1/rejected"))["rejected"]
+    kept = (await ingest.get("/v1/quarantine"))["events"]
     assert [one["message_id"] for one in kept] == ["2"]
 
 

@@ -9,9 +9,11 @@ from sqlalchemy import text
 
 from rapport_common import clock
 from rapport_common.retention import Policy, Retention
-from rapport_ingest import store
+from rapport_ingest.domain.source import Caller
 from rapport_ingest.handlers.keyring import KeyRing
-from rapport_ingest.store import Caller, Rejected, Tally
+from rapport_ingest.store import quarantine, tallies
+from rapport_ingest.store.quarantine import Quarantined
+from rapport_ingest.store.tallies import Tally
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest
@@ -22,20 +24,21 @@ pytestmark = pytest.mark.integration
 async def test_old_rejected_events_are_forgotten(ingest: "Ingest") -> None:
     ages = (timedelta(days=29), timedelta(days=31))
     rows = [
-        Rejected("s", str(age.days), clock.now() - age, "code", "", "reason", b"{}") for age in ages
+        Quarantined("s", str(age.days), clock.now() - age, "code", "", "reason", b"{}")
+        for age in ages
     ]
     engine = ingest.parts.engine
     async with engine.begin() as tx:
-        await store.keep_rejected(tx, ingest.workspace, rows)
-    policy = Policy("rejected", "received_at", timedelta(days=30))
+        await quarantine.keep(tx, ingest.workspace, rows)
+    policy = Policy("quarantine", "received_at", timedelta(days=30))
     assert await Retention(engine, [policy], schema="ingest").enforce() == 1
-    left = (await ingest.get("/v1/rejected"))["rejected"]
+    left = (await ingest.get("/v1/quarantine"))["events"]
     assert [one["message_id"] for one in left] == ["29"]
 
 
 async def test_the_process_enforces_the_same_policy(ingest: "Ingest") -> None:
     [retention] = [one for one in ingest.parts.workers if isinstance(one, Retention)]
-    assert [(one.table, one.age.days) for one in retention._policies] == [("rejected", 30)]
+    assert [(one.table, one.age.days) for one in retention._policies] == [("quarantine", 30)]
 
 
 async def test_a_revoked_key_ends_with_the_next_check(ingest: "Ingest") -> None:
@@ -81,7 +84,7 @@ async def test_what_a_key_ring_remembers_is_bounded(ingest: "Ingest") -> None:
     for number in range(1005):
         key = f"rk_{number:012x}_{'0' * 32}"
         with pytest.raises(Exception, match="write key"):
-            await ring.caller(key)
+            await ring.sender(key)
     assert len(ring._unknown) == 1000
 
 
@@ -91,9 +94,11 @@ async def test_counts_of_two_processes_add_up_without_a_deadlock(ingest: "Ingest
     async def flush(order: list[str]) -> None:
         for _ in range(20):
             async with ingest.parts.engine.begin() as tx:
-                await store.add_tallies(tx, {Caller("w", one): Tally(2, 1, 0, 1) for one in order})
+                await tallies.add_tallies(
+                    tx, {Caller("w", one): Tally(2, 1, 0, 1) for one in order}
+                )
 
     await asyncio.gather(flush(names), flush(names[::-1]))
     async with ingest.parts.engine.begin() as tx:
-        found = await store.tallies_of(tx, "w")
+        found = await tallies.tallies_of(tx, "w")
     assert found == {one: Tally(80, 40, 0, 40) for one in names}

@@ -16,12 +16,19 @@ from rapport_common.kafka.producer import Producer
 from rapport_common.keys import derive
 from rapport_common.operator import unavailable_without
 from rapport_common.retention import Policy
-from rapport_ingest.api import routes
+from rapport_ingest.api.events import event_routes
+from rapport_ingest.api.ledger import ledger_routes
+from rapport_ingest.api.sources import source_routes
 from rapport_ingest.handlers.accept import Acceptor
+from rapport_ingest.handlers.cataloguing import Cataloguing
 from rapport_ingest.handlers.counting import Counting
+from rapport_ingest.handlers.debugging import Debugging
 from rapport_ingest.handlers.keyring import KeyRing
+from rapport_ingest.handlers.limits import Limits
 from rapport_ingest.handlers.locate import Locator
+from rapport_ingest.handlers.planning import Planning
 from rapport_ingest.intake import Intake
+from rapport_ingest.jobs import Jobs
 from rapport_ingest.settings import IngestSettings
 from rapport_ingest.spool import Spool
 from rapport_ingest.worker import Crew, ParentWatch
@@ -103,18 +110,33 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
     counting = Counting(parts.engine)
     keys = KeyRing(parts.engine, derive(secret, "write-key"))
     locator = Locator(parts.engine, settings.kafka_bootstrap_servers)
-    acceptor = Acceptor(parts.engine, spool, counting, derive(secret, "event-key"))
+    limits = Limits(parts.engine)
+    governance = (Cataloguing(parts.engine), Planning(parts.engine))
+    debugging = Debugging(parts.engine, settings.database_url.get_secret_value())
+    acceptor = Acceptor(
+        parts.engine,
+        spool,
+        counting=counting,
+        cataloguing=governance[0],
+        planning=governance[1],
+        debugging=debugging,
+        partition_secret=derive(secret, "event-key"),
+    )
     if only != "api":
-        parts.workers += [TopicMaker(settings), spool]
-        age = timedelta(days=settings.rejected_retention_days)
-        parts.retain([Policy("rejected", "received_at", age)], dead_letters=False)
+        parts.workers += [TopicMaker(settings), spool, Jobs(parts.engine, {})]
+        age = timedelta(days=settings.quarantine_retention_days)
+        parts.retain([Policy("quarantine", "received_at", age)], dead_letters=False)
     if only != "worker":
-        parts.workers += [counting, keys]
+        parts.workers += [counting, keys, limits, debugging, *governance]
     if settings.parent_pid is not None:
         parts.workers.append(ParentWatch(settings.parent_pid))
     parts.health.checks["storage"] = _storage_check(parts, spool)
-    parts.routers.append(routes(parts.engine, keys, locator, counting, spool))
-    return Process(Intake(parts.api(), keys, acceptor), spool, counting, locator, keys)
+    parts.routers += [
+        source_routes(parts.engine, keys),
+        event_routes(parts.engine, keys, locator),
+        ledger_routes(parts.engine, locator, counting, spool),
+    ]
+    return Process(Intake(parts.api(), keys, limits, acceptor), spool, counting, locator, keys)
 
 
 def _storage_check(parts: Parts, spool: Spool) -> Callable[[], Awaitable[str | None]]:

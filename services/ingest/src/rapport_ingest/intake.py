@@ -3,8 +3,8 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,66 +12,34 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rapport_common import clock, logging, metrics, tracing
 from rapport_common.db import is_retriable
 from rapport_common.errors import AppError, UnauthorizedError, UnavailableError
-from rapport_common.events.envelope import EventType
 from rapport_ingest import metrics as own_metrics
-from rapport_ingest.domain.body import (
-    MAX_BODY_BYTES,
-    Envelope,
-    Single,
-    open_batch,
-    open_single,
-    too_large,
-    unpack,
-)
+from rapport_ingest.domain.body import MAX_BODY_BYTES, too_large, unpack
 from rapport_ingest.domain.credentials import credential
+from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request
 from rapport_ingest.domain.event import sent_moment
-from rapport_ingest.handlers.accept import Acceptor, Result, Sending
+from rapport_ingest.domain.sender import Sender
+from rapport_ingest.handlers.accept import Acceptor, Sending
 from rapport_ingest.handlers.keyring import KeyRing
-from rapport_ingest.store import Caller
+from rapport_ingest.handlers.limits import Limits
+from rapport_ingest.routes import ROUTES, Route
 
 log = logging.get(__name__)
 
 BODY_SECONDS = 30.0
+MAX_QUERY_FIELDS = 200
+TOO_LARGE = 413
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One address that takes events; `kind` None: a batch, whose events say it themselves."""
-
-    path: str
-    kind: EventType | None
-
-
-# The one-letter names are those of the browser SDKs.
-KINDS: Mapping[str, EventType | None] = {
-    "track": "track",
-    "identify": "identify",
-    "page": "page",
-    "screen": "screen",
-    "group": "group",
-    "alias": "alias",
-    "batch": None,
-}
-ROUTES: Mapping[str, Route] = {
-    address: Route(f"/v1/{name}", kind)
-    for name, kind in KINDS.items()
-    for address in (f"/v1/{name}", f"/v1/{name[0]}")
-}
+EXACT: Mapping[str, Route] = {one.path: one for one in ROUTES if not one.prefix}
+PREFIXES: tuple[Route, ...] = tuple(one for one in ROUTES if one.prefix)
 
 ALLOWED_HEADERS = (
     b"authorization, content-type, content-encoding, x-retry-count, anonymousid, x-write-key"
 )
 CORS = [(b"access-control-allow-origin", b"*")]
-JSON_HEADERS = [*CORS, (b"content-type", b"application/json")]
 
-
-class Answer(msgspec.Struct, frozen=True):
-    """The body of a 200: the sender must not repeat any of these events."""
-
-    success: bool
-    accepted: int
-    rejected: int
-    results: list[Result]
+Reply = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""Status, headers and body of an answer."""
 
 
 class _SenderGoneError(Exception):
@@ -81,92 +49,82 @@ class _SenderGoneError(Exception):
 class Intake:
     """The ASGI application of ingest."""
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, acceptor: Acceptor) -> None:
+    def __init__(self, app: ASGIApp, keys: KeyRing, limits: Limits, acceptor: Acceptor) -> None:
         self._app = app
         self._keys = keys
+        self._limits = limits
         self._acceptor = acceptor
         self._encode = msgspec.json.Encoder().encode
         self._seen: dict[tuple[str, str, int], Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = ROUTES.get(scope["path"]) if scope["type"] == "http" else None
+        route = _route(scope["path"]) if scope["type"] == "http" else None
         if route is None:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
         method = scope["method"]
         try:
-            status, headers, body = await self._answer(route, method, scope, receive)
+            status, headers, body = await self._answer(route, scope, receive)
         except _SenderGoneError:
             return
         except Exception as error:  # noqa: BLE001 - the edge: every error has to become an answer
-            status, headers, body = self._failure(error)
+            status, headers, body = self._failure(route, error)
         headers = [*headers, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         self._observe(route.path, method, status, time.perf_counter() - started)
 
-    async def _answer(
-        self, route: Route, method: str, scope: Scope, receive: Receive
-    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Reply:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        if method == "POST":
-            results = await self._take(route, headers, receive)
-            return self._verdict(route, results)
+        method = scope["method"]
+        if method in route.methods:
+            answer = await self._take(route, scope, headers, receive)
+            more = [*CORS, (b"content-type", answer.content_type), *answer.headers]
+            return answer.status, more, answer.body
         if method == "OPTIONS":
-            return 200, _preflight(headers), b""
-        message = f"{method} {route.path}: events are sent with POST."
-        raise AppError(
-            message, code="method_not_allowed", status=405, headers={"Allow": "POST, OPTIONS"}
-        )
+            return 200, _preflight(headers, route), b""
+        allowed = ", ".join((*route.methods, "OPTIONS"))
+        message = f"{method} {route.path}: events are sent with {' or '.join(route.methods)}."
+        raise AppError(message, code="method_not_allowed", status=405, headers={"Allow": allowed})
 
     async def _take(
-        self, route: Route, headers: dict[bytes, bytes], receive: Receive
-    ) -> list[Result]:
+        self, route: Route, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+    ) -> Answer:
         received_at = clock.now()
-        key = credential(headers)
-        caller = await self._keys.caller(key) if key else None
+        dialect = route.dialect
+        key = credential(headers) or _key_in_query(scope["query_string"])
+        sender = await self._keys.sender(key) if key else None
         packed = await _read(receive, headers.get(b"content-length"))
         body = unpack(packed, headers.get(b"content-encoding", b"").decode("latin-1").lower())
-        around = await self._open(route, body, authorised=caller is not None)
-        if caller is None:
-            caller = await self._by_body(around)
+        request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
+        opened = _open(dialect, request, sender)
+        if sender is None:
+            sender = await self._by_body(opened)
+        address = scope["client"][0] if scope["client"] else None
+        if sender.guard is not None:
+            sender.guard.check(headers.get(b"origin"), address)
+        self._limits.take(sender, len(opened.items), overload=dialect.overload)
         sending = Sending(
-            caller=caller,
-            items=around.batch if isinstance(around, Envelope) else [msgspec.Raw(body)],
-            kind=route.kind,
+            sender=sender,
+            items=opened.items,
+            kind=dialect.kind,
             received_at=received_at,
-            sent_at=sent_moment(around.sent_at),
+            sent_at=sent_moment(opened.sent_at),
             traceparent=_trace(headers),
+            dialect=dialect.name,
+            address=address if dialect.browser else None,
+            user_agent=_user_agent(headers) if dialect.browser else None,
+            refusals=opened.refusals,
         )
-        return await self._acceptor.accept(sending)
+        return dialect.answer(opened, await self._acceptor.accept(sending))
 
-    async def _open(self, route: Route, body: bytes, *, authorised: bool) -> Envelope | Single:
-        try:
-            return open_batch(body) if route.kind is None else open_single(body)
-        except AppError as error:
-            if authorised:
-                raise
-            # Without a key in the headers a body that can't be read has none either.
-            raise _no_key() from error
-
-    async def _by_body(self, around: Envelope | Single) -> Caller:
-        if not isinstance(around.write_key, str) or not around.write_key:
+    async def _by_body(self, opened: Opened) -> Sender:
+        if not isinstance(opened.write_key, str) or not opened.write_key:
             raise _no_key()
-        return await self._keys.caller(around.write_key)
+        return await self._keys.sender(opened.write_key)
 
-    def _verdict(
-        self, route: Route, results: list[Result]
-    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        rejected = sum(one.code is not None for one in results)
-        if rejected and route.kind is not None:
-            only = results[0]
-            details = {"path": only.path, "message_id": only.message_id}
-            raise AppError(only.message or "", code=only.code, details=details)
-        answer = Answer(True, len(results) - rejected, rejected, results)
-        return 200, JSON_HEADERS, self._encode(answer)
-
-    def _failure(self, error: Exception) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    def _failure(self, route: Route, error: Exception) -> Reply:
         if is_retriable(error):
             error = UnavailableError("The database is away for the moment; send the request again.")
         if not isinstance(error, AppError):
@@ -176,7 +134,8 @@ class Intake:
         if isinstance(error, UnavailableError):
             own_metrics.UNAVAILABLE.inc()
         more = [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
-        return error.status, [*JSON_HEADERS, *more], self._encode(error.body())
+        status = route.dialect.too_large if error.status == TOO_LARGE else error.status
+        return status, [*CORS, (b"content-type", JSON), *more], self._encode(error.body())
 
     def _observe(self, path: str, method: str, status: int, seconds: float) -> None:
         labels = (path, method, status)
@@ -192,6 +151,38 @@ class Intake:
                 self._seen[labels] = known
         known[0].inc()
         known[1].observe(seconds)
+
+
+def _route(path: str) -> Route | None:
+    found = EXACT.get(path)
+    if found is None:
+        for one in PREFIXES:
+            if path.startswith(one.path):
+                return one
+    return found
+
+
+def _open(dialect: Dialect, request: Request, sender: Sender | None) -> Opened:
+    try:
+        return dialect.open(request, sender.policy if sender else None)
+    except AppError as error:
+        if sender is not None:
+            raise
+        # Without a key in the headers a body that can't be read has none either.
+        raise _no_key() from error
+
+
+def _key_in_query(query: bytes) -> str | None:
+    """The key of a sender that can set neither headers nor a body: pixels, beacons, webhooks."""
+    if b"writeKey=" not in query:
+        return None
+    found = parse_qs(query.decode("latin-1"), max_num_fields=MAX_QUERY_FIELDS).get("writeKey")
+    return found[0] if found else None
+
+
+def _user_agent(headers: Mapping[bytes, bytes]) -> str | None:
+    found = headers.get(b"user-agent")
+    return found.decode("latin-1") if found else None
 
 
 async def _read(receive: Receive, length: bytes | None) -> bytes:
@@ -224,13 +215,13 @@ async def _chunks(receive: Receive) -> bytes:
             return chunk if len(chunks) == 1 else b"".join(chunks)
 
 
-def _preflight(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+def _preflight(headers: Mapping[bytes, bytes], route: Route) -> list[tuple[bytes, bytes]]:
     """What a browser asks before it sends: any page may send, with our headers and its own."""
     asked = headers.get(b"access-control-request-headers", b"")
     allowed = ALLOWED_HEADERS + (b", " + asked if asked else b"")
     return [
         *CORS,
-        (b"access-control-allow-methods", b"POST, OPTIONS"),
+        (b"access-control-allow-methods", ", ".join((*route.methods, "OPTIONS")).encode()),
         (b"access-control-allow-headers", allowed),
         (b"access-control-max-age", b"86400"),
     ]

@@ -4,6 +4,7 @@ from prometheus_client import Counter, Gauge
 
 EVENTS = Counter("rapport_ingest_events_total", "Events answered, by verdict.", ["verdict"])
 ACCEPTED, SPOOLED, REFUSED = map(EVENTS.labels, ("accepted", "spooled", "rejected"))
+TESTED = Counter("rapport_ingest_tested_total", "Events judged for sources in test mode.")
 REJECTED = Counter("rapport_ingest_rejected_total", "Rejected events, by reason code.", ["code"])
 UNAVAILABLE = Counter(
     "rapport_ingest_unavailable_total", "Requests answered 503, because nothing could keep them."

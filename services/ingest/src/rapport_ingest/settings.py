@@ -21,4 +21,4 @@ class IngestSettings(ServiceSettings):
     spool_limit_bytes: int = Field(
         default=GIB, ge=0, description="More than this is not spooled: clients get a 503."
     )
-    rejected_retention_days: int = Field(default=30, ge=1)
+    quarantine_retention_days: int = Field(default=30, ge=1)

@@ -13,8 +13,9 @@ from rapport_common.db import is_retriable
 from rapport_common.errors import UnavailableError
 from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.producer import KafkaUnavailableError, Producer
-from rapport_ingest import metrics, store
-from rapport_ingest.store import Spooled, SpoolSize
+from rapport_ingest import metrics
+from rapport_ingest.store import spool as store
+from rapport_ingest.store.spool import Spooled, SpoolSize
 
 log = logging.get(__name__)
 

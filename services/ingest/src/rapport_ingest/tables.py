@@ -1,19 +1,24 @@
-"""The tables of ingest: credentials, the spool, what was rejected, and the count of it all."""
+"""The tables of ingest: sources and their rules, spool, quarantine, catalogue, jobs, counts."""
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
+    Date,
     DateTime,
     ForeignKeyConstraint,
     Identity,
     Index,
+    Integer,
     LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
     func,
+    text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from rapport_common.db import metadata
 
@@ -26,6 +31,9 @@ SOURCE = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("policy", JSONB, nullable=False, server_default=text("'{}'")),
+    # Grows with each change of the policy or the plan: who holds an older one reads again.
+    Column("revision", BigInteger, nullable=False, server_default=text("1")),
 )
 WRITE_KEY = Table(
     "write_key",
@@ -56,18 +64,25 @@ SPOOL = Table(
     Index(None, "id"),
     Index(None, "workspace", "message_id"),
 )
-REJECTED = Table(
-    "rejected",
+QUARANTINE = Table(
+    "quarantine",
     METADATA,
     Column("workspace", Text, nullable=False),
     Column("id", BigInteger, Identity(always=True), nullable=False),
     Column("source", Text, nullable=False),
     Column("message_id", Text, nullable=False),
     Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("sent_at", DateTime(timezone=True)),
+    # What the address said the event is, and the client's dialect: a replay judges with both.
+    Column("type", Text),
+    Column("dialect", Text, nullable=False, server_default=text("'segment'")),
     Column("code", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("truncated", Boolean, nullable=False, server_default=text("false")),
+    Column("resolved_at", DateTime(timezone=True)),
+    Column("resolution", Text),
     PrimaryKeyConstraint("workspace", "id"),
     Index(None, "workspace", "message_id"),
     Index(None, "received_at"),
@@ -81,4 +96,106 @@ TALLY_SOURCE = Table(
     Column("accepted", BigInteger, nullable=False),
     Column("spooled", BigInteger, nullable=False),
     Column("rejected", BigInteger, nullable=False),
+)
+# By day (UTC): what a quota is measured by.
+TALLY_DAY = Table(
+    "tally_day",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("received", BigInteger, nullable=False),
+    Column("accepted", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+)
+# What each process let through lately: the others leave it so much of the source's rate.
+RATE_USE = Table(
+    "rate_use",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("process", Text, primary_key=True),
+    Column("per_second", BigInteger, nullable=False),
+    Column("measured_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+PLAN_EVENT = Table(
+    "plan_event",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("type", Text, primary_key=True),
+    # "" for types without a name.
+    Column("name", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("schema", JSONB, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    ForeignKeyConstraint(["workspace", "source"], ["ingest.source.workspace", "ingest.source.id"]),
+)
+VIOLATION = Table(
+    "violation",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("type", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    # The schema's keyword, or "unplanned".
+    Column("rule", Text, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+    Column("first_at", DateTime(timezone=True), nullable=False),
+    Column("last_at", DateTime(timezone=True), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Index(None, "last_at"),
+)
+CATALOGUE = Table(
+    "catalogue",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("type", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+    Column("samples", BigInteger, nullable=False),
+    Column("first_seen", DateTime(timezone=True), nullable=False),
+    Column("last_seen", DateTime(timezone=True), nullable=False),
+    # By the path of each property: the types seen, and what personal data it may be.
+    Column("shape", JSONB, nullable=False),
+    Column("example", JSONB),
+)
+# Imports and replays: long work that a crash interrupts and the next process resumes.
+JOB = Table(
+    "job",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("source", Text),
+    Column("state", Text, nullable=False),
+    Column("spec", JSONB, nullable=False),
+    # Where to go on, in the reader's own terms; moves with `done`.
+    Column("position", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("total", BigInteger),
+    Column("done", BigInteger, nullable=False, server_default=text("0")),
+    Column("accepted", BigInteger, nullable=False, server_default=text("0")),
+    Column("rejected", BigInteger, nullable=False, server_default=text("0")),
+    Column("report", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("error", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("holder", Text),
+    Column("held_until", DateTime(timezone=True)),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Index(None, "state", "held_until"),
+)
+# One process at a time speaks for a bridge.
+BRIDGE_LEASE = Table(
+    "bridge_lease",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("bridge", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("held_until", DateTime(timezone=True), nullable=False),
 )

@@ -23,6 +23,32 @@ Identifier = tuple[str, str]
 """(kind, value), for example ("email", "ada@example.com")."""
 
 
+class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The device an event came from, as far as its user agent, locale and address tell.
+
+    `ip` is anonymised as the source's policy says; `language` and `region` are the parts of a
+    BCP 47 tag (`de`, `AT`); `bot` is true for crawlers and scripted browsers.
+    """
+
+    ip: str | None = None
+    browser: str | None = None
+    browser_version: str | None = None
+    os: str | None = None
+    os_version: str | None = None
+    device: str | None = None
+    bot: bool = False
+    language: str | None = None
+    region: str | None = None
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """From whom data that is not our own came, and the ground (Article 6(1) GDPR) for using it."""
+
+    party: Literal["first", "second", "third"] = "first"
+    provider: str | None = None
+    legal_basis: str | None = None
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A validated event; identified by (workspace, source, message_id).
 
@@ -45,6 +71,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     properties: msgspec.Raw = msgspec.field(default_factory=empty_object)
     traits: msgspec.Raw = msgspec.field(default_factory=empty_object)
     context: msgspec.Raw = msgspec.field(default_factory=empty_object)
+    client: Client | None = None
+    provenance: Provenance | None = None
 
     def identifiers(self) -> list[Identifier]:
         """What names the person, strongest first (user id, e-mail, anonymous id)."""

@@ -9,12 +9,19 @@ import msgspec
 
 from rapport_common.events.envelope import (
     EMPTY_OBJECT,
+    Client,
     Event,
     EventType,
+    Provenance,
     normalise_email,
 )
 from rapport_ingest.domain.body import UNREADABLE, depth_of
+from rapport_ingest.domain.client import anonymised, client_of
 from rapport_ingest.domain.moments import corrected, parse_moment
+from rapport_ingest.domain.sender import Sender
+from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.transform import TransformError
+from rapport_ingest.domain.verdict import Refusal
 
 MAX_EVENT_BYTES = 32 * 1024
 MAX_MESSAGE_ID = 100
@@ -32,22 +39,20 @@ _MESSAGE_ID = re.compile(rb'"messageId"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What is known of an event before it is read: whose it is, and when it came."""
+    """What is known of an event before it is read: whose it is, when and from where it came.
 
-    workspace: str
-    source: str
+    `address` and `user_agent` are those of the request, and None when a server made it.
+    """
+
+    sender: Sender
     received_at: datetime
     sent_at: datetime | None = None
+    address: str | None = None
+    user_agent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why an event is not accepted; `path` is the field, "" for the whole event."""
-
-    message_id: str
-    code: str
-    path: str
-    reason: str
+Judged = tuple[Event, dict[str, Any]] | Refusal
+"""The canonical record with the decoded event it was made of, or why there is none."""
 
 
 class _Refused(Exception):  # noqa: N818 - a verdict on the input, not an error of the program
@@ -68,9 +73,7 @@ _wire = msgspec.json.Decoder(_Wire)
 _anything = msgspec.json.Decoder()
 
 
-def judge(
-    raw: msgspec.Raw, kind: EventType | None, origin: Origin, spare_id: str
-) -> Event | Refusal:
+def judge(raw: msgspec.Raw, kind: EventType | None, origin: Origin, spare_id: str) -> Judged:
     """Read one event. `kind` is its type where the route says it, else its own `type` does.
 
     `spare_id` is the message id of an event that brings none.
@@ -78,7 +81,14 @@ def judge(
     fields: dict[str, Any] = {}
     try:
         fields = _decoded(raw)
-        return _event(raw, fields, kind, origin, spare_id)
+        transform = origin.sender.transform
+        if transform is not None:
+            fields = transform(fields)
+            raw = msgspec.Raw(msgspec.json.encode(fields))
+        return _event(raw, fields, kind, origin, spare_id), fields
+    except TransformError as error:
+        claimed = fields.get("messageId")
+        return Refusal(_shown(claimed) or spare_id, "transform_failed", error.path, error.reason)
     except _Refused as refused:
         claimed = fields.get("messageId") if fields else _claimed(raw)
         return Refusal(_shown(claimed) or spare_id, refused.code, refused.path, refused.reason)
@@ -143,9 +153,10 @@ def _event(
     found = kind or _type(fields)
     properties, traits, context = _objects(fields)
     wire = _wire.decode(raw)
+    caller, policy = origin.sender.caller, origin.sender.policy
     event = Event(
-        workspace=origin.workspace,
-        source=origin.source,
+        workspace=caller.workspace,
+        source=caller.source,
         message_id=message_id,
         type=found,
         timestamp=_timestamp(fields, origin),
@@ -158,12 +169,49 @@ def _event(
         group_id=_required(fields, "groupId", "group") if found == "group" else None,
         properties=wire.properties if properties else EMPTY_OBJECT,
         traits=wire.traits if traits else _nested_traits(found, wire.context, context),
-        context=wire.context if context else EMPTY_OBJECT,
+        context=_kept_context(wire.context, context, policy) if context else EMPTY_OBJECT,
+        client=_client(context, origin),
+        provenance=provenance_of(policy),
     )
     if event.user_id is None and event.anonymous_id is None and event.email is None:
         reason = "An event needs a userId, an anonymousId or an e-mail address in its traits."
         raise _Refused("no_identifier", "userId", reason)
     return event
+
+
+def _kept_context(raw: msgspec.Raw, context: dict[str, Any], policy: Policy) -> msgspec.Raw:
+    """The context as it came, but for the address in it, which is kept as the policy says."""
+    stated = context.get("ip")
+    if stated is None or policy.ip == "keep":
+        return raw
+    kept = anonymised(stated, policy.ip) if isinstance(stated, str) else None
+    changed = {**context, "ip": kept} if kept else {k: v for k, v in context.items() if k != "ip"}
+    return msgspec.Raw(msgspec.json.encode(changed))
+
+
+def _client(context: dict[str, Any], origin: Origin) -> Client | None:
+    """The device: what the event says of it, else what the request shows."""
+    address = context.get("ip") or origin.address
+    agent = context.get("userAgent") or origin.user_agent
+    locale = context.get("locale")
+    if not (address or agent or locale):
+        return None
+    known = client_of(
+        agent if isinstance(agent, str) else None, locale if isinstance(locale, str) else None
+    )
+    mode = origin.sender.policy.ip
+    ip = anonymised(address, mode) if isinstance(address, str) and mode != "drop" else None
+    if ip is None:
+        return known
+    return Client(ip=ip) if known is None else msgspec.structs.replace(known, ip=ip)
+
+
+def provenance_of(policy: Policy) -> Provenance | None:
+    """Whose data it is, if it is not our own."""
+    stated = policy.provenance
+    if stated.party == "first":
+        return None
+    return Provenance(party=stated.party, provider=stated.provider, legal_basis=stated.legal_basis)
 
 
 def _type(fields: dict[str, Any]) -> EventType:

@@ -1,8 +1,8 @@
 """Accepting events: judge each, keep the bad ones, make the good ones durable, count."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 
@@ -17,11 +17,18 @@ from rapport_common.events.envelope import Event, EventType, partition_key
 from rapport_common.events.topics import EVENTS
 from rapport_common.ids import uuid7
 from rapport_common.kafka.producer import Outgoing
-from rapport_ingest import metrics, store
-from rapport_ingest.domain.event import MAX_EVENT_BYTES, Origin, Refusal, judge
+from rapport_ingest import metrics
+from rapport_ingest.domain.event import MAX_EVENT_BYTES, Judged, Origin, judge
+from rapport_ingest.domain.sender import Sender
+from rapport_ingest.domain.verdict import Refusal, Result
+from rapport_ingest.handlers.cataloguing import Cataloguing
 from rapport_ingest.handlers.counting import Counting
+from rapport_ingest.handlers.debugging import Debugging
+from rapport_ingest.handlers.planning import Planning
 from rapport_ingest.spool import Spool
-from rapport_ingest.store import Caller, Rejected, Spooled
+from rapport_ingest.store import quarantine
+from rapport_ingest.store.quarantine import Quarantined
+from rapport_ingest.store.spool import Spooled
 
 KEEP_SECONDS = 5.0
 
@@ -29,37 +36,47 @@ SLICE = 200
 """So many events are judged at a time; other requests get their turn in between."""
 
 
-class Result(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The verdict on one event, as the sender reads it."""
-
-    message_id: str
-    status: str
-    code: str | None = None
-    message: str | None = None
-    path: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """The events of one request and what goes for all of them."""
+    """The events of one request, import step or replay, and what goes for all of them.
 
-    caller: Caller
+    `refusals` are verdicts given before, by index. `ids` are the message ids of events that bring
+    none, for a sender that must be able to repeat them; without it they are made here.
+    """
+
+    sender: Sender
     items: Sequence[msgspec.Raw]
     kind: EventType | None
     received_at: datetime
-    sent_at: datetime | None
-    traceparent: str | None
+    sent_at: datetime | None = None
+    traceparent: str | None = None
+    dialect: str = "segment"
+    address: str | None = None
+    user_agent: str | None = None
+    refusals: Mapping[int, Refusal] = field(default_factory=dict)
+    ids: Sequence[str] | None = None
 
 
 class Acceptor:
-    """The use case behind every route that takes events."""
+    """The use case behind every route that takes events, and behind imports and replays."""
 
     def __init__(
-        self, engine: AsyncEngine, spool: Spool, counting: Counting, partition_secret: bytes
+        self,
+        engine: AsyncEngine,
+        spool: Spool,
+        *,
+        counting: Counting,
+        cataloguing: Cataloguing,
+        planning: Planning,
+        debugging: Debugging,
+        partition_secret: bytes,
     ) -> None:
         self._engine = engine
         self._spool = spool
         self._counting = counting
+        self._cataloguing = cataloguing
+        self._planning = planning
+        self._debugging = debugging
         self._secret = partition_secret
         # Unique for ever by this start's prefix, and cheaper than an id from chance each time.
         self._ids = (f"{prefix}-{number}" for prefix in [str(uuid7())] for number in count())
@@ -70,6 +87,11 @@ class Acceptor:
         UnavailableError when that can't be done: the sender has to send the request again.
         """
         verdicts = await self._judge(sending)
+        if sending.sender.policy.test_mode:
+            results = [_result(one, "tested") for one in verdicts]
+            self._debugging.show(sending, results)
+            metrics.TESTED.inc(len(results))
+            return results
         await self._keep(sending, verdicts)
         events = [one for one in verdicts if isinstance(one, Event)]
         spooled = False
@@ -77,34 +99,59 @@ class Acceptor:
             outgoing = [self._spooled(sending, one) for one in events]
             spooled = await self._spool.deliver(outgoing)
         self._counting.note(
-            sending.caller,
+            sending.sender.caller,
             accepted=len(events),
             rejected=len(verdicts) - len(events),
             spooled=spooled,
         )
-        return [_result(one) for one in verdicts]
+        results = [_result(one, "accepted") for one in verdicts]
+        self._debugging.show(sending, results)
+        return results
 
     async def _judge(self, sending: Sending) -> list[Event | Refusal]:
-        caller = sending.caller
-        origin = Origin(caller.workspace, caller.source, sending.received_at, sending.sent_at)
+        origin = Origin(
+            sending.sender,
+            sending.received_at,
+            sending.sent_at,
+            sending.address,
+            sending.user_agent,
+        )
         spare = next(self._ids)
-        if len(sending.items) == 1:
-            return [judge(sending.items[0], sending.kind, origin, spare)]
         verdicts: list[Event | Refusal] = []
         for start in range(0, len(sending.items), SLICE):
             if start:
                 await asyncio.sleep(0)
-            part = sending.items[start : start + SLICE]
-            verdicts += [
-                judge(raw, sending.kind, origin, f"{spare}-{index}")
-                for index, raw in enumerate(part, start)
-            ]
+            verdicts += self._slice(sending, origin, start, spare)
         return verdicts
+
+    def _slice(
+        self, sending: Sending, origin: Origin, start: int, spare: str
+    ) -> list[Event | Refusal]:
+        found: list[Event | Refusal] = []
+        for index, raw in enumerate(sending.items[start : start + SLICE], start):
+            known = sending.refusals.get(index)
+            if known is None:
+                spare_id = sending.ids[index] if sending.ids else f"{spare}-{index}"
+                found.append(
+                    self._noted(sending.sender, judge(raw, sending.kind, origin, spare_id))
+                )
+            else:
+                found.append(known)
+        return found
+
+    def _noted(self, sender: Sender, judged: Judged) -> Event | Refusal:
+        """What the plan makes of a good event; the catalogue learns from it."""
+        if isinstance(judged, Refusal):
+            return judged
+        event, fields = judged
+        refusal = self._planning.check(sender, event, fields) if sender.plan is not None else None
+        self._cataloguing.note(event, fields)
+        return refusal or event
 
     async def _keep(self, sending: Sending, verdicts: Sequence[Event | Refusal]) -> None:
         """Keep what is refused before anybody is told; without Postgres nobody is."""
         rows = [
-            _rejected(sending, one, raw)
+            _quarantined(sending, one, raw)
             for one, raw in zip(verdicts, sending.items, strict=True)
             if isinstance(one, Refusal)
         ]
@@ -112,7 +159,7 @@ class Acceptor:
             return
         try:
             async with asyncio.timeout(KEEP_SECONDS), self._engine.begin() as tx:
-                await store.keep_rejected(tx, sending.caller.workspace, rows)
+                await quarantine.keep(tx, sending.sender.caller.workspace, rows)
         except (SQLAlchemyError, OSError) as error:
             if not is_retriable(error):
                 raise
@@ -124,22 +171,27 @@ class Acceptor:
     def _spooled(self, sending: Sending, event: Event) -> Spooled:
         key = partition_key(self._secret, event.workspace, event.identifiers()[0])
         outgoing = Outgoing(EVENTS.name, key, encode(event), sending.traceparent)
-        return Spooled(sending.caller, event.message_id, outgoing)
+        return Spooled(sending.sender.caller, event.message_id, outgoing)
 
 
-def _rejected(sending: Sending, refusal: Refusal, raw: msgspec.Raw) -> Rejected:
-    return Rejected(
-        source=sending.caller.source,
+def _quarantined(sending: Sending, refusal: Refusal, raw: msgspec.Raw) -> Quarantined:
+    body = bytes(raw)
+    return Quarantined(
+        source=sending.sender.caller.source,
         message_id=refusal.message_id,
         received_at=sending.received_at,
         code=refusal.code,
         path=refusal.path,
         reason=refusal.reason,
-        body=bytes(raw)[:MAX_EVENT_BYTES],
+        body=body[:MAX_EVENT_BYTES],
+        truncated=len(body) > MAX_EVENT_BYTES,
+        sent_at=sending.sent_at,
+        type=sending.kind,
+        dialect=sending.dialect,
     )
 
 
-def _result(verdict: Event | Refusal) -> Result:
+def _result(verdict: Event | Refusal, good: str) -> Result:
     if isinstance(verdict, Refusal):
         return Result(verdict.message_id, "rejected", verdict.code, verdict.reason, verdict.path)
-    return Result(verdict.message_id, "accepted")
+    return Result(verdict.message_id, good)

@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import logging
 from rapport_common.db import is_retriable
-from rapport_ingest import metrics, store
-from rapport_ingest.store import Caller, Tallies, Tally
+from rapport_ingest import metrics
+from rapport_ingest.domain.source import Caller
+from rapport_ingest.store import tallies as store
+from rapport_ingest.store.tallies import Tallies, Tally
 
 log = logging.get(__name__)
 

@@ -17,8 +17,8 @@ from rapport_common import clock
 from rapport_common.errors import NotFoundError, UnavailableError
 from rapport_common.events.envelope import Event
 from rapport_common.events.topics import EVENTS, require_consumer
-from rapport_ingest import store
-from rapport_ingest.store import Rejected
+from rapport_ingest.store import quarantine, spool
+from rapport_ingest.store.quarantine import Quarantined
 
 RECENT = timedelta(minutes=1)
 """Searched first: who asks has mostly just sent it."""
@@ -90,10 +90,10 @@ class Locator:
         accepted one is the answer.
         """
         async with self._engine.begin() as tx:
-            spooled = await store.spooled_event(
+            spooled = await spool.spooled_event(
                 tx, wanted.workspace, wanted.message_id, wanted.source
             )
-            refused = await store.rejected(
+            refused = await quarantine.latest(
                 tx,
                 wanted.workspace,
                 source=wanted.source,
@@ -211,7 +211,7 @@ def _answer(
     }
 
 
-def _refused(row: Rejected) -> dict[str, Any]:
+def _refused(row: Quarantined) -> dict[str, Any]:
     return {
         "message_id": row.message_id,
         "source": row.source,

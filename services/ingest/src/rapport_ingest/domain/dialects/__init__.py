@@ -1,0 +1,74 @@
+"""The dialects of clients: from a request to events in Segment's shape, and the answer each wants.
+
+A dialect is pure. It takes the unpacked body and gives the events as JSON in the shape of
+Segment's spec; what it can't read it refuses by index, so that one bad event costs no other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from rapport_common.events.envelope import EventType
+from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.verdict import Refusal, Result
+
+JSON = b"application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a dialect sees of a request; header names are in lower case, `body` is unpacked."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Opened:
+    """The events of a request. `refusals` are verdicts of the dialect, by index in `items`.
+
+    `write_key` is the key in the body or the query; `note` is the dialect's own, for its answer.
+    """
+
+    items: Sequence[msgspec.Raw]
+    sent_at: Any = None
+    write_key: Any = None
+    refusals: Mapping[int, Refusal] = field(default_factory=dict)
+    note: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client reads."""
+
+    body: bytes
+    status: int = 200
+    content_type: bytes = JSON
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+
+class Dialect(Protocol):
+    """How a kind of client speaks.
+
+    `kind` is the type of event its address means, if it means one. `browser`: the request comes
+    from the person's own device, so its address and user agent are theirs. `overload` is the
+    status that makes this client come back later (429 or 503), `too_large` the one that makes
+    it give up a body that is too large.
+    """
+
+    name: str
+    kind: EventType | None
+    browser: bool
+    overload: int
+    too_large: int
+
+    def open(self, request: Request, policy: Policy | None) -> Opened:
+        """The events in it; `policy` is None while the key is not known. AppError: none can be."""
+
+    def answer(self, opened: Opened, results: Sequence[Result]) -> Answer:
+        """What the client is told; AppError for a refusal it should see as one."""
