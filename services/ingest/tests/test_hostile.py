@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest
 
 ORIGIN = Origin(
-    compiled(Caller("demo", "web"), Policy(ip="keep"), []), datetime(2026, 3, 1, tzinfo=UTC)
+    compiled(Caller("demo", "web"), Policy(ip="keep"), []),
+    SenderClock(None, datetime(2026, 3, 1, tzinfo=UTC)),
 )
 GOOD = b'{"type":"track","event":"x","userId":"u"}'
 
