@@ -22,6 +22,7 @@ from rapport_ingest.domain.body import (
     unpack,
 )
 from rapport_ingest.domain.event import MAX_EVENT_BYTES, Origin, judge
+from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.sender import compiled
 from rapport_ingest.domain.source import Caller, Policy
 from rapport_ingest.domain.verdict import Refusal
