@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rapport_common.events.envelope import EventType
 from rapport_ingest.domain.dialects import Dialect
+from rapport_ingest.domain.dialects.jitsu import Jitsu
 from rapport_ingest.domain.dialects.segment import Segment
 
 
@@ -35,7 +36,15 @@ def _segment() -> list[Route]:
     browsers = [
         Route(f"/v1/{name[0]}", Segment(kind, browser=True)) for name, kind in KINDS.items()
     ]
-    return [*servers, *browsers]
+    # RudderStack's browser SDK, when it sends by beacon as the page goes.
+    beacon = Route("/beacon/v1/batch", Segment(None, browser=True))
+    return [*servers, *browsers, beacon]
 
 
-ROUTES: tuple[Route, ...] = (*_segment(),)
+def _jitsu() -> list[Route]:
+    browsers = [Route(f"/api/s/{name}", Jitsu(kind, browser=True)) for name, kind in KINDS.items()]
+    servers = [Route(f"/api/s/s2s/{name}", Jitsu(kind)) for name, kind in KINDS.items()]
+    return [*browsers, *servers]
+
+
+ROUTES: tuple[Route, ...] = (*_segment(), *_jitsu())
