@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from rapport_common.events.envelope import EventType
 from rapport_ingest.domain.dialects import Dialect
 from rapport_ingest.domain.dialects.jitsu import Jitsu
+from rapport_ingest.domain.dialects.posthog import PostHog, PostHogV1
 from rapport_ingest.domain.dialects.segment import Segment
+from rapport_ingest.domain.dialects.snowplow import Snowplow
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +49,27 @@ def _jitsu() -> list[Route]:
     return [*browsers, *servers]
 
 
-ROUTES: tuple[Route, ...] = (*_segment(), *_jitsu())
+def _snowplow() -> list[Route]:
+    one = Snowplow()
+    post = Route("/com.snowplowanalytics.snowplow/tp2", one)
+    return [post, Route("/i", one, ("GET",))]
+
+
+def _posthog() -> list[Route]:
+    """Browsers use `/e/`; servers and phones `/batch/`; each library with or without the slash."""
+    servers, browsers = PostHog(), PostHog(browser=True)
+    named = {
+        "/batch": servers,
+        "/i/v0/ai/batch": servers,
+        "/capture": browsers,
+        "/e": browsers,
+        "/i/v0/e": browsers,
+    }
+    return [
+        *(Route(path, one, ("POST", "GET")) for path, one in named.items()),
+        *(Route(path + "/", one, ("POST", "GET")) for path, one in named.items()),
+        Route("/i/v1/analytics/events", PostHogV1()),
+    ]
+
+
+ROUTES: tuple[Route, ...] = (*_segment(), *_jitsu(), *_posthog(), *_snowplow())
