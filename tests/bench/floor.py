@@ -1,7 +1,8 @@
 """The floor under ingest: plain ASGI, msgspec, and one aiokafka send per event. Nothing else.
 
 No keys, limits, verdicts, counts, quarantine or spool: what any front door in Python has to do
-at the least to answer 200 after Kafka's `acks=all`. Runs as `python -m tests.bench.floor BOOTSTRAP FD`.
+at the least to answer 200 after Kafka's `acks=all`. Runs as
+`python -m tests.bench.floor BOOTSTRAP FD`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Floor:
             if not message.get("more_body"):
                 break
         found = self._decode(body)
-        events = found["batch"] if "batch" in found else [found]
+        events = found.get("batch", [found])
         sent = [
             await self._producer.send(
                 TOPIC, self._encode(one), key=str(one.get("userId", "")).encode()

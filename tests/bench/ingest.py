@@ -91,14 +91,14 @@ def _rows(place: Place, key: str, shape: Shape, under: float, *, half: bool = Tr
     before = Cost.of(place)
     result = _send(place, key, shape, SECONDS, 2**24)
     costs = before.until(Cost.of(place), result)
-    rows = [Row(shape.name, result.rate, "events/s", shape.goal, under, f"{_note(result)}; {costs}")]
+    rows = [
+        Row(shape.name, result.rate, "events/s", shape.goal, under, f"{_note(result)}; {costs}")
+    ]
     if half:
         rate = result.rate / shape.size / 2
         paced = _send(place, key, shape, SECONDS, 2**25, rate=rate)
         note = f"at {paced.rate:,.0f} events/s, p50 {paced.milliseconds(0.5):.1f} ms"
-        rows.append(
-            Row(f"  p99 at half of that", paced.milliseconds(0.99), "ms", "50", note=note)
-        )
+        rows.append(Row("  p99 at half of that", paced.milliseconds(0.99), "ms", "50", note=note))
     return rows
 
 

@@ -76,9 +76,7 @@ def running(services: tuple[str, ...] = SERVICES, *, workers: int = 1) -> Iterat
     with tempfile.TemporaryDirectory(prefix="rapport-bench-") as folder:
         home = Home.at(Path(folder) / "home")
         own = {"ingest": {"RAPPORT_WORKERS": str(workers)}}
-        stack = Stack(
-            Config(home=home, ports=Ports.free(), services=services, service_env=own)
-        )
+        stack = Stack(Config(home=home, ports=Ports.free(), services=services, service_env=own))
         began = time.perf_counter()
         stack.start()
         seconds = time.perf_counter() - began

@@ -14,7 +14,7 @@ import msgspec
 from rapport_ingest.domain.body import UNREADABLE
 from rapport_ingest.domain.dialects.draft import NOTHING, Draft, Members, members, text_of, value_of
 from rapport_ingest.domain.dialects.wire import CAMPAIGN, EPOCH, campaign_of, epoch_iso, page_of
-from rapport_ingest.domain.event import MAX_ID, MAX_MESSAGE_ID
+from rapport_ingest.domain.reading import MAX_ID, MAX_MESSAGE_ID
 from rapport_ingest.domain.verdict import Refusal
 
 CONTEXT: dict[str, tuple[str, ...]] = {

@@ -14,7 +14,7 @@ import msgspec
 from rapport_ingest.domain.body import UNREADABLE
 from rapport_ingest.domain.dialects.draft import Draft, Members, members, text_of, value_of
 from rapport_ingest.domain.dialects.wire import base64_bytes, campaign_of, epoch_iso, page_of
-from rapport_ingest.domain.event import MAX_NAME
+from rapport_ingest.domain.reading import MAX_NAME
 from rapport_ingest.domain.verdict import Refusal
 
 Parameters = Mapping[str, str]
