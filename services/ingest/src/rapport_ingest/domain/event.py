@@ -1,7 +1,6 @@
 """The verdict on one event: the canonical record, or why it is refused."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
@@ -37,8 +36,7 @@ MAX_DEVICES = 16_384
 _MESSAGE_ID = re.compile(rb'"messageId"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """What is known of an event before it is read: whose it is, when and from where it came.
 
     `address` and `user_agent` are those of the request, and None when a server made it.

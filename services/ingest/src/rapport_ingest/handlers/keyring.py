@@ -56,12 +56,19 @@ class KeyRing:
         self._known: dict[str, _Known] = {}
         self._unknown: dict[str, float] = {}
 
+    def known(self, key: str) -> Sender | None:
+        """Whose key it is, if this process knows it already."""
+        known = self._known.get(key)
+        if known is None:
+            return None
+        known.used = True
+        return known.sender
+
     async def sender(self, key: str) -> Sender:
         """Whose key it is. UnauthorizedError: nobody's; UnavailableError: can't be told now."""
-        known = self._known.get(key)
+        known = self.known(key)
         if known is not None:
-            known.used = True
-            return known.sender
+            return known
         if self._unknown.get(key, 0.0) > time.monotonic() or key_id_of(key) is None:
             raise _unknown_key()
         try:
