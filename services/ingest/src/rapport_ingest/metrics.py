@@ -17,3 +17,5 @@ WRITE_KEYS = Gauge("rapport_ingest_cached_write_keys", "Write keys known to this
 RECORDINGS_DROPPED = Counter(
     "rapport_ingest_recordings_dropped_total", "PostHog session recordings, which are not kept."
 )
+JOBS = Counter("rapport_ingest_jobs_total", "Jobs ended, by kind and state.", ["kind", "state"])
+IMPORT_ROWS = Counter("rapport_import_rows_total", "Rows imported, by verdict.", ["verdict"])

@@ -1,6 +1,8 @@
 """The settings of ingest, on top of what every service has."""
 
-from pydantic import Field
+from pathlib import Path
+
+from pydantic import Field, SecretStr
 
 from rapport_common.settings import ServiceSettings
 
@@ -22,3 +24,23 @@ class IngestSettings(ServiceSettings):
         default=GIB, ge=0, description="More than this is not spooled: clients get a 503."
     )
     quarantine_retention_days: int = Field(default=30, ge=1)
+    data_folder: Path = Field(
+        default=Path("/var/tmp/rapport-ingest"),  # noqa: S108 - made for its owner alone
+        description="Uploaded files until they are imported; shared by all replicas.",
+    )
+    import_folder: Path | None = Field(
+        default=None, description="Files below this folder may be imported without an upload."
+    )
+    import_limit_bytes: int = Field(
+        default=10 * GIB, ge=1, description="The largest file that may be uploaded."
+    )
+    import_rows_per_second: int = Field(
+        default=10_000, ge=1, description="An import is held to this pace, for the live traffic."
+    )
+    job_retention_days: int = Field(default=90, ge=1)
+    s3_endpoint: str | None = Field(
+        default=None, description="http(s)://host:port of an S3-compatible store."
+    )
+    s3_region: str = "us-east-1"
+    s3_access_key: str | None = None
+    s3_secret_key: SecretStr | None = None

@@ -41,7 +41,8 @@ class Sending(msgspec.Struct, frozen=True):
     """The events of one request, import step or replay, and what goes for all of them.
 
     `refusals` are verdicts given before, by index. `ids` are the message ids of events that bring
-    none, for a sender that must be able to repeat them; without it they are made here.
+    none, for a sender that must be able to repeat them; without it they are made here. `places`
+    say where each event stood (`row 7`), for the quarantine.
     """
 
     sender: Sender
@@ -55,6 +56,7 @@ class Sending(msgspec.Struct, frozen=True):
     user_agent: str | None = None
     refusals: Mapping[int, Refusal] = NONE_REFUSED
     ids: Sequence[str] | None = None
+    places: Sequence[str] | None = None
 
 
 class Acceptor:
@@ -144,8 +146,8 @@ class Acceptor:
     async def _keep(self, sending: Sending, verdicts: Sequence[Event | Refusal]) -> None:
         """Keep what is refused before anybody is told; without Postgres nobody is."""
         rows = [
-            _quarantined(sending, one, raw)
-            for one, raw in zip(verdicts, sending.items, strict=True)
+            _quarantined(sending, index, one, raw)
+            for index, (one, raw) in enumerate(zip(verdicts, sending.items, strict=True))
             if isinstance(one, Refusal)
         ]
         try:
@@ -164,15 +166,16 @@ class Acceptor:
         return Outgoing(EVENTS.name, key, encode(event), traceparent)
 
 
-def _quarantined(sending: Sending, refusal: Refusal, raw: msgspec.Raw) -> Quarantined:
+def _quarantined(sending: Sending, index: int, refusal: Refusal, raw: msgspec.Raw) -> Quarantined:
     body = bytes(raw)
+    place = f"{sending.places[index]}: " if sending.places else ""
     return Quarantined(
         source=sending.sender.caller.source,
         message_id=refusal.message_id,
         received_at=sending.received_at,
         code=refusal.code,
         path=refusal.path,
-        reason=refusal.reason,
+        reason=place + refusal.reason,
         body=body[:MAX_EVENT_BYTES],
         truncated=len(body) > MAX_EVENT_BYTES,
         sent_at=sending.sent_at,
