@@ -42,6 +42,7 @@ class Sending:
 
     `refusals` are verdicts given before, by index. `ids` are the message ids of events that bring
     none, for a sender that must be able to repeat them; without it they are made here.
+    `originals` are kept in place of `items` when they are refused.
     """
 
     sender: Sender
@@ -55,6 +56,7 @@ class Sending:
     user_agent: str | None = None
     refusals: Mapping[int, Refusal] = field(default_factory=dict)
     ids: Sequence[str] | None = None
+    originals: Sequence[msgspec.Raw] | None = None
 
 
 class Acceptor:
@@ -152,7 +154,7 @@ class Acceptor:
         """Keep what is refused before anybody is told; without Postgres nobody is."""
         rows = [
             _quarantined(sending, one, raw)
-            for one, raw in zip(verdicts, sending.items, strict=True)
+            for one, raw in zip(verdicts, sending.originals or sending.items, strict=True)
             if isinstance(one, Refusal)
         ]
         if not rows:

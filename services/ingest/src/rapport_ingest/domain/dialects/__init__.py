@@ -33,6 +33,7 @@ class Opened:
     """The events of a request. `refusals` are verdicts of the dialect, by index in `items`.
 
     `write_key` is the key in the body or the query; `note` is the dialect's own, for its answer.
+    `originals` are what `items` were made of, where that is something else: kept when refused.
     """
 
     items: Sequence[msgspec.Raw]
@@ -40,6 +41,7 @@ class Opened:
     write_key: Any = None
     refusals: Mapping[int, Refusal] = field(default_factory=dict)
     note: Any = None
+    originals: Sequence[msgspec.Raw] | None = None
 
 
 @dataclass(frozen=True, slots=True)
