@@ -22,6 +22,7 @@ from rapport_ingest.domain.body import (
     unpack,
 )
 from rapport_ingest.domain.event import MAX_EVENT_BYTES, Origin, judge
+from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.sender import compiled
 from rapport_ingest.domain.source import Caller, Policy
 from rapport_ingest.domain.verdict import Refusal
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest
 
 ORIGIN = Origin(
-    compiled(Caller("demo", "web"), Policy(ip="keep"), []), datetime(2026, 3, 1, tzinfo=UTC)
+    compiled(Caller("demo", "web"), Policy(ip="keep"), []),
+    SenderClock(None, datetime(2026, 3, 1, tzinfo=UTC)),
 )
 GOOD = b'{"type":"track","event":"x","userId":"u"}'
 

@@ -16,7 +16,7 @@ from rapport_ingest import metrics as own_metrics
 from rapport_ingest.domain.body import MAX_BODY_BYTES, too_large, unpack
 from rapport_ingest.domain.credentials import credential
 from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request
-from rapport_ingest.domain.event import sent_moment
+from rapport_ingest.domain.reading import sent_moment
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.handlers.accept import Acceptor, Sending
 from rapport_ingest.handlers.keyring import KeyRing

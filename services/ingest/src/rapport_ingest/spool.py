@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_common import logging
 from rapport_common.db import is_retriable
 from rapport_common.errors import UnavailableError
+from rapport_common.events.envelope import Event
 from rapport_common.events.topics import EVENTS
-from rapport_common.kafka.producer import KafkaUnavailableError, Producer
+from rapport_common.kafka.producer import KafkaUnavailableError, Outgoing, Producer
 from rapport_ingest import metrics
+from rapport_ingest.domain.source import Caller
 from rapport_ingest.store import spool as store
 from rapport_ingest.store.spool import Spooled, SpoolSize
 
@@ -56,23 +58,26 @@ class Spool:
             time.monotonic() < self._avoid_until or self._producer.stalled_for > ACKNOWLEDGE_SECONDS
         )
 
-    async def deliver(self, events: Sequence[Spooled]) -> bool:
-        """Make events durable; True when they went into the spool, False when into Kafka.
+    async def deliver(self, events: Sequence[Event], records: Sequence[Outgoing]) -> bool:
+        """Make events, encoded as `records`, durable; True: in the spool, False: in Kafka.
 
         UnavailableError when neither takes them: they may be in Kafka in part, so the sender
         has to send all of them again.
         """
         if not self.avoids_kafka:
             try:
-                await self._producer.publish(
-                    [one.outgoing for one in events], timeout=ACKNOWLEDGE_SECONDS
-                )
+                await self._producer.publish(records, timeout=ACKNOWLEDGE_SECONDS)
             except KafkaUnavailableError as error:
                 self._avoid_until = time.monotonic() + AVOID_SECONDS
                 log.warning("kafka does not take events, spooling", error=str(error))
             else:
                 return False
-        await self._put(events)
+        await self._put(
+            [
+                Spooled(Caller(event.workspace, event.source), event.message_id, record)
+                for event, record in zip(events, records, strict=True)
+            ]
+        )
         return True
 
     async def _put(self, events: Sequence[Spooled]) -> None:

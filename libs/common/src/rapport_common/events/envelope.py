@@ -1,13 +1,15 @@
 """The record on `events`: one immutable fact about one person."""
 
-import hmac
 from datetime import datetime
-from typing import Literal
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Literal
 
 import msgspec
 
 EventType = Literal["track", "identify", "page", "screen", "group", "alias"]
 EMPTY_OBJECT = msgspec.Raw(b"{}")
+SHA256_BLOCK = 64
 
 USER_ID = "user_id"
 EMAIL = "email"
@@ -74,6 +76,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     client: Client | None = None
     provenance: Provenance | None = None
 
+    def strongest(self) -> Identifier:
+        """What names the person best: user id, else e-mail, else anonymous id."""
+        if self.user_id:
+            return USER_ID, self.user_id
+        if self.email:
+            return EMAIL, self.email
+        return ANONYMOUS_ID, self.anonymous_id or ""
+
     def identifiers(self) -> list[Identifier]:
         """What names the person, strongest first (user id, e-mail, anonymous id)."""
         found: list[Identifier] = []
@@ -94,5 +104,16 @@ def normalise_email(address: str) -> str:
 def partition_key(key: bytes, workspace: str, identifier: Identifier) -> bytes:
     """The Kafka key of an event: 16 bytes of HMAC-SHA256, so no address shows in the log."""
     kind, value = identifier
-    message = f"{workspace}\0{kind}\0{value}".encode()
-    return hmac.digest(key, message, "sha256")[:16]
+    inner, outer = _keyed(key)
+    first, second = inner.copy(), outer.copy()
+    first.update(f"{workspace}\0{kind}\0{value}".encode())
+    second.update(first.digest())
+    digest: bytes = second.digest()
+    return digest[:16]
+
+
+@lru_cache(maxsize=16)
+def _keyed(key: bytes) -> tuple[Any, Any]:
+    """HMAC's two hashes (RFC 2104) with the key already in them: half the cost of `hmac.digest`."""
+    block = (sha256(key).digest() if len(key) > SHA256_BLOCK else key).ljust(SHA256_BLOCK, b"\0")
+    return sha256(bytes(one ^ 0x36 for one in block)), sha256(bytes(one ^ 0x5C for one in block))

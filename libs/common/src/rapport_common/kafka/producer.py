@@ -112,10 +112,10 @@ class Producer:
         """
         if not records:
             return
-        for record in records:
-            if record.topic not in self._allowed:
-                message = f"{self._service} did not declare {record.topic} when it started"
-                raise KafkaUnavailableError(message)
+        undeclared = {record.topic for record in records} - self._allowed
+        if undeclared:
+            message = f"{self._service} did not declare {undeclared} when it started"
+            raise KafkaUnavailableError(message)
         loop = asyncio.get_running_loop()
         entry = _Waiting(records, loop.create_future(), loop.time() + timeout)
         self._waiting.append(entry)
@@ -232,12 +232,13 @@ def _batches(client: AIOKafkaProducer, records: Sequence[Outgoing]) -> list[Batc
     """The records in their order, in as many batches as the size limit needs."""
     now_ms = time.time_ns() // 1_000_000
     batches = [client.create_batch()]
+    append = batches[-1].append
     for one in records:
         headers = [("traceparent", one.traceparent.encode())] if one.traceparent else []
-        full = batches[-1].append(key=one.key, value=one.value, timestamp=now_ms, headers=headers)
-        if full is None:
+        if append(key=one.key, value=one.value, timestamp=now_ms, headers=headers) is None:
             batches.append(client.create_batch())
-            batches[-1].append(key=one.key, value=one.value, timestamp=now_ms, headers=headers)
+            append = batches[-1].append
+            append(key=one.key, value=one.value, timestamp=now_ms, headers=headers)
     for batch in batches:
         batch.close()
     return batches

@@ -24,5 +24,5 @@ class Publisher:
         await outbox.append(tx, SCHEMA, [self._outgoing(one, trace) for one, trace in events])
 
     def _outgoing(self, event: Event, traceparent: str | None) -> Outgoing:
-        key = partition_key(self._key, event.workspace, event.identifiers()[0])
+        key = partition_key(self._key, event.workspace, event.strongest())
         return Outgoing(EVENTS.name, key, encode(event), traceparent)

@@ -24,5 +24,5 @@ class Publisher:
         await outbox.append(tx, SCHEMA, [self._outgoing(event) for event in events])
 
     def _outgoing(self, event: Event) -> Outgoing:
-        key = partition_key(self._key, event.workspace, event.identifiers()[0])
+        key = partition_key(self._key, event.workspace, event.strongest())
         return Outgoing(EVENTS.name, key, encode(event), tracing.current())

@@ -3,37 +3,37 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast, get_args
+from functools import lru_cache
+from typing import Any, Literal
 
 import msgspec
 
-from rapport_common.events.envelope import (
-    EMPTY_OBJECT,
-    Client,
-    Event,
-    EventType,
-    Provenance,
-    normalise_email,
-)
+from rapport_common.events.envelope import EMPTY_OBJECT, Client, Event, EventType, Provenance
 from rapport_ingest.domain.body import UNREADABLE, depth_of
 from rapport_ingest.domain.client import anonymised, client_of
-from rapport_ingest.domain.moments import corrected, parse_moment
+from rapport_ingest.domain.moments import SenderClock
+from rapport_ingest.domain.reading import (
+    MAX_MESSAGE_ID,
+    MAX_NAME,
+    Refused,
+    email_of,
+    kind_of,
+    members,
+    moment,
+    nul_in,
+    required,
+    sent_moment,
+    text,
+)
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.transform import TransformError
 from rapport_ingest.domain.verdict import Refusal
 
 MAX_EVENT_BYTES = 32 * 1024
-MAX_MESSAGE_ID = 100
-MAX_ID = 512
-MAX_NAME = 512
 MAX_DEPTH = 64
-MAX_EMAIL = 254
-TYPES = frozenset(get_args(EventType))
+MAX_DEVICES = 16_384
 
-_EMAIL = re.compile(
-    r"[^@\s\x00-\x1f\"(),:;<>\[\]\\]+@[^@\s\x00-\x1f\"(),:;<>\[\]\\.]+(\.[^@\s\x00-\x1f\"(),:;<>\[\]\\.]+)+"
-)
 _MESSAGE_ID = re.compile(rb'"messageId"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
 
 
@@ -45,20 +45,13 @@ class Origin:
     """
 
     sender: Sender
-    received_at: datetime
-    sent_at: datetime | None = None
+    clock: SenderClock
     address: str | None = None
     user_agent: str | None = None
 
 
 Judged = tuple[Event, dict[str, Any]] | Refusal
 """The canonical record with the decoded event it was made of, or why there is none."""
-
-
-class _Refused(Exception):  # noqa: N818 - a verdict on the input, not an error of the program
-    def __init__(self, code: str, path: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.path, self.reason = code, path, reason
 
 
 class _Wire(msgspec.Struct):
@@ -80,103 +73,121 @@ def judge(raw: msgspec.Raw, kind: EventType | None, origin: Origin, spare_id: st
     """
     fields: dict[str, Any] = {}
     try:
-        fields = _decoded(raw)
+        data = bytes(raw)
+        fields = _decoded(data)
         transform = origin.sender.transform
         if transform is not None:
             fields = transform(fields)
-            raw = msgspec.Raw(msgspec.json.encode(fields))
-        return _event(raw, fields, kind, origin, spare_id), fields
+            data = msgspec.json.encode(fields)
+        return _event(data, fields, kind, origin, spare_id), fields
     except TransformError as error:
         claimed = fields.get("messageId")
         return Refusal(_shown(claimed) or spare_id, "transform_failed", error.path, error.reason)
-    except _Refused as refused:
+    except Refused as refused:
         claimed = fields.get("messageId") if fields else _claimed(raw)
         return Refusal(_shown(claimed) or spare_id, refused.code, refused.path, refused.reason)
 
 
-def _decoded(raw: msgspec.Raw) -> dict[str, Any]:
+def _decoded(data: bytes) -> dict[str, Any]:
     """The whole event as Python values: what a reader downstream will make of it."""
-    data = memoryview(raw)
-    if data.nbytes > MAX_EVENT_BYTES:
-        message = f"The event has {data.nbytes} bytes; {MAX_EVENT_BYTES} is the most."
-        raise _Refused("event_too_large", "", message)
+    if len(data) > MAX_EVENT_BYTES:
+        message = f"The event has {len(data)} bytes; {MAX_EVENT_BYTES} is the most."
+        raise Refused("event_too_large", "", message)
     try:
-        fields = _anything.decode(raw)
+        fields = _anything.decode(data)
     except RecursionError:
-        raise _Refused("too_deep", "", _too_deep()) from None
+        raise Refused("too_deep", "", _too_deep()) from None
     except UNREADABLE as error:
-        raise _Refused("invalid_json", "", f"Not JSON that can be kept: {error}.") from None
+        raise Refused("invalid_json", "", f"Not JSON that can be kept: {error}.") from None
     if not isinstance(fields, dict):
-        raise _Refused("not_an_object", "", "An event is a JSON object.")
-    _check_shape(bytes(raw), fields)
+        raise Refused("not_an_object", "", "An event is a JSON object.")
+    _check_shape(data, fields)
     return fields
 
 
-def _check_shape(raw: bytes, fields: dict[str, Any]) -> None:
+def _check_shape(data: bytes, fields: dict[str, Any]) -> None:
     # Counting is cheap, and most events have fewer brackets than levels are allowed.
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and depth_of(raw) > MAX_DEPTH:
-        raise _Refused("too_deep", "", _too_deep())
-    if b"\\u0000" in raw and (path := _nul_in(fields)) is not None:
-        raise _Refused("nul_character", path, "The NUL character can't be stored.")
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and depth_of(data) > MAX_DEPTH:
+        raise Refused("too_deep", "", _too_deep())
+    if b"\\u0000" in data and (path := nul_in(fields)) is not None:
+        raise Refused("nul_character", path, "The NUL character can't be stored.")
 
 
 def _too_deep() -> str:
     return f"Nested deeper than {MAX_DEPTH} levels."
 
 
-def _nul_in(value: Any, path: str = "") -> str | None:
-    """The path of the first string with a NUL in it."""
-    if isinstance(value, str):
-        return path if "\0" in value else None
-    if isinstance(value, dict):
-        members = [(f"{path}.{key}".lstrip("."), key, one) for key, one in value.items()]
-    elif isinstance(value, list):
-        members = [(f"{path}[{index}]", "", one) for index, one in enumerate(value)]
-    else:
-        return None
-    for where, key, one in members:
-        if "\0" in key:
-            return where.replace("\0", "\ufffd")
-        if (found := _nul_in(one, where)) is not None:
-            return found
-    return None
-
-
 def _event(
-    raw: msgspec.Raw,
-    fields: dict[str, Any],
-    kind: EventType | None,
-    origin: Origin,
-    spare_id: str,
+    data: bytes, fields: dict[str, Any], kind: EventType | None, origin: Origin, spare_id: str
 ) -> Event:
-    message_id = _text(fields, "messageId", MAX_MESSAGE_ID) or spare_id
-    found = kind or _type(fields)
-    properties, traits, context = _objects(fields)
-    wire = _wire.decode(raw)
+    get = fields.get
+    found = kind or kind_of(fields)
     caller, policy = origin.sender.caller, origin.sender.policy
-    event = Event(
-        workspace=caller.workspace,
-        source=caller.source,
-        message_id=message_id,
-        type=found,
-        timestamp=_timestamp(fields, origin),
-        received_at=origin.received_at,
-        name=_name(fields, found),
-        user_id=_text(fields, "userId", MAX_ID),
-        anonymous_id=_text(fields, "anonymousId", MAX_ID),
-        email=_email(traits if found != "group" else {}, context),
-        previous_id=_required(fields, "previousId", "alias") if found == "alias" else None,
-        group_id=_required(fields, "groupId", "group") if found == "group" else None,
-        properties=wire.properties if properties else EMPTY_OBJECT,
-        traits=wire.traits if traits else _nested_traits(found, wire.context, context),
-        context=_kept_context(wire.context, context, policy) if context else EMPTY_OBJECT,
-        client=_client(context, origin),
-        provenance=provenance_of(policy),
-    )
-    if event.user_id is None and event.anonymous_id is None and event.email is None:
+    properties, traits = members(fields, "properties"), members(fields, "traits")
+    context = members(fields, "context")
+    # What is missing is not named: each keyword costs, and most events have few of them.
+    values: dict[str, Any] = {
+        "workspace": caller.workspace,
+        "source": caller.source,
+        "message_id": text(get("messageId"), "messageId", MAX_MESSAGE_ID) or spare_id,
+        "type": found,
+        "timestamp": _timestamp(fields, origin.clock),
+        "received_at": origin.clock.received_at,
+    }
+    _add_names(values, fields, found)
+    _add_identifiers(values, fields, traits if found != "group" else {}, context)
+    wire = _wire.decode(data)
+    if properties:
+        values["properties"] = wire.properties
+    if traits:
+        values["traits"] = wire.traits
+    if context:
+        values["context"] = _kept_context(wire.context, context, policy)
+        if found == "identify" and not traits and isinstance(context.get("traits"), dict):
+            # RudderStack's SDKs send the traits of `identify` inside the context.
+            values["traits"] = _wire.decode(wire.context).traits
+    if (client := _client(context, origin)) is not None:
+        values["client"] = client
+    if policy.provenance.party != "first":
+        values["provenance"] = provenance_of(policy)
+    return Event(**values)
+
+
+def _add_names(values: dict[str, Any], fields: dict[str, Any], kind: EventType) -> None:
+    if kind == "track":
+        values["name"] = required(fields, "event", kind, MAX_NAME)
+    elif kind in {"page", "screen"}:
+        values["name"] = text(fields.get("name"), "name", MAX_NAME)
+    elif kind == "alias":
+        values["previous_id"] = required(fields, "previousId", kind)
+    elif kind == "group":
+        values["group_id"] = required(fields, "groupId", kind)
+
+
+def _add_identifiers(
+    values: dict[str, Any],
+    fields: dict[str, Any],
+    traits: dict[str, Any],
+    context: dict[str, Any],
+) -> None:
+    user, anonymous = fields.get("userId"), fields.get("anonymousId")
+    if user is not None and (user := text(user, "userId")) is not None:
+        values["user_id"] = user
+    if anonymous is not None and (anonymous := text(anonymous, "anonymousId")) is not None:
+        values["anonymous_id"] = anonymous
+    if (email := email_of(traits, context)) is not None:
+        values["email"] = email
+    elif user is None and anonymous is None:
         reason = "An event needs a userId, an anonymousId or an e-mail address in its traits."
-        raise _Refused("no_identifier", "userId", reason)
-    return event
+        raise Refused("no_identifier", "userId", reason)
+
+
+def _timestamp(fields: dict[str, Any], clock: SenderClock) -> datetime:
+    field = "timestamp" if fields.get("timestamp") is not None else "originalTimestamp"
+    stated, sent = fields.get(field), fields.get("sentAt")
+    if sent is not None and (sent_at := sent_moment(sent)) is not None:
+        clock = SenderClock(sent_at, clock.received_at)
+    return clock.received_at if stated is None else clock.corrected(moment(stated, field))
 
 
 def _kept_context(raw: msgspec.Raw, context: dict[str, Any], policy: Policy) -> msgspec.Raw:
@@ -196,11 +207,23 @@ def _client(context: dict[str, Any], origin: Origin) -> Client | None:
     locale = context.get("locale")
     if not (address or agent or locale):
         return None
-    known = client_of(
-        agent if isinstance(agent, str) else None, locale if isinstance(locale, str) else None
+    return _device(
+        agent if isinstance(agent, str) else None,
+        locale if isinstance(locale, str) else None,
+        address if isinstance(address, str) else None,
+        origin.sender.policy.ip,
     )
-    mode = origin.sender.policy.ip
-    ip = anonymised(address, mode) if isinstance(address, str) and mode != "drop" else None
+
+
+@lru_cache(maxsize=MAX_DEVICES)
+def _device(
+    agent: str | None,
+    locale: str | None,
+    address: str | None,
+    mode: Literal["keep", "mask", "drop"],
+) -> Client | None:
+    known = client_of(agent, locale)
+    ip = anonymised(address, mode) if address else None
     if ip is None:
         return known
     return Client(ip=ip) if known is None else msgspec.structs.replace(known, ip=ip)
@@ -212,104 +235,6 @@ def provenance_of(policy: Policy) -> Provenance | None:
     if stated.party == "first":
         return None
     return Provenance(party=stated.party, provider=stated.provider, legal_basis=stated.legal_basis)
-
-
-def _type(fields: dict[str, Any]) -> EventType:
-    found = fields.get("type")
-    if not isinstance(found, str) or found not in TYPES:
-        reason = f"The type must be one of {', '.join(sorted(TYPES))}."
-        raise _Refused("unknown_type" if found else "missing_field", "type", reason)
-    return cast("EventType", found)
-
-
-def _text(fields: dict[str, Any], field: str, limit: int) -> str | None:
-    """A short text; whole numbers are taken as their digits, blanks as missing."""
-    value = fields.get(field)
-    if value is None:
-        return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise _Refused("invalid_type", field, f"{field} must be a string.")
-    if len(value) > limit:
-        reason = f"{field} has {len(value)} characters; {limit} is the most."
-        raise _Refused("too_long", field, reason)
-    return value if value and not value.isspace() else None
-
-
-def _required(fields: dict[str, Any], field: str, kind: str, limit: int = MAX_ID) -> str:
-    value = _text(fields, field, limit)
-    if value is None:
-        raise _Refused("missing_field", field, f"A {kind} event needs {field}.")
-    return value
-
-
-def _name(fields: dict[str, Any], kind: EventType) -> str | None:
-    if kind == "track":
-        return _required(fields, "event", kind, MAX_NAME)
-    return _text(fields, "name", MAX_NAME) if kind in {"page", "screen"} else None
-
-
-def _objects(fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    return _object(fields, "properties"), _object(fields, "traits"), _object(fields, "context")
-
-
-def _object(fields: dict[str, Any], field: str) -> dict[str, Any]:
-    value = fields.get(field)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise _Refused("invalid_type", field, f"{field} must be an object.")
-    return value
-
-
-def _timestamp(fields: dict[str, Any], origin: Origin) -> datetime:
-    field = "timestamp" if fields.get("timestamp") is not None else "originalTimestamp"
-    return corrected(
-        _moment(fields, field),
-        sent_at=sent_moment(fields.get("sentAt")) or origin.sent_at,
-        received_at=origin.received_at,
-    )
-
-
-def _moment(fields: dict[str, Any], field: str) -> datetime | None:
-    value = fields.get(field)
-    if value is None:
-        return None
-    try:
-        return parse_moment(value)
-    except (TypeError, ValueError) as error:
-        reason = f"{field} is not an ISO 8601 time such as 2026-01-31T09:30:00Z: {error}."
-        raise _Refused("invalid_timestamp", field, reason.replace("\0", "\ufffd")) from None
-
-
-def sent_moment(value: Any) -> datetime | None:
-    """A `sentAt`, or None: it only serves to correct, so a bad one costs no event."""
-    try:
-        return None if value is None else parse_moment(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _email(traits: dict[str, Any], context: dict[str, Any]) -> str | None:
-    """The person's address, if it is one; another form is a trait like any other."""
-    nested = context.get("traits")
-    for one in (traits, nested if isinstance(nested, dict) else {}):
-        value = one.get("email")
-        if isinstance(value, str) and len(value) <= MAX_EMAIL:
-            address = normalise_email(value)
-            if _EMAIL.fullmatch(address):
-                return address
-    return None
-
-
-def _nested_traits(
-    kind: EventType, raw_context: msgspec.Raw, context: dict[str, Any]
-) -> msgspec.Raw:
-    """RudderStack's SDKs send the traits of `identify` inside the context."""
-    if kind == "identify" and isinstance(context.get("traits"), dict):
-        return _wire.decode(raw_context).traits
-    return EMPTY_OBJECT
 
 
 def _claimed(raw: msgspec.Raw) -> str | None:

@@ -26,24 +26,33 @@ def parse_moment(text: str) -> datetime:
         raise ValueError(message) from error
 
 
-def corrected(
-    stated: datetime | None, *, sent_at: datetime | None, received_at: datetime
-) -> datetime:
-    """The time an event happened by our clock.
+class SenderClock:
+    """The clock of whoever sent a request, against ours.
 
-    Missing: when we received it. A reading of the sender's clock is moved by the difference
-    between `sent_at` and `received_at` when that is 30 s or more; a date from a history
-    (30 days or more before it was sent) is kept as it is. More than 24 h ahead of us becomes
-    `received_at`.
+    A reading of it is moved by the difference between `sent_at` and `received_at` when that is
+    30 s or more; a date from a history (30 days or more before it was sent) is kept as it is.
+    More than 24 h ahead of us becomes `received_at`.
     """
-    if stated is None:
-        return received_at
-    moment = stated
-    if sent_at is not None:
-        skew = received_at - sent_at
-        if abs(skew) >= MIN_SKEW and abs(sent_at - stated) < MAX_READING_AGE:
-            moment = _moved(stated, skew, received_at)
-    return received_at if moment - received_at > MAX_FUTURE else moment
+
+    __slots__ = ("_latest", "_sent_at", "_skew", "received_at")
+
+    def __init__(self, sent_at: datetime | None, received_at: datetime) -> None:
+        skew = None if sent_at is None else received_at - sent_at
+        self.received_at = received_at
+        self._sent_at = sent_at
+        self._skew = skew if skew is not None and abs(skew) >= MIN_SKEW else None
+        self._latest = received_at + MAX_FUTURE
+
+    def corrected(self, stated: datetime) -> datetime:
+        """The time by our clock of what happened at `stated` by the sender's."""
+        moment = stated
+        if (
+            self._skew is not None
+            and self._sent_at is not None
+            and abs(self._sent_at - stated) < MAX_READING_AGE
+        ):
+            moment = _moved(stated, self._skew, self.received_at)
+        return self.received_at if moment > self._latest else moment
 
 
 def _moved(stated: datetime, skew: timedelta, received_at: datetime) -> datetime:

@@ -19,6 +19,7 @@ from rapport_common.ids import uuid7
 from rapport_common.kafka.producer import Outgoing
 from rapport_ingest import metrics
 from rapport_ingest.domain.event import MAX_EVENT_BYTES, Judged, Origin, judge
+from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.verdict import Refusal, Result
 from rapport_ingest.handlers.cataloguing import Cataloguing
@@ -28,7 +29,6 @@ from rapport_ingest.handlers.planning import Planning
 from rapport_ingest.spool import Spool
 from rapport_ingest.store import quarantine
 from rapport_ingest.store.quarantine import Quarantined
-from rapport_ingest.store.spool import Spooled
 
 KEEP_SECONDS = 5.0
 
@@ -98,8 +98,8 @@ class Acceptor:
         events = [one for one in verdicts if isinstance(one, Event)]
         spooled = False
         if events:
-            outgoing = [self._spooled(sending, one) for one in events]
-            spooled = await self._spool.deliver(outgoing)
+            records = [self._record(one, sending.traceparent) for one in events]
+            spooled = await self._spool.deliver(events, records)
         self._counting.note(
             sending.sender.caller,
             accepted=len(events),
@@ -113,8 +113,7 @@ class Acceptor:
     async def _judge(self, sending: Sending) -> list[Event | Refusal]:
         origin = Origin(
             sending.sender,
-            sending.received_at,
-            sending.sent_at,
+            SenderClock(sending.sent_at, sending.received_at),
             sending.address,
             sending.user_agent,
         )
@@ -170,10 +169,9 @@ class Acceptor:
         for one in rows:
             metrics.REJECTED.labels(one.code).inc()
 
-    def _spooled(self, sending: Sending, event: Event) -> Spooled:
-        key = partition_key(self._secret, event.workspace, event.identifiers()[0])
-        outgoing = Outgoing(EVENTS.name, key, encode(event), sending.traceparent)
-        return Spooled(sending.sender.caller, event.message_id, outgoing)
+    def _record(self, event: Event, traceparent: str | None) -> Outgoing:
+        key = partition_key(self._secret, event.workspace, event.strongest())
+        return Outgoing(EVENTS.name, key, encode(event), traceparent)
 
 
 def _quarantined(sending: Sending, refusal: Refusal, raw: msgspec.Raw) -> Quarantined:
