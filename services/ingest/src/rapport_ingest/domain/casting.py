@@ -1,0 +1,146 @@
+"""Casts: a cell, a field or a device's reading as the type an operator asked for."""
+
+import math
+import re
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Any, Literal, get_args
+
+Cast = Literal["string", "number", "integer", "boolean", "datetime"]
+Decimals = Literal[".", ","]
+"""The character between a number and its fraction."""
+
+MAX_INTEGER = 2**63 - 1
+MIN_INTEGER = -(2**63)
+MAX_EXACT_FLOAT = 2**53
+MILLISECONDS_FROM = 100_000_000_000
+"""Unix times from here on are milliseconds: in seconds this is the year 5138."""
+
+TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
+FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
+
+_PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)?(,\d*)?")
+_UNIX = re.compile(r"\d{10}(\d{3})?(\.\d+)?")
+_SHOWN = 40
+
+
+def cast(
+    value: Any,
+    kind: Cast,
+    *,
+    decimals: Decimals = ".",
+    zone: tzinfo = UTC,
+    layout: str | None = None,
+) -> Any:
+    """`value` as `kind`; ValueError says why it can't be.
+
+    string: numbers as their digits (12.0 as "12"), booleans as "true" and "false".
+    number, integer: within 64 bits, finite; `decimals` "," reads "1.234,50" as 1234.5.
+    boolean: true/false, t/f, yes/no, y/n, on/off, 1/0 in any case.
+    datetime: an ISO 8601 time, seconds or milliseconds since 1970, or a text in `layout`
+    (strptime's), as ISO 8601 in UTC. A time without an offset is of `zone`; of the two times
+    that one reading of the clock means in autumn, it is the first.
+    """
+    if kind == "string":
+        return _string(value)
+    if kind in {"number", "integer"}:
+        return _number(value, decimals, whole=kind == "integer")
+    if kind == "boolean":
+        return _boolean(value)
+    return _iso(_moment(value, zone, layout))
+
+
+def is_cast(kind: str) -> bool:
+    """Whether there is a cast of this name."""
+    return kind in get_args(Cast)
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        whole = value.is_integer() and abs(value) < MAX_EXACT_FLOAT
+        return str(int(value)) if whole else repr(value)
+    raise _wrong(value, "text")
+
+
+def exact(value: Any, decimals: Decimals = ".") -> Decimal:
+    """A number without the rounding of floats, for sums of money; ValueError as in `cast`."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return Decimal(repr(value))
+    if not isinstance(value, str):
+        raise _wrong(value, "a number")
+    text = value.strip()
+    if decimals == ",":
+        if not _COMMA.fullmatch(text):
+            raise _wrong(value, "a number with a decimal comma")
+        text = text.replace(".", "").replace(",", ".")
+    if text.isascii() and _PLAIN.fullmatch(text):
+        return Decimal(text)
+    raise _wrong(value, "a number")
+
+
+def number(exactly: Decimal) -> int | float:
+    """A JSON number for a decimal: whole ones as integers; ValueError beyond 64 bits."""
+    if exactly == exactly.to_integral_value():
+        if not MIN_INTEGER <= exactly <= MAX_INTEGER:
+            message = "a number beyond 64 bits; keep it as a string"
+            raise ValueError(message)
+        return int(exactly)
+    return float(exactly)
+
+
+def _number(value: Any, decimals: Decimals, *, whole: bool) -> int | float:
+    if isinstance(value, float) and math.isfinite(value) and not whole:
+        return value
+    found = number(exact(value, decimals))
+    if whole and not isinstance(found, int):
+        raise _wrong(value, "a whole number")
+    return found
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower() if isinstance(value, (str, int)) else ""
+    if text not in TRUE | FALSE:
+        raise _wrong(value, "true or false")
+    return text in TRUE
+
+
+def _moment(value: Any, zone: tzinfo, layout: str | None) -> datetime:
+    try:
+        if layout is not None:
+            return _placed(datetime.strptime(_string(value).strip(), layout), zone)  # noqa: DTZ007 - placed in its zone
+        if isinstance(value, str) and not _UNIX.fullmatch(value.strip()):
+            return _placed(datetime.fromisoformat(value.strip()), zone)
+        if isinstance(value, bool):
+            raise _wrong(value, "a time")
+        stamp = float(value)
+        return datetime.fromtimestamp(
+            stamp / 1000 if abs(stamp) >= MILLISECONDS_FROM else stamp, tz=UTC
+        )
+    except (TypeError, ValueError, OverflowError, OSError) as error:
+        wanted = f"a time like {layout}" if layout else "a time such as 2026-01-31T09:30:00Z"
+        raise _wrong(value, wanted) from error
+
+
+def _placed(found: datetime, zone: tzinfo) -> datetime:
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=zone)
+    return found.astimezone(UTC)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _wrong(value: Any, wanted: str) -> ValueError:
+    shown = value if isinstance(value, (str, int, float)) else type(value).__name__
+    text = str(shown)[:_SHOWN].replace("\0", "\ufffd")
+    return ValueError(f"'{text}' is not {wanted}")
