@@ -13,12 +13,13 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from rapport_common.errors import AppError
+from rapport_common.events.envelope import EventType
 from rapport_ingest.domain.body import UNREADABLE, is_json, open_batch
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.originals import UnfitError, opened
 from rapport_ingest.domain.dialects.segment import Segment
-from rapport_ingest.domain.event import MAX_MESSAGE_ID, TYPES
 from rapport_ingest.domain.moments import parse_moment
+from rapport_ingest.domain.reading import MAX_MESSAGE_ID, TYPES
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 
@@ -49,7 +50,7 @@ class CloudEvents:
     """
 
     name = "cloudevents"
-    kind = None
+    kind: EventType | None = None
     browser = False
     overload = 429
     too_large = 413
@@ -183,9 +184,7 @@ def _data(members: Mapping[str, msgspec.Raw], media: str | None) -> msgspec.Raw 
     return msgspec.Raw(_encode({"data_base64": text}))
 
 
-def _event(
-    attributes: Mapping[str, Any], message_id: str, data: msgspec.Raw | None
-) -> msgspec.Raw:
+def _event(attributes: Mapping[str, Any], message_id: str, data: msgspec.Raw | None) -> msgspec.Raw:
     kind = attributes["type"].removeprefix(OUR_TYPES)
     said = _object(data)
     if kind in TYPES:
