@@ -1,25 +1,37 @@
-"""How fast events are accepted over HTTP, beside a bare producer of the same records."""
+"""How fast events are accepted over HTTP, beside a floor that does nothing else (see floor.py)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from tests.bench import kafka_ceiling, load
+import psutil
+from tests.bench import floor, load
 from tests.bench.load import Load, Result, in_process
 from tests.bench.place import Place, running
 from tests.bench.table import Row, console
 
 from rapport_local.ports import HOST
 
-WARM_UP_SECONDS = 2.0
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WARM_UP_SECONDS = 3.0
 SECONDS = 10.0
-CEILING_SECONDS = 5.0
+FLOOR_SECONDS = 6.0
 PEOPLE = 10_000
+WORKERS = 2
+MILLION = 1_000_000
+POLICY = {"events_per_second": 10_000_000, "events_per_day": 10**12}
+"""Limits that are never reached: what is measured is that they are looked at."""
+
+PLANNED = 20
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One way of sending."""
+    """One way of sending; `share` of the floor and events per second are what it should reach."""
 
     name: str
     connections: int
@@ -27,38 +39,165 @@ class Shape:
     goal: str
 
 
-SHAPES = (
-    Shape("accepted, batches of 100", 16, 100, "30,000"),
-    Shape("accepted, one by one", 64, 1, "6,000"),
-)
+BATCHES = Shape("batches of 100, 16 connections", 16, 100, "50,000; 60% of the floor")
+FEW = Shape("one by one, 64 connections", 64, 1, "9,000; 80% of the floor")
+MANY = Shape("one by one, 512 connections", 512, 1, "11,500; 80% of the floor")
+SHAPES = (BATCHES, FEW, MANY)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU seconds used so far by ingest, Kafka and Postgres."""
+
+    ingest: float
+    kafka: float
+    postgres: float
+
+    @classmethod
+    def of(cls, place: Place) -> Cost:
+        """Read the processes' own accounts."""
+        return cls(*(_cpu([place.stack.pid(name)]) for name in ("ingest", "kafka", "postgres")))
+
+    def until(self, later: Cost, result: Result) -> str:
+        """Tell the CPU seconds per million events between two readings."""
+        events = max(1, result.events) / MILLION
+        spent = (
+            ("ingest", later.ingest - self.ingest),
+            ("kafka", later.kafka - self.kafka),
+            ("postgres", later.postgres - self.postgres),
+            ("generator", result.cpu * result.seconds),
+        )
+        return "CPU s per million: " + ", ".join(f"{one} {cpu / events:.1f}" for one, cpu in spent)
 
 
 def measure() -> list[Row]:
     """Return a row per way of sending; only ingest runs, with Kafka and Postgres beside it."""
-    with running(("ingest",)) as place:
-        key = place.write_key("bench")
-        return [_measure(place, key, shape) for shape in SHAPES]
+    rows: list[Row] = []
+    with running(("ingest",), workers=WORKERS) as place:
+        key = _source(place, "bench")
+        planned = _source(place, "planned", plan=True)
+        floors = _floors(place, key)
+        for shape in SHAPES:
+            rows += _rows(place, key, shape, floors[shape.name])
+        under_plan = replace(BATCHES, name=f"{BATCHES.name}, plan of {PLANNED} events")
+        rows += _rows(place, planned, under_plan, floors[BATCHES.name], half=False)
+        rows.append(_memory(place))
+    return [*rows, *_growth()]
 
 
-def _measure(place: Place, key: str, shape: Shape) -> Row:
+def _rows(place: Place, key: str, shape: Shape, under: float, *, half: bool = True) -> list[Row]:
     console.print(f"{shape.name} …")
     _send(place, key, shape, WARM_UP_SECONDS, 0)
+    before = Cost.of(place)
     result = _send(place, key, shape, SECONDS, 2**24)
-    records = in_process(kafka_ceiling.sample, place.bootstrap)
-    arguments = (place.bootstrap, records, shape.size, shape.connections, CEILING_SECONDS)
-    ceiling = in_process(kafka_ceiling.batched, *arguments)
-    return Row(shape.name, result.rate, "events/s", shape.goal, ceiling, _note(shape, result))
+    costs = before.until(Cost.of(place), result)
+    rows = [
+        Row(shape.name, result.rate, "events/s", shape.goal, under, f"{_note(result)}; {costs}")
+    ]
+    if half:
+        rate = result.rate / shape.size / 2
+        paced = _send(place, key, shape, SECONDS, 2**25, rate=rate)
+        note = f"at {paced.rate:,.0f} events/s, p50 {paced.milliseconds(0.5):.1f} ms"
+        rows.append(Row("  p99 at half of that", paced.milliseconds(0.99), "ms", "50", note=note))
+    return rows
 
 
-def _send(place: Place, key: str, shape: Shape, seconds: float, counter: int) -> Result:
-    port = place.stack.config.ports.service("ingest")
-    asked = Load(HOST, port, key, shape.connections, shape.size, PEOPLE, seconds, counter=counter)
+def _growth() -> list[Row]:
+    """How the rate grows with the number of worker processes."""
+    rows = []
+    for workers in (1, 2, 3):
+        with running(("ingest",), workers=workers) as place:
+            key = _source(place, "bench")
+            for shape in (BATCHES, FEW):
+                console.print(f"{shape.name}, {workers} workers …")
+                _send(place, key, shape, WARM_UP_SECONDS, 0)
+                result = _send(place, key, shape, FLOOR_SECONDS, 2**24)
+                name = f"--workers {workers}: {shape.name}"
+                rows.append(Row(name, result.rate, "events/s", note=_note(result)))
+    return rows
+
+
+def _floors(place: Place, key: str) -> dict[str, float]:
+    """What the floor takes of each shape, in events per second, with as many workers."""
+    found = {}
+    with floor.serving(place.bootstrap, WORKERS) as (port, _pids):
+        for shape in SHAPES:
+            console.print(f"the floor: {shape.name} …")
+            _send(place, key, shape, WARM_UP_SECONDS, 0, port=port)
+            found[shape.name] = _send(place, key, shape, FLOOR_SECONDS, 2**24, port=port).rate
+    return found
+
+
+def _source(place: Place, name: str, *, plan: bool = False) -> str:
+    """Make a source with limits, and with a tracking plan; its write key."""
+    made = place.post("ingest", "/v1/sources", {"name": name})
+    place.patch("ingest", f"/v1/sources/{made['source']}", {"policy": POLICY})
+    if plan:
+        place.put("ingest", f"/v1/sources/{made['source']}/plan", _plan())
+    time.sleep(1)  # a changed policy holds everywhere within a second
+    return str(made["write_key"])
+
+
+def _plan() -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "required": ["total", "currency", "product_id"],
+        "properties": {
+            "total": {"type": "number", "minimum": 0},
+            "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+            "quantity": {"type": "integer", "minimum": 1},
+            "product_id": {"type": "string", "minLength": 1, "maxLength": 100},
+            "coupon": {"type": "string"},
+        },
+        "additionalProperties": False,
+    }
+    names = ["Order Completed", *(f"Planned {number}" for number in range(1, PLANNED))]
+    events = [{"type": "track", "name": name, "version": "1", "schema": schema} for name in names]
+    return {"events": events}
+
+
+def _memory(place: Place) -> Row:
+    """The largest worker after all that."""
+    workers = psutil.Process(place.stack.pid("ingest")).children()
+    sizes = [one.memory_info().rss / 2**20 for one in workers]
+    shown = ", ".join(f"{one:.0f}" for one in sizes)
+    return Row("memory of the largest worker", max(sizes), "MiB", "250", note=f"each: {shown}")
+
+
+def _cpu(pids: Sequence[int]) -> float:
+    total = 0.0
+    for pid in pids:
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            times = one.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def _send(
+    place: Place,
+    key: str,
+    shape: Shape,
+    seconds: float,
+    counter: int,
+    *,
+    rate: float = 0.0,
+    port: int | None = None,
+) -> Result:
+    asked = Load(
+        HOST,
+        port or place.stack.config.ports.service("ingest"),
+        key,
+        shape.connections,
+        shape.size,
+        PEOPLE,
+        seconds,
+        counter=counter,
+        rate=rate,
+    )
     return in_process(load.run, asked)
 
 
-def _note(shape: Shape, result: Result) -> str:
+def _note(result: Result) -> str:
     refused = f", {result.refused} REFUSED" if result.refused else ""
-    return (
-        f"{shape.connections} connections, p50 {result.milliseconds(0.5):.1f} ms, "
-        f"p99 {result.milliseconds(0.99):.1f} ms, generator {result.cpu:.0%} of a core{refused}"
-    )
+    return f"p50 {result.milliseconds(0.5):.1f} ms, p99 {result.milliseconds(0.99):.1f} ms{refused}"

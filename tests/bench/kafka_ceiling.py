@@ -64,7 +64,8 @@ def _producer(bootstrap: str) -> AIOKafkaProducer:
     )
 
 
-async def _ensure_topic(bootstrap: str) -> None:
+async def ensure_topic(bootstrap: str) -> None:
+    """Make the topic that is only measured with, unless it is there."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -77,7 +78,7 @@ async def _ensure_topic(bootstrap: str) -> None:
 async def _produce(
     bootstrap: str, records: Records, size: int, tasks: int, seconds: float
 ) -> float:
-    await _ensure_topic(bootstrap)
+    await ensure_topic(bootstrap)
     producer = _producer(bootstrap)
     await producer.start()
     deadline = time.perf_counter() + seconds
@@ -110,7 +111,7 @@ async def _send(producer: AIOKafkaProducer, records: Records, partition: int) ->
 
 
 async def _round_trips(bootstrap: str, records: Records, rate: int, seconds: float) -> list[float]:
-    await _ensure_topic(bootstrap)
+    await ensure_topic(bootstrap)
     consumer = AIOKafkaConsumer(TOPIC, bootstrap_servers=bootstrap, group_id=None)
     producer = _producer(bootstrap)
     await consumer.start()

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Answer = TypeVar("Answer")
+PACE_SECONDS = 0.0005
 
 
 @dataclass(frozen=True)
 class Load:
     """What to send: `size` events a request over `connections`, until `seconds` or `requests`.
 
-    Events are of `people` persons; message ids begin at `counter`.
+    Events are of `people` persons; message ids begin at `counter`. With a `rate` (requests per
+    second) requests are due at fixed times and their latency counts from then, whether a
+    connection was free or not; without one every answer triggers the next request.
     """
 
     host: str
@@ -36,6 +39,7 @@ class Load:
     seconds: float
     requests: int = 2**31
     counter: int = 0
+    rate: float = 0.0
 
 
 @dataclass
@@ -74,13 +78,14 @@ def run(load: Load) -> Result:
 
 
 class _Run:
-    """One run: every response triggers the next request on its connection."""
+    """One run: every response triggers the next request on its connection, or a clock does."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
         self._templates = _templates(load)
         self._sent = 0
         self._open = 0
+        self._free: list[Connection] = []
         self._result = Result(0, 0, 0, 0.0, [])
         self._finished = asyncio.Event()
 
@@ -96,22 +101,38 @@ class _Run:
         self._deadline = wall + load.seconds
         self._result.began = wall
         self._open = len(connections)
-        for connection in connections:
-            self._next(connection)
-        await self._finished.wait()
+        if load.rate:
+            await self._paced(connections, wall)
+        else:
+            for connection in connections:
+                self._next(connection)
+            await self._finished.wait()
         self._result.seconds = time.perf_counter() - wall
         self._result.cpu = (time.process_time() - cpu) / self._result.seconds
         for connection in connections:
             connection.close()
         return self._result
 
+    async def _paced(self, connections: list[Connection], began: float) -> None:
+        """Send each request when it is due, or as soon after that as a connection is free."""
+        self._free = list(connections)
+        count = int(self._load.seconds * self._load.rate)
+        while self._result.requests < count and self._open:
+            due = min(count, int((time.perf_counter() - began) * self._load.rate) + 1)
+            while self._sent < due and self._free:
+                self._send(self._free.pop(), began + self._sent / self._load.rate)
+            await asyncio.sleep(PACE_SECONDS)
+
+    def _send(self, connection: Connection, due: float | None = None) -> None:
+        template = self._templates[self._sent % len(self._templates)]
+        connection.send(template.render(self._load.counter + self._sent), due)
+        self._sent += 1
+
     def _next(self, connection: Connection) -> None:
         if self._sent >= self._load.requests or time.perf_counter() >= self._deadline:
             self._lost()
             return
-        template = self._templates[self._sent % len(self._templates)]
-        connection.send(template.render(self._load.counter + self._sent))
-        self._sent += 1
+        self._send(connection)
 
     def _answered(self, connection: Connection, taken: float, is_ok: bool, body: bytes) -> None:  # noqa: FBT001 - the shape of wire.Done
         self._result.requests += 1
@@ -120,7 +141,10 @@ class _Run:
             self._result.events += self._load.size
         else:
             self._result.refused += 1
-        self._next(connection)
+        if self._load.rate:
+            self._free.append(connection)
+        else:
+            self._next(connection)
 
     def _lost(self) -> None:
         self._open -= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 MARK = "@COUNTER"  # as long as what replaces it, so Content-Length holds
@@ -23,12 +24,25 @@ class Template:
         return (b"%08x" % counter).join(self.pieces)
 
 
+AGENTS = (
+    (
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/142.0.0.0 Safari/537.36"
+    ),
+    (
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 "
+        "(KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1"
+    ),
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+)
+
+
 def batches(write_key: str, *, count: int, size: int) -> list[Template]:
     """Return `count` requests to /v1/batch with `size` events of `count * size` people."""
     found = []
     for number in range(count):
         events = [_event(number * size + index, index) for index in range(size)]
-        found.append(_template("/v1/batch", write_key, {"batch": events}, size))
+        found.append(_template("/v1/batch", write_key, {"batch": events, "sentAt": _now()}, size))
     return found
 
 
@@ -45,6 +59,13 @@ def newcomer(write_key: str, number: int, timestamp: str) -> bytes:
 
 def _event(person: int, index: int, prefix: str = "u-") -> dict[str, Any]:
     user = f"{prefix}{person}"
+    context = {
+        "traits": {"email": f"{user}@example.com"},
+        "page": {"path": "/checkout"},
+        "locale": "de-AT",
+        "userAgent": AGENTS[person % len(AGENTS)],
+        "ip": f"198.51.100.{person % 256}",
+    }
     return {
         "type": "track",
         "messageId": f"{prefix}{MARK}-{index}",
@@ -56,8 +77,13 @@ def _event(person: int, index: int, prefix: str = "u-") -> dict[str, Any]:
             "quantity": 1 + person % 3,
             "product_id": PRODUCTS[person % len(PRODUCTS)],
         },
-        "context": {"traits": {"email": f"{user}@example.com"}, "page": {"path": "/checkout"}},
+        "timestamp": _now(),
+        "context": context,
     }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _template(path: str, write_key: str, body: dict[str, Any], events: int) -> Template:

@@ -48,6 +48,14 @@ class Place:
         """POST JSON as an operator."""
         return self._json(self.client.post(self.stack.url(service) + path, json=body))
 
+    def patch(self, service: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """PATCH JSON as an operator."""
+        return self._json(self.client.patch(self.stack.url(service) + path, json=body))
+
+    def put(self, service: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """PUT JSON as an operator."""
+        return self._json(self.client.put(self.stack.url(service) + path, json=body))
+
     def write_key(self, source: str) -> str:
         """Make a source; returns its write key."""
         return str(self.post("ingest", "/v1/sources", {"name": source})["write_key"])
@@ -60,11 +68,15 @@ class Place:
 
 
 @contextmanager
-def running(services: tuple[str, ...] = SERVICES) -> Iterator[Place]:
-    """Start a stack of these services; everything is gone afterwards."""
+def running(services: tuple[str, ...] = SERVICES, *, workers: int = 1) -> Iterator[Place]:
+    """Start a stack of these services; everything is gone afterwards.
+
+    `workers` are ingest's processes.
+    """
     with tempfile.TemporaryDirectory(prefix="rapport-bench-") as folder:
         home = Home.at(Path(folder) / "home")
-        stack = Stack(Config(home=home, ports=Ports.free(), services=services))
+        own = {"ingest": {"RAPPORT_WORKERS": str(workers)}}
+        stack = Stack(Config(home=home, ports=Ports.free(), services=services, service_env=own))
         began = time.perf_counter()
         stack.start()
         seconds = time.perf_counter() - began

@@ -31,12 +31,15 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def send(self, request: bytes) -> None:
-        """Send a whole request; the previous one must have been answered."""
+    def send(self, request: bytes, due: float | None = None) -> None:
+        """Send a whole request that was `due` then (by perf_counter; default: now).
+
+        The previous one must have been answered.
+        """
         if self._transport is None:
             message = "not connected"
             raise ConnectionError(message)
-        self._sent = time.perf_counter()
+        self._sent = time.perf_counter() if due is None else due
         self._transport.write(request)
 
     def close(self) -> None:

@@ -150,7 +150,7 @@ async def test_a_beacon_needs_no_preflight(ingest: "Ingest", log_of: Log) -> Non
             f"{path}?writeKey={ingest.key}", content=json.dumps(body), headers=headers
         )
         assert answer.status_code == 200
-        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["access-control-allow-origin"] in {"*", headers["origin"]}
     assert {one["message_id"] for one in await log_of(ingest.workspace)} == {"b-1"}
 
 

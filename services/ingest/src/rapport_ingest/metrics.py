@@ -28,3 +28,6 @@ BRIDGE_WAITING = Gauge(
 BRIDGE_AGE = Gauge(
     "rapport_ingest_mqtt_oldest_age_seconds", "Age of the oldest of them.", ["bridge"]
 )
+RECORDINGS_DROPPED = Counter(
+    "rapport_ingest_recordings_dropped_total", "PostHog session recordings, which are not kept."
+)

@@ -114,7 +114,9 @@ class Translator:
         for pattern, mapper, times in self._topics:
             if pattern.match(row["topic"]) is not None:
                 return _made(mapper, row, times, original, spare_id)
-        reason = "No topic pattern of the bridge matches; it may be left from an older subscription."
+        reason = (
+            "No topic pattern of the bridge matches; it may be left from an older subscription."
+        )
         raise UnfitError("no_mapping", "", reason, message_id=spare_id)
 
 

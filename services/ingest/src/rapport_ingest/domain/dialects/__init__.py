@@ -34,6 +34,8 @@ class Opened:
 
     `write_key` is the key in the body or the query; `note` is the dialect's own, for its answer.
     `originals` are what `items` were made of, where that is something else: kept when refused.
+    `device` overrules the dialect's `browser` where the request itself shows whether the person's
+    own device sent it, or asks not to be told from its address.
     """
 
     items: Sequence[msgspec.Raw]
@@ -41,6 +43,7 @@ class Opened:
     write_key: Any = None
     refusals: Mapping[int, Refusal] = field(default_factory=dict)
     note: Any = None
+    device: bool | None = None
     originals: Sequence[msgspec.Raw] | None = None
 
 
