@@ -1,5 +1,7 @@
 """The settings of ingest, on top of what every service has."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from rapport_common.settings import ServiceSettings
@@ -20,5 +22,8 @@ class IngestSettings(ServiceSettings):
     parent_pid: int | None = Field(default=None, description="The parent that gave the socket.")
     spool_limit_bytes: int = Field(
         default=GIB, ge=0, description="More than this is not spooled: clients get a 503."
+    )
+    mqtt_bridges: Path | None = Field(
+        default=None, description="A JSON file of MQTT brokers and bridges from them."
     )
     quarantine_retention_days: int = Field(default=30, ge=1)
