@@ -20,6 +20,7 @@ from rapport_ingest.api.events import event_routes
 from rapport_ingest.api.ledger import ledger_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
 from rapport_ingest.api.sources import source_routes
+from rapport_ingest.bridge import bridges_of
 from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.cataloguing import Cataloguing
 from rapport_ingest.handlers.counting import Counting
@@ -125,10 +126,11 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
     )
     if only != "api":
         parts.workers += [TopicMaker(settings), spool, Jobs(parts.engine, {})]
+        parts.workers += bridges_of(settings.mqtt_bridges, parts.engine, acceptor, limits)
         age = timedelta(days=settings.quarantine_retention_days)
         parts.retain([Policy("quarantine", "received_at", age)], dead_letters=False)
-    if only != "worker":
-        parts.workers += [counting, keys, limits, debugging, *governance]
+    # Bridges and jobs accept events too: these go with either half.
+    parts.workers += [counting, keys, limits, debugging, *governance]
     if settings.parent_pid is not None:
         parts.workers.append(ParentWatch(settings.parent_pid))
     parts.health.checks["storage"] = _storage_check(parts, spool)

@@ -95,7 +95,11 @@ class Intake:
     ) -> Answer:
         received_at = clock.now()
         dialect = route.dialect
-        key = credential(headers) or _key_in_query(scope["query_string"])
+        key = (
+            (_key_in_url(route, scope) if route.key_in_url else None)
+            or credential(headers)
+            or _key_in_query(scope["query_string"])
+        )
         sender = (self._keys.known(key) or await self._keys.sender(key)) if key else None
         packed = await _read(receive, headers.get(b"content-length"))
         body = unpack(packed, headers.get(b"content-encoding", b"").decode("latin-1").lower())
@@ -119,6 +123,7 @@ class Intake:
             address=address if device else None,
             user_agent=_user_agent(headers) if device else None,
             refusals=opened.refusals,
+            originals=opened.originals,
         )
         return dialect.answer(opened, await self._acceptor.accept(sending))
 
@@ -139,6 +144,10 @@ class Intake:
         more = [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
         status = route.dialect.too_large if error.status == TOO_LARGE else error.status
         allowed = cors(asked.get(b"origin"))
+        shown = route.failed
+        if shown is not None:
+            more += [*allowed, (b"content-type", shown.content_type), *shown.headers]
+            return status, more, shown.body
         return status, [*allowed, (b"content-type", JSON), *more], self._encode(error.body())
 
     def _observe(self, path: str, method: str, status: int, seconds: float) -> None:
@@ -174,6 +183,12 @@ def _open(dialect: Dialect, request: Request, sender: Sender | None) -> Opened:
             raise
         # Without a key in the headers a body that can't be read has none either.
         raise _no_key() from error
+
+
+def _key_in_url(route: Route, scope: Scope) -> str | None:
+    """The key of a sender that may have a credential of its own in the header."""
+    path: str = scope["path"]
+    return path[len(route.path) :].strip("/") or _key_in_query(scope["query_string"])
 
 
 def _key_in_query(query: bytes) -> str | None:
@@ -257,6 +272,22 @@ def _preflight(headers: Mapping[bytes, bytes], route: Route) -> list[tuple[bytes
         (b"access-control-allow-methods", ", ".join((*route.methods, "OPTIONS")).encode()),
         (b"access-control-allow-headers", allowed),
         (b"access-control-max-age", b"86400"),
+        *_allowed_webhook(headers),
+    ]
+
+
+def _allowed_webhook(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """The handshake of CNCF's "HTTP 1.1 Web Hooks for Event Delivery", section 4.
+
+    Any sender may deliver here, at any rate: its requests need a write key all the same.
+    """
+    origin = headers.get(b"webhook-request-origin")
+    if origin is None:
+        return []
+    return [
+        (b"allow", b"OPTIONS, POST"),
+        (b"webhook-allowed-origin", origin),
+        (b"webhook-allowed-rate", b"*"),
     ]
 
 

@@ -14,6 +14,20 @@ SPOOL_BYTES = Gauge("rapport_spool_bytes", "Size of the events in the spool.")
 SPOOL_AGE = Gauge("rapport_spool_oldest_age_seconds", "Age of the oldest event in the spool.")
 SPOOL_DRAINED = Counter("rapport_spool_drained_total", "Events moved from the spool to Kafka.")
 WRITE_KEYS = Gauge("rapport_ingest_cached_write_keys", "Write keys known to this process.")
+BRIDGED = Counter(
+    "rapport_ingest_mqtt_messages_total",
+    "MQTT messages acknowledged to their broker, by verdict.",
+    ["bridge", "verdict"],
+)
+BRIDGE_CONNECTED = Gauge(
+    "rapport_ingest_mqtt_connected", "1 where this process holds the bridge's session.", ["bridge"]
+)
+BRIDGE_WAITING = Gauge(
+    "rapport_ingest_mqtt_in_flight", "Messages received and not acknowledged yet.", ["bridge"]
+)
+BRIDGE_AGE = Gauge(
+    "rapport_ingest_mqtt_oldest_age_seconds", "Age of the oldest of them.", ["bridge"]
+)
 RECORDINGS_DROPPED = Counter(
     "rapport_ingest_recordings_dropped_total", "PostHog session recordings, which are not kept."
 )

@@ -4,21 +4,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rapport_common.events.envelope import EventType
-from rapport_ingest.domain.dialects import Dialect
+from rapport_ingest.domain.dialects import Answer, Dialect
+from rapport_ingest.domain.dialects.cloudevents import CloudEvents
 from rapport_ingest.domain.dialects.jitsu import Jitsu
+from rapport_ingest.domain.dialects.pixel import IMAGE, Pixel
 from rapport_ingest.domain.dialects.posthog import PostHog, PostHogV1
 from rapport_ingest.domain.dialects.segment import Segment
 from rapport_ingest.domain.dialects.snowplow import Snowplow
+from rapport_ingest.domain.dialects.webhook import Webhook
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One address, or with `prefix` all that begin with `path`; metrics show it as `path`."""
+    """One address, or with `prefix` all that begin with `path`; metrics show it as `path`.
+
+    `key_in_url`: the write key is the rest of the path, or in the query, and counts before one in
+    a header, where the sender's own credential may stand. `failed` is what is shown in place of
+    an error's JSON, under the error's status.
+    """
 
     path: str
     dialect: Dialect
     methods: tuple[str, ...] = ("POST",)
     prefix: bool = False
+    key_in_url: bool = False
+    failed: Answer | None = None
 
 
 KINDS: Mapping[str, EventType | None] = {
@@ -72,4 +82,30 @@ def _posthog() -> list[Route]:
     ]
 
 
-ROUTES: tuple[Route, ...] = (*_segment(), *_jitsu(), *_posthog(), *_snowplow())
+def _pixels() -> list[Route]:
+    """Segment's addresses and RudderStack's, and one of our own for all types."""
+    kinds = [kind for kind in KINDS.values() if kind]
+    places: list[tuple[str, EventType | None]] = [("/v1/pixel.gif", None)]
+    places += [
+        (f"{folder}/{kind}", kind) for folder in ("/v1/pixel", "/pixel/v1") for kind in kinds
+    ]
+    return [Route(path, Pixel(kind), ("GET",), failed=IMAGE) for path, kind in places]
+
+
+def _webhooks() -> list[Route]:
+    webhook = Webhook()
+    return [
+        Route("/v1/webhook", webhook, key_in_url=True),
+        Route("/v1/webhook/", webhook, prefix=True, key_in_url=True),
+    ]
+
+
+ROUTES: tuple[Route, ...] = (
+    *_segment(),
+    *_jitsu(),
+    *_posthog(),
+    *_snowplow(),
+    *_pixels(),
+    *_webhooks(),
+    Route("/v1/cloudevents", CloudEvents()),
+)

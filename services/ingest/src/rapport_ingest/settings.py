@@ -23,6 +23,9 @@ class IngestSettings(ServiceSettings):
     spool_limit_bytes: int = Field(
         default=GIB, ge=0, description="More than this is not spooled: clients get a 503."
     )
+    mqtt_bridges: Path | None = Field(
+        default=None, description="A JSON file of MQTT brokers and bridges from them."
+    )
     quarantine_retention_days: int = Field(default=30, ge=1)
     data_folder: Path = Field(
         default=Path("/var/tmp/rapport-ingest"),  # noqa: S108 - made for its owner alone

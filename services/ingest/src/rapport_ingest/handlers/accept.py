@@ -42,7 +42,8 @@ class Sending(msgspec.Struct, frozen=True):
 
     `refusals` are verdicts given before, by index. `ids` are the message ids of events that bring
     none, for a sender that must be able to repeat them; without it they are made here. `places`
-    say where each event stood (`row 7`), for the quarantine.
+    say where each event stood (`row 7`), for the quarantine; `originals` are kept there in place
+    of `items`.
     """
 
     sender: Sender
@@ -57,6 +58,7 @@ class Sending(msgspec.Struct, frozen=True):
     refusals: Mapping[int, Refusal] = NONE_REFUSED
     ids: Sequence[str] | None = None
     places: Sequence[str] | None = None
+    originals: Sequence[msgspec.Raw] | None = None
 
 
 class Acceptor:
@@ -147,7 +149,9 @@ class Acceptor:
         """Keep what is refused before anybody is told; without Postgres nobody is."""
         rows = [
             _quarantined(sending, index, one, raw)
-            for index, (one, raw) in enumerate(zip(verdicts, sending.items, strict=True))
+            for index, (one, raw) in enumerate(
+                zip(verdicts, sending.originals or sending.items, strict=True)
+            )
             if isinstance(one, Refusal)
         ]
         try:

@@ -16,6 +16,7 @@ from rapport_ingest import metrics
 from rapport_ingest.domain.event import Origin, judge
 from rapport_ingest.domain.imports import ImportSpec, mapping_for
 from rapport_ingest.domain.mapping import Mapper
+from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.presets import preparing
 from rapport_ingest.domain.rows import Composer, Entry, Place
 from rapport_ingest.domain.sender import Sender, compiled
@@ -203,7 +204,7 @@ class Importing:
 
     async def _tried(self, run: _Run, sending: Sending) -> list[Result]:
         """What would become of the events; nothing is sent, kept or counted."""
-        origin = Origin(run.sender, sending.received_at)
+        origin = Origin(run.sender, SenderClock(None, sending.received_at))
         results = []
         for index, item in enumerate(sending.items):
             refusal = sending.refusals.get(index)

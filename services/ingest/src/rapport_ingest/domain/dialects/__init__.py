@@ -33,6 +33,7 @@ class Opened(msgspec.Struct):
     """The events of a request. `refusals` are verdicts of the dialect, by index in `items`.
 
     `write_key` is the key in the body or the query; `note` is the dialect's own, for its answer.
+    `originals` are what `items` were made of, where that is something else: kept when refused.
     `device` overrules the dialect's `browser` where the request itself shows whether the person's
     own device sent it, or asks not to be told from its address.
     """
@@ -43,6 +44,7 @@ class Opened(msgspec.Struct):
     refusals: Mapping[int, Refusal] = NONE_REFUSED
     note: Any = None
     device: bool | None = None
+    originals: Sequence[msgspec.Raw] | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
