@@ -17,7 +17,9 @@ from rapport_ingest.domain.body import MAX_BODY_BYTES, too_large, unpack
 from rapport_ingest.domain.credentials import credential
 from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request
 from rapport_ingest.domain.event import sent_moment
+from rapport_ingest.domain.guard import Guard, Proxies
 from rapport_ingest.domain.sender import Sender
+from rapport_ingest.domain.verdict import Result
 from rapport_ingest.handlers.accept import Acceptor, Sending
 from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.limits import Limits
@@ -49,8 +51,16 @@ class _SenderGoneError(Exception):
 class Intake:
     """The ASGI application of ingest."""
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, limits: Limits, acceptor: Acceptor) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: KeyRing,
+        limits: Limits,
+        acceptor: Acceptor,
+        proxies: Proxies | None = None,
+    ) -> None:
         self._app = app
+        self._proxies = proxies
         self._keys = keys
         self._limits = limits
         self._acceptor = acceptor
@@ -79,8 +89,8 @@ class Intake:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         method = scope["method"]
         if method in route.methods:
-            answer = await self._take(route, scope, headers, receive)
-            more = [*CORS, (b"content-type", answer.content_type), *answer.headers]
+            answer, cors = await self._take(route, scope, headers, receive)
+            more = [*cors, (b"content-type", answer.content_type), *answer.headers]
             return answer.status, more, answer.body
         if method == "OPTIONS":
             return 200, _preflight(headers, route), b""
@@ -90,7 +100,7 @@ class Intake:
 
     async def _take(
         self, route: Route, scope: Scope, headers: dict[bytes, bytes], receive: Receive
-    ) -> Answer:
+    ) -> tuple[Answer, list[tuple[bytes, bytes]]]:
         received_at = clock.now()
         dialect = route.dialect
         key = credential(headers) or _key_in_query(scope["query_string"])
@@ -102,8 +112,12 @@ class Intake:
         if sender is None:
             sender = await self._by_body(opened)
         address = scope["client"][0] if scope["client"] else None
+        if self._proxies is not None:
+            address = self._proxies.client(address, scope["headers"])
+        cors = CORS
         if sender.guard is not None:
             sender.guard.check(headers.get(b"origin"), address)
+            cors = _cors(sender.guard, headers.get(b"origin"))
         self._limits.take(sender, len(opened.items), overload=dialect.overload)
         sending = Sending(
             sender=sender,
@@ -117,7 +131,12 @@ class Intake:
             user_agent=_user_agent(headers) if dialect.browser else None,
             refusals=opened.refusals,
         )
-        return dialect.answer(opened, await self._acceptor.accept(sending))
+        results: list[Result] | None = None
+        try:
+            results = await self._acceptor.accept(sending)
+        finally:
+            self._limits.done(sender, len(opened.items), kept=results is not None)
+        return dialect.answer(opened, results), cors
 
     async def _by_body(self, opened: Opened) -> Sender:
         if not isinstance(opened.write_key, str) or not opened.write_key:
@@ -133,6 +152,8 @@ class Intake:
             error = AppError(message, code="internal", status=500)
         if isinstance(error, UnavailableError):
             own_metrics.UNAVAILABLE.inc()
+        elif error.code in own_metrics.REFUSALS:
+            own_metrics.REFUSALS[error.code].inc()
         more = [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
         status = route.dialect.too_large if error.status == TOO_LARGE else error.status
         return status, [*CORS, (b"content-type", JSON), *more], self._encode(error.body())
@@ -160,6 +181,13 @@ def _route(path: str) -> Route | None:
             if path.startswith(one.path):
                 return one
     return found
+
+
+def _cors(guard: Guard, origin: bytes | None) -> list[tuple[bytes, bytes]]:
+    """Where only some pages may send, only the one that did may read the answer."""
+    if origin is None or not guard.restricts_origins:
+        return CORS
+    return [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
 
 
 def _open(dialect: Dialect, request: Request, sender: Sender | None) -> Opened:

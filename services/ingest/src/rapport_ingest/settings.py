@@ -1,8 +1,9 @@
 """The settings of ingest, on top of what every service has."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from rapport_common.settings import ServiceSettings
+from rapport_ingest.domain.guard import network
 
 GIB = 2**30
 MAX_WORKERS = 4
@@ -22,3 +23,18 @@ class IngestSettings(ServiceSettings):
         default=GIB, ge=0, description="More than this is not spooled: clients get a 503."
     )
     quarantine_retention_days: int = Field(default=30, ge=1)
+    trusted_proxies: str = Field(
+        default="",
+        description="Networks (CIDR, comma separated) whose word on a client's address is taken.",
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for one in filter(None, value.split(",")):
+            network(one)
+        return value
+
+    def proxies(self) -> list[str]:
+        """The networks of the trusted proxies, one by one."""
+        return [one for one in self.trusted_proxies.split(",") if one.strip()]
