@@ -16,11 +16,13 @@ from rapport_common.kafka.producer import Producer
 from rapport_common.keys import derive
 from rapport_common.operator import unavailable_without
 from rapport_common.retention import Policy
+from rapport_ingest.api.debugger import debugger_routes
 from rapport_ingest.api.events import event_routes
 from rapport_ingest.api.ledger import ledger_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
-from rapport_ingest.api.sources import source_routes
+from rapport_ingest.api.sources import key_routes, source_routes
 from rapport_ingest.bridge import bridges_of
+from rapport_ingest.domain.guard import Proxies
 from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.cataloguing import Cataloguing
 from rapport_ingest.handlers.counting import Counting
@@ -29,6 +31,7 @@ from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.limits import Limits
 from rapport_ingest.handlers.locate import Locator
 from rapport_ingest.handlers.planning import Planning
+from rapport_ingest.handlers.sources import Sources
 from rapport_ingest.intake import Intake
 from rapport_ingest.jobs import Jobs
 from rapport_ingest.settings import IngestSettings
@@ -112,9 +115,10 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
     counting = Counting(parts.engine)
     keys = KeyRing(parts.engine, derive(secret, "write-key"))
     locator = Locator(parts.engine, settings.kafka_bootstrap_servers)
-    limits = Limits(parts.engine)
+    sources = Sources(derive(secret, "write-key"))
+    limits = Limits(parts.engine, counting)
     governance = (Cataloguing(parts.engine), Planning(parts.engine))
-    debugging = Debugging(parts.engine, settings.database_url.get_secret_value())
+    debugging = Debugging(settings.database_url.get_secret_value())
     acceptor = Acceptor(
         parts.engine,
         spool,
@@ -135,12 +139,16 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
         parts.workers.append(ParentWatch(settings.parent_pid))
     parts.health.checks["storage"] = _storage_check(parts, spool)
     parts.routers += [
-        source_routes(parts.engine, keys),
+        source_routes(parts.engine, sources, counting),
+        key_routes(parts.engine, sources),
+        debugger_routes(parts.engine, debugging),
         event_routes(parts.engine, keys, locator),
         sdk_config_routes(keys),
         ledger_routes(parts.engine, locator, counting, spool),
     ]
-    return Process(Intake(parts.api(), keys, limits, acceptor), spool, counting, locator, keys)
+    proxies = Proxies(settings.proxies()) if settings.proxies() else None
+    intake = Intake(parts.api(), keys, limits, acceptor, proxies)
+    return Process(intake, spool, counting, locator, keys)
 
 
 def _storage_check(parts: Parts, spool: Spool) -> Callable[[], Awaitable[str | None]]:

@@ -18,8 +18,10 @@ from rapport_ingest.domain.body import MAX_BODY_BYTES, too_large, unpack
 from rapport_ingest.domain.cors import cors
 from rapport_ingest.domain.credentials import credential
 from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request
+from rapport_ingest.domain.guard import Proxies
 from rapport_ingest.domain.reading import sent_moment
 from rapport_ingest.domain.sender import Sender
+from rapport_ingest.domain.verdict import Result
 from rapport_ingest.handlers.accept import Acceptor, Sending
 from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.limits import Limits
@@ -50,8 +52,16 @@ class _SenderGoneError(Exception):
 class Intake:
     """The ASGI application of ingest."""
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, limits: Limits, acceptor: Acceptor) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: KeyRing,
+        limits: Limits,
+        acceptor: Acceptor,
+        proxies: Proxies | None = None,
+    ) -> None:
         self._app = app
+        self._proxies = proxies
         self._keys = keys
         self._limits = limits
         self._acceptor = acceptor
@@ -108,6 +118,8 @@ class Intake:
         if sender is None:
             sender = await self._by_body(opened)
         address = scope["client"][0] if scope["client"] else None
+        if self._proxies is not None:
+            address = self._proxies.client(address, scope["headers"])
         if sender.guard is not None:
             sender.guard.check(headers.get(b"origin"), address)
         self._limits.take(sender, len(opened.items), overload=dialect.overload)
@@ -125,7 +137,12 @@ class Intake:
             refusals=opened.refusals,
             originals=opened.originals,
         )
-        return dialect.answer(opened, await self._acceptor.accept(sending))
+        results: list[Result] | None = None
+        try:
+            results = await self._acceptor.accept(sending)
+        finally:
+            self._limits.done(sender, len(opened.items), kept=results is not None)
+        return dialect.answer(opened, results)
 
     async def _by_body(self, opened: Opened) -> Sender:
         if not isinstance(opened.write_key, str) or not opened.write_key:
@@ -141,6 +158,8 @@ class Intake:
             error = AppError(message, code="internal", status=500)
         if isinstance(error, UnavailableError):
             own_metrics.UNAVAILABLE.inc()
+        elif error.code in own_metrics.REFUSALS:
+            own_metrics.REFUSALS[error.code].inc()
         more = [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
         status = route.dialect.too_large if error.status == TOO_LARGE else error.status
         allowed = cors(asked.get(b"origin"))

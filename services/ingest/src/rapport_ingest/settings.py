@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from rapport_common.settings import ServiceSettings
+from rapport_ingest.domain.guard import network
 
 GIB = 2**30
 MAX_WORKERS = 4
@@ -47,3 +48,18 @@ class IngestSettings(ServiceSettings):
     s3_region: str = "us-east-1"
     s3_access_key: str | None = None
     s3_secret_key: SecretStr | None = None
+    trusted_proxies: str = Field(
+        default="",
+        description="Networks (CIDR, comma separated) whose word on a client's address is taken.",
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for one in filter(None, value.split(",")):
+            network(one)
+        return value
+
+    def proxies(self) -> list[str]:
+        """The networks of the trusted proxies, one by one."""
+        return [one for one in self.trusted_proxies.split(",") if one.strip()]
