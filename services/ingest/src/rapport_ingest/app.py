@@ -18,6 +18,7 @@ from rapport_common.operator import unavailable_without
 from rapport_common.retention import Policy
 from rapport_ingest.api.events import event_routes
 from rapport_ingest.api.ledger import ledger_routes
+from rapport_ingest.api.sdk_config import sdk_config_routes
 from rapport_ingest.api.sources import source_routes
 from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.cataloguing import Cataloguing
@@ -134,6 +135,7 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
     parts.routers += [
         source_routes(parts.engine, keys),
         event_routes(parts.engine, keys, locator),
+        sdk_config_routes(keys),
         ledger_routes(parts.engine, locator, counting, spool),
     ]
     return Process(Intake(parts.api(), keys, limits, acceptor), spool, counting, locator, keys)

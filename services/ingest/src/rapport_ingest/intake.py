@@ -14,6 +14,7 @@ from rapport_common.db import is_retriable
 from rapport_common.errors import AppError, UnauthorizedError, UnavailableError
 from rapport_ingest import metrics as own_metrics
 from rapport_ingest.domain.body import MAX_BODY_BYTES, too_large, unpack
+from rapport_ingest.domain.cors import cors
 from rapport_ingest.domain.credentials import credential
 from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request
 from rapport_ingest.domain.event import sent_moment
@@ -36,7 +37,6 @@ PREFIXES: tuple[Route, ...] = tuple(one for one in ROUTES if one.prefix)
 ALLOWED_HEADERS = (
     b"authorization, content-type, content-encoding, x-retry-count, anonymousid, x-write-key"
 )
-CORS = [(b"access-control-allow-origin", b"*")]
 
 Reply = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers and body of an answer."""
@@ -69,7 +69,7 @@ class Intake:
         except _SenderGoneError:
             return
         except Exception as error:  # noqa: BLE001 - the edge: every error has to become an answer
-            status, headers, body = self._failure(route, error)
+            status, headers, body = self._failure(route, dict(scope["headers"]), error)
         headers = [*headers, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -80,13 +80,14 @@ class Intake:
         method = scope["method"]
         if method in route.methods:
             answer = await self._take(route, scope, headers, receive)
-            more = [*CORS, (b"content-type", answer.content_type), *answer.headers]
+            allowed = cors(headers.get(b"origin"))
+            more = [*allowed, (b"content-type", answer.content_type), *answer.headers]
             return answer.status, more, answer.body
         if method == "OPTIONS":
             return 200, _preflight(headers, route), b""
-        allowed = ", ".join((*route.methods, "OPTIONS"))
+        methods = ", ".join((*route.methods, "OPTIONS"))
         message = f"{method} {route.path}: events are sent with {' or '.join(route.methods)}."
-        raise AppError(message, code="method_not_allowed", status=405, headers={"Allow": allowed})
+        raise AppError(message, code="method_not_allowed", status=405, headers={"Allow": methods})
 
     async def _take(
         self, route: Route, scope: Scope, headers: dict[bytes, bytes], receive: Receive
@@ -105,6 +106,7 @@ class Intake:
         if sender.guard is not None:
             sender.guard.check(headers.get(b"origin"), address)
         self._limits.take(sender, len(opened.items), overload=dialect.overload)
+        device = dialect.browser if opened.device is None else opened.device
         sending = Sending(
             sender=sender,
             items=opened.items,
@@ -113,8 +115,8 @@ class Intake:
             sent_at=sent_moment(opened.sent_at),
             traceparent=_trace(headers),
             dialect=dialect.name,
-            address=address if dialect.browser else None,
-            user_agent=_user_agent(headers) if dialect.browser else None,
+            address=address if device else None,
+            user_agent=_user_agent(headers) if device else None,
             refusals=opened.refusals,
         )
         return dialect.answer(opened, await self._acceptor.accept(sending))
@@ -124,7 +126,7 @@ class Intake:
             raise _no_key()
         return await self._keys.sender(opened.write_key)
 
-    def _failure(self, route: Route, error: Exception) -> Reply:
+    def _failure(self, route: Route, asked: Mapping[bytes, bytes], error: Exception) -> Reply:
         if is_retriable(error):
             error = UnavailableError("The database is away for the moment; send the request again.")
         if not isinstance(error, AppError):
@@ -135,7 +137,8 @@ class Intake:
             own_metrics.UNAVAILABLE.inc()
         more = [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
         status = route.dialect.too_large if error.status == TOO_LARGE else error.status
-        return status, [*CORS, (b"content-type", JSON), *more], self._encode(error.body())
+        allowed = cors(asked.get(b"origin"))
+        return status, [*allowed, (b"content-type", JSON), *more], self._encode(error.body())
 
     def _observe(self, path: str, method: str, status: int, seconds: float) -> None:
         labels = (path, method, status)
@@ -220,7 +223,7 @@ def _preflight(headers: Mapping[bytes, bytes], route: Route) -> list[tuple[bytes
     asked = headers.get(b"access-control-request-headers", b"")
     allowed = ALLOWED_HEADERS + (b", " + asked if asked else b"")
     return [
-        *CORS,
+        *cors(headers.get(b"origin")),
         (b"access-control-allow-methods", ", ".join((*route.methods, "OPTIONS")).encode()),
         (b"access-control-allow-headers", allowed),
         (b"access-control-max-age", b"86400"),

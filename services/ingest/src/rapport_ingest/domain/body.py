@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import zstandard
 
 from rapport_common.errors import AppError
 
@@ -15,6 +16,13 @@ MAX_BATCH_EVENTS = 5_000
 MAX_SALVAGE_BYTES = 2**20
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP, ZLIB, RAW_DEFLATE = 31, 15, -15  # zlib's window bits
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+MAX_ZSTD_WINDOW = 8 * 2**20
+"""What RFC 9659 allows as `Content-Encoding`; a larger window would be memory a sender picks."""
+
+ZSTD_STEP = 256
+"""Four packed bytes can be a block of 128 KiB (RFC 8878, section 3.1.1.2): so many are unpacked
+at a time that a step gives 8 MiB at most."""
 UTF8_MARK = b"\xef\xbb\xbf"
 
 # What msgspec raises for bytes it does not take; RecursionError for brackets 1,000 deep.
@@ -50,18 +58,22 @@ def too_large() -> AppError:
 
 
 def unpack(body: bytes, encoding: str) -> bytes:
-    """The plain body: gzip by header or magic bytes, deflate with or without zlib's header.
+    """The plain body: gzip and zstd by magic bytes, deflate with or without zlib's header.
 
     Raises AppError: 413 over 8 MiB (nothing more is inflated), 400 damaged, 415 unknown encoding.
     """
     if body[:2] == GZIP_MAGIC:
         return _inflate(body, GZIP)
-    if encoding in {"", "identity", "gzip", "x-gzip"}:
+    if body[:4] == ZSTD_MAGIC:
+        return _unpack_zstd(body)
+    if encoding in {"", "identity", "gzip", "x-gzip", "zstd"}:
         # "gzip" without its magic bytes: a proxy has unpacked it and left the header.
         return body.removeprefix(UTF8_MARK)
     if encoding == "deflate":
         return _inflate(body, ZLIB if _has_zlib_header(body) else RAW_DEFLATE)
-    message = f"Content-Encoding '{encoding[:40]}' is not known here. Send gzip, deflate or none."
+    message = (
+        f"Content-Encoding '{encoding[:40]}' is not known here. Send gzip, deflate, zstd or none."
+    )
     raise AppError(message, code="unsupported_encoding", status=415)
 
 
@@ -82,9 +94,34 @@ def _inflate(body: bytes, window: int) -> bytes:
     if len(plain) > MAX_BODY_BYTES:
         raise too_large()
     if not engine.eof or engine.unused_data:
-        message = "The compressed body is cut off, or something follows its end."
-        raise AppError(message, code="bad_encoding")
+        raise _cut_off()
     return plain.removeprefix(UTF8_MARK)
+
+
+def _unpack_zstd(body: bytes) -> bytes:
+    """One frame of RFC 8878, unpacked in steps so that a bomb never gets to unfold."""
+    engine = zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW).decompressobj()
+    chunks: list[bytes] = []
+    size = 0
+    for start in range(0, len(body), ZSTD_STEP):
+        if engine.eof:
+            raise _cut_off()
+        try:
+            chunks.append(engine.decompress(body[start : start + ZSTD_STEP]))
+        except zstandard.ZstdError as error:
+            message = f"The compressed body is damaged: {error}."
+            raise AppError(message, code="bad_encoding") from error
+        size += len(chunks[-1])
+        if size > MAX_BODY_BYTES:
+            raise too_large()
+    if not engine.eof or engine.unused_data:
+        raise _cut_off()
+    return b"".join(chunks).removeprefix(UTF8_MARK)
+
+
+def _cut_off() -> AppError:
+    message = "The compressed body is cut off, or something follows its end."
+    return AppError(message, code="bad_encoding")
 
 
 def open_single(body: bytes) -> Single:
@@ -93,7 +130,7 @@ def open_single(body: bytes) -> Single:
         return _single.decode(body)
     except UNREADABLE as error:
         if not is_json(body):
-            raise _not_json(error) from error
+            raise not_json(error) from error
         if body.lstrip()[:1] != b"{":
             message = "The body must be one JSON object: the event."
             raise AppError(message, code="not_an_object") from error
@@ -114,10 +151,15 @@ def open_batch(body: bytes) -> Envelope:
         raise AppError(message, code="invalid_batch") from error
     except UNREADABLE as error:
         found = _salvaged(body, error)
-    if len(found.batch) > MAX_BATCH_EVENTS:
-        message = f"A batch has {MAX_BATCH_EVENTS} events at most, this one {len(found.batch)}."
-        raise AppError(message, code="too_many_events", status=413)
+    check_count(len(found.batch))
     return found
+
+
+def check_count(count: int) -> None:
+    """AppError 413 when there are more events than one request may bring."""
+    if count > MAX_BATCH_EVENTS:
+        message = f"A batch has {MAX_BATCH_EVENTS} events at most, this one {count}."
+        raise AppError(message, code="too_many_events", status=413)
 
 
 def is_json(raw: bytes | msgspec.Raw) -> bool:
@@ -142,26 +184,35 @@ def depth_of(raw: bytes | msgspec.Raw) -> int:
 
 
 def _salvaged(body: bytes, cause: Exception) -> Envelope:
-    """Cut the batch out by its brackets, so that each event can be judged alone."""
-    span = _batch_span(body) if len(body) <= MAX_SALVAGE_BYTES else None
-    if span is None:
-        raise _not_json(cause) from cause
-    start, end, items = span
+    around, items = cut_out(body, b'"batch"', cause)
     try:
-        around = _envelope.decode(body[:start] + b"[]" + body[end:])
+        found = _envelope.decode(around)
     except UNREADABLE as error:
-        raise _not_json(error) from error
+        raise not_json(error) from error
+    found.batch = items
+    return found
+
+
+def cut_out(body: bytes, key: bytes, cause: Exception) -> tuple[bytes, list[msgspec.Raw]]:
+    """Cut the array under the top-level `key` (in its quotes) out by its brackets.
+
+    (The body with an empty array, the items), so that each item can be judged alone when the
+    body can't be read as a whole for `cause`. AppError 400 when it is not JSON at all.
+    """
+    span = _batch_span(body, key) if len(body) <= MAX_SALVAGE_BYTES else None
+    if span is None:
+        raise not_json(cause) from cause
+    start, end, items = span
     if not all(map(is_json, items)):
-        raise _not_json(cause) from cause
-    around.batch = [msgspec.Raw(one) for one in items]
-    return around
+        raise not_json(cause) from cause
+    return body[:start] + b"[]" + body[end:], [msgspec.Raw(one) for one in items]
 
 
-def _batch_span(body: bytes) -> tuple[int, int, Sequence[bytes]] | None:
-    """(start, end, items) of the array under the top-level key `batch`."""
+def _batch_span(body: bytes, wanted: bytes) -> tuple[int, int, Sequence[bytes]] | None:
+    """(start, end, items) of the array under the top-level key `wanted`."""
     depth, begin, key = 0, 0, b""
     for token in _TOKEN.finditer(body):
-        if depth == 1 and token[0] == b"[" and key == b'"batch"':
+        if depth == 1 and token[0] == b"[" and key == wanted:
             begin = token.start()
             items = _items(body, begin)
             return None if items is None else (begin, items[0], items[1])
@@ -198,6 +249,7 @@ def _step(token: bytes) -> int:
     return (token in _OPENING) - (token in _CLOSING) if len(token) == 1 else 0
 
 
-def _not_json(error: Exception) -> AppError:
+def not_json(error: Exception) -> AppError:
+    """The error for a body that no reader takes."""
     reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
     return AppError(f"The body is not valid JSON: {reason}.", code="invalid_json")

@@ -43,7 +43,14 @@ def credential(headers: Mapping[bytes, bytes]) -> str | None:
     value = headers.get(b"authorization")
     if value and (found := _authorized(value)):
         return found
-    return headers.get(b"x-write-key", b"").decode("latin-1").strip() or None
+    return _sole_key(headers.get(b"x-write-key", b"").decode("latin-1").strip()) or None
+
+
+def _sole_key(value: str) -> str:
+    """Our key in Jitsu's form `id:secret`, which its SDK insists on: either part may be it."""
+    if ":" not in value:
+        return value
+    return next((part for part in value.split(":") if _KEY.fullmatch(part)), value)
 
 
 @lru_cache(maxsize=4096)

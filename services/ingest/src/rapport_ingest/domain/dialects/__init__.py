@@ -33,6 +33,8 @@ class Opened:
     """The events of a request. `refusals` are verdicts of the dialect, by index in `items`.
 
     `write_key` is the key in the body or the query; `note` is the dialect's own, for its answer.
+    `device` overrules the dialect's `browser` where the request itself shows whether the person's
+    own device sent it, or asks not to be told from its address.
     """
 
     items: Sequence[msgspec.Raw]
@@ -40,6 +42,7 @@ class Opened:
     write_key: Any = None
     refusals: Mapping[int, Refusal] = field(default_factory=dict)
     note: Any = None
+    device: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from rapport_common.errors import AppError
 from rapport_common.events.envelope import EventType
 from rapport_ingest.domain.body import open_batch, open_single
 from rapport_ingest.domain.dialects import Answer, Opened, Request
+from rapport_ingest.domain.dialects.rudder import ANONYMOUS_ID, with_anonymous_id
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 
@@ -43,15 +44,24 @@ class Segment:
         """The events as they are: their bytes go on untouched."""
         if self.kind is None:
             batch = open_batch(request.body)
-            return Opened(batch.batch, batch.sent_at, batch.write_key)
-        single = open_single(request.body)
-        return Opened([msgspec.Raw(request.body)], single.sent_at, single.write_key)
+            opened = Opened(batch.batch, batch.sent_at, batch.write_key)
+        else:
+            single = open_single(request.body)
+            opened = Opened([msgspec.Raw(request.body)], single.sent_at, single.write_key)
+        if ANONYMOUS_ID in request.headers:
+            with_anonymous_id(opened, request.headers[ANONYMOUS_ID])
+        return opened
 
     def answer(self, opened: Opened, results: Sequence[Result]) -> Answer:
         """A verdict for each event."""
-        rejected = sum(one.code is not None for one in results)
-        if rejected and self.kind is not None:
-            only = results[0]
-            details = {"path": only.path, "message_id": only.message_id}
-            raise AppError(only.message or "", code=only.code, details=details)
-        return Answer(_encode(Summary(True, len(results) - rejected, rejected, results)))
+        return Answer(_encode(summary(self.kind, results)))
+
+
+def summary(kind: EventType | None, results: Sequence[Result]) -> Summary:
+    """A verdict for each event; AppError when it was the only one and is refused."""
+    rejected = sum(one.code is not None for one in results)
+    if rejected and kind is not None:
+        only = results[0]
+        details = {"path": only.path, "message_id": only.message_id}
+        raise AppError(only.message or "", code=only.code, details=details)
+    return Summary(True, len(results) - rejected, rejected, results)
