@@ -53,4 +53,15 @@ CLIENTS: tuple[Client, ...] = (
     Client("rudder-sdk-python", "2.1.9", "rudder_python", mode="gzip"),
     Client("@rudderstack/rudder-sdk-node", "3.0.13", "rudder_node", where="node"),
     Client("@rudderstack/rudder-sdk-node", "3.0.13", "rudder_node", where="node", mode="gzip"),
+    *(
+        Client(
+            "@segment/analytics-next",
+            "1.84.3",
+            "analytics_next",
+            kinds=("identify", "track", "page", "screen", "group"),
+            mode=mode,
+            where="browser",
+        )
+        for mode in ("single", "batching")
+    ),
 )

@@ -4,13 +4,16 @@ import asyncio
 import json
 import os
 import sys
+import time
+from asyncio.subprocess import Process
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.sdks.clients import Client
 from tests.sdks.plan import Call
@@ -25,6 +28,7 @@ HERE = Path(__file__).parent
 RUN_SECONDS = 100.0
 SETTLE_SECONDS = 25.0
 POLL_SECONDS = 0.2
+QUIET_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,15 @@ class Fleet:
                 "mode": client.mode,
                 "calls": [call.json() for call in calls],
             }
-            outcome.failure = await self._drive(client, job)
+            outcome.failure = await self._drive(client, job, proxy, workspace)
         outcome.ended = datetime.now(UTC)
         outcome.played, outcome.left = proxy.played, proxy.left
         outcome.requests = proxy.requests
         return outcome
 
-    async def _drive(self, client: Client, job: dict[str, Any]) -> str:
+    async def _drive(
+        self, client: Client, job: dict[str, Any], proxy: FaultProxy, workspace: Workspace
+    ) -> str:
         """Run a driver to its end; returns what it complained of."""
         process = await asyncio.create_subprocess_exec(
             *self._command(client),
@@ -79,23 +85,43 @@ class Fleet:
             stderr=asyncio.subprocess.STDOUT,
             env=node.environment(self.packages),
         )
+        assert process.stdin is not None
+        late = ""
         try:
             async with asyncio.timeout(RUN_SECONDS):
-                told, _ = await process.communicate(json.dumps(job).encode())
+                process.stdin.write(json.dumps(job).encode() + b"\n")
+                if client.where == "browser":
+                    # A page can't know when all has been taken: it stays open until then.
+                    await _arrived(workspace, len(job["calls"]), proxy, process)
+                process.stdin.close()
+                told, _ = await process.communicate()
         except TimeoutError:
+            late = f"not done after {RUN_SECONDS:g} s; "
             process.kill()
             told, _ = await process.communicate()
-            return f"not done after {RUN_SECONDS:g} s: {_tail(told)}"
-        return _tail(told) or "no reason given" if process.returncode else ""
+        return f"{late}{_tail(told)}" if late or process.returncode else ""
 
     def _command(self, client: Client) -> Sequence[str | os.PathLike[str]]:
         if client.where == "python":
             return [sys.executable, HERE / f"python/{client.program}.py"]
+        if client.where == "browser":
+            page = HERE / f"browser/{client.program}.html"
+            return [node.NODE, HERE / "browser/browser.mjs", page]
         return [node.NODE, HERE / f"node/{client.program}.cjs"]
 
 
 def _tail(output: bytes) -> str:
     return output.decode(errors="replace").strip()[-2000:]
+
+
+async def _arrived(workspace: Workspace, wanted: int, proxy: FaultProxy, process: Process) -> None:
+    """Wait until so many events are stored and nothing is repeated any more, or the driver ends."""
+    while process.returncode is None:
+        with suppress(httpx.HTTPError):
+            quiet = time.monotonic() - proxy.quiet_since > QUIET_SECONDS
+            if quiet and _total(workspace) >= wanted:
+                return
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _idle(workspace: Workspace) -> None:

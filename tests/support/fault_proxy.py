@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -70,6 +71,7 @@ class FaultProxy:
     played: list[Fault] = field(default_factory=list)
     requests: int = 0
     port: int = 0
+    quiet_since: float = field(default_factory=time.monotonic)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Self]:
@@ -119,6 +121,7 @@ class FaultProxy:
         if not request.has_events:
             return "pass"
         self.requests += 1
+        self.quiet_since = time.monotonic()
         if not self.left:
             return "pass"
         self.played.append(self.left[0])
