@@ -29,6 +29,16 @@ MAX_ID = 512
 MAX_NAME = 512
 MAX_DEPTH = 64
 MAX_EMAIL = 254
+MAX_KEYS = 1000
+"""On all levels together. Amplitude's SDKs stop at as many (their change log, 3.2.0): more is a loop
+that went wrong, or data used as names, and each name becomes an entry of every catalogue."""
+
+MAX_KEY = 1024
+MAX_SHOWN = 100
+"""So much of what was sent is repeated in a reason."""
+
+_WINDOW = MAX_KEY // 2
+_BACKSLASH, _QUOTE = b'\\"'
 TYPES = frozenset(get_args(EventType))
 
 _EMAIL = re.compile(
@@ -116,12 +126,49 @@ def _check_shape(raw: bytes, fields: dict[str, Any]) -> None:
     # Counting is cheap, and most events have fewer brackets than levels are allowed.
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and depth_of(raw) > MAX_DEPTH:
         raise _Refused("too_deep", "", _too_deep())
+    if len(raw) > MAX_KEY and _may_break_key_limits(raw):
+        _check_keys(fields)
     if b"\\u0000" in raw and (path := _nul_in(fields)) is not None:
         raise _Refused("nul_character", path, "The NUL character can't be stored.")
 
 
 def _too_deep() -> str:
     return f"Nested deeper than {MAX_DEPTH} levels."
+
+
+def _may_break_key_limits(raw: bytes) -> bool:
+    """A look that costs next to nothing, and that most events pass.
+
+    So many keys need five bytes each. A key over the limit has half of it between two quotes,
+    wherever it begins; unless there are escaped ones in it.
+    """
+    if len(raw) > 5 * MAX_KEYS and raw.count(b":") > MAX_KEYS:
+        return True
+    if _BACKSLASH in raw and b'\\"' in raw:
+        return True
+    for start in range(0, len(raw) - _WINDOW + 1, _WINDOW):  # a generator would double the cost
+        if raw.find(_QUOTE, start, start + _WINDOW) < 0:
+            return True
+    return False
+
+
+def _check_keys(fields: dict[str, Any]) -> None:
+    count = 0
+    waiting: list[tuple[str, Any]] = [("", fields)]
+    while waiting:
+        top, value = waiting.pop()
+        if isinstance(value, list):
+            waiting += [(top, one) for one in value]
+        elif isinstance(value, dict):
+            count += len(value)
+            longest = max(map(len, value), default=0)
+            if longest > MAX_KEY:
+                reason = f"A key has {longest} characters; {MAX_KEY} is the most."
+                raise _Refused("key_too_long", top, reason)
+            waiting += [(top or key, one) for key, one in value.items()]
+    if count > MAX_KEYS:
+        reason = f"The event has {count} keys on all levels; {MAX_KEYS} is the most."
+        raise _Refused("too_many_keys", "", reason)
 
 
 def _nul_in(value: Any, path: str = "") -> str | None:
@@ -279,8 +326,10 @@ def _moment(fields: dict[str, Any], field: str) -> datetime | None:
     try:
         return parse_moment(value)
     except (TypeError, ValueError) as error:
-        reason = f"{field} is not an ISO 8601 time such as 2026-01-31T09:30:00Z: {error}."
-        raise _Refused("invalid_timestamp", field, reason.replace("\0", "\ufffd")) from None
+        # The error repeats the text, which may be as long as the event.
+        why = str(error)[:MAX_SHOWN].replace("\0", "\ufffd")
+        reason = f"{field} is not an ISO 8601 time such as 2026-01-31T09:30:00Z: {why}."
+        raise _Refused("invalid_timestamp", field, reason) from None
 
 
 def sent_moment(value: Any) -> datetime | None:
