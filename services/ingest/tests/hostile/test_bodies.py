@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.ingest.tests.hostile.corpus.case import GOOD, nested
+from services.ingest.tests.hostile.corpus.case import GOOD, nested, of
 from services.ingest.tests.hostile.corpus.singles import SINGLES
 
 from rapport_common.errors import AppError
@@ -203,3 +203,9 @@ def test_any_bytes_unpack_or_are_an_app_error(data: bytes, encoding: str) -> Non
     for body in (data, b"\x1f\x8b\x08" + data, b"\x78\x9c" + data):
         error = error_of(lambda body=body: unpack(body, encoding))  # type: ignore[misc] # bound now
         assert error is None or error.status in {400, 413, 415}
+
+
+def test_a_number_too_long_for_python_takes_no_other_event_with_it() -> None:
+    digits = of(b'"x":' + b"9" * 5000)
+    found = open_batch(b'{"batch":[' + GOOD + b"," + digits + b"," + of(b'"x":NaN') + b"]}")
+    assert [judged(one) for one in found.batch] == ["ok", "invalid_json", "invalid_json"]

@@ -30,8 +30,8 @@ MAX_NAME = 512
 MAX_DEPTH = 64
 MAX_EMAIL = 254
 MAX_KEYS = 1000
-"""On all levels together. Amplitude's SDKs stop at as many (their change log, 3.2.0): more is a loop
-that went wrong, or data used as names, and each name becomes an entry of every catalogue."""
+"""On all levels together. Amplitude's SDKs stop at as many (their change log, 3.2.0): more is a
+loop that went wrong, or data used as names, and each name becomes an entry of every catalogue."""
 
 MAX_KEY = 1024
 MAX_SHOWN = 100
