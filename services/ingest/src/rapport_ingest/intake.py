@@ -214,7 +214,10 @@ def _key_in_query(query: bytes) -> str | None:
     """The key of a sender that can set neither headers nor a body: pixels, beacons, webhooks."""
     if b"writeKey=" not in query:
         return None
-    found = parse_qs(query.decode("latin-1"), max_num_fields=MAX_QUERY_FIELDS).get("writeKey")
+    try:
+        found = parse_qs(query.decode("latin-1"), max_num_fields=MAX_QUERY_FIELDS).get("writeKey")
+    except ValueError:  # more fields than that: nobody's who has a key
+        return None
     return found[0] if found else None
 
 
