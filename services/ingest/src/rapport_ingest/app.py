@@ -18,6 +18,8 @@ from rapport_common.operator import unavailable_without
 from rapport_common.retention import Policy
 from rapport_ingest.api.events import event_routes
 from rapport_ingest.api.ledger import ledger_routes
+from rapport_ingest.api.quarantine import quarantine_routes
+from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sources import source_routes
 from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.cataloguing import Cataloguing
@@ -27,10 +29,13 @@ from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.limits import Limits
 from rapport_ingest.handlers.locate import Locator
 from rapport_ingest.handlers.planning import Planning
+from rapport_ingest.handlers.replaying import Replaying
+from rapport_ingest.handlers.republishing import Republishing
 from rapport_ingest.intake import Intake
 from rapport_ingest.jobs import Jobs
 from rapport_ingest.settings import IngestSettings
 from rapport_ingest.spool import Spool
+from rapport_ingest.store import quarantine
 from rapport_ingest.worker import Crew, ParentWatch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,9 +128,12 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
         partition_secret=derive(secret, "event-key"),
     )
     if only != "api":
-        parts.workers += [TopicMaker(settings), spool, Jobs(parts.engine, {})]
-        age = timedelta(days=settings.quarantine_retention_days)
-        parts.retain([Policy("quarantine", "received_at", age)], dead_letters=False)
+        works = {
+            "replay_quarantine": Replaying(parts.engine, spool, acceptor).work,
+            "replay_topic": Republishing(parts.producer, settings.kafka_bootstrap_servers).work,
+        }
+        parts.workers += [TopicMaker(settings), spool, Jobs(parts.engine, works)]
+        parts.retain([_quarantine_policy(settings)], dead_letters=False)
     if only != "worker":
         parts.workers += [counting, keys, limits, debugging, *governance]
     if settings.parent_pid is not None:
@@ -133,10 +141,18 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
     parts.health.checks["storage"] = _storage_check(parts, spool)
     parts.routers += [
         source_routes(parts.engine, keys),
-        event_routes(parts.engine, keys, locator),
+        event_routes(keys, locator),
+        quarantine_routes(parts.engine, counting),
+        replay_routes(parts.engine),
         ledger_routes(parts.engine, locator, counting, spool),
     ]
     return Process(Intake(parts.api(), keys, limits, acceptor), spool, counting, locator, keys)
+
+
+def _quarantine_policy(settings: IngestSettings) -> Policy:
+    age = timedelta(days=settings.quarantine_retention_days)
+    resolved = timedelta(days=settings.quarantine_resolved_days)
+    return Policy("quarantine", "received_at", age, quarantine.expiry(resolved))
 
 
 def _storage_check(parts: Parts, spool: Spool) -> Callable[[], Awaitable[str | None]]:

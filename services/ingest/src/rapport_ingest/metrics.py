@@ -14,3 +14,9 @@ SPOOL_BYTES = Gauge("rapport_spool_bytes", "Size of the events in the spool.")
 SPOOL_AGE = Gauge("rapport_spool_oldest_age_seconds", "Age of the oldest event in the spool.")
 SPOOL_DRAINED = Counter("rapport_spool_drained_total", "Events moved from the spool to Kafka.")
 WRITE_KEYS = Gauge("rapport_ingest_cached_write_keys", "Write keys known to this process.")
+REPLAYED = Counter(
+    "rapport_ingest_replayed_total", "Rows and records that replays handled.", ["what", "outcome"]
+)
+QUARANTINE_REPLAYED = REPLAYED.labels("quarantine", "accepted")
+QUARANTINE_STILL_REJECTED = REPLAYED.labels("quarantine", "rejected")
+TOPIC_REPLAYED = REPLAYED.labels("topic", "accepted")

@@ -22,3 +22,6 @@ class IngestSettings(ServiceSettings):
         default=GIB, ge=0, description="More than this is not spooled: clients get a 503."
     )
     quarantine_retention_days: int = Field(default=30, ge=1)
+    quarantine_resolved_days: int = Field(
+        default=7, ge=0, description="Replayed and discarded rows are kept so long after that."
+    )
