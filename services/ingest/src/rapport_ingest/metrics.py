@@ -56,3 +56,9 @@ LIVE_DROPPED = Counter(
     "rapport_ingest_live_dropped_total",
     "Events that the debugger left out, because of their number.",
 )
+REPLAYED = Counter(
+    "rapport_ingest_replayed_total", "Rows and records that replays handled.", ["what", "outcome"]
+)
+QUARANTINE_REPLAYED = REPLAYED.labels("quarantine", "accepted")
+QUARANTINE_STILL_REJECTED = REPLAYED.labels("quarantine", "rejected")
+TOPIC_REPLAYED = REPLAYED.labels("topic", "accepted")

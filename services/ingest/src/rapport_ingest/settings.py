@@ -28,6 +28,9 @@ class IngestSettings(ServiceSettings):
         default=None, description="A JSON file of MQTT brokers and bridges from them."
     )
     quarantine_retention_days: int = Field(default=30, ge=1)
+    quarantine_resolved_days: int = Field(
+        default=7, ge=0, description="Replayed and discarded rows are kept so long after that."
+    )
     data_folder: Path = Field(
         default=Path("/var/tmp/rapport-ingest"),  # noqa: S108 - made for its owner alone
         description="Uploaded files until they are imported; shared by all replicas.",
