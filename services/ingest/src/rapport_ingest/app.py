@@ -17,16 +17,21 @@ from rapport_common.keys import derive
 from rapport_common.operator import unavailable_without
 from rapport_common.retention import Policy
 from rapport_ingest.api.events import event_routes
+from rapport_ingest.api.imports import import_routes
+from rapport_ingest.api.jobs import job_routes
 from rapport_ingest.api.ledger import ledger_routes
 from rapport_ingest.api.sources import source_routes
+from rapport_ingest.domain.imports import KIND as IMPORT
 from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.cataloguing import Cataloguing
 from rapport_ingest.handlers.counting import Counting
 from rapport_ingest.handlers.debugging import Debugging
+from rapport_ingest.handlers.importing import Importing
 from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.limits import Limits
 from rapport_ingest.handlers.locate import Locator
 from rapport_ingest.handlers.planning import Planning
+from rapport_ingest.handlers.uploads import Uploads
 from rapport_ingest.intake import Intake
 from rapport_ingest.jobs import Jobs
 from rapport_ingest.settings import IngestSettings
@@ -45,6 +50,8 @@ class Process:
     counting: Counting
     locator: Locator
     keys: KeyRing
+    jobs: Jobs
+    uploads: Uploads
 
 
 class TopicMaker:
@@ -122,10 +129,15 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
         debugging=debugging,
         partition_secret=derive(secret, "event-key"),
     )
+    uploads = Uploads(parts.engine, settings.data_folder, limit=settings.import_limit_bytes)
+    importing = Importing(parts.engine, acceptor, spool, uploads, settings)
+    jobs = Jobs(parts.engine, {IMPORT: importing.work})
     if only != "api":
-        parts.workers += [TopicMaker(settings), spool, Jobs(parts.engine, {})]
+        parts.workers += [TopicMaker(settings), spool, jobs, uploads]
         age = timedelta(days=settings.quarantine_retention_days)
-        parts.retain([Policy("quarantine", "received_at", age)], dead_letters=False)
+        old = timedelta(days=settings.job_retention_days)
+        policies = [Policy("quarantine", "received_at", age), Policy("job", "finished_at", old)]
+        parts.retain(policies, dead_letters=False)
     if only != "worker":
         parts.workers += [counting, keys, limits, debugging, *governance]
     if settings.parent_pid is not None:
@@ -135,8 +147,11 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
         source_routes(parts.engine, keys),
         event_routes(parts.engine, keys, locator),
         ledger_routes(parts.engine, locator, counting, spool),
+        import_routes(parts.engine, uploads, settings),
+        job_routes(parts.engine),
     ]
-    return Process(Intake(parts.api(), keys, limits, acceptor), spool, counting, locator, keys)
+    intake = Intake(parts.api(), keys, limits, acceptor)
+    return Process(intake, spool, counting, locator, keys, jobs, uploads)
 
 
 def _storage_check(parts: Parts, spool: Spool) -> Callable[[], Awaitable[str | None]]:
