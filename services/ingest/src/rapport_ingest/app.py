@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from fastapi import APIRouter
+
 from rapport_common import logging
 from rapport_common.composition import Parts
 from rapport_common.db import create_engine, require_head
@@ -18,24 +20,29 @@ from rapport_common.operator import unavailable_without
 from rapport_common.retention import Policy
 from rapport_ingest.api.debugger import debugger_routes
 from rapport_ingest.api.events import event_routes
+from rapport_ingest.api.imports import import_routes
+from rapport_ingest.api.jobs import job_routes
 from rapport_ingest.api.ledger import ledger_routes
+from rapport_ingest.api.quarantine import quarantine_routes
+from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
 from rapport_ingest.api.sources import key_routes, source_routes
 from rapport_ingest.bridge import bridges_of
 from rapport_ingest.domain.guard import Proxies
-from rapport_ingest.api.quarantine import quarantine_routes
-from rapport_ingest.api.replays import replay_routes
+from rapport_ingest.domain.imports import KIND as IMPORT
 from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.cataloguing import Cataloguing
 from rapport_ingest.handlers.counting import Counting
 from rapport_ingest.handlers.debugging import Debugging
+from rapport_ingest.handlers.importing import Importing
 from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.limits import Limits
 from rapport_ingest.handlers.locate import Locator
 from rapport_ingest.handlers.planning import Planning
-from rapport_ingest.handlers.sources import Sources
 from rapport_ingest.handlers.replaying import Replaying
 from rapport_ingest.handlers.republishing import Republishing
+from rapport_ingest.handlers.sources import Sources
+from rapport_ingest.handlers.uploads import Uploads
 from rapport_ingest.intake import Intake
 from rapport_ingest.jobs import Jobs
 from rapport_ingest.settings import IngestSettings
@@ -190,7 +197,13 @@ def _add_workers(
         parts.workers += bridges_of(
             settings.mqtt_bridges, parts.engine, pieces.acceptor, pieces.limits
         )
-        parts.retain([_quarantine_policy(settings), Policy("job", "finished_at", timedelta(days=settings.job_retention_days))], dead_letters=False)
+        parts.retain(
+            [
+                _quarantine_policy(settings),
+                Policy("job", "finished_at", timedelta(days=settings.job_retention_days)),
+            ],
+            dead_letters=False,
+        )
     # Bridges and jobs accept events too: these go with either half.
     parts.workers += [pieces.counting, pieces.keys, pieces.limits, pieces.debugging]
     parts.workers += [pieces.cataloguing, pieces.planning]

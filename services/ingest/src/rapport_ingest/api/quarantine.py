@@ -76,6 +76,7 @@ class Repair(BaseModel):
 
 
 def asked_of(
+    *,
     source: Text = None,
     code: Text = None,
     path: Text = None,

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from rapport_ingest.domain.body import UNREADABLE
-from rapport_ingest.domain.event import MAX_MESSAGE_ID
+from rapport_ingest.domain.reading import MAX_MESSAGE_ID
 from rapport_ingest.domain.transform import Transformer, TransformError
 
 

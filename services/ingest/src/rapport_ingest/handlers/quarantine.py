@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.envelope import EMPTY_OBJECT, Event
 from rapport_ingest.domain.event import Origin, judge
+from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.repair import BeyondRepairError, mended, readable, spare_id
 from rapport_ingest.domain.selection import Selection
 from rapport_ingest.domain.sender import Sender, compiled
@@ -89,7 +90,7 @@ class Bench:
 
 
 def _verdict(sender: Sender, row: Row, raw: msgspec.Raw, spare: str) -> Refusal | None:
-    judged = judge(raw, row.kind, Origin(sender, row.received_at, row.sent_at), spare)
+    judged = judge(raw, row.kind, Origin(sender, SenderClock(row.sent_at, row.received_at)), spare)
     if isinstance(judged, Refusal):
         return judged
     return _planned(sender, *judged)

@@ -49,8 +49,9 @@ def part_of(content_range: str | None, content_length: str | None) -> Part:
     `bytes */N` without a body only says that all N bytes are there.
     """
     if content_range is None:
-        whole = content_length is not None and content_length.isascii()
-        return Part(0, int(content_length[:18]) if whole and content_length else None)
+        known = content_length is not None and content_length.isascii()
+        digits = content_length if known and content_length and content_length.isdecimal() else None
+        return Part(0, int(digits[:18]) if digits else None)
     match = _RANGE.fullmatch(content_range.strip())
     if match is None:
         message = "Content-Range: it is 'bytes FIRST-LAST/TOTAL', the bytes counted from 0."
