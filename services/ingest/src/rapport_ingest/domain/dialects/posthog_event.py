@@ -156,7 +156,7 @@ class _Making:
         self._options: Members = members(item.options) or {}
         self._set = self._person("$set", item.set)
         self._set_once = self._person("$set_once", item.set_once)
-        self._name = item.event
+        self._name = item.event if isinstance(item.event, str) else None
 
     def done(self) -> Converted:
         draft, item = self._draft, self._item
@@ -188,7 +188,7 @@ class _Making:
             "$create_alias": "alias",
             "$merge_dangerously": "alias",
         }
-        return known.get(self._name, "track") if isinstance(self._name, str) else "track"
+        return known.get(self._name or "", "track")
 
     def _message_id(self) -> None:
         item = self._item
@@ -254,8 +254,8 @@ class _Making:
     def _what(self, kind: str) -> None:
         draft, found = self._draft, self._properties
         if kind == "track":
-            draft.name(self._name, "event")
-            if isinstance(self._name, str) and self._name in RECORDINGS:
+            draft.name(self._item.event, "event")
+            if self._name in RECORDINGS:
                 draft.refuse("unsupported_event", "event", "Session recordings are not kept.")
         elif kind == "screen":
             draft.text("name", value_of(found.get("$screen_name")), "$screen_name", MAX_ID)
@@ -306,8 +306,8 @@ class _Making:
             kept.pop("$group_set", None)
         if self._set_once and kind not in {"identify", "group"} and not self._has_traits():
             draft.put(("properties", "$set_once"), self._set_once)
-        for name, value in kept.items():
-            draft.put(("properties", name), value)
+        if kept:
+            draft.fields["properties"] = draft.fields.get("properties", {}) | kept
         groups = members(self._properties.get("$groups")) or {}
         draft.put(("context", "groupId"), next(iter(groups.values()), None))
 
