@@ -266,9 +266,10 @@ def test_a_bad_event_costs_no_other(name: str) -> None:
 
 def test_a_text_that_ends_within_a_character_costs_no_other() -> None:
     good = msgspec.json.encode({**WHO, "e": "pv"})
-    bad = good[:-1] + b',"page":"\\ud83d"}'
+    bad = good[:-1] + b',"eid":"m-1","page":"\\ud83d"}'
     found, _ = posted(b'{"schema":"x","data":[' + good + b"," + bad + b"," + good + b"]}")
-    assert [(index, one.code) for index, one in found.refusals.items()] == [(1, "invalid_json")]
+    [(index, refusal)] = found.refusals.items()
+    assert (index, refusal.code, refusal.message_id) == (1, "invalid_json", "m-1")
     assert bytes(found.items[1]) == bad
     assert found.write_key == KEY
 

@@ -1,5 +1,6 @@
 """An event in Segment's shape while a dialect makes it, with the first thing that is wrong."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -84,6 +85,13 @@ class Draft:
         if self.problem is None:
             return None
         return Refusal(self.fields.get("messageId", ""), *self.problem)
+
+
+def unreadable(raw: msgspec.Raw, field: bytes, error: Exception) -> Refusal:
+    """Why an item that no reader takes is refused; its id is looked for in its text."""
+    match = re.search(rb'"' + field + rb'"\s*:\s*"([^"\\\x00-\x1f]{1,100})"', bytes(raw))
+    claimed = match[1].decode("utf-8", "replace") if match else ""
+    return Refusal(claimed, "invalid_json", "", f"Not JSON that can be kept: {error}.")
 
 
 def is_empty(raw: msgspec.Raw) -> bool:

@@ -12,7 +12,15 @@ from typing import Any
 import msgspec
 
 from rapport_ingest.domain.body import UNREADABLE
-from rapport_ingest.domain.dialects.draft import NOTHING, Draft, Members, members, text_of, value_of
+from rapport_ingest.domain.dialects.draft import (
+    NOTHING,
+    Draft,
+    Members,
+    members,
+    text_of,
+    unreadable,
+    value_of,
+)
 from rapport_ingest.domain.dialects.wire import CAMPAIGN, EPOCH, campaign_of, epoch_iso, page_of
 from rapport_ingest.domain.event import MAX_ID, MAX_MESSAGE_ID
 from rapport_ingest.domain.verdict import Refusal
@@ -84,7 +92,6 @@ NOBODY = frozenset(
 """Ids that are a bug in somebody's page: as a user id they would make all its visitors one."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_CLAIMED = re.compile(rb'"uuid"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +142,8 @@ def converted(raw: msgspec.Raw, around: Around) -> Converted:
     except msgspec.ValidationError:
         return Converted(raw, None, Refusal("", "not_an_object", "", "An event is a JSON object."))
     except UNREADABLE as error:
-        match = _CLAIMED.search(bytes(raw))
-        claimed = match[1].decode("utf-8", "replace") if match else ""
-        reason = f"Not JSON that can be kept: {error}."
-        return Converted(raw, claimed or None, Refusal(claimed, "invalid_json", "", reason))
+        refusal = unreadable(raw, b"uuid", error)
+        return Converted(raw, refusal.message_id or None, refusal)
     return _Making(item, around).done()
 
 

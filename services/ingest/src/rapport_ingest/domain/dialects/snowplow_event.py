@@ -12,7 +12,14 @@ from typing import Any
 import msgspec
 
 from rapport_ingest.domain.body import UNREADABLE
-from rapport_ingest.domain.dialects.draft import Draft, Members, members, text_of, value_of
+from rapport_ingest.domain.dialects.draft import (
+    Draft,
+    Members,
+    members,
+    text_of,
+    unreadable,
+    value_of,
+)
 from rapport_ingest.domain.dialects.wire import base64_bytes, campaign_of, epoch_iso, page_of
 from rapport_ingest.domain.event import MAX_NAME
 from rapport_ingest.domain.verdict import Refusal
@@ -84,8 +91,7 @@ def converted(raw: msgspec.Raw) -> Converted:
     except msgspec.ValidationError:
         return Converted(raw, Refusal("", "not_an_object", "", "An event is a JSON object."))
     except UNREADABLE as error:
-        reason = f"Not JSON that can be kept: {error}."
-        return Converted(raw, Refusal("", "invalid_json", "", reason))
+        return Converted(raw, unreadable(raw, b"eid", error))
     return of_parameters({name: _text(one) for name, one in found.items() if one is not None})
 
 
