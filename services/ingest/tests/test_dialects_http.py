@@ -140,7 +140,7 @@ async def test_snowplows_image(ingest: "Ingest", log_of: Log) -> None:
 
 
 async def test_snowplow_never_hears_a_413(ingest: "Ingest") -> None:
-    many = {"data": [{"e": "pv", "aid": ingest.key}] * 5_001}
+    many = {"data": [{"e": "pv", "aid": ingest.key}] * 10_001}
     answer = await ingest.client.post(TP2, json=many)
     assert (answer.status_code, answer.json()["code"]) == (400, "too_many_events")
     headers = {"Content-Length": str(2**30)}

@@ -36,16 +36,18 @@ class Draft:
 
     def put(self, path: tuple[str, ...], value: Any) -> None:
         """Set a nested field; a missing or empty value is none, what stands there already stays."""
-        if value is None or value == "" or (isinstance(value, msgspec.Raw) and is_empty(value)):
+        if value is None or value == "" or (type(value) is msgspec.Raw and is_empty(value)):
             return
-        *above, last = path
         place = self.fields
-        for name in above:
-            below = place.setdefault(name, {})
-            if not isinstance(below, dict):
+        for name in path[:-1]:
+            below = place.get(name)
+            if below is None:
+                below = place[name] = {}
+            elif type(below) is not dict:
                 return
             place = below
-        place.setdefault(last, value)
+        if path[-1] not in place:
+            place[path[-1]] = value
 
     def text(self, field: str, value: Any, path: str, limit: int) -> str | None:
         """Set `field` to a text the client calls `path`: whole numbers are their digits."""

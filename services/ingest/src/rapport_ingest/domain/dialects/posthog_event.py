@@ -26,43 +26,67 @@ from rapport_ingest.domain.event import MAX_ID, MAX_MESSAGE_ID
 from rapport_ingest.domain.verdict import Refusal
 
 CONTEXT: dict[str, tuple[str, ...]] = {
-    "$lib": ("library", "name"),
-    "$lib_version": ("library", "version"),
-    "$current_url": ("page", "url"),
-    "$pathname": ("page", "path"),
-    "$host": ("page", "host"),
-    "$referrer": ("page", "referrer"),
-    "$referring_domain": ("page", "referring_domain"),
-    "$raw_user_agent": ("userAgent",),
-    "$user_agent": ("userAgent",),
-    "$ip": ("ip",),
-    "$browser_language": ("locale",),
-    "$locale": ("locale",),
-    "$timezone": ("timezone",),
-    "$browser": ("browser", "name"),
-    "$browser_version": ("browser", "version"),
-    "$os": ("os", "name"),
-    "$os_name": ("os", "name"),
-    "$os_version": ("os", "version"),
-    "$device_id": ("device", "id"),
-    "$device_type": ("device", "type"),
-    "$device_manufacturer": ("device", "manufacturer"),
-    "$device_model": ("device", "model"),
-    "$device_name": ("device", "name"),
-    "$screen_height": ("screen", "height"),
-    "$screen_width": ("screen", "width"),
-    "$viewport_height": ("screen", "innerHeight"),
-    "$viewport_width": ("screen", "innerWidth"),
-    "$app_name": ("app", "name"),
-    "$app_version": ("app", "version"),
-    "$app_build": ("app", "build"),
-    "$app_namespace": ("app", "namespace"),
-    "$network_carrier": ("network", "carrier"),
-    "$network_wifi": ("network", "wifi"),
-    "$network_cellular": ("network", "cellular"),
-    "$session_id": ("sessionId",),
-    "$window_id": ("windowId",),
-    **{utm: ("campaign", name) for utm, name in CAMPAIGN.items()},
+    "$lib": ("context", "library", "name"),
+    "$lib_version": ("context", "library", "version"),
+    "$current_url": ("context", "page", "url"),
+    "$pathname": ("context", "page", "path"),
+    "$host": ("context", "page", "host"),
+    "$referrer": ("context", "page", "referrer"),
+    "$referring_domain": ("context", "page", "referring_domain"),
+    "$raw_user_agent": (
+        "context",
+        "userAgent",
+    ),
+    "$user_agent": (
+        "context",
+        "userAgent",
+    ),
+    "$ip": (
+        "context",
+        "ip",
+    ),
+    "$browser_language": (
+        "context",
+        "locale",
+    ),
+    "$locale": (
+        "context",
+        "locale",
+    ),
+    "$timezone": (
+        "context",
+        "timezone",
+    ),
+    "$browser": ("context", "browser", "name"),
+    "$browser_version": ("context", "browser", "version"),
+    "$os": ("context", "os", "name"),
+    "$os_name": ("context", "os", "name"),
+    "$os_version": ("context", "os", "version"),
+    "$device_id": ("context", "device", "id"),
+    "$device_type": ("context", "device", "type"),
+    "$device_manufacturer": ("context", "device", "manufacturer"),
+    "$device_model": ("context", "device", "model"),
+    "$device_name": ("context", "device", "name"),
+    "$screen_height": ("context", "screen", "height"),
+    "$screen_width": ("context", "screen", "width"),
+    "$viewport_height": ("context", "screen", "innerHeight"),
+    "$viewport_width": ("context", "screen", "innerWidth"),
+    "$app_name": ("context", "app", "name"),
+    "$app_version": ("context", "app", "version"),
+    "$app_build": ("context", "app", "build"),
+    "$app_namespace": ("context", "app", "namespace"),
+    "$network_carrier": ("context", "network", "carrier"),
+    "$network_wifi": ("context", "network", "wifi"),
+    "$network_cellular": ("context", "network", "cellular"),
+    "$session_id": (
+        "context",
+        "sessionId",
+    ),
+    "$window_id": (
+        "context",
+        "windowId",
+    ),
+    **{utm: ("context", "campaign", name) for utm, name in CAMPAIGN.items()},
 }
 PROTOCOL = frozenset(
     {
@@ -303,7 +327,7 @@ class _Making:
         for name, value in self._properties.items():
             place = CONTEXT.get(name)
             if place is not None:
-                draft.put(("context", *place), None if bytes(value) == DIRECT else value)
+                draft.put(place, None if bytes(value) == DIRECT else value)
             elif name not in PROTOCOL:
                 kept[name] = value
         self._page(kind, kept)
