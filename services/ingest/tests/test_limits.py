@@ -101,7 +101,8 @@ def test_what_came_to_nothing_and_another_rate_leave_no_more_than_a_burst() -> N
 @given(st.floats(10, 10_000), st.lists(st.floats(0, 2), min_size=1, max_size=8))
 def test_processes_come_to_share_a_rate(limit: float, demands: list[float]) -> None:
     """Whatever each wants, in a dozen rounds all of them together pass the limit no more,
-    and who wants no more than an equal part gets what it wants."""
+    and who wants no more than an equal part gets what it wants.
+    """
     wanted = [one * limit for one in demands]
     shares = [limit] * len(wanted)
     for _ in range(12):
