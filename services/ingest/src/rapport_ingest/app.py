@@ -19,7 +19,7 @@ from rapport_common.retention import Policy
 from rapport_ingest.api.debugger import debugger_routes
 from rapport_ingest.api.events import event_routes
 from rapport_ingest.api.ledger import ledger_routes
-from rapport_ingest.api.sources import key_routes, source_routes
+from rapport_ingest.api.sources import count_routes, key_routes, source_routes
 from rapport_ingest.domain.guard import Proxies
 from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.cataloguing import Cataloguing
@@ -136,7 +136,8 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
         parts.workers.append(ParentWatch(settings.parent_pid))
     parts.health.checks["storage"] = _storage_check(parts, spool)
     parts.routers += [
-        source_routes(parts.engine, sources, counting),
+        source_routes(parts.engine, sources),
+        count_routes(parts.engine, counting),
         key_routes(parts.engine, sources),
         debugger_routes(parts.engine, debugging),
         event_routes(parts.engine, keys, locator),
