@@ -3,109 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import StringIO
 from pathlib import Path
-from threading import Thread
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from typing_extensions import override
 
-from rapport_cli.__main__ import main
-from rapport_cli.config import SERVICES
-
-SECRET = "a-secret-of-at-least-thirty-two-characters"
-
-
-class Done(NamedTuple):
-    """How a command ended and what it printed."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Rapport = Callable[..., Done]
-
-
-class Answers(ThreadingHTTPServer):
-    """Serves `answers[method and path]` as (status, JSON body) and notes every call."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: dict[str, tuple[int, Any]] = {}
-        self.calls: list[tuple[str, str, Any]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Answers
-
-    def _answer(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else None
-        self.server.calls.append((self.command, self.path, body))
-        missing = (404, {"code": "not_found", "message": f"no {self.path}", "details": {}})
-        key = f"{self.command} {self.path.partition('?')[0]}"
-        status, answer = self.server.answers.get(key, missing)
-        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_POST = _answer  # noqa: N815 - the names http.server looks for
-
-    @override
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def server() -> Iterator[Answers]:
-    answers = Answers()
-    thread = Thread(target=answers.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield answers
-    answers.shutdown()
-    answers.server_close()
-    thread.join()
-
-
-@pytest.fixture
-def rapport(
-    server: Answers,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Rapport:
-    """Call the command line as its own process would, in this one: that is thirty times faster."""
-    for name in [name for name in os.environ if name.startswith("RAPPORT_")]:
-        monkeypatch.delenv(name)
-    for service in SERVICES:
-        monkeypatch.setenv(f"RAPPORT_{service.upper()}_URL", server.url)
-    monkeypatch.setenv("RAPPORT_HOME", str(tmp_path))
-    monkeypatch.setenv("RAPPORT_SECRET", SECRET)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "stdin", StringIO())
-        monkeypatch.setattr(sys, "argv", ["rapport", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Done(int(ended.value.code or 0), printed.out, printed.err)
-
-    return call
-
+if TYPE_CHECKING:
+    from libs.cli.tests.conftest import Answers, Rapport
 
 PROFILE = {
     "profile_id": "p-1",

@@ -1,9 +1,11 @@
 """The real process: its start, its children, its stop, and what a kill costs."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -234,3 +236,44 @@ async def test_a_taken_port_is_said_so(launch: Launch, workers: int) -> None:
         out, _ = await asyncio.to_thread(running.process.communicate, None, 90)
     assert running.process.returncode == 1
     assert "is it taken?" in out.decode()
+
+
+async def test_live_events_of_all_children_are_quick_and_end_with_a_stop(launch: Launch) -> None:
+    running = await launch(workers=2)
+    key = await running.new_key("live")
+    token = Authenticator(SECRET).mint("live", "t", ["events:read"], timedelta(minutes=5))
+    headers = {"Authorization": f"Bearer {token}"}
+    sent: dict[str, float] = {}
+    seen: dict[str, float] = {}
+    async with (
+        asyncio.timeout(90),
+        running.client.stream(
+            "GET", "/v1/sources/web/live", headers=headers, timeout=ENOUGH
+        ) as answer,
+    ):
+        lines = answer.aiter_lines()
+        ready = [line async for line in _until(lines, "event: ready")]
+        assert ready[-1] == 'data: {"processes":2}'
+        for number in range(20):
+            # A connection of its own each time, so that both children take some.
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as client:
+                sent[f"m-{number}"] = time.monotonic()
+                body = {"event": "x", "userId": "u", "messageId": f"m-{number}"}
+                assert (await client.post("/v1/track", json=body, auth=(key, ""))).is_success
+            [*_, data] = [line async for line in _until(lines, "event: event")]
+            seen[json.loads(data.removeprefix("data: "))["message_id"]] = time.monotonic()
+        code, seconds = await running.end(signal.SIGTERM)
+        assert [line async for line in _until(lines, "event: end")][-1] == "data: {}"
+    assert seen.keys() == sent.keys()
+    # The usual event: a busy machine may halt one of the processes for as long as it likes.
+    assert statistics.median(seen[one] - sent[one] for one in sent) < 1.0
+    assert (code, seconds < 8) == (0, True)
+
+
+async def _until(lines: AsyncIterator[str], wanted: str) -> AsyncIterator[str]:
+    """The lines up to the one after `wanted`."""
+    async for line in lines:
+        yield line
+        if line == wanted:
+            yield await anext(lines)
+            return

@@ -149,8 +149,8 @@ async def test_nothing_of_another_workspace_is_seen_or_changed(ingest: "Ingest")
         answer = await ingest.client.request(
             method,
             f"/v1/sources/{ingest.source}{path}",
-            headers=foreign,
-            **({"json": {}} if method == "PATCH" else {}),
+            headers={**foreign, "Content-Type": "application/json"},
+            content=b"{}",
         )
         assert answer.status_code == 404, f"{method} {path}"
         lacking = await ingest.client.request(
@@ -313,11 +313,11 @@ async def test_two_processes_share_a_rate(ingest: "Ingest", start: "Start") -> N
         return passed
 
     await drain(0.3)
-    for one in [*limits, *limits]:
-        await one.exchange()
-    assert [one._rated[caller].bucket.rate for one in limits] == [50.0, 50.0]
-    for one in limits:
-        one._rated[caller].bucket.level = 0.0
+    for each in [*limits, *limits]:
+        await each.exchange()
+    assert [each._rated[caller].bucket.rate for each in limits] == [50.0, 50.0]
+    for each in limits:
+        each._rated[caller].bucket.level = 0.0
     began = time.monotonic()
     passed = await drain(1.0)
     assert passed <= 100 * (time.monotonic() - began) + 4
@@ -335,9 +335,9 @@ async def test_limits_go_on_while_postgres_is_away(start: "Start", gate: "Gate")
     assert (await ingest.send("/v1/track", EVENT)).status_code == 200
     await gate.shut()
     async with running(limits, ingest.process.counting):
-        statuses = []
+        statuses: list[int] = []
         async with asyncio.timeout(30):
-            while len([one for one in statuses if one == 200]) < 4:
+            while statuses.count(200) < 4:
                 answer = await ingest.send("/v1/track", EVENT)
                 statuses.append(answer.status_code)
                 await asyncio.sleep(0.02)

@@ -11,6 +11,7 @@ from rapport_cli import (
     campaigns,
     cases,
     dead_letters,
+    debugger,
     events,
     ledger,
     mails,
@@ -28,6 +29,7 @@ from rapport_cli.tokens import mint
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 app.add_typer(sources.app, name="source")
 app.command("event")(events.event)
+app.command("debug")(debugger.debug)
 app.add_typer(profiles.app, name="profile")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")

@@ -10,6 +10,8 @@ from rapport_cli.errors import CliError
 from rapport_cli.tokens import mint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rapport_cli.config import Config
 
 SECONDS = 30.0
@@ -52,6 +54,28 @@ class Api:
     def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """POST a JSON body, or none. Raises CliError."""
         return self._call("POST", path, json=body) if body is not None else self._call("POST", path)
+
+    def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """PATCH with a JSON body. Raises CliError."""
+        return self._call("PATCH", path, json=body)
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """DELETE. Raises CliError."""
+        return self._call("DELETE", path)
+
+    def lines(self, path: str) -> Iterator[str]:
+        """GET, and yield the lines of the answer as they come. Raises CliError."""
+        try:
+            with (
+                httpx.Client(base_url=self.url, headers=self._headers, timeout=SECONDS) as client,
+                client.stream("GET", path) as response,
+            ):
+                if not response.is_success:
+                    response.read()
+                    raise self._refused(response)
+                yield from response.iter_lines()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from error
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:

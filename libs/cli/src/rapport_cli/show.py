@@ -48,6 +48,11 @@ def line(text: str) -> None:
     console.print(Text(text))
 
 
+def note(text: str) -> None:
+    """Print one line on stderr: what a program that reads stdout does not want."""
+    errors.print(Text(text, style="dim"))
+
+
 def rows(
     found: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str = "None."
 ) -> None:

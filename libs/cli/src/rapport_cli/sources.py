@@ -1,14 +1,21 @@
-"""`rapport source`: where events come from, and their write keys."""
+"""`rapport source`: where events come from, their rules and their write keys."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
-from rapport_cli import show
+from rapport_cli import documents, show
+from rapport_cli.errors import CliError
 
-app = typer.Typer(help="Sources of events and their write keys.", no_args_is_help=True)
+app = typer.Typer(help="Sources of events, their rules and write keys.", no_args_is_help=True)
+
+SourceId = Annotated[str, typer.Argument(help="The source's id, as `rapport source list` shows.")]
+PolicyOption = Annotated[str | None, typer.Option(help="Rules in JSON, @FILE or -.")]
+ONCE = "Keep the write key now: it is not shown again."
 
 
 @app.command()
@@ -16,15 +23,19 @@ def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="A name people know it by.")],
     *,
+    policy: PolicyOption = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Create a source and print its write key, which is shown only this once."""
-    created = show.session(ctx).api("ingest").post("/v1/sources", {"name": name})
+    body: dict[str, Any] = {"name": name}
+    if policy is not None:
+        body["policy"] = documents.read(policy, "policy")
+    created = show.session(ctx).api("ingest").post("/v1/sources", body)
     if as_json:
         show.data(created)
         return
     show.pairs(created)
-    show.line("Keep the write key now: it is not shown again.")
+    show.line(ONCE)
 
 
 @app.command("list")
@@ -34,4 +45,131 @@ def list_sources(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
     if as_json:
         show.data(answer)
         return
-    show.rows(answer["sources"], ["source", "name", "created_at"], empty="There is no source yet.")
+    rows = [{**one, **one.get("events", {})} for one in answer["sources"]]
+    columns = ["source", "name", "created_at", "received", "accepted", "rejected"]
+    show.rows(rows, columns, empty="There is no source yet.")
+
+
+@app.command("show")
+def show_source(ctx: typer.Context, source: SourceId, *, as_json: show.AsJson = False) -> None:
+    """Show a source's rules and counts."""
+    _print(show.session(ctx).api("ingest").get(_path(source)), as_json=as_json)
+
+
+@app.command("set")
+def set_policy(
+    ctx: typer.Context,
+    source: SourceId,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(help="FIELD=VALUE, as in events_per_second=100 or plan.unplanned=warn."),
+    ] = None,
+    *,
+    policy: PolicyOption = None,
+    name: Annotated[str | None, typer.Option(help="Another name to show.")] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Change some of a source's rules, and leave the others; VALUE null sets one back."""
+    patch = documents.read(policy, "policy") if policy is not None else {}
+    for one in settings or ():
+        _put(patch, one)
+    body: dict[str, Any] = {"policy": patch} if patch else {}
+    if name is not None:
+        body["name"] = name
+    if not body:
+        message = "Say what to change: FIELD=VALUE, --policy or --name."
+        raise CliError("nothing_to_change", message)
+    _print(show.session(ctx).api("ingest").patch(_path(source), body), as_json=as_json)
+
+
+@app.command()
+def keys(ctx: typer.Context, source: SourceId, *, as_json: show.AsJson = False) -> None:
+    """List a source's write keys; a key begins with rk_ and its id."""
+    answer = show.session(ctx).api("ingest").get(f"{_path(source)}/keys")
+    if as_json:
+        show.data(answer)
+        return
+    show.rows(answer["keys"], ["id", "created_at", "revoked_at"], empty="It has no key.")
+
+
+@app.command()
+def rotate(ctx: typer.Context, source: SourceId, *, as_json: show.AsJson = False) -> None:
+    """Add a second write key, and say how to end the first one later."""
+    api = show.session(ctx).api("ingest")
+    made = api.post(f"{_path(source)}/keys")
+    if as_json:
+        show.data(made)
+        return
+    show.pairs(made)
+    show.line(ONCE)
+    for one in api.get(f"{_path(source)}/keys")["keys"]:
+        if one["revoked_at"] is None and one["id"] != made["id"]:
+            show.line(
+                f"The old key goes on. When nothing sends with it any more: "
+                f"rapport source revoke {source} {one['id']}"
+            )
+
+
+@app.command()
+def revoke(
+    ctx: typer.Context,
+    source: SourceId,
+    key: Annotated[str, typer.Argument(help="The key's id, as `rapport source keys` shows it.")],
+    *,
+    as_json: show.AsJson = False,
+) -> None:
+    """End a write key: within a second nothing can send with it."""
+    path = f"{_path(source)}/keys/{quote(key, safe='')}"
+    answer = show.session(ctx).api("ingest").delete(path)
+    if as_json:
+        show.data(answer)
+        return
+    show.line(f"Key {answer['id']} was revoked at {answer['revoked_at']}.")
+
+
+@app.command()
+def counts(
+    ctx: typer.Context,
+    source: SourceId,
+    *,
+    days: Annotated[int, typer.Option(help="So many days back.", min=1, max=400)] = 30,
+    as_json: show.AsJson = False,
+) -> None:
+    """Show how many events a source has sent: received = accepted + rejected."""
+    answer = show.session(ctx).api("ingest").get(f"{_path(source)}/counts", days=days)
+    if as_json:
+        show.data(answer)
+        return
+    whole = {**answer, "day": "all"}
+    show.rows([*answer["days"], whole], ["day", "received", "accepted", "rejected", "spooled"])
+
+
+def _path(source: str) -> str:
+    return f"/v1/sources/{quote(source, safe='')}"
+
+
+def _print(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show.data(found)
+        return
+    flat = {name: value for name, value in found.items() if name not in {"policy", "events"}}
+    show.pairs({**flat, **found["policy"], **found["events"]})
+
+
+def _put(patch: dict[str, Any], setting: str) -> None:
+    """Add one FIELD=VALUE; the value is JSON, or else a text."""
+    field, equals, text = setting.partition("=")
+    *outer, last = field.split(".")
+    if not equals or not all([*outer, last]):
+        message = f"'{setting}' is not FIELD=VALUE, as in events_per_second=100."
+        raise CliError("bad_setting", message)
+    for name in outer:
+        inner = patch.setdefault(name, {})
+        if not isinstance(inner, dict):
+            message = f"'{setting}': {name} is given whole already."
+            raise CliError("bad_setting", message)
+        patch = inner
+    try:
+        patch[last] = json.loads(text)
+    except ValueError:
+        patch[last] = text

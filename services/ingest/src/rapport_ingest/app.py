@@ -26,7 +26,7 @@ from rapport_ingest.api.ledger import ledger_routes
 from rapport_ingest.api.quarantine import quarantine_routes
 from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
-from rapport_ingest.api.sources import key_routes, source_routes
+from rapport_ingest.api.sources import count_routes, key_routes, source_routes
 from rapport_ingest.bridge import bridges_of
 from rapport_ingest.domain.guard import Proxies
 from rapport_ingest.domain.imports import KIND as IMPORT
@@ -226,7 +226,8 @@ def _jobs(parts: Parts, settings: IngestSettings, pieces: Pieces) -> Jobs:
 def _routers(parts: Parts, settings: IngestSettings, pieces: Pieces) -> list[APIRouter]:
     engine = parts.engine
     return [
-        source_routes(engine, pieces.sources, pieces.counting),
+        source_routes(engine, pieces.sources),
+        count_routes(engine, pieces.counting),
         key_routes(engine, pieces.sources),
         debugger_routes(engine, pieces.debugging),
         event_routes(pieces.keys, pieces.locator),

@@ -42,8 +42,8 @@ class SourceChange(BaseModel):
     policy: dict[str, Any] | None = None
 
 
-def source_routes(engine: AsyncEngine, sources: Sources, counting: Counting) -> APIRouter:
-    """Make, show, change and count sources."""
+def source_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
+    """Make, show and change sources."""
     router = APIRouter(tags=["sources"])
 
     @router.post("/v1/sources", status_code=201)
@@ -83,6 +83,13 @@ def source_routes(engine: AsyncEngine, sources: Sources, counting: Counting) -> 
         async with engine.begin() as tx:
             await sources.change(tx, whose, name=body.name, patch=patch)
         return await one(whose)
+
+    return router
+
+
+def count_routes(engine: AsyncEngine, counting: Counting) -> APIRouter:
+    """How much a source has sent."""
+    router = APIRouter(tags=["sources"])
 
     @router.get("/v1/sources/{source}/counts")
     async def counts(source: SourceId, caller: Reader, days: Days = 30) -> dict[str, Any]:

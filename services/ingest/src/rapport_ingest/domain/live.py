@@ -48,6 +48,8 @@ class Shown(msgspec.Struct, frozen=True, tag_field="kind", tag="shown"):
     dialect: str
     message_id: str
     status: str
+    # Postgres sends equal payloads of one transaction only once.
+    number: int = 0
     code: str | None = None
     path: str | None = None
     message: str | None = None
@@ -86,6 +88,7 @@ def shown(
     kind: str | None,
     dialect: str,
     received_at: datetime,
+    number: int,
 ) -> bytes:
     """The message for one event, made to fit: the body is cut first, then the longest texts."""
     head = _head_of(raw)
@@ -109,6 +112,7 @@ def shown(
                 received_at.isoformat().replace("+00:00", "Z"),
                 dialect,
                 status=result.status,
+                number=number,
                 body=raw[:size].decode("utf-8", "ignore" if size < len(raw) else "replace"),
                 truncated=size < len(raw),
                 **{name: value and value[:length] for name, value in texts.items()},  # type: ignore[arg-type] # the id is always there

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -116,6 +117,7 @@ class Debugging:
         self._watched: dict[Caller, _Watched] = {}
         self._streams: list[Stream] = []
         self._outgoing: deque[bytes] = deque()
+        self._numbers = count()
         self._wake = asyncio.Event()
         self._listeners = 0
         self._stopped = False
@@ -136,6 +138,7 @@ class Debugging:
                 kind=sending.kind,
                 dialect=sending.dialect,
                 received_at=sending.received_at,
+                number=next(self._numbers),
             )
             if not self._tell(message):
                 watched.dropped += 1
@@ -289,4 +292,4 @@ class Debugging:
             one.began = time.monotonic()
 
 
-_ADDRESS = {"kind", "workspace", "source"}
+_ADDRESS = {"kind", "workspace", "source", "number"}
