@@ -22,7 +22,7 @@ the request under way, so nobody knows whether it was taken. `slow`: the answer 
 
 SLOW_SECONDS = 2.0
 RETRY_AFTER_SECONDS = 1
-GATHER_SECONDS = 3.0
+GATHER_SECONDS = 6.0
 BACK_SECONDS = 30.0
 POLL_SECONDS = 0.05
 NO_EVENTS = ("/flags", "/decide")  # PostHog asks here for feature flags
@@ -61,7 +61,9 @@ class FaultProxy:
     """One client's way to ingest; `played` is what became of its requests so far.
 
     Steps that are left when the client has sent all are a test that tested too little: see `left`.
-    With `patient` a request waits while ingest is away, as a load balancer lets it.
+    While ingest is away a request waits for it, as at a load balancer: a client meets its own
+    faults only, not those of the others. After a `restart` the next one is refused: the client has
+    to bear that ingest is not there. With `patient` that one waits too.
     """
 
     upstream: int
@@ -72,6 +74,7 @@ class FaultProxy:
     requests: int = 0
     port: int = 0
     quiet_since: float = field(default_factory=time.monotonic)
+    _refuses: bool = False
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Self]:
@@ -129,10 +132,12 @@ class FaultProxy:
 
     async def _forward(self, request: "_Request", *, restart: bool) -> bytes:
         """The whole answer of ingest; nothing if it is away or dies."""
-        deadline = asyncio.get_running_loop().time() + (BACK_SECONDS if self.patient else 0.0)
+        deadline = time.monotonic() + BACK_SECONDS
         while True:
             answer = await self._try(request, restart=restart)
-            if answer or restart or asyncio.get_running_loop().time() >= deadline:
+            refused = request.has_events and self._refuses and not self.patient
+            if answer or restart or refused or time.monotonic() >= deadline:
+                self._refuses = restart
                 return answer
             await asyncio.sleep(POLL_SECONDS)
 
