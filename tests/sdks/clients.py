@@ -30,6 +30,7 @@ class Client:
 
     Events of a kind in `bare` can't carry properties of ours (Snowplow's views), and pages of
     PostHog and Snowplow have no name. With `schemas` an event's name is that of an Iglu schema.
+    With `late_user` an event that is repeated after the sign-in says who signed in.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Client:
     patient: bool = False
     bare: Sequence[str] = ()
     schemas: bool = False
+    late_user: bool = False
     note: str = ""
 
     @property

@@ -75,16 +75,21 @@ class FaultProxy:
     port: int = 0
     quiet_since: float = field(default_factory=time.monotonic)
     _refuses: bool = False
+    _open: "set[asyncio.Task[None]]" = field(default_factory=set)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Self]:
         """Listen on a free port until the end of the block."""
-        server = await asyncio.start_server(self._serve, HOST, 0, limit=MAX_HEAD_BYTES)
+        server = await asyncio.start_server(self._accept, HOST, 0, limit=MAX_HEAD_BYTES)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
         finally:
             server.close()
+            # A client that is gone may have left requests that nobody waits for any more.
+            for task in self._open:
+                task.cancel()
+            await asyncio.gather(*self._open, return_exceptions=True)
 
     @property
     def url(self) -> str:
@@ -96,11 +101,18 @@ class FaultProxy:
         """The steps that were not played."""
         return self.script[len(self.played) :]
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # What a client does to its connection is its own business.
         with suppress(OSError, asyncio.IncompleteReadError):
-            await self._exchange(await _request(reader), writer)
-        writer.close()
+            try:
+                await self._exchange(await _request(reader), writer)
+            finally:
+                writer.close()
 
     async def _exchange(self, request: "_Request", writer: asyncio.StreamWriter) -> None:
         fault = self._next(request)

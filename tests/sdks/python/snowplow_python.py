@@ -5,15 +5,11 @@ import sys
 import time
 from typing import Any
 
-from snowplow_tracker import (
-    Emitter,
-    PageView,
-    ScreenView,
-    SelfDescribing,
-    SelfDescribingJson,
-    Subject,
-    Tracker,
-)
+from snowplow_tracker.emitters import Emitter
+from snowplow_tracker.events import PageView, ScreenView, SelfDescribing
+from snowplow_tracker.self_describing_json import SelfDescribingJson
+from snowplow_tracker.subject import Subject
+from snowplow_tracker.tracker import Tracker
 
 TAKEN: set[str] = set()
 SCHEMA = "iglu:com.example/{}/jsonschema/1-0-0"
