@@ -104,7 +104,7 @@ def test_the_page_works_as_it_stands(
             run_node(page, piece, environment, tmp_path)
         elif piece.language == "html":
             show(page, piece, reader, tmp_path)
-    if name.startswith("clients/"):
+    if page.stem in ARRIVES:
         arrived(reader, *ARRIVES[page.stem])
 
 
@@ -171,6 +171,10 @@ def stored(reader: Workspace, who: str, name: str | None) -> bool:
 def arrived(reader: Workspace, who: str, name: str | None) -> None:
     """Wait for it."""
     until(f"{name or 'event'} of {who}", lambda: stored(reader, who, name))
+
+
+def test_whose_events_have_to_arrive_have_a_page() -> None:
+    assert {f"clients/{one}" for one in ARRIVES} <= PAGES.keys()
 
 
 def test_a_failure_names_the_line_of_the_page(tmp_path: Path) -> None:

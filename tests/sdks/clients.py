@@ -5,31 +5,45 @@ was measured of each is said beside it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tests.sdks.plan import Call, browser_plan, server_plan
 from tests.support.fault_proxy import Fault
 
-ALL = ("identify", "track", "page", "screen", "group", "alias")
-# A pass first: some SDKs send their first event alone. Passes between let back-offs start anew.
+ALL = ("identify", "track", "page", "screen", "group", "alias", "visit")
+BROWSER = ("identify", "track", "page", "group")
+# PostHog's servers' SDKs have one kind of id only: nobody is there before the alias.
+VIEWS = ("page", "screen")
+POSTHOG = ("identify", "track", "page", "screen", "group", "alias")
+# A pass first: some SDKs send their first event alone. Then the restart, for which all are early
+# enough to share one. Passes let back-offs start anew.
 SURVIVES_ALL: tuple[Fault, ...] = (
-    *("pass", "503", "reset", "429", "slow", "pass", "restart", "pass", "500"),
+    *("pass", "restart", "pass", "503", "reset", "pass", "429", "slow", "500"),
 )
+Where = Literal["python", "node", "browser"]
 
 
 @dataclass(frozen=True)
 class Client:
-    """One SDK in one mode. `note` says why a fault is missing."""
+    """One SDK in one mode. `note` says why a fault is missing.
+
+    Events of a kind in `bare` can't carry properties of ours (Snowplow's views), and pages of
+    PostHog and Snowplow have no name. With `schemas` an event's name is that of an Iglu schema.
+    With `late_user` an event that is repeated after the sign-in says who signed in.
+    """
 
     name: str
     version: str
     program: str
     kinds: Sequence[str] = ALL
     mode: str = "json"
-    where: Literal["python", "node", "browser"] = "python"
+    where: Where = "python"
     faults: Sequence[Fault] = SURVIVES_ALL
     patient: bool = False
+    bare: Sequence[str] = ()
+    schemas: bool = False
+    late_user: bool = False
     note: str = ""
 
     @property
@@ -41,27 +55,99 @@ class Client:
         """What it sends; the ids of its people are its own."""
         prefix = f"{self.program}-{self.mode}".replace("_", "-")
         make = browser_plan if self.where == "browser" else server_plan
-        return make(prefix, self.kinds)
+        return [self._fitted(call) for call in make(prefix, self.kinds)]
+
+    def _fitted(self, call: Call) -> Call:
+        """The call as this SDK can say it."""
+        name = call.name.replace(" ", "_") if call.name and self.schemas else call.name
+        if call.kind == "page" and self.unnamed_pages:
+            name = None
+        data = {} if call.kind in self.bare else call.data
+        return replace(call, name=name, data=data)
+
+    @property
+    def unnamed_pages(self) -> bool:
+        """Whether a page view has no name."""
+        return self.schemas or "posthog" in self.name
 
 
-CLIENTS: tuple[Client, ...] = (
+def _browser(name: str, version: str, program: str, mode: str, *more: str) -> Client:
+    return Client(name, version, program, (*BROWSER, *more), mode=mode, where="browser")
+
+
+def _snowplow(
+    name: str, version: str, program: str, *, where: Where = "python", mode: str = "post"
+) -> Client:
+    kinds = ("track", "page") if where == "browser" else ("track", *VIEWS)
+    return Client(name, version, program, kinds, mode, where, bare=VIEWS, schemas=True)
+
+
+WITHOUT_429: tuple[Fault, ...] = tuple(one for one in SURVIVES_ALL if one != "429")
+
+SEGMENT = (
     Client("segment-analytics-python", "2.4.0", "segment_python"),
     Client("segment-analytics-python", "2.4.0", "segment_python", mode="gzip"),
     Client("@segment/analytics-node", "3.1.0", "segment_node", where="node"),
     Client("analytics-node", "6.2.0", "analytics_node", where="node"),
+    *(
+        Client(
+            "@segment/analytics-next",
+            "1.84.3",
+            "analytics_next",
+            mode=mode,
+            kinds=(*BROWSER, "screen"),
+            where="browser",
+        )
+        for mode in ("single", "batching")
+    ),
+)
+RUDDERSTACK = (
     Client("rudder-sdk-python", "2.1.9", "rudder_python"),
     Client("rudder-sdk-python", "2.1.9", "rudder_python", mode="gzip"),
     Client("@rudderstack/rudder-sdk-node", "3.0.13", "rudder_node", where="node"),
     Client("@rudderstack/rudder-sdk-node", "3.0.13", "rudder_node", where="node", mode="gzip"),
     *(
         Client(
-            "@segment/analytics-next",
-            "1.84.3",
-            "analytics_next",
-            kinds=("identify", "track", "page", "screen", "group"),
+            "@rudderstack/analytics-js",
+            "3.34.1",
+            "rudder_browser",
             mode=mode,
+            kinds=BROWSER,
             where="browser",
         )
-        for mode in ("single", "batching")
+        for mode in ("single", "batch")
     ),
 )
+JITSU = (
+    Client(
+        "@jitsu/js",
+        "1.11.0",
+        "jitsu_node",
+        kinds=BROWSER,
+        where="node",
+        faults=("pass", "slow", "reset"),
+        patient=True,
+        note="never repeats",
+    ),
+)
+POSTHOG_SDKS = (
+    Client("posthog (Python)", "7.91.1", "posthog_python", POSTHOG, mode="v0"),
+    Client("posthog (Python)", "7.91.1", "posthog_python", POSTHOG, mode="v1"),
+    Client("posthog-node", "5.70.0", "posthog_node", POSTHOG, where="node"),
+    Client(
+        "posthog-js",
+        "1.449.2",
+        "posthog_browser",
+        kinds=(*BROWSER, "screen"),
+        where="browser",
+        faults=WITHOUT_429,
+        note="drops at 429",
+    ),
+)
+SNOWPLOW = (
+    _snowplow("snowplow-tracker (Python)", "1.1.0", "snowplow_python"),
+    _snowplow("@snowplow/node-tracker", "4.8.0", "snowplow_node", where="node"),
+    _snowplow("@snowplow/node-tracker", "4.8.0", "snowplow_node", where="node", mode="get"),
+    _snowplow("@snowplow/browser-tracker", "4.8.0", "snowplow_browser", where="browser"),
+)
+CLIENTS: tuple[Client, ...] = (*SEGMENT, *RUDDERSTACK, *JITSU, *POSTHOG_SDKS, *SNOWPLOW)

@@ -33,7 +33,8 @@ def server_plan(client: str, kinds: Sequence[str]) -> list[Call]:
     calls: list[Call] = []
     for person in range(SERVER_PEOPLE):
         user = f"{client}-{person}"
-        calls.append(Call("identify", user, data=_traits(user, numbers)))
+        if "identify" in kinds:
+            calls.append(Call("identify", user, data=_traits(user, numbers)))
         calls += _tracks(user, numbers, SERVER_TRACKS)
         calls += _others(user, numbers, kinds)
     return calls
@@ -45,9 +46,10 @@ def browser_plan(client: str, kinds: Sequence[str]) -> list[Call]:
     user = f"{client}-0"
     # What comes before the sign-in has no user id: the SDK makes up the anonymous one.
     visit = list(_tracks(None, numbers, 3))
+    sign_in = [Call("identify", user, data=_traits(user, numbers))] if "identify" in kinds else []
     return [
         *visit,
-        Call("identify", user, data=_traits(user, numbers)),
+        *sign_in,
         *_tracks(user, numbers, BROWSER_TRACKS),
         *_others(user, numbers, [kind for kind in kinds if kind != "alias"]),
     ]
@@ -73,7 +75,8 @@ def _others(user: str, numbers: Iterator[int], kinds: Sequence[str]) -> Iterator
     if "group" in kinds:
         traits = {"n": next(numbers), "industry": "Retail"}
         yield Call("group", user, group=f"{user}-club", data=traits)
-    if "alias" in kinds:
-        visit = f"{user}-visit"
+    visit = f"{user}-visit"
+    if "visit" in kinds:
         yield Call("track", anonymous=visit, name="Shop Visited", data={"n": next(numbers)})
+    if "alias" in kinds:
         yield Call("alias", user, previous=visit)

@@ -22,7 +22,7 @@ the request under way, so nobody knows whether it was taken. `slow`: the answer 
 
 SLOW_SECONDS = 2.0
 RETRY_AFTER_SECONDS = 1
-GATHER_SECONDS = 3.0
+GATHER_SECONDS = 6.0
 BACK_SECONDS = 30.0
 POLL_SECONDS = 0.05
 NO_EVENTS = ("/flags", "/decide")  # PostHog asks here for feature flags
@@ -61,7 +61,9 @@ class FaultProxy:
     """One client's way to ingest; `played` is what became of its requests so far.
 
     Steps that are left when the client has sent all are a test that tested too little: see `left`.
-    With `patient` a request waits while ingest is away, as a load balancer lets it.
+    While ingest is away a request waits for it, as at a load balancer: a client meets its own
+    faults only, not those of the others. After a `restart` the next one is refused: the client has
+    to bear that ingest is not there. With `patient` that one waits too.
     """
 
     upstream: int
@@ -72,16 +74,22 @@ class FaultProxy:
     requests: int = 0
     port: int = 0
     quiet_since: float = field(default_factory=time.monotonic)
+    _refuses: bool = False
+    _open: "set[asyncio.Task[None]]" = field(default_factory=set)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Self]:
         """Listen on a free port until the end of the block."""
-        server = await asyncio.start_server(self._serve, HOST, 0, limit=MAX_HEAD_BYTES)
+        server = await asyncio.start_server(self._accept, HOST, 0, limit=MAX_HEAD_BYTES)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
         finally:
             server.close()
+            # A client that is gone may have left requests that nobody waits for any more.
+            for task in self._open:
+                task.cancel()
+            await asyncio.gather(*self._open, return_exceptions=True)
 
     @property
     def url(self) -> str:
@@ -93,11 +101,18 @@ class FaultProxy:
         """The steps that were not played."""
         return self.script[len(self.played) :]
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # What a client does to its connection is its own business.
         with suppress(OSError, asyncio.IncompleteReadError):
-            await self._exchange(await _request(reader), writer)
-        writer.close()
+            try:
+                await self._exchange(await _request(reader), writer)
+            finally:
+                writer.close()
 
     async def _exchange(self, request: "_Request", writer: asyncio.StreamWriter) -> None:
         fault = self._next(request)
@@ -129,10 +144,12 @@ class FaultProxy:
 
     async def _forward(self, request: "_Request", *, restart: bool) -> bytes:
         """The whole answer of ingest; nothing if it is away or dies."""
-        deadline = asyncio.get_running_loop().time() + (BACK_SECONDS if self.patient else 0.0)
+        deadline = time.monotonic() + BACK_SECONDS
         while True:
             answer = await self._try(request, restart=restart)
-            if answer or restart or asyncio.get_running_loop().time() >= deadline:
+            refused = request.has_events and self._refuses and not self.patient
+            if answer or restart or refused or time.monotonic() >= deadline:
+                self._refuses = restart
                 return answer
             await asyncio.sleep(POLL_SECONDS)
 
