@@ -105,6 +105,10 @@ test-integration: $(STAMP) ## Tests on the run's own Kafka and Postgres
 test-faults: $(STAMP) ## Kill and freeze every process, then count
 	@$(PY) -m pytest -m faults $(ARGS)
 
+.PHONY: sdk-table
+sdk-table: $(STAMP) ## Run the SDKs in the field through faults; a table of what became of their events
+	@$(PY) -m pytest -q tests/sdks $(ARGS)
+
 .PHONY: bench
 bench: $(STAMP) ## Measure the pipeline, and the ceiling beside each number
 	@$(PY) tests/bench $(ARGS)

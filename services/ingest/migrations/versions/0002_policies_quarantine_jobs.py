@@ -63,8 +63,12 @@ def _rejected_becomes_quarantine() -> None:
         sa.Column("truncated", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("resolved_at", UTC_TIME, nullable=True),
         sa.Column("resolution", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default=ZERO, nullable=False),
+        sa.Column("handled_by", sa.Text(), nullable=True),
     ):
         op.add_column("quarantine", column, schema=SCHEMA)
+    op.create_index(op.f("ix_quarantine_resolved_at"), "quarantine", ["resolved_at"], schema=SCHEMA)
+    op.add_column("tally_source", _count("expired", server_default=ZERO), schema=SCHEMA)
 
 
 def _counting() -> None:
@@ -183,7 +187,18 @@ def downgrade() -> None:
         "tally_day",
     ):
         op.drop_table(table, schema=SCHEMA)
-    for column in ("resolution", "resolved_at", "truncated", "dialect", "type", "sent_at"):
+    op.drop_column("tally_source", "expired", schema=SCHEMA)
+    op.drop_index(op.f("ix_quarantine_resolved_at"), "quarantine", schema=SCHEMA)
+    for column in (
+        "handled_by",
+        "attempts",
+        "resolution",
+        "resolved_at",
+        "truncated",
+        "dialect",
+        "type",
+        "sent_at",
+    ):
         op.drop_column("quarantine", column, schema=SCHEMA)
     op.execute("ALTER INDEX ingest.pk_quarantine RENAME TO pk_rejected")
     op.execute("ALTER INDEX ingest.ix_quarantine_received_at RENAME TO ix_rejected_received_at")

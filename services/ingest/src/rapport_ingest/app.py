@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from fastapi import APIRouter
+
 from rapport_common import logging
 from rapport_common.composition import Parts
 from rapport_common.db import create_engine, require_head
@@ -16,26 +18,56 @@ from rapport_common.kafka.producer import Producer
 from rapport_common.keys import derive
 from rapport_common.operator import unavailable_without
 from rapport_common.retention import Policy
+from rapport_ingest.api.debugger import debugger_routes
 from rapport_ingest.api.events import event_routes
+from rapport_ingest.api.imports import import_routes
+from rapport_ingest.api.jobs import job_routes
 from rapport_ingest.api.ledger import ledger_routes
+from rapport_ingest.api.quarantine import quarantine_routes
+from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
-from rapport_ingest.api.sources import source_routes
+from rapport_ingest.api.sources import key_routes, source_routes
 from rapport_ingest.bridge import bridges_of
+from rapport_ingest.domain.guard import Proxies
+from rapport_ingest.domain.imports import KIND as IMPORT
 from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.cataloguing import Cataloguing
 from rapport_ingest.handlers.counting import Counting
 from rapport_ingest.handlers.debugging import Debugging
+from rapport_ingest.handlers.importing import Importing
 from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.limits import Limits
 from rapport_ingest.handlers.locate import Locator
 from rapport_ingest.handlers.planning import Planning
+from rapport_ingest.handlers.replaying import Replaying
+from rapport_ingest.handlers.republishing import Republishing
+from rapport_ingest.handlers.sources import Sources
+from rapport_ingest.handlers.uploads import Uploads
 from rapport_ingest.intake import Intake
 from rapport_ingest.jobs import Jobs
 from rapport_ingest.settings import IngestSettings
 from rapport_ingest.spool import Spool
+from rapport_ingest.store import quarantine
 from rapport_ingest.worker import Crew, ParentWatch
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """The use cases of one process; what accepts, and what stands around it."""
+
+    spool: Spool
+    counting: Counting
+    keys: KeyRing
+    locator: Locator
+    sources: Sources
+    limits: Limits
+    cataloguing: Cataloguing
+    planning: Planning
+    debugging: Debugging
+    acceptor: Acceptor
+    uploads: Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +79,8 @@ class Process:
     counting: Counting
     locator: Locator
     keys: KeyRing
+    jobs: Jobs
+    uploads: Uploads
 
 
 class TopicMaker:
@@ -107,40 +141,108 @@ async def open_parts(settings: IngestSettings) -> Parts:
 
 def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Process:
     """Put the service together: the ASGI app, and the workers of the half `only`."""
-    secret = settings.secret.get_secret_value()
-    spool = Spool(parts.engine, parts.producer, limit=settings.spool_limit_bytes)
-    counting = Counting(parts.engine)
-    keys = KeyRing(parts.engine, derive(secret, "write-key"))
-    locator = Locator(parts.engine, settings.kafka_bootstrap_servers)
-    limits = Limits(parts.engine)
-    governance = (Cataloguing(parts.engine), Planning(parts.engine))
-    debugging = Debugging(parts.engine, settings.database_url.get_secret_value())
+    pieces = _pieces(parts, settings)
+    jobs = _jobs(parts, settings, pieces)
+    _add_workers(parts, settings, pieces, jobs, only)
+    parts.health.checks["storage"] = _storage_check(parts, pieces.spool)
+    parts.routers += _routers(parts, settings, pieces)
+    proxies = Proxies(settings.proxies()) if settings.proxies() else None
+    intake = Intake(parts.api(), pieces.keys, pieces.limits, pieces.acceptor, proxies)
+    return Process(
+        intake,
+        pieces.spool,
+        pieces.counting,
+        pieces.locator,
+        pieces.keys,
+        jobs,
+        pieces.uploads,
+    )
+
+
+def _pieces(parts: Parts, settings: IngestSettings) -> Pieces:
+    secret, engine = settings.secret.get_secret_value(), parts.engine
+    spool = Spool(engine, parts.producer, limit=settings.spool_limit_bytes)
+    counting, cataloguing, planning = Counting(engine), Cataloguing(engine), Planning(engine)
+    debugging = Debugging(settings.database_url.get_secret_value())
     acceptor = Acceptor(
-        parts.engine,
+        engine,
         spool,
         counting=counting,
-        cataloguing=governance[0],
-        planning=governance[1],
+        cataloguing=cataloguing,
+        planning=planning,
         debugging=debugging,
         partition_secret=derive(secret, "event-key"),
     )
+    pepper = derive(secret, "write-key")
+    return Pieces(
+        spool=spool,
+        counting=counting,
+        keys=KeyRing(engine, pepper),
+        locator=Locator(engine, settings.kafka_bootstrap_servers),
+        sources=Sources(pepper),
+        limits=Limits(engine, counting),
+        cataloguing=cataloguing,
+        planning=planning,
+        debugging=debugging,
+        acceptor=acceptor,
+        uploads=Uploads(engine, settings.data_folder, limit=settings.import_limit_bytes),
+    )
+
+
+def _add_workers(
+    parts: Parts, settings: IngestSettings, pieces: Pieces, jobs: Jobs, only: str | None
+) -> None:
     if only != "api":
-        parts.workers += [TopicMaker(settings), spool, Jobs(parts.engine, {})]
-        parts.workers += bridges_of(settings.mqtt_bridges, parts.engine, acceptor, limits)
-        age = timedelta(days=settings.quarantine_retention_days)
-        parts.retain([Policy("quarantine", "received_at", age)], dead_letters=False)
+        parts.workers += [TopicMaker(settings), pieces.spool, jobs, pieces.uploads]
+        parts.workers += bridges_of(
+            settings.mqtt_bridges, parts.engine, pieces.acceptor, pieces.limits
+        )
+        parts.retain(
+            [
+                _quarantine_policy(settings),
+                Policy("job", "finished_at", timedelta(days=settings.job_retention_days)),
+            ],
+            dead_letters=False,
+        )
     # Bridges and jobs accept events too: these go with either half.
-    parts.workers += [counting, keys, limits, debugging, *governance]
+    parts.workers += [pieces.counting, pieces.keys, pieces.limits, pieces.debugging]
+    parts.workers += [pieces.cataloguing, pieces.planning]
     if settings.parent_pid is not None:
         parts.workers.append(ParentWatch(settings.parent_pid))
-    parts.health.checks["storage"] = _storage_check(parts, spool)
-    parts.routers += [
-        source_routes(parts.engine, keys),
-        event_routes(parts.engine, keys, locator),
-        sdk_config_routes(keys),
-        ledger_routes(parts.engine, locator, counting, spool),
+
+
+def _jobs(parts: Parts, settings: IngestSettings, pieces: Pieces) -> Jobs:
+    engine, spool, acceptor = parts.engine, pieces.spool, pieces.acceptor
+    importing = Importing(engine, acceptor, spool, pieces.uploads, settings)
+    republishing = Republishing(parts.producer, settings.kafka_bootstrap_servers)
+    works = {
+        IMPORT: importing.work,
+        "replay_quarantine": Replaying(engine, spool, acceptor).work,
+        "replay_topic": republishing.work,
+    }
+    return Jobs(engine, works)
+
+
+def _routers(parts: Parts, settings: IngestSettings, pieces: Pieces) -> list[APIRouter]:
+    engine = parts.engine
+    return [
+        source_routes(engine, pieces.sources, pieces.counting),
+        key_routes(engine, pieces.sources),
+        debugger_routes(engine, pieces.debugging),
+        event_routes(pieces.keys, pieces.locator),
+        quarantine_routes(engine, pieces.counting),
+        replay_routes(engine),
+        import_routes(engine, pieces.uploads, settings),
+        job_routes(engine),
+        sdk_config_routes(pieces.keys),
+        ledger_routes(engine, pieces.locator, pieces.counting, pieces.spool),
     ]
-    return Process(Intake(parts.api(), keys, limits, acceptor), spool, counting, locator, keys)
+
+
+def _quarantine_policy(settings: IngestSettings) -> Policy:
+    age = timedelta(days=settings.quarantine_retention_days)
+    resolved = timedelta(days=settings.quarantine_resolved_days)
+    return Policy("quarantine", "received_at", age, quarantine.expiry(resolved))
 
 
 def _storage_check(parts: Parts, spool: Spool) -> Callable[[], Awaitable[str | None]]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Generator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,8 +18,10 @@ from rapport_ingest.domain.body import MAX_BODY_BYTES, too_large, unpack
 from rapport_ingest.domain.cors import cors
 from rapport_ingest.domain.credentials import credential
 from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request
+from rapport_ingest.domain.guard import Proxies
 from rapport_ingest.domain.reading import sent_moment
 from rapport_ingest.domain.sender import Sender
+from rapport_ingest.domain.verdict import Result
 from rapport_ingest.handlers.accept import Acceptor, Sending
 from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.limits import Limits
@@ -49,8 +52,16 @@ class _SenderGoneError(Exception):
 class Intake:
     """The ASGI application of ingest."""
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, limits: Limits, acceptor: Acceptor) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: KeyRing,
+        limits: Limits,
+        acceptor: Acceptor,
+        proxies: Proxies | None = None,
+    ) -> None:
         self._app = app
+        self._proxies = proxies
         self._keys = keys
         self._limits = limits
         self._acceptor = acceptor
@@ -94,9 +105,12 @@ class Intake:
     ) -> Answer:
         received_at = clock.now()
         dialect = route.dialect
-        key = _key_in_url(route, scope) or credential(headers)
-        key = key or _key_in_query(scope["query_string"])
-        sender = await self._keys.sender(key) if key else None
+        key = (
+            (_key_in_url(route, scope) if route.key_in_url else None)
+            or credential(headers)
+            or _key_in_query(scope["query_string"])
+        )
+        sender = (self._keys.known(key) or await self._keys.sender(key)) if key else None
         packed = await _read(receive, headers.get(b"content-length"))
         body = unpack(packed, headers.get(b"content-encoding", b"").decode("latin-1").lower())
         request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
@@ -104,6 +118,8 @@ class Intake:
         if sender is None:
             sender = await self._by_body(opened)
         address = scope["client"][0] if scope["client"] else None
+        if self._proxies is not None:
+            address = self._proxies.client(address, scope["headers"])
         if sender.guard is not None:
             sender.guard.check(headers.get(b"origin"), address)
         self._limits.take(sender, len(opened.items), overload=dialect.overload)
@@ -121,7 +137,12 @@ class Intake:
             refusals=opened.refusals,
             originals=opened.originals,
         )
-        return dialect.answer(opened, await self._acceptor.accept(sending))
+        results: list[Result] | None = None
+        try:
+            results = await self._acceptor.accept(sending)
+        finally:
+            self._limits.done(sender, len(opened.items), kept=results is not None)
+        return dialect.answer(opened, results)
 
     async def _by_body(self, opened: Opened) -> Sender:
         if not isinstance(opened.write_key, str) or not opened.write_key:
@@ -137,6 +158,8 @@ class Intake:
             error = AppError(message, code="internal", status=500)
         if isinstance(error, UnavailableError):
             own_metrics.UNAVAILABLE.inc()
+        elif error.code in own_metrics.REFUSALS:
+            own_metrics.REFUSALS[error.code].inc()
         more = [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
         status = route.dialect.too_large if error.status == TOO_LARGE else error.status
         allowed = cors(asked.get(b"origin"))
@@ -183,8 +206,6 @@ def _open(dialect: Dialect, request: Request, sender: Sender | None) -> Opened:
 
 def _key_in_url(route: Route, scope: Scope) -> str | None:
     """The key of a sender that may have a credential of its own in the header."""
-    if not route.key_in_url:
-        return None
     path: str = scope["path"]
     return path[len(route.path) :].strip("/") or _key_in_query(scope["query_string"])
 
@@ -193,7 +214,10 @@ def _key_in_query(query: bytes) -> str | None:
     """The key of a sender that can set neither headers nor a body: pixels, beacons, webhooks."""
     if b"writeKey=" not in query:
         return None
-    found = parse_qs(query.decode("latin-1"), max_num_fields=MAX_QUERY_FIELDS).get("writeKey")
+    try:
+        found = parse_qs(query.decode("latin-1"), max_num_fields=MAX_QUERY_FIELDS).get("writeKey")
+    except ValueError:  # more fields than that: nobody's who has a key
+        return None
     return found[0] if found else None
 
 
@@ -206,14 +230,43 @@ async def _read(receive: Receive, length: bytes | None) -> bytes:
     """The body as it was sent. AppError: 413 over the limit, 408 when it takes over 30 s."""
     if length is not None and length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
         raise too_large()
+    # Nearly always all of it is there already, and then nothing needs a clock.
+    reading = _chunks(receive)
+    try:
+        waited_for = reading.send(None)
+    except StopIteration as done:
+        return bytes(done.value)
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _chunks(receive)
+            return await _Rest(reading, waited_for)
     except TimeoutError as error:
         message = f"The body did not arrive within {BODY_SECONDS:g} s."
         raise AppError(
             message, code="request_timeout", status=408, headers={"Connection": "close"}
         ) from error
+
+
+class _Rest:
+    """A coroutine that was begun by hand and stands still at `waited_for`: the rest of it."""
+
+    def __init__(self, begun: Coroutine[Any, Any, bytes], waited_for: Any) -> None:
+        self._begun = begun
+        self._waited_for = waited_for
+
+    def __await__(self) -> Generator[Any, Any, bytes]:
+        # `yield from` (PEP 380), but that the first step has been made already.
+        waited_for = self._waited_for
+        while True:
+            try:
+                answer = yield waited_for
+            except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's too
+                step = partial(self._begun.throw, error)
+            else:
+                step = partial(self._begun.send, answer)
+            try:
+                waited_for = step()
+            except StopIteration as done:
+                return bytes(done.value)
 
 
 async def _chunks(receive: Receive) -> bytes:

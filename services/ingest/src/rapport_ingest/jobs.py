@@ -1,9 +1,11 @@
 """The worker of jobs: takes one at a time, works it off step by step, and resumes after a crash."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -11,18 +13,35 @@ from rapport_common import logging
 from rapport_common.db import is_retriable
 from rapport_common.errors import AppError, UnavailableError
 from rapport_common.kafka.producer import KafkaUnavailableError
+from rapport_ingest import metrics
 from rapport_ingest.store import jobs
-from rapport_ingest.store.jobs import Job, Step
+from rapport_ingest.store.jobs import LEASE_SECONDS, Job, Step
 
 log = logging.get(__name__)
 
 IDLE_SECONDS = 0.5
 PAUSE_SECONDS = 2.0
+TURN_SECONDS = 30.0
+"""After so long a job lets another one go first, if one waits."""
+
+MAX_ATTEMPTS = 5
+"""A job that was taken so often without moving on has failed: it would end process after process.
+"""
 
 Work = Callable[[Job], AsyncIterator[Step]]
 """Works a job off from its position. It yields after each piece is durable: the position is moved
 then, and what a crash repeats has the same message ids. AppError ends the job as failed;
 UnavailableError and other passing failures make it go on from its position a little later."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What becomes of a job that is not worked on any more; `tried`: it counts as an attempt."""
+
+    state: str
+    error: str | None = None
+    wait: float = 0.0
+    tried: bool = False
 
 
 class Jobs:
@@ -33,47 +52,108 @@ class Jobs:
     def __init__(self, engine: AsyncEngine, works: Mapping[str, Work]) -> None:
         self._engine = engine
         self._works = works
-        self._holder = uuid.uuid4().hex
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; a job under way is given back then."""
         while not stop.is_set():
-            pause = IDLE_SECONDS
+            worked = False
             try:
-                async with self._engine.begin() as tx:
-                    job = await jobs.claim(tx, self._holder)
-                if job is not None:
-                    pause = 0.0 if await self._work(job, stop) else PAUSE_SECONDS
+                worked = await self.turn(stop)
             except Exception as error:
                 if not is_retriable(error):
                     raise
                 log.warning("jobs can't be read, trying again", error=repr(error))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await stop.wait()
+            if not worked:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        await stop.wait()
 
-    async def _work(self, job: Job, stop: asyncio.Event) -> bool:
-        """Work a job off; False when something is away and it has to wait."""
-        try:
-            async with aclosing(self._works[job.kind](job)) as steps:  # type: ignore[type-var] # works are async generators
-                async for step in steps:
-                    async with self._engine.begin() as tx:
-                        mine = await jobs.advance(tx, job, self._holder, step)
-                    if not mine:
-                        return True
-                    if stop.is_set():
-                        await self._end(job, "queued")
-                        return True
-        except (UnavailableError, KafkaUnavailableError) as error:
-            log.warning("job waits", job=job.id, error=str(error))
-            await self._end(job, "queued")
+    async def turn(self, stop: asyncio.Event) -> bool:
+        """Work on the job that waits longest; False when none does."""
+        # A name for this time only: an earlier hold of this process is a stale one, too.
+        holder = uuid.uuid4().hex
+        async with self._engine.begin() as tx:
+            for lost in await jobs.give_up(tx, MAX_ATTEMPTS):
+                log.error("job given up, it does not get on", job=lost)
+            job = await jobs.claim(tx, holder)
+        if job is None:
             return False
-        except AppError as error:
-            await self._end(job, "failed", error.message)
-        else:
-            await self._end(job, "done")
+        scope = asyncio.timeout(None)
+        async with asyncio.TaskGroup() as group:
+            beat = group.create_task(self._beat(job, holder, scope))
+            ending = await self._ending(job, holder, stop, scope)
+            beat.cancel()
+        if ending is not None:
+            await self._end(job, holder, ending)
         return True
 
-    async def _end(self, job: Job, state: str, error: str | None = None) -> None:
+    async def _ending(
+        self, job: Job, holder: str, stop: asyncio.Event, scope: asyncio.Timeout
+    ) -> _Ending | None:
+        """Work a job off; None when it is not ours any more."""
+        try:
+            async with scope:
+                return await self._steps(job, holder, stop)
+        except (UnavailableError, KafkaUnavailableError) as error:
+            log.warning("job waits", job=job.id, error=str(error))
+            return _Ending("queued", wait=PAUSE_SECONDS)
+        except AppError as error:
+            return _Ending("failed", error.message)
+        except Exception as error:
+            if scope.expired():
+                return None
+            if is_retriable(error):
+                log.warning("job waits", job=job.id, error=repr(error))
+                return _Ending("queued", wait=PAUSE_SECONDS, tried=True)
+            log.exception("job failed", job=job.id, kind=job.kind)
+            message = f"Something broke on our side; the log of ingest has it under job {job.id}."
+            return _Ending("failed", message)
+
+    async def _steps(self, job: Job, holder: str, stop: asyncio.Event) -> _Ending | None:
+        work = self._works.get(job.kind)
+        if work is None:
+            return _Ending("failed", f"This version of ingest knows no jobs of kind '{job.kind}'.")
+        until = time.monotonic() + TURN_SECONDS
+        async with aclosing(work(job)) as steps:  # type: ignore[type-var] # works are async generators
+            async for step in steps:
+                async with self._engine.begin() as tx:
+                    if not await jobs.advance(tx, job, holder, step):
+                        return None
+                    if stop.is_set():
+                        return _Ending("queued")
+                    if time.monotonic() > until:
+                        if await jobs.others_wait(tx, job):
+                            return _Ending("queued")
+                        until = time.monotonic() + TURN_SECONDS
+        return _Ending("done")
+
+    async def _beat(self, job: Job, holder: str, scope: asyncio.Timeout) -> None:
+        """Hold the job through long steps; end them when it was cancelled or is another's."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 4)
+            try:
+                async with self._engine.begin() as tx:
+                    held = await jobs.keep(tx, job, holder)
+            except Exception as error:
+                if not is_retriable(error):
+                    raise
+                log.warning("job not held, trying again", job=job.id, error=repr(error))
+            else:
+                if not held:
+                    scope.reschedule(asyncio.get_running_loop().time())
+                    return
+
+    async def _end(self, job: Job, holder: str, ending: _Ending) -> None:
         async with self._engine.begin() as tx:
-            await jobs.finish(tx, job, self._holder, state, error)
+            ended = await jobs.finish(
+                tx,
+                job,
+                holder,
+                ending.state,
+                ending.error,
+                wait=ending.wait,
+                tried=ending.tried,
+            )
+        if ended and ending.state != "queued":
+            metrics.JOBS.labels(job.kind, ending.state).inc()
+            log.info("job ended", job=job.id, kind=job.kind, state=ending.state)

@@ -4,6 +4,24 @@ from prometheus_client import Counter, Gauge
 
 EVENTS = Counter("rapport_ingest_events_total", "Events answered, by verdict.", ["verdict"])
 ACCEPTED, SPOOLED, REFUSED = map(EVENTS.labels, ("accepted", "spooled", "rejected"))
+# By source as well; at most 1,000 sources, the rest are workspace and source "other".
+SOURCE_RECEIVED = Counter(
+    "rapport_ingest_source_received_total", "Events answered, by source.", ["workspace", "source"]
+)
+SOURCE_EVENTS = Counter(
+    "rapport_ingest_source_events_total",
+    "Events answered, by source and verdict; together they are what it received.",
+    ["workspace", "source", "verdict"],
+)
+REFUSED_REQUESTS = Counter(
+    "rapport_ingest_refused_requests_total",
+    "Requests refused as a whole by the rules of their source, by reason.",
+    ["reason"],
+)
+REFUSALS = {
+    reason: REFUSED_REQUESTS.labels(reason)
+    for reason in ("origin_not_allowed", "address_not_allowed", "rate_limited", "quota_exceeded")
+}
 TESTED = Counter("rapport_ingest_tested_total", "Events judged for sources in test mode.")
 REJECTED = Counter("rapport_ingest_rejected_total", "Rejected events, by reason code.", ["code"])
 UNAVAILABLE = Counter(
@@ -31,3 +49,16 @@ BRIDGE_AGE = Gauge(
 RECORDINGS_DROPPED = Counter(
     "rapport_ingest_recordings_dropped_total", "PostHog session recordings, which are not kept."
 )
+JOBS = Counter("rapport_ingest_jobs_total", "Jobs ended, by kind and state.", ["kind", "state"])
+IMPORT_ROWS = Counter("rapport_import_rows_total", "Rows imported, by verdict.", ["verdict"])
+LIVE_STREAMS = Gauge("rapport_ingest_live_streams", "Debugger streams that are open.")
+LIVE_DROPPED = Counter(
+    "rapport_ingest_live_dropped_total",
+    "Events that the debugger left out, because of their number.",
+)
+REPLAYED = Counter(
+    "rapport_ingest_replayed_total", "Rows and records that replays handled.", ["what", "outcome"]
+)
+QUARANTINE_REPLAYED = REPLAYED.labels("quarantine", "accepted")
+QUARANTINE_STILL_REJECTED = REPLAYED.labels("quarantine", "rejected")
+TOPIC_REPLAYED = REPLAYED.labels("topic", "accepted")

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
 from rapport_common.settings import ServiceSettings
+from rapport_ingest.domain.guard import network
 
 GIB = 2**30
 MAX_WORKERS = 4
@@ -27,3 +28,41 @@ class IngestSettings(ServiceSettings):
         default=None, description="A JSON file of MQTT brokers and bridges from them."
     )
     quarantine_retention_days: int = Field(default=30, ge=1)
+    quarantine_resolved_days: int = Field(
+        default=7, ge=0, description="Replayed and discarded rows are kept so long after that."
+    )
+    data_folder: Path = Field(
+        default=Path("/var/tmp/rapport-ingest"),  # noqa: S108 - made for its owner alone
+        description="Uploaded files until they are imported; shared by all replicas.",
+    )
+    import_folder: Path | None = Field(
+        default=None, description="Files below this folder may be imported without an upload."
+    )
+    import_limit_bytes: int = Field(
+        default=10 * GIB, ge=1, description="The largest file that may be uploaded."
+    )
+    import_rows_per_second: int = Field(
+        default=10_000, ge=1, description="An import is held to this pace, for the live traffic."
+    )
+    job_retention_days: int = Field(default=90, ge=1)
+    s3_endpoint: str | None = Field(
+        default=None, description="http(s)://host:port of an S3-compatible store."
+    )
+    s3_region: str = "us-east-1"
+    s3_access_key: str | None = None
+    s3_secret_key: SecretStr | None = None
+    trusted_proxies: str = Field(
+        default="",
+        description="Networks (CIDR, comma separated) whose word on a client's address is taken.",
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for one in filter(None, value.split(",")):
+            network(one)
+        return value
+
+    def proxies(self) -> list[str]:
+        """The networks of the trusted proxies, one by one."""
+        return [one for one in self.trusted_proxies.split(",") if one.strip()]

@@ -83,9 +83,13 @@ QUARANTINE = Table(
     Column("truncated", Boolean, nullable=False, server_default=text("false")),
     Column("resolved_at", DateTime(timezone=True)),
     Column("resolution", Text),
+    # How often a replay tried it, and the job that did last (or the operator who discarded it).
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("handled_by", Text),
     PrimaryKeyConstraint("workspace", "id"),
     Index(None, "workspace", "message_id"),
     Index(None, "received_at"),
+    Index(None, "resolved_at"),
 )
 TALLY_SOURCE = Table(
     "tally_source",
@@ -96,6 +100,8 @@ TALLY_SOURCE = Table(
     Column("accepted", BigInteger, nullable=False),
     Column("spooled", BigInteger, nullable=False),
     Column("rejected", BigInteger, nullable=False),
+    # Rows of the quarantine that were deleted at the end of their time.
+    Column("expired", BigInteger, nullable=False, server_default=text("0")),
 )
 # By day (UTC): what a quota is measured by.
 TALLY_DAY = Table(

@@ -1,16 +1,27 @@
-"""Sources: where events come from, their rules and their write keys."""
+"""Sources: where events come from, their rules, their write keys and their counts."""
 
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import clock
-from rapport_ingest.api.fields import Name, Writer
-from rapport_ingest.handlers.keyring import KeyRing
-from rapport_ingest.store import sources, tallies
+from rapport_common.errors import InvalidRequestError
+from rapport_ingest.api.fields import NO_NUL, Name, Reader, SourceId, Writer
+from rapport_ingest.domain import policy
+from rapport_ingest.domain.source import Caller
+from rapport_ingest.handlers.counting import Counting
+from rapport_ingest.handlers.sources import NewKey, Sources, require
+from rapport_ingest.store import sources as store
+from rapport_ingest.store import tallies
+from rapport_ingest.store.sources import KeyRow, Source
 from rapport_ingest.store.tallies import Tally
+
+MAX_DAYS = 400
+KeyId = Annotated[str, Path(max_length=100, pattern=NO_NUL)]
+Days = Annotated[int, Query(ge=1, le=MAX_DAYS, description="So many days back, today included.")]
 
 
 class NewSource(BaseModel):
@@ -19,34 +30,109 @@ class NewSource(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name = Field(description="Shown to people; its id is made from it.")
+    policy: dict[str, Any] = Field(default_factory=dict, description="Its rules; default: none.")
 
 
-def source_routes(engine: AsyncEngine, keys: KeyRing) -> APIRouter:
-    """Make and list sources."""
+class SourceChange(BaseModel):
+    """A merge patch (RFC 7396): what is left out stays, null sets a field of the policy back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name | None = None
+    policy: dict[str, Any] | None = None
+
+
+def source_routes(engine: AsyncEngine, sources: Sources, counting: Counting) -> APIRouter:
+    """Make, show, change and count sources."""
     router = APIRouter(tags=["sources"])
 
     @router.post("/v1/sources", status_code=201)
     async def create_source(body: NewSource, caller: Writer) -> dict[str, str]:
         """Make a source; its write key is in this answer and never shown again."""
         async with engine.begin() as tx:
-            source, key = await keys.create_source(tx, caller.workspace, body.name)
-        return {"source": source, "name": body.name, "write_key": key}
+            source, key = await sources.create(tx, caller.workspace, body.name, body.policy)
+        return {"source": source, "name": body.name, "write_key": key.key}
 
     @router.get("/v1/sources")
     async def list_sources(caller: Writer) -> dict[str, Any]:
+        """All sources with their policies and counts."""
         async with engine.begin() as tx:
-            found = await sources.sources(tx, caller.workspace)
+            found = await store.sources(tx, caller.workspace)
             counts = await tallies.tallies_of(tx, caller.workspace)
+        return {"sources": [_shown(one, counts.get(one.id, Tally())) for one in found]}
+
+    async def one(caller: Caller) -> dict[str, Any]:
+        async with engine.begin() as tx:
+            found = require(await store.source(tx, caller), caller)
+            counts = await tallies.tallies_of(tx, caller.workspace)
+        return _shown(found, counts.get(found.id, Tally()))
+
+    @router.get("/v1/sources/{source}")
+    async def show_source(source: SourceId, caller: Writer) -> dict[str, Any]:
+        """A source with its policy, defaults written out, and its counts."""
+        return await one(Caller(caller.workspace, source))
+
+    @router.patch("/v1/sources/{source}")
+    async def change_source(source: SourceId, body: SourceChange, caller: Writer) -> dict[str, Any]:
+        """Change the policy; it holds in every process within a second."""
+        whose = Caller(caller.workspace, source)
+        patch = body.policy or {}
+        if "policy" in body.model_fields_set and body.policy is None:
+            message = "policy: null would remove all rules; set each field of it to null instead."
+            raise InvalidRequestError(message, details={"path": "policy"})
+        async with engine.begin() as tx:
+            await sources.change(tx, whose, name=body.name, patch=patch)
+        return await one(whose)
+
+    @router.get("/v1/sources/{source}/counts")
+    async def counts(source: SourceId, caller: Reader, days: Days = 30) -> dict[str, Any]:
+        """Received = accepted + rejected, since the source was made and by day (UTC)."""
+        whose = Caller(caller.workspace, source)
+        since = clock.now().date() - timedelta(days=days - 1)
+        await counting.flush()
+        async with engine.begin() as tx:
+            require(await store.source(tx, whose), whose)
+            whole = (await tallies.tallies_of(tx, whose.workspace)).get(source, Tally())
+            by_day = await tallies.days_of(tx, whose, since)
         rows = [
             {
-                "source": one.id,
-                "name": one.name,
-                "created_at": clock.iso(one.created_at),
-                "events": counts_of(counts.get(one.id, Tally())),
+                "day": day.day.isoformat(),
+                "received": day.received,
+                "accepted": day.accepted,
+                "rejected": day.rejected,
             }
-            for one in found
+            for day in by_day
         ]
-        return {"sources": rows}
+        return {"source": source, **counts_of(whole), "days": rows}
+
+    return router
+
+
+def key_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
+    """The write keys of a source."""
+    router = APIRouter(tags=["sources"])
+
+    @router.get("/v1/sources/{source}/keys")
+    async def list_keys(source: SourceId, caller: Writer) -> dict[str, Any]:
+        """All keys the source has had, oldest first; a key begins with `rk_` and its id."""
+        whose = Caller(caller.workspace, source)
+        async with engine.begin() as tx:
+            require(await store.source(tx, whose), whose)
+            found = await store.keys_of(tx, whose)
+        return {"keys": [_shown_key(one) for one in found]}
+
+    @router.post("/v1/sources/{source}/keys", status_code=201)
+    async def add_key(source: SourceId, caller: Writer) -> dict[str, str]:
+        """One more key, at most two at a time; it is in this answer and never shown again."""
+        async with engine.begin() as tx:
+            made: NewKey = await sources.add_key(tx, Caller(caller.workspace, source))
+        return {"source": source, "id": made.id, "write_key": made.key}
+
+    @router.delete("/v1/sources/{source}/keys/{key}")
+    async def revoke_key(source: SourceId, key: KeyId, caller: Writer) -> dict[str, Any]:
+        """End a key; every process refuses it within a second."""
+        async with engine.begin() as tx:
+            return _shown_key(await sources.revoke(tx, Caller(caller.workspace, source), key))
 
     return router
 
@@ -58,4 +144,23 @@ def counts_of(tally: Tally) -> dict[str, int]:
         "accepted": tally.accepted,
         "spooled": tally.spooled,
         "rejected": tally.rejected,
+    }
+
+
+def _shown(source: Source, counts: Tally) -> dict[str, Any]:
+    return {
+        "source": source.id,
+        "name": source.name,
+        "created_at": clock.iso(source.created_at),
+        "revision": source.revision,
+        "policy": policy.shown(source.policy),
+        "events": counts_of(counts),
+    }
+
+
+def _shown_key(key: KeyRow) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "created_at": clock.iso(key.created_at),
+        "revoked_at": clock.iso(key.revoked_at) if key.revoked_at else None,
     }

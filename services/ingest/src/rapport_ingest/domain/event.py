@@ -1,7 +1,6 @@
 """The verdict on one event: the canonical record, or why it is refused."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
@@ -9,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from rapport_common.events.envelope import EMPTY_OBJECT, Client, Event, EventType, Provenance
-from rapport_ingest.domain.body import UNREADABLE, depth_of
+from rapport_ingest.domain.body import UNREADABLE
 from rapport_ingest.domain.client import anonymised, client_of
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.reading import (
@@ -20,25 +19,23 @@ from rapport_ingest.domain.reading import (
     kind_of,
     members,
     moment,
-    nul_in,
     required,
     sent_moment,
     text,
 )
 from rapport_ingest.domain.sender import Sender
+from rapport_ingest.domain.shape import check_shape, too_deep
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.transform import TransformError
 from rapport_ingest.domain.verdict import Refusal
 
 MAX_EVENT_BYTES = 32 * 1024
-MAX_DEPTH = 64
 MAX_DEVICES = 16_384
 
 _MESSAGE_ID = re.compile(rb'"messageId"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """What is known of an event before it is read: whose it is, when and from where it came.
 
     `address` and `user_agent` are those of the request, and None when a server made it.
@@ -96,25 +93,13 @@ def _decoded(data: bytes) -> dict[str, Any]:
     try:
         fields = _anything.decode(data)
     except RecursionError:
-        raise Refused("too_deep", "", _too_deep()) from None
+        raise too_deep() from None
     except UNREADABLE as error:
         raise Refused("invalid_json", "", f"Not JSON that can be kept: {error}.") from None
     if not isinstance(fields, dict):
         raise Refused("not_an_object", "", "An event is a JSON object.")
-    _check_shape(data, fields)
+    check_shape(data, fields)
     return fields
-
-
-def _check_shape(data: bytes, fields: dict[str, Any]) -> None:
-    # Counting is cheap, and most events have fewer brackets than levels are allowed.
-    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and depth_of(data) > MAX_DEPTH:
-        raise Refused("too_deep", "", _too_deep())
-    if b"\\u0000" in data and (path := nul_in(fields)) is not None:
-        raise Refused("nul_character", path, "The NUL character can't be stored.")
-
-
-def _too_deep() -> str:
-    return f"Nested deeper than {MAX_DEPTH} levels."
 
 
 def _event(

@@ -15,6 +15,9 @@ MAX_MESSAGE_ID = 100
 MAX_ID = 512
 MAX_NAME = 512
 MAX_EMAIL = 254
+MAX_SHOWN = 100
+"""So much of what was sent is repeated in a reason."""
+
 TYPES = frozenset(get_args(EventType))
 NOTHING: dict[str, Any] = {}
 
@@ -77,8 +80,10 @@ def moment(value: Any, field: str) -> datetime:
     try:
         return parse_moment(value)
     except (TypeError, ValueError) as error:
-        reason = f"{field} is not an ISO 8601 time such as 2026-01-31T09:30:00Z: {error}."
-        raise Refused("invalid_timestamp", field, reason.replace("\0", "\ufffd")) from None
+        # The error repeats the text, which may be as long as the event.
+        why = str(error)[:MAX_SHOWN].replace("\0", "\ufffd")
+        reason = f"{field} is not an ISO 8601 time such as 2026-01-31T09:30:00Z: {why}."
+        raise Refused("invalid_timestamp", field, reason) from None
 
 
 def sent_moment(value: Any) -> datetime | None:
@@ -103,21 +108,3 @@ def email_of(traits: dict[str, Any], context: dict[str, Any]) -> str | None:
 def _address(value: str) -> str | None:
     address = normalise_email(value)
     return address if _EMAIL.fullmatch(address) else None
-
-
-def nul_in(value: Any, path: str = "") -> str | None:
-    """The path of the first string with a NUL in it, which Postgres can't store."""
-    if isinstance(value, str):
-        return path if "\0" in value else None
-    if isinstance(value, dict):
-        members = [(f"{path}.{key}".lstrip("."), key, one) for key, one in value.items()]
-    elif isinstance(value, list):
-        members = [(f"{path}[{index}]", "", one) for index, one in enumerate(value)]
-    else:
-        return None
-    for where, key, one in members:
-        if "\0" in key:
-            return where.replace("\0", "\ufffd")
-        if (found := nul_in(one, where)) is not None:
-            return found
-    return None

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
+from typing import Any
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +18,8 @@ from rapport_common.events.topics import EVENTS
 from rapport_common.ids import uuid7
 from rapport_common.kafka.producer import Outgoing
 from rapport_ingest import metrics
-from rapport_ingest.domain.event import MAX_EVENT_BYTES, Judged, Origin, judge
+from rapport_ingest.domain.dialects import NONE_REFUSED
+from rapport_ingest.domain.event import MAX_EVENT_BYTES, Origin, judge
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.verdict import Refusal, Result
@@ -36,13 +37,13 @@ SLICE = 200
 """So many events are judged at a time; other requests get their turn in between."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(msgspec.Struct, frozen=True):
     """The events of one request, import step or replay, and what goes for all of them.
 
     `refusals` are verdicts given before, by index. `ids` are the message ids of events that bring
-    none, for a sender that must be able to repeat them; without it they are made here.
-    `originals` are kept in place of `items` when they are refused.
+    none, for a sender that must be able to repeat them; without it they are made here. `places`
+    say where each event stood (`row 7`), for the quarantine; `originals` are kept there in place
+    of `items`.
     """
 
     sender: Sender
@@ -54,8 +55,9 @@ class Sending:
     dialect: str = "segment"
     address: str | None = None
     user_agent: str | None = None
-    refusals: Mapping[int, Refusal] = field(default_factory=dict)
+    refusals: Mapping[int, Refusal] = NONE_REFUSED
     ids: Sequence[str] | None = None
+    places: Sequence[str] | None = None
     originals: Sequence[msgspec.Raw] | None = None
 
 
@@ -94,17 +96,16 @@ class Acceptor:
             self._debugging.show(sending, results)
             metrics.TESTED.inc(len(results))
             return results
-        await self._keep(sending, verdicts)
         events = [one for one in verdicts if isinstance(one, Event)]
+        refused = len(verdicts) - len(events)
+        if refused:
+            await self._keep(sending, verdicts)
         spooled = False
         if events:
             records = [self._record(one, sending.traceparent) for one in events]
             spooled = await self._spool.deliver(events, records)
         self._counting.note(
-            sending.sender.caller,
-            accepted=len(events),
-            rejected=len(verdicts) - len(events),
-            spooled=spooled,
+            sending.sender.caller, accepted=len(events), rejected=refused, spooled=spooled
         )
         results = [_result(one, "accepted") for one in verdicts]
         self._debugging.show(sending, results)
@@ -118,33 +119,28 @@ class Acceptor:
             sending.user_agent,
         )
         spare = next(self._ids)
-        verdicts: list[Event | Refusal] = []
-        for start in range(0, len(sending.items), SLICE):
-            if start:
-                await asyncio.sleep(0)
+        verdicts = self._slice(sending, origin, 0, spare)
+        for start in range(SLICE, len(sending.items), SLICE):
+            await asyncio.sleep(0)
             verdicts += self._slice(sending, origin, start, spare)
         return verdicts
 
     def _slice(
         self, sending: Sending, origin: Origin, start: int, spare: str
     ) -> list[Event | Refusal]:
+        sender, kind, ids = sending.sender, sending.kind, sending.ids
+        refusals = sending.refusals
         found: list[Event | Refusal] = []
         for index, raw in enumerate(sending.items[start : start + SLICE], start):
-            known = sending.refusals.get(index)
-            if known is None:
-                spare_id = sending.ids[index] if sending.ids else f"{spare}-{index}"
-                found.append(
-                    self._noted(sending.sender, judge(raw, sending.kind, origin, spare_id))
-                )
-            else:
-                found.append(known)
+            if refusals and index in refusals:
+                found.append(refusals[index])
+                continue
+            judged = judge(raw, kind, origin, ids[index] if ids else f"{spare}-{index}")
+            found.append(judged if isinstance(judged, Refusal) else self._noted(sender, *judged))
         return found
 
-    def _noted(self, sender: Sender, judged: Judged) -> Event | Refusal:
+    def _noted(self, sender: Sender, event: Event, fields: dict[str, Any]) -> Event | Refusal:
         """What the plan makes of a good event; the catalogue learns from it."""
-        if isinstance(judged, Refusal):
-            return judged
-        event, fields = judged
         refusal = self._planning.check(sender, event, fields) if sender.plan is not None else None
         self._cataloguing.note(event, fields)
         return refusal or event
@@ -152,12 +148,12 @@ class Acceptor:
     async def _keep(self, sending: Sending, verdicts: Sequence[Event | Refusal]) -> None:
         """Keep what is refused before anybody is told; without Postgres nobody is."""
         rows = [
-            _quarantined(sending, one, raw)
-            for one, raw in zip(verdicts, sending.originals or sending.items, strict=True)
+            _quarantined(sending, index, one, raw)
+            for index, (one, raw) in enumerate(
+                zip(verdicts, sending.originals or sending.items, strict=True)
+            )
             if isinstance(one, Refusal)
         ]
-        if not rows:
-            return
         try:
             async with asyncio.timeout(KEEP_SECONDS), self._engine.begin() as tx:
                 await quarantine.keep(tx, sending.sender.caller.workspace, rows)
@@ -174,15 +170,16 @@ class Acceptor:
         return Outgoing(EVENTS.name, key, encode(event), traceparent)
 
 
-def _quarantined(sending: Sending, refusal: Refusal, raw: msgspec.Raw) -> Quarantined:
+def _quarantined(sending: Sending, index: int, refusal: Refusal, raw: msgspec.Raw) -> Quarantined:
     body = bytes(raw)
+    place = f"{sending.places[index]}: " if sending.places else ""
     return Quarantined(
         source=sending.sender.caller.source,
         message_id=refusal.message_id,
         received_at=sending.received_at,
         code=refusal.code,
         path=refusal.path,
-        reason=refusal.reason,
+        reason=place + refusal.reason,
         body=body[:MAX_EVENT_BYTES],
         truncated=len(body) > MAX_EVENT_BYTES,
         sent_at=sending.sent_at,

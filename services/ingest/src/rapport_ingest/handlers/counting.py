@@ -3,10 +3,11 @@
 import asyncio
 from collections import defaultdict
 from contextlib import suppress
+from datetime import UTC, date, datetime
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common import logging
+from rapport_common import clock, logging
 from rapport_common.db import is_retriable
 from rapport_ingest import metrics
 from rapport_ingest.domain.source import Caller
@@ -16,6 +17,11 @@ from rapport_ingest.store.tallies import Tallies, Tally
 log = logging.get(__name__)
 
 FLUSH_SECONDS = 1.0
+MAX_SHOWN = 1000
+"""So many sources have metrics of their own; the rest are "other"."""
+
+OTHER = Caller("other", "other")
+Days = dict[date, Tallies]
 
 
 class Counting:
@@ -25,28 +31,65 @@ class Counting:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._pending: Tallies = defaultdict(Tally)
+        # Three stages of a count: not in the metrics yet, not stored yet, and being stored.
+        self._fresh: Days = _days()
+        self._pending: Days = _days()
+        self._flushing: list[Days] = []
+        self._shown: set[Caller] = set()
+        # What is stored of the present day, by all processes, of the sources with a quota.
+        self._day = clock.now().date()
+        self._stored: dict[Caller, int] = {}
 
     def note(self, caller: Caller, *, accepted: int, rejected: int, spooled: bool) -> None:
         """A request of `caller` is about to be answered."""
         in_spool = accepted if spooled else 0
-        self._pending[caller].add(Tally(accepted + rejected, accepted, in_spool, rejected))
+        today = datetime.now(UTC).date()
+        self._fresh[today][caller].add(Tally(accepted + rejected, accepted, in_spool, rejected))
         (metrics.SPOOLED if spooled else metrics.ACCEPTED).inc(accepted)
         if rejected:
             metrics.REFUSED.inc(rejected)
 
+    def today(self, caller: Caller) -> int:
+        """How many events the source has sent this day (UTC), by all that is known here.
+
+        From the first question on, the stored count is read again with every flush.
+        """
+        today = clock.now().date()
+        if today != self._day:
+            self._day, self._stored = today, {}
+        found = self._stored.setdefault(caller, 0)
+        for days in (self._fresh, self._pending, *self._flushing):
+            if today in days and caller in days[today]:
+                found += days[today][caller].received
+        return found
+
+    def expose(self) -> None:
+        """Move what was gathered since the last time into the metrics; Postgres may be away."""
+        fresh, self._fresh = self._fresh, _days()
+        for tallies in fresh.values():
+            for caller, tally in tallies.items():
+                self._show(caller, tally)
+        _merge(self._pending, fresh)
+
     async def flush(self) -> None:
         """Add what was gathered to the stored counts; on a failure it is kept for the next time."""
-        taken, self._pending = self._pending, defaultdict(Tally)
-        if not taken:
+        self.expose()
+        taken, self._pending = self._pending, _days()
+        wanted = list(self._stored)
+        if not taken and not wanted:
             return
+        self._flushing.append(taken)
         try:
             async with self._engine.begin() as tx:
-                await store.add_tallies(tx, taken)
+                await self._store(tx, taken)
+                today = self._day
+                stored = await store.received_on(tx, today, wanted)
         except BaseException:
-            for caller, tally in taken.items():
-                self._pending[caller].add(tally)
+            _merge(self._pending, taken)
             raise
+        finally:
+            self._flushing.remove(taken)
+        self._learn(today, stored)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Flush once a second until `stop`, and a last time then."""
@@ -64,3 +107,47 @@ class Counting:
             if not is_retriable(error):
                 raise
             log.warning("counts not stored, trying again", error=repr(error))
+
+    async def _store(self, tx: AsyncConnection, taken: Days) -> None:
+        """All rows in one order, so that processes can't block each other."""
+        if not taken:
+            return
+        totals: Tallies = defaultdict(Tally)
+        for tallies in taken.values():
+            for caller, tally in tallies.items():
+                totals[caller].add(tally)
+        await store.add_tallies(tx, totals)
+        for day in sorted(taken):
+            await store.add_days(tx, day, taken[day])
+
+    def _learn(self, day: date, stored: dict[Caller, int]) -> None:
+        """Counts of a day only grow: of two that were read at once, the larger is the later."""
+        if day == self._day:
+            for caller, received in stored.items():
+                self._stored[caller] = max(received, self._stored.get(caller, 0))
+
+    def _show(self, caller: Caller, tally: Tally) -> None:
+        if caller not in self._shown:
+            if len(self._shown) < MAX_SHOWN:
+                self._shown.add(caller)
+            else:
+                caller = OTHER
+        labels = (caller.workspace, caller.source)
+        metrics.SOURCE_RECEIVED.labels(*labels).inc(tally.received)
+        at_once = tally.accepted - tally.spooled
+        for verdict, events in (
+            ("accepted", at_once),
+            ("spooled", tally.spooled),
+            ("rejected", tally.rejected),
+        ):
+            metrics.SOURCE_EVENTS.labels(*labels, verdict).inc(events)
+
+
+def _days() -> Days:
+    return defaultdict(lambda: defaultdict(Tally))
+
+
+def _merge(into: Days, more: Days) -> None:
+    for day, tallies in more.items():
+        for caller, tally in tallies.items():
+            into[day][caller].add(tally)

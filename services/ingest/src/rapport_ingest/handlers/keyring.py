@@ -2,20 +2,19 @@
 
 import asyncio
 import hmac
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import logging
 from rapport_common.db import is_retriable
-from rapport_common.errors import ConflictError, UnauthorizedError, UnavailableError
+from rapport_common.errors import UnauthorizedError, UnavailableError
 from rapport_ingest import metrics
-from rapport_ingest.domain.credentials import key_hash, key_id_of, slug, write_key
+from rapport_ingest.domain.credentials import key_hash, key_id_of
 from rapport_ingest.domain.sender import Sender, compiled
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.store import plans, sources
@@ -27,6 +26,7 @@ CHECK_SECONDS = 0.5
 """A revoked key or a changed policy holds on every replica within a second."""
 
 LOOK_UP_SECONDS = 5.0
+AGAIN_SECONDS = 1.0
 UNKNOWN_SECONDS = 5.0
 MAX_KNOWN = 10_000
 MAX_UNKNOWN = 1_000
@@ -36,14 +36,17 @@ MAX_UNKNOWN = 1_000
 class _Known:
     stored: StoredKey
     sender: Sender
+    checked_at: float
     used: bool = True
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class KeyRing:
     """Knows whose a write key is.
 
-    Known keys cost a request no look at Postgres: as a worker this checks once a second
-    those in use, so that revoked ones end, and while Postgres is away known ones go on.
+    Known keys in use cost a request no look at Postgres: as a worker this checks them twice a
+    second, so that revoked ones end, and while Postgres is away known ones go on. A key that
+    was not used for a while is looked up again, because nobody has checked it meanwhile.
     Unknown keys are remembered for a few seconds, so that a misconfigured sender does not
     become a load on Postgres.
     """
@@ -56,12 +59,23 @@ class KeyRing:
         self._known: dict[str, _Known] = {}
         self._unknown: dict[str, float] = {}
 
+    def known(self, key: str) -> Sender | None:
+        """Whose key it is, if this process knows it already and has looked at it lately."""
+        known = self._known.get(key)
+        if known is None:
+            return None
+        if not known.used and time.monotonic() - known.checked_at >= CHECK_SECONDS:
+            return None
+        known.used = True
+        return known.sender
+
     async def sender(self, key: str) -> Sender:
         """Whose key it is. UnauthorizedError: nobody's; UnavailableError: can't be told now."""
-        known = self._known.get(key)
+        known = self.known(key)
         if known is not None:
-            known.used = True
-            return known.sender
+            return known
+        if (stale := self._known.get(key)) is not None:
+            return await self._again(key, stale)
         if self._unknown.get(key, 0.0) > time.monotonic() or key_id_of(key) is None:
             raise _unknown_key()
         try:
@@ -72,17 +86,40 @@ class KeyRing:
                 raise
             message = "The database is away, and this process does not know the key yet."
             raise UnavailableError(message) from error
+        return self._learn(key, found)
+
+    async def _again(self, key: str, known: _Known) -> Sender:
+        """A key that rested; when Postgres does not say quickly, what was known of it goes on.
+
+        Of many requests that wake it one asks.
+        """
+        async with known.asking:
+            if known.used or self._known.get(key) is not known:
+                return await self.sender(key)
+            try:
+                async with asyncio.timeout(AGAIN_SECONDS):
+                    found = await self._look_up([key])
+            except (SQLAlchemyError, OSError) as error:
+                if not is_retriable(error):
+                    raise
+                known.used = True
+                return known.sender
+            return self._learn(key, found)
+
+    def _learn(self, key: str, found: Mapping[str, tuple[StoredKey, Sender]]) -> Sender:
         if key not in found:
+            self._known.pop(key, None)
             _bound(self._unknown, MAX_UNKNOWN)
             self._unknown[key] = time.monotonic() + UNKNOWN_SECONDS
             raise _unknown_key()
-        _bound(self._known, MAX_KNOWN)
-        self._known[key] = _Known(*found[key])
+        if key not in self._known:
+            _bound(self._known, MAX_KNOWN)
+        self._known[key] = _Known(*found[key], time.monotonic())
         metrics.WRITE_KEYS.set(len(self._known))
         return found[key][1]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Check the keys in use once a second, until `stop`."""
+        """Check the keys in use twice a second, until `stop`."""
         while not stop.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_SECONDS):
@@ -99,10 +136,11 @@ class KeyRing:
         used = [key for key, known in self._known.items() if known.used]
         if not used:
             return
+        began = time.monotonic()
         found = await self._look_up(used)
         for key in used:
             if key in found:
-                self._known[key] = _Known(*found[key], used=False)
+                self._known[key] = _Known(*found[key], began, used=False)
             else:
                 self._known.pop(key, None)
         metrics.WRITE_KEYS.set(len(self._known))
@@ -136,22 +174,6 @@ class KeyRing:
             for caller, policy in (await sources.policies(tx, stale)).items():
                 found[caller] = compiled(caller, policy, planned.get(caller, ()))
         return found
-
-    async def create_source(
-        self, tx: AsyncConnection, workspace: str, name: str
-    ) -> tuple[str, str]:
-        """(source id, write key) of a new source; ConflictError when the name is taken.
-
-        The key is shown this once: only its hash is kept.
-        """
-        source = slug(name)
-        if not await sources.add_source(tx, workspace, source, name):
-            message = f"There is a source '{source}' already. Choose another name."
-            raise ConflictError(message, details={"source": source})
-        key_id = secrets.token_hex(6)
-        key = write_key(key_id, secrets.token_hex(16))
-        await sources.add_key(tx, Caller(workspace, source), key_id, key_hash(self._pepper, key))
-        return source, key
 
 
 def _bound(entries: dict[str, _Known] | dict[str, float], limit: int) -> None:

@@ -1,7 +1,8 @@
 """How many events were answered, by source and verdict."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy import text
@@ -30,6 +31,16 @@ class Tally:
 Tallies = dict[Caller, Tally]
 
 
+@dataclass(frozen=True, slots=True)
+class DayTally:
+    """The counts of one day (UTC)."""
+
+    day: date
+    received: int
+    accepted: int
+    rejected: int
+
+
 async def add_tallies(tx: AsyncConnection, tallies: Mapping[Caller, Tally]) -> None:
     """Add counts to the stored ones, in sorted order so that processes can't block each other."""
     rows = sorted(tallies.items(), key=lambda one: (one[0].workspace, one[0].source))
@@ -55,6 +66,65 @@ async def add_tallies(tx: AsyncConnection, tallies: Mapping[Caller, Tally]) -> N
         ),
         columns,
     )
+
+
+async def add_days(tx: AsyncConnection, day: date, tallies: Mapping[Caller, Tally]) -> None:
+    """Add counts to the stored ones of a day, in the same order as `add_tallies`."""
+    rows = sorted(tallies.items(), key=lambda one: (one[0].workspace, one[0].source))
+    await tx.execute(
+        text(
+            "INSERT INTO ingest.tally_day AS t "
+            "(workspace, source, day, received, accepted, rejected) "
+            "SELECT v.workspace, v.source, :day, v.received, v.accepted, v.rejected "
+            "FROM unnest(CAST(:workspaces AS text[]), CAST(:sources AS text[]), "
+            "CAST(:received AS bigint[]), CAST(:accepted AS bigint[]), "
+            "CAST(:rejected AS bigint[])) AS v(workspace, source, received, accepted, rejected) "
+            "ON CONFLICT (workspace, source, day) DO UPDATE SET "
+            "received = t.received + excluded.received, "
+            "accepted = t.accepted + excluded.accepted, rejected = t.rejected + excluded.rejected"
+        ),
+        {
+            "day": day,
+            "workspaces": [caller.workspace for caller, _ in rows],
+            "sources": [caller.source for caller, _ in rows],
+            "received": [tally.received for _, tally in rows],
+            "accepted": [tally.accepted for _, tally in rows],
+            "rejected": [tally.rejected for _, tally in rows],
+        },
+    )
+
+
+async def received_on(
+    tx: AsyncConnection, day: date, callers: Sequence[Caller]
+) -> dict[Caller, int]:
+    """How many events these sources have sent on a day; a source without any is left out."""
+    if not callers:
+        return {}
+    result = await tx.execute(
+        text(
+            "SELECT t.workspace, t.source, t.received FROM ingest.tally_day t "
+            "JOIN unnest(CAST(:workspaces AS text[]), CAST(:sources AS text[])) "
+            "AS asked(workspace, source) USING (workspace, source) WHERE t.day = :day"
+        ),
+        {
+            "day": day,
+            "workspaces": [one.workspace for one in callers],
+            "sources": [one.source for one in callers],
+        },
+    )
+    return {Caller(row[0], row[1]): row[2] for row in result}
+
+
+async def days_of(tx: AsyncConnection, caller: Caller, since: date) -> list[DayTally]:
+    """The counts of a source by day, oldest first; days without events are left out."""
+    result = await tx.execute(
+        text(
+            "SELECT day, received, accepted, rejected FROM ingest.tally_day "
+            "WHERE workspace = :workspace AND source = :source AND day >= :since ORDER BY day"
+        ),
+        {"workspace": caller.workspace, "source": caller.source, "since": since},
+    )
+    return [DayTally(*row) for row in result]
 
 
 async def total(tx: AsyncConnection) -> Tally:

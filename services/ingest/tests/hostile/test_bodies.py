@@ -5,12 +5,14 @@ import json
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from services.ingest.tests.hostile.corpus.case import GOOD, nested, of
+from services.ingest.tests.hostile.corpus.singles import SINGLES
 
 from rapport_common.errors import AppError
 from rapport_ingest.domain.body import (
@@ -21,117 +23,16 @@ from rapport_ingest.domain.body import (
     open_single,
     unpack,
 )
-from rapport_ingest.domain.event import MAX_EVENT_BYTES, Origin, judge
+from rapport_ingest.domain.event import Origin, judge
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.sender import compiled
 from rapport_ingest.domain.source import Caller, Policy
 from rapport_ingest.domain.verdict import Refusal
 
-if TYPE_CHECKING:
-    from services.ingest.tests.conftest import Ingest
-
 ORIGIN = Origin(
     compiled(Caller("demo", "web"), Policy(ip="keep"), []),
     SenderClock(None, datetime(2026, 3, 1, tzinfo=UTC)),
 )
-GOOD = b'{"type":"track","event":"x","userId":"u"}'
-
-
-def nested(levels: int, opening: bytes = b"[", closing: bytes = b"]") -> bytes:
-    return opening * levels + b"1" + closing * levels
-
-
-def of(member: bytes) -> bytes:
-    """An event that is good but for one member."""
-    return GOOD[:-1] + b"," + member + b"}"
-
-
-# A single event's body, and "ok", the code of its refusal, or "!" and the error of the request.
-SINGLES: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "!invalid_json"),
-    "space": (b"  \n", "!invalid_json"),
-    "not json": (b"hello", "!invalid_json"),
-    "form": (b"userId=1&event=x", "!invalid_json"),
-    "cut off": (GOOD[:-5], "!invalid_json"),
-    "trailing comma": (GOOD[:-1] + b",}", "!invalid_json"),
-    "two documents": (GOOD + GOOD, "!invalid_json"),
-    "trailing garbage": (GOOD + b"x", "!invalid_json"),
-    "single quotes": (b"{'userId': 1}", "!invalid_json"),
-    "comment": (b"{/*x*/}", "!invalid_json"),
-    "array": (b"[]", "!not_an_object"),
-    "array of events": (b"[" + GOOD + b"]", "!not_an_object"),
-    "string": (b'"event"', "!not_an_object"),
-    "number": (b"17", "!not_an_object"),
-    "null": (b"null", "!not_an_object"),
-    "true": (b"true", "!not_an_object"),
-    "nan alone": (b"NaN", "!not_an_object"),
-    "byte order mark": (b"\xef\xbb\xbf" + GOOD, "ok"),
-    "utf-16": (GOOD.decode().encode("utf-16"), "!invalid_json"),
-    "latin-1": (of(b'"x":"caf\xe9"'), "invalid_json"),
-    "overlong utf-8": (of(b'"x":"\xc0\x80"'), "invalid_json"),
-    "utf-8 surrogate": (of(b'"x":"\xed\xa0\x80"'), "invalid_json"),
-    "nul byte": (of(b'"x":"\x00"'), "!invalid_json"),
-    "control character": (of(b'"x":"\x01"'), "!invalid_json"),
-    "bad escape": (of(b'"x":"\\x41"'), "!invalid_json"),
-    "half escape": (of(b'"x":"\\u12"'), "!invalid_json"),
-    "leading zero": (of(b'"x":01'), "!invalid_json"),
-    "plus sign": (of(b'"x":+1'), "!invalid_json"),
-    "hex number": (of(b'"x":0x1F'), "!invalid_json"),
-    "nan": (of(b'"x":NaN'), "invalid_json"),
-    "infinity": (of(b'"x":-Infinity'), "invalid_json"),
-    "high surrogate": (of(b'"x":"\\ud83d"'), "invalid_json"),
-    "low surrogate": (of(b'"x":"\\udc00 "'), "invalid_json"),
-    "surrogates reversed": (of(b'"x":"\\udc00\\ud800"'), "invalid_json"),
-    "surrogate pair": (of(b'"x":"\\ud83d\\ude00"'), "ok"),
-    "nul escape in value": (of(b'"properties":{"x":"a\\u0000b"}'), "nul_character"),
-    "nul escape in key": (of(b'"properties":{"\\u0000":1}'), "nul_character"),
-    "nul escape in traits": (of(b'"traits":{"x":[{"y":"\\u0000"}]}'), "nul_character"),
-    "nul escape in an unread field": (of(b'"x":"\\u0000"'), "nul_character"),
-    "nul escape in message id": (of(b'"messageId":"\\u0000"'), "nul_character"),
-    "escaped backslash": (of(b'"x":"\\\\u0000"'), "ok"),
-    "huge exponent": (of(b'"x":1e999'), "invalid_json"),
-    "huge negative": (of(b'"x":-1e999'), "invalid_json"),
-    "tiny number": (of(b'"x":1e-999'), "ok"),
-    "400 digits": (of(b'"x":' + b"9" * 400), "ok"),
-    "5000 digits": (of(b'"x":' + b"9" * 5000), "invalid_json"),
-    "5000 digit user id": (
-        b'{"type":"track","event":"x","userId":' + b"9" * 5000 + b"}",
-        "invalid_json",
-    ),
-    "400 digit user id": (
-        b'{"type":"track","event":"x","userId":' + b"9" * 400 + b"}",
-        "ok",
-    ),
-    "user id minus zero": (b'{"event":"x","userId":-0}', "ok"),
-    "duplicate keys": (b'{"event":"x","userId":"a","userId":"b"}', "ok"),
-    "duplicate, last one bad": (b'{"event":"x","userId":"a","userId":[]}', "invalid_type"),
-    "depth 64": (of(b'"x":' + nested(63)), "ok"),
-    "depth 65": (of(b'"x":' + nested(64)), "too_deep"),
-    "depth 5000": (of(b'"x":' + nested(5000)), "too_deep"),
-    "depth 100000": (of(b'"x":' + nested(100_000)), "event_too_large"),
-    "deep objects": (of(b'"x":' + nested(3000, b'{"a":', b"}")), "too_deep"),
-    "unclosed brackets": (of(b'"x":' + b"[" * 5000), "!invalid_json"),
-    "wrong closing": (b'{"event":"x","userId":"u"]', "!invalid_json"),
-    "32 KB": (of(b'"x":"' + b"y" * (MAX_EVENT_BYTES - 48) + b'"'), "ok"),
-    "over 32 KB": (of(b'"x":"' + b"y" * MAX_EVENT_BYTES + b'"'), "event_too_large"),
-    "1 MB": (of(b'"x":"' + b"y" * 2**20 + b'"'), "event_too_large"),
-    "many keys": (of(b",".join(b'"k%d":1' % i for i in range(2000))), "ok"),
-    "properties a list": (of(b'"properties":[1]'), "invalid_type"),
-    "properties null": (of(b'"properties":null'), "ok"),
-    "traits a text": (of(b'"traits":"x"'), "invalid_type"),
-    "context a number": (of(b'"context":1'), "invalid_type"),
-    "context traits a list": (of(b'"context":{"traits":[]}'), "ok"),
-    "name as object": (b'{"type":"track","event":{},"userId":"u"}', "invalid_type"),
-    "year 0": (of(b'"timestamp":"0000-01-01T00:00:00Z"'), "invalid_timestamp"),
-    "before year 1": (of(b'"timestamp":"0001-01-01T00:00:00+14:00"'), "invalid_timestamp"),
-    "year 9999": (of(b'"timestamp":"9999-12-31T23:59:59Z"'), "ok"),
-    "after year 9999": (of(b'"timestamp":"9999-12-31T23:59:59-14:00"'), "invalid_timestamp"),
-    "offset of 99 hours": (of(b'"timestamp":"2026-01-01T00:00:00+99:00"'), "invalid_timestamp"),
-    "timestamp object": (of(b'"timestamp":{}'), "invalid_timestamp"),
-    "timestamp full-width": (of('"timestamp":"２０２６-01-01"'.encode()), "invalid_timestamp"),
-    "prototype": (of(b'"__proto__":{"x":1}'), "ok"),
-    "sql": (of(b'"messageId":"\'; DROP TABLE ingest.source; --"'), "ok"),
-}
 
 
 def error_of(call: Callable[[], object]) -> AppError | None:
@@ -306,17 +207,7 @@ def test_any_bytes_unpack_or_are_an_app_error(data: bytes, encoding: str) -> Non
         assert error is None or error.status in {400, 413, 415}
 
 
-# ---- over HTTP
-
-
-@pytest.mark.integration
-async def test_over_http_none_of_them_is_an_internal_error(ingest: "Ingest") -> None:
-    kept = 0
-    for name, (body, expected) in SINGLES.items():
-        answer = await ingest.send("/v1/track", body)
-        assert answer.status_code == (200 if expected == "ok" else 400), (name, answer.text)
-        if expected != "ok":
-            assert answer.json()["code"] == expected.removeprefix("!"), name
-            assert {"code", "message", "details"} == set(answer.json())
-        kept += expected[0] not in "!o"
-    assert len((await ingest.get("/v1/quarantine?limit=1000"))["events"]) == kept
+def test_a_number_too_long_for_python_takes_no_other_event_with_it() -> None:
+    digits = of(b'"x":' + b"9" * 5000)
+    found = open_batch(b'{"batch":[' + GOOD + b"," + digits + b"," + of(b'"x":NaN') + b"]}")
+    assert [judged(one) for one in found.batch] == ["ok", "invalid_json", "invalid_json"]

@@ -1,0 +1,103 @@
+"""Imports: made from a spec, then given a file, or the address of one."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import ClientDisconnect
+
+from rapport_common import logging
+from rapport_common.auth import Operator, operator
+from rapport_common.errors import AppError, ConflictError, NotFoundError
+from rapport_common.ids import uuid7
+from rapport_ingest.api.fields import NO_NUL
+from rapport_ingest.api.jobs import shown
+from rapport_ingest.domain.imports import KIND, spec_of
+from rapport_ingest.domain.source import Caller
+from rapport_ingest.handlers.places import check_uri
+from rapport_ingest.handlers.uploads import Part, Uploads, part_of
+from rapport_ingest.settings import IngestSettings
+from rapport_ingest.store import jobs, sources
+from rapport_ingest.store.jobs import Job
+
+log = logging.get(__name__)
+
+Importer = Annotated[Operator, Depends(operator("imports:write"))]
+JobId = Annotated[str, Path(min_length=1, max_length=100, pattern=NO_NUL)]
+Spec = Annotated[dict[str, Any], Body()]
+
+
+def import_routes(engine: AsyncEngine, uploads: Uploads, settings: IngestSettings) -> APIRouter:
+    """Make an import, upload its file, ask how much of it is there."""
+    router = APIRouter(tags=["imports"])
+
+    async def uploading(workspace: str, job_id: str) -> Job:
+        async with engine.begin() as tx:
+            job = await jobs.find(tx, workspace, job_id)
+        if job is None or job.kind != KIND:
+            message = f"There is no import '{job_id}'."
+            raise NotFoundError(message)
+        if job.state != "uploading":
+            message = f"The import is {job.state}: it takes no file (any more)."
+            raise ConflictError(message, details={"state": job.state})
+        return job
+
+    @router.post("/v1/imports", status_code=201)
+    async def create_import(body: Spec, caller: Importer) -> dict[str, Any]:
+        """Make an import. Without a `uri` it waits for its file."""
+        spec = spec_of(body)
+        if spec.uri is not None:
+            check_uri(spec.uri, settings)
+        job_id = str(uuid7())
+        place = Caller(caller.workspace, spec.source)
+        async with engine.begin() as tx:
+            if not await sources.policies(tx, [place]):
+                message = f"There is no source '{spec.source}'. `rapport source create` makes one."
+                raise NotFoundError(message)
+            await jobs.add(
+                tx,
+                caller.workspace,
+                job_id,
+                kind=KIND,
+                source=spec.source,
+                spec=msgspec.to_builtins(spec),
+                state="queued" if spec.uri else "uploading",
+            )
+            job = await jobs.find(tx, caller.workspace, job_id)
+        return shown(job) if job else {}
+
+    @router.put("/v1/imports/{job_id}/file")
+    async def upload(job_id: JobId, request: Request, caller: Importer) -> dict[str, Any]:
+        """Take the file, or with `Content-Range` a part of it; complete, the import begins."""
+        await uploading(caller.workspace, job_id)
+        headers = request.headers
+        part = part_of(headers.get("content-range"), headers.get("content-length"))
+        if await _written(uploads, job_id, part, request.stream()):
+            async with engine.begin() as tx:
+                await jobs.change_state(
+                    tx, caller.workspace, job_id, expected=["uploading"], state="queued"
+                )
+        async with engine.begin() as tx:
+            job = await jobs.find(tx, caller.workspace, job_id)
+        return {**(shown(job) if job else {}), "offset": uploads.offset(job_id)}
+
+    @router.get("/v1/imports/{job_id}/file")
+    async def uploaded(job_id: JobId, response: Response, caller: Importer) -> dict[str, Any]:
+        """How many bytes of the file are there: where an upload that broke off goes on."""
+        await uploading(caller.workspace, job_id)
+        offset = uploads.offset(job_id)
+        response.headers["Upload-Offset"] = str(offset)
+        return {"id": job_id, "offset": offset}
+
+    return router
+
+
+async def _written(uploads: Uploads, job: str, part: Part, body: AsyncIterator[bytes]) -> bool:
+    try:
+        return await uploads.write(job, part, body)
+    except ClientDisconnect as error:
+        # Nobody hears this; what has come is kept for the next part.
+        message = "The connection was closed before the end of the body."
+        raise AppError(message, code="broken_off") from error

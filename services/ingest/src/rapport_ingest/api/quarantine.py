@@ -1,0 +1,259 @@
+"""The quarantine: what was refused and why, repair and replay of it, and what to do without."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common import clock
+from rapport_common.auth import Operator, operator
+from rapport_common.errors import InvalidRequestError, NotFoundError
+from rapport_common.ids import uuid7
+from rapport_ingest.api.fields import Moment, Rate, Reader, Text, Word, Writer
+from rapport_ingest.domain.selection import QuarantineReplay, Selection
+from rapport_ingest.domain.transform import Transform, compile_transforms
+from rapport_ingest.handlers.counting import Counting
+from rapport_ingest.handlers.quarantine import DryRun, dry_run
+from rapport_ingest.store import jobs, quarantine
+from rapport_ingest.store.quarantine import Balance, Group, Row, State
+
+MAX_DISCARD = 10_000
+MAX_JUDGED = 5_000
+MAX_BIGINT = 2**63 - 1
+
+RowId = Annotated[int, Path(ge=1, le=MAX_BIGINT)]
+BigInt = Annotated[int, Field(ge=1, le=MAX_BIGINT)]
+
+
+class Chosen(BaseModel):
+    """Open rows for which all that is given holds; nothing given: all of the workspace."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Word | None = None
+    code: Word | None = None
+    path: Word | None = None
+    message_id: Word | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    ids: Annotated[tuple[BigInt, ...], Field(min_length=1, max_length=1000)] | None = None
+
+    def selection(self) -> Selection:
+        """As the store knows it."""
+        return Selection(**self.model_dump())
+
+
+class Discard(BaseModel):
+    """What shall not be accepted any more."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    selection: Chosen
+
+
+class Repair(BaseModel):
+    """What to replay, changed how; without changes it is judged as it was sent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    selection: Chosen = Chosen()
+    transforms: list[dict[str, Any]] = Field(default=[], max_length=100)
+    rate: Rate | None = None
+
+    def asked(self) -> QuarantineReplay:
+        """The job's specification; InvalidRequestError when a change is none."""
+        try:
+            transforms = msgspec.convert(self.transforms, tuple[Transform, ...])
+            compile_transforms(transforms)
+        except (msgspec.ValidationError, ValueError) as error:
+            message = f"transforms: {error}"
+            raise InvalidRequestError(message, details={"path": "transforms"}) from error
+        return QuarantineReplay(
+            selection=self.selection.selection(), transforms=transforms, rate=self.rate
+        )
+
+
+def asked_of(
+    *,
+    source: Text = None,
+    code: Text = None,
+    path: Text = None,
+    message_id: Text = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+) -> Selection:
+    """The filters of the lists, as query parameters."""
+    return Selection(
+        source=source, code=code, path=path, message_id=message_id, since=since, until=until
+    )
+
+
+Asked = Annotated[Selection, Depends(asked_of)]
+Before = Annotated[int | None, Query(ge=1, le=MAX_BIGINT)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Judged = Annotated[int, Query(ge=1, le=MAX_JUDGED)]
+
+
+def quarantine_routes(engine: AsyncEngine, counting: Counting) -> APIRouter:
+    """List, look at, repair, replay and discard."""
+    router = APIRouter(tags=["quarantine"])
+    _add_reading(router, engine, counting)
+    _add_changing(router, engine)
+    return router
+
+
+def _add_reading(router: APIRouter, engine: AsyncEngine, counting: Counting) -> None:
+    @router.get("/v1/quarantine")
+    async def list_rows(
+        caller: Reader,
+        asked: Asked,
+        state: State = "open",
+        before: Before = None,
+        limit: Limit = 100,
+    ) -> dict[str, Any]:
+        """The newest events that were not accepted; `next` is the `before` of the next page."""
+        async with engine.begin() as tx:
+            rows = await quarantine.page(
+                tx, caller.workspace, asked, state=state, before=before, limit=limit
+            )
+        following = rows[-1].id if len(rows) == limit else None
+        return {"events": [_shown(one) for one in rows], "next": following}
+
+    @router.get("/v1/quarantine/summary")
+    async def summary(
+        caller: Reader, asked: Asked, state: State = "open", limit: Limit = 100
+    ) -> dict[str, Any]:
+        """How many by source, code and path, with the newest as the example."""
+        async with engine.begin() as tx:
+            found = await quarantine.summary(tx, caller.workspace, asked, state=state, limit=limit)
+        return {"groups": [_group(one) for one in found]}
+
+    @router.get("/v1/quarantine/balance")
+    async def balance(caller: Reader) -> dict[str, Any]:
+        """By source: rejected <= open + replayed + discarded + expired, equal without crashes."""
+        await counting.flush()
+        async with engine.begin() as tx:
+            found = await quarantine.balances(tx, caller.workspace)
+        return {"sources": [_balance(one) for one in found]}
+
+    @router.get("/v1/quarantine/{row}")
+    async def show(row: RowId, caller: Reader) -> dict[str, Any]:
+        """One event that was not accepted, whole."""
+        async with engine.begin() as tx:
+            found = await quarantine.find(tx, caller.workspace, row)
+        if found is None:
+            message = f"There is no row {row} in the quarantine (any more)."
+            raise NotFoundError(message)
+        return _shown(found)
+
+
+def repairer(request: Request, *, dry_run: bool = False) -> Operator:
+    """Who may look at a repair reads events; who may carry it out changes sources."""
+    return operator("events:read" if dry_run else "sources:write")(request)
+
+
+def _add_changing(router: APIRouter, engine: AsyncEngine) -> None:
+    @router.post("/v1/quarantine/repair", status_code=202)
+    async def repair(
+        body: Repair,
+        caller: Annotated[Operator, Depends(repairer)],
+        *,
+        dry_run: bool = False,
+        limit: Judged = 1000,
+    ) -> dict[str, Any]:
+        """Replay the chosen rows with these changes, as a job; a dry run judges the first ones."""
+        asked = body.asked()
+        if dry_run:
+            return await _tried(engine, caller, asked, limit)
+        job = str(uuid7())
+        async with engine.begin() as tx:
+            await jobs.add(
+                tx,
+                caller.workspace,
+                job,
+                kind="replay_quarantine",
+                source=asked.selection.source,
+                spec=msgspec.to_builtins(asked),
+            )
+        return {"job": job, "kind": "replay_quarantine", "state": "queued"}
+
+    @router.post("/v1/quarantine/discard")
+    async def discard(body: Discard, caller: Writer) -> dict[str, Any]:
+        """Resolve the chosen rows as not wanted, 10,000 at a time; `more` tells to call again."""
+        chosen = body.selection.selection()
+        if chosen == Selection():
+            message = "selection: name what to discard, at least a source, a code or ids."
+            raise InvalidRequestError(message, details={"path": "selection"})
+        async with engine.begin() as tx:
+            count = await quarantine.discard(
+                tx, caller.workspace, chosen, by=caller.subject, limit=MAX_DISCARD
+            )
+        return {"discarded": count, "more": count == MAX_DISCARD}
+
+
+async def _tried(
+    engine: AsyncEngine, caller: Operator, asked: QuarantineReplay, limit: int
+) -> dict[str, Any]:
+    async with engine.begin() as tx:
+        found = await dry_run(tx, caller.workspace, asked.selection, asked.transforms, limit=limit)
+    return _dry(found)
+
+
+def _dry(found: DryRun) -> dict[str, Any]:
+    return {
+        "dry_run": True,
+        "matched": found.matched,
+        "judged": found.judged,
+        "would_pass": found.would_pass,
+        "still_rejected": dict(found.still_rejected),
+        "skipped": dict(found.skipped),
+        "failures": found.failures,
+        "examples": found.examples,
+    }
+
+
+def _shown(row: Row) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "message_id": row.message_id,
+        "source": row.source,
+        "received_at": clock.iso(row.received_at),
+        "sent_at": clock.iso(row.sent_at) if row.sent_at else None,
+        "type": row.type,
+        "dialect": row.dialect,
+        "code": row.code,
+        "path": row.path,
+        "message": row.reason,
+        "body": row.body.decode("utf-8", "replace"),
+        "truncated": row.truncated,
+        "attempts": row.attempts,
+        "resolved_at": clock.iso(row.resolved_at) if row.resolved_at else None,
+        "resolution": row.resolution,
+        "handled_by": row.handled_by,
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "source": group.source,
+        "code": group.code,
+        "path": group.path,
+        "rows": group.rows,
+        "first_at": clock.iso(group.first_at),
+        "last_at": clock.iso(group.last_at),
+        "example": {"id": group.id, "message_id": group.message_id, "message": group.reason},
+    }
+
+
+def _balance(one: Balance) -> dict[str, Any]:
+    return {
+        "source": one.source,
+        "rejected": one.rejected,
+        "open": one.open,
+        "replayed": one.replayed,
+        "discarded": one.discarded,
+        "expired": one.expired,
+        "kept": one.kept,
+    }

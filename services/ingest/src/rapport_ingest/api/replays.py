@@ -1,0 +1,64 @@
+"""Replays from the log: its records, published again."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.ids import uuid7
+from rapport_ingest.api.fields import Moment, Rate, Word, Writer
+from rapport_ingest.domain.selection import LogSelection, TopicReplay
+from rapport_ingest.store import jobs
+
+
+class ChosenRecords(BaseModel):
+    """Records for which all that is given holds; `since` and `until` go by the log's time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Word | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    message_ids: Annotated[frozenset[Word], Field(min_length=1, max_length=10_000)] | None = None
+    user_id: Word | None = None
+    event: Word | None = None
+
+
+class NewTopicReplay(BaseModel):
+    """What to publish again, and at most how fast (events per second)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    selection: ChosenRecords = ChosenRecords()
+    rate: Rate | None = None
+
+    def asked(self, *, dry_run: bool) -> TopicReplay:
+        """The job's specification."""
+        chosen = LogSelection(**self.selection.model_dump())
+        return TopicReplay(selection=chosen, rate=self.rate, dry_run=dry_run)
+
+
+def replay_routes(engine: AsyncEngine) -> APIRouter:
+    """Start a replay."""
+    router = APIRouter(tags=["replays"])
+
+    @router.post("/v1/replays/topic", status_code=202)
+    async def replay_topic(
+        body: NewTopicReplay, caller: Writer, *, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Publish the chosen records of the log again, as a job; a dry run counts them."""
+        asked, job = body.asked(dry_run=dry_run), str(uuid7())
+        async with engine.begin() as tx:
+            await jobs.add(
+                tx,
+                caller.workspace,
+                job,
+                kind="replay_topic",
+                source=asked.selection.source,
+                spec=msgspec.to_builtins(asked),
+            )
+        return {"job": job, "kind": "replay_topic", "state": "queued"}
+
+    return router

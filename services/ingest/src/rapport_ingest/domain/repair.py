@@ -1,0 +1,65 @@
+"""Mending a quarantined event: what can be mended, how, and under which message id."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from rapport_ingest.domain.body import UNREADABLE
+from rapport_ingest.domain.reading import MAX_MESSAGE_ID
+from rapport_ingest.domain.transform import Transformer, TransformError
+
+
+class BeyondRepairError(Exception):
+    """The event can't be judged again; `reason` is a code: truncated, invalid_json, …"""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+_anything = msgspec.json.Decoder()
+
+
+def readable(body: bytes, *, truncated: bool) -> dict[str, Any]:
+    """The event as it was sent; BeyondRepairError when only a part, or no JSON object, is kept."""
+    if truncated:
+        raise BeyondRepairError("truncated")
+    try:
+        fields = _anything.decode(body)
+    except RecursionError:
+        raise BeyondRepairError("too_deep") from None
+    except UNREADABLE:
+        raise BeyondRepairError("invalid_json") from None
+    if not isinstance(fields, dict):
+        raise BeyondRepairError("not_an_object")
+    return fields
+
+
+def mended(body: bytes, transformer: Transformer | None) -> msgspec.Raw:
+    """The event with the changes made; byte for byte what was sent when there are none.
+
+    TransformError when a change can't be made to it.
+    """
+    if transformer is None:
+        return msgspec.Raw(body)
+    try:
+        return msgspec.Raw(msgspec.json.encode(transformer(_anything.decode(body))))
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise TransformError(
+            "", f"The changed event is not JSON that can be kept: {error}."
+        ) from error
+
+
+def spare_id(row: int, kept: str, claimed: Any) -> str:
+    """The message id of an event that brings none, the same at every replay.
+
+    `kept` is the id it was refused and answered under, `claimed` its own `messageId`. Where that
+    was not fit to be one (too long, not a text), `kept` is only its head and may be that of
+    another event too.
+    """
+    if isinstance(claimed, str) and len(claimed) > MAX_MESSAGE_ID:
+        return hashlib.sha256(claimed.encode()).hexdigest()
+    if isinstance(claimed, bool | float) or not kept:
+        return f"quarantine-{row}"
+    return kept

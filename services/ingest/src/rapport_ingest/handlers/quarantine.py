@@ -1,0 +1,171 @@
+"""Judging quarantined events again, repaired or as they are, by their source's present rules."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common.events.envelope import EMPTY_OBJECT, Event
+from rapport_ingest.domain.event import Origin, judge
+from rapport_ingest.domain.moments import SenderClock
+from rapport_ingest.domain.repair import BeyondRepairError, mended, readable, spare_id
+from rapport_ingest.domain.selection import Selection
+from rapport_ingest.domain.sender import Sender, compiled
+from rapport_ingest.domain.source import Caller
+from rapport_ingest.domain.transform import Transform, TransformError, compile_transforms
+from rapport_ingest.domain.verdict import Refusal
+from rapport_ingest.store import plans, quarantine, sources
+from rapport_ingest.store.quarantine import Row
+
+SHOWN_FAILURES, SHOWN_EXAMPLES = 10, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a row would come to: `raw` is accepted under `spare`, or there is a reason why not.
+
+    `skipped` is a code for what no verdict can be given on (`truncated`, `unknown_source`, …).
+    """
+
+    row: Row
+    raw: msgspec.Raw = EMPTY_OBJECT
+    spare: str = ""
+    skipped: str | None = None
+    refusal: Refusal | None = None
+
+    @property
+    def passes(self) -> bool:
+        """Whether it would be accepted."""
+        return self.skipped is None and self.refusal is None
+
+
+async def senders_of(tx: AsyncConnection, workspace: str, rows: Sequence[Row]) -> dict[str, Sender]:
+    """The sources of these rows with the policies and plans that hold now."""
+    callers = sorted(
+        {Caller(workspace, one.source) for one in rows}, key=lambda caller: caller.source
+    )
+    planned = await plans.plans(tx, callers)
+    found = await sources.policies(tx, callers)
+    return {
+        caller.source: compiled(caller, policy, planned.get(caller, ()))
+        for caller, policy in found.items()
+    }
+
+
+class Bench:
+    """Tries rows with one list of changes, as the front door would judge the changed events."""
+
+    def __init__(self, transforms: Sequence[Transform], senders: Mapping[str, Sender]) -> None:
+        self._transformer = compile_transforms(transforms)
+        self._senders = senders
+
+    def try_row(self, row: Row) -> Tried:
+        """The verdict on one row; nothing is kept or counted."""
+        sender = self._senders.get(row.source)
+        if sender is None:
+            return Tried(row, skipped="unknown_source")
+        if sender.policy.test_mode:
+            return Tried(row, skipped="source_in_test_mode")
+        try:
+            claimed = readable(row.body, truncated=row.truncated).get("messageId")
+            spare = spare_id(row.id, row.message_id, claimed)
+            raw = mended(row.body, self._transformer)
+        except BeyondRepairError as error:
+            return Tried(row, skipped=error.reason)
+        except TransformError as error:
+            refusal = Refusal(row.message_id, "transform_failed", error.path, error.reason)
+            return Tried(row, refusal=refusal)
+        return Tried(row, raw, spare, refusal=_verdict(sender, row, raw, spare))
+
+    def after(self, row: Row) -> Any:
+        """The event as the changes leave it, or None where they can't be made."""
+        try:
+            readable(row.body, truncated=row.truncated)
+            return msgspec.json.decode(mended(row.body, self._transformer))
+        except (BeyondRepairError, TransformError):
+            return None
+
+
+def _verdict(sender: Sender, row: Row, raw: msgspec.Raw, spare: str) -> Refusal | None:
+    judged = judge(raw, row.kind, Origin(sender, SenderClock(row.sent_at, row.received_at)), spare)
+    if isinstance(judged, Refusal):
+        return judged
+    return _planned(sender, *judged)
+
+
+def _planned(sender: Sender, event: Event, fields: Mapping[str, Any]) -> Refusal | None:
+    """What a tracking plan that rejects says of it."""
+    del sender, event, fields
+    return None
+
+
+@dataclass(slots=True)
+class DryRun:
+    """What a repair would do to the first rows of a selection."""
+
+    matched: int
+    judged: int = 0
+    would_pass: int = 0
+    still_rejected: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(self, tried: Tried, bench: Bench) -> None:
+        """Count one row, and show it when it is among the first of its kind."""
+        self.judged += 1
+        if tried.skipped is not None:
+            self.skipped[tried.skipped] += 1
+        elif tried.refusal is not None:
+            self.still_rejected[reason_of(tried.refusal.code, tried.refusal.path)] += 1
+            if len(self.failures) < SHOWN_FAILURES:
+                self.failures.append(_failure(tried, tried.refusal))
+        else:
+            self.would_pass += 1
+            if len(self.examples) < SHOWN_EXAMPLES:
+                self.examples.append(_example(tried, bench))
+
+
+async def dry_run(
+    tx: AsyncConnection,
+    workspace: str,
+    chosen: Selection,
+    transforms: Sequence[Transform],
+    *,
+    limit: int,
+) -> DryRun:
+    """Judge the first `limit` open rows of a selection with these changes; nothing is changed."""
+    matched, _ = await quarantine.extent(tx, workspace, chosen)
+    rows = await quarantine.oldest_open(tx, workspace, chosen, limit)
+    bench = Bench(transforms, await senders_of(tx, workspace, rows))
+    found = DryRun(matched)
+    for row in rows:
+        found.note(bench.try_row(row), bench)
+    return found
+
+
+def reason_of(code: str, path: str) -> str:
+    """How a verdict is named in a report: `invalid_type properties.total`."""
+    return f"{code} {path}".rstrip()
+
+
+def _failure(tried: Tried, refusal: Refusal) -> dict[str, Any]:
+    return {
+        "id": tried.row.id,
+        "message_id": tried.row.message_id,
+        "code": refusal.code,
+        "path": refusal.path,
+        "message": refusal.reason,
+    }
+
+
+def _example(tried: Tried, bench: Bench) -> dict[str, Any]:
+    return {
+        "id": tried.row.id,
+        "message_id": tried.row.message_id,
+        "before": msgspec.json.decode(tried.row.body),
+        "after": bench.after(tried.row),
+    }

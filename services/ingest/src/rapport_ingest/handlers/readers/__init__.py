@@ -1,0 +1,32 @@
+"""Readers of files: rows with the place behind each, in memory that does not grow with the file."""
+
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
+
+from rapport_ingest.domain.imports import ImportSpec
+from rapport_ingest.domain.presets import TRAILERS
+from rapport_ingest.domain.rows import Place, Row
+from rapport_ingest.handlers.readers.columns import ColumnsReader
+from rapport_ingest.handlers.readers.lines import LinesReader
+from rapport_ingest.handlers.readers.separated import SeparatedReader
+from rapport_ingest.handlers.readers.unpacking import unpacked
+
+
+class Reader(Protocol):
+    """Reads one open file; its calls may block. InvalidRequestError: it can't be read at all."""
+
+    total: int | None
+    """The number of rows, where the file says so."""
+
+    def rows(self, place: Place) -> Iterator[Row]:
+        """The rows from a place on."""
+
+
+def reader_for(spec: ImportSpec, file: BinaryIO) -> Reader:
+    """A reader of an open, seekable file."""
+    if spec.form == "parquet":
+        return ColumnsReader(file)
+    if spec.form == "jsonl":
+        return LinesReader(unpacked(file))
+    trailer = spec.options.trailer or TRAILERS.get(spec.preset or "")
+    return SeparatedReader(unpacked(file), spec.options, trailer)

@@ -1,0 +1,182 @@
+"""CSV and its kin (RFC 4180): Python's `csv` over lines that we count ourselves.
+
+Counting the bytes of the lines that each row took gives the offset behind every row, also with
+line ends in quotes, several bytes per character, or a byte order mark.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from rapport_common.errors import InvalidRequestError
+from rapport_ingest.domain.event import MAX_EVENT_BYTES
+from rapport_ingest.domain.imports import Options
+from rapport_ingest.domain.rows import Place, Row
+from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, Lines
+
+BOM = b"\xef\xbb\xbf"
+DELIMITERS = ",;\t|"
+MAX_COLUMNS = 5000
+
+# Python's own limit is 128 KiB; ours is the row's, and the event's after that.
+csv.field_size_limit(MAX_ROW_BYTES)
+
+
+class _TooLongError(Exception):
+    """A row goes on for more than MAX_ROW_BYTES: a quote is not closed, or it is no text."""
+
+
+class SeparatedReader:
+    """Reads rows of cells; the first row names the columns unless the options do."""
+
+    total: int | None = None
+
+    def __init__(self, file: BinaryIO, options: Options, trailer: str | None = None) -> None:
+        self._file = file
+        self._options = options
+        self.mark = trailer
+        self.trailer: list[str] | None = None
+        self.behind_trailer = 0
+        self._start = 0
+        self._delimiter = options.delimiter or ","
+        self.columns = self._head()
+
+    def rows(self, place: Place) -> Iterator[Row]:
+        """The rows from a place on. A line with totals is no row: it goes to `trailer`."""
+        scan = _Scan(self._file, place.minor or self._start, self._options, self._delimiter)
+        number = place.rows
+        while (found := scan.next()) is not None:
+            cells, reason = found
+            if not reason and self._is_blank(cells):
+                continue
+            if self.mark is not None and cells and cells[0].strip() == self.mark:
+                self.trailer = cells
+                continue
+            if self.trailer is not None:
+                self.behind_trailer += 1
+            number += 1
+            yield self._row(Place(0, scan.offset, number), cells, reason, scan.taken)
+
+    def _row(self, after: Place, cells: list[str], reason: str, taken: bytes) -> Row:
+        count, wanted = len(cells), len(self.columns)
+        if not reason and (count > wanted or (count < wanted and not self._fills)):
+            reason = f"It has {count} cells, and there are {wanted} columns."
+        if reason:
+            text = taken.decode(self._options.encoding, "replace").rstrip("\r\n")
+            return Row(after, None, text.encode()[:MAX_EVENT_BYTES], "invalid_row", reason)
+        return Row(after, dict(zip(self.columns, cells, strict=False)))
+
+    @property
+    def _fills(self) -> bool:
+        return self._options.short_rows == "fill"
+
+    def _is_blank(self, cells: list[str]) -> bool:
+        return not cells or (len(cells) == 1 and not cells[0].strip())
+
+    def _head(self) -> list[str]:
+        """The names of the columns; `_start` is behind them."""
+        lines = Lines(self._file, 0)
+        first = lines.next()
+        self._start = len(BOM) if first.startswith(BOM) else 0
+        text = first.removeprefix(BOM).decode(self._options.encoding, "replace")
+        if len(first) == MAX_ROW_BYTES or first.rstrip(b"\r\n").count(b"\r") > 1:
+            raise _unreadable("its lines don't end with a line feed; save it with LF or CRLF")
+        if self._options.delimiter is None:
+            self._delimiter = max(DELIMITERS, key=text.count)
+        if not self._options.header:
+            return list(self._options.columns)
+        scan = _Scan(self._file, self._start, self._options, self._delimiter)
+        cells: list[str] = []
+        reason = ""
+        while self._is_blank(cells) and not reason:
+            found = scan.next()
+            if found is None:
+                raise _unreadable("it is empty")
+            cells, reason = found
+        if reason:
+            raise _unreadable(f"its header can't be read: {reason}")
+        self._start = scan.offset
+        return list(self._options.columns) or _names(cells)
+
+
+class _Scan:
+    """Rows of cells with the offset behind each."""
+
+    def __init__(self, file: BinaryIO, offset: int, options: Options, delimiter: str) -> None:
+        self._lines = Lines(file, offset)
+        self._encoding = options.encoding
+        self._quote = options.quote
+        self._delimiter = delimiter
+        self._reader = self._fresh()
+        self._began = offset
+        self._first = b""
+        self._size = 0
+        self.taken = b""
+        """The beginning of the bytes that the last row was read from."""
+
+    @property
+    def offset(self) -> int:
+        return self._lines.offset
+
+    def _fresh(self) -> Iterator[list[str]]:
+        return csv.reader(
+            self._texts(),
+            delimiter=self._delimiter,
+            quotechar=self._quote or None,
+            quoting=csv.QUOTE_MINIMAL if self._quote else csv.QUOTE_NONE,
+            strict=True,
+        )
+
+    def next(self) -> tuple[list[str], str] | None:
+        """The next row's cells, and what is wrong with it, "" if nothing; None at the end."""
+        self._began, self._size, self.taken, self._first = self.offset, 0, b"", b""
+        try:
+            cells = next(self._reader)
+        except StopIteration:
+            return None
+        except (csv.Error, _TooLongError) as error:
+            return [], self._recovered(error)
+        if any("\udc80" <= sign <= "\udcff" for cell in cells for sign in _odd(cell)):
+            return cells, f"It is not in {self._encoding}; name the file's encoding."
+        return cells, ""
+
+    def _texts(self) -> Iterator[str]:
+        while line := self._lines.next():
+            if not self._first:
+                self._first = line
+            self._size += len(line)
+            if len(self.taken) < MAX_EVENT_BYTES:
+                self.taken += line
+            if self._size >= MAX_ROW_BYTES:
+                raise _TooLongError
+            yield line.decode(self._encoding, "surrogateescape")
+
+    def _recovered(self, error: Exception) -> str:
+        """Go on behind the row; behind its first line when it does not end."""
+        endless = isinstance(error, _TooLongError) or "unexpected end" in str(error)
+        if endless:
+            self._lines.back(self._began + len(self._first))
+            if not self._first.endswith(b"\n"):
+                self._lines.skip()
+            self.taken = self._first[:MAX_EVENT_BYTES]
+        # A reader whose lines have failed is used up.
+        self._reader = self._fresh()
+        return "A quote is not closed, or the line is too long." if endless else f"{error}."
+
+
+def _odd(cell: str) -> str:
+    return "" if cell.isascii() else cell
+
+
+def _names(cells: Sequence[str]) -> list[str]:
+    names = [cell.strip() or f"column {number}" for number, cell in enumerate(cells, 1)]
+    if len(names) > MAX_COLUMNS:
+        raise _unreadable(f"it has {len(names)} columns, {MAX_COLUMNS} is the most")
+    doubled = next((one for one in names if names.count(one) > 1), None)
+    if doubled is not None:
+        raise _unreadable(f"two columns are named '{doubled}'; name them with options.columns")
+    return names
+
+
+def _unreadable(reason: str) -> InvalidRequestError:
+    return InvalidRequestError(f"The file can't be read: {reason}.", code="unreadable_file")

@@ -1,0 +1,6 @@
+"""Puts the root on the path: the tests of this folder share a corpus."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[4]))  # for `services.ingest.tests.hostile.corpus`

@@ -1,0 +1,230 @@
+"""The corpus over HTTP: no body is an internal error, slow, or takes another event with it."""
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import msgspec
+import pytest
+from services.ingest.tests.hostile import corpus
+from services.ingest.tests.hostile.corpus.case import GOOD, Case
+
+from rapport_ingest.domain.event import MAX_EVENT_BYTES
+from rapport_ingest.routes import ROUTES, Route
+
+if TYPE_CHECKING:
+    from services.ingest.tests.conftest import Ingest
+
+pytestmark = pytest.mark.integration
+
+PATIENCE_SECONDS = 1.0
+SMALL = 200_000
+EVENT = 35_000
+LARGE = [one for one in corpus.ALL if len(one.body) >= SMALL]
+
+
+async def post(ingest: "Ingest", path: str, body: bytes, **headers: str) -> httpx.Response:
+    """Answered within a second of work; this process is the server too, so others can't slow it."""
+    encoded = {key.encode(): value.encode() for key, value in headers.items()}
+    began = time.thread_time()
+    answer = await ingest.client.post(
+        path,
+        content=body,
+        headers={**{k.encode(): v.encode() for k, v in ingest.basic.items()}, **encoded},
+    )
+    assert time.thread_time() - began < PATIENCE_SECONDS, path
+    return answer
+
+
+def problem(case: Case, answer: httpx.Response) -> str | None:
+    """What is wrong with the answer to a single event, or to a batch that is refused whole."""
+    if answer.status_code != case.status:
+        return f"{answer.status_code} {answer.text[:200]}"
+    if case.expected == "ok":
+        return None
+    body = answer.json()
+    if set(body) != {"code", "message", "details"} or body["code"] != case.code:
+        return answer.text[:200]
+    named = case.path or ""
+    if named not in body["message"] and body["details"].get("path") != named:
+        return f"{named!r} is not named: {answer.text[:200]}"
+    return None
+
+
+async def rejected_of(ingest: "Ingest") -> list[dict[str, Any]]:
+    """What was refused since, from the ledger of the source and the quarantine."""
+    await ingest.process.counting.flush()
+    found: list[dict[str, Any]] = (await ingest.get("/v1/quarantine?limit=1000"))["events"]
+    return found
+
+
+async def test_each_single_event_has_the_right_answer(ingest: "Ingest") -> None:
+    wrong = []
+    cases = [one for one in corpus.BYTES if one.route != "batch"]
+    for case in cases:
+        answer = await post(ingest, f"/v1/{case.route}", case.body, **case.headers)
+        if found := problem(case, answer):
+            wrong.append((case.name, found))
+    assert not wrong
+    kept = await rejected_of(ingest)
+    assert len(kept) == sum(one.refused for one in cases)
+    assert sorted(one["code"] for one in kept) == sorted(one.code for one in cases if one.refused)
+    assert all(one["message"] for one in kept)
+
+
+async def test_a_batch_with_a_bad_event_is_accepted_but_for_it(ingest: "Ingest") -> None:
+    refused = 0
+    for case in corpus.BATCHES:
+        answer = await post(ingest, "/v1/batch", case.body)
+        if case.expected[0] == "!":
+            assert problem(case, answer) is None, case.name
+            continue
+        assert answer.status_code == 200, (case.name, answer.text[:200])
+        body = answer.json()
+        assert body["rejected"] == case.refused, case.name
+        assert body["accepted"] + body["rejected"] == len(body["results"]), case.name
+        refused += case.refused
+    assert len(await rejected_of(ingest)) == refused
+
+
+def batches_of(cases: Iterable[Case]) -> Iterable[list[Case]]:
+    """The single events that a batch can hold, 25 at a time: up to 512 KB the bad are cut out."""
+    fit = [
+        one
+        for one in cases
+        if one.expected[0] != "!"
+        and not one.headers
+        and one.body == one.body.strip()
+        and len(one.body) < EVENT
+        and one.body[:1] == b"{"
+    ]
+    return [fit[start : start + 25] for start in range(0, len(fit), 25)]
+
+
+async def test_among_good_neighbours_each_refused_event_is_in_the_quarantine(
+    ingest: "Ingest",
+) -> None:
+    """Events of a kind say it in their type here; each stands between two good ones."""
+    wanted: list[tuple[str, bytes]] = []
+    for cases in batches_of(corpus.BYTES):
+        events = [part for one in cases for part in (GOOD, one.body)]
+        body = b'{"batch":[%s]}' % b",".join([*events, GOOD])
+        answer = await post(ingest, "/v1/batch", body)
+        assert answer.status_code == 200, answer.text[:300]
+        results = answer.json()["results"]
+        assert [one["status"] for one in results[::2]] == ["accepted"] * (len(cases) + 1)
+        wanted += [
+            (result["code"], case.body[:MAX_EVENT_BYTES])
+            for case, result in zip(cases, results[1::2], strict=True)
+            if result["status"] == "rejected"
+        ]
+    kept = await rejected_of(ingest)
+    assert len(wanted) > 100
+    # The answer shows text: what is not UTF-8 is replaced.
+    assert sorted((one["code"], one["body"]) for one in kept) == sorted(
+        (code, body.decode("utf-8", "replace")) for code, body in wanted
+    )
+
+
+async def test_at_32_kb_one_byte_decides_and_the_head_is_kept(ingest: "Ingest") -> None:
+    fits, over = (
+        next(one.body for one in corpus.BYTES if one.name == name)
+        for name in ("exactly 32 KB", "32 KB and a byte")
+    )
+    answer = await post(ingest, "/v1/batch", b'{"batch":[%s,%s,%s]}' % (fits, over, GOOD))
+    assert [one["status"] for one in answer.json()["results"]] == [
+        "accepted",
+        "rejected",
+        "accepted",
+    ]
+    [kept] = await rejected_of(ingest)
+    assert kept["code"] == "event_too_large"
+    assert kept["body"] == over[:MAX_EVENT_BYTES].decode()
+
+
+# ---- every address, those of dialects to come too
+
+
+def bodies_for(number: int, routes: int) -> list[Case]:
+    """A share of the corpus for each address of a dialect: together they get all of it."""
+    rest = [one for one in (*corpus.BYTES, *corpus.BATCHES) if len(one.body) < SMALL]
+    share = max(40, len(rest) // routes)
+    return [*LARGE[number::routes], *rest[number * share % len(rest) :][:share]]
+
+
+def groups() -> dict[str, list[Route]]:
+    found: dict[str, list[Route]] = {}
+    for one in ROUTES:
+        found.setdefault(one.dialect.name, []).append(one)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(groups()))
+async def test_every_address_survives_the_corpus(ingest: "Ingest", name: str) -> None:
+    routes = [one for one in groups()[name] if "POST" in one.methods]
+    for number, route in enumerate(routes):
+        path = route.path + "hostile" if route.prefix else route.path
+        for case in bodies_for(number, len(routes)):
+            answer = await post(ingest, path, case.body, **case.headers)
+            shown = (path, case.name, answer.status_code, answer.text[:200])
+            assert answer.status_code < 500, shown
+            if answer.status_code >= 400 and name == "segment":
+                assert set(answer.json()) == {"code", "message", "details"}, shown
+    assert msgspec.json.decode((await ingest.client.get("/healthz")).content) == {"alive": True}
+
+
+QUERIES = (
+    b"&".join(b"a%d=1" % i for i in range(1000)) + b"&writeKey=x",
+    b"writeKey=" + b"x" * 60_000,
+    b"writeKey=%00%ff%fe",
+    b"writeKey=%ed%a0%80",
+    b"writeKey",
+    b"writeKey=&writeKey=rk_1",
+    b"%" * 5000,
+    b"data=" + b"%22" * 5000,
+    b"data=e30",
+    b"data=====",
+    b"&&&===;;;",
+    b"_=NaN&ip=1&compression=gzip-js&ver=1e400",
+)
+HEADERS: tuple[dict[str, bytes], ...] = (
+    {"Authorization": b"Basic"},
+    {"Authorization": b"Basic ???"},
+    {"Authorization": b"Basic //79"},
+    {"Authorization": b"Bearer \xff\xfe"},
+    {"Authorization": b"Negotiate abc"},
+    {"X-Write-Key": b"\xff" * 5000},
+    {"X-Write-Key": b"rk_000000000000_" + b"0" * 32},
+    {"Origin": b"null"},
+    {"Origin": b"\xff://\x7f"},
+    {"User-Agent": b"\xff\x01" * 20_000},
+    {"traceparent": b"00-\xff"},
+    {"Content-Length": b"-1"},
+    {"Content-Length": b"9" * 500},
+    {"Content-Length": b"\xb2"},
+    {"Content-Type": b"\xff/\xfe; charset=\xfd"},
+    {"Content-Type": b"multipart/form-data; boundary=" + b"x" * 5000},
+    {"ce-id": b"\xff", "ce-type": b"", "ce-source": b"%00", "ce-specversion": b"9"},
+    {"Cookie": b"=" * 10_000},
+    {"X-Hub-Signature-256": b"\xff"},
+    {"Stripe-Signature": b"t=x,v1=\xff"},
+)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda one: one.path)
+async def test_every_address_survives_strange_queries_and_headers(
+    ingest: "Ingest", route: Route
+) -> None:
+    path = route.path + "x" if route.prefix else route.path
+    good = {key.encode(): value.encode() for key, value in ingest.basic.items()}
+    for method in {*route.methods, "OPTIONS", "PATCH"}:
+        for query in QUERIES:
+            url = httpx.URL(f"http://ingest{path}").copy_with(query=query)
+            for known in (good, {}):
+                answer = await ingest.client.request(method, url, content=GOOD, headers=known)
+                assert answer.status_code < 500, (method, query[:50], answer.text)
+        for headers in HEADERS:
+            sent = {**good, **{key.encode(): value for key, value in headers.items()}}
+            answer = await ingest.client.request(method, path, content=GOOD, headers=sent)
+            assert answer.status_code < 500, (method, headers, answer.text)

@@ -1,0 +1,182 @@
+"""The guides' code, run as a reader would: each page's pieces one after the other, in one shell."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.support import node
+from tests.support.waiting import until
+from tests.support.workspace import Workspace
+
+from rapport_local.stack import Stack
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).parents[2]
+GUIDES = ROOT / "docs/guides"
+BROWSER = ROOT / "tests/sdks/browser/browser.mjs"
+BASE = 8100
+PAGE_SECONDS = 60
+PIECE = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+# Whom a client's page is about, and what must be in that person's timeline in the end.
+ARRIVES = {
+    "csv": ("guide-csv", None),
+    "curl": ("guide-curl", "Order Completed"),
+    "html": ("guide-html", "Product Viewed"),
+    "node": ("guide-node", "Order Completed"),
+    "pos": ("guide-pos", "Order Completed"),
+    "python": ("guide-python", "Order Completed"),
+}
+PAGES = {str(one.relative_to(GUIDES).with_suffix("")): one for one in GUIDES.rglob("*.md")}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of code of a page, and the page's line of its first line."""
+
+    language: str
+    line: int
+    code: str
+
+
+def pieces(page: Path, base: int) -> Iterator[Piece]:
+    """The pieces of a page, with the ports of the stack that is up."""
+    text = page.read_text()
+    for found in PIECE.finditer(text):
+        code = re.sub(
+            r"127\.0\.0\.1:(81\d\d)",
+            lambda port: f"127.0.0.1:{base + int(port[1]) - BASE}",
+            found[2],
+        )
+        yield Piece(found[1], text.count("\n", 0, found.start(2)) + 1, code)
+
+
+def shell(wanted: list[Piece]) -> str:
+    """One script; its trap says at which line of the page it ended."""
+    told = "trap 'echo \"ended at line $((LINENO - OFFSET)) of the page: $BASH_COMMAND\" >&2' ERR\n"
+    script = f"set -Eeuo pipefail\nOFFSET=0\n{told}"
+    for piece in wanted:
+        # The line after the assignment is the piece's first.
+        offset = script.count("\n") + 2 - piece.line
+        script += f"OFFSET={offset}\n{piece.code}"
+    return script
+
+
+@pytest.fixture(scope="module")
+def reader(stack: Stack) -> Iterator[Workspace]:
+    """The reader's workspace: all pages go on in it, one after the other."""
+    with Workspace.fresh(stack) as made:
+        yield made
+
+
+@pytest.fixture
+def environment(reader: Workspace) -> Mapping[str, str]:
+    """What `make up` and the top of the README have given a reader."""
+    stack = reader.stack
+    return {
+        **os.environ,
+        "RAPPORT_HOME": str(stack.config.home.root),
+        "RAPPORT_PORT_BASE": str(stack.config.ports.base),
+        "RAPPORT_WORKSPACE": reader.name,
+        "TOKEN": reader.operator.headers["authorization"].removeprefix("Bearer "),
+        "WRITE_KEY": reader.write_key,
+    }
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_the_page_works_as_it_stands(
+    name: str, reader: Workspace, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    page = PAGES[name]
+    found = list(pieces(page, reader.stack.config.ports.base))
+    script = shell([one for one in found if one.language == "sh"])
+    succeeds(page, ["bash", "-c", script], environment, ROOT)
+    for piece in found:
+        if piece.language == "python":
+            succeeds(page, [sys.executable, "-c", piece.code], environment, tmp_path)
+        elif piece.language == "js":
+            run_node(page, piece, environment, tmp_path)
+        elif piece.language == "html":
+            show(page, piece, reader, tmp_path)
+    if name.startswith("clients/"):
+        arrived(reader, *ARRIVES[page.stem])
+
+
+def succeeds(page: Path, command: list[str], environment: Mapping[str, str], folder: Path) -> None:
+    """Run a command; a failure names the page."""
+    done = subprocess.run(
+        command,
+        check=False,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PAGE_SECONDS,
+    )
+    told = done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.returncode == 0, f"{page.relative_to(ROOT)}: {told}"
+
+
+def run_node(page: Path, piece: Piece, environment: Mapping[str, str], folder: Path) -> None:
+    """Run a piece as a module of a project that has the packages installed."""
+    (folder / "node_modules").symlink_to(node.packages() / "node_modules")
+    program = folder / "page.mjs"
+    program.write_text(piece.code)
+    succeeds(page, [str(node.NODE), str(program)], environment, folder)
+
+
+def show(page: Path, piece: Piece, reader: Workspace, folder: Path) -> None:
+    """Open a page in a browser until its events are there."""
+    shown = folder / "page.html"
+    shown.write_text(piece.code)
+    with browser(shown, reader.write_key) as process:
+        who, name = ARRIVES[page.stem]
+        until(f"{name} of {who}", lambda: process.poll() or stored(reader, who, name))
+
+
+@contextmanager
+def browser(shown: Path, write_key: str) -> Iterator[subprocess.Popen[str]]:
+    """A browser that has a page open until the end of the block."""
+    process = subprocess.Popen(
+        [node.NODE, BROWSER, shown],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=node.environment(node.packages()),
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"key": write_key}) + "\n")
+    process.stdin.flush()
+    try:
+        yield process
+    finally:
+        told, _ = process.communicate(timeout=PAGE_SECONDS)
+        print(told)
+    assert process.returncode == 0, told
+
+
+def stored(reader: Workspace, who: str, name: str | None) -> bool:
+    """Whether an event of this name, or any for None, is in somebody's timeline."""
+    timeline = reader.timeline(who)
+    return any(name is None or event.get("name") == name for event in timeline)
+
+
+def arrived(reader: Workspace, who: str, name: str | None) -> None:
+    """Wait for it."""
+    until(f"{name or 'event'} of {who}", lambda: stored(reader, who, name))
+
+
+def test_a_failure_names_the_line_of_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n```sh\ntrue\n```\n\nText.\n\n```sh\ntrue\nfalse\ntrue\n```\n")
+    script = shell(list(pieces(page, BASE)))
+    done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "ended at line 11 of the page: false" in done.stderr

@@ -1,0 +1,39 @@
+"""One stack and one run of all clients that were asked for; the table at the end."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.sdks.verdict import Outcome
+
+TABLE = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+async def outcomes(request: pytest.FixtureRequest, run_folder: Path) -> dict[str, "Outcome"]:
+    """Each client's outcome by its label; only of those whose tests were chosen."""
+    from tests.sdks.clients import CLIENTS  # noqa: PLC0415 - the folder is found only now
+    from tests.sdks.fleet import Fleet  # noqa: PLC0415
+    from tests.sdks.verdict import table  # noqa: PLC0415
+    from tests.support import node  # noqa: PLC0415
+    from tests.support.stacks import running  # noqa: PLC0415
+
+    asked = {item.name for item in request.session.items}
+    chosen = [one for one in CLIENTS if any(one.label in name for name in asked)]
+    packages = node.packages()
+    with running(run_folder / "sdks", ("ingest", "profile")) as stack:
+        found = await Fleet(stack, packages).run(chosen)
+    request.config.stash[TABLE] = table(found)
+    return {one.client.label: one for one in found}
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    lines = config.stash.get(TABLE, [])
+    if lines:
+        terminalreporter.section("SDKs through the fault script")
+    for line in lines:
+        terminalreporter.write_line(line)

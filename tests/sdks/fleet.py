@@ -1,0 +1,147 @@
+"""All clients at once against one stack: each through a proxy and a workspace of its own."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from asyncio.subprocess import Process
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.sdks.clients import Client
+from tests.sdks.plan import Call
+from tests.sdks.verdict import Outcome, Stored
+from tests.support import node
+from tests.support.fault_proxy import FaultProxy, Restarter
+from tests.support.workspace import Workspace
+
+from rapport_local.stack import Stack
+
+HERE = Path(__file__).parent
+RUN_SECONDS = 100.0
+SETTLE_SECONDS = 25.0
+POLL_SECONDS = 0.2
+QUIET_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The stack, and the folder of npm's packages."""
+
+    stack: Stack
+    packages: Path
+
+    async def run(self, clients: Sequence[Client]) -> list[Outcome]:
+        """Start all of them together; an outcome for each, in their order."""
+        restarter = Restarter(self.stack)
+        with ExitStack() as opened:
+            workspaces = [opened.enter_context(Workspace.fresh(self.stack)) for _ in clients]
+            outcomes = await asyncio.gather(
+                *(
+                    self._one(client, workspace, restarter)
+                    for client, workspace in zip(clients, workspaces, strict=True)
+                )
+            )
+            await _idle(workspaces[0])
+            for outcome, workspace in zip(outcomes, workspaces, strict=True):
+                outcome.stored = _stored(workspace, outcome.calls)
+                outcome.total = _total(workspace)
+        return outcomes
+
+    async def _one(self, client: Client, workspace: Workspace, restarter: Restarter) -> Outcome:
+        calls = client.plan()
+        upstream = self.stack.config.ports.service("ingest")
+        proxy = FaultProxy(upstream, client.faults, restarter, patient=client.patient)
+        outcome = Outcome(client, calls, datetime.now(UTC), datetime.now(UTC))
+        async with proxy.listening():
+            job = {
+                "url": proxy.url,
+                "port": proxy.port,
+                "key": workspace.write_key,
+                "mode": client.mode,
+                "calls": [call.json() for call in calls],
+            }
+            outcome.failure = await self._drive(client, job, proxy, workspace)
+        outcome.ended = datetime.now(UTC)
+        outcome.played, outcome.left = proxy.played, proxy.left
+        outcome.requests = proxy.requests
+        return outcome
+
+    async def _drive(
+        self, client: Client, job: dict[str, Any], proxy: FaultProxy, workspace: Workspace
+    ) -> str:
+        """Run a driver to its end; returns what it complained of."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command(client),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=node.environment(self.packages),
+        )
+        assert process.stdin is not None
+        late = ""
+        try:
+            async with asyncio.timeout(RUN_SECONDS):
+                process.stdin.write(json.dumps(job).encode() + b"\n")
+                if client.where == "browser":
+                    # A page can't know when all has been taken: it stays open until then.
+                    await _arrived(workspace, len(job["calls"]), proxy, process)
+                process.stdin.close()
+                told, _ = await process.communicate()
+        except TimeoutError:
+            late = f"not done after {RUN_SECONDS:g} s; "
+            process.kill()
+            told, _ = await process.communicate()
+        return f"{late}{_tail(told)}" if late or process.returncode else ""
+
+    def _command(self, client: Client) -> Sequence[str | os.PathLike[str]]:
+        if client.where == "python":
+            return [sys.executable, HERE / f"python/{client.program}.py"]
+        if client.where == "browser":
+            page = HERE / f"browser/{client.program}.html"
+            return [node.NODE, HERE / "browser/browser.mjs", page]
+        return [node.NODE, HERE / f"node/{client.program}.cjs"]
+
+
+def _tail(output: bytes) -> str:
+    return output.decode(errors="replace").strip()[-2000:]
+
+
+async def _arrived(workspace: Workspace, wanted: int, proxy: FaultProxy, process: Process) -> None:
+    """Wait until so many events are stored and nothing is repeated any more, or the driver ends."""
+    while process.returncode is None:
+        with suppress(httpx.HTTPError):
+            quiet = time.monotonic() - proxy.quiet_since > QUIET_SECONDS
+            if quiet and _total(workspace) >= wanted:
+                return
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _idle(workspace: Workspace) -> None:
+    """Wait until profile has read all that ingest has written; the spool included."""
+    deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
+    while asyncio.get_running_loop().time() < deadline:
+        written = workspace.get("ingest", "/v1/ledger")
+        read = workspace.get("profile", "/v1/positions")["positions"]
+        consumed = sum(one["next_offset"] for one in read if one["topic"] == "events")
+        if not written["spooled_now"] and written["topic"]["end_offsets_total"] == consumed:
+            return
+        await asyncio.sleep(POLL_SECONDS)
+    pytest.fail(f"after {SETTLE_SECONDS:g} s profile has not read all of `events`")
+
+
+def _total(workspace: Workspace) -> int:
+    return int(workspace.get("profile", "/v1/stats")["events"])
+
+
+def _stored(workspace: Workspace, calls: Sequence[Call]) -> list[Stored]:
+    """The timelines of all people of a plan."""
+    users = sorted({call.user for call in calls if call.user})
+    return [event for user in users for event in workspace.timeline(user)]

@@ -1,0 +1,223 @@
+"""A proxy between a client and ingest that plays a script: a fault for each request with events."""
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Literal, Self
+
+from rapport_local.ports import HOST
+from rapport_local.stack import Stack
+
+Fault = Literal["pass", "500", "503", "429", "slow", "reset", "restart"]
+"""What becomes of a request.
+
+`reset`: ingest has taken it, the client gets half of the answer. `restart`: ingest is killed with
+the request under way, so nobody knows whether it was taken. `slow`: the answer comes after 2 s.
+"""
+
+SLOW_SECONDS = 2.0
+RETRY_AFTER_SECONDS = 1
+GATHER_SECONDS = 3.0
+BACK_SECONDS = 30.0
+POLL_SECONDS = 0.05
+NO_EVENTS = ("/flags", "/decide")  # PostHog asks here for feature flags
+MAX_HEAD_BYTES = 2**16
+
+
+@dataclass
+class Restarter:
+    """Kills ingest once for all clients that ask for it within a few seconds."""
+
+    stack: Stack
+    count: int = 0
+    _round: "asyncio.Task[None] | None" = None
+
+    async def join(self) -> None:
+        """Wait for the next round, in which the caller sends; the kill comes right after."""
+        if self._round is None or self._round.done():
+            self._round = asyncio.get_running_loop().create_task(self._gather())
+        await asyncio.shield(self._round)
+
+    async def kill(self) -> None:
+        """Kill ingest, unless somebody of the same round has already done it."""
+        mark = self.count
+        await asyncio.sleep(0)
+        if self._round is not None and mark == self.count:
+            self._round = None
+            self.count += 1
+            self.stack.kill("ingest")
+
+    async def _gather(self) -> None:
+        await asyncio.sleep(GATHER_SECONDS)
+
+
+@dataclass
+class FaultProxy:
+    """One client's way to ingest; `played` is what became of its requests so far.
+
+    Steps that are left when the client has sent all are a test that tested too little: see `left`.
+    With `patient` a request waits while ingest is away, as a load balancer lets it.
+    """
+
+    upstream: int
+    script: Sequence[Fault]
+    restarter: Restarter
+    patient: bool = False
+    played: list[Fault] = field(default_factory=list)
+    requests: int = 0
+    port: int = 0
+    quiet_since: float = field(default_factory=time.monotonic)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Self]:
+        """Listen on a free port until the end of the block."""
+        server = await asyncio.start_server(self._serve, HOST, 0, limit=MAX_HEAD_BYTES)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+
+    @property
+    def url(self) -> str:
+        """Where the client sends."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def left(self) -> Sequence[Fault]:
+        """The steps that were not played."""
+        return self.script[len(self.played) :]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # What a client does to its connection is its own business.
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await self._exchange(await _request(reader), writer)
+        writer.close()
+
+    async def _exchange(self, request: "_Request", writer: asyncio.StreamWriter) -> None:
+        fault = self._next(request)
+        if fault in {"500", "503", "429"}:
+            writer.write(_refusal(HTTPStatus(int(fault))))
+            await writer.drain()
+            return
+        if fault == "restart":
+            await self.restarter.join()
+        answer = await self._forward(request, restart=fault == "restart")
+        if fault == "slow":
+            await asyncio.sleep(SLOW_SECONDS)
+        if fault in {"reset", "restart"} or not answer:
+            await _break(writer, answer[: len(answer) // 2] if fault == "reset" else b"")
+            return
+        writer.write(answer)
+        await writer.drain()
+
+    def _next(self, request: "_Request") -> Fault:
+        """The step of this request; what brings no events is let through."""
+        if not request.has_events:
+            return "pass"
+        self.requests += 1
+        self.quiet_since = time.monotonic()
+        if not self.left:
+            return "pass"
+        self.played.append(self.left[0])
+        return self.played[-1]
+
+    async def _forward(self, request: "_Request", *, restart: bool) -> bytes:
+        """The whole answer of ingest; nothing if it is away or dies."""
+        deadline = asyncio.get_running_loop().time() + (BACK_SECONDS if self.patient else 0.0)
+        while True:
+            answer = await self._try(request, restart=restart)
+            if answer or restart or asyncio.get_running_loop().time() >= deadline:
+                return answer
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _try(self, request: "_Request", *, restart: bool) -> bytes:
+        try:
+            reader, writer = await asyncio.open_connection(HOST, self.upstream)
+        except OSError:
+            return b""
+        try:
+            writer.write(request.raw)
+            await writer.drain()
+            if restart:
+                await self.restarter.kill()
+            return await reader.read(-1)
+        except OSError:
+            return b""
+        finally:
+            writer.close()
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One request, as it is sent on: on a connection of its own, in one piece."""
+
+    method: str
+    path: str
+    raw: bytes
+
+    @property
+    def has_events(self) -> bool:
+        """Whether it brings events: a GET does so only at Snowplow's pixel."""
+        if self.method == "POST":
+            return not self.path.startswith(NO_EVENTS)
+        return self.method == "GET" and self.path.startswith("/i?")
+
+
+async def _request(reader: asyncio.StreamReader) -> _Request:
+    """Read a request. IncompleteReadError: the client has closed the connection."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    first, *lines = head[:-4].split(b"\r\n")
+    headers = {
+        name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)
+    }
+    if b"chunked" in headers.get(b"transfer-encoding", b""):
+        body = await _chunks(reader)
+    else:
+        body = await reader.readexactly(int(headers.get(b"content-length", b"0")))
+    kept = [line for line in lines if line.partition(b":")[0].lower() not in _OWN]
+    own = [b"Connection: close", b"Content-Length: %d" % len(body)]
+    raw = b"\r\n".join([first, *kept, *own, b"", body])
+    method, path, _version = first.decode("latin-1").split(" ")
+    return _Request(method, path, raw)
+
+
+_OWN = {b"connection", b"content-length", b"transfer-encoding", b"keep-alive", b"expect"}
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    """RFC 9112, 7.1: chunks with their sizes in hex, the last one empty."""
+    chunks = []
+    while size := int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16):
+        chunks.append(await reader.readexactly(size))
+        await reader.readexactly(2)
+    await reader.readuntil(b"\r\n")
+    return b"".join(chunks)
+
+
+def _refusal(status: HTTPStatus) -> bytes:
+    """An answer as ingest and what stands before it give; a page may read it (CORS)."""
+    body = b'{"code": "a_fault", "message": "A test plays this fault."}'
+    retry = b"Retry-After: %d\r\n" % RETRY_AFTER_SECONDS if status == 429 else b""
+    return (
+        b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode())
+        + b"Access-Control-Allow-Origin: *\r\nContent-Type: application/json\r\n"
+        + b"Access-Control-Expose-Headers: Retry-After\r\n"
+        + b"Connection: close\r\n%sContent-Length: %d\r\n\r\n%s" % (retry, len(body), body)
+    )
+
+
+async def _break(writer: asyncio.StreamWriter, part: bytes) -> None:
+    """Send a part of an answer and reset the connection, without a proper end."""
+    if part:
+        writer.write(part)
+        await writer.drain()
+    # A linger time of nothing makes the close a reset (RFC 9293, 3.10.4 ABORT).
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
