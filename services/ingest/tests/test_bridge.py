@@ -26,7 +26,6 @@ from rapport_ingest.bridge import Bridge
 from rapport_ingest.domain.bridging import BridgeFile, read_bridges
 from rapport_ingest.domain.verdict import Result
 from rapport_ingest.handlers.accept import Acceptor, Sending
-from rapport_ingest.handlers.limits import Limits
 from rapport_ingest.store import bridges
 from rapport_local.files import locked
 from rapport_local.paths import Home, cache_folder
@@ -202,7 +201,7 @@ async def bridged() -> AsyncIterator[Callable[..., Running]]:
             worker = Bridge(
                 ingest.parts.engine,
                 acceptor or ingest.process.app._acceptor,
-                Limits(ingest.parts.engine),
+                ingest.process.app._limits,
                 found.bridges[0],
                 found.brokers["b"],
             )
