@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common.events.envelope import EMPTY_OBJECT, Event
+from rapport_common.events.envelope import Event, empty_object
 from rapport_ingest.domain.dialects.originals import UnfitError
 from rapport_ingest.domain.dialects.reopening import reopened
 from rapport_ingest.domain.event import Origin, judge
@@ -33,7 +33,7 @@ class Tried:
     """
 
     row: Row
-    raw: msgspec.Raw = EMPTY_OBJECT
+    raw: msgspec.Raw = field(default_factory=empty_object)
     spare: str = ""
     skipped: str | None = None
     refusal: Refusal | None = None
