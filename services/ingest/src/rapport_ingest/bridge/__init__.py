@@ -137,9 +137,13 @@ class Bridge:
 
     async def _take(self, sender: Sender, batch: Sequence[Waiting]) -> bool:
         """Keep a batch and acknowledge it; False when nothing can keep it now."""
+        verdicts: list[str] | None = None
         try:
             self._limits.take(sender, len(batch), overload=429)
-            verdicts = await self._accept(sender, batch, {})
+            try:
+                verdicts = await self._accept(sender, batch, {})
+            finally:
+                self._limits.done(sender, len(batch), kept=verdicts is not None)
         except AppError as error:
             log.warning("bridge holds messages back", bridge=self._label, error=error.message)
             return False

@@ -95,8 +95,10 @@ class Session:
                 keepalive=self._broker.keepalive_seconds,
                 version=VERSIONS[self._broker.version],
             )
+        # MQTT 3.1.1 has no such options: it closes the connection where their bits are set.
+        retained = NO_RETAINED if self._broker.version == "5" else 0
         wanted = [
-            Subscription(one, qos=1, retain_handling_options=NO_RETAINED)
+            Subscription(one, qos=1, retain_handling_options=retained)
             for one in self._translator.filters
         ]
         self._client.subscribe(wanted)

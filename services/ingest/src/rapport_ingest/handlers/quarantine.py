@@ -9,6 +9,8 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.envelope import Event, empty_object
+from rapport_ingest.domain.dialects.originals import UnfitError
+from rapport_ingest.domain.dialects.reopening import reopened
 from rapport_ingest.domain.event import Origin, judge
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.repair import BeyondRepairError, mended, readable, spare_id
@@ -70,22 +72,28 @@ class Bench:
         if sender.policy.test_mode:
             return Tried(row, skipped="source_in_test_mode")
         try:
-            claimed = readable(row.body, truncated=row.truncated).get("messageId")
+            readable(row.body, truncated=row.truncated)
+            body = reopened(row.dialect, row.body, sender.policy, row.message_id)
+            claimed = readable(body, truncated=False).get("messageId")
             spare = spare_id(row.id, row.message_id, claimed)
-            raw = mended(row.body, self._transformer)
+            raw = mended(body, self._transformer)
         except BeyondRepairError as error:
             return Tried(row, skipped=error.reason)
         except TransformError as error:
             refusal = Refusal(row.message_id, "transform_failed", error.path, error.reason)
             return Tried(row, refusal=refusal)
+        except UnfitError as error:
+            return Tried(row, refusal=Refusal(row.message_id, error.code, error.path, error.reason))
         return Tried(row, raw, spare, refusal=_verdict(sender, row, raw, spare))
 
     def after(self, row: Row) -> Any:
         """The event as the changes leave it, or None where they can't be made."""
         try:
             readable(row.body, truncated=row.truncated)
-            return msgspec.json.decode(mended(row.body, self._transformer))
-        except (BeyondRepairError, TransformError):
+            sender = self._senders[row.source]
+            body = reopened(row.dialect, row.body, sender.policy, row.message_id)
+            return msgspec.json.decode(mended(body, self._transformer))
+        except (BeyondRepairError, KeyError, TransformError, UnfitError):
             return None
 
 
