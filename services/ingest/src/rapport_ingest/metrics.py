@@ -14,3 +14,13 @@ SPOOL_BYTES = Gauge("rapport_spool_bytes", "Size of the events in the spool.")
 SPOOL_AGE = Gauge("rapport_spool_oldest_age_seconds", "Age of the oldest event in the spool.")
 SPOOL_DRAINED = Counter("rapport_spool_drained_total", "Events moved from the spool to Kafka.")
 WRITE_KEYS = Gauge("rapport_ingest_cached_write_keys", "Write keys known to this process.")
+VIOLATIONS = Counter(
+    "rapport_ingest_violations_total",
+    "Events that broke their tracking plan or are not in it, by what the source's policy does.",
+    ["kind", "action"],
+)
+UNSTORED = Counter(
+    "rapport_ingest_statistics_dropped_total",
+    "Entries of the catalogue or of violations given up, because they could not be stored.",
+    ["kind"],
+)
