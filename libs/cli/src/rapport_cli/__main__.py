@@ -10,11 +10,13 @@ import typer
 from rapport_cli import (
     campaigns,
     cases,
+    catalogue,
     dead_letters,
     debugger,
     events,
     ledger,
     mails,
+    plans,
     positions,
     profiles,
     segments,
@@ -33,6 +35,8 @@ app.command("debug")(debugger.debug)
 app.add_typer(profiles.app, name="profile")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")
+app.add_typer(plans.app, name="plan")
+app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(cases.app, name="case")
 app.add_typer(mails.app, name="mail")
 app.add_typer(positions.app, name="position")

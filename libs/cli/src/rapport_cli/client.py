@@ -77,6 +77,10 @@ class Api:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
 
+    def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """PUT a JSON body. Raises CliError."""
+        return self._call("PUT", path, json=body)
+
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
             with httpx.Client(base_url=self.url, headers=self._headers, timeout=SECONDS) as client:
