@@ -77,7 +77,11 @@ def test_what_csv_may_look_like(
         (b'id,note\n1,a\n2,"b\n3,c\n', 2, "not closed"),
         (b"id,note\n1,a\n2,\xff\n3,c\n", 2, "utf-8"),
         (b"id,note\n1,a\n2,b\rx\n3,c\n", 2, "new-line"),
-        (b'id,note\n1,a\n2,"' + (b"x" * 9999 + b"\n") * (MAX_ROW_BYTES // 9999) + b"3,c\n", 2, "not closed"),
+        (
+            b'id,note\n1,a\n2,"' + (b"x" * 9999 + b"\n") * (MAX_ROW_BYTES // 9999) + b"3,c\n",
+            2,
+            "not closed",
+        ),
     ],
     ids=["short", "long", "behind a quote", "open quote", "encoding", "lone CR", "endless quote"],
 )
