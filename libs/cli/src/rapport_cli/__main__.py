@@ -12,6 +12,8 @@ from rapport_cli import (
     cases,
     dead_letters,
     events,
+    imports,
+    jobs,
     ledger,
     mails,
     positions,
@@ -28,6 +30,8 @@ from rapport_cli.tokens import mint
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 app.add_typer(sources.app, name="source")
 app.command("event")(events.event)
+app.command("import")(imports.import_file)
+app.add_typer(jobs.app, name="job")
 app.add_typer(profiles.app, name="profile")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")

@@ -53,6 +53,10 @@ class Api:
         """POST a JSON body, or none. Raises CliError."""
         return self._call("POST", path, json=body) if body is not None else self._call("POST", path)
 
+    def put(self, path: str, content: bytes, headers: dict[str, str]) -> dict[str, Any]:
+        """PUT bytes. Raises CliError."""
+        return self._call("PUT", path, content=content, headers=headers)
+
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
             with httpx.Client(base_url=self.url, headers=self._headers, timeout=SECONDS) as client:
