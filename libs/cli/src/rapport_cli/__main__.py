@@ -14,6 +14,8 @@ from rapport_cli import (
     dead_letters,
     debugger,
     events,
+    imports,
+    jobs,
     ledger,
     mails,
     plans,
@@ -32,6 +34,8 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 app.add_typer(sources.app, name="source")
 app.command("event")(events.event)
 app.command("debug")(debugger.debug)
+app.command("import")(imports.import_file)
+app.add_typer(jobs.app, name="job")
 app.add_typer(profiles.app, name="profile")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")

@@ -81,6 +81,10 @@ class Api:
         """PUT a JSON body. Raises CliError."""
         return self._call("PUT", path, json=body)
 
+    def upload(self, path: str, content: bytes, headers: dict[str, str]) -> dict[str, Any]:
+        """PUT bytes. Raises CliError."""
+        return self._call("PUT", path, content=content, headers=headers)
+
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
             with httpx.Client(base_url=self.url, headers=self._headers, timeout=SECONDS) as client:

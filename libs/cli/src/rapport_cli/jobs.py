@@ -1,0 +1,122 @@
+"""`rapport job`: long work of ingest, such as imports: how far it is, and its end."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from rapport_cli import show
+from rapport_cli.errors import CliError
+
+if TYPE_CHECKING:
+    from rapport_cli.client import Api
+
+app = typer.Typer(help="Imports and replays.", no_args_is_help=True)
+ENDED = frozenset({"done", "failed", "cancelled"})
+POLL_SECONDS = 0.5
+COLUMNS = ["id", "kind", "source", "state", "done", "accepted", "rejected", "created_at"]
+JobId = Annotated[str, typer.Argument(help="The job's id.")]
+
+
+@app.command("list")
+def list_jobs(
+    ctx: typer.Context,
+    *,
+    kind: Annotated[str | None, typer.Option(help="Only these, such as import.")] = None,
+    limit: show.Limit = 50,
+    as_json: show.AsJson = False,
+) -> None:
+    """List the newest jobs."""
+    answer = show.session(ctx).api("ingest").get("/v1/jobs", kind=kind, limit=limit)
+    if as_json:
+        show.data(answer)
+        return
+    show.rows(answer["jobs"], COLUMNS, empty="There is no job.")
+
+
+@app.command("show")
+def show_job(
+    ctx: typer.Context,
+    job: JobId,
+    *,
+    wait: Annotated[bool, typer.Option(help="Until the job has ended.")] = False,
+    as_json: show.AsJson = False,
+) -> None:
+    """Show a job, its numbers and its first errors; exit code 1 when it failed or refused rows."""
+    api = show.session(ctx).api("ingest")
+    found = follow(api, job, quiet=as_json) if wait else api.get(path_of(job))
+    end(found, as_json=as_json)
+
+
+@app.command()
+def cancel(ctx: typer.Context, job: JobId, *, as_json: show.AsJson = False) -> None:
+    """End a job where it is; what it has sent stays sent."""
+    found = show.session(ctx).api("ingest").post(f"{path_of(job)}/cancel")
+    if as_json:
+        show.data(found)
+    else:
+        show.line(f"Cancelled after {found['done']} rows.")
+
+
+def path_of(job: str) -> str:
+    """Return the job's address."""
+    return f"/v1/jobs/{quote(job, safe='')}"
+
+
+def bar(*, quiet: bool) -> Progress:
+    """Return a progress bar on standard error, for terminals only."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+    hidden = quiet or not show.errors.is_terminal
+    return Progress(*columns, TimeRemainingColumn(), console=show.errors, disable=hidden)
+
+
+def follow(api: Api, job: str, *, quiet: bool) -> dict[str, Any]:
+    """Wait for the end of a job with a progress bar; Ctrl-C leaves it running."""
+    pause = Event()
+    try:
+        with bar(quiet=quiet) as progress:
+            task = progress.add_task("waiting", total=None)
+            while (found := api.get(path_of(job)))["state"] not in ENDED:
+                measured = found.get("progress") or {}
+                progress.update(
+                    task,
+                    description=f"{found['done']} rows" if found["done"] else found["state"],
+                    completed=measured.get("bytes", 0),
+                    total=measured.get("total_bytes"),
+                )
+                pause.wait(POLL_SECONDS)
+            return found
+    except KeyboardInterrupt:
+        show.errors.print(f"The job goes on: `rapport job show --wait {job}` shows how far it is.")
+        raise
+
+
+def end(found: dict[str, Any], *, as_json: bool) -> None:
+    """Print a job; a failed one is an error, and refused rows are exit code 1."""
+    if as_json:
+        show.data(found)
+    else:
+        _print(found)
+    if found["state"] == "failed":
+        raise CliError("job_failed", str(found.get("error") or "The job failed."))
+    if found["rejected"]:
+        raise typer.Exit(1)
+
+
+def _print(found: dict[str, Any]) -> None:
+    report = found.get("report") or {}
+    shown = {key: found[key] for key in COLUMNS}
+    if (found.get("spec") or {}).get("dry_run"):
+        shown["dry_run"] = "nothing was sent; accepted is what would be"
+    for key in ("events", "codes", "checks"):
+        if report.get(key):
+            shown[key] = report[key]
+    show.pairs(shown)
+    if report.get("errors"):
+        show.rows(report["errors"], ["row", "code", "path", "message"])
+    for event in report.get("preview") or ():
+        show.data(event)

@@ -1,0 +1,444 @@
+"""Imports on a whole ingest: uploaded, from a folder and from S3, interrupted and resumed."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from moto.server import ThreadedMotoServer
+from pyarrow import fs
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from rapport_common.errors import AppError
+from rapport_ingest.handlers import uploads
+from rapport_ingest.jobs import MAX_ATTEMPTS, Jobs
+from rapport_ingest.store import jobs as store
+from rapport_ingest.store.jobs import Job, Step
+
+from rapport_ingest.handlers.uploads import UPLOAD_AGE  # isort: skip
+
+NOWHERE = "127.0.0.1:1"
+Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
+IDENTIFY = {"type": "identify", "fields": {"userId": "id", "traits.email": "mail"}}
+STEP = Step({"place": [0, 1, 1]}, 1, 1, 0, {"n": 1})
+
+
+@pytest.fixture
+async def imports(start: Any, tmp_path: Path) -> Any:
+    """An ingest of its own, since its jobs are run here, with a data folder of its own."""
+    return await start(
+        data_folder=tmp_path / "data",
+        import_folder=tmp_path / "inbox",
+        import_rows_per_second=10**6,
+    )
+
+
+async def make(ingest: Any, name: str = "a.csv", **spec: Any) -> dict[str, Any]:
+    body = {"source": ingest.source, "name": name, "mapping": IDENTIFY, **spec}
+    body = {key: value for key, value in body.items() if value is not None}
+    answer = await ingest.client.post(
+        "/v1/imports", json=body, headers=ingest.token("imports:write")
+    )
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def put(ingest: Any, job: str, data: Any, **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    answer: httpx.Response = await ingest.client.put(
+        f"/v1/imports/{job}/file",
+        content=data,
+        headers={**ingest.token("imports:write"), **named},
+    )
+    return answer
+
+
+async def finished(ingest: Any, job: str) -> dict[str, Any]:
+    """The job after its turn."""
+    assert await ingest.process.jobs.turn(asyncio.Event())
+    shown: dict[str, Any] = await ingest.get(f"/v1/jobs/{job}", "events:read")
+    return shown
+
+
+async def imported(ingest: Any, data: bytes, name: str = "a.csv", **spec: Any) -> dict[str, Any]:
+    job = (await make(ingest, name, **spec))["id"]
+    answer = await put(ingest, job, data)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["state"] == "queued"
+    return await finished(ingest, job)
+
+
+async def test_rows_become_events_and_bad_ones_are_kept_with_their_number(
+    imports: Any, log_of: Log
+) -> None:
+    data = b"id,mail\n1,a@x.example\n2\n,\n4,d@x.example\n"
+    spec = {"party": "third", "provider": "Acme", "legal_basis": "consent"}
+    job = await imported(imports, data, **spec)
+    assert (job["state"], job["done"], job["accepted"], job["rejected"]) == ("done", 4, 2, 2)
+    assert job["report"]["codes"] == {"invalid_row": 1, "no_identifier": 1}
+    assert [one["row"] for one in job["report"]["errors"]] == [2, 3]
+    assert job["progress"]["total_bytes"] == len(data)
+    events = await log_of(imports.workspace)
+    assert sorted(one["user_id"] for one in events) == ["1", "4"]
+    assert {one["provenance"]["party"] for one in events} == {"third"}
+    kept = (await imports.get("/v1/quarantine", "events:read"))["events"]
+    assert sorted(one["message"].partition(":")[0] for one in kept) == ["row 2", "row 3"]
+    # The same file again: the same ids.
+    again = await imported(imports, data, **spec)
+    assert again["accepted"] == 2
+    assert len({one["message_id"] for one in await log_of(imports.workspace)}) == 2
+    listed = await imports.get("/v1/jobs?kind=import", "events:read")
+    assert [one["id"] for one in listed["jobs"]] == [again["id"], job["id"]]
+
+
+async def test_a_dry_run_judges_and_sends_nothing(imports: Any, log_of: Log) -> None:
+    data = b"id,mail\n1,a@x.example\n2\n" + b"".join(b"%d,\n" % n for n in range(3, 900))
+    job = await imported(imports, data, dry_run=True)
+    assert (job["state"], job["accepted"], job["rejected"]) == ("done", 898, 1)
+    assert [one["userId"] for one in job["report"]["preview"]] == ["1", "3", "4"]
+    assert job["report"]["preview"][0]["traits"] == {"email": "a@x.example"}
+    assert await log_of(imports.workspace) == []
+    assert (await imports.get("/v1/quarantine", "events:read"))["events"] == []
+    some = await imported(imports, data, dry_run=True, options={"limit": 7})
+    assert some["done"] == 7
+
+
+async def test_events_as_json_lines_need_no_mapping(imports: Any, log_of: Log) -> None:
+    lines = [{"type": "track", "event": "x", "userId": "u", "messageId": f"m{n}"} for n in range(3)]
+    data = b"\n".join(map(msgspec.json.encode, lines)) + b"\n{}\n"
+    job = await imported(imports, data, "a.jsonl", mapping=None)
+    assert (job["accepted"], job["rejected"]) == (3, 1)
+    assert job["report"]["codes"] == {"missing_field": 1}
+    found = {one["message_id"] for one in await log_of(imports.workspace)}
+    assert found == {"m0", "m1", "m2"}
+
+
+async def test_a_tills_file_with_a_wrong_total_sends_nothing(imports: Any, log_of: Log) -> None:
+    head = b"store,till,receipt,time,sku,quantity,unit_price,customer\n"
+    line = b"7,2,1001,2026-07-01T12:00:00Z,A,2,1.50,c1\n"
+    bad = await imported(imports, head + line + b"TOTAL,1,3.10\n", mapping=None, preset="pos")
+    assert bad["state"] == "failed"
+    assert "add up to 3.00" in bad["error"]
+    assert await log_of(imports.workspace) == []
+    good = await imported(imports, head + line + b"TOTAL,1,3.00\n", mapping=None, preset="pos")
+    assert (good["state"], good["accepted"]) == ("done", 1)
+    assert good["report"]["checks"] == {"lines": 1, "amount": "3.00", "trailer": True}
+    [order] = await log_of(imports.workspace)
+    assert order["message_id"] == "7-2-1001-2026-07-01"
+
+
+async def test_an_upload_is_resumed_where_it_broke_off(imports: Any, tmp_path: Path) -> None:
+    data = b"id,mail\n" + b"".join(b"%d,\n" % n for n in range(1000))
+    job = (await make(imports))["id"]
+
+    total = len(data)
+    part = f"bytes 0-1999/{total}"
+    assert (await put(imports, job, data[:2000], Content_Range=part)).json()["state"] == "uploading"
+    at = await imports.get(f"/v1/imports/{job}/file", "imports:write")
+    assert at["offset"] == 2000
+    wrong = await put(imports, job, b"x", Content_Range=f"bytes 5-5/{total}")
+    assert (wrong.status_code, wrong.json()["details"]) == (409, {"offset": 2000})
+    rest = f"bytes 2000-{total - 1}/{total}"
+    more = await put(imports, job, data[2000:] + b"x", Content_Range=rest)
+    assert more.status_code == 422
+    done = await put(imports, job, data[2000:], Content_Range=rest)
+    assert done.json()["state"] == "queued", done.text
+    assert (await put(imports, job, data)).status_code == 409
+    assert (await finished(imports, job))["accepted"] == 1000
+
+
+async def test_all_that_is_left_to_say_is_that_all_is_there(imports: Any) -> None:
+    job = (await make(imports))["id"]
+    path = imports.process.uploads.path(job)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"id,mail\n1,\n")
+    assert (await put(imports, job, b"", Content_Range="bytes */11")).json()["state"] == "queued"
+
+
+async def test_what_is_too_large_or_has_no_room_is_refused(
+    start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest = await start(data_folder=tmp_path / "data", import_limit_bytes=100)
+    job = (await make(ingest))["id"]
+    assert (await put(ingest, job, b"x" * 101)).status_code == 413
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 50
+
+    assert (await put(ingest, job, chunks())).status_code == 413
+    monkeypatch.setattr(uploads, "KEEP_FREE_BYTES", 2**62)
+    answer = await put(ingest, job, b"x")
+    assert (answer.status_code, answer.json()["code"]) == (507, "insufficient_storage")
+    for header in ("bytes 5-/9", "lines 1-2/3", "bytes 1-2/*", "x" * 99):
+        assert (await put(ingest, job, b"x", Content_Range=header)).status_code == 422
+
+
+async def test_who_may_and_what_is_not_there(imports: Any) -> None:
+    job = (await make(imports))["id"]
+    other = imports.token("*", workspace="another")
+    for method, path in (
+        ("GET", f"/v1/jobs/{job}"),
+        ("POST", f"/v1/jobs/{job}/cancel"),
+        ("GET", f"/v1/imports/{job}/file"),
+        ("PUT", f"/v1/imports/{job}/file"),
+    ):
+        answer = await imports.client.request(method, path, headers=other)
+        assert answer.status_code == 404
+    reader = imports.token("events:read")
+    for method, path in (("POST", "/v1/imports"), ("PUT", f"/v1/imports/{job}/file")):
+        answer = await imports.client.request(method, path, headers=reader, json={})
+        assert answer.status_code == 403
+    headers = imports.token("imports:write")
+    for body, status in (
+        ({"source": "nobody", "name": "a.csv", "mapping": IDENTIFY}, 404),
+        ({"source": imports.source, "name": "a.csv"}, 422),
+        ([], 422),
+        ({"source": imports.source, "name": "a.csv", "mapping": IDENTIFY, "party": "third"}, 422),
+    ):
+        answer = await imports.client.post("/v1/imports", json=body, headers=headers)
+        assert answer.status_code == status, answer.text
+
+
+async def test_files_below_the_folder_only(imports: Any, tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "a.csv").write_bytes(b"id,mail\n1,\n")
+    (tmp_path / "secret.csv").write_bytes(b"id,mail\n1,\n")
+    (inbox / "link.csv").symlink_to(tmp_path / "secret.csv")
+    os.mkfifo(inbox / "pipe.csv")
+    headers = imports.token("imports:write")
+    for uri in (
+        "../secret.csv",
+        str(tmp_path / "secret.csv"),
+        "link.csv",
+        "http://127.0.0.1/a.csv",
+        "file://host/../../a.csv",
+        "s3://bucket/a.csv",
+    ):
+        body = {"source": imports.source, "uri": uri, "mapping": IDENTIFY}
+        answer = await imports.client.post("/v1/imports", json=body, headers=headers)
+        assert answer.status_code == 422, uri
+    job = await make(imports, uri="a.csv")
+    assert job["state"] == "queued"
+    await finished(imports, (await make(imports, uri="pipe.csv"))["id"])
+    await finished(imports, (await make(imports, uri="none.csv"))["id"])
+    while await imports.process.jobs.turn(asyncio.Event()):
+        pass
+    listed = (await imports.get("/v1/jobs", "events:read"))["jobs"]
+    by_name = {one["id"]: one["state"] for one in listed}
+    assert by_name[job["id"]] == "done"
+    assert set(by_name.values()) == {"done", "failed"}
+
+
+@pytest.fixture
+def s3() -> Iterator[str]:
+    """The address of an S3-compatible server with one file in it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    server.start()
+    system = fs.S3FileSystem(
+        access_key="key",
+        secret_key="secret",
+        region="us-east-1",
+        scheme="http",
+        endpoint_override=f"127.0.0.1:{port}",
+        allow_bucket_creation=True,
+    )
+    system.create_dir("lake")
+    with system.open_output_stream("lake/in/a.csv") as file:
+        file.write(b"id,mail\n" + b"".join(b"%d,\n" % n for n in range(700)))
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+async def test_files_in_s3(start: Any, s3: str, log_of: Log, tmp_path: Path) -> None:
+    ingest = await start(
+        s3_endpoint=s3, s3_access_key="key", s3_secret_key=SecretStr("secret"), data_folder=tmp_path
+    )
+    job = await make(ingest, uri="s3://lake/in/a.csv")
+    assert (await finished(ingest, job["id"]))["accepted"] == 700
+    assert len(await log_of(ingest.workspace)) == 700
+    for uri in ("s3://lake/none.csv", "s3://other/a.csv"):
+        missing = await finished(ingest, (await make(ingest, uri=uri))["id"])
+        assert missing["state"] == "failed"
+        assert uri in missing["error"]
+
+
+async def test_an_import_waits_for_kafka_and_leaves_the_spool_to_others(
+    start: Any, tmp_path: Path
+) -> None:
+    ingest = await start(kafka=NOWHERE, data_folder=tmp_path)
+    await ingest.send("/v1/track", {"event": "x", "userId": "u"})  # finds out that Kafka is away
+    job = (await make(ingest))["id"]
+    await put(ingest, job, b"id,mail\n1,\n")
+    assert ingest.process.spool.avoids_kafka
+    shown = await finished(ingest, job)
+    assert (shown["state"], shown["done"], shown["attempts"]) == ("queued", 0, 0)
+    # Not before a pause, so that other jobs get on.
+    assert not await ingest.process.jobs.turn(asyncio.Event())
+
+
+async def test_a_cancelled_job_ends_and_its_file_goes(imports: Any) -> None:
+    job = (await make(imports))["id"]
+    await put(imports, job, b"id,mail\n1,\n")
+    headers = imports.token("imports:write")
+    answer = await imports.client.post(f"/v1/jobs/{job}/cancel", headers=headers)
+    assert answer.json()["state"] == "cancelled"
+    again = await imports.client.post(f"/v1/jobs/{job}/cancel", headers=headers)
+    assert again.status_code == 409
+    assert not await imports.process.jobs.turn(asyncio.Event())
+    path = imports.process.uploads.path(job)
+    living = (await make(imports))["id"]
+    await put(imports, living, b"x", Content_Range="bytes 0-0/9")
+    orphan, old = path.with_stem("orphan"), path.with_stem("old")
+    for one in (orphan, old):
+        one.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    await imports.process.uploads.sweep()
+    assert not path.exists()
+    assert not old.exists()
+    assert orphan.exists()
+    assert imports.process.uploads.offset(living) == 1
+    async with imports.parts.engine.begin() as tx:
+        await tx.execute(
+            text(
+                "UPDATE ingest.job SET created_at = now() - CAST(:age AS interval) WHERE id = :id"
+            ),
+            {"id": living, "age": UPLOAD_AGE * 2},
+        )
+    await imports.process.uploads.sweep()
+    assert (await imports.get(f"/v1/jobs/{living}"))["state"] == "cancelled"
+
+
+# ---- the worker of jobs
+
+
+async def queue(ingest: Any, job: str, kind: str) -> None:
+    async with ingest.parts.engine.begin() as tx:
+        await store.add(tx, ingest.workspace, job, kind=kind, source=None, spec={})
+
+
+async def one(ingest: Any, job: str) -> Job:
+    async with ingest.parts.engine.begin() as tx:
+        found = await store.find(tx, ingest.workspace, job)
+    assert found is not None
+    return found
+
+
+async def test_a_stale_holder_does_not_move_the_position(imports: Any) -> None:
+    engine = imports.parts.engine
+    await queue(imports, "j", "x")
+    async with engine.begin() as tx:
+        job = await store.claim(tx, "first")
+        assert job is not None
+        assert await store.claim(tx, "second") is None
+        await tx.execute(text("UPDATE ingest.job SET held_until = now() - interval '1 s'"))
+    async with engine.begin() as tx:
+        again = await store.claim(tx, "second")
+        assert again is not None
+        assert again.attempts == 2
+        assert not await store.advance(tx, job, "first", STEP)
+        assert not await store.keep(tx, job, "first")
+        assert not await store.finish(tx, job, "first", "done")
+        assert await store.advance(tx, again, "second", STEP)
+    found = await one(imports, "j")
+    assert (found.done, found.accepted, found.attempts, found.state) == (1, 1, 0, "running")
+
+
+async def test_what_ends_a_job(imports: Any) -> None:
+    async def broken(_job: Job) -> AsyncIterator[Step]:
+        yield STEP
+        message = "a bug"
+        raise LookupError(message)
+
+    async def refused(job: Job) -> AsyncIterator[Step]:
+        if job.kind == "refused":
+            message = "no such file"
+            raise AppError(message)
+        yield STEP
+
+    async def away(job: Job) -> AsyncIterator[Step]:
+        if job.kind == "away":
+            raise ConnectionResetError
+        yield STEP
+
+    worker = Jobs(imports.parts.engine, {"broken": broken, "refused": refused, "away": away})
+    for kind, state, error in (
+        ("broken", "failed", "under job broken"),
+        ("refused", "failed", "no such file"),
+        ("unknown", "failed", "knows no jobs of kind"),
+        ("away", "queued", ""),
+    ):
+        await queue(imports, kind, kind)
+        assert await worker.turn(asyncio.Event())
+        found = await one(imports, kind)
+        assert found.state == state
+        assert error in (found.error or "")
+    assert (await one(imports, "broken")).done == 1
+    for _ in range(MAX_ATTEMPTS - 1):
+        async with imports.parts.engine.begin() as tx:
+            await tx.execute(text("UPDATE ingest.job SET held_until = now() WHERE id = 'away'"))
+        assert await worker.turn(asyncio.Event())
+    async with imports.parts.engine.begin() as tx:
+        await tx.execute(text("UPDATE ingest.job SET held_until = now() WHERE id = 'away'"))
+    assert not await worker.turn(asyncio.Event())
+    found = await one(imports, "away")
+    assert found.state == "failed"
+    assert "5 times" in (found.error or "")
+
+
+async def test_a_long_step_is_held_and_ended_when_cancelled(
+    imports: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rapport_ingest.jobs.LEASE_SECONDS", 0.2)
+    ended: list[str] = []
+
+    async def long(job: Job) -> AsyncIterator[Step]:
+        try:
+            await asyncio.Event().wait()
+            yield STEP
+        finally:
+            ended.append(job.id)
+
+    await queue(imports, "long", "long")
+    worker = Jobs(imports.parts.engine, {"long": long})
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        turn = group.create_task(worker.turn(asyncio.Event()))
+        async with imports.parts.engine.connect() as connection:
+            query = text("SELECT max(held_until) FROM ingest.job WHERE state = 'running'")
+            first = None
+            while (held := (await connection.execute(query)).scalar()) is None or held == first:
+                first = held
+                await connection.rollback()
+                await asyncio.sleep(0.02)
+        async with imports.parts.engine.begin() as tx:
+            assert await store.change_state(
+                tx, imports.workspace, "long", expected=["running"], state="cancelled"
+            )
+        assert await turn
+    assert ended == ["long"]
+    assert (await one(imports, "long")).state == "cancelled"
+
+
+async def test_a_stop_gives_the_job_back(imports: Any, log_of: Log) -> None:
+    job = (await make(imports))["id"]
+    await put(imports, job, b"id,mail\n" + b"".join(b"%d,\n" % n for n in range(1200)))
+    stop = asyncio.Event()
+    stop.set()
+    turns = 0
+    while await imports.process.jobs.turn(stop):
+        turns += 1
+        shown = await imports.get(f"/v1/jobs/{job}")
+        assert shown["accepted"] == min(1200, turns * 500)
+    assert shown["state"] == "done"
+    events = await log_of(imports.workspace)
+    assert len(events) == len({one["message_id"] for one in events}) == 1200
