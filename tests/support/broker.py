@@ -1,6 +1,7 @@
 """Kafka as its administrator sees it: who is in a group, and how to cut a log."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -55,3 +56,32 @@ def _run(bootstrap: str, ask: Callable[[AIOKafkaAdminClient], Awaitable[Found]])
 
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         return runner.run(connected())
+
+
+def message_ids(bootstrap: str, topic: str, workspace: str) -> list[list[str]]:
+    """The message ids of a workspace in each partition of a topic, in their order."""
+
+    async def read() -> list[list[str]]:
+        consumer = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=bootstrap,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+        await consumer.start()
+        found: dict[int, list[str]] = {}
+        try:
+            left = {one: end for one, end in (await _ends(bootstrap, topic)).items() if end}
+            while left:
+                for one, records in (await consumer.getmany(timeout_ms=500)).items():
+                    values = [json.loads(record.value) for record in records]
+                    ours = [each["message_id"] for each in values if each["workspace"] == workspace]
+                    found.setdefault(one.partition, []).extend(ours)
+                    if records[-1].offset + 1 >= left.get(one, 0):
+                        left.pop(one, None)
+        finally:
+            await consumer.stop()
+        return list(found.values())
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        return runner.run(read())

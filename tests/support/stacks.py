@@ -22,8 +22,11 @@ CAMPAIGN_ENV = {"RAPPORT_SMTP_TIMEOUT": "3", "RAPPORT_LEASE_SECONDS": "8"}
 
 
 @contextmanager
-def running(folder: Path, services: tuple[str, ...] = SERVICES) -> Iterator[Stack]:
-    """Run a stack of these services with its home in `folder`; when it fails, show its logs."""
+def running(folder: Path, services: tuple[str, ...] = SERVICES, **ingest: str) -> Iterator[Stack]:
+    """Run a stack of these services with its home in `folder`; when it fails, show its logs.
+
+    `ingest` are settings of that service.
+    """
     home = Home.at(folder)
     stack = Stack(
         Config(
@@ -31,7 +34,7 @@ def running(folder: Path, services: tuple[str, ...] = SERVICES) -> Iterator[Stac
             Ports.free(),
             services=services,
             env=ENV,
-            service_env={"campaign": CAMPAIGN_ENV},
+            service_env={"campaign": CAMPAIGN_ENV, "ingest": ingest},
         )
     )
     try:

@@ -30,6 +30,10 @@ AVOID_SECONDS = 1.0
 DRAIN_SECONDS = 4.0
 """Time for Kafka to take a drained batch; under the 5 s after which its transaction is ended."""
 
+MAX_IN_HAND = 32 * 2**20
+"""Bytes of events that may wait for Kafka or Postgres in this process; more are not taken on.
+They cost about four times as much memory."""
+
 PUT_SECONDS = 5.0
 IDLE_SECONDS = 1.0
 MAX_DRAIN, MIN_DRAIN = 1000, 50
@@ -46,6 +50,7 @@ class Spool:
         self._producer = producer
         self._limit = limit
         self._bytes = 0
+        self._in_hand = 0
         self._measure_at = 0.0
         self._avoid_until = 0.0
         self._batch = MAX_DRAIN
@@ -62,8 +67,19 @@ class Spool:
         """Make events, encoded as `records`, durable; True: in the spool, False: in Kafka.
 
         UnavailableError when neither takes them: they may be in Kafka in part, so the sender
-        has to send all of them again.
+        has to send all of them again; so too when too many wait already.
         """
+        size = sum(len(one.outgoing.value) for one in events)
+        if self._in_hand and self._in_hand + size > MAX_IN_HAND:
+            message = "Too many events wait to be stored; send the same request again."
+            raise UnavailableError(message)
+        self._in_hand += size
+        try:
+            return await self._deliver(events)
+        finally:
+            self._in_hand -= size
+
+    async def _deliver(self, events: Sequence[Spooled]) -> bool:
         if not self.avoids_kafka:
             try:
                 await self._producer.publish(records, timeout=ACKNOWLEDGE_SECONDS)

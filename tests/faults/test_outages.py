@@ -1,0 +1,239 @@
+"""Kafka, Postgres or both go away under load, and ingest is killed: what was answered is there."""
+
+import itertools
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from tests.support import broker
+from tests.support.barrage import Answers, Barrage
+from tests.support.database import Database
+from tests.support.metrics import metric
+from tests.support.stacks import running
+from tests.support.waiting import until
+from tests.support.workspace import Workspace
+
+from rapport_local.stack import Stack
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+
+OUTAGE_SECONDS = float(os.environ.get("RAPPORT_OUTAGE_SECONDS", "8"))
+DRAIN_SECONDS = 60.0
+MAX_MEMORY = 250 * 2**20
+SPOOLED = "SELECT message_id FROM ingest.spool WHERE workspace = $1 ORDER BY id"
+
+
+@pytest.fixture(scope="module")
+def front(run_folder: Path) -> Iterator[Stack]:
+    """Kafka, Postgres and ingest in two processes."""
+    with running(run_folder / "front", ("ingest",), RAPPORT_WORKERS="2") as started:
+        yield started
+
+
+@pytest.fixture
+def workspace(front: Stack) -> Iterator[Workspace]:
+    with Workspace.fresh(front) as made:
+        # Each process has to know the key before Postgres goes away.
+        for _ in range(20):
+            with httpx.Client(auth=(made.write_key, "")) as client:
+                body = {"event": "x", "userId": "u", "messageId": "first"}
+                client.post(front.url("ingest") + "/v1/track", json=body).raise_for_status()
+        yield made
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+@contextmanager
+def frozen(stack: Stack, component: str) -> Iterator[None]:
+    """The component and its processes stand still in the block."""
+    stopped = tree(stack.pid(component))
+    for one in stopped:
+        one.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for one in reversed(stopped):
+            one.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def killed(stack: Stack, component: str) -> Iterator[None]:
+    """It was killed; the supervisor starts it again."""
+    gone = stack.kill(component)
+    yield
+    stack.wait_component(component, not_pid=gone, seconds=90)
+
+
+def spooled(workspace: Workspace) -> list[str]:
+    with Database(workspace.stack) as database:
+        return [str(one) for one in database.column(SPOOLED, workspace.name)]
+
+
+def logged(workspace: Workspace) -> list[list[str]]:
+    return broker.message_ids(workspace.stack.config.bootstrap_servers, "events", workspace.name)
+
+
+def oldest_age(stack: Stack) -> float:
+    port = stack.config.ports.metrics("ingest")
+    return max(metric(port + slot, "rapport_spool_oldest_age_seconds") for slot in (0, 1))
+
+
+def missing(workspace: Workspace, answers: Answers) -> set[str]:
+    """What was acknowledged and is nowhere."""
+    waits = spooled(workspace)  # first: it may move to the topic meanwhile
+    there = {one for partition in logged(workspace) for one in partition}
+    return set(answers.acknowledged) - there - set(waits)
+
+
+def until_drained(workspace: Workspace) -> float:
+    began = time.monotonic()
+    until("empty spool", lambda: not spooled(workspace), seconds=DRAIN_SECONDS)
+    return time.monotonic() - began
+
+
+def until_in_flow(barrage: Barrage, more: int = 200) -> None:
+    wanted = len(barrage.answers.acknowledged) + more
+    until("answers", lambda: len(barrage.answers.acknowledged) >= wanted, seconds=60)
+
+
+def order_breaks(workspace: Workspace, ids: list[str]) -> list[tuple[str, str]]:
+    """Neighbours in the log that were the other way round in the spool.
+
+    What was on its way to Kafka when it went away can be there twice: the later copy is the
+    drained one.
+    """
+    place = {one: number for number, one in enumerate(ids)}
+    found = []
+    for partition in logged(workspace):
+        last = [one for one in dict.fromkeys(reversed(partition)) if one in place]
+        found += [
+            (one, other) for other, one in itertools.pairwise(last) if place[one] > place[other]
+        ]
+    return found
+
+
+@pytest.mark.parametrize("outage", [frozen, killed])
+def test_without_kafka_everything_is_accepted_and_drained_oldest_first(
+    front: Stack, workspace: Workspace, outage: type
+) -> None:
+    with Barrage(workspace) as barrage:
+        until_in_flow(barrage)
+        began = time.monotonic()
+        with outage(front, "kafka"):
+            until("spooled events", lambda: spooled(workspace))
+            time.sleep(OUTAGE_SECONDS)
+            waiting = spooled(workspace)
+        away, back = time.monotonic() - began, time.monotonic()
+        until_in_flow(barrage)
+        drained = until_drained(workspace)
+    answers = barrage.answers
+    print(
+        f"kafka {outage.__name__} for {away:.1f} s: {len(answers.acknowledged)} acknowledged, "
+        f"{len(waiting)} spooled, drained in {drained:.1f} s, {answers.statuses}, "
+        f"p99 {answers.p99():.2f} s, after the return {answers.p99(back):.2f} s"
+    )
+    assert set(answers.statuses) == {200}
+    assert answers.dropped == []
+    assert missing(workspace, answers) == set()
+    assert order_breaks(workspace, waiting) == []
+    until("age 0", lambda: oldest_age(front) == 0.0)
+
+
+def test_a_frozen_postgres_costs_no_accepted_event(front: Stack, workspace: Workspace) -> None:
+    with Barrage(workspace) as good, Barrage(workspace, rate=100, bad=True) as mixed:
+        until_in_flow(good)
+        with frozen(front, "postgres"):
+            before = len(good.answers.acknowledged)
+            time.sleep(OUTAGE_SECONDS)
+            during = len(good.answers.acknowledged) - before
+        until_in_flow(good)
+        until_in_flow(mixed, 20)
+    print(
+        f"postgres frozen: {during} accepted meanwhile, {good.answers.statuses}, with refused "
+        f"events {mixed.answers.statuses}, p99 {good.answers.p99():.2f} s"
+    )
+    assert during > 0
+    assert set(good.answers.statuses) == {200}
+    assert set(mixed.answers.statuses) <= {200, 503}
+    assert good.answers.dropped + mixed.answers.dropped == []
+    assert missing(workspace, good.answers) == set()
+    assert_equation(workspace)
+
+
+def assert_equation(workspace: Workspace) -> None:
+    ledger = workspace.get("ingest", "/v1/ledger")
+    assert ledger["received"] == ledger["accepted"] + ledger["rejected"]
+    assert ledger["received"] > 0
+
+
+def test_with_both_away_senders_are_told_to_come_again(front: Stack, workspace: Workspace) -> None:
+    with Barrage(workspace, rate=500) as barrage:
+        until_in_flow(barrage)
+        with frozen(front, "kafka"), frozen(front, "postgres"):
+            until("a 503", lambda: barrage.answers.unavailable, seconds=60)
+        # The same senders, with the same connections, are answered again.
+        until_in_flow(barrage)
+    answers = barrage.answers
+    assert set(answers.statuses) == {200, 503}
+    assert all(int(one.headers["retry-after"]) >= 1 for one in answers.unavailable)
+    assert {one.json()["code"] for one in answers.unavailable} == {"unavailable"}
+    until_drained(workspace)
+    assert missing(workspace, answers) == set()
+
+
+@pytest.mark.parametrize("victim", ["worker", "parent"])
+def test_a_kill_at_any_instant_loses_nothing_that_was_answered(
+    front: Stack, workspace: Workspace, victim: str
+) -> None:
+    """What a kill loses is up to a second of counts: always whole requests, so that the equation
+    holds; the log and the quarantine have the events.
+    """
+    with Barrage(workspace) as barrage:
+        until_in_flow(barrage)
+        parent, *children = tree(front.pid("ingest"))
+        (parent if victim == "parent" else children[0]).kill()
+        if victim == "parent":
+            front.wait_component("ingest", not_pid=parent.pid, seconds=60)
+        until("two processes", lambda: len(tree(front.pid("ingest"))) == 3, seconds=60)
+        until_in_flow(barrage)
+    print(f"{victim} killed: {barrage.answers.statuses}, {len(barrage.answers.dropped)} dropped")
+    assert set(barrage.answers.statuses) <= {200, 503}
+    assert missing(workspace, barrage.answers) == set()
+    assert_equation(workspace)
+
+
+def test_a_slow_kafka_does_not_fill_the_memory(front: Stack, workspace: Workspace) -> None:
+    """Kafka works a tenth of the time, and everybody sends as much as they can."""
+    kafka = psutil.Process(front.pid("kafka"))
+    workers = tree(front.pid("ingest"))
+    peak = 0
+    with Barrage(workspace, rate=1_000_000, batch=2000, connections=16, pad=500) as barrage:
+        deadline = time.monotonic() + 2 * OUTAGE_SECONDS
+        try:
+            while time.monotonic() < deadline:
+                kafka.suspend()
+                time.sleep(0.9)
+                kafka.resume()
+                peak = max(peak, *(one.memory_info().rss for one in workers))
+                time.sleep(0.1)
+        finally:
+            kafka.resume()
+    answers = barrage.answers
+    print(
+        f"slow kafka: peak {peak / 2**20:.0f} MiB, {len(answers.acknowledged)} acknowledged, "
+        f"{answers.statuses}, p99 {answers.p99():.2f} s"
+    )
+    assert set(answers.statuses) <= {200, 503}
+    assert answers.acknowledged
+    assert peak <= MAX_MEMORY
+    until_drained(workspace)
+    assert missing(workspace, answers) == set()
