@@ -50,7 +50,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else None
+        sent = self.rfile.read(length)
+        is_json = self.headers.get("Content-Type", "").endswith("json")
+        body = json.loads(sent) if is_json else sent.decode() or None
         self.server.calls.append((self.command, self.path, body))
         missing = (404, {"code": "not_found", "message": f"no {self.path}", "details": {}})
         key = f"{self.command} {self.path.partition('?')[0]}"

@@ -69,17 +69,17 @@ class Spool:
         UnavailableError when neither takes them: they may be in Kafka in part, so the sender
         has to send all of them again; so too when too many wait already.
         """
-        size = sum(len(one.outgoing.value) for one in events)
+        size = sum(len(one.value) for one in records)
         if self._in_hand and self._in_hand + size > MAX_IN_HAND:
             message = "Too many events wait to be stored; send the same request again."
             raise UnavailableError(message)
         self._in_hand += size
         try:
-            return await self._deliver(events)
+            return await self._deliver(events, records)
         finally:
             self._in_hand -= size
 
-    async def _deliver(self, events: Sequence[Spooled]) -> bool:
+    async def _deliver(self, events: Sequence[Event], records: Sequence[Outgoing]) -> bool:
         if not self.avoids_kafka:
             try:
                 await self._producer.publish(records, timeout=ACKNOWLEDGE_SECONDS)
