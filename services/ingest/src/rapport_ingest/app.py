@@ -17,7 +17,7 @@ from rapport_common.keys import derive
 from rapport_common.operator import unavailable_without
 from rapport_common.retention import Policy
 from rapport_ingest.api.events import event_routes
-from rapport_ingest.api.imports import import_routes
+from rapport_ingest.api.imports import import_routes, upload_routes
 from rapport_ingest.api.jobs import job_routes
 from rapport_ingest.api.ledger import ledger_routes
 from rapport_ingest.api.sources import source_routes
@@ -147,7 +147,8 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
         source_routes(parts.engine, keys),
         event_routes(parts.engine, keys, locator),
         ledger_routes(parts.engine, locator, counting, spool),
-        import_routes(parts.engine, uploads, settings),
+        import_routes(parts.engine, settings),
+        upload_routes(parts.engine, uploads),
         job_routes(parts.engine),
     ]
     intake = Intake(parts.api(), keys, limits, acceptor)
