@@ -101,6 +101,7 @@ class Config:
             "RAPPORT_PORT": str(self.ports.service(service)),
             "RAPPORT_METRICS_PORT": str(self.ports.metrics(service)),
             "RAPPORT_PUBLIC_URL": os.environ.get("PUBLIC_URL") or self.url(service),
+            "RAPPORT_DATA_FOLDER": str(self.home.root / "uploads"),
             "RAPPORT_SMTP_HOST": HOST,
             "RAPPORT_SMTP_PORT": str(self.ports.smtp),
             **self.env,

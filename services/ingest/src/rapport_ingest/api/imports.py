@@ -29,20 +29,9 @@ JobId = Annotated[str, Path(min_length=1, max_length=100, pattern=NO_NUL)]
 Spec = Annotated[dict[str, Any], Body()]
 
 
-def import_routes(engine: AsyncEngine, uploads: Uploads, settings: IngestSettings) -> APIRouter:
-    """Make an import, upload its file, ask how much of it is there."""
+def import_routes(engine: AsyncEngine, settings: IngestSettings) -> APIRouter:
+    """Make an import."""
     router = APIRouter(tags=["imports"])
-
-    async def uploading(workspace: str, job_id: str) -> Job:
-        async with engine.begin() as tx:
-            job = await jobs.find(tx, workspace, job_id)
-        if job is None or job.kind != KIND:
-            message = f"There is no import '{job_id}'."
-            raise NotFoundError(message)
-        if job.state != "uploading":
-            message = f"The import is {job.state}: it takes no file (any more)."
-            raise ConflictError(message, details={"state": job.state})
-        return job
 
     @router.post("/v1/imports", status_code=201)
     async def create_import(body: Spec, caller: Importer) -> dict[str, Any]:
@@ -68,10 +57,17 @@ def import_routes(engine: AsyncEngine, uploads: Uploads, settings: IngestSetting
             job = await jobs.find(tx, caller.workspace, job_id)
         return shown(job) if job else {}
 
+    return router
+
+
+def upload_routes(engine: AsyncEngine, uploads: Uploads) -> APIRouter:
+    """Upload an import's file, ask how much of it is there."""
+    router = APIRouter(tags=["imports"])
+
     @router.put("/v1/imports/{job_id}/file")
     async def upload(job_id: JobId, request: Request, caller: Importer) -> dict[str, Any]:
         """Take the file, or with `Content-Range` a part of it; complete, the import begins."""
-        await uploading(caller.workspace, job_id)
+        await _uploading(engine, caller.workspace, job_id)
         headers = request.headers
         part = part_of(headers.get("content-range"), headers.get("content-length"))
         if await _written(uploads, job_id, part, request.stream()):
@@ -86,12 +82,24 @@ def import_routes(engine: AsyncEngine, uploads: Uploads, settings: IngestSetting
     @router.get("/v1/imports/{job_id}/file")
     async def uploaded(job_id: JobId, response: Response, caller: Importer) -> dict[str, Any]:
         """How many bytes of the file are there: where an upload that broke off goes on."""
-        await uploading(caller.workspace, job_id)
+        await _uploading(engine, caller.workspace, job_id)
         offset = uploads.offset(job_id)
         response.headers["Upload-Offset"] = str(offset)
         return {"id": job_id, "offset": offset}
 
     return router
+
+
+async def _uploading(engine: AsyncEngine, workspace: str, job_id: str) -> Job:
+    async with engine.begin() as tx:
+        job = await jobs.find(tx, workspace, job_id)
+    if job is None or job.kind != KIND:
+        message = f"There is no import '{job_id}'."
+        raise NotFoundError(message)
+    if job.state != "uploading":
+        message = f"The import is {job.state}: it takes no file (any more)."
+        raise ConflictError(message, details={"state": job.state})
+    return job
 
 
 async def _written(uploads: Uploads, job: str, part: Part, body: AsyncIterator[bytes]) -> bool:
