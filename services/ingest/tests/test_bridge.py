@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -27,9 +28,6 @@ from rapport_ingest.domain.bridging import BridgeFile, read_bridges
 from rapport_ingest.domain.verdict import Result
 from rapport_ingest.handlers.accept import Acceptor, Sending
 from rapport_ingest.store import bridges
-from rapport_local.files import locked
-from rapport_local.paths import Home, cache_folder
-from rapport_local.ports import free_port
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Gate, Ingest, Start
@@ -66,26 +64,24 @@ TOPICS = [
 
 
 @pytest.fixture(scope="session")
-def broker_folder() -> Path:
+def broker_folder(pytestconfig: pytest.Config) -> Path:
     """The broker and its packages, installed once from a lock with hashes."""
     digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in FILES)).hexdigest()[:16]
-    cache = cache_folder(Home.from_environment()) / "npm"
-    cache.mkdir(parents=True, exist_ok=True)
-    folder, draft = cache / f"mqtt-{digest}", cache / f"mqtt-{digest}.draft"
-    with locked(cache / f"mqtt-{digest}.lock"):
-        if not folder.exists():
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir()
-            for name in FILES:
-                shutil.copy(HERE / name, draft)
-            subprocess.run(
-                [sys.executable, "-c", NPM, "ci", "--ignore-scripts", "--prefer-offline"],
-                check=True,
-                cwd=draft,
-                env={**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"},
-                timeout=100,
-            )
-            draft.rename(folder)
+    assert pytestconfig.cache is not None
+    cache = pytestconfig.cache.mkdir("mqtt-broker")
+    folder, draft = cache / digest, cache / f"{digest}-{os.getpid()}"
+    if not folder.exists():
+        draft.mkdir()
+        for name in FILES:
+            shutil.copy(HERE / name, draft)
+        subprocess.run(
+            [sys.executable, "-c", NPM, "ci", "--ignore-scripts", "--prefer-offline"],
+            check=True,
+            cwd=draft,
+            env={**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"},
+            timeout=100,
+        )
+        draft.rename(folder)
     return folder
 
 
@@ -395,7 +391,8 @@ async def test_a_broker_that_comes_back_is_found_again(
     bridged: Callable[..., Running],
     log_of: Log,
 ) -> None:
-    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     running_ = bridged(ingest, port)
     connected = metrics.BRIDGE_CONNECTED.labels(f"{ingest.workspace}/shops")
     for number in range(2):

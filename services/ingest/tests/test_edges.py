@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -14,7 +15,10 @@ from sqlalchemy import text
 from rapport_ingest.domain.dialects.cloudevents import message_id_of
 from rapport_ingest.domain.dialects.pixel import GIF
 from rapport_ingest.domain.dialects.webhook import reopen
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.sender import compiled
+from rapport_ingest.domain.source import Caller, Policy
+from rapport_ingest.handlers.quarantine import Bench
+from rapport_ingest.store.quarantine import Row
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest
@@ -244,6 +248,33 @@ async def test_a_webhook_needs_the_key_in_its_address(ingest: "Ingest") -> None:
     assert (await ingest.client.post("/v1/webhook/rk_wrong", content=b"{}")).status_code == 401
     assert (await ingest.client.post("/v1/webhook", content=b"{}")).status_code == 401
     assert (await ingest.send("/v1/webhook", {"userId": "u"})).json()["accepted"] == 1
+
+
+@pytest.mark.parametrize("dialect", ["webhook", "cloudevents"])
+def test_a_replay_makes_the_event_anew(dialect: str) -> None:
+    body = {"id": 7, "status": "paid", "customer": {"id": "u7"}}
+    if dialect == "cloudevents":
+        body = cloud_event()
+    row = Row(
+        source="s",
+        message_id="kept",
+        received_at=datetime(2026, 1, 31, tzinfo=UTC),
+        code="no_mapping",
+        path="",
+        reason="",
+        body=msgspec.json.encode(body),
+        dialect=dialect,
+    )
+    unmapped, mapped = (
+        Bench([], {"s": compiled(Caller("w", "s"), policy, ())}).try_row(row)
+        for policy in (Policy(), msgspec.convert({"webhook": SHOP}, Policy))
+    )
+    assert mapped.passes
+    made = "order-7" if dialect == "webhook" else message_id_of("/till/1", "1001")
+    assert msgspec.json.decode(mapped.raw)["messageId"] == made
+    if dialect == "webhook":
+        assert unmapped.refusal is not None
+        assert (unmapped.refusal.code, unmapped.refusal.message_id) == ("no_mapping", "kept")
 
 
 # ---- CloudEvents
