@@ -18,11 +18,13 @@ from rapport_common.kafka.producer import Producer
 from rapport_common.keys import derive
 from rapport_common.operator import unavailable_without
 from rapport_common.retention import Policy
+from rapport_ingest.api.catalogue import catalogue_routes
 from rapport_ingest.api.debugger import debugger_routes
 from rapport_ingest.api.events import event_routes
 from rapport_ingest.api.imports import import_routes
 from rapport_ingest.api.jobs import job_routes
 from rapport_ingest.api.ledger import ledger_routes
+from rapport_ingest.api.plans import plan_routes
 from rapport_ingest.api.quarantine import quarantine_routes
 from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
@@ -34,6 +36,7 @@ from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.cataloguing import Cataloguing
 from rapport_ingest.handlers.counting import Counting
 from rapport_ingest.handlers.debugging import Debugging
+from rapport_ingest.handlers.devices import Devices
 from rapport_ingest.handlers.importing import Importing
 from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.limits import Limits
@@ -51,6 +54,8 @@ from rapport_ingest.store import quarantine
 from rapport_ingest.worker import Crew, ParentWatch
 
 ROOT = Path(__file__).resolve().parents[2]
+VIOLATIONS_KEPT = timedelta(days=90)
+CATALOGUE_KEPT = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,16 +202,10 @@ def _add_workers(
         parts.workers += bridges_of(
             settings.mqtt_bridges, parts.engine, pieces.acceptor, pieces.limits
         )
-        parts.retain(
-            [
-                _quarantine_policy(settings),
-                Policy("job", "finished_at", timedelta(days=settings.job_retention_days)),
-            ],
-            dead_letters=False,
-        )
+        parts.retain(_policies(settings), dead_letters=False)
     # Bridges and jobs accept events too: these go with either half.
     parts.workers += [pieces.counting, pieces.keys, pieces.limits, pieces.debugging]
-    parts.workers += [pieces.cataloguing, pieces.planning]
+    parts.workers += [pieces.cataloguing, pieces.planning, Devices()]
     if settings.parent_pid is not None:
         parts.workers.append(ParentWatch(settings.parent_pid))
 
@@ -234,16 +233,24 @@ def _routers(parts: Parts, settings: IngestSettings, pieces: Pieces) -> list[API
         quarantine_routes(engine, pieces.counting),
         replay_routes(engine),
         import_routes(engine, pieces.uploads, settings),
+        plan_routes(engine),
+        catalogue_routes(engine),
         job_routes(engine),
         sdk_config_routes(pieces.keys),
         ledger_routes(engine, pieces.locator, pieces.counting, pieces.spool),
     ]
 
 
-def _quarantine_policy(settings: IngestSettings) -> Policy:
+def _policies(settings: IngestSettings) -> list[Policy]:
+    """How long each thing is kept."""
     age = timedelta(days=settings.quarantine_retention_days)
     resolved = timedelta(days=settings.quarantine_resolved_days)
-    return Policy("quarantine", "received_at", age, quarantine.expiry(resolved))
+    return [
+        Policy("quarantine", "received_at", age, quarantine.expiry(resolved)),
+        Policy("job", "finished_at", timedelta(days=settings.job_retention_days)),
+        Policy("violation", "last_at", VIOLATIONS_KEPT),
+        Policy("catalogue", "last_seen", CATALOGUE_KEPT),
+    ]
 
 
 def _storage_check(parts: Parts, spool: Spool) -> Callable[[], Awaitable[str | None]]:
