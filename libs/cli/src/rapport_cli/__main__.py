@@ -16,6 +16,8 @@ from rapport_cli import (
     mails,
     positions,
     profiles,
+    quarantine,
+    replays,
     segments,
     show,
     sources,
@@ -28,6 +30,8 @@ from rapport_cli.tokens import mint
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 app.add_typer(sources.app, name="source")
 app.command("event")(events.event)
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(replays.app, name="replay")
 app.add_typer(profiles.app, name="profile")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")

@@ -129,7 +129,7 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
     )
     if only != "api":
         works = {
-            "replay_quarantine": Replaying(parts.engine, spool, acceptor).work,
+            "replay_quarantine": Replaying(parts.engine, spool, acceptor.accept).work,
             "replay_topic": Republishing(parts.producer, settings.kafka_bootstrap_servers).work,
         }
         parts.workers += [TopicMaker(settings), spool, Jobs(parts.engine, works)]

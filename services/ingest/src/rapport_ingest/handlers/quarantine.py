@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common.events.envelope import EMPTY_OBJECT, Event
+from rapport_common.events.envelope import Event, empty_object
 from rapport_ingest.domain.event import Origin, judge
-from rapport_ingest.domain.repair import BeyondRepairError, mended, readable, spare_id
+from rapport_ingest.domain.repair import BeyondRepairError, mended, readable
 from rapport_ingest.domain.selection import Selection
 from rapport_ingest.domain.sender import Sender, compiled
 from rapport_ingest.domain.source import Caller
@@ -30,7 +30,7 @@ class Tried:
     """
 
     row: Row
-    raw: msgspec.Raw = EMPTY_OBJECT
+    raw: msgspec.Raw = field(default_factory=empty_object)
     spare: str = ""
     skipped: str | None = None
     refusal: Refusal | None = None
@@ -69,14 +69,15 @@ class Bench:
         if sender.policy.test_mode:
             return Tried(row, skipped="source_in_test_mode")
         try:
-            claimed = readable(row.body, truncated=row.truncated).get("messageId")
-            spare = spare_id(row.id, row.message_id, claimed)
+            readable(row.body, truncated=row.truncated)
             raw = mended(row.body, self._transformer)
         except BeyondRepairError as error:
             return Tried(row, skipped=error.reason)
         except TransformError as error:
             refusal = Refusal(row.message_id, "transform_failed", error.path, error.reason)
             return Tried(row, refusal=refusal)
+        # Where the event brings no id, it was refused and answered under one that was made then.
+        spare = row.message_id or f"quarantine-{row.id}"
         return Tried(row, raw, spare, refusal=_verdict(sender, row, raw, spare))
 
     def after(self, row: Row) -> Any:
