@@ -4,12 +4,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from services.ingest.tests.driving import post
 
 from rapport_common import clock
 from rapport_common.retention import Policy, Retention
 from rapport_ingest.store import quarantine
 from rapport_ingest.store.quarantine import Quarantined
-from services.ingest.tests.driving import post
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest, Start

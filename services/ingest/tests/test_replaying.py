@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from services.ingest.tests.driving import drive, post, repair, stored
 from sqlalchemy import text
 
 from rapport_common.errors import UnavailableError
@@ -18,7 +19,6 @@ from rapport_ingest.domain.verdict import Result
 from rapport_ingest.handlers.accept import Sending
 from rapport_ingest.handlers.replaying import Pace, Replaying, Report
 from rapport_ingest.jobs import Jobs
-from services.ingest.tests.driving import drive, post, repair, stored, work_of
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest, Start
@@ -351,8 +351,3 @@ async def test_any_order_of_sending_repairing_and_crashing_ends_well(
 
 def operations_that_send(operations: list[tuple[str, str]]) -> bool:
     return any(what in {"good", "bad", "unnamed"} for what, _ in operations)
-
-
-def test_the_process_knows_both_kinds_of_replay(ingest: "Ingest") -> None:
-    assert work_of(ingest, "replay_quarantine")
-    assert work_of(ingest, "replay_topic")

@@ -9,6 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from hypothesis import given
 from hypothesis import strategies as st
+from services.ingest.tests.driving import HOLDER, drive, post, stored
 
 from rapport_common.errors import ConflictError
 from rapport_common.events.topics import EVENTS
@@ -16,7 +17,6 @@ from rapport_ingest.domain.selection import LogSelection
 from rapport_ingest.handlers.republishing import Chooser, _Place
 from rapport_ingest.store import jobs
 from rapport_ingest.store.jobs import Step
-from services.ingest.tests.driving import HOLDER, drive, post, stored
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest

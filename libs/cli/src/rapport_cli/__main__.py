@@ -10,10 +10,12 @@ import typer
 from rapport_cli import (
     campaigns,
     cases,
+    catalogue,
     dead_letters,
     events,
     ledger,
     mails,
+    plans,
     positions,
     profiles,
     quarantine,
@@ -35,6 +37,8 @@ app.add_typer(replays.app, name="replay")
 app.add_typer(profiles.app, name="profile")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")
+app.add_typer(plans.app, name="plan")
+app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(cases.app, name="case")
 app.add_typer(mails.app, name="mail")
 app.add_typer(positions.app, name="position")

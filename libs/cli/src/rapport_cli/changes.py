@@ -25,7 +25,7 @@ Drop = Annotated[list[str] | None, typer.Option(help="PATH to take out.")]
 For = Annotated[str | None, typer.Option("--for", help="Only for events of this name.")]
 
 
-def changes(  # noqa: PLR0913 - one for each option
+def changes(
     file: Path | None,
     *,
     rename: list[str] | None,

@@ -53,6 +53,10 @@ class Api:
         """POST a JSON body, or none. Raises CliError."""
         return self._call("POST", path, json=body) if body is not None else self._call("POST", path)
 
+    def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """PUT a JSON body. Raises CliError."""
+        return self._call("PUT", path, json=body)
+
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
             with httpx.Client(base_url=self.url, headers=self._headers, timeout=SECONDS) as client:

@@ -50,7 +50,9 @@ def list_rows(
         .api("ingest")
         .get(
             "/v1/quarantine",
-            **chosen(source, code, path, message_id, since, until),
+            **chosen(
+                source=source, code=code, path=path, message_id=message_id, since=since, until=until
+            ),
             state=state,
             limit=limit,
         )
@@ -121,7 +123,9 @@ def export(
 ) -> None:
     """Print JSON Lines, newest first: each row with its reason, or the events alone."""
     api = show.session(ctx).api("ingest")
-    query = chosen(source, code, path, message_id, since, until)
+    query = chosen(
+        source=source, code=code, path=path, message_id=message_id, since=since, until=until
+    )
     for row in pages(api, {**query, "state": state}):
         line = event_of(row) if events else row
         if line is not None:
@@ -165,7 +169,15 @@ def discard(
     yes: Yes = False,
 ) -> None:
     """Resolve events as not wanted; they stay visible until they expire."""
-    selection = chosen(source, code, path, message_id, since, until, ids)
+    selection = chosen(
+        source=source,
+        code=code,
+        path=path,
+        message_id=message_id,
+        since=since,
+        until=until,
+        ids=ids,
+    )
     asked = ", ".join(f"{key} {value}" for key, value in selection.items()) or "nothing named"
     if not yes:
         typer.confirm(f"Discard what is refused ({asked})?", abort=True)
@@ -200,7 +212,15 @@ def repair(
 ) -> None:
     """Replay refused events with changes, or as they are, and follow the job to its end."""
     body = {
-        "selection": chosen(source, code, path, message_id, since, until, ids),
+        "selection": chosen(
+            source=source,
+            code=code,
+            path=path,
+            message_id=message_id,
+            since=since,
+            until=until,
+            ids=ids,
+        ),
         "transforms": changes.changes(
             file,
             rename=rename,
@@ -234,23 +254,6 @@ def _tried(answer: dict[str, Any], *, as_json: bool) -> None:
         show.line(f"{one['message_id']} after:  {json.dumps(one['after'], ensure_ascii=False)}")
 
 
-def chosen(  # noqa: PLR0913 - one for each filter
-    source: str | None,
-    code: str | None,
-    path: str | None,
-    message_id: str | None,
-    since: str | None,
-    until: str | None,
-    ids: list[int] | None = None,
-) -> dict[str, Any]:
+def chosen(**asked: Any) -> dict[str, Any]:
     """The selection, without what is not asked for."""
-    asked = {
-        "source": source,
-        "code": code,
-        "path": path,
-        "message_id": message_id,
-        "since": since,
-        "until": until,
-        "ids": ids or None,
-    }
-    return {key: value for key, value in asked.items() if value is not None}
+    return {key: value for key, value in asked.items() if value not in (None, [])}

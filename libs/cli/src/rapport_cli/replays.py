@@ -71,7 +71,7 @@ def file(
         for batch in export_files.batches(path, from_line):
             line = batch[0].number
             if not dry_run:
-                total += sender.send(batch)
+                total.add(sender.send(batch))
             total.lines = batch[-1].number
             if not dry_run:
                 show.line(f"line {total.lines:,}: {total.accepted:,} accepted")

@@ -41,7 +41,7 @@ def _states(api: Api, job: str) -> Iterator[dict[str, Any]]:
         yield found
         if found["state"] in ENDED:
             return
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)  # noqa: TID251 - a command line has no event loop
 
 
 def _lines(api: Api, job: str, *, quiet: bool) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from rapport_common.kafka.producer import Producer
 from rapport_common.keys import derive
 from rapport_common.operator import unavailable_without
 from rapport_common.retention import Policy
+from rapport_ingest.api.catalogue import catalogue_routes
 from rapport_ingest.api.events import event_routes
 from rapport_ingest.api.ledger import ledger_routes
+from rapport_ingest.api.plans import plan_routes
 from rapport_ingest.api.quarantine import quarantine_routes
 from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sources import source_routes
@@ -25,6 +27,7 @@ from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.cataloguing import Cataloguing
 from rapport_ingest.handlers.counting import Counting
 from rapport_ingest.handlers.debugging import Debugging
+from rapport_ingest.handlers.devices import Devices
 from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.limits import Limits
 from rapport_ingest.handlers.locate import Locator
@@ -39,6 +42,10 @@ from rapport_ingest.store import quarantine
 from rapport_ingest.worker import Crew, ParentWatch
 
 ROOT = Path(__file__).resolve().parents[2]
+
+VIOLATIONS_KEPT = timedelta(days=90)
+CATALOGUE_KEPT = timedelta(days=400)
+"""Since they were last seen: a seasonal event comes back after a year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +140,14 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
             "replay_topic": Republishing(parts.producer, settings.kafka_bootstrap_servers).work,
         }
         parts.workers += [TopicMaker(settings), spool, Jobs(parts.engine, works)]
-        parts.retain([_quarantine_policy(settings)], dead_letters=False)
+        policies = [
+            _quarantine_policy(settings),
+            Policy("violation", "last_at", VIOLATIONS_KEPT),
+            Policy("catalogue", "last_seen", CATALOGUE_KEPT),
+        ]
+        parts.retain(policies, dead_letters=False)
     if only != "worker":
-        parts.workers += [counting, keys, limits, debugging, *governance]
+        parts.workers += [counting, keys, limits, debugging, *governance, Devices()]
     if settings.parent_pid is not None:
         parts.workers.append(ParentWatch(settings.parent_pid))
     parts.health.checks["storage"] = _storage_check(parts, spool)
@@ -144,6 +156,8 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
         event_routes(keys, locator),
         quarantine_routes(parts.engine, counting),
         replay_routes(parts.engine),
+        plan_routes(parts.engine),
+        catalogue_routes(parts.engine),
         ledger_routes(parts.engine, locator, counting, spool),
     ]
     return Process(Intake(parts.api(), keys, limits, acceptor), spool, counting, locator, keys)

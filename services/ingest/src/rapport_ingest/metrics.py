@@ -20,3 +20,13 @@ REPLAYED = Counter(
 QUARANTINE_REPLAYED = REPLAYED.labels("quarantine", "accepted")
 QUARANTINE_STILL_REJECTED = REPLAYED.labels("quarantine", "rejected")
 TOPIC_REPLAYED = REPLAYED.labels("topic", "accepted")
+VIOLATIONS = Counter(
+    "rapport_ingest_violations_total",
+    "Events that broke their tracking plan or are not in it, by what the source's policy does.",
+    ["kind", "action"],
+)
+UNSTORED = Counter(
+    "rapport_ingest_statistics_dropped_total",
+    "Entries of the catalogue or of violations given up, because they could not be stored.",
+    ["kind"],
+)

@@ -1,12 +1,49 @@
-"""Changes to events that an operator declares as data: rename, drop, hash, cast, default."""
+"""Changes to events that an operator declares as data: rename, drop, hash, cast, default.
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+A path is dotted and goes through objects, and with `[]` through each element of an array:
+`traits.mail`, `properties.products[].price`. Names with dots or brackets in them can't be reached.
+What is not there is not changed. The changes are made in the order in which they are declared, each
+of them once: renaming a to b and then b to a leaves a where it was.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal, NoReturn
 
 import msgspec
 
+from rapport_common.errors import InvalidRequestError
+from rapport_ingest.domain.body import depth_of
+from rapport_ingest.domain.casting import Cast, cast_to
+
+__all__ = ["Cast", "Operation", "Transform", "TransformError", "Transformer", "compile_transforms"]
+
 Operation = Literal["rename", "drop", "hash", "cast", "default"]
-Cast = Literal["string", "number", "integer", "boolean", "datetime"]
+
+MAX_TRANSFORMS = 100
+MAX_PATH = 512
+MAX_STEPS = 16
+MAX_DEFAULT_BYTES = 1024
+MAX_DEFAULT_DEPTH = 8
+
+OBJECTS = frozenset({"properties", "traits", "context"})
+IDENTIFIERS = frozenset({"userId", "anonymousId", "previousId", "groupId"})
+TIMES = frozenset({"timestamp", "originalTimestamp"})
+FIELDS = OBJECTS | IDENTIFIERS | TIMES | {"event", "name"}
+"""What may be changed. Not `messageId`, which tells copies apart, nor `type` and `sentAt`; the
+workspace and the source are no fields of an event at all."""
+
+PERSONAL = IDENTIFIERS | {"traits.email", "context.traits.email"}
+"""No default for these: it would make one person of all who have none."""
+
+_EACH = "[]"
+_STEP = re.compile(r"([^.\[\]\x00]+)(\[\])?")
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+Steps = tuple[str, ...]
+Change = Callable[[dict[str, Any]], None]
 
 
 class Transform(
@@ -39,7 +76,226 @@ Transformer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def compile_transforms(transforms: Sequence[Transform]) -> Transformer | None:
-    """The changes as one function, in their order; None when there are none."""
-    if transforms:
-        raise NotImplementedError
-    return None
+    """The changes as one function, in their order; None when there are none.
+
+    InvalidRequestError names the part of the declaration that is wrong: `transforms[2].to`.
+    """
+    if not transforms:
+        return None
+    if len(transforms) > MAX_TRANSFORMS:
+        _bad("transforms", f"{MAX_TRANSFORMS} changes are the most; these are {len(transforms)}.")
+    compiled = [
+        (one.event, _Declaration(one, f"transforms[{index}]").change())
+        for index, one in enumerate(transforms)
+    ]
+
+    def transform(fields: dict[str, Any]) -> dict[str, Any]:
+        for event, change in compiled:
+            if event is None or event == (fields.get("event") or fields.get("name")):
+                change(fields)
+        return fields
+
+    return transform
+
+
+@dataclass(frozen=True, slots=True)
+class _Declaration:
+    """A change as it was declared, and where: what is wrong with it is said with its place."""
+
+    transform: Transform
+    place: str
+
+    def change(self) -> Change:
+        """The change as a function. InvalidRequestError when it makes no sense."""
+        one = self.transform
+        if one.event is not None and not 0 < len(one.event) <= MAX_PATH:
+            _bad(f"{self.place}.event", f"A name has 1 to {MAX_PATH} characters.")
+        self._check_parts()
+        steps = self._steps(one.path, "path")
+        match one.op:
+            case "rename":
+                return self._rename(steps)
+            case "drop":
+                return self._drop(steps)
+            case "hash":
+                return self._hash(steps)
+            case "cast":
+                return self._cast(steps)
+            case "default":
+                return self._default(steps)
+
+    def _check_parts(self) -> None:
+        one = self.transform
+        for op, part, value in (
+            ("rename", "to", one.to),
+            ("cast", "type", one.type),
+            ("default", "value", one.value),
+        ):
+            if (value is not None) != (one.op == op):
+                need = "needs" if value is None else "has no"
+                _bad(f"{self.place}.{part}", f"A {one.op} {need} `{part}`.")
+
+    def _steps(self, path: str, part: str) -> Steps:
+        """`properties.products[].price` as ("properties", "products", "[]", "price")."""
+        place = f"{self.place}.{part}"
+        matches = [_STEP.fullmatch(one) for one in path.split(".")]
+        steps = tuple(step for one in matches if one is not None for step in one.groups() if step)
+        if None in matches or len(path) > MAX_PATH or len(steps) > MAX_STEPS:
+            _bad(place, "A path looks like traits.email or properties.products[].price.")
+        if steps[0] not in FIELDS:
+            _bad(place, f"A path begins with one of {', '.join(sorted(FIELDS))}.")
+        if len(steps) > 1 and (steps[0] not in OBJECTS or steps[1] == _EACH):
+            _bad(place, f"There is nothing below {steps[0]}{'[]' * (steps[1] == _EACH)}.")
+        if steps[0] in OBJECTS and len(steps) == 1 and self.transform.op != "drop":
+            _bad(place, f"Name a field of {steps[0]}: a {self.transform.op} can't take it whole.")
+        return steps
+
+    def _rename(self, steps: Steps) -> Change:
+        place = f"{self.place}.to"
+        target = self._steps(self.transform.to or "", "to")
+        self._check_last(steps, "path")
+        self._check_last(target, "to")
+        shared, source = _split(steps)
+        shared_by_target, target = _split(target)
+        if shared != shared_by_target:
+            _bad(place, "Inside an array a field can only be renamed within the same element.")
+        if source == target:
+            _bad(place, "That is the name it has already.")
+
+        def rename(fields: dict[str, Any]) -> None:
+            for holder in _reached(fields, shared):
+                for parent in _reached(holder, source[:-1]):
+                    if isinstance(parent, dict) and source[-1] in parent:
+                        self._put(holder, target, parent.pop(source[-1]))
+
+        return rename
+
+    def _drop(self, steps: Steps) -> Change:
+        self._check_last(steps, "path")
+
+        def drop(fields: dict[str, Any]) -> None:
+            for parent in _reached(fields, steps[:-1]):
+                if isinstance(parent, dict):
+                    parent.pop(steps[-1], None)
+
+        return drop
+
+    def _hash(self, steps: Steps) -> Change:
+        if steps[0] in TIMES:
+            _bad(f"{self.place}.path", "A hash is no time: such an event could not be accepted.")
+        return self._replace(steps, hashed, "hashed")
+
+    def _cast(self, steps: Steps) -> Change:
+        wanted = self.transform.type or "string"
+        return self._replace(steps, lambda value: cast_to(value, wanted), f"read as {wanted}")
+
+    def _replace(self, steps: Steps, new: Callable[[Any], Any], verb: str) -> Change:
+        """A change of each value at a path that is there and not null."""
+        path = self.transform.path
+
+        def replace(fields: dict[str, Any]) -> None:
+            for parent, key in _slots(fields, steps):
+                try:
+                    parent[key] = new(parent[key])
+                except ValueError:
+                    # Without the value: it may be personal, and this goes into logs and answers.
+                    kind = _KINDS.get(type(parent[key]), "value")
+                    raise TransformError(path, f"This {kind} can't be {verb}.") from None
+
+        return replace
+
+    def _default(self, steps: Steps) -> Change:
+        self._check_last(steps, "path")
+        if self.transform.path in PERSONAL:
+            reason = "A default here would make one person of all who have none."
+            _bad(f"{self.place}.path", reason)
+        encoded = msgspec.json.encode(self.transform.value)
+        if (
+            len(encoded) > MAX_DEFAULT_BYTES
+            or b"\\u0000" in encoded
+            or depth_of(encoded) > MAX_DEFAULT_DEPTH
+        ):
+            reason = (
+                f"At most {MAX_DEFAULT_BYTES} bytes of JSON, {MAX_DEFAULT_DEPTH} levels, no NUL."
+            )
+            _bad(f"{self.place}.value", reason)
+        shared, rest = _split(steps)
+
+        def default(fields: dict[str, Any]) -> None:
+            for holder in _reached(fields, shared):
+                if isinstance(holder, dict) and not any(_slots(holder, rest)):
+                    # A copy each time: later changes may go into it.
+                    self._put(holder, rest, msgspec.json.decode(encoded))
+
+        return default
+
+    def _check_last(self, steps: Steps, part: str) -> None:
+        if steps[-1] == _EACH:
+            _bad(f"{self.place}.{part}", f"A {self.transform.op} takes a field, not elements.")
+
+    def _put(self, holder: Any, steps: Steps, value: Any) -> None:
+        """Set a field, and make the objects on the way to it."""
+        for index, step in enumerate(steps[:-1]):
+            if holder.get(step) is None:
+                holder[step] = {}
+            holder = holder[step]
+            if not isinstance(holder, dict):
+                way = ".".join(steps[: index + 1])
+                raise TransformError(self.transform.to or self.transform.path, f"{way}: no object.")
+        holder[steps[-1]] = value
+
+
+_KINDS = {
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    dict: "object",
+    list: "array",
+}
+
+
+def hashed(value: Any) -> str:
+    """The SHA-256 of the trimmed and lower-cased text in hex digits; ValueError for other types.
+
+    A number is hashed as it stands in JSON. What is 64 hex digits already stays, so that a replay
+    does not hash a hash.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError  # noqa: TRY004 - one error for all that can't be changed
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = text.strip().lower()
+    if _HASH.fullmatch(text):
+        return text
+    return sha256(text.encode()).hexdigest()
+
+
+def _split(steps: Steps) -> tuple[Steps, Steps]:
+    """The way to the elements of the innermost array, and the way from there."""
+    cut = max((index + 1 for index, one in enumerate(steps) if one == _EACH), default=0)
+    return steps[:cut], steps[cut:]
+
+
+def _reached(value: Any, steps: Steps) -> list[Any]:
+    """What is at the end of a way: nothing, one value, or one for each element."""
+    reached = [value]
+    for step in steps:
+        if step == _EACH:
+            reached = [each for one in reached if isinstance(one, list) for each in one]
+        else:
+            reached = [one[step] for one in reached if isinstance(one, dict) and step in one]
+    return reached
+
+
+def _slots(fields: dict[str, Any], steps: Steps) -> Iterator[tuple[Any, Any]]:
+    """(object, name) or (array, index) of each value at a path that is not null."""
+    for parent in _reached(fields, steps[:-1]):
+        if steps[-1] == _EACH:
+            if isinstance(parent, list):
+                yield from ((parent, index) for index, one in enumerate(parent) if one is not None)
+        elif isinstance(parent, dict) and parent.get(steps[-1]) is not None:
+            yield parent, steps[-1]
+
+
+def _bad(place: str, reason: str) -> NoReturn:
+    raise InvalidRequestError(f"{place}: {reason}", details={"field": place})

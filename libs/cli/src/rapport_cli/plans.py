@@ -1,0 +1,87 @@
+"""`rapport plan`: tracking plans from a file, and what breaks them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from rapport_cli import documents, show
+
+app = typer.Typer(help="Tracking plans: push, show, draft, violations.", no_args_is_help=True)
+Source = Annotated[str, typer.Option(help="The source's id.")]
+
+
+@app.command()
+def push(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(help='{"events": [{type, name, schema}]}, or - .')],
+    *,
+    source: Source,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare and test only.")] = False,
+    as_json: show.AsJson = False,
+) -> None:
+    """Make the file the source's whole plan; a dry run ends with 1 when known events break it."""
+    plan = documents.read(file if file == "-" else f"@{file}", "plan")
+    api = show.session(ctx).api("ingest")
+    path = _path(source)
+    answer = api.post(f"{path}/check", plan) if dry_run else api.put(path, plan)
+    if as_json:
+        show.data(answer)
+    else:
+        _print(answer)
+    if answer.get("broken"):
+        raise typer.Exit(1)
+
+
+@app.command("show")
+def show_plan(ctx: typer.Context, *, source: Source) -> None:
+    """Print the source's plan as a file that can be pushed again."""
+    show.data(show.session(ctx).api("ingest").get(_path(source)))
+
+
+@app.command()
+def draft(ctx: typer.Context, *, source: Source) -> None:
+    """Print a plan drafted from the events that came."""
+    show.data(show.session(ctx).api("ingest").post(f"{_path(source)}/draft"))
+
+
+@app.command()
+def violations(
+    ctx: typer.Context,
+    *,
+    source: Annotated[str | None, typer.Option(help="Only of this source.")] = None,
+    event: Annotated[str | None, typer.Option(help="Only of events of this name.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only seen since this instant.")] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List what events broke, by field and rule."""
+    found = (
+        show.session(ctx)
+        .api("ingest")
+        .get("/v1/violations", source=source, event=event, since=since)
+    )
+    if as_json:
+        show.data(found)
+        return
+    columns = ["source", "name", "path", "rule", "events", "last_at", "message", "message_id"]
+    show.rows(found["violations"], columns, empty="Nothing was broken.")
+
+
+def _path(source: str) -> str:
+    return f"/v1/sources/{quote(source, safe='')}/plan"
+
+
+def _print(answer: dict[str, Any]) -> None:
+    signs = (("added", "+"), ("changed", "~"), ("removed", "-"))
+    changes = [(sign, one) for verb, sign in signs for one in answer[verb]]
+    for sign, one in changes:
+        show.line(f"{sign} {one['type']} {one['name']} {one['version']}".replace("  ", " "))
+    if not changes:
+        show.line("No change.")
+    for one in answer.get("broken", []):
+        for each in one["violations"]:
+            show.line(f"broken: {one['type']} {one['name']}: {each['path']}: {each['message']}")
+    for one in answer.get("unplanned", []):
+        show.line(f"unplanned: {one['type']} {one['name']} ({one['events']} events)")
