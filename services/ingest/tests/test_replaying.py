@@ -17,6 +17,7 @@ from sqlalchemy import text
 from rapport_common.errors import UnavailableError
 from rapport_ingest.domain.verdict import Result
 from rapport_ingest.handlers.accept import Sending
+from rapport_ingest.handlers.planning import Planning
 from rapport_ingest.handlers.replaying import Pace, Replaying, Report
 from rapport_ingest.jobs import Jobs
 
@@ -139,6 +140,33 @@ async def test_a_plain_replay_accepts_what_the_policy_allows_by_now(
         )
     assert (await drive(ingest, await repair(ingest))).accepted == 1
     assert [one["message_id"] for one in await log_of(ingest.workspace)] == ["b"]
+
+
+async def test_what_a_plan_rejects_is_repaired_by_a_cast_and_tried_without_a_trace(
+    ingest: "Ingest", log_of: Log
+) -> None:
+    planned = {"name": "Order Paid", "schema": {"properties": {"total": {"type": "number"}}}}
+    path, token = f"/v1/sources/{ingest.source}/plan", ingest.token("sources:write")
+    answer = await ingest.client.put(path, json={"events": [planned]}, headers=token)
+    assert answer.status_code == 200, answer.text
+    async with ingest.parts.engine.begin() as tx:
+        await tx.execute(
+            text("UPDATE ingest.source SET policy = CAST(:policy AS jsonb) WHERE workspace = :w"),
+            {"policy": '{"plan": {"violations": "reject"}}', "w": ingest.workspace},
+        )
+    await send(ingest, good("1", properties={"total": "12.5"}))
+    job = await drive(ingest, await repair(ingest))
+    assert (job.accepted, job.rejected) == (0, 1)
+    [row] = await rows(ingest)
+    assert (row["path"], row["attempts"]) == ("properties.total", 1)
+    [planning] = [one for one in ingest.parts.workers if isinstance(one, Planning)]
+    assert [one.events for one in planning._pending.values()] == [1]
+
+    cast = {"op": "cast", "path": "properties.total", "type": "number"}
+    assert (await drive(ingest, await repair(ingest, cast))).accepted == 1
+    [record] = await log_of(ingest.workspace)
+    assert record["properties"] == {"total": 12.5}
+    assert await counts(ingest) == {"received": 2, "accepted": 1, "rejected": 1, "spooled": 0}
 
 
 async def test_what_cant_be_judged_is_skipped_with_the_reason_and_kept(ingest: "Ingest") -> None:

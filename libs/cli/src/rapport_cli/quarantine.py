@@ -107,6 +107,17 @@ def summary(
 
 
 @app.command()
+def balance(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
+    """Account for what was refused: rejected = open + replayed + discarded + expired."""
+    answer = show.session(ctx).api("ingest").get("/v1/quarantine/balance")
+    if as_json:
+        show.data(answer)
+        return
+    columns = ["source", "rejected", "open", "replayed", "discarded", "expired"]
+    show.rows(answer["sources"], columns, empty="Nothing was ever received.")
+
+
+@app.command()
 def export(
     ctx: typer.Context,
     *,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common.events.envelope import Event, empty_object
+from rapport_common.events.envelope import empty_object
 from rapport_ingest.domain.event import Origin, judge
 from rapport_ingest.domain.repair import BeyondRepairError, mended, readable
 from rapport_ingest.domain.selection import Selection
@@ -16,6 +16,7 @@ from rapport_ingest.domain.sender import Sender, compiled
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.domain.transform import Transform, TransformError, compile_transforms
 from rapport_ingest.domain.verdict import Refusal
+from rapport_ingest.handlers.planning import Planning
 from rapport_ingest.store import plans, quarantine, sources
 from rapport_ingest.store.quarantine import Row
 
@@ -57,9 +58,13 @@ async def senders_of(tx: AsyncConnection, workspace: str, rows: Sequence[Row]) -
 class Bench:
     """Tries rows with one list of changes, as the front door would judge the changed events."""
 
-    def __init__(self, transforms: Sequence[Transform], senders: Mapping[str, Sender]) -> None:
+    def __init__(
+        self, tx: AsyncConnection, transforms: Sequence[Transform], senders: Mapping[str, Sender]
+    ) -> None:
         self._transformer = compile_transforms(transforms)
         self._senders = senders
+        # Of our own and never run, so that what is only tried is not counted as a violation.
+        self._planning = Planning(tx.engine)
 
     def try_row(self, row: Row) -> Tried:
         """The verdict on one row; nothing is kept or counted."""
@@ -78,7 +83,7 @@ class Bench:
             return Tried(row, refusal=refusal)
         # Where the event brings no id, it was refused and answered under one that was made then.
         spare = row.message_id or f"quarantine-{row.id}"
-        return Tried(row, raw, spare, refusal=_verdict(sender, row, raw, spare))
+        return Tried(row, raw, spare, refusal=self._verdict(sender, row, raw, spare))
 
     def after(self, row: Row) -> Any:
         """The event as the changes leave it, or None where they can't be made."""
@@ -88,18 +93,11 @@ class Bench:
         except (BeyondRepairError, TransformError):
             return None
 
-
-def _verdict(sender: Sender, row: Row, raw: msgspec.Raw, spare: str) -> Refusal | None:
-    judged = judge(raw, row.kind, Origin(sender, row.received_at, row.sent_at), spare)
-    if isinstance(judged, Refusal):
-        return judged
-    return _planned(sender, *judged)
-
-
-def _planned(sender: Sender, event: Event, fields: Mapping[str, Any]) -> Refusal | None:
-    """What a tracking plan that rejects says of it."""
-    del sender, event, fields
-    return None
+    def _verdict(self, sender: Sender, row: Row, raw: msgspec.Raw, spare: str) -> Refusal | None:
+        judged = judge(raw, row.kind, Origin(sender, row.received_at, row.sent_at), spare)
+        if isinstance(judged, Refusal):
+            return judged
+        return self._planning.check(sender, *judged)
 
 
 @dataclass(slots=True)
@@ -140,7 +138,7 @@ async def dry_run(
     """Judge the first `limit` open rows of a selection with these changes; nothing is changed."""
     matched, _ = await quarantine.extent(tx, workspace, chosen)
     rows = await quarantine.oldest_open(tx, workspace, chosen, limit)
-    bench = Bench(transforms, await senders_of(tx, workspace, rows))
+    bench = Bench(tx, transforms, await senders_of(tx, workspace, rows))
     found = DryRun(matched)
     for row in rows:
         found.note(bench.try_row(row), bench)

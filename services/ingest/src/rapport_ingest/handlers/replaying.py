@@ -163,7 +163,7 @@ class Replaying:
             if not rows:
                 return []
             senders = await senders_of(tx, job.workspace, rows)
-            bench = Bench(asked.transforms, senders)
+            bench = Bench(tx, asked.transforms, senders)
             tried = [bench.try_row(one) for one in rows]
             tried = await self._accepted([one for one in tried if one.passes], senders, tried)
             await _mark(tx, job, tried, as_it_is=not asked.transforms)
