@@ -72,7 +72,7 @@ def plan_routes(engine: AsyncEngine) -> APIRouter:
 
     @router.post("/v1/sources/{source}/plan/check")
     async def check_plan(source: SourceId, body: PlanDocument, caller: Writer) -> dict[str, Any]:
-        """What this plan would change, and which events of the catalogue break it; keeps nothing."""
+        """What this plan would change, and which known events break it; keeps nothing."""
         async with engine.begin() as tx:
             changes, found = await plans.tested(
                 tx, Caller(caller.workspace, source), body.entries()

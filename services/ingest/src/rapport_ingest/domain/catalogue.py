@@ -28,7 +28,7 @@ MAX_EXAMPLE_BYTES = 4096
 
 Shape = dict[str, dict[str, int]]
 Example = dict[str, Any]
-"""`{"at": RFC 3339 with microseconds, "properties": …, "traits": …}`, with what may be personal masked."""
+"""`{"at": RFC 3339 with microseconds, "properties": …, "traits": …}`, personal data masked."""
 
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object"}
 _TYPES |= {list: "array", type(None): "null"}
