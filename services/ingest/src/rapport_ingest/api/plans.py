@@ -70,6 +70,13 @@ def plan_routes(engine: AsyncEngine) -> APIRouter:
         async with engine.begin() as tx:
             return _changes(await plans.replace(tx, Caller(caller.workspace, source), []))
 
+    _add_trials(router, engine)
+    return router
+
+
+def _add_trials(router: APIRouter, engine: AsyncEngine) -> None:
+    """Routes that change nothing: what a plan would do, could be, and has met."""
+
     @router.post("/v1/sources/{source}/plan/check")
     async def check_plan(source: SourceId, body: PlanDocument, caller: Writer) -> dict[str, Any]:
         """What this plan would change, and which known events break it; keeps nothing."""
@@ -107,8 +114,6 @@ def plan_routes(engine: AsyncEngine) -> APIRouter:
                 limit=limit,
             )
         return {"violations": [_shown(broken, count) for broken, count in found]}
-
-    return router
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -78,7 +78,7 @@ def _merged_shapes(one: Shape, other: Shape) -> Shape:
 def learn(shape: Shape, fields: Mapping[str, Any]) -> None:
     """Count what is in one event into a shape."""
     for root, value in _roots(fields):
-        _learn(shape, root, value, 0, root)
+        _learn(shape, root, value, 0, (root, root))
 
 
 def _roots(fields: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -88,7 +88,8 @@ def _roots(fields: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [(root, value) for root, value in pairs if isinstance(value, dict)]
 
 
-def _learn(shape: Shape, path: str, value: Any, depth: int, name: str) -> None:
+def _learn(shape: Shape, path: str, value: Any, depth: int, place: tuple[str, str]) -> None:
+    root, name = place
     counts = shape.get(path)
     if counts is None:
         if len(shape) >= MAX_PATHS:
@@ -97,7 +98,7 @@ def _learn(shape: Shape, path: str, value: Any, depth: int, name: str) -> None:
     kind = _TYPES.get(type(value), "string")
     counts["seen"] = counts.get("seen", 0) + 1
     counts[kind] = counts.get(kind, 0) + 1
-    guess = by_name(name, path.partition(".")[0]) or by_value(value)
+    guess = by_name(name, root) or by_value(value)
     if guess is not None and value is not None:
         counts[f"pii:{guess}"] = counts.get(f"pii:{guess}", 0) + 1
     if kind == "string" and is_moment(value):
@@ -106,10 +107,10 @@ def _learn(shape: Shape, path: str, value: Any, depth: int, name: str) -> None:
         return
     if isinstance(value, dict):
         for key, one in value.items():
-            _learn(shape, f"{path}.{_shown(key)}", one, depth + 1, key)
+            _learn(shape, f"{path}.{_shown(key)}", one, depth + 1, (root, key))
     elif isinstance(value, list):
         for one in value[:MAX_ELEMENTS]:
-            _learn(shape, f"{path}[]", one, depth + 1, "")
+            _learn(shape, f"{path}[]", one, depth + 1, (root, ""))
 
 
 def is_moment(value: str) -> bool:

@@ -6,10 +6,12 @@ passes the check of a card's. What is guessed wrongly is masked in an example, a
 """
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from rapport_ingest.domain.client import anonymised
 
+MAX_NAME = 40
 MAX_LOOKED_AT = 200
 """Characters of a text that are searched."""
 
@@ -28,6 +30,7 @@ _NAMES = {
 _BY_NAME = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 _NO_LETTER = re.compile(r"[^a-z0-9]")
 _EMAIL = re.compile(r"[^\s@<>\"(),:;]{1,64}@[^\s@<>\"(),:;.]{1,63}\.[^\s@<>\"(),:;]{2,63}")
+_DIGIT = re.compile(r"[0-9:]")
 _PHONE = re.compile(r"\+[0-9][0-9 ()/.-]{6,20}[0-9]")
 _CARD = re.compile(r"[0-9](?:[ -]?[0-9]){12,18}")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}")
@@ -36,6 +39,11 @@ _ADDRESS = re.compile(r"[0-9a-fA-F.:]{3,45}")
 
 def by_name(name: str, root: str = "") -> str | None:
     """What a field of this name holds of a person; a bare `name` is one only among traits."""
+    return _by_name(name, root) if len(name) <= MAX_NAME else None
+
+
+@lru_cache(4096)
+def _by_name(name: str, root: str) -> str | None:
     letters = _NO_LETTER.sub("", name.lower())
     return "name" if letters == "name" and root == "traits" else _BY_NAME.get(letters)
 
@@ -49,7 +57,7 @@ def by_value(value: Any) -> str | None:
     text = value[:MAX_LOOKED_AT].strip()
     if "@" in text and _EMAIL.search(text):
         return "email"
-    return _of_digits(text) if any(one.isdigit() for one in text) or ":" in text else None
+    return _of_digits(text) if _DIGIT.search(text) else None
 
 
 def _of_digits(text: str) -> str | None:
