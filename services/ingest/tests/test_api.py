@@ -267,7 +267,7 @@ async def test_one_workspace_sees_nothing_of_another(ingest: "Ingest") -> None:
     stranger = ingest.token("*", workspace="stranger")
     for path in ("/v1/sources", "/v1/quarantine"):
         answer = await ingest.client.get(path, headers=stranger)
-        assert list(answer.json().values()) == [[]]
+        assert not any(answer.json().values())
     assert (await ingest.client.get("/v1/events/bad", headers=stranger)).status_code == 404
 
 

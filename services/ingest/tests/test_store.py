@@ -38,7 +38,7 @@ async def test_old_rejected_events_are_forgotten(ingest: "Ingest") -> None:
 
 async def test_the_process_enforces_the_same_policy(ingest: "Ingest") -> None:
     [retention] = [one for one in ingest.parts.workers if isinstance(one, Retention)]
-    assert [(one.table, one.age.days) for one in retention._policies] == [("quarantine", 30)]
+    assert ("quarantine", 30) in [(one.table, one.age.days) for one in retention._policies]
 
 
 async def test_a_revoked_key_ends_with_the_next_check(ingest: "Ingest") -> None:

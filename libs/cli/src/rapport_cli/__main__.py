@@ -21,6 +21,8 @@ from rapport_cli import (
     plans,
     positions,
     profiles,
+    quarantine,
+    replays,
     segments,
     show,
     sources,
@@ -36,6 +38,8 @@ app.command("event")(events.event)
 app.command("debug")(debugger.debug)
 app.command("import")(imports.import_file)
 app.add_typer(jobs.app, name="job")
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(replays.app, name="replay")
 app.add_typer(profiles.app, name="profile")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")

@@ -85,14 +85,30 @@ def follow(api: Api, job: str, *, quiet: bool) -> dict[str, Any]:
                 progress.update(
                     task,
                     description=f"{found['done']} rows" if found["done"] else found["state"],
-                    completed=measured.get("bytes", 0),
-                    total=measured.get("total_bytes"),
+                    # A replay knows how many there are, an import how large the file is.
+                    completed=measured.get("bytes") or found["done"],
+                    total=measured.get("total_bytes") or found.get("total"),
                 )
                 pause.wait(POLL_SECONDS)
             return found
     except KeyboardInterrupt:
         show.errors.print(f"The job goes on: `rapport job show --wait {job}` shows how far it is.")
         raise
+
+
+def watch(api: Api, job: str, *, quiet: bool = False) -> dict[str, Any]:
+    """Follow a job and return it done; raises `job_failed` when it ended otherwise."""
+    found = follow(api, job, quiet=quiet)
+    if found["state"] != "done":
+        message = f"Job {job} is {found['state']}: {found.get('error') or 'by an operator'}."
+        raise CliError("job_failed", message, {"job": job, "state": found["state"]})
+    return found
+
+
+def report(found: dict[str, Any]) -> None:
+    """Print what a replay came to, reason by reason."""
+    told = found.get("report") or {}
+    show.pairs({"job": found["id"], **{key: value for key, value in told.items() if value != {}}})
 
 
 def end(found: dict[str, Any], *, as_json: bool) -> None:

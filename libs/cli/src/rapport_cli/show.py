@@ -86,6 +86,11 @@ def cell(value: Any) -> Text:
     return Text(INSTANT.sub(r"\1 \2 UTC", str(value)))
 
 
+def notice(text: str) -> None:
+    """Print one line for people on stderr, beside what a program reads."""
+    errors.print(Text(text))
+
+
 def failure(error: CliError) -> None:
     """Print an error in one line on stderr."""
     errors.print(Text("error: ", style="bold red").append(error.message, style="not bold default"))

@@ -21,7 +21,7 @@ from rapport_common.retention import Policy
 from rapport_ingest.api.catalogue import catalogue_routes
 from rapport_ingest.api.debugger import debugger_routes
 from rapport_ingest.api.events import event_routes
-from rapport_ingest.api.imports import import_routes
+from rapport_ingest.api.imports import import_routes, upload_routes
 from rapport_ingest.api.jobs import job_routes
 from rapport_ingest.api.ledger import ledger_routes
 from rapport_ingest.api.plans import plan_routes
@@ -216,7 +216,7 @@ def _jobs(parts: Parts, settings: IngestSettings, pieces: Pieces) -> Jobs:
     republishing = Republishing(parts.producer, settings.kafka_bootstrap_servers)
     works = {
         IMPORT: importing.work,
-        "replay_quarantine": Replaying(engine, spool, acceptor).work,
+        "replay_quarantine": Replaying(engine, spool, acceptor.accept).work,
         "replay_topic": republishing.work,
     }
     return Jobs(engine, works)
@@ -232,7 +232,8 @@ def _routers(parts: Parts, settings: IngestSettings, pieces: Pieces) -> list[API
         event_routes(pieces.keys, pieces.locator),
         quarantine_routes(engine, pieces.counting),
         replay_routes(engine),
-        import_routes(engine, pieces.uploads, settings),
+        import_routes(engine, settings),
+        upload_routes(engine, pieces.uploads),
         plan_routes(engine),
         catalogue_routes(engine),
         job_routes(engine),

@@ -40,7 +40,7 @@ EVENTS = Topic(
     producers=("ingest", "campaign", "feedback"),
     consumers=("profile", "ingest"),
     description="Every validated fact about a person, from outside or from the services. "
-    "profile folds it; ingest reads it only to answer where an event is.",
+    "profile folds it; ingest reads it to answer where an event is, and to replay.",
 )
 PROFILE_ACTIVITY = Topic(
     name="profile.activity",

@@ -11,7 +11,7 @@ from rapport_common import clock
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.ids import uuid7
-from rapport_ingest.api.fields import Moment, Rate, Reader, Text, Word, Writer
+from rapport_ingest.api.fields import Moment, Rate, Reader, Word, Writer
 from rapport_ingest.domain.selection import QuarantineReplay, Selection
 from rapport_ingest.domain.transform import Transform, compile_transforms
 from rapport_ingest.handlers.counting import Counting
@@ -75,24 +75,25 @@ class Repair(BaseModel):
         )
 
 
-def asked_of(
-    *,
-    source: Text = None,
-    code: Text = None,
-    path: Text = None,
-    message_id: Text = None,
-    since: Moment | None = None,
-    until: Moment | None = None,
-) -> Selection:
-    """The filters of the lists, as query parameters."""
-    return Selection(
-        source=source, code=code, path=path, message_id=message_id, since=since, until=until
-    )
+class Asked(BaseModel):
+    """The filters of the lists, and which rows: open, resolved or all."""
+
+    source: Word | None = None
+    code: Word | None = None
+    path: Word | None = None
+    message_id: Word | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    state: State = "open"
+    before: Annotated[int, Field(ge=1, le=MAX_BIGINT)] | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+    def selection(self) -> Selection:
+        """As the store knows it."""
+        return Selection(**self.model_dump(exclude={"state", "before", "limit"}))
 
 
-Asked = Annotated[Selection, Depends(asked_of)]
-Before = Annotated[int | None, Query(ge=1, le=MAX_BIGINT)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
+Filters = Annotated[Asked, Query()]
 Judged = Annotated[int, Query(ge=1, le=MAX_JUDGED)]
 
 
@@ -106,28 +107,27 @@ def quarantine_routes(engine: AsyncEngine, counting: Counting) -> APIRouter:
 
 def _add_reading(router: APIRouter, engine: AsyncEngine, counting: Counting) -> None:
     @router.get("/v1/quarantine")
-    async def list_rows(
-        caller: Reader,
-        asked: Asked,
-        state: State = "open",
-        before: Before = None,
-        limit: Limit = 100,
-    ) -> dict[str, Any]:
+    async def list_rows(caller: Reader, asked: Filters) -> dict[str, Any]:
         """The newest events that were not accepted; `next` is the `before` of the next page."""
         async with engine.begin() as tx:
             rows = await quarantine.page(
-                tx, caller.workspace, asked, state=state, before=before, limit=limit
+                tx,
+                caller.workspace,
+                asked.selection(),
+                state=asked.state,
+                before=asked.before,
+                limit=asked.limit,
             )
-        following = rows[-1].id if len(rows) == limit else None
+        following = rows[-1].id if len(rows) == asked.limit else None
         return {"events": [_shown(one) for one in rows], "next": following}
 
     @router.get("/v1/quarantine/summary")
-    async def summary(
-        caller: Reader, asked: Asked, state: State = "open", limit: Limit = 100
-    ) -> dict[str, Any]:
+    async def summary(caller: Reader, asked: Filters) -> dict[str, Any]:
         """How many by source, code and path, with the newest as the example."""
         async with engine.begin() as tx:
-            found = await quarantine.summary(tx, caller.workspace, asked, state=state, limit=limit)
+            found = await quarantine.summary(
+                tx, caller.workspace, asked.selection(), state=asked.state, limit=asked.limit
+            )
         return {"groups": [_group(one) for one in found]}
 
     @router.get("/v1/quarantine/balance")

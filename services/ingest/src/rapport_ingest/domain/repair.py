@@ -1,12 +1,10 @@
-"""Mending a quarantined event: what can be mended, how, and under which message id."""
+"""Mending a quarantined event: what can be mended, and how."""
 
-import hashlib
 from typing import Any
 
 import msgspec
 
 from rapport_ingest.domain.body import UNREADABLE
-from rapport_ingest.domain.reading import MAX_MESSAGE_ID
 from rapport_ingest.domain.transform import Transformer, TransformError
 
 
@@ -49,17 +47,3 @@ def mended(body: bytes, transformer: Transformer | None) -> msgspec.Raw:
         raise TransformError(
             "", f"The changed event is not JSON that can be kept: {error}."
         ) from error
-
-
-def spare_id(row: int, kept: str, claimed: Any) -> str:
-    """The message id of an event that brings none, the same at every replay.
-
-    `kept` is the id it was refused and answered under, `claimed` its own `messageId`. Where that
-    was not fit to be one (too long, not a text), `kept` is only its head and may be that of
-    another event too.
-    """
-    if isinstance(claimed, str) and len(claimed) > MAX_MESSAGE_ID:
-        return hashlib.sha256(claimed.encode()).hexdigest()
-    if isinstance(claimed, bool | float) or not kept:
-        return f"quarantine-{row}"
-    return kept

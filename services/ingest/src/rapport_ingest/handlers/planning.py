@@ -12,7 +12,8 @@ from rapport_common import logging
 from rapport_common.db import is_retriable
 from rapport_common.events.envelope import Event
 from rapport_ingest import metrics
-from rapport_ingest.domain.plan import Violation, part_of
+from rapport_ingest.domain.plan import Violation
+from rapport_ingest.domain.planned import UNPLANNED, breach
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.domain.verdict import Refusal
@@ -28,7 +29,6 @@ MAX_KINDS = 1000
 
 MAX_BYTES = 512
 OTHER = "(other)"
-UNPLANNED = "unplanned"
 
 _INDEX = re.compile(r"\[[0-9]+\]")
 
@@ -45,25 +45,13 @@ class Planning:
 
     def check(self, sender: Sender, event: Event, fields: dict[str, Any]) -> Refusal | None:
         """The refusal where the source's plan rejects the event; `fields` is it decoded."""
-        if sender.plan is None:
-            return None
-        version = _version(fields)
-        found = sender.plan.check(event.type, event.name, version, _payload(event, fields))
-        if found == []:
-            return None
-        rules = sender.policy.plan
-        action = rules.unplanned if found is None else rules.violations
-        if action == "allow":
-            return None
+        found = breach(sender, event, fields)
         if found is None:
-            metrics.VIOLATIONS.labels(UNPLANNED, action).inc()
-            name = f"{event.type} event {event.name!r}" if event.name else f"{event.type} event"
-            stated = f" in version {version}" if version else ""
-            found = [Violation("", UNPLANNED, f"The plan has no {name}{stated}."[:300])]
-        else:
-            metrics.VIOLATIONS.labels("violation", action).inc()
-        self._note(sender.caller, event, version or "", found)
-        return _refusal(event, found) if action == "reject" else None
+            return None
+        kind = UNPLANNED if found.unplanned else "violation"
+        metrics.VIOLATIONS.labels(kind, found.action).inc()
+        self._note(sender.caller, event, found.version, found.found)
+        return found.refusal(event)
 
     def _note(self, caller: Caller, event: Event, version: str, found: list[Violation]) -> None:
         noted: set[Broken] = set()
@@ -125,23 +113,6 @@ class Planning:
                 log.warning("violations not stored, trying again", error=repr(error))
 
 
-def _payload(event: Event, fields: dict[str, Any]) -> dict[str, Any]:
-    """The object that the plan describes."""
-    found = fields.get(part_of(event.type))
-    if found is None and event.type == "identify":
-        context = fields.get("context")
-        found = context.get("traits") if isinstance(context, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _version(fields: dict[str, Any]) -> str | None:
-    """`context.protocols.event_version`, where Segment's Protocols reads it."""
-    context = fields.get("context")
-    protocols = context.get("protocols") if isinstance(context, dict) else None
-    version = protocols.get("event_version") if isinstance(protocols, dict) else None
-    return str(version) if isinstance(version, (str, int, float)) and version != "" else None
-
-
 def _broken(caller: Caller, event: Event, version: str, violation: Violation) -> Broken:
     """What is counted as one: the same rule at the same field, in whichever element of an array."""
     return Broken(
@@ -158,11 +129,3 @@ def _broken(caller: Caller, event: Event, version: str, violation: Violation) ->
 def _cut(text: str, most: int = MAX_BYTES) -> str:
     """A text short enough for an index."""
     return text if len(text) * 4 <= most else text.encode()[:most].decode("utf-8", "ignore")
-
-
-def _refusal(event: Event, found: list[Violation]) -> Refusal:
-    first = found[0]
-    more = f" And {len(found) - 1} more." if len(found) > 1 else ""
-    code = "unplanned_event" if first.rule == UNPLANNED else "plan_violation"
-    reason = first.message if first.message.endswith(".") else f"{first.message}."
-    return Refusal(event.message_id, code, first.path, reason + more)

@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common.events.envelope import Event, empty_object
+from rapport_common.events.envelope import empty_object
 from rapport_ingest.domain.dialects.originals import UnfitError
 from rapport_ingest.domain.dialects.reopening import reopened
 from rapport_ingest.domain.event import Origin, judge
 from rapport_ingest.domain.moments import SenderClock
-from rapport_ingest.domain.repair import BeyondRepairError, mended, readable, spare_id
+from rapport_ingest.domain.planned import breach
+from rapport_ingest.domain.repair import BeyondRepairError, mended, readable
 from rapport_ingest.domain.selection import Selection
 from rapport_ingest.domain.sender import Sender, compiled
 from rapport_ingest.domain.source import Caller
@@ -74,8 +75,6 @@ class Bench:
         try:
             readable(row.body, truncated=row.truncated)
             body = reopened(row.dialect, row.body, sender.policy, row.message_id)
-            claimed = readable(body, truncated=False).get("messageId")
-            spare = spare_id(row.id, row.message_id, claimed)
             raw = mended(body, self._transformer)
         except BeyondRepairError as error:
             return Tried(row, skipped=error.reason)
@@ -84,6 +83,8 @@ class Bench:
             return Tried(row, refusal=refusal)
         except UnfitError as error:
             return Tried(row, refusal=Refusal(row.message_id, error.code, error.path, error.reason))
+        # Where the event brings no id, it was refused and answered under one that was made then.
+        spare = row.message_id or f"quarantine-{row.id}"
         return Tried(row, raw, spare, refusal=_verdict(sender, row, raw, spare))
 
     def after(self, row: Row) -> Any:
@@ -101,13 +102,10 @@ def _verdict(sender: Sender, row: Row, raw: msgspec.Raw, spare: str) -> Refusal 
     judged = judge(raw, row.kind, Origin(sender, SenderClock(row.sent_at, row.received_at)), spare)
     if isinstance(judged, Refusal):
         return judged
-    return _planned(sender, *judged)
-
-
-def _planned(sender: Sender, event: Event, fields: Mapping[str, Any]) -> Refusal | None:
-    """What a tracking plan that rejects says of it."""
-    del sender, event, fields
-    return None
+    event, fields = judged
+    # Only tried: what breaks the plan is not counted as a violation here.
+    broken = breach(sender, event, fields)
+    return None if broken is None else broken.refusal(event)
 
 
 @dataclass(slots=True)

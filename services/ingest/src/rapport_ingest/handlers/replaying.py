@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ from rapport_common.errors import UnavailableError
 from rapport_ingest import metrics
 from rapport_ingest.domain.selection import QuarantineReplay
 from rapport_ingest.domain.sender import Sender
-from rapport_ingest.handlers.accept import Acceptor, Sending
+from rapport_ingest.domain.verdict import Result
+from rapport_ingest.handlers.accept import Sending
 from rapport_ingest.handlers.quarantine import Bench, Tried, reason_of, senders_of
 from rapport_ingest.spool import Spool
 from rapport_ingest.store import quarantine
@@ -25,6 +26,9 @@ PIECE = 200
 
 ACCEPT_SECONDS = 4.0
 """Time for a piece to be accepted; under the 5 s after which its transaction is ended."""
+
+Accept = Callable[[Sending], Awaitable[list[Result]]]
+"""The front door: `Acceptor.accept`."""
 
 MAX_REASONS = 50
 OTHER = "other"
@@ -101,10 +105,10 @@ class Replaying:
     attempt counted and, where it was tried as it is, with the reason there is now.
     """
 
-    def __init__(self, engine: AsyncEngine, spool: Spool, acceptor: Acceptor) -> None:
+    def __init__(self, engine: AsyncEngine, spool: Spool, accept: Accept) -> None:
         self._engine = engine
         self._spool = spool
-        self._acceptor = acceptor
+        self._accept = accept
 
     async def work(self, job: Job) -> AsyncIterator[Step]:
         """Work a job of kind `replay_quarantine` off; see `jobs.Work`."""
@@ -161,12 +165,12 @@ class Replaying:
             senders = await senders_of(tx, job.workspace, rows)
             bench = Bench(asked.transforms, senders)
             tried = [bench.try_row(one) for one in rows]
-            tried = await self._accept([one for one in tried if one.passes], senders, tried)
+            tried = await self._accepted([one for one in tried if one.passes], senders, tried)
             await _mark(tx, job, tried, as_it_is=not asked.transforms)
         place.after = rows[-1].id
         return tried
 
-    async def _accept(
+    async def _accepted(
         self, good: Sequence[Tried], senders: dict[str, Sender], tried: Sequence[Tried]
     ) -> list[Tried]:
         """Make the good ones durable; `tried` with the last word on them."""
@@ -178,7 +182,7 @@ class Replaying:
         try:
             async with asyncio.timeout(ACCEPT_SECONDS):
                 answers = await asyncio.gather(
-                    *(self._acceptor.accept(_sending(senders, one)) for one in groups.values()),
+                    *(self._accept(_sending(senders, one)) for one in groups.values()),
                     return_exceptions=True,
                 )
         except TimeoutError as error:

@@ -154,6 +154,7 @@ class Republishing:
     async def _log(self) -> AsyncIterator[AIOKafkaConsumer]:
         """A consumer without a group; its partitions are ours to choose."""
         consumer = AIOKafkaConsumer(
+            EVENTS.name,
             bootstrap_servers=self._bootstrap,
             client_id="ingest-replay",
             enable_auto_commit=False,
@@ -175,11 +176,9 @@ class Republishing:
 async def _started(consumer: AIOKafkaConsumer, job: Job, asked: TopicReplay) -> tuple[_Place, Step]:
     """The place to read from, and the step that makes its bounds durable."""
     async with asyncio.timeout(CONNECT_SECONDS):
-        numbers = consumer.partitions_for_topic(EVENTS.name)
-        if not numbers:
-            await consumer.topics()
-            numbers = consumer.partitions_for_topic(EVENTS.name) or set()
-        partitions = [TopicPartition(EVENTS.name, one) for one in sorted(numbers)]
+        partitions = sorted(consumer.assignment())
+        # From here on we say which partitions are read, and from where.
+        consumer.unsubscribe()
         consumer.assign(partitions)
         begins = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)

@@ -1,0 +1,65 @@
+"""Working jobs off in a test, step by step, with a crash where the test wants one."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from rapport_ingest.jobs import Jobs
+from rapport_ingest.store import jobs
+from rapport_ingest.store.jobs import Job, Step
+
+if TYPE_CHECKING:
+    from services.ingest.tests.conftest import Ingest
+
+Work = Callable[[Job], AsyncIterator[Step]]
+HOLDER = "test"
+
+
+def work_of(ingest: "Ingest", kind: str) -> Work:
+    """The work that the process itself does for jobs of this kind."""
+    [runner] = [one for one in ingest.parts.workers if isinstance(one, Jobs)]
+    return runner._works[kind]
+
+
+async def stored(ingest: "Ingest", job: str) -> Job:
+    async with ingest.parts.engine.begin() as tx:
+        found = await jobs.find(tx, ingest.workspace, job)
+    assert found is not None
+    return found
+
+
+async def drive(
+    ingest: "Ingest", job: str, *, work: Work | None = None, untold_after: int | None = None
+) -> Job:
+    """Work a job off; after `untold_after` told steps the process dies before it tells the next."""
+    async with ingest.parts.engine.begin() as tx:
+        await tx.execute(
+            text("UPDATE ingest.job SET state = 'running', holder = :holder WHERE id = :id"),
+            {"holder": HOLDER, "id": job},
+        )
+    found = await stored(ingest, job)
+    told = 0
+    async with aclosing((work or work_of(ingest, found.kind))(found)) as steps:  # type: ignore[type-var] # works are async generators
+        async for step in steps:
+            if told == untold_after:
+                return await stored(ingest, job)
+            async with ingest.parts.engine.begin() as tx:
+                assert await jobs.advance(tx, found, HOLDER, step)
+            told += 1
+    async with ingest.parts.engine.begin() as tx:
+        await jobs.finish(tx, found, HOLDER, "done")
+    return await stored(ingest, job)
+
+
+async def post(ingest: "Ingest", path: str, body: Any, status: int = 202) -> Any:
+    answer = await ingest.client.post(path, json=body, headers=ingest.token("sources:write"))
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def repair(ingest: "Ingest", *transforms: dict[str, Any], **selection: Any) -> str:
+    """A queued job that replays a selection with these changes."""
+    body = {"selection": selection, "transforms": list(transforms)}
+    return str((await post(ingest, "/v1/quarantine/repair", body))["job"])

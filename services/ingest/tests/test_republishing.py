@@ -1,0 +1,154 @@
+"""Replay from the log: the same records once more, bounded, resumable, and chosen exactly."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from hypothesis import given
+from hypothesis import strategies as st
+from services.ingest.tests.driving import HOLDER, drive, post, stored
+
+from rapport_common.errors import ConflictError
+from rapport_common.events.topics import EVENTS
+from rapport_ingest.domain.selection import LogSelection
+from rapport_ingest.handlers.republishing import Chooser, _Place
+from rapport_ingest.store import jobs
+from rapport_ingest.store.jobs import Step
+
+if TYPE_CHECKING:
+    from services.ingest.tests.conftest import Ingest
+
+pytestmark = pytest.mark.integration
+
+Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def event(message_id: str, **fields: Any) -> dict[str, Any]:
+    made = {"type": "track", "event": "x", "userId": f"u-{message_id}", "messageId": message_id}
+    return {**made, **fields}
+
+
+async def send(ingest: "Ingest", *events: dict[str, Any]) -> None:
+    assert (await ingest.send("/v1/batch", {"batch": list(events)})).status_code == 200
+
+
+async def replay(ingest: "Ingest", *, dry_run: bool = False, **selection: Any) -> str:
+    path = f"/v1/replays/topic?dry_run={dry_run}"
+    return str((await post(ingest, path, {"selection": selection}))["job"])
+
+
+async def records(kafka: str, workspace: str) -> list[tuple[int, bytes, bytes]]:
+    """(partition, key, value) of all records of a workspace."""
+    consumer = AIOKafkaConsumer(EVENTS.name, bootstrap_servers=kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    found = []
+    try:
+        ends = await consumer.end_offsets(sorted(consumer.assignment()))
+        left = {one for one, end in ends.items() if end}
+        while left:
+            for one, batch in (await consumer.getmany(timeout_ms=500)).items():
+                found += [(one.partition, each.key, each.value) for each in batch]
+                if batch[-1].offset + 1 >= ends[one]:
+                    left.discard(one)
+    finally:
+        await consumer.stop()
+    return [one for one in found if workspace.encode() in one[2]]
+
+
+async def test_the_same_records_are_published_once_more(
+    ingest: "Ingest", kafka_bootstrap: str
+) -> None:
+    await send(ingest, *(event(str(index)) for index in range(20)))
+    await ingest.process.counting.flush()
+    before = await ingest.get("/v1/ledger")
+    job = await drive(ingest, await replay(ingest))
+    assert (job.state, job.accepted, job.rejected) == ("done", 20, 0)
+    assert job.done == job.total
+    assert job.report == {"selected": 20, "replayed": 20, "lost": 0}
+    found = Counter(await records(kafka_bootstrap, ingest.workspace))
+    # Same partition, same key, same bytes.
+    assert (len(found), set(found.values())) == (20, {2})
+    after = await ingest.get("/v1/ledger")
+    # A replay is no receipt: accepted <= records of `events` + spooled goes on to hold.
+    assert after["accepted"] == before["accepted"]
+    assert after["topic"]["end_offsets_total"] >= before["topic"]["end_offsets_total"] + 20
+
+
+async def test_only_what_was_chosen(ingest: "Ingest", log_of: Log) -> None:
+    other = await ingest.add_source("Other")
+    await send(ingest, event("1"), event("2", event="y"), event("3", userId="u"))
+    key = {"Authorization": f"Bearer {other['write_key']}"}
+    assert (await ingest.client.post("/v1/track", json=event("4"), headers=key)).status_code == 200
+    for selection, chosen in (
+        ({"source": other["source"]}, {"4"}),
+        ({"event": "y"}, {"2"}),
+        ({"user_id": "u"}, {"3"}),
+        ({"message_ids": ["1", "4", "none"]}, {"1", "4"}),
+        ({"until": "2020-01-01T00:00:00Z"}, set()),
+        ({"since": "2999-01-01T00:00:00Z"}, set()),
+        ({"since": "0001-01-01T00:00:00Z", "until": "9999-01-01T00:00:00Z"}, set("1234")),
+    ):
+        job = await drive(ingest, await replay(ingest, dry_run=True, **selection))
+        assert job.report == {"selected": len(chosen), "replayed": 0, "lost": 0}, selection
+    assert len(await log_of(ingest.workspace)) == 4
+    job = await drive(ingest, await replay(ingest, event="y"))
+    assert job.accepted == 1
+    log = Counter(one["message_id"] for one in await log_of(ingest.workspace))
+    assert log == {"1": 1, "2": 2, "3": 1, "4": 1}
+
+
+async def test_a_crash_goes_on_from_the_position_and_to_the_bound_of_the_start(
+    ingest: "Ingest", log_of: Log
+) -> None:
+    await send(ingest, *(event(str(index)) for index in range(12)))
+    body = {"rate": 5}
+    name = (await post(ingest, "/v1/replays/topic", body))["job"]
+    half = await drive(ingest, name, untold_after=2)
+    assert half.accepted == 5
+    # Comes after the start: the replay does not see it.
+    await send(ingest, event("late"))
+    done = await drive(ingest, name)
+    assert (done.accepted, done.done) == (12, done.total)
+    log = Counter(one["message_id"] for one in await log_of(ingest.workspace))
+    assert log.pop("late") == 1
+    # The piece whose step was not told was published a third time: the same ids.
+    assert set(log) == {str(index) for index in range(12)}
+    assert Counter(log.values()) == {2: 7, 3: 5}
+
+
+async def test_a_topic_made_anew_ends_the_replay(ingest: "Ingest") -> None:
+    name = await replay(ingest)
+    await drive(ingest, name, untold_after=1)
+    job = await stored(ingest, name)
+    ends = dict.fromkeys(job.position["ends"], 10**9)
+    async with ingest.parts.engine.begin() as tx:
+        moved = Step({**job.position, "ends": ends}, 0, 0, 0, job.report)
+        assert await jobs.advance(tx, job, HOLDER, moved)
+    with pytest.raises(ConflictError, match="made anew"):
+        await drive(ingest, name)
+
+
+def test_log_time_is_a_half_open_window() -> None:
+    asked = LogSelection(since=NOON, until=NOON + timedelta(seconds=1))
+    chooser = Chooser("w", asked)
+    value = b'{"workspace":"w","source":"s","message_id":"1"}'
+    noon = int(NOON.timestamp() * 1000)
+    found = [chooser.takes(value, noon + offset) for offset in (-1, 0, 999, 1000)]
+    assert found == [False, True, True, False]
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b'{"workspace":"w"}', b"\xff"])
+def test_what_is_no_event_is_nobodys(value: bytes | None) -> None:
+    assert not Chooser("w", LogSelection()).takes(value, 0)
+
+
+@given(st.lists(st.integers(0, 30)))
+def test_a_place_never_goes_back_nor_over_its_end(offsets: list[int]) -> None:
+    place = _Place({0: 5}, {0: 20})
+    moved = sum(place.move(0, one) for one in offsets)
+    assert place.next[0] == 5 + moved == min(20, max([5, *offsets]))
+    assert (0 in place.open()) == (place.next[0] < 20)
