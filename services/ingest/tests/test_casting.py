@@ -24,7 +24,7 @@ from rapport_ingest.domain.moments import parse_moment
         (True, "string", "true"),
         (" 12.50 ", "number", 12.5),
         ("12", "number", 12),
-        ("-1e3", "number", -1000),
+        ("-1e3", "number", -1000.0),
         (".5", "number", 0.5),
         (1e300, "number", 1e300),
         ("12.0", "integer", 12),

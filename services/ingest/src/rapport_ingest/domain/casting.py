@@ -98,7 +98,13 @@ def number(exactly: Decimal) -> int | float:
 def _number(value: Any, decimals: Decimals, *, whole: bool) -> int | float:
     if isinstance(value, float) and math.isfinite(value) and not whole:
         return value
-    found = number(exact(value, decimals))
+    exactly = exact(value, decimals)
+    if not whole and exactly.as_tuple().exponent != 0:
+        found_float = float(exactly)
+        if math.isinf(found_float):
+            raise _wrong(value, "a number")
+        return found_float
+    found = number(exactly)
     if whole and not isinstance(found, int):
         raise _wrong(value, "a whole number")
     return found
