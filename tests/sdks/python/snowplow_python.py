@@ -6,7 +6,9 @@ import time
 from typing import Any
 
 from snowplow_tracker.emitters import Emitter
-from snowplow_tracker.events import PageView, ScreenView, SelfDescribing
+from snowplow_tracker.events.page_view import PageView
+from snowplow_tracker.events.screen_view import ScreenView
+from snowplow_tracker.events.self_describing import SelfDescribing
 from snowplow_tracker.self_describing_json import SelfDescribingJson
 from snowplow_tracker.subject import Subject
 from snowplow_tracker.tracker import Tracker
