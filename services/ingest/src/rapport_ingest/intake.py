@@ -169,7 +169,7 @@ def _open(dialect: Dialect, request: Request, sender: Sender | None) -> Opened:
     try:
         return dialect.open(request, sender.policy if sender else None)
     except AppError as error:
-        if sender is not None:
+        if sender is not None or error.status == TOO_LARGE:
             raise
         # Without a key in the headers a body that can't be read has none either.
         raise _no_key() from error

@@ -122,8 +122,9 @@ def _add_answers(router: APIRouter) -> None:
         "/v1/m": (["POST"], measurements),
     }
     for path, (methods, handler) in answers.items():
-        router.add_api_route(path, handler, methods=methods)
-        router.add_api_route(path + "/", handler, methods=methods, include_in_schema=False)
+        for method in methods:
+            router.add_api_route(path, handler, methods=[method])
+            router.add_api_route(path + "/", handler, methods=[method], include_in_schema=False)
     preflights = [*answers, *(one + "/" for one in answers)]
     preflights += ["/v1/projects/{key}/settings", "/sourceConfig", "/sourceConfig/"]
     preflights += ["/array/{key}/config", "/array/{key}/config.js"]

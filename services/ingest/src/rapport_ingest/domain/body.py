@@ -155,10 +155,10 @@ def open_batch(body: bytes) -> Envelope:
     return found
 
 
-def check_count(count: int) -> None:
+def check_count(count: int, most: int = MAX_BATCH_EVENTS) -> None:
     """AppError 413 when there are more events than one request may bring."""
-    if count > MAX_BATCH_EVENTS:
-        message = f"A batch has {MAX_BATCH_EVENTS} events at most, this one {count}."
+    if count > most:
+        message = f"A batch has {most} events at most, this one {count}."
         raise AppError(message, code="too_many_events", status=413)
 
 

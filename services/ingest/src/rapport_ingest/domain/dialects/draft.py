@@ -1,5 +1,6 @@
 """An event in Segment's shape while a dialect makes it, with the first thing that is wrong."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,16 +36,18 @@ class Draft:
 
     def put(self, path: tuple[str, ...], value: Any) -> None:
         """Set a nested field; a missing or empty value is none, what stands there already stays."""
-        if value is None or value == "" or (isinstance(value, msgspec.Raw) and is_empty(value)):
+        if value is None or value == "" or (type(value) is msgspec.Raw and is_empty(value)):
             return
-        *above, last = path
         place = self.fields
-        for name in above:
-            below = place.setdefault(name, {})
-            if not isinstance(below, dict):
+        for name in path[:-1]:
+            below = place.get(name)
+            if below is None:
+                below = place[name] = {}
+            elif type(below) is not dict:
                 return
             place = below
-        place.setdefault(last, value)
+        if path[-1] not in place:
+            place[path[-1]] = value
 
     def text(self, field: str, value: Any, path: str, limit: int) -> str | None:
         """Set `field` to a text the client calls `path`: whole numbers are their digits."""
@@ -84,6 +87,13 @@ class Draft:
         if self.problem is None:
             return None
         return Refusal(self.fields.get("messageId", ""), *self.problem)
+
+
+def unreadable(raw: msgspec.Raw, field: bytes, error: Exception) -> Refusal:
+    """Why an item that no reader takes is refused; its id is looked for in its text."""
+    match = re.search(rb'"' + field + rb'"\s*:\s*"([^"\\\x00-\x1f]{1,100})"', bytes(raw))
+    claimed = match[1].decode("utf-8", "replace") if match else ""
+    return Refusal(claimed, "invalid_json", "", f"Not JSON that can be kept: {error}.")
 
 
 def is_empty(raw: msgspec.Raw) -> bool:

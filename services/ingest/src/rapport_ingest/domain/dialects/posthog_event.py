@@ -12,49 +12,81 @@ from typing import Any
 import msgspec
 
 from rapport_ingest.domain.body import UNREADABLE
-from rapport_ingest.domain.dialects.draft import NOTHING, Draft, Members, members, text_of, value_of
+from rapport_ingest.domain.dialects.draft import (
+    NOTHING,
+    Draft,
+    Members,
+    members,
+    text_of,
+    unreadable,
+    value_of,
+)
 from rapport_ingest.domain.dialects.wire import CAMPAIGN, EPOCH, campaign_of, epoch_iso, page_of
 from rapport_ingest.domain.event import MAX_ID, MAX_MESSAGE_ID
 from rapport_ingest.domain.verdict import Refusal
 
 CONTEXT: dict[str, tuple[str, ...]] = {
-    "$lib": ("library", "name"),
-    "$lib_version": ("library", "version"),
-    "$current_url": ("page", "url"),
-    "$pathname": ("page", "path"),
-    "$host": ("page", "host"),
-    "$referrer": ("page", "referrer"),
-    "$referring_domain": ("page", "referring_domain"),
-    "$raw_user_agent": ("userAgent",),
-    "$user_agent": ("userAgent",),
-    "$ip": ("ip",),
-    "$browser_language": ("locale",),
-    "$locale": ("locale",),
-    "$timezone": ("timezone",),
-    "$browser": ("browser", "name"),
-    "$browser_version": ("browser", "version"),
-    "$os": ("os", "name"),
-    "$os_name": ("os", "name"),
-    "$os_version": ("os", "version"),
-    "$device_id": ("device", "id"),
-    "$device_type": ("device", "type"),
-    "$device_manufacturer": ("device", "manufacturer"),
-    "$device_model": ("device", "model"),
-    "$device_name": ("device", "name"),
-    "$screen_height": ("screen", "height"),
-    "$screen_width": ("screen", "width"),
-    "$viewport_height": ("screen", "innerHeight"),
-    "$viewport_width": ("screen", "innerWidth"),
-    "$app_name": ("app", "name"),
-    "$app_version": ("app", "version"),
-    "$app_build": ("app", "build"),
-    "$app_namespace": ("app", "namespace"),
-    "$network_carrier": ("network", "carrier"),
-    "$network_wifi": ("network", "wifi"),
-    "$network_cellular": ("network", "cellular"),
-    "$session_id": ("sessionId",),
-    "$window_id": ("windowId",),
-    **{utm: ("campaign", name) for utm, name in CAMPAIGN.items()},
+    "$lib": ("context", "library", "name"),
+    "$lib_version": ("context", "library", "version"),
+    "$current_url": ("context", "page", "url"),
+    "$pathname": ("context", "page", "path"),
+    "$host": ("context", "page", "host"),
+    "$referrer": ("context", "page", "referrer"),
+    "$referring_domain": ("context", "page", "referring_domain"),
+    "$raw_user_agent": (
+        "context",
+        "userAgent",
+    ),
+    "$user_agent": (
+        "context",
+        "userAgent",
+    ),
+    "$ip": (
+        "context",
+        "ip",
+    ),
+    "$browser_language": (
+        "context",
+        "locale",
+    ),
+    "$locale": (
+        "context",
+        "locale",
+    ),
+    "$timezone": (
+        "context",
+        "timezone",
+    ),
+    "$browser": ("context", "browser", "name"),
+    "$browser_version": ("context", "browser", "version"),
+    "$os": ("context", "os", "name"),
+    "$os_name": ("context", "os", "name"),
+    "$os_version": ("context", "os", "version"),
+    "$device_id": ("context", "device", "id"),
+    "$device_type": ("context", "device", "type"),
+    "$device_manufacturer": ("context", "device", "manufacturer"),
+    "$device_model": ("context", "device", "model"),
+    "$device_name": ("context", "device", "name"),
+    "$screen_height": ("context", "screen", "height"),
+    "$screen_width": ("context", "screen", "width"),
+    "$viewport_height": ("context", "screen", "innerHeight"),
+    "$viewport_width": ("context", "screen", "innerWidth"),
+    "$app_name": ("context", "app", "name"),
+    "$app_version": ("context", "app", "version"),
+    "$app_build": ("context", "app", "build"),
+    "$app_namespace": ("context", "app", "namespace"),
+    "$network_carrier": ("context", "network", "carrier"),
+    "$network_wifi": ("context", "network", "wifi"),
+    "$network_cellular": ("context", "network", "cellular"),
+    "$session_id": (
+        "context",
+        "sessionId",
+    ),
+    "$window_id": (
+        "context",
+        "windowId",
+    ),
+    **{utm: ("context", "campaign", name) for utm, name in CAMPAIGN.items()},
 }
 PROTOCOL = frozenset(
     {
@@ -84,7 +116,6 @@ NOBODY = frozenset(
 """Ids that are a bug in somebody's page: as a user id they would make all its visitors one."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_CLAIMED = re.compile(rb'"uuid"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +166,8 @@ def converted(raw: msgspec.Raw, around: Around) -> Converted:
     except msgspec.ValidationError:
         return Converted(raw, None, Refusal("", "not_an_object", "", "An event is a JSON object."))
     except UNREADABLE as error:
-        match = _CLAIMED.search(bytes(raw))
-        claimed = match[1].decode("utf-8", "replace") if match else ""
-        reason = f"Not JSON that can be kept: {error}."
-        return Converted(raw, claimed or None, Refusal(claimed, "invalid_json", "", reason))
+        refusal = unreadable(raw, b"uuid", error)
+        return Converted(raw, refusal.message_id or None, refusal)
     return _Making(item, around).done()
 
 
@@ -156,7 +185,7 @@ class _Making:
         self._options: Members = members(item.options) or {}
         self._set = self._person("$set", item.set)
         self._set_once = self._person("$set_once", item.set_once)
-        self._name = item.event
+        self._name = item.event if isinstance(item.event, str) else None
 
     def done(self) -> Converted:
         draft, item = self._draft, self._item
@@ -188,7 +217,7 @@ class _Making:
             "$create_alias": "alias",
             "$merge_dangerously": "alias",
         }
-        return known.get(self._name, "track") if isinstance(self._name, str) else "track"
+        return known.get(self._name or "", "track")
 
     def _message_id(self) -> None:
         item = self._item
@@ -254,8 +283,8 @@ class _Making:
     def _what(self, kind: str) -> None:
         draft, found = self._draft, self._properties
         if kind == "track":
-            draft.name(self._name, "event")
-            if isinstance(self._name, str) and self._name in RECORDINGS:
+            draft.name(self._item.event, "event")
+            if self._name in RECORDINGS:
                 draft.refuse("unsupported_event", "event", "Session recordings are not kept.")
         elif kind == "screen":
             draft.text("name", value_of(found.get("$screen_name")), "$screen_name", MAX_ID)
@@ -298,7 +327,7 @@ class _Making:
         for name, value in self._properties.items():
             place = CONTEXT.get(name)
             if place is not None:
-                draft.put(("context", *place), None if bytes(value) == DIRECT else value)
+                draft.put(place, None if bytes(value) == DIRECT else value)
             elif name not in PROTOCOL:
                 kept[name] = value
         self._page(kind, kept)
@@ -306,8 +335,8 @@ class _Making:
             kept.pop("$group_set", None)
         if self._set_once and kind not in {"identify", "group"} and not self._has_traits():
             draft.put(("properties", "$set_once"), self._set_once)
-        for name, value in kept.items():
-            draft.put(("properties", name), value)
+        if kept:
+            draft.fields["properties"] = draft.fields.get("properties", {}) | kept
         groups = members(self._properties.get("$groups")) or {}
         draft.put(("context", "groupId"), next(iter(groups.values()), None))
 

@@ -22,6 +22,9 @@ from rapport_ingest.domain.verdict import Refusal, Result
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 NOT_KEPT = ((b"cache-control", b"no-store"),)
 
+MAX_EVENTS = 10_000
+"""So many the Python tracker keeps while we are away, and then sends in one request, once."""
+
 
 class _Payload(msgspec.Struct):
     """`iglu:com.snowplowanalytics.snowplow/payload_data`."""
@@ -60,7 +63,7 @@ class Snowplow:
             events = [of_parameters(form_of(request.query))]
         else:
             items = _items(request.body)
-            check_count(len(items))
+            check_count(len(items), MAX_EVENTS)
             events = [converted(one) for one in items]
         opened = _gathered(events, known=policy is not None)
         if b"sp-anonymous" in request.headers:

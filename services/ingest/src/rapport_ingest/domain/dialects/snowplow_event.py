@@ -12,7 +12,14 @@ from typing import Any
 import msgspec
 
 from rapport_ingest.domain.body import UNREADABLE
-from rapport_ingest.domain.dialects.draft import Draft, Members, members, text_of, value_of
+from rapport_ingest.domain.dialects.draft import (
+    Draft,
+    Members,
+    members,
+    text_of,
+    unreadable,
+    value_of,
+)
 from rapport_ingest.domain.dialects.wire import base64_bytes, campaign_of, epoch_iso, page_of
 from rapport_ingest.domain.event import MAX_NAME
 from rapport_ingest.domain.verdict import Refusal
@@ -20,15 +27,33 @@ from rapport_ingest.domain.verdict import Refusal
 Parameters = Mapping[str, str]
 
 CONTEXT: dict[str, tuple[str, ...]] = {
-    "lang": ("locale",),
-    "tz": ("timezone",),
-    "ua": ("userAgent",),
-    "ip": ("ip",),
-    "page": ("page", "title"),
-    "refr": ("page", "referrer"),
-    "cs": ("page", "encoding"),
-    "p": ("channel",),
-    "sid": ("sessionId",),
+    "lang": (
+        "context",
+        "locale",
+    ),
+    "tz": (
+        "context",
+        "timezone",
+    ),
+    "ua": (
+        "context",
+        "userAgent",
+    ),
+    "ip": (
+        "context",
+        "ip",
+    ),
+    "page": ("context", "page", "title"),
+    "refr": ("context", "page", "referrer"),
+    "cs": ("context", "page", "encoding"),
+    "p": (
+        "context",
+        "channel",
+    ),
+    "sid": (
+        "context",
+        "sessionId",
+    ),
 }
 TIME = ("ttm", "dtm")
 DEVICE_IDS = ("duid", "tnuid", "nuid")
@@ -84,8 +109,7 @@ def converted(raw: msgspec.Raw) -> Converted:
     except msgspec.ValidationError:
         return Converted(raw, Refusal("", "not_an_object", "", "An event is a JSON object."))
     except UNREADABLE as error:
-        reason = f"Not JSON that can be kept: {error}."
-        return Converted(raw, Refusal("", "invalid_json", "", reason))
+        return Converted(raw, unreadable(raw, b"eid", error))
     return of_parameters({name: _text(one) for name, one in found.items() if one is not None})
 
 
@@ -257,8 +281,12 @@ class _Making:
 
     def _context(self) -> None:
         given, draft = self._given, self._draft
-        for name, place in CONTEXT.items():
-            draft.put(("context", *place), given.get(name))
+        for name, value in given.items():
+            place = CONTEXT.get(name)
+            if place is None and name not in self._read:
+                place = ("context", "snowplow", name)
+            if place is not None:
+                draft.put(place, value)
         tracker = _VERSIONED.fullmatch(given.get("tv", ""))
         if tracker is not None:
             draft.put(("context", "library", "name"), f"snowplow-{tracker[1]}")
@@ -273,9 +301,6 @@ class _Making:
                 draft.put(("context", "screen", height), int(size[2]))
         app = given.get("aid", "")
         draft.put(("context", "app", "name"), None if _KEY.fullmatch(app) else app)
-        for name, value in given.items():
-            if name not in CONTEXT and name not in self._read:
-                draft.put(("context", "snowplow", name), value)
 
     def _texts(self, names: Mapping[str, str]) -> None:
         for field, name in names.items():
