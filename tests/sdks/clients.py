@@ -28,7 +28,7 @@ Where = Literal["python", "node", "browser"]
 class Client:
     """One SDK in one mode. `note` says why a fault is missing.
 
-    Events of a kind in `bare` can't carry properties of ours (Snowplow's views), and pages of
+    Events of a kind in `bare` can't carry properties of ours (Snowplow's views); pages of Jitsu,
     PostHog and Snowplow have no name. With `schemas` an event's name is that of an Iglu schema.
     With `late_user` an event that is repeated after the sign-in says who signed in.
     """
@@ -68,7 +68,7 @@ class Client:
     @property
     def unnamed_pages(self) -> bool:
         """Whether a page view has no name."""
-        return self.schemas or "posthog" in self.name
+        return self.schemas or self.name.startswith(("posthog", "@jitsu"))
 
 
 def _browser(name: str, version: str, program: str, mode: str, *more: str) -> Client:

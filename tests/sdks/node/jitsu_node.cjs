@@ -6,7 +6,7 @@ run(async () => {
   const clients = {}
   for (const { kind, user, name, data, group } of calls) {
     // One instance is one person: it keeps who was identified.
-    const jitsu = (clients[user] ??= jitsuAnalytics({ host: url, writeKey: key }))
+    const jitsu = (clients[user] ??= jitsuAnalytics({ host: url, writeKey: `rapport:${key}`, s2s: true }))
     if (kind === 'identify') await jitsu.identify(user, data)
     else if (kind === 'track') await jitsu.track(name, data)
     else if (kind === 'group') await jitsu.group(group, data)
