@@ -76,9 +76,9 @@ def check_body(body: bytes) -> None:
             continue
         for one in items:
             check(bytes(one))
-    for error in refused:
-        assert 400 <= error.status < 500
-        assert error.message
+    for one_error in refused:
+        assert 400 <= one_error.status < 500
+        assert one_error.message
 
 
 def _batch(body: bytes) -> list[msgspec.Raw]:
