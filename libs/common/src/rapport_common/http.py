@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,6 +23,14 @@ Check = Callable[[], Awaitable[str | None]]
 """A readiness check: None when all is well, else what is wrong."""
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
+class Problem(BaseModel):
+    """The body of every error: `code` is for programs, `message` says what to do."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
 
 
 class Health:
@@ -44,6 +53,7 @@ def create_app(service: str, health: Health, secret: str) -> FastAPI:
     app = FastAPI(
         title=f"Rapport {service}",
         version="1",
+        responses={"default": {"model": Problem, "description": "Any error."}},
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.authenticator = Authenticator(secret)
@@ -63,7 +73,7 @@ def add_health_routes(app: FastAPI, health: Health) -> None:
     async def healthz() -> dict[str, bool]:
         return {"alive": True}
 
-    @app.get("/readyz", tags=["health"])
+    @app.get("/readyz", tags=["health"], responses={503: {"description": "What is away."}})
     async def readyz() -> JSONResponse:
         ready, checks = await health.report()
         return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
