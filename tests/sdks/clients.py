@@ -89,17 +89,11 @@ SEGMENT = (
     Client("segment-analytics-python", "2.4.0", "segment_python", mode="gzip"),
     Client("@segment/analytics-node", "3.1.0", "segment_node", where="node"),
     Client("analytics-node", "6.2.0", "analytics_node", where="node"),
-    *(
-        Client(
-            "@segment/analytics-next",
-            "1.84.3",
-            "analytics_next",
-            mode=mode,
-            kinds=(*BROWSER, "screen"),
-            where="browser",
-        )
-        for mode in ("single", "batching")
+    replace(
+        _browser("@segment/analytics-next", "1.84.3", "analytics_next", "single", "screen"),
+        late_user=True,
     ),
+    _browser("@segment/analytics-next", "1.84.3", "analytics_next", "batching", "screen"),
 )
 RUDDERSTACK = (
     Client("rudder-sdk-python", "2.1.9", "rudder_python"),

@@ -10,6 +10,6 @@ run(async () => {
     if (kind === 'identify') await jitsu.identify(user, data)
     else if (kind === 'track') await jitsu.track(name, data)
     else if (kind === 'group') await jitsu.group(group, data)
-    else await jitsu.page(name, data)
+    else await jitsu.page('Checkout', data) // it makes the name a property
   }
 })
