@@ -55,7 +55,7 @@ from rapport_ingest.worker import Crew, ParentWatch
 
 ROOT = Path(__file__).resolve().parents[2]
 VIOLATIONS_KEPT = timedelta(days=90)
-CATALOGUE_KEPT = timedelta(days=400)
+YEAR_KEPT = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,8 @@ def _policies(settings: IngestSettings) -> list[Policy]:
         Policy("quarantine", "received_at", age, quarantine.expiry(resolved)),
         Policy("job", "finished_at", timedelta(days=settings.job_retention_days)),
         Policy("violation", "last_at", VIOLATIONS_KEPT),
-        Policy("catalogue", "last_seen", CATALOGUE_KEPT),
+        Policy("catalogue", "last_seen", YEAR_KEPT),
+        Policy("tally_day", "day", YEAR_KEPT),
     ]
 
 

@@ -21,6 +21,7 @@ from rapport_ingest import metrics
 from rapport_ingest.domain.dialects import NONE_REFUSED
 from rapport_ingest.domain.event import MAX_EVENT_BYTES, Origin, judge
 from rapport_ingest.domain.moments import SenderClock
+from rapport_ingest.domain.planned import breach
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.verdict import Refusal, Result
 from rapport_ingest.handlers.cataloguing import Cataloguing
@@ -141,6 +142,9 @@ class Acceptor:
 
     def _noted(self, sender: Sender, event: Event, fields: dict[str, Any]) -> Event | Refusal:
         """What the plan makes of a good event; the catalogue learns from it."""
+        if sender.policy.test_mode:
+            broken = breach(sender, event, fields)
+            return (broken.refusal(event) if broken is not None else None) or event
         refusal = self._planning.check(sender, event, fields) if sender.plan is not None else None
         self._cataloguing.note(event, fields)
         return refusal or event

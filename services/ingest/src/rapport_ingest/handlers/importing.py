@@ -17,6 +17,7 @@ from rapport_ingest.domain.event import Origin, judge
 from rapport_ingest.domain.imports import ImportSpec, mapping_for
 from rapport_ingest.domain.mapping import Mapper
 from rapport_ingest.domain.moments import SenderClock
+from rapport_ingest.domain.planned import breach
 from rapport_ingest.domain.presets import preparing
 from rapport_ingest.domain.rows import Composer, Entry, Place
 from rapport_ingest.domain.sender import Sender, compiled
@@ -206,24 +207,26 @@ class Importing:
         """What would become of the events; nothing is sent, kept or counted."""
         origin = Origin(run.sender, SenderClock(None, sending.received_at))
         results = []
-        for index, item in enumerate(sending.items):
-            refusal = sending.refusals.get(index)
-            if refusal is None:
-                spare = sending.ids[index] if sending.ids else ""
-                judged = judge(item, None, origin, spare)
-                if not isinstance(judged, Refusal):
-                    event, fields = judged
-                    if len(run.report.preview) < MAX_PREVIEW:
-                        run.report.preview.append({**fields, "messageId": event.message_id})
-                    results.append(Result(event.message_id, "accepted"))
-                    continue
-                refusal = judged
-            results.append(
-                Result(refusal.message_id, "rejected", refusal.code, refusal.reason, refusal.path)
-            )
+        for index in range(len(sending.items)):
+            results.append(self._try(run, sending, index, origin))
             if index % PIECE == 0:
                 await asyncio.sleep(0)
         return results
+
+    def _try(self, run: _Run, sending: Sending, index: int, origin: Origin) -> Result:
+        spare = sending.ids[index] if sending.ids else ""
+        known = sending.refusals.get(index)
+        judged = known or judge(sending.items[index], None, origin, spare)
+        if not isinstance(judged, Refusal):
+            event, fields = judged
+            broken = breach(run.sender, event, fields)
+            refused = broken.refusal(event) if broken is not None else None
+            if refused is None:
+                if len(run.report.preview) < MAX_PREVIEW:
+                    run.report.preview.append({**fields, "messageId": event.message_id})
+                return Result(event.message_id, "accepted")
+            judged = refused
+        return Result(judged.message_id, "rejected", judged.code, judged.reason, judged.path)
 
     def _step(self, run: _Run, batch: list[Entry], results: list[Result], seconds: float) -> Step:
         report, accepted, rejected = run.report, 0, 0
