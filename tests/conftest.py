@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.support.workspace import Workspace
-
     from rapport_local.stack import Stack
+    from tests.support.workspace import Workspace
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for `tests.support`
 

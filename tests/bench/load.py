@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -85,7 +86,7 @@ class _Run:
         self._templates = _templates(load)
         self._sent = 0
         self._open = 0
-        self._free: list[Connection] = []
+        self._free: deque[Connection] = deque()
         self._result = Result(0, 0, 0, 0.0, [])
         self._finished = asyncio.Event()
 
@@ -115,12 +116,12 @@ class _Run:
 
     async def _paced(self, connections: list[Connection], began: float) -> None:
         """Send each request when it is due, or as soon after that as a connection is free."""
-        self._free = list(connections)
+        self._free = deque(connections)
         count = int(self._load.seconds * self._load.rate)
         while self._result.requests < count and self._open:
             due = min(count, int((time.perf_counter() - began) * self._load.rate) + 1)
             while self._sent < due and self._free:
-                self._send(self._free.pop(), began + self._sent / self._load.rate)
+                self._send(self._free.popleft(), began + self._sent / self._load.rate)
             await asyncio.sleep(PACE_SECONDS)
 
     def _send(self, connection: Connection, due: float | None = None) -> None:

@@ -21,7 +21,7 @@ from rapport_common.ledger import Equations, LedgerWatch
 from rapport_common.operator import consumer_check, consumer_routes, unavailable_without
 from rapport_common.outbox import Relay
 from rapport_common.retention import Policy, Retention
-from rapport_common.runtime import Worker, serve
+from rapport_common.runtime import HandedConnections, Worker, serve
 from rapport_common.settings import ServiceSettings
 from rapport_common.watchdog import ProgressWatchdog
 
@@ -94,9 +94,12 @@ class Parts:
         return app
 
     async def run(
-        self, app: Any, *, only: str | None = None, sockets: list[Any] | None = None
+        self, app: Any, *, only: str | None = None, handed: HandedConnections | None = None
     ) -> None:
-        """Serve until a signal, then close what was opened. `only`: "api", "worker" or both."""
+        """Serve until a signal, then close what was opened. `only`: "api", "worker" or both.
+
+        With `handed` connections it does not listen itself.
+        """
         try:
             await serve(
                 self.service,
@@ -104,7 +107,7 @@ class Parts:
                 app=None if only == "worker" else app,
                 workers=[] if only == "api" else self.workers,
                 health=self.health,
-                sockets=sockets,
+                handed=handed,
             )
         finally:
             await self.producer.stop()

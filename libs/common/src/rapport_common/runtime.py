@@ -3,8 +3,9 @@
 import asyncio
 import gc
 import signal
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, Protocol
 
@@ -36,8 +37,40 @@ class Worker(Protocol):
         """Work until `stop`."""
 
 
+class HandedConnections(Protocol):
+    """Connections that another process accepts and hands to this one."""
+
+    def attach(self, factory: Callable[[], asyncio.Protocol]) -> None:
+        """Take connections from now on, each with a protocol of its own."""
+
+    def detach(self) -> None:
+        """Take no more connections."""
+
+
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: this module owns the signals."""
+    """uvicorn without its own signal handlers (this module owns the signals), and without a
+    socket of its own where connections are handed to it.
+    """
+
+    handed: HandedConnections | None = None
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets if self.handed is None else [])
+        if self.handed is not None:
+            self.handed.attach(self._protocol)
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.handed is not None:
+            self.handed.detach()
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg] # all of uvicorn's take these
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     @override
     def capture_signals(self) -> Any:
@@ -51,7 +84,7 @@ async def serve(
     app: Any,
     workers: Sequence[Worker],
     health: Health,
-    sockets: list[Any] | None = None,
+    handed: HandedConnections | None = None,
 ) -> None:
     """Run the API (when `app` is given) and `workers` until SIGTERM or SIGINT.
 
@@ -72,9 +105,10 @@ async def serve(
         metrics_server, _thread = start_http_server(settings.metrics_port, settings.host)
         port = settings.port
     server = _server(app, settings.host, port)
+    server.handed = handed
     log.info("starting", port=port, workers=[one.name for one in workers])
     try:
-        await _run_all(server, sockets, [LoopWatchdog(service), *workers], stop, health)
+        await _run_all(server, [LoopWatchdog(service), *workers], stop, health)
     finally:
         if metrics_server is not None:
             metrics_server.shutdown()
@@ -83,14 +117,13 @@ async def serve(
 
 async def _run_all(
     server: uvicorn.Server,
-    sockets: list[Any] | None,
     workers: Sequence[Any],
     stop: asyncio.Event,
     health: Health,
 ) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one.run(stop)) for one in workers]
-        tasks.append(group.create_task(_serve_http(server, sockets, stop)))
+        tasks.append(group.create_task(_serve_http(server, stop)))
         await stop.wait()
         health.draining = True
         server.should_exit = True
@@ -100,11 +133,9 @@ async def _run_all(
             task.cancel()
 
 
-async def _serve_http(
-    server: uvicorn.Server, sockets: list[Any] | None, stop: asyncio.Event
-) -> None:
+async def _serve_http(server: uvicorn.Server, stop: asyncio.Event) -> None:
     try:
-        await server.serve(sockets)
+        await server.serve()
     except SystemExit as error:
         message = f"the API could not start on port {server.config.port}: is it taken?"
         raise RuntimeError(message) from error
@@ -112,7 +143,7 @@ async def _serve_http(
         stop.set()
 
 
-def _server(app: Any, host: str, port: int) -> uvicorn.Server:
+def _server(app: Any, host: str, port: int) -> _Server:
     return _Server(
         uvicorn.Config(
             app,

@@ -51,7 +51,7 @@ from rapport_ingest.jobs import Jobs
 from rapport_ingest.settings import IngestSettings
 from rapport_ingest.spool import Spool
 from rapport_ingest.store import quarantine
-from rapport_ingest.worker import Crew, ParentWatch
+from rapport_ingest.worker import Crew, Handed, ParentWatch
 
 ROOT = Path(__file__).resolve().parents[2]
 VIOLATIONS_KEPT = timedelta(days=90)
@@ -123,11 +123,11 @@ async def run(only: str | None) -> None:
         return
     parts = await open_parts(settings)
     process = assemble(parts, settings, only)
-    sockets = None
-    if settings.listen_fd is not None and only != "worker":
-        sockets = [socket.socket(fileno=settings.listen_fd)]
+    handed = None
+    if settings.channel_fd is not None and only != "worker":
+        handed = Handed(socket.socket(fileno=settings.channel_fd))
     # Which workers belong to which half is decided in assemble: some go with the API.
-    await parts.run(process.app, only="worker" if only == "worker" else None, sockets=sockets)
+    await parts.run(process.app, only="worker" if only == "worker" else None, handed=handed)
 
 
 async def open_parts(settings: IngestSettings) -> Parts:

@@ -17,10 +17,10 @@ class IngestSettings(ServiceSettings):
     workers: int = Field(
         default=1, ge=1, le=MAX_WORKERS, description="Processes that share the port."
     )
-    listen_fd: int | None = Field(
-        default=None, description="An open listening socket, given by the parent process."
+    channel_fd: int | None = Field(
+        default=None, description="Where the parent process hands its connections over."
     )
-    parent_pid: int | None = Field(default=None, description="The parent that gave the socket.")
+    parent_pid: int | None = Field(default=None, description="The parent that accepts.")
     spool_limit_bytes: int = Field(
         default=GIB, ge=0, description="More than this is not spooled: clients get a 503."
     )

@@ -1,4 +1,9 @@
-"""Several processes behind one port: started, restarted and ended by a parent that does no work."""
+"""Several processes behind one port: started, fed, restarted and ended by a parent.
+
+The parent accepts and hands each connection to the process that has the fewest. When all of
+them accept from one socket, whoever wakes first takes everything: of sixteen busy connections
+one process had all, and the other core stood idle.
+"""
 
 import asyncio
 import ctypes
@@ -6,7 +11,9 @@ import os
 import signal
 import socket
 import sys
+import time
 from asyncio.subprocess import Process
+from collections.abc import Callable
 from contextlib import suppress
 
 from rapport_common import logging
@@ -20,9 +27,18 @@ STOP_SECONDS = 9.5
 BACKLOG = 4096
 PR_SET_PDEATHSIG = 1
 
+READY, TAKEN, CLOSED = b"r", b"t", b"c"
+"""What a child tells its parent, a byte each: it takes connections; it has taken one; one ended."""
+
+MAX_UNTAKEN = 64
+STALLED_SECONDS = 0.5
+"""A child that has not taken a connection for so long stands still: the others get them."""
+
+PAUSE_SECONDS = 0.05
+
 
 def listen(host: str, port: int) -> socket.socket:
-    """The socket that all children accept from: one queue, so a dead child loses no connection."""
+    """The socket that the parent accepts from: one queue, so a dead child loses no connection."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -36,13 +52,64 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+class _Child:
+    """A child process as its parent sees it."""
+
+    def __init__(self, channel: socket.socket, wake: asyncio.Event) -> None:
+        self.channel = channel
+        self.ready = False
+        self.open = 0
+        self.untaken = 0
+        self._since = 0.0
+        self._wake = wake
+
+    @property
+    def takes(self) -> bool:
+        """Whether a connection is in good hands there."""
+        stalled = self.untaken and time.monotonic() - self._since > STALLED_SECONDS
+        return self.ready and not stalled and self.untaken < MAX_UNTAKEN
+
+    def give(self, connection: socket.socket) -> bool:
+        """Hand a connection over; False when that can't be done."""
+        try:
+            socket.send_fds(self.channel, [b"\0"], [connection.fileno()])
+        except OSError:
+            return False
+        if not self.untaken:
+            self._since = time.monotonic()
+        self.open += 1
+        self.untaken += 1
+        return True
+
+    def hear(self) -> None:
+        """Read what the child has to tell."""
+        try:
+            told = self.channel.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            told = b""
+        if not told:
+            asyncio.get_running_loop().remove_reader(self.channel)
+            self.ready = False
+            return
+        self.ready = self.ready or READY in told
+        if taken := told.count(TAKEN):
+            self.untaken -= taken
+            self._since = time.monotonic()
+        self.open -= told.count(CLOSED)
+        self._wake.set()
+
+
 class Crew:
     """The parent of `settings.workers` children."""
 
     def __init__(self, settings: IngestSettings, only: str | None) -> None:
         self._settings = settings
         self._arguments = ["run", *(["--only", only] if only else [])]
-        self._children: dict[int, Process] = {}
+        self._processes: dict[int, Process] = {}
+        self._children: dict[int, _Child] = {}
+        self._wake = asyncio.Event()
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -53,28 +120,66 @@ class Crew:
         with listen(self._settings.host, self._settings.port) as listening:
             async with asyncio.TaskGroup() as group:
                 for slot in range(self._settings.workers):
-                    group.create_task(self._keep(slot, listening.fileno()))
+                    group.create_task(self._keep(slot))
+                accepting = group.create_task(self._accept(listening))
                 await self._stop.wait()
+                accepting.cancel()
                 self._signal(signal.SIGTERM)
                 group.create_task(self._end_late())
 
-    async def _keep(self, slot: int, listen_fd: int) -> None:
+    async def _accept(self, listening: socket.socket) -> None:
+        """Accept while there is somebody to hand a connection to; else it waits in the kernel."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self._takers():
+                await self._pause()
+                continue
+            try:
+                connection, _address = await loop.sock_accept(listening)
+            except OSError as error:
+                log.warning("can't accept, trying again", error=repr(error))
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            with connection:
+                while not any(child.give(connection) for child in self._takers()):
+                    await self._pause()
+
+    def _takers(self) -> list[_Child]:
+        return sorted(
+            (child for child in self._children.values() if child.takes), key=lambda one: one.open
+        )
+
+    async def _pause(self) -> None:
+        self._wake.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PAUSE_SECONDS):
+                await self._wake.wait()
+
+    async def _keep(self, slot: int) -> None:
+        loop = asyncio.get_running_loop()
         while not self._stop.is_set():
-            child = await self._start(slot, listen_fd)
-            self._children[slot] = child
-            if self._stop.is_set():
-                child.terminate()
-            code = await child.wait()
-            del self._children[slot]
+            ours, theirs = socket.socketpair()
+            with ours:
+                ours.setblocking(False)
+                with theirs:
+                    process = await self._start(slot, theirs)
+                child = _Child(ours, self._wake)
+                self._processes[slot], self._children[slot] = process, child
+                loop.add_reader(ours, child.hear)
+                if self._stop.is_set():
+                    process.terminate()
+                code = await process.wait()
+                loop.remove_reader(ours)
+                del self._processes[slot], self._children[slot]
             if not self._stop.is_set():
                 log.error("worker process died, starting it again", slot=slot, exit_code=code)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(RESTART_SECONDS):
                         await self._stop.wait()
 
-    async def _start(self, slot: int, listen_fd: int) -> Process:
+    async def _start(self, slot: int, channel: socket.socket) -> Process:
         changes = {
-            "RAPPORT_LISTEN_FD": str(listen_fd),
+            "RAPPORT_CHANNEL_FD": str(channel.fileno()),
             "RAPPORT_METRICS_PORT": str(self._settings.metrics_port + slot),
             "RAPPORT_PARENT_PID": str(os.getpid()),
         }
@@ -84,21 +189,78 @@ class Crew:
             "rapport_ingest",
             *self._arguments,
             env={**os.environ, **changes},
-            pass_fds=[listen_fd],
+            pass_fds=[channel.fileno()],
         )
 
     async def _end_late(self) -> None:
         """Children that do not stop in time are killed: a stop takes less than 10 s."""
         waited = 0.0
-        while self._children and waited < STOP_SECONDS:
+        while self._processes and waited < STOP_SECONDS:
             await asyncio.sleep(0.1)
             waited += 0.1
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        for child in list(self._children.values()):
+        for process in list(self._processes.values()):
             with suppress(ProcessLookupError):
-                child.send_signal(number)
+                process.send_signal(number)
+
+
+class Handed:
+    """The child's end: connections come through `channel`, and it is told what becomes of them."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        channel.setblocking(False)
+        self._channel = channel
+        self._taking: set[asyncio.Task[object]] = set()
+
+    def attach(self, factory: Callable[[], asyncio.Protocol]) -> None:
+        """Take connections from now on, each with a protocol of its own."""
+        asyncio.get_running_loop().add_reader(self._channel, self._take, factory)
+        self._tell(READY)
+
+    def detach(self) -> None:
+        """Take no more connections."""
+        asyncio.get_running_loop().remove_reader(self._channel)
+        self._channel.close()
+
+    def _take(self, factory: Callable[[], asyncio.Protocol]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            told, descriptors, _flags, _address = socket.recv_fds(self._channel, 1, 1)
+        except OSError:
+            return
+        if not told:
+            loop.remove_reader(self._channel)
+            return
+        for descriptor in descriptors:
+            self._tell(TAKEN)
+            connection = socket.socket(fileno=descriptor)
+            connection.setblocking(False)
+            task = loop.create_task(
+                loop.connect_accepted_socket(lambda: self._watched(factory()), connection)
+            )
+            self._taking.add(task)
+            task.add_done_callback(self._taken)
+
+    def _taken(self, task: "asyncio.Task[object]") -> None:
+        self._taking.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            self._tell(CLOSED)
+
+    def _watched(self, protocol: asyncio.Protocol) -> asyncio.Protocol:
+        lost = protocol.connection_lost
+
+        def told(exc: Exception | None) -> None:
+            self._tell(CLOSED)
+            lost(exc)
+
+        protocol.connection_lost = told  # type: ignore[method-assign] # of this connection alone
+        return protocol
+
+    def _tell(self, what: bytes) -> None:
+        with suppress(OSError):
+            self._channel.send(what)
 
 
 class ParentWatch:
