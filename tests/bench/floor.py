@@ -65,22 +65,29 @@ class Floor:
 
 
 @contextlib.contextmanager
-def serving(bootstrap: str, workers: int) -> Iterator[tuple[int, list[int]]]:
-    """Run the floor on a free port of this machine; (port, process ids)."""
+def serving(bootstrap: str, workers: int) -> Iterator[tuple[int, ...]]:
+    """Run the floor on free ports of this machine, one per worker: all get as many connections."""
     uvloop.run(ensure_topic(bootstrap))
+    with contextlib.ExitStack() as stack:
+        ports = tuple(stack.enter_context(_worker(bootstrap)) for _ in range(workers))
+        for port in ports:
+            _wait(port)
+        yield ports
+
+
+@contextlib.contextmanager
+def _worker(bootstrap: str) -> Iterator[int]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(BACKLOG)
         number = listening.fileno()
         command = [sys.executable, "-m", "tests.bench.floor", bootstrap, str(number)]
-        started = [subprocess.Popen(command, pass_fds=[number], cwd=ROOT) for _ in range(workers)]
+        process = subprocess.Popen(command, pass_fds=[number], cwd=ROOT)
         try:
-            _wait(listening.getsockname()[1])
-            yield listening.getsockname()[1], [one.pid for one in started]
+            yield int(listening.getsockname()[1])
         finally:
-            for one in started:
-                one.kill()
-                one.wait()
+            process.kill()
+            process.wait()
 
 
 def _wait(port: int) -> None:

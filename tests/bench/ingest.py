@@ -120,11 +120,11 @@ def _growth() -> list[Row]:
 def _floors(place: Place, key: str) -> dict[str, float]:
     """What the floor takes of each shape, in events per second, with as many workers."""
     found = {}
-    with floor.serving(place.bootstrap, WORKERS) as (port, _pids):
+    with floor.serving(place.bootstrap, WORKERS) as ports:
         for shape in SHAPES:
             console.print(f"the floor: {shape.name} …")
-            _send(place, key, shape, WARM_UP_SECONDS, 0, port=port)
-            found[shape.name] = _send(place, key, shape, FLOOR_SECONDS, 2**24, port=port).rate
+            _send(place, key, shape, WARM_UP_SECONDS, 0, ports=ports)
+            found[shape.name] = _send(place, key, shape, FLOOR_SECONDS, 2**24, ports=ports).rate
     return found
 
 
@@ -182,11 +182,11 @@ def _send(
     counter: int,
     *,
     rate: float = 0.0,
-    port: int | None = None,
+    ports: tuple[int, ...] = (),
 ) -> Result:
     asked = Load(
         HOST,
-        port or place.stack.config.ports.service("ingest"),
+        ports or (place.stack.config.ports.service("ingest"),),
         key,
         shape.connections,
         shape.size,

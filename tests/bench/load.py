@@ -24,7 +24,8 @@ PACE_SECONDS = 0.0005
 
 @dataclass(frozen=True)
 class Load:
-    """What to send: `size` events a request over `connections`, until `seconds` or `requests`.
+    """What to send: `size` events a request over `connections`, dealt out to
+    the `ports` in turn, until `seconds` or `requests`.
 
     Events are of `people` persons; message ids begin at `counter`. With a `rate` (requests per
     second) requests are due at fixed times and their latency counts from then, whether a
@@ -32,7 +33,7 @@ class Load:
     """
 
     host: str
-    port: int
+    ports: tuple[int, ...]
     write_key: str
     connections: int
     size: int
@@ -95,8 +96,8 @@ class _Run:
         make = partial(Connection, self._answered, self._lost)
         load = self._load
         connections = [
-            (await loop.create_connection(make, load.host, load.port))[1]
-            for _ in range(load.connections)
+            (await loop.create_connection(make, load.host, load.ports[one % len(load.ports)]))[1]
+            for one in range(load.connections)
         ]
         wall, cpu = time.perf_counter(), time.process_time()
         self._deadline = wall + load.seconds

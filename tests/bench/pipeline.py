@@ -72,7 +72,7 @@ def _burst(place: Place, key: str) -> Burst:
     events, activity = _consumed(place, "profile"), _consumed(place, "segment")
     port = place.stack.config.ports.service("ingest")
     requests = EVENTS // BATCH
-    asked = Load(HOST, port, key, CONNECTIONS, BATCH, PEOPLE, PATIENCE_SECONDS, requests)
+    asked = Load(HOST, (port,), key, CONNECTIONS, BATCH, PEOPLE, PATIENCE_SECONDS, requests)
     sent = in_process(load.run, asked)
     if sent.refused:
         console.print(f"{sent.refused} requests were refused: the numbers below mean little")

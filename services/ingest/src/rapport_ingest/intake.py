@@ -235,7 +235,8 @@ async def _read(receive: Receive, length: bytes | None) -> bytes:
     try:
         waited_for = reading.send(None)
     except StopIteration as done:
-        return bytes(done.value)
+        body: bytes = done.value
+        return body
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await _Rest(reading, waited_for)

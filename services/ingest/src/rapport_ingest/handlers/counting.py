@@ -45,9 +45,6 @@ class Counting:
         in_spool = accepted if spooled else 0
         today = datetime.now(UTC).date()
         self._fresh[today][caller].add(Tally(accepted + rejected, accepted, in_spool, rejected))
-        (metrics.SPOOLED if spooled else metrics.ACCEPTED).inc(accepted)
-        if rejected:
-            metrics.REFUSED.inc(rejected)
 
     def today(self, caller: Caller) -> int:
         """How many events the source has sent this day (UTC), by all that is known here.
@@ -135,6 +132,9 @@ class Counting:
         labels = (caller.workspace, caller.source)
         metrics.SOURCE_RECEIVED.labels(*labels).inc(tally.received)
         at_once = tally.accepted - tally.spooled
+        metrics.ACCEPTED.inc(at_once)
+        metrics.SPOOLED.inc(tally.spooled)
+        metrics.REFUSED.inc(tally.rejected)
         for verdict, events in (
             ("accepted", at_once),
             ("spooled", tally.spooled),
