@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rapport_common import clock, logging, metrics, tracing
 from rapport_common.db import is_retriable
 from rapport_common.errors import AppError, UnauthorizedError, UnavailableError
+from rapport_common.protocol import Cycle
 from rapport_ingest import metrics as own_metrics
 from rapport_ingest.domain.body import MAX_BODY_BYTES, too_large, unpack
 from rapport_ingest.domain.cors import cors
@@ -81,9 +82,13 @@ class Intake:
             return
         except Exception as error:  # noqa: BLE001 - the edge: every error has to become an answer
             status, headers, body = self._failure(route, dict(scope["headers"]), error)
-        headers = [*headers, (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        cycle = getattr(send, "__self__", None)
+        if isinstance(cycle, Cycle) and cycle.can_reply:
+            cycle.reply(status, headers, body)
+        else:
+            headers = [*headers, (b"content-length", b"%d" % len(body))]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
         self._observe(route.path, method, status, time.perf_counter() - started)
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Reply:
