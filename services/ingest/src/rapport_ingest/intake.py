@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Coroutine, Generator, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rapport_common import clock, logging, metrics, tracing
 from rapport_common.db import is_retriable
@@ -236,30 +236,38 @@ async def _read(receive: Receive, length: bytes | None) -> bytes:
     if length is not None and length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
         raise too_large()
     # Nearly always all of it is there already, and then nothing needs a clock.
-    reading = _chunks(receive)
+    begun: Any = receive()
+    first: Awaitable[Message]
     try:
-        waited_for = reading.send(None)
+        waited_for = begun.send(None)
     except StopIteration as done:
-        body: bytes = done.value
-        return body
+        message = done.value
+        body: bytes = message.get("body", b"")
+        if message["type"] == "http.request" and not message.get("more_body"):
+            if len(body) > MAX_BODY_BYTES:
+                raise too_large() from None
+            return body
+        first = _at_once(message)
+    else:
+        first = _Rest(begun, waited_for)
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _Rest(reading, waited_for)
+            return await _chunks(first, receive)
     except TimeoutError as error:
-        message = f"The body did not arrive within {BODY_SECONDS:g} s."
+        late = f"The body did not arrive within {BODY_SECONDS:g} s."
         raise AppError(
-            message, code="request_timeout", status=408, headers={"Connection": "close"}
+            late, code="request_timeout", status=408, headers={"Connection": "close"}
         ) from error
 
 
 class _Rest:
     """A coroutine that was begun by hand and stands still at `waited_for`: the rest of it."""
 
-    def __init__(self, begun: Coroutine[Any, Any, bytes], waited_for: Any) -> None:
+    def __init__(self, begun: Coroutine[Any, Any, Message], waited_for: Any) -> None:
         self._begun = begun
         self._waited_for = waited_for
 
-    def __await__(self) -> Generator[Any, Any, bytes]:
+    def __await__(self) -> Generator[Any, Any, Message]:
         # `yield from` (PEP 380), but that the first step has been made already.
         waited_for = self._waited_for
         while True:
@@ -272,14 +280,19 @@ class _Rest:
             try:
                 waited_for = step()
             except StopIteration as done:
-                return bytes(done.value)
+                message: Message = done.value
+                return message
 
 
-async def _chunks(receive: Receive) -> bytes:
+async def _at_once(message: Message) -> Message:
+    return message
+
+
+async def _chunks(first: Awaitable[Message], receive: Receive) -> bytes:
     chunks: list[bytes] = []
     size = 0
+    message = await first
     while True:
-        message = await receive()
         if message["type"] == "http.disconnect":
             raise _SenderGoneError
         chunk: bytes = message.get("body", b"")
@@ -289,6 +302,7 @@ async def _chunks(receive: Receive) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body"):
             return chunk if len(chunks) == 1 else b"".join(chunks)
+        message = await receive()
 
 
 def _preflight(headers: Mapping[bytes, bytes], route: Route) -> list[tuple[bytes, bytes]]:

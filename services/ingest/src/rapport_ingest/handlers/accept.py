@@ -91,7 +91,17 @@ class Acceptor:
 
         UnavailableError when that can't be done: the sender has to send the request again.
         """
-        verdicts = await self._judge(sending)
+        origin = Origin(
+            sending.sender,
+            SenderClock(sending.sent_at, sending.received_at),
+            sending.address,
+            sending.user_agent,
+        )
+        spare = next(self._ids)
+        verdicts = self._slice(sending, origin, 0, spare)
+        for start in range(SLICE, len(sending.items), SLICE):
+            await asyncio.sleep(0)
+            verdicts += self._slice(sending, origin, start, spare)
         if sending.sender.policy.test_mode:
             results = [_result(one, "tested") for one in verdicts]
             self._debugging.show(sending, results)
@@ -111,20 +121,6 @@ class Acceptor:
         results = [_result(one, "accepted") for one in verdicts]
         self._debugging.show(sending, results)
         return results
-
-    async def _judge(self, sending: Sending) -> list[Event | Refusal]:
-        origin = Origin(
-            sending.sender,
-            SenderClock(sending.sent_at, sending.received_at),
-            sending.address,
-            sending.user_agent,
-        )
-        spare = next(self._ids)
-        verdicts = self._slice(sending, origin, 0, spare)
-        for start in range(SLICE, len(sending.items), SLICE):
-            await asyncio.sleep(0)
-            verdicts += self._slice(sending, origin, start, spare)
-        return verdicts
 
     def _slice(
         self, sending: Sending, origin: Origin, start: int, spare: str
