@@ -87,16 +87,16 @@ def measure() -> list[Row]:
 
 def _rows(place: Place, key: str, shape: Shape, under: float, *, half: bool = True) -> list[Row]:
     console.print(f"{shape.name} …")
-    _send(place, key, shape, WARM_UP_SECONDS, 0)
+    send(place, key, shape, WARM_UP_SECONDS, 0)
     before = Cost.of(place)
-    result = _send(place, key, shape, SECONDS, 2**24)
+    result = send(place, key, shape, SECONDS, 2**24)
     costs = before.until(Cost.of(place), result)
     rows = [
         Row(shape.name, result.rate, "events/s", shape.goal, under, f"{_note(result)}; {costs}")
     ]
     if half:
         rate = result.rate / shape.size / 2
-        paced = _send(place, key, shape, SECONDS, 2**25, rate=rate)
+        paced = send(place, key, shape, SECONDS, 2**25, rate=rate)
         note = f"at {paced.rate:,.0f} events/s, p50 {paced.milliseconds(0.5):.1f} ms"
         rows.append(Row("  p99 at half of that", paced.milliseconds(0.99), "ms", "50", note=note))
     return rows
@@ -110,8 +110,8 @@ def _growth() -> list[Row]:
             key = _source(place, "bench")
             for shape in (BATCHES, FEW):
                 console.print(f"{shape.name}, {workers} workers …")
-                _send(place, key, shape, WARM_UP_SECONDS, 0)
-                result = _send(place, key, shape, FLOOR_SECONDS, 2**24)
+                send(place, key, shape, WARM_UP_SECONDS, 0)
+                result = send(place, key, shape, FLOOR_SECONDS, 2**24)
                 name = f"--workers {workers}: {shape.name}"
                 rows.append(Row(name, result.rate, "events/s", note=_note(result)))
     return rows
@@ -123,8 +123,8 @@ def _floors(place: Place, key: str) -> dict[str, float]:
     with floor.serving(place.bootstrap, WORKERS) as ports:
         for shape in SHAPES:
             console.print(f"the floor: {shape.name} …")
-            _send(place, key, shape, WARM_UP_SECONDS, 0, ports=ports)
-            found[shape.name] = _send(place, key, shape, FLOOR_SECONDS, 2**24, ports=ports).rate
+            send(place, key, shape, WARM_UP_SECONDS, 0, ports=ports)
+            found[shape.name] = send(place, key, shape, FLOOR_SECONDS, 2**24, ports=ports).rate
     return found
 
 
@@ -174,7 +174,7 @@ def _cpu(pids: Sequence[int]) -> float:
     return total
 
 
-def _send(
+def send(
     place: Place,
     key: str,
     shape: Shape,
@@ -184,6 +184,7 @@ def _send(
     rate: float = 0.0,
     ports: tuple[int, ...] = (),
 ) -> Result:
+    """Send a shape to ingest or to other `ports` from a process of its own."""
     asked = Load(
         HOST,
         ports or (place.stack.config.ports.service("ingest"),),
