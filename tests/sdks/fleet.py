@@ -70,18 +70,18 @@ class Fleet:
                 "mode": client.mode,
                 "calls": [call.json() for call in calls],
             }
-            outcome.failure = await self._drive(client, job, proxy, workspace)
+            outcome.failure = await self._drive(outcome, job, proxy, workspace)
         outcome.ended = datetime.now(UTC)
         outcome.played, outcome.left = proxy.played, proxy.left
         outcome.requests = proxy.requests
         return outcome
 
     async def _drive(
-        self, client: Client, job: dict[str, Any], proxy: FaultProxy, workspace: Workspace
+        self, outcome: Outcome, job: dict[str, Any], proxy: FaultProxy, workspace: Workspace
     ) -> str:
         """Run a driver to its end; returns what it complained of."""
         process = await asyncio.create_subprocess_exec(
-            *self._command(client),
+            *self._command(outcome.client),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -92,9 +92,9 @@ class Fleet:
         try:
             async with asyncio.timeout(RUN_SECONDS):
                 process.stdin.write(json.dumps(job).encode() + b"\n")
-                if client.where == "browser":
+                if outcome.client.where == "browser":
                     # A page can't know when all has been taken: it stays open until then.
-                    await _arrived(workspace, len(job["calls"]), proxy, process)
+                    await _arrived(workspace, outcome.calls, proxy, process)
                 process.stdin.close()
                 told, _ = await process.communicate()
         except TimeoutError:
@@ -116,12 +116,15 @@ def _tail(output: bytes) -> str:
     return output.decode(errors="replace").strip()[-2000:]
 
 
-async def _arrived(workspace: Workspace, wanted: int, proxy: FaultProxy, process: Process) -> None:
+async def _arrived(
+    workspace: Workspace, calls: Sequence[Call], proxy: FaultProxy, process: Process
+) -> None:
     """Wait until so many events are stored and nothing is repeated any more, or the driver ends."""
     while process.returncode is None:
         with suppress(httpx.HTTPError):
             quiet = time.monotonic() - proxy.quiet_since > QUIET_SECONDS
-            if quiet and _total(workspace) >= wanted:
+            stored = [one for one in _stored(workspace, calls) if not _is_derived(one)]
+            if quiet and len(stored) >= len(calls):
                 return
         await asyncio.sleep(POLL_SECONDS)
 
