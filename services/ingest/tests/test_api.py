@@ -11,7 +11,7 @@ import pytest
 
 from rapport_common import clock
 from rapport_common.events.envelope import Event
-from rapport_ingest import intake
+from rapport_ingest import bodies
 from rapport_ingest.routes import KINDS
 
 if TYPE_CHECKING:
@@ -337,7 +337,7 @@ async def test_a_trace_goes_on_with_the_record(ingest: "Ingest", kafka_bootstrap
 async def test_a_body_that_does_not_come_is_a_408(
     ingest: "Ingest", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
 
     async def slow() -> Any:
         yield b"{"

@@ -1,6 +1,7 @@
-"""uvicorn's HTTP protocol, with head and body of an answer in one write and one timer."""
+"""uvicorn's HTTP protocol: one write for an answer, and a bound on all that a client may send."""
 
 import asyncio
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,22 @@ from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
     RequestResponseCycle,
 )
+
+MAX_HEAD_BYTES = 64 * 2**10
+HEAD_SECONDS = 10.0
+"""From a connection to the end of its first head, and from the first byte of any later one."""
+
+UNREAD_SECONDS = 10.0
+"""What is left of a body after its answer is read and dropped for so long, then cut off."""
+
+MAX_PIPELINED = 64
+"""Requests that may wait for the answer to the one before them; each costs some kilobytes."""
+
+MAX_TRAILERS = 1000
+"""Fields of a head and its trailers together."""
+
+_PHRASES = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
+_HEAD_TOO_LARGE = f"The request's head is larger than {MAX_HEAD_BYTES // 1024} KiB."
 
 
 class _Corked:
@@ -73,33 +90,96 @@ class Cycle(RequestResponseCycle):
         self.on_response()
 
 
-class OneWriteProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with fewer system calls and timers.
+class _RefusedError(Exception):
+    """Raised in a callback of the parser, which then stops."""
 
-    uvicorn writes an answer's head and its body one by one, and sets and cancels a timer for
-    each answer; here a connection has one timer, which looks how long it has been idle.
+
+class FrontDoorProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which bounds neither a head nor the time it takes.
+
+    uvicorn also writes an answer's head and its body one by one, each a system call, and sets
+    and cancels a timer for each answer; here a connection has one, which looks how long it has
+    been idle. A client that breaks a rule is told so after the answers to its earlier requests
+    (RFC 9112, 9.3.2), and the connection is closed.
     """
 
-    _idle_since: float | None = None
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._due: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
+        self._in_head = False
+        self._head_bytes = 0
+        self._refused: tuple[int, str] | None = None
+        self._told = False
+        self.headers = []
 
     @override
     def connection_made(self, transport: Any) -> None:
         super().connection_made(_Corked(transport, asyncio.get_running_loop()))  # type: ignore[arg-type] # all of a transport that uvicorn uses
+        self._due = self.loop.call_later(HEAD_SECONDS, self._late)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
+        self._in_time()
         super().connection_lost(exc)
         super()._unset_keepalive_if_required()
 
     @override
+    def data_received(self, data: bytes) -> None:
+        if self._refused is not None:
+            return
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head:
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(431, _HEAD_TOO_LARGE)
+            elif self._due is None:
+                self._due = self.loop.call_later(HEAD_SECONDS, self._late)
+        elif len(self.headers) > MAX_TRAILERS:
+            self._refuse(431, f"The request has more than {MAX_TRAILERS} header fields.")
+        elif self._due is None and self._idle_since is None and not self._answering():
+            self._due = self.loop.call_later(HEAD_SECONDS, self._late)  # empty lines, no head yet
+
+    @override
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    @override
     def on_headers_complete(self) -> None:
+        # Most heads are whole in the bytes just read, and those are few.
+        if self._head_bytes > MAX_HEAD_BYTES and self._size_of_head() > MAX_HEAD_BYTES:
+            self._refused = 431, _HEAD_TOO_LARGE
+            raise _RefusedError
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._refused = 400, f"More than {MAX_PIPELINED} requests wait for their answers."
+            raise _RefusedError
+        self._in_time()
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
             self.cycle.__class__ = Cycle
+        self._in_head = False
+        self._head_bytes = 0
+
+    @override
+    def on_message_complete(self) -> None:
+        if self.cycle.response_complete:
+            self._in_time()
+            self.cycle.more_body = False
+        self._head_bytes = 0
+        super().on_message_complete()
 
     @override
     def on_response_complete(self) -> None:
+        self._go_on()
+        if self._refused is not None and not self._answering():
+            self._tell(*self._refused)
+        elif self.cycle.response_complete and self.cycle.more_body and self._due is None:
+            self._due = self.loop.call_later(UNREAD_SECONDS, self.transport.close)
+
+    def _go_on(self) -> None:
+        """What uvicorn does after an answer, but for its timer."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -128,3 +208,48 @@ class OneWriteProtocol(HttpToolsProtocol):
             self._look_again(left)
         else:
             self.timeout_keep_alive_handler()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(*(self._refused or (400, "This is not HTTP/1.1 as RFC 9112 has it.")))
+
+    def _size_of_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _in_time(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def _late(self) -> None:
+        self._due = None
+        if self._in_head and self._answering():  # nothing is read meanwhile
+            self._due = self.loop.call_later(HEAD_SECONDS, self._late)
+        elif self._in_head:
+            self._refuse(408, f"The request's head did not arrive within {HEAD_SECONDS:g} s.")
+        else:
+            self.transport.close()
+
+    def _answering(self) -> bool:
+        cycle: Any = self.cycle  # None before the first head
+        return cycle is not None and not cycle.response_complete
+
+    def _refuse(self, status: int, message: str) -> None:
+        self._refused = status, message
+        # An error in the body of the request that is being answered ends it; one in a later
+        # request has to wait for its turn.
+        if not self._answering() or not (self._in_head or self.pipeline):
+            self._tell(status, message)
+
+    def _tell(self, status: int, message: str) -> None:
+        if self._told or self.transport.is_closing():
+            return
+        self._told = True
+        code = _PHRASES[status].lower().replace(" ", "_")
+        body = json.dumps({"code": code, "message": message, "details": {}}).encode()
+        head = (
+            f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()

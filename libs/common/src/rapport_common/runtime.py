@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from rapport_common import logging
 from rapport_common.http import Health, add_health_routes
-from rapport_common.protocol import OneWriteProtocol
+from rapport_common.protocol import FrontDoorProtocol
 from rapport_common.settings import ServiceSettings
 from rapport_common.watchdog import LoopWatchdog
 
@@ -150,7 +150,8 @@ def _server(app: Any, host: str, port: int) -> _Server:
             host=host,
             port=port,
             loop="uvloop",
-            http=OneWriteProtocol,
+            http=FrontDoorProtocol,
+            ws="none",
             proxy_headers=False,
             lifespan="off",
             access_log=False,

@@ -2,20 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Coroutine, Generator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rapport_common import clock, logging, metrics, tracing
 from rapport_common.db import is_retriable
 from rapport_common.errors import AppError, UnauthorizedError, UnavailableError
 from rapport_common.protocol import Cycle
 from rapport_ingest import metrics as own_metrics
-from rapport_ingest.domain.body import MAX_BODY_BYTES, too_large, unpack
+from rapport_ingest.bodies import Bodies, Incoming, SenderGoneError
+from rapport_ingest.domain.body import unpack
 from rapport_ingest.domain.cors import cors
 from rapport_ingest.domain.credentials import credential
 from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request
@@ -30,9 +30,11 @@ from rapport_ingest.routes import ROUTES, Route
 
 log = logging.get(__name__)
 
-BODY_SECONDS = 30.0
 MAX_QUERY_FIELDS = 200
-TOO_LARGE = 413
+LARGE = 2**18
+"""A body over so many bytes is opened in a thread, and counted when it was packed."""
+
+TOO_LARGE, UNSUPPORTED = 413, 415
 
 
 EXACT: Mapping[str, Route] = {one.path: one for one in ROUTES if not one.prefix}
@@ -44,10 +46,6 @@ ALLOWED_HEADERS = (
 
 Reply = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers and body of an answer."""
-
-
-class _SenderGoneError(Exception):
-    """The connection was closed before the body was there: nobody waits for an answer."""
 
 
 class Intake:
@@ -68,6 +66,7 @@ class Intake:
         self._acceptor = acceptor
         self._encode = msgspec.json.Encoder().encode
         self._seen: dict[tuple[str, str, int], Any] = {}
+        self.bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = _route(scope["path"]) if scope["type"] == "http" else None
@@ -76,12 +75,15 @@ class Intake:
             return
         started = time.perf_counter()
         method = scope["method"]
+        incoming = Incoming(self.bodies, receive)
         try:
-            status, headers, body = await self._answer(route, scope, receive)
-        except _SenderGoneError:
+            status, headers, body = await self._answer(route, scope, incoming)
+        except SenderGoneError:
             return
         except Exception as error:  # noqa: BLE001 - the edge: every error has to become an answer
             status, headers, body = self._failure(route, dict(scope["headers"]), error)
+        finally:
+            incoming.done()
         cycle = getattr(send, "__self__", None)
         if isinstance(cycle, Cycle) and cycle.can_reply:
             cycle.reply(status, headers, body)
@@ -91,11 +93,11 @@ class Intake:
             await send({"type": "http.response.body", "body": body})
         self._observe(route.path, method, status, time.perf_counter() - started)
 
-    async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Reply:
+    async def _answer(self, route: Route, scope: Scope, incoming: Incoming) -> Reply:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         method = scope["method"]
         if method in route.methods:
-            answer = await self._take(route, scope, headers, receive)
+            answer = await self._take(route, scope, headers, incoming)
             allowed = cors(headers.get(b"origin"))
             more = [*allowed, (b"content-type", answer.content_type), *answer.headers]
             return answer.status, more, answer.body
@@ -106,7 +108,7 @@ class Intake:
         raise AppError(message, code="method_not_allowed", status=405, headers={"Allow": methods})
 
     async def _take(
-        self, route: Route, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+        self, route: Route, scope: Scope, headers: dict[bytes, bytes], incoming: Incoming
     ) -> Answer:
         received_at = clock.now()
         dialect = route.dialect
@@ -116,10 +118,7 @@ class Intake:
             or _key_in_query(scope["query_string"])
         )
         sender = (self._keys.known(key) or await self._keys.sender(key)) if key else None
-        packed = await _read(receive, headers.get(b"content-length"))
-        body = unpack(packed, headers.get(b"content-encoding", b"").decode("latin-1").lower())
-        request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
-        opened = _open(dialect, request, sender)
+        opened = await _opened(route, scope, headers, incoming, sender)
         if sender is None:
             sender = await self._by_body(opened)
         address = scope["client"][0] if scope["client"] else None
@@ -166,7 +165,10 @@ class Intake:
         elif error.code in own_metrics.REFUSALS:
             own_metrics.REFUSALS[error.code].inc()
         more = [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
-        status = route.dialect.too_large if error.status == TOO_LARGE else error.status
+        status, gives_up = error.status, route.dialect.too_large
+        # Some clients send again for ever what is answered otherwise.
+        if gives_up != TOO_LARGE and status in {TOO_LARGE, UNSUPPORTED}:
+            status = gives_up
         allowed = cors(asked.get(b"origin"))
         shown = route.failed
         if shown is not None:
@@ -199,6 +201,24 @@ def _route(path: str) -> Route | None:
     return found
 
 
+async def _opened(
+    route: Route,
+    scope: Scope,
+    headers: dict[bytes, bytes],
+    incoming: Incoming,
+    sender: Sender | None,
+) -> Opened:
+    packed = await incoming.read(headers.get(b"content-length"))
+    body = unpack(packed, headers.get(b"content-encoding", b"").decode("latin-1").lower())
+    request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
+    if len(body) <= LARGE:
+        return _open(route.dialect, request, sender)
+    if body is not packed:
+        incoming.hold(len(body))
+    # Thousands of events may have to be converted: other requests go on meanwhile.
+    return await asyncio.to_thread(_open, route.dialect, request, sender)
+
+
 def _open(dialect: Dialect, request: Request, sender: Sender | None) -> Opened:
     try:
         return dialect.open(request, sender.policy if sender else None)
@@ -229,80 +249,6 @@ def _key_in_query(query: bytes) -> str | None:
 def _user_agent(headers: Mapping[bytes, bytes]) -> str | None:
     found = headers.get(b"user-agent")
     return found.decode("latin-1") if found else None
-
-
-async def _read(receive: Receive, length: bytes | None) -> bytes:
-    """The body as it was sent. AppError: 413 over the limit, 408 when it takes over 30 s."""
-    if length is not None and length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
-        raise too_large()
-    # Nearly always all of it is there already, and then nothing needs a clock.
-    begun: Any = receive()
-    first: Awaitable[Message]
-    try:
-        waited_for = begun.send(None)
-    except StopIteration as done:
-        message = done.value
-        body: bytes = message.get("body", b"")
-        if message["type"] == "http.request" and not message.get("more_body"):
-            if len(body) > MAX_BODY_BYTES:
-                raise too_large() from None
-            return body
-        first = _at_once(message)
-    else:
-        first = _Rest(begun, waited_for)
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _chunks(first, receive)
-    except TimeoutError as error:
-        late = f"The body did not arrive within {BODY_SECONDS:g} s."
-        raise AppError(
-            late, code="request_timeout", status=408, headers={"Connection": "close"}
-        ) from error
-
-
-class _Rest:
-    """A coroutine that was begun by hand and stands still at `waited_for`: the rest of it."""
-
-    def __init__(self, begun: Coroutine[Any, Any, Message], waited_for: Any) -> None:
-        self._begun = begun
-        self._waited_for = waited_for
-
-    def __await__(self) -> Generator[Any, Any, Message]:
-        # `yield from` (PEP 380), but that the first step has been made already.
-        waited_for = self._waited_for
-        while True:
-            try:
-                answer = yield waited_for
-            except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's too
-                step = partial(self._begun.throw, error)
-            else:
-                step = partial(self._begun.send, answer)
-            try:
-                waited_for = step()
-            except StopIteration as done:
-                message: Message = done.value
-                return message
-
-
-async def _at_once(message: Message) -> Message:
-    return message
-
-
-async def _chunks(first: Awaitable[Message], receive: Receive) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    message = await first
-    while True:
-        if message["type"] == "http.disconnect":
-            raise _SenderGoneError
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise too_large()
-        chunks.append(chunk)
-        if not message.get("more_body"):
-            return chunk if len(chunks) == 1 else b"".join(chunks)
-        message = await receive()
 
 
 def _preflight(headers: Mapping[bytes, bytes], route: Route) -> list[tuple[bytes, bytes]]:

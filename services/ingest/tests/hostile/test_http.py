@@ -1,7 +1,8 @@
 """The corpus over HTTP: no body is an internal error, slow, or takes another event with it."""
 
+import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from services.ingest.tests.hostile import corpus
 from services.ingest.tests.hostile.corpus.case import GOOD, Case
 
+from rapport_ingest import bodies
 from rapport_ingest.domain.event import MAX_EVENT_BYTES
 from rapport_ingest.routes import ROUTES, Route
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 PATIENCE_SECONDS = 1.0
+LONGEST_TURN = 0.3
 SMALL = 200_000
 EVENT = 35_000
 LARGE = [one for one in corpus.ALL if len(one.body) >= SMALL]
@@ -228,3 +231,58 @@ async def test_every_address_survives_strange_queries_and_headers(
             sent = {**good, **{key.encode(): value for key, value in headers.items()}}
             answer = await ingest.client.request(method, path, content=GOOD, headers=sent)
             assert answer.status_code < 500, (method, headers, answer.text)
+
+
+CONVERTED = {
+    "/batch/": (b'{"batch":[%s]}', b'{"event":"x","distinct_id":"u","properties":{%s}}'),
+    "/com.snowplowanalytics.snowplow/tp2": (b'{"data":[%s]}', b'{"e":"pv","uid":"u",%s}'),
+}
+
+
+@pytest.mark.parametrize("path", CONVERTED)
+async def test_others_go_on_while_the_largest_batch_is_converted(
+    ingest: "Ingest", path: str
+) -> None:
+    around, event = CONVERTED[path]
+    one = event % b",".join(b'"key%d":"%s"' % (i, b"v" * 30) for i in range(30))
+    body = around % b",".join([one] * 5000)
+    sending = asyncio.create_task(ingest.client.post(path, content=body, headers=ingest.basic))
+    longest, before = 0.0, time.thread_time()
+    while not sending.done():
+        await asyncio.sleep(0)
+        longest, before = max(longest, time.thread_time() - before), time.thread_time()
+    assert (await sending).status_code == 200
+    assert longest < LONGEST_TURN
+
+
+async def test_a_snowplow_tracker_gives_up_what_can_never_be_read(ingest: "Ingest") -> None:
+    path = "/com.snowplowanalytics.snowplow/tp2"
+    answer = await post(ingest, path, b"x", **{"Content-Encoding": "br"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "unsupported_encoding")
+
+
+async def test_bodies_over_the_bound_are_sent_again_later(
+    ingest: "Ingest", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_HELD", 1000)
+    arrives = asyncio.Event()
+
+    async def slow(size: int) -> AsyncIterator[bytes]:
+        yield b" " * size
+        await arrives.wait()
+        yield GOOD
+
+    async def send(size: int) -> httpx.Response:
+        return await ingest.client.post("/v1/track", content=slow(size), headers=ingest.basic)
+
+    first = asyncio.create_task(send(600))
+    async with asyncio.timeout(30):
+        while not ingest.process.app.bodies.held:
+            await asyncio.sleep(0.01)
+    second = await send(600)
+    assert (second.status_code, second.headers["retry-after"]) == (503, "5")
+    assert (await post(ingest, "/v1/track", GOOD)).status_code == 200
+    monkeypatch.setattr(bodies, "MAX_HELD", 10_000)
+    arrives.set()
+    assert (await first).status_code == 200
+    assert ingest.process.app.bodies.held == 0
