@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from services.ingest.tests.driving import HOLDER, drive, post, stored
 
+from rapport_common import clock
 from rapport_common.errors import ConflictError
 from rapport_common.events.topics import EVENTS
 from rapport_ingest.domain.selection import LogSelection
@@ -104,8 +105,10 @@ async def test_only_what_was_chosen(ingest: "Ingest", log_of: Log) -> None:
 async def test_a_crash_goes_on_from_the_position_and_to_the_bound_of_the_start(
     ingest: "Ingest", log_of: Log
 ) -> None:
+    # The log is the whole run's: from here on it is ours.
+    since = clock.iso(clock.now())
     await send(ingest, *(event(str(index)) for index in range(12)))
-    body = {"rate": 5}
+    body = {"rate": 5, "selection": {"since": since}}
     name = (await post(ingest, "/v1/replays/topic", body))["job"]
     half = await drive(ingest, name, untold_after=2)
     assert half.accepted == 5

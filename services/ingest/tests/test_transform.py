@@ -193,7 +193,7 @@ def test_numbers_are_hashed_as_they_are_written_and_objects_not_at_all() -> None
         (True, "string", "true"),
         (" 12 ", "number", 12),
         ("-1.50", "number", -1.5),
-        ("1e3", "number", 1000),
+        ("1e3", "number", 1000.0),
         (".5", "number", 0.5),
         ("+7", "integer", 7),
         ("7.00", "integer", 7),

@@ -46,7 +46,7 @@ class Api:
         self.url = url
         self._headers = {"Authorization": f"Bearer {token}"}
 
-    def get(self, path: str, **query: Any) -> dict[str, Any]:
+    def get(self, path: str, /, **query: Any) -> dict[str, Any]:
         """GET; parameters that are None are left out. Raises CliError."""
         asked = {key: value for key, value in query.items() if value is not None}
         return self._call("GET", path, params=asked)
