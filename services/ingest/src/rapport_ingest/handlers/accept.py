@@ -204,17 +204,22 @@ def _quarantined(sending: Sending, index: int, refusal: Refusal, raw: msgspec.Ra
     place = f"{sending.places[index]}: " if sending.places else ""
     return Quarantined(
         source=sending.sender.caller.source,
-        message_id=refusal.message_id,
+        message_id=_storable(refusal.message_id),
         received_at=sending.received_at,
         code=refusal.code,
-        path=refusal.path,
-        reason=place + refusal.reason,
+        path=_storable(refusal.path),
+        reason=_storable(place + refusal.reason),
         body=body[:MAX_EVENT_BYTES],
         truncated=len(body) > MAX_EVENT_BYTES,
         sent_at=sending.sent_at,
         type=sending.kind,
         dialect=sending.dialect,
     )
+
+
+def _storable(text: str) -> str:
+    """What a dialect quotes of its client may have what Postgres can't store."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _result(verdict: Event | Refusal, good: str) -> Result:
