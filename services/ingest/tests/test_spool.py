@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from rapport_common.kafka.producer import KafkaUnavailableError
+from rapport_ingest import spool
 from rapport_ingest.store import spool as store
 
 if TYPE_CHECKING:
@@ -205,6 +206,47 @@ async def test_a_rejected_event_that_cant_be_kept_is_not_answered_for(
     assert (await ingest.send("/v1/batch", batch)).json()["rejected"] == 1
     kept = (await ingest.get("/v1/quarantine"))["events"]
     assert [one["message_id"] for one in kept] == ["2"]
+
+
+async def test_what_is_sent_again_after_a_503_is_in_the_quarantine_once(start: "Start") -> None:
+    full = await start(kafka=NOWHERE, spool_limit_bytes=1)
+    batch = {"batch": [event("1"), {"type": "track"}, {"messageId": "2"}]}
+    for _ in range(3):
+        assert (await full.send("/v1/batch", batch)).status_code == 503
+    assert (await full.get("/v1/quarantine"))["events"] == []
+    room = await start(kafka=NOWHERE, like=full)
+    assert (await room.send("/v1/batch", batch)).json()["rejected"] == 2
+    assert len((await full.get("/v1/quarantine"))["events"]) == 2
+
+
+async def test_events_that_wait_for_kafka_are_bounded(
+    start: "Start", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "ACKNOWLEDGE_SECONDS", 60.0)
+    events, large = 150, {"x": "y" * 18_000}
+    fit = spool.MAX_IN_HAND // (events * 18_000)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mute = await start(kafka=f"127.0.0.1:{silent.getsockname()[1]}")
+        sent = {
+            asyncio.create_task(mute.send("/v1/batch", {"batch": batch}))
+            for number in range(fit + 4)
+            for batch in [[event(f"{number}-{one}", properties=large) for one in range(events)]]
+        }
+        refused: list[Any] = []
+        async with asyncio.timeout(50):
+            while len(refused) < 4:
+                done, sent = await asyncio.wait(sent, return_when=asyncio.FIRST_COMPLETED)
+                refused += [one.result() for one in done]
+        for one in sent:
+            one.cancel()
+        await asyncio.gather(*sent, return_exceptions=True)
+    # What fits under 32 MiB waits for Kafka; the rest is told at once.
+    assert len(sent) == fit
+    assert {one.status_code for one in refused} == {503}
+    assert {one.headers["retry-after"] for one in refused} == {"1"}
+    assert {one.json()["message"] for one in refused} == {
+        "Too many events wait to be stored; send the same request again."
+    }
 
 
 async def test_counts_that_cant_be_stored_are_kept_for_later(start: "Start", gate: "Gate") -> None:

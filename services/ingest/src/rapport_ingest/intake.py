@@ -31,8 +31,9 @@ from rapport_ingest.routes import ROUTES, Route
 log = logging.get(__name__)
 
 MAX_QUERY_FIELDS = 200
-LARGE = 2**18
-"""A body over so many bytes is opened in a thread, and counted when it was packed."""
+LARGE, LARGE_CONVERTED = 2**18, 2**16
+"""A body over so many bytes is opened in a thread, and counted when it was packed; the second goes
+for dialects that convert each event, which costs many times as much."""
 
 TOO_LARGE, UNSUPPORTED = 413, 415
 
@@ -211,7 +212,7 @@ async def _opened(
     packed = await incoming.read(headers.get(b"content-length"))
     body = unpack(packed, headers.get(b"content-encoding", b"").decode("latin-1").lower())
     request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
-    if len(body) <= LARGE:
+    if len(body) <= (LARGE if route.dialect.name == "segment" else LARGE_CONVERTED):
         return _open(route.dialect, request, sender)
     if body is not packed:
         incoming.hold(len(body))

@@ -36,7 +36,7 @@ async def post(ingest: "Ingest", path: str, body: bytes, **headers: str) -> http
         content=body,
         headers={**{k.encode(): v.encode() for k, v in ingest.basic.items()}, **encoded},
     )
-    assert time.thread_time() - began < PATIENCE_SECONDS, path
+    assert time.thread_time() - began < PATIENCE_SECONDS, (path, len(body), body[:60])
     return answer
 
 

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_common import logging
 from rapport_common.db import is_retriable
 from rapport_common.errors import UnavailableError
 from rapport_common.events.codec import encode
@@ -31,6 +32,8 @@ from rapport_ingest.handlers.planning import Planning
 from rapport_ingest.spool import Spool
 from rapport_ingest.store import quarantine
 from rapport_ingest.store.quarantine import Quarantined
+
+log = logging.get(__name__)
 
 KEEP_SECONDS = 5.0
 
@@ -109,12 +112,17 @@ class Acceptor:
             return results
         events = [one for one in verdicts if isinstance(one, Event)]
         refused = len(verdicts) - len(events)
-        if refused:
-            await self._keep(sending, verdicts)
+        kept = await self._keep(sending, verdicts) if refused else []
         spooled = False
         if events:
             records = [self._record(one, sending.traceparent) for one in events]
-            spooled = await self._spool.deliver(events, records)
+            try:
+                spooled = await self._spool.deliver(events, records)
+            except UnavailableError:
+                await self._withdraw(sending, kept)
+                raise
+        if refused:
+            _count(verdicts)
         self._counting.note(
             sending.sender.caller, accepted=len(events), rejected=refused, spooled=spooled
         )
@@ -145,8 +153,12 @@ class Acceptor:
         self._cataloguing.note(event, fields)
         return refusal or event
 
-    async def _keep(self, sending: Sending, verdicts: Sequence[Event | Refusal]) -> None:
-        """Keep what is refused before anybody is told; without Postgres nobody is."""
+    async def _keep(self, sending: Sending, verdicts: Sequence[Event | Refusal]) -> list[int]:
+        """Keep what is refused before anybody is told; without Postgres nobody is.
+
+        It goes before the delivery: while Postgres is away, each try of the sender would put the
+        good events into Kafka once more.
+        """
         rows = [
             _quarantined(sending, index, one, raw)
             for index, (one, raw) in enumerate(
@@ -156,18 +168,35 @@ class Acceptor:
         ]
         try:
             async with asyncio.timeout(KEEP_SECONDS), self._engine.begin() as tx:
-                await quarantine.keep(tx, sending.sender.caller.workspace, rows)
+                return await quarantine.keep(tx, sending.sender.caller.workspace, rows)
         except (SQLAlchemyError, OSError) as error:
             if not is_retriable(error):
                 raise
             message = "A rejected event can't be kept now; send the same request again."
             raise UnavailableError(message) from error
-        for one in rows:
-            metrics.REJECTED.labels(one.code).inc()
+
+    async def _withdraw(self, sending: Sending, ids: Sequence[int]) -> None:
+        """Take back what was kept of a request that is sent again, so that it is not there twice.
+
+        If Postgres went away in this very moment it is: twice is better than never.
+        """
+        if not ids:
+            return
+        try:
+            async with asyncio.timeout(KEEP_SECONDS), self._engine.begin() as tx:
+                await quarantine.withdraw(tx, sending.sender.caller.workspace, ids)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("refused events are kept twice", rows=len(ids), error=repr(error))
 
     def _record(self, event: Event, traceparent: str | None) -> Outgoing:
         key = partition_key(self._secret, event.workspace, event.strongest())
         return Outgoing(EVENTS.name, key, encode(event), traceparent)
+
+
+def _count(verdicts: Sequence[Event | Refusal]) -> None:
+    for one in verdicts:
+        if isinstance(one, Refusal):
+            metrics.REJECTED.labels(one.code).inc()
 
 
 def _quarantined(sending: Sending, index: int, refusal: Refusal, raw: msgspec.Raw) -> Quarantined:
@@ -175,17 +204,22 @@ def _quarantined(sending: Sending, index: int, refusal: Refusal, raw: msgspec.Ra
     place = f"{sending.places[index]}: " if sending.places else ""
     return Quarantined(
         source=sending.sender.caller.source,
-        message_id=refusal.message_id,
+        message_id=_storable(refusal.message_id),
         received_at=sending.received_at,
         code=refusal.code,
-        path=refusal.path,
-        reason=place + refusal.reason,
+        path=_storable(refusal.path),
+        reason=_storable(place + refusal.reason),
         body=body[:MAX_EVENT_BYTES],
         truncated=len(body) > MAX_EVENT_BYTES,
         sent_at=sending.sent_at,
         type=sending.kind,
         dialect=sending.dialect,
     )
+
+
+def _storable(text: str) -> str:
+    """What a dialect quotes of its client may have what Postgres can't store."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _result(verdict: Event | Refusal, good: str) -> Result:

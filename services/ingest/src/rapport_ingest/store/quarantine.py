@@ -94,9 +94,9 @@ class Balance:
         return self.open + self.replayed + self.discarded + self.expired
 
 
-async def keep(tx: AsyncConnection, workspace: str, rows: Sequence[Quarantined]) -> None:
-    """Keep what was not accepted, with its reason."""
-    await tx.execute(
+async def keep(tx: AsyncConnection, workspace: str, rows: Sequence[Quarantined]) -> list[int]:
+    """Keep what was not accepted, with its reason; the ids of the rows."""
+    found = await tx.execute(
         text(
             "INSERT INTO ingest.quarantine "
             "(workspace, source, message_id, received_at, code, path, reason, body, truncated, "
@@ -105,7 +105,7 @@ async def keep(tx: AsyncConnection, workspace: str, rows: Sequence[Quarantined])
             "CAST(:codes AS text[]), CAST(:paths AS text[]), CAST(:reasons AS text[]), "
             "CAST(:bodies AS bytea[]), CAST(:truncated AS boolean[]), "
             "CAST(:sent AS timestamptz[]), CAST(:types AS text[]), "
-            "CAST(:dialects AS text[])) AS v"
+            "CAST(:dialects AS text[])) AS v RETURNING id"
         ),
         {
             "workspace": workspace,
@@ -121,6 +121,15 @@ async def keep(tx: AsyncConnection, workspace: str, rows: Sequence[Quarantined])
             "types": [one.type for one in rows],
             "dialects": [one.dialect for one in rows],
         },
+    )
+    return list(found.scalars())
+
+
+async def withdraw(tx: AsyncConnection, workspace: str, ids: Sequence[int]) -> None:
+    """Forget rows whose request was not answered for: its sender sends all of it again."""
+    await tx.execute(
+        text("DELETE FROM ingest.quarantine WHERE workspace = :workspace AND id = ANY(:ids)"),
+        {"workspace": workspace, "ids": list(ids)},
     )
 
 
