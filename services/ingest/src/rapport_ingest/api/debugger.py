@@ -23,7 +23,11 @@ def debugger_routes(engine: AsyncEngine, debugging: Debugging) -> APIRouter:
     """Watch a source."""
     router = APIRouter(tags=["events"])
 
-    @router.get("/v1/sources/{source}/live", response_class=StreamingResponse)
+    @router.get(
+        "/v1/sources/{source}/live",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    )
     async def live(source: SourceId, caller: Reader) -> StreamingResponse:
         """Each event of the source with its verdict, within a second, as `text/event-stream`.
 
