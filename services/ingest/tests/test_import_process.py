@@ -18,6 +18,8 @@ import pytest
 
 from rapport_common.auth import Authenticator
 
+pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+
 SECRET = "a secret for tests only, 32 characters"
 ROWS = 50_000
 BAD = 250

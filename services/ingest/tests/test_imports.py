@@ -17,11 +17,12 @@ from sqlalchemy import text
 
 from rapport_common.errors import AppError
 from rapport_ingest.handlers import uploads
+from rapport_ingest.handlers.uploads import UPLOAD_AGE
 from rapport_ingest.jobs import MAX_ATTEMPTS, Jobs
 from rapport_ingest.store import jobs as store
 from rapport_ingest.store.jobs import Job, Step
 
-from rapport_ingest.handlers.uploads import UPLOAD_AGE  # isort: skip
+pytestmark = pytest.mark.integration
 
 NOWHERE = "127.0.0.1:1"
 Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
