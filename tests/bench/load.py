@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Answer = TypeVar("Answer")
-PACE_SECONDS = 0.0005
+PACE_SECONDS = 0.002
+"""uvloop counts in whole milliseconds: a sleep of half of one is none, and burns a core."""
 
 
 @dataclass(frozen=True)

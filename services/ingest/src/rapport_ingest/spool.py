@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_common import logging
 from rapport_common.db import is_retriable
 from rapport_common.errors import UnavailableError
-from rapport_common.events.envelope import Event
 from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.producer import KafkaUnavailableError, Outgoing, Producer
 from rapport_ingest import metrics
 from rapport_ingest.domain.source import Caller
+from rapport_ingest.domain.verdict import Result
 from rapport_ingest.store import spool as store
 from rapport_ingest.store.spool import Spooled, SpoolSize
 
@@ -30,9 +30,9 @@ AVOID_SECONDS = 1.0
 DRAIN_SECONDS = 4.0
 """Time for Kafka to take a drained batch; under the 5 s after which its transaction is ended."""
 
-MAX_IN_HAND = 32 * 2**20
+MAX_IN_HAND = 16 * 2**20
 """Bytes of events that may wait for Kafka or Postgres in this process; more are not taken on.
-They cost about four times as much memory."""
+They cost about five times as much memory."""
 
 PUT_SECONDS = 5.0
 IDLE_SECONDS = 1.0
@@ -63,38 +63,42 @@ class Spool:
             time.monotonic() < self._avoid_until or self._producer.stalled_for > ACKNOWLEDGE_SECONDS
         )
 
-    async def deliver(self, events: Sequence[Event], records: Sequence[Outgoing]) -> bool:
-        """Make events, encoded as `records`, durable; True: in the spool, False: in Kafka.
+    async def deliver(
+        self, caller: Caller, results: Sequence[Result], records: Sequence[Outgoing]
+    ) -> bool:
+        """Make the events accepted in `results` durable, encoded as `records` in the same order.
 
-        UnavailableError when neither takes them: they may be in Kafka in part, so the sender
-        has to send all of them again; so too when too many wait already.
+        True: in the spool, False: in Kafka. UnavailableError when neither takes them: they may be
+        in Kafka in part, so the sender has to send all of them again; so too when too many wait
+        already.
         """
-        size = sum(len(one.value) for one in records)
-        if self._in_hand and self._in_hand + size > MAX_IN_HAND:
+        size = (
+            len(records[0].value) if len(records) == 1 else sum(len(one.value) for one in records)
+        )
+        in_hand = self._in_hand + self._producer.abandoned
+        if in_hand and in_hand + size > MAX_IN_HAND:
             message = "Too many events wait to be stored; send the same request again."
             raise UnavailableError(message)
         self._in_hand += size
         try:
-            return await self._deliver(events, records)
+            if not self.avoids_kafka:
+                try:
+                    await self._producer.publish(records, timeout=ACKNOWLEDGE_SECONDS)
+                except KafkaUnavailableError as error:
+                    self._avoid_until = time.monotonic() + AVOID_SECONDS
+                    log.warning("kafka does not take events, spooling", error=str(error))
+                else:
+                    return False
+            accepted = (one.message_id for one in results if one.code is None)
+            await self._put(
+                [
+                    Spooled(caller, message_id, record)
+                    for message_id, record in zip(accepted, records, strict=True)
+                ]
+            )
+            return True
         finally:
             self._in_hand -= size
-
-    async def _deliver(self, events: Sequence[Event], records: Sequence[Outgoing]) -> bool:
-        if not self.avoids_kafka:
-            try:
-                await self._producer.publish(records, timeout=ACKNOWLEDGE_SECONDS)
-            except KafkaUnavailableError as error:
-                self._avoid_until = time.monotonic() + AVOID_SECONDS
-                log.warning("kafka does not take events, spooling", error=str(error))
-            else:
-                return False
-        await self._put(
-            [
-                Spooled(Caller(event.workspace, event.source), event.message_id, record)
-                for event, record in zip(events, records, strict=True)
-            ]
-        )
-        return True
 
     async def _put(self, events: Sequence[Spooled]) -> None:
         size = sum(len(one.outgoing.key) + len(one.outgoing.value) for one in events)

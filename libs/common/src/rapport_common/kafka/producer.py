@@ -19,7 +19,7 @@ log = logging.get(__name__)
 MAX_BATCH_BYTES = 900_000
 REQUEST_TIMEOUT_MS = 5_000
 WATCH_SECONDS = 0.1
-LINGER_SECONDS = 0.002
+LINGER_SECONDS = 0.005
 CROWD = 4
 """When so many callers shared the last flush, the next one waits a moment for more."""
 
@@ -54,6 +54,10 @@ class _Waiting:
         self.future = future
         self.deadline = deadline
 
+    def size(self) -> int:
+        """Bytes of its records' values."""
+        return sum(len(one.value) for one in self.records)
+
 
 class Producer:
     """Sends with `acks=all` from one idempotent aiokafka producer.
@@ -62,6 +66,9 @@ class Producer:
     database's group commit: under load the batches grow by themselves, alone a record waits
     for nobody. After any failed send the client is thrown away, because an idempotent producer
     can be left with a gap in its sequence numbers (aiokafka #1017).
+
+    `abandoned` are the bytes in the flush in flight whose callers have been told that it takes
+    too long: their memory is not free before it ends.
     """
 
     def __init__(
@@ -80,6 +87,7 @@ class Producer:
         self._idle.set()
         self._flushing_since: float | None = None
         self._taken: list[_Waiting] = []
+        self.abandoned = 0
         self._tasks: list[asyncio.Task[None]] = []
         metrics.PRODUCER_RECREATED.labels(service)
 
@@ -136,6 +144,7 @@ class Producer:
                 if not one.future.done():
                     error = KafkaUnavailableError("Kafka has not acknowledged in time")
                     one.future.set_exception(error)
+            self.abandoned = sum(one.size() for one in self._taken if one.future.done())
             # What has not been handed over yet is not sent any more.
             self._waiting = [one for one in self._waiting if not one.future.done()]
 
@@ -157,6 +166,7 @@ class Producer:
             failure = await self._flush(taken)
             self._flushing_since = None
             self._taken = []
+            self.abandoned = 0
             for entry in taken:
                 if entry.future.done():
                     continue

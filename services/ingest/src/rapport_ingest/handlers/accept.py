@@ -37,6 +37,8 @@ log = logging.get(__name__)
 
 KEEP_SECONDS = 5.0
 
+ACCEPTED, TESTED = "accepted", "tested"
+
 SLICE = 200
 """So many events are judged at a time; other requests get their turn in between."""
 
@@ -65,6 +67,18 @@ class Sending(msgspec.Struct, frozen=True):
     originals: Sequence[msgspec.Raw] | None = None
 
 
+class _Judged(msgspec.Struct):
+    """What became of the events of one request.
+
+    `records` are the good ones, in their order, encoded at once: as values they cost far more
+    memory, and many requests may wait for Kafka. Each of the `refused` comes with its index.
+    """
+
+    results: list[Result]
+    records: list[Outgoing]
+    refused: list[tuple[int, Refusal]]
+
+
 class Acceptor:
     """The use case behind every route that takes events, and behind imports and replays."""
 
@@ -86,6 +100,7 @@ class Acceptor:
         self._planning = planning
         self._debugging = debugging
         self._secret = partition_secret
+        self._large = asyncio.Lock()
         # Unique for ever by this start's prefix, and cheaper than an id from chance each time.
         self._ids = (f"{prefix}-{number}" for prefix in [str(uuid7())] for number in count())
 
@@ -94,55 +109,69 @@ class Acceptor:
 
         UnavailableError when that can't be done: the sender has to send the request again.
         """
+        judged = await self._judged(sending)
+        results, records, refused = judged.results, judged.records, judged.refused
+        if sending.sender.policy.test_mode:
+            metrics.TESTED.inc(len(results))
+            self._debugging.show(sending, results)
+            return results
+        kept = await self._keep(sending, refused) if refused else []
+        spooled = False
+        if records:
+            try:
+                spooled = await self._spool.deliver(sending.sender.caller, results, records)
+            except UnavailableError:
+                await self._withdraw(sending, kept)
+                raise
+        for _index, refusal in refused:
+            metrics.REJECTED.labels(refusal.code).inc()
+        self._counting.note(
+            sending.sender.caller, accepted=len(records), rejected=len(refused), spooled=spooled
+        )
+        self._debugging.show(sending, results)
+        return results
+
+    async def _judged(self, sending: Sending) -> "_Judged":
         origin = Origin(
             sending.sender,
             SenderClock(sending.sent_at, sending.received_at),
             sending.address,
             sending.user_agent,
         )
+        judged = _Judged([], [], [])
         spare = next(self._ids)
-        verdicts = self._slice(sending, origin, 0, spare)
-        for start in range(SLICE, len(sending.items), SLICE):
-            await asyncio.sleep(0)
-            verdicts += self._slice(sending, origin, start, spare)
-        if sending.sender.policy.test_mode:
-            results = [_result(one, "tested") for one in verdicts]
-            self._debugging.show(sending, results)
-            metrics.TESTED.inc(len(results))
-            return results
-        events = [one for one in verdicts if isinstance(one, Event)]
-        refused = len(verdicts) - len(events)
-        kept = await self._keep(sending, verdicts) if refused else []
-        spooled = False
-        if events:
-            records = [self._record(one, sending.traceparent) for one in events]
-            try:
-                spooled = await self._spool.deliver(events, records)
-            except UnavailableError:
-                await self._withdraw(sending, kept)
-                raise
-        if refused:
-            _count(verdicts)
-        self._counting.note(
-            sending.sender.caller, accepted=len(events), rejected=refused, spooled=spooled
-        )
-        results = [_result(one, "accepted") for one in verdicts]
-        self._debugging.show(sending, results)
-        return results
+        if len(sending.items) <= SLICE:
+            self._slice(sending, origin, range(len(sending.items)), spare, judged)
+            return judged
+        # What is being judged costs several times its bytes: one large request at a time.
+        async with self._large:
+            for start in range(0, len(sending.items), SLICE):
+                end = min(start + SLICE, len(sending.items))
+                self._slice(sending, origin, range(start, end), spare, judged)
+                await asyncio.sleep(0)
+        return judged
 
     def _slice(
-        self, sending: Sending, origin: Origin, start: int, spare: str
-    ) -> list[Event | Refusal]:
-        sender, kind, ids = sending.sender, sending.kind, sending.ids
-        refusals = sending.refusals
-        found: list[Event | Refusal] = []
-        for index, raw in enumerate(sending.items[start : start + SLICE], start):
+        self, sending: Sending, origin: Origin, indexes: range, spare: str, judged: "_Judged"
+    ) -> None:
+        """Judge some of the events, and encode the good ones."""
+        kind, ids, refusals = sending.kind, sending.ids, sending.refusals
+        sender, trace = sending.sender, sending.traceparent
+        good = TESTED if sender.policy.test_mode else ACCEPTED
+        for index in indexes:
+            verdict: Event | Refusal
             if refusals and index in refusals:
-                found.append(refusals[index])
+                verdict = refusals[index]
+            else:
+                id_ = ids[index] if ids else f"{spare}-{index}"
+                found = judge(sending.items[index], kind, origin, id_)
+                verdict = found if isinstance(found, Refusal) else self._noted(sender, *found)
+            if isinstance(verdict, Refusal):
+                judged.refused.append((index, verdict))
+                judged.results.append(_rejected(verdict))
                 continue
-            judged = judge(raw, kind, origin, ids[index] if ids else f"{spare}-{index}")
-            found.append(judged if isinstance(judged, Refusal) else self._noted(sender, *judged))
-        return found
+            judged.results.append(Result(verdict.message_id, good))
+            judged.records.append(self._record(verdict, trace))
 
     def _noted(self, sender: Sender, event: Event, fields: dict[str, Any]) -> Event | Refusal:
         """What the plan makes of a good event; the catalogue learns from it."""
@@ -153,19 +182,14 @@ class Acceptor:
         self._cataloguing.note(event, fields)
         return refusal or event
 
-    async def _keep(self, sending: Sending, verdicts: Sequence[Event | Refusal]) -> list[int]:
+    async def _keep(self, sending: Sending, refused: Sequence[tuple[int, Refusal]]) -> list[int]:
         """Keep what is refused before anybody is told; without Postgres nobody is.
 
         It goes before the delivery: while Postgres is away, each try of the sender would put the
         good events into Kafka once more.
         """
-        rows = [
-            _quarantined(sending, index, one, raw)
-            for index, (one, raw) in enumerate(
-                zip(verdicts, sending.originals or sending.items, strict=True)
-            )
-            if isinstance(one, Refusal)
-        ]
+        bodies = sending.originals or sending.items
+        rows = [_quarantined(sending, index, one, bodies[index]) for index, one in refused]
         try:
             async with asyncio.timeout(KEEP_SECONDS), self._engine.begin() as tx:
                 return await quarantine.keep(tx, sending.sender.caller.workspace, rows)
@@ -193,12 +217,6 @@ class Acceptor:
         return Outgoing(EVENTS.name, key, encode(event), traceparent)
 
 
-def _count(verdicts: Sequence[Event | Refusal]) -> None:
-    for one in verdicts:
-        if isinstance(one, Refusal):
-            metrics.REJECTED.labels(one.code).inc()
-
-
 def _quarantined(sending: Sending, index: int, refusal: Refusal, raw: msgspec.Raw) -> Quarantined:
     body = bytes(raw)
     place = f"{sending.places[index]}: " if sending.places else ""
@@ -222,7 +240,5 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _result(verdict: Event | Refusal, good: str) -> Result:
-    if isinstance(verdict, Refusal):
-        return Result(verdict.message_id, "rejected", verdict.code, verdict.reason, verdict.path)
-    return Result(verdict.message_id, good)
+def _rejected(refusal: Refusal) -> Result:
+    return Result(refusal.message_id, "rejected", refusal.code, refusal.reason, refusal.path)

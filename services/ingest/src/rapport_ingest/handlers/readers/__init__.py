@@ -6,7 +6,6 @@ from typing import BinaryIO, Protocol
 from rapport_ingest.domain.imports import ImportSpec
 from rapport_ingest.domain.presets import TRAILERS
 from rapport_ingest.domain.rows import Place, Row
-from rapport_ingest.handlers.readers.columns import ColumnsReader
 from rapport_ingest.handlers.readers.lines import LinesReader
 from rapport_ingest.handlers.readers.separated import SeparatedReader
 from rapport_ingest.handlers.readers.unpacking import unpacked
@@ -25,6 +24,8 @@ class Reader(Protocol):
 def reader_for(spec: ImportSpec, file: BinaryIO) -> Reader:
     """A reader of an open, seekable file."""
     if spec.form == "parquet":
+        from rapport_ingest.handlers.readers.columns import ColumnsReader  # noqa: PLC0415 - pyarrow
+
         return ColumnsReader(file)
     if spec.form == "jsonl":
         return LinesReader(unpacked(file))
