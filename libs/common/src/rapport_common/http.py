@@ -12,10 +12,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rapport_common import logging, metrics, tracing
+from rapport_common import logging, tracing
 from rapport_common.auth import Authenticator
 from rapport_common.db import is_retriable
 from rapport_common.errors import AppError, UnavailableError
+from rapport_common.http_metrics import HTTP
 
 log = logging.get(__name__)
 
@@ -110,8 +111,7 @@ class RequestScope:
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
             seconds = time.perf_counter() - started
-            metrics.HTTP_REQUESTS.labels(self._service, route, scope["method"], status).inc()
-            metrics.HTTP_DURATION.labels(self._service, route).observe(seconds)
+            HTTP.observe(self._service, route, scope["method"], status, seconds)
 
 
 async def _app_error(_request: Request, error: Exception) -> JSONResponse:

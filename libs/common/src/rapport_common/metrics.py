@@ -4,15 +4,6 @@ from prometheus_client import Counter, Gauge, Histogram
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-HTTP_REQUESTS = Counter(
-    "rapport_http_requests_total", "Requests answered.", ["service", "route", "method", "code"]
-)
-HTTP_DURATION = Histogram(
-    "rapport_http_request_duration_seconds",
-    "Time from the first byte of a request to the end of its answer.",
-    ["service", "route"],
-    buckets=LATENCY_BUCKETS,
-)
 CONSUMER_RECORDS = Counter(
     "rapport_consumer_records_total", "Records whose effects are committed.", ["service", "topic"]
 )

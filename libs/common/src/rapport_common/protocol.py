@@ -43,6 +43,13 @@ class _Corked:
             self._loop.call_soon(self._flush)
         self._pieces.append(data)
 
+    def write_whole(self, data: bytes) -> None:
+        """Write an answer that is complete: at once, unless something is kept before it."""
+        if self._pieces:
+            self._pieces.append(data)
+        elif not self._transport.is_closing():
+            self._transport.write(data)
+
     def close(self) -> None:
         """Write what is kept, then close."""
         self._flush()
@@ -56,6 +63,19 @@ class _Corked:
             gathered, self._pieces = b"".join(self._pieces), []
             if not self._transport.is_closing():
                 self._transport.write(gathered)
+
+
+_last_rendered: tuple[object, bytes] = (None, b"")
+
+
+def _rendered(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The server's own headers as they are sent; uvicorn makes another list each second."""
+    global _last_rendered  # noqa: PLW0603 - a cache of one
+    known, text = _last_rendered
+    if known is not headers:
+        text = b"".join(b"%s: %s\r\n" % one for one in headers)
+        _last_rendered = headers, text
+    return text
 
 
 class Cycle(RequestResponseCycle):
@@ -73,17 +93,16 @@ class Cycle(RequestResponseCycle):
         """
         if self.disconnected:
             return
-        pieces = [STATUS_LINE[status]]
-        for name, value in (*self.default_headers, *headers):
+        pieces = [STATUS_LINE[status], _rendered(self.default_headers)]
+        for name, value in headers:
             pieces += (name, b": ", value, b"\r\n")
             if name == b"connection" and value.lower() == b"close":
                 self.keep_alive = False
-        pieces.append(b"content-length: %d\r\n" % len(body))
-        pieces.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        pieces.append(body)
+        end = b"\r\n\r\n" if self.keep_alive else b"\r\nconnection: close\r\n\r\n"
+        pieces += (b"content-length: %d" % len(body), end, body)
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.transport.write(b"".join(pieces))
+        self.transport.write_whole(b"".join(pieces))  # type: ignore[attr-defined] # it is corked
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()

@@ -3,17 +3,17 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rapport_common import clock, logging, metrics, tracing
+from rapport_common import clock, logging, tracing
 from rapport_common.db import is_retriable
 from rapport_common.errors import AppError, UnauthorizedError, UnavailableError
+from rapport_common.http_metrics import HTTP
 from rapport_common.protocol import Cycle
-from rapport_ingest import metrics as own_metrics
+from rapport_ingest import metrics
 from rapport_ingest.bodies import Bodies, Incoming, SenderGoneError
 from rapport_ingest.domain.body import unpack
 from rapport_ingest.domain.cors import cors
@@ -66,7 +66,6 @@ class Intake:
         self._limits = limits
         self._acceptor = acceptor
         self._encode = msgspec.json.Encoder().encode
-        self._seen: dict[tuple[str, str, int], Any] = {}
         self.bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +91,7 @@ class Intake:
             headers = [*headers, (b"content-length", b"%d" % len(body))]
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
-        self._observe(route.path, method, status, time.perf_counter() - started)
+        HTTP.observe("ingest", route.path, method, status, time.perf_counter() - started)
 
     async def _answer(self, route: Route, scope: Scope, incoming: Incoming) -> Reply:
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -162,9 +161,9 @@ class Intake:
             message = "Something broke on our side; send the same request again."
             error = AppError(message, code="internal", status=500)
         if isinstance(error, UnavailableError):
-            own_metrics.UNAVAILABLE.inc()
-        elif error.code in own_metrics.REFUSALS:
-            own_metrics.REFUSALS[error.code].inc()
+            metrics.UNAVAILABLE.inc()
+        elif error.code in metrics.REFUSALS:
+            metrics.REFUSALS[error.code].inc()
         more = [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
         status, gives_up = error.status, route.dialect.too_large
         # Some clients send again for ever what is answered otherwise.
@@ -176,21 +175,6 @@ class Intake:
             more += [*allowed, (b"content-type", shown.content_type), *shown.headers]
             return status, more, shown.body
         return status, [*allowed, (b"content-type", JSON), *more], self._encode(error.body())
-
-    def _observe(self, path: str, method: str, status: int, seconds: float) -> None:
-        labels = (path, method, status)
-        known = self._seen.get(labels)
-        if known is None:
-            # Methods are a client's choice: strange ones must not become endless labels.
-            shown = method if method in {"POST", "OPTIONS", "GET"} else "other"
-            known = (
-                metrics.HTTP_REQUESTS.labels("ingest", path, shown, status),
-                metrics.HTTP_DURATION.labels("ingest", path),
-            )
-            if shown == method:
-                self._seen[labels] = known
-        known[0].inc()
-        known[1].observe(seconds)
 
 
 def _route(path: str) -> Route | None:

@@ -60,8 +60,8 @@ class Spool:
     def avoids_kafka(self) -> bool:
         """Whether Kafka has just failed, or is not answering now."""
         return (
-            time.monotonic() < self._avoid_until or self._producer.stalled_for > ACKNOWLEDGE_SECONDS
-        )
+            bool(self._avoid_until) and time.monotonic() < self._avoid_until
+        ) or self._producer.stalled_for > ACKNOWLEDGE_SECONDS
 
     async def deliver(
         self, caller: Caller, results: Sequence[Result], records: Sequence[Outgoing]

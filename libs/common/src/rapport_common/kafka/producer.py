@@ -123,10 +123,10 @@ class Producer:
         """
         if not records:
             return
-        undeclared = {record.topic for record in records} - self._allowed
-        if undeclared:
-            message = f"{self._service} did not declare {undeclared} when it started"
-            raise KafkaUnavailableError(message)
+        for record in records:
+            if record.topic not in self._allowed:
+                message = f"{self._service} did not declare {record.topic!r} when it started"
+                raise KafkaUnavailableError(message)
         loop = asyncio.get_running_loop()
         entry = _Waiting(records, loop.create_future(), loop.time() + timeout)
         self._waiting.append(entry)

@@ -109,7 +109,22 @@ class Acceptor:
 
         UnavailableError when that can't be done: the sender has to send the request again.
         """
-        judged = await self._judged(sending)
+        origin = Origin(
+            sending.sender,
+            SenderClock(sending.sent_at, sending.received_at),
+            sending.address,
+            sending.user_agent,
+        )
+        judged, count, spare = _Judged([], [], []), len(sending.items), next(self._ids)
+        if count <= SLICE:
+            self._slice(sending, origin, range(count), spare, judged)
+        else:
+            # What is being judged costs several times its bytes: one large request at a time.
+            async with self._large:
+                for start in range(0, count, SLICE):
+                    slice_ = range(start, min(start + SLICE, count))
+                    self._slice(sending, origin, slice_, spare, judged)
+                    await asyncio.sleep(0)
         results, records, refused = judged.results, judged.records, judged.refused
         if sending.sender.policy.test_mode:
             metrics.TESTED.inc(len(results))
@@ -130,26 +145,6 @@ class Acceptor:
         )
         self._debugging.show(sending, results)
         return results
-
-    async def _judged(self, sending: Sending) -> "_Judged":
-        origin = Origin(
-            sending.sender,
-            SenderClock(sending.sent_at, sending.received_at),
-            sending.address,
-            sending.user_agent,
-        )
-        judged = _Judged([], [], [])
-        spare = next(self._ids)
-        if len(sending.items) <= SLICE:
-            self._slice(sending, origin, range(len(sending.items)), spare, judged)
-            return judged
-        # What is being judged costs several times its bytes: one large request at a time.
-        async with self._large:
-            for start in range(0, len(sending.items), SLICE):
-                end = min(start + SLICE, len(sending.items))
-                self._slice(sending, origin, range(start, end), spare, judged)
-                await asyncio.sleep(0)
-        return judged
 
     def _slice(
         self, sending: Sending, origin: Origin, indexes: range, spare: str, judged: "_Judged"

@@ -42,9 +42,11 @@ class Counting:
 
     def note(self, caller: Caller, *, accepted: int, rejected: int, spooled: bool) -> None:
         """A request of `caller` is about to be answered."""
-        in_spool = accepted if spooled else 0
-        today = datetime.now(UTC).date()
-        self._fresh[today][caller].add(Tally(accepted + rejected, accepted, in_spool, rejected))
+        tally = self._fresh[datetime.now(UTC).date()][caller]
+        tally.received += accepted + rejected
+        tally.accepted += accepted
+        tally.spooled += accepted if spooled else 0
+        tally.rejected += rejected
 
     def today(self, caller: Caller) -> int:
         """How many events the source has sent this day (UTC), by all that is known here.
