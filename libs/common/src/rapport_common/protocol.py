@@ -81,6 +81,15 @@ def _rendered(headers: list[tuple[bytes, bytes]]) -> bytes:
 class Cycle(RequestResponseCycle):
     """One request and its answer, which may be given as a whole."""
 
+    def whole_body(self) -> bytes | None:
+        """The body, if all of it has arrived and nothing was received of it yet."""
+        if self.more_body or self.disconnected or self.response_complete:
+            return None
+        body = bytes(self.body)
+        self.body = bytearray()
+        self.message_event.clear()
+        return body
+
     @property
     def can_reply(self) -> bool:
         """Whether nothing has been answered yet, and the client reads what it gets."""

@@ -1,13 +1,11 @@
 """Reading the bodies of requests: how large, for how long, and how many bytes at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Generator
-from functools import partial
-from typing import Any
 
-from starlette.types import Message, Receive
+from starlette.types import Receive
 
 from rapport_common.errors import AppError, UnavailableError
+from rapport_common.protocol import Cycle
 from rapport_ingest.domain.body import MAX_BODY_BYTES, too_large
 
 BODY_SECONDS = 30.0
@@ -39,6 +37,14 @@ class Incoming:
         self._receive = receive
         self._size = 0
 
+    def whole(self) -> bytes | None:
+        """The body, when all of it is there already, as nearly always; AppError 413."""
+        cycle = getattr(self._receive, "__self__", None)
+        body: bytes | None = cycle.whole_body() if isinstance(cycle, Cycle) else None
+        if body is not None and len(body) > MAX_BODY_BYTES:
+            raise too_large()
+        return body
+
     async def read(self, length: bytes | None) -> bytes:
         """The body as it was sent; `length` is what its Content-Length says.
 
@@ -46,35 +52,20 @@ class Incoming:
         """
         if length is not None and length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
             raise too_large()
-        # Nearly always all of it is there already, and then nothing needs a clock.
-        begun: Any = self._receive()
-        first: Awaitable[Message]
-        try:
-            waited_for = begun.send(None)
-        except StopIteration as done:
-            message = done.value
-            body: bytes = message.get("body", b"")
-            if message["type"] == "http.request" and not message.get("more_body"):
-                if len(body) > MAX_BODY_BYTES:
-                    raise too_large() from None
-                return body
-            first = _at_once(message)
-        else:
-            first = _Rest(begun, waited_for)
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                return await self._chunks(first)
+                return await self._chunks()
         except TimeoutError as error:
             late = f"The body did not arrive within {BODY_SECONDS:g} s."
             raise AppError(
                 late, code="request_timeout", status=408, headers={"Connection": "close"}
             ) from error
 
-    async def _chunks(self, first: Awaitable[Message]) -> bytes:
+    async def _chunks(self) -> bytes:
         chunks: list[bytes] = []
         size = 0
-        message = await first
         while True:
+            message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise SenderGoneError
             chunk: bytes = message.get("body", b"")
@@ -88,7 +79,6 @@ class Incoming:
             chunks.append(chunk)
             if not more:
                 return b"".join(chunks)
-            message = await self._receive()
 
     def hold(self, size: int) -> None:
         """Count `size` bytes more; UnavailableError when they are too many."""
@@ -102,31 +92,3 @@ class Incoming:
         """Nothing of it is held any more."""
         self._bodies.held -= self._size
         self._size = 0
-
-
-class _Rest:
-    """A coroutine that was begun by hand and stands still at `waited_for`: the rest of it."""
-
-    def __init__(self, begun: Coroutine[Any, Any, Message], waited_for: Any) -> None:
-        self._begun = begun
-        self._waited_for = waited_for
-
-    def __await__(self) -> Generator[Any, Any, Message]:
-        # `yield from` (PEP 380), but that the first step has been made already.
-        waited_for = self._waited_for
-        while True:
-            try:
-                answer = yield waited_for
-            except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's too
-                step = partial(self._begun.throw, error)
-            else:
-                step = partial(self._begun.send, answer)
-            try:
-                waited_for = step()
-            except StopIteration as done:
-                message: Message = done.value
-                return message
-
-
-async def _at_once(message: Message) -> Message:
-    return message

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
 
 import msgspec
@@ -45,8 +45,9 @@ ALLOWED_HEADERS = (
     b"authorization, content-type, content-encoding, x-retry-count, anonymousid, x-write-key"
 )
 
-Reply = tuple[int, list[tuple[bytes, bytes]], bytes]
-"""Status, headers and body of an answer."""
+Headers = Sequence[tuple[bytes, bytes]]
+Reply = tuple[int, Headers]
+"""Status and headers of an answer."""
 
 
 class Intake:
@@ -75,37 +76,25 @@ class Intake:
             return
         started = time.perf_counter()
         method = scope["method"]
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         incoming = Incoming(self.bodies, receive)
+        reply: Reply
         try:
-            status, headers, body = await self._answer(route, scope, incoming)
+            if method in route.methods:
+                answer = await self._take(route, scope, headers, incoming)
+                shown = (b"content-type", answer.content_type)
+                reply = answer.status, (*cors(headers.get(b"origin")), shown, *answer.headers)
+                body = answer.body
+            else:
+                reply, body = _other_method(route, method, headers), b""
         except SenderGoneError:
             return
         except Exception as error:  # noqa: BLE001 - the edge: every error has to become an answer
-            status, headers, body = self._failure(route, dict(scope["headers"]), error)
+            reply, body = self._failure(route, headers, error)
         finally:
             incoming.done()
-        cycle = getattr(send, "__self__", None)
-        if isinstance(cycle, Cycle) and cycle.can_reply:
-            cycle.reply(status, headers, body)
-        else:
-            headers = [*headers, (b"content-length", b"%d" % len(body))]
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
-        HTTP.observe("ingest", route.path, method, status, time.perf_counter() - started)
-
-    async def _answer(self, route: Route, scope: Scope, incoming: Incoming) -> Reply:
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        method = scope["method"]
-        if method in route.methods:
-            answer = await self._take(route, scope, headers, incoming)
-            allowed = cors(headers.get(b"origin"))
-            more = [*allowed, (b"content-type", answer.content_type), *answer.headers]
-            return answer.status, more, answer.body
-        if method == "OPTIONS":
-            return 200, _preflight(headers, route), b""
-        methods = ", ".join((*route.methods, "OPTIONS"))
-        message = f"{method} {route.path}: events are sent with {' or '.join(route.methods)}."
-        raise AppError(message, code="method_not_allowed", status=405, headers={"Allow": methods})
+        await _send(send, *reply, body)
+        HTTP.observe("ingest", route.path, method, reply[0], time.perf_counter() - started)
 
     async def _take(
         self, route: Route, scope: Scope, headers: dict[bytes, bytes], incoming: Incoming
@@ -118,7 +107,18 @@ class Intake:
             or _key_in_query(scope["query_string"])
         )
         sender = (self._keys.known(key) or await self._keys.sender(key)) if key else None
-        opened = await _opened(route, scope, headers, incoming, sender)
+        packed = incoming.whole()
+        if packed is None:
+            packed = await incoming.read(headers.get(b"content-length"))
+        body = unpack(packed, headers.get(b"content-encoding", b"").decode("latin-1").lower())
+        request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
+        if len(body) <= (LARGE if dialect.name == "segment" else LARGE_CONVERTED):
+            opened = _open(dialect, request, sender)
+        else:
+            if body is not packed:
+                incoming.hold(len(body))
+            # Thousands of events may have to be converted: other requests go on meanwhile.
+            opened = await asyncio.to_thread(_open, dialect, request, sender)
         if sender is None:
             sender = await self._by_body(opened)
         address = scope["client"][0] if scope["client"] else None
@@ -153,7 +153,9 @@ class Intake:
             raise _no_key()
         return await self._keys.sender(opened.write_key)
 
-    def _failure(self, route: Route, asked: Mapping[bytes, bytes], error: Exception) -> Reply:
+    def _failure(
+        self, route: Route, asked: Mapping[bytes, bytes], error: Exception
+    ) -> tuple[Reply, bytes]:
         if is_retriable(error):
             error = UnavailableError("The database is away for the moment; send the request again.")
         if not isinstance(error, AppError):
@@ -173,8 +175,26 @@ class Intake:
         shown = route.failed
         if shown is not None:
             more += [*allowed, (b"content-type", shown.content_type), *shown.headers]
-            return status, more, shown.body
-        return status, [*allowed, (b"content-type", JSON), *more], self._encode(error.body())
+            return (status, more), shown.body
+        return (status, [*allowed, (b"content-type", JSON), *more]), self._encode(error.body())
+
+
+async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    cycle = getattr(send, "__self__", None)
+    if isinstance(cycle, Cycle) and cycle.can_reply:
+        cycle.reply(status, headers, body)
+        return
+    headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _other_method(route: Route, method: str, headers: Mapping[bytes, bytes]) -> Reply:
+    if method == "OPTIONS":
+        return 200, _preflight(headers, route)
+    methods = ", ".join((*route.methods, "OPTIONS"))
+    message = f"{method} {route.path}: events are sent with {' or '.join(route.methods)}."
+    raise AppError(message, code="method_not_allowed", status=405, headers={"Allow": methods})
 
 
 def _route(path: str) -> Route | None:
@@ -184,24 +204,6 @@ def _route(path: str) -> Route | None:
             if path.startswith(one.path):
                 return one
     return found
-
-
-async def _opened(
-    route: Route,
-    scope: Scope,
-    headers: dict[bytes, bytes],
-    incoming: Incoming,
-    sender: Sender | None,
-) -> Opened:
-    packed = await incoming.read(headers.get(b"content-length"))
-    body = unpack(packed, headers.get(b"content-encoding", b"").decode("latin-1").lower())
-    request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
-    if len(body) <= (LARGE if route.dialect.name == "segment" else LARGE_CONVERTED):
-        return _open(route.dialect, request, sender)
-    if body is not packed:
-        incoming.hold(len(body))
-    # Thousands of events may have to be converted: other requests go on meanwhile.
-    return await asyncio.to_thread(_open, route.dialect, request, sender)
 
 
 def _open(dialect: Dialect, request: Request, sender: Sender | None) -> Opened:
