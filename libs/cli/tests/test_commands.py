@@ -115,6 +115,7 @@ def _ledger(**changes: Any) -> dict[str, Any]:
         "received": 5,
         "accepted": 4,
         "rejected": 1,
+        "quarantined": 1,
         "spooled_now": 0,
         "topic": {"end_offsets_total": 4},
         "consumed": {"events": 4, "profile.activity": 4},

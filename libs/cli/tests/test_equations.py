@@ -26,6 +26,7 @@ def sound(draw: st.DrawFn) -> Ledgers:
             "received": accepted + rejected,
             "accepted": accepted,
             "rejected": rejected,
+            "quarantined": rejected,
             "spooled_now": 0,
             "topic": {"end_offsets_total": topic},
         },
@@ -71,6 +72,12 @@ def test_one_more_or_less_breaks_its_equation(
         place = place[key]
     place[path[-1]] += by
     assert name in {one.name for one in equations(broken) if not one.holds}
+
+
+@given(ledgers=sound(), lost=st.integers(1, 100))
+def test_rejected_but_not_kept_is_found(ledgers: Ledgers, lost: int) -> None:
+    ledgers["ingest"]["quarantined"] -= lost
+    assert "quarantined" in {one.name for one in equations(ledgers) if not one.holds}
 
 
 @given(ledgers=sound(), lost=st.integers(1, 100))

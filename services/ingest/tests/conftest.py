@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import uuid
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import msgspec
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import SecretStr
 
 from rapport_common.auth import Authenticator
@@ -25,6 +26,7 @@ from rapport_ingest.settings import IngestSettings
 
 SECRET = "a secret for tests only, 32 characters"
 NOWHERE = "127.0.0.1:1"
+PARTITIONS = 12
 
 
 @dataclass
@@ -128,7 +130,7 @@ async def start(
     service_database: Callable[[str], str], kafka_bootstrap: str
 ) -> AsyncIterator[Start]:
     """A function that starts an ingest: `kafka` and `database` may point elsewhere."""
-    await ensure_topics(kafka_bootstrap, topics_of("ingest"), partitions=12, replication=1)
+    await ensure_topics(kafka_bootstrap, topics_of("ingest"), partitions=PARTITIONS, replication=1)
     async with AsyncExitStack() as stack:
 
         async def started(
@@ -183,26 +185,51 @@ async def gate(service_database: Callable[[str], str]) -> AsyncIterator[Gate]:
     await made.shut()
 
 
-@pytest.fixture
-def log_of(kafka_bootstrap: str) -> Callable[[str], Awaitable[list[dict[str, Any]]]]:
-    """A function that reads all records of a workspace in the topic `events`."""
+@dataclass
+class LogReader:
+    """Reads the topic `events`, each record once in a run however many tests ask."""
 
-    async def read(workspace: str) -> list[dict[str, Any]]:
-        consumer = AIOKafkaConsumer(
-            EVENTS.name, bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest"
-        )
+    bootstrap: str
+    places: dict[TopicPartition, int] = field(default_factory=dict)
+    found: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+
+    async def read(self, workspace: str) -> list[dict[str, Any]]:
+        """All records of a workspace; those of one person in their order."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
+        partitions = [TopicPartition(EVENTS.name, one) for one in range(PARTITIONS)]
+        consumer.assign(partitions)
         await consumer.start()
         try:
-            ends = await consumer.end_offsets(sorted(consumer.assignment()))
-            left = {one for one, end in ends.items() if end}
-            values = []
+            ends = await consumer.end_offsets(partitions)
+            left = {one for one in partitions if self.places.get(one, 0) < ends[one]}
+            for one in partitions:
+                consumer.seek(one, self.places.get(one, 0))
             while left:
                 for one, records in (await consumer.getmany(timeout_ms=500)).items():
-                    values += [msgspec.json.decode(record.value) for record in records]
-                    if records[-1].offset + 1 >= ends[one]:
+                    self._keep(one, records)
+                    if self.places[one] >= ends[one]:
                         left.discard(one)
         finally:
             await consumer.stop()
-        return [one for one in values if one["workspace"] == workspace]
+        return [msgspec.json.decode(one) for one in self.found[workspace]]
 
-    return read
+    def _keep(self, partition: TopicPartition, records: list[Any]) -> None:
+        for record in records:
+            whose = msgspec.json.decode(record.value, type=_Owned).workspace
+            self.found[whose].append(record.value)
+        self.places[partition] = records[-1].offset + 1
+
+
+class _Owned(msgspec.Struct):
+    workspace: str
+
+
+@pytest.fixture(scope="session")
+def log_reader(kafka_bootstrap: str) -> LogReader:
+    return LogReader(kafka_bootstrap)
+
+
+@pytest.fixture
+def log_of(log_reader: LogReader) -> Callable[[str], Awaitable[list[dict[str, Any]]]]:
+    """A function that reads all records of a workspace in the topic `events`."""
+    return log_reader.read

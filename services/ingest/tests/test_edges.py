@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from rapport_ingest.domain.dialects.cloudevents import message_id_of
 from rapport_ingest.domain.dialects.pixel import GIF
+from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.dialects.webhook import reopen
 from rapport_ingest.domain.sender import compiled
 from rapport_ingest.domain.source import Caller, Policy
@@ -266,7 +267,7 @@ def test_a_replay_makes_the_event_anew(dialect: str) -> None:
         dialect=dialect,
     )
     unmapped, mapped = (
-        Bench([], {"s": compiled(Caller("w", "s"), policy, ())}).try_row(row)
+        Bench([], {"s": compiled(Caller("w", "s"), policy, ())}, Reopener()).try_row(row)
         for policy in (Policy(), msgspec.convert({"webhook": SHOP}, Policy))
     )
     assert mapped.passes

@@ -288,3 +288,62 @@ async def _until(lines: AsyncIterator[str], wanted: str) -> AsyncIterator[str]:
         if line == wanted:
             yield await anext(lines)
             return
+
+
+def connections(running: Running) -> list[int]:
+    """How many clients' connections each child has."""
+    return sorted(
+        sum(
+            one.status == psutil.CONN_ESTABLISHED and one.laddr.port == running.port
+            for one in child.net_connections("tcp")
+        )
+        for child in running.children
+    )
+
+
+class Callers:
+    """Connections that have been answered once, and stay open."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._open: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def call(self, count: int) -> None:
+        for _ in range(count):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+            self._open.append((reader, writer))
+
+    async def leave(self, count: int) -> None:
+        """The first `count` hang up."""
+        for _reader, writer in self._open[:count]:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+        del self._open[:count]
+
+
+async def until_connected(running: Running, wanted: list[int]) -> None:
+    async with asyncio.timeout(20):
+        while connections(running) != wanted:
+            await asyncio.sleep(0.05)
+
+
+async def test_processes_have_equally_many_connections(launch: Launch) -> None:
+    running = await launch(workers=2)
+    await running.client.aclose()
+    callers = Callers(running.port)
+    async with asyncio.timeout(60):  # until the slower child takes connections too
+        while 0 in connections(running):
+            await callers.call(1)
+            await asyncio.sleep(0.05)
+    await callers.leave(1000)
+    await until_connected(running, [0, 0])
+    await callers.call(16)
+    assert connections(running) == [8, 8]
+    await callers.leave(7)
+    await until_connected(running, [4, 5])
+    await callers.call(7)
+    assert connections(running) == [8, 8]
+    await callers.leave(1000)

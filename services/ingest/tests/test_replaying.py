@@ -15,6 +15,7 @@ from services.ingest.tests.driving import drive, post, repair, stored
 from sqlalchemy import text
 
 from rapport_common.errors import UnavailableError
+from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.verdict import Result
 from rapport_ingest.handlers.accept import Sending
 from rapport_ingest.handlers.planning import Planning
@@ -68,7 +69,7 @@ async def counts(ingest: "Ingest") -> dict[str, int]:
 
 
 def replaying(ingest: "Ingest", accept: Callable[[Sending], Awaitable[list[Result]]]) -> Replaying:
-    return Replaying(ingest.parts.engine, ingest.process.spool, accept)
+    return Replaying(ingest.parts.engine, ingest.process.spool, accept, Reopener())
 
 
 def dying_after_acceptance(ingest: "Ingest") -> Replaying:

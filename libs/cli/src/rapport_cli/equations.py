@@ -68,6 +68,12 @@ def _ingest(ingest: Mapping[str, Any]) -> list[Equation]:
             f"{accepted:,} <= {topic:,} + {spooled:,}",
             accepted <= topic + spooled,
         ),
+        Equation(
+            "quarantined",
+            "rejected <= kept in the quarantine, deleted rows included",
+            f"{rejected:,} <= {ingest['quarantined']:,}",
+            rejected <= ingest["quarantined"],
+        ),
     ]
 
 

@@ -29,7 +29,9 @@ from rapport_ingest.api.quarantine import quarantine_routes
 from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
 from rapport_ingest.api.sources import count_routes, key_routes, source_routes
-from rapport_ingest.bridge import bridges_of
+from rapport_ingest.bridge import bridges_of, declared
+from rapport_ingest.domain.bridging import BridgeFile, translators
+from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.guard import Proxies
 from rapport_ingest.domain.imports import KIND as IMPORT
 from rapport_ingest.handlers.accept import Acceptor
@@ -73,6 +75,8 @@ class Pieces:
     debugging: Debugging
     acceptor: Acceptor
     uploads: Uploads
+    bridges: BridgeFile
+    reopener: Reopener
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,7 @@ def _pieces(parts: Parts, settings: IngestSettings) -> Pieces:
         partition_secret=derive(secret, "event-key"),
     )
     pepper = derive(secret, "write-key")
+    bridges = declared(settings.mqtt_bridges)
     return Pieces(
         spool=spool,
         counting=counting,
@@ -191,6 +196,8 @@ def _pieces(parts: Parts, settings: IngestSettings) -> Pieces:
         debugging=debugging,
         acceptor=acceptor,
         uploads=Uploads(engine, settings.data_folder, limit=settings.import_limit_bytes),
+        bridges=bridges,
+        reopener=Reopener(translators(bridges)),
     )
 
 
@@ -199,9 +206,7 @@ def _add_workers(
 ) -> None:
     if only != "api":
         parts.workers += [TopicMaker(settings), pieces.spool, jobs, pieces.uploads]
-        parts.workers += bridges_of(
-            settings.mqtt_bridges, parts.engine, pieces.acceptor, pieces.limits
-        )
+        parts.workers += bridges_of(pieces.bridges, parts.engine, pieces.acceptor, pieces.limits)
         parts.retain(_policies(settings), dead_letters=False)
     # Bridges and jobs accept events too: these go with either half.
     parts.workers += [pieces.counting, pieces.keys, pieces.limits, pieces.debugging]
@@ -216,7 +221,7 @@ def _jobs(parts: Parts, settings: IngestSettings, pieces: Pieces) -> Jobs:
     republishing = Republishing(parts.producer, settings.kafka_bootstrap_servers)
     works = {
         IMPORT: importing.work,
-        "replay_quarantine": Replaying(engine, spool, acceptor.accept).work,
+        "replay_quarantine": Replaying(engine, spool, acceptor.accept, pieces.reopener).work,
         "replay_topic": republishing.work,
     }
     return Jobs(engine, works)
@@ -230,7 +235,7 @@ def _routers(parts: Parts, settings: IngestSettings, pieces: Pieces) -> list[API
         key_routes(engine, pieces.sources),
         debugger_routes(engine, pieces.debugging),
         event_routes(pieces.keys, pieces.locator),
-        quarantine_routes(engine, pieces.counting),
+        quarantine_routes(engine, pieces.counting, pieces.reopener),
         replay_routes(engine),
         import_routes(engine, settings),
         upload_routes(engine, pieces.uploads),

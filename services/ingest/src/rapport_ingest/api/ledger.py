@@ -10,7 +10,7 @@ from rapport_ingest.api.sources import counts_of
 from rapport_ingest.handlers.counting import Counting
 from rapport_ingest.handlers.locate import Locator
 from rapport_ingest.spool import Spool
-from rapport_ingest.store import tallies
+from rapport_ingest.store import quarantine, tallies
 
 
 def ledger_routes(
@@ -21,14 +21,16 @@ def ledger_routes(
 
     @router.get("/v1/ledger")
     async def ledger(_caller: Ops) -> dict[str, Any]:
-        """Received = accepted + rejected, and what of it is in the spool and in the topic."""
+        """Received = accepted + rejected; what of it is in the spool, topic and quarantine."""
         await counting.flush()
         written = await locator.end_offsets()
         async with engine.begin() as tx:
             tally = await tallies.total(tx)
+            quarantined = await quarantine.kept(tx)
             waiting = await spool.size(tx)
         return {
             **counts_of(tally),
+            "quarantined": quarantined,
             "spooled_now": waiting.rows,
             "topic": {"end_offsets_total": written},
         }

@@ -12,6 +12,7 @@ from rapport_common.auth import Operator, operator
 from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.ids import uuid7
 from rapport_ingest.api.fields import Moment, Rate, Reader, Word, Writer
+from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.selection import QuarantineReplay, Selection
 from rapport_ingest.domain.transform import Transform, compile_transforms
 from rapport_ingest.handlers.counting import Counting
@@ -97,11 +98,11 @@ Filters = Annotated[Asked, Query()]
 Judged = Annotated[int, Query(ge=1, le=MAX_JUDGED)]
 
 
-def quarantine_routes(engine: AsyncEngine, counting: Counting) -> APIRouter:
+def quarantine_routes(engine: AsyncEngine, counting: Counting, reopener: Reopener) -> APIRouter:
     """List, look at, repair, replay and discard."""
     router = APIRouter(tags=["quarantine"])
     _add_reading(router, engine, counting)
-    _add_changing(router, engine)
+    _add_changing(router, engine, reopener)
     return router
 
 
@@ -154,7 +155,7 @@ def repairer(request: Request, *, dry_run: bool = False) -> Operator:
     return operator("events:read" if dry_run else "sources:write")(request)
 
 
-def _add_changing(router: APIRouter, engine: AsyncEngine) -> None:
+def _add_changing(router: APIRouter, engine: AsyncEngine, reopener: Reopener) -> None:
     @router.post("/v1/quarantine/repair", status_code=202)
     async def repair(
         body: Repair,
@@ -166,7 +167,7 @@ def _add_changing(router: APIRouter, engine: AsyncEngine) -> None:
         """Replay the chosen rows with these changes, as a job; a dry run judges the first ones."""
         asked = body.asked()
         if dry_run:
-            return await _tried(engine, caller, asked, limit)
+            return await _tried(engine, reopener, caller, asked, limit)
         job = str(uuid7())
         async with engine.begin() as tx:
             await jobs.add(
@@ -194,10 +195,12 @@ def _add_changing(router: APIRouter, engine: AsyncEngine) -> None:
 
 
 async def _tried(
-    engine: AsyncEngine, caller: Operator, asked: QuarantineReplay, limit: int
+    engine: AsyncEngine, reopener: Reopener, caller: Operator, asked: QuarantineReplay, limit: int
 ) -> dict[str, Any]:
     async with engine.begin() as tx:
-        found = await dry_run(tx, caller.workspace, asked.selection, asked.transforms, limit=limit)
+        found = await dry_run(
+            tx, caller.workspace, asked.selection, asked.transforms, reopener, limit=limit
+        )
     return _dry(found)
 
 

@@ -17,6 +17,8 @@ from rapport_common.errors import AppError
 from rapport_ingest import metrics
 from rapport_ingest.bridge.session import DONE, Session, Waiting, first_of, trust
 from rapport_ingest.domain.bridging import (
+    DIALECT,
+    BridgeFile,
     BridgeSpec,
     Broker,
     Translator,
@@ -189,7 +191,7 @@ class Bridge:
                 items=items,
                 kind=None,
                 received_at=clock.now(),
-                dialect="mqtt",
+                dialect=DIALECT,
                 refusals=refusals,
                 ids=[one.spare_id for one in batch],
                 originals=[one.original for one in batch],
@@ -239,18 +241,24 @@ class Bridge:
                 raise
 
 
-def bridges_of(
-    path: Path | None, engine: AsyncEngine, acceptor: Acceptor, limits: Limits
-) -> list[Bridge]:
-    """The bridges declared in a file. RuntimeError says what is wrong with it."""
+def declared(path: Path | None) -> BridgeFile:
+    """The bridges declared in a file, if there is one. RuntimeError says what is wrong with it."""
     if path is None:
-        return []
+        return BridgeFile(brokers={}, bridges=())
     try:
         found = read_bridges(path.read_bytes())
-        return [
-            Bridge(engine, acceptor, limits, one, found.brokers[one.broker])
-            for one in found.bridges
-        ]
+        for broker in found.brokers.values():
+            trust(broker)
     except (OSError, ValueError, AppError) as error:
         message = f"RAPPORT_MQTT_BRIDGES names '{path}', which is no file of bridges: {error}"
         raise RuntimeError(message) from error
+    return found
+
+
+def bridges_of(
+    found: BridgeFile, engine: AsyncEngine, acceptor: Acceptor, limits: Limits
+) -> list[Bridge]:
+    """A worker for each bridge."""
+    return [
+        Bridge(engine, acceptor, limits, one, found.brokers[one.broker]) for one in found.bridges
+    ]

@@ -18,6 +18,9 @@ from rapport_ingest.domain.mapping import Mapper, Mapping, MappingError
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.domain.topics import TopicPattern
 
+DIALECT = "mqtt"
+"""How what came over a bridge is marked in the quarantine."""
+
 MAX_RECEIVE = 65_535
 TIMES = frozenset({"timestamp", "originalTimestamp", "sentAt"})
 DIGEST = 40
@@ -112,7 +115,8 @@ class Translator:
         """
         row: dict[str, Any] = _decode(original)
         for pattern, mapper, times in self._topics:
-            if pattern.match(row["topic"]) is not None:
+            if (levels := pattern.match(row["topic"])) is not None:
+                row["levels"] = levels  # a kept message may be of a time before this pattern
                 return _made(mapper, row, times, original, spare_id)
         reason = (
             "No topic pattern of the bridge matches; it may be left from an older subscription."
@@ -136,6 +140,14 @@ def read_bridges(text: bytes) -> BridgeFile:
             raise ValueError(message)
         Translator(one.topics)
     return found
+
+
+def translators(found: BridgeFile) -> dict[Caller, Translator]:
+    """All topics that lead to a source, by source."""
+    topics: dict[Caller, list[Topic]] = {}
+    for one in found.bridges:
+        topics.setdefault(caller_of(one), []).extend(one.topics)
+    return {caller: Translator(each) for caller, each in topics.items()}
 
 
 def caller_of(spec: BridgeSpec) -> Caller:

@@ -58,10 +58,13 @@ class Bucket:
 
     def _refill(self, now: float) -> None:
         """A clock that stands still or was put back gives nothing, and goes on from there."""
-        gained = max(0.0, min((now - self.at) * self.rate, _burst(self.rate) - self.level))
-        self.level += gained
-        self.refilled += gained
+        gained = (now - self.at) * self.rate
+        room = _burst(self.rate) - self.level
         self.at = now
+        gained = min(gained, room)
+        if gained > 0.0:
+            self.level += gained
+            self.refilled += gained
 
 
 def fair_share(limit: float, own: float, others: float, processes: int) -> float:
@@ -78,4 +81,4 @@ def fair_share(limit: float, own: float, others: float, processes: int) -> float
 
 
 def _burst(rate: float) -> float:
-    return max(rate, 1.0)
+    return rate if rate > 1.0 else 1.0  # noqa: FURB136 - half the cost of max(), at each request

@@ -1,9 +1,10 @@
 """Exact counts of answered events, gathered in memory and added to Postgres once a second."""
 
 import asyncio
+import time
 from collections import defaultdict
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -38,11 +39,12 @@ class Counting:
         self._shown: set[Caller] = set()
         # What is stored of the present day, by all processes, of the sources with a quota.
         self._day = clock.now().date()
+        self._day_ends = _end_of(self._day)
         self._stored: dict[Caller, int] = {}
 
     def note(self, caller: Caller, *, accepted: int, rejected: int, spooled: bool) -> None:
         """A request of `caller` is about to be answered."""
-        tally = self._fresh[datetime.now(UTC).date()][caller]
+        tally = self._fresh[self._present_day()][caller]
         tally.received += accepted + rejected
         tally.accepted += accepted
         tally.spooled += accepted if spooled else 0
@@ -53,14 +55,20 @@ class Counting:
 
         From the first question on, the stored count is read again with every flush.
         """
-        today = clock.now().date()
-        if today != self._day:
-            self._day, self._stored = today, {}
+        today = self._present_day()
         found = self._stored.setdefault(caller, 0)
         for days in (self._fresh, self._pending, *self._flushing):
-            if today in days and caller in days[today]:
-                found += days[today][caller].received
+            tallies = days.get(today)
+            if tallies is not None and (tally := tallies.get(caller)) is not None:
+                found += tally.received
         return found
+
+    def _present_day(self) -> date:
+        """This day (UTC); asked twice for each request, so it is not made anew each time."""
+        if time.time() >= self._day_ends:
+            self._day, self._stored = clock.now().date(), {}
+            self._day_ends = _end_of(self._day)
+        return self._day
 
     def expose(self) -> None:
         """Move what was gathered since the last time into the metrics; Postgres may be away."""
@@ -143,6 +151,10 @@ class Counting:
             ("rejected", tally.rejected),
         ):
             metrics.SOURCE_EVENTS.labels(*labels, verdict).inc(events)
+
+
+def _end_of(day: date) -> float:
+    return datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC).timestamp()
 
 
 def _days() -> Days:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.envelope import empty_object
 from rapport_ingest.domain.dialects.originals import UnfitError
-from rapport_ingest.domain.dialects.reopening import reopened
+from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.event import Origin, judge
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.planned import breach
@@ -61,7 +61,13 @@ async def senders_of(tx: AsyncConnection, workspace: str, rows: Sequence[Row]) -
 class Bench:
     """Tries rows with one list of changes, as the front door would judge the changed events."""
 
-    def __init__(self, transforms: Sequence[Transform], senders: Mapping[str, Sender]) -> None:
+    def __init__(
+        self,
+        transforms: Sequence[Transform],
+        senders: Mapping[str, Sender],
+        reopener: Reopener,
+    ) -> None:
+        self._reopener = reopener
         self._transformer = compile_transforms(transforms)
         self._senders = senders
 
@@ -74,7 +80,7 @@ class Bench:
             return Tried(row, skipped="source_in_test_mode")
         try:
             readable(row.body, truncated=row.truncated)
-            body = reopened(row.dialect, row.body, sender.policy, row.message_id)
+            body = self._reopener.event(row.dialect, row.body, sender, row.message_id)
             raw = mended(body, self._transformer)
         except BeyondRepairError as error:
             return Tried(row, skipped=error.reason)
@@ -92,7 +98,7 @@ class Bench:
         try:
             readable(row.body, truncated=row.truncated)
             sender = self._senders[row.source]
-            body = reopened(row.dialect, row.body, sender.policy, row.message_id)
+            body = self._reopener.event(row.dialect, row.body, sender, row.message_id)
             return msgspec.json.decode(mended(body, self._transformer))
         except (BeyondRepairError, KeyError, TransformError, UnfitError):
             return None
@@ -140,13 +146,14 @@ async def dry_run(
     workspace: str,
     chosen: Selection,
     transforms: Sequence[Transform],
+    reopener: Reopener,
     *,
     limit: int,
 ) -> DryRun:
     """Judge the first `limit` open rows of a selection with these changes; nothing is changed."""
     matched, _ = await quarantine.extent(tx, workspace, chosen)
     rows = await quarantine.oldest_open(tx, workspace, chosen, limit)
-    bench = Bench(transforms, await senders_of(tx, workspace, rows))
+    bench = Bench(transforms, await senders_of(tx, workspace, rows), reopener)
     found = DryRun(matched)
     for row in rows:
         found.note(bench.try_row(row), bench)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.errors import UnavailableError
 from rapport_ingest import metrics
+from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.selection import QuarantineReplay
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.verdict import Result
@@ -105,8 +106,11 @@ class Replaying:
     attempt counted and, where it was tried as it is, with the reason there is now.
     """
 
-    def __init__(self, engine: AsyncEngine, spool: Spool, accept: Accept) -> None:
+    def __init__(
+        self, engine: AsyncEngine, spool: Spool, accept: Accept, reopener: Reopener
+    ) -> None:
         self._engine = engine
+        self._reopener = reopener
         self._spool = spool
         self._accept = accept
 
@@ -163,7 +167,7 @@ class Replaying:
             if not rows:
                 return []
             senders = await senders_of(tx, job.workspace, rows)
-            bench = Bench(asked.transforms, senders)
+            bench = Bench(asked.transforms, senders, self._reopener)
             tried = [bench.try_row(one) for one in rows]
             tried = await self._accepted([one for one in tried if one.passes], senders, tried)
             await _mark(tx, job, tried, as_it_is=not asked.transforms)

@@ -357,6 +357,17 @@ def expiry(resolved: timedelta) -> Callable[[AsyncConnection, timedelta, int], A
     return expire
 
 
+async def kept(tx: AsyncConnection) -> int:
+    """How many events of all workspaces were ever kept, those deleted since among them."""
+    result = await tx.execute(
+        text(
+            "SELECT (SELECT count(*) FROM ingest.quarantine) "
+            "+ (SELECT coalesce(sum(expired), 0) FROM ingest.tally_source)"
+        )
+    )
+    return int(result.scalar_one())
+
+
 async def balances(tx: AsyncConnection, workspace: str) -> list[Balance]:
     """What became of what each source was refused, by source."""
     result = await tx.execute(
