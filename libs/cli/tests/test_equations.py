@@ -90,7 +90,7 @@ def test_accepted_but_nowhere_is_found(ledgers: Ledgers, lost: int) -> None:
 def _names_broken(sent: int, uncertain: int, keys: dict[str, int]) -> set[str]:
     ledgers: Ledgers = {
         "ingest": {
-            **dict.fromkeys(("received", "accepted", "rejected", "spooled_now"), 0),
+            **dict.fromkeys(("received", "accepted", "rejected", "quarantined", "spooled_now"), 0),
             "topic": {"end_offsets_total": 0},
         },
         **{

@@ -285,9 +285,12 @@ async def test_a_replay_maps_anew_by_the_mapping_of_now(  # noqa: PLR0917 - fixt
     job = await drive(ingest, await repair(ingest))
     assert job.report["still_rejected"] == {"no_mapping": 2}, "nothing is declared in this process"
 
-    mended = {"fields": {**READING["fields"], "messageId": {"template": "d-{payload.number}"}}}
-    topics = [{"pattern": "shops/{shop}/readings/{unit}", "mapping": {**READING, **mended}}]
-    mended["fields"]["anonymousId"] = {"template": "{levels.shop}/{levels.unit}"}
+    fields = {
+        "anonymousId": {"template": "{levels.shop}/{levels.unit}"},
+        "messageId": {"template": "d-{payload.number}"},
+    }
+    mended = {"event": READING["event"], "fields": fields}
+    topics = [{"pattern": "shops/{shop}/readings/{unit}", "mapping": mended}]
     file = tmp_path / "bridges.json"
     file.write_bytes(msgspec.json.encode(declared(ingest, broker.port, topics)))
     after = await start(like=ingest, mqtt_bridges=file)
