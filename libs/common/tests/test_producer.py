@@ -74,7 +74,8 @@ async def test_after_a_crowd_a_flush_waits_for_more(
     late = []
     for _ in range(3):
         late.append(asyncio.create_task(crowd(producer, 1)))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
     await asyncio.gather(*late)
     assert flushes.sizes == [module.CROWD, 3]
 

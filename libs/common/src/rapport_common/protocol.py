@@ -55,6 +55,10 @@ class _Corked:
         self._flush()
         self._transport.close()
 
+    def is_closing(self) -> bool:
+        """As of the transport; asked for each answer, so it does not go through `__getattr__`."""
+        return self._transport.is_closing()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 

@@ -93,7 +93,11 @@ class Intake:
             reply, body = self._failure(route, headers, error)
         finally:
             incoming.done()
-        await _send(send, *reply, body)
+        cycle = getattr(send, "__self__", None)
+        if isinstance(cycle, Cycle) and cycle.can_reply:
+            cycle.reply(*reply, body)
+        else:
+            await _send(send, *reply, body)
         HTTP.observe("ingest", route.path, method, reply[0], time.perf_counter() - started)
 
     async def _take(
@@ -180,10 +184,6 @@ class Intake:
 
 
 async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    cycle = getattr(send, "__self__", None)
-    if isinstance(cycle, Cycle) and cycle.can_reply:
-        cycle.reply(status, headers, body)
-        return
     headers = [*headers, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

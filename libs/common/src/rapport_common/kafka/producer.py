@@ -127,8 +127,9 @@ class Producer:
             if record.topic not in self._allowed:
                 message = f"{self._service} did not declare {record.topic!r} when it started"
                 raise KafkaUnavailableError(message)
-        loop = asyncio.get_running_loop()
-        entry = _Waiting(records, loop.create_future(), loop.time() + timeout)
+        # Not asyncio.get_running_loop(), which asks the system for the process id each time.
+        future = self._tasks[0].get_loop().create_future()
+        entry = _Waiting(records, future, time.monotonic() + timeout)
         self._waiting.append(entry)
         self._idle.clear()
         self._wake.set()
@@ -138,7 +139,7 @@ class Producer:
         """Tell callers whose time is up. One look for all: a timer for each costs more."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            now = asyncio.get_running_loop().time()
+            now = time.monotonic()
             late = [one for one in (*self._waiting, *self._taken) if one.deadline <= now]
             for one in late:
                 if not one.future.done():
