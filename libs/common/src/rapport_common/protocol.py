@@ -3,8 +3,11 @@
 import asyncio
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -21,6 +24,9 @@ UNREAD_SECONDS = 10.0
 
 MAX_PIPELINED = 64
 """Requests that may wait for the answer to the one before them; each costs some kilobytes."""
+
+MAX_KNOWN_URL = 200
+"""Bytes of an address that is remembered taken apart: those that events are sent to are few."""
 
 MAX_TRAILERS = 1000
 """Fields of a head and its trailers together."""
@@ -80,6 +86,16 @@ def _rendered(headers: list[tuple[bytes, bytes]]) -> bytes:
         text = b"".join(b"%s: %s\r\n" % one for one in headers)
         _last_rendered = headers, text
     return text
+
+
+def _target(url: bytes) -> tuple[str, bytes, bytes]:
+    """Path, raw path and query."""
+    parsed = httptools.parse_url(url)
+    path = parsed.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
+
+
+_known_target = lru_cache(maxsize=1024)(_target)
 
 
 class Cycle(RequestResponseCycle):
@@ -143,6 +159,10 @@ class FrontDoorProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._refused: tuple[int, str] | None = None
         self._told = False
+        self._turn: tuple[Any, ...] = ()
+        self._serving: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._lost = False
         self.headers = []
 
     @override
@@ -153,6 +173,8 @@ class FrontDoorProtocol(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._in_time()
+        self._lost = True
+        self._wake()
         super().connection_lost(exc)
         super()._unset_keepalive_if_required()
 
@@ -187,12 +209,71 @@ class FrontDoorProtocol(HttpToolsProtocol):
             self._refused = 400, f"More than {MAX_PIPELINED} requests wait for their answers."
             raise _RefusedError
         self._in_time()
-        before = self.cycle
-        super().on_headers_complete()
-        if self.cycle is not before:
-            self.cycle.__class__ = Cycle
+        if self.parser.should_upgrade() and self._should_upgrade():
+            return
         self._in_head = False
         self._head_bytes = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """What uvicorn does with a head; the applications here have no root path."""
+        parser, scope = self.parser, self.scope
+        version = parser.get_http_version()
+        if version != "1.1":
+            scope["http_version"] = version
+        scope["method"] = parser.get_method().decode("ascii")
+        parsed = _known_target if len(self.url) <= MAX_KNOWN_URL else _target
+        scope["path"], scope["raw_path"], scope["query_string"] = parsed(self.url)
+        before: Any = self.cycle  # None before the first head
+        self.cycle = Cycle(
+            scope,
+            self.transport,
+            self.flow,
+            self.logger,
+            self.access_logger,
+            self.access_log,
+            self.server_state.default_headers,
+            asyncio.Event(),
+            self.expect_100_continue,
+            version != "1.0" and parser.should_keep_alive(),
+            self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    @override
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Give a request to the connection's task: one for each would cost more than its JSON."""
+        if self._wake(cycle, app):
+            return
+        if self._serving is not None:  # it has not come back from the request before
+            super()._start_asgi_task(cycle, app)
+            return
+        self._turn = cycle, app
+        self._serving = self.loop.create_task(self._serve())
+        self.tasks.add(self._serving)
+        self._serving.add_done_callback(self.tasks.discard)
+
+    def _wake(self, *turn: Any) -> bool:
+        waiting, self._waiting = self._waiting, None
+        if waiting is None or waiting.done():
+            return False
+        self._turn = turn
+        waiting.set_result(None)
+        return True
+
+    async def _serve(self) -> None:
+        """Answer one request after the other, until the connection is lost."""
+        while self._turn:
+            cycle, app = self._turn
+            await cycle.run_asgi(app)
+            self._turn = ()
+            if not self._lost:
+                self._waiting = self.loop.create_future()
+                await self._waiting
 
     @override
     def on_message_complete(self) -> None:

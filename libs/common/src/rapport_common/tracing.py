@@ -28,5 +28,12 @@ def enter(header: str | None) -> str:
     return traceparent
 
 
+def leave() -> None:
+    """No trace any more: the next request of a connection has none of the last one's."""
+    if _current.get() is not None:
+        _current.set(None)
+        structlog.contextvars.unbind_contextvars("trace_id")
+
+
 def _new() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

@@ -269,7 +269,10 @@ def _allowed_webhook(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]
 def _trace(headers: Mapping[bytes, bytes]) -> str | None:
     """The sender's trace, if it has one; none is started on the hot path."""
     sent = headers.get(b"traceparent")
-    return tracing.enter(sent.decode("latin-1")) if sent else None
+    if sent:
+        return tracing.enter(sent.decode("latin-1"))
+    tracing.leave()
+    return None
 
 
 def _no_key() -> UnauthorizedError:

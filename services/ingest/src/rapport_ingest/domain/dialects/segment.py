@@ -59,6 +59,8 @@ class Segment:
 
 def summary(kind: EventType | None, results: Sequence[Result]) -> Summary:
     """A verdict for each event; AppError when it was the only one and is refused."""
+    if len(results) == 1 and results[0].code is None:
+        return Summary(True, 1, 0, results)
     rejected = sum(one.code is not None for one in results)
     if rejected and kind is not None:
         only = results[0]
