@@ -105,11 +105,7 @@ class Intake:
     ) -> Answer:
         received_at = clock.now()
         dialect = route.dialect
-        key = (
-            (_key_in_url(route, scope) if route.key_in_url else None)
-            or credential(headers)
-            or _key_in_query(scope["query_string"])
-        )
+        key = _key(route, scope, headers)
         sender = (self._keys.known(key) or await self._keys.sender(key)) if key else None
         packed = incoming.whole()
         if packed is None:
@@ -214,6 +210,14 @@ def _open(dialect: Dialect, request: Request, sender: Sender | None) -> Opened:
             raise
         # Without a key in the headers a body that can't be read has none either.
         raise _no_key() from error
+
+
+def _key(route: Route, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
+    return (
+        (_key_in_url(route, scope) if route.key_in_url else None)
+        or credential(headers)
+        or _key_in_query(scope["query_string"])
+    )
 
 
 def _key_in_url(route: Route, scope: Scope) -> str | None:
