@@ -192,6 +192,8 @@ def test_two_ups_at_once_give_one_stack(shell: dict[str, str]) -> None:
 def test_up_in_the_foreground_stops_on_interrupt(shell: dict[str, str]) -> None:
     argv = [sys.executable, "-m", "rapport_local", "up", "--foreground"]
     home = Home.at(Path(shell["RAPPORT_HOME"]))
+    # Who runs these tests in the background has SIGINT ignored, and children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(argv, env={**os.environ, **shell}, stdout=subprocess.DEVNULL) as process:
         while local("status", env=shell).returncode != 0:
             assert process.poll() is None
