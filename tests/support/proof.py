@@ -1,5 +1,6 @@
 """The proof that after a fault nothing was lost and nothing doubled."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
@@ -11,6 +12,7 @@ from tests.support.waiting import look_until
 from tests.support.workspace import address
 
 from rapport_local.ports import SERVICES
+from rapport_local.stack import Stack
 
 SETTLE_SECONDS = 25.0
 LARGEST_IN_FLIGHT = 32  # two lanes of sixteen mails each
@@ -28,12 +30,21 @@ def breaches(traffic: Traffic, *, settle: float = SETTLE_SECONDS) -> list[str]:
     """
     look_until(lambda: _all_settled(traffic), seconds=settle)
     broken = ledger.broken(traffic.workspace.stack, wait=settle)
+    _show_restarts(traffic.workspace.stack)
     found = [f"ledger: {one.says}: {one.numbers}" for one in broken]
     with Database(traffic.workspace.stack) as database:
         found += _events(traffic, database)
         found += _people(traffic)
         found += _membership(traffic, database)
     return [*found, *_messages(traffic), *_mails(traffic), *_dead_letters(traffic)]
+
+
+def _show_restarts(stack: Stack) -> None:
+    """For who has to find out why a test failed: who was started again so far, and when last."""
+    notice = stack.notice()
+    for name, one in (notice.components if notice else {}).items():
+        if one.restarts:
+            print(f"{name}: started {one.restarts} times more, {time.time() - one.since:.0f} s ago")
 
 
 def _all_settled(traffic: Traffic) -> bool:

@@ -15,6 +15,9 @@ from rapport_local.credentials import operator_token
 from rapport_local.stack import Stack
 
 SECONDS = 10.0
+CONNECT_RETRIES = 5
+"""After 0, 0.5, 1, 2 and 4 s: longer than a service needs to come back after a kill (5 s)."""
+
 SUBJECT = "A present for you"
 HTML = """<p>Thank you for {{ profile.computed.orders }} orders.</p>
 <p><a href="https://shop.example.com/present">Choose yours</a></p>"""
@@ -36,7 +39,11 @@ class Workspace:
         """Make a workspace that allows promotions, and a source in it."""
         name = f"w-{secrets.token_hex(5)}"
         token = operator_token(stack.credentials().secret, workspace=name)
-        operator = httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=SECONDS)
+        # A service that its watchdog has just ended is back within seconds, and nothing was sent.
+        patient = httpx.HTTPTransport(retries=CONNECT_RETRIES)
+        operator = httpx.Client(
+            headers={"Authorization": f"Bearer {token}"}, timeout=SECONDS, transport=patient
+        )
         made = cls(stack, name, operator, httpx.Client(timeout=SECONDS))
         made.write_key = made.post("ingest", "/v1/sources", {"name": "till"})["write_key"]
         made.sender.auth = (made.write_key, "")
