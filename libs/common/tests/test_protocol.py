@@ -47,9 +47,10 @@ class Client:
 
     async def answer(self) -> bytes:
         """The body of the next answer."""
-        head = await self._reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        return await self._reader.readexactly(length)
+        async with asyncio.timeout(20):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            return await self._reader.readexactly(length)
 
 
 @pytest.fixture
@@ -71,8 +72,7 @@ async def client(app: App, state: ServerState) -> AsyncIterator[Client]:
         lambda: FrontDoorProtocol(config=config, server_state=state, app_state={}), "127.0.0.1"
     )
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    async with asyncio.timeout(20):
-        yield Client(reader, writer)
+    yield Client(reader, writer)
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()

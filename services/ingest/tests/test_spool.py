@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rapport_common.kafka.producer import KafkaUnavailableError
 from rapport_ingest import spool
+from rapport_ingest.handlers.accept import Acceptor, Sending
 from rapport_ingest.store import spool as store
 
 if TYPE_CHECKING:
@@ -240,13 +242,47 @@ async def test_events_that_wait_for_kafka_are_bounded(
         for one in sent:
             one.cancel()
         await asyncio.gather(*sent, return_exceptions=True)
-    # What fits under 32 MiB waits for Kafka; the rest is told at once.
+    # What fits under the bound waits for Kafka; the rest is told at once.
     assert len(sent) == fit
     assert {one.status_code for one in refused} == {503}
     assert {one.headers["retry-after"] for one in refused} == {"1"}
     assert {one.json()["message"] for one in refused} == {
         "Too many events wait to be stored; send the same request again."
     }
+
+
+async def test_what_a_given_up_flush_holds_counts_too(
+    ingest: "Ingest", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest.parts.producer, "abandoned", spool.MAX_IN_HAND)
+        assert (await ingest.send("/v1/track", event("1"))).status_code == 503
+    assert (await ingest.send("/v1/track", event("1"))).status_code == 200
+
+
+async def test_large_requests_are_judged_one_after_the_other(
+    ingest: "Ingest", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await ingest.send("/v1/track", event("0"))).status_code == 200  # the key is known
+    order: list[tuple[int, int]] = []
+    judge = Acceptor._slice
+
+    def noted(self: Acceptor, sending: Sending, *rest: Any) -> None:
+        order.append((len(sending.items), id(sending)))
+        judge(self, sending, *rest)
+
+    monkeypatch.setattr(Acceptor, "_slice", noted)
+    large = [[event(f"{number}-{one}") for one in range(900)] for number in range(3)]
+    answers = await asyncio.gather(
+        *(ingest.send("/v1/batch", {"batch": batch}) for batch in large),
+        ingest.send("/v1/track", event("small")),
+    )
+    assert {one.status_code for one in answers} == {200}
+    turns = [whose for events, whose in order if events > 1]
+    assert len(turns) == 3 * 5
+    assert len(list(groupby(turns))) == 3
+    # Others get their turn in between.
+    assert [events for events, _ in order].index(1) < len(order) - 1
 
 
 async def test_counts_that_cant_be_stored_are_kept_for_later(start: "Start", gate: "Gate") -> None:
