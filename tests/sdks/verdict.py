@@ -96,7 +96,10 @@ def stored_key(event: Stored) -> Key:
     return (event["type"], event.get("user_id"), event.get("previous_id"))
 
 
-HEADINGS = ("client", "version", "mode", "faults played", "sent", "stored", "twice", "verdict")
+HEADINGS = (
+    *("client", "version", "mode", "faults played", "requests"),
+    *("sent", "stored", "twice", "verdict"),
+)
 
 
 def table(outcomes: Sequence[Outcome]) -> list[str]:
@@ -113,6 +116,7 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
     client = outcome.client
     faults = [one for one in outcome.played if one != "pass"]
     said = " ".join(faults) + (f" [{client.note}]" if client.note else "")
-    count = (len(outcome.calls), len({stored_key(one) for one in outcome.stored}), outcome.twice)
+    kept = len({stored_key(one) for one in outcome.stored})
+    count = (outcome.requests, len(outcome.calls), kept, outcome.twice)
     verdict = "FAILED" if outcome.breaches() else "exact"
     return (client.name, client.version, client.mode, said, *map(str, count), verdict)
