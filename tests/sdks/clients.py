@@ -140,6 +140,7 @@ POSTHOG_SDKS = (
 )
 SNOWPLOW = (
     _snowplow("snowplow-tracker (Python)", "1.1.0", "snowplow_python"),
+    _snowplow("snowplow-tracker (Python)", "1.1.0", "snowplow_python", mode="get"),
     _snowplow("@snowplow/node-tracker", "4.8.0", "snowplow_node", where="node"),
     _snowplow("@snowplow/node-tracker", "4.8.0", "snowplow_node", where="node", mode="get"),
     _snowplow("@snowplow/browser-tracker", "4.8.0", "snowplow_browser", where="browser"),

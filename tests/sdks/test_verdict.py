@@ -1,13 +1,17 @@
 """The comparison sees each kind of difference: a table that can't say no proves nothing."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.sdks.clients import CLIENTS
+from tests.sdks.clients import CLIENTS, Client
 from tests.sdks.verdict import Outcome, stored_key, table
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+HERE = Path(__file__).parent
 
 
 def outcome() -> Outcome:
@@ -65,3 +69,13 @@ def test_a_loss_a_double_a_stranger_and_a_fault_not_played_are_seen() -> None:
     failed.failure = "it ended"
     for one in (lost, doubled, strange, spared, failed):
         assert len(one.breaches()) == 1
+
+
+@pytest.mark.parametrize("client", [pytest.param(one, id=one.label) for one in CLIENTS])
+def test_the_table_and_the_guide_name_the_version_that_runs(client: Client) -> None:
+    name = client.name.removesuffix(" (Python)")
+    packages = json.loads((HERE / "node/package.json").read_text())["dependencies"]
+    installed = version(name) if client.where == "python" else packages[name]
+    guide = (HERE.parents[1] / "docs/guides/sdks.md").read_text()
+    assert client.version == installed
+    assert f"| {name} {installed} " in guide
