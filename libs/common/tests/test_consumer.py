@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 from sqlalchemy import text
@@ -280,4 +281,37 @@ async def test_a_position_beyond_the_log_stops_it_and_a_reset_lets_it_go_on(
             consumer.restart()
             async with asyncio.timeout(20):
                 while len(await effects(engine)) <= 30:
+                    await asyncio.sleep(0.05)
+
+
+async def test_a_reset_while_it_is_about_to_stop_is_not_forgotten(
+    engine: AsyncEngine, kafka_bootstrap: str, topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two positions are wrong, and the second is set right after it was read and found wrong."""
+    handler = Effects()
+    wrong = [0, 1]
+    async with producing(kafka_bootstrap, topic) as producer:
+        await send(producer, topic, range(30))
+        async with consuming(engine, kafka_bootstrap, topic, handler):
+            await until(engine, range(30))
+        async with engine.begin() as tx:
+            await tx.execute(
+                text(f"UPDATE {SERVICE}.position SET next_offset = 999 WHERE partition < 2")
+            )
+        close = AIOKafkaConsumer.stop
+
+        async def reset_and_close(client: AIOKafkaConsumer) -> None:
+            async with engine.begin() as tx:
+                await consumer.store.reset_position(tx, topic.name, wrong.pop(), 0)
+            consumer.restart()
+            await close(client)
+
+        async with consuming(engine, kafka_bootstrap, topic, handler) as consumer:
+            with monkeypatch.context() as patched:
+                patched.setattr(AIOKafkaConsumer, "stop", reset_and_close)
+                async with asyncio.timeout(20):
+                    while wrong:
+                        await asyncio.sleep(0.05)
+            async with asyncio.timeout(20):
+                while len(await effects(engine)) <= 30 or consumer.stopped_because:
                     await asyncio.sleep(0.05)

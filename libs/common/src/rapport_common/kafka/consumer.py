@@ -90,6 +90,7 @@ class Consumer:
         self._expected: Positions = {}
         self._client: AIOKafkaConsumer | None = None
         self._resume = asyncio.Event()
+        self._moved = False
         self._stopping = asyncio.Event()
         self._next_upkeep = 0.0
         self._assigned_at = self._busy_at = 0.0
@@ -123,7 +124,7 @@ class Consumer:
 
     def restart(self) -> None:
         """Read the positions again, after an operator moved one."""
-        self._expected.clear()
+        self._moved = True
         self._resume.set()
 
     async def _stand_still(self, reason: str, stop: asyncio.Event) -> None:
@@ -131,10 +132,12 @@ class Consumer:
         metrics.CONSUMER_STOPPED.labels(self._service).set(1)
         log.critical("consumer stopped", reason=reason, way_out="rapport position show|reset")
         self._resume.clear()
-        waits = [asyncio.ensure_future(one.wait()) for one in (stop, self._resume)]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for one in waits:
-            one.cancel()
+        # A position moved while the client was being closed is a way out that came early.
+        if not self._moved:
+            waits = [asyncio.ensure_future(one.wait()) for one in (stop, self._resume)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for one in waits:
+                one.cancel()
         self.stopped_because = None
         metrics.CONSUMER_STOPPED.labels(self._service).set(0)
 
@@ -233,6 +236,9 @@ class Consumer:
 
     async def _find_positions(self, client: AIOKafkaConsumer) -> None:
         """Read, check and seek to the stored position of each newly assigned partition."""
+        if self._moved:
+            self._moved = False
+            self._expected.clear()
         missing = [tp for tp in client.assignment() if tp not in self._expected]
         if not missing:
             return
