@@ -91,7 +91,7 @@ isolated: $(STAMP) ## Each service's unit tests where the other services are not
 
 .PHONY: test
 test: format-check lint types isolated ## All checks and all tests, on real Kafka and Postgres
-	@$(PY) -m pytest -m "not bench" $(ARGS)
+	@$(PY) -m pytest -m "not bench" $(or $(ARGS),--without-isolated)
 
 .PHONY: test-fast
 test-fast: $(STAMP) ## Unit and property tests, no servers

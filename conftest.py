@@ -18,7 +18,25 @@ if TYPE_CHECKING:
     from rapport_local.postgres import Postgres
 
 ROOT = Path(__file__).parent
+SERVERS = {"integration", "e2e", "faults", "bench"}
 TEST_SECRET = "a secret for tests only, 32 characters"  # noqa: S105 - for tests only
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "leave out the unit tests of the services, which deploy/isolated_tests.py runs"
+    parser.addoption("--without-isolated", action="store_true", help=told)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--without-isolated"):
+        done = [item for item in items if _is_isolated(item)]
+        config.hook.pytest_deselected(items=done)
+        items[:] = [item for item in items if not _is_isolated(item)]
+
+
+def _is_isolated(item: pytest.Item) -> bool:
+    of_service = item.path.is_relative_to(ROOT / "services")
+    return of_service and not any(mark.name in SERVERS for mark in item.iter_markers())
 
 
 @pytest.fixture(scope="session")

@@ -29,29 +29,36 @@ async def database_url(postgres_server: object) -> str:
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+def service() -> str:
+    """The schema, and the group of consumers."""
+    return SERVICE
+
+
+@pytest.fixture
+async def engine(database_url: str, service: str) -> AsyncIterator[AsyncEngine]:
     """Infrastructure tables, and `effect`, whose rows are what the handlers of these tests do."""
-    tables = metadata(SERVICE)
+    tables = metadata(service)
     consumer_tables(tables)
     outbox_tables(tables)
-    made = create_engine(database_url, application="tests", pool=10)
+    path = {"search_path": service}
+    made = create_engine(database_url, application="tests", pool=10, settings=path)
     async with made.begin() as tx:
-        await tx.execute(text(f"CREATE SCHEMA {SERVICE}"))
+        await tx.execute(text(f"CREATE SCHEMA {service}"))
         await tx.run_sync(tables.create_all)
-        await tx.execute(text(f"CREATE TABLE {SERVICE}.effect (n bigint, member text)"))
+        await tx.execute(text("CREATE TABLE effect (n bigint, member text)"))
     yield made
     await made.dispose()
 
 
 @pytest.fixture
-async def topic(kafka_bootstrap: str) -> Topic:
+async def topic(kafka_bootstrap: str, service: str) -> Topic:
     """A topic nobody else uses, with three partitions."""
     made = Topic(
         name=f"test-{uuid.uuid4().hex[:12]}",
         key="any",
         versions=(Membership,),
         producers=(SERVICE,),
-        consumers=(SERVICE,),
+        consumers=(service,),
         description="for one test",
     )
     await ensure_topics(kafka_bootstrap, [made], partitions=3, replication=1)

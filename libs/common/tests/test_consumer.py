@@ -1,6 +1,7 @@
 """The consumer loop on real Kafka and Postgres: once each, whatever is killed or poisoned."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -21,7 +22,12 @@ from rapport_common.kafka.consumer import Consumer
 from rapport_common.kafka.producer import Outgoing, Producer
 
 pytestmark = pytest.mark.integration
-SERVICE = "segment"
+
+
+@pytest.fixture
+def service() -> str:
+    """A group of each test's own: it would wait until the members of the last one have expired."""
+    return f"segment_{uuid.uuid4().hex[:8]}"
 
 
 def record(number: int) -> Membership:
@@ -41,7 +47,7 @@ def record(number: int) -> Membership:
 
 @asynccontextmanager
 async def producing(bootstrap: str, topic: Topic) -> AsyncIterator[Producer]:
-    producer = Producer(SERVICE, bootstrap, [topic], compression=None)
+    producer = Producer(topic.producers[0], bootstrap, [topic], compression=None)
     await producer.start()
     try:
         yield producer
@@ -69,7 +75,7 @@ class Effects:
     async def __call__(self, batch: Sequence[Record], tx: AsyncConnection) -> None:
         numbers = [int(one.value.profile_id) for one in batch]
         await tx.execute(
-            text(f"INSERT INTO {SERVICE}.effect SELECT unnest(CAST(:n AS bigint[])), :member"),
+            text("INSERT INTO effect SELECT unnest(CAST(:n AS bigint[])), :member"),
             {"n": numbers, "member": self.member},
         )
         if self.freeze is not None:
@@ -88,7 +94,7 @@ class Effects:
 
 async def effects(engine: AsyncEngine) -> list[int]:
     async with engine.begin() as tx:
-        rows = await tx.execute(text(f"SELECT n FROM {SERVICE}.effect ORDER BY n"))
+        rows = await tx.execute(text("SELECT n FROM effect ORDER BY n"))
         return [row.n for row in rows]
 
 
@@ -97,7 +103,7 @@ async def consuming(
     engine: AsyncEngine, bootstrap: str, topic: Topic, handler: Effects, replica: str = "0"
 ) -> AsyncIterator[Consumer]:
     consumer = Consumer(
-        SERVICE,
+        topic.consumers[0],
         engine,
         [Subscription(topic, handler)],
         bootstrap=bootstrap,
@@ -193,7 +199,7 @@ async def test_a_zombie_in_the_middle_of_a_batch_changes_nothing(
             # transaction is ended by the server, as idle_in_transaction_session_timeout does.
             await _end_idle_transactions(engine)
             async with engine.begin() as tx:
-                await tx.execute(text(f"UPDATE {SERVICE}.position SET next_offset = 1"))
+                await tx.execute(text("UPDATE position SET next_offset = 1"))
             fenced = frozen.store
             zombie.freeze.set()
             zombie.freeze = None
@@ -268,9 +274,7 @@ async def test_a_position_beyond_the_log_stops_it_and_a_reset_lets_it_go_on(
         async with consuming(engine, kafka_bootstrap, topic, handler):
             await until(engine, range(30))
         async with engine.begin() as tx:
-            await tx.execute(
-                text(f"UPDATE {SERVICE}.position SET next_offset = 999 WHERE partition = 0")
-            )
+            await tx.execute(text("UPDATE position SET next_offset = 999 WHERE partition = 0"))
         async with consuming(engine, kafka_bootstrap, topic, handler) as consumer:
             async with asyncio.timeout(20):
                 while consumer.stopped_because is None:
@@ -295,9 +299,7 @@ async def test_a_reset_while_it_is_about_to_stop_is_not_forgotten(
         async with consuming(engine, kafka_bootstrap, topic, handler):
             await until(engine, range(30))
         async with engine.begin() as tx:
-            await tx.execute(
-                text(f"UPDATE {SERVICE}.position SET next_offset = 999 WHERE partition < 2")
-            )
+            await tx.execute(text("UPDATE position SET next_offset = 999 WHERE partition < 2"))
         close = AIOKafkaConsumer.stop
 
         async def reset_and_close(client: AIOKafkaConsumer) -> None:
