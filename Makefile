@@ -90,7 +90,8 @@ isolated: $(STAMP) ## Each service's unit tests where the other services are not
 	@$(PY) deploy/isolated_tests.py
 
 .PHONY: test
-test: format-check lint types isolated ## All checks and all tests, on real Kafka and Postgres
+test: $(STAMP) ## All checks and all tests, on real Kafka and Postgres
+	@$(MAKE) --no-print-directory -j2 -Otarget format-check lint types isolated
 	@$(PY) -m pytest -m "not bench" $(or $(ARGS),--without-isolated)
 
 .PHONY: test-fast

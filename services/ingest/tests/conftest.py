@@ -112,6 +112,11 @@ class Ingest:
         found: dict[str, Any] = answer.json()
         return found
 
+    async def open_shop(self) -> None:
+        """Make the source that events are sent to."""
+        made = await self.add_source("Web Shop")
+        self.key, self.source = made["write_key"], made["source"]
+
     async def send(self, path: str, body: Any, **headers: str) -> httpx.Response:
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)
         return await self.client.post(path, content=content, headers={**self.basic, **headers})
@@ -123,6 +128,35 @@ class Ingest:
 
 
 Start = Callable[..., Awaitable[Ingest]]
+
+
+async def opened(
+    stack: AsyncExitStack, kafka: str, database: str, **settings: Any
+) -> tuple[Parts, app.Process]:
+    """An ingest that ends with the stack."""
+    chosen = IngestSettings(
+        database_url=SecretStr(database),
+        kafka_bootstrap_servers=kafka,
+        secret=SecretStr(SECRET),
+        port=1,
+        metrics_port=1,
+        log_level="error",
+        **settings,
+    )
+    parts = await app.open_parts(chosen)
+    stack.push_async_callback(parts.engine.dispose)
+    stack.push_async_callback(parts.producer.stop)
+    return parts, app.assemble(parts, chosen, None)
+
+
+async def visited(
+    stack: AsyncExitStack, parts: Parts, process: app.Process, database: str, workspace: str = ""
+) -> Ingest:
+    """It with a client of its own, in a workspace that nobody has seen unless one is named."""
+    transport = httpx.ASGITransport(process.app, raise_app_exceptions=False)
+    client = httpx.AsyncClient(transport=transport, base_url="http://ingest")
+    await stack.enter_async_context(client)
+    return Ingest(parts, process, client, workspace or f"w-{uuid.uuid4().hex[:8]}", database)
 
 
 @pytest.fixture
@@ -137,27 +171,10 @@ async def start(
             *, kafka: str = "", database: str = "", like: Ingest | None = None, **settings: Any
         ) -> Ingest:
             url = database or (like.database if like else service_database("ingest"))
-            chosen = IngestSettings(
-                database_url=SecretStr(url),
-                kafka_bootstrap_servers=kafka or kafka_bootstrap,
-                secret=SecretStr(SECRET),
-                port=1,
-                metrics_port=1,
-                log_level="error",
-                **settings,
-            )
-            parts = await app.open_parts(chosen)
-            stack.push_async_callback(parts.engine.dispose)
-            stack.push_async_callback(parts.producer.stop)
-            process = app.assemble(parts, chosen, None)
-            transport = httpx.ASGITransport(process.app, raise_app_exceptions=False)
-            client = httpx.AsyncClient(transport=transport, base_url="http://ingest")
-            await stack.enter_async_context(client)
-            workspace = like.workspace if like else f"w-{uuid.uuid4().hex[:8]}"
-            ingest = Ingest(parts, process, client, workspace, url)
+            parts, process = await opened(stack, kafka or kafka_bootstrap, url, **settings)
+            ingest = await visited(stack, parts, process, url, like.workspace if like else "")
             if like is None:
-                made = await ingest.add_source("Web Shop")
-                ingest.key, ingest.source = made["write_key"], made["source"]
+                await ingest.open_shop()
             else:
                 ingest.key, ingest.source = like.key, like.source
             return ingest
@@ -171,8 +188,30 @@ def shared_database(service_database: Callable[[str], str]) -> str:
     return service_database("ingest")
 
 
+@pytest.fixture(scope="session")
+async def standing(
+    shared_database: str, kafka_bootstrap: str
+) -> AsyncIterator[tuple[Parts, app.Process]]:
+    """One ingest for all tests that only ask: each own one costs a tenth of a second."""
+    await ensure_topics(kafka_bootstrap, topics_of("ingest"), partitions=PARTITIONS, replication=1)
+    async with AsyncExitStack() as stack:
+        yield await opened(stack, kafka_bootstrap, shared_database)
+
+
+@pytest.fixture
+async def standing_ingest(
+    standing: tuple[Parts, app.Process], shared_database: str
+) -> AsyncIterator[Ingest]:
+    """The standing one, in a workspace of the test's own."""
+    async with AsyncExitStack() as stack:
+        made = await visited(stack, *standing, shared_database)
+        await made.open_shop()
+        yield made
+
+
 @pytest.fixture
 async def ingest(start: Start, shared_database: str) -> Ingest:
+    """One of the test's own: it may run its loops and look inside."""
     return await start(database=shared_database)
 
 

@@ -30,6 +30,12 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture
+def ingest(standing_ingest: "Ingest") -> "Ingest":
+    """These only ask."""
+    return standing_ingest
+
+
 @pytest.mark.parametrize("kind", BODIES)
 @pytest.mark.parametrize("letters", [1, 9])
 async def test_each_route_takes_its_type(

@@ -27,6 +27,12 @@ UNKNOWN = "rk_000000000000_00000000000000000000000000000000"
 SHOP = "https://shop.example"
 
 
+@pytest.fixture
+def ingest(standing_ingest: "Ingest") -> "Ingest":
+    """These only ask."""
+    return standing_ingest
+
+
 def encoded(body: Any) -> bytes:
     return msgspec.json.encode(body)
 

@@ -41,6 +41,12 @@ SHOP = {
 }
 
 
+@pytest.fixture
+def ingest(standing_ingest: "Ingest") -> "Ingest":
+    """These only ask."""
+    return standing_ingest
+
+
 async def quarantined(ingest: "Ingest") -> list[dict[str, Any]]:
     """All of the workspace's quarantine, oldest first, with the dialects."""
     async with ingest.parts.engine.connect() as tx:

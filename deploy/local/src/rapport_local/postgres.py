@@ -139,7 +139,9 @@ class Postgres(Server):
             self._wait_for_none(seconds=2)
 
     def remove(self) -> None:
-        """Stop, then delete data and scratch folder."""
+        """End without a last checkpoint, which nobody would read; delete all folders."""
+        if self.running is not None:
+            self.running.send(signal.SIGQUIT)
         self.stop()
         self.recover()
         self._scratch.remove()
