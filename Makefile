@@ -91,8 +91,8 @@ isolated: $(STAMP) ## Each service's unit tests where the other services are not
 
 .PHONY: test
 test: $(STAMP) ## All checks and all tests, on real Kafka and Postgres
-	@$(MAKE) --no-print-directory -j2 -Otarget format-check lint types isolated
-	@$(PY) -m pytest -m "not bench" $(or $(ARGS),--without-isolated)
+	@$(MAKE) --no-print-directory -j2 format-check lint types isolated
+	@$(PY) -m pytest -m "not bench" $(or $(ARGS),--without-isolated) # `isolated` ran those
 
 .PHONY: test-fast
 test-fast: $(STAMP) ## Unit and property tests, no servers
