@@ -265,27 +265,58 @@ async def _cut(bootstrap: str, topic: Topic) -> None:
     await admin.close()
 
 
+async def all_read(
+    engine: AsyncEngine, bootstrap: str, topic: Topic, handler: Effects, beyond: int
+) -> None:
+    """Thirty records have had their effects; the positions of the first partitions are wrong."""
+    async with producing(bootstrap, topic) as producer:
+        await send(producer, topic, range(30))
+    async with consuming(engine, bootstrap, topic, handler):
+        await until(engine, range(30))
+    async with engine.begin() as tx:
+        wrong = text("UPDATE position SET next_offset = 999 WHERE partition < :beyond")
+        await tx.execute(wrong, {"beyond": beyond})
+
+
+async def reset(engine: AsyncEngine, consumer: Consumer, topic: Topic, partition: int) -> None:
+    """What an operator's request does."""
+    async with engine.begin() as tx:
+        assert await consumer.store.reset_position(tx, topic.name, partition, 0)
+    consumer.restart()
+
+
+async def read_again(engine: AsyncEngine, than: int = 30) -> None:
+    """More effects than there are records."""
+    async with asyncio.timeout(20):
+        while len(await effects(engine)) <= than:
+            await asyncio.sleep(0.05)
+
+
 async def test_a_position_beyond_the_log_stops_it_and_a_reset_lets_it_go_on(
     engine: AsyncEngine, kafka_bootstrap: str, topic: Topic
 ) -> None:
     handler = Effects()
-    async with producing(kafka_bootstrap, topic) as producer:
-        await send(producer, topic, range(30))
-        async with consuming(engine, kafka_bootstrap, topic, handler):
-            await until(engine, range(30))
-        async with engine.begin() as tx:
-            await tx.execute(text("UPDATE position SET next_offset = 999 WHERE partition = 0"))
-        async with consuming(engine, kafka_bootstrap, topic, handler) as consumer:
-            async with asyncio.timeout(20):
-                while consumer.stopped_because is None:
-                    await asyncio.sleep(0.05)
-            assert "re-created" in consumer.stopped_because
-            async with engine.begin() as tx:
-                assert await consumer.store.reset_position(tx, topic.name, 0, 0)
-            consumer.restart()
-            async with asyncio.timeout(20):
-                while len(await effects(engine)) <= 30:
-                    await asyncio.sleep(0.05)
+    await all_read(engine, kafka_bootstrap, topic, handler, beyond=1)
+    async with consuming(engine, kafka_bootstrap, topic, handler) as consumer:
+        async with asyncio.timeout(20):
+            while consumer.stopped_because is None:
+                await asyncio.sleep(0.05)
+        assert "re-created" in consumer.stopped_because
+        await reset(engine, consumer, topic, 0)
+        await read_again(engine)
+
+
+async def test_a_reset_moves_a_running_consumer(
+    engine: AsyncEngine, kafka_bootstrap: str, topic: Topic
+) -> None:
+    handler = Effects()
+    await all_read(engine, kafka_bootstrap, topic, handler, beyond=0)
+    async with consuming(engine, kafka_bootstrap, topic, handler) as consumer:
+        async with producing(kafka_bootstrap, topic) as producer:
+            await send(producer, topic, [30])
+        await until(engine, range(31))
+        await reset(engine, consumer, topic, 0)
+        await read_again(engine, than=31)
 
 
 async def test_a_reset_while_it_is_about_to_stop_is_not_forgotten(
@@ -293,27 +324,19 @@ async def test_a_reset_while_it_is_about_to_stop_is_not_forgotten(
 ) -> None:
     """Two positions are wrong, and the second is set right after it was read and found wrong."""
     handler = Effects()
+    await all_read(engine, kafka_bootstrap, topic, handler, beyond=2)
     wrong = [0, 1]
-    async with producing(kafka_bootstrap, topic) as producer:
-        await send(producer, topic, range(30))
-        async with consuming(engine, kafka_bootstrap, topic, handler):
-            await until(engine, range(30))
-        async with engine.begin() as tx:
-            await tx.execute(text("UPDATE position SET next_offset = 999 WHERE partition < 2"))
-        close = AIOKafkaConsumer.stop
+    close = AIOKafkaConsumer.stop
 
-        async def reset_and_close(client: AIOKafkaConsumer) -> None:
-            async with engine.begin() as tx:
-                await consumer.store.reset_position(tx, topic.name, wrong.pop(), 0)
-            consumer.restart()
-            await close(client)
+    async def reset_and_close(client: AIOKafkaConsumer) -> None:
+        await reset(engine, consumer, topic, wrong.pop())
+        await close(client)
 
-        async with consuming(engine, kafka_bootstrap, topic, handler) as consumer:
-            with monkeypatch.context() as patched:
-                patched.setattr(AIOKafkaConsumer, "stop", reset_and_close)
-                async with asyncio.timeout(20):
-                    while wrong:
-                        await asyncio.sleep(0.05)
+    async with consuming(engine, kafka_bootstrap, topic, handler) as consumer:
+        with monkeypatch.context() as patched:
+            patched.setattr(AIOKafkaConsumer, "stop", reset_and_close)
             async with asyncio.timeout(20):
-                while len(await effects(engine)) <= 30 or consumer.stopped_because:
+                while wrong:
                     await asyncio.sleep(0.05)
+        await read_again(engine)
+        assert consumer.stopped_because is None
