@@ -111,6 +111,17 @@ RUDDERSTACK = (
         )
         for mode in ("single", "batch")
     ),
+    Client(
+        "@rudderstack/analytics-js",
+        "3.34.1",
+        "rudder_browser",
+        mode="beacon",
+        kinds=BROWSER,
+        where="browser",
+        faults=("pass", "slow", "reset"),
+        patient=True,
+        note="never repeats",
+    ),
 )
 JITSU = (
     Client(
