@@ -101,8 +101,8 @@ test: $(STAMP) ## All checks and tests, on real Kafka and Postgres (SERVICE=prof
 	@$(MAKE) --no-print-directory -j5 format-check lint types isolated test-rest
 
 .PHONY: test-rest
-test-rest: $(STAMP)
-	@$(PYTEST) -m "not bench" --without-long --seconds $(or $(ARGS),--without-isolated) $(HERE) # `isolated` ran those
+test-rest: $(STAMP) ## The tests of `make test` that `make isolated` has not run
+	@$(PYTEST) -m "not bench" --without-long --seconds $(or $(ARGS),--without-isolated) $(HERE)
 
 .PHONY: test-long
 test-long: $(STAMP) ## All tests at full length: every SDK, every fault, with SEEDS=3 other seeds
