@@ -61,7 +61,7 @@ clean: $(STAMP) ## Stop everything and delete its data
 
 .PHONY: token
 token: $(STAMP) ## Print an operator token for the APIs
-	@$(PY) -m rapport_cli token $(ARGS)
+	@$(PY) -m rapport_cli token --installation $(ARGS)
 
 # ---- checking
 
