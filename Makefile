@@ -111,7 +111,7 @@ sdk-table: $(STAMP) ## Run the SDKs in the field through faults; a table of what
 	@$(PY) -m pytest -q tests/sdks $(ARGS)
 
 .PHONY: bench
-bench: $(STAMP) ## Measure the pipeline, and the ceiling beside each number
+bench: $(STAMP) ## Measure all, the ceiling beside each number (ARGS="--json FILE")
 	@$(PY) tests/bench $(ARGS)
 
 .PHONY: bench-ingest
