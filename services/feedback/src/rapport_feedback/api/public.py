@@ -88,6 +88,11 @@ def survey_pages(engine: AsyncEngine, surveys: Surveys, cases: Cases) -> APIRout
         metrics.ANSWERS.labels(_outcome(sheet)).inc()
         return _survey_page(token, sheet, request, brand)
 
+    _add_complaints(router, engine, surveys, cases)
+    return router
+
+
+def _add_complaints(router: APIRouter, engine: AsyncEngine, surveys: Surveys, cases: Cases) -> None:
     @router.post("/{token}/complaint", response_class=HTMLResponse)
     async def complain(token: str, request: Request) -> HTMLResponse:
         invitation_id = surveys.invited(token)
@@ -109,8 +114,6 @@ def survey_pages(engine: AsyncEngine, surveys: Surveys, cases: Cases) -> APIRout
             brand=brand,
         )
         return respond(told)
-
-    return router
 
 
 def language(request: Request) -> str:
