@@ -66,11 +66,15 @@ def token(
     workspace: Workspace = None,
     scopes: Annotated[str, typer.Option(help="Comma separated; * is all.")] = "*",
     hours: Annotated[float, typer.Option(help="How long it holds.", min=0.01)] = 24,
+    installation: Annotated[
+        bool, typer.Option("--installation", help="For work on all workspaces: positions, …")
+    ] = False,
 ) -> None:
     """Print an operator token for the APIs (`Authorization: Bearer …`)."""
     config = show.session(ctx).config
     wanted = [one.strip() for one in scopes.split(",") if one.strip()]
-    typer.echo(mint(config.secret, workspace or config.workspace, scopes=wanted, hours=hours))
+    name = workspace or config.workspace
+    typer.echo(mint(config.secret, name, scopes=wanted, hours=hours, installation=installation))
 
 
 def main() -> None:
