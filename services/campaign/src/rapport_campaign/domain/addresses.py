@@ -6,7 +6,8 @@ from email.utils import formataddr, getaddresses
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 
-from rapport_common.events.envelope import EMAIL, normalise_email
+from rapport_common.events.contact import normal_email
+from rapport_common.events.envelope import EMAIL
 from rapport_common.events.profile import ProfileState
 
 _PLAIN = re.compile(
@@ -43,7 +44,7 @@ def sender_address(text: str) -> str:
 
 def addresses_of(state: ProfileState) -> list[str]:
     """A person's usable addresses in normal form, the one in their traits first."""
-    found = [normalise_email(one) for one in [_trait(state), *state.values(EMAIL)] if one]
+    found = [normal_email(one) for one in [_trait(state), *state.values(EMAIL)] if one]
     return [one for one in dict.fromkeys(found) if envelope_address(one)]
 
 

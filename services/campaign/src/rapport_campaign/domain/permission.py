@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from rapport_campaign.domain.addresses import addresses_of, envelope_address
 from rapport_campaign.domain.model import EMAIL_CHANNEL, PROMOTION, SERVICE, Kind, Person, Purpose
-from rapport_common.events.envelope import normalise_email
+from rapport_common.events.contact import normal_email
 from rapport_common.events.profile import ConsentState, ProfileState
 
 Suppressions = Mapping[tuple[str, Purpose], datetime]
@@ -82,7 +82,7 @@ def promotion(state: ProfileState, policy: Policy, suppressions: Suppressions) -
     if state.computed.open_cases > 0:
         return Suppress(OPEN_COMPLAINT)
     consents = {
-        normalise_email(one.contact_point): one
+        normal_email(one.contact_point): one
         for one in state.consent
         if one.channel == EMAIL_CHANNEL and one.purpose == PROMOTION
     }
@@ -116,7 +116,7 @@ def _refusal(consent: ConsentState | None, suppressed_at: datetime | None) -> st
 
 
 def _to_given(kind: Kind, address: str, suppressions: Suppressions) -> Verdict:
-    if kind != "test" and (normalise_email(address), SERVICE) in suppressions:
+    if kind != "test" and (normal_email(address), SERVICE) in suppressions:
         return Suppress(SUPPRESSED)
     return Send(address) if envelope_address(address) else Suppress(NO_ADDRESS)
 

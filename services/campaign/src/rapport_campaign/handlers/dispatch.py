@@ -18,7 +18,8 @@ from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.store import campaigns, locks, people, sending, tracking
 from rapport_campaign.store.people import ProfileKey
 from rapport_campaign.store.sending import Claimed, Ending, Mark
-from rapport_common.events.envelope import Event, normalise_email
+from rapport_common.events.contact import normal_email
+from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileState
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
@@ -174,7 +175,7 @@ async def _persons(
 
 def _addresses(claimed: Claimed, person: Person | None) -> list[str]:
     if claimed.kind != "entry":
-        return [normalise_email(claimed.to_address or "")]
+        return [normal_email(claimed.to_address or "")]
     return addresses_of(person.state) if person is not None and person.state is not None else []
 
 

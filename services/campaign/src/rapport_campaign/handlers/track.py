@@ -13,7 +13,8 @@ from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.store import locks, people, tracking
 from rapport_campaign.store.tracking import Sent
 from rapport_common import clock
-from rapport_common.events.envelope import Event, Identifier, normalise_email
+from rapport_common.events.contact import normal_email
+from rapport_common.events.envelope import Event, Identifier
 from rapport_common.events.profile import ProfileState
 
 UNSUBSCRIBED = "unsubscribed by link"
@@ -79,7 +80,7 @@ class Tracker:
         return url
 
     async def _suppress(self, tx: AsyncConnection, sent: Sent, trace: str | None) -> None:
-        address = normalise_email(sent.to_address)
+        address = normal_email(sent.to_address)
         await locks.own_address(tx, sent.workspace, address)
         key = (sent.workspace, address)
         stored = (await tracking.suppressions(tx, [key])).get(sent.workspace, {})
@@ -122,6 +123,6 @@ def _granted_since(state: ProfileState | None, address: str, since: float) -> bo
         one.state == "granted"
         and one.at.timestamp() > since
         and (one.channel, one.purpose) == (EMAIL_CHANNEL, PROMOTION)
-        and normalise_email(one.contact_point) == address
+        and normal_email(one.contact_point) == address
         for one in state.consent
     )
