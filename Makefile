@@ -61,7 +61,7 @@ clean: $(STAMP) ## Stop everything and delete its data
 
 .PHONY: token
 token: $(STAMP) ## Print an operator token for the APIs
-	@$(PY) -m rapport_cli token $(ARGS)
+	@$(PY) -m rapport_cli token --installation $(ARGS)
 
 # ---- checking
 
@@ -111,7 +111,7 @@ sdk-table: $(STAMP) ## Run the SDKs in the field through faults; a table of what
 	@$(PY) -m pytest -q tests/sdks $(ARGS)
 
 .PHONY: bench
-bench: $(STAMP) ## Measure the pipeline, and the ceiling beside each number
+bench: $(STAMP) ## Measure all, the ceiling beside each number (ARGS="--json FILE")
 	@$(PY) tests/bench $(ARGS)
 
 .PHONY: bench-ingest

@@ -6,7 +6,10 @@ import pytest
 from sqlalchemy import MetaData, Table
 
 # The bookkeeping of consumers, relays and migrations: about the log, not about a brand's people.
-INFRASTRUCTURE = {"position", "outbox", "relay_lease", "dead_letter", "alembic_version", "tally"}
+INFRASTRUCTURE = {
+    *("position", "dead_letter", "parked_key", "parked", "consumer_command", "consumer_stop"),
+    *("outbox", "outbox_refused", "relay_lease", "tally", "alembic_version"),
+}
 SERVICES = ("ingest", "profile", "segment", "campaign", "feedback")
 
 

@@ -9,8 +9,10 @@ from fastapi import Depends, FastAPI
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from rapport_common.auth import Authenticator, Operator, operator
+from rapport_common import clock
+from rapport_common.auth import Authenticator, Operator, installation_operator, operator
 from rapport_common.http import Health, create_app
+from rapport_common.keys import derive
 
 SECRET = "s" * 32
 AUTHENTICATOR = Authenticator(SECRET)
@@ -87,3 +89,47 @@ async def test_errors_have_one_form() -> None:
     assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
     assert (alive.status_code, ready.status_code) == (200, 200)
+
+
+def installation_app() -> FastAPI:
+    app = create_app("segment", Health(), SECRET)
+
+    @app.get("/thing")
+    async def thing(
+        caller: Annotated[Operator, Depends(installation_operator("ops"))],
+    ) -> dict[str, str | None]:
+        return {"sees": caller.sees}
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("scopes", "installation", "status"),
+    [(["ops"], True, 200), (["*"], True, 200), (["*"], False, 403), (["other"], True, 403)],
+)
+async def test_work_on_the_installation_needs_a_claim_that_is_not_part_of_all_scopes(
+    *, scopes: list[str], installation: bool, status: int
+) -> None:
+    hour = timedelta(hours=1)
+    token = AUTHENTICATOR.mint("demo", "ada", scopes, hour, installation=installation)
+    transport = httpx.ASGITransport(installation_app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.get("/thing", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json() == {"sees": None}
+
+
+@pytest.mark.parametrize("claim", ["true", 1, [True], {}])
+def test_a_claim_that_only_looks_true_is_none(claim: object) -> None:
+    claims = {
+        "iss": "rapport",
+        "aud": "rapport",
+        "sub": "eve",
+        "exp": int(clock.now().timestamp()) + 60,
+    }
+    claims |= {"workspace": "demo", "scopes": ["*"], "installation": claim}
+    key = OctKey.import_key(derive(SECRET, "operator-token"))
+    caller = AUTHENTICATOR.verify(jwt.encode({"alg": "HS256"}, claims, key))
+    assert not caller.installation
+    assert caller.sees == "demo"

@@ -60,8 +60,12 @@ def operator_token(
     workspace: str = DEMO_WORKSPACE,
     scopes: tuple[str, ...] = ("*",),
     hours: int = 24,
+    installation: bool = False,
 ) -> str:
-    """Mint an operator token (JWT, HS256) that the services accept for `hours`."""
+    """Mint an operator token (JWT, HS256) that the services accept for `hours`.
+
+    `installation` adds the claim for work on all workspaces at once, as positions are.
+    """
     # Not at the top: the supervisor never mints one, and this import costs it 25 MB.
     from joserfc import jwt  # noqa: PLC0415
     from joserfc.jwk import OctKey  # noqa: PLC0415
@@ -78,4 +82,6 @@ def operator_token(
         "iat": now,
         "exp": now + hours * 3600,
     }
+    if installation:
+        claims["installation"] = True
     return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(key))

@@ -36,7 +36,7 @@ def _client(config: Config, credentials: Credentials) -> dict[str, str]:
         **urls,
         "RAPPORT_SECRET": credentials.secret,
         "RAPPORT_WRITE_KEY": credentials.write_key or "",
-        "RAPPORT_TOKEN": operator_token(credentials.secret),
+        "RAPPORT_TOKEN": operator_token(credentials.secret, installation=True),
         "RAPPORT_ADMIN_DATABASE_URL": config.database_url or _own_database(config, credentials),
         "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": config.bootstrap_servers,
         "RAPPORT_MAILDIR": str(config.home.mail),

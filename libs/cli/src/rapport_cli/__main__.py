@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rapport_cli import (
+    brand,
     campaigns,
     cases,
     catalogue,
@@ -45,6 +46,7 @@ app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")
+app.add_typer(brand.app, name="brand")
 app.add_typer(cases.app, name="case")
 app.add_typer(mails.app, name="mail")
 app.add_typer(positions.app, name="position")
@@ -66,11 +68,15 @@ def token(
     workspace: Workspace = None,
     scopes: Annotated[str, typer.Option(help="Comma separated; * is all.")] = "*",
     hours: Annotated[float, typer.Option(help="How long it holds.", min=0.01)] = 24,
+    installation: Annotated[
+        bool, typer.Option("--installation", help="For work on all workspaces: positions, …")
+    ] = False,
 ) -> None:
     """Print an operator token for the APIs (`Authorization: Bearer …`)."""
     config = show.session(ctx).config
     wanted = [one.strip() for one in scopes.split(",") if one.strip()]
-    typer.echo(mint(config.secret, workspace or config.workspace, scopes=wanted, hours=hours))
+    name = workspace or config.workspace
+    typer.echo(mint(config.secret, name, scopes=wanted, hours=hours, installation=installation))
 
 
 def main() -> None:

@@ -28,14 +28,20 @@ class Session:
     def __init__(self, config: Config) -> None:
         self.config = config
 
-    def api(self, service: str) -> Api:
-        """Return a client of one service; raises `unknown_service` or `no_secret`."""
-        return Api(service, self.config.url(service), self.token())
+    def api(self, service: str, *, installation: bool = False) -> Api:
+        """Return a client of one service; raises `unknown_service` or `no_secret`.
 
-    def token(self) -> str:
+        With `installation` it may do what concerns all workspaces.
+        """
+        url = self.config.url(service)
+        return Api(service, url, self.token(installation=installation))
+
+    def token(self, *, installation: bool = False) -> str:
         """Return the given token, else mint one for an hour."""
         config = self.config
-        return config.token or mint(config.secret, config.workspace, hours=1)
+        if config.token:
+            return config.token
+        return mint(config.secret, config.workspace, hours=1, installation=installation)
 
 
 class Api:

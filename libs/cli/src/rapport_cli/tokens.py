@@ -22,8 +22,12 @@ def mint(
     scopes: Sequence[str] = ("*",),
     hours: float = 24,
     subject: str = "cli",
+    installation: bool = False,
 ) -> str:
-    """Sign a token (JWT, HS256) that every service accepts for `hours`; raises `no_secret`."""
+    """Sign a token (JWT, HS256) that every service accepts for `hours`; raises `no_secret`.
+
+    `installation` adds the claim for work on all workspaces at once, as positions are.
+    """
     if not secret:
         raise CliError(
             "no_secret",
@@ -42,4 +46,6 @@ def mint(
         "iat": now,
         "exp": now + int(hours * 3600),
     }
+    if installation:
+        claims["installation"] = True
     return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(key))

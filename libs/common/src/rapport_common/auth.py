@@ -33,12 +33,28 @@ class Operator:
     subject: str
     workspace: str
     scopes: frozenset[str]
+    installation: bool = False
+    """Whether they work on the installation as a whole; a claim of its own, never part of `*`."""
 
     def require(self, scope: str) -> None:
         """Raise ForbiddenError unless the token carries `scope` or `*`."""
         if not self.scopes & {scope, "*"}:
             message = f"This token lacks the scope '{scope}'. Ask for a token that has it."
             raise ForbiddenError(message, details={"needed": scope, "has": sorted(self.scopes)})
+
+    def require_installation(self) -> None:
+        """Raise ForbiddenError unless the token carries the claim `installation: true`."""
+        if not self.installation:
+            message = (
+                "This concerns all workspaces, and the token is for one: it lacks the claim "
+                "`installation`. `rapport token --installation` prints one that has it."
+            )
+            raise ForbiddenError(message, details={"needed": "installation"})
+
+    @property
+    def sees(self) -> str | None:
+        """The workspace this caller's view is limited to; None when it is the installation's."""
+        return None if self.installation else self.workspace
 
 
 class Authenticator:
@@ -47,8 +63,16 @@ class Authenticator:
     def __init__(self, secret: str) -> None:
         self._key = OctKey.import_key(derive(secret, "operator-token"))
 
-    def mint(self, workspace: str, subject: str, scopes: list[str], lifetime: timedelta) -> str:
-        """A signed token for `lifetime` from now."""
+    def mint(
+        self,
+        workspace: str,
+        subject: str,
+        scopes: list[str],
+        lifetime: timedelta,
+        *,
+        installation: bool = False,
+    ) -> str:
+        """A signed token for `lifetime` from now; `installation` is for work on all workspaces."""
         issued = clock.now()
         claims = {
             "iss": ISSUER,
@@ -59,6 +83,8 @@ class Authenticator:
             "iat": int(issued.timestamp()),
             "exp": int((issued + lifetime).timestamp()),
         }
+        if installation:
+            claims["installation"] = True
         return jwt.encode({"alg": "HS256"}, claims, self._key)
 
     def verify(self, token: str) -> Operator:
@@ -77,7 +103,12 @@ class Authenticator:
                 "characters) and a list of scopes."
             )
             raise UnauthorizedError(message)
-        return Operator(str(claims["sub"]), str(workspace), frozenset(map(str, scopes)))
+        return Operator(
+            str(claims["sub"]),
+            str(workspace),
+            frozenset(map(str, scopes)),
+            installation=claims.get("installation") is True,
+        )
 
 
 def authenticate(request: Request) -> Operator:
@@ -101,6 +132,18 @@ def operator(scope: str) -> Callable[[Request], Operator]:
     def verified(request: Request) -> Operator:
         caller = authenticate(request)
         caller.require(scope)
+        return caller
+
+    return verified
+
+
+def installation_operator(scope: str) -> Callable[[Request], Operator]:
+    """Like `operator`, for work on the installation as a whole: the token must have the claim."""
+    scoped = operator(scope)
+
+    def verified(request: Request) -> Operator:
+        caller = scoped(request)
+        caller.require_installation()
         return caller
 
     return verified

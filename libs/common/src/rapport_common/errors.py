@@ -80,6 +80,16 @@ class TooLargeError(AppError):
         super().__init__(message, details={"limit": limit})
 
 
+class BusyError(AppError):
+    """The caller asks for more at once than is his share; try again in `retry_after` seconds."""
+
+    status = 429
+    code = "busy"
+
+    def __init__(self, message: str, *, retry_after: int = 1, **kwargs: Any) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after)}, **kwargs)
+
+
 class UnavailableError(AppError):
     """Something this request needs is away; try again in `retry_after` seconds."""
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Identity,
+    Index,
     LargeBinary,
     MetaData,
     SmallInteger,
@@ -34,7 +35,7 @@ SHARD = 0
 
 
 def outbox_tables(metadata: MetaData) -> None:
-    """Declare `outbox` and `relay_lease` in the service's schema."""
+    """Declare `outbox`, `outbox_refused` and `relay_lease` in the service's schema."""
     Table(
         "outbox",
         metadata,
@@ -44,6 +45,21 @@ def outbox_tables(metadata: MetaData) -> None:
         Column("value", LargeBinary, nullable=False),
         Column("traceparent", Text),
         Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    )
+    Table(
+        "outbox_refused",
+        metadata,
+        # The id the row had in the outbox: what was refused keeps its place in the order.
+        Column("id", BigInteger, primary_key=True, autoincrement=False),
+        Column("topic", Text, nullable=False),
+        Column("key", LargeBinary, nullable=False),
+        Column("value", LargeBinary, nullable=False),
+        Column("traceparent", Text),
+        Column("workspace", Text),
+        Column("reason", Text, nullable=False),
+        Column("created_at", DateTime(timezone=True), nullable=False),
+        Column("refused_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        Index(None, "workspace", "id"),
     )
     Table(
         "relay_lease",
