@@ -255,7 +255,6 @@ def test_every_way_clients_compress(body: bytes, encoding: str) -> None:
     [
         (gzip.compress(GOOD)[:-9], "gzip", 400),
         (gzip.compress(GOOD) + b"x", "gzip", 400),
-        (gzip.compress(GOOD) * 2, "gzip", 400),
         (b"\x1f\x8bgarbage", "gzip", 400),
         (b"", "deflate", 400),
         (b"\xff\xff\xff", "deflate", 400),
