@@ -198,7 +198,7 @@ async def test_jobs_are_their_workspaces_alone_and_listed_in_pages(jobs: AsyncEn
     async with client("acme", "things:read") as reader:
         first = (await reader.get("/v1/jobs?limit=2")).json()
         assert [one["id"] for one in first["items"]] == ["j2", "j1"]
-        rest = (await reader.get(f"/v1/jobs?limit=2&after={first['next']}")).json()
+        rest = (await reader.get(f"/v1/jobs?limit=2&cursor={first['next']}")).json()
         assert ([one["id"] for one in rest["items"]], rest["next"]) == (["j0"], None)
         assert (await reader.get("/v1/jobs?subject=other")).json()["items"] == []
         assert (await reader.post("/v1/jobs/j0/cancel")).status_code == 403

@@ -30,7 +30,8 @@ brand_table(METADATA)
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=False)
 
-# The newest word on each profile id: a state, or that it is history and who it became.
+# The newest word on each profile id: a state, or that it is history and who it became. Neither:
+# nobody has the id any more.
 Table(
     "person",
     METADATA,
@@ -38,6 +39,8 @@ Table(
     Column("profile_id", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("merged_into", Text),
+    # The heir's version from which on its state speaks for both.
+    Column("into_version", BigInteger, nullable=False, server_default=text("0")),
     Column("state", JSON),
     # Each event of a person rewrites the row: room for it on the same page.
     postgresql_with={"fillfactor": "70"},
@@ -58,6 +61,7 @@ Table(
     Column("at", Instant, nullable=False),
     Column("event_timestamp", Instant),
     Column("ended_at", Instant),
+    Column("historic", Boolean, nullable=False, server_default=text("false")),
 )
 
 Table(
@@ -67,6 +71,8 @@ Table(
     Column("promotion_without_consent", Boolean, nullable=False, server_default=text("false")),
     Column("changed_at", Instant, nullable=False),
     Column("changed_by", Text, nullable=False),
+    Column("unconfirmed_consent", Text, nullable=False, server_default=text("'refuse'")),
+    CheckConstraint("unconfirmed_consent IN ('allow', 'refuse')", name="unconfirmed_consent"),
 )
 
 Table(
@@ -167,6 +173,20 @@ Table(
     Column("purpose", Text, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("at", Instant, nullable=False),
+)
+
+# The words "denied" and "withdrawn" of each profile, by address in normal form: they hold for
+# everybody who has the address.
+Table(
+    "objection",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("profile_id", Text, primary_key=True),
+    Column("word", Text, nullable=False),
+    CheckConstraint("word IN ('denied', 'withdrawn')", name="word"),
+    Index(None, "workspace", "profile_id"),
 )
 
 # Where tracked links lead to: a token names a row here, never an address.

@@ -12,6 +12,7 @@ from rapport_common import clock
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import ConflictError, NotFoundError
 from rapport_common.jobs.store import Job, JobStore
+from rapport_common.paging import Paging
 
 NO_NUL = r"^[^\x00]*$"  # Postgres has no way to store one
 JobId = Annotated[str, Path(min_length=1, max_length=100, pattern=NO_NUL)]
@@ -41,7 +42,7 @@ class ShownJob(BaseModel):
 
 
 class JobPage(BaseModel):
-    """Jobs, newest first and without report and spec; `next` is the `after` of the next page."""
+    """Jobs, newest first and without report and spec; `next` is the `cursor` of the next page."""
 
     items: list[ShownJob]
     next: str | None
@@ -100,21 +101,24 @@ def job_routes(
     router = APIRouter(tags=["jobs"])
     reader, writer = Depends(operator(read)), Depends(operator(write))
 
+    def brief(job: Job) -> ShownJob:
+        return shown(job, progress).model_copy(update=_BRIEF)
+
     @router.get("/v1/jobs")
     async def list_jobs(
         caller: Annotated[Operator, reader],
+        page: Paging,
         kind: Text = None,
         subject: Text = None,
-        after: Text = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     ) -> JobPage:
         """The newest jobs, newest first."""
+        [after] = page.after(str) or [None]
         async with engine.begin() as tx:
             listed = await store.latest(
-                tx, caller.workspace, kind=kind, subject=subject, after=after, limit=limit
+                tx, caller.workspace, kind=kind, subject=subject, after=after, limit=page.ask
             )
-        items = [shown(one, progress).model_copy(update=_BRIEF) for one in listed]
-        return JobPage(items=items, next=listed[-1].id if len(listed) == limit else None)
+        found = page.answer(listed, key=lambda job: [job.id], show=brief)
+        return JobPage(items=found["items"], next=found["next"])
 
     @router.get("/v1/jobs/{job_id}")
     async def show_job(job_id: JobId, caller: Annotated[Operator, reader]) -> ShownJob:

@@ -130,7 +130,7 @@ class JobStore:
         kind: str | None = None,
         subject: str | None = None,
         after: str | None = None,
-        limit: int = 50,
+        limit: int,
     ) -> list[Job]:
         """The newest jobs, newest first (by their ids, which begin with the time): those older
         than `after`, if given.
