@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common import outbox
 from rapport_common.events.topics import Topic
@@ -48,7 +49,7 @@ async def read(bootstrap: str, topic: Topic, count: int) -> list[int]:
     consumer.assign([TopicPartition(topic.name, one) for one in range(3)])
     found: list[int] = []
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_SECONDS):
             while len(found) < count:
                 for records in (await consumer.getmany(timeout_ms=200)).values():
                     assert all(one.headers == (("traceparent", b"trace"),) for one in records)
@@ -65,9 +66,9 @@ async def test_rows_arrive_in_the_order_of_their_ids(
     async with relaying(engine, database_url, kafka_bootstrap, topic):
         await write(engine, topic, range(25, 60))
         assert await read(kafka_bootstrap, topic, 60) == list(range(60))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_SECONDS):
             while await waiting(engine):
-                await asyncio.sleep(0.05)
+                await between_looks()
 
 
 async def test_two_relays_send_each_row_once(
