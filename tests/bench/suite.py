@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from tests.bench import footprint, ingest, pipeline, place, soak, table
 from tests.bench.table import Row
@@ -14,18 +15,24 @@ def main() -> None:
     parser.add_argument("--only", choices=["ingest", "pipeline"], help="one part of it")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="only ingest's memory")
     parser.add_argument("--slow-kafka", action="store_true", help="halt Kafka while soaking")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     arguments = parser.parse_args()
-    only = arguments.only
     busy = table.how_busy()
-    if arguments.soak:
-        table.show(soak.measure(arguments.soak, slow_kafka=arguments.slow_kafka), busy)
-        return
-    rows: list[Row] = []
-    if only != "pipeline":
-        rows += ingest.measure()
-    if only != "ingest":
-        rows += _whole_stack()
+    rows = _measured(arguments)
     table.show(rows, busy)
+    if arguments.json:
+        table.save(rows, busy, arguments.json)
+
+
+def _measured(arguments: argparse.Namespace) -> list[Row]:
+    if arguments.soak:
+        return soak.measure(float(arguments.soak), slow_kafka=arguments.slow_kafka)
+    rows: list[Row] = []
+    if arguments.only != "pipeline":
+        rows += ingest.measure()
+    if arguments.only != "ingest":
+        rows += _whole_stack()
+    return rows
 
 
 def _whole_stack() -> list[Row]:

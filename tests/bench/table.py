@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 console = Console(highlight=False, width=130)
+
+TIMES = frozenset({"ms", "s"})
+SMALL_IS_BETTER = TIMES | {"MiB"}
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,33 @@ class Row:
     note: str = ""
 
     @property
-    def ratio(self) -> str:
+    def share(self) -> float | None:
         """How much of the ceiling is reached (for times: how many times the floor is taken)."""
-        if not self.ceiling:
+        return self.value / self.ceiling if self.ceiling else None
+
+    @property
+    def better(self) -> str:
+        """Which way is better: `lower` for times and memory, `higher` for rates."""
+        return "lower" if self.unit in SMALL_IS_BETTER else "higher"
+
+    @property
+    def ratio(self) -> str:
+        """The share, for people."""
+        if self.share is None:
             return ""
-        share = self.value / self.ceiling
-        return f"{share:.1f} x" if self.unit in {"ms", "s"} else f"{share:.0%}"
+        return f"{self.share:.1f} x" if self.unit in TIMES else f"{self.share:.0%}"
+
+    def record(self) -> dict[str, str | float | None]:
+        """The row for programs that compare runs."""
+        return {
+            "name": self.name,
+            "value": round(self.value, 3),
+            "unit": self.unit,
+            "goal": self.goal,
+            "floor": self.ceiling,
+            "ratio": self.share,
+            "better": self.better,
+        }
 
     def cells(self) -> tuple[str, ...]:
         """Return the row's texts."""
@@ -50,6 +76,12 @@ def show(rows: list[Row], busy: str) -> None:
     for row in rows:
         table.add_row(*row.cells())
     console.print(table)
+
+
+def save(rows: list[Row], busy: str, file: Path) -> None:
+    """Write the rows as one JSON object: `machine`, and `rows` as `Row.record` gives them."""
+    written = {"machine": busy, "rows": [one.record() for one in rows]}
+    file.write_text(json.dumps(written, indent=1) + "\n")
 
 
 def _number(value: float) -> str:

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from rapport_common.events import generate
-from rapport_common.events.envelope import Event, normalise_email, partition_key
+from rapport_common.events.contact import normal_email
+from rapport_common.events.envelope import Event, partition_key
 from rapport_common.events.topics import (
     EVENTS,
     SERVICES,
@@ -71,4 +72,4 @@ def test_the_strongest_identifier_comes_first() -> None:
     raw = (EXAMPLES / "events" / "v1" / "order.json").read_bytes()
     event = msgspec.json.decode(raw, type=Event)
     assert event.identifiers() == [("user_id", "42"), ("email", "ada@example.com")]
-    assert normalise_email(" Ada@Example.COM ") == "ada@example.com"
+    assert normal_email(" Ada@Example.COM ") == "ada@example.com"

@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign import metrics
 from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.domain.model import Link
 from rapport_campaign.handlers.compose import Composer, Job, Mail
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
 from rapport_campaign.render.templates import TemplateError
 from rapport_campaign.settings import Settings
 from rapport_campaign.smtp import Connection, Server, UnreachableError
 from rapport_campaign.store import sending, tracking
-from rapport_campaign.store.tracking import Link
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
 

@@ -9,13 +9,18 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rapport_common import clock, logging, tracing
+from rapport_common.bodies import Bodies, Incoming, SenderGoneError
 from rapport_common.db import is_retriable
-from rapport_common.errors import AppError, UnauthorizedError, UnavailableError
+from rapport_common.errors import (
+    AppError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from rapport_common.exchange import Cycle
 from rapport_common.http_metrics import HTTP
-from rapport_common.protocol import Cycle
 from rapport_ingest import metrics
-from rapport_ingest.bodies import Bodies, Incoming, SenderGoneError
-from rapport_ingest.domain.body import unpack
+from rapport_ingest.domain.body import MAX_BODY_BYTES, unpack
 from rapport_ingest.domain.cors import cors
 from rapport_ingest.domain.credentials import credential
 from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request
@@ -32,8 +37,11 @@ log = logging.get(__name__)
 
 MAX_QUERY_FIELDS = 200
 LARGE, LARGE_CONVERTED = 2**18, 2**16
-"""A body over so many bytes is opened in a thread, and counted when it was packed; the second goes
-for dialects that convert each event, which costs many times as much."""
+"""A body over so many bytes is unpacked and opened in a thread, and counted when it was packed; the
+second goes for dialects that convert each event, which costs many times as much."""
+
+STRANGERS = 1
+"""So many large bodies are opened at a time of which nobody knows yet whose they are."""
 
 TOO_LARGE, UNSUPPORTED = 413, 415
 
@@ -68,6 +76,7 @@ class Intake:
         self._acceptor = acceptor
         self._encode = msgspec.json.Encoder().encode
         self.bodies = Bodies()
+        self._strangers = asyncio.Semaphore(STRANGERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = _route(scope["path"]) if scope["type"] == "http" else None
@@ -77,7 +86,7 @@ class Intake:
         started = time.perf_counter()
         method = scope["method"]
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        incoming = Incoming(self.bodies, receive)
+        incoming = Incoming(self.bodies, receive, MAX_BODY_BYTES)
         reply: Reply
         try:
             if method in route.methods:
@@ -110,15 +119,9 @@ class Intake:
         packed = incoming.whole()
         if packed is None:
             packed = await incoming.read(headers.get(b"content-length"))
-        body = unpack(packed, headers.get(b"content-encoding", b"").decode("latin-1").lower())
-        request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
-        if len(body) <= (LARGE if dialect.name == "segment" else LARGE_CONVERTED):
-            opened = _open(dialect, request, sender)
-        else:
-            if body is not packed:
-                incoming.hold(len(body))
-            # Thousands of events may have to be converted: other requests go on meanwhile.
-            opened = await asyncio.to_thread(_open, dialect, request, sender)
+        opened = await self._opened(
+            route.dialect, scope, headers, packed, sender, incoming=incoming
+        )
         if sender is None:
             sender = await self._by_body(opened)
         address = scope["client"][0] if scope["client"] else None
@@ -147,6 +150,31 @@ class Intake:
         finally:
             self._limits.done(sender, len(opened.items), kept=results is not None)
         return dialect.answer(opened, results)
+
+    async def _opened(
+        self,
+        dialect: Dialect,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        packed: bytes,
+        sender: Sender | None,
+        *,
+        incoming: Incoming,
+    ) -> Opened:
+        """The events in a body; large ones in a thread, so that other requests go on meanwhile."""
+        encoding = headers.get(b"content-encoding", b"").decode("latin-1").lower()
+        small = LARGE if dialect.name == "segment" else LARGE_CONVERTED
+        asked = scope["method"], scope["path"], scope["query_string"], headers
+        try:
+            body = unpack(packed, encoding, small)
+        except TooLargeError:
+            body = None
+        if body is not None and len(body) <= small:
+            return _open(dialect, Request(*asked, body), sender)
+        if sender is not None:
+            return await _open_large(dialect, asked, (packed, encoding), sender, incoming)
+        async with self._strangers:
+            return await _open_large(dialect, asked, (packed, encoding), None, incoming)
 
     async def _by_body(self, opened: Opened) -> Sender:
         if not isinstance(opened.write_key, str) or not opened.write_key:
@@ -200,6 +228,19 @@ def _route(path: str) -> Route | None:
             if path.startswith(one.path):
                 return one
     return found
+
+
+async def _open_large(
+    dialect: Dialect,
+    asked: tuple[str, str, bytes, Mapping[bytes, bytes]],
+    packed: tuple[bytes, str],
+    sender: Sender | None,
+    incoming: Incoming,
+) -> Opened:
+    body = await asyncio.to_thread(unpack, *packed)
+    if body is not packed[0]:
+        incoming.hold(len(body))
+    return await asyncio.to_thread(_open, dialect, Request(*asked, body), sender)
 
 
 def _open(dialect: Dialect, request: Request, sender: Sender | None) -> Opened:

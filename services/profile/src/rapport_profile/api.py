@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import NotFoundError
-from rapport_common.events.envelope import EMAIL, normalise_email
+from rapport_common.events.contact import normal_email
+from rapport_common.events.envelope import EMAIL
 from rapport_common.kafka.store import ConsumerStore
 from rapport_profile.domain.facts import identifier_id
 from rapport_profile.domain.fold import merge
@@ -60,7 +61,7 @@ def _profiles(engine: AsyncEngine) -> APIRouter:
 
     @router.get("/v1/profiles")
     async def find(caller: Reader, kind: Text, value: Text) -> Response:
-        wanted = normalise_email(value) if kind == EMAIL else value
+        wanted = normal_email(value) if kind == EMAIL else value
         async with engine.begin() as tx:
             identifier = identifier_id(caller.workspace, (kind, wanted))
             profile_id = await reads.by_identifier(tx, caller.workspace, identifier)

@@ -8,6 +8,9 @@ from typing import Any, Literal
 import msgspec
 
 EventType = Literal["track", "identify", "page", "screen", "group", "alias"]
+Trust = Literal["trusted", "public"]
+"""Of a source: its key is kept on a server, or stands where everybody can read and use it."""
+
 EMPTY_OBJECT = msgspec.Raw(b"{}")
 SHA256_BLOCK = 64
 
@@ -56,6 +59,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `properties`, `traits` and `context` are JSON objects kept as the bytes that came in: only
     who needs a value decodes it. `email` is normalised, and taken from the traits.
+
+    `sequence` is the event's place among those that came with it (index in a batch, row of a
+    file): of two with one timestamp the later place counts. `trust` is that of the source when it
+    was received; what a public one says of consent and addresses is not yet so. `currency` is the
+    source's declared one, set where the event has an amount and names none. `historic`: it tells
+    of the past (an import), so nobody is to be written to because of it.
     """
 
     workspace: str
@@ -75,6 +84,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     context: msgspec.Raw = msgspec.field(default_factory=empty_object)
     client: Client | None = None
     provenance: Provenance | None = None
+    sequence: int = 0
+    trust: Trust = "trusted"
+    currency: str | None = None
+    historic: bool = False
 
     def strongest(self) -> Identifier:
         """What names the person best: user id, else e-mail, else anonymous id."""
@@ -94,11 +107,6 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.anonymous_id:
             found.append((ANONYMOUS_ID, self.anonymous_id))
         return found
-
-
-def normalise_email(address: str) -> str:
-    """The form under which an address is compared: trimmed and case-folded."""
-    return address.strip().casefold()
 
 
 @lru_cache(maxsize=16_384)

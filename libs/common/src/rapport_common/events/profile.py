@@ -16,7 +16,11 @@ class IdentifierState(msgspec.Struct, frozen=True):
 
 
 class ConsentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The latest word of a person about one contact point, channel and purpose."""
+    """The latest word of a person about one contact point, channel and purpose.
+
+    All in normal form (`events/contact.py`). `at` of a grant is never later than its receipt.
+    `confirmed` is false for a grant that only a public source tells of.
+    """
 
     contact_point: str
     channel: str
@@ -25,6 +29,28 @@ class ConsentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     at: datetime
     source: str
     wording_version: str | None = None
+    confirmed: bool = True
+
+
+class ContactPointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An address at which the person can be reached now; former ones are identifiers only.
+
+    `verified`: a trusted source said so. An unverified one gets nothing that holds the person's
+    data. `at` is when it was last told of.
+    """
+
+    channel: str
+    value: str
+    at: datetime
+    verified: bool = True
+
+
+class Omitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much of a large profile is not in its record, though kept: the newest are shown."""
+
+    identifiers: int = 0
+    traits: int = 0
+    consent: int = 0
 
 
 class ComputedState(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +66,19 @@ class ComputedState(msgspec.Struct, frozen=True, kw_only=True):
     open_cases: int = 0
 
 
-class ProfileState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything known about a person at one version."""
+class ProfileState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known about a person at one version, bounded: `omitted` counts what is not shown.
+
+    `contact_points` are the current ones, newest first; None in records from before there were
+    any, whose reader goes by the e-mail trait and identifiers.
+    """
 
     identifiers: list[IdentifierState]
     traits: msgspec.Raw
     computed: ComputedState
     consent: list[ConsentState] = []
+    contact_points: list[ContactPointState] | None = None
+    omitted: Omitted = Omitted()
 
     def values(self, kind: str) -> list[str]:
         """All identifiers of one kind, in a fixed order."""
@@ -63,9 +95,10 @@ class AbsorbedId(msgspec.Struct, frozen=True):
 class ProfileActivity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step in a profile's life.
 
-    Three forms, told apart by what is set: `event` with `state` (an event was applied);
+    Four forms, told apart by what is set: `event` with `state` (an event was applied);
     `state` alone (identifiers joined or left); `merged_into` alone (this id is history, its
-    rows now belong to that one). `state` is applied only when `version` is newer than what
+    rows now belong to that one); `gone` alone (nobody has this id any more: what counted was
+    taken back, and there is no heir). `state` is applied only when `version` is newer than what
     the reader holds for `profile_id`; `event` always, once per (source, message_id).
 
     A merge is told twice, since the two ids may be in different partitions: by the `merged_into`
@@ -82,3 +115,4 @@ class ProfileActivity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     merged_into: str | None = None
     into_version: int = 0
     absorbed: list[AbsorbedId] = []
+    gone: bool = False

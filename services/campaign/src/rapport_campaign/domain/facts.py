@@ -5,15 +5,9 @@ from datetime import datetime
 
 import msgspec
 
-from rapport_campaign.domain.model import EMAIL_CHANNEL, PROMOTION
-from rapport_common.events.envelope import (
-    ANONYMOUS_ID,
-    EMAIL,
-    USER_ID,
-    Event,
-    Identifier,
-    normalise_email,
-)
+from rapport_campaign.domain.model import PROMOTION
+from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
+from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
 from rapport_common.events.profile import ProfileState
 
 SOURCE = "campaign"
@@ -31,7 +25,7 @@ def identity(state: ProfileState | None, address: str) -> Identifier:
         values = state.values(kind) if state is not None else []
         if values:
             return (kind, values[0])
-    return (EMAIL, normalise_email(address))
+    return (EMAIL, normal_email(address))
 
 
 def event(

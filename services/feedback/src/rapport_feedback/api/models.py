@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 
 from rapport_common.errors import NotFoundError
-from rapport_common.events.envelope import normalise_email
+from rapport_common.events.contact import normal_email
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain.cases import Complaint, State, Step
 from rapport_feedback.domain.people import Contact
@@ -26,7 +26,7 @@ def _storable(value: str) -> str:
 
 
 def _address(value: str) -> str:
-    address = normalise_email(value)
+    address = normal_email(value)
     if not _ADDRESS.fullmatch(address):
         message = "is not an e-mail address"
         raise ValueError(message)

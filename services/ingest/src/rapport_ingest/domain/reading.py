@@ -8,7 +8,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast, get_args
 
-from rapport_common.events.envelope import EventType, normalise_email
+from rapport_common.events.contact import normal_email
+from rapport_common.events.envelope import EventType
 from rapport_ingest.domain.moments import parse_moment
 
 MAX_MESSAGE_ID = 100
@@ -108,5 +109,5 @@ def email_of(traits: dict[str, Any], context: dict[str, Any]) -> str | None:
 
 @lru_cache(maxsize=16_384)
 def _address(value: str) -> str | None:
-    address = normalise_email(value)
+    address = normal_email(value)
     return address if _EMAIL.fullmatch(address) else None
