@@ -7,6 +7,7 @@ from rapport_common.events.envelope import EventType
 from rapport_ingest.domain.dialects import Answer, Dialect
 from rapport_ingest.domain.dialects.cloudevents import CloudEvents
 from rapport_ingest.domain.dialects.jitsu import Jitsu
+from rapport_ingest.domain.dialects.jitsu_three import JitsuThree
 from rapport_ingest.domain.dialects.pixel import IMAGE, Pixel
 from rapport_ingest.domain.dialects.posthog import PostHog, PostHogV1
 from rapport_ingest.domain.dialects.segment import Segment
@@ -48,15 +49,30 @@ def _segment() -> list[Route]:
     browsers = [
         Route(f"/v1/{name[0]}", Segment(kind, browser=True)) for name, kind in KINDS.items()
     ]
-    # RudderStack's browser SDK, when it sends by beacon as the page goes.
-    beacon = Route("/beacon/v1/batch", Segment(None, browser=True))
-    return [*servers, *browsers, beacon]
+    # June's forks: single events come from browsers, batches from servers.
+    june = [
+        Route(f"/sdk/{name}", Segment(kind, browser=kind is not None))
+        for name, kind in KINDS.items()
+    ]
+    return [
+        *servers,
+        *browsers,
+        *june,
+        # What Segment's clients for Ruby, Java and older Android call a batch.
+        Route("/v1/import", Segment(None)),
+        # RudderStack's browser SDK, when it sends by beacon as the page goes.
+        Route("/beacon/v1/batch", Segment(None, browser=True)),
+    ]
 
 
 def _jitsu() -> list[Route]:
     browsers = [Route(f"/api/s/{name}", Jitsu(kind, browser=True)) for name, kind in KINDS.items()]
     servers = [Route(f"/api/s/s2s/{name}", Jitsu(kind)) for name, kind in KINDS.items()]
-    return [*browsers, *servers]
+    third = [
+        Route("/api/v1/event", JitsuThree(browser=True)),
+        Route("/api/v1/s2s/event", JitsuThree()),
+    ]
+    return [*browsers, *servers, *third]
 
 
 def _snowplow() -> list[Route]:
@@ -66,7 +82,7 @@ def _snowplow() -> list[Route]:
 
 
 def _posthog() -> list[Route]:
-    """Browsers use `/e/`; servers and phones `/batch/`; each library with or without the slash."""
+    """Browsers use `/e/`; servers and phones `/batch/`."""
     servers, browsers = PostHog(), PostHog(browser=True)
     named = {
         "/batch": servers,
@@ -77,7 +93,6 @@ def _posthog() -> list[Route]:
     }
     return [
         *(Route(path, one, ("POST", "GET")) for path, one in named.items()),
-        *(Route(path + "/", one, ("POST", "GET")) for path, one in named.items()),
         Route("/i/v1/analytics/events", PostHogV1()),
     ]
 
