@@ -11,6 +11,12 @@ PROJECTS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml deploy/lo
 NO_SERVERS := not integration and not e2e and not faults and not bench
 # Extra arguments: `make test-fast ARGS="-k rules"`, `make logs ARGS="-f profile"`.
 ARGS ?=
+# One service only: `make test SERVICE=profile`.
+SERVICE ?=
+HERE := $(if $(SERVICE),services/$(SERVICE))
+# Tests side by side: more than cores, since most of them wait (WORKERS=0 for one after the other).
+WORKERS ?= 4
+PYTEST := $(PY) -m pytest -n $(WORKERS)
 
 # ---- getting ready
 
@@ -70,16 +76,16 @@ check: format-check lint types arch isolated ## Everything that needs no server
 
 .PHONY: format-check
 format-check: $(STAMP) ## The code is formatted
-	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff format --check $(or $(HERE),.)
 
 .PHONY: lint
 lint: $(STAMP) ## Ruff, and who may import whom
-	@$(PY) -m ruff check .
+	@$(PY) -m ruff check $(or $(HERE),.)
 	@.venv/bin/lint-imports --no-logo
 
 .PHONY: types
 types: $(STAMP) ## mypy, strict, over code and tests
-	@$(PY) -m mypy
+	@$(PY) -m mypy $(HERE)
 
 .PHONY: arch
 arch: $(STAMP) ## Sizes, names, generated files, tables, compose file, alerts
@@ -87,24 +93,32 @@ arch: $(STAMP) ## Sizes, names, generated files, tables, compose file, alerts
 
 .PHONY: isolated
 isolated: $(STAMP) ## Each service's unit tests where the other services are not installed
-	@$(PY) deploy/isolated_tests.py
+	@$(PY) deploy/isolated_tests.py $(SERVICE)
 
+# Side by side: while tests wait, the checks have the processors.
 .PHONY: test
-test: $(STAMP) ## All checks and all tests, on real Kafka and Postgres
-	@$(MAKE) --no-print-directory -j2 format-check lint types isolated
-	@$(PY) -m pytest -m "not bench" $(or $(ARGS),--without-isolated) # `isolated` ran those
+test: $(STAMP) ## All checks and tests, on real Kafka and Postgres (SERVICE=profile: of that only)
+	@$(MAKE) --no-print-directory -j5 format-check lint types isolated test-rest
+
+.PHONY: test-rest
+test-rest: $(STAMP) ## The tests of `make test` that `make isolated` has not run
+	@$(PYTEST) -m "not bench" --without-long --seconds $(or $(ARGS),--without-isolated) $(HERE)
+
+.PHONY: test-long
+test-long: $(STAMP) ## All tests at full length: every SDK, every fault, with SEEDS=3 other seeds
+	@$(PYTEST) -m "not bench" --seconds $(ARGS)
 
 .PHONY: test-fast
 test-fast: $(STAMP) ## Unit and property tests, no servers
-	@$(PY) -m pytest -q -m "$(NO_SERVERS)" $(ARGS)
+	@$(PY) -m pytest -q -m "$(NO_SERVERS)" $(ARGS) $(HERE)
 
 .PHONY: test-integration
 test-integration: $(STAMP) ## Tests on the run's own Kafka and Postgres
-	@$(PY) -m pytest -m integration $(ARGS)
+	@$(PYTEST) -m integration $(ARGS) $(HERE)
 
 .PHONY: test-faults
 test-faults: $(STAMP) ## Kill and freeze every process, then count
-	@$(PY) -m pytest -m faults $(ARGS)
+	@$(PYTEST) -m faults $(ARGS)
 
 .PHONY: sdk-table
 sdk-table: $(STAMP) ## Run the SDKs in the field through faults; a table of what became of their events

@@ -1,37 +1,72 @@
-"""The Kafka and Postgres that all tests of a run share; started only when a test asks for them."""
+"""What all tests of a run share: its folder, its Kafka and Postgres, and the order of the tests."""
 
-import asyncio
-import os
-import subprocess
 import sys
-import tempfile
-import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-import asyncpg
 import pytest
 
-if TYPE_CHECKING:
-    from rapport_local.postgres import Postgres
-
 ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT))  # for `tests.support`
+
+from tests.support import lanes, run, seconds  # noqa: E402 - found only now
+from tests.support.servers import KAFKA, POSTGRES, TEMPLATE, create_database  # noqa: E402
+
 SERVERS = {"integration", "e2e", "faults", "bench"}
 TEST_SECRET = "a secret for tests only, 32 characters"  # noqa: S105 - for tests only
+RUN = pytest.StashKey[run.Run]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     told = "leave out the unit tests of the services, which deploy/isolated_tests.py runs"
     parser.addoption("--without-isolated", action="store_true", help=told)
+    told = "leave out the tests marked `long`, unless one is named"
+    parser.addoption("--without-long", action="store_true", help=told)
+    told = "show how long the tests of each folder took, and how long they should take"
+    parser.addoption("--seconds", action="store_true", help=told)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RUN] = run.begin(config)
+    # The scheduler of pytest-xdist would else begin with the files of most tests.
+    config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    left = config.stash[RUN].end()
+    if left:
+        pytest.exit("\n".join(["processes that outlived their tests:", *left]), returncode=1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the servers are."""
+    node.workerinput.update(node.config.stash[RUN].for_worker())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return lanes.scheduler(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--without-isolated"):
-        done = [item for item in items if _is_isolated(item)]
-        config.hook.pytest_deselected(items=done)
-        items[:] = [item for item in items if not _is_isolated(item)]
+        _leave_out(config, items, _is_isolated)
+    if config.getoption("--without-long"):
+        _leave_out(config, items, lambda item: item.get_closest_marker("long") is not None)
+    items.sort(key=lambda item: lanes.place(item.nodeid))
+
+
+def _leave_out(
+    config: pytest.Config, items: list[pytest.Item], chosen: Callable[[pytest.Item], bool]
+) -> None:
+    config.hook.pytest_deselected(items=[item for item in items if chosen(item)])
+    items[:] = [item for item in items if not chosen(item)]
 
 
 def _is_isolated(item: pytest.Item) -> bool:
@@ -39,71 +74,57 @@ def _is_isolated(item: pytest.Item) -> bool:
     return of_service and not any(mark.name in SERVERS for mark in item.iter_markers())
 
 
-@pytest.fixture(scope="session")
-def run_folder() -> Iterator[Path]:
-    """A folder for this run's servers, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="rapport-test-") as name:
-        yield Path(name)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if config.getoption("--seconds"):
+        terminalreporter.section("seconds per folder")
+        for line in seconds.table(terminalreporter.stats.values()):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
-def postgres_server(run_folder: Path) -> Iterator["Postgres"]:
-    """A real Postgres. `fsync` is off: no test of this server pulls the plug of the machine."""
-    # Imported here: a service's own tests also run where this package is not installed.
-    from rapport_local.postgres import Postgres  # noqa: PLC0415
-
-    server = Postgres(run_folder / "postgres", settings={"fsync": "off"})
-    server.start()
-    yield server
-    server.remove()
+def run_folder(pytestconfig: pytest.Config) -> Path:
+    """A folder for the servers of this run (of this worker, if there are several)."""
+    return pytestconfig.stash[RUN].folder
 
 
-@pytest.fixture(scope="session")
-def kafka_bootstrap(run_folder: Path) -> Iterator[str]:
-    """A real Kafka's bootstrap address."""
-    from rapport_local.kafka import Kafka  # noqa: PLC0415
-    from rapport_local.paths import Home, cache_folder  # noqa: PLC0415
+@dataclass(frozen=True)
+class SharedPostgres:
+    """The run's Postgres; `server` is the superuser's URL without a database."""
 
-    server = Kafka(run_folder / "kafka", cache=cache_folder(Home.from_environment()))
-    server.start()
-    yield server.bootstrap_servers
-    server.remove()
+    server: str
+
+    def url(self, database: str = "postgres") -> str:
+        """The superuser's URL of a database."""
+        return f"{self.server}/{database}"
 
 
 @pytest.fixture(scope="session")
-def service_database(postgres_server: "Postgres") -> Callable[[str], str]:
+def postgres_server(pytestconfig: pytest.Config) -> SharedPostgres:
+    """A real Postgres, shared by all tests of the run: each has databases of its own."""
+    return SharedPostgres(pytestconfig.stash[RUN].servers.ask(POSTGRES))
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(pytestconfig: pytest.Config) -> str:
+    """A real Kafka's address, shared by all tests of the run: each looks at its own workspace."""
+    return pytestconfig.stash[RUN].servers.ask(KAFKA)
+
+
+@pytest.fixture(scope="session")
+def service_database(
+    pytestconfig: pytest.Config, postgres_server: SharedPostgres
+) -> Callable[[str], str]:
     """A function that makes a fresh, migrated database for a service and returns its URL.
 
     The migrations run once per service; each call copies the result.
     """
-    templates: dict[str, str] = {}
 
     def fresh(service: str) -> str:
-        if service not in templates:
-            template = f"template_{service}"
-            _create(postgres_server, template)
-            _migrate(service, postgres_server.url(template))
-            templates[service] = template
+        template = pytestconfig.stash[RUN].servers.ask(f"{TEMPLATE} {service}")
         name = f"{service}_{uuid.uuid4().hex[:12]}"
-        _create(postgres_server, name, template=templates[service])
+        create_database(postgres_server.server, name, template)
         return postgres_server.url(name)
 
     return fresh
-
-
-def _create(server: "Postgres", name: str, template: str = "template1") -> None:
-    async def create() -> None:
-        connection = await asyncpg.connect(server.url())
-        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        await connection.close()
-
-    # A thread of its own: the caller's may have a running loop.
-    thread = threading.Thread(target=asyncio.run, args=(create(),))
-    thread.start()
-    thread.join()
-
-
-def _migrate(service: str, url: str) -> None:
-    environment = {**os.environ, "RAPPORT_DATABASE_URL": url}
-    command = [sys.executable, "-m", f"rapport_{service}", "migrate"]
-    subprocess.run(command, check=True, env=environment, capture_output=True, cwd=ROOT)  # noqa: S603

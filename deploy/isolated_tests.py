@@ -1,5 +1,7 @@
 """Runs each service's unit tests where the other services are not installed; `make isolated`.
 
+Services may be named; without a name it is all of them.
+
 Lint sees imports that are written down; this also sees those made at run time and those in
 tests. An environment is a bare venv whose path has the packages of .venv (without the editable
 installs: a folder named in a .pth file does not bring its own .pth files), rapport_common and the
@@ -85,13 +87,17 @@ def check(service: str) -> tuple[bool, str]:
     return tests.returncode == 0, f"{service}: {summary}" if tests.returncode == 0 else tests.stdout
 
 
-def main() -> int:
+def main(chosen: list[str]) -> int:
+    unknown = set(chosen) - set(SERVICES)
+    if unknown:
+        print(f"There is no service {', '.join(sorted(unknown))}; there are {', '.join(SERVICES)}.")
+        return 2
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        results = list(pool.map(check, SERVICES))
+        results = list(pool.map(check, chosen or SERVICES))
     for passed, report in results:
         print(report if passed else f"FAILED {report}")
     return 0 if all(passed for passed, _ in results) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

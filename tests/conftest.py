@@ -1,6 +1,5 @@
 """The one stack of real processes that the end-to-end and the fault tests share."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +9,6 @@ import pytest
 if TYPE_CHECKING:
     from rapport_local.stack import Stack
     from tests.support.workspace import Workspace
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # for `tests.support`
 
 
 @pytest.fixture(scope="session")

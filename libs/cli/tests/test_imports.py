@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 JOB = {
     "id": "j-1",
     "kind": "import",
-    "source": "crm",
+    "subject": "crm",
     "state": "done",
     "error": None,
     "done": 2,
@@ -68,7 +68,7 @@ def test_a_failed_job_says_why(rapport: Rapport, server: Answers) -> None:
 
 
 def test_jobs_are_listed_and_cancelled(rapport: Rapport, server: Answers) -> None:
-    server.answers["GET /v1/jobs"] = (200, {"jobs": [JOB]})
+    server.answers["GET /v1/jobs"] = (200, {"items": [JOB], "next": None})
     server.answers["POST /v1/jobs/j-1/cancel"] = (200, JOB)
     assert "j-1" in rapport("job", "list", "--kind", "import").stdout
     assert "2 rows" in rapport("job", "cancel", "j-1").stdout

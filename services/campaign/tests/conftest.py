@@ -5,7 +5,7 @@ import email
 import itertools
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,8 +37,10 @@ from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
 from rapport_common.events.profile import (
+    AbsorbedId,
     ComputedState,
     ConsentState,
+    ContactPointState,
     IdentifierState,
     ProfileActivity,
     ProfileState,
@@ -63,6 +65,8 @@ def profile_state(
     consent: str | None = "granted",
     open_cases: int = 0,
     consent_at: datetime | None = None,
+    contact_points: Sequence[ContactPointState] | None = None,
+    confirmed: bool = True,
     **traits: Any,
 ) -> ProfileState:
     """A person with addresses; `consent` is given for each of them."""
@@ -75,6 +79,7 @@ def profile_state(
             state=consent,  # type: ignore[arg-type] # one of the three words
             at=consent_at or datetime(2026, 1, 1, tzinfo=UTC),
             source="shop",
+            confirmed=confirmed,
         )
         for one in emails
         if consent
@@ -84,6 +89,7 @@ def profile_state(
         traits=msgspec.Raw(msgspec.json.encode(traits)),
         computed=ComputedState(open_cases=open_cases, orders=3, revenue={"USD": "12.30"}),
         consent=said,
+        contact_points=list(contact_points) if contact_points is not None else None,
     )
 
 
@@ -100,11 +106,21 @@ class Topics:
             await HANDLERS[topic](batch, tx)
 
     async def person(
-        self, profile_id: str, *emails: str, version: int = 1, workspace: str = "acme", **more: Any
+        self,
+        profile_id: str,
+        *emails: str,
+        version: int = 1,
+        workspace: str = "acme",
+        absorbed: Sequence[AbsorbedId] = (),
+        **more: Any,
     ) -> None:
         state = profile_state(*emails, **more)
         activity = ProfileActivity(
-            workspace=workspace, profile_id=profile_id, version=version, state=state
+            workspace=workspace,
+            profile_id=profile_id,
+            version=version,
+            state=state,
+            absorbed=list(absorbed),
         )
         await self.bring("profile.activity", activity)
 

@@ -79,11 +79,15 @@ async def test_a_campaigns_life(world: Any) -> None:
 
 
 async def test_policy(world: Any) -> None:
-    assert (await world.client.get("/v1/policy")).json() == {"promotion_without_consent": False}
-    body = {"promotion_without_consent": True}
+    assert (await world.client.get("/v1/policy")).json() == {
+        "promotion_without_consent": False,
+        "unconfirmed_consent": "refuse",
+    }
+    body = {"promotion_without_consent": True, "unconfirmed_consent": "allow"}
     assert (await world.client.put("/v1/policy", json=body)).json() == body
     assert (await world.client.get("/v1/policy")).json() == body
-    assert (await world.client.put("/v1/policy", json={})).status_code == 422
+    for bad in ({}, {**body, "unconfirmed_consent": "maybe"}):
+        assert (await world.client.put("/v1/policy", json=bad)).status_code == 422
 
 
 async def test_template_errors_name_field_and_line(world: Any) -> None:

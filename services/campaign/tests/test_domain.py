@@ -101,7 +101,10 @@ def state(*emails: str, consent: dict[str, str] | None = None, **more: Any) -> P
         ({"include_existing": True}, {"at": NOON - timedelta(seconds=1)}, "planned"),
         ({}, {"cause": "definition"}, None),
         ({"include_existing": True}, {"cause": "definition"}, "planned"),
-        ({}, {"cause": "merge", "event_timestamp": None}, "planned"),
+        ({}, {"cause": "merge", "event_timestamp": None}, "suppressed"),
+        ({}, {"historic": True}, "suppressed"),
+        ({"allow_old_events": True}, {"cause": "merge"}, "planned"),
+        ({"allow_old_events": True}, {"historic": True}, "planned"),
         ({}, {"event_timestamp": NOON - timedelta(hours=23)}, "planned"),
         ({}, {"event_timestamp": NOON - timedelta(hours=23, seconds=1)}, "suppressed"),
         ({"allow_old_events": True}, {"event_timestamp": NOON - timedelta(days=9999)}, "planned"),
@@ -112,8 +115,6 @@ def test_which_entries_call_for_a_message(
 ) -> None:
     found = plan_entry(campaign(**campaign_changes), entry(**entry_changes), profile_id="p1")
     assert (found.state if found else None) == planned
-    if found and planned == "suppressed":
-        assert found.reason == "old event"
 
 
 def test_a_version_is_needed_only_of_the_profile_it_counts_in() -> None:
@@ -246,7 +247,7 @@ def test_service_mail_needs_an_address_and_no_consent() -> None:
     only_b = verdict_on(purpose="service", person=person, suppressions=suppressed)
     assert only_b == Send("b@x.example")
     request = {"kind": "request", "purpose": "service"}
-    assert verdict_on(**request, to_address="Q@x.example") == Send("Q@x.example")
+    assert verdict_on(**request, to_address="Q@x.example") == Send("q@x.example")
     refused = verdict_on(**request, to_address="A@x.example", suppressions=suppressed)
     assert refused == Suppress("unsubscribed")
     assert verdict_on(**request, to_address="nobody") == Suppress("no e-mail address")
@@ -278,7 +279,9 @@ def test_envelope_addresses(text: str, found: str | None) -> None:
 def test_senders_have_one_form() -> None:
     assert sender_address("hello@shop.example") == "hello@shop.example"
     assert sender_address("The Shop <hello@shop.example>") == "The Shop <hello@shop.example>"
-    assert "=?utf-8?" in sender_address("Bücher <hello@shop.example>")
+    assert sender_address(" Bücher  <hello@Shop.example> ") == "Bücher <hello@shop.example>"
+    assert sender_address("Shop: News <hello@shop.example>") == '"Shop: News" <hello@shop.example>'
+    assert sender_address('"A \\"b\\" <x>" <a@x.example>') == r'"A \"b\" <x>" <a@x.example>'
     for bad in ("nobody", "a@x.example\nBcc: b@x.example", "Shop <a@x.example>, b@x.example", ""):
         with pytest.raises(ValueError, match="not an address"):
             sender_address(bad)
@@ -286,7 +289,7 @@ def test_senders_have_one_form() -> None:
 
 def test_addresses_are_distinct_and_the_trait_comes_first() -> None:
     person = state("b@x.example", "a@x.example", traits={"email": "B@x.example"})
-    assert addresses_of(person) == ["b@x.example", "a@x.example"]
+    assert [one.value for one in addresses_of(person)] == ["b@x.example", "a@x.example"]
 
 
 # --- tokens ----------------------------------------------------------------------------------

@@ -295,7 +295,7 @@ async def test_nothing_is_marked_while_its_address_is_being_suppressed(world: An
     await world.topics.person("p1", "ada@example.com")
     await world.topics.entered("p1")
     async with world.engine.begin() as tx:
-        await locks.own_address(tx, "acme", "ada@example.com")
+        await locks.own_addresses(tx, [("acme", "ada@example.com")])
         await tx.execute(
             text(
                 "INSERT INTO campaign.suppression VALUES "

@@ -163,7 +163,7 @@ async def test_a_customer_complains_from_the_survey(service: Service) -> None:
     path = await service.link(await service.survey(), email="ada@example.com")
     page = await service.client.post(f"{path}/complaint", data=COMPLAINT)
     assert page.status_code == 200
-    assert "<strong>1</strong>" in page.text
+    assert "Its number is 1." in page.text
     (case,) = (await service.client.get("/v1/cases")).json()["cases"]
     assert (case["email"], case["body"]) == ("ada@example.com", COMPLAINT["body"])
     history = (await service.client.get(f"/v1/cases/{case['case_id']}")).json()["history"]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from rapport_ingest.jobs import Jobs
-from rapport_ingest.store import jobs
-from rapport_ingest.store.jobs import Job, Step
+from rapport_common.jobs.store import Job, Step
+from rapport_common.jobs.worker import Jobs
+from rapport_ingest.store.jobs import JOBS
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest
@@ -20,12 +20,12 @@ HOLDER = "test"
 def work_of(ingest: "Ingest", kind: str) -> Work:
     """The work that the process itself does for jobs of this kind."""
     [runner] = [one for one in ingest.parts.workers if isinstance(one, Jobs)]
-    return runner._works[kind]
+    return runner.works[kind]
 
 
 async def stored(ingest: "Ingest", job: str) -> Job:
     async with ingest.parts.engine.begin() as tx:
-        found = await jobs.find(tx, ingest.workspace, job)
+        found = await JOBS.find(tx, ingest.workspace, job)
     assert found is not None
     return found
 
@@ -46,10 +46,10 @@ async def drive(
             if told == untold_after:
                 return await stored(ingest, job)
             async with ingest.parts.engine.begin() as tx:
-                assert await jobs.advance(tx, found, HOLDER, step)
+                assert await JOBS.advance(tx, found, HOLDER, step)
             told += 1
     async with ingest.parts.engine.begin() as tx:
-        await jobs.finish(tx, found, HOLDER, "done")
+        await JOBS.finish(tx, found, HOLDER, "done")
     return await stored(ingest, job)
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from rapport_common import clock
+from rapport_common import bodies, clock
 from rapport_common.events.envelope import Event
-from rapport_ingest import bodies
 from rapport_ingest.routes import KINDS
 
 if TYPE_CHECKING:

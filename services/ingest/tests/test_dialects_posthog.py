@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_common.errors import AppError
-from rapport_ingest.domain.body import MAX_BODY_BYTES, MAX_SALVAGE_BYTES
+from rapport_ingest.domain.body import MAX_BODY_BYTES
 from rapport_ingest.domain.dialects import Opened, Request
 from rapport_ingest.domain.dialects.draft import value_of
 from rapport_ingest.domain.dialects.posthog import PostHog, PostHogV1
+from rapport_ingest.domain.salvage import MAX_SALVAGE_BYTES
 from rapport_ingest.domain.verdict import Result
 
 KEY = "rk_0123456789ab_0123456789abcdef0123456789abcdef"

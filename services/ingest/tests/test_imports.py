@@ -15,19 +15,14 @@ from pyarrow import fs
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from rapport_common.errors import AppError
 from rapport_ingest.handlers import uploads
 from rapport_ingest.handlers.uploads import UPLOAD_AGE
-from rapport_ingest.jobs import MAX_ATTEMPTS, Jobs
-from rapport_ingest.store import jobs as store
-from rapport_ingest.store.jobs import Job, Step
 
 pytestmark = pytest.mark.integration
 
 NOWHERE = "127.0.0.1:1"
 Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
 IDENTIFY = {"type": "identify", "fields": {"userId": "id", "traits.email": "mail"}}
-STEP = Step({"place": [0, 1, 1]}, 1, 1, 0, {"n": 1})
 
 
 @pytest.fixture
@@ -96,7 +91,7 @@ async def test_rows_become_events_and_bad_ones_are_kept_with_their_number(
     assert again["accepted"] == 2
     assert len({one["message_id"] for one in await log_of(imports.workspace)}) == 2
     listed = await imports.get("/v1/jobs?kind=import", "events:read")
-    assert [one["id"] for one in listed["jobs"]] == [again["id"], job["id"]]
+    assert [one["id"] for one in listed["items"]] == [again["id"], job["id"]]
 
 
 async def test_a_dry_run_judges_and_sends_nothing(imports: Any, log_of: Log) -> None:
@@ -233,7 +228,7 @@ async def test_files_below_the_folder_only(imports: Any, tmp_path: Path) -> None
     await finished(imports, (await make(imports, uri="none.csv"))["id"])
     while await imports.process.jobs.turn(asyncio.Event()):
         pass
-    listed = (await imports.get("/v1/jobs", "events:read"))["jobs"]
+    listed = (await imports.get("/v1/jobs", "events:read"))["items"]
     by_name = {one["id"]: one["state"] for one in listed}
     assert by_name[job["id"]] == "done"
     assert set(by_name.values()) == {"done", "failed"}
@@ -318,116 +313,6 @@ async def test_a_cancelled_job_ends_and_its_file_goes(imports: Any) -> None:
         )
     await imports.process.uploads.sweep()
     assert (await imports.get(f"/v1/jobs/{living}"))["state"] == "cancelled"
-
-
-# ---- the worker of jobs
-
-
-async def queue(ingest: Any, job: str, kind: str) -> None:
-    async with ingest.parts.engine.begin() as tx:
-        await store.add(tx, ingest.workspace, job, kind=kind, source=None, spec={})
-
-
-async def one(ingest: Any, job: str) -> Job:
-    async with ingest.parts.engine.begin() as tx:
-        found = await store.find(tx, ingest.workspace, job)
-    assert found is not None
-    return found
-
-
-async def test_a_stale_holder_does_not_move_the_position(imports: Any) -> None:
-    engine = imports.parts.engine
-    await queue(imports, "j", "x")
-    async with engine.begin() as tx:
-        job = await store.claim(tx, "first")
-        assert job is not None
-        assert await store.claim(tx, "second") is None
-        await tx.execute(text("UPDATE ingest.job SET held_until = now() - interval '1 s'"))
-    async with engine.begin() as tx:
-        again = await store.claim(tx, "second")
-        assert again is not None
-        assert again.attempts == 2
-        assert not await store.advance(tx, job, "first", STEP)
-        assert not await store.keep(tx, job, "first")
-        assert not await store.finish(tx, job, "first", "done")
-        assert await store.advance(tx, again, "second", STEP)
-    found = await one(imports, "j")
-    assert (found.done, found.accepted, found.attempts, found.state) == (1, 1, 0, "running")
-
-
-async def test_what_ends_a_job(imports: Any) -> None:
-    async def broken(_job: Job) -> AsyncIterator[Step]:
-        yield STEP
-        message = "a bug"
-        raise LookupError(message)
-
-    async def refused(job: Job) -> AsyncIterator[Step]:
-        if job.kind == "refused":
-            message = "no such file"
-            raise AppError(message)
-        yield STEP
-
-    async def away(job: Job) -> AsyncIterator[Step]:
-        if job.kind == "away":
-            raise ConnectionResetError
-        yield STEP
-
-    worker = Jobs(imports.parts.engine, {"broken": broken, "refused": refused, "away": away})
-    for kind, state, error in (
-        ("broken", "failed", "under job broken"),
-        ("refused", "failed", "no such file"),
-        ("unknown", "failed", "knows no jobs of kind"),
-        ("away", "queued", ""),
-    ):
-        await queue(imports, kind, kind)
-        assert await worker.turn(asyncio.Event())
-        found = await one(imports, kind)
-        assert found.state == state
-        assert error in (found.error or "")
-    assert (await one(imports, "broken")).done == 1
-    for _ in range(MAX_ATTEMPTS - 1):
-        async with imports.parts.engine.begin() as tx:
-            await tx.execute(text("UPDATE ingest.job SET held_until = now() WHERE id = 'away'"))
-        assert await worker.turn(asyncio.Event())
-    async with imports.parts.engine.begin() as tx:
-        await tx.execute(text("UPDATE ingest.job SET held_until = now() WHERE id = 'away'"))
-    assert not await worker.turn(asyncio.Event())
-    found = await one(imports, "away")
-    assert found.state == "failed"
-    assert "5 times" in (found.error or "")
-
-
-async def test_a_long_step_is_held_and_ended_when_cancelled(
-    imports: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rapport_ingest.jobs.LEASE_SECONDS", 0.2)
-    ended: list[str] = []
-
-    async def long(job: Job) -> AsyncIterator[Step]:
-        try:
-            await asyncio.Event().wait()
-            yield STEP
-        finally:
-            ended.append(job.id)
-
-    await queue(imports, "long", "long")
-    worker = Jobs(imports.parts.engine, {"long": long})
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-        turn = group.create_task(worker.turn(asyncio.Event()))
-        async with imports.parts.engine.connect() as connection:
-            query = text("SELECT max(held_until) FROM ingest.job WHERE state = 'running'")
-            first = None
-            while (held := (await connection.execute(query)).scalar()) is None or held == first:
-                first = held
-                await connection.rollback()
-                await asyncio.sleep(0.02)
-        async with imports.parts.engine.begin() as tx:
-            assert await store.change_state(
-                tx, imports.workspace, "long", expected=["running"], state="cancelled"
-            )
-        assert await turn
-    assert ended == ["long"]
-    assert (await one(imports, "long")).state == "cancelled"
 
 
 async def test_a_stop_gives_the_job_back(imports: Any, log_of: Log) -> None:

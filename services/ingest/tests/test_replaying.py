@@ -15,12 +15,12 @@ from services.ingest.tests.driving import drive, post, repair, stored
 from sqlalchemy import text
 
 from rapport_common.errors import UnavailableError
+from rapport_common.jobs.worker import Jobs
 from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.verdict import Result
 from rapport_ingest.handlers.accept import Sending
 from rapport_ingest.handlers.planning import Planning
 from rapport_ingest.handlers.replaying import Pace, Replaying, Report
-from rapport_ingest.jobs import Jobs
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest, Start

@@ -14,10 +14,10 @@ from services.ingest.tests.driving import HOLDER, drive, post, stored
 from rapport_common import clock
 from rapport_common.errors import ConflictError
 from rapport_common.events.topics import EVENTS
+from rapport_common.jobs.store import Step
 from rapport_ingest.domain.selection import LogSelection
 from rapport_ingest.handlers.republishing import Chooser, _Place
-from rapport_ingest.store import jobs
-from rapport_ingest.store.jobs import Step
+from rapport_ingest.store.jobs import JOBS
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest
@@ -130,7 +130,7 @@ async def test_a_topic_made_anew_ends_the_replay(ingest: "Ingest") -> None:
     ends = dict.fromkeys(job.position["ends"], 10**9)
     async with ingest.parts.engine.begin() as tx:
         moved = Step({**job.position, "ends": ends}, 0, 0, 0, job.report)
-        assert await jobs.advance(tx, job, HOLDER, moved)
+        assert await JOBS.advance(tx, job, HOLDER, moved)
     with pytest.raises(ConflictError, match="made anew"):
         await drive(ingest, name)
 

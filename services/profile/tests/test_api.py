@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -18,6 +17,7 @@ from rapport_profile.api import routes
 
 pytestmark = pytest.mark.integration
 SECRET = "a secret for tests only, 32 characters"
+NOBODY = "f3fef9e5-16dc-47fa-a2b4-3d4c1b482afe"
 
 
 def bearer(workspace: str, *scopes: str) -> dict[str, str]:
@@ -105,13 +105,13 @@ async def test_another_workspace_sees_nothing(client: httpx.AsyncClient) -> None
     ("path", "status"),
     [
         ("/v1/profiles/not-a-uuid", 422),
-        (f"/v1/profiles/{uuid4()}", 404),
+        (f"/v1/profiles/{NOBODY}", 404),
         ("/v1/profiles", 422),
         ("/v1/profiles?kind=user_id&value=%00", 422),
         ("/v1/profiles?kind=user_id&value=nobody", 404),
-        (f"/v1/profiles/{uuid4()}/timeline?limit=0", 422),
-        (f"/v1/profiles/{uuid4()}/timeline?before=yesterday", 422),
-        (f"/v1/profiles/{uuid4()}/timeline?limit=99999999999999999999", 422),
+        (f"/v1/profiles/{NOBODY}/timeline?limit=0", 422),
+        (f"/v1/profiles/{NOBODY}/timeline?before=yesterday", 422),
+        (f"/v1/profiles/{NOBODY}/timeline?limit=99999999999999999999", 422),
     ],
 )
 async def test_nonsense_is_refused_with_a_reason(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rapport_cli import (
+    brand,
     campaigns,
     cases,
     catalogue,
@@ -45,6 +46,7 @@ app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")
+app.add_typer(brand.app, name="brand")
 app.add_typer(cases.app, name="case")
 app.add_typer(mails.app, name="mail")
 app.add_typer(positions.app, name="position")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Imports and replays.", no_args_is_help=True)
 ENDED = frozenset({"done", "failed", "cancelled"})
 POLL_SECONDS = 0.5
-COLUMNS = ["id", "kind", "source", "state", "done", "accepted", "rejected", "created_at"]
+COLUMNS = ["id", "kind", "subject", "state", "done", "accepted", "rejected", "created_at"]
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
 
@@ -35,7 +35,7 @@ def list_jobs(
     if as_json:
         show.data(answer)
         return
-    show.rows(answer["jobs"], COLUMNS, empty="There is no job.")
+    show.rows(answer["items"], COLUMNS, empty="There is no job.")
 
 
 @app.command("show")

@@ -111,16 +111,26 @@ class Authenticator:
         )
 
 
+def authenticate(request: Request) -> Operator:
+    """The verified caller of a request; UnauthorizedError. Looked at once per request."""
+    known: Operator | None = getattr(request.state, "operator", None)
+    if known is not None:
+        return known
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        message = "This route needs `Authorization: Bearer <token>`. `make token` prints one."
+        raise UnauthorizedError(message)
+    authenticator: Authenticator = request.app.state.authenticator
+    request.state.operator = authenticator.verify(token.strip())
+    verified: Operator = request.state.operator
+    return verified
+
+
 def operator(scope: str) -> Callable[[Request], Operator]:
     """A FastAPI dependency: the verified caller, who has `scope`."""
 
     def verified(request: Request) -> Operator:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            message = "This route needs `Authorization: Bearer <token>`. `make token` prints one."
-            raise UnauthorizedError(message)
-        authenticator: Authenticator = request.app.state.authenticator
-        caller = authenticator.verify(token.strip())
+        caller = authenticate(request)
         caller.require(scope)
         return caller
 

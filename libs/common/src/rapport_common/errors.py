@@ -68,6 +68,18 @@ class ForbiddenError(AppError):
     code = "forbidden"
 
 
+class TooLargeError(AppError):
+    """A body of more than `limit` bytes, as it was sent or unpacked."""
+
+    status = 413
+    code = "too_large"
+
+    def __init__(self, limit: int) -> None:
+        size = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit // 2**10} KiB"
+        message = f"The body is larger than {size}. Send less at a time."
+        super().__init__(message, details={"limit": limit})
+
+
 class BusyError(AppError):
     """The caller asks for more at once than is his share; try again in `retry_after` seconds."""
 

@@ -1,5 +1,6 @@
 """The FastAPI app every service starts from: errors, health, request metrics and trace."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -15,10 +16,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rapport_common import logging, tracing
 from rapport_common.auth import Authenticator
 from rapport_common.db import is_retriable
+from rapport_common.door import Bounds, Door
 from rapport_common.errors import AppError, UnavailableError
 from rapport_common.http_metrics import HTTP
 
 log = logging.get(__name__)
+
+CHECK_SECONDS = 3.0
 
 Check = Callable[[], Awaitable[str | None]]
 """A readiness check: None when all is well, else what is wrong."""
@@ -37,20 +41,41 @@ class Problem(BaseModel):
 class Health:
     """What /readyz asks; checks are added by the composition root and the workers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seconds: float = CHECK_SECONDS) -> None:
         self.checks: dict[str, Check] = {}
         self.draining = False
+        self._seconds = seconds
+        self._asked: dict[str, asyncio.Task[str | None]] = {}
 
     async def report(self) -> tuple[bool, dict[str, str]]:
-        """(ready, {check: "ok" or what is wrong})."""
-        results = {name: await check() or "ok" for name, check in self.checks.items()}
+        """(ready, {check: "ok" or what is wrong}), within 3 s.
+
+        A check that does not come back is asked once, and not again until it has.
+        """
+        for name, check in self.checks.items():
+            if name not in self._asked:
+                self._asked[name] = asyncio.get_running_loop().create_task(_asked(check))
+        asked = dict(self._asked)
+        if asked:
+            await asyncio.wait(asked.values(), timeout=self._seconds)
+        results = {name: self._result(name, one) for name, one in asked.items()}
         if self.draining:
             results["draining"] = "the process is stopping"
         return all(one == "ok" for one in results.values()), results
 
+    def _result(self, name: str, asked: "asyncio.Task[str | None]") -> str:
+        if not asked.done():
+            return f"no answer within {self._seconds:g} s"
+        self._asked.pop(name, None)
+        return asked.result() or "ok"
 
-def create_app(service: str, health: Health, secret: str) -> FastAPI:
-    """An app with the house's error format, /healthz and /readyz, and no telemetry of its own."""
+
+async def _asked(check: Check) -> str | None:
+    return await check()
+
+
+def create_app(service: str, health: Health, secret: str, bounds: Bounds | None = None) -> FastAPI:
+    """An app with the house's front door and error format, /healthz and /readyz."""
     app = FastAPI(
         title=f"Rapport {service}",
         version="1",
@@ -61,7 +86,7 @@ def create_app(service: str, health: Health, secret: str) -> FastAPI:
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_middleware(Door, router=app.router, bounds=bounds or Bounds())
     app.add_middleware(RequestScope, service=service)
     add_health_routes(app, health)
     return app
@@ -80,6 +105,11 @@ def add_health_routes(app: FastAPI, health: Health) -> None:
         return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
 
 
+def route_of(scope: Scope) -> str:
+    """The template of a request's path: paths themselves have tokens in them."""
+    return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
 class RequestScope:
     """Continues the caller's trace and measures each request by its route template."""
 
@@ -94,12 +124,12 @@ class RequestScope:
         headers = dict(scope["headers"])
         traceparent = tracing.enter(headers.get(b"traceparent", b"").decode("latin-1"))
         started = time.perf_counter()
-        status = 500
+        status, begun = 500, False
 
         async def observed(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                begun, status = True, message["status"]
                 message["headers"] = [
                     *message.get("headers", []),
                     (b"traceparent", traceparent.encode()),
@@ -108,10 +138,13 @@ class RequestScope:
 
         try:
             await self._app(scope, receive, observed)
+        except Exception as error:
+            if begun:
+                raise  # the connection ends in the middle of the answer: so the client knows
+            await _failed(scope, error)(scope, receive, observed)
         finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
             seconds = time.perf_counter() - started
-            HTTP.observe(self._service, route, scope["method"], status, seconds)
+            HTTP.observe(self._service, route_of(scope), scope["method"], status, seconds)
 
 
 async def _app_error(_request: Request, error: Exception) -> JSONResponse:
@@ -142,11 +175,13 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body, error.status_code, dict(error.headers or {}))
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+def _failed(scope: Scope, error: Exception) -> JSONResponse:
+    """The answer to a request that no handler had an answer for."""
     if is_retriable(error):
-        away = UnavailableError("The database is away for the moment; try the same request again.")
-        return JSONResponse(away.body(), away.status, away.headers)
-    log.error("request failed", path=request.url.path, exc_info=error)
+        error = UnavailableError("The database is away for the moment; try the same request again.")
+    if isinstance(error, AppError):
+        return JSONResponse(error.body(), error.status, error.headers)
+    log.error("request failed", route=route_of(scope), exc_info=error)
     body = {
         "code": "internal",
         "message": "Something broke on our side; the log has it under this trace id.",

@@ -51,6 +51,7 @@ PRODUCER_RECREATED = Counter(
 RETENTION_DELETED = Counter(
     "rapport_retention_deleted_total", "Rows deleted by retention.", ["service", "table"]
 )
+JOBS = Counter("rapport_jobs_total", "Jobs ended, by kind and state.", ["service", "kind", "state"])
 LOOP_LAG = Gauge("rapport_event_loop_lag_seconds", "Delay of the event loop, sampled.", ["service"])
 LEDGER_MISMATCH = Gauge(
     "rapport_ledger_mismatch",

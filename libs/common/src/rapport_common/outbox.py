@@ -143,12 +143,12 @@ class Relay:
             await self._delete([row[0] for row in rows])
         except KafkaUnavailableError as error:
             metrics.OUTBOX_FAILURES.labels(self._schema).inc()
-            log.warning("outbox not relayed, trying again", error=str(error))
+            log.warning("outbox not relayed, trying again", error=error)
             return False
         except Exception as error:
             if not is_retriable(error):
                 raise
-            log.warning("outbox not readable, trying again", error=repr(error))
+            log.warning("outbox not readable, trying again", error=error)
             return False
         metrics.OUTBOX_RELAYED.labels(self._schema).inc(len(rows))
         return len(rows) == self._batch

@@ -2,18 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote
 
-import httptools
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from rapport_common.exchange import Corked, Cycle, known_target, target
 
 MAX_HEAD_BYTES = 64 * 2**10
 HEAD_SECONDS = 10.0
@@ -31,111 +25,14 @@ MAX_KNOWN_URL = 200
 MAX_TRAILERS = 1000
 """Fields of a head and its trailers together."""
 
-_PHRASES = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
+_PHRASES = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+BUSY = 503
 _HEAD_TOO_LARGE = f"The request's head is larger than {MAX_HEAD_BYTES // 1024} KiB."
-
-
-class _Corked:
-    """A transport that gathers what is written in one turn of the loop."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        """Keep `data` until the loop's next turn."""
-        if not self._pieces:
-            self._loop.call_soon(self._flush)
-        self._pieces.append(data)
-
-    def write_whole(self, data: bytes) -> None:
-        """Write an answer that is complete: at once, unless something is kept before it."""
-        if self._pieces:
-            self._pieces.append(data)
-        elif not self._transport.is_closing():
-            self._transport.write(data)
-
-    def close(self) -> None:
-        """Write what is kept, then close."""
-        self._flush()
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """As of the transport; asked for each answer, so it does not go through `__getattr__`."""
-        return self._transport.is_closing()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def _flush(self) -> None:
-        if self._pieces:
-            gathered, self._pieces = b"".join(self._pieces), []
-            if not self._transport.is_closing():
-                self._transport.write(gathered)
-
-
-_last_rendered: tuple[object, bytes] = (None, b"")
-
-
-def _rendered(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The server's own headers as they are sent; uvicorn makes another list each second."""
-    global _last_rendered  # noqa: PLW0603 - a cache of one
-    known, text = _last_rendered
-    if known is not headers:
-        text = b"".join(b"%s: %s\r\n" % one for one in headers)
-        _last_rendered = headers, text
-    return text
-
-
-def _target(url: bytes) -> tuple[str, bytes, bytes]:
-    """Path, raw path and query."""
-    parsed = httptools.parse_url(url)
-    path = parsed.path.decode("ascii")
-    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
-
-
-_known_target = lru_cache(maxsize=1024)(_target)
-
-
-class Cycle(RequestResponseCycle):
-    """One request and its answer, which may be given as a whole."""
-
-    def whole_body(self) -> bytes | None:
-        """The body, if all of it has arrived and nothing was received of it yet."""
-        if self.more_body or self.disconnected or self.response_complete:
-            return None
-        body = bytes(self.body)
-        self.body = bytearray()
-        self.message_event.clear()
-        return body
-
-    @property
-    def can_reply(self) -> bool:
-        """Whether nothing has been answered yet, and the client reads what it gets."""
-        return not (self.response_started or self.flow.write_paused)
-
-    def reply(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-        """Answer at once. Header names are in lower case and, like values, known to be valid.
-
-        What uvicorn's `send` does in two steps, without looking at each header again.
-        """
-        if self.disconnected:
-            return
-        pieces = [STATUS_LINE[status], _rendered(self.default_headers)]
-        for name, value in headers:
-            pieces += (name, b": ", value, b"\r\n")
-            if name == b"connection" and value.lower() == b"close":
-                self.keep_alive = False
-        end = b"\r\n\r\n" if self.keep_alive else b"\r\nconnection: close\r\n\r\n"
-        pieces += (b"content-length: %d" % len(body), end, body)
-        self.response_started = self.response_complete = True
-        self.waiting_for_100_continue = False
-        self.transport.write_whole(b"".join(pieces))  # type: ignore[attr-defined] # it is corked
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
 
 
 class _RefusedError(Exception):
@@ -155,6 +52,7 @@ class FrontDoorProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._due: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None
+        self._opened = self.loop.time()
         self._in_head = False
         self._head_bytes = 0
         self._refused: tuple[int, str] | None = None
@@ -167,8 +65,30 @@ class FrontDoorProtocol(HttpToolsProtocol):
 
     @override
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(_Corked(transport, asyncio.get_running_loop()))  # type: ignore[arg-type] # all of a transport that uvicorn uses
+        super().connection_made(Corked(transport, asyncio.get_running_loop()))  # type: ignore[arg-type] # all of a transport that uvicorn uses
         self._due = self.loop.call_later(HEAD_SECONDS, self._late)
+
+        most = self.limit_concurrency
+        if most is not None and len(self.connections) > most and not self._make_room():
+            self._refused = 503, f"{most} connections are open here; try again in a moment."
+            self._tell(*self._refused)
+
+    def _make_room(self) -> bool:
+        """Close the connection that has done nothing for longest; False if all are answered."""
+        quiet = [one for one in self.connections if one is not self and one.quiet_since]  # type: ignore[union-attr] # all are of this class
+        if not quiet:
+            return False
+        longest: Any = min(quiet, key=lambda one: one.quiet_since)  # type: ignore[union-attr]
+        self.connections.discard(longest)
+        longest.transport.close()
+        return True
+
+    @property
+    def quiet_since(self) -> float:
+        """Since when nothing is answered here (the loop's seconds); 0 while something is."""
+        if self._answering() or self.transport.is_closing():
+            return 0.0
+        return self._idle_since or self._opened
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -222,7 +142,7 @@ class FrontDoorProtocol(HttpToolsProtocol):
         if version != "1.1":
             scope["http_version"] = version
         scope["method"] = parser.get_method().decode("ascii")
-        parsed = _known_target if len(self.url) <= MAX_KNOWN_URL else _target
+        parsed = known_target if len(self.url) <= MAX_KNOWN_URL else target
         scope["path"], scope["raw_path"], scope["query_string"] = parsed(self.url)
         before: Any = self.cycle  # None before the first head
         self.cycle = Cycle(
@@ -360,8 +280,9 @@ class FrontDoorProtocol(HttpToolsProtocol):
         self._told = True
         code = _PHRASES[status].lower().replace(" ", "_")
         body = json.dumps({"code": code, "message": message, "details": {}}).encode()
+        later = "retry-after: 5\r\n" if status == BUSY else ""
         head = (
-            f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\n"
+            f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\n{later}"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)

@@ -104,7 +104,7 @@ async def serve(
     else:
         metrics_server, _thread = start_http_server(settings.metrics_port, settings.host)
         port = settings.port
-    server = _server(app, settings.host, port)
+    server = _server(app, settings.host, port, connections=settings.connections)
     server.handed = handed
     log.info("starting", port=port, workers=[one.name for one in workers])
     try:
@@ -143,7 +143,7 @@ async def _serve_http(server: uvicorn.Server, stop: asyncio.Event) -> None:
         stop.set()
 
 
-def _server(app: Any, host: str, port: int) -> _Server:
+def _server(app: Any, host: str, port: int, *, connections: int | None = None) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
@@ -160,6 +160,7 @@ def _server(app: Any, host: str, port: int) -> _Server:
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=75,
             backlog=4096,
+            limit_concurrency=connections,
         )
     )
 
@@ -182,7 +183,7 @@ def run(main: Any) -> None:
         uvloop.run(main)
     except Exception as error:
         for leaf in _leaves(error):
-            log.critical("process ends", error=repr(leaf), exc_info=leaf)
+            log.critical("process ends", error=leaf, exc_info=leaf)
         sys.exit(1)
 
 

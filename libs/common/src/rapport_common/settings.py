@@ -23,6 +23,9 @@ class ServiceSettings(BaseSettings):
     public_url: str = Field(default="", description="Base URL put into links; default host:port.")
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    connections: int = Field(
+        default=4096, ge=8, description="Open at a time; then idle ones make room, or it is a 503."
+    )
     database_pool: int = Field(default=5, ge=1, le=100)
     consumer_batch: int = Field(default=1000, ge=1, le=10_000, description="Records per batch.")
     session_timeout_ms: int = Field(default=10_000, ge=1000, description="Kafka group session.")

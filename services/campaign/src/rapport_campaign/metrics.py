@@ -2,7 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from rapport_campaign.domain.model import EMAIL_CHANNEL, STATES
+from rapport_campaign.domain.model import STATES
+from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.metrics import LATENCY_BUCKETS
 
 MESSAGES = Counter(

@@ -1,58 +1,49 @@
 """The pages behind the links of a mail: small, readable on a phone, everything escaped."""
 
-from html import escape
+from pathlib import Path
 
-_STYLE = (
-    "body{font:18px/1.5 system-ui,sans-serif;margin:0;padding:10vh 24px;background:#f6f6f4;"
-    "color:#222}main{max-width:34rem;margin:auto;background:#fff;padding:32px;border-radius:12px}"
-    "h1{font-size:1.4rem;margin:0 0 12px}button{font:inherit;padding:14px 24px;border:0;"
-    "border-radius:8px;background:#222;color:#fff;cursor:pointer;width:100%}"
-)
+from rapport_common.pages.brand import Brand
+from rapport_common.pages.site import PRIVATE_HEADERS, Page, Site
+
 # One transparent pixel.
 PIXEL = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
 )
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
-    "form-action 'self'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex",
-}
+PIXEL_HEADERS = PRIVATE_HEADERS
+
+TEST_MAIL = "This was a test mail"
+TEST_MAIL_TEXT = "The link works. Nobody has been unsubscribed by it."
+UNKNOWN = "This link is not valid"
+UNKNOWN_TEXT = "Please open it again from the e-mail it came in; some programs cut long links."
+BUSY = "We are busy"
+BUSY_TEXT = "Please try it again in a moment."
+
+SITE = Site(Path(__file__).parent)
 
 
-def ask(address: str) -> str:
+def ask(address: str, *, language: str, brand: Brand | None = None) -> Page:
     """The question; only the button's POST unsubscribes, so no link scanner can."""
-    return _page(
-        "Unsubscribe",
-        f"<p>Stop promotional e-mail to <strong>{escape(masked(address))}</strong>?</p>"
-        '<form method="post"><button type="submit">Unsubscribe</button></form>',
-    )
+    return SITE.render("unsubscribe.html", language, brand, address=masked(address))
 
 
-def done(address: str) -> str:
+def done(address: str, *, language: str, brand: Brand | None = None) -> Page:
     """The confirmation, the same however often the button is pressed."""
-    return _page(
-        "You are unsubscribed",
-        f"<p><strong>{escape(masked(address))}</strong> gets no more promotional e-mail from us."
-        " Messages about your orders and requests still arrive.</p>",
-    )
+    return SITE.render("unsubscribed.html", language, brand, address=masked(address))
 
 
-def test_mail() -> str:
+def test_mail(*, language: str, brand: Brand | None) -> Page:
     """What the link of a test send says: it works, and has changed nothing."""
-    return _page(
-        "This was a test mail", "<p>The link works. Nobody has been unsubscribed by it.</p>"
-    )
+    return _notice(TEST_MAIL, TEST_MAIL_TEXT, language, brand)
 
 
-def unknown() -> str:
+def unknown(*, language: str) -> Page:
     """For a link that we never made, or that lost a piece on its way."""
-    return _page(
-        "This link is not valid",
-        "<p>Please open it again from the e-mail it came in; some programs cut long links.</p>",
-    )
+    return _notice(UNKNOWN, UNKNOWN_TEXT, language)
+
+
+def busy(*, language: str) -> Page:
+    """While what the page needs is away."""
+    return _notice(BUSY, BUSY_TEXT, language)
 
 
 def masked(address: str) -> str:
@@ -61,10 +52,5 @@ def masked(address: str) -> str:
     return f"{local[:1]}•••@{domain}"
 
 
-def _page(title: str, body: str) -> str:
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>"
-    )
+def _notice(title: str, message: str, language: str, brand: Brand | None = None) -> Page:
+    return SITE.render("problem.html", language, brand, title=title, message=message, back="")

@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
+from rapport_common.brands import brand_table
 from rapport_common.db import metadata
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
@@ -24,11 +25,13 @@ SCHEMA = "campaign"
 METADATA = metadata(SCHEMA)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
+brand_table(METADATA)
 
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=False)
 
-# The newest word on each profile id: a state, or that it is history and who it became.
+# The newest word on each profile id: a state, or that it is history and who it became. Neither:
+# nobody has the id any more.
 Table(
     "person",
     METADATA,
@@ -36,6 +39,8 @@ Table(
     Column("profile_id", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("merged_into", Text),
+    # The heir's version from which on its state speaks for both.
+    Column("into_version", BigInteger, nullable=False, server_default=text("0")),
     Column("state", JSON),
     # Each event of a person rewrites the row: room for it on the same page.
     postgresql_with={"fillfactor": "70"},
@@ -56,6 +61,7 @@ Table(
     Column("at", Instant, nullable=False),
     Column("event_timestamp", Instant),
     Column("ended_at", Instant),
+    Column("historic", Boolean, nullable=False, server_default=text("false")),
 )
 
 Table(
@@ -65,6 +71,8 @@ Table(
     Column("promotion_without_consent", Boolean, nullable=False, server_default=text("false")),
     Column("changed_at", Instant, nullable=False),
     Column("changed_by", Text, nullable=False),
+    Column("unconfirmed_consent", Text, nullable=False, server_default=text("'refuse'")),
+    CheckConstraint("unconfirmed_consent IN ('allow', 'refuse')", name="unconfirmed_consent"),
 )
 
 Table(
@@ -165,6 +173,20 @@ Table(
     Column("purpose", Text, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("at", Instant, nullable=False),
+)
+
+# The words "denied" and "withdrawn" of each profile, by address in normal form: they hold for
+# everybody who has the address.
+Table(
+    "objection",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("profile_id", Text, primary_key=True),
+    Column("word", Text, nullable=False),
+    CheckConstraint("word IN ('denied', 'withdrawn')", name="word"),
+    Index(None, "workspace", "profile_id"),
 )
 
 # Where tracked links lead to: a token names a row here, never an address.

@@ -6,6 +6,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_common.brands import brand_routes
 from rapport_common.composition import open_parts
 from rapport_common.kafka.store import ConsumerStore
 from rapport_feedback.api.cases import case_routes, one_case_routes
@@ -17,6 +18,7 @@ from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.publish import Publisher
 from rapport_feedback.handlers.surveys import Surveys
 from rapport_feedback.settings import Settings
+from rapport_feedback.tables import SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,5 +51,6 @@ def routes(engine: AsyncEngine, consumer: ConsumerStore, settings: Settings) -> 
         case_routes(engine, cases),
         one_case_routes(engine, cases),
         ledger_routes(engine, consumer),
+        brand_routes(engine, SCHEMA, "feedback"),
         survey_pages(engine, surveys, cases),
     ]

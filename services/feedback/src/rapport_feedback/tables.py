@@ -15,6 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
+from rapport_common.brands import brand_table
 from rapport_common.db import metadata
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
@@ -23,6 +24,7 @@ SCHEMA = "feedback"
 METADATA = metadata(SCHEMA)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
+brand_table(METADATA)
 
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=True)

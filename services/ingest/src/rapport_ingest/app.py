@@ -13,6 +13,8 @@ from rapport_common import logging
 from rapport_common.composition import Parts
 from rapport_common.db import create_engine, require_head
 from rapport_common.events.topics import EVENTS, topics_of
+from rapport_common.jobs.routes import job_routes
+from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.admin import ensure_topics
 from rapport_common.kafka.producer import Producer
 from rapport_common.keys import derive
@@ -21,8 +23,7 @@ from rapport_common.retention import Policy
 from rapport_ingest.api.catalogue import catalogue_routes
 from rapport_ingest.api.debugger import debugger_routes
 from rapport_ingest.api.events import event_routes
-from rapport_ingest.api.imports import import_routes, upload_routes
-from rapport_ingest.api.jobs import job_routes
+from rapport_ingest.api.imports import import_routes, progress_of, upload_routes
 from rapport_ingest.api.ledger import ledger_routes
 from rapport_ingest.api.plans import plan_routes
 from rapport_ingest.api.public import Public
@@ -50,10 +51,10 @@ from rapport_ingest.handlers.republishing import Republishing
 from rapport_ingest.handlers.sources import Sources
 from rapport_ingest.handlers.uploads import Uploads
 from rapport_ingest.intake import Intake
-from rapport_ingest.jobs import Jobs
 from rapport_ingest.settings import IngestSettings
 from rapport_ingest.spool import Spool
 from rapport_ingest.store import quarantine
+from rapport_ingest.store.jobs import JOBS
 from rapport_ingest.worker import Crew, Handed, ParentWatch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,7 +226,7 @@ def _jobs(parts: Parts, settings: IngestSettings, pieces: Pieces) -> Jobs:
         "replay_quarantine": Replaying(engine, spool, acceptor.accept, pieces.reopener).work,
         "replay_topic": republishing.work,
     }
-    return Jobs(engine, works)
+    return Jobs(engine, JOBS, works)
 
 
 def _routers(parts: Parts, settings: IngestSettings, pieces: Pieces) -> list[APIRouter]:
@@ -242,7 +243,7 @@ def _routers(parts: Parts, settings: IngestSettings, pieces: Pieces) -> list[API
         upload_routes(engine, pieces.uploads),
         plan_routes(engine),
         catalogue_routes(engine),
-        job_routes(engine),
+        job_routes(engine, JOBS, read="events:read", write="imports:write", progress=progress_of),
         sdk_config_routes(pieces.keys),
         ledger_routes(engine, pieces.locator, pieces.counting, pieces.spool),
     ]

@@ -9,14 +9,19 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rapport_common import clock, logging, tracing
+from rapport_common.bodies import Bodies, Incoming, SenderGoneError
 from rapport_common.db import is_retriable
-from rapport_common.errors import AppError, UnauthorizedError, UnavailableError
+from rapport_common.errors import (
+    AppError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from rapport_common.exchange import Cycle
 from rapport_common.http_metrics import HTTP
-from rapport_common.protocol import Cycle
 from rapport_ingest import metrics
-from rapport_ingest.bodies import Bodies, Incoming, SenderGoneError
 from rapport_ingest.domain.addresses import plain
-from rapport_ingest.domain.body import unpack
+from rapport_ingest.domain.body import MAX_BODY_BYTES, unpack
 from rapport_ingest.domain.cors import Headers, cors, preflight
 from rapport_ingest.domain.credentials import credential
 from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request
@@ -33,8 +38,11 @@ log = logging.get(__name__)
 
 MAX_QUERY_FIELDS = 200
 LARGE, LARGE_CONVERTED = 2**18, 2**16
-"""A body over so many bytes is opened in a thread, and counted when it was packed; the second goes
-for dialects that convert each event, which costs many times as much."""
+"""A body over so many bytes is unpacked and opened in a thread, and counted when it was packed; the
+second goes for dialects that convert each event, which costs many times as much."""
+
+STRANGERS = 1
+"""So many large bodies are opened at a time of which nobody knows yet whose they are."""
 
 TOO_LARGE, UNSUPPORTED = 413, 415
 
@@ -67,6 +75,7 @@ class Intake:
         self._acceptor = acceptor
         self._encode = msgspec.json.Encoder().encode
         self.bodies = Bodies()
+        self._strangers = asyncio.Semaphore(STRANGERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = _route(scope) if scope["type"] == "http" else None
@@ -76,7 +85,7 @@ class Intake:
         started = time.perf_counter()
         method = scope["method"]
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        incoming = Incoming(self.bodies, receive)
+        incoming = Incoming(self.bodies, receive, MAX_BODY_BYTES)
         reply: Reply
         try:
             if method in route.methods:
@@ -109,15 +118,9 @@ class Intake:
         packed = incoming.whole()
         if packed is None:
             packed = await incoming.read(headers.get(b"content-length"))
-        body = unpack(packed, headers.get(b"content-encoding", b"").decode("latin-1").lower())
-        request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
-        if len(body) <= (LARGE if dialect.name == "segment" else LARGE_CONVERTED):
-            opened = _open(dialect, request, sender)
-        else:
-            if body is not packed:
-                incoming.hold(len(body))
-            # Thousands of events may have to be converted: other requests go on meanwhile.
-            opened = await asyncio.to_thread(_open, dialect, request, sender)
+        opened = await self._opened(
+            route.dialect, scope, headers, packed, sender, incoming=incoming
+        )
         if sender is None:
             sender = await self._by_body(opened)
         address = scope["client"][0] if scope["client"] else None
@@ -146,6 +149,31 @@ class Intake:
         finally:
             self._limits.done(sender, len(opened.items), kept=results is not None)
         return dialect.answer(opened, results)
+
+    async def _opened(
+        self,
+        dialect: Dialect,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        packed: bytes,
+        sender: Sender | None,
+        *,
+        incoming: Incoming,
+    ) -> Opened:
+        """The events in a body; large ones in a thread, so that other requests go on meanwhile."""
+        encoding = headers.get(b"content-encoding", b"").decode("latin-1").lower()
+        small = LARGE if dialect.name == "segment" else LARGE_CONVERTED
+        asked = scope["method"], scope["path"], scope["query_string"], headers
+        try:
+            body = unpack(packed, encoding, small)
+        except TooLargeError:
+            body = None
+        if body is not None and len(body) <= small:
+            return _open(dialect, Request(*asked, body), sender)
+        if sender is not None:
+            return await _open_large(dialect, asked, (packed, encoding), sender, incoming)
+        async with self._strangers:
+            return await _open_large(dialect, asked, (packed, encoding), None, incoming)
 
     async def _by_body(self, opened: Opened) -> Sender:
         if not isinstance(opened.write_key, str) or not opened.write_key:
@@ -201,6 +229,19 @@ def _route(scope: Scope) -> Route | None:
     return EXACT.get(path) or next((one for one in PREFIXES if path.startswith(one.path)), None)
 
 
+async def _open_large(
+    dialect: Dialect,
+    asked: tuple[str, str, bytes, Mapping[bytes, bytes]],
+    packed: tuple[bytes, str],
+    sender: Sender | None,
+    incoming: Incoming,
+) -> Opened:
+    body = await asyncio.to_thread(unpack, *packed)
+    if body is not packed[0]:
+        incoming.hold(len(body))
+    return await asyncio.to_thread(_open, dialect, Request(*asked, body), sender)
+
+
 def _open(dialect: Dialect, request: Request, sender: Sender | None) -> Opened:
     try:
         return dialect.open(request, sender.policy if sender else None)
@@ -215,22 +256,23 @@ def _key(route: Route, scope: Scope, headers: Mapping[bytes, bytes]) -> str | No
     return (
         (_key_in_url(route, scope) if route.key_in_url else None)
         or credential(headers)
-        or _key_in_query(scope["query_string"])
+        or _key_in_query(scope["query_string"], route.key_name)
     )
 
 
 def _key_in_url(route: Route, scope: Scope) -> str | None:
     """The key of a sender that may have a credential of its own in the header."""
     path: str = scope["path"]
-    return path[len(route.path) :].strip("/") or _key_in_query(scope["query_string"])
+    rest = path[len(route.path) :].strip("/")
+    return rest or _key_in_query(scope["query_string"], route.key_name)
 
 
-def _key_in_query(query: bytes) -> str | None:
+def _key_in_query(query: bytes, name: str) -> str | None:
     """The key of a sender that can set neither headers nor a body: pixels, beacons, webhooks."""
-    if b"writeKey=" not in query:
+    if name.encode() + b"=" not in query:
         return None
     try:
-        found = parse_qs(query.decode("latin-1"), max_num_fields=MAX_QUERY_FIELDS).get("writeKey")
+        found = parse_qs(query.decode("latin-1"), max_num_fields=MAX_QUERY_FIELDS).get(name)
     except ValueError:  # more fields than that: nobody's who has a key
         return None
     return found[0] if found else None

@@ -49,7 +49,6 @@ BRIDGE_AGE = Gauge(
 RECORDINGS_DROPPED = Counter(
     "rapport_ingest_recordings_dropped_total", "PostHog session recordings, which are not kept."
 )
-JOBS = Counter("rapport_ingest_jobs_total", "Jobs ended, by kind and state.", ["kind", "state"])
 IMPORT_ROWS = Counter("rapport_import_rows_total", "Rows imported, by verdict.", ["verdict"])
 LIVE_STREAMS = Gauge("rapport_ingest_live_streams", "Debugger streams that are open.")
 LIVE_DROPPED = Counter(

@@ -20,7 +20,8 @@ class Route:
     """One address, or with `prefix` all that begin with `path`; metrics show it as `path`.
 
     `key_in_url`: the write key is the rest of the path, or in the query, and counts before one in
-    a header, where the sender's own credential may stand. `failed` is what is shown in place of
+    a header, where the sender's own credential may stand. `key_name` is what the query calls it,
+    where it may stand anywhere. `failed` is what is shown in place of
     an error's JSON, under the error's status.
     """
 
@@ -29,6 +30,7 @@ class Route:
     methods: tuple[str, ...] = ("POST",)
     prefix: bool = False
     key_in_url: bool = False
+    key_name: str = "writeKey"
     failed: Answer | None = None
 
 
@@ -69,8 +71,8 @@ def _jitsu() -> list[Route]:
     browsers = [Route(f"/api/s/{name}", Jitsu(kind, browser=True)) for name, kind in KINDS.items()]
     servers = [Route(f"/api/s/s2s/{name}", Jitsu(kind)) for name, kind in KINDS.items()]
     third = [
-        Route("/api/v1/event", JitsuThree(browser=True)),
-        Route("/api/v1/s2s/event", JitsuThree()),
+        Route("/api/v1/event", JitsuThree(browser=True), key_name="token"),
+        Route("/api/v1/s2s/event", JitsuThree(), key_name="token"),
     ]
     return [*browsers, *servers, *third]
 

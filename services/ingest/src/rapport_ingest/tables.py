@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from rapport_common.db import metadata
+from rapport_common.jobs.tables import job_table
 
 METADATA = metadata("ingest")
 
@@ -170,32 +171,8 @@ CATALOGUE = Table(
     Column("shape", JSONB, nullable=False),
     Column("example", JSONB),
 )
-# Imports and replays: long work that a crash interrupts and the next process resumes.
-JOB = Table(
-    "job",
-    METADATA,
-    Column("workspace", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("source", Text),
-    Column("state", Text, nullable=False),
-    Column("spec", JSONB, nullable=False),
-    # Where to go on, in the reader's own terms; moves with `done`.
-    Column("position", JSONB, nullable=False, server_default=text("'{}'")),
-    Column("total", BigInteger),
-    Column("done", BigInteger, nullable=False, server_default=text("0")),
-    Column("accepted", BigInteger, nullable=False, server_default=text("0")),
-    Column("rejected", BigInteger, nullable=False, server_default=text("0")),
-    Column("report", JSONB, nullable=False, server_default=text("'{}'")),
-    Column("error", Text),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("started_at", DateTime(timezone=True)),
-    Column("finished_at", DateTime(timezone=True)),
-    Column("holder", Text),
-    Column("held_until", DateTime(timezone=True)),
-    Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Index(None, "state", "held_until"),
-)
+# Imports and replays.
+job_table(METADATA)
 # One process at a time speaks for a bridge.
 BRIDGE_LEASE = Table(
     "bridge_lease",

@@ -7,10 +7,10 @@ import pytest
 from services.ingest.tests.hostile import corpus
 from services.ingest.tests.hostile.corpus.case import GOOD, Case
 
-from rapport_common.errors import AppError
+from rapport_common.errors import AppError, TooLargeError
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
-from rapport_ingest.domain.body import MAX_BODY_BYTES, open_batch, open_single, too_large, unpack
+from rapport_ingest.domain.body import MAX_BODY_BYTES, open_batch, open_single, unpack
 from rapport_ingest.domain.event import Judged, Origin, judge
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.sender import compiled
@@ -27,7 +27,7 @@ NAMES = [one.name for one in corpus.ALL]
 
 def items_of(case: Case) -> list[msgspec.Raw]:
     if len(case.body) > MAX_BODY_BYTES:
-        raise too_large()  # as the reader of requests does before it unpacks
+        raise TooLargeError(MAX_BODY_BYTES)  # as the reader of requests does before it unpacks
     plain = unpack(case.body, case.headers.get("Content-Encoding", "").lower())
     if case.route == "batch":
         return open_batch(plain).batch

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from rapport_common import protocol, runtime
-from rapport_ingest import bodies
+from rapport_common import bodies, protocol, runtime
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest

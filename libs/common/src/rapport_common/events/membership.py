@@ -7,7 +7,10 @@ import msgspec
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One entry or exit. An entry and the exit that ends it share `entry_id`."""
+    """One entry or exit. An entry and the exit that ends it share `entry_id`.
+
+    `historic`: the event behind it tells of the past (an import).
+    """
 
     workspace: str
     profile_id: str
@@ -20,3 +23,4 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cause: Literal["event", "definition", "merge"]
     reason: str
     event_timestamp: datetime | None = None
+    historic: bool = False

@@ -6,6 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.public import public_routes
 from rapport_campaign.handlers.track import Tracker
+from rapport_campaign.tables import SCHEMA
+from rapport_common.brands import brand_routes
 from rapport_common.kafka.store import ConsumerStore
 
 
@@ -13,4 +15,8 @@ def routers(
     engine: AsyncEngine, consumer: ConsumerStore, tracker: Tracker, key: bytes
 ) -> list[APIRouter]:
     """All routes of this service; `key` signs the tokens of public links."""
-    return [operator_routes(engine, consumer), public_routes(engine, tracker, key)]
+    return [
+        operator_routes(engine, consumer),
+        brand_routes(engine, SCHEMA, "campaigns"),
+        public_routes(engine, tracker, key),
+    ]

@@ -1,7 +1,7 @@
 """What operators send and get, with the limits that make a request valid."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -45,7 +45,14 @@ class PolicyBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    promotion_without_consent: bool
+    promotion_without_consent: bool = Field(
+        description="Whether promotions go to people who have not said yes, and not said no."
+    )
+    unconfirmed_consent: Literal["allow", "refuse"] = Field(
+        default="refuse",
+        description="Whether a consent or an address that only a public source (a web page, an "
+        "app) tells of is enough for a promotion.",
+    )
 
 
 class NewCampaign(BaseModel):

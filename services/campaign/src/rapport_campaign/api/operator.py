@@ -47,12 +47,15 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
         async with engine.begin() as tx:
             found = await campaigns.policies(tx, [caller.workspace])
         known = found.get(caller.workspace, Policy())
-        return PolicyBody(promotion_without_consent=known.promotion_without_consent)
+        return PolicyBody(
+            promotion_without_consent=known.promotion_without_consent,
+            unconfirmed_consent=known.unconfirmed_consent,
+        )
 
     @router.put("/v1/policy", tags=["policy"])
     async def set_policy(body: PolicyBody, caller: Writer) -> PolicyBody:
         """Change what the workspace allows; counts for every message not sent yet."""
-        wanted = Policy(body.promotion_without_consent)
+        wanted = Policy(body.promotion_without_consent, body.unconfirmed_consent)
         async with engine.begin() as tx:
             await campaigns.set_policy(tx, caller.workspace, wanted, caller.subject)
         return body

@@ -11,7 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_campaign import pages
 from rapport_campaign.domain import tokens
 from rapport_campaign.handlers.track import Tracker
+from rapport_campaign.tables import SCHEMA
 from rapport_common import tracing
+from rapport_common.brands import brand_of
+from rapport_common.pages.language import language_of
+from rapport_common.pages.site import Page
 
 _PREFETCH = ("purpose", "sec-purpose", "x-purpose", "x-moz")
 _READ = ["GET", "HEAD"]
@@ -29,24 +33,31 @@ def _unsubscribe_routes(
     router: APIRouter, engine: AsyncEngine, tracker: Tracker, key: bytes
 ) -> None:
     @router.api_route("/u/{text}", methods=_READ)
-    async def ask(text: str) -> Response:
+    async def ask(text: str, request: Request) -> Response:
         token = tokens.read(key, "unsubscribe", text)
         if token is None:
-            return _page(pages.unknown(), 404)
+            return _unknown(request)
         async with engine.begin() as tx:
             found = await tracker.recipient(tx, token)
-        return _page(pages.ask(found.address)) if found else _page(pages.unknown(), 404)
+            brand = await brand_of(tx, SCHEMA, token.workspace)
+        if found is None:
+            return _unknown(request)
+        return _page(pages.ask(found.address, language=_language(request), brand=brand))
 
     @router.post("/u/{text}")
-    async def unsubscribe(text: str) -> Response:
+    async def unsubscribe(text: str, request: Request) -> Response:
         token = tokens.read(key, "unsubscribe", text)
         if token is None:
-            return _page(pages.unknown(), 404)
+            return _unknown(request)
         async with engine.begin() as tx:
             found = await tracker.unsubscribe(tx, token, tracing.current())
+            brand = await brand_of(tx, SCHEMA, token.workspace)
         if found is None:
-            return _page(pages.unknown(), 404)
-        return _page(pages.test_mail() if found.is_test else pages.done(found.address))
+            return _unknown(request)
+        language = _language(request)
+        if found.is_test:
+            return _page(pages.test_mail(language=language, brand=brand))
+        return _page(pages.done(found.address, language=language, brand=brand))
 
 
 def _click_and_open(router: APIRouter, engine: AsyncEngine, tracker: Tracker, key: bytes) -> None:
@@ -54,25 +65,25 @@ def _click_and_open(router: APIRouter, engine: AsyncEngine, tracker: Tracker, ke
     async def click(text: str, request: Request) -> Response:
         token = tokens.read(key, "click", text)
         if token is None:
-            return _page(pages.unknown(), 404)
+            return _unknown(request)
         async with engine.begin() as tx:
             if counts(request):
                 url = await tracker.clicked(tx, token, tracing.current())
             else:
                 url = await tracker.target(tx, token)
         if url is None:
-            return _page(pages.unknown(), 404)
-        return RedirectResponse(url, 302, headers=pages.HEADERS)
+            return _unknown(request)
+        return RedirectResponse(url, 302, headers=pages.PIXEL_HEADERS)
 
     @router.api_route("/o/{text}", methods=_READ)
     async def opened(text: str, request: Request) -> Response:
         token = tokens.read(key, "open", text)
         if token is None:
-            return _page(pages.unknown(), 404)
+            return _unknown(request)
         if counts(request):
             async with engine.begin() as tx:
                 await tracker.opened(tx, token, tracing.current())
-        return Response(pages.PIXEL, media_type="image/gif", headers=pages.HEADERS)
+        return Response(pages.PIXEL, media_type="image/gif", headers=pages.PIXEL_HEADERS)
 
 
 def counts(request: Request) -> bool:
@@ -83,5 +94,13 @@ def counts(request: Request) -> bool:
     )
 
 
-def _page(html: str, status: int = 200) -> Response:
-    return HTMLResponse(html, status, headers=pages.HEADERS)
+def _language(request: Request) -> str:
+    return language_of(request.headers.get("accept-language", ""))
+
+
+def _unknown(request: Request) -> Response:
+    return _page(pages.unknown(language=_language(request)), 404)
+
+
+def _page(page: Page, status: int = 200) -> Response:
+    return HTMLResponse(page.html, status, headers=dict(page.headers))

@@ -1,12 +1,12 @@
 """E-mail addresses: which a person has, and which a server could take."""
 
 import re
-from email.utils import formataddr, getaddresses
+from dataclasses import dataclass
 
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 
-from rapport_common.events.contact import normal_email
+from rapport_common.events.contact import EMAIL_CHANNEL, normal_channel, normal_email
 from rapport_common.events.envelope import EMAIL
 from rapport_common.events.profile import ProfileState
 
@@ -15,7 +15,18 @@ _PLAIN = re.compile(
     r"@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
     re.IGNORECASE,
 )
+_MAILBOX = re.compile(r"(?P<name>.*?)\s*<(?P<address>[^<>]*)>", re.DOTALL)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NEEDS_QUOTES = re.compile(r'[][()<>@,:;".\\]')
 MAX_LENGTH = 254
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address in normal form; `verified`: a trusted source says that it is the person's."""
+
+    value: str
+    verified: bool = True
 
 
 def envelope_address(address: str) -> str | None:
@@ -31,21 +42,59 @@ def envelope_address(address: str) -> str | None:
     return f"{found.local_part}@{found.ascii_domain}"
 
 
+def mailbox(text: str) -> tuple[str, str]:
+    """(display name, address) of `Name <address>` or a bare address (RFC 5322, 3.4).
+
+    What stands before the brackets is the name, with or without the quotes that RFC 5322 wants
+    around `Shop: News`: nobody means a group or a list here.
+    """
+    found = _MAILBOX.fullmatch(text.strip())
+    if found is None:
+        return "", text.strip()
+    name = found["name"].strip()
+    if _QUOTED.fullmatch(name):
+        name = re.sub(r"\\(.)", r"\1", name[1:-1], flags=re.DOTALL)
+    return name, found["address"].strip()
+
+
+def quoted_name(name: str) -> str:
+    """A display name as it stands before an address: in quotes when it needs them."""
+    if not _NEEDS_QUOTES.search(name):
+        return name
+    return '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
+
+
 def sender_address(text: str) -> str:
     """`Name <address>` in one form; ValueError when it is not exactly one address."""
-    listed = getaddresses([text])
-    name, address = listed[0] if len(listed) == 1 else ("", "")
-    found = envelope_address(address)
-    if found is None or any(ord(character) < ord(" ") for character in text):
+    name, address = mailbox(text)
+    found = envelope_address(normal_email(address))
+    listed = "@" in name and "," in name
+    if found is None or listed or any(ord(one) < ord(" ") or one == "\x7f" for one in text):
         message = f"{text!r} is not an address like `Shop <hello@example.com>`"
         raise ValueError(message)
-    return formataddr((name, found))
+    return f"{quoted_name(name)} <{found}>" if name else found
 
 
-def addresses_of(state: ProfileState) -> list[str]:
-    """A person's usable addresses in normal form, the one in their traits first."""
-    found = [normal_email(one) for one in [_trait(state), *state.values(EMAIL)] if one]
-    return [one for one in dict.fromkeys(found) if envelope_address(one)]
+def addresses_of(state: ProfileState) -> list[Address]:
+    """A person's usable addresses of now, newest first.
+
+    States from before there were contact points tell the current address by the trait; the
+    identifiers come after it.
+    """
+    if state.contact_points is None:
+        told = [Address(normal_email(one)) for one in (_trait(state), *state.values(EMAIL)) if one]
+    else:
+        told = [
+            Address(normal_email(one.value), one.verified)
+            for one in state.contact_points
+            if normal_channel(one.channel) == EMAIL_CHANNEL
+        ]
+    found: dict[str, Address] = {}
+    for one in told:
+        known = found.get(one.value)
+        if (known is None and envelope_address(one.value)) or (known is not None and one.verified):
+            found[one.value] = one
+    return list(found.values())
 
 
 def _trait(state: ProfileState) -> str | None:

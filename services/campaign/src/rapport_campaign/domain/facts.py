@@ -5,8 +5,8 @@ from datetime import datetime
 
 import msgspec
 
-from rapport_campaign.domain.model import EMAIL_CHANNEL, PROMOTION
-from rapport_common.events.contact import normal_email
+from rapport_campaign.domain.model import PROMOTION
+from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
 from rapport_common.events.profile import ProfileState
 

@@ -2,11 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
 
+from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.events.profile import ProfileState
 
 Purpose = Literal["promotion", "service"]
@@ -24,7 +25,9 @@ STATES: tuple[MessageState, ...] = (
     "suppressed",
     "uncertain",
 )
-EMAIL_CHANNEL = "email"
+MessageKey = tuple[str, str]
+"""(workspace, send key): a message's place in the ledger."""
+
 ONLY_STEP = "1"
 EXPRESS = ""
 """The queue of transactional messages and test sends: no campaign can hold them up."""
@@ -62,6 +65,7 @@ class Entry:
     cause: Literal["event", "definition", "merge"]
     at: datetime
     event_timestamp: datetime | None = None
+    historic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,40 @@ class NewMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """A due message, locked until the commit of the transaction that claims it."""
+
+    workspace: str
+    send_key: str
+    kind: Kind
+    purpose: Purpose
+    campaign_id: str | None
+    occasion: str
+    profile_id: str
+    needed_version: int
+    to_address: str | None
+    attempt: int
+    waits: int
+    traceparent: str | None
+    waited: timedelta
+
+    @property
+    def key(self) -> MessageKey:
+        """Its place in the ledger."""
+        return (self.workspace, self.send_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A click target of a campaign."""
+
+    workspace: str
+    link_id: str
+    campaign_id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """What a transactional message says; Liquid over `data` (a JSON object) and the profile."""
 
@@ -105,11 +143,12 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A profile at one version. Without a state it is history: merged into another."""
+    """A profile at one version. Without a state it is history: merged into another, or `gone`."""
 
     profile_id: str
     version: int
     state: ProfileState | None
+    gone: bool = False
 
 
 def send_key(workspace: str, campaign: str, occasion: str, profile_id: str) -> str:

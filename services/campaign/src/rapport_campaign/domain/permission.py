@@ -1,16 +1,30 @@
-"""May this message go out now? Asked in the transaction that marks it `sending`."""
+"""May this message go out now? Asked in the transaction that marks it `sending`.
 
-from collections.abc import Mapping
+Every comparison is between normal forms: of addresses, channels and purposes. Of two words about
+the same thing the more restrictive one holds, whichever profile of the workspace it came from.
+"""
+
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
-from rapport_campaign.domain.addresses import addresses_of, envelope_address
-from rapport_campaign.domain.model import EMAIL_CHANNEL, PROMOTION, SERVICE, Kind, Person, Purpose
-from rapport_common.events.contact import normal_email
+from rapport_campaign.domain.addresses import Address, addresses_of, envelope_address
+from rapport_campaign.domain.model import PROMOTION, SERVICE, Kind, Person, Purpose
+from rapport_common.events.contact import (
+    EMAIL_CHANNEL,
+    ConsentWord,
+    normal_channel,
+    normal_email,
+    normal_purpose,
+)
 from rapport_common.events.profile import ConsentState, ProfileState
 
 Suppressions = Mapping[tuple[str, Purpose], datetime]
 """Since when an address of this workspace is suppressed for a purpose."""
+
+Objections = Collection[tuple[str, Purpose, ConsentWord]]
+"""The words "denied" and "withdrawn" of other profiles of this workspace about an address."""
 
 GIVE_UP_AFTER = timedelta(hours=24)
 
@@ -18,14 +32,29 @@ NO_ADDRESS = "no e-mail address"
 NO_CONSENT = "no consent"
 OPEN_COMPLAINT = "open complaint"
 SUPPRESSED = "unsubscribed"
+UNCONFIRMED = "consent not confirmed"
+GONE = "profile gone"
 UNKNOWN = "profile unknown"
+UNVERIFIED = "address not verified"
+
+_GRANTED = "granted"
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a workspace allows."""
+    """What a workspace allows.
+
+    `unconfirmed_consent`: whether promotions go by a consent, or to an address, that only a public
+    source (a web page, an app) tells of.
+    """
 
     promotion_without_consent: bool = False
+    unconfirmed_consent: Literal["allow", "refuse"] = "refuse"
+
+    @property
+    def takes_unconfirmed(self) -> bool:
+        """Whether a public source's word is enough for a promotion."""
+        return self.unconfirmed_consent == "allow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +90,7 @@ def decide(
     person: Person | None,
     policy: Policy,
     suppressions: Suppressions,
+    objections: Objections = (),
 ) -> Verdict:
     """The verdict on one message.
 
@@ -68,61 +98,129 @@ def decide(
     theirs anew at each attempt. `person` is None while the profile, or the version the message was
     planned for, is not known; after `GIVE_UP_AFTER` of waiting the answer is no.
     """
+    state = person.state if person is not None else None
     if kind != "entry":
-        return _to_given(kind, to_address or "", suppressions)
-    if person is None or person.state is None:
+        return _to_given(kind, to_address or "", state, suppressions)
+    if person is not None and person.gone:
+        return Suppress(GONE)
+    if state is None:
         return Wait(UNKNOWN) if waited < GIVE_UP_AFTER else Suppress(UNKNOWN)
     if purpose == PROMOTION:
-        return promotion(person.state, policy, suppressions)
-    return _first_free(addresses_of(person.state), suppressions)
+        return promotion(state, policy, suppressions, objections)
+    return _service(addresses_of(state), suppressions)
 
 
-def promotion(state: ProfileState, policy: Policy, suppressions: Suppressions) -> Verdict:
+def promotion(
+    state: ProfileState, policy: Policy, suppressions: Suppressions, objections: Objections = ()
+) -> Verdict:
     """The first of a person's addresses that may get promotional mail."""
     if state.computed.open_cases > 0:
         return Suppress(OPEN_COMPLAINT)
-    consents = {
-        normal_email(one.contact_point): one
-        for one in state.consent
-        if one.channel == EMAIL_CHANNEL and one.purpose == PROMOTION
-    }
+    consents = consents_of(state)
     addresses = addresses_of(state)
-    refusals = [
-        _refusal(consents.get(one), suppressions.get((one, PROMOTION))) for one in addresses
-    ]
-    for address, refusal in zip(addresses, refusals, strict=True):
-        if refusal is None:
-            return Send(address)
-    # Without an explicit yes, one no of the person, at whichever address, is a no.
-    objects = any(one is not None and one != NO_CONSENT for one in refusals) or any(
-        one.state != "granted" for one in consents.values()
-    )
     if not addresses:
         return Suppress(NO_ADDRESS)
+    others = {address: word for address, purpose, word in objections if purpose == PROMOTION}
+    refusals: list[str] = []
+    for one in addresses:
+        refusal = _refusal(
+            consents.get((one.value, PROMOTION)),
+            suppressions.get((one.value, PROMOTION)),
+            others.get(one.value),
+            policy,
+        ) or _unverified(one, policy)
+        if refusal is None:
+            return Send(one.value)
+        refusals.append(refusal)
+    # Without an explicit yes, one no of the person, at whichever address, is a no.
+    objects = any(one not in {NO_CONSENT, UNCONFIRMED, UNVERIFIED} for one in refusals) or any(
+        one.state != _GRANTED for (_, purpose), one in consents.items() if purpose == PROMOTION
+    )
     if policy.promotion_without_consent and not objects:
-        return Send(addresses[0])
-    return Suppress(refusals[0] or NO_CONSENT)
+        usable = [one for one in addresses if _unverified(one, policy) is None]
+        return Send(usable[0].value) if usable else Suppress(UNVERIFIED)
+    return Suppress(refusals[0])
 
 
-def _refusal(consent: ConsentState | None, suppressed_at: datetime | None) -> str | None:
+def consents_of(state: ProfileState) -> dict[tuple[str, str], ConsentState]:
+    """A person's word per (address, purpose) of e-mail, both in normal form.
+
+    Two spellings of one thing: the later word counts, at the same time the more restrictive one.
+    """
+    found: dict[tuple[str, str], ConsentState] = {}
+    for one in state.consent:
+        purpose = normal_purpose(one.purpose)
+        if purpose is None or normal_channel(one.channel) != EMAIL_CHANNEL:
+            continue
+        place = (normal_email(one.contact_point), purpose)
+        known = found.get(place)
+        if known is None or _weight(one) > _weight(known):
+            found[place] = one
+    return found
+
+
+def objections_of(state: ProfileState) -> dict[tuple[str, str], ConsentWord]:
+    """The addresses and purposes about which a person says no: it holds for everybody there."""
+    said = consents_of(state).items()
+    return {place: one.state for place, one in said if one.state != _GRANTED}
+
+
+def granted_at(state: ProfileState | None, address: str) -> datetime | None:
+    """When a person last agreed to promotions at an address, if that is their word of now."""
+    one = consents_of(state).get((address, PROMOTION)) if state is not None else None
+    return one.at if one is not None and one.state == _GRANTED else None
+
+
+def _weight(one: ConsentState) -> tuple[datetime, bool, bool]:
+    return one.at, one.state != _GRANTED, not one.confirmed
+
+
+def _refusal(
+    consent: ConsentState | None,
+    suppressed_at: datetime | None,
+    objection: ConsentWord | None,
+    policy: Policy,
+) -> str | None:
     """Why an address gets no promotional mail; None when its owner has said yes."""
-    granted = consent is not None and consent.state == "granted"
+    granted = consent is not None and consent.state == _GRANTED
     if suppressed_at is not None and not (granted and consent and consent.at > suppressed_at):
         # Only a yes that is younger than the unsubscribe takes it back.
         return SUPPRESSED
+    if consent is not None and not granted:
+        return f"consent {consent.state}"
+    if objection is not None:
+        return f"consent {objection}"
     if consent is None:
         return NO_CONSENT
-    return None if granted else f"consent {consent.state}"
+    return None if consent.confirmed or policy.takes_unconfirmed else UNCONFIRMED
 
 
-def _to_given(kind: Kind, address: str, suppressions: Suppressions) -> Verdict:
-    if kind != "test" and (normal_email(address), SERVICE) in suppressions:
+def _unverified(address: Address, policy: Policy) -> str | None:
+    return None if address.verified or policy.takes_unconfirmed else UNVERIFIED
+
+
+def _to_given(
+    kind: Kind, address: str, state: ProfileState | None, suppressions: Suppressions
+) -> Verdict:
+    address = normal_email(address)
+    if not envelope_address(address):
+        return Suppress(NO_ADDRESS)
+    if kind == "test":
+        return Send(address)
+    if (address, SERVICE) in suppressions:
         return Suppress(SUPPRESSED)
-    return Send(address) if envelope_address(address) else Suppress(NO_ADDRESS)
+    known = addresses_of(state) if state is not None else []
+    if any(one.value == address and not one.verified for one in known):
+        return Suppress(UNVERIFIED)
+    return Send(address)
 
 
-def _first_free(addresses: list[str], suppressions: Suppressions) -> Verdict:
-    for address in addresses:
-        if (address, SERVICE) not in suppressions:
-            return Send(address)
-    return Suppress(SUPPRESSED if addresses else NO_ADDRESS)
+def _service(addresses: list[Address], suppressions: Suppressions) -> Verdict:
+    """Service mail tells of the person: it goes where a trusted source says that they are."""
+    if not addresses:
+        return Suppress(NO_ADDRESS)
+    free = [one for one in addresses if (one.value, SERVICE) not in suppressions]
+    for one in free:
+        if one.verified:
+            return Send(one.value)
+    return Suppress(UNVERIFIED if free else SUPPRESSED)

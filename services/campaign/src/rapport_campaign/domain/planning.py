@@ -7,6 +7,8 @@ from rapport_campaign.domain.model import Campaign, Entry, NewMessage
 
 OLD_AFTER = timedelta(hours=24)
 OLD_EVENT = "old event"
+HISTORIC = "historic event"
+MERGED = "entered by a merge"
 SAME_PERSON = "same person as another entry"
 
 
@@ -23,8 +25,8 @@ def plan_entry(
     before_start = entry.at < campaign.started_at or entry.cause == "definition"
     if before_start and not campaign.include_existing:
         return None
-    too_old = is_old(entry) and not campaign.allow_old_events
-    return _message(campaign, entry, profile_id, OLD_EVENT if too_old else None, traceparent)
+    stale = None if campaign.allow_old_events else old_news(entry)
+    return _message(campaign, entry, profile_id, stale, traceparent)
 
 
 def plan_existing(
@@ -41,9 +43,19 @@ def plan_existing(
         yield _message(campaign, entry, profile_id, reason, None)
 
 
-def is_old(entry: Entry) -> bool:
-    """Whether the event behind an entry happened more than 24 h before the entry."""
-    return entry.event_timestamp is not None and entry.at - entry.event_timestamp > OLD_AFTER
+def old_news(entry: Entry) -> str | None:
+    """Why an entry tells of the past, of which nobody is written to; None when it is news.
+
+    Two profiles becoming one is no act of the person. An import is the past whatever its rows
+    say, also when they have no time. Else it is the age of the event: 24 h.
+    """
+    if entry.historic:
+        return HISTORIC
+    if entry.cause == "merge":
+        return MERGED
+    if entry.event_timestamp is not None and entry.at - entry.event_timestamp > OLD_AFTER:
+        return OLD_EVENT
+    return None
 
 
 def _message(

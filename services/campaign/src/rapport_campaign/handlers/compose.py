@@ -10,13 +10,11 @@ import msgspec
 
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.addresses import envelope_address
-from rapport_campaign.domain.model import PROMOTION, Campaign, Content
+from rapport_campaign.domain.model import PROMOTION, Campaign, Claimed, Content, Link
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.render.html import as_text, with_links, with_pixel, with_way_out
 from rapport_campaign.render.mime import Letter, clean_subject, mail_bytes
 from rapport_campaign.render.templates import rendered, uses
-from rapport_campaign.store.sending import Claimed
-from rapport_campaign.store.tracking import Link
 from rapport_common.events.profile import ProfileState
 from rapport_common.keys import derive
 

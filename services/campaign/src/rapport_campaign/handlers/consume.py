@@ -1,17 +1,19 @@
 """What the topics bring: people, entries into segments, wishes for a single message."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign import metrics
-from rapport_campaign.domain.model import EMAIL_CHANNEL, SERVICE, Content, Entry, NewMessage
+from rapport_campaign.domain.model import SERVICE, Content, Entry, NewMessage
+from rapport_campaign.domain.permission import objections_of
 from rapport_campaign.domain.planning import plan_entry
-from rapport_campaign.store import campaigns, locks, people
+from rapport_campaign.store import campaigns, locks, objections, people
 from rapport_campaign.store.people import ProfileKey, Snapshot
 from rapport_campaign.tables import SCHEMA
 from rapport_common.errors import InvalidEvent
+from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
 from rapport_common.events.profile import ProfileActivity
@@ -23,7 +25,7 @@ PLANNED_TALLY = "messages_planned"
 
 async def on_activity(batch: Sequence[Record], tx: AsyncConnection) -> None:
     """Keep the newest snapshot of each profile."""
-    newest: dict[ProfileKey, Snapshot] = {}
+    newest: dict[ProfileKey, tuple[Snapshot, ProfileActivity]] = {}
     for index, record in enumerate(batch):
         activity: ProfileActivity = record.value
         key = (activity.workspace, activity.profile_id)
@@ -31,9 +33,29 @@ async def on_activity(batch: Sequence[Record], tx: AsyncConnection) -> None:
         _require_object(index, activity)
         snapshot = _snapshot(activity)
         known = newest.get(key)
-        if snapshot and (known is None or _rank(snapshot) > _rank(known)):
-            newest[key] = snapshot
-    await people.save(tx, newest)
+        if snapshot and (known is None or snapshot.rank > known[0].rank):
+            newest[key] = snapshot, activity
+    taken = await people.save(tx, {key: snapshot for key, (snapshot, _) in newest.items()})
+    await _keep_objections(tx, {key: newest[key][1] for key in taken})
+
+
+async def _keep_objections(
+    tx: AsyncConnection, taken: Mapping[ProfileKey, ProfileActivity]
+) -> None:
+    """What these profiles now say no to, so that the address is heard whoever else has it.
+
+    A merged profile's words stay until its heir's state has them.
+    """
+    said = {
+        key: objections_of(activity.state) if activity.state is not None else {}
+        for key, activity in taken.items()
+        if activity.merged_into is None
+    }
+    for (workspace, _), activity in taken.items():
+        for one in activity.absorbed:
+            said.setdefault((workspace, one.profile_id), {})
+    new = await objections.replace(tx, said)
+    await locks.own_addresses(tx, new)
 
 
 async def on_membership(batch: Sequence[Record], tx: AsyncConnection) -> None:
@@ -109,6 +131,7 @@ def _change(index: int, record: Record) -> Change:
         cause=one.cause,
         at=one.at,
         event_timestamp=one.event_timestamp,
+        historic=one.historic,
     )
     return entry, one.change == "exited", record.traceparent
 
@@ -132,19 +155,21 @@ def _requested(
 
 def _snapshot(activity: ProfileActivity) -> Snapshot | None:
     if activity.merged_into is not None:
-        return Snapshot(activity.version, None, activity.merged_into)
+        return Snapshot(
+            activity.version,
+            merged_into=activity.merged_into,
+            into_version=activity.into_version,
+        )
+    if activity.gone:
+        return Snapshot(activity.version)
     if activity.state is None:
         return None
-    return Snapshot(activity.version, msgspec.json.encode(activity.state).decode(), None)
+    return Snapshot(activity.version, msgspec.json.encode(activity.state).decode())
 
 
 def _require_object(index: int, activity: ProfileActivity) -> None:
     if activity.state is not None and not bytes(activity.state.traits).lstrip().startswith(b"{"):
         raise InvalidEvent(index, "the traits are not a JSON object")
-
-
-def _rank(one: Snapshot) -> tuple[int, bool]:
-    return (one.version, one.merged_into is not None)
 
 
 def _require_text(index: int, *values: object) -> None:

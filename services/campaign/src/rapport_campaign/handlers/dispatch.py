@@ -11,14 +11,15 @@ from rapport_campaign import metrics
 from rapport_campaign.domain import facts
 from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.delivery import Outcome, next_step
-from rapport_campaign.domain.model import EMAIL_CHANNEL, Person
+from rapport_campaign.domain.model import Claimed, Person, Purpose
 from rapport_campaign.domain.permission import Policy, Send, Suppress, Verdict, decide
 from rapport_campaign.handlers.compose import Job
 from rapport_campaign.handlers.publish import Publisher
-from rapport_campaign.store import campaigns, locks, people, sending, tracking
+from rapport_campaign.store import campaigns, locks, objections, people, sending, tracking
+from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.people import ProfileKey
-from rapport_campaign.store.sending import Claimed, Ending, Mark
-from rapport_common.events.contact import normal_email
+from rapport_campaign.store.sending import Ending, Mark
+from rapport_common.events.contact import EMAIL_CHANNEL, ConsentWord, normal_email
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileState
 
@@ -129,6 +130,7 @@ class Dispatcher:
         ]
         await locks.share_addresses(tx, addresses)
         suppressions = await tracking.suppressions(tx, addresses)
+        said = await objections.about(tx, addresses)
         policies = await campaigns.policies(tx, [one.workspace for one in claimed])
         return {
             one.send_key: decide(
@@ -139,6 +141,7 @@ class Dispatcher:
                 person=persons.get(one.key),
                 policy=policies.get(one.workspace, Policy()),
                 suppressions=suppressions.get(one.workspace, {}),
+                objections=_of_others(said.get(one.workspace, []), persons.get(one.key)),
             )
             for one in claimed
         }
@@ -168,7 +171,7 @@ async def _persons(
         planned_for = loaded.get(key)
         person = loaded.get(target)
         known = planned_for is not None and planned_for.version >= one.needed_version
-        if known and person is not None and person.state is not None:
+        if known and person is not None and (person.state is not None or person.gone):
             found[one.key] = person
     return found
 
@@ -176,7 +179,21 @@ async def _persons(
 def _addresses(claimed: Claimed, person: Person | None) -> list[str]:
     if claimed.kind != "entry":
         return [normal_email(claimed.to_address or "")]
-    return addresses_of(person.state) if person is not None and person.state is not None else []
+    if person is None or person.state is None:
+        return []
+    return [one.value for one in addresses_of(person.state)]
+
+
+def _of_others(
+    said: Sequence[Objection], person: Person | None
+) -> list[tuple[str, Purpose, ConsentWord]]:
+    """The objections that the person's own state does not speak of."""
+    own = person.profile_id if person is not None else None
+    return [
+        (one.address, one.purpose, one.word)
+        for one in said
+        if not (one.told and one.profile_id == own)
+    ]
 
 
 def _mark(claimed: Claimed, verdict: Verdict) -> Mark:

@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign import metrics
 from rapport_campaign.domain import facts
-from rapport_campaign.domain.model import EMAIL_CHANNEL, PROMOTION
+from rapport_campaign.domain.model import PROMOTION
+from rapport_campaign.domain.permission import granted_at
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.store import locks, people, tracking
@@ -81,15 +82,17 @@ class Tracker:
 
     async def _suppress(self, tx: AsyncConnection, sent: Sent, trace: str | None) -> None:
         address = normal_email(sent.to_address)
-        await locks.own_address(tx, sent.workspace, address)
         key = (sent.workspace, address)
+        await locks.own_addresses(tx, [key])
         stored = (await tracking.suppressions(tx, [key])).get(sent.workspace, {})
         state = await self._state(tx, sent)
         since = stored.get((address, PROMOTION))
-        if since is not None and not _granted_since(state, address, since.timestamp()):
+        agreed = granted_at(state, address)
+        if since is not None and (agreed is None or agreed <= since):
             return
         now = clock.now()
-        await tracking.suppress(tx, *key, UNSUBSCRIBED, now)
+        # What was agreed before is taken back, also when a clock that is ahead has stamped it.
+        await tracking.suppress(tx, *key, UNSUBSCRIBED, max(now, agreed or now))
         who = facts.identity(state, address)
         event = facts.withdrawn(sent.workspace, who, sent.send_key, address, now)
         await self._publisher.append(tx, [(event, trace)])
@@ -115,14 +118,3 @@ class Tracker:
         now = (sent.workspace, (await people.resolve(tx, [key]))[key])
         person = (await people.load(tx, [now])).get(now)
         return person.state if person else None
-
-
-def _granted_since(state: ProfileState | None, address: str, since: float) -> bool:
-    """Whether the owner has said yes again after a suppression."""
-    return state is not None and any(
-        one.state == "granted"
-        and one.at.timestamp() > since
-        and (one.channel, one.purpose) == (EMAIL_CHANNEL, PROMOTION)
-        and normal_email(one.contact_point) == address
-        for one in state.consent
-    )

@@ -9,7 +9,6 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import (
-    EMAIL_CHANNEL,
     ONLY_STEP,
     STATES,
     Campaign,
@@ -18,6 +17,7 @@ from rapport_campaign.domain.model import (
     NewMessage,
 )
 from rapport_campaign.domain.permission import Policy
+from rapport_common.events.contact import EMAIL_CHANNEL
 
 _COLUMNS = (
     "workspace, campaign_id::text AS campaign_id, name, segment_id, purpose, from_address, "
@@ -144,25 +144,35 @@ async def policies(tx: AsyncConnection, workspaces: Iterable[str]) -> dict[str, 
     """The policy of each workspace that has one."""
     rows = await tx.execute(
         text(
-            "SELECT workspace, promotion_without_consent FROM campaign.policy "
+            "SELECT workspace, promotion_without_consent, unconfirmed_consent FROM campaign.policy "
             "WHERE workspace = ANY(CAST(:workspaces AS text[]))"
         ),
         {"workspaces": sorted(set(workspaces))},
     )
-    return {row.workspace: Policy(row.promotion_without_consent) for row in rows}
+    return {
+        row.workspace: Policy(row.promotion_without_consent, row.unconfirmed_consent)
+        for row in rows
+    }
 
 
 async def set_policy(tx: AsyncConnection, workspace: str, policy: Policy, by: str) -> None:
     """Write a workspace's policy, with who did it."""
     await tx.execute(
         text(
-            "INSERT INTO campaign.policy (workspace, promotion_without_consent, changed_at, "
-            "changed_by) VALUES (:workspace, :allowed, now(), :by) "
+            "INSERT INTO campaign.policy (workspace, promotion_without_consent, "
+            "unconfirmed_consent, changed_at, changed_by) "
+            "VALUES (:workspace, :allowed, :unconfirmed, now(), :by) "
             "ON CONFLICT (workspace) DO UPDATE SET "
             "promotion_without_consent = excluded.promotion_without_consent, "
+            "unconfirmed_consent = excluded.unconfirmed_consent, "
             "changed_at = excluded.changed_at, changed_by = excluded.changed_by"
         ),
-        {"workspace": workspace, "allowed": policy.promotion_without_consent, "by": by},
+        {
+            "workspace": workspace,
+            "allowed": policy.promotion_without_consent,
+            "unconfirmed": policy.unconfirmed_consent,
+            "by": by,
+        },
     )
 
 

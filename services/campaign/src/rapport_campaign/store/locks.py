@@ -10,7 +10,11 @@ _SHARED = text(
     "(SELECT DISTINCT hashtextextended(name, 0) AS key FROM unnest(CAST(:names AS text[])) "
     "AS name ORDER BY key) AS keys"
 )
-_EXCLUSIVE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_EXCLUSIVE = text(
+    "SELECT pg_advisory_xact_lock(key) FROM "
+    "(SELECT DISTINCT hashtextextended(name, 0) AS key FROM unnest(CAST(:names AS text[])) "
+    "AS name ORDER BY key) AS keys"
+)
 
 
 async def share_segments(tx: AsyncConnection, segments: Iterable[tuple[str, str]]) -> None:
@@ -20,7 +24,7 @@ async def share_segments(tx: AsyncConnection, segments: Iterable[tuple[str, str]
 
 async def own_segment(tx: AsyncConnection, workspace: str, segment: str) -> None:
     """While a campaign starts, no entry of its segment is written: none is missed or met twice."""
-    await tx.execute(_EXCLUSIVE, {"name": f"segment\n{workspace}\n{segment}"})
+    await tx.execute(_EXCLUSIVE, {"names": [f"segment\n{workspace}\n{segment}"]})
 
 
 async def share_addresses(tx: AsyncConnection, addresses: Iterable[tuple[str, str]]) -> None:
@@ -28,9 +32,11 @@ async def share_addresses(tx: AsyncConnection, addresses: Iterable[tuple[str, st
     await _share(tx, [f"address\n{workspace}\n{address}" for workspace, address in addresses])
 
 
-async def own_address(tx: AsyncConnection, workspace: str, address: str) -> None:
-    """While an address is suppressed, no message to it is marked `sending`."""
-    await tx.execute(_EXCLUSIVE, {"name": f"address\n{workspace}\n{address}"})
+async def own_addresses(tx: AsyncConnection, addresses: Iterable[tuple[str, str]]) -> None:
+    """While somebody's no to (workspace, address) is written, no message there is marked."""
+    names = [f"address\n{workspace}\n{address}" for workspace, address in addresses]
+    if names:
+        await tx.execute(_EXCLUSIVE, {"names": names})
 
 
 async def _share(tx: AsyncConnection, names: list[str]) -> None:

@@ -18,15 +18,18 @@ MAX_CHAIN = 20
 _state = msgspec.json.Decoder(ProfileState)
 
 _SAVE = text(
-    "INSERT INTO campaign.person AS p (workspace, profile_id, version, merged_into, state) "
-    "SELECT workspace, profile_id, version, merged_into, state::json FROM unnest("
+    "INSERT INTO campaign.person AS p (workspace, profile_id, version, merged_into, into_version, "
+    "state) "
+    "SELECT workspace, profile_id, version, merged_into, into_version, state::json FROM unnest("
     "CAST(:workspaces AS text[]), CAST(:ids AS text[]), CAST(:versions AS bigint[]), "
-    "CAST(:merged AS text[]), CAST(:states AS text[])) "
-    "AS v(workspace, profile_id, version, merged_into, state) ORDER BY workspace, profile_id "
+    "CAST(:merged AS text[]), CAST(:intos AS bigint[]), CAST(:states AS text[])) "
+    "AS v(workspace, profile_id, version, merged_into, into_version, state) "
+    "ORDER BY workspace, profile_id "
     "ON CONFLICT (workspace, profile_id) DO UPDATE SET version = excluded.version, "
-    "merged_into = excluded.merged_into, state = excluded.state "
-    "WHERE p.version < excluded.version "
-    "OR (p.version = excluded.version AND excluded.merged_into IS NOT NULL)"
+    "merged_into = excluded.merged_into, into_version = excluded.into_version, "
+    "state = excluded.state WHERE p.version < excluded.version "
+    "OR (p.version = excluded.version AND excluded.state IS NULL AND p.state IS NOT NULL) "
+    "RETURNING p.workspace, p.profile_id"
 )
 _RESOLVE = text(
     "WITH RECURSIVE path AS ("
@@ -39,50 +42,64 @@ _RESOLVE = text(
     "ORDER BY workspace, asked, depth DESC"
 )
 _LOAD = (
-    "SELECT workspace, profile_id, version, state::text AS state FROM campaign.person "
+    "SELECT workspace, profile_id, version, merged_into, state::text AS state FROM campaign.person "
     "WHERE (workspace, profile_id) IN (SELECT * FROM unnest("
     "CAST(:workspaces AS text[]), CAST(:ids AS text[]))) ORDER BY workspace, profile_id"
 )
 # An end counts whether or not the beginning is known yet.
 _STAYS = text(
     "INSERT INTO campaign.entry AS e (workspace, segment_id, entry_id, profile_id, "
-    "profile_version, cause, at, event_timestamp, ended_at) SELECT * FROM unnest("
+    "profile_version, cause, at, event_timestamp, ended_at, historic) SELECT * FROM unnest("
     "CAST(:workspaces AS text[]), CAST(:segments AS text[]), CAST(:entries AS text[]), "
     "CAST(:profiles AS text[]), CAST(:versions AS bigint[]), CAST(:causes AS text[]), "
-    "CAST(:ats AS timestamptz[]), CAST(:events AS timestamptz[]), CAST(:ends AS timestamptz[])) "
+    "CAST(:ats AS timestamptz[]), CAST(:events AS timestamptz[]), CAST(:ends AS timestamptz[]), "
+    "CAST(:historic AS bool[])) "
     "ON CONFLICT (workspace, segment_id, entry_id) DO UPDATE SET ended_at = excluded.ended_at "
     "WHERE e.ended_at IS NULL AND excluded.ended_at IS NOT NULL"
 )
 _ENTRIES = text(
     "SELECT workspace, segment_id, profile_id, entry_id, profile_version, cause, at, "
-    "event_timestamp FROM campaign.entry WHERE workspace = :workspace AND segment_id = :segment "
+    "event_timestamp, historic FROM campaign.entry "
+    "WHERE workspace = :workspace AND segment_id = :segment "
     "AND ended_at IS NULL AND entry_id > :after ORDER BY entry_id LIMIT :limit"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a record says about a profile: a state (JSON), or who it was merged into."""
+    """What a record says about a profile: a state (JSON), or its end.
+
+    An end has an heir, whose state speaks for both from `into_version` on, or none: then nobody
+    has the id any more.
+    """
 
     version: int
-    state: str | None
-    merged_into: str | None
+    state: str | None = None
+    merged_into: str | None = None
+    into_version: int = 0
+
+    @property
+    def rank(self) -> tuple[int, bool]:
+        """Orders what is said of one profile: at the same version its end is the newer word."""
+        return self.version, self.state is None
 
 
-async def save(tx: AsyncConnection, snapshots: Mapping[ProfileKey, Snapshot]) -> None:
-    """Keep those that are newer than what is there; at the same version a merge is newer."""
+async def save(tx: AsyncConnection, snapshots: Mapping[ProfileKey, Snapshot]) -> list[ProfileKey]:
+    """Keep those that are newer than what is there; which ones those were."""
     if not snapshots:
-        return
+        return []
     kept = list(snapshots.values())
-    await tx.execute(
+    rows = await tx.execute(
         _SAVE,
         {
             **_keys(snapshots),
             "versions": [one.version for one in kept],
             "merged": [one.merged_into for one in kept],
+            "intos": [one.into_version for one in kept],
             "states": [one.state for one in kept],
         },
     )
+    return [(row.workspace, row.profile_id) for row in rows]
 
 
 async def resolve(tx: AsyncConnection, keys: Iterable[ProfileKey]) -> dict[ProfileKey, str]:
@@ -104,7 +121,10 @@ async def load(
     rows = await tx.execute(text(_LOAD + (" FOR SHARE" if lock else "")), _keys(wanted))
     return {
         (row.workspace, row.profile_id): Person(
-            row.profile_id, row.version, _state.decode(row.state) if row.state else None
+            row.profile_id,
+            row.version,
+            _state.decode(row.state) if row.state else None,
+            gone=row.state is None and row.merged_into is None,
         )
         for row in rows
     }
@@ -132,6 +152,7 @@ async def stays(tx: AsyncConnection, stays: Iterable[tuple[Entry, datetime | Non
             "ats": [one.at for one, _ in ordered],
             "events": [one.event_timestamp for one, _ in ordered],
             "ends": [ended_at for _, ended_at in ordered],
+            "historic": [one.historic for one, _ in ordered],
         },
     )
 

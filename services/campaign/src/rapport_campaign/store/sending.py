@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.delivery import Step
-from rapport_campaign.domain.model import Content, Kind, MessageState, Purpose
-
-MessageKey = tuple[str, str]
-"""(workspace, send key)."""
+from rapport_campaign.domain.model import Claimed, Content, MessageKey, MessageState
 
 # Campaigns in random order: a long queue does not keep the others waiting.
 _QUEUES = (
@@ -66,30 +63,6 @@ _EXPIRE = text(
     "UPDATE campaign.message SET state = 'uncertain', lease_until = NULL, reason = :reason "
     "WHERE state = 'sending' AND lease_until < clock_timestamp() RETURNING send_key"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A due message, locked until the commit."""
-
-    workspace: str
-    send_key: str
-    kind: Kind
-    purpose: Purpose
-    campaign_id: str | None
-    occasion: str
-    profile_id: str
-    needed_version: int
-    to_address: str | None
-    attempt: int
-    waits: int
-    traceparent: str | None
-    waited: timedelta
-
-    @property
-    def key(self) -> MessageKey:
-        """Its place in the ledger."""
-        return (self.workspace, self.send_key)
 
 
 @dataclass(frozen=True, slots=True)

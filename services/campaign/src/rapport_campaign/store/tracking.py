@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import PROMOTION, Kind, Purpose
+from rapport_campaign.domain.model import PROMOTION, Kind, Link, Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +22,6 @@ class Sent:
     profile_id: str
     to_address: str
     traceparent: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A click target of a campaign."""
-
-    workspace: str
-    link_id: str
-    campaign_id: str
-    url: str
 
 
 async def message(tx: AsyncConnection, workspace: str, send_key: str) -> Sent | None:

@@ -1,7 +1,6 @@
 """The pages behind a survey link: whoever has the link may answer; a GET changes nothing."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,27 +13,23 @@ from starlette.requests import ClientDisconnect
 from typing_extensions import override
 
 from rapport_common import clock, logging
+from rapport_common.brands import brand_of
 from rapport_common.db import is_retriable
 from rapport_common.errors import AppError, InvalidRequestError
+from rapport_common.pages.brand import Brand
+from rapport_common.pages.language import language_of
+from rapport_common.pages.site import Page
 from rapport_feedback import metrics, pages
 from rapport_feedback.domain.nps import HIGHEST, LOWEST
 from rapport_feedback.domain.surveys import MAX_COMMENT
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.surveys import Sheet, Surveys
+from rapport_feedback.tables import SCHEMA
 
 log = logging.get(__name__)
 
 MAX_FORM_BYTES = 128 * 1024
 MAX_FIELDS = 20
-
-TITLES = {
-    404: "This page does not exist",
-    409: "You have answered already",
-    410: "This link has ended",
-    413: "This is too long",
-    422: "Something is missing",
-    429: "This is too much",
-}
 
 Fields = Mapping[str, str]
 
@@ -52,13 +47,13 @@ class PageRoute(APIRoute):
             except ClientDisconnect:
                 return Response(status_code=400)
             except AppError as error:
-                title = TITLES.get(error.status, "This did not work")
-                return page(pages.problem(title, error.message), error.status, error.headers)
+                told = pages.problem(error.status, error.message, language=language(request))
+                return respond(told, error.status, error.headers)
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("page not served, the database is away", error=repr(error))
-                return _busy()
+                log.warning("page not served, the database is away", error=error)
+                return _busy(request)
 
         return with_pages
 
@@ -69,11 +64,12 @@ def survey_pages(engine: AsyncEngine, surveys: Surveys, cases: Cases) -> APIRout
 
     @router.get("/{token}", response_class=HTMLResponse)
     @router.head("/{token}", include_in_schema=False)
-    async def show(token: str) -> HTMLResponse:
+    async def show(token: str, request: Request) -> HTMLResponse:
         invitation_id = surveys.invited(token)
         async with engine.begin() as tx:
             sheet = await surveys.sheet(tx, invitation_id, clock.now())
-        return _survey_page(token, sheet)
+            brand = await brand_of(tx, SCHEMA, sheet.invitation.workspace)
+        return _survey_page(token, sheet, request, brand)
 
     @router.post("/{token}", response_class=HTMLResponse)
     async def answer(token: str, request: Request) -> HTMLResponse:
@@ -85,12 +81,18 @@ def survey_pages(engine: AsyncEngine, surveys: Surveys, cases: Cases) -> APIRout
                 sheet = await surveys.answer(
                     tx, invitation_id, score=score, comment=comment, now=clock.now()
                 )
+                brand = await brand_of(tx, SCHEMA, sheet.invitation.workspace)
         except AppError:
             metrics.ANSWERS.labels("refused").inc()
             raise
         metrics.ANSWERS.labels(_outcome(sheet)).inc()
-        return _survey_page(token, sheet)
+        return _survey_page(token, sheet, request, brand)
 
+    _add_complaints(router, engine, surveys, cases)
+    return router
+
+
+def _add_complaints(router: APIRouter, engine: AsyncEngine, surveys: Surveys, cases: Cases) -> None:
     @router.post("/{token}/complaint", response_class=HTMLResponse)
     async def complain(token: str, request: Request) -> HTMLResponse:
         invitation_id = surveys.invited(token)
@@ -101,26 +103,46 @@ def survey_pages(engine: AsyncEngine, surveys: Surveys, cases: Cases) -> APIRout
         async with engine.begin() as tx:
             invitation = await surveys.opened(tx, invitation_id, now, lock=True)
             complaint, is_new = await cases.complain(tx, invitation, subject, body, now)
+            brand = await brand_of(tx, SCHEMA, invitation.workspace)
         if is_new:
             metrics.CASES.labels(complaint.case.state).inc()
-        return page(pages.case_taken(complaint.number, _day(complaint.case.due_at)))
+        told = pages.case_taken(
+            token,
+            complaint.number,
+            complaint.case.due_at.date(),
+            language=language(request),
+            brand=brand,
+        )
+        return respond(told)
 
-    return router
+
+def language(request: Request) -> str:
+    """The language the reader's browser asks for, of those the pages are written in."""
+    return language_of(request.headers.get("accept-language", ""))
 
 
-def page(content: str, status: int = 200, headers: Mapping[str, str] | None = None) -> HTMLResponse:
+def respond(
+    page: Page, status: int = 200, headers: Mapping[str, str] | None = None
+) -> HTMLResponse:
     """A page with the headers that keep it to itself."""
-    return HTMLResponse(content, status, {**(headers or {}), **pages.HEADERS})
+    return HTMLResponse(page.html, status, {**(headers or {}), **page.headers})
 
 
-def _survey_page(token: str, sheet: Sheet) -> HTMLResponse:
-    question = sheet.invitation.question
-    return page(pages.survey(token, question, sheet.response, changeable=sheet.changeable))
+def _survey_page(token: str, sheet: Sheet, request: Request, brand: Brand) -> HTMLResponse:
+    told = pages.survey(
+        token,
+        sheet.invitation.question,
+        sheet.response,
+        changeable=sheet.changeable,
+        language=language(request),
+        brand=brand,
+    )
+    return respond(told)
 
 
-def _busy() -> HTMLResponse:
-    message = "Please send it again in a moment."
-    return page(pages.problem("We are busy", message), 503, {"Retry-After": "1"})
+def _busy(request: Request) -> HTMLResponse:
+    told = pages.problem(503, pages.TRY_AGAIN, language=language(request))
+    return respond(told, 503, {"Retry-After": "1"})
 
 
 def _outcome(sheet: Sheet) -> str:
@@ -129,18 +151,13 @@ def _outcome(sheet: Sheet) -> str:
     return "recorded" if sheet.response.revision == 1 else "revised"
 
 
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"
-
-
 async def _fields(request: Request) -> Fields:
     """The fields of a form (or of a JSON object), bounded before they are parsed."""
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > MAX_FORM_BYTES:
-            message = "What you sent is too long. Please shorten it."
-            raise AppError(message, status=413, code="too_large")
+            raise AppError(pages.TOO_LONG, status=413, code="too_large")
     if request.headers.get("content-type", "").startswith("application/json"):
         return _json_fields(bytes(raw))
     return _form_fields(raw.decode("utf-8", "replace"))
@@ -150,16 +167,14 @@ def _form_fields(raw: str) -> Fields:
     try:
         return dict(parse_qsl(raw, keep_blank_values=True, max_num_fields=MAX_FIELDS))
     except ValueError as error:
-        message = "This form has too many fields."
-        raise InvalidRequestError(message) from error
+        raise InvalidRequestError(pages.TOO_MANY_FIELDS) from error
 
 
 def _json_fields(raw: bytes) -> Fields:
     try:
         decoded = msgspec.json.decode(raw, type=dict[str, str | int | None])
     except (msgspec.MsgspecError, RecursionError) as error:
-        message = "Send an object with score, comment, subject or body."
-        raise InvalidRequestError(message) from error
+        raise InvalidRequestError(pages.NOT_AN_OBJECT) from error
     return {name: str(value) for name, value in decoded.items() if value is not None}
 
 
@@ -169,8 +184,7 @@ def _score(fields: Fields) -> int | None:
         return None
     if given in {str(score) for score in range(LOWEST, HIGHEST + 1)}:
         return int(given)
-    message = f"Please choose a number from {LOWEST} to {HIGHEST}."
-    raise InvalidRequestError(message)
+    raise InvalidRequestError(pages.NO_SUCH_SCORE)
 
 
 def _text(fields: Fields, name: str, longest: int) -> str | None:
@@ -179,17 +193,14 @@ def _text(fields: Fields, name: str, longest: int) -> str | None:
         return None
     text = fields[name].replace("\r\n", "\n").strip()
     if len(text) > longest:
-        message = f"At most {longest} characters fit. Please shorten your text."
-        raise InvalidRequestError(message)
+        raise InvalidRequestError(pages.TOO_LONG, details={"longest": longest})
     if "\0" in text:
-        message = "Your text has a character that can't be kept. Please type it again."
-        raise InvalidRequestError(message)
+        raise InvalidRequestError(pages.UNSTORABLE)
     return text
 
 
 def _required(fields: Fields, name: str, longest: int) -> str:
     text = _text(fields, name, longest)
     if not text:
-        message = "Please say what it is about and what happened."
-        raise InvalidRequestError(message)
+        raise InvalidRequestError(pages.EMPTY_COMPLAINT)
     return text

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from fastapi import APIRouter, Body, Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import ClientDisconnect
 
@@ -12,20 +12,20 @@ from rapport_common import logging
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import AppError, ConflictError, NotFoundError
 from rapport_common.ids import uuid7
-from rapport_ingest.api.fields import NO_NUL
-from rapport_ingest.api.jobs import shown
+from rapport_common.jobs import routes
+from rapport_common.jobs.routes import JobId
+from rapport_common.jobs.store import Job, NewJob
 from rapport_ingest.domain.imports import KIND, spec_of
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.handlers.places import check_uri
 from rapport_ingest.handlers.uploads import Part, Uploads, part_of
 from rapport_ingest.settings import IngestSettings
-from rapport_ingest.store import jobs, sources
-from rapport_ingest.store.jobs import Job
+from rapport_ingest.store import sources
+from rapport_ingest.store.jobs import JOBS, UPLOADING
 
 log = logging.get(__name__)
 
 Importer = Annotated[Operator, Depends(operator("imports:write"))]
-JobId = Annotated[str, Path(min_length=1, max_length=100, pattern=NO_NUL)]
 Spec = Annotated[dict[str, Any], Body()]
 
 
@@ -45,16 +45,10 @@ def import_routes(engine: AsyncEngine, settings: IngestSettings) -> APIRouter:
             if not await sources.policies(tx, [place]):
                 message = f"There is no source '{spec.source}'. `rapport source create` makes one."
                 raise NotFoundError(message)
-            await jobs.add(
-                tx,
-                caller.workspace,
-                job_id,
-                kind=KIND,
-                source=spec.source,
-                spec=msgspec.to_builtins(spec),
-                state="queued" if spec.uri else "uploading",
-            )
-            job = await jobs.find(tx, caller.workspace, job_id)
+            state = "queued" if spec.uri else UPLOADING
+            new = NewJob(job_id, KIND, msgspec.to_builtins(spec), spec.source, state)
+            await JOBS.add(tx, caller.workspace, new)
+            job = await JOBS.find(tx, caller.workspace, job_id)
         return shown(job) if job else {}
 
     return router
@@ -72,11 +66,9 @@ def upload_routes(engine: AsyncEngine, uploads: Uploads) -> APIRouter:
         part = part_of(headers.get("content-range"), headers.get("content-length"))
         if await _written(uploads, job_id, part, request.stream()):
             async with engine.begin() as tx:
-                await jobs.change_state(
-                    tx, caller.workspace, job_id, expected=["uploading"], state="queued"
-                )
+                await JOBS.ready(tx, caller.workspace, job_id, UPLOADING)
         async with engine.begin() as tx:
-            job = await jobs.find(tx, caller.workspace, job_id)
+            job = await JOBS.find(tx, caller.workspace, job_id)
         return {**(shown(job) if job else {}), "offset": uploads.offset(job_id)}
 
     @router.get("/v1/imports/{job_id}/file")
@@ -90,13 +82,32 @@ def upload_routes(engine: AsyncEngine, uploads: Uploads) -> APIRouter:
     return router
 
 
+def progress_of(job: Job) -> dict[str, Any] | None:
+    """Of imports in bytes, with the rate and the seconds left; of others in items."""
+    total = job.report.get("total_bytes")
+    if not total:
+        return routes.progress_of(job)
+    done, rate = job.report.get("bytes", 0), job.report.get("bytes_per_second") or 0
+    return {
+        "bytes": done,
+        "total_bytes": total,
+        "rows_per_second": job.report.get("rows_per_second"),
+        "eta_seconds": round((total - done) / rate, 1) if rate and job.state == "running" else None,
+    }
+
+
+def shown(job: Job) -> dict[str, Any]:
+    """An import as operators see it."""
+    return routes.shown(job, progress_of).model_dump()
+
+
 async def _uploading(engine: AsyncEngine, workspace: str, job_id: str) -> Job:
     async with engine.begin() as tx:
-        job = await jobs.find(tx, workspace, job_id)
+        job = await JOBS.find(tx, workspace, job_id)
     if job is None or job.kind != KIND:
         message = f"There is no import '{job_id}'."
         raise NotFoundError(message)
-    if job.state != "uploading":
+    if job.state != UPLOADING:
         message = f"The import is {job.state}: it takes no file (any more)."
         raise ConflictError(message, details={"state": job.state})
     return job

@@ -11,13 +11,15 @@ from rapport_common import clock
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.ids import uuid7
+from rapport_common.jobs.store import NewJob
 from rapport_ingest.api.fields import Moment, Rate, Reader, Word, Writer
 from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.selection import QuarantineReplay, Selection
 from rapport_ingest.domain.transform import Transform, compile_transforms
 from rapport_ingest.handlers.counting import Counting
 from rapport_ingest.handlers.quarantine import DryRun, dry_run
-from rapport_ingest.store import jobs, quarantine
+from rapport_ingest.store import quarantine
+from rapport_ingest.store.jobs import JOBS
 from rapport_ingest.store.quarantine import Balance, Group, Row, State
 
 MAX_DISCARD = 10_000
@@ -170,14 +172,10 @@ def _add_changing(router: APIRouter, engine: AsyncEngine, reopener: Reopener) ->
             return await _tried(engine, reopener, caller, asked, limit)
         job = str(uuid7())
         async with engine.begin() as tx:
-            await jobs.add(
-                tx,
-                caller.workspace,
-                job,
-                kind="replay_quarantine",
-                source=asked.selection.source,
-                spec=msgspec.to_builtins(asked),
+            new = NewJob(
+                job, "replay_quarantine", msgspec.to_builtins(asked), subject=asked.selection.source
             )
+            await JOBS.add(tx, caller.workspace, new)
         return {"job": job, "kind": "replay_quarantine", "state": "queued"}
 
     @router.post("/v1/quarantine/discard")

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.ids import uuid7
+from rapport_common.jobs.store import NewJob
 from rapport_ingest.api.fields import Moment, Rate, Word, Writer
 from rapport_ingest.domain.selection import LogSelection, TopicReplay
-from rapport_ingest.store import jobs
+from rapport_ingest.store.jobs import JOBS
 
 
 class ChosenRecords(BaseModel):
@@ -51,14 +52,10 @@ def replay_routes(engine: AsyncEngine) -> APIRouter:
         """Publish the chosen records of the log again, as a job; a dry run counts them."""
         asked, job = body.asked(dry_run=dry_run), str(uuid7())
         async with engine.begin() as tx:
-            await jobs.add(
-                tx,
-                caller.workspace,
-                job,
-                kind="replay_topic",
-                source=asked.selection.source,
-                spec=msgspec.to_builtins(asked),
+            new = NewJob(
+                job, "replay_topic", msgspec.to_builtins(asked), subject=asked.selection.source
             )
+            await JOBS.add(tx, caller.workspace, new)
         return {"job": job, "kind": "replay_topic", "state": "queued"}
 
     return router

@@ -1,21 +1,24 @@
 """From the bytes of a request to the JSON of its events, bounded in every direction."""
 
-import json
-import re
 import zlib
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import zstandard
 
-from rapport_common.errors import AppError
+from rapport_common.errors import AppError, TooLargeError
+from rapport_ingest.domain.salvage import UNREADABLE, check_count, cut_out, is_json, not_json
 
 MAX_BODY_BYTES = 8 * 2**20
-MAX_BATCH_EVENTS = 5_000
-MAX_SALVAGE_BYTES = 2**19
-"""SDKs send 500 KB at most (Segment's own limit). Brackets are counted one by one, which would hold
-up every other request for 20 s if it were done for 8 MiB of them."""
+MAX_VALUES = 400_000
+"""Values in a body: each becomes an object of many times its size. Events have one in 25 bytes."""
+
+MAX_UNCOUNTED = 2**16
+"""A body of so many bytes can't have too many."""
+
+MAX_MEMBERS = 1_024
+"""Pieces of a packed body that follow each other, each with a head of its own. Tools that pack in
+blocks (bgzip) make one per 64 KiB."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP, ZLIB, RAW_DEFLATE = 31, 15, -15  # zlib's window bits
@@ -27,12 +30,6 @@ ZSTD_STEP = 256
 """Four packed bytes can be a block of 128 KiB (RFC 8878, section 3.1.1.2): so many are unpacked
 at a time that a step gives 8 MiB at most."""
 UTF8_MARK = b"\xef\xbb\xbf"
-
-# What msgspec raises for bytes it does not take; RecursionError for brackets 1,000 deep.
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
-_OPENING, _CLOSING = b"[{", b"]}"
 
 
 class Envelope(msgspec.Struct):
@@ -54,26 +51,30 @@ _envelope = msgspec.json.Decoder(Envelope)
 _single = msgspec.json.Decoder(Single)
 
 
-def too_large() -> AppError:
-    """The error for a body over the limit, packed or unpacked."""
-    message = f"The body is larger than {MAX_BODY_BYTES // 2**20} MiB. Send smaller batches."
-    return AppError(message, code="too_large", status=413, details={"limit": MAX_BODY_BYTES})
-
-
-def unpack(body: bytes, encoding: str) -> bytes:
+def unpack(body: bytes, encoding: str, limit: int = MAX_BODY_BYTES) -> bytes:
     """The plain body: gzip and zstd by magic bytes, deflate with or without zlib's header.
 
-    Raises AppError: 413 over 8 MiB (nothing more is inflated), 400 damaged, 415 unknown encoding.
+    Raises AppError: 413 over `limit` bytes (nothing more is unpacked) or over 400,000 values, 400
+    damaged, 415 unknown encoding. A body that was sent plain is not measured again.
     """
+    plain = _unpacked(body, encoding, limit).removeprefix(UTF8_MARK)
+    if len(plain) > MAX_UNCOUNTED and plain.count(b",") >= MAX_VALUES:
+        message = f"The body has more than {MAX_VALUES:,} values. Send smaller batches."
+        details = {"limit": MAX_VALUES}
+        raise AppError(message, code="too_many_values", status=413, details=details)
+    return plain
+
+
+def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     if body[:2] == GZIP_MAGIC:
-        return _inflate(body, GZIP)
+        return _inflate(body, GZIP, limit)
     if body[:4] == ZSTD_MAGIC:
-        return _unpack_zstd(body)
+        return _unpack_zstd(body, limit)
     if encoding in {"", "identity", "gzip", "x-gzip", "zstd"}:
         # "gzip" without its magic bytes: a proxy has unpacked it and left the header.
-        return body.removeprefix(UTF8_MARK)
+        return body
     if encoding == "deflate":
-        return _inflate(body, ZLIB if _has_zlib_header(body) else RAW_DEFLATE)
+        return _inflate(body, ZLIB if _has_zlib_header(body) else RAW_DEFLATE, limit)
     message = (
         f"Content-Encoding '{encoding[:40]}' is not known here. Send gzip, deflate, zstd or none."
     )
@@ -87,39 +88,59 @@ def _has_zlib_header(body: bytes) -> bool:
     return (head >> 8) & 15 == method and head % divisor == 0
 
 
-def _inflate(body: bytes, window: int) -> bytes:
-    engine = zlib.decompressobj(window)
-    try:
-        plain = engine.decompress(body, MAX_BODY_BYTES + 1)
-    except zlib.error as error:
-        message = f"The compressed body is damaged: {error}."
-        raise AppError(message, code="bad_encoding") from error
-    if len(plain) > MAX_BODY_BYTES:
-        raise too_large()
-    if not engine.eof or engine.unused_data:
-        raise _cut_off()
-    return plain.removeprefix(UTF8_MARK)
-
-
-def _unpack_zstd(body: bytes) -> bytes:
-    """One frame of RFC 8878, unpacked in steps so that a bomb never gets to unfold."""
-    engine = zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW).decompressobj()
+def _inflate(body: bytes, window: int, limit: int) -> bytes:
+    """One stream, or with gzip's several after each other (RFC 1952, section 2.2)."""
     chunks: list[bytes] = []
-    size = 0
-    for start in range(0, len(body), ZSTD_STEP):
-        if engine.eof:
-            raise _cut_off()
+    left, rest = limit, body
+    for _member in range(MAX_MEMBERS):
+        engine = zlib.decompressobj(window)
         try:
-            chunks.append(engine.decompress(body[start : start + ZSTD_STEP]))
-        except zstandard.ZstdError as error:
+            chunks.append(engine.decompress(rest, left + 1))
+        except zlib.error as error:
             message = f"The compressed body is damaged: {error}."
             raise AppError(message, code="bad_encoding") from error
-        size += len(chunks[-1])
-        if size > MAX_BODY_BYTES:
-            raise too_large()
-    if not engine.eof or engine.unused_data:
-        raise _cut_off()
-    return b"".join(chunks).removeprefix(UTF8_MARK)
+        left -= len(chunks[-1])
+        if left < 0:
+            raise TooLargeError(limit)
+        rest = engine.unused_data
+        if not engine.eof or (rest and window != GZIP):
+            raise _cut_off()
+        if not rest:
+            return b"".join(chunks)
+        if rest[:2] != GZIP_MAGIC:
+            raise _cut_off()
+    raise _too_many_members()
+
+
+def _unpack_zstd(body: bytes, limit: int) -> bytes:
+    """Frames of RFC 8878, unpacked in steps so that a bomb never gets to unfold."""
+    chunks: list[bytes] = []
+    size, at = 0, 0
+    for _frame in range(MAX_MEMBERS):
+        engine = zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW).decompressobj()
+        while at < len(body) and not engine.eof:
+            step = body[at : at + ZSTD_STEP]
+            try:
+                chunks.append(engine.decompress(step))
+            except zstandard.ZstdError as error:
+                message = f"The compressed body is damaged: {error}."
+                raise AppError(message, code="bad_encoding") from error
+            at += len(step) - len(engine.unused_data)
+            size += len(chunks[-1])
+            if size > limit:
+                raise TooLargeError(limit)
+        if not engine.eof:
+            raise _cut_off()
+        if at == len(body):
+            return b"".join(chunks)
+        if body[at : at + 4] != ZSTD_MAGIC:
+            raise _cut_off()
+    raise _too_many_members()
+
+
+def _too_many_members() -> AppError:
+    message = f"The compressed body is in more than {MAX_MEMBERS:,} pieces. Pack it as one."
+    return AppError(message, code="bad_encoding")
 
 
 def _cut_off() -> AppError:
@@ -158,102 +179,11 @@ def open_batch(body: bytes) -> Envelope:
     return found
 
 
-def check_count(count: int, most: int = MAX_BATCH_EVENTS) -> None:
-    """AppError 413 when there are more events than one request may bring."""
-    if count > most:
-        message = f"A batch has {most} events at most, this one {count}."
-        raise AppError(message, code="too_many_events", status=413)
-
-
-def is_json(raw: bytes | msgspec.Raw) -> bool:
-    """Whether a lenient reader takes it: NaN, half surrogates and any depth are let pass."""
-    data = bytes(raw)
-    try:
-        # Whole numbers are not made: int() refuses those of more than 4,300 digits.
-        json.loads(data.decode("utf-8", "replace"), parse_int=bool)
-    except RecursionError:
-        return len(data) <= MAX_SALVAGE_BYTES and _closed_at(data) is not None
-    except ValueError:
-        return False
-    return True
-
-
-def depth_of(raw: bytes | msgspec.Raw) -> int:
-    """How deep the brackets of a JSON text are nested."""
-    deepest = depth = 0
-    for token in _TOKEN.finditer(bytes(raw)):
-        depth += _step(token[0])
-        deepest = max(deepest, depth)
-    return deepest
-
-
 def _salvaged(body: bytes, cause: Exception) -> Envelope:
-    around, items = cut_out(body, b'"batch"', cause)
+    around, items = cut_out(body, "batch", cause)
     try:
         found = _envelope.decode(around)
     except UNREADABLE as error:
         raise not_json(error) from error
     found.batch = items
     return found
-
-
-def cut_out(body: bytes, key: bytes, cause: Exception) -> tuple[bytes, list[msgspec.Raw]]:
-    """Cut the array under the top-level `key` (in its quotes) out by its brackets.
-
-    (The body with an empty array, the items), so that each item can be judged alone when the
-    body can't be read as a whole for `cause`. AppError 400 when it is not JSON at all.
-    """
-    span = _batch_span(body, key) if len(body) <= MAX_SALVAGE_BYTES else None
-    if span is None:
-        raise not_json(cause) from cause
-    start, end, items = span
-    if not all(map(is_json, items)):
-        raise not_json(cause) from cause
-    return body[:start] + b"[]" + body[end:], [msgspec.Raw(one) for one in items]
-
-
-def _batch_span(body: bytes, wanted: bytes) -> tuple[int, int, Sequence[bytes]] | None:
-    """(start, end, items) of the array under the top-level key `wanted`."""
-    depth, begin, key = 0, 0, b""
-    for token in _TOKEN.finditer(body):
-        if depth == 1 and token[0] == b"[" and key == wanted:
-            begin = token.start()
-            items = _items(body, begin)
-            return None if items is None else (begin, items[0], items[1])
-        if depth == 1 and token[0][:1] == b'"':
-            key = token[0]
-        depth += _step(token[0])
-    return None
-
-
-def _items(body: bytes, begin: int) -> tuple[int, list[bytes]] | None:
-    """(end, items) of the array that opens at `begin`; None when it is never closed."""
-    depth, start, items = 0, begin + 1, []
-    for token in _TOKEN.finditer(body, begin):
-        depth += _step(token[0])
-        if depth == 0 or (depth == 1 and token[0] == b","):
-            items.append(body[start : token.start()].strip())
-            start = token.end()
-        if depth == 0:
-            return token.end(), ([] if items == [b""] else items)
-    return None
-
-
-def _closed_at(data: bytes) -> int | None:
-    """Where the first bracket is closed again, nothing but space after it; None if nowhere."""
-    depth = 0
-    for token in _TOKEN.finditer(data):
-        depth += _step(token[0])
-        if depth == 0:
-            return token.end() if not data[token.end() :].strip() else None
-    return None
-
-
-def _step(token: bytes) -> int:
-    return (token in _OPENING) - (token in _CLOSING) if len(token) == 1 else 0
-
-
-def not_json(error: Exception) -> AppError:
-    """The error for a body that no reader takes."""
-    reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-    return AppError(f"The body is not valid JSON: {reason}.", code="invalid_json")

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from rapport_ingest.domain.body import UNREADABLE
 from rapport_ingest.domain.dialects.originals import UnfitError
 from rapport_ingest.domain.mapping import Mapper, Mapping, MappingError
+from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.domain.topics import TopicPattern
 

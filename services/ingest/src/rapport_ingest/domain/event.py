@@ -8,7 +8,6 @@ from typing import Any, Literal
 import msgspec
 
 from rapport_common.events.envelope import EMPTY_OBJECT, Client, Event, EventType, Provenance
-from rapport_ingest.domain.body import UNREADABLE
 from rapport_ingest.domain.client import anonymised, client_of
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.reading import (
@@ -23,6 +22,7 @@ from rapport_ingest.domain.reading import (
     sent_moment,
     text,
 )
+from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.shape import check_shape, too_deep
 from rapport_ingest.domain.source import Policy

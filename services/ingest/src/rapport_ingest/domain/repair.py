@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from rapport_ingest.domain.body import UNREADABLE
+from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.transform import Transformer, TransformError
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from rapport_ingest.domain.body import depth_of
 from rapport_ingest.domain.reading import Refused
+from rapport_ingest.domain.salvage import deeper_than
 
 MAX_DEPTH = 64
 MAX_KEYS = 1000
@@ -19,7 +19,7 @@ _AFTER_VALUES = {b",", b"}", b"]"}
 def check_shape(data: bytes, fields: dict[str, Any]) -> None:
     """Raise Refused when the event, `data` as it came and `fields` decoded, breaks a limit."""
     # Counting is cheap, and most events have fewer brackets than levels are allowed.
-    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and depth_of(data) > MAX_DEPTH:
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and deeper_than(data, MAX_DEPTH):
         raise too_deep()
     if len(data) > MAX_KEY and _may_break_key_limits(data):
         _check_keys(fields)

@@ -15,8 +15,8 @@ from typing import Any, Literal, NoReturn
 import msgspec
 
 from rapport_common.errors import InvalidRequestError
-from rapport_ingest.domain.body import depth_of
 from rapport_ingest.domain.casting import Cast, cast
+from rapport_ingest.domain.salvage import deeper_than
 
 __all__ = ["Cast", "Operation", "Transform", "TransformError", "Transformer", "compile_transforms"]
 
@@ -213,7 +213,7 @@ class _Declaration:
         if (
             len(encoded) > MAX_DEFAULT_BYTES
             or b"\\u0000" in encoded
-            or depth_of(encoded) > MAX_DEFAULT_DEPTH
+            or deeper_than(encoded, MAX_DEFAULT_DEPTH)
         ):
             reason = (
                 f"At most {MAX_DEFAULT_BYTES} bytes of JSON, {MAX_DEFAULT_DEPTH} levels, no NUL."

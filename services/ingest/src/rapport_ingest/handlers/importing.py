@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.errors import InvalidRequestError, UnavailableError
+from rapport_common.jobs.store import Job, Step
 from rapport_ingest import metrics
 from rapport_ingest.domain.event import Origin, judge
 from rapport_ingest.domain.imports import ImportSpec, mapping_for
@@ -32,7 +33,6 @@ from rapport_ingest.handlers.uploads import Uploads
 from rapport_ingest.settings import IngestSettings
 from rapport_ingest.spool import Spool
 from rapport_ingest.store import plans, sources
-from rapport_ingest.store.jobs import Job, Step
 
 BATCH = 500
 PIECE = 50

@@ -93,7 +93,7 @@ class Limits:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("limits not exchanged, the last known go on", error=repr(error))
+                log.warning("limits not exchanged, the last known go on", error=error)
 
     async def exchange(self) -> None:
         """Take this process's part of each rate, by what all of them use."""

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.errors import UnavailableError
+from rapport_common.jobs.store import Job, Step
 from rapport_ingest import metrics
 from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.selection import QuarantineReplay
@@ -20,7 +21,6 @@ from rapport_ingest.handlers.accept import Sending
 from rapport_ingest.handlers.quarantine import Bench, Tried, reason_of, senders_of
 from rapport_ingest.spool import Spool
 from rapport_ingest.store import quarantine
-from rapport_ingest.store.jobs import Job, Step
 
 PIECE = 200
 """Rows of one transaction and one step."""

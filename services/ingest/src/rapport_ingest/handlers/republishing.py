@@ -14,11 +14,11 @@ from aiokafka.errors import KafkaError
 
 from rapport_common.errors import ConflictError, UnavailableError
 from rapport_common.events.topics import EVENTS, require_consumer
+from rapport_common.jobs.store import Job, Step
 from rapport_common.kafka.producer import Outgoing, Producer
 from rapport_ingest import metrics
 from rapport_ingest.domain.selection import LogSelection, TopicReplay
 from rapport_ingest.handlers.replaying import Pace
-from rapport_ingest.store.jobs import Job, Step
 
 PIECE = 500
 POLL_MS = 500

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common import logging
 from rapport_common.db import is_retriable
 from rapport_common.errors import AppError, ConflictError, InvalidRequestError
-from rapport_ingest.store import jobs
+from rapport_ingest.store.jobs import JOBS, LIVING, UPLOADING
 
 log = logging.get(__name__)
 
@@ -31,7 +31,8 @@ SWEEP_SECONDS = 30.0
 UPLOAD_AGE = timedelta(days=1)
 """An upload that is not complete by then is given up, and a file without a job deleted."""
 
-LIVING = frozenset({"uploading", "queued", "running"})
+NOT_UPLOADED = "The file was not uploaded in time."
+
 _RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18})", re.ASCII)
 
 
@@ -137,7 +138,7 @@ class Uploads:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("uploads not swept, trying again", error=repr(error))
+                log.warning("uploads not swept, trying again", error=error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP_SECONDS):
                     await stop.wait()
@@ -146,8 +147,8 @@ class Uploads:
         """Give up old uploads; delete the files of ended jobs, and old ones of none."""
         paths = {path.stem: path for path in self._folder.glob("*.upload")}
         async with self._engine.begin() as tx:
-            await jobs.cancel_uploads(tx, UPLOAD_AGE)
-            states = await jobs.states(tx, list(paths))
+            await JOBS.cancel_waiting(tx, UPLOADING, UPLOAD_AGE, NOT_UPLOADED)
+            states = await JOBS.states(tx, list(paths))
         oldest = time.time() - UPLOAD_AGE.total_seconds()
         for job, path in paths.items():
             state = states.get(job)

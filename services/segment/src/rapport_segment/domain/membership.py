@@ -81,6 +81,7 @@ class Activity(msgspec.Struct, frozen=True):
     stored: bytes | None = None
     merged_into: UUID | None = None
     event_timestamp: datetime | None = None
+    historic: bool = False
     into_version: int = 0
     absorbed: tuple[tuple[UUID, int], ...] = ()
 
@@ -95,6 +96,7 @@ class Moment(msgspec.Struct, frozen=True):
     at: datetime
     cause: Cause
     event_timestamp: datetime | None = None
+    historic: bool = False
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -162,6 +164,7 @@ def _record(
         cause=moment.cause,
         reason=reason,
         event_timestamp=moment.event_timestamp,
+        historic=moment.historic,
     )
 
 
@@ -211,7 +214,8 @@ def step(
     )
     # A state without an event: identifiers joined or left.
     cause: Cause = "merge" if activity.event_timestamp is None else "event"
-    return judge(newer, definitions, Moment(now, cause, activity.event_timestamp))
+    moment = Moment(now, cause, activity.event_timestamp, activity.historic)
+    return judge(newer, definitions, moment)
 
 
 def merge(

@@ -148,6 +148,7 @@ def _activity(index: int, value: ProfileActivity) -> Activity:
         known,
         stored,
         event_timestamp=happened,
+        historic=value.event is not None and value.event.historic,
         absorbed=tuple(_ending(index, one) for one in value.absorbed),
     )
 

@@ -14,12 +14,13 @@ import msgspec
 
 from rapport_common.errors import AppError
 from rapport_common.events.envelope import EventType
-from rapport_ingest.domain.body import UNREADABLE, is_json, open_batch
+from rapport_ingest.domain.body import open_batch
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.originals import UnfitError, opened
 from rapport_ingest.domain.dialects.segment import Segment
 from rapport_ingest.domain.moments import parse_moment
 from rapport_ingest.domain.reading import MAX_MESSAGE_ID, TYPES
+from rapport_ingest.domain.salvage import UNREADABLE, is_json
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 

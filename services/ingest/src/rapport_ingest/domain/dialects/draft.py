@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from rapport_ingest.domain.body import UNREADABLE
 from rapport_ingest.domain.reading import MAX_ID, MAX_MESSAGE_ID, MAX_NAME
+from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.verdict import Refusal
 
 Members = dict[str, msgspec.Raw]

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from rapport_common.errors import AppError
-from rapport_ingest.domain.body import UNREADABLE, check_count, cut_out, is_json, not_json
 from rapport_ingest.domain.dialects import Opened
 from rapport_ingest.domain.dialects.draft import Draft, Members, members, unreadable
+from rapport_ingest.domain.salvage import UNREADABLE, check_count, cut_out, is_json, not_json
 from rapport_ingest.domain.verdict import Refusal
 
 Make = Callable[[Members, msgspec.Raw], Sequence[Draft]]
@@ -32,7 +32,7 @@ def items_of(body: bytes) -> Sequence[msgspec.Raw]:
     try:
         found = _array.decode(body)
     except UNREADABLE as error:
-        found = cut_out(b'{"batch":' + body + b"}", b'"batch"', error)[1]
+        found = cut_out(b'{"batch":' + body + b"}", "batch", error)[1]
     check_count(len(found))
     return found
 
@@ -46,7 +46,7 @@ def batch_of(body: bytes, name: str) -> tuple[Members, Sequence[msgspec.Raw]]:
         message = f'The body must be {{"{name}": [event, …]}}.'
         raise AppError(message, code="invalid_batch") from error
     except UNREADABLE as error:
-        rest, found = cut_out(body, b'"%s"' % name.encode(), error)
+        rest, found = cut_out(body, name, error)
         around = members(rest) or {}
     check_count(len(found))
     return around, found

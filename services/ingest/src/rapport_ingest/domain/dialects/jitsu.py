@@ -7,10 +7,10 @@ import msgspec
 from typing_extensions import override
 
 from rapport_common.events.envelope import EventType
-from rapport_ingest.domain.body import UNREADABLE
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.segment import Segment, Summary, summary
 from rapport_ingest.domain.dialects.wire import with_member
+from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 

@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from rapport_common.events.envelope import EventType
-from rapport_ingest.domain.body import UNREADABLE
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.originals import UnfitError, content_id, refusal
+from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 

@@ -1,6 +1,5 @@
 """PostHog's capture API, as its SDKs for servers, browsers and phones call it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,22 +7,21 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
-from rapport_common.errors import AppError
+from rapport_common.errors import AppError, TooLargeError
 from rapport_common.events.envelope import EventType
-from rapport_ingest.domain.body import (
-    GZIP_MAGIC,
+from rapport_ingest.domain.body import GZIP_MAGIC, unpack
+from rapport_ingest.domain.dialects import Answer, Opened, Request
+from rapport_ingest.domain.dialects.posthog_event import Around, Converted, converted
+from rapport_ingest.domain.dialects.wire import base64_bytes, epoch_iso, form_of
+from rapport_ingest.domain.salvage import (
     MAX_SALVAGE_BYTES,
     UNREADABLE,
     check_count,
     cut_out,
     is_json,
+    loose,
     not_json,
-    too_large,
-    unpack,
 )
-from rapport_ingest.domain.dialects import Answer, Opened, Request
-from rapport_ingest.domain.dialects.posthog_event import Around, Converted, converted
-from rapport_ingest.domain.dialects.wire import base64_bytes, epoch_iso, form_of
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Refusal, Result
 
@@ -184,7 +182,7 @@ def _plain(request: Request) -> bytes:
     if body.lstrip()[:1] in {b"{", b"["}:
         return body
     if len(body) > MAX_SALVAGE_BYTES:
-        raise too_large()
+        raise TooLargeError(MAX_SALVAGE_BYTES)
     data = (
         form_of(body or request.query).get("data", "") if b"data=" in body[:64] or not body else ""
     )
@@ -220,7 +218,7 @@ def _opened(body: bytes) -> _Envelope:
 def _salvaged(body: bytes, cause: Exception) -> _Envelope:
     """The events of a body of which one can't be read: it costs no other."""
     try:
-        around, items = cut_out(body, b'"batch"', cause)
+        around, items = cut_out(body, "batch", cause)
         found = _envelope.decode(around)
     except (AppError, *UNREADABLE):
         return _lone(body, cause)
@@ -230,16 +228,11 @@ def _salvaged(body: bytes, cause: Exception) -> _Envelope:
 
 def _lone(body: bytes, cause: Exception) -> _Envelope:
     """A single event that can't be kept, with the key that says whose it is."""
-    if len(body) > MAX_SALVAGE_BYTES or not is_json(body):
+    found = loose(body) if is_json(body) else None
+    if not isinstance(found, dict) or "batch" in found:
         raise not_json(cause) from cause
-    try:
-        loose = json.loads(body.decode("utf-8", "replace"))
-    except RecursionError:
-        raise not_json(cause) from cause
-    if not isinstance(loose, dict) or "batch" in loose:
-        raise not_json(cause) from cause
-    properties = loose.get("properties")
-    token = loose.get("api_key") or loose.get("token")
+    properties = found.get("properties")
+    token = found.get("api_key") or found.get("token")
     if not token and isinstance(properties, dict):
         token = properties.get("token")
     return _Envelope([msgspec.Raw(body)], api_key=token)

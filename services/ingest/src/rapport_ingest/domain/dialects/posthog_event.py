@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from rapport_ingest.domain.body import UNREADABLE
 from rapport_ingest.domain.dialects.draft import (
     NOTHING,
     Draft,
@@ -23,6 +22,7 @@ from rapport_ingest.domain.dialects.draft import (
 )
 from rapport_ingest.domain.dialects.wire import CAMPAIGN, EPOCH, campaign_of, epoch_iso, page_of
 from rapport_ingest.domain.reading import MAX_ID, MAX_MESSAGE_ID
+from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.verdict import Refusal
 
 CONTEXT: dict[str, tuple[str, ...]] = {

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from rapport_ingest.domain.body import UNREADABLE
 from rapport_ingest.domain.dialects import Opened
 from rapport_ingest.domain.dialects.wire import base64_text, with_member
+from rapport_ingest.domain.salvage import UNREADABLE
 
 ANONYMOUS_ID = b"anonymousid"
 """The header `AnonymousId`: base64 of the id in UTF-8."""

@@ -7,7 +7,6 @@ import msgspec
 
 from rapport_common.errors import AppError
 from rapport_common.events.envelope import EventType
-from rapport_ingest.domain.body import UNREADABLE, check_count, cut_out
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.snowplow_event import (
     SERVERS,
@@ -16,6 +15,7 @@ from rapport_ingest.domain.dialects.snowplow_event import (
     of_parameters,
 )
 from rapport_ingest.domain.dialects.wire import form_of
+from rapport_ingest.domain.salvage import UNREADABLE, check_count, cut_out
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Refusal, Result
 
@@ -101,5 +101,5 @@ def _items(body: bytes) -> list[msgspec.Raw]:
         message = f"The body must be {{schema, data: [event, …]}}: {error}."
         raise AppError(message, code="invalid_batch") from error
     except UNREADABLE as error:
-        _, items = cut_out(body, b'"data"', error)
+        _, items = cut_out(body, "data", error)
         return items

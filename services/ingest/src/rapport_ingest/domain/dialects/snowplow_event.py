@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from rapport_ingest.domain.body import UNREADABLE
 from rapport_ingest.domain.dialects.draft import (
     Draft,
     Members,
@@ -22,6 +21,7 @@ from rapport_ingest.domain.dialects.draft import (
 )
 from rapport_ingest.domain.dialects.wire import base64_bytes, campaign_of, epoch_iso, page_of
 from rapport_ingest.domain.reading import MAX_NAME
+from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.verdict import Refusal
 
 Parameters = Mapping[str, str]

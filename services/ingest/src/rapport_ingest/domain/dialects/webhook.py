@@ -14,12 +14,13 @@ import msgspec
 from rapport_common.errors import AppError, InvalidRequestError
 from rapport_common.events.envelope import EventType
 from rapport_ingest.domain import mapping as mappings
-from rapport_ingest.domain.body import UNREADABLE, open_batch
+from rapport_ingest.domain.body import open_batch
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.originals import UnfitError, content_id, opened
 from rapport_ingest.domain.dialects.segment import Segment
 from rapport_ingest.domain.mapping import MappingError
 from rapport_ingest.domain.reading import MAX_MESSAGE_ID
+from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 

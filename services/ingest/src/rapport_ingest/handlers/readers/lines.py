@@ -5,9 +5,9 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from rapport_ingest.domain.body import UNREADABLE
 from rapport_ingest.domain.event import MAX_EVENT_BYTES
 from rapport_ingest.domain.rows import Place, Row
+from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, Lines
 
 BOM = b"\xef\xbb\xbf"

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common import logging
+from rapport_common import logging, metrics
 from rapport_common.db import is_retriable
 from rapport_common.errors import AppError, UnavailableError
+from rapport_common.jobs.store import Job, JobStore, Step
 from rapport_common.kafka.producer import KafkaUnavailableError
-from rapport_ingest import metrics
-from rapport_ingest.store import jobs
-from rapport_ingest.store.jobs import LEASE_SECONDS, Job, Step
 
 log = logging.get(__name__)
 
@@ -30,7 +28,7 @@ MAX_ATTEMPTS = 5
 
 Work = Callable[[Job], AsyncIterator[Step]]
 """Works a job off from its position. It yields after each piece is durable: the position is moved
-then, and what a crash repeats has the same message ids. AppError ends the job as failed;
+then, and what a crash repeats must change nothing. AppError ends the job as failed;
 UnavailableError and other passing failures make it go on from its position a little later."""
 
 
@@ -49,9 +47,10 @@ class Jobs:
 
     name = "jobs"
 
-    def __init__(self, engine: AsyncEngine, works: Mapping[str, Work]) -> None:
+    def __init__(self, engine: AsyncEngine, store: JobStore, works: Mapping[str, Work]) -> None:
         self._engine = engine
-        self._works = works
+        self._store = store
+        self.works = works
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; a job under way is given back then."""
@@ -62,7 +61,7 @@ class Jobs:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("jobs can't be read, trying again", error=repr(error))
+                log.warning("jobs can't be read, trying again", error=error)
             if not worked:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(IDLE_SECONDS):
@@ -73,9 +72,9 @@ class Jobs:
         # A name for this time only: an earlier hold of this process is a stale one, too.
         holder = uuid.uuid4().hex
         async with self._engine.begin() as tx:
-            for lost in await jobs.give_up(tx, MAX_ATTEMPTS):
+            for lost in await self._store.give_up(tx, MAX_ATTEMPTS):
                 log.error("job given up, it does not get on", job=lost)
-            job = await jobs.claim(tx, holder)
+            job = await self._store.claim(tx, holder)
         if job is None:
             return False
         scope = asyncio.timeout(None)
@@ -95,7 +94,7 @@ class Jobs:
             async with scope:
                 return await self._steps(job, holder, stop)
         except (UnavailableError, KafkaUnavailableError) as error:
-            log.warning("job waits", job=job.id, error=str(error))
+            log.warning("job waits", job=job.id, error=error)
             return _Ending("queued", wait=PAUSE_SECONDS)
         except AppError as error:
             return _Ending("failed", error.message)
@@ -103,26 +102,29 @@ class Jobs:
             if scope.expired():
                 return None
             if is_retriable(error):
-                log.warning("job waits", job=job.id, error=repr(error))
+                log.warning("job waits", job=job.id, error=error)
                 return _Ending("queued", wait=PAUSE_SECONDS, tried=True)
             log.exception("job failed", job=job.id, kind=job.kind)
-            message = f"Something broke on our side; the log of ingest has it under job {job.id}."
-            return _Ending("failed", message)
+            where = f"the log of {self._store.schema} has it under job {job.id}."
+            return _Ending("failed", f"Something broke on our side; {where}")
 
     async def _steps(self, job: Job, holder: str, stop: asyncio.Event) -> _Ending | None:
-        work = self._works.get(job.kind)
+        work = self.works.get(job.kind)
         if work is None:
-            return _Ending("failed", f"This version of ingest knows no jobs of kind '{job.kind}'.")
+            return _Ending(
+                "failed",
+                f"This version of {self._store.schema} knows no jobs of kind '{job.kind}'.",
+            )
         until = time.monotonic() + TURN_SECONDS
         async with aclosing(work(job)) as steps:  # type: ignore[type-var] # works are async generators
             async for step in steps:
                 async with self._engine.begin() as tx:
-                    if not await jobs.advance(tx, job, holder, step):
+                    if not await self._store.advance(tx, job, holder, step):
                         return None
                     if stop.is_set():
                         return _Ending("queued")
                     if time.monotonic() > until:
-                        if await jobs.others_wait(tx, job):
+                        if await self._store.others_wait(tx, job):
                             return _Ending("queued")
                         until = time.monotonic() + TURN_SECONDS
         return _Ending("done")
@@ -130,14 +132,14 @@ class Jobs:
     async def _beat(self, job: Job, holder: str, scope: asyncio.Timeout) -> None:
         """Hold the job through long steps; end them when it was cancelled or is another's."""
         while True:
-            await asyncio.sleep(LEASE_SECONDS / 4)
+            await asyncio.sleep(self._store.lease_seconds / 4)
             try:
                 async with self._engine.begin() as tx:
-                    held = await jobs.keep(tx, job, holder)
+                    held = await self._store.keep(tx, job, holder)
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("job not held, trying again", job=job.id, error=repr(error))
+                log.warning("job not held, trying again", job=job.id, error=error)
             else:
                 if not held:
                     scope.reschedule(asyncio.get_running_loop().time())
@@ -145,7 +147,7 @@ class Jobs:
 
     async def _end(self, job: Job, holder: str, ending: _Ending) -> None:
         async with self._engine.begin() as tx:
-            ended = await jobs.finish(
+            ended = await self._store.finish(
                 tx,
                 job,
                 holder,
@@ -155,5 +157,5 @@ class Jobs:
                 tried=ending.tried,
             )
         if ended and ending.state != "queued":
-            metrics.JOBS.labels(job.kind, ending.state).inc()
+            metrics.JOBS.labels(self._store.schema, job.kind, ending.state).inc()
             log.info("job ended", job=job.id, kind=job.kind, state=ending.state)

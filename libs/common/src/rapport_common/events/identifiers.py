@@ -1,0 +1,86 @@
+"""Values that stand where an identifier is missing: taken at their word they merge strangers.
+
+A form's empty field, a language's word for nothing, an unfilled template, a till's walk-in
+customer: each arrives from many people. They identify nobody, whatever their case and the
+blanks around them.
+"""
+
+import unicodedata
+from collections.abc import Set as AbstractSet
+
+_NOTHING = """
+undefined null nil none nan void empty blank inf infinity -inf -infinity -1 -1.0 n/a na #n/a
+#ref! #value! unknown unidentified anonymous anon no_user no_id not_set not_available
+not_applicable not_provided not_authenticated unauthenticated not_logged_in missing deleted
+redacted object object_object object_undefined ? ?? ???
+"""
+"""What languages, spreadsheets and forms write where there is nothing."""
+
+_ANYBODY = """
+guest guest_user visitor walk_in walkin test tester test_user dummy default true false
+id userid user_id customerid customer_id distinctid distinct_id anonymousid anonymous_id deviceid
+device_id email e_mail 9774d56d682e549c ffffffff_ffff_ffff_ffff_ffffffffffff
+"""
+"""Whoever comes along, a column's own name, and two device ids that many devices share: one of
+Android 2.2, and the largest UUID (RFC 9562, section 5.10)."""
+
+_NO_MAILBOX = """
+noemail no_email nomail no_mail noemailaddress no_email_address email_not_provided donotreply
+do_not_reply noreply no_reply null undefined nil none nan n/a na unknown anonymous not_provided
+not_available object_object
+"""
+
+
+def _spaced(text: str) -> str:
+    return text.replace("-", "_").replace(" ", "_")
+
+
+PLACEHOLDERS = frozenset(_spaced(one) for one in (_NOTHING + _ANYBODY).split())
+"""In plain form: lower case, `_` between words."""
+
+_MAILBOXES = frozenset(_NO_MAILBOX.split())
+_ZEROS = "0-.:{}_ "
+_QUOTES = "\"'`<>()[]{} \t\r\n"
+_TEMPLATES = ("{{", "${", "{%", "<%", "*|", "%%", "#{")
+MAX_PLACEHOLDER = 64
+"""A longer value is never in a list of placeholders."""
+
+NONE_MORE: frozenset[str] = frozenset()
+
+
+def plain_identifier(value: str) -> str:
+    """The form in which a value is compared with placeholders: NFKC, lower case, trimmed.
+
+    Full-width and other look-alike letters are the plain ones; format characters are nothing.
+    """
+    if not value.isascii():
+        value = "".join(one for one in value if unicodedata.category(one) != "Cf")
+        value = unicodedata.normalize("NFKC", value)
+    return value.strip().lower()
+
+
+def is_placeholder(value: str, more: AbstractSet[str] = NONE_MORE) -> bool:
+    """Whether a value names nobody; `more` are a workspace's own, in plain form.
+
+    Blanks, zeros alone (`0`, `0000`, the nil UUID), words for nothing or anybody, also in quotes
+    or brackets (`"null"`, `[object Object]`), and templates that nobody filled (`{{user_id}}`).
+    """
+    if len(value) > MAX_PLACEHOLDER:
+        return False
+    plain = plain_identifier(value)
+    if not plain.strip(_ZEROS) or (more and plain in more):
+        return True
+    bare = _spaced(plain.strip(_QUOTES))
+    return not bare or bare in PLACEHOLDERS or plain.startswith(_TEMPLATES)
+
+
+def is_placeholder_email(address: str, more: AbstractSet[str] = NONE_MORE) -> bool:
+    """Whether an address in normal form is nobody's mailbox: `null@example.com`, `noreply@…`.
+
+    `test@` and `guest@` may well be mailboxes; a workspace that writes them for everybody names
+    the whole address in `more`.
+    """
+    if more and address in more:
+        return True
+    local = _spaced(address.partition("@")[0])
+    return local in _MAILBOXES or not local.strip(_ZEROS)

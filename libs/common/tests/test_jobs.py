@@ -1,0 +1,210 @@
+"""Jobs: one holder at a time, resumed where they were, listed for their workspace alone."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.auth import Authenticator
+from rapport_common.db import create_engine, metadata
+from rapport_common.errors import AppError
+from rapport_common.http import Health, create_app
+from rapport_common.jobs.routes import job_routes
+from rapport_common.jobs.store import Job, JobStore, NewJob, Step
+from rapport_common.jobs.tables import job_table
+from rapport_common.jobs.worker import MAX_ATTEMPTS, Jobs
+
+pytestmark = pytest.mark.integration
+
+SECRET = "a secret for tests only, 32 characters"
+STEP = Step({"place": [0, 1, 1]}, 1, 1, 0, {"n": 1})
+STORE = JobStore("segment")
+EXPIRE = text("UPDATE segment.job SET held_until = now() - interval '1 s' WHERE state = 'running'")
+
+
+@pytest.fixture
+async def jobs(database_url: str) -> AsyncIterator[AsyncEngine]:
+    tables = metadata("segment")
+    job_table(tables)
+    engine = create_engine(database_url, application="tests")
+    async with engine.begin() as tx:
+        await tx.execute(text("CREATE SCHEMA segment"))
+        await tx.run_sync(tables.create_all)
+    yield engine
+    await engine.dispose()
+
+
+async def queue(engine: AsyncEngine, job: str, kind: str = "x", workspace: str = "acme") -> None:
+    async with engine.begin() as tx:
+        assert await STORE.add(tx, workspace, NewJob(job, kind, {}, subject="s"))
+
+
+async def one(engine: AsyncEngine, job: str) -> Job:
+    async with engine.begin() as tx:
+        found = await STORE.find(tx, "acme", job)
+    assert found is not None
+    return found
+
+
+async def test_a_stale_holder_does_not_move_the_position(jobs: AsyncEngine) -> None:
+    await queue(jobs, "j")
+    async with jobs.begin() as tx:
+        job = await STORE.claim(tx, "first")
+        assert job is not None
+        assert await STORE.claim(tx, "second") is None
+        await tx.execute(EXPIRE)
+    async with jobs.begin() as tx:
+        again = await STORE.claim(tx, "second")
+        assert again is not None
+        assert again.attempts == 2
+        assert not await STORE.advance(tx, job, "first", STEP)
+        assert not await STORE.keep(tx, job, "first")
+        assert not await STORE.finish(tx, job, "first", "done")
+        assert await STORE.advance(tx, again, "second", STEP)
+    found = await one(jobs, "j")
+    assert (found.done, found.accepted, found.attempts, found.state) == (1, 1, 0, "running")
+
+
+async def test_what_ends_a_job(jobs: AsyncEngine) -> None:
+    async def broken(_job: Job) -> AsyncIterator[Step]:
+        yield STEP
+        message = "a bug"
+        raise LookupError(message)
+
+    async def refused(job: Job) -> AsyncIterator[Step]:
+        if job.kind == "refused":
+            message = "no such file"
+            raise AppError(message)
+        yield STEP
+
+    async def away(job: Job) -> AsyncIterator[Step]:
+        if job.kind == "away":
+            raise ConnectionResetError
+        yield STEP
+
+    worker = Jobs(jobs, STORE, {"broken": broken, "refused": refused, "away": away})
+    for kind, state, error in (
+        ("broken", "failed", "the log of segment has it under job broken"),
+        ("refused", "failed", "no such file"),
+        ("unknown", "failed", "knows no jobs of kind"),
+        ("away", "queued", ""),
+    ):
+        await queue(jobs, kind, kind)
+        assert await worker.turn(asyncio.Event())
+        found = await one(jobs, kind)
+        assert found.state == state
+        assert error in (found.error or "")
+    assert (await one(jobs, "broken")).done == 1
+    due = text("UPDATE segment.job SET held_until = now() WHERE id = 'away'")
+    for _ in range(MAX_ATTEMPTS - 1):
+        async with jobs.begin() as tx:
+            await tx.execute(due)
+        assert await worker.turn(asyncio.Event())
+    async with jobs.begin() as tx:
+        await tx.execute(due)
+    assert not await worker.turn(asyncio.Event())
+    found = await one(jobs, "away")
+    assert found.state == "failed"
+    assert "5 times" in (found.error or "")
+
+
+async def test_a_long_step_is_held_and_ended_when_cancelled(jobs: AsyncEngine) -> None:
+    ended: list[str] = []
+
+    async def long(job: Job) -> AsyncIterator[Step]:
+        try:
+            await asyncio.Event().wait()
+            yield STEP
+        finally:
+            ended.append(job.id)
+
+    await queue(jobs, "long", "long")
+    worker = Jobs(jobs, JobStore("segment", lease_seconds=0.2), {"long": long})
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        turn = group.create_task(worker.turn(asyncio.Event()))
+        async with jobs.connect() as connection:
+            query = text("SELECT max(held_until) FROM segment.job WHERE state = 'running'")
+            first = None
+            while (held := (await connection.execute(query)).scalar()) is None or held == first:
+                first = held
+                await connection.rollback()
+                await asyncio.sleep(0.02)
+        async with jobs.begin() as tx:
+            assert await STORE.cancel(tx, "acme", "long")
+        assert await turn
+    assert ended == ["long"]
+    assert (await one(jobs, "long")).state == "cancelled"
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.sampled_from(["dies before it tells", "dies after", "freezes"]), max_size=6))
+async def test_whatever_kills_its_holders_each_step_is_told_once(
+    jobs: AsyncEngine, deaths: list[str]
+) -> None:
+    """The worked-off positions are 1, 2, 3 in this order, and the counts are theirs."""
+    job_id = uuid.uuid4().hex
+    await queue(jobs, job_id, "count")
+    frozen: list[tuple[Job, str, Step]] = []
+    for number, death in enumerate(deaths):
+        async with jobs.begin() as tx:
+            job = await STORE.claim(tx, f"holder {number}")
+            assert job is not None
+            step = Step({"n": job.position.get("n", 0) + 1}, 1, 1, 0, {})
+            if death == "dies after":
+                assert await STORE.advance(tx, job, f"holder {number}", step)
+            if death == "freezes":
+                frozen.append((job, f"holder {number}", step))
+        async with jobs.begin() as tx:
+            await tx.execute(EXPIRE)
+
+    async def count(job: Job) -> AsyncIterator[Step]:
+        for n in range(job.position.get("n", 0) + 1, 8):
+            yield Step({"n": n}, 1, 1, 0, {})
+
+    async with jobs.begin() as tx:
+        # Not given up: who takes it last is not one of those that died.
+        await tx.execute(text("UPDATE segment.job SET attempts = 0"))
+    assert await Jobs(jobs, STORE, {"count": count}).turn(asyncio.Event())
+    async with jobs.begin() as tx:
+        for late in frozen:
+            assert not await STORE.advance(tx, *late)
+    found = await one(jobs, job_id)
+    assert (found.state, found.done, found.position) == ("done", 7, {"n": 7})
+
+
+async def test_jobs_are_their_workspaces_alone_and_listed_in_pages(jobs: AsyncEngine) -> None:
+    for number in range(3):
+        await queue(jobs, f"j{number}")
+    app = create_app("segment", Health(), SECRET)
+    app.include_router(job_routes(jobs, STORE, read="things:read", write="things:write"))
+
+    def client(workspace: str, scope: str) -> httpx.AsyncClient:
+        token = Authenticator(SECRET).mint(workspace, "ada", [scope], timedelta(minutes=5))
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://segment",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+
+    async with client("acme", "things:read") as reader:
+        first = (await reader.get("/v1/jobs?limit=2")).json()
+        assert [one["id"] for one in first["items"]] == ["j2", "j1"]
+        rest = (await reader.get(f"/v1/jobs?limit=2&cursor={first['next']}")).json()
+        assert ([one["id"] for one in rest["items"]], rest["next"]) == (["j0"], None)
+        assert (await reader.get("/v1/jobs?subject=other")).json()["items"] == []
+        assert (await reader.post("/v1/jobs/j0/cancel")).status_code == 403
+    async with client("other", "things:write") as stranger:
+        assert (await stranger.post("/v1/jobs/j0/cancel")).status_code == 404
+    async with client("acme", "things:write") as writer:
+        assert (await writer.post("/v1/jobs/j0/cancel")).json()["state"] == "cancelled"
+        again = await writer.post("/v1/jobs/j0/cancel")
+        assert (again.status_code, again.json()["details"]) == (409, {"state": "cancelled"})

@@ -1,0 +1,177 @@
+"""Whose word holds: spellings, several profiles with one address, what is unverified."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rapport_campaign.domain.addresses import Address, addresses_of
+from rapport_campaign.domain.model import Person
+from rapport_campaign.domain.permission import (
+    Policy,
+    Send,
+    Suppress,
+    Verdict,
+    decide,
+    objections_of,
+    promotion,
+)
+from rapport_common.events.profile import (
+    ComputedState,
+    ConsentState,
+    ContactPointState,
+    IdentifierState,
+    ProfileState,
+)
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LATER = NOON + timedelta(minutes=1)
+ADA = "ada@example.com"
+TRUSTING = Policy(unconfirmed_consent="allow")
+
+
+def said(state: str = "granted", point: str = ADA, **more: Any) -> ConsentState:
+    fields = {"channel": "email", "purpose": "promotion", "at": NOON, "source": "shop", **more}
+    return ConsentState(contact_point=point, state=state, **fields)  # type: ignore[arg-type] # words
+
+
+def point(value: str, **more: Any) -> ContactPointState:
+    return ContactPointState(**{"channel": "email", "value": value, "at": NOON, **more})
+
+
+def state(
+    *consent: ConsentState, points: list[ContactPointState] | None = None, **more: Any
+) -> ProfileState:
+    return ProfileState(
+        identifiers=[IdentifierState("email", one) for one in more.get("emails", [ADA])],
+        traits=msgspec.Raw(msgspec.json.encode(more.get("traits", {}))),
+        computed=ComputedState(),
+        consent=list(consent),
+        contact_points=points,
+    )
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        said("withdrawn", "ADA@EXAMPLE.COM ", at=LATER),
+        said("withdrawn", "\ufeffada@example.com", at=LATER),
+        said("denied", channel="E-Mail", at=LATER),
+        said("withdrawn", purpose="Marketing", at=LATER),
+        said("withdrawn", at=NOON),
+    ],
+)
+def test_a_no_is_heard_however_it_is_written(again: ConsentState) -> None:
+    for order in itertools.permutations([said(), again]):
+        assert promotion(state(*order), Policy(), {}) == Suppress(f"consent {again.state}")
+    assert promotion(state(again), Policy(promotion_without_consent=True), {}) == Suppress(
+        f"consent {again.state}"
+    )
+
+
+def test_a_later_yes_is_a_yes_and_other_channels_say_nothing() -> None:
+    person = state(said("withdrawn"), said("granted", " Ada@Example.com", at=LATER))
+    assert promotion(person, Policy(), {}) == Send(ADA)
+    person = state(said(), said("withdrawn", channel="sms"), said("withdrawn", purpose="survey"))
+    assert promotion(person, Policy(), {}) == Send(ADA)
+
+
+def test_what_one_says_of_an_address_holds_for_all_who_have_it() -> None:
+    other = objections_of(state(said("withdrawn", "ADA@example.com")))
+    assert other == {(ADA, "promotion"): "withdrawn"}
+    objections = [(address, "promotion", word) for (address, _), word in other.items()]
+    person = state(said(at=LATER))
+    assert promotion(person, Policy(), {}, objections) == Suppress("consent withdrawn")  # type: ignore[arg-type] # literals
+    without = state()
+    policy = Policy(promotion_without_consent=True)
+    assert promotion(without, policy, {}, objections) == Suppress("consent withdrawn")  # type: ignore[arg-type] # literals
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["granted", "denied", "withdrawn"]),
+            st.sampled_from([ADA, "ADA@example.com", " ada@EXAMPLE.com"]),
+            st.sampled_from(["email", "E-mail", "MAIL"]),
+            st.integers(0, 3),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_the_order_of_words_does_not_matter(words: list[Any], order: Any) -> None:
+    """The latest word counts, at one time the more restrictive: whatever the order in the list."""
+    consent = [
+        said(word, where, channel=channel, at=NOON + timedelta(minutes=minute))
+        for word, where, channel, minute in words
+    ]
+    last = max(one.at for one in consent)
+    refused = [one for one in consent if one.at == last and one.state != "granted"]
+    verdicts = set()
+    for _ in range(3):
+        order.shuffle(consent)
+        verdicts.add(isinstance(promotion(state(*consent), Policy(), {}), Send))
+    assert verdicts == {not refused}
+
+
+def test_only_the_addresses_of_now_get_mail() -> None:
+    former = state(said(), points=[point("new@example.com")], emails=[ADA, "new@example.com"])
+    assert addresses_of(former) == [Address("new@example.com")]
+    assert promotion(former, Policy(), {}) == Suppress("no consent")
+    removed = state(said(), points=[], traits={"email": ADA})
+    assert promotion(removed, Policy(), {}) == Suppress("no e-mail address")
+    by_phone = state(points=[point("+491700000", channel="sms")])
+    assert addresses_of(by_phone) == []
+    spelled = state(points=[point(" Ada@Example.COM", channel="Email", verified=False), point(ADA)])
+    assert addresses_of(spelled) == [Address(ADA, verified=True)]
+
+
+def verdict(person: ProfileState | None, **more: Any) -> Verdict:
+    """The verdict on a service mail to somebody; without a state they are gone."""
+    fields: dict[str, Any] = {
+        "kind": "entry",
+        "purpose": "service",
+        "to_address": None,
+        "waited": timedelta(),
+        "person": Person("p1", 1, person, gone=person is None),
+        "policy": Policy(),
+        "suppressions": {},
+    }
+    return decide(**{**fields, **more})
+
+
+def test_service_mail_goes_to_verified_addresses_only() -> None:
+    strange = point("stranger@example.com", verified=False, at=LATER)
+    assert verdict(state(points=[strange])) == Suppress("address not verified")
+    assert verdict(state(points=[strange]), policy=TRUSTING) == Suppress("address not verified")
+    assert verdict(state(points=[strange, point(ADA)])) == Send(ADA)
+    stranger = state(points=[strange])
+    assert verdict(stranger, kind="request", to_address=" Stranger@example.com") == Suppress(
+        "address not verified"
+    )
+    assert verdict(stranger, kind="request", to_address="\ufeffDesk@example.com") == Send(
+        "desk@example.com"
+    )
+
+
+@pytest.mark.parametrize(
+    ("person", "reason"),
+    [
+        (state(said(confirmed=False)), "consent not confirmed"),
+        (state(said(), points=[point(ADA, verified=False)]), "address not verified"),
+    ],
+)
+def test_a_public_word_is_enough_where_the_policy_says_so(
+    person: ProfileState, reason: str
+) -> None:
+    assert promotion(person, Policy(), {}) == Suppress(reason)
+    assert promotion(person, TRUSTING, {}) == Send(ADA)
+
+
+def test_nobody_is_written_to_who_is_gone() -> None:
+    assert verdict(None) == Suppress("profile gone")

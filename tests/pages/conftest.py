@@ -1,0 +1,82 @@
+"""Renders the pages into files; what a browser says of them is asked once."""
+
+import json
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from rapport_campaign import pages as campaign
+from rapport_common.pages import brand as rules
+from rapport_common.pages.brand import Brand
+from rapport_common.pages.language import LANGUAGES
+from rapport_feedback import pages as feedback
+from rapport_feedback.domain.surveys import Response
+
+HANG_SECONDS = 300
+NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
+# One red pixel, as a shop's logo.
+LOGO = rules.logo(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8Dwn4EIAAAf/gP/JHEu1QAAAABJRU5ErkJggg=="
+)
+BRANDS = {
+    "en": Brand("Flowers", "#ffcc00", LOGO, "https://shop.example"),
+    "de": Brand("Donaudampfschifffahrtsgesellschaft", "#ffffff", LOGO, "https://shop.example"),
+    "zh_Hans": Brand("花店", "#000000", "", "https://shop.example"),
+    "ar": Brand("متجر", "#0b6e4f", LOGO, "https://shop.example"),
+}
+QUESTIONS = {
+    "en": "How likely are you to recommend us to a friend or colleague?",
+    "de": "Würden Sie unsere "
+    "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetzesdurchführung empfehlen?",
+    "zh_Hans": "您向朋友推荐我们的可能性有多大？",
+    "ar": "ما مدى احتمال أن توصي بنا لصديق أو زميل؟",
+}
+
+
+@pytest.fixture(scope="session")
+def seen(run_folder: Path) -> list[dict[str, Any]]:
+    """What the browser tells of each page in each view (see look.mjs).
+
+    With RAPPORT_PICTURES set to a folder, pictures of all of them are kept there.
+    """
+    from tests.support import node  # noqa: PLC0415 - the folder is found only now
+
+    folder = run_folder / "pages"
+    folder.mkdir()
+    for name, html in _pages().items():
+        (folder / f"{name}.html").write_text(html)
+    script = Path(__file__).with_name("look.mjs")
+    pictures = os.environ.get("RAPPORT_PICTURES")
+    done = subprocess.run(
+        [node.NODE, script, folder, *([pictures] if pictures else [])],
+        check=False,
+        env=node.environment(node.packages()),
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def _pages() -> dict[str, str]:
+    pages: dict[str, str] = {}
+    answer = Response(UUID(int=1), 9, "", 1, NOON, NOON)
+    for language in LANGUAGES:
+        about = {"language": language, "brand": BRANDS[language]}
+        for name, response in (("survey", None), ("answered", answer)):
+            page = feedback.survey("t", QUESTIONS[language], response, changeable=True, **about)  # type: ignore[arg-type] # the keywords are right, their union is not
+            pages[f"{name}-{language}"] = page.html.replace("<details>", "<details open>")
+        day = NOON.date()
+        pages[f"case-{language}"] = feedback.case_taken("t", 7, day, **about).html  # type: ignore[arg-type] # as above
+        pages[f"lost-{language}"] = feedback.problem(404, "", language=language).html
+        pages[f"leave-{language}"] = campaign.ask("ada@example.com", **about).html  # type: ignore[arg-type] # as above
+        pages[f"left-{language}"] = campaign.done("ada@example.com", **about).html  # type: ignore[arg-type] # as above
+        pages[f"busy-{language}"] = campaign.busy(language=language).html
+    return pages

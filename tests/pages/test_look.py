@@ -1,0 +1,32 @@
+"""Every page in every language, in a real browser, at the width of a phone and of a desk."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+Seen = list[dict[str, Any]]
+
+
+def where(seen: Seen, wrong: Callable[[dict[str, Any]], Any]) -> list[str]:
+    return [f"{one['page']} at {one['asked']}, {one['scheme']}" for one in seen if wrong(one)]
+
+
+def test_nothing_is_in_the_way_of_anybody(seen: Seen) -> None:
+    """No violation of the checker's rules (WCAG 2.2 A and AA, and its best practices)."""
+    found = {f"{one['page']}: {violation}" for one in seen for violation in one["violations"]}
+    assert not found
+
+
+def test_no_page_is_wider_than_its_window(seen: Seen) -> None:
+    assert where(seen, lambda one: one["width"] > one["asked"]) == []
+
+
+def test_the_scale_stays_in_one_row(seen: Seen) -> None:
+    assert where(seen, lambda one: "survey" in one["page"] and one["rows"] != 1) == []
+
+
+def test_the_pages_fetch_nothing(seen: Seen) -> None:
+    assert where(seen, lambda one: one["fetched"]) == []
