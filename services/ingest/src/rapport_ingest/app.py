@@ -26,6 +26,7 @@ from rapport_ingest.api.events import event_routes
 from rapport_ingest.api.imports import import_routes, progress_of, upload_routes
 from rapport_ingest.api.ledger import ledger_routes
 from rapport_ingest.api.plans import plan_routes
+from rapport_ingest.api.public import Public
 from rapport_ingest.api.quarantine import quarantine_routes
 from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
@@ -157,7 +158,7 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
     parts.health.checks["storage"] = _storage_check(parts, pieces.spool)
     parts.routers += _routers(parts, settings, pieces)
     proxies = Proxies(settings.proxies()) if settings.proxies() else None
-    intake = Intake(parts.api(), pieces.keys, pieces.limits, pieces.acceptor, proxies)
+    intake = Intake(Public(parts.api()), pieces.keys, pieces.limits, pieces.acceptor, proxies)
     return Process(
         intake,
         pieces.spool,
