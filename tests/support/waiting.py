@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import httpx
 import pytest
@@ -43,12 +43,24 @@ def look_until(look: Callable[[], Found | None], *, seconds: float) -> Found | N
     return found
 
 
+@overload
 async def eventually(
-    what: str, look: Callable[[], Awaitable[Found] | Found], *, seconds: float = HANG_SECONDS
-) -> Found:
+    what: str, look: Callable[[], Awaitable[Found]], *, seconds: float = HANG_SECONDS
+) -> Found: ...
+
+
+@overload
+async def eventually(
+    what: str, look: Callable[[], Found], *, seconds: float = HANG_SECONDS
+) -> Found: ...
+
+
+async def eventually(
+    what: str, look: Callable[[], Any], *, seconds: float = HANG_SECONDS
+) -> object:
     """`until` in a loop: `look` may be a plain function or a coroutine's."""
     deadline = time.monotonic() + seconds
-    found: Found | None = None
+    found: object = None
     while time.monotonic() < deadline:
         with suppress(httpx.HTTPError):
             seen = look()
