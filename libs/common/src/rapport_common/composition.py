@@ -19,7 +19,7 @@ from rapport_common.kafka.consumer import Consumer
 from rapport_common.kafka.producer import Producer
 from rapport_common.ledger import Equations, LedgerWatch
 from rapport_common.operator import consumer_check, consumer_routes, unavailable_without
-from rapport_common.outbox import Relay
+from rapport_common.relay import Relay
 from rapport_common.retention import Policy, Retention
 from rapport_common.runtime import HandedConnections, Worker, serve
 from rapport_common.settings import ServiceSettings
