@@ -56,11 +56,7 @@ def create_engine(
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=False,
-<<<<<<< HEAD
         hide_parameters=True,  # errors are logged and kept: they must not repeat people's data
-        connect_args={"server_settings": server_settings, "timeout": 5, "command_timeout": 60},
-=======
->>>>>>> work/common
     )
 
 
