@@ -58,7 +58,7 @@ def test_a_rule_comes_from_a_file_or_the_line(
 
 
 def test_json_is_for_programs(rapport: Rapport, server: Answers) -> None:
-    answer = {"segments": [{"id": "s-1", "name": "Best", "version": 1, "members": 734}]}
+    answer = {"items": [{"id": "s-1", "name": "Best", "version": 1}], "next": None}
     server.answers["GET /v1/segments"] = (200, answer)
     assert json.loads(rapport("segment", "list", "--json").stdout) == answer
 
