@@ -14,7 +14,7 @@ from tests.support.workspace import address
 from rapport_local.ports import SERVICES
 from rapport_local.stack import Stack
 
-SETTLE_SECONDS = 25.0
+SETTLE_SECONDS = 120.0
 LARGEST_IN_FLIGHT = 32  # two lanes of sixteen mails each
 STATES = ("planned", "sending", "sent", "failed", "suppressed", "uncertain")
 USERS = """

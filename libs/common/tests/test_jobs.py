@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.auth import Authenticator
 from rapport_common.db import create_engine, metadata
 from rapport_common.errors import AppError
 from rapport_common.http import Health, create_app
@@ -20,10 +19,10 @@ from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.store import Job, JobStore, NewJob, Step
 from rapport_common.jobs.tables import job_table
 from rapport_common.jobs.worker import MAX_ATTEMPTS, Jobs
+from rapport_common.testing.credentials import authenticator, mint
 
 pytestmark = pytest.mark.integration
 
-SECRET = "a secret for tests only, 32 characters"
 STEP = Step({"place": [0, 1, 1]}, 1, 1, 0, {"n": 1})
 STORE = JobStore("segment")
 EXPIRE = text("UPDATE segment.job SET held_until = now() - interval '1 s' WHERE state = 'running'")
@@ -184,11 +183,11 @@ async def test_whatever_kills_its_holders_each_step_is_told_once(
 async def test_jobs_are_their_workspaces_alone_and_listed_in_pages(jobs: AsyncEngine) -> None:
     for number in range(3):
         await queue(jobs, f"j{number}")
-    app = create_app("segment", Health(), SECRET)
+    app = create_app("segment", Health(), authenticator())
     app.include_router(job_routes(jobs, STORE, read="things:read", write="things:write"))
 
     def client(workspace: str, scope: str) -> httpx.AsyncClient:
-        token = Authenticator(SECRET).mint(workspace, "ada", [scope], timedelta(minutes=5))
+        token = mint(workspace, "ada", [scope], timedelta(minutes=5))
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(app),
             base_url="http://segment",

@@ -22,7 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign.api import routers
-from rapport_campaign.handlers.compose import Composer, link_key
+from rapport_campaign.handlers.compose import Composer
 from rapport_campaign.handlers.consume import on_activity, on_membership, on_requests
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits
 from rapport_campaign.handlers.publish import Publisher
@@ -31,7 +31,6 @@ from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings
 from rapport_campaign.tables import METADATA
 from rapport_common import clock
-from rapport_common.auth import Authenticator
 from rapport_common.db import create_engine
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
@@ -48,8 +47,14 @@ from rapport_common.events.profile import (
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
+from rapport_common.testing.credentials import (
+    EVENT_KEY,
+    KEY_SETTINGS,
+    LINK_KEY,
+    authenticator,
+    mint,
+)
 
-SECRET = "a secret for tests only, 32 characters"
 PUBLIC = "https://mail.shop.example"
 SEGMENT = "11111111-1111-1111-1111-111111111111"
 HANDLERS = {
@@ -271,7 +276,7 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
     values: dict[str, Any] = {
         "database_url": "postgresql://unused",
         "kafka_bootstrap_servers": "unused:1",
-        "secret": SECRET,
+        **KEY_SETTINGS,
         "port": 1,
         "metrics_port": 1,
         "public_url": PUBLIC,
@@ -288,8 +293,8 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
 
 def make_sender(engine: AsyncEngine, settings: Settings) -> Sender:
     limits = Limits(settings.lease_seconds, settings.max_attempts, settings.retry_seconds)
-    composer = Composer(secret=SECRET, base_url=PUBLIC, service_from=settings.service_from)
-    return Sender(engine, Dispatcher(Publisher(SECRET), limits), composer, settings)
+    composer = Composer(link_key=LINK_KEY, base_url=PUBLIC, service_from=settings.service_from)
+    return Sender(engine, Dispatcher(Publisher(EVENT_KEY), limits), composer, settings)
 
 
 @pytest.fixture(scope="session")
@@ -364,10 +369,10 @@ def settled(ledger: Ledger) -> Callable[..., Any]:
 
 @pytest.fixture
 def api(engine: AsyncEngine) -> FastAPI:
-    app = create_app("campaign", Health(), SECRET)
-    tracker = Tracker(Publisher(SECRET))
+    app = create_app("campaign", Health(), authenticator())
+    tracker = Tracker(Publisher(EVENT_KEY))
     store = ConsumerStore("campaign", "campaign")
-    for one in routers(engine, store, tracker, link_key(SECRET)):
+    for one in routers(engine, store, tracker, LINK_KEY):
         app.include_router(one)
     return app
 
@@ -377,7 +382,7 @@ def client_of(api: FastAPI) -> Callable[..., httpx.AsyncClient]:
     """A function that gives a client with a token for a workspace and scopes."""
 
     def client(workspace: str = "acme", scopes: tuple[str, ...] = ("*",)) -> httpx.AsyncClient:
-        token = Authenticator(SECRET).mint(workspace, "ada", list(scopes), timedelta(minutes=5))
+        token = mint(workspace, "ada", list(scopes), timedelta(minutes=5))
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(api, raise_app_exceptions=False),
             base_url=PUBLIC,

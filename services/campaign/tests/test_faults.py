@@ -21,7 +21,6 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from rapport_common import clock
-from rapport_common.auth import Authenticator
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
@@ -34,9 +33,9 @@ from rapport_common.events.profile import (
 from rapport_common.events.topics import PROFILE_ACTIVITY, SEGMENT_MEMBERSHIP
 from rapport_common.kafka.admin import ensure_topics
 from rapport_common.kafka.producer import Outgoing, Producer
+from rapport_common.testing.credentials import KEY_ENVIRONMENT, mint
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
-SECRET = "a secret for tests only, 32 characters"
 SEGMENT = "22222222-2222-2222-2222-222222222222"
 PEOPLE = 240
 LEASE = 3
@@ -93,7 +92,7 @@ async def service(
         {
             "RAPPORT_DATABASE_URL": service_database("campaign"),
             "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
-            "RAPPORT_SECRET": SECRET,
+            **KEY_ENVIRONMENT,
             "RAPPORT_PORT": str(free_port()),
             "RAPPORT_METRICS_PORT": str(free_port()),
             "RAPPORT_SMTP_PORT": str(mail_server.port),
@@ -195,7 +194,7 @@ async def test_killed_and_frozen_it_sends_nothing_twice_and_loses_nothing(
     service: Service, kafka_bootstrap: str, mail_server: Any
 ) -> None:
     workspace = f"w{uuid.uuid4().hex[:8]}"
-    token = Authenticator(SECRET).mint(workspace, "ada", ["*"], timedelta(hours=1))
+    token = mint(workspace, "ada", ["*"], timedelta(hours=1))
     headers = {"Authorization": f"Bearer {token}"}
     mail_server.pause = 0.05
     async with httpx.AsyncClient(base_url=service.url, headers=headers, timeout=10) as client:

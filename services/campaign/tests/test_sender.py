@@ -12,9 +12,9 @@ from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits, Result
 from rapport_campaign.handlers.publish import Publisher
 from rapport_common import clock
+from rapport_common.testing.credentials import EVENT_KEY
 
 pytestmark = pytest.mark.integration
-SECRET = "a secret for tests only, 32 characters"
 
 
 async def test_an_entry_becomes_one_mail(world: Any) -> None:
@@ -296,7 +296,7 @@ async def test_a_lease_that_ran_out_is_uncertain_and_sent_by_nobody(world: Any) 
 
 
 async def test_only_the_one_who_tried_may_settle_a_row_and_only_to_an_end(world: Any) -> None:
-    dispatcher = Dispatcher(Publisher(SECRET), Limits(lease=0.01, max_attempts=3, first_delay=1))
+    dispatcher = Dispatcher(Publisher(EVENT_KEY), Limits(lease=0.01, max_attempts=3, first_delay=1))
     mine, other = str(uuid.uuid4()), str(uuid.uuid4())
     await world.started()
     await world.topics.person("p1", "ada@example.com")

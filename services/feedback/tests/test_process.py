@@ -16,7 +16,6 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from rapport_common.auth import Authenticator
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event, partition_key
 from rapport_common.events.profile import (
@@ -27,10 +26,9 @@ from rapport_common.events.profile import (
 )
 from rapport_common.events.topics import topics_of
 from rapport_common.kafka.admin import ensure_topics
-from rapport_common.keys import derive
+from rapport_common.testing.credentials import EVENT_KEY, KEY_ENVIRONMENT, mint
 
 pytestmark = pytest.mark.integration
-SECRET = "a secret for tests only, 32 characters"
 WORKSPACE = "process-test"
 
 
@@ -51,7 +49,7 @@ async def running(
         **os.environ,
         "RAPPORT_DATABASE_URL": database,
         "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-        "RAPPORT_SECRET": SECRET,
+        **KEY_ENVIRONMENT,
         "RAPPORT_PORT": str(port),
         "RAPPORT_METRICS_PORT": str(metrics_port),
     }
@@ -134,7 +132,7 @@ async def test_from_a_profile_to_an_answer_in_the_log(
     database = service_database("feedback")
     await ensure_topics(kafka_bootstrap, topics_of("feedback"), partitions=12, replication=1)
     await send_profile(kafka_bootstrap)
-    token = Authenticator(SECRET).mint(WORKSPACE, "ann", ["*"], timedelta(hours=1))
+    token = mint(WORKSPACE, "ann", ["*"], timedelta(hours=1))
     headers = {"Authorization": f"Bearer {token}"}
     async with running(database, kafka_bootstrap) as (process, api, metrics):
         async with httpx.AsyncClient(base_url=api, headers=headers) as client:
@@ -152,7 +150,7 @@ async def test_from_a_profile_to_an_answer_in_the_log(
             assert "Your answer: <strong>9</strong>" in (await client.get(by_user)).text
 
             key, event = await read_event(kafka_bootstrap, "answer-")
-            expected = derive(SECRET, "event-key")
+            expected = EVENT_KEY
             assert key == partition_key(expected, WORKSPACE, ("email", "ada@example.com"))
             assert msgspec.json.decode(event.properties)["score"] == 9
             exposed = (await client.get(f"{metrics}/metrics")).text

@@ -17,14 +17,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import SecretStr
 
-from rapport_common.auth import Authenticator
 from rapport_common.composition import Parts
 from rapport_common.events.topics import EVENTS, topics_of
 from rapport_common.kafka.admin import ensure_topics
+from rapport_common.testing.credentials import EVENT_KEY, OPERATOR_KEYS, WRITE_KEY_PEPPER, mint
 from rapport_ingest import app
 from rapport_ingest.settings import IngestSettings
 
-SECRET = "a secret for tests only, 32 characters"
 NOWHERE = "127.0.0.1:1"
 PARTITIONS = 12
 
@@ -95,7 +94,7 @@ class Ingest:
     source: str = ""
 
     def token(self, *scopes: str, workspace: str | None = None) -> dict[str, str]:
-        made = Authenticator(SECRET).mint(
+        made = mint(
             workspace or self.workspace, "tester", list(scopes or ["*"]), timedelta(minutes=5)
         )
         return {"Authorization": f"Bearer {made}"}
@@ -137,7 +136,9 @@ async def opened(
     chosen = IngestSettings(
         database_url=SecretStr(database),
         kafka_bootstrap_servers=kafka,
-        secret=SecretStr(SECRET),
+        operator_keys=OPERATOR_KEYS,
+        event_key=SecretStr(EVENT_KEY.hex()),
+        write_key_pepper=SecretStr(WRITE_KEY_PEPPER.hex()),
         port=1,
         metrics_port=1,
         log_level="error",

@@ -16,11 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
-from rapport_common.auth import Authenticator
+from rapport_common.testing.credentials import KEY_ENVIRONMENT, mint
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 
-SECRET = "a secret for tests only, 32 characters"
 ROWS = 50_000
 BAD = 250
 Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
@@ -46,7 +45,7 @@ class Running:
         )
 
     def _headers(self) -> dict[str, str]:
-        token = Authenticator(SECRET).mint("killed", "t", ["*"], timedelta(minutes=30))
+        token = mint("killed", "t", ["*"], timedelta(minutes=30))
         return {"Authorization": f"Bearer {token}"}
 
     async def start(self) -> None:
@@ -85,7 +84,7 @@ async def running(
         {
             "RAPPORT_DATABASE_URL": service_database("ingest"),
             "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
-            "RAPPORT_SECRET": SECRET,
+            **KEY_ENVIRONMENT,
             "RAPPORT_PORT": str(free_port()),
             "RAPPORT_METRICS_PORT": str(free_port()),
             "RAPPORT_LOG_LEVEL": "warning",

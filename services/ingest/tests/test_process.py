@@ -18,11 +18,10 @@ import httpx
 import psutil
 import pytest
 
-from rapport_common.auth import Authenticator
+from rapport_common.testing.credentials import KEY_ENVIRONMENT, mint
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 
-SECRET = "a secret for tests only, 32 characters"
 NOWHERE = "127.0.0.1:1"
 ENOUGH = 20
 Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
@@ -70,7 +69,7 @@ class Running:
         return psutil.Process(self.process.pid).children()
 
     async def new_key(self, workspace: str) -> str:
-        token = Authenticator(SECRET).mint(workspace, "t", ["*"], timedelta(minutes=5))
+        token = mint(workspace, "t", ["*"], timedelta(minutes=5))
         answer = await self.client.post(
             "/v1/sources", json={"name": "web"}, headers={"Authorization": f"Bearer {token}"}
         )
@@ -95,7 +94,7 @@ async def launch(
         environment = {
             "RAPPORT_DATABASE_URL": service_database("ingest"),
             "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
-            "RAPPORT_SECRET": SECRET,
+            **KEY_ENVIRONMENT,
             "RAPPORT_PORT": str(port),
             "RAPPORT_METRICS_PORT": str(port + 1),
             "RAPPORT_LOG_LEVEL": "warning",
@@ -241,7 +240,7 @@ async def test_a_taken_port_is_said_so(launch: Launch, workers: int) -> None:
 async def test_live_events_of_all_children_are_quick_and_end_with_a_stop(launch: Launch) -> None:
     running = await launch(workers=2)
     key = await running.new_key("live")
-    token = Authenticator(SECRET).mint("live", "t", ["events:read"], timedelta(minutes=5))
+    token = mint("live", "t", ["events:read"], timedelta(minutes=5))
     headers = {"Authorization": f"Bearer {token}"}
     sent: dict[str, float] = {}
     seen: dict[str, float] = {}

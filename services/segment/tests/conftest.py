@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.auth import Authenticator
 from rapport_common.db import create_engine
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
@@ -27,6 +26,7 @@ from rapport_common.http import Health, create_app
 from rapport_common.jobs.routes import job_routes
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
+from rapport_common.testing.credentials import authenticator, mint
 from rapport_segment.api.callers import READ, WRITE
 from rapport_segment.api.ledger import ledger_routes
 from rapport_segment.api.members import member_routes
@@ -35,7 +35,6 @@ from rapport_segment.handlers.segments import SegmentHandler
 from rapport_segment.store.jobs import JOBS
 from rapport_segment.tables import METADATA
 
-SECRET = "a secret for tests only, 32 characters"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -147,7 +146,7 @@ def published(engine: AsyncEngine) -> Callable[[], Any]:
 
 @pytest.fixture
 def api(engine: AsyncEngine) -> FastAPI:
-    app = create_app("segment", Health(), SECRET)
+    app = create_app("segment", Health(), authenticator())
     handler = SegmentHandler()
     app.include_router(segment_routes(engine, handler))
     app.include_router(change_routes(engine, handler))
@@ -162,7 +161,7 @@ def client_of(api: FastAPI) -> Callable[..., httpx.AsyncClient]:
     """A function that gives a client with a token for a workspace and scopes."""
 
     def client(workspace: str = "acme", scopes: tuple[str, ...] = ("*",)) -> httpx.AsyncClient:
-        token = Authenticator(SECRET).mint(workspace, "ada", list(scopes), timedelta(minutes=5))
+        token = mint(workspace, "ada", list(scopes), timedelta(minutes=5))
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(api, raise_app_exceptions=False),
             base_url="http://segment",

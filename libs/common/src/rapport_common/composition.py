@@ -10,7 +10,9 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import logging
+from rapport_common.auth import AUDIENCE, ISSUER, Authenticator, Issuer
 from rapport_common.db import create_engine, require_head
+from rapport_common.door import Bounds
 from rapport_common.events.topics import TOPICS, topics_of
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.admin import ensure_topics
@@ -19,10 +21,11 @@ from rapport_common.kafka.consumer import Consumer
 from rapport_common.kafka.producer import Producer
 from rapport_common.ledger import Equations, LedgerWatch
 from rapport_common.operator import consumer_check, consumer_routes, unavailable_without
-from rapport_common.outbox import Relay
+from rapport_common.relay import Relay
 from rapport_common.retention import Policy, Retention
 from rapport_common.runtime import HandedConnections, Worker, serve
 from rapport_common.settings import ServiceSettings
+from rapport_common.trust import KeySource
 from rapport_common.watchdog import ProgressWatchdog
 
 
@@ -35,6 +38,7 @@ class Parts:
     engine: AsyncEngine
     producer: Producer
     health: Health = field(default_factory=Health)
+    bounds: Bounds = field(default_factory=Bounds)
     routers: list[APIRouter] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
 
@@ -88,7 +92,7 @@ class Parts:
 
     def api(self) -> FastAPI:
         """The service's FastAPI app with the routers added so far."""
-        app = create_app(self.service, self.health, self.settings.secret.get_secret_value())
+        app = create_app(self.service, self.health, authenticator_of(self.settings), self.bounds)
         for router in self.routers:
             app.include_router(router)
         return app
@@ -139,3 +143,15 @@ async def open_parts(service: str, settings: ServiceSettings, root: Path) -> Par
     parts = Parts(service, settings, engine, producer)
     parts.health.checks["database"] = unavailable_without(engine)
     return parts
+
+
+def authenticator_of(settings: ServiceSettings) -> Authenticator:
+    """Who may call: the installation's own operators, and those of an identity provider if any.
+
+    Raises KeysError or OSError when the keys in the settings can't be read.
+    """
+    issuers = [Issuer(ISSUER, AUDIENCE, KeySource(settings.operator_keys))]
+    if settings.idp_issuer:
+        keys = KeySource(settings.idp_keys)
+        issuers.append(Issuer(settings.idp_issuer, settings.idp_audience, keys))
+    return Authenticator(*issuers, hours=settings.token_hours)

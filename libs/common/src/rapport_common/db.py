@@ -1,6 +1,7 @@
 """The Postgres session: engine, time-outs, naming, retriable errors and the schema check."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -17,18 +18,24 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
+IDLE_SECONDS = 5.0
+"""A transaction that is silent for so long is ended by the server, and the connection with it."""
+
 # A frozen process must not hold a lock for longer than this; its batch is then refused by the
 # position's compare-and-set when it thaws.
 SESSION_SETTINGS = {
-    "idle_in_transaction_session_timeout": "5000",
+    "idle_in_transaction_session_timeout": f"{IDLE_SECONDS * 1000:.0f}",
     "lock_timeout": "2000",
     "statement_timeout": "60000",
     "jit": "off",
 }
 
-# Deadlock, serialization, lock not available, the server's shut-down family, too many clients.
-_RETRIABLE = {"40P01", "40001", "55P03", "57P01", "57P02", "57P03", "57014", "53300", "25P03"}
-_RETRIABLE_CLASSES = {"08"}
+# Deadlock, serialization, lock not available, statement time-out, killed while idle: the work
+# itself, or what it met, was the reason.
+_CONTENTION = {"40P01", "40001", "55P03", "57014", "25P03"}
+# The server's shut-down family, too many clients; class 08 are lost connections.
+_AWAY = {"57P01", "57P02", "57P03", "53300"}
+_AWAY_CLASSES = {"08"}
 
 
 def metadata(schema: str) -> MetaData:
@@ -41,23 +48,44 @@ def create_engine(
 ) -> AsyncEngine:
     """An engine for a plain `postgresql://` address, with the house's time-outs on each session."""
     server_settings = {"application_name": application, **SESSION_SETTINGS, **(settings or {})}
+    connecting = partial(connect, plain_url(url), settings=server_settings, command_timeout=60)
     return create_async_engine(
-        driver_url(url),
+        "postgresql+asyncpg://",
+        async_creator=connecting,
         pool_size=pool,
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=False,
-        connect_args={"server_settings": server_settings, "timeout": 5, "command_timeout": 60},
+        hide_parameters=True,  # errors are logged and kept: they must not repeat people's data
     )
 
 
-def driver_url(url: str) -> str:
-    """The same address with SQLAlchemy's name of the asyncpg driver."""
+async def connect(
+    url: str,
+    *,
+    settings: Mapping[str, str] | None = None,
+    connect_timeout: float = 5,
+    command_timeout: float | None = None,
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection of its own, to listen on for example; engines connect in the same way.
+
+    So an address means the same everywhere: its query is libpq's (`?sslmode=require`).
+    """
+    return await asyncpg.connect(
+        plain_url(url),
+        timeout=connect_timeout,
+        command_timeout=command_timeout,
+        server_settings=dict(settings or {}),
+    )
+
+
+def plain_url(url: str) -> str:
+    """The address as the driver reads it: `postgresql://`, whichever of its names it came with."""
     scheme, separator, rest = url.partition("://")
     if scheme not in {"postgresql", "postgres", "postgresql+asyncpg"} or not separator:
         message = "RAPPORT_DATABASE_URL must look like postgresql://role:password@host:port/name"
         raise ValueError(message)
-    return f"postgresql+asyncpg://{rest}"
+    return f"postgresql://{rest}"
 
 
 def sqlstate(error: BaseException) -> str | None:
@@ -77,13 +105,23 @@ def is_retriable(error: BaseException) -> bool:
         return True
     state = sqlstate(error)
     if state is not None:
-        return state in _RETRIABLE or state[:2] in _RETRIABLE_CLASSES
+        return state in _CONTENTION | _AWAY or state[:2] in _AWAY_CLASSES
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
             return True
         cause = error.orig.__cause__ if error.orig is not None else None
         return isinstance(cause, (asyncpg.InterfaceError, OSError))
     return isinstance(error, asyncpg.InterfaceError)
+
+
+def is_contention(error: BaseException) -> bool:
+    """Whether a retriable error is about the work (locks, time-outs), not about a server away."""
+    return sqlstate(error) in _CONTENTION
+
+
+def storable(message: str, length: int) -> str:
+    """A text for people as a column can hold it: no NUL, no half characters, not too long."""
+    return message[:length].replace("\0", "\\0").encode(errors="backslashreplace").decode()
 
 
 def packed(name: str, kind: str) -> str:

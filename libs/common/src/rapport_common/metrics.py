@@ -45,6 +45,9 @@ OUTBOX_RELAYED = Counter("rapport_outbox_relayed_total", "Records relayed to Kaf
 OUTBOX_FAILURES = Counter(
     "rapport_outbox_publish_failures_total", "Relay batches Kafka did not take.", ["service"]
 )
+OUTBOX_REFUSED = Counter(
+    "rapport_outbox_refused_total", "Rows put aside because Kafka refuses them.", ["service"]
+)
 PRODUCER_RECREATED = Counter(
     "rapport_producer_recreated_total", "Producers replaced after a failed send.", ["service"]
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 
 from alembic import command, context
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from rapport_common.db import driver_url
+from rapport_common.db import connect, plain_url
 
 
 def alembic_config(root: Path) -> Config:
@@ -31,8 +32,10 @@ def run(metadata: MetaData) -> None:
 
 
 async def _online(metadata: MetaData) -> None:
-    url = driver_url(os.environ["RAPPORT_DATABASE_URL"])
-    engine = create_async_engine(url, poolclass=NullPool)
+    connecting = partial(connect, plain_url(os.environ["RAPPORT_DATABASE_URL"]))
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=connecting, poolclass=NullPool
+    )
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_migrate, metadata)

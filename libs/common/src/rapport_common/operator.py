@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
+from rapport_common.discretion import told
 from rapport_common.errors import (
     ConflictError,
     InvalidEvent,
     InvalidRequestError,
     NotFoundError,
-    UnavailableError,
 )
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.consumer import Consumer
@@ -157,7 +157,7 @@ def unavailable_without(engine: AsyncEngine) -> Any:
             async with engine.connect() as connection:
                 await connection.exec_driver_sql("SELECT 1")
         except Exception as error:  # noqa: BLE001 - whatever is wrong, it is not ready
-            return f"database: {UnavailableError(str(error)).message}"
+            return f"database: {told(error)}"
         return None
 
     return check

@@ -1,11 +1,11 @@
-"""Records a service wants published, written with its state and relayed after the commit."""
+"""Records a service wants published, written with its state: tables and SQL of the outbox."""
 
-import asyncio
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
-import asyncpg
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -17,20 +17,17 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    Uuid,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import UUID
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common import logging, metrics
-from rapport_common.db import is_retriable, pack, packed
-from rapport_common.kafka.producer import KafkaUnavailableError, Outgoing, Producer
+from rapport_common.db import pack, packed, storable
+from rapport_common.events.codec import workspace_of
+from rapport_common.kafka.producer import Outgoing
+from rapport_common.kafka.store import add_tallies
 
-log = logging.get(__name__)
-
-LEASE_SECONDS = 5
-POLL_SECONDS = 0.2
 SHARD = 0
 
 
@@ -65,7 +62,7 @@ def outbox_tables(metadata: MetaData) -> None:
         "relay_lease",
         metadata,
         Column("shard", SmallInteger, primary_key=True, autoincrement=False),
-        Column("holder", UUID(as_uuid=True), nullable=False),
+        Column("holder", Uuid, nullable=False),
         Column("expires_at", DateTime(timezone=True), nullable=False),
     )
 
@@ -95,133 +92,140 @@ async def append(tx: AsyncConnection, schema: str, records: Sequence[Outgoing]) 
     await tx.execute(text(f"NOTIFY {schema}_outbox"))
 
 
-class Relay:
-    """Publishes the outbox in the order of its ids; one relay works at a time, by a lease row.
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that Kafka has refused, with the reason and whose it is (None: it can't be read)."""
 
-    A lease, not a session lock: a frozen holder of a session lock would block the others for
-    ever. Rows are deleted once Kafka has acknowledged them. A crash between the two sends them
-    again, which readers notice by the record's id or version.
-    """
+    id: int
+    topic: str
+    key: bytes
+    value: bytes
+    workspace: str | None
+    reason: str
+    created_at: datetime
+    refused_at: datetime
 
-    name = "relay"
 
-    def __init__(
-        self, engine: AsyncEngine, producer: Producer, *, schema: str, batch: int, listen_url: str
-    ) -> None:
-        self._engine = engine
-        self._producer = producer
+class OutboxStore:
+    """Reads and writes the outbox of one schema, for the relay and for operators."""
+
+    def __init__(self, schema: str) -> None:
         self._schema = schema
-        self._batch = batch
-        self._listen_url = listen_url
-        self._holder = uuid.uuid4()
-        self._wake = asyncio.Event()
-        for metric in (metrics.OUTBOX_RELAYED, metrics.OUTBOX_FAILURES, metrics.OUTBOX_AGE):
-            metric.labels(schema)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Relay until `stop`, then let go of the lease."""
-        listener = asyncio.get_running_loop().create_task(self._listen(), name="outbox-listen")
-        try:
-            while not stop.is_set():
-                if not await self._turn():
-                    await self._pause()
-        finally:
-            listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await listener
-            with suppress(Exception):
-                await self._release()
+    async def is_empty(self, tx: AsyncConnection) -> bool:
+        """Whether nothing waits."""
+        waiting = await tx.execute(text(f"SELECT 1 FROM {self._schema}.outbox LIMIT 1"))
+        return waiting.first() is None
 
-    async def _turn(self) -> bool:
-        """One batch; True when there may be more to do at once."""
-        try:
-            rows = await self._claim()
-            if not rows:
-                return False
-            records = [Outgoing(row[1], row[2], row[3], row[4]) for row in rows]
-            await self._producer.publish(records, timeout=LEASE_SECONDS * 2)
-            await self._delete([row[0] for row in rows])
-        except KafkaUnavailableError as error:
-            metrics.OUTBOX_FAILURES.labels(self._schema).inc()
-            log.warning("outbox not relayed, trying again", error=str(error))
-            return False
-        except Exception as error:
-            if not is_retriable(error):
-                raise
-            log.warning("outbox not readable, trying again", error=repr(error))
-            return False
-        metrics.OUTBOX_RELAYED.labels(self._schema).inc(len(rows))
-        return len(rows) == self._batch
+    async def take_lease(self, tx: AsyncConnection, holder: UUID, seconds: float) -> bool:
+        """Take the lease, or make one's own longer; False while another relay holds it."""
+        held = await tx.execute(
+            text(
+                f"INSERT INTO {self._schema}.relay_lease AS l (shard, holder, expires_at) "
+                "VALUES (:shard, :holder, clock_timestamp() + make_interval(secs => :lease)) "
+                "ON CONFLICT (shard) DO UPDATE SET holder = excluded.holder, "
+                "expires_at = excluded.expires_at "
+                "WHERE l.holder = excluded.holder OR l.expires_at < clock_timestamp()"
+            ),
+            {"shard": SHARD, "holder": holder, "lease": seconds},
+        )
+        return bool(held.rowcount)
 
-    async def _claim(self) -> Sequence[tuple[int, str, bytes, bytes, str | None]]:
-        async with self._engine.begin() as tx:
-            waiting = await tx.execute(text(f"SELECT 1 FROM {self._schema}.outbox LIMIT 1"))
-            if waiting.first() is None:
-                # An idle relay writes nothing, not even its lease.
-                metrics.OUTBOX_ROWS.labels(self._schema).set(0)
-                metrics.OUTBOX_AGE.labels(self._schema).set(0)
-                return []
-            held = await tx.execute(
-                text(
-                    f"INSERT INTO {self._schema}.relay_lease AS l (shard, holder, expires_at) "
-                    "VALUES (:shard, :holder, clock_timestamp() + make_interval(secs => :lease)) "
-                    "ON CONFLICT (shard) DO UPDATE SET holder = excluded.holder, "
-                    "expires_at = excluded.expires_at "
-                    "WHERE l.holder = excluded.holder OR l.expires_at < clock_timestamp()"
-                ),
-                {"shard": SHARD, "holder": self._holder, "lease": float(LEASE_SECONDS)},
+    async def release_lease(self, tx: AsyncConnection, holder: UUID) -> None:
+        """Let go of the lease, if it is one's own."""
+        await tx.execute(
+            text(f"DELETE FROM {self._schema}.relay_lease WHERE holder = :holder"),
+            {"holder": holder},
+        )
+
+    async def head(
+        self, tx: AsyncConnection, limit: int
+    ) -> tuple[list[tuple[int, Outgoing]], float]:
+        """The oldest rows in the order of their ids, and the age of the first in seconds."""
+        result = await tx.execute(
+            text(
+                "SELECT id, topic, key, value, traceparent, "
+                "extract(epoch FROM clock_timestamp() - created_at) AS age "
+                f"FROM {self._schema}.outbox ORDER BY id LIMIT :limit"
+            ),
+            {"limit": limit},
+        )
+        rows = result.fetchall()
+        age = float(rows[0][5]) if rows else 0.0
+        return [(row[0], Outgoing(row[1], row[2], row[3], row[4])) for row in rows], age
+
+    async def delete(self, tx: AsyncConnection, ids: list[int]) -> None:
+        """Forget rows that Kafka has acknowledged."""
+        await tx.execute(
+            text(f"DELETE FROM {self._schema}.outbox WHERE id = ANY(CAST(:ids AS bigint[]))"),
+            {"ids": ids},
+        )
+
+    async def refuse(self, tx: AsyncConnection, row_id: int, record: Outgoing, reason: str) -> None:
+        """Put a row aside that Kafka will not take."""
+        await tx.execute(
+            text(
+                f"WITH gone AS (DELETE FROM {self._schema}.outbox WHERE id = :id RETURNING *) "
+                f"INSERT INTO {self._schema}.outbox_refused "
+                "(id, topic, key, value, traceparent, workspace, reason, created_at) "
+                "SELECT id, topic, key, value, traceparent, :workspace, :reason, created_at "
+                "FROM gone"
+            ),
+            {
+                "id": row_id,
+                "workspace": workspace_of(record.value),
+                "reason": storable(reason, 2000),
+            },
+        )
+
+    async def refused(
+        self, tx: AsyncConnection, *, workspace: str | None, before: int | None, limit: int
+    ) -> list[Refused]:
+        """The newest refused rows below id `before`; of one workspace, or (None) of all."""
+        rows = await tx.execute(
+            text(
+                "SELECT id, topic, key, value, workspace, reason, created_at, refused_at "
+                f"FROM {self._schema}.outbox_refused "
+                "WHERE (CAST(:workspace AS text) IS NULL OR workspace = :workspace) "
+                "AND (CAST(:before AS bigint) IS NULL OR id < :before) "
+                "ORDER BY id DESC LIMIT :limit"
+            ),
+            {"workspace": workspace, "before": before, "limit": limit},
+        )
+        return [Refused(*row) for row in rows]
+
+    async def retry(self, tx: AsyncConnection, row_id: int, workspace: str | None) -> bool:
+        """Put a refused row at the end of the outbox again; False when there is none."""
+        found = await tx.execute(
+            text(
+                f"WITH back AS (DELETE FROM {self._schema}.outbox_refused WHERE id = :id "
+                "AND (CAST(:workspace AS text) IS NULL OR workspace = :workspace) RETURNING *) "
+                f"INSERT INTO {self._schema}.outbox (topic, key, value, traceparent) "
+                "SELECT topic, key, value, traceparent FROM back"
+            ),
+            {"id": row_id, "workspace": workspace},
+        )
+        await tx.execute(text(f"NOTIFY {self._schema}_outbox"))
+        return bool(found.rowcount)
+
+    async def discard(self, tx: AsyncConnection, row_id: int, workspace: str | None) -> bool:
+        """Forget a refused row by an operator's word; it is tallied. False when there is none."""
+        gone = await tx.execute(
+            text(
+                f"DELETE FROM {self._schema}.outbox_refused WHERE id = :id "
+                "AND (CAST(:workspace AS text) IS NULL OR workspace = :workspace)"
+            ),
+            {"id": row_id, "workspace": workspace},
+        )
+        await add_tallies(tx, self._schema, {"refused and discarded": gone.rowcount})
+        return bool(gone.rowcount)
+
+    async def counts(self, tx: AsyncConnection) -> dict[str, Any]:
+        """How many rows wait, and how many Kafka has refused."""
+        rows = await tx.execute(
+            text(
+                f"SELECT (SELECT count(*) FROM {self._schema}.outbox) AS outbox, "
+                f"(SELECT count(*) FROM {self._schema}.outbox_refused) AS outbox_refused"
             )
-            if not held.rowcount:
-                return []
-            result = await tx.execute(
-                text(
-                    f"SELECT id, topic, key, value, traceparent, "
-                    f"extract(epoch FROM clock_timestamp() - created_at) AS age "
-                    f"FROM {self._schema}.outbox ORDER BY id LIMIT :limit"
-                ),
-                {"limit": self._batch},
-            )
-            rows = result.fetchall()
-        metrics.OUTBOX_ROWS.labels(self._schema).set(len(rows))
-        metrics.OUTBOX_AGE.labels(self._schema).set(float(rows[0].age) if rows else 0)
-        return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
-
-    async def _delete(self, ids: list[int]) -> None:
-        async with self._engine.begin() as tx:
-            await tx.execute(
-                text(f"DELETE FROM {self._schema}.outbox WHERE id = ANY(CAST(:ids AS bigint[]))"),
-                {"ids": ids},
-            )
-
-    async def _release(self) -> None:
-        async with self._engine.begin() as tx:
-            await tx.execute(
-                text(f"DELETE FROM {self._schema}.relay_lease WHERE holder = :holder"),
-                {"holder": self._holder},
-            )
-
-    async def _pause(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._wake.wait()
-        self._wake.clear()
-
-    async def _listen(self) -> None:
-        """Wake on NOTIFY; polling goes on beside it, so a lost connection only costs latency."""
-        while True:
-            try:
-                connection = await asyncpg.connect(self._listen_url, timeout=5)
-            except (OSError, TimeoutError, asyncpg.PostgresError):
-                await asyncio.sleep(1)
-                continue
-            lost = asyncio.Event()
-            connection.add_termination_listener(lambda _connection, lost=lost: lost.set())
-            try:
-                await connection.add_listener(
-                    f"{self._schema}_outbox", lambda *_arguments: self._wake.set()
-                )
-                await lost.wait()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await asyncio.sleep(1)
-            finally:
-                connection.terminate()
+        )
+        return dict(rows.mappings().one())

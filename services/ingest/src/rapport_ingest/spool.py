@@ -86,7 +86,7 @@ class Spool:
                     await self._producer.publish(records, timeout=ACKNOWLEDGE_SECONDS)
                 except KafkaUnavailableError as error:
                     self._avoid_until = time.monotonic() + AVOID_SECONDS
-                    log.warning("kafka does not take events, spooling", error=str(error))
+                    log.warning("kafka does not take events, spooling", error=error)
                 else:
                     return False
             accepted = (one.message_id for one in results if one.code is None)
@@ -130,12 +130,12 @@ class Spool:
             drained = await self.drain()
         except KafkaUnavailableError as error:
             self._batch = max(MIN_DRAIN, self._batch // 2)
-            log.warning("spool not drained, trying again", error=str(error))
+            log.warning("spool not drained, trying again", error=error)
             return False
         except Exception as error:
             if not is_retriable(error):
                 raise
-            log.warning("spool not readable, trying again", error=repr(error))
+            log.warning("spool not readable, trying again", error=error)
             return False
         if drained:
             self._avoid_until = 0.0

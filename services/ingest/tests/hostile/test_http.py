@@ -11,7 +11,7 @@ import pytest
 from services.ingest.tests.hostile import corpus
 from services.ingest.tests.hostile.corpus.case import GOOD, Case
 
-from rapport_ingest import bodies
+from rapport_common import bodies
 from rapport_ingest.domain.event import MAX_EVENT_BYTES
 from rapport_ingest.routes import ROUTES, Route
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import logging, metrics
 from rapport_common.db import is_retriable
+from rapport_common.discretion import told
 from rapport_common.errors import InvalidEvent, Retry
 from rapport_common.events.topics import Topic
 from rapport_common.kafka.limit import DeadLetterLimit
@@ -98,7 +99,7 @@ class BatchWriter:
                 elif not live:
                     raise
                 elif len(live) == 1:
-                    dead[live.pop()[0]] = repr(error)
+                    dead[live.pop()[0]] = told(error)
                 else:
                     await self._bisect(topic, records, positions, error)
                     return
@@ -114,16 +115,14 @@ class BatchWriter:
         error: Exception,
     ) -> None:
         """Some record breaks the handler, which can't say which: look for it by halves."""
-        log.warning(
-            "batch failed, trying its halves", topic=topic, size=len(records), error=repr(error)
-        )
+        log.warning("batch failed, trying its halves", topic=topic, size=len(records), error=error)
         middle = len(records) // 2
         await self.settle(topic, records[:middle], positions)
         await self.settle(topic, records[middle:], positions)
 
     async def _back_off(self, topic: str, error: Exception, wait: float) -> None:
         metrics.CONSUMER_RETRIES.labels(self._service).inc()
-        log.warning("batch not applied, trying again", topic=topic, error=repr(error))
+        log.warning("batch not applied, trying again", topic=topic, error=error)
         self.give_sign()
         await asyncio.sleep(wait)
 

@@ -114,7 +114,7 @@ class Consumer:
                 await self._stand_still(str(reason), stop)
             except (KafkaError, OSError) as error:
                 # A client that met an unexpected error is not to be trusted: a new one starts.
-                log.warning("kafka client failed, a new one starts", error=repr(error))
+                log.warning("kafka client failed, a new one starts", error=error)
                 self._give_sign()
                 await asyncio.sleep(0.5)
 
@@ -178,7 +178,7 @@ class Consumer:
             try:
                 await client.start()
             except (KafkaError, OSError) as error:
-                log.warning("kafka is not there yet", error=repr(error))
+                log.warning("kafka is not there yet", error=error)
                 self._give_sign()
                 await asyncio.sleep(0.5)
             else:
@@ -275,7 +275,7 @@ class Consumer:
             except Exception as error:
                 if not is_retriable(error) or self._stopping.is_set():
                     raise
-                log.warning("database is away, trying again", error=repr(error))
+                log.warning("database is away, trying again", error=error)
                 self._give_sign()
             await asyncio.sleep(wait)
             wait = min(wait * 2, MAX_BACKOFF_SECONDS)
@@ -317,7 +317,7 @@ class Consumer:
             starts = await client.beginning_offsets(list(held))
             ends = await client.end_offsets(list(held))
         except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("kafka did not tell the log's ends", error=repr(error))
+            log.warning("kafka did not tell the log's ends", error=error)
             return
         self.lag = 0
         for tp, position in held.items():
@@ -337,7 +337,7 @@ class Consumer:
                 await client.commit(held)
         except (KafkaError, TimeoutError, ValueError) as error:
             # Nothing depends on it; a rebalance is the usual reason.
-            log.debug("kafka offset not written", error=repr(error))
+            log.debug("kafka offset not written", error=error)
 
     # --- batches -----------------------------------------------------------------------------
 

@@ -9,10 +9,19 @@ from contextlib import suppress
 
 import msgspec
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidMessageError,
+    InvalidTimestampError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    UnsupportedForMessageFormatError,
+)
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from rapport_common import logging, metrics
 from rapport_common.events.topics import Topic, require_producer
+from rapport_common.kafka.closing import close
 
 log = logging.get(__name__)
 
@@ -20,12 +29,32 @@ MAX_BATCH_BYTES = 900_000
 REQUEST_TIMEOUT_MS = 5_000
 WATCH_SECONDS = 0.1
 LINGER_SECONDS = 0.005
+ENVELOPE_BYTES = 256
+"""What Kafka's batch and record headers, with a trace, add to one key and value at most."""
 CROWD = 4
 """When so many callers shared the last flush, the next one waits a moment for more."""
 
 
+REFUSALS = (
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    InvalidMessageError,
+    InvalidTimestampError,
+    PolicyViolationError,
+    UnsupportedForMessageFormatError,
+)
+"""What a broker says of records that it will not take the next time either."""
+
+
 class KafkaUnavailableError(Exception):
     """Kafka has not acknowledged in time; whether it holds the records is unknown."""
+
+
+class RecordsRefusedError(KafkaUnavailableError):
+    """Kafka will never take (at least) one of these records: too large, not valid.
+
+    Which one is not known where the broker has refused a batch: publish halves to find it.
+    """
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -76,7 +105,7 @@ class Producer:
     ) -> None:
         for topic in topics:
             require_producer(topic, service)
-        self._allowed = {one.name for one in topics}
+        self._largest = {one.name: one.max_message_bytes - ENVELOPE_BYTES for one in topics}
         self._service = service
         self._bootstrap = bootstrap
         self._compression = compression
@@ -116,17 +145,26 @@ class Producer:
         since = self._flushing_since
         return 0.0 if since is None else time.monotonic() - since
 
+    async def quiet(self) -> None:
+        """Return when nothing is waiting and nothing is in flight."""
+        await self._idle.wait()
+
     async def publish(self, records: Sequence[Outgoing], *, timeout: float = 10.0) -> None:
         """Return when Kafka has acknowledged all records; KafkaUnavailableError after `timeout` s.
 
-        On the error the outcome is unknown: some or all records may be in the log.
+        On the error the outcome is unknown: some or all records may be in the log. It is a
+        RecordsRefusedError when the same records will be refused again.
         """
         if not records:
             return
+        # Looked at here: a batch that the broker refuses would take the others' records with it.
         for record in records:
-            if record.topic not in self._allowed:
+            largest = self._largest.get(record.topic)
+            if largest is None:
                 message = f"{self._service} did not declare {record.topic!r} when it started"
-                raise KafkaUnavailableError(message)
+                raise RecordsRefusedError(message)
+            if len(record.value) + len(record.key) > largest:
+                raise RecordsRefusedError(_too_large(record, largest))
         # Not asyncio.get_running_loop(), which asks the system for the process id each time.
         future = self._tasks[0].get_loop().create_future()
         entry = _Waiting(records, future, time.monotonic() + timeout)
@@ -157,7 +195,8 @@ class Producer:
             # Callers that are ready in this turn of the loop join the flush; where there were
             # many the last time, those of the next moment too: each flush costs per partition.
             await asyncio.sleep(LINGER_SECONDS if crowded else 0)
-            taken, self._waiting = self._waiting, []
+            taken = [one for one in self._waiting if not one.future.done()]
+            self._waiting = []
             self._taken = taken
             crowded = len(taken) >= CROWD
             if not taken:
@@ -173,8 +212,10 @@ class Producer:
                     continue
                 if failure is None:
                     entry.future.set_result(None)
+                elif isinstance(failure, REFUSALS):
+                    entry.future.set_exception(RecordsRefusedError(repr(failure)))
                 else:
-                    entry.future.set_exception(KafkaUnavailableError(str(failure)))
+                    entry.future.set_exception(KafkaUnavailableError(repr(failure)))
             if self._waiting:
                 self._wake.set()
             else:
@@ -187,7 +228,7 @@ class Producer:
             async with asyncio.timeout(2 * REQUEST_TIMEOUT_MS / 1000):
                 await asyncio.gather(*futures)
         except Exception as error:  # noqa: BLE001 - the callers hear of it, whatever it is
-            log.warning("kafka did not take a batch, the producer is replaced", error=repr(error))
+            log.warning("kafka did not take a batch, the producer is replaced", error=error)
             metrics.PRODUCER_RECREATED.labels(self._service).inc()
             await self._discard()
             return error
@@ -229,8 +270,7 @@ class Producer:
             async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
                 await client.start()
         except BaseException:
-            with suppress(Exception):
-                await client.stop()
+            await close(client, seconds=1)
             raise
         self._client = client
         return client
@@ -239,10 +279,13 @@ class Producer:
         client, self._client = self._client, None
         if client is None:
             return
-        # stop() flushes first, and would wait for a broker that does not answer.
-        with suppress(Exception):
-            async with asyncio.timeout(1):
-                await client.stop()
+        # It flushes first, and would wait for a broker that does not answer.
+        await close(client, seconds=1)
+
+
+def _too_large(record: Outgoing, largest: int) -> str:
+    size = len(record.value) + len(record.key)
+    return f"a record of {size:,} bytes for {record.topic!r}, which takes {largest:,} at most"
 
 
 def _batches(client: AIOKafkaProducer, records: Sequence[Outgoing]) -> list[BatchBuilder]:
