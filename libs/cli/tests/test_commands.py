@@ -117,6 +117,7 @@ def _ledger(**changes: Any) -> dict[str, Any]:
         "rejected": 1,
         "quarantined": 1,
         "spooled_now": 0,
+        "spool_refused": 0,
         "topic": {"end_offsets_total": 4},
         "consumed": {"events": 4, "profile.activity": 4},
         "dead_letters": {"events": 1},

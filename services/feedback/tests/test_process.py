@@ -15,6 +15,7 @@ import httpx
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event, partition_key
@@ -69,12 +70,12 @@ async def running(
 async def until(check: Callable[[], Awaitable[bool]], seconds: float = 40) -> None:
     async with asyncio.timeout(seconds):
         while not await check():
-            await asyncio.sleep(0.1)
+            await between_looks()
 
 
 async def stops_at_once(process: asyncio.subprocess.Process) -> None:
     process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_SECONDS):
         assert await process.wait() == 0
 
 
@@ -112,7 +113,7 @@ async def read_event(bootstrap: str, message_id: str) -> tuple[bytes, Event]:
         AIOKafkaConsumer(
             "events", bootstrap_servers=bootstrap, auto_offset_reset="earliest"
         ) as consumer,
-        asyncio.timeout(30),
+        asyncio.timeout(HANG_SECONDS),
     ):
         async for record in consumer:
             event = msgspec.json.decode(record.value, type=Event)

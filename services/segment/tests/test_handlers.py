@@ -265,7 +265,7 @@ async def test_definitions_may_change_while_batches_are_applied(
             async with engine.begin() as tx:
                 await handler.change(tx, OPERATOR, segments[0], Wish(rule=rule))
             await build(engine, page=7)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)  # the batches go on
 
     await asyncio.gather(consume(), operate())
     assert await misplaced(engine) == []
