@@ -65,6 +65,22 @@ SPOOL = Table(
     Index(None, "id"),
     Index(None, "workspace", "message_id"),
 )
+SPOOL_REFUSED = Table(
+    "spool_refused",
+    METADATA,
+    Column("workspace", Text, nullable=False),
+    # The id the row had in the spool.
+    Column("id", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("traceparent", Text),
+    Column("reason", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("refused_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("workspace", "id"),
+)
 QUARANTINE = Table(
     "quarantine",
     METADATA,
@@ -181,4 +197,15 @@ BRIDGE_LEASE = Table(
     Column("bridge", Text, primary_key=True),
     Column("holder", Text, nullable=False),
     Column("held_until", DateTime(timezone=True), nullable=False),
+)
+# What the processes tell each other about watched events; Postgres' NOTIFY only names the rows,
+# because every role may listen to it.
+LIVE_MESSAGE = Table(
+    "live_message",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("said_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index(None, "said_at"),
+    prefixes=["UNLOGGED"],
 )
