@@ -179,7 +179,9 @@ async def test_only_poison_stops_the_consumer_loudly_until_resumed(
         assert "in a row" in consumer.stopped_because
         handler.invalid = set()
         await send(producer, topic, range(200, 220))
-        consumer.resume()
+        # Left in the database, as another replica's API does it.
+        async with engine.begin() as tx:
+            await consumer.store.tell(tx, "resume", "ada")
         async with asyncio.timeout(20):
             while not set(range(200, 220)) <= set(await effects(engine)):
                 await asyncio.sleep(0.05)
@@ -279,10 +281,10 @@ async def all_read(
 
 
 async def reset(engine: AsyncEngine, consumer: Consumer, topic: Topic, partition: int) -> None:
-    """What an operator's request does."""
+    """What an operator's request does, on whichever replica."""
     async with engine.begin() as tx:
-        assert await consumer.store.reset_position(tx, topic.name, partition, 0)
-    consumer.restart()
+        store = consumer.store
+        assert await store.reset_position(tx, topic.name, partition, 0, issued_by="ada")
 
 
 async def read_again(engine: AsyncEngine, than: int = 30) -> None:

@@ -31,7 +31,7 @@ async def run(only: str | None) -> None:
     parts.workers.append(sender(parts, publisher, settings))
     tracker = Tracker(publisher)
     key = link_key(settings.secret.get_secret_value())
-    parts.routers.extend(routers(parts.engine, consumer.store, tracker, key))
+    parts.routers.extend(routers(parts.api_engine, consumer.store, tracker, key))
     await parts.run(parts.api(), only=only)
 
 

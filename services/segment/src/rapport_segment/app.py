@@ -20,8 +20,8 @@ async def run(only: str | None = None) -> None:
     parts.retain([])
     handler = SegmentHandler()
     parts.routers += [
-        segment_routes(parts.engine, handler),
-        member_routes(parts.engine, handler),
-        ledger_routes(parts.engine, consumer.store),
+        segment_routes(parts.api_engine, handler),
+        member_routes(parts.api_engine, handler),
+        ledger_routes(parts.api_engine, consumer.store),
     ]
     await parts.run(parts.api(), only=only)
