@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml"))
-OTHERS = ("rapport_cli", "rapport_local")
+OTHERS = ("rapport_cli", "rapport_keys", "rapport_local")
 NO_SERVERS = "not integration and not e2e and not faults and not bench"
 
 

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings
 
 SERVICES = ("ingest", "profile", "segment", "campaign", "feedback")
 INFRASTRUCTURE = {"postgres", "kafka", "mailpit", "prometheus"}
-SECRET = re.compile(r"PASSWORD|SECRET|://")
+SECRET = re.compile(r"PASSWORD|SECRET|KEY|PEPPER|://")
 PORT_BASE = 8100
 
 
@@ -74,7 +74,8 @@ def test_secrets_come_from_the_environment(compose: dict[str, Any]) -> None:
         for key, value in service["environment"].items() if "environment" in service else ():
             if SECRET.search(key) and "PUBLIC_URL" not in key:
                 assert "${" in value, f"{name} {key} is written down"
-            if "_PASSWORD" in value or "RAPPORT_SECRET" in value:
+            assert "RAPPORT_SECRET" not in value, f"{name} needs keys of its own, not the secret"
+            if "_PASSWORD" in value or "_KEY" in value:
                 assert ":?" in value, f"{name} {key} may be empty"
 
 

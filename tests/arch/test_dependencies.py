@@ -14,6 +14,7 @@ SHARED = "libs/common"
 MEMBERS = (
     "libs/common",
     "libs/cli",
+    "libs/keys",
     "deploy/local",
     *(f"services/{name}" for name in ("ingest", "profile", "segment", "campaign", "feedback")),
 )

@@ -13,7 +13,7 @@ from rapport_common.db import head
 from rapport_common.events.topics import SERVICES
 from rapport_common.migrations import alembic_config
 
-LIBRARIES = {"rapport_common", "rapport_cli", "rapport_local"}
+LIBRARIES = {"rapport_common", "rapport_cli", "rapport_keys", "rapport_local"}
 BAGS = {"utils", "util", "helpers", "helper", "core", "base", "constants", "common", "misc"}
 MODULES = (
     "__init__",

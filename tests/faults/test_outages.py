@@ -3,7 +3,6 @@
 import itertools
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,13 +20,14 @@ from tests.support.workspace import Workspace
 
 from rapport_local.stack import Stack
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
-OUTAGE_SECONDS = float(os.environ.get("RAPPORT_OUTAGE_SECONDS", "4"))
-FREEZE_SECONDS = OUTAGE_SECONDS + 2.0
-"""For Postgres: longer than the 5 s that a refused event waits for it."""
+OUTAGE_EVENTS = int(os.environ.get("RAPPORT_OUTAGE_EVENTS", "2000"))
+"""So many events come while something is away."""
 
-DRAIN_SECONDS = 60.0
+CROWD = 16  # connections that send as much as they can
+BREATHS = 8  # of a Kafka that works now and then
+HANG_SECONDS = 120.0
 MAX_MEMORY = 250 * 2**20
 SPOOLED = "SELECT message_id FROM ingest.spool WHERE workspace = $1 ORDER BY id"
 
@@ -73,7 +73,7 @@ def killed(stack: Stack, component: str) -> Iterator[None]:
     """It was killed; the supervisor starts it again."""
     gone = stack.kill(component)
     yield
-    stack.wait_component(component, not_pid=gone, seconds=90)
+    stack.wait_component(component, not_pid=gone, seconds=HANG_SECONDS)
 
 
 def spooled(workspace: Workspace) -> list[str]:
@@ -97,15 +97,18 @@ def missing(workspace: Workspace, answers: Answers) -> set[str]:
     return set(answers.acknowledged) - there - set(waits)
 
 
-def until_drained(workspace: Workspace) -> float:
-    began = time.monotonic()
-    until("empty spool", lambda: not spooled(workspace), seconds=DRAIN_SECONDS)
-    return time.monotonic() - began
+def until_drained(workspace: Workspace) -> None:
+    until("empty spool", lambda: not spooled(workspace), seconds=HANG_SECONDS)
 
 
 def until_in_flow(barrage: Barrage, more: int = 200) -> None:
     wanted = len(barrage.answers.acknowledged) + more
-    until("answers", lambda: len(barrage.answers.acknowledged) >= wanted, seconds=60)
+    until("answers", lambda: len(barrage.answers.acknowledged) >= wanted, seconds=HANG_SECONDS)
+
+
+def until_answered(barrage: Barrage, more: int) -> None:
+    wanted = barrage.answers.count + more
+    until("answers", lambda: barrage.answers.count >= wanted, seconds=HANG_SECONDS)
 
 
 def order_breaks(workspace: Workspace, ids: list[str]) -> list[tuple[str, str]]:
@@ -124,25 +127,22 @@ def order_breaks(workspace: Workspace, ids: list[str]) -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("outage", [frozen, killed])
+@pytest.mark.parametrize("outage", [frozen, pytest.param(killed, marks=pytest.mark.long)])
 def test_without_kafka_everything_is_accepted_and_drained_oldest_first(
     front: Stack, workspace: Workspace, outage: type
 ) -> None:
     with Barrage(workspace) as barrage:
         until_in_flow(barrage)
-        began = time.monotonic()
         with outage(front, "kafka"):
             until("spooled events", lambda: spooled(workspace))
-            time.sleep(OUTAGE_SECONDS)
+            until_in_flow(barrage, OUTAGE_EVENTS)
             waiting = spooled(workspace)
-        away, back = time.monotonic() - began, time.monotonic()
         until_in_flow(barrage)
-        drained = until_drained(workspace)
+        until_drained(workspace)
     answers = barrage.answers
     print(
-        f"kafka {outage.__name__} for {away:.1f} s: {len(answers.acknowledged)} acknowledged, "
-        f"{len(waiting)} spooled, drained in {drained:.1f} s, {answers.statuses}, "
-        f"p99 {answers.p99():.2f} s, after the return {answers.p99(back):.2f} s"
+        f"kafka {outage.__name__}: {len(answers.acknowledged)} acknowledged, "
+        f"{len(waiting)} spooled, {answers.statuses}"
     )
     assert set(answers.statuses) == {200}
     assert answers.dropped == []
@@ -155,14 +155,16 @@ def test_a_frozen_postgres_costs_no_accepted_event(front: Stack, workspace: Work
     with Barrage(workspace) as good, Barrage(workspace, rate=100, bad=True) as mixed:
         until_in_flow(good)
         with frozen(front, "postgres"):
+            # Who sends what can't be kept is told so, when it has been waited for.
+            until("a 503", lambda: mixed.answers.unavailable, seconds=HANG_SECONDS)
             before = len(good.answers.acknowledged)
-            time.sleep(FREEZE_SECONDS)
+            until_in_flow(good, OUTAGE_EVENTS)
             during = len(good.answers.acknowledged) - before
         until_in_flow(good)
         until_in_flow(mixed, 20)
     print(
         f"postgres frozen: {during} accepted meanwhile, {good.answers.statuses}, with refused "
-        f"events {mixed.answers.statuses}, p99 {good.answers.p99():.2f} s"
+        f"events {mixed.answers.statuses}"
     )
     assert during > 0
     assert set(good.answers.statuses) == {200}
@@ -182,7 +184,7 @@ def test_with_both_away_senders_are_told_to_come_again(front: Stack, workspace: 
     with Barrage(workspace, rate=500) as barrage:
         until_in_flow(barrage)
         with frozen(front, "kafka"), frozen(front, "postgres"):
-            until("a 503", lambda: barrage.answers.unavailable, seconds=60)
+            until("a 503", lambda: barrage.answers.unavailable, seconds=HANG_SECONDS)
         # The same senders, with the same connections, are answered again.
         until_in_flow(barrage)
     answers = barrage.answers
@@ -193,7 +195,7 @@ def test_with_both_away_senders_are_told_to_come_again(front: Stack, workspace: 
     assert missing(workspace, answers) == set()
 
 
-@pytest.mark.parametrize("victim", ["worker", "parent"])
+@pytest.mark.parametrize("victim", ["worker", pytest.param("parent", marks=pytest.mark.long)])
 def test_a_kill_at_any_instant_loses_nothing_that_was_answered(
     front: Stack, workspace: Workspace, victim: str
 ) -> None:
@@ -205,8 +207,8 @@ def test_a_kill_at_any_instant_loses_nothing_that_was_answered(
         parent, *children = tree(front.pid("ingest"))
         (parent if victim == "parent" else children[0]).kill()
         if victim == "parent":
-            front.wait_component("ingest", not_pid=parent.pid, seconds=60)
-        until("two processes", lambda: len(tree(front.pid("ingest"))) == 3, seconds=60)
+            front.wait_component("ingest", not_pid=parent.pid, seconds=HANG_SECONDS)
+        until("two processes", lambda: len(tree(front.pid("ingest"))) == 3, seconds=HANG_SECONDS)
         until_in_flow(barrage)
     print(f"{victim} killed: {barrage.answers.statuses}, {len(barrage.answers.dropped)} dropped")
     assert set(barrage.answers.statuses) <= {200, 503}
@@ -214,26 +216,26 @@ def test_a_kill_at_any_instant_loses_nothing_that_was_answered(
     assert_equation(workspace)
 
 
+@pytest.mark.long
 def test_a_slow_kafka_does_not_fill_the_memory(front: Stack, workspace: Workspace) -> None:
-    """Kafka works a tenth of the time, and everybody sends as much as they can."""
+    """Kafka works for a moment now and then, and everybody sends as much as they can."""
     kafka = psutil.Process(front.pid("kafka"))
     workers = tree(front.pid("ingest"))
     peak = 0
-    with Barrage(workspace, rate=1_000_000, batch=2000, connections=16, pad=500) as barrage:
-        deadline = time.monotonic() + 2 * OUTAGE_SECONDS
+    with Barrage(workspace, rate=1_000_000, batch=2000, connections=CROWD, pad=500) as barrage:
         try:
-            while time.monotonic() < deadline:
+            for _ in range(BREATHS):
                 kafka.suspend()
-                time.sleep(0.9)
+                until_answered(barrage, CROWD)  # each has its answer without Kafka
                 kafka.resume()
+                until_answered(barrage, 1)
                 peak = max(peak, *(one.memory_info().rss for one in workers))
-                time.sleep(0.1)
         finally:
             kafka.resume()
     answers = barrage.answers
     print(
         f"slow kafka: peak {peak / 2**20:.0f} MiB, {len(answers.acknowledged)} acknowledged, "
-        f"{answers.statuses}, p99 {answers.p99():.2f} s"
+        f"{answers.statuses}"
     )
     assert set(answers.statuses) <= {200, 503}
     assert answers.acknowledged

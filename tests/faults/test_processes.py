@@ -1,9 +1,9 @@
-"""Each of the seven processes dies in the middle of a replay, and everything still adds up."""
+"""The seven processes die in the middle of a replay, and everything still adds up."""
 
-import os
-import time
+import random
 
 import pytest
+from tests.support.matrix import SEEDS
 from tests.support.proof import breaches
 from tests.support.traffic import Traffic
 from tests.support.workspace import Workspace
@@ -11,32 +11,42 @@ from tests.support.workspace import Workspace
 from rapport_local.ports import SERVICES
 from rapport_local.stack import Stack
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
-# The goal is 5 s. Kafka's own recovery takes them: a broker waits for its former session.
-BACK_SECONDS = dict.fromkeys(SERVICES, 5.0) | {"kafka": 12.0, "postgres": 8.0}
+PROCESSES = (*SERVICES, "kafka", "postgres")
+HANG_SECONDS = 120.0
+"""A hang limit; how quickly they are back is a line of `make bench`."""
 
-
-def slowness() -> float:
-    """How many times longer things take on this machine now, because of other work on it."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+EARLY = 0.9  # of what may be sent: while the last of it is on its way
 
 
-@pytest.mark.parametrize("component", BACK_SECONDS)
-def test_a_kill_loses_nothing_and_doubles_nothing(
-    stack: Stack, workspace: Workspace, component: str
+def test_each_process_dies_once_and_nothing_is_lost_or_doubled(
+    stack: Stack, workspace: Workspace
 ) -> None:
     traffic = Traffic.prepared(workspace)
-    with traffic.replay() as replay:
-        replay.wait_share(1 / 3)
-        if component != "ingest":  # it is at work whenever the client is
-            traffic.wait_mail()
-        began, slow = time.monotonic(), slowness()
+    shares = [number / (len(PROCESSES) + 1) for number in range(1, len(PROCESSES) + 1)]
+    with traffic.replay(shares) as replay:
+        for share, component in zip(shares, PROCESSES, strict=True):
+            replay.wait_share(share * EARLY)
+            killed = stack.kill(component)
+            replay.fault_began()
+            stack.wait_component(component, not_pid=killed, seconds=HANG_SECONDS)
+        replay.finish()
+    assert breaches(traffic) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("component", PROCESSES)
+def test_a_kill_at_any_moment_loses_nothing_and_doubles_nothing(
+    stack: Stack, workspace: Workspace, component: str, seed: int
+) -> None:
+    moment = random.Random(f"{component} {seed}").uniform(0.1, 0.7)
+    traffic = Traffic.prepared(workspace, seed=seed)
+    with traffic.replay([moment]) as replay:
+        replay.wait_share(moment * EARLY)
         killed = stack.kill(component)
         replay.fault_began()
-        stack.wait_component(component, not_pid=killed)
-        back = time.monotonic() - began
+        stack.wait_component(component, not_pid=killed, seconds=HANG_SECONDS)
         replay.finish()
-    print(f"{component} was back after {back:.1f} s; {replay.repeated} requests repeated")
     assert breaches(traffic) == []
-    assert back <= BACK_SECONDS[component] * slow

@@ -156,4 +156,13 @@ SNOWPLOW = (
     _snowplow("@snowplow/node-tracker", "4.8.0", "snowplow_node", where="node", mode="get"),
     _snowplow("@snowplow/browser-tracker", "4.8.0", "snowplow_browser", where="browser"),
 )
-CLIENTS: tuple[Client, ...] = (*SEGMENT, *RUDDERSTACK, *JITSU, *POSTHOG_SDKS, *SNOWPLOW)
+FAMILIES: tuple[tuple[Client, ...], ...] = (SEGMENT, RUDDERSTACK, JITSU, POSTHOG_SDKS, SNOWPLOW)
+CLIENTS: tuple[Client, ...] = tuple(client for family in FAMILIES for client in family)
+# One of each family, in another language or mode each: all are in `make sdk-table`.
+SHORT = {
+    "@segment/analytics-next (single)",
+    "rudder-sdk-python (gzip)",
+    "@jitsu/js (json)",
+    "posthog (Python) (v1)",
+    "@snowplow/node-tracker (post)",
+}

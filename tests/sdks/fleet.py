@@ -25,8 +25,8 @@ from tests.support.workspace import Workspace
 from rapport_local.stack import Stack
 
 HERE = Path(__file__).parent
-RUN_SECONDS = 100.0
-SETTLE_SECONDS = 40.0
+RUN_SECONDS = 600.0
+SETTLE_SECONDS = 200.0
 POLL_SECONDS = 0.2
 QUIET_SECONDS = 2.0
 

@@ -12,7 +12,7 @@ import httpx
 from tests.support.workspace import Workspace
 
 PEOPLE = 20
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass
@@ -24,12 +24,11 @@ class Answers:
     refused: int = 0
     dropped: list[str] = field(default_factory=list)
     unavailable: list[httpx.Response] = field(default_factory=list)
-    seconds: list[tuple[float, float]] = field(default_factory=list)
 
-    def p99(self, since: float = 0.0) -> float:
-        """The 99th percentile of the answers' times since a moment, in seconds."""
-        times = sorted(one for at, one in self.seconds if at >= since)
-        return times[int(len(times) * 0.99)] if times else 0.0
+    @property
+    def count(self) -> int:
+        """How many requests were answered."""
+        return self.statuses.total()
 
 
 class Barrage:
@@ -85,7 +84,6 @@ class Barrage:
                     self._send(client, turn)
 
     def _send(self, client: httpx.Client, turn: int) -> None:
-        began = time.monotonic()
         try:
             answer = client.post(self._url, json={"batch": self._events(turn)})
         except httpx.TransportError as error:
@@ -93,7 +91,6 @@ class Barrage:
                 self.answers.dropped.append(repr(error))
             return
         with self._lock:
-            self.answers.seconds.append((began, time.monotonic() - began))
             self._note(answer)
 
     def _note(self, answer: httpx.Response) -> None:

@@ -14,7 +14,7 @@ from tests.support.workspace import address
 from rapport_local.ports import SERVICES
 from rapport_local.stack import Stack
 
-SETTLE_SECONDS = 25.0
+SETTLE_SECONDS = 120.0
 LARGEST_IN_FLIGHT = 32  # two lanes of sixteen mails each
 STATES = ("planned", "sending", "sent", "failed", "suppressed", "uncertain")
 USERS = """
@@ -94,8 +94,8 @@ def _distinct(traffic: Traffic) -> dict[str, dict[str, object]]:
 
 def _membership(traffic: Traffic, database: Database) -> Iterator[str]:
     path = f"/v1/segments/{traffic.segment}/members"
-    shown = traffic.workspace.get("segment", path, limit=1000)["members"]
-    ids = [one["profile_id"] for one in shown]
+    shown = traffic.workspace.get("segment", path, limit=1000)["items"]
+    ids = [one["id"] for one in shown]
     inside, wanted = (
         set(database.column(USERS, traffic.workspace.name, ids)),
         traffic.crowd.members,

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
@@ -14,25 +14,29 @@ BATCH = 50
 CONNECTIONS = 4
 EVENTS_PER_SECOND = 1500
 RETRY_SECONDS = 0.1
-PATIENCE_SECONDS = 45.0
-HELD_BACK = 0.3  # the share that is sent only when the fault has begun
+PATIENCE_SECONDS = 150.0
+BEFORE = (0.7,)  # the share that is sent before the fault: the rest comes only when it has begun
 MAY_REPEAT = {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS}
 
 
 class Replay:
     """Sends in the background; `acknowledged` are the ids that ingest has answered 200 for.
 
-    A request without an answer, or with a 503, is repeated with the same message ids. The last
-    part is held back until `fault_began`, so that a fault never comes after the end.
+    A request without an answer, or with a 503, is repeated with the same message ids. What comes
+    after each of the shares in `before` is held back until the next `fault_began`, so that a fault
+    never comes after the end.
     """
 
-    def __init__(self, url: str, write_key: str, crowd: Crowd) -> None:
+    def __init__(
+        self, url: str, write_key: str, crowd: Crowd, before: Sequence[float] = BEFORE
+    ) -> None:
         self.crowd = crowd
         self.acknowledged: set[str] = set()
         self.repeated = 0
         self._url = f"{url}/v1/batch"
         self._key = write_key
-        self._fault = threading.Event()
+        self._before = before
+        self._faults = threading.Semaphore(0)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._batches = self._paced(list(crowd.batches(BATCH)))
@@ -47,7 +51,7 @@ class Replay:
     def __exit__(self, *_error: object) -> None:
         """Stop, finished or not."""
         self._stop.set()
-        self._fault.set()
+        self._faults.release(len(self._before))
         self._pool.shutdown()
 
     def wait_share(self, share: float) -> None:
@@ -56,12 +60,12 @@ class Replay:
         until(f"{wanted} acknowledged events", lambda: len(self.acknowledged) >= wanted)
 
     def fault_began(self) -> None:
-        """Let the rest be sent."""
-        self._fault.set()
+        """Let the next part be sent."""
+        self._faults.release()
 
     def finish(self) -> None:
-        """Wait until everything has been acknowledged."""
-        self._fault.set()
+        """Wait until everything has been acknowledged, whatever was held back."""
+        self._faults.release(len(self._before))
         for one in self._work:
             one.result(PATIENCE_SECONDS)
         assert self.acknowledged == self.crowd.ids
@@ -69,10 +73,10 @@ class Replay:
     def _paced(self, batches: list[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
         """The batches at the pace of a busy day."""
         began = time.monotonic()
-        held_back = int(len(batches) * (1 - HELD_BACK))
+        held_back = {int(len(batches) * share) for share in self._before}
         for number, batch in enumerate(batches):
-            if number >= held_back:
-                self._fault.wait()
+            if number in held_back:
+                self._faults.acquire()
             due = began + number * BATCH / EVENTS_PER_SECOND
             self._stop.wait(max(0.0, due - time.monotonic()))
             yield batch

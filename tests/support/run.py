@@ -61,8 +61,8 @@ class OwnRun(Run):
         del os.environ[MARK]
         _, late = psutil.wait_procs(_processes(self.folder), END_SECONDS)
         stubborn = _killed(late)
+        _remove_scratch(self.folder)
         shutil.rmtree(self.folder)
-        _remove_scratch()
         return stubborn
 
 
@@ -120,9 +120,12 @@ def _killed(processes: list[psutil.Process]) -> list[str]:
     return killed
 
 
-def _remove_scratch() -> None:
-    """Delete the folders outside of ours that belonged to it."""
+def _remove_scratch(folder: Path) -> None:
+    """Delete the folders elsewhere that belonged to this one: nothing runs in them any more."""
     with suppress(ImportError):
-        from rapport_local.paths import remove_orphans  # noqa: PLC0415 - not everywhere installed
+        from rapport_local.paths import SCRATCH_ROOT  # noqa: PLC0415 - not everywhere installed
 
-        remove_orphans()
+        for note in SCRATCH_ROOT.glob("rapport-*/belongs-to"):
+            with suppress(OSError):  # another run's may go just now
+                if Path(note.read_text()).is_relative_to(folder):
+                    shutil.rmtree(note.parent)

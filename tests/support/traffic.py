@@ -1,11 +1,11 @@
 """A crowd's events on their way through a workspace with a segment and a campaign on it."""
 
-import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from tests.support.crowd import RULE, Crowd
-from tests.support.replay import Replay
+from tests.support.replay import BEFORE, Replay
 from tests.support.waiting import until
 from tests.support.workspace import Workspace
 
@@ -22,18 +22,16 @@ class Traffic:
     campaign: str
 
     @classmethod
-    def prepared(cls, workspace: Workspace, people: int = PEOPLE) -> Self:
-        """Set up segment and campaign; the seed is printed with a failed test."""
-        seed = secrets.randbits(32)
-        print(f"seed of the crowd: {seed}")
+    def prepared(cls, workspace: Workspace, people: int = PEOPLE, seed: int = 1) -> Self:
+        """Set up segment and campaign; the same seed is the same crowd."""
         segment = workspace.segment("Big spenders", RULE)
         campaign = workspace.campaign(segment)
         return cls(workspace, Crowd.of(people, seed), segment, campaign)
 
-    def replay(self) -> Replay:
-        """Return the client that sends it."""
+    def replay(self, before: Sequence[float] = BEFORE) -> Replay:
+        """Return the client that sends it; a fault is awaited after each share in `before`."""
         url = self.workspace.stack.url("ingest")
-        return Replay(url, self.workspace.write_key, self.crowd)
+        return Replay(url, self.workspace.write_key, self.crowd, before)
 
     def wait_mail(self) -> None:
         """Wait until all five services are at it: the first mail is out."""

@@ -1,19 +1,25 @@
-"""Waiting for what other processes do: by looking again and again, until a deadline."""
+"""Waiting for what others do: by looking again and again, until a limit that only a hang reaches.
 
+No test sleeps for itself: this is the one place, and `tests/arch/test_waiting.py` holds it to that.
+"""
+
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import httpx
 import pytest
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.02
+HANG_SECONDS = 60.0
+"""Ten times and more what anything here should take, on a machine with other work too."""
 
 Found = TypeVar("Found")
 
 
-def until(what: str, look: Callable[[], Found | None], *, seconds: float = 20.0) -> Found:
+def until(what: str, look: Callable[[], Found | None], *, seconds: float = HANG_SECONDS) -> Found:
     """Return the first thing `look` finds that is not empty; the test fails after `seconds`."""
     found = look_until(look, seconds=seconds)
     if found:
@@ -33,5 +39,49 @@ def look_until(look: Callable[[], Found | None], *, seconds: float) -> Found | N
             found = look()
         if found:
             break
-        time.sleep(POLL_SECONDS)
+        look_again()
     return found
+
+
+@overload
+async def eventually(
+    what: str, look: Callable[[], Awaitable[Found]], *, seconds: float = HANG_SECONDS
+) -> Found: ...
+
+
+@overload
+async def eventually(
+    what: str, look: Callable[[], Found], *, seconds: float = HANG_SECONDS
+) -> Found: ...
+
+
+async def eventually(
+    what: str, look: Callable[[], Any], *, seconds: float = HANG_SECONDS
+) -> object:
+    """`until` in a loop: `look` may be a plain function or a coroutine's."""
+    deadline = time.monotonic() + seconds
+    found: object = None
+    while time.monotonic() < deadline:
+        with suppress(httpx.HTTPError):
+            seen = look()
+            found = await seen if isinstance(seen, Awaitable) else seen
+        if found:
+            return found
+        await between_looks()
+    pytest.fail(f"after {seconds:g} s still no {what}; last seen: {found!r}")
+
+
+async def between_looks() -> None:
+    """What a loop of one's own does between two looks at what others do."""
+    await asyncio.sleep(POLL_SECONDS)
+
+
+def look_again() -> None:
+    """`between_looks` where there is no event loop."""
+    time.sleep(POLL_SECONDS)
+
+
+async def pretend_slow(seconds: float) -> None:
+    """What a stand-in for somebody slow does; no proof rests on it."""
+    if seconds:
+        await asyncio.sleep(seconds)

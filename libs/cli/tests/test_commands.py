@@ -59,7 +59,7 @@ def test_a_rule_comes_from_a_file_or_the_line(
 
 
 def test_json_is_for_programs(rapport: Rapport, server: Answers) -> None:
-    answer = {"segments": [{"id": "s-1", "name": "Best", "version": 1, "members": 734}]}
+    answer = {"items": [{"id": "s-1", "name": "Best", "version": 1}], "next": None}
     server.answers["GET /v1/segments"] = (200, answer)
     assert json.loads(rapport("segment", "list", "--json").stdout) == answer
 
@@ -165,6 +165,7 @@ def _ledger(**changes: Any) -> dict[str, Any]:
         "rejected": 1,
         "quarantined": 1,
         "spooled_now": 0,
+        "spool_refused": 0,
         "topic": {"end_offsets_total": 4},
         "consumed": {"events": 4, "profile.activity": 4},
         "dead_letters": {"events": 1},

@@ -28,6 +28,7 @@ def sound(draw: st.DrawFn) -> Ledgers:
             "rejected": rejected,
             "quarantined": rejected,
             "spooled_now": 0,
+            "spool_refused": 0,
             "topic": {"end_offsets_total": topic},
         },
         "profile": {
@@ -91,7 +92,10 @@ def test_accepted_but_nowhere_is_found(ledgers: Ledgers, lost: int) -> None:
 def _names_broken(sent: int, uncertain: int, keys: dict[str, int]) -> set[str]:
     ledgers: Ledgers = {
         "ingest": {
-            **dict.fromkeys(("received", "accepted", "rejected", "quarantined", "spooled_now"), 0),
+            **dict.fromkeys(
+                ("received", "accepted", "rejected", "quarantined", "spooled_now", "spool_refused"),
+                0,
+            ),
             "topic": {"end_offsets_total": 0},
         },
         **{

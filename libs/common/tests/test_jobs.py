@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.waiting import HANG_SECONDS, between_looks
 
-from rapport_common.auth import Authenticator
 from rapport_common.db import create_engine, metadata
 from rapport_common.errors import AppError
 from rapport_common.http import Health, create_app
@@ -20,10 +20,10 @@ from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.store import Job, JobStore, NewJob, Step
 from rapport_common.jobs.tables import job_table
 from rapport_common.jobs.worker import MAX_ATTEMPTS, Jobs
+from rapport_common.testing.credentials import authenticator, mint
 
 pytestmark = pytest.mark.integration
 
-SECRET = "a secret for tests only, 32 characters"
 STEP = Step({"place": [0, 1, 1]}, 1, 1, 0, {"n": 1})
 STORE = JobStore("segment")
 EXPIRE = text("UPDATE segment.job SET held_until = now() - interval '1 s' WHERE state = 'running'")
@@ -127,7 +127,7 @@ async def test_a_long_step_is_held_and_ended_when_cancelled(jobs: AsyncEngine) -
 
     await queue(jobs, "long", "long")
     worker = Jobs(jobs, JobStore("segment", lease_seconds=0.2), {"long": long})
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(HANG_SECONDS), asyncio.TaskGroup() as group:
         turn = group.create_task(worker.turn(asyncio.Event()))
         async with jobs.connect() as connection:
             query = text("SELECT max(held_until) FROM segment.job WHERE state = 'running'")
@@ -135,7 +135,7 @@ async def test_a_long_step_is_held_and_ended_when_cancelled(jobs: AsyncEngine) -
             while (held := (await connection.execute(query)).scalar()) is None or held == first:
                 first = held
                 await connection.rollback()
-                await asyncio.sleep(0.02)
+                await between_looks()
         async with jobs.begin() as tx:
             assert await STORE.cancel(tx, "acme", "long")
         assert await turn
@@ -184,11 +184,11 @@ async def test_whatever_kills_its_holders_each_step_is_told_once(
 async def test_jobs_are_their_workspaces_alone_and_listed_in_pages(jobs: AsyncEngine) -> None:
     for number in range(3):
         await queue(jobs, f"j{number}")
-    app = create_app("segment", Health(), SECRET)
+    app = create_app("segment", Health(), authenticator())
     app.include_router(job_routes(jobs, STORE, read="things:read", write="things:write"))
 
     def client(workspace: str, scope: str) -> httpx.AsyncClient:
-        token = Authenticator(SECRET).mint(workspace, "ada", [scope], timedelta(minutes=5))
+        token = mint(workspace, "ada", [scope], timedelta(minutes=5))
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(app),
             base_url="http://segment",

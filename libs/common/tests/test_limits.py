@@ -8,12 +8,11 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI
 
-from rapport_common.auth import Authenticator, Operator, operator
+from rapport_common.auth import Operator, operator
 from rapport_common.errors import BusyError
 from rapport_common.http import Health, create_app
 from rapport_common.limits import WorkspaceLimit
-
-SECRET = "s" * 32
+from rapport_common.testing.credentials import authenticator, mint
 
 
 class Gate:
@@ -26,7 +25,7 @@ class Gate:
     def app(self) -> FastAPI:
         limit = WorkspaceLimit("previews", each=2, total=3, retry_after=7)
         caller = Depends(limit.of(operator("segments:read")))
-        app = create_app("segment", Health(), SECRET)
+        app = create_app("segment", Health(), authenticator())
 
         @app.get("/slow")
         async def slow(one: Annotated[Operator, caller]) -> dict[str, str]:
@@ -38,7 +37,7 @@ class Gate:
 
 
 def bearer(workspace: str) -> dict[str, str]:
-    token = Authenticator(SECRET).mint(workspace, "ada", ["*"], timedelta(hours=1))
+    token = mint(workspace, "ada", ["*"], timedelta(hours=1))
     return {"Authorization": f"Bearer {token}"}
 
 

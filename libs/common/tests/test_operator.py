@@ -11,7 +11,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import outbox
-from rapport_common.auth import Authenticator
 from rapport_common.events.codec import encode
 from rapport_common.events.topics import SEGMENT_MEMBERSHIP
 from rapport_common.http import Health, create_app
@@ -23,9 +22,9 @@ from rapport_common.kafka.unpark import Unparker
 from rapport_common.operator import consumer_routes
 from rapport_common.operator.outbox import outbox_routes
 from rapport_common.outbox import OutboxStore
+from rapport_common.testing.credentials import authenticator, mint
 
 pytestmark = pytest.mark.integration
-SECRET = "s" * 32
 BIGGEST = 2**63 - 1
 
 
@@ -54,7 +53,7 @@ async def api(
     subscriptions = [Subscription(SEGMENT_MEMBERSHIP, faults)]
     consumer = Consumer(service, engine, subscriptions, bootstrap="127.0.0.1:1")
     unparker = Unparker(service, engine, consumer.batches)
-    app = create_app(service, Health(), SECRET)
+    app = create_app(service, Health(), authenticator())
     app.include_router(consumer_routes(engine, consumer, unparker))
     app.include_router(outbox_routes(engine, OutboxStore(service)))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -64,7 +63,7 @@ async def api(
 
 def bearer(workspace: str = "acme", *, installation: bool = False) -> dict[str, str]:
     hour = timedelta(hours=1)
-    made = Authenticator(SECRET).mint(workspace, "ada", ["*"], hour, installation=installation)
+    made = mint(workspace, "ada", ["*"], hour, installation=installation)
     return {"Authorization": f"Bearer {made}"}
 
 
@@ -243,7 +242,7 @@ async def test_parked_keys_are_listed_released_and_discarded(
     assert records["items"][0]["value"]["profile_id"] == "y"
     assert records["next"]
     failed = (await api.post(f"{y}/release", headers=OPS)).json()
-    assert (failed["applied"], failed["left"], failed["error"]) == (0, 2, "Retry()")
+    assert (failed["applied"], failed["left"], failed["error"]) == (0, 2, "Retry")
     faults.passing.clear()
     done = (await api.post(f"{y}/release", headers=OPS)).json()
     assert (done["applied"], done["left"], done["error"]) == (2, 0, None)

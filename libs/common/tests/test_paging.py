@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rapport_common.errors import InvalidRequestError
 from rapport_common.http import Health, create_app
 from rapport_common.paging import MAX_BIGINT, Page, Paging
+from rapport_common.testing.credentials import authenticator
 
 KEYS = st.tuples(
     st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)),  # noqa: DTZ001
@@ -79,7 +80,7 @@ def test_a_time_that_has_no_place_in_utc_is_refused(moment: str) -> None:
 
 
 def application() -> FastAPI:
-    app = create_app("segment", Health(), "s" * 32)
+    app = create_app("segment", Health(), authenticator())
 
     @app.get("/numbers")
     async def numbers(page: Paging) -> dict[str, object]:

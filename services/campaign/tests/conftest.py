@@ -20,18 +20,19 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.waiting import HANG_SECONDS, between_looks, pretend_slow
 
 from rapport_campaign.api import routers
-from rapport_campaign.handlers.compose import Composer, link_key
+from rapport_campaign.handlers.compose import Composer
 from rapport_campaign.handlers.consume import on_activity, on_membership, on_requests
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits
 from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings
+from rapport_campaign.smtp import Connection
 from rapport_campaign.tables import METADATA
 from rapport_common import clock
-from rapport_common.auth import Authenticator
 from rapport_common.db import create_engine
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
@@ -48,8 +49,14 @@ from rapport_common.events.profile import (
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
+from rapport_common.testing.credentials import (
+    EVENT_KEY,
+    KEY_SETTINGS,
+    LINK_KEY,
+    authenticator,
+    mint,
+)
 
-SECRET = "a secret for tests only, 32 characters"
 PUBLIC = "https://mail.shop.example"
 SEGMENT = "11111111-1111-1111-1111-111111111111"
 HANDLERS = {
@@ -173,8 +180,8 @@ class MailServer:
     """A real SMTP server (aiosmtpd) whose moods a test sets; `mails` is its mailbox.
 
     Moods by recipient's local part before `+`: refuse, later, drop-rcpt, lost (drops with the
-    mail unread), taken (keeps the mail, then drops), slow (keeps it and never answers). It waits
-    `pause` seconds after it has kept a mail and before it says so.
+    mail unread), taken (keeps the mail, then drops), slow (keeps it and does not answer while it
+    runs). It waits `pause` seconds after it has kept a mail and before it says so.
     """
 
     def __init__(self) -> None:
@@ -184,13 +191,16 @@ class MailServer:
         self.later_replies = 10**9
         self.pause = 0.0
         self._server: asyncio.Server | None = None
+        self._stopped = asyncio.Event()
 
     async def start(self, port: int = 0) -> None:
+        self._stopped.clear()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._protocol, "127.0.0.1", port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
+        self._stopped.set()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -226,8 +236,8 @@ class MailServer:
         if mood == "taken":
             _transport(server).close()
         if mood == "slow":
-            await asyncio.sleep(3)
-        await asyncio.sleep(self.pause)
+            await self._stopped.wait()
+        await pretend_slow(self.pause)
         return "250 OK"
 
     def send_keys(self) -> Counter[str]:
@@ -271,7 +281,7 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
     values: dict[str, Any] = {
         "database_url": "postgresql://unused",
         "kafka_bootstrap_servers": "unused:1",
-        "secret": SECRET,
+        **KEY_SETTINGS,
         "port": 1,
         "metrics_port": 1,
         "public_url": PUBLIC,
@@ -288,8 +298,8 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
 
 def make_sender(engine: AsyncEngine, settings: Settings) -> Sender:
     limits = Limits(settings.lease_seconds, settings.max_attempts, settings.retry_seconds)
-    composer = Composer(secret=SECRET, base_url=PUBLIC, service_from=settings.service_from)
-    return Sender(engine, Dispatcher(Publisher(SECRET), limits), composer, settings)
+    composer = Composer(link_key=LINK_KEY, base_url=PUBLIC, service_from=settings.service_from)
+    return Sender(engine, Dispatcher(Publisher(EVENT_KEY), limits), composer, settings)
 
 
 @pytest.fixture(scope="session")
@@ -342,32 +352,47 @@ def sending(engine: AsyncEngine, mail_server: MailServer, ledger: Ledger) -> Sen
             yield
         finally:
             stop.set()
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, HANG_SECONDS)
 
     return running
+
+
+@pytest.fixture
+def turn(engine: AsyncEngine, mail_server: MailServer) -> Callable[..., Any]:
+    """A function that lets a sender look once at what is due; whether there was anything."""
+
+    async def once(**settings: Any) -> bool:
+        sender = make_sender(engine, quick_settings(mail_server.port, **settings))
+        connection = Connection(sender._server)
+        try:
+            return await sender._turn([connection], asyncio.Event())
+        finally:
+            await connection.close()
+
+    return once
 
 
 @pytest.fixture
 def settled(ledger: Ledger) -> Callable[..., Any]:
     """Waits until no message is planned or on its way; gives the counts."""
 
-    async def wait(seconds: float = 15) -> dict[str, int]:
-        async with asyncio.timeout(seconds):
+    async def wait() -> dict[str, int]:
+        async with asyncio.timeout(HANG_SECONDS):
             while True:
                 states = await ledger.states()
                 if not states.keys() & {"planned", "sending"}:
                     return states
-                await asyncio.sleep(0.05)
+                await between_looks()
 
     return wait
 
 
 @pytest.fixture
 def api(engine: AsyncEngine) -> FastAPI:
-    app = create_app("campaign", Health(), SECRET)
-    tracker = Tracker(Publisher(SECRET))
+    app = create_app("campaign", Health(), authenticator())
+    tracker = Tracker(Publisher(EVENT_KEY))
     store = ConsumerStore("campaign", "campaign")
-    for one in routers(engine, store, tracker, link_key(SECRET)):
+    for one in routers(engine, store, tracker, LINK_KEY):
         app.include_router(one)
     return app
 
@@ -377,7 +402,7 @@ def client_of(api: FastAPI) -> Callable[..., httpx.AsyncClient]:
     """A function that gives a client with a token for a workspace and scopes."""
 
     def client(workspace: str = "acme", scopes: tuple[str, ...] = ("*",)) -> httpx.AsyncClient:
-        token = Authenticator(SECRET).mint(workspace, "ada", list(scopes), timedelta(minutes=5))
+        token = mint(workspace, "ada", list(scopes), timedelta(minutes=5))
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(api, raise_app_exceptions=False),
             base_url=PUBLIC,
@@ -431,6 +456,7 @@ class World:
     ledger: Ledger
     mail_server: MailServer
     sending: Callable[..., Any]
+    turn: Callable[..., Any]
     settled: Callable[..., Any]
     client: httpx.AsyncClient
     client_of: Callable[..., httpx.AsyncClient]
@@ -446,6 +472,7 @@ def world(
     ledger: Ledger,
     mail_server: MailServer,
     sending: Callable[..., Any],
+    turn: Callable[..., Any],
     settled: Callable[..., Any],
     client: httpx.AsyncClient,
     client_of: Callable[..., httpx.AsyncClient],

@@ -9,13 +9,12 @@ import pytest
 
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.tokens import Token
-from rapport_campaign.handlers.compose import link_key
 from rapport_common import clock
+from rapport_common.testing.credentials import LINK_KEY
 
 pytestmark = pytest.mark.integration
 PUBLIC = "https://mail.shop.example"
 NOBODY = "00000000-0000-0000-0000-000000000000"
-SECRET = "a secret for tests only, 32 characters"
 
 MULTIPART = (
     b'--x\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--x--'
@@ -325,7 +324,7 @@ async def test_opens_count_once(mail: Any, world: Any) -> None:
 async def test_links_that_we_never_made(mail: Any, world: Any) -> None:
     links = found_links(mail)
     send_key = mail["X-Rapport-Send-Key"]
-    key = link_key(SECRET)
+    key = LINK_KEY
     swapped = {
         "c": tokens.sign(key, "unsubscribe", Token("acme", send_key, "ab" * 12)),
         "u": links["c"].rpartition("/")[2],

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from tests.support.locks import somebody_waits
 
 from rapport_campaign.handlers.consume import on_activity, on_membership, on_requests
 from rapport_campaign.store import locks, people
@@ -220,10 +221,10 @@ async def test_a_message_planned_before_a_merge_goes_to_the_survivor(world: Any)
     await world.topics.person("a", "old@example.com", version=1)
     await world.topics.entered("a", "e1", profile_version=1)
     await world.topics.merged("a", "b", version=2)
+    await world.turn()
+    assert await world.ledger.states() == {"planned": 1}
+    await world.topics.person("b", "new@example.com", user_id="u1", version=1)
     async with world.sending():
-        await asyncio.sleep(0.5)
-        assert await world.ledger.states() == {"planned": 1}
-        await world.topics.person("b", "new@example.com", user_id="u1", version=1)
         assert await world.settled() == {"sent": 1}
     assert world.mail_server.mails[0]["To"] == "new@example.com"
     assert [one.user_id for one in await world.ledger.events()] == ["u1"]
@@ -285,7 +286,7 @@ async def test_a_start_waits_for_entries_that_are_being_written(world: Any) -> N
     async with world.engine.begin() as tx:
         await on_membership([Record("t", 0, 0, b"", stay("p1", 1, "entered"))], tx)
         start = asyncio.create_task(world.client.post(f"/v1/campaigns/{made['id']}/start"))
-        await asyncio.sleep(0.3)
+        await somebody_waits(world.engine)
         assert not start.done()
     assert (await start).json()["counts"]["planned"] == 1
 
@@ -302,12 +303,11 @@ async def test_nothing_is_marked_while_its_address_is_being_suppressed(world: An
                 "('acme', 'ada@example.com', 'promotion', 'test', now())"
             )
         )
-        context = world.sending()
-        await context.__aenter__()
-        await asyncio.sleep(0.6)
+        sending = asyncio.create_task(world.turn())
+        await somebody_waits(world.engine)
         assert await world.ledger.states() == {"planned": 1}
+    await sending
     assert await world.settled() == {"suppressed": 1}
-    await context.__aexit__(None, None, None)
 
 
 async def test_a_lock_is_not_waited_for_for_ever(world: Any) -> None:

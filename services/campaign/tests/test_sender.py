@@ -6,15 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.support.locks import somebody_waits
+from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits, Result
 from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.smtp import UnreachableError
 from rapport_common import clock
+from rapport_common.testing.credentials import EVENT_KEY
 
 pytestmark = pytest.mark.integration
-SECRET = "a secret for tests only, 32 characters"
 
 
 async def test_an_entry_becomes_one_mail(world: Any) -> None:
@@ -51,9 +54,9 @@ async def test_the_same_entry_again_sends_nothing(world: Any) -> None:
         await world.topics.entered("p1", "entry-1")
     async with world.sending():
         await world.settled()
-        await world.topics.entered("p1", "entry-1")
-        await asyncio.sleep(0.5)
-        assert await world.settled() == {"sent": 1}
+    await world.topics.entered("p1", "entry-1")
+    assert not await world.turn()
+    assert await world.settled() == {"sent": 1}
     assert len(world.mail_server.mails) == 1
 
 
@@ -107,9 +110,10 @@ async def test_while_the_server_is_away_nothing_is_lost_or_marked(world: Any) ->
     for number in range(20):
         await world.topics.person(f"p{number}", f"user{number}@example.com")
         await world.topics.entered(f"p{number}")
+    with pytest.raises(UnreachableError):
+        await world.turn()
+    assert await world.ledger.states() == {"planned": 20}
     async with world.sending():
-        await asyncio.sleep(1)
-        assert await world.ledger.states() == {"planned": 20}
         await world.mail_server.start(world.mail_server.port)
         assert await world.settled() == {"sent": 20}
     assert all(row["attempt"] == 1 for row in await world.ledger.rows())
@@ -120,11 +124,11 @@ async def test_a_message_waits_for_its_person(world: Any) -> None:
     await world.started()
     await world.topics.person("p1", "ada@example.com", version=2)
     await world.topics.entered("p1", profile_version=3)
+    await world.turn()
+    (row,) = await world.ledger.rows()
+    assert (row["state"], row["reason"]) == ("planned", "profile unknown")
+    await world.topics.person("p1", "new@example.com", version=3)
     async with world.sending():
-        await asyncio.sleep(0.6)
-        (row,) = await world.ledger.rows()
-        assert (row["state"], row["reason"]) == ("planned", "profile unknown")
-        await world.topics.person("p1", "new@example.com", version=3)
         assert await world.settled() == {"sent": 1}
     assert (await world.ledger.rows())[0]["to_address"] == "new@example.com"
 
@@ -134,10 +138,10 @@ async def test_pause_stops_and_loses_nobody(world: Any) -> None:
     await world.client.post(f"/v1/campaigns/{campaign_id}/pause")
     await world.topics.person("p1", "ada@example.com")
     await world.topics.entered("p1")
+    await world.turn()
+    assert await world.ledger.states() == {"planned": 1}
+    await world.client.post(f"/v1/campaigns/{campaign_id}/resume")
     async with world.sending():
-        await asyncio.sleep(0.6)
-        assert await world.ledger.states() == {"planned": 1}
-        await world.client.post(f"/v1/campaigns/{campaign_id}/resume")
         assert await world.settled() == {"sent": 1}
 
 
@@ -148,12 +152,11 @@ async def test_a_pause_that_is_being_written_is_waited_for(world: Any) -> None:
     await world.topics.entered("p1")
     async with world.engine.begin() as tx:
         await operate.pause(tx, "acme", campaign_id)
-        sending = world.sending()
-        await sending.__aenter__()
-        await asyncio.sleep(0.6)
-    await asyncio.sleep(0.6)
+        sending = asyncio.create_task(world.turn())
+        await somebody_waits(world.engine)
+    await sending
+    await world.turn()
     assert await world.ledger.states() == {"planned": 1}
-    await sending.__aexit__(None, None, None)
     assert world.mail_server.mails == []
 
 
@@ -289,21 +292,23 @@ async def test_a_lease_that_ran_out_is_uncertain_and_sent_by_nobody(world: Any) 
     )
     async with world.sending():
         assert await world.settled() == {"uncertain": 1}
-        await asyncio.sleep(0.5)
+    assert not await world.turn()
     assert world.mail_server.mails == []
     (row,) = await world.ledger.rows()
     assert "died" in row["reason"]
 
 
 async def test_only_the_one_who_tried_may_settle_a_row_and_only_to_an_end(world: Any) -> None:
-    dispatcher = Dispatcher(Publisher(SECRET), Limits(lease=0.01, max_attempts=3, first_delay=1))
+    dispatcher = Dispatcher(Publisher(EVENT_KEY), Limits(lease=60, max_attempts=3, first_delay=1))
     mine, other = str(uuid.uuid4()), str(uuid.uuid4())
     await world.started()
     await world.topics.person("p1", "ada@example.com")
     await world.topics.entered("p1")
     async with world.engine.begin() as tx:
         (job,) = (await dispatcher.claim(tx, 10, mine)).jobs
-    await asyncio.sleep(0.05)
+    await ledger_exec(
+        world.engine, "UPDATE campaign.message SET lease_until = now() - interval '1 s'"
+    )
     async with world.engine.begin() as tx:
         assert await dispatcher.expire(tx) == 1
 
@@ -333,8 +338,8 @@ async def test_stop_gives_back_what_was_not_tried(world: Any) -> None:
         await world.topics.person(f"p{number}", f"slow+{number}@example.com")
         await world.topics.entered(f"p{number}")
     async with world.sending(sender_lanes=1, sender_connections=1):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANG_SECONDS):
             while not world.mail_server.mails:
-                await asyncio.sleep(0.02)
+                await between_looks()
     assert await world.ledger.states() == {"uncertain": 1, "planned": 11}
     assert len(world.mail_server.mails) == 1

@@ -14,22 +14,20 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.auth import Authenticator
 from rapport_common.db import create_engine
 from rapport_common.events.envelope import Event
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.store import ConsumerStore
+from rapport_common.testing.credentials import KEY_SETTINGS, authenticator, mint
 from rapport_feedback.app import routes
 from rapport_feedback.settings import Settings
-
-SECRET = "a secret for tests only, 32 characters"
 
 
 def make_settings(url: str = "postgresql://nobody@127.0.0.1:1/none", **changes: Any) -> Settings:
     given: dict[str, Any] = {
         "database_url": url,
         "kafka_bootstrap_servers": "127.0.0.1:1",
-        "secret": SECRET,
+        **KEY_SETTINGS,
         "port": 8104,
         "metrics_port": 8126,
         "public_url": "https://feedback.example.com/",
@@ -95,7 +93,7 @@ class Service:
 
 
 def bearer(workspace: str, *scopes: str) -> dict[str, str]:
-    minted = Authenticator(SECRET).mint(workspace, "ann", list(scopes), timedelta(hours=1))
+    minted = mint(workspace, "ann", list(scopes), timedelta(hours=1))
     return {"Authorization": f"Bearer {minted}"}
 
 
@@ -114,7 +112,7 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 @pytest.fixture
 async def service(engine: AsyncEngine) -> AsyncIterator[Service]:
     workspace = f"ws-{uuid4().hex[:12]}"
-    app = create_app("feedback", Health(), SECRET)
+    app = create_app("feedback", Health(), authenticator())
     for router in routes(engine, ConsumerStore("feedback", "feedback"), make_settings()):
         app.include_router(router)
     async with httpx.AsyncClient(

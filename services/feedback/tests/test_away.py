@@ -7,11 +7,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from rapport_common.auth import Authenticator
 from rapport_common.db import create_engine
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.store import ConsumerStore
-from rapport_common.keys import derive
+from rapport_common.testing.credentials import LINK_KEY, authenticator, mint
 from rapport_feedback.app import routes
 from rapport_feedback.domain import links
 from rapport_feedback.settings import Settings
@@ -22,12 +21,11 @@ NOBODY_LISTENS = "postgresql://feedback:x@127.0.0.1:1/rapport"
 @pytest.fixture
 async def client(settings_with: Callable[..., Settings]) -> AsyncIterator[httpx.AsyncClient]:
     settings = settings_with(NOBODY_LISTENS)
-    secret = settings.secret.get_secret_value()
     engine = create_engine(NOBODY_LISTENS, application="test")
-    app = create_app("feedback", Health(), secret)
+    app = create_app("feedback", Health(), authenticator())
     for router in routes(engine, ConsumerStore("feedback", "feedback"), settings):
         app.include_router(router)
-    token = Authenticator(secret).mint("ws", "ann", ["*"], timedelta(hours=1))
+    token = mint("ws", "ann", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=False),
         base_url="http://test",
@@ -40,8 +38,7 @@ async def client(settings_with: Callable[..., Settings]) -> AsyncIterator[httpx.
 async def test_a_customer_is_asked_to_send_it_again(
     client: httpx.AsyncClient, settings_with: Callable[..., Settings]
 ) -> None:
-    secret = settings_with().secret.get_secret_value()
-    path = f"/s/{links.sign(derive(secret, 'survey-link'), UUID(int=1))}"
+    path = f"/s/{links.sign(LINK_KEY, UUID(int=1))}"
     page = await client.post(path, data={"score": "3"})
     assert page.status_code == 503
     assert page.headers["retry-after"] == "1"

@@ -15,8 +15,8 @@ import httpx
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from tests.support.waiting import HANG_SECONDS, between_looks
 
-from rapport_common.auth import Authenticator
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event, partition_key
 from rapport_common.events.profile import (
@@ -27,10 +27,9 @@ from rapport_common.events.profile import (
 )
 from rapport_common.events.topics import topics_of
 from rapport_common.kafka.admin import ensure_topics
-from rapport_common.keys import derive
+from rapport_common.testing.credentials import EVENT_KEY, KEY_ENVIRONMENT, mint
 
 pytestmark = pytest.mark.integration
-SECRET = "a secret for tests only, 32 characters"
 WORKSPACE = "process-test"
 
 
@@ -51,7 +50,7 @@ async def running(
         **os.environ,
         "RAPPORT_DATABASE_URL": database,
         "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-        "RAPPORT_SECRET": SECRET,
+        **KEY_ENVIRONMENT,
         "RAPPORT_PORT": str(port),
         "RAPPORT_METRICS_PORT": str(metrics_port),
     }
@@ -71,12 +70,12 @@ async def running(
 async def until(check: Callable[[], Awaitable[bool]], seconds: float = 40) -> None:
     async with asyncio.timeout(seconds):
         while not await check():
-            await asyncio.sleep(0.1)
+            await between_looks()
 
 
 async def stops_at_once(process: asyncio.subprocess.Process) -> None:
     process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_SECONDS):
         assert await process.wait() == 0
 
 
@@ -114,7 +113,7 @@ async def read_event(bootstrap: str, message_id: str) -> tuple[bytes, Event]:
         AIOKafkaConsumer(
             "events", bootstrap_servers=bootstrap, auto_offset_reset="earliest"
         ) as consumer,
-        asyncio.timeout(30),
+        asyncio.timeout(HANG_SECONDS),
     ):
         async for record in consumer:
             event = msgspec.json.decode(record.value, type=Event)
@@ -134,7 +133,7 @@ async def test_from_a_profile_to_an_answer_in_the_log(
     database = service_database("feedback")
     await ensure_topics(kafka_bootstrap, topics_of("feedback"), partitions=12, replication=1)
     await send_profile(kafka_bootstrap)
-    token = Authenticator(SECRET).mint(WORKSPACE, "ann", ["*"], timedelta(hours=1))
+    token = mint(WORKSPACE, "ann", ["*"], timedelta(hours=1))
     headers = {"Authorization": f"Bearer {token}"}
     async with running(database, kafka_bootstrap) as (process, api, metrics):
         async with httpx.AsyncClient(base_url=api, headers=headers) as client:
@@ -152,7 +151,7 @@ async def test_from_a_profile_to_an_answer_in_the_log(
             assert "Your answer: <strong>9</strong>" in (await client.get(by_user)).text
 
             key, event = await read_event(kafka_bootstrap, "answer-")
-            expected = derive(SECRET, "event-key")
+            expected = EVENT_KEY
             assert key == partition_key(expected, WORKSPACE, ("email", "ada@example.com"))
             assert msgspec.json.decode(event.properties)["score"] == 9
             exposed = (await client.get(f"{metrics}/metrics")).text

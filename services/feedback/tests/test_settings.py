@@ -32,7 +32,9 @@ def test_the_offices_of_berlin_open_by_their_own_clock(settings_with: Make) -> N
         ({"business_zone": "../../etc/passwd"}, "business_zone|ZoneInfo|TZPATH|normalized"),
         ({"business_opens": time(17), "business_closes": time(9)}, "BUSINESS_OPENS"),
         ({"invitation_days": 0}, "invitation_days"),
-        ({"secret": "short"}, "secret"),
+        ({"link_key": "ab" * 31}, "link_key"),
+        ({"event_key": "x" * 64}, "event_key"),
+        ({"idp_issuer": "https://id.example.com"}, "idp_keys"),
     ],
 )
 def test_nonsense_refuses_the_start(

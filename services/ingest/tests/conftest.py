@@ -16,15 +16,15 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import SecretStr
+from tests.support.waiting import eventually
 
-from rapport_common.auth import Authenticator
 from rapport_common.composition import Parts
 from rapport_common.events.topics import EVENTS, topics_of
 from rapport_common.kafka.admin import ensure_topics
+from rapport_common.testing.credentials import EVENT_KEY, OPERATOR_KEYS, WRITE_KEY_PEPPER, mint
 from rapport_ingest import app
 from rapport_ingest.settings import IngestSettings
 
-SECRET = "a secret for tests only, 32 characters"
 NOWHERE = "127.0.0.1:1"
 PARTITIONS = 12
 
@@ -38,6 +38,8 @@ class Gate:
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
     port: int = 0
     flows: asyncio.Event = field(default_factory=asyncio.Event)
+    holds: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once it keeps something back."""
 
     async def open(self) -> None:
         self.flows.set()
@@ -47,6 +49,7 @@ class Gate:
     def freeze(self) -> None:
         """Take connections and bytes, and give nothing back: like a stopped process."""
         self.flows.clear()
+        self.holds.clear()
 
     async def shut(self) -> None:
         assert self.server is not None
@@ -54,7 +57,7 @@ class Gate:
         self.flows.set()
         for one in list(self.writers):
             one.transport.abort()
-        await asyncio.sleep(0.05)
+        await eventually("closed connections", lambda: not self.writers)
 
     @property
     def url(self) -> str:
@@ -76,6 +79,8 @@ class Gate:
     async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                if not self.flows.is_set():
+                    self.holds.set()
                 await self.flows.wait()
                 writer.write(data)
                 await writer.drain()
@@ -95,7 +100,7 @@ class Ingest:
     source: str = ""
 
     def token(self, *scopes: str, workspace: str | None = None) -> dict[str, str]:
-        made = Authenticator(SECRET).mint(
+        made = mint(
             workspace or self.workspace, "tester", list(scopes or ["*"]), timedelta(minutes=5)
         )
         return {"Authorization": f"Bearer {made}"}
@@ -137,7 +142,9 @@ async def opened(
     chosen = IngestSettings(
         database_url=SecretStr(database),
         kafka_bootstrap_servers=kafka,
-        secret=SecretStr(SECRET),
+        operator_keys=OPERATOR_KEYS,
+        event_key=SecretStr(EVENT_KEY.hex()),
+        write_key_pepper=SecretStr(WRITE_KEY_PEPPER.hex()),
         port=1,
         metrics_port=1,
         log_level="error",

@@ -5,6 +5,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Awaitable, Callable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 import zstandard
 
+from rapport_ingest.api.sdk_config import NOTHING_THERE
 from rapport_ingest.domain.dialects.snowplow import PIXEL
 from rapport_ingest.routes import ROUTES
 
@@ -256,7 +258,16 @@ async def test_a_wrong_key_is_a_401_a_page_may_read(ingest: "Ingest", log_of: Lo
     assert await log_of(ingest.workspace) == []
 
 
-CONFIGS = ["/v1/projects/k/settings", "/sourceConfig/", "/array/k/config", "/flags/", "/s/"]
+CONFIGS = ["/v1/projects/k/settings", "/sourceConfig", "/array/k/config", "/flags", "/s"]
+CONFIGS += ["/array/k/config.js", "/decide", "/v1/m", *NOTHING_THERE]
+PUBLIC = [one.path for one in ROUTES if not one.prefix] + ["/v1/webhook/k", *CONFIGS]
+ELSEWHERE = ["/v1/batches", "/", "/wp-login.php"]
+"""Addresses that nobody serves: a page has to see the 404."""
+
+
+def variants(path: str) -> list[str]:
+    """The address as clients make it of a host with a trailing slash, or by a habit."""
+    return [path, f"/{path}", f"{path}/", path.replace("/", "//") + "//"]
 
 
 async def test_a_preflight_lets_any_page_send_with_credentials(ingest: "Ingest") -> None:
@@ -265,8 +276,8 @@ async def test_a_preflight_lets_any_page_send_with_credentials(ingest: "Ingest")
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "sp-anonymous,x-enable-debug",
     }
-    for path in [one.path for one in ROUTES if not one.prefix] + CONFIGS:
-        answer = await ingest.client.options(path, headers=asked)
+    for path in chain.from_iterable(map(variants, [*PUBLIC, *ELSEWHERE])):
+        answer = await ingest.client.options(f"http://ingest{path}", headers=asked)
         assert answer.status_code == 200, path
         assert answer.headers["access-control-allow-origin"] == SHOP
         assert answer.headers["access-control-allow-credentials"] == "true"
@@ -274,6 +285,48 @@ async def test_a_preflight_lets_any_page_send_with_credentials(ingest: "Ingest")
         assert "sp-anonymous" in answer.headers["access-control-allow-headers"]
         assert "*" not in answer.headers["access-control-allow-headers"]
         assert answer.headers["access-control-allow-methods"]
+        assert answer.content == b""
+
+
+async def test_a_page_can_read_every_answer_of_a_public_address(ingest: "Ingest") -> None:
+    """However it is asked and whatever is wrong: else the browser blames CORS."""
+    statuses = set()
+    for path in [*PUBLIC, *ELSEWHERE]:
+        for method, body in (("GET", b""), ("POST", b"{"), ("DELETE", b"")):
+            answer = await ingest.client.request(
+                method, f"http://ingest{path}", content=body, headers={"Origin": SHOP}
+            )
+            statuses.add(answer.status_code)
+            assert answer.status_code < 500, (method, path)
+            assert answer.headers["access-control-allow-origin"] == SHOP, (method, path)
+            assert answer.headers.get_list("access-control-allow-origin") == [SHOP]
+    assert {401, 404, 405} <= statuses
+    large = await ingest.client.post("/v1/batch", content=b"x" * 2**24, headers={"Origin": SHOP})
+    assert (large.status_code, large.headers["access-control-allow-origin"]) == (413, SHOP)
+
+
+async def test_the_routes_of_operators_are_not_for_pages(ingest: "Ingest") -> None:
+    for method in ("GET", "OPTIONS", "DELETE"):
+        answer = await ingest.client.request(method, "/v1/sources", headers={"Origin": SHOP})
+        assert answer.status_code in {401, 405}
+        assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/import", "/sdk/batch", "/api/s/s2s/batch"])
+async def test_slashes_cost_no_event(ingest: "Ingest", log_of: Log, path: str) -> None:
+    for number, address in enumerate(variants(path)):
+        event = {"type": "track", "event": "Paid", "userId": "u", "messageId": f"m-{number}"}
+        answer = await ingest.client.post(
+            f"http://ingest{address}", json={"batch": [event]}, headers=ingest.basic
+        )
+        assert (answer.status_code, answer.json()["accepted"]) == (200, 1), address
+    assert await ids(log_of, ingest) == {"m-0", "m-1", "m-2", "m-3"}
+
+
+async def test_slashes_cost_no_settings(ingest: "Ingest") -> None:
+    for path in ("/v1/projects/{}/settings", "/array/{}/config", "/array/{}/config.js"):
+        for address in variants(path.format(ingest.key)):
+            assert (await ingest.client.get(f"http://ingest{address}")).status_code == 200, address
 
 
 async def test_the_settings_of_segments_browser_sdk_bring_it_here(ingest: "Ingest") -> None:
@@ -282,13 +335,18 @@ async def test_the_settings_of_segments_browser_sdk_bring_it_here(ingest: "Inges
         headers={"Host": "in.example:8443", "X-Forwarded-Proto": "https", "Origin": SHOP},
     )
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, SHOP)
-    assert list(answer.json()["integrations"]) == ["Segment.io"]
-    found = answer.json()["integrations"]["Segment.io"]
-    assert (found["apiKey"], found["apiHost"], found["protocol"]) == (
-        ingest.key,
-        "in.example:8443/v1",
-        "https",
-    )
+    # The fork that does not find its own name sends to its maker.
+    names = ["Segment.io", "Customer.io Data Pipelines"]
+    assert list(answer.json()["integrations"]) == names
+    for name in names:
+        found = answer.json()["integrations"][name]
+        assert (found["apiKey"], found["apiHost"], found["protocol"]) == (
+            ingest.key,
+            "in.example:8443/v1",
+            "https",
+        )
+        # Else the SDK that does not know the other name fetches a script for it.
+        assert found.keys().isdisjoint({"type", "versionSettings", "bundlingStatus"})
     assert answer.json()["metrics"] == {"sampleRate": 0}
     forged = await ingest.client.get(
         f"/v1/projects/{ingest.key}/settings", headers={"Host": "a.example/x?"}
@@ -312,7 +370,16 @@ async def test_the_source_config_of_rudders_browser_sdk(ingest: "Ingest") -> Non
 async def test_what_posthogs_sdks_ask_for(ingest: "Ingest") -> None:
     config = (await ingest.client.get(f"/array/{ingest.key}/config")).json()
     assert config["supportedCompression"] == ["gzip", "gzip-js"]
-    assert (config["hasFeatureFlags"], config["sessionRecording"]) == (False, False)
+    # What posthog-js takes for a no when it is missing, and whom it leaves waiting at a "false".
+    assert config["autocapture_opt_out"] is False
+    assert config["hasFeatureFlags"] is not False
+    assert config["sessionRecording"] is False
+    decided = (await ingest.client.post("/decide/?v=3", content=b"data=x")).json()
+    assert decided["config"] == {"enable_collect_everything": True}
+    assert decided["autocapture_opt_out"] is False
+    for path, nothing in NOTHING_THERE.items():
+        answer = await ingest.client.get(f"{path}/?token={ingest.key}")
+        assert (answer.status_code, answer.json()) == (200, nothing)
     script = await ingest.client.get(f"/array/{ingest.key}/config.js")
     assert script.headers["content-type"].startswith("text/javascript")
     assert f'["{ingest.key}"]={{"config":{{' in script.text

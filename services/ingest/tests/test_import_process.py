@@ -15,12 +15,12 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.waiting import between_looks
 
-from rapport_common.auth import Authenticator
+from rapport_common.testing.credentials import KEY_ENVIRONMENT, mint
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 
-SECRET = "a secret for tests only, 32 characters"
 ROWS = 50_000
 BAD = 250
 Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
@@ -46,7 +46,7 @@ class Running:
         )
 
     def _headers(self) -> dict[str, str]:
-        token = Authenticator(SECRET).mint("killed", "t", ["*"], timedelta(minutes=30))
+        token = mint("killed", "t", ["*"], timedelta(minutes=30))
         return {"Authorization": f"Bearer {token}"}
 
     async def start(self) -> None:
@@ -61,7 +61,7 @@ class Running:
                     if (await self.client.get("/readyz")).status_code == 200:
                         return
                 assert self.process.poll() is None
-                await asyncio.sleep(0.05)
+                await between_looks()
 
     async def kill(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -74,7 +74,7 @@ class Running:
                 shown: dict[str, Any] = (await self.client.get(f"/v1/jobs/{job}")).json()
                 if enough(shown):
                     return shown
-                await asyncio.sleep(0.05)
+                await between_looks()
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ async def running(
         {
             "RAPPORT_DATABASE_URL": service_database("ingest"),
             "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
-            "RAPPORT_SECRET": SECRET,
+            **KEY_ENVIRONMENT,
             "RAPPORT_PORT": str(free_port()),
             "RAPPORT_METRICS_PORT": str(free_port()),
             "RAPPORT_LOG_LEVEL": "warning",

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from services.ingest.tests.driving import drive, post, repair, stored
 from sqlalchemy import text
+from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common.errors import UnavailableError
 from rapport_common.jobs.worker import Jobs
@@ -252,9 +253,9 @@ async def test_the_process_works_jobs_off_at_the_rate_that_was_asked_for(start: 
     [runner] = [one for one in ingest.parts.workers if isinstance(one, Jobs)]
     stop = asyncio.Event()
     running = asyncio.create_task(runner.run(stop))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_SECONDS):
         while (found := await stored(ingest, job)).state != "done":
-            await asyncio.sleep(0.05)
+            await between_looks()
     stop.set()
     await running
     assert found.started_at is not None

@@ -367,3 +367,34 @@ def test_an_event_that_cant_be_changed_is_refused_with_its_path() -> None:
     assert found == Refusal(
         "m-1", "transform_failed", "properties.total", "This string can't be read as number."
     )
+
+
+@pytest.mark.parametrize(
+    ("elements", "path"),
+    [(10_000, "properties.p[].x"), (31, ""), (1, None)],
+    ids=["before it fills the memory", "when it is too large in the end", "not before"],
+)
+def test_what_grows_by_its_changes_is_measured_again(elements: int, path: str | None) -> None:
+    """One kilobyte in each of ten thousand elements: 31 KB become more than ten megabytes."""
+    default = Transform(op="default", path="properties.p[].x", value="v" * 1_000)
+    properties = {"p": [{}] * elements, "note": "n" * 2_000}
+    found = judged(
+        Policy(transforms=(default,)),
+        {"event": "Paid", "messageId": "m-1", "userId": "u", "properties": properties},
+    )
+    if path is None:
+        assert not isinstance(found, Refusal)
+    else:
+        assert isinstance(found, Refusal)
+        assert (found.message_id, found.code, found.path) == ("m-1", "event_too_large", path)
+
+
+def test_defaults_in_defaults_do_not_multiply() -> None:
+    """Each makes a thousand of one: three of them would make a thousand million."""
+    paths = ("properties.p", "properties.p[].p", "properties.p[].p[].p")
+    policy = Policy(
+        transforms=tuple(Transform(op="default", path=one, value=[{}] * 300) for one in paths)
+    )
+    found = judged(policy, {"event": "Paid", "userId": "u", "properties": {}})
+    assert isinstance(found, Refusal)
+    assert (found.code, found.path) == ("event_too_large", "properties.p[].p")

@@ -8,20 +8,19 @@ import pytest
 from services.profile.tests.people import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.auth import Authenticator
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
+from rapport_common.testing.credentials import authenticator, mint
 from rapport_profile import handlers
 from rapport_profile.api import routes
 
 pytestmark = pytest.mark.integration
-SECRET = "a secret for tests only, 32 characters"
 NOBODY = "f3fef9e5-16dc-47fa-a2b4-3d4c1b482afe"
 
 
 def bearer(workspace: str, *scopes: str) -> dict[str, str]:
-    token = Authenticator(SECRET).mint(workspace, "ada", list(scopes), timedelta(hours=1))
+    token = mint(workspace, "ada", list(scopes), timedelta(hours=1))
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -44,7 +43,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     async with engine.begin() as tx:
         records = [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
         await handlers.on_events(records, tx)
-    app = create_app("profile", Health(), SECRET)
+    app = create_app("profile", Health(), authenticator())
     app.include_router(routes(engine, ConsumerStore("profile", "profile")))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.profile.tests.people import Content, content, event, events, expected
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tests.support.waiting import between_looks
 
 from rapport_common.db import is_retriable
 from rapport_common.errors import InvalidEvent
@@ -39,7 +40,7 @@ async def feed(engine: AsyncEngine, history: Sequence[Event]) -> None:
         except Exception as error:
             if not is_retriable(error):
                 raise
-            await asyncio.sleep(random.random() / 50)
+            await between_looks()
         else:
             return
 

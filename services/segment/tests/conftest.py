@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.auth import Authenticator
 from rapport_common.db import create_engine
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
@@ -24,13 +23,18 @@ from rapport_common.events.profile import (
     ProfileState,
 )
 from rapport_common.http import Health, create_app
+from rapport_common.jobs.routes import job_routes
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
-from rapport_segment.api import ledger_routes, member_routes, segment_routes
+from rapport_common.testing.credentials import authenticator, mint
+from rapport_segment.api.callers import READ, WRITE
+from rapport_segment.api.ledger import ledger_routes
+from rapport_segment.api.members import member_routes
+from rapport_segment.api.segments import change_routes, segment_routes
 from rapport_segment.handlers.segments import SegmentHandler
+from rapport_segment.store.jobs import JOBS
 from rapport_segment.tables import METADATA
 
-SECRET = "a secret for tests only, 32 characters"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -60,7 +64,10 @@ class Records:
             version=number,
             event=happened(workspace, number) if event else None,
             state=ProfileState(
-                identifiers=[IdentifierState("email", one) for one in emails],
+                identifiers=[
+                    IdentifierState("user_id", str(who)),
+                    *(IdentifierState("email", one) for one in emails),
+                ],
                 traits=msgspec.Raw(msgspec.json.encode(traits or {})),
                 computed=ComputedState(**computed),
             ),
@@ -74,6 +81,11 @@ class Records:
         return ProfileActivity(
             workspace="acme", profile_id=str(who), version=number, merged_into=str(into)
         )
+
+    def gone(self, who: uuid.UUID) -> ProfileActivity:
+        number = self._versions.get(who, 0) + 1
+        self._versions[who] = number
+        return ProfileActivity(workspace="acme", profile_id=str(who), version=number, gone=True)
 
     def record(self, value: ProfileActivity, trace: str | None = None) -> Record:
         key = value.profile_id.encode()
@@ -134,10 +146,12 @@ def published(engine: AsyncEngine) -> Callable[[], Any]:
 
 @pytest.fixture
 def api(engine: AsyncEngine) -> FastAPI:
-    app = create_app("segment", Health(), SECRET)
+    app = create_app("segment", Health(), authenticator())
     handler = SegmentHandler()
     app.include_router(segment_routes(engine, handler))
+    app.include_router(change_routes(engine, handler))
     app.include_router(member_routes(engine, handler))
+    app.include_router(job_routes(engine, JOBS, read=READ, write=WRITE))
     app.include_router(ledger_routes(engine, ConsumerStore("segment", "segment")))
     return app
 
@@ -147,7 +161,7 @@ def client_of(api: FastAPI) -> Callable[..., httpx.AsyncClient]:
     """A function that gives a client with a token for a workspace and scopes."""
 
     def client(workspace: str = "acme", scopes: tuple[str, ...] = ("*",)) -> httpx.AsyncClient:
-        token = Authenticator(SECRET).mint(workspace, "ada", list(scopes), timedelta(minutes=5))
+        token = mint(workspace, "ada", list(scopes), timedelta(minutes=5))
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(api, raise_app_exceptions=False),
             base_url="http://segment",

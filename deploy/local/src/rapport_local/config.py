@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+import rapport_keys
 from rapport_local.errors import LocalError
 from rapport_local.files import write_private
 from rapport_local.paths import Home
@@ -96,7 +97,7 @@ class Config:
         return {
             "RAPPORT_DATABASE_URL": credentials.database_urls.get(service, ""),
             "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
-            "RAPPORT_SECRET": credentials.secret,
+            **rapport_keys.service_settings(service, credentials.secret),
             "RAPPORT_HOST": HOST,
             "RAPPORT_PORT": str(self.ports.service(service)),
             "RAPPORT_METRICS_PORT": str(self.ports.metrics(service)),

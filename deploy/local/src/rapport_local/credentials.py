@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import os
 import secrets
-import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Self
 
+import rapport_keys
 from rapport_local.files import write_private
 from rapport_local.ports import SERVICES
 
@@ -21,7 +20,7 @@ DEMO_WORKSPACE = "demo"
 
 @dataclass
 class Credentials:
-    """Everything secret: `RAPPORT_SECRET`, database passwords by role, the seeded write key.
+    """The secret that all keys derive from, database passwords by role, the seeded write key.
 
     `database_urls` holds each service's own database URL once the roles have been made.
     """
@@ -62,26 +61,15 @@ def operator_token(
     hours: int = 24,
     installation: bool = False,
 ) -> str:
-    """Mint an operator token (JWT, HS256) that the services accept for `hours`.
+    """Mint an operator token that the services accept for `hours`.
 
-    `installation` adds the claim for work on all workspaces at once, as positions are.
+    `installation` adds the claim for work on all workspaces at once.
     """
-    # Not at the top: the supervisor never mints one, and this import costs it 25 MB.
-    from joserfc import jwt  # noqa: PLC0415
-    from joserfc.jwk import OctKey  # noqa: PLC0415
-
-    # The services derive the key in the same way (`rapport_common.keys`), which we may not import.
-    key = hmac.digest(secret.encode(), b"rapport/operator-token", "sha256")
-    now = int(time.time())
-    claims = {
-        "iss": "rapport",
-        "aud": "rapport",
-        "sub": "local-operator",
-        "workspace": workspace,
-        "scopes": list(scopes),
-        "iat": now,
-        "exp": now + hours * 3600,
-    }
-    if installation:
-        claims["installation"] = True
-    return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(key))
+    return rapport_keys.mint(
+        secret,
+        workspace,
+        scopes=scopes,
+        hours=hours,
+        subject="local-operator",
+        installation=installation,
+    )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import rapport_keys
 from rapport_cli import (
     brand,
     campaigns,
@@ -33,7 +34,7 @@ from rapport_cli import (
 from rapport_cli.client import Session
 from rapport_cli.config import Config
 from rapport_cli.errors import CliError
-from rapport_cli.tokens import mint
+from rapport_cli.tokens import mint, required
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 app.add_typer(sources.app, name="source")
@@ -80,7 +81,39 @@ def token(
     config = show.session(ctx).config
     wanted = [one.strip() for one in scopes.split(",") if one.strip()]
     name = workspace or config.workspace
-    typer.echo(mint(config.secret, name, scopes=wanted, hours=hours, installation=installation))
+    typer.echo(
+        mint(
+            config.secret,
+            name,
+            scopes=wanted,
+            hours=hours,
+            installation=installation,
+            generation=config.generation,
+        )
+    )
+
+
+@app.command()
+def keys(
+    ctx: typer.Context,
+    service: Annotated[str, typer.Argument(help="One of the five services.")],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="As a JSON object.")] = False,
+) -> None:
+    """Print the settings of a service that hold keys, derived from the installation's secret.
+
+    They are secrets too: the service they are for gets them, and nobody else.
+    """
+    config = show.session(ctx).config
+    config.url(service)  # raises unless there is such a service
+    found = rapport_keys.service_settings(
+        service, required(config.secret), generation=config.generation
+    )
+    if json:
+        show.data(found)
+        return
+    for name, value in found.items():
+        typer.echo(f"{name}='{value}'")
 
 
 def main() -> None:

@@ -41,7 +41,13 @@ class Session:
         config = self.config
         if config.token:
             return config.token
-        return mint(config.secret, config.workspace, hours=1, installation=installation)
+        return mint(
+            config.secret,
+            config.workspace,
+            hours=1,
+            installation=installation,
+            generation=config.generation,
+        )
 
 
 class Api:

@@ -24,7 +24,7 @@ class Config:
     """What a call needs to know.
 
     `urls` maps each service to its base URL; `token` is a ready operator token that wins over one
-    minted from `secret`; `maildir` may not exist.
+    minted from `secret` with the key of that `generation`; `maildir` may not exist.
     """
 
     home: Path
@@ -32,6 +32,7 @@ class Config:
     workspace: str = DEFAULT_WORKSPACE
     secret: str | None = None
     token: str | None = None
+    generation: int = 1
     maildir: Path = field(default_factory=Path)
 
     @classmethod
@@ -47,6 +48,7 @@ class Config:
             secret=os.environ.get("RAPPORT_SECRET") or credentials.get("secret"),
             # A ready token is for one workspace: asking for another one needs the secret.
             token=None if chosen else os.environ.get("RAPPORT_TOKEN"),
+            generation=int(os.environ.get("RAPPORT_KEY_GENERATION") or "1"),
             maildir=Path(os.environ.get("RAPPORT_MAILDIR") or home / "mail"),
         )
 

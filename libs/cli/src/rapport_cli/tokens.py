@@ -1,14 +1,10 @@
-"""Minting operator tokens from the installation's secret."""
+"""Operator tokens, minted from the installation's secret."""
 
 from __future__ import annotations
 
-import hmac
-import time
 from typing import TYPE_CHECKING
 
-from joserfc import jwt
-from joserfc.jwk import OctKey
-
+import rapport_keys
 from rapport_cli.errors import CliError
 
 if TYPE_CHECKING:
@@ -23,29 +19,29 @@ def mint(
     hours: float = 24,
     subject: str = "cli",
     installation: bool = False,
+    generation: int = 1,
 ) -> str:
-    """Sign a token (JWT, HS256) that every service accepts for `hours`; raises `no_secret`.
+    """Sign a token that every service accepts for `hours`; raises `no_secret`.
 
     `installation` adds the claim for work on all workspaces at once, as positions are.
     """
+    return rapport_keys.mint(
+        required(secret),
+        workspace,
+        scopes=scopes,
+        hours=hours,
+        subject=subject,
+        installation=installation,
+        generation=generation,
+    )
+
+
+def required(secret: str | None) -> str:
+    """The secret; raises `no_secret` when there is none."""
     if not secret:
         raise CliError(
             "no_secret",
-            "No secret to sign a token with: run this where `make up` was run, or set "
-            "RAPPORT_SECRET or RAPPORT_TOKEN.",
+            "No secret to derive keys from: run this where `make up` was run, or set "
+            "RAPPORT_SECRET (for tokens, RAPPORT_TOKEN will do).",
         )
-    # The services derive the key in the same way.
-    key = hmac.digest(secret.encode(), b"rapport/operator-token", "sha256")
-    now = int(time.time())
-    claims = {
-        "iss": "rapport",
-        "aud": "rapport",
-        "sub": subject,
-        "workspace": workspace,
-        "scopes": list(scopes),
-        "iat": now,
-        "exp": now + int(hours * 3600),
-    }
-    if installation:
-        claims["installation"] = True
-    return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(key))
+    return secret

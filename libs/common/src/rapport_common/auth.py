@@ -1,29 +1,27 @@
 """Operator credentials: short JWTs with a workspace and scopes (RFC 7519, RFC 8725)."""
 
+import json
 import re
-from collections.abc import Callable
+import time
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import Any
 
 from fastapi import Request
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
+from joserfc import jws, jwt
+from joserfc.errors import JoseError, SecurityWarning
 
-from rapport_common import clock
 from rapport_common.errors import ForbiddenError, UnauthorizedError
-from rapport_common.keys import derive
+from rapport_common.trust import KeySource
 
 ISSUER = AUDIENCE = "rapport"
-ALGORITHMS = ["HS256"]
 WORKSPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_CLAIMS = jwt.JWTClaimsRegistry(
-    iss={"essential": True, "value": ISSUER},
-    aud={"essential": True, "value": AUDIENCE},
-    exp={"essential": True},
-    sub={"essential": True},
-    leeway=5,
-)
+LEEWAY_SECONDS = 5
+MAX_TOKEN = 8192
+MAX_KNOWN = 1000
+KNOWN_SECONDS = 30.0
+"""A token that has been checked is not checked again for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,61 +55,133 @@ class Operator:
         return None if self.installation else self.workspace
 
 
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who signs tokens, for whom, and with which keys."""
+
+    name: str
+    audience: str
+    keys: KeySource
+
+
 class Authenticator:
-    """Makes and checks operator tokens with a key derived from the installation's secret."""
+    """Checks operator tokens by the public keys of their issuers; it can't make any.
 
-    def __init__(self, secret: str) -> None:
-        self._key = OctKey.import_key(derive(secret, "operator-token"))
+    `hours`: how long a token may hold; one that says more is refused, whoever signed it, because
+    what has leaked can't be called back.
+    """
 
-    def mint(
-        self,
-        workspace: str,
-        subject: str,
-        scopes: list[str],
-        lifetime: timedelta,
-        *,
-        installation: bool = False,
-    ) -> str:
-        """A signed token for `lifetime` from now; `installation` is for work on all workspaces."""
-        issued = clock.now()
-        claims = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
-            "sub": subject,
-            "workspace": workspace,
-            "scopes": scopes,
-            "iat": int(issued.timestamp()),
-            "exp": int((issued + lifetime).timestamp()),
-        }
-        if installation:
-            claims["installation"] = True
-        return jwt.encode({"alg": "HS256"}, claims, self._key)
-
-    def verify(self, token: str) -> Operator:
-        """The operator a token stands for; UnauthorizedError says what is wrong with it."""
-        try:
-            claims = jwt.decode(token, self._key, algorithms=ALGORITHMS).claims
-            _CLAIMS.validate(claims)
-        except (JoseError, ValueError) as error:
-            message = f"The bearer token is not valid: {error}. `make token` prints a new one."
-            raise UnauthorizedError(message) from error
-        workspace, scopes = claims.get("workspace"), claims.get("scopes")
-        known = isinstance(workspace, str) and WORKSPACE.fullmatch(workspace)
-        if not known or not isinstance(scopes, list):
-            message = (
-                "The bearer token needs a workspace (a slug: a-z, 0-9, '-', '_', up to 63 "
-                "characters) and a list of scopes."
+    def __init__(self, *issuers: Issuer, hours: float) -> None:
+        self._issuers = {one.name: one for one in issuers}
+        self._claims = {
+            one.name: jwt.JWTClaimsRegistry(
+                iss={"essential": True, "value": one.name},
+                aud={"essential": True, "value": one.audience},
+                exp={"essential": True},
+                sub={"essential": True},
+                leeway=LEEWAY_SECONDS,
             )
-            raise UnauthorizedError(message)
-        return Operator(
-            str(claims["sub"]),
-            str(workspace),
-            frozenset(map(str, scopes)),
-            installation=claims.get("installation") is True,
+            for one in issuers
+        }
+        self._hours = hours
+        self._known: dict[str, tuple[float, Operator]] = {}
+
+    async def verify(self, token: str) -> Operator:
+        """The operator a token stands for; UnauthorizedError says what is wrong with it."""
+        until, known = self._known.get(token, (0.0, None))
+        if known is not None and time.time() < until:
+            return known
+        try:
+            claims = await self._checked(token)
+        except (JoseError, ValueError, TypeError) as error:
+            raise _invalid(_reason(error)) from error
+        operator = _operator(claims)
+        while len(self._known) >= MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[token] = min(claims["exp"], time.time() + KNOWN_SECONDS), operator
+        return operator
+
+    async def _checked(self, token: str) -> dict[str, Any]:
+        if len(token) > MAX_TOKEN:
+            message = f"it has more than {MAX_TOKEN} characters"
+            raise _invalid(message)
+        unchecked = jws.extract_compact(token.encode())
+        header = unchecked.headers()
+        issuer = self._issuer(unchecked.payload)
+        found = await issuer.keys.find(_text(header.get("kid")))
+        if found is None:
+            message = "the key that signed it is not known here"
+            raise _invalid(message)
+        key, algorithms = found
+        if header.get("alg") not in algorithms:
+            message = f"its algorithm must be {' or '.join(sorted(algorithms))}"
+            raise _invalid(message)
+        with warnings.catch_warnings():
+            # Of Ed25519's older name, which providers still use: the signature is the same.
+            warnings.simplefilter("ignore", SecurityWarning)
+            claims = jwt.decode(token, key, registry=_REGISTRY).claims
+        self._claims[issuer.name].validate(claims)
+        self._check_lifetime(claims)
+        return claims
+
+    def _issuer(self, payload: bytes) -> Issuer:
+        """Whose token it says it is: nothing else of it is believed before it is checked."""
+        said = json.loads(payload)
+        name = said.get("iss") if isinstance(said, dict) else None
+        found = self._issuers.get(name) if isinstance(name, str) else None
+        if found is None:
+            message = f"its issuer must be {' or '.join(self._issuers)}"
+            raise _invalid(message)
+        return found
+
+    def _check_lifetime(self, claims: Mapping[str, Any]) -> None:
+        longest = self._hours * 3600 + LEEWAY_SECONDS
+        issued = claims.get("iat", claims["exp"])
+        if claims["exp"] - time.time() > longest or claims["exp"] - issued > longest:
+            message = f"it may hold for {self._hours:g} h at most"
+            raise _invalid(message)
+
+
+# Providers put fields of their own into the header; those named in `crit` are refused all the same.
+_REGISTRY = jws.JWSRegistry(
+    algorithms=["RS256", "ES256", "Ed25519", "EdDSA"], strict_check_header=False
+)
+
+
+def _operator(claims: Mapping[str, Any]) -> Operator:
+    workspace, scopes = claims.get("workspace"), claims.get("scopes")
+    if scopes is None and isinstance(claims.get("scope"), str):
+        scopes = claims["scope"].split()  # RFC 9068, 2.2.3: as identity providers have it
+    known = isinstance(workspace, str) and WORKSPACE.fullmatch(workspace)
+    if not known or not isinstance(scopes, list):
+        message = (
+            "The bearer token needs a workspace (a slug: a-z, 0-9, '-', '_', up to 63 "
+            "characters) and a list of scopes."
         )
+        raise UnauthorizedError(message)
+    return Operator(
+        str(claims["sub"]),
+        str(workspace),
+        frozenset(map(str, scopes)),
+        installation=claims.get("installation") is True,
+    )
 
 
-def authenticate(request: Request) -> Operator:
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, JoseError) else "it is not a JWT"
+
+
+def _invalid(reason: str) -> UnauthorizedError:
+    return UnauthorizedError(
+        f"The bearer token is not valid: {reason.rstrip('.')}. `make token` prints a new one."
+    )
+
+
+async def authenticate(request: Request) -> Operator:
     """The verified caller of a request; UnauthorizedError. Looked at once per request."""
     known: Operator | None = getattr(request.state, "operator", None)
     if known is not None:
@@ -121,28 +191,28 @@ def authenticate(request: Request) -> Operator:
         message = "This route needs `Authorization: Bearer <token>`. `make token` prints one."
         raise UnauthorizedError(message)
     authenticator: Authenticator = request.app.state.authenticator
-    request.state.operator = authenticator.verify(token.strip())
+    request.state.operator = await authenticator.verify(token.strip())
     verified: Operator = request.state.operator
     return verified
 
 
-def operator(scope: str) -> Callable[[Request], Operator]:
+def operator(scope: str) -> Callable[[Request], Awaitable[Operator]]:
     """A FastAPI dependency: the verified caller, who has `scope`."""
 
-    def verified(request: Request) -> Operator:
-        caller = authenticate(request)
+    async def verified(request: Request) -> Operator:
+        caller = await authenticate(request)
         caller.require(scope)
         return caller
 
     return verified
 
 
-def installation_operator(scope: str) -> Callable[[Request], Operator]:
+def installation_operator(scope: str) -> Callable[[Request], Awaitable[Operator]]:
     """Like `operator`, for work on the installation as a whole: the token must have the claim."""
     scoped = operator(scope)
 
-    def verified(request: Request) -> Operator:
-        caller = scoped(request)
+    async def verified(request: Request) -> Operator:
+        caller = await scoped(request)
         caller.require_installation()
         return caller
 

@@ -10,7 +10,9 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import logging
+from rapport_common.auth import AUDIENCE, ISSUER, Authenticator, Issuer
 from rapport_common.db import create_engine, require_head
+from rapport_common.door import Bounds
 from rapport_common.events.topics import TOPICS, topics_of
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.batch import Subscription
@@ -27,6 +29,7 @@ from rapport_common.relay import Relay
 from rapport_common.retention import Policy, Retention
 from rapport_common.runtime import HandedConnections, Worker, serve
 from rapport_common.settings import ServiceSettings
+from rapport_common.trust import KeySource
 from rapport_common.watchdog import ProgressWatchdog
 
 COMMANDS_KEPT = timedelta(days=30)
@@ -45,6 +48,7 @@ class Parts:
     api_engine: AsyncEngine
     engines: list[AsyncEngine] = field(default_factory=list)
     health: Health = field(default_factory=Health)
+    bounds: Bounds = field(default_factory=Bounds)
     routers: list[APIRouter] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
 
@@ -109,7 +113,7 @@ class Parts:
 
     def api(self) -> FastAPI:
         """The service's FastAPI app with the routers added so far."""
-        app = create_app(self.service, self.health, self.settings.secret.get_secret_value())
+        app = create_app(self.service, self.health, authenticator_of(self.settings), self.bounds)
         for router in self.routers:
             app.include_router(router)
         return app
@@ -173,3 +177,15 @@ def open_api_engine(settings: ServiceSettings, service: str) -> AsyncEngine:
     """The pool of requests: nobody waits for an answer that takes longer than that."""
     most = {"statement_timeout": f"{settings.request_seconds * 1000:.0f}"}
     return open_engine(settings, service, "api", settings.database_pool, most)
+
+
+def authenticator_of(settings: ServiceSettings) -> Authenticator:
+    """Who may call: the installation's own operators, and those of an identity provider if any.
+
+    Raises KeysError or OSError when the keys in the settings can't be read.
+    """
+    issuers = [Issuer(ISSUER, AUDIENCE, KeySource(settings.operator_keys))]
+    if settings.idp_issuer:
+        keys = KeySource(settings.idp_keys)
+        issuers.append(Issuer(settings.idp_issuer, settings.idp_audience, keys))
+    return Authenticator(*issuers, hours=settings.token_hours)

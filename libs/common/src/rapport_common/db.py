@@ -56,6 +56,7 @@ def create_engine(
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=False,
+        hide_parameters=True,  # errors are logged and kept: they must not repeat people's data
     )
 
 

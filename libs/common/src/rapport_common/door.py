@@ -64,7 +64,7 @@ class Door:
             return
         if scope["path"].startswith(OPERATOR_PATHS):
             try:
-                authenticate(Request(scope))
+                await authenticate(Request(scope))
             except AppError:
                 if self._is_somewhere(scope):
                     raise

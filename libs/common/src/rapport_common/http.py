@@ -74,7 +74,9 @@ async def _asked(check: Check) -> str | None:
     return await check()
 
 
-def create_app(service: str, health: Health, secret: str, bounds: Bounds | None = None) -> FastAPI:
+def create_app(
+    service: str, health: Health, authenticator: Authenticator, bounds: Bounds | None = None
+) -> FastAPI:
     """An app with the house's front door and error format, /healthz and /readyz."""
     app = FastAPI(
         title=f"Rapport {service}",
@@ -82,7 +84,7 @@ def create_app(service: str, health: Health, secret: str, bounds: Bounds | None 
         responses={"default": {"model": Problem, "description": "Any error."}},
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    app.state.authenticator = Authenticator(secret)
+    app.state.authenticator = authenticator
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

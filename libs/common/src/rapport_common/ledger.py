@@ -40,7 +40,7 @@ class LedgerWatch:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("ledger not checked", error=repr(error))
+                log.warning("ledger not checked", error=error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await stop.wait()

@@ -1,7 +1,7 @@
 """How much of something expensive one workspace may do at once."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from fastapi import Request
@@ -45,12 +45,12 @@ class WorkspaceLimit:
                 del self._running[workspace]
 
     def of(
-        self, caller: Callable[[Request], Operator]
+        self, caller: Callable[[Request], Awaitable[Operator]]
     ) -> Callable[[Request], AsyncIterator[Operator]]:
         """A FastAPI dependency: the caller that `caller` verifies, with a place held for him."""
 
         async def placed(request: Request) -> AsyncIterator[Operator]:
-            verified = caller(request)
+            verified = await caller(request)
             with self.place(verified.workspace):
                 yield verified
 

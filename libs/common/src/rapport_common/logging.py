@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+from rapport_common.discretion import discreet
+
 
 def configure(service: str, *, level: str = "info", style: str = "json") -> None:
     """Route structlog and the standard library's logging to stdout in one format."""
@@ -12,7 +14,7 @@ def configure(service: str, *, level: str = "info", style: str = "json") -> None
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        structlog.processors.format_exc_info,
+        discreet,
     ]
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()

@@ -109,7 +109,7 @@ class Relay:
         except Exception as error:
             if not is_retriable(error):
                 raise
-            log.warning("outbox not readable, trying again", error=repr(error))
+            log.warning("outbox not readable, trying again", error=error)
             return False
         return len(rows) == self._batch
 
@@ -172,7 +172,7 @@ class Relay:
                         return
                 ends = time.monotonic() + self._lease
             except Exception as error:  # noqa: BLE001 - whatever it is, the lease is not renewed
-                log.warning("the lease of the outbox is not renewed", error=repr(error))
+                log.warning("the lease of the outbox is not renewed", error=error)
                 if time.monotonic() >= ends:
                     return
 
@@ -224,7 +224,7 @@ class Relay:
                 await self._hear()
                 pause = 1.0
             except Exception as error:  # noqa: BLE001 - whatever it is, it is said and tried again
-                log.warning("not listening to the outbox, polling goes on", error=repr(error))
+                log.warning("not listening to the outbox, polling goes on", error=error)
                 pause = min(pause * 2, MAX_LISTEN_PAUSE_SECONDS)
             await asyncio.sleep(pause)
 

@@ -58,7 +58,7 @@ class Retention:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("retention postponed", error=repr(error))
+                log.warning("retention postponed", error=error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await stop.wait()

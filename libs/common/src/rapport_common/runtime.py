@@ -190,7 +190,7 @@ def run(main: Any) -> None:
         uvloop.run(main)
     except Exception as error:
         for leaf in _leaves(error):
-            log.critical("process ends", error=repr(leaf), exc_info=leaf)
+            log.critical("process ends", error=leaf, exc_info=leaf)
         sys.exit(1)
 
 

@@ -1,21 +1,52 @@
 """The settings every service has; a service adds its own in its `settings.py`."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-SECRET_MIN_LENGTH = 32
+KEY_BYTES = 32
+
+
+def _is_key(value: SecretStr) -> SecretStr:
+    try:
+        size = len(bytes.fromhex(value.get_secret_value()))
+    except ValueError:
+        size = 0
+    if size < KEY_BYTES:
+        message = f"a key is {2 * KEY_BYTES} hexadecimal digits or more; `rapport keys` prints it"
+        raise ValueError(message)
+    return value
+
+
+PurposeKey = Annotated[SecretStr, AfterValidator(_is_key)]
+"""A key for one purpose, in hexadecimal digits: a service has those of its own purposes only."""
+
+
+def key_bytes(key: SecretStr) -> bytes:
+    """The bytes of a `PurposeKey`."""
+    return bytes.fromhex(key.get_secret_value())
 
 
 class ServiceSettings(BaseSettings):
-    """Read from the environment, prefix `RAPPORT_`; a missing or short secret refuses the start."""
+    """Read from the environment, prefix `RAPPORT_`; a missing or short key refuses the start."""
 
     model_config = SettingsConfigDict(env_prefix="RAPPORT_", extra="ignore", frozen=True)
 
     database_url: SecretStr = Field(description="postgresql://role:password@host:port/database")
     kafka_bootstrap_servers: str = Field(description="host:port, comma separated")
-    secret: SecretStr = Field(min_length=SECRET_MIN_LENGTH, description="All keys derive from it.")
+    operator_keys: str = Field(
+        min_length=1,
+        description="Public keys of who signs operator tokens: a JWKS (RFC 7517), or its file.",
+    )
+    token_hours: float = Field(
+        default=24, gt=0, le=744, description="Tokens that hold for longer are refused."
+    )
+    idp_issuer: str = Field(
+        default="", description="`iss` of an identity provider whose tokens are taken too."
+    )
+    idp_audience: str = Field(default="", description="`aud` that its tokens must have.")
+    idp_keys: str = Field(default="", description="Its JWKS: an address, a file or the text.")
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
     metrics_port: int = Field(ge=1, le=65535)
@@ -37,6 +68,14 @@ class ServiceSettings(BaseSettings):
     dead_letter_retention_days: int = Field(default=90, ge=1)
     kafka_partitions: int = Field(default=12, ge=1, description="For topics created at the start.")
     kafka_replication: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _whole_provider(self) -> Self:
+        given = [bool(one) for one in (self.idp_issuer, self.idp_audience, self.idp_keys)]
+        if any(given) and not all(given):
+            message = "idp_issuer, idp_audience and idp_keys belong together: give all or none"
+            raise ValueError(message)
+        return self
 
     def link_base(self) -> str:
         """The base of public links, without a slash at the end."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rapport_campaign.api import routers
 from rapport_campaign.consumer import SUBSCRIPTIONS
-from rapport_campaign.handlers.compose import Composer, link_key
+from rapport_campaign.handlers.compose import Composer
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits
 from rapport_campaign.handlers.ledger import equations
 from rapport_campaign.handlers.publish import Publisher
@@ -14,6 +14,7 @@ from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings
 from rapport_common.composition import Parts, open_parts
 from rapport_common.retention import Policy
+from rapport_common.settings import key_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +23,7 @@ async def run(only: str | None) -> None:
     """Serve the API, read the topics, relay the outbox and send."""
     settings = Settings()
     parts = await open_parts("campaign", settings, ROOT)
-    publisher = Publisher(settings.secret.get_secret_value())
+    publisher = Publisher(key_bytes(settings.event_key))
     consumer = parts.consume(SUBSCRIPTIONS)
     parts.relay()
     # Longer than any topic keeps records: an end can't outlive its beginning in the log.
@@ -30,7 +31,7 @@ async def run(only: str | None) -> None:
     parts.watch_ledger(equations)
     parts.workers.append(sender(parts, publisher, settings))
     tracker = Tracker(publisher)
-    key = link_key(settings.secret.get_secret_value())
+    key = key_bytes(settings.link_key)
     parts.routers.extend(routers(parts.api_engine, consumer.store, tracker, key))
     await parts.run(parts.api(), only=only)
 
@@ -43,7 +44,7 @@ def sender(parts: Parts, publisher: Publisher, settings: Settings) -> Sender:
         first_delay=settings.retry_seconds,
     )
     composer = Composer(
-        secret=settings.secret.get_secret_value(),
+        link_key=key_bytes(settings.link_key),
         base_url=settings.link_base(),
         service_from=settings.service_from,
     )

@@ -67,12 +67,12 @@ class Sender:
                 except UnreachableError as error:
                     metrics.UNREACHABLE.set(1)
                     pause = min(max(pause, POLL_SECONDS) * 2, MAX_PAUSE_SECONDS)
-                    log.warning("mail server not reachable", error=str(error), wait=pause)
+                    log.warning("mail server not reachable", error=error, wait=pause)
                 except Exception as error:
                     if not is_retriable(error):
                         raise
                     pause = POLL_SECONDS * 5
-                    log.warning("ledger not reachable", error=repr(error))
+                    log.warning("ledger not reachable", error=error)
                 await _wait(stop, pause)
         finally:
             for one in connections:
@@ -148,7 +148,7 @@ class Sender:
         except Exception as error:
             if not is_retriable(error):
                 raise
-            log.warning("links not stored, the batch is given back", error=repr(error))
+            log.warning("links not stored, the batch is given back", error=error)
             return False
         if len(self._known_links) > KNOWN_LINKS:
             self._known_links.clear()
@@ -165,7 +165,7 @@ class Sender:
             except Exception as error:
                 if not is_retriable(error) or time.monotonic() > lease_ends:
                     raise
-                log.warning("results not written, trying again", error=repr(error))
+                log.warning("results not written, trying again", error=error)
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _expire(self, stop: asyncio.Event) -> None:
@@ -178,7 +178,7 @@ class Sender:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("leases not checked", error=repr(error))
+                log.warning("leases not checked", error=error)
             await _wait(stop, EXPIRE_SECONDS)
 
 

@@ -5,12 +5,14 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from rapport_common.settings import ServiceSettings
+from rapport_common.settings import PurposeKey, ServiceSettings
 
 
 class Settings(ServiceSettings):
     """Defaults suit the mail catcher of the local runtime."""
 
+    event_key: PurposeKey = Field(description="Kafka's keys of events derive from it.")
+    link_key: PurposeKey = Field(description="Signs the links in mails.")
     database_pool: int = Field(default=10, ge=2, le=100)
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(ge=1, le=65535)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.brands import brand_routes
 from rapport_common.composition import open_parts
 from rapport_common.kafka.store import ConsumerStore
+from rapport_common.settings import key_bytes
 from rapport_feedback.api.cases import case_routes, one_case_routes
 from rapport_feedback.api.ledger import ledger_routes
 from rapport_feedback.api.public import survey_pages
@@ -36,11 +37,10 @@ async def run(only: str | None) -> None:
 
 def routes(engine: AsyncEngine, consumer: ConsumerStore, settings: Settings) -> list[APIRouter]:
     """All routes of this service, over the use cases with the settings put in."""
-    secret = settings.secret.get_secret_value()
-    publisher = Publisher(secret)
+    publisher = Publisher(key_bytes(settings.event_key))
     surveys = Surveys(
         publisher,
-        secret=secret,
+        link_key=key_bytes(settings.link_key),
         lifetime=timedelta(days=settings.invitation_days),
         grace=timedelta(minutes=settings.answer_grace_minutes),
     )

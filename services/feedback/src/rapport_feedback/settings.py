@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, model_validator
 
-from rapport_common.settings import ServiceSettings
+from rapport_common.settings import PurposeKey, ServiceSettings
 from rapport_feedback.domain.cases import Policy
 from rapport_feedback.domain.hours import Calendar, weekdays
 
@@ -14,6 +14,8 @@ from rapport_feedback.domain.hours import Calendar, weekdays
 class Settings(ServiceSettings):
     """Deadlines default to one business day and eight weeks; offices are open Monday to Friday."""
 
+    event_key: PurposeKey = Field(description="Kafka's keys of events derive from it.")
+    link_key: PurposeKey = Field(description="Signs the links to surveys.")
     invitation_days: int = Field(default=30, ge=1, le=3650)
     answer_grace_minutes: int = Field(default=60, ge=0, description="A score may still change.")
     complaints_per_link: int = Field(default=10, ge=1, description="Bound of a public form.")

@@ -11,20 +11,22 @@ from fastapi import APIRouter
 from rapport_common import logging
 from rapport_common.composition import Parts, open_api_engine, open_engine
 from rapport_common.db import require_head
+from rapport_common.door import Bounds
 from rapport_common.events.topics import EVENTS, topics_of
 from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.producer import Producer
 from rapport_common.kafka.topic_maker import TopicMaker
-from rapport_common.keys import derive
 from rapport_common.operator.readiness import unavailable_without
 from rapport_common.retention import Policy
+from rapport_common.settings import key_bytes
 from rapport_ingest.api.catalogue import catalogue_routes
 from rapport_ingest.api.debugger import debugger_routes
 from rapport_ingest.api.events import event_routes
-from rapport_ingest.api.imports import import_routes, progress_of, upload_routes
+from rapport_ingest.api.imports import UPLOADS, import_routes, progress_of, upload_routes
 from rapport_ingest.api.ledger import ledger_routes
 from rapport_ingest.api.plans import plan_routes
+from rapport_ingest.api.public import Public
 from rapport_ingest.api.quarantine import quarantine_routes
 from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
@@ -123,10 +125,11 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
     pieces = _pieces(parts, settings)
     jobs = _jobs(parts, settings, pieces)
     _add_workers(parts, settings, pieces, jobs, only)
+    parts.bounds = Bounds(streams=(UPLOADS,))
     parts.health.checks["storage"] = _storage_check(parts, pieces.spool)
     parts.routers += _routers(parts, settings, pieces)
     proxies = Proxies(settings.proxies()) if settings.proxies() else None
-    intake = Intake(parts.api(), pieces.keys, pieces.limits, pieces.acceptor, proxies)
+    intake = Intake(Public(parts.api()), pieces.keys, pieces.limits, pieces.acceptor, proxies)
     return Process(
         intake,
         pieces.spool,
@@ -139,7 +142,7 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
 
 
 def _pieces(parts: Parts, settings: IngestSettings) -> Pieces:
-    secret, engine = settings.secret.get_secret_value(), parts.engine
+    engine = parts.engine
     spool = Spool(engine, parts.producer, limit=settings.spool_limit_bytes)
     counting, cataloguing, planning = Counting(engine), Cataloguing(engine), Planning(engine)
     debugging = Debugging(settings.database_url.get_secret_value())
@@ -150,9 +153,9 @@ def _pieces(parts: Parts, settings: IngestSettings) -> Pieces:
         cataloguing=cataloguing,
         planning=planning,
         debugging=debugging,
-        partition_secret=derive(secret, "event-key"),
+        partition_secret=key_bytes(settings.event_key),
     )
-    pepper = derive(secret, "write-key")
+    pepper = key_bytes(settings.write_key_pepper)
     bridges = declared(settings.mqtt_bridges)
     return Pieces(
         spool=spool,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import parse_qs
 
 import msgspec
@@ -20,8 +20,9 @@ from rapport_common.errors import (
 from rapport_common.exchange import Cycle
 from rapport_common.http_metrics import HTTP
 from rapport_ingest import metrics
+from rapport_ingest.domain.addresses import plain
 from rapport_ingest.domain.body import MAX_BODY_BYTES, unpack
-from rapport_ingest.domain.cors import cors
+from rapport_ingest.domain.cors import Headers, cors, preflight
 from rapport_ingest.domain.credentials import credential
 from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request
 from rapport_ingest.domain.guard import Proxies
@@ -46,14 +47,12 @@ STRANGERS = 1
 TOO_LARGE, UNSUPPORTED = 413, 415
 
 
-EXACT: Mapping[str, Route] = {one.path: one for one in ROUTES if not one.prefix}
+# Clients end the address with a slash or without; see also `plain`.
+EXACT: Mapping[str, Route] = {
+    path: one for one in ROUTES if not one.prefix for path in (one.path, one.path + "/")
+}
 PREFIXES: tuple[Route, ...] = tuple(one for one in ROUTES if one.prefix)
 
-ALLOWED_HEADERS = (
-    b"authorization, content-type, content-encoding, x-retry-count, anonymousid, x-write-key"
-)
-
-Headers = Sequence[tuple[bytes, bytes]]
 Reply = tuple[int, Headers]
 """Status and headers of an answer."""
 
@@ -79,7 +78,7 @@ class Intake:
         self._strangers = asyncio.Semaphore(STRANGERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = _route(scope["path"]) if scope["type"] == "http" else None
+        route = _route(scope) if scope["type"] == "http" else None
         if route is None:
             await self._app(scope, receive, send)
             return
@@ -215,19 +214,19 @@ async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
 
 def _other_method(route: Route, method: str, headers: Mapping[bytes, bytes]) -> Reply:
     if method == "OPTIONS":
-        return 200, _preflight(headers, route)
+        return 200, [*preflight(headers, route.methods), *_allowed_webhook(headers)]
     methods = ", ".join((*route.methods, "OPTIONS"))
     message = f"{method} {route.path}: events are sent with {' or '.join(route.methods)}."
     raise AppError(message, code="method_not_allowed", status=405, headers={"Allow": methods})
 
 
-def _route(path: str) -> Route | None:
-    found = EXACT.get(path)
-    if found is None:
-        for one in PREFIXES:
-            if path.startswith(one.path):
-                return one
-    return found
+def _route(scope: Scope) -> Route | None:
+    """The route of a request; a path that is not known as it is becomes plain in `scope`."""
+    found = EXACT.get(scope["path"])
+    if found is not None:
+        return found
+    path = scope["path"] = plain(scope["path"])
+    return EXACT.get(path) or next((one for one in PREFIXES if path.startswith(one.path)), None)
 
 
 async def _open_large(
@@ -257,22 +256,23 @@ def _key(route: Route, scope: Scope, headers: Mapping[bytes, bytes]) -> str | No
     return (
         (_key_in_url(route, scope) if route.key_in_url else None)
         or credential(headers)
-        or _key_in_query(scope["query_string"])
+        or _key_in_query(scope["query_string"], route.key_name)
     )
 
 
 def _key_in_url(route: Route, scope: Scope) -> str | None:
     """The key of a sender that may have a credential of its own in the header."""
     path: str = scope["path"]
-    return path[len(route.path) :].strip("/") or _key_in_query(scope["query_string"])
+    rest = path[len(route.path) :].strip("/")
+    return rest or _key_in_query(scope["query_string"], route.key_name)
 
 
-def _key_in_query(query: bytes) -> str | None:
+def _key_in_query(query: bytes, name: str) -> str | None:
     """The key of a sender that can set neither headers nor a body: pixels, beacons, webhooks."""
-    if b"writeKey=" not in query:
+    if name.encode() + b"=" not in query:
         return None
     try:
-        found = parse_qs(query.decode("latin-1"), max_num_fields=MAX_QUERY_FIELDS).get("writeKey")
+        found = parse_qs(query.decode("latin-1"), max_num_fields=MAX_QUERY_FIELDS).get(name)
     except ValueError:  # more fields than that: nobody's who has a key
         return None
     return found[0] if found else None
@@ -281,19 +281,6 @@ def _key_in_query(query: bytes) -> str | None:
 def _user_agent(headers: Mapping[bytes, bytes]) -> str | None:
     found = headers.get(b"user-agent")
     return found.decode("latin-1") if found else None
-
-
-def _preflight(headers: Mapping[bytes, bytes], route: Route) -> list[tuple[bytes, bytes]]:
-    """What a browser asks before it sends: any page may send, with our headers and its own."""
-    asked = headers.get(b"access-control-request-headers", b"")
-    allowed = ALLOWED_HEADERS + (b", " + asked if asked else b"")
-    return [
-        *cors(headers.get(b"origin")),
-        (b"access-control-allow-methods", ", ".join((*route.methods, "OPTIONS")).encode()),
-        (b"access-control-allow-headers", allowed),
-        (b"access-control-max-age", b"86400"),
-        *_allowed_webhook(headers),
-    ]
 
 
 def _allowed_webhook(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:

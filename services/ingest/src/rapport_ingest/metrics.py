@@ -31,6 +31,9 @@ SPOOL_ROWS = Gauge("rapport_spool_rows", "Accepted events that wait in Postgres 
 SPOOL_BYTES = Gauge("rapport_spool_bytes", "Size of the events in the spool.")
 SPOOL_AGE = Gauge("rapport_spool_oldest_age_seconds", "Age of the oldest event in the spool.")
 SPOOL_DRAINED = Counter("rapport_spool_drained_total", "Events moved from the spool to Kafka.")
+SPOOL_REFUSED = Counter(
+    "rapport_spool_refused_total", "Accepted events put aside because Kafka refuses them."
+)
 WRITE_KEYS = Gauge("rapport_ingest_cached_write_keys", "Write keys known to this process.")
 BRIDGED = Counter(
     "rapport_ingest_mqtt_messages_total",

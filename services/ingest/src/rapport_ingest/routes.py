@@ -7,6 +7,7 @@ from rapport_common.events.envelope import EventType
 from rapport_ingest.domain.dialects import Answer, Dialect
 from rapport_ingest.domain.dialects.cloudevents import CloudEvents
 from rapport_ingest.domain.dialects.jitsu import Jitsu
+from rapport_ingest.domain.dialects.jitsu_three import JitsuThree
 from rapport_ingest.domain.dialects.pixel import IMAGE, Pixel
 from rapport_ingest.domain.dialects.posthog import PostHog, PostHogV1
 from rapport_ingest.domain.dialects.segment import Segment
@@ -19,7 +20,8 @@ class Route:
     """One address, or with `prefix` all that begin with `path`; metrics show it as `path`.
 
     `key_in_url`: the write key is the rest of the path, or in the query, and counts before one in
-    a header, where the sender's own credential may stand. `failed` is what is shown in place of
+    a header, where the sender's own credential may stand. `key_name` is what the query calls it,
+    where it may stand anywhere. `failed` is what is shown in place of
     an error's JSON, under the error's status.
     """
 
@@ -28,6 +30,7 @@ class Route:
     methods: tuple[str, ...] = ("POST",)
     prefix: bool = False
     key_in_url: bool = False
+    key_name: str = "writeKey"
     failed: Answer | None = None
 
 
@@ -48,15 +51,30 @@ def _segment() -> list[Route]:
     browsers = [
         Route(f"/v1/{name[0]}", Segment(kind, browser=True)) for name, kind in KINDS.items()
     ]
-    # RudderStack's browser SDK, when it sends by beacon as the page goes.
-    beacon = Route("/beacon/v1/batch", Segment(None, browser=True))
-    return [*servers, *browsers, beacon]
+    # June's forks: single events come from browsers, batches from servers.
+    june = [
+        Route(f"/sdk/{name}", Segment(kind, browser=kind is not None))
+        for name, kind in KINDS.items()
+    ]
+    return [
+        *servers,
+        *browsers,
+        *june,
+        # What Segment's clients for Ruby, Java and older Android call a batch.
+        Route("/v1/import", Segment(None)),
+        # RudderStack's browser SDK, when it sends by beacon as the page goes.
+        Route("/beacon/v1/batch", Segment(None, browser=True)),
+    ]
 
 
 def _jitsu() -> list[Route]:
     browsers = [Route(f"/api/s/{name}", Jitsu(kind, browser=True)) for name, kind in KINDS.items()]
     servers = [Route(f"/api/s/s2s/{name}", Jitsu(kind)) for name, kind in KINDS.items()]
-    return [*browsers, *servers]
+    third = [
+        Route("/api/v1/event", JitsuThree(browser=True), key_name="token"),
+        Route("/api/v1/s2s/event", JitsuThree(), key_name="token"),
+    ]
+    return [*browsers, *servers, *third]
 
 
 def _snowplow() -> list[Route]:
@@ -66,7 +84,7 @@ def _snowplow() -> list[Route]:
 
 
 def _posthog() -> list[Route]:
-    """Browsers use `/e/`; servers and phones `/batch/`; each library with or without the slash."""
+    """Browsers use `/e/`; servers and phones `/batch/`."""
     servers, browsers = PostHog(), PostHog(browser=True)
     named = {
         "/batch": servers,
@@ -77,7 +95,6 @@ def _posthog() -> list[Route]:
     }
     return [
         *(Route(path, one, ("POST", "GET")) for path, one in named.items()),
-        *(Route(path + "/", one, ("POST", "GET")) for path, one in named.items()),
         Route("/i/v1/analytics/events", PostHogV1()),
     ]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
-from rapport_common.settings import ServiceSettings
+from rapport_common.settings import PurposeKey, ServiceSettings
 from rapport_ingest.domain.guard import network
 
 GIB = 2**30
@@ -14,6 +14,10 @@ MAX_WORKERS = 4
 class IngestSettings(ServiceSettings):
     """Read from the environment, prefix `RAPPORT_`."""
 
+    event_key: PurposeKey = Field(description="Kafka's keys of events derive from it.")
+    write_key_pepper: PurposeKey = Field(
+        description="Write keys are stored as their HMAC under it."
+    )
     workers: int = Field(
         default=1, ge=1, le=MAX_WORKERS, description="Processes that share the port."
     )

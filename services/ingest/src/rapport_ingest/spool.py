@@ -12,7 +12,12 @@ from rapport_common import logging
 from rapport_common.db import is_retriable
 from rapport_common.errors import UnavailableError
 from rapport_common.events.topics import EVENTS
-from rapport_common.kafka.producer import KafkaUnavailableError, Outgoing, Producer
+from rapport_common.kafka.producer import (
+    KafkaUnavailableError,
+    Outgoing,
+    Producer,
+    RecordsRefusedError,
+)
 from rapport_ingest import metrics
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.domain.verdict import Result
@@ -39,6 +44,9 @@ IDLE_SECONDS = 1.0
 MAX_DRAIN, MIN_DRAIN = 1000, 50
 MEASURE_SHARE = 20
 
+REFUSED_IN_A_ROW = 100
+"""More than so many refusals without a success are no fault of the events: nothing is moved."""
+
 
 class Spool:
     """Takes events in when Kafka does not, up to `limit` bytes, and gives them back in order."""
@@ -54,6 +62,7 @@ class Spool:
         self._measure_at = 0.0
         self._avoid_until = 0.0
         self._batch = MAX_DRAIN
+        self._refused_in_a_row = 0
         self._filled = asyncio.Event()
 
     @property
@@ -84,9 +93,12 @@ class Spool:
             if not self.avoids_kafka:
                 try:
                     await self._producer.publish(records, timeout=ACKNOWLEDGE_SECONDS)
+                except RecordsRefusedError as error:
+                    # The others are fine: nobody has to keep away from Kafka for these.
+                    log.warning("kafka refuses an event, spooling its request", error=error)
                 except KafkaUnavailableError as error:
                     self._avoid_until = time.monotonic() + AVOID_SECONDS
-                    log.warning("kafka does not take events, spooling", error=str(error))
+                    log.warning("kafka does not take events, spooling", error=error)
                 else:
                     return False
             accepted = (one.message_id for one in results if one.code is None)
@@ -130,12 +142,12 @@ class Spool:
             drained = await self.drain()
         except KafkaUnavailableError as error:
             self._batch = max(MIN_DRAIN, self._batch // 2)
-            log.warning("spool not drained, trying again", error=str(error))
+            log.warning("spool not drained, trying again", error=error)
             return False
         except Exception as error:
             if not is_retriable(error):
                 raise
-            log.warning("spool not readable, trying again", error=repr(error))
+            log.warning("spool not readable, trying again", error=error)
             return False
         if drained:
             self._avoid_until = 0.0
@@ -145,18 +157,37 @@ class Spool:
     async def drain(self) -> int:
         """Move the oldest batch to Kafka; how many. KafkaUnavailableError leaves it here.
 
-        A crash between Kafka's word and our commit sends the batch again: readers know the
-        events by their message ids.
+        What Kafka refuses is looked for by halves and put aside. A crash between Kafka's word and
+        our commit sends the batch again: readers know the events by their message ids.
         """
         async with self._engine.begin() as tx:
-            ids, records = await store.oldest_spooled(tx, EVENTS.name, self._batch)
-            if not ids:
-                return 0
-            await self._producer.publish(records, timeout=DRAIN_SECONDS)
-            await store.delete_spooled(tx, ids)
-        self._bytes = max(0, self._bytes - sum(len(one.key) + len(one.value) for one in records))
-        metrics.SPOOL_DRAINED.inc(len(ids))
-        return len(ids)
+            rows = await store.oldest_spooled(tx, EVENTS.name, self._batch)
+            waiting = [rows] if rows else []
+            while waiting:
+                part = waiting.pop()
+                try:
+                    await self._producer.publish([one for _, one in part], timeout=DRAIN_SECONDS)
+                except RecordsRefusedError as error:
+                    if len(part) > 1:
+                        middle = len(part) // 2
+                        waiting += [part[middle:], part[:middle]]
+                    else:
+                        await self._refuse(tx, part[0][0], error)
+                    continue
+                self._refused_in_a_row = 0
+                await store.delete_spooled(tx, [row_id for row_id, _ in part])
+        self._bytes = max(0, self._bytes - sum(len(one.key) + len(one.value) for _, one in rows))
+        metrics.SPOOL_DRAINED.inc(len(rows))
+        return len(rows)
+
+    async def _refuse(self, tx: AsyncConnection, row_id: int, error: RecordsRefusedError) -> None:
+        self._refused_in_a_row += 1
+        if self._refused_in_a_row > REFUSED_IN_A_ROW:
+            message = f"{REFUSED_IN_A_ROW} events in a row were refused, the others wait: {error}"
+            raise KafkaUnavailableError(message)
+        await store.refuse(tx, row_id, str(error))
+        metrics.SPOOL_REFUSED.inc()
+        log.error("kafka refuses an accepted event, it is put aside", id=row_id, reason=str(error))
 
     async def size(self, tx: AsyncConnection) -> SpoolSize:
         """Measure the spool now, and show it in the metrics."""

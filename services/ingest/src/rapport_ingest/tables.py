@@ -65,6 +65,22 @@ SPOOL = Table(
     Index(None, "id"),
     Index(None, "workspace", "message_id"),
 )
+SPOOL_REFUSED = Table(
+    "spool_refused",
+    METADATA,
+    Column("workspace", Text, nullable=False),
+    # The id the row had in the spool.
+    Column("id", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("traceparent", Text),
+    Column("reason", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("refused_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("workspace", "id"),
+)
 QUARANTINE = Table(
     "quarantine",
     METADATA,

@@ -137,7 +137,7 @@ class Crew:
             try:
                 connection, _address = await loop.sock_accept(listening)
             except OSError as error:
-                log.warning("can't accept, trying again", error=repr(error))
+                log.warning("can't accept, trying again", error=error)
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
             with connection:

@@ -61,7 +61,7 @@ class Jobs:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("jobs can't be read, trying again", error=repr(error))
+                log.warning("jobs can't be read, trying again", error=error)
             if not worked:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(IDLE_SECONDS):
@@ -94,7 +94,7 @@ class Jobs:
             async with scope:
                 return await self._steps(job, holder, stop)
         except (UnavailableError, KafkaUnavailableError) as error:
-            log.warning("job waits", job=job.id, error=str(error))
+            log.warning("job waits", job=job.id, error=error)
             return _Ending("queued", wait=PAUSE_SECONDS)
         except AppError as error:
             return _Ending("failed", error.message)
@@ -102,7 +102,7 @@ class Jobs:
             if scope.expired():
                 return None
             if is_retriable(error):
-                log.warning("job waits", job=job.id, error=repr(error))
+                log.warning("job waits", job=job.id, error=error)
                 return _Ending("queued", wait=PAUSE_SECONDS, tried=True)
             log.exception("job failed", job=job.id, kind=job.kind)
             where = f"the log of {self._store.schema} has it under job {job.id}."
@@ -139,7 +139,7 @@ class Jobs:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("job not held, trying again", job=job.id, error=repr(error))
+                log.warning("job not held, trying again", job=job.id, error=error)
             else:
                 if not held:
                     scope.reschedule(asyncio.get_running_loop().time())

@@ -20,7 +20,7 @@ async def ensure_topics(
         try:
             await _create(bootstrap, list(topics), partitions, replication)
         except (KafkaError, OSError) as error:
-            log.warning("kafka is not there yet", error=repr(error))
+            log.warning("kafka is not there yet", error=error)
             await asyncio.sleep(0.5)
         else:
             return

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import logging, metrics
 from rapport_common.db import IDLE_SECONDS, is_away, is_contention, is_retriable
+from rapport_common.discretion import told
 from rapport_common.errors import InvalidEvent, Retry
 from rapport_common.events.codec import workspace_of
 from rapport_common.events.topics import Topic
@@ -207,7 +208,7 @@ class BatchWriter:
             course.narrow(len(live) // 2)
             course.most = course.width if blame is Blame.KILLED else course.most
         else:
-            self._evidence.accuse(live[0].lane, repr(error), self.now())
+            self._evidence.accuse(live[0].lane, told(error), self.now())
             if self._evidence.nobody_succeeds():
                 raise UnsettledError from error
             course.most = None
@@ -218,7 +219,7 @@ class BatchWriter:
         if not live:
             raise error
         if len(live) == 1:
-            live[0].dead = repr(error)
+            live[0].dead = told(error)
             # Its neighbours may be poison too: carefully on, twice as many with each success.
             course.narrow(1)
         else:
@@ -226,7 +227,7 @@ class BatchWriter:
                 "batch failed, trying its halves",
                 topic=course.topic,
                 size=len(live),
-                error=repr(error),
+                error=error,
             )
             course.narrow(len(live) // 2)
 
@@ -246,13 +247,13 @@ class BatchWriter:
             async with self._engine.connect() as connection:
                 await connection.exec_driver_sql("SELECT 1")
         except Exception as error:  # noqa: BLE001 - whatever is wrong, it does not answer
-            log.debug("the database does not answer", error=repr(error))
+            log.debug("the database does not answer", error=error)
             return False
         return True
 
     async def _back_off(self, course: _Course, error: Exception) -> None:
         metrics.CONSUMER_RETRIES.labels(self._service).inc()
-        log.warning("batch not applied, trying again", topic=course.topic, error=repr(error))
+        log.warning("batch not applied, trying again", topic=course.topic, error=error)
         since = self._trouble_since or self.now()
         # Waiting for a database that is away is no hang; failing beside one that is there is.
         if self.now() - since < SIGN_SECONDS or not await self._answers():

@@ -120,13 +120,13 @@ class Consumer:
                 await self._stand_still(str(reason), stop)
             except (KafkaError, OSError) as error:
                 # A client that met an unexpected error is not to be trusted: a new one starts.
-                log.warning("kafka client failed, a new one starts", error=repr(error))
+                log.warning("kafka client failed, a new one starts", error=error)
                 self.give_sign()
                 await asyncio.sleep(0.5)
             except Exception as error:
                 if not (stop.is_set() and is_retriable(error)):
                     raise
-                log.warning("stopped while the database was away", error=repr(error))
+                log.warning("stopped while the database was away", error=error)
 
     def look(self) -> None:
         """See at once whether an operator has left a command; else it takes a second."""
@@ -186,7 +186,7 @@ class Consumer:
             try:
                 await client.start()
             except (KafkaError, OSError) as error:
-                log.warning("kafka is not there yet", error=repr(error))
+                log.warning("kafka is not there yet", error=error)
                 self.give_sign()
                 await asyncio.sleep(0.5)
             else:
@@ -294,7 +294,7 @@ class Consumer:
             except Exception as error:
                 if not is_retriable(error) or self._stopping.is_set():
                     raise
-                log.warning("database is away, trying again", error=repr(error))
+                log.warning("database is away, trying again", error=error)
                 self.give_sign()
             await asyncio.sleep(wait)
             wait = min(wait * 2, MAX_BACKOFF_SECONDS)
@@ -336,7 +336,7 @@ class Consumer:
             starts = await client.beginning_offsets(list(held))
             ends = await client.end_offsets(list(held))
         except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("kafka did not tell the log's ends", error=repr(error))
+            log.warning("kafka did not tell the log's ends", error=error)
             return
         self.lag = 0
         for tp, position in held.items():
@@ -356,7 +356,7 @@ class Consumer:
                 await client.commit(held)
         except (KafkaError, TimeoutError, ValueError) as error:
             # Nothing depends on it; a rebalance is the usual reason.
-            log.debug("kafka offset not written", error=repr(error))
+            log.debug("kafka offset not written", error=error)
 
     # --- batches -----------------------------------------------------------------------------
 
@@ -388,7 +388,7 @@ class Consumer:
         """Wait, then read the batch again, with whatever has come in on other partitions."""
         wait = min(0.1 * 2**self._unsettled, MAX_BACKOFF_SECONDS)
         self._unsettled = min(self._unsettled + 1, 10)
-        log.warning("batch not applied, read again", topic=topic, wait=wait, error=repr(error))
+        log.warning("batch not applied, read again", topic=topic, wait=wait, error=error)
         for partition in {one.partition for one in records}:
             self._expected.pop(TopicPartition(topic, partition), None)
         with suppress(TimeoutError):

@@ -228,7 +228,7 @@ class Producer:
             async with asyncio.timeout(2 * REQUEST_TIMEOUT_MS / 1000):
                 await asyncio.gather(*futures)
         except Exception as error:  # noqa: BLE001 - the callers hear of it, whatever it is
-            log.warning("kafka did not take a batch, the producer is replaced", error=repr(error))
+            log.warning("kafka did not take a batch, the producer is replaced", error=error)
             metrics.PRODUCER_RECREATED.labels(self._service).inc()
             await self._discard()
             return error

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import logging, metrics
 from rapport_common.db import is_retriable
+from rapport_common.discretion import told
 from rapport_common.errors import InvalidEvent, Retry
 from rapport_common.events.codec import workspace_of
 from rapport_common.kafka.batch import BatchWriter, Blame, Record
@@ -74,7 +75,7 @@ class Unparker:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("parked keys not tried", error=repr(error))
+                log.warning("parked keys not tried", error=error)
             pause = max(IDLE_SECONDS, SHARE * (time.monotonic() - started))
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -113,12 +114,12 @@ class Unparker:
                 if width > 1:
                     width = 1
                 elif passing:
-                    await self._postpone(key_id, repr(error))
-                    outcome.error = repr(error)
+                    await self._postpone(key_id, told(error))
+                    outcome.error = told(error)
                     return outcome
                 else:
                     async with self._engine.begin() as tx:
-                        dead |= await self._first(tx, key_id, repr(error))
+                        dead |= await self._first(tx, key_id, told(error))
         return outcome
 
     async def _step(self, key_id: int, width: int, dead: dict[int, str], outcome: Outcome) -> int:

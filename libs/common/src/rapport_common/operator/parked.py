@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import ConflictError, NotFoundError
 from rapport_common.kafka.batch import BatchWriter
-from rapport_common.kafka.parking import ParkedKey, ParkedRecord
+from rapport_common.kafka.parking import ParkedKey, ParkedRecord, ParkingStore
 from rapport_common.kafka.unpark import Unparker
 from rapport_common.operator.shown import shown_key, shown_value
 from rapport_common.paging import BigId, Paging
@@ -21,13 +21,6 @@ def parked_routes(engine: AsyncEngine, batches: BatchWriter, unparker: Unparker)
     router = APIRouter()
     parking = batches.parking
 
-    async def found(tx: AsyncConnection, key_id: int, caller: Operator) -> ParkedKey:
-        keys = await parking.keys(tx, only=key_id, workspace=caller.sees, limit=1)
-        if not keys:
-            message = f"There is no parked key {key_id} in this workspace: it may have healed."
-            raise NotFoundError(message)
-        return keys[0]
-
     @router.get("/v1/parked")
     async def listing(caller: Ops, page: Paging) -> dict[str, Any]:
         (before,) = page.after(int) or (None,)
@@ -39,14 +32,21 @@ def parked_routes(engine: AsyncEngine, batches: BatchWriter, unparker: Unparker)
     async def records(key_id: BigId, caller: Ops, page: Paging) -> dict[str, Any]:
         (after,) = page.after(int) or (-1,)
         async with engine.begin() as tx:
-            key = await found(tx, key_id, caller)
+            key = await _found(parking, tx, key_id, caller)
             rows = await parking.records(tx, key, after=after, limit=page.ask)
         return page.answer(rows, key=lambda one: [one.offset], show=_record)
+
+    router.include_router(_letting_go(engine, parking, unparker))
+    return router
+
+
+def _letting_go(engine: AsyncEngine, parking: ParkingStore, unparker: Unparker) -> APIRouter:
+    router = APIRouter()
 
     @router.post("/v1/parked/{key_id}/release")
     async def release(key_id: BigId, caller: Ops) -> dict[str, Any]:
         async with engine.begin() as tx:
-            key = await found(tx, key_id, caller)
+            key = await _found(parking, tx, key_id, caller)
         outcome = await unparker.apply(key.id)
         if not outcome.taken:
             raise _in_other_hands(key_id)
@@ -61,7 +61,7 @@ def parked_routes(engine: AsyncEngine, batches: BatchWriter, unparker: Unparker)
     @router.post("/v1/parked/{key_id}/discard")
     async def discard(key_id: BigId, caller: Ops) -> dict[str, Any]:
         async with engine.begin() as tx:
-            await found(tx, key_id, caller)
+            await _found(parking, tx, key_id, caller)
             key = await parking.claim(tx, key_id)
             if key is None:
                 raise _in_other_hands(key_id)
@@ -69,6 +69,16 @@ def parked_routes(engine: AsyncEngine, batches: BatchWriter, unparker: Unparker)
         return {"id": key_id, "discarded": count}
 
     return router
+
+
+async def _found(
+    parking: ParkingStore, tx: AsyncConnection, key_id: int, caller: Operator
+) -> ParkedKey:
+    keys = await parking.keys(tx, only=key_id, workspace=caller.sees, limit=1)
+    if not keys:
+        message = f"There is no parked key {key_id} in this workspace: it may have healed."
+        raise NotFoundError(message)
+    return keys[0]
 
 
 def _in_other_hands(key_id: int) -> ConflictError:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.errors import UnavailableError
+from rapport_common.discretion import told
 from rapport_common.kafka.consumer import Consumer
 
 Check = Callable[[], Awaitable[str | None]]
@@ -27,7 +27,7 @@ def unavailable_without(engine: AsyncEngine) -> Check:
             async with engine.connect() as connection:
                 await connection.exec_driver_sql("SELECT 1")
         except Exception as error:  # noqa: BLE001 - whatever is wrong, it is not ready
-            return f"database: {UnavailableError(str(error)).message}"
+            return f"database: {told(error)}"
         return None
 
     return check

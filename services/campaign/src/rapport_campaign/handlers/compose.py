@@ -16,7 +16,6 @@ from rapport_campaign.render.html import as_text, with_links, with_pixel, with_w
 from rapport_campaign.render.mime import Letter, clean_subject, mail_bytes
 from rapport_campaign.render.templates import rendered, uses
 from rapport_common.events.profile import ProfileState
-from rapport_common.keys import derive
 
 SEND_KEY_HEADER = "X-Rapport-Send-Key"
 TEST_HEADER = "X-Rapport-Test"
@@ -43,16 +42,11 @@ class Mail:
     links: list[Link] = field(default_factory=list)
 
 
-def link_key(secret: str) -> bytes:
-    """The key that signs the tokens of public links."""
-    return derive(secret, "campaign-link")
-
-
 class Composer:
-    """Renders mails whose links lead to `base_url`."""
+    """Renders mails whose links lead to `base_url` and are signed with `link_key`."""
 
-    def __init__(self, *, secret: str, base_url: str, service_from: str) -> None:
-        self._key = link_key(secret)
+    def __init__(self, *, link_key: bytes, base_url: str, service_from: str) -> None:
+        self._key = link_key
         self._base = base_url
         self._service_from = service_from
 

@@ -10,14 +10,13 @@ from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event, partition_key
 from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.producer import Outgoing
-from rapport_common.keys import derive
 
 
 class Publisher:
     """Appends events to the outbox, keyed by the person they are about."""
 
-    def __init__(self, secret: str) -> None:
-        self._key = derive(secret, "event-key")
+    def __init__(self, key: bytes) -> None:
+        self._key = key
 
     async def append(self, tx: AsyncConnection, events: Iterable[tuple[Event, str | None]]) -> None:
         """Write (event, traceparent) pairs; they are published once `tx` has committed."""

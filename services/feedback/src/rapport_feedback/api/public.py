@@ -52,7 +52,7 @@ class PageRoute(APIRoute):
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("page not served, the database is away", error=repr(error))
+                log.warning("page not served, the database is away", error=error)
                 return _busy(request)
 
         return with_pages

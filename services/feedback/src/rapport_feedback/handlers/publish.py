@@ -9,15 +9,14 @@ from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event, partition_key
 from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.producer import Outgoing
-from rapport_common.keys import derive
 from rapport_feedback.tables import SCHEMA
 
 
 class Publisher:
     """Writes events beside the state they tell of; the relay sends them after the commit."""
 
-    def __init__(self, secret: str) -> None:
-        self._key = derive(secret, "event-key")
+    def __init__(self, key: bytes) -> None:
+        self._key = key
 
     async def publish(self, tx: AsyncConnection, events: Sequence[Event]) -> None:
         """Append in order. Call it last: the rows the events are about must be locked."""

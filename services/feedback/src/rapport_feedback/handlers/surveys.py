@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import NotFoundError
-from rapport_common.keys import derive
 from rapport_feedback.domain import facts, links, nps
 from rapport_feedback.domain import surveys as rules
 from rapport_feedback.domain.people import Contact
@@ -43,10 +42,10 @@ class Surveys:
     """The use cases of surveys; each works in the transaction it is given."""
 
     def __init__(
-        self, publisher: Publisher, *, secret: str, lifetime: timedelta, grace: timedelta
+        self, publisher: Publisher, *, link_key: bytes, lifetime: timedelta, grace: timedelta
     ) -> None:
         self._publisher = publisher
-        self._key = derive(secret, "survey-link")
+        self._key = link_key
         self._lifetime = lifetime
         self._grace = grace
 

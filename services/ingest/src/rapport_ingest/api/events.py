@@ -26,7 +26,7 @@ def event_routes(keys: KeyRing, locator: Locator) -> APIRouter:
         if key is not None and key_id_of(key) is not None:
             caller = (await keys.sender(key)).caller
             return caller.workspace, caller.source
-        return operator("events:read")(request).workspace, source
+        return (await operator("events:read")(request)).workspace, source
 
     @router.get("/v1/events/{message_id:path}")
     async def where_is(

@@ -1,5 +1,6 @@
 """Imports: made from a spec, then given a file, or the address of one."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -24,6 +25,9 @@ from rapport_ingest.store import sources
 from rapport_ingest.store.jobs import JOBS, UPLOADING
 
 log = logging.get(__name__)
+
+UPLOADS = re.compile(r"/v1/imports/[^/]+/file")
+"""Where a body may be as long as a file: it is written to the disk as it comes."""
 
 Importer = Annotated[Operator, Depends(operator("imports:write"))]
 Spec = Annotated[dict[str, Any], Body()]

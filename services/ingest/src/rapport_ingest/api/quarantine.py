@@ -152,9 +152,9 @@ def _add_reading(router: APIRouter, engine: AsyncEngine, counting: Counting) -> 
         return _shown(found)
 
 
-def repairer(request: Request, *, dry_run: bool = False) -> Operator:
+async def repairer(request: Request, *, dry_run: bool = False) -> Operator:
     """Who may look at a repair reads events; who may carry it out changes sources."""
-    return operator("events:read" if dry_run else "sources:write")(request)
+    return await operator("events:read" if dry_run else "sources:write")(request)
 
 
 def _add_changing(router: APIRouter, engine: AsyncEngine, reopener: Reopener) -> None:

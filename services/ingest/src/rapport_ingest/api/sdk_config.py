@@ -2,6 +2,8 @@
 
 The answers hold nothing of a source's: a key is looked at only so that a wrong one is seen at
 once, and is taken for right while it can't be told, or a page that opens then would send nothing.
+What a page waits for is always answered, if only with an empty list; and nothing is left out whose
+absence an SDK takes for a no.
 """
 
 import re
@@ -14,18 +16,25 @@ from fastapi.responses import JSONResponse
 
 from rapport_common.errors import AppError, UnauthorizedError, UnavailableError
 from rapport_ingest import metrics
-from rapport_ingest.domain.cors import cors
+from rapport_ingest.api.public import TAG
 from rapport_ingest.domain.credentials import credential, key_id_of
 from rapport_ingest.handlers.keyring import KeyRing
 
 FRESH = {"Cache-Control": "private, max-age=60"}
+DESTINATIONS = ("Segment.io", "Customer.io Data Pipelines")
+"""What the SDK and its forks call the place their events go to. One that does not find its own
+name sends to its maker."""
+
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?")
 
 Serve = Callable[[Request, str], Response]
 
 POSTHOG_CONFIG: dict[str, Any] = {
     "supportedCompression": ["gzip", "gzip-js"],
-    "hasFeatureFlags": False,
+    # Without this posthog-js captures neither clicks nor forms by itself.
+    "autocapture_opt_out": False,
+    # After "false" it asks for none, and never calls those who wait for flags.
+    "hasFeatureFlags": True,
     "sessionRecording": False,
     "capturePerformance": False,
     "autocaptureExceptions": False,
@@ -43,7 +52,10 @@ POSTHOG_CONFIG: dict[str, Any] = {
     "siteApps": [],
     "siteAppsJS": [],
 }
-"""What posthog-js is told it may do here: send events, packed."""
+"""What posthog-js is told it may do here: send events, packed, also those it captures by itself."""
+
+POSTHOG_DECIDE: dict[str, Any] = POSTHOG_CONFIG | {"config": {"enable_collect_everything": True}}
+"""The same for older ones, which ask `/decide`."""
 
 NO_FLAGS: dict[str, Any] = {
     "flags": {},
@@ -52,10 +64,21 @@ NO_FLAGS: dict[str, Any] = {
     "errorsWhileComputingFlags": False,
 }
 
+NOTHING_THERE: dict[str, dict[str, Any]] = {
+    "/api/surveys": {"surveys": []},
+    "/api/early_access_features": {"earlyAccessFeatures": []},
+    "/api/web_experiments": {"experiments": []},
+    "/api/product_tours": {"product_tours": []},
+    # What servers' SDKs with a personal key ask to compute flags by themselves.
+    "/flags/definitions": {"flags": [], "group_type_mapping": {}, "cohorts": {}},
+    "/api/feature_flag/local_evaluation": {"flags": [], "group_type_mapping": {}, "cohorts": {}},
+}
+"""What else PostHog's SDKs ask for and wait for."""
+
 
 def sdk_config_routes(keys: KeyRing) -> APIRouter:
     """The routes of SDKs that take no events; any page may call them."""
-    router = APIRouter(tags=["sdk"])
+    router = APIRouter(tags=[TAG])
 
     async def keyed(request: Request, key: str | None, serve: Serve) -> Response:
         try:
@@ -66,7 +89,7 @@ def sdk_config_routes(keys: KeyRing) -> APIRouter:
             if key_id_of(key or "") is None:
                 raise
         except AppError as error:
-            return _answer(request, error.body(), error.status, error.headers)
+            return _answer(error.body(), error.status, error.headers)
         return serve(request, key or "")
 
     @router.get("/v1/projects/{key}/settings")
@@ -75,21 +98,20 @@ def sdk_config_routes(keys: KeyRing) -> APIRouter:
         return await keyed(request, key, _segment_settings)
 
     @router.get("/sourceConfig")
-    @router.get("/sourceConfig/")
     async def rudder_source(request: Request, writeKey: str = "") -> Response:  # noqa: N803 - theirs
         """For @rudderstack/analytics-js, with `configUrl` set to this host."""
         found = credential(dict(request.scope["headers"])) or writeKey
-        return await keyed(request, found, _rudder_source)
+        return await keyed(request, found, lambda _, known: _rudder_source(known))
 
     @router.get("/array/{key}/config")
     async def posthog_config(request: Request, key: str) -> Response:
         """For PostHog's SDKs, with `api_host` set to this host."""
-        return await keyed(request, key, lambda asked, _: _answer(asked, POSTHOG_CONFIG))
+        return await keyed(request, key, lambda *_: _answer(POSTHOG_CONFIG))
 
     @router.get("/array/{key}/config.js")
     async def posthog_script(request: Request, key: str) -> Response:
         """The same as a script."""
-        return await keyed(request, key, _posthog_script)
+        return await keyed(request, key, lambda _, known: _posthog_script(known))
 
     _add_answers(router)
     return router
@@ -98,58 +120,51 @@ def sdk_config_routes(keys: KeyRing) -> APIRouter:
 def _add_answers(router: APIRouter) -> None:
     """The routes whose answer is the same for everyone; their bodies are not read."""
 
-    async def flags(request: Request) -> Response:
+    async def flags() -> Response:
         """There are no feature flags."""
-        return _answer(request, NO_FLAGS)
+        return _answer(NO_FLAGS)
 
-    async def decide(request: Request) -> Response:
+    async def decide() -> Response:
         """What older PostHog SDKs ask: settings and flags in one."""
-        return _answer(request, POSTHOG_CONFIG | NO_FLAGS)
+        return _answer(POSTHOG_DECIDE | NO_FLAGS)
 
-    async def recording(request: Request) -> Response:
+    async def recording() -> Response:
         """A session recording: answered, so that it does not come again, and thrown away."""
         metrics.RECORDINGS_DROPPED.inc()
-        return _answer(request, {"status": 1, "dropped": "Session recordings are not kept."})
+        return _answer({"status": 1, "dropped": "Session recordings are not kept."})
 
-    async def measurements(request: Request) -> Response:
+    async def measurements() -> Response:
         """What Segment's browser SDK measures of itself: thrown away."""
-        return _answer(request, {"success": True})
+        return _answer({"success": True})
 
-    answers: dict[str, tuple[list[str], Callable[[Request], Awaitable[Response]]]] = {
+    answers: dict[str, tuple[list[str], Callable[[], Awaitable[Response]]]] = {
         "/flags": (["POST", "GET"], flags),
         "/decide": (["POST", "GET"], decide),
         "/s": (["POST"], recording),
         "/v1/m": (["POST"], measurements),
+        **{path: (["GET"], _always(path, body)) for path, body in NOTHING_THERE.items()},
     }
     for path, (methods, handler) in answers.items():
         for method in methods:
             router.add_api_route(path, handler, methods=[method])
-            router.add_api_route(path + "/", handler, methods=[method], include_in_schema=False)
-    preflights = [*answers, *(one + "/" for one in answers)]
-    preflights += ["/v1/projects/{key}/settings", "/sourceConfig", "/sourceConfig/"]
-    preflights += ["/array/{key}/config", "/array/{key}/config.js"]
-    for path in preflights:
-        router.add_api_route(path, _preflight, methods=["OPTIONS"], include_in_schema=False)
 
 
-async def _preflight(request: Request) -> Response:
-    """What a browser asks before it asks."""
-    asked = request.headers.get("access-control-request-headers", "")
-    more = {
-        "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-        "Access-Control-Allow-Headers": asked or "authorization, content-type",
-        "Access-Control-Max-Age": "86400",
-    }
-    return Response(headers={**_cors(request), **more})
+def _always(path: str, body: dict[str, Any]) -> Callable[[], Awaitable[Response]]:
+    async def nothing() -> Response:
+        return _answer(body)
+
+    nothing.__doc__ = "There are none here: PostHog's SDKs are told so."
+    nothing.__name__ = f"no{path.replace('/', '_')}"
+    return nothing
 
 
 def _segment_settings(request: Request, key: str) -> Response:
+    # Nothing here says "browser": an SDK would fetch a script for each but its own name.
     destination: dict[str, Any] = {
         "apiKey": key,
         "unbundledIntegrations": [],
         "maybeBundledConfigIds": {},
         "addBundledMetadata": True,
-        "versionSettings": {"version": "4.4.7", "componentTypes": ["browser"]},
     }
     host = request.headers.get("host", "")
     if _HOST.fullmatch(host):
@@ -157,7 +172,7 @@ def _segment_settings(request: Request, key: str) -> Response:
         destination |= {"apiHost": f"{host}/v1", "protocol": _scheme(request)}
     enabled = {"__default": {"enabled": True, "integrations": {}}}
     body = {
-        "integrations": {"Segment.io": destination},
+        "integrations": dict.fromkeys(DESTINATIONS, destination),
         "plan": {"track": enabled, "identify": enabled, "group": enabled},
         "edgeFunction": {},
         "analyticsNextEnabled": True,
@@ -168,7 +183,7 @@ def _segment_settings(request: Request, key: str) -> Response:
         # Else the SDK reports on itself to its maker.
         "metrics": {"sampleRate": 0},
     }
-    return _answer(request, body, headers=FRESH)
+    return _answer(body, headers=FRESH)
 
 
 def _scheme(request: Request) -> str:
@@ -177,13 +192,14 @@ def _scheme(request: Request) -> str:
     return told if told in {"http", "https"} else request.url.scheme
 
 
-def _rudder_source(request: Request, key: str) -> Response:
+def _rudder_source(key: str) -> Response:
     source = {
         "id": key_id_of(key) or "rapport",
         "name": "Rapport",
         "writeKey": key,
         "workspaceId": "rapport",
         "enabled": True,
+        "updatedAt": "2026-01-01T00:00:00.000Z",
         "config": {
             "statsCollection": {"errors": {"enabled": False}, "metrics": {"enabled": False}}
         },
@@ -191,26 +207,19 @@ def _rudder_source(request: Request, key: str) -> Response:
         "connections": [],
         "dataplanes": {},
     }
-    return _answer(request, {"source": source, "isHosted": False}, headers=FRESH)
+    return _answer({"source": source, "isHosted": False}, headers=FRESH)
 
 
-def _posthog_script(request: Request, key: str) -> Response:
+def _posthog_script(key: str) -> Response:
     name = msgspec.json.encode(key).decode()
     config = msgspec.json.encode({"config": POSTHOG_CONFIG, "siteApps": []}).decode()
     place = "window._POSTHOG_REMOTE_CONFIG"
     script = f"{place}={place}||{{}};{place}[{name}]={config};\n"
-    return Response(script, media_type="text/javascript", headers={**_cors(request), **FRESH})
+    return Response(script, media_type="text/javascript", headers=FRESH)
 
 
-def _answer(
-    request: Request, body: Any, status: int = 200, headers: dict[str, str] | None = None
-) -> Response:
-    return JSONResponse(body, status, {**_cors(request), **(headers or {})})
-
-
-def _cors(request: Request) -> dict[str, str]:
-    origin = dict(request.scope["headers"]).get(b"origin")
-    return {name.decode(): value.decode("latin-1") for name, value in cors(origin)}
+def _answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(body, status, headers)
 
 
 def _no_key() -> UnauthorizedError:

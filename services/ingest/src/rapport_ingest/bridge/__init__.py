@@ -90,11 +90,11 @@ class Bridge:
                 return False
             await self._session(stop, await self._sender())
         except (OSError, MQTTError, TimeoutError, _SourceGoneError) as error:
-            log.warning("bridge not connected", bridge=self._label, error=repr(error))
+            log.warning("bridge not connected", bridge=self._label, error=error)
         except Exception as error:
             if not is_retriable(error):
                 raise
-            log.warning("bridge waits for Postgres", bridge=self._label, error=repr(error))
+            log.warning("bridge waits for Postgres", bridge=self._label, error=error)
         return True
 
     async def _session(self, stop: asyncio.Event, sender: Sender) -> None:
@@ -151,7 +151,7 @@ class Bridge:
             return False
         except Exception as error:
             if is_retriable(error):
-                log.warning("bridge holds messages back", bridge=self._label, error=repr(error))
+                log.warning("bridge holds messages back", bridge=self._label, error=error)
                 return False
             log.exception("a batch of messages broke something", bridge=self._label)
             return await self._one_by_one(sender, batch)
@@ -220,7 +220,7 @@ class Bridge:
         except Exception as error:
             if not (isinstance(error, TimeoutError) or is_retriable(error)):
                 raise
-            log.warning("lease not renewed, going on", bridge=self._label, error=repr(error))
+            log.warning("lease not renewed, going on", bridge=self._label, error=error)
             return sender
 
     async def _sender(self) -> Sender:

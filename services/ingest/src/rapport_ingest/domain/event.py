@@ -76,20 +76,27 @@ def judge(raw: msgspec.Raw, kind: EventType | None, origin: Origin, spare_id: st
         if transform is not None:
             fields = transform(fields)
             data = msgspec.json.encode(fields)
+            # A default in each of a thousand elements makes much of little.
+            check_size(data, "The event as the source's transforms leave it")
         return _event(data, fields, kind, origin, spare_id), fields
     except TransformError as error:
         claimed = fields.get("messageId")
-        return Refusal(_shown(claimed) or spare_id, "transform_failed", error.path, error.reason)
+        return Refusal(_shown(claimed) or spare_id, error.code, error.path, error.reason)
     except Refused as refused:
         claimed = fields.get("messageId") if fields else _claimed(raw)
         return Refusal(_shown(claimed) or spare_id, refused.code, refused.path, refused.reason)
 
 
+def check_size(data: bytes, what: str) -> None:
+    """Refused when `what`, which starts the reason, has more bytes than an event may."""
+    if len(data) > MAX_EVENT_BYTES:
+        message = f"{what} has {len(data)} bytes; {MAX_EVENT_BYTES} is the most."
+        raise Refused("event_too_large", "", message)
+
+
 def _decoded(data: bytes) -> dict[str, Any]:
     """The whole event as Python values: what a reader downstream will make of it."""
-    if len(data) > MAX_EVENT_BYTES:
-        message = f"The event has {len(data)} bytes; {MAX_EVENT_BYTES} is the most."
-        raise Refused("event_too_large", "", message)
+    check_size(data, "The event")
     try:
         fields = _anything.decode(data)
     except RecursionError:

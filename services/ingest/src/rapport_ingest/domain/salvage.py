@@ -7,7 +7,7 @@ which is slow and therefore has a budget.
 
 import json
 import re
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined] # there, and not in the stubs
 from typing import Any
 
 import msgspec
@@ -25,7 +25,7 @@ MAX_DEEP_TOKENS = 10_000
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 # Numbers are not made: int() refuses whole ones of more than 4,300 digits.
-_scan = json.JSONDecoder(parse_int=bool, parse_float=bool).scan_once
+_scan = json.JSONDecoder(parse_int=bool, parse_float=bool).scan_once  # type: ignore[attr-defined] # as above
 _space = re.compile(r"[ \t\n\r]*").match
 _DEEP = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]++|[\]}]++', re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)

@@ -62,17 +62,28 @@ class Transform(
     value: Any = None
 
 
+MAX_GROWTH = 32 * 1024
+"""Bytes that one default may add to an event, which may have no more of them in all. A default in
+each of ten thousand elements would fill the memory before anybody could measure the event."""
+
+
 class TransformError(Exception):
     """The value at `path` can't be changed as declared."""
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: str, code: str = "transform_failed") -> None:
         super().__init__(reason)
         self.path = path
         self.reason = reason
+        self.code = code
 
 
 Transformer = Callable[[dict[str, Any]], dict[str, Any]]
 """Changes a decoded event in place and gives it back; TransformError when it can't."""
+
+
+def _grown(path: str) -> TransformError:
+    reason = f"The source's default for it would add more than {MAX_GROWTH} bytes to the event."
+    return TransformError(path, reason, "event_too_large")
 
 
 def compile_transforms(transforms: Sequence[Transform]) -> Transformer | None:
@@ -222,8 +233,12 @@ class _Declaration:
         shared, rest = _split(steps)
 
         def default(fields: dict[str, Any]) -> None:
+            grown = 0
             for holder in _reached(fields, shared):
                 if isinstance(holder, dict) and not any(_slots(holder, rest)):
+                    grown += len(encoded)
+                    if grown > MAX_GROWTH:
+                        raise _grown(self.transform.path)
                     # A copy each time: later changes may go into it.
                     self._put(holder, rest, msgspec.json.decode(encoded))
 

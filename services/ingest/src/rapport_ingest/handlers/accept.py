@@ -205,7 +205,7 @@ class Acceptor:
             async with asyncio.timeout(KEEP_SECONDS), self._engine.begin() as tx:
                 await quarantine.withdraw(tx, sending.sender.caller.workspace, ids)
         except (SQLAlchemyError, OSError) as error:
-            log.warning("refused events are kept twice", rows=len(ids), error=repr(error))
+            log.warning("refused events are kept twice", rows=len(ids), error=error)
 
     def _record(self, event: Event, traceparent: str | None) -> Outgoing:
         key = partition_key(self._secret, event.workspace, event.strongest())

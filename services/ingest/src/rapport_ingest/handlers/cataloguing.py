@@ -195,7 +195,7 @@ class Cataloguing:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("catalogue not stored, trying again", error=repr(error))
+                log.warning("catalogue not stored, trying again", error=error)
 
 
 def _look(entry: _Entry, fields: dict[str, Any], now: datetime) -> None:

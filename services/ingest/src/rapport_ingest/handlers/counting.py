@@ -113,7 +113,7 @@ class Counting:
         except Exception as error:
             if not is_retriable(error):
                 raise
-            log.warning("counts not stored, trying again", error=repr(error))
+            log.warning("counts not stored, trying again", error=error)
 
     async def _store(self, tx: AsyncConnection, taken: Days) -> None:
         """All rows in one order, so that processes can't block each other."""

@@ -188,7 +188,7 @@ class Debugging:
                 finally:
                     line.close()
             except FAILURES as error:
-                log.warning("live events are not carried, trying again", error=repr(error))
+                log.warning("live events are not carried, trying again", error=error)
             self._interrupt()
             await asyncio.sleep(AGAIN_SECONDS)
 

@@ -129,7 +129,7 @@ class KeyRing:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("write keys not checked, known ones go on", error=repr(error))
+                log.warning("write keys not checked, known ones go on", error=error)
 
     async def check(self) -> None:
         """Forget the keys used since the last check that do not hold any more."""

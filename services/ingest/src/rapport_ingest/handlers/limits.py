@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -47,14 +48,20 @@ class Limits:
 
     name = "limits"
 
-    def __init__(self, engine: AsyncEngine, counting: Counting) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        counting: Counting,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._engine = engine
         self._counting = counting
+        self._monotonic = monotonic
         self._process = uuid.uuid4().hex
         self._rated: dict[Caller, _Rated] = {}
         # Events let through that are not counted yet, by source with a quota.
         self._under_way: dict[Caller, int] = {}
-        self._exchanged = time.monotonic()
+        self._exchanged = monotonic()
 
     def take(self, sender: Sender, events: int, *, overload: int) -> None:
         """Count `events` against the source's limits; `done` has to follow.
@@ -93,11 +100,11 @@ class Limits:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("limits not exchanged, the last known go on", error=repr(error))
+                log.warning("limits not exchanged, the last known go on", error=error)
 
     async def exchange(self) -> None:
         """Take this process's part of each rate, by what all of them use."""
-        now = time.monotonic()
+        now = self._monotonic()
         seconds = max(now - self._exchanged, 0.001)
         self._exchanged = now
         self._forget(now)
@@ -109,7 +116,7 @@ class Limits:
         }
         async with self._engine.begin() as tx:
             others = await store.exchange(tx, self._process, used)
-        now = time.monotonic()
+        now = self._monotonic()
         for caller, own in used.items():
             there = others.get(caller, Use())
             if (rated := self._rated.get(caller)) is not None:
@@ -122,7 +129,7 @@ class Limits:
                 del self._rated[caller]
 
     def _check_rate(self, caller: Caller, limit: int, events: int, overload: int) -> None:
-        now = time.monotonic()
+        now = self._monotonic()
         rated = self._rated.get(caller)
         if rated is None:
             rated = self._rated[caller] = _Rated(limit, Bucket.full(limit, now), now)

@@ -110,7 +110,7 @@ class Planning:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("violations not stored, trying again", error=repr(error))
+                log.warning("violations not stored, trying again", error=error)
 
 
 def _broken(caller: Caller, event: Event, version: str, violation: Violation) -> Broken:

@@ -138,7 +138,7 @@ class Uploads:
             except Exception as error:
                 if not is_retriable(error):
                     raise
-                log.warning("uploads not swept, trying again", error=repr(error))
+                log.warning("uploads not swept, trying again", error=error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP_SECONDS):
                     await stop.wait()

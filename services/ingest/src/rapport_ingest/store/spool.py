@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.db import storable
 from rapport_common.kafka.producer import Outgoing
 from rapport_ingest.domain.source import Caller
 
+MAX_REASON = 2000
 DRAINING = 1
 """Our number among the advisory locks on the spool."""
 
@@ -31,6 +34,19 @@ class SpoolSize:
     oldest: float
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An accepted event that Kafka will not take, with what it said; `size` in bytes."""
+
+    id: int
+    source: str
+    message_id: str
+    size: int
+    reason: str
+    created_at: datetime
+    refused_at: datetime
+
+
 async def spool(tx: AsyncConnection, rows: Sequence[Spooled]) -> None:
     """Keep accepted events until Kafka takes them."""
     await tx.execute(
@@ -51,10 +67,8 @@ async def spool(tx: AsyncConnection, rows: Sequence[Spooled]) -> None:
     )
 
 
-async def oldest_spooled(
-    tx: AsyncConnection, topic: str, limit: int
-) -> tuple[list[int], list[Outgoing]]:
-    """(ids, records) of the oldest rows; none while another process drains.
+async def oldest_spooled(tx: AsyncConnection, topic: str, limit: int) -> list[tuple[int, Outgoing]]:
+    """The oldest rows, (id, record) each; none while another process drains.
 
     Two at a time would put one person's events into the log in another order than they came.
     """
@@ -63,13 +77,61 @@ async def oldest_spooled(
         {"slot": DRAINING},
     )
     if not free.scalar_one():
-        return [], []
+        return []
     result = await tx.execute(
         text("SELECT id, key, value, traceparent FROM ingest.spool ORDER BY id LIMIT :limit"),
         {"limit": limit},
     )
-    rows = result.fetchall()
-    return [row[0] for row in rows], [Outgoing(topic, row[1], row[2], row[3]) for row in rows]
+    return [(row[0], Outgoing(topic, row[1], row[2], row[3])) for row in result]
+
+
+async def refuse(tx: AsyncConnection, row_id: int, reason: str) -> None:
+    """Put a row aside that Kafka will not take."""
+    await tx.execute(
+        text(
+            "WITH gone AS (DELETE FROM ingest.spool WHERE id = :id RETURNING *) "
+            "INSERT INTO ingest.spool_refused "
+            "(workspace, id, source, message_id, key, value, traceparent, reason, created_at) "
+            "SELECT workspace, id, source, message_id, key, value, traceparent, :reason, "
+            "created_at FROM gone"
+        ),
+        {"id": row_id, "reason": storable(reason, MAX_REASON)},
+    )
+
+
+async def refused(
+    tx: AsyncConnection, workspace: str, *, before: int | None, limit: int
+) -> list[Refused]:
+    """The newest rows put aside, those with an id under `before`."""
+    rows = await tx.execute(
+        text(
+            "SELECT id, source, message_id, octet_length(value), reason, created_at, refused_at "
+            "FROM ingest.spool_refused WHERE workspace = :workspace "
+            "AND (CAST(:before AS bigint) IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit"
+        ),
+        {"workspace": workspace, "before": before, "limit": limit},
+    )
+    return [Refused(*row) for row in rows]
+
+
+async def retry(tx: AsyncConnection, workspace: str, row_id: int) -> bool:
+    """Put a refused row back at the spool's end; False when there is none."""
+    found = await tx.execute(
+        text(
+            "WITH back AS (DELETE FROM ingest.spool_refused "
+            "WHERE workspace = :workspace AND id = :id RETURNING *) "
+            "INSERT INTO ingest.spool (workspace, source, message_id, key, value, traceparent) "
+            "SELECT workspace, source, message_id, key, value, traceparent FROM back"
+        ),
+        {"workspace": workspace, "id": row_id},
+    )
+    return bool(found.rowcount)
+
+
+async def refused_count(tx: AsyncConnection) -> int:
+    """How many rows are put aside, of all workspaces."""
+    found = await tx.execute(text("SELECT count(*) FROM ingest.spool_refused"))
+    return int(found.scalar_one())
 
 
 async def delete_spooled(tx: AsyncConnection, ids: Sequence[int]) -> None:

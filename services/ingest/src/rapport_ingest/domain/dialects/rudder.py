@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from rapport_ingest.domain.dialects import Opened
-from rapport_ingest.domain.dialects.wire import base64_text
+from rapport_ingest.domain.dialects.wire import base64_text, with_member
 from rapport_ingest.domain.salvage import UNREADABLE
 
 ANONYMOUS_ID = b"anonymousid"
@@ -27,17 +27,13 @@ def with_anonymous_id(opened: Opened, header: bytes) -> None:
     opened.device = True
     found = base64_text(header)
     if found and not found.isspace():
-        member = b'"anonymousId":' + msgspec.json.encode(found)
-        opened.items = [_filled(one, member) for one in opened.items]
+        opened.items = [_filled(one, found) for one in opened.items]
 
 
-def _filled(raw: msgspec.Raw, member: bytes) -> msgspec.Raw:
-    """The event with `member` at its end, where it wins over an empty one before it."""
+def _filled(raw: msgspec.Raw, anonymous: str) -> msgspec.Raw:
     try:
         if _named.decode(raw).anonymous_id not in {None, ""}:
             return raw
     except (*UNREADABLE, TypeError):
         return raw
-    head = bytes(raw).rstrip().removesuffix(b"}").rstrip()
-    comma = b"" if head.endswith(b"{") else b","
-    return msgspec.Raw(head + comma + member + b"}")
+    return with_member(raw, "anonymousId", anonymous)

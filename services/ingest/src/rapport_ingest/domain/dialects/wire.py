@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import msgspec
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_QUERY_FIELDS = 200
 CAMPAIGN = {
@@ -85,3 +87,11 @@ def form_of(query: bytes | str) -> Mapping[str, str]:
         name, _, value = pair.partition("=")
         found.setdefault(unquote(name), unquote(value.replace("+", " ")))
     return found
+
+
+def with_member(raw: msgspec.Raw, name: str, value: Any) -> msgspec.Raw:
+    """The JSON object with one more member, at its end: there it wins over one of its name."""
+    head = bytes(raw).rstrip().removesuffix(b"}").rstrip()
+    comma = b"" if head.endswith(b"{") else b","
+    member = msgspec.json.encode({name: value})[1:]
+    return msgspec.Raw(head + comma + member)

@@ -1,6 +1,6 @@
 """One word per address: objections of every profile, suppressions in normal form; old news.
 
-Revision: 0003, follows 0002.
+Revision: 0004, follows 0003.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from alembic import op
 
 from rapport_common.events.contact import normal_channel, normal_email, normal_purpose
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
