@@ -19,6 +19,7 @@ from rapport_common.db import is_retriable
 from rapport_common.door import Bounds, Door
 from rapport_common.errors import AppError, UnavailableError
 from rapport_common.http_metrics import HTTP
+from rapport_common.wording import place, told_by_pydantic
 
 log = logging.get(__name__)
 
@@ -159,7 +160,7 @@ async def _validation_error(_request: Request, error: Exception) -> JSONResponse
     if not isinstance(error, RequestValidationError):
         raise error
     problems = [
-        {"path": ".".join(map(str, one["loc"])), "message": one["msg"], "type": one["type"]}
+        {"path": place(one["loc"]), "message": told_by_pydantic(one["msg"]), "type": one["type"]}
         for one in error.errors()
     ]
     first = problems[0] if problems else {"path": "body", "message": "not valid"}

@@ -20,6 +20,7 @@ from rapport_common.errors import (
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.consumer import Consumer
 from rapport_common.kafka.store import DeadLetter
+from rapport_common.wording import plain
 
 Ops = Annotated[Operator, Depends(operator("ops"))]
 
@@ -112,7 +113,7 @@ async def _apply(
     try:
         value = consumer.batches.decoders[letter.topic].decode(raw)
     except msgspec.MsgspecError as error:
-        message = f"This is not a record of {letter.topic}: {error}"
+        message = f"This is not a record of {letter.topic}: {plain(error)}"
         raise InvalidRequestError(message, details={"topic": letter.topic}) from error
     record = Record(letter.topic, letter.partition, letter.offset, letter.key or b"", value)
     try:

@@ -16,6 +16,7 @@ from rapport_common.errors import InvalidEvent, Retry
 from rapport_common.events.topics import Topic
 from rapport_common.kafka.limit import DeadLetterLimit
 from rapport_common.kafka.store import ConsumerStore, DeadLetter, FencedError, Move
+from rapport_common.wording import plain
 
 log = logging.get(__name__)
 
@@ -135,7 +136,7 @@ class BatchWriter:
             try:
                 value = decoder.decode(one.value or b"")
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                dead[index] = f"not a {topic} record: {error}"
+                dead[index] = f"not a {topic} record: {plain(error)}"
                 continue
             trace = one.headers[0][1].decode("ascii", "replace") if one.headers else None
             live.append(
