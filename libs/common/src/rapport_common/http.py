@@ -19,6 +19,7 @@ from rapport_common.db import is_retriable
 from rapport_common.door import Bounds, Door
 from rapport_common.errors import AppError, UnavailableError
 from rapport_common.http_metrics import HTTP
+from rapport_common.reference import add_reference
 from rapport_common.wording import place, told_by_pydantic
 
 log = logging.get(__name__)
@@ -82,6 +83,8 @@ def create_app(
     app = FastAPI(
         title=f"Rapport {service}",
         version="1",
+        docs_url=None,
+        redoc_url=None,
         responses={"default": {"model": Problem, "description": "Any error."}},
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
@@ -92,6 +95,7 @@ def create_app(
     app.add_middleware(Door, router=app.router, bounds=bounds or Bounds())
     app.add_middleware(RequestScope, service=service)
     add_health_routes(app, health)
+    add_reference(app)
     return app
 
 

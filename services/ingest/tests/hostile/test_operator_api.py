@@ -13,6 +13,7 @@ from schemathesis import Case, GenerationMode
 from tests.support.wording import python_in
 
 from rapport_ingest.handlers import locate
+from rapport_ingest.routes import ROUTES
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 EXAMPLES = 5
+ADDRESSES = {one.path + "{rest}" * one.prefix for one in ROUTES}
 # These have no end.
 STREAMS = {"text/event-stream"}
 
@@ -96,6 +98,8 @@ async def test_every_operation_answers_as_it_declares(
     sent = 0
     for found in schema.get_all_operations():
         operation = found.ok()
+        if "events" in operation.definition.raw.get("tags", ()) and operation.path in ADDRESSES:
+            continue  # these are answered before FastAPI, and have a corpus of their own
         declares = document["paths"][operation.path][operation.method.lower()]["responses"]
         if any(STREAMS & set(one.get("content", {})) for one in declares.values()):
             continue

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import clock
-from rapport_common.auth import Operator, operator
+from rapport_common.auth import Operator, Shown, operator
 from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.ids import uuid7
 from rapport_common.jobs.store import NewJob
@@ -153,7 +153,7 @@ def _add_reading(router: APIRouter, engine: AsyncEngine, counting: Counting) -> 
         return _shown(found)
 
 
-async def repairer(request: Request, *, dry_run: bool = False) -> Operator:
+async def repairer(request: Request, _shown: Shown = None, *, dry_run: bool = False) -> Operator:
     """Who may look at a repair reads events; who may carry it out changes sources."""
     return await operator("events:read" if dry_run else "sources:write")(request)
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from rapport_common.events.envelope import EventType
+from rapport_common.wording import plain
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.originals import UnfitError, content_id, refusal
 from rapport_ingest.domain.salvage import UNREADABLE
