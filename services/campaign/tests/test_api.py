@@ -1,5 +1,6 @@
 """The HTTP side: what operators and recipients can do, and what nobody can break."""
 
+import asyncio
 import re
 from datetime import timedelta
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from fastapi import Response
 
 from rapport_campaign.api import routers
+from rapport_campaign.api.public import soon
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.handlers.publish import Publisher
@@ -500,6 +503,23 @@ async def test_people_get_a_page_while_the_database_is_away(renderer: Any, world
             assert answer.headers["content-type"].startswith("text/html")
             assert answer.headers["retry-after"] == "5"
     await away.dispose()
+
+
+async def test_a_page_does_not_wait_for_what_does_not_let_go() -> None:
+    """As a driver does whose server is frozen: it takes its time even when it is cancelled."""
+    let_go = asyncio.Event()
+
+    async def stubborn() -> Response:
+        try:
+            await let_go.wait()
+        except asyncio.CancelledError:
+            await let_go.wait()
+            raise
+        return Response()
+
+    with pytest.raises(TimeoutError):
+        await soon(stubborn(), 0.01)
+    let_go.set()
 
 
 async def test_pages_guard_themselves(mail: Any, world: Any) -> None:

@@ -47,9 +47,9 @@ async def run(only: str | None) -> None:
     parts.workers.append(sender(parts, publisher, renderers, settings))
     tracker = Tracker(publisher)
     reader = Renderer(office(settings), settings.render_seconds)
-    parts.routers.extend(routers(parts.engine, consumer.store, tracker, reader))
+    parts.routers.extend(routers(parts.api_engine, consumer.store, tracker, reader))
     parts.routers.append(
-        job_routes(parts.engine, JOBS, read="campaigns:read", write="campaigns:write")
+        job_routes(parts.api_engine, JOBS, read="campaigns:read", write="campaigns:write")
     )
     try:
         await parts.run(parts.api(), only=only)

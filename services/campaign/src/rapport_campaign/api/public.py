@@ -4,6 +4,7 @@ Only a POST unsubscribes (RFC 8058 and the page's own button), and only a GET th
 have made counts as an open or a click: link scanners ask with HEAD or say that they prefetch.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -24,6 +25,10 @@ from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page
 
 log = logging.get(__name__)
+
+PAGE_SECONDS = 6.0
+_left: set[asyncio.Task[Response]] = set()
+"""Answers that nobody waits for any more."""
 
 _PREFETCH = ("purpose", "sec-purpose", "x-purpose", "x-moz")
 _READ = ["GET", "HEAD"]
@@ -94,6 +99,29 @@ def _click_and_open(router: APIRouter, engine: AsyncEngine, tracker: Tracker, ke
         return Response(pages.PIXEL, media_type="image/gif", headers=pages.PIXEL_HEADERS)
 
 
+async def soon(answer: Coroutine[Any, Any, Response], seconds: float) -> Response:
+    """An answer within so many seconds, else TimeoutError, whatever it is busy with.
+
+    It is cancelled then and not waited for: a driver whose server is frozen says good-bye to it
+    for much longer than a person waits.
+    """
+    task = asyncio.get_running_loop().create_task(answer)
+    await asyncio.wait({task}, timeout=seconds)
+    if not task.done():
+        _left.add(task)
+        task.add_done_callback(_forget)
+        task.cancel()
+        raise TimeoutError
+    return task.result()
+
+
+def _forget(task: asyncio.Task[Response]) -> None:
+    _left.discard(task)
+    if not task.cancelled():
+        # Its error was told already: nobody answered in time.
+        task.exception()
+
+
 class _PageRoute(APIRoute):
     """A route whose callers are people: while the database is away they get a page, too."""
 
@@ -103,7 +131,7 @@ class _PageRoute(APIRoute):
 
         async def with_page(request: Request) -> Response:
             try:
-                return await handle(request)
+                return await soon(handle(request), PAGE_SECONDS)
             except Exception as error:
                 if not is_retriable(error):
                     raise
