@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from rapport_cli.config import SERVICES
 
 if TYPE_CHECKING:
     from libs.cli.tests.conftest import Answers, Rapport
@@ -148,7 +149,8 @@ def test_a_breach_is_shown_and_fails(rapport: Rapport, server: Answers) -> None:
 
 
 def test_sending_is_waited_out(rapport: Rapport, server: Answers, tmp_path: Path) -> None:
-    server.answers["GET /v1/ledger"] = (200, _ledger(sending=1, planned_total=3))
-    began = time.monotonic()
-    rapport("ledger", "verify", "--wait", "1")
-    assert time.monotonic() - began >= 1
+    under_way = (200, _ledger(sending=1, planned_total=3))
+    server.then["GET /v1/ledger"] = [*[under_way] * 2 * len(SERVICES), (200, _ledger())]
+    done = rapport("ledger", "verify", "--wait", "60")
+    assert done.returncode == 0, done.stdout
+    assert server.then["GET /v1/ledger"] == []

@@ -23,12 +23,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.waiting import HANG_SECONDS, between_looks, pretend_slow
 
 from rapport_campaign.api import routers
-from rapport_campaign.handlers.compose import Composer
 from rapport_campaign.handlers.consume import on_activity, on_membership, on_requests
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits
 from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.handlers.track import Tracker
-from rapport_campaign.sender import Sender
+from rapport_campaign.render.compose import Office
+from rapport_campaign.renderer import Renderer
+from rapport_campaign.sender import Lane, Sender
 from rapport_campaign.settings import Settings
 from rapport_campaign.smtp import Connection
 from rapport_campaign.tables import METADATA
@@ -59,6 +60,7 @@ from rapport_common.testing.credentials import (
 
 PUBLIC = "https://mail.shop.example"
 SEGMENT = "11111111-1111-1111-1111-111111111111"
+OFFICE = Office(LINK_KEY, PUBLIC, "no-reply@mail.shop.example")
 HANDLERS = {
     "profile.activity": on_activity,
     "segment.membership": on_membership,
@@ -296,10 +298,9 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
     return Settings(**{**values, **more})
 
 
-def make_sender(engine: AsyncEngine, settings: Settings) -> Sender:
+def make_sender(engine: AsyncEngine, settings: Settings, *renderers: Renderer) -> Sender:
     limits = Limits(settings.lease_seconds, settings.max_attempts, settings.retry_seconds)
-    composer = Composer(link_key=LINK_KEY, base_url=PUBLIC, service_from=settings.service_from)
-    return Sender(engine, Dispatcher(Publisher(EVENT_KEY), limits), composer, settings)
+    return Sender(engine, Dispatcher(Publisher(EVENT_KEY), limits), renderers, settings)
 
 
 @pytest.fixture(scope="session")
@@ -336,16 +337,26 @@ async def mail_server() -> AsyncIterator[MailServer]:
     await server.stop()
 
 
+@pytest.fixture(scope="session")
+async def renderer() -> AsyncIterator[Renderer]:
+    """The process that reads the templates of this run."""
+    one = Renderer(OFFICE, seconds=1)
+    yield one
+    await one.close()
+
+
 Sending = Callable[..., Any]
 
 
 @pytest.fixture
-def sending(engine: AsyncEngine, mail_server: MailServer, ledger: Ledger) -> Sending:
+def sending(
+    engine: AsyncEngine, mail_server: MailServer, ledger: Ledger, renderer: Renderer
+) -> Sending:
     """A context with a running sender; on leaving it the sender stops gracefully."""
 
     @asynccontextmanager
-    async def running(**settings: Any) -> AsyncIterator[None]:
-        sender = make_sender(engine, quick_settings(mail_server.port, **settings))
+    async def running(renderer: Renderer = renderer, **settings: Any) -> AsyncIterator[None]:
+        sender = make_sender(engine, quick_settings(mail_server.port, **settings), renderer)
         stop = asyncio.Event()
         task = asyncio.create_task(sender.run(stop))
         try:
@@ -358,14 +369,14 @@ def sending(engine: AsyncEngine, mail_server: MailServer, ledger: Ledger) -> Sen
 
 
 @pytest.fixture
-def turn(engine: AsyncEngine, mail_server: MailServer) -> Callable[..., Any]:
+def turn(engine: AsyncEngine, mail_server: MailServer, renderer: Renderer) -> Callable[..., Any]:
     """A function that lets a sender look once at what is due; whether there was anything."""
 
     async def once(**settings: Any) -> bool:
-        sender = make_sender(engine, quick_settings(mail_server.port, **settings))
+        sender = make_sender(engine, quick_settings(mail_server.port, **settings), renderer)
         connection = Connection(sender._server)
         try:
-            return await sender._turn([connection], asyncio.Event())
+            return await sender._turn(Lane([connection], renderer), asyncio.Event())
         finally:
             await connection.close()
 
@@ -388,11 +399,11 @@ def settled(ledger: Ledger) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def api(engine: AsyncEngine) -> FastAPI:
+def api(engine: AsyncEngine, renderer: Renderer) -> FastAPI:
     app = create_app("campaign", Health(), authenticator())
     tracker = Tracker(Publisher(EVENT_KEY))
     store = ConsumerStore("campaign", "campaign")
-    for one in routers(engine, store, tracker, LINK_KEY):
+    for one in routers(engine, store, tracker, renderer):
         app.include_router(one)
     return app
 

@@ -93,7 +93,19 @@ async def test_template_errors_name_field_and_line(world: Any) -> None:
     body = {**world.campaign_body, "html": "<p>\n{{ profile.email | shout }}</p>"}
     answer = await world.client.post("/v1/campaigns", json=body)
     assert answer.status_code == 422
-    assert "html, line 2: there is no filter 'shout'" in answer.json()["message"]
+    assert "html, line 2, column 20: there is no filter 'shout'" in answer.json()["message"]
+
+
+async def test_unknown_variables_are_refused_with_a_list_of_what_exists(world: Any) -> None:
+    body = {**world.campaign_body, "html": "<p>\n{{ contact.first_name }} {{ vip }}</p>"}
+    answer = await world.client.post("/v1/campaigns", json=body)
+    assert answer.status_code == 422
+    found = answer.json()
+    assert found["message"].startswith("html, line 2, column 4: there is no variable contact.first")
+    assert "profile.traits.*" in found["message"]
+    shown = [(one["path"], one["line"], one["variable"]) for one in found["details"]["problems"]]
+    assert shown == [("html", 2, "contact.first_name"), ("html", 2, "vip")]
+    assert "profile.computed.orders" in found["details"]["variables"]
 
 
 async def test_no_body_is_worth_a_500(world: Any) -> None:

@@ -24,6 +24,7 @@ class Settings(ServiceSettings):
     sender_lanes: int = Field(default=2, ge=1, le=16, description="Batches sent side by side.")
     sender_connections: int = Field(default=8, ge=1, le=64, description="Connections per lane.")
     sender_batch: int = Field(default=16, ge=1, le=1000, description="Mails per batch.")
+    render_seconds: float = Field(default=1, gt=0, le=30, description="Processor time of a mail.")
     lease_seconds: float = Field(default=120, gt=0, description="Then a send is uncertain.")
     max_attempts: int = Field(default=12, ge=1, le=100)
     retry_seconds: float = Field(default=2, gt=0, description="First delay; it doubles.")

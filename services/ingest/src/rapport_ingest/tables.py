@@ -198,3 +198,14 @@ BRIDGE_LEASE = Table(
     Column("holder", Text, nullable=False),
     Column("held_until", DateTime(timezone=True), nullable=False),
 )
+# What the processes tell each other about watched events; Postgres' NOTIFY only names the rows,
+# because every role may listen to it.
+LIVE_MESSAGE = Table(
+    "live_message",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("said_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index(None, "said_at"),
+    prefixes=["UNLOGGED"],
+)

@@ -1,42 +1,48 @@
 """What operators send and get, with the limits that make a request valid."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from rapport_campaign.domain.addresses import sender_address
+from rapport_campaign.domain.addresses import envelope_address, sender_address
 from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, Purpose
-from rapport_campaign.render.templates import MAX_SOURCE, TemplateError, compiled
+from rapport_campaign.render.templates import MAX_SOURCE
+from rapport_common.events.contact import normal_email
 
 
 def _storable(text: str) -> str:
     if "\0" in text:
-        message = "must not contain the NUL character"
-        raise ValueError(message)
+        raise PydanticCustomError("nul", "must not contain the NUL character")
     return text
 
 
 def _one_line(text: str) -> str:
     if not text.isprintable() or not text.strip():
-        message = "must be one line of visible text"
-        raise ValueError(message)
+        raise PydanticCustomError("one_line", "must be one line of visible text")
     return text.strip()
 
 
-def _recipient(text: str) -> str:
+def _sender(text: str) -> str:
     try:
-        validate_email(text, check_deliverability=False, globally_deliverable=False)
-    except EmailNotValidError as error:
-        raise ValueError(str(error)) from error
-    return text
+        return sender_address(text)
+    except ValueError as error:
+        message = "must be one address such as `Shop <hello@example.com>`"
+        raise PydanticCustomError("sender", message) from error
+
+
+def _recipient(text: str) -> str:
+    address = normal_email(text)
+    if envelope_address(address) is None:
+        raise PydanticCustomError("recipient", "must be one address such as `ada@example.com`")
+    return address
 
 
 Text = Annotated[str, AfterValidator(_storable)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[Text, Field(min_length=1, max_length=MAX_SOURCE)]
-Sender = Annotated[str, Field(max_length=320), AfterValidator(sender_address)]
+Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
 
 
@@ -69,20 +75,6 @@ class NewCampaign(BaseModel):
     text: Template | None = None
     allow_old_events: bool = False
     include_existing: bool = False
-
-    @model_validator(mode="after")
-    def _templates_compile(self) -> Self:
-        for field in ("subject", "html", "text"):
-            source = getattr(self, field)
-            if source is None:
-                continue
-            try:
-                compiled(source, html=field == "html")
-            except TemplateError as error:
-                where = f", line {error.line}" if error.line else ""
-                message = f"{field}{where}: {error.message}"
-                raise ValueError(message) from error
-        return self
 
 
 class TestSend(BaseModel):

@@ -18,6 +18,8 @@ from rapport_campaign.domain.model import Campaign, MessageState
 from rapport_campaign.domain.permission import Policy
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.consume import PLANNED_TALLY
+from rapport_campaign.handlers.templates import require_usable
+from rapport_campaign.renderer import Renderer
 from rapport_campaign.store import campaigns
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
@@ -30,11 +32,11 @@ Ops = Annotated[Operator, Depends(operator("ops"))]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-def operator_routes(engine: AsyncEngine, consumer: ConsumerStore) -> APIRouter:
+def operator_routes(engine: AsyncEngine, consumer: ConsumerStore, renderer: Renderer) -> APIRouter:
     """All routes that need a token."""
     router = APIRouter()
     _policy_routes(router, engine)
-    _campaign_routes(router, engine)
+    _campaign_routes(router, engine, renderer)
     _step_routes(router, engine)
     _ledger_route(router, engine, consumer)
     return router
@@ -61,10 +63,11 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
         return body
 
 
-def _campaign_routes(router: APIRouter, engine: AsyncEngine) -> None:
+def _campaign_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer) -> None:
     @router.post("/v1/campaigns", status_code=201, tags=["campaigns"])
     async def create(body: NewCampaign, caller: Writer) -> CampaignView:
-        """Make a draft; a template with an error is refused with its line."""
+        """Make a draft; a template that can't be read, or names what is not there, is refused."""
+        await require_usable(renderer, body.model_dump())
         campaign = Campaign(
             workspace=caller.workspace,
             campaign_id=str(uuid.uuid4()),
