@@ -65,6 +65,18 @@ def rows(
     console.print(table if table.row_count else Text(empty))
 
 
+def page(
+    answer: Mapping[str, Any], columns: Sequence[str], *, empty: str = "None.", as_json: bool
+) -> None:
+    """Print a page of a list, and how to get the next one."""
+    if as_json:
+        data(answer)
+        return
+    rows(answer["items"], columns, empty=empty)
+    if answer.get("next"):
+        note(f"There are more: --cursor {answer['next']}")
+
+
 def pairs(values: Mapping[str, Any]) -> None:
     """Print a name and a value per line."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
