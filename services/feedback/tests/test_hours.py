@@ -115,3 +115,9 @@ def test_who_starts_later_is_due_no_earlier(
 @given(CALENDARS, INSTANTS, INSTANTS)
 def test_no_time_passes_backwards(calendar: Calendar, one: datetime, other: datetime) -> None:
     assert calendar.elapsed(max(one, other), min(one, other)) == timedelta(0)
+
+
+def test_where_nothing_is_ever_open_no_time_passes() -> None:
+    assert Calendar({}).elapsed(
+        datetime(2026, 1, 16, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+    ) == timedelta(0)
