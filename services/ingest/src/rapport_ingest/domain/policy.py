@@ -8,6 +8,7 @@ from typing import Any, get_args
 import msgspec
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.wording import plain
 from rapport_ingest.domain.guard import network, origin_shape
 from rapport_ingest.domain.source import LegalBasis, Policy
 from rapport_ingest.domain.transform import TransformError, compile_transforms
@@ -66,7 +67,7 @@ def read_policy(document: Document) -> Policy:
     try:
         policy = msgspec.convert(document, Policy)
     except msgspec.ValidationError as error:
-        raise _invalid(*_located(str(error))) from error
+        raise _invalid(*_located(plain(error))) from error
     for problem in _problems(policy):
         raise _invalid(*problem)
     return policy

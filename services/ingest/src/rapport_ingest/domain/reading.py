@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import EventType
+from rapport_common.wording import plain
 from rapport_ingest.domain.moments import parse_moment
 
 MAX_MESSAGE_ID = 100
@@ -84,7 +85,7 @@ def moment(value: Any, field: str) -> datetime:
         return parse_moment(value)
     except (TypeError, ValueError) as error:
         # The error repeats the text, which may be as long as the event.
-        why = str(error)[:MAX_SHOWN].replace("\0", "\ufffd")
+        why = plain(error)[:MAX_SHOWN].replace("\0", "\ufffd")
         reason = f"{field} is not an ISO 8601 time such as 2026-01-31T09:30:00Z: {why}."
         raise Refused("invalid_timestamp", field, reason) from None
 

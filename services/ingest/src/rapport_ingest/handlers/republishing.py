@@ -168,9 +168,7 @@ class Republishing:
             message = "Kafka does not answer, so its log can't be read now; the replay waits."
             raise UnavailableError(message) from error
         finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await consumer.stop()
+            await close(consumer)
 
 
 async def _started(consumer: AIOKafkaConsumer, job: Job, asked: TopicReplay) -> tuple[_Place, Step]:
