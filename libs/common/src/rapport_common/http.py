@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rapport_common import logging, tracing
 from rapport_common.auth import Authenticator
-from rapport_common.db import is_retriable
+from rapport_common.db import is_retriable, took_too_long
 from rapport_common.door import Bounds, Door
 from rapport_common.errors import AppError, UnavailableError
 from rapport_common.http_metrics import HTTP
@@ -184,7 +184,10 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 def _failed(scope: Scope, error: Exception) -> JSONResponse:
     """The answer to a request that no handler had an answer for."""
-    if is_retriable(error):
+    if took_too_long(error):
+        message = "This asks for more than the database can look up in time: ask for less at once."
+        error = UnavailableError(message, code="too_slow", retry_after=5)
+    elif is_retriable(error):
         error = UnavailableError("The database is away for the moment; try the same request again.")
     if isinstance(error, AppError):
         return JSONResponse(error.body(), error.status, error.headers)
