@@ -1,44 +1,72 @@
-"""Closing a Kafka client, whatever Kafka is doing."""
+"""Closing an aiokafka client so that nothing of it lives on, whatever state the broker is in."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError
 
 from rapport_common import logging
 
 log = logging.get(__name__)
 
-GENTLY_SECONDS = 1.0
-AT_ONCE_SECONDS = 5.0
+CLOSE_SECONDS = 3.0
+CUT_SECONDS = 1.0
 
 
-async def close(consumer: AIOKafkaConsumer, *, gently: float = GENTLY_SECONDS) -> None:
-    """Stop `consumer`, so that nothing of it is left: no task, no connection, no memory.
+async def close(client: Any, *, seconds: float = CLOSE_SECONDS) -> None:
+    """Stop a consumer, producer or admin client; cut off what has not stopped after `seconds`.
 
-    A client waits for the answers to its requests before it ends. While Kafka stands still none
-    come, and one that is no longer waited for lives on with all that it has fetched. So after
-    `gently` seconds its connections are cut, which answers the requests with an error, and it ends.
+    `stop()` waits for a broker that may not answer. When it is given up on the way, the client's
+    tasks and connections live on and nothing is left that could close them: so they are ended
+    here, one by one. Never raises; when cancelled, the client is cut off at once.
     """
-    stopping = asyncio.get_running_loop().create_task(consumer.stop())
+    end = getattr(client, "stop", None) or client.close
+    stopping = asyncio.ensure_future(end())
     try:
-        await asyncio.wait({stopping}, timeout=gently)
+        await asyncio.wait({stopping}, timeout=seconds)
     finally:
-        # Also when whoever waits is cancelled: what follows does not wait for Kafka.
-        if not stopping.done():
-            _cut(consumer)
-    if not stopping.done():
-        await asyncio.wait({stopping}, timeout=AT_ONCE_SECONDS)
-    if not stopping.done():
-        log.error("a kafka client does not end", client=consumer._client._client_id)  # noqa: SLF001
-        return
-    with suppress(KafkaError, OSError, asyncio.CancelledError):
-        stopping.result()
+        clean = stopping.done() and not stopping.cancelled() and stopping.exception() is None
+        stopping.cancel()
+        if not clean:
+            log.warning("kafka client did not close, cut off", client=type(client).__name__)
+            cut = _cut(client)
+    if not clean:
+        # They have been told to end; waiting keeps their last words out of the next one's way.
+        await asyncio.wait({stopping, *cut}, timeout=CUT_SECONDS)
 
 
-def _cut(consumer: AIOKafkaConsumer) -> None:
-    client: Any = consumer._client  # noqa: SLF001 - the library has no other way to let go
-    for one in list(client._conns.values()):  # noqa: SLF001
-        one.close()
+def _cut(client: Any) -> list["asyncio.Task[Any]"]:
+    """End every task and connection of a client, without waiting for either."""
+    parts = list(_parts(client))
+    tasks = [one for part in parts for one in _tasks(part)]
+    for task in tasks:
+        task.cancel()
+    for part in parts:
+        connections = getattr(part, "_conns", None)
+        if isinstance(connections, dict):
+            for connection in list(connections.values()):
+                connection.close()
+        if hasattr(part, "fail_all"):
+            # A producer's batches: a flush that nobody can cancel waits for them.
+            part.fail_all(KafkaConnectionError("the client was closed"))
+    return tasks
+
+
+def _parts(client: Any) -> Iterator[Any]:
+    """The client and what it is made of: its network client, coordinator, fetcher and sender."""
+    names = ("_client", "client", "_coordinator", "_fetcher", "_sender", "_message_accumulator")
+    yield client
+    for name in names:
+        part = vars(client).get(name)
+        if part is not None:
+            yield part
+
+
+def _tasks(part: Any) -> Iterator["asyncio.Task[Any]"]:
+    """The tasks that hang on a part, alone or in a collection."""
+    for value in vars(part).values():
+        if isinstance(value, asyncio.Task):
+            yield value
+        elif isinstance(value, (set, list)):
+            yield from (one for one in value if isinstance(one, asyncio.Task))

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from rapport_common.errors import ConflictError, UnavailableError
 from rapport_common.events.topics import EVENTS, require_consumer
 from rapport_common.jobs.store import Job, Step
+from rapport_common.kafka.closing import close
 from rapport_common.kafka.producer import Outgoing, Producer
 from rapport_ingest import metrics
 from rapport_ingest.domain.selection import LogSelection, TopicReplay
