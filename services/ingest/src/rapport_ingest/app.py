@@ -31,7 +31,7 @@ from rapport_ingest.api.public import Public
 from rapport_ingest.api.quarantine import quarantine_routes
 from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
-from rapport_ingest.api.sources import count_routes, key_routes, source_routes
+from rapport_ingest.api.sources import count_routes, key_routes, policy_routes, source_routes
 from rapport_ingest.bridge import bridges_of, declared
 from rapport_ingest.domain.bridging import BridgeFile, translators
 from rapport_ingest.domain.dialects.reopening import Reopener
@@ -216,6 +216,7 @@ def _routers(parts: Parts, settings: IngestSettings, pieces: Pieces) -> list[API
     engine = parts.api_engine
     return [
         source_routes(engine, pieces.sources),
+        policy_routes(engine),
         count_routes(engine, pieces.counting),
         key_routes(engine, pieces.sources),
         debugger_routes(engine, pieces.debugging),

@@ -76,7 +76,8 @@ class ImportSpec(
 ):
     """An import as it is asked for: the file is uploaded (`name` is only shown) or at `uri`.
 
-    JSON Lines without a mapping or preset hold events in Segment's shape.
+    JSON Lines without a mapping or preset hold events in Segment's shape. A file tells of the past,
+    so nobody is written to because of it, unless `historic` is false.
     """
 
     source: str
@@ -90,6 +91,7 @@ class ImportSpec(
     provider: str | None = None
     legal_basis: LegalBasis | None = None
     dry_run: bool = False
+    historic: bool = True
 
     @property
     def provenance(self) -> Provenance:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from rapport_common.wording import plain
-from rapport_ingest.domain.reading import MAX_ID, MAX_MESSAGE_ID, MAX_NAME
+from rapport_ingest.domain.reading import MAX_ID, MAX_MESSAGE_ID, MAX_NAME, digits
 from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.verdict import Refusal
 
@@ -16,6 +16,7 @@ Members = dict[str, msgspec.Raw]
 
 NOTHING = msgspec.Raw(b"null")
 
+_EMPTY = re.compile(rb"\s*(?:null|\[\s*\])\s*")
 _members = msgspec.json.Decoder(Members)
 _anything = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
@@ -52,8 +53,7 @@ class Draft:
 
     def text(self, field: str, value: Any, path: str, limit: int) -> str | None:
         """Set `field` to a text the client calls `path`: whole numbers are their digits."""
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
+        value = digits(value)
         if value is None or (isinstance(value, str) and (not value or value.isspace())):
             return None
         if not isinstance(value, str):
@@ -103,9 +103,11 @@ def is_empty(raw: msgspec.Raw) -> bool:
 
 
 def members(raw: bytes | msgspec.Raw | None) -> Members | None:
-    """The members of a JSON object; None when it is none. Null is an object without members."""
+    """The members of a JSON object; None when it is none. Null has none, nor PHP's `[]`."""
     try:
-        return {} if raw is None or bytes(raw).strip() == b"null" else _members.decode(raw)
+        if raw is None or _EMPTY.fullmatch(raw):
+            return {}
+        return _members.decode(raw)
     except UNREADABLE:
         return None
 
