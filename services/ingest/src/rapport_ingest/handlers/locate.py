@@ -25,12 +25,12 @@ from rapport_ingest.store.quarantine import Quarantined
 RECENT = timedelta(minutes=1)
 """Searched first: who asks has mostly just sent it."""
 
-SEARCH_SECONDS = 10.0
+SEARCH_SECONDS = 6.0
 SEARCHES = 2
-"""At a time in a process: each may fetch for ten seconds."""
+"""Of a workspace at a time in a process, and twice as many of all."""
 
 AFTER_REJECTION_SECONDS = 2.0
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
 FETCH_RECORDS = 2000
 POLL_MS = 500
 
@@ -80,13 +80,15 @@ class _Search:
 
 
 class Locator:
-    """Finds events for those who sent them; two searches of the log at a time, others come back."""
+    """Finds events for those who sent them; of searches of the log there are a few at a time."""
 
     def __init__(self, engine: AsyncEngine, bootstrap: str) -> None:
         require_consumer(EVENTS, "ingest")
         self._engine = engine
         self._bootstrap = bootstrap
-        self._searches = WorkspaceLimit("searches", each=1, total=SEARCHES, retry_after=2)
+        self._searches = WorkspaceLimit(
+            "searches", each=SEARCHES, total=2 * SEARCHES, retry_after=2
+        )
 
     async def locate(self, wanted: Wanted, since: datetime) -> dict[str, Any]:
         """Where the event is; NotFoundError says since when was searched.
@@ -127,7 +129,12 @@ class Locator:
         """(the answer, whether everything since then was looked at)."""
         needle = msgspec.json.encode(wanted.message_id)
         search = _Search(wanted, needle, time.monotonic() + seconds)
-        with self._searches.place(wanted.workspace):
+        # It keeps its place until it has ended, also when nobody waits for it any more.
+        running = asyncio.get_running_loop().create_task(self._placed(search, since))
+        return await asyncio.shield(running)
+
+    async def _placed(self, search: _Search, since: datetime) -> tuple[dict[str, Any] | None, bool]:
+        with self._searches.place(search.wanted.workspace):
             # In a thread with a loop of its own: the one here has events to take meanwhile.
             return await asyncio.to_thread(asyncio.run, self._searched(search, since))
 
