@@ -15,6 +15,7 @@ from rapport_common.events.envelope import (
     Provenance,
     Trust,
 )
+from rapport_common.wording import plain
 from rapport_ingest.domain.client import anonymised, client_of
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.reading import (
@@ -139,7 +140,7 @@ def _decoded(data: bytes) -> dict[str, Any]:
     except RecursionError:
         raise too_deep() from None
     except UNREADABLE as error:
-        raise Refused("invalid_json", "", f"Not JSON that can be kept: {error}.") from None
+        raise Refused("invalid_json", "", f"Not JSON that can be kept: {plain(error)}.") from None
     if not isinstance(fields, dict):
         raise Refused("not_an_object", "", "An event is a JSON object.")
     check_shape(data, fields)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.wording import plain
 from rapport_ingest.domain.mapping import Mapping, mapping_of
 from rapport_ingest.domain.presets import PRESETS, preset
 from rapport_ingest.domain.source import LegalBasis, Party, Provenance
@@ -113,7 +114,7 @@ def spec_of(value: Any) -> ImportSpec:
     try:
         spec = msgspec.convert(found, ImportSpec)
     except msgspec.ValidationError as error:
-        raise _invalid("spec", str(error)) from error
+        raise _invalid("spec", plain(error)) from error
     if mapping is not None:
         spec = msgspec.structs.replace(spec, mapping=mapping_of(mapping))
     _check_texts(spec)

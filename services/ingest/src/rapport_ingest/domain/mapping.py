@@ -17,6 +17,7 @@ import msgspec
 
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.envelope import EventType
+from rapport_common.wording import plain
 from rapport_ingest.domain.casting import Cast, Decimals, cast, exact, number
 from rapport_ingest.domain.layouts import layout_problem
 
@@ -92,7 +93,7 @@ def mapping_of(value: Any) -> Mapping:
     try:
         found = msgspec.convert(value, Mapping)
     except msgspec.ValidationError as error:
-        message = f"mapping: {error}"
+        message = f"mapping: {plain(error)}"
         raise InvalidRequestError(message, details={"path": "mapping"}) from error
     Mapper(found)
     return found

@@ -10,6 +10,7 @@ import msgspec
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.identifiers import MAX_PLACEHOLDER
 from rapport_common.events.money import normal_currency
+from rapport_common.wording import plain
 from rapport_ingest.domain.guard import network, origin_shape
 from rapport_ingest.domain.mapping import Mapper
 from rapport_ingest.domain.source import LegalBasis, Policy, WorkspacePolicy
@@ -70,7 +71,7 @@ def read_policy(document: Document) -> Policy:
     try:
         policy = msgspec.convert(document, Policy)
     except msgspec.ValidationError as error:
-        raise _invalid(*_located(str(error))) from error
+        raise _invalid(*_located(plain(error))) from error
     for problem in _problems(policy):
         raise _invalid(*problem)
     return policy

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from rapport_common.wording import plain
 from rapport_ingest.domain.reading import MAX_ID, MAX_MESSAGE_ID, MAX_NAME, digits
 from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.verdict import Refusal
@@ -93,7 +94,7 @@ def unreadable(raw: msgspec.Raw, field: bytes, error: Exception) -> Refusal:
     """Why an item that no reader takes is refused; its id is looked for in its text."""
     match = re.search(rb'"' + field + rb'"\s*:\s*"([^"\\\x00-\x1f]{1,100})"', bytes(raw))
     claimed = match[1].decode("utf-8", "replace") if match else ""
-    return Refusal(claimed, "invalid_json", "", f"Not JSON that can be kept: {error}.")
+    return Refusal(claimed, "invalid_json", "", f"Not JSON that can be kept: {plain(error)}.")
 
 
 def is_empty(raw: msgspec.Raw) -> bool:
