@@ -19,6 +19,7 @@ from rapport_common.wording import plain
 from rapport_ingest.domain.client import anonymised, client_of
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.reading import (
+    MAX_ID,
     MAX_MESSAGE_ID,
     MAX_NAME,
     NOTHING,
@@ -28,6 +29,7 @@ from rapport_ingest.domain.reading import (
     email_of,
     identifier,
     kind_of,
+    known_identifier,
     members,
     moment,
     needed_identifier,
@@ -151,8 +153,7 @@ def _values(
     """The members of the record. What is missing is not named: each costs, and most lack many."""
     found = kind or kind_of(fields)
     caller, policy = origin.sender.caller, origin.sender.policy
-    properties, traits = members(fields, "properties"), members(fields, "traits")
-    context = members(fields, "context")
+    properties, traits, context = _objects(fields)
     values: dict[str, Any] = {
         "workspace": caller.workspace,
         "source": caller.source,
@@ -185,11 +186,30 @@ def _values(
     return values
 
 
+def _objects(fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Properties, traits, context. Looked at here first: asking `members` thrice costs more."""
+    properties, traits, context = (
+        fields.get("properties"),
+        fields.get("traits"),
+        fields.get("context"),
+    )
+    if properties.__class__ is not dict:
+        properties = NOTHING if properties is None else members(fields, "properties")
+    if traits.__class__ is not dict:
+        traits = NOTHING if traits is None else members(fields, "traits")
+    if context.__class__ is not dict:
+        context = NOTHING if context is None else members(fields, "context")
+    return properties, traits, context
+
+
 def _add_names(
     values: dict[str, Any], fields: dict[str, Any], kind: EventType, sender: Sender
 ) -> None:
     if kind == "track":
-        values["name"] = name = required(fields, "event", kind, MAX_NAME)
+        name = fields.get("event")
+        if name.__class__ is not str or not 0 < len(name) <= MAX_NAME or name.isspace():
+            name = required(fields, "event", kind, MAX_NAME)
+        values["name"] = name
         if (known := check_of(name)) is not None:
             _add_meaning(values, fields, known, sender)
     elif kind in {"page", "screen"}:
@@ -222,14 +242,20 @@ def _add_identifiers(
 ) -> None:
     """Who it is; an identifier that many share is left out, and is why nobody may be left."""
     more = origin.sender.blocked
-    user, anonymous = fields.get("userId"), fields.get("anonymousId")
-    if user is not None and (user := identifier(user, "userId", more)) is not None:
-        values["user_id"] = user
-    if (
-        anonymous is not None
-        and (anonymous := identifier(anonymous, "anonymousId", more)) is not None
-    ):
-        values["anonymous_id"] = anonymous
+    # Most are short texts seen before: for these only the cache is asked.
+    if (user := fields.get("userId")) is not None:
+        quick = user.__class__ is str and not more and len(user) <= MAX_ID
+        user = known_identifier(user) if quick else identifier(user, "userId", more)
+        if user is not None:
+            values["user_id"] = user
+    if (anonymous := fields.get("anonymousId")) is not None:
+        quick = anonymous.__class__ is str and not more and len(anonymous) <= MAX_ID
+        if quick:
+            anonymous = known_identifier(anonymous)
+        else:
+            anonymous = identifier(anonymous, "anonymousId", more)
+        if anonymous is not None:
+            values["anonymous_id"] = anonymous
     if (found := email_of(traits, context, more)) is not None:
         values["email"] = found
     elif user is None and anonymous is None:

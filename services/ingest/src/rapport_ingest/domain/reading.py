@@ -86,12 +86,13 @@ def identifier(value: Any, field: str, more: AbstractSet[str]) -> str | None:
         value = text(value, field)
         if value is None:
             return None
-    found = _identifier(value)
+    found = known_identifier(value)
     return None if more and found is not None and plain_identifier(found) in more else found
 
 
 @lru_cache(maxsize=32_768)
-def _identifier(value: str) -> str | None:
+def known_identifier(value: str) -> str | None:
+    """A short text as an id in its one form; None for blanks and what is always a placeholder."""
     normal = normal_identifier(value)
     return None if is_placeholder(normal) else normal
 
