@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
@@ -22,7 +22,11 @@ FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)?(,\d*)?")
 _UNIX = re.compile(r"\d{10}(\d{3})?(\.\d+)?")
+_DAY_NUMBER = re.compile(r"([2-7]\d{4})(\.\d+)?")
 _SHOWN = 40
+
+DAY_ZERO = datetime(1899, 12, 30, tzinfo=UTC)
+"""Day 0 of spreadsheets, for all dates since March 1900."""
 
 
 def cast(
@@ -63,6 +67,8 @@ def _string(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return format(value, "f")
     if isinstance(value, float) and math.isfinite(value):
         whole = value.is_integer() and abs(value) < MAX_EXACT_FLOAT
         return str(int(value)) if whole else repr(value)
@@ -71,6 +77,8 @@ def _string(value: Any) -> str:
 
 def exact(value: Any, decimals: Decimals = ".") -> Decimal:
     """A number without the rounding of floats, for sums of money; ValueError as in `cast`."""
+    if isinstance(value, Decimal) and value.is_finite():
+        return value
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return Decimal(repr(value))
     if not isinstance(value, str):
@@ -95,10 +103,12 @@ def number(exactly: Decimal) -> int | float:
     return float(exactly)
 
 
-def _number(value: Any, decimals: Decimals, *, whole: bool) -> int | float:
+def _number(value: Any, decimals: Decimals, *, whole: bool) -> int | float | Decimal:
     if isinstance(value, float) and math.isfinite(value) and not whole:
         return value
     exactly = exact(value, decimals)
+    if not whole and isinstance(value, Decimal):
+        return value if value != value.to_integral_value() else int(value)
     if not whole and exactly.as_tuple().exponent != 0:
         found_float = float(exactly)
         if math.isinf(found_float):
@@ -123,6 +133,8 @@ def _moment(value: Any, zone: tzinfo, layout: str | None) -> datetime:
     try:
         if layout is not None:
             return _placed(datetime.strptime(_string(value).strip(), layout), zone)  # noqa: DTZ007 - placed in its zone
+        if isinstance(value, str) and (day := day_number(value)) is not None:
+            return _placed(day, zone)
         if isinstance(value, str) and not _UNIX.fullmatch(value.strip()):
             return _placed(datetime.fromisoformat(value.strip()), zone)
         if isinstance(value, bool):
@@ -134,6 +146,19 @@ def _moment(value: Any, zone: tzinfo, layout: str | None) -> datetime:
     except (TypeError, ValueError, OverflowError, OSError) as error:
         wanted = f"a time like {layout}" if layout else "a time such as 2026-01-31T09:30:00Z"
         raise _wrong(value, wanted) from error
+
+
+def day_number(text: str) -> datetime | None:
+    """The local time, without a zone, that a spreadsheet has written as days since 1899.
+
+    20000 to 79999 are the years 1954 to 2119; as seconds since 1970 they would all be its first
+    day, on which nothing of anybody's has happened.
+    """
+    found = _DAY_NUMBER.fullmatch(text.strip())
+    if found is None:
+        return None
+    seconds = round(float(found[2] or 0) * 86_400)
+    return (DAY_ZERO + timedelta(days=int(found[1]), seconds=seconds)).replace(tzinfo=None)
 
 
 def _placed(found: datetime, zone: tzinfo) -> datetime:

@@ -14,6 +14,10 @@ import msgspec
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_QUERY_FIELDS = 200
+UNITS = (1, 10**3, 10**6, 10**9)
+FARTHEST = 10**11
+"""Seconds since 1970 in the year 5138: larger numbers are of a smaller unit."""
+
 CAMPAIGN = {
     "utm_source": "source",
     "utm_medium": "medium",
@@ -55,6 +59,22 @@ def epoch_iso(milliseconds: Any) -> str | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return moment.isoformat()
+
+
+def instant_iso(stamp: Any) -> str | None:
+    """ISO 8601 in UTC of a number since 1970, or its digits, whatever its unit.
+
+    Seconds, milli-, micro- and nanoseconds are told apart by their magnitude: in each unit the
+    years 1973 to 5138 have other numbers.
+    """
+    try:
+        if isinstance(stamp, bool):
+            return None
+        number = float(stamp)
+        unit = next((one for one in UNITS if abs(number) < FARTHEST * one), None)
+        return None if unit is None else (EPOCH + timedelta(seconds=number / unit)).isoformat()
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def page_of(url: str) -> dict[str, str]:
