@@ -1,6 +1,7 @@
 """Mixpanel, Amplitude, Customer.io and the Measurement Protocol: what is sent, what it becomes."""
 
 import base64
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -40,7 +41,7 @@ def mixpanel(name: str = "Paid", **properties: Any) -> dict[str, Any]:
     return {"event": name, "properties": {k: v for k, v in around.items() if v is not None}}
 
 
-FORMS = {
+FORMS: dict[str, Callable[[bytes], tuple[bytes, str]]] = {
     "json": lambda text: (text, ""),
     "form": lambda text: (urlencode({"data": text, "verbose": "1"}).encode(), ""),
     "base64": lambda text: (urlencode({"data": base64.b64encode(text)}).encode(), ""),
@@ -295,25 +296,9 @@ JSON = st.recursive(
 )
 WORDS = st.sampled_from(
     [
-        "event",
-        "properties",
-        "events",
-        "event_type",
-        "user_id",
-        "user_properties",
-        "$set",
-        "params",
-        "name",
-        "data",
-        "time",
-        "timestamp",
-        "groups",
-        "$unset",
-        "distinct_id",
-        "timestamp_micros",
-        "$group_id",
-        "alias",
-        "client_id",
+        *("event", "properties", "events", "event_type", "user_id", "user_properties", "$set"),
+        *("params", "name", "data", "time", "timestamp", "groups", "$unset", "distinct_id"),
+        *("timestamp_micros", "$group_id", "alias", "client_id"),
     ]
 )
 

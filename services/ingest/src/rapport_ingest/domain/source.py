@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from rapport_ingest.domain.mapping import Mapping
+from rapport_ingest.domain.shops import Shop
 from rapport_ingest.domain.transform import Transform
 
 Action = Literal["allow", "warn", "reject"]
@@ -46,7 +47,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The rules of one source, as they are stored and shown; `None` means no limit.
 
     `allowed_origins` are origins as browsers send them (`https://shop.example`), `allowed_ips`
-    networks in CIDR form. In test mode events are judged and shown, and none is kept.
+    networks in CIDR form. `webhook` makes events of its webhooks; `webhook_preset` knows a shop
+    system's without one. In test mode events are judged and shown, and none is kept.
     """
 
     allowed_origins: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     plan: PlanRules = PlanRules()
     provenance: Provenance = Provenance()
     webhook: Mapping | None = None
+    webhook_preset: Shop | None = None
 
 
 DEFAULT = Policy()
