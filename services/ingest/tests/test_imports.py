@@ -15,7 +15,9 @@ from pyarrow import fs
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from rapport_common.errors import InvalidRequestError
 from rapport_ingest.handlers import uploads
+from rapport_ingest.handlers.places import Source, granted, open_path
 from rapport_ingest.handlers.uploads import UPLOAD_AGE
 
 pytestmark = pytest.mark.integration
@@ -28,11 +30,14 @@ IDENTIFY = {"type": "identify", "fields": {"userId": "id", "traits.email": "mail
 @pytest.fixture
 async def imports(start: Any, tmp_path: Path) -> Any:
     """An ingest of its own, since its jobs are run here, with a data folder of its own."""
-    return await start(
-        data_folder=tmp_path / "data",
-        import_folder=tmp_path / "inbox",
-        import_rows_per_second=10**6,
-    )
+    ingest = await start(data_folder=tmp_path / "data", import_rows_per_second=10**6)
+    grant(ingest, str(tmp_path / "inbox"))
+    return ingest
+
+
+def grant(ingest: Any, *places: str, workspace: str | None = None) -> None:
+    """Let a workspace (the ingest's own) import from places, as the operator's setting does."""
+    ingest.parts.settings.import_places[workspace or ingest.workspace] = places
 
 
 async def make(ingest: Any, name: str = "a.csv", **spec: Any) -> dict[str, Any]:
@@ -209,35 +214,124 @@ async def test_who_may_and_what_is_not_there(imports: Any) -> None:
         assert answer.status_code == status, answer.text
 
 
-async def test_files_below_the_folder_only(imports: Any, tmp_path: Path) -> None:
+async def test_files_below_a_granted_folder_only(imports: Any, tmp_path: Path) -> None:
     inbox = tmp_path / "inbox"
     inbox.mkdir()
+    (tmp_path / "inbox-evil").mkdir()
     (inbox / "a.csv").write_bytes(b"id,mail\n1,\n")
-    (tmp_path / "secret.csv").write_bytes(b"id,mail\n1,\n")
+    for secret in (tmp_path / "secret.csv", tmp_path / "inbox-evil/a.csv"):
+        secret.write_bytes(b"id,mail\n1,\n")
     (inbox / "link.csv").symlink_to(tmp_path / "secret.csv")
+    (inbox / "folder").symlink_to(tmp_path / "inbox-evil")
     os.mkfifo(inbox / "pipe.csv")
-    headers = imports.token("imports:write")
     for uri in (
         "../secret.csv",
+        "../inbox-evil/a.csv",
         str(tmp_path / "secret.csv"),
+        str(tmp_path / "inbox-evil/a.csv"),
+        f"file://{tmp_path}/secret.csv",
         "link.csv",
+        "folder/a.csv",
+        ".",
+        "",
         "http://127.0.0.1/a.csv",
         "file://host/../../a.csv",
         "s3://bucket/a.csv",
     ):
-        body = {"source": imports.source, "uri": uri, "mapping": IDENTIFY}
-        answer = await imports.client.post("/v1/imports", json=body, headers=headers)
-        assert answer.status_code == 422, uri
+        assert await refused_place(imports, uri), uri
     job = await make(imports, uri="a.csv")
     assert job["state"] == "queued"
-    await finished(imports, (await make(imports, uri="pipe.csv"))["id"])
-    await finished(imports, (await make(imports, uri="none.csv"))["id"])
+    whole = await make(imports, uri=str(inbox / "a.csv"))
+    for name in ("pipe.csv", "none.csv"):
+        await make(imports, uri=name)
     while await imports.process.jobs.turn(asyncio.Event()):
         pass
     listed = (await imports.get("/v1/jobs", "events:read"))["items"]
     by_name = {one["id"]: one["state"] for one in listed}
-    assert by_name[job["id"]] == "done"
-    assert set(by_name.values()) == {"done", "failed"}
+    assert by_name[job["id"]] == by_name[whole["id"]] == "done"
+    assert sorted(by_name.values()) == ["done", "done", "failed", "failed"]
+
+
+async def refused_place(ingest: Any, uri: str, workspace: str | None = None) -> bool:
+    """Whether an address is refused at once, whatever is there."""
+    body = {"source": ingest.source, "uri": uri, "name": "a.csv", "mapping": IDENTIFY}
+    headers = ingest.token("imports:write", workspace=workspace)
+    answer = await ingest.client.post("/v1/imports", json=body, headers=headers)
+    return bool(answer.status_code == 422 and answer.json()["details"].get("path") == "uri")
+
+
+async def test_places_are_granted_to_one_workspace(imports: Any, tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/b.csv").write_bytes(b"id,mail\n1,\n")
+    (tmp_path / "inbox/a.csv").write_bytes(b"id,mail\n1,\n")
+    grant(imports, str(tmp_path / "theirs"), workspace="another")
+    assert await refused_place(imports, str(tmp_path / "theirs/b.csv"))
+    for stranger in ("another", "third"):
+        assert await refused_place(imports, str(tmp_path / "inbox/a.csv"), workspace=stranger)
+    assert await refused_place(imports, "a.csv", workspace="third")
+
+
+async def test_what_is_not_granted_any_more_is_not_read(imports: Any, tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox/a.csv").write_bytes(b"id,mail\n1,\n")
+    job = (await make(imports, uri="a.csv"))["id"]
+    grant(imports)
+    shown = await finished(imports, job)
+    assert (shown["state"], shown["done"]) == ("failed", 0)
+    assert "RAPPORT_IMPORT_PLACES" in shown["error"]
+
+
+async def test_a_folder_that_became_a_link_is_not_followed(tmp_path: Path) -> None:
+    for folder in ("inner", "secret"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.csv").write_bytes(b"x")
+    allowed = str((tmp_path / "inner/a.csv").resolve())
+    open_path(allowed).file.close()
+    (tmp_path / "inner").rename(tmp_path / "moved")
+    (tmp_path / "inner").symlink_to(tmp_path / "secret")
+    with pytest.raises(InvalidRequestError):
+        open_path(allowed)
+
+
+@pytest.mark.parametrize(
+    ("places", "uri", "allowed"),
+    [
+        (("s3://lake",), "s3://lake/a.csv", True),
+        (("s3://lake/in",), "s3://lake/in/may/a.csv", True),
+        (("s3://lake/in/",), "s3://lake/in/a.csv", True),
+        (("s3://lake",), "s3://lake-evil/a.csv", False),
+        (("s3://lake/in",), "s3://lake/inside/a.csv", False),
+        (("s3://lake/in",), "s3://lake/out/a.csv", False),
+        (("s3://lake/in",), "s3://lake/in/../out/a.csv", False),
+        (("s3://lake/in",), "s3://lake/in//a.csv", False),
+        (("s3://lake/in",), "s3://lake/./in/a.csv", False),
+        (("s3://lake/in",), "s3://lake@evil/in/a.csv", False),
+        (("s3://lake",), "S3://lake/a.csv", False),
+        (("s3://lake",), "s3://LAKE/a.csv", False),
+        (("s3://lake",), "s3://lake", False),
+        ((), "s3://lake/a.csv", False),
+        (("/srv/shop",), "s3://srv/shop/a.csv", False),
+    ],
+)
+async def test_s3_is_granted_by_bucket_and_folder(
+    standing_ingest: Any, places: tuple[str, ...], uri: str, *, allowed: bool
+) -> None:
+    settings = standing_ingest.parts.settings.model_copy(
+        update={
+            "import_places": {"shop": places},
+            "s3_endpoint": "http://127.0.0.1:1",
+            "s3_access_key": "key",
+            "s3_secret_key": SecretStr("secret"),
+        }
+    )
+    if allowed:
+        assert granted(uri, "shop", settings) == Source(uri.removeprefix("s3://"), in_s3=True)
+    else:
+        with pytest.raises(InvalidRequestError):
+            granted(uri, "shop", settings)
+    with pytest.raises(InvalidRequestError):
+        granted(uri, "another", settings)
 
 
 @pytest.fixture
@@ -266,10 +360,11 @@ async def test_files_in_s3(start: Any, s3: str, log_of: Log, tmp_path: Path) -> 
     ingest = await start(
         s3_endpoint=s3, s3_access_key="key", s3_secret_key=SecretStr("secret"), data_folder=tmp_path
     )
+    grant(ingest, "s3://lake/in", "s3://other")
     job = await make(ingest, uri="s3://lake/in/a.csv")
     assert (await finished(ingest, job["id"]))["accepted"] == 700
     assert len(await log_of(ingest.workspace)) == 700
-    for uri in ("s3://lake/none.csv", "s3://other/a.csv"):
+    for uri in ("s3://lake/in/none.csv", "s3://other/a.csv"):
         missing = await finished(ingest, (await make(ingest, uri=uri))["id"])
         assert missing["state"] == "failed"
         assert uri in missing["error"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
@@ -65,6 +66,8 @@ def import_file(
     """Import a file. Exit code 1 when a row was rejected; the quarantine has these."""
     if (file is None) == (s3 is None) or not (source or resume):
         raise CliError("bad_usage", "Give a FILE or --s3, and --source.")
+    if file is not None:
+        _check_there(file)
     api = show.session(ctx).api("ingest")
     spec = {
         "source": source,
@@ -88,6 +91,15 @@ def import_file(
         show.data({"id": job})
     else:
         show.line(f"Import {job} has begun; `rapport job show {job}` shows how far it is.")
+
+
+def _check_there(file: Path) -> None:
+    """CliError when there is no such file: said before anything else about it, such as its form."""
+    if not file.is_file():
+        what = "is not a file" if file.exists() else "does not exist"
+        raise CliError("bad_file", f"{file} {what}. Give the path of the file to import.")
+    if not os.access(file, os.R_OK):
+        raise CliError("bad_file", f"{file} may not be read by you.")
 
 
 def _made(api: Api, spec: dict[str, Any]) -> str:

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 
 from rapport_common.events.envelope import EventType
 from rapport_ingest.domain.dialects import Answer, Dialect
+from rapport_ingest.domain.dialects.amplitude import Amplitude, Batch
 from rapport_ingest.domain.dialects.cloudevents import CloudEvents
+from rapport_ingest.domain.dialects.customerio import CustomerIo
 from rapport_ingest.domain.dialects.jitsu import Jitsu
 from rapport_ingest.domain.dialects.jitsu_three import JitsuThree
+from rapport_ingest.domain.dialects.measurement import Measurement
+from rapport_ingest.domain.dialects.mixpanel import Mixpanel
 from rapport_ingest.domain.dialects.pixel import IMAGE, Pixel
 from rapport_ingest.domain.dialects.posthog import PostHog, PostHogV1
 from rapport_ingest.domain.dialects.segment import Segment
@@ -87,7 +91,7 @@ def _posthog() -> list[Route]:
     """Browsers use `/e/`; servers and phones `/batch/`."""
     servers, browsers = PostHog(), PostHog(browser=True)
     named = {
-        "/batch": servers,
+        "/batch": Batch(),
         "/i/v0/ai/batch": servers,
         "/capture": browsers,
         "/e": browsers,
@@ -96,6 +100,23 @@ def _posthog() -> list[Route]:
     return [
         *(Route(path, one, ("POST", "GET")) for path, one in named.items()),
         Route("/i/v1/analytics/events", PostHogV1()),
+    ]
+
+
+def _others() -> list[Route]:
+    """Mixpanel, Amplitude, Customer.io and the Measurement Protocol."""
+    both = ("POST", "GET")
+    customerio = CustomerIo()
+    return [
+        Route("/track", Mixpanel(), both),
+        Route("/engage", Mixpanel(profiles=True), both),
+        Route("/groups", Mixpanel(profiles=True), both),
+        Route("/import", Mixpanel(strict=True)),
+        Route("/2/httpapi", Amplitude()),
+        Route("/api/v1/customers/", customerio, ("PUT", "POST"), prefix=True),
+        Route("/api/v1/events", customerio),
+        Route("/api/v1/merge_customers", customerio),
+        Route("/mp/collect", Measurement(), key_in_url=True, key_name="api_secret"),
     ]
 
 
@@ -122,6 +143,7 @@ ROUTES: tuple[Route, ...] = (
     *_jitsu(),
     *_posthog(),
     *_snowplow(),
+    *_others(),
     *_pixels(),
     *_webhooks(),
     Route("/v1/cloudevents", CloudEvents()),

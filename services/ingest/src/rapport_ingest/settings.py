@@ -8,6 +8,7 @@ from rapport_common.settings import PurposeKey, ServiceSettings
 from rapport_ingest.domain.guard import network
 
 GIB = 2**30
+S3 = "s3://"
 MAX_WORKERS = 4
 
 
@@ -39,11 +40,19 @@ class IngestSettings(ServiceSettings):
         default=Path("/var/tmp/rapport-ingest"),  # noqa: S108 - made for its owner alone
         description="Uploaded files until they are imported; shared by all replicas.",
     )
-    import_folder: Path | None = Field(
-        default=None, description="Files below this folder may be imported without an upload."
+    import_places: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="From where each workspace may import without an upload: JSON of its folders "
+        '(absolute paths) and S3 prefixes, such as {"shop": ["/srv/shop", "s3://lake/shop"]}.',
     )
     import_limit_bytes: int = Field(
         default=10 * GIB, ge=1, description="The largest file that may be uploaded."
+    )
+    import_memory_bytes: int = Field(
+        default=GIB // 2, ge=GIB // 8, description="What the process that reads a file may use."
+    )
+    import_unpacked_bytes: int = Field(
+        default=100 * GIB, ge=1, description="More than this no file may unfold to."
     )
     import_rows_per_second: int = Field(
         default=10_000, ge=1, description="An import is held to this pace, for the live traffic."
@@ -59,6 +68,16 @@ class IngestSettings(ServiceSettings):
         default="",
         description="Networks (CIDR, comma separated) whose word on a client's address is taken.",
     )
+
+    @field_validator("import_places")
+    @classmethod
+    def _are_places(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for place in (one for places in value.values() for one in places):
+            bucket = place.removeprefix(S3).partition("/")[0]
+            if not (bucket if place.startswith(S3) else Path(place).is_absolute()):
+                message = f"'{place}' is neither an absolute path nor s3://bucket/prefix"
+                raise ValueError(message)
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -18,7 +18,7 @@ from rapport_common.jobs.routes import JobId
 from rapport_common.jobs.store import Job, NewJob
 from rapport_ingest.domain.imports import KIND, spec_of
 from rapport_ingest.domain.source import Caller
-from rapport_ingest.handlers.places import check_uri
+from rapport_ingest.handlers.places import granted
 from rapport_ingest.handlers.uploads import Part, Uploads, part_of
 from rapport_ingest.settings import IngestSettings
 from rapport_ingest.store import sources
@@ -40,9 +40,10 @@ def import_routes(engine: AsyncEngine, settings: IngestSettings) -> APIRouter:
     @router.post("/v1/imports", status_code=201)
     async def create_import(body: Spec, caller: Importer) -> dict[str, Any]:
         """Make an import. Without a `uri` it waits for its file."""
+        # First: whoever may not read there is told so, and not what else is wrong.
+        if isinstance(uri := body.get("uri"), str) and uri:
+            granted(uri, caller.workspace, settings)
         spec = spec_of(body)
-        if spec.uri is not None:
-            check_uri(spec.uri, settings)
         job_id = str(uuid7())
         place = Caller(caller.workspace, spec.source)
         async with engine.begin() as tx:

@@ -26,6 +26,7 @@ FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
 _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)?(,\d*)?")
+_DAY_NUMBER = re.compile(r"([2-7]\d{4})(\.\d+)?")
 _SHOWN = 40
 
 
@@ -70,6 +71,8 @@ def _string(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return format(value, "f")
     if isinstance(value, float) and math.isfinite(value):
         whole = value.is_integer() and abs(value) < MAX_EXACT_FLOAT
         return str(int(value)) if whole else repr(value)
@@ -78,6 +81,8 @@ def _string(value: Any) -> str:
 
 def exact(value: Any, decimals: Decimals = ".") -> Decimal:
     """A number without the rounding of floats, for sums of money; ValueError as in `cast`."""
+    if isinstance(value, Decimal) and value.is_finite():
+        return value
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return Decimal(repr(value))
     if not isinstance(value, str):
@@ -102,10 +107,12 @@ def number(exactly: Decimal) -> int | float:
     return float(exactly)
 
 
-def _number(value: Any, decimals: Decimals, *, whole: bool) -> int | float:
+def _number(value: Any, decimals: Decimals, *, whole: bool) -> int | float | Decimal:
     if isinstance(value, float) and math.isfinite(value) and not whole:
         return value
     exactly = exact(value, decimals)
+    if not whole and isinstance(value, Decimal):
+        return value if value != value.to_integral_value() else int(value)
     if not whole and exactly.as_tuple().exponent != 0:
         found_float = float(exactly)
         if math.isinf(found_float):
@@ -130,6 +137,8 @@ def _moment(value: Any, zone: tzinfo, layout: str | None) -> datetime:
     try:
         if layout is not None:
             return _placed(datetime.strptime(_string(value).strip(), layout), zone)  # noqa: DTZ007 - placed in its zone
+        if isinstance(value, str) and (day := day_number(value)) is not None:
+            return _placed(day, zone)
         found = parse_moment(value.strip() if isinstance(value, str) else value, zone)
         if found is NEVER:
             raise _wrong(value, "within the years 1 to 9999")
@@ -149,6 +158,19 @@ def _excel_day(value: Any, zone: tzinfo) -> datetime:
         raise _wrong(value, "a day number of a spreadsheet, such as 46053")
     seconds = round(days * 86_400)  # a day has no exact fraction for most times of it
     return _placed(EXCEL_ZERO + timedelta(seconds=seconds), zone)
+
+
+def day_number(text: str) -> datetime | None:
+    """The local time, without a zone, that a spreadsheet has written as days since 1899.
+
+    20000 to 79999 are the years 1954 to 2119; as seconds since 1970 they would all be its first
+    day, on which nothing of anybody's has happened.
+    """
+    found = _DAY_NUMBER.fullmatch(text.strip())
+    if found is None:
+        return None
+    seconds = round(float(found[2] or 0) * 86_400)
+    return EXCEL_ZERO + timedelta(days=int(found[1]), seconds=seconds)
 
 
 def _placed(found: datetime, zone: tzinfo) -> datetime:

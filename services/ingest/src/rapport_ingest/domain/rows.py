@@ -12,7 +12,13 @@ from rapport_ingest.domain.presets import Prepare
 from rapport_ingest.domain.verdict import Refusal
 
 ID_BYTES = 16
-_encode = msgspec.json.Encoder(order="deterministic").encode
+# Decimals are numbers in JSON, with all their digits.
+_encode = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
+
+FORMULA_ERRORS = frozenset(
+    ("#N/A", "#NV", "#VALUE!", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!")
+)
+"""What a spreadsheet writes in place of a value it could not compute."""
 
 
 class Place(NamedTuple):
@@ -127,7 +133,10 @@ class Composer:
             self._prepare(values[0])
         try:
             _check_read(rows)
-            return self._entry(rows, _encode(mapper.event(values)))
+            event = mapper.event(values)
+            if any(_has_errors(one) for one in values):
+                _check_computed(event, "")
+            return self._entry(rows, _encode(event))
         except MappingError as error:
             entry = self._entry(rows, _encode(_plain(values[:MAX_GROUP])))
             refusal = Refusal(entry.id, "mapping_failed", error.path, error.reason)
@@ -147,6 +156,22 @@ class Composer:
         number = str(first).encode() if self._ids == "row" else b""
         parts = b"\0".join((self._source.encode(), number, content))
         return hashlib.blake2b(parts, digest_size=ID_BYTES).hexdigest()
+
+
+def _has_errors(values: dict[str, Any]) -> bool:
+    return any(isinstance(one, str) and one in FORMULA_ERRORS for one in values.values())
+
+
+def _check_computed(value: Any, path: str) -> None:
+    """MappingError when a spreadsheet's error has become part of the event."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _check_computed(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _check_computed(inner, f"{path}.{number}")
+    elif isinstance(value, str) and value.strip() in FORMULA_ERRORS:
+        raise MappingError(path, f"The cell has the spreadsheet's error {value.strip()}, no value.")
 
 
 def _check_read(rows: list[Row]) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from rapport_common.events.envelope import Trust
 from rapport_ingest.domain.mapping import Mapping
+from rapport_ingest.domain.shops import Shop
 from rapport_ingest.domain.transform import Transform
 
 Action = Literal["allow", "warn", "reject"]
@@ -71,7 +72,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The rules of one source, as they are stored and shown; `None` means no limit.
 
     `allowed_origins` are origins as browsers send them (`https://shop.example`), `allowed_ips`
-    networks in CIDR form. In test mode events are judged and shown, and none is kept. `currency`
+    networks in CIDR form. `webhook` makes events of its webhooks; `webhook_preset` knows a shop
+    system's without one. In test mode events are judged and shown, and none is kept. `currency`
     (ISO 4217) is that of orders that name none.
     """
 
@@ -86,6 +88,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     provenance: Provenance = Provenance()
     webhook: Mapping | None = None
     currency: str | None = None
+    webhook_preset: Shop | None = None
 
 
 class WorkspacePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -15,20 +14,16 @@ from rapport_common.errors import InvalidRequestError, UnavailableError
 from rapport_common.jobs.store import Job, Step
 from rapport_ingest import metrics
 from rapport_ingest.domain.event import Origin, judge
-from rapport_ingest.domain.imports import ImportSpec, mapping_for
-from rapport_ingest.domain.mapping import Mapper
+from rapport_ingest.domain.imports import ImportSpec
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.planned import breach
-from rapport_ingest.domain.presets import preparing
-from rapport_ingest.domain.rows import Composer, Entry, Place
+from rapport_ingest.domain.rows import Entry, Place
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.source import Caller
-from rapport_ingest.domain.totals import Totals
 from rapport_ingest.domain.verdict import Refusal, Result
 from rapport_ingest.handlers.accept import Acceptor, Sending
-from rapport_ingest.handlers.places import Found, open_path, open_uri
-from rapport_ingest.handlers.readers import Reader, reader_for
-from rapport_ingest.handlers.readers.separated import SeparatedReader
+from rapport_ingest.handlers.places import Source, granted
+from rapport_ingest.handlers.readers.process import Assignment, Reading, Store, reading
 from rapport_ingest.handlers.senders import senders_of
 from rapport_ingest.handlers.uploads import Uploads
 from rapport_ingest.settings import IngestSettings
@@ -36,9 +31,8 @@ from rapport_ingest.spool import Spool
 
 BATCH = 500
 PIECE = 50
-"""So many rows are read at a time: a few milliseconds in which others may have to wait."""
+"""So many rows are tried at a time: a few milliseconds in which others may have to wait."""
 
-PIECE_BYTES = 2**20
 BATCH_BYTES = 4 * 2**20
 MAX_ERRORS = 100
 MAX_PREVIEW = 3
@@ -75,9 +69,7 @@ class _Run:
     job: Job
     spec: ImportSpec
     sender: Sender
-    found: Found
-    reader: Reader
-    entries: Iterator[Entry]
+    file: Reading
     report: Report
 
 
@@ -120,35 +112,44 @@ class Importing:
     @asynccontextmanager
     async def _opened(self, job: Job) -> AsyncIterator[_Run]:
         spec = msgspec.convert(job.spec, ImportSpec)
+        self._check_kafka(spec)
         sender = await self._sender(Caller(job.workspace, spec.source), spec)
-        found = await asyncio.to_thread(self._open, job, spec)
-        try:
-            known = job.position.get("fingerprint", found.fingerprint)
-            if known != found.fingerprint:
-                message = "The file was changed while it was being imported; import it again."
-                raise InvalidRequestError(message, code="file_changed")
-            reader = await asyncio.to_thread(reader_for, spec, found.file)
+        assignment = await asyncio.to_thread(self._assignment, job, spec)
+        async with reading(assignment) as file:
             report = msgspec.convert(job.report, Report) if job.report else Report()
-            report.total_bytes = found.size
-            if isinstance(reader, SeparatedReader) and reader.mark and not job.done:
-                report.checks = await self._checked(spec, reader)
-            rows = reader.rows(Place(*job.position.get("place", ())))
-            entries = _composer(job, spec).entries(rows)
-            yield _Run(job, spec, sender, found, reader, entries, report)
-        finally:
-            await asyncio.to_thread(found.file.close)
+            report.total_bytes = file.opened.size
+            report.checks = file.opened.checks or report.checks
+            yield _Run(job, spec, sender, file, report)
 
-    def _open(self, job: Job, spec: ImportSpec) -> Found:
-        if spec.uri is not None:
-            return open_uri(spec.uri, self._settings)
-        path = self._uploads.path(job.id)
+    def _assignment(self, job: Job, spec: ImportSpec) -> Assignment:
+        """What the child is to read. What is granted may have changed since the job was made."""
+        settings = self._settings
+        place = job.position.get("place", ())
+        source = (
+            granted(spec.uri, job.workspace, settings)
+            if spec.uri is not None
+            else Source(self._uploaded(job.id))
+        )
+        return Assignment(
+            spec=spec,
+            job=job.id,
+            path=source.path,
+            memory=settings.import_memory_bytes,
+            unpacked=settings.import_unpacked_bytes,
+            store=_store(settings) if source.in_s3 else None,
+            place=Place(*place),
+            fingerprint=job.position.get("fingerprint"),
+        )
+
+    def _uploaded(self, job: str) -> str:
+        path = self._uploads.path(job).resolve()
         if not path.exists():
             message = (
                 "The uploaded file is not in this process's data folder. Replicas of ingest share "
                 "RAPPORT_DATA_FOLDER, or import from S3."
             )
             raise InvalidRequestError(message, code="no_file")
-        return open_path(path)
+        return str(path)
 
     async def _sender(self, caller: Caller, spec: ImportSpec) -> Sender:
         async with self._engine.begin() as tx:
@@ -158,26 +159,13 @@ class Importing:
         policy = msgspec.structs.replace(found.policy, provenance=spec.provenance)
         return replace(found, policy=policy)
 
-    async def _checked(self, spec: ImportSpec, reader: SeparatedReader) -> dict[str, Any]:
-        """Read the file once before anything is sent, if its last line says what must be in it."""
-        totals = Totals(spec.options.decimals)
-        rows = reader.rows(Place())
-        while piece := await asyncio.to_thread(lambda: list(islice(rows, PIECE))):
-            for row in piece:
-                totals.add(row)
-            await asyncio.sleep(0)
-        return totals.compared(
-            reader.trailer, reader.behind_trailer, needed=spec.options.require_trailer
-        )
-
     async def _batch(self, run: _Run, left: int | None) -> list[Entry]:
-        """The next entries, at most `left` rows or so, read in pieces beside the loop."""
+        """The next entries, at most `left` rows or so."""
         wanted = BATCH if left is None else min(BATCH, left)
         batch: list[Entry] = []
         size = 0
         while len(batch) < wanted and size < BATCH_BYTES:
-            count = min(PIECE, wanted - len(batch))
-            piece = await asyncio.to_thread(_piece, run.entries, count)
+            piece = await run.file.take(wanted - len(batch))
             if not piece:
                 break
             batch += piece
@@ -199,9 +187,12 @@ class Importing:
         )
         if run.spec.dry_run:
             return await self._tried(run, sending)
-        if self._spool.avoids_kafka:
-            raise UnavailableError("Kafka is away; the import goes on when it is back.")
+        self._check_kafka(run.spec)
         return await self._acceptor.accept(sending)
+
+    def _check_kafka(self, spec: ImportSpec) -> None:
+        if self._spool.avoids_kafka and not spec.dry_run:
+            raise UnavailableError("Kafka is away; the import goes on when it is back.")
 
     async def _tried(self, run: _Run, sending: Sending) -> list[Result]:
         """What would become of the events; nothing is sent, kept or counted."""
@@ -242,14 +233,14 @@ class Importing:
             metrics.IMPORT_ROWS.labels("accepted").inc(accepted)
             metrics.IMPORT_ROWS.labels("rejected").inc(rejected)
         _measure(run, accepted + rejected, seconds)
-        position = {"place": batch[-1].after, "fingerprint": run.found.fingerprint}
+        position = {"place": batch[-1].after, "fingerprint": run.file.opened.fingerprint}
         return Step(
             position,
             accepted + rejected,
             accepted,
             rejected,
             msgspec.to_builtins(report),
-            run.reader.total,
+            run.file.opened.total,
         )
 
     async def _pace(self, rows: int, began: float) -> None:
@@ -258,43 +249,21 @@ class Importing:
         await asyncio.sleep(max(took / 2, rows / self._settings.import_rows_per_second - took))
 
 
-def _composer(job: Job, spec: ImportSpec) -> Composer:
-    mapping = mapping_for(spec)
-    options = spec.options
-    return Composer(
-        Mapper(mapping) if mapping is not None else None,
-        preparing(spec.preset, options.timezone, options.time_format) if spec.preset else None,
-        ids=options.id,
-        source=spec.source,
-        job=job.id,
+def _store(settings: IngestSettings) -> Store:
+    secret = settings.s3_secret_key
+    return Store(
+        endpoint=settings.s3_endpoint or "",
+        region=settings.s3_region,
+        access_key=settings.s3_access_key or "",
+        secret_key=secret.get_secret_value() if secret else "",
     )
-
-
-def _piece(entries: Iterator[Entry], count: int) -> list[Entry]:
-    piece: list[Entry] = []
-    size = 0
-    for entry in islice(entries, count):
-        piece.append(entry)
-        size += len(entry.item)
-        if size > PIECE_BYTES:
-            break
-    return piece
 
 
 def _measure(run: _Run, rows: int, seconds: float) -> None:
     """How far it is in the file, and how fast it is lately."""
     report = run.report
-    before, report.bytes = report.bytes, _bytes_read(run, rows)
+    before, report.bytes = report.bytes, run.file.read
     for name, amount in (("rows_per_second", rows), ("bytes_per_second", report.bytes - before)):
         now = amount / max(seconds, 1e-6)
         last = getattr(report, name) or now
         setattr(report, name, round(0.9 * last + 0.1 * now, 1))
-
-
-def _bytes_read(run: _Run, rows: int) -> int:
-    """Of Parquet the share of the rows: its reader goes to and fro."""
-    total = run.reader.total
-    if total is None:
-        return run.found.file.tell()
-    done = min(1.0, run.report.bytes / max(run.found.size, 1) + rows / max(total, 1))
-    return int(run.found.size * done)

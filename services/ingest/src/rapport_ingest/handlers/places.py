@@ -1,18 +1,21 @@
-"""Where a file to import is: uploaded, below the operator's folder, or in the operator's S3."""
+"""Where a file to import is: uploaded, or in a folder or S3 prefix granted to its workspace."""
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from rapport_common.errors import InvalidRequestError, UnavailableError
-from rapport_ingest.settings import IngestSettings
+from rapport_ingest.settings import S3, IngestSettings
 
 PASSING = ("NETWORK_CONNECTION", "SLOW_DOWN", "SERVICE_UNAVAILABLE", "INTERNAL_FAILURE", "timeout")
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 30.0
+OPEN_FILES = Path("/proc/self/fd")
+"""Where Linux tells which file a descriptor is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +27,68 @@ class Found:
     fingerprint: str
 
 
-def check_uri(uri: str, settings: IngestSettings) -> None:
-    """InvalidRequestError for an address from which nothing may be read here."""
-    if uri.startswith("s3://"):
-        _bucket_path(uri, settings)
-    else:
-        _allowed(uri, settings)
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that a workspace may read: `bucket/key` in S3, or a real path."""
+
+    path: str
+    in_s3: bool = False
 
 
-def open_uri(uri: str, settings: IngestSettings) -> Found:
-    """Open the file at `s3://bucket/key`, or at a path below the import folder."""
-    return (
-        _open_s3(uri, settings) if uri.startswith("s3://") else open_path(_allowed(uri, settings))
+def granted(uri: str, workspace: str, settings: IngestSettings) -> Source:
+    """The file at `s3://bucket/key` or at a path, if its place is granted to the workspace.
+
+    A relative path is looked for in each granted folder. InvalidRequestError for all other
+    addresses; whether the file is there is only said of those that may be read.
+    """
+    places = settings.import_places.get(workspace, ())
+    if uri.startswith(S3):
+        return Source(_key(uri, places, settings), in_s3=True)
+    return Source(str(_path(uri, [one for one in places if not one.startswith(S3)])))
+
+
+def _path(uri: str, folders: Sequence[str]) -> Path:
+    """The real path, all links followed, below one of the folders."""
+    plain = uri.removeprefix("file://")
+    allowed: list[Path] = []
+    try:
+        for folder in folders:
+            root = Path(folder).resolve()
+            path = (root / plain).resolve()
+            if path != root and path.is_relative_to(root) and "://" not in plain:
+                allowed.append(path)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InvalidRequestError("uri: no path.", details={"path": "uri"}) from error
+    if not allowed:
+        raise _not_granted()
+    return next((one for one in allowed if one.exists()), allowed[0])
+
+
+def _key(uri: str, places: Sequence[str], settings: IngestSettings) -> str:
+    """`bucket/key`, if a granted place has the same bucket and begins with the same folders."""
+    name = uri.removeprefix(S3)
+    parts = name.split("/")
+    if len(parts) < 2 or {"", ".", ".."} & set(parts) or set("?@#\\") & set(parts[0]):  # noqa: PLR2004 - bucket and key
+        raise InvalidRequestError("uri: it is s3://bucket/key.", details={"path": "uri"})
+    roots = [PurePosixPath(one.removeprefix(S3)) for one in places if one.startswith(S3)]
+    if not any(PurePosixPath(name).is_relative_to(root) for root in roots):
+        raise _not_granted()
+    if settings.s3_endpoint is None or not settings.s3_access_key or not settings.s3_secret_key:
+        message = "uri: no S3 is set up here; set RAPPORT_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY."
+        raise InvalidRequestError(message, details={"path": "uri"})
+    return name
+
+
+def _not_granted() -> InvalidRequestError:
+    message = (
+        "uri: this workspace may not read there. The operator grants folders and s3:// prefixes "
+        "in RAPPORT_IMPORT_PLACES; a file of your own can be uploaded."
     )
+    return InvalidRequestError(message, details={"path": "uri"})
 
 
-def open_path(path: Path) -> Found:
-    """Open a file on disk. InvalidRequestError: there is none."""
+def open_path(path: str) -> Found:
+    """Open the file at a real path. InvalidRequestError: there is none, or another by now."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -48,52 +96,31 @@ def open_path(path: Path) -> Found:
         raise InvalidRequestError(message, code="no_file") from error
     found = os.fstat(descriptor)
     file = os.fdopen(descriptor, "rb", buffering=0)
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(found.st_mode) or not _is_at(descriptor, path):
         file.close()
         raise InvalidRequestError("The path does not name a file.", code="no_file")
     return Found(file, found.st_size, f"{found.st_size}-{found.st_mtime_ns}")
 
 
-def _allowed(uri: str, settings: IngestSettings) -> Path:
-    """The real path, all links followed, if it is below the import folder."""
-    if settings.import_folder is None:
-        message = "uri: files on ingest's disk are only read below RAPPORT_IMPORT_FOLDER, not set."
-        raise InvalidRequestError(message, details={"path": "uri"})
-    folder = settings.import_folder.resolve()
-    try:
-        path = (folder / uri.removeprefix("file://")).resolve()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InvalidRequestError("uri: no path.", details={"path": "uri"}) from error
-    if not path.is_relative_to(folder) or "://" in uri.removeprefix("file://"):
-        message = "uri: it is s3://bucket/key, or a path below RAPPORT_IMPORT_FOLDER."
-        raise InvalidRequestError(message, details={"path": "uri"})
-    return path
+def _is_at(descriptor: int, path: str) -> bool:
+    """Whether the open file still is the one at the path that was allowed: no folder on the way
+    has become a link meanwhile.
+    """
+    return not OPEN_FILES.exists() or str((OPEN_FILES / str(descriptor)).readlink()) == path
 
 
-def _bucket_path(uri: str, settings: IngestSettings) -> str:
-    if settings.s3_endpoint is None or not settings.s3_access_key or not settings.s3_secret_key:
-        message = "uri: no S3 is set up here; set RAPPORT_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY."
-        raise InvalidRequestError(message, details={"path": "uri"})
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if not bucket or not key or ".." in key.split("/") or "?" in bucket or "@" in bucket:
-        raise InvalidRequestError("uri: it is s3://bucket/key.", details={"path": "uri"})
-    return f"{bucket}/{key}"
-
-
-def _open_s3(uri: str, settings: IngestSettings) -> Found:
-    """Only ever from the store that the settings name, whatever the address says."""
+def open_s3(path: str, *, endpoint: str, region: str, keys: tuple[str, str]) -> Found:
+    """Open `bucket/key`, only ever in the store that the settings name."""
     from pyarrow import fs  # noqa: PLC0415 - 30 MB of memory, for those who use S3
 
-    path = _bucket_path(uri, settings)
-    endpoint = urlsplit(settings.s3_endpoint or "")
-    secret = settings.s3_secret_key
+    address = urlsplit(endpoint)
     try:
         system = fs.S3FileSystem(
-            access_key=settings.s3_access_key,
-            secret_key=secret.get_secret_value() if secret else None,
-            region=settings.s3_region,
-            scheme=endpoint.scheme,
-            endpoint_override=endpoint.netloc,
+            access_key=keys[0],
+            secret_key=keys[1],
+            region=region,
+            scheme=address.scheme,
+            endpoint_override=address.netloc,
             connect_timeout=CONNECT_SECONDS,
             request_timeout=REQUEST_SECONDS,
         )
@@ -102,6 +129,6 @@ def _open_s3(uri: str, settings: IngestSettings) -> Found:
     except OSError as error:
         if any(one in str(error) for one in PASSING):
             raise UnavailableError(f"S3 does not answer: {error}") from error
-        message = f"{uri} can't be read: {error}."
+        message = f"{S3}{path} can't be read: {error}."
         raise InvalidRequestError(message, code="no_file") from error
     return Found(file, info.size, f"{info.size}-{info.mtime_ns}")

@@ -22,6 +22,7 @@ from rapport_ingest.domain.dialects.segment import Segment
 from rapport_ingest.domain.mapping import MappingError
 from rapport_ingest.domain.reading import MAX_MESSAGE_ID
 from rapport_ingest.domain.salvage import UNREADABLE
+from rapport_ingest.domain.shops import shop_event
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 
@@ -97,7 +98,7 @@ def reopen(original: msgspec.Raw, policy: Policy, message_id: str) -> msgspec.Ra
     """
     try:
         row = _row(original)
-        event = _mapped(row, policy) if policy.webhook is not None else _unmapped(row)
+        event = _made(row, policy)
     except UnfitError as error:
         error.message_id = message_id
         raise
@@ -109,6 +110,17 @@ def reopen(original: msgspec.Raw, policy: Policy, message_id: str) -> msgspec.Ra
 def mapper(mapping: bytes) -> mappings.Mapper:
     """A mapping, given as its JSON, made ready once for all requests."""
     return mappings.Mapper(msgspec.json.decode(mapping, type=mappings.Mapping))
+
+
+def _made(row: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
+    if policy.webhook is not None:
+        return _mapped(row, policy)
+    if policy.webhook_preset is None:
+        return _unmapped(row)
+    try:
+        return shop_event(policy.webhook_preset, row)
+    except MappingError as error:
+        raise UnfitError("mapping_failed", error.path, error.reason) from error
 
 
 def _mapped(row: Mapping[str, Any], policy: Policy) -> dict[str, Any]:

@@ -21,13 +21,13 @@ class Reader(Protocol):
         """The rows from a place on."""
 
 
-def reader_for(spec: ImportSpec, file: BinaryIO) -> Reader:
-    """A reader of an open, seekable file."""
+def reader_for(spec: ImportSpec, file: BinaryIO, most: int) -> Reader:
+    """A reader of an open, seekable file that gives up when it unfolds to over `most` bytes."""
     if spec.form == "parquet":
         from rapport_ingest.handlers.readers.columns import ColumnsReader  # noqa: PLC0415 - pyarrow
 
-        return ColumnsReader(file)
+        return ColumnsReader(file, most)
     if spec.form == "jsonl":
-        return LinesReader(unpacked(file))
+        return LinesReader(unpacked(file, most))
     trailer = spec.options.trailer or TRAILERS.get(spec.preset or "")
-    return SeparatedReader(unpacked(file), spec.options, trailer)
+    return SeparatedReader(unpacked(file, most), spec.options, trailer)

@@ -5,6 +5,7 @@ line ends in quotes, several bytes per character, or a byte order mark.
 """
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
@@ -15,11 +16,18 @@ from rapport_ingest.domain.rows import Place, Row
 from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, Lines
 
 BOM = b"\xef\xbb\xbf"
+MANGLED_BOM = BOM.decode("latin-1").encode()
+"""A byte order mark that was taken for three letters, and written as such."""
+
+MARKS = (BOM.decode(), MANGLED_BOM.decode())
 DELIMITERS = ",;\t|"
 MAX_COLUMNS = 5000
 
 # Python's own limit is 128 KiB; ours is the row's, and the event's after that.
 csv.field_size_limit(MAX_ROW_BYTES)
+
+
+_SEPARATOR = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
 
 
 class _TooLongError(Exception):
@@ -38,6 +46,7 @@ class SeparatedReader:
         self.trailer: list[str] | None = None
         self.behind_trailer = 0
         self._start = 0
+        self._header: list[str] | None = None
         self._delimiter = options.delimiter or ","
         self.columns = self._head()
 
@@ -61,6 +70,8 @@ class SeparatedReader:
         count, wanted = len(cells), len(self.columns)
         if not reason and (count > wanted or (count < wanted and not self._fills)):
             reason = f"It has {count} cells, and there are {wanted} columns."
+        if not reason and cells == self._header:
+            reason = "It repeats the header: two files were put together."
         if reason:
             text = taken.decode(self._options.encoding, "replace").rstrip("\r\n")
             return Row(after, None, text.encode()[:MAX_EVENT_BYTES], "invalid_row", reason)
@@ -77,11 +88,16 @@ class SeparatedReader:
         """The names of the columns; `_start` is behind them."""
         lines = Lines(self._file, 0)
         first = lines.next()
-        self._start = len(BOM) if first.startswith(BOM) else 0
-        text = first.removeprefix(BOM).decode(self._options.encoding, "replace")
+        self._start = _mark_of(first)
+        text = first[self._start :].decode(self._options.encoding, "replace")
+        named = _SEPARATOR.fullmatch(text)
+        if named is not None:
+            # Excel's own line before the header, which says what separates.
+            self._delimiter, self._start = named[1], lines.offset
+            text, first = "", b""
         if len(first) == MAX_ROW_BYTES or first.rstrip(b"\r\n").count(b"\r") > 1:
             raise _unreadable("its lines don't end with a line feed; save it with LF or CRLF")
-        if self._options.delimiter is None:
+        if self._options.delimiter is None and named is None:
             self._delimiter = max(DELIMITERS, key=text.count)
         if not self._options.header:
             return list(self._options.columns)
@@ -96,6 +112,7 @@ class SeparatedReader:
         if reason:
             raise _unreadable(f"its header can't be read: {reason}")
         self._start = scan.offset
+        self._header = cells
         return list(self._options.columns) or _names(cells)
 
 
@@ -136,6 +153,8 @@ class _Scan:
             return None
         except (csv.Error, _TooLongError) as error:
             return [], self._recovered(error)
+        if cells and cells[0].startswith(MARKS):
+            cells[0] = cells[0].removeprefix(MARKS[0]).removeprefix(MARKS[1])
         if any("\udc80" <= sign <= "\udcff" for cell in cells for sign in _odd(cell)):
             return cells, f"It is not in {self._encoding}; name the file's encoding."
         return cells, ""
@@ -162,6 +181,14 @@ class _Scan:
         # A reader whose lines have failed is used up.
         self._reader = self._fresh()
         return "A quote is not closed, or the line is too long." if endless else f"{error}."
+
+
+def _mark_of(line: bytes) -> int:
+    """How many bytes at its beginning are a byte order mark, however often it was put there."""
+    length = 0
+    while found := next((one for one in (BOM, MANGLED_BOM) if line.startswith(one, length)), None):
+        length += len(found)
+    return length
 
 
 def _odd(cell: str) -> str:

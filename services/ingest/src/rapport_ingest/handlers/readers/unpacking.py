@@ -1,28 +1,143 @@
-"""Gzip, known by its first bytes (RFC 1952), and lines of bytes with a bound."""
+"""Packed and recoded files as plain bytes, and lines of bytes with a bound."""
 
+import codecs
 import gzip
 import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
+
+from typing_extensions import override
 
 from rapport_common.errors import InvalidRequestError
 
-MAGIC = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
+"""The first bytes of RFC 1952."""
+
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+NO_TEXT: dict[bytes, str] = {
+    b"PK\x03\x04": "a ZIP archive or an Excel workbook; save the sheet as CSV, pack with gzip",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
+    b"\x28\xb5\x2f\xfd": "packed with zstd; pack it with gzip, or not at all",
+    b"BZh": "packed with bzip2; pack it with gzip, or not at all",
+    b"\xfd7zXZ": "packed with xz; pack it with gzip, or not at all",
+    b"%PDF": "a PDF document",
+    b"PAR1": "a Parquet file; import it with the format parquet",
+}
+"""What is sent as a text file and is none, by its first bytes."""
+
 MAX_ROW_BYTES = 4 * 2**20
 """A longer line or quoted cell is no row: far more than an event may have."""
 
 BUFFER_BYTES = 2**18
 
 
-def unpacked(file: BinaryIO) -> BinaryIO:
-    """The file, or what is in it when it is packed; seekable either way."""
-    magic = file.read(len(MAGIC))
-    file.seek(0)
-    if magic == MAGIC:
-        return io.BufferedReader(gzip.GzipFile(fileobj=file, mode="rb"), BUFFER_BYTES)
-    return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", file), BUFFER_BYTES))
+def unpacked(file: BinaryIO, most: int) -> BinaryIO:
+    """The file, what is in it when it is packed, as UTF-8 when it is UTF-16; seekable always.
+
+    Reading more than `most` bytes raises InvalidRequestError: a few kilobytes may unfold to
+    terabytes.
+    """
+    plain = file
+    if file.read(len(GZIP)) == GZIP:
+        file.seek(0)
+        plain = cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="rb"))
+    plain.seek(0)
+    with damage_told():
+        head = plain.read(max(map(len, NO_TEXT)))
+    plain.seek(0)
+    told = next((what for magic, what in NO_TEXT.items() if head.startswith(magic)), None)
+    if told is not None:
+        raise InvalidRequestError(f"The file is {told}.", code="unreadable_file")
+    if head.startswith(UTF_16):
+        plain = cast("BinaryIO", io.BufferedReader(_Recoded(plain), BUFFER_BYTES))
+    return cast("BinaryIO", io.BufferedReader(_Bounded(plain, most), BUFFER_BYTES))
+
+
+class _Bounded(io.RawIOBase):
+    """A file of which only so many bytes are given."""
+
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self._file = file
+        self._most = most
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def seekable(self) -> bool:
+        return True
+
+    @override
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    @override
+    def tell(self) -> int:
+        return self._file.tell()
+
+    @override
+    def readinto(self, buffer: Any, /) -> int:
+        """Read into `buffer`; how many bytes."""
+        data = self._file.read(len(buffer))
+        if self._file.tell() > self._most:
+            message = (
+                f"The file unfolds to more than {self._most} bytes, the most that is read of one "
+                "(RAPPORT_IMPORT_UNPACKED_BYTES). Cut it in two."
+            )
+            raise InvalidRequestError(message, code="too_large")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Recoded(io.RawIOBase):
+    """A file in UTF-16 as UTF-8; going back reads it anew from its start."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._rewind()
+
+    def _rewind(self) -> None:
+        self._file.seek(0)
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        self._ready = b""
+        self._at = 0
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def seekable(self) -> bool:
+        return True
+
+    @override
+    def tell(self) -> int:
+        return self._at
+
+    @override
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        if offset < self._at:
+            self._rewind()
+        scratch = memoryview(bytearray(BUFFER_BYTES))
+        while self._at < offset and self.readinto(scratch[: offset - self._at]):
+            pass
+        return self._at
+
+    @override
+    def readinto(self, buffer: Any, /) -> int:
+        """Read into `buffer`; how many bytes."""
+        while not self._ready:
+            data = self._file.read(BUFFER_BYTES)
+            self._ready = self._decoder.decode(data, final=not data).encode()
+            if not data and not self._ready:
+                return 0
+        taken, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
+        buffer[: len(taken)] = taken
+        self._at += len(taken)
+        return len(taken)
 
 
 @contextmanager

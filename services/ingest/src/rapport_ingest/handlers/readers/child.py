@@ -1,0 +1,137 @@
+"""The process that reads one file: `python -m` it, with an assignment on standard input."""
+
+import gc
+import resource
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO
+
+import msgspec
+
+from rapport_common.errors import AppError, InvalidRequestError, UnavailableError
+from rapport_ingest.domain.imports import mapping_for
+from rapport_ingest.domain.mapping import Mapper
+from rapport_ingest.domain.presets import preparing
+from rapport_ingest.domain.rows import Composer, Entry
+from rapport_ingest.domain.rows import Place as RowPlace
+from rapport_ingest.domain.totals import Totals
+from rapport_ingest.handlers.places import Found, open_path, open_s3
+from rapport_ingest.handlers.readers import Reader, reader_for
+from rapport_ingest.handlers.readers.process import (
+    Assignment,
+    Ended,
+    Failed,
+    Frame,
+    Opened,
+    Piece,
+    carried,
+    framed,
+)
+from rapport_ingest.handlers.readers.separated import SeparatedReader
+
+PIECE = 50
+PIECE_BYTES = 2**20
+
+
+def main() -> None:
+    """Read what is assigned to the end, or say why not."""
+    assignment = msgspec.json.decode(sys.stdin.buffer.read(), type=Assignment)
+    # Private memory that can be written: the address space also has what is only reserved.
+    resource.setrlimit(resource.RLIMIT_DATA, (assignment.memory, assignment.memory))
+    out = sys.stdout.buffer
+    try:
+        for frame in _frames(assignment):
+            out.write(framed(frame))
+            out.flush()
+    except BrokenPipeError:
+        return
+    except UnavailableError as error:
+        _last(out, Failed("unavailable", error.message, passing=True))
+    except AppError as error:
+        _last(out, Failed(error.code, error.message))
+    except MemoryError:
+        gc.collect()
+        message = (
+            f"Reading the file takes more than {assignment.memory // 2**20} MiB of memory. Write "
+            "it in smaller rows or row groups."
+        )
+        _last(out, Failed("too_large", message))
+
+
+def _last(out: BinaryIO, frame: Failed) -> None:
+    out.write(framed(frame))
+    out.flush()
+
+
+def _frames(assignment: Assignment) -> Iterator[Frame]:
+    found = _open(assignment)
+    if assignment.fingerprint not in {None, found.fingerprint}:
+        message = "The file was changed while it was being imported; import it again."
+        raise InvalidRequestError(message, code="file_changed")
+    spec = assignment.spec
+    reader = reader_for(spec, found.file, assignment.unpacked)
+    checks = {}
+    if isinstance(reader, SeparatedReader) and reader.mark and not assignment.place.rows:
+        checks = _checked(reader, assignment)
+    yield Opened(found.size, found.fingerprint, checks, reader.total)
+    entries = _composer(assignment).entries(reader.rows(assignment.place))
+    while piece := _piece(entries):
+        read = _bytes_read(found, reader, piece[-1].after.rows)
+        yield Piece([carried(one) for one in piece], read)
+    yield Ended()
+
+
+def _open(assignment: Assignment) -> Found:
+    if assignment.store is None:
+        return open_path(assignment.path)
+    store = assignment.store
+    return open_s3(
+        assignment.path,
+        endpoint=store.endpoint,
+        region=store.region,
+        keys=(store.access_key, store.secret_key),
+    )
+
+
+def _checked(reader: SeparatedReader, assignment: Assignment) -> dict[str, object]:
+    """Read the file once before anything is sent, if its last line says what must be in it."""
+    options = assignment.spec.options
+    totals = Totals(options.decimals)
+    for row in reader.rows(RowPlace()):
+        totals.add(row)
+    return totals.compared(reader.trailer, reader.behind_trailer, needed=options.require_trailer)
+
+
+def _composer(assignment: Assignment) -> Composer:
+    spec = assignment.spec
+    mapping, options = mapping_for(spec), spec.options
+    return Composer(
+        Mapper(mapping) if mapping is not None else None,
+        preparing(spec.preset, options.timezone, options.time_format) if spec.preset else None,
+        ids=options.id,
+        source=spec.source,
+        job=assignment.job,
+    )
+
+
+def _piece(entries: Iterator[Entry]) -> list[Entry]:
+    piece: list[Entry] = []
+    size = 0
+    for entry in islice(entries, PIECE):
+        piece.append(entry)
+        size += len(entry.item)
+        if size > PIECE_BYTES:
+            break
+    return piece
+
+
+def _bytes_read(found: Found, reader: Reader, rows: int) -> int:
+    """Of Parquet the share of the rows: its reader goes to and fro."""
+    if reader.total is None:
+        return found.file.tell()
+    return int(found.size * min(1.0, rows / max(reader.total, 1)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,323 @@
+"""Mixpanel, Amplitude, Customer.io and the Measurement Protocol: what is sent, what it becomes."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rapport_common.errors import AppError
+from rapport_ingest.domain.dialects import Dialect, Opened, Request
+from rapport_ingest.domain.dialects.amplitude import Amplitude, Batch
+from rapport_ingest.domain.dialects.customerio import CustomerIo
+from rapport_ingest.domain.dialects.measurement import Measurement
+from rapport_ingest.domain.dialects.mixpanel import Mixpanel
+from rapport_ingest.domain.dialects.wire import epoch_iso
+from rapport_ingest.domain.verdict import Result
+
+KEY = "rk_0123456789ab_0123456789abcdef0123456789abcdef"
+AT, ISO = 1_769_851_800, "2026-01-31T09:30:00+00:00"
+
+
+def opened(dialect: Dialect, body: Any, path: str = "/", query: str = "") -> Opened:
+    content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    return dialect.open(Request("POST", path, query.encode(), {}, content), None)
+
+
+def events(found: Opened) -> list[Any]:
+    return [msgspec.json.decode(one) for one in found.items]
+
+
+def problems(found: Opened) -> dict[int, tuple[str, str]]:
+    return {index: (one.code, one.path) for index, one in found.refusals.items()}
+
+
+def mixpanel(name: str = "Paid", **properties: Any) -> dict[str, Any]:
+    around = {"token": KEY, "distinct_id": "u-1", "$insert_id": "m-1", "time": AT, **properties}
+    return {"event": name, "properties": {k: v for k, v in around.items() if v is not None}}
+
+
+FORMS: dict[str, Callable[[bytes], tuple[bytes, str]]] = {
+    "json": lambda text: (text, ""),
+    "form": lambda text: (urlencode({"data": text, "verbose": "1"}).encode(), ""),
+    "base64": lambda text: (urlencode({"data": base64.b64encode(text)}).encode(), ""),
+    "query": lambda text: (b"", urlencode({"data": base64.b64encode(text), "verbose": "0"})),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_mixpanel_wraps_its_events_in_four_ways(form: str) -> None:
+    sent = [mixpanel(total=9.5), mixpanel("Seen", **{"$insert_id": "m-2", "$current_url": "/x"})]
+    body, query = FORMS[form](msgspec.json.encode(sent))
+    found = opened(Mixpanel(), body, query=query)
+    assert found.write_key == KEY
+    paid, seen = events(found)
+    assert paid == {
+        "type": "track",
+        "event": "Paid",
+        "userId": "u-1",
+        "messageId": "m-1",
+        "timestamp": ISO,
+        "properties": {"total": 9.5},
+    }
+    assert seen["context"] == {"page": {"url": "/x"}}
+    results = [Result("m-1", "accepted"), Result("m-2", "rejected", "x", "y", "")]
+    answer = Mixpanel().answer(found, results).body
+    if form in {"base64", "query"}:
+        assert answer == b"1"
+    else:
+        assert msgspec.json.decode(answer)["status"] == 1
+
+
+def test_mixpanels_visitors_sign_in() -> None:
+    visitor = mixpanel(distinct_id="$device:d-1", **{"$device_id": "d-1"})
+    both = mixpanel(distinct_id="u-1", **{"$device_id": "d-1", "$user_id": "u-1"})
+    identify = mixpanel("$identify", **{"$identified_id": "u-1", "$anon_id": "$device:d-1"})
+    alias = mixpanel("$create_alias", distinct_id="d-0", alias="u-1")
+    merge = mixpanel("$merge", **{"$distinct_ids": ["d-2", "u-1"]})
+    found = events(opened(Mixpanel(), [visitor, both, identify, alias, merge]))
+    shown = [(one["type"], one.get("userId"), one.get("anonymousId")) for one in found]
+    assert shown[:3] == [
+        ("track", None, "d-1"),
+        ("track", "u-1", "d-1"),
+        ("identify", "u-1", "d-1"),
+    ]
+    assert [(one["type"], one["previousId"], one["userId"]) for one in found[3:]] == [
+        ("alias", "d-0", "u-1"),
+        ("alias", "d-2", "u-1"),
+    ]
+
+
+def test_mixpanels_profiles_are_traits() -> None:
+    sets = {"$email": "ada@example.com", "plan": "gold"}
+    update = {"$token": KEY, "$distinct_id": "u-1", "$set": sets, "$unset": ["$phone"]}
+    found = opened(Mixpanel(profiles=True), [update, {**update, "$add": {"visits": 1}}])
+    assert found.write_key == KEY
+    first, _ = events(found)
+    assert first == {
+        "type": "identify",
+        "userId": "u-1",
+        "traits": {"email": "ada@example.com", "plan": "gold", "phone": None},
+    }
+    # A counter can't be kept: said, and not silently left out.
+    assert problems(found) == {1: ("not_supported", "$add")}
+    group = {"$token": KEY, "$group_key": "company", "$group_id": "acme", "$set": {"size": 5}}
+    (of_group,) = events(opened(Mixpanel(profiles=True), group))
+    assert (of_group["type"], of_group["groupId"], of_group["traits"]) == (
+        "group",
+        "acme",
+        {"size": 5},
+    )
+
+
+def test_a_bad_event_of_mixpanel_costs_no_other() -> None:
+    sent = [
+        mixpanel(),
+        {"event": "x", "properties": 5},
+        5,
+        mixpanel(""),
+        mixpanel(time="never"),
+        mixpanel(),
+    ]
+    found = opened(Mixpanel(), sent)
+    assert problems(found) == {
+        1: ("invalid_type", "properties"),
+        2: ("invalid_json", ""),
+        3: ("missing_field", "event"),
+    }
+    for body in (b"", b"data=", b"data=%7B", b"\xff\xfe", b"data=!!!"):
+        with pytest.raises(AppError):
+            opened(Mixpanel(), body)
+
+
+def amplitude(**fields: Any) -> dict[str, Any]:
+    around = {"event_type": "Paid", "user_id": "u-1", "device_id": "d-1", "insert_id": "m-1"}
+    return {**around, "time": AT * 1000, **fields}
+
+
+def test_amplitudes_events() -> None:
+    sent = amplitude(
+        event_properties={"total": 9.5}, revenue=5, ip="$remote", platform="iOS", language="de"
+    )
+    found = opened(Amplitude(), {"api_key": KEY, "events": [sent]})
+    assert (found.write_key, found.device) == (KEY, True)
+    assert events(found) == [
+        {
+            "type": "track",
+            "event": "Paid",
+            "userId": "u-1",
+            "anonymousId": "d-1",
+            "messageId": "m-1",
+            "timestamp": ISO,
+            "context": {"device": {"type": "iOS"}, "locale": "de"},
+            "properties": {"total": 9.5, "revenue": 5},
+        }
+    ]
+    answer = Amplitude().answer(found, [Result("m-1", "accepted")])
+    assert msgspec.json.decode(answer.body)["code"] == 200
+
+
+def test_amplitudes_properties_of_a_person() -> None:
+    changes = {"$set": {"plan": "gold"}, "$setOnce": {"since": 1}, "$unset": {"phone": "-"}}
+    identify = amplitude(event_type="$identify", user_properties=changes)
+    beside = amplitude(user_properties={"plan": "pro"})
+    counting = amplitude(event_type="$identify", user_properties={"$add": {"n": 1}})
+    found = opened(Amplitude(), {"api_key": KEY, "events": [identify, beside, counting]})
+    who, paid, also, _ = events(found)
+    assert (who["type"], who["traits"]) == (
+        "identify",
+        {"plan": "gold", "since": 1, "phone": None},
+    )
+    assert (paid["type"], also["type"], also["traits"]) == ("track", "identify", {"plan": "pro"})
+    assert (also["messageId"], also["userId"]) == ("m-1#set", "u-1")
+    assert problems(found) == {3: ("not_supported", "user_properties.$add")}
+
+
+def test_posthog_and_amplitude_share_an_address() -> None:
+    one = Batch()
+    mine = opened(one, {"api_key": KEY, "events": [amplitude()]})
+    assert events(mine)[0]["event"] == "Paid"
+    assert msgspec.json.decode(one.answer(mine, [Result("m", "accepted")]).body)["code"] == 200
+    theirs = {"event": "Seen", "distinct_id": "u", "uuid": "m", "properties": {"events": []}}
+    found = opened(one, {"api_key": KEY, "batch": [theirs]})
+    assert events(found)[0]["event"] == "Seen"
+    assert msgspec.json.decode(one.answer(found, [Result("m", "accepted")]).body)["status"] == 1
+
+
+def test_customerios_calls() -> None:
+    track = CustomerIo()
+    (who,) = events(
+        opened(track, {"email": "a@example.com", "created_at": AT}, "/api/v1/customers/u-1")
+    )
+    assert who == {
+        "type": "identify",
+        "userId": "u-1",
+        "traits": {"email": "a@example.com", "createdAt": ISO},
+    }
+    sent = {"name": "Paid", "data": {"total": 5}, "id": "m-1", "timestamp": AT}
+    (paid,) = events(opened(track, sent, "/api/v1/customers/u-1/events"))
+    assert paid == {
+        "type": "track",
+        "event": "Paid",
+        "userId": "u-1",
+        "messageId": "m-1",
+        "timestamp": ISO,
+        "properties": {"total": 5},
+    }
+    (anonymous,) = events(opened(track, {**sent, "anonymous_id": "a"}, "/api/v1/events"))
+    assert anonymous["anonymousId"] == "a"
+    page = {"type": "page", "name": "/x", "data": {}}
+    (seen,) = events(opened(track, page, "/api/v1/customers/u-1/events"))
+    assert (seen["type"], seen["name"]) == ("page", "/x")
+    (by_mail,) = events(opened(track, sent, "/api/v1/customers/a@example.com/events"))
+    assert by_mail["context"] == {"traits": {"email": "a@example.com"}}
+    assert "userId" not in by_mail
+    pair = {"primary": {"id": "u-1"}, "secondary": {"id": "u-2"}}
+    (one,) = events(opened(track, pair, "/api/v1/merge_customers"))
+    assert (one["type"], one["previousId"], one["userId"]) == ("alias", "u-2", "u-1")
+    device = opened(track, {"device": {}}, "/api/v1/customers/u-1/devices")
+    assert problems(device) == {0: ("not_supported", "")}
+
+
+def test_customerio_is_told_of_a_refusal() -> None:
+    found = opened(CustomerIo(), {"data": {}}, "/api/v1/customers/u-1/events")
+    assert problems(found) == {0: ("missing_field", "name")}
+    refused = Result("m", "rejected", "missing_field", "name is missing", "name")
+    with pytest.raises(AppError):
+        CustomerIo().answer(found, [refused])
+    assert CustomerIo().answer(found, [Result("m", "accepted")]).body == b"{}"
+
+
+def google(*sent: Any, **around: Any) -> dict[str, Any]:
+    return {"client_id": "c.1", "user_id": "u-1", **around, "events": list(sent)}
+
+
+def test_the_measurement_protocol() -> None:
+    bought = {
+        "name": "purchase",
+        "params": {"transaction_id": "T", "value": 9.5, "currency": "EUR"},
+    }
+    viewed = {
+        "name": "page_view",
+        "params": {"page_location": "https://x.example/", "page_title": "X"},
+    }
+    body = google(
+        bought, viewed, timestamp_micros=AT * 10**6, user_properties={"tier": {"value": 1}}
+    )
+    order, view, who = events(opened(Measurement(), body))
+    assert (order["event"], order["timestamp"]) == ("Order Completed", ISO)
+    assert order["properties"] == {"order_id": "T", "total": 9.5, "currency": "EUR"}
+    assert (order["userId"], order["anonymousId"]) == ("u-1", "c.1")
+    assert (view["type"], view["name"], view["context"]["page"]["title"]) == ("page", "X", "X")
+    assert (who["type"], who["traits"]) == ("identify", {"tier": 1})
+    # Sent again it is the same; at another moment it is another.
+    assert [one["messageId"] for one in events(opened(Measurement(), body))] == [
+        one["messageId"] for one in (order, view, who)
+    ]
+    assert len({one["messageId"] for one in (order, view, who)}) == 3
+    later = events(opened(Measurement(), {**body, "timestamp_micros": AT * 10**6 + 1}))
+    assert later[0]["messageId"] != order["messageId"]
+
+
+def test_without_a_time_the_same_purchase_may_be_meant_twice() -> None:
+    (one,) = events(opened(Measurement(), google({"name": "purchase", "params": {}})))
+    assert "messageId" not in one
+    assert Measurement().answer(opened(Measurement(), google()), []).status == 204
+
+
+@given(st.integers(10**8, 4 * 10**9), st.sampled_from([1, 10**3, 10**6, 10**9]))
+def test_the_unit_of_a_time_is_told_by_its_size(seconds: int, unit: int) -> None:
+    assert epoch_iso(seconds * unit) == epoch_iso(str(seconds * unit)) == epoch_iso(seconds)
+
+
+@pytest.mark.parametrize("stamp", [True, None, "x", float("nan"), float("inf"), 10**30, [], {}])
+def test_what_is_no_time_is_none(stamp: Any) -> None:
+    assert epoch_iso(stamp) is None
+
+
+DIALECTS: list[tuple[Dialect, str]] = [
+    (Mixpanel(), "/track"),
+    (Mixpanel(profiles=True), "/engage"),
+    (Amplitude(), "/2/httpapi"),
+    (CustomerIo(), "/api/v1/customers/x"),
+    (CustomerIo(), "/api/v1/events"),
+    (Measurement(), "/mp/collect"),
+]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+WORDS = st.sampled_from(
+    [
+        *("event", "properties", "events", "event_type", "user_id", "user_properties", "$set"),
+        *("params", "name", "data", "time", "timestamp", "groups", "$unset", "distinct_id"),
+        *("timestamp_micros", "$group_id", "alias", "client_id"),
+    ]
+)
+
+
+@pytest.mark.parametrize(("dialect", "path"), DIALECTS)
+@given(st.dictionaries(WORDS, JSON, max_size=6))
+def test_whatever_is_in_an_object_becomes_events_or_is_refused(
+    dialect: Dialect, path: str, fields: dict[str, Any]
+) -> None:
+    for body in (fields, [fields], {"api_key": KEY, "events": [fields], **fields}):
+        try:
+            content = msgspec.json.encode(body)
+        except (ValueError, OverflowError, UnicodeEncodeError):
+            continue
+        try:
+            found = opened(dialect, content, path)
+        except AppError:
+            continue
+        assert all(
+            isinstance(one, dict) or index in found.refusals
+            for index, one in enumerate(events(found))
+        )
