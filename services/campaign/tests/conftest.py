@@ -20,6 +20,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.engines import patient_engine
 from tests.support.waiting import HANG_SECONDS, between_looks, pretend_slow
 
 from rapport_campaign.api import routers
@@ -36,7 +37,6 @@ from rapport_campaign.smtp import Connection
 from rapport_campaign.store.jobs import JOBS
 from rapport_campaign.tables import METADATA
 from rapport_common import clock
-from rapport_common.db import create_engine
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
@@ -314,7 +314,7 @@ def database_url(service_database: Callable[[str], str]) -> str:
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     """The database of this run, emptied: quicker than a new one for each test."""
-    engine = create_engine(database_url, application="campaign-test", pool=10)
+    engine = patient_engine(database_url, application="campaign-test", pool=10)
     tables = ", ".join(one.fullname for one in METADATA.sorted_tables)
     async with engine.begin() as tx:
         await tx.execute(text(f"TRUNCATE {tables}"))
