@@ -86,7 +86,7 @@ async def test_a_process_that_is_frozen_is_ended(one: Renderer) -> None:
 
 
 async def test_what_there_is_no_time_for_is_not_tried(one: Renderer) -> None:
-    assert await one.compose([job(1, "x")], NOW, until=time.monotonic() - 1) == [NOT_YET]
+    assert await one.compose([job(1, "x")], NOW, until=soon(-1)) == [NOT_YET]
 
 
 async def test_a_template_that_can_not_be_read_in_time_is_a_problem(one: Renderer) -> None:

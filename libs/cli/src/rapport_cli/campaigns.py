@@ -1,26 +1,36 @@
-"""`rapport campaign`: what is being sent, and starting and holding it."""
+"""`rapport campaign`: what is being sent, and making, starting, holding and ending it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from rapport_cli import show
+from rapport_cli import documents, show
 
-app = typer.Typer(help="Campaigns: state, counts, start and pause.", no_args_is_help=True)
+app = typer.Typer(help="Campaigns: state, counts, messages, start and pause.", no_args_is_help=True)
 CampaignId = Annotated[str, typer.Argument(help="The campaign's id.")]
+Document = Annotated[str, typer.Argument(help="A JSON object, @FILE, or - for standard input.")]
+State = Annotated[str | None, typer.Option(help="planned, sent, failed, suppressed, uncertain.")]
 
 
 @app.command("list")
-def list_campaigns(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
-    """List the workspace's campaigns."""
-    answer = show.session(ctx).api("campaign").get("/v1/campaigns")
-    if as_json:
-        show.data(answer)
-        return
+def list_campaigns(
+    ctx: typer.Context,
+    *,
+    archived: Annotated[bool, typer.Option(help="Those that are archived instead.")] = False,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List the workspace's campaigns, the newest first."""
+    answer = (
+        show.session(ctx)
+        .api("campaign")
+        .get("/v1/campaigns", archived=archived or None, limit=limit, cursor=cursor)
+    )
     columns = ["id", "name", "state", "purpose", "segment_id"]
-    show.rows(answer["items"], columns, empty="There is no campaign yet.")
+    _page(answer, columns, "There is no campaign.", as_json=as_json)
 
 
 @app.command("show")
@@ -36,23 +46,103 @@ def show_campaign(
 
 
 @app.command()
-def start(ctx: typer.Context, campaign_id: CampaignId) -> None:
+def create(ctx: typer.Context, document: Document, *, as_json: show.AsJson = False) -> None:
+    """Make a draft of a JSON object as POST /v1/campaigns takes it."""
+    body = documents.read(document, "campaign")
+    answer = show.session(ctx).api("campaign").post("/v1/campaigns", body)
+    _told(answer, as_json=as_json)
+
+
+@app.command()
+def change(
+    ctx: typer.Context, campaign_id: CampaignId, document: Document, *, as_json: show.AsJson = False
+) -> None:
+    """Change fields of a draft; what the JSON object leaves out stays."""
+    body = documents.read(document, "change")
+    answer = show.session(ctx).api("campaign").patch(f"/v1/campaigns/{campaign_id}", body)
+    _told(answer, as_json=as_json)
+
+
+@app.command()
+def messages(
+    ctx: typer.Context,
+    campaign_id: CampaignId,
+    *,
+    state: State = None,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List a campaign's messages and why each is where it is, the newest first."""
+    answer = (
+        show.session(ctx)
+        .api("campaign")
+        .get(f"/v1/campaigns/{campaign_id}/messages", state=state, limit=limit, cursor=cursor)
+    )
+    columns = ["profile_id", "to_address", "state", "reason", "planned_at", "sent_at"]
+    _page(answer, columns, "There is no such message.", as_json=as_json)
+
+
+@app.command()
+def start(ctx: typer.Context, campaign_id: CampaignId, *, as_json: show.AsJson = False) -> None:
     """Start sending."""
-    _tell(ctx, campaign_id, "start")
+    _step(ctx, campaign_id, "start", as_json=as_json)
 
 
 @app.command()
-def pause(ctx: typer.Context, campaign_id: CampaignId) -> None:
+def pause(ctx: typer.Context, campaign_id: CampaignId, *, as_json: show.AsJson = False) -> None:
     """Hold all sending; what is being handed over right now may still go out."""
-    _tell(ctx, campaign_id, "pause")
+    _step(ctx, campaign_id, "pause", as_json=as_json)
 
 
 @app.command()
-def resume(ctx: typer.Context, campaign_id: CampaignId) -> None:
+def resume(ctx: typer.Context, campaign_id: CampaignId, *, as_json: show.AsJson = False) -> None:
     """Go on sending."""
-    _tell(ctx, campaign_id, "resume")
+    _step(ctx, campaign_id, "resume", as_json=as_json)
 
 
-def _tell(ctx: typer.Context, campaign_id: str, verb: str) -> None:
+@app.command()
+def archive(ctx: typer.Context, campaign_id: CampaignId) -> None:
+    """End a campaign for good: nothing more is sent by it, and its ledger stays."""
+    show.session(ctx).api("campaign").delete(f"/v1/campaigns/{campaign_id}")
+    show.line(f"Campaign {campaign_id} is archived.")
+
+
+@app.command("test")
+def send_test(
+    ctx: typer.Context,
+    campaign_id: CampaignId,
+    to: Annotated[str, typer.Argument(help="The address that gets it.")],
+    *,
+    profile_id: Annotated[str | None, typer.Option(help="As whose it is rendered.")] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Send one marked test mail; it counts nowhere."""
+    body = {"to": to} | ({"profile_id": profile_id} if profile_id else {})
+    answer = show.session(ctx).api("campaign").post(f"/v1/campaigns/{campaign_id}/test", body)
+    if as_json:
+        show.data(answer)
+    else:
+        show.line(f"A test mail to {answer['to']} is {answer['state']}.")
+
+
+def _step(ctx: typer.Context, campaign_id: str, verb: str, *, as_json: bool) -> None:
     answer = show.session(ctx).api("campaign").post(f"/v1/campaigns/{campaign_id}/{verb}")
-    show.line(f"Campaign {campaign_id} is {answer['state']}.")
+    _told(answer, as_json=as_json)
+
+
+def _told(answer: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show.data(answer)
+        return
+    show.line(f"Campaign {answer['id']} is {answer['state']}.")
+    for warning in answer.get("warnings", []):
+        show.note(warning)
+
+
+def _page(answer: dict[str, Any], columns: list[str], empty: str, *, as_json: bool) -> None:
+    if as_json:
+        show.data(answer)
+        return
+    show.rows(answer["items"], columns, empty=empty)
+    show.more(answer)

@@ -105,6 +105,8 @@ class Api:
             raise self._unreachable(error) from error
         if not response.is_success:
             raise self._refused(response)
+        if response.status_code == httpx.codes.NO_CONTENT:
+            return {}
         answer = _json(response)
         if answer is None:
             message = f"{self.service} at {self.url} did not answer in JSON: is it Rapport's?"

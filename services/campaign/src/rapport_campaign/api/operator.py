@@ -42,7 +42,8 @@ def operator_routes(engine: AsyncEngine, consumer: ConsumerStore, renderer: Rend
     """All routes that need a token."""
     router = APIRouter()
     _policy_routes(router, engine)
-    _campaign_routes(router, engine, renderer)
+    _draft_routes(router, engine, renderer)
+    _list_routes(router, engine)
     _step_routes(router, engine)
     _ledger_route(router, engine, consumer)
     return router
@@ -69,7 +70,7 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
         return body
 
 
-def _campaign_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer) -> None:
+def _draft_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer) -> None:
     @router.post("/v1/campaigns", status_code=201, tags=["campaigns"])
     async def create(body: NewCampaign, caller: Writer) -> CampaignView:
         """Make a draft; a template that can't be read, or names what is not there, is refused."""
@@ -85,6 +86,30 @@ def _campaign_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer)
             await campaigns.create(tx, campaign)
             return await _view(tx, campaign)
 
+    @router.get("/v1/campaigns/{campaign_id}", tags=["campaigns"])
+    async def one(campaign_id: str, caller: Reader) -> CampaignView:
+        """A campaign and how many of its messages are in which state."""
+        async with engine.begin() as tx:
+            campaign = await operate.require(tx, caller.workspace, known_id(campaign_id))
+            return await _view(tx, campaign)
+
+    @router.patch("/v1/campaigns/{campaign_id}", tags=["campaigns"])
+    async def change(campaign_id: str, body: CampaignChange, caller: Writer) -> CampaignView:
+        """Change a draft; what is left out stays. What was started can't be changed."""
+        changes = body.changes()
+        await require_usable(renderer, changes)
+        async with engine.begin() as tx:
+            found = await operate.change(tx, caller.workspace, known_id(campaign_id), changes)
+            return await _view(tx, found)
+
+    @router.delete("/v1/campaigns/{campaign_id}", status_code=204, tags=["campaigns"])
+    async def archive(campaign_id: str, caller: Writer) -> None:
+        """Archive a campaign: nothing more is sent by it, and its ledger stays."""
+        async with engine.begin() as tx:
+            await operate.archive(tx, caller.workspace, known_id(campaign_id))
+
+
+def _list_routes(router: APIRouter, engine: AsyncEngine) -> None:
     @router.get("/v1/campaigns", tags=["campaigns"])
     async def listed(
         caller: Reader, page: Paging, *, archived: Annotated[bool, Query()] = False
@@ -109,13 +134,6 @@ def _campaign_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer)
         )
         return CampaignPage(items=answer["items"], next=answer["next"])
 
-    @router.get("/v1/campaigns/{campaign_id}", tags=["campaigns"])
-    async def one(campaign_id: str, caller: Reader) -> CampaignView:
-        """A campaign and how many of its messages are in which state."""
-        async with engine.begin() as tx:
-            campaign = await operate.require(tx, caller.workspace, known_id(campaign_id))
-            return await _view(tx, campaign)
-
     @router.get("/v1/campaigns/{campaign_id}/messages", tags=["campaigns"])
     async def messages(
         campaign_id: str, caller: Reader, page: Paging, state: MessageState | None = None
@@ -136,21 +154,6 @@ def _campaign_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer)
             rows, key=lambda row: [row.planned_at, row.send_key], show=message_view
         )
         return MessagePage(items=answer["items"], next=answer["next"])
-
-    @router.patch("/v1/campaigns/{campaign_id}", tags=["campaigns"])
-    async def change(campaign_id: str, body: CampaignChange, caller: Writer) -> CampaignView:
-        """Change a draft; what is left out stays. What was started can't be changed."""
-        changes = body.changes()
-        await require_usable(renderer, changes)
-        async with engine.begin() as tx:
-            found = await operate.change(tx, caller.workspace, known_id(campaign_id), changes)
-            return await _view(tx, found)
-
-    @router.delete("/v1/campaigns/{campaign_id}", status_code=204, tags=["campaigns"])
-    async def archive(campaign_id: str, caller: Writer) -> None:
-        """Archive a campaign: nothing more is sent by it, and its ledger stays."""
-        async with engine.begin() as tx:
-            await operate.archive(tx, caller.workspace, known_id(campaign_id))
 
 
 def _step_routes(router: APIRouter, engine: AsyncEngine) -> None:

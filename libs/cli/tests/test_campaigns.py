@@ -1,0 +1,34 @@
+"""`rapport campaign`: made and changed by documents, listed in pages, ended for good."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from libs.cli.tests.conftest import Answers, Rapport
+
+ID = "0197f000-0000-7000-8000-000000000001"
+DRAFT = {"id": ID, "name": "Thanks", "state": "draft", "purpose": "promotion", "segment_id": "s"}
+
+
+def test_a_draft_is_made_changed_and_archived(rapport: Rapport, server: Answers) -> None:
+    server.answers["POST /v1/campaigns"] = (201, {**DRAFT, "warnings": ["Does it exist?"]})
+    server.answers[f"PATCH /v1/campaigns/{ID}"] = (200, DRAFT)
+    server.answers[f"DELETE /v1/campaigns/{ID}"] = (204, {})
+    made = rapport("campaign", "create", json.dumps({"name": "Thanks"}))
+    assert f"Campaign {ID} is draft." in made.stdout
+    assert "Does it exist?" in made.stderr
+    rapport("campaign", "change", ID, '{"name": "Other"}')
+    assert server.calls[-1][2] == {"name": "Other"}
+    assert rapport("campaign", "archive", ID).stdout == f"Campaign {ID} is archived.\n"
+
+
+def test_messages_come_in_pages_with_their_reasons(rapport: Rapport, server: Answers) -> None:
+    row = {"profile_id": "p1", "to_address": None, "state": "suppressed", "reason": "no consent"}
+    page = {"items": [row], "next": "abc"}
+    server.answers[f"GET /v1/campaigns/{ID}/messages"] = (200, page)
+    told = rapport("campaign", "messages", ID, "--state", "suppressed")
+    assert "no consent" in told.stdout
+    assert "--cursor abc" in told.stderr
+    assert json.loads(rapport("campaign", "messages", ID, "--json").stdout) == page
