@@ -41,7 +41,7 @@ def loose_polls(tree: ast.AST) -> Iterator[int]:
     loops = [node for node in ast.walk(tree) if isinstance(node, ast.While)]
     inside = {id(node) for loop in loops for node in ast.walk(loop)}
     for node in ast.walk(tree):
-        if name_of(node) in POLLS and id(node) not in inside:
+        if isinstance(node, ast.Call) and name_of(node) in POLLS and id(node) not in inside:
             yield node.lineno
 
 

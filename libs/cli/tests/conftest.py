@@ -43,6 +43,7 @@ class Answers(ThreadingHTTPServer):
         self.answers: dict[str, tuple[int, Any]] = {}
         self.then: dict[str, list[tuple[int, Any]]] = {}
         self.calls: list[tuple[str, str, Any]] = []
+        self.tokens: list[str] = []
 
     @property
     def url(self) -> str:
@@ -58,6 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
         is_json = self.headers.get("Content-Type", "").endswith("json")
         body = json.loads(sent) if is_json else sent.decode() or None
         self.server.calls.append((self.command, self.path, body))
+        self.server.tokens.append(self.headers.get("Authorization", "").removeprefix("Bearer "))
         missing = (404, {"code": "not_found", "message": f"no {self.path}", "details": {}})
         key = f"{self.command} {self.path.partition('?')[0]}"
         if following := self.server.then.get(key):

@@ -20,6 +20,8 @@ from rapport_cli import (
     jobs,
     ledger,
     mails,
+    outbox,
+    parked,
     plans,
     positions,
     profiles,
@@ -54,6 +56,8 @@ app.add_typer(cases.app, name="case")
 app.add_typer(mails.app, name="mail")
 app.add_typer(positions.app, name="position")
 app.add_typer(dead_letters.app, name="dead-letter")
+app.add_typer(parked.app, name="parked")
+app.add_typer(outbox.app, name="outbox")
 app.add_typer(ledger.app, name="ledger")
 Workspace = Annotated[str | None, typer.Option(help="Default: RAPPORT_WORKSPACE, else demo.")]
 

@@ -114,6 +114,11 @@ def is_retriable(error: BaseException) -> bool:
     return isinstance(error, asyncpg.InterfaceError)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether the server itself says that it is not there: shut-down family, too many clients."""
+    return sqlstate(error) in _AWAY
+
+
 def is_contention(error: BaseException) -> bool:
     """Whether a retriable error is about the work (locks, time-outs), not about a server away."""
     return sqlstate(error) in _CONTENTION

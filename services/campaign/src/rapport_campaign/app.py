@@ -37,7 +37,7 @@ async def run(only: str | None) -> None:
     parts.workers.append(sender(parts, publisher, renderers, settings))
     tracker = Tracker(publisher)
     reader = Renderer(office(settings), settings.render_seconds)
-    parts.routers.extend(routers(parts.engine, consumer.store, tracker, reader))
+    parts.routers.extend(routers(parts.api_engine, consumer.store, tracker, reader))
     try:
         await parts.run(parts.api(), only=only)
     finally:
