@@ -14,6 +14,7 @@ import pytest
 from fastapi import Depends, FastAPI, Request
 from pydantic import BaseModel
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from tests.support.waiting import between_looks
 
 from rapport_common import bodies, runtime, tracing
 from rapport_common.auth import Operator, operator
@@ -89,7 +90,7 @@ async def standing(bounds: Bounds, *, connections: int | None = None) -> AsyncIt
     serving = asyncio.ensure_future(server.serve())
     async with asyncio.timeout(PATIENCE):
         while not server.started:
-            await asyncio.sleep(0.01)
+            await between_looks()
     found.port = server.servers[0].sockets[0].getsockname()[1]
     try:
         yield found

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.waiting import HANG_SECONDS, between_looks
+from tests.support.waiting import HANG_SECONDS, between_looks, eventually
 
 from rapport_ingest.domain import live
 from rapport_ingest.domain.source import Caller
@@ -311,8 +311,7 @@ async def test_other_roles_of_the_database_hear_numbers_only(
             await reader.next("ready")
             await ingest.send("/v1/track", EVENT)
             assert (await reader.next("event"))["message_id"] == "m-1"
-        await between_looks()
-        assert heard
+        await eventually("word for the neighbour", lambda: heard)
         assert all(CHANNEL_CARRIES.fullmatch(one) for one in heard)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await neighbour.fetch("SELECT payload FROM ingest.live_message")
