@@ -232,7 +232,6 @@ async def test_the_ledger_adds_up(service: Service) -> None:
         "open_cases": 1,
         "case_steps": 1,
         "outbox": 3,
-        "outbox_refused": 0,
     }
     assert set(after) >= {"consumed", "dead_letters", "tallies"}
 
