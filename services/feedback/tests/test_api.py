@@ -228,10 +228,10 @@ async def test_the_ledger_adds_up(service: Service) -> None:
         "responses": 1,
         "answers": 2,
         "cases": 1,
+        "outbox_refused": 0,
         "open_cases": 1,
         "case_steps": 1,
         "outbox": 3,
-        "outbox_refused": 0,
     }
     assert set(after) >= {"consumed", "dead_letters", "tallies"}
 

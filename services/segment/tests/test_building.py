@@ -195,6 +195,24 @@ async def test_a_definition_does_not_wait_for_people_nor_they_for_it(
     assert await misplaced(engine) == []
 
 
+async def test_a_member_who_is_merged_behind_the_build_leaves_too(
+    engine: AsyncEngine, records: "Records"
+) -> None:
+    """Of a segment that is emptied: nobody judges it any more, so the build must find them all."""
+    world = World(engine, records, random.Random(0))
+    await world.apply(records.state(IDS[0], orders=1), records.state(IDS[5], orders=1))
+    segment = await world.define("buyers", BUYERS)
+    await build(engine)
+    await world.change(segment, Wish(active=False))
+    steps = Building(engine, pages=(1,)).work(await world.job(segment))
+    for _ in range(2):  # begun, and the first has left
+        assert await anext(steps, None)
+    await world.apply(records.merged(IDS[5], IDS[0]))
+    while await anext(steps, None):
+        pass
+    assert await misplaced(engine) == []
+
+
 async def test_a_cancelled_build_is_told_and_can_be_done_again(
     engine: AsyncEngine, records: "Records", client: httpx.AsyncClient
 ) -> None:

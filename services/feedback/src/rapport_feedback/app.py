@@ -13,7 +13,7 @@ from rapport_common.settings import key_bytes
 from rapport_feedback.api.cases import case_routes, one_case_routes
 from rapport_feedback.api.ledger import ledger_routes
 from rapport_feedback.api.public import survey_pages
-from rapport_feedback.api.surveys import invitation_routes, survey_routes
+from rapport_feedback.api.surveys import invitation_routes, survey_change_routes, survey_routes
 from rapport_feedback.consumer import SUBSCRIPTIONS
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.publish import Publisher
@@ -47,6 +47,7 @@ def routes(engine: AsyncEngine, consumer: ConsumerStore, settings: Settings) -> 
     cases = Cases(publisher, settings.case_policy(), per_link=settings.complaints_per_link)
     return [
         survey_routes(engine, surveys),
+        survey_change_routes(engine, surveys),
         invitation_routes(engine, surveys, settings.link_base()),
         case_routes(engine, cases),
         one_case_routes(engine, cases),

@@ -27,14 +27,8 @@ MAX_WAVE = 2**31 - 1
 
 
 def survey_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
-    """/v1/surveys."""
+    """/v1/surveys: listed, shown and scored."""
     router = APIRouter(prefix="/v1/surveys", tags=["surveys"])
-
-    @router.post("", status_code=201)
-    async def create(body: NewSurvey, caller: Writer) -> SurveyView:
-        async with engine.begin() as tx:
-            made = await surveys.create(tx, caller.workspace, body.name, body.question, clock.now())
-        return SurveyView.of(made)
 
     @router.get("", response_model=SurveyPage)
     async def listed(caller: Reader, page: Paging, *, archived: bool = False) -> dict[str, Any]:
@@ -58,6 +52,29 @@ def survey_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
             found = await surveys.get(tx, caller.workspace, id_of(survey_id, "survey"))
         return SurveyView.of(found)
 
+    @router.get("/{survey_id}/score")
+    async def score(
+        survey_id: str,
+        caller: Reader,
+        wave: Annotated[int | None, Query(ge=1, le=MAX_WAVE)] = None,
+    ) -> ScoreView:
+        async with engine.begin() as tx:
+            chosen = id_of(survey_id, "survey")
+            return ScoreView.of(await surveys.score(tx, caller.workspace, chosen, wave))
+
+    return router
+
+
+def survey_change_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
+    """/v1/surveys: made, renamed, archived and run again."""
+    router = APIRouter(prefix="/v1/surveys", tags=["surveys"])
+
+    @router.post("", status_code=201)
+    async def create(body: NewSurvey, caller: Writer) -> SurveyView:
+        async with engine.begin() as tx:
+            made = await surveys.create(tx, caller.workspace, body.name, body.question, clock.now())
+        return SurveyView.of(made)
+
     @router.patch("/{survey_id}")
     async def change(survey_id: str, body: SurveyChange, caller: Writer) -> SurveyView:
         """Rename a survey; its question stays, since answers are to that one."""
@@ -79,16 +96,6 @@ def survey_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
         async with engine.begin() as tx:
             wave = await surveys.next_wave(tx, caller.workspace, id_of(survey_id, "survey"))
         return {"wave": wave}
-
-    @router.get("/{survey_id}/score")
-    async def score(
-        survey_id: str,
-        caller: Reader,
-        wave: Annotated[int | None, Query(ge=1, le=MAX_WAVE)] = None,
-    ) -> ScoreView:
-        async with engine.begin() as tx:
-            chosen = id_of(survey_id, "survey")
-            return ScoreView.of(await surveys.score(tx, caller.workspace, chosen, wave))
 
     return router
 
