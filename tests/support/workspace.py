@@ -100,7 +100,7 @@ class Workspace:
     def messages(self, campaign: str, state: str) -> list[dict[str, Any]]:
         """The messages of a campaign in one state."""
         path = f"/v1/campaigns/{campaign}/messages"
-        found: list[dict[str, Any]] = self.get("campaign", path, state=state)["messages"]
+        found: list[dict[str, Any]] = self.get("campaign", path, state=state)["items"]
         return found
 
     def profile(self, kind: str, value: str) -> dict[str, Any] | None:

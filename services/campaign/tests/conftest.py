@@ -28,11 +28,13 @@ from rapport_campaign.handlers.consume import on_activity, on_membership, on_req
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits
 from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.handlers.track import Tracker
+from rapport_campaign.handlers.work import Works
 from rapport_campaign.render.compose import Office
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.sender import Lane, Sender
 from rapport_campaign.settings import Settings
 from rapport_campaign.smtp import Connection
+from rapport_campaign.store.jobs import JOBS
 from rapport_campaign.tables import METADATA
 from rapport_common import clock
 from rapport_common.events.envelope import Event
@@ -48,6 +50,7 @@ from rapport_common.events.profile import (
     ProfileState,
 )
 from rapport_common.http import Health, create_app
+from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.testing.credentials import (
@@ -445,7 +448,21 @@ def campaign_body() -> dict[str, Any]:
 
 
 @pytest.fixture
-def started(client: httpx.AsyncClient, campaign_body: dict[str, Any]) -> Callable[..., Any]:
+def work(engine: AsyncEngine) -> Callable[..., Any]:
+    """A function that works all jobs off, a few rows at a time."""
+
+    async def until_done(page: int = 2) -> None:
+        jobs = Jobs(engine, JOBS, Works(engine, page).kinds)
+        while await jobs.turn(asyncio.Event()):
+            pass
+
+    return until_done
+
+
+@pytest.fixture
+def started(
+    client: httpx.AsyncClient, campaign_body: dict[str, Any], work: Callable[..., Any]
+) -> Callable[..., Any]:
     """A function that makes a campaign, starts it, and gives its id."""
 
     async def make(**changes: Any) -> str:
@@ -453,6 +470,7 @@ def started(client: httpx.AsyncClient, campaign_body: dict[str, Any]) -> Callabl
         assert made.status_code == 201, made.text
         answer = await client.post(f"/v1/campaigns/{made.json()['id']}/start")
         assert answer.status_code == 200, answer.text
+        await work()
         return str(made.json()["id"])
 
     return make
@@ -473,6 +491,7 @@ class World:
     client_of: Callable[..., httpx.AsyncClient]
     campaign_body: dict[str, Any]
     started: Callable[..., Any]
+    work: Callable[..., Any]
 
 
 @pytest.fixture
@@ -489,5 +508,6 @@ def world(
     client_of: Callable[..., httpx.AsyncClient],
     campaign_body: dict[str, Any],
     started: Callable[..., Any],
+    work: Callable[..., Any],
 ) -> World:
     return World(**locals())

@@ -277,9 +277,7 @@ async def test_a_test_send_goes_anywhere_and_counts_nowhere(world: Any) -> None:
     assert world.mail_server.mails[0]["To"] == "me@shop.example"
     assert world.mail_server.mails[0]["X-Rapport-Test"] == "1"
     assert set((await world.client.get(url)).json()["counts"].values()) == {0}
-    assert [
-        one["test"] for one in (await world.client.get(f"{url}/messages")).json()["messages"]
-    ] == [
+    assert [one["test"] for one in (await world.client.get(f"{url}/messages")).json()["items"]] == [
         True,
         True,
     ]

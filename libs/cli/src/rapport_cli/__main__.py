@@ -30,6 +30,7 @@ from rapport_cli import (
     segments,
     show,
     sources,
+    surveys,
 )
 from rapport_cli.client import Session
 from rapport_cli.config import Config
@@ -50,6 +51,7 @@ app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(brand.app, name="brand")
+app.add_typer(surveys.app, name="survey")
 app.add_typer(cases.app, name="case")
 app.add_typer(mails.app, name="mail")
 app.add_typer(positions.app, name="position")

@@ -69,6 +69,17 @@ def rows(
     console.print(table if table.row_count else Text(empty))
 
 
+def page(
+    answer: Mapping[str, Any], columns: Sequence[str], *, empty: str = "None.", as_json: bool
+) -> None:
+    """Print a page of a list, and how to get the next one."""
+    if as_json:
+        data(answer)
+        return
+    rows(answer["items"], columns, empty=empty)
+    more(answer)
+
+
 def more(answer: Mapping[str, Any]) -> None:
     """Say on stderr how to see the next page, when there is one."""
     if answer.get("next"):

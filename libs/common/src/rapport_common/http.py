@@ -19,6 +19,8 @@ from rapport_common.db import is_retriable
 from rapport_common.door import Bounds, Door
 from rapport_common.errors import AppError, UnavailableError
 from rapport_common.http_metrics import HTTP
+from rapport_common.reference import add_reference
+from rapport_common.wording import place, told_by_pydantic
 
 log = logging.get(__name__)
 
@@ -81,6 +83,8 @@ def create_app(
     app = FastAPI(
         title=f"Rapport {service}",
         version="1",
+        docs_url=None,
+        redoc_url=None,
         responses={"default": {"model": Problem, "description": "Any error."}},
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
@@ -91,6 +95,7 @@ def create_app(
     app.add_middleware(Door, router=app.router, bounds=bounds or Bounds())
     app.add_middleware(RequestScope, service=service)
     add_health_routes(app, health)
+    add_reference(app)
     return app
 
 
@@ -159,7 +164,7 @@ async def _validation_error(_request: Request, error: Exception) -> JSONResponse
     if not isinstance(error, RequestValidationError):
         raise error
     problems = [
-        {"path": ".".join(map(str, one["loc"])), "message": one["msg"], "type": one["type"]}
+        {"path": place(one["loc"]), "message": told_by_pydantic(one["msg"]), "type": one["type"]}
         for one in error.errors()
     ]
     first = problems[0] if problems else {"path": "body", "message": "not valid"}

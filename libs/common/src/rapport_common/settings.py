@@ -58,7 +58,7 @@ class ServiceSettings(BaseSettings):
         default=4096, ge=8, description="Open at a time; then idle ones make room, or it is a 503."
     )
     database_pool: int = Field(default=5, ge=1, le=100, description="Connections of the API.")
-    worker_pool: int = Field(default=4, ge=1, le=100, description="Connections of the workers.")
+    worker_pool: int = Field(default=5, ge=1, le=100, description="Connections of the workers.")
     request_seconds: float = Field(
         default=10, gt=0, le=60, description="The longest a statement of an API request may take."
     )

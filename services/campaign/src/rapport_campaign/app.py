@@ -10,11 +10,15 @@ from rapport_campaign.handlers.dispatch import Dispatcher, Limits
 from rapport_campaign.handlers.ledger import equations
 from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.handlers.track import Tracker
+from rapport_campaign.handlers.work import Works
 from rapport_campaign.render.compose import Office
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings
+from rapport_campaign.store.jobs import JOBS
 from rapport_common.composition import Parts, open_parts
+from rapport_common.jobs.routes import job_routes
+from rapport_common.jobs.worker import Jobs
 from rapport_common.retention import Policy
 from rapport_common.settings import key_bytes
 
@@ -29,7 +33,13 @@ async def run(only: str | None) -> None:
     consumer = parts.consume(SUBSCRIPTIONS)
     parts.relay()
     # Longer than any topic keeps records: an end can't outlive its beginning in the log.
-    parts.retain([Policy("entry", "ended_at", timedelta(days=7))])
+    parts.retain(
+        [
+            Policy("entry", "ended_at", timedelta(days=7)),
+            Policy("job", "finished_at", timedelta(days=settings.job_retention_days)),
+        ]
+    )
+    parts.workers.append(Jobs(parts.engine, JOBS, Works(parts.engine).kinds))
     parts.watch_ledger(equations)
     renderers = [
         Renderer(office(settings), settings.render_seconds) for _ in range(settings.sender_lanes)
@@ -38,6 +48,9 @@ async def run(only: str | None) -> None:
     tracker = Tracker(publisher)
     reader = Renderer(office(settings), settings.render_seconds)
     parts.routers.extend(routers(parts.api_engine, consumer.store, tracker, reader))
+    parts.routers.append(
+        job_routes(parts.api_engine, JOBS, read="campaigns:read", write="campaigns:write")
+    )
     try:
         await parts.run(parts.api(), only=only)
     finally:

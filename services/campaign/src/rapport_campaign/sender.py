@@ -253,6 +253,7 @@ def smtp_server(settings: Settings) -> Server:
         username=settings.smtp_username,
         password=password.get_secret_value() if password else None,
         tls=settings.smtp_tls,
+        greeting=settings.greeting,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 
 from rapport_common import logging
 from rapport_common.composition import Parts, open_api_engine, open_engine
@@ -20,6 +20,7 @@ from rapport_common.kafka.topic_maker import TopicMaker
 from rapport_common.operator.readiness import unavailable_without
 from rapport_common.retention import Policy
 from rapport_common.settings import key_bytes
+from rapport_ingest.api.addresses import declare_addresses
 from rapport_ingest.api.catalogue import catalogue_routes
 from rapport_ingest.api.debugger import debugger_routes
 from rapport_ingest.api.events import event_routes
@@ -30,7 +31,7 @@ from rapport_ingest.api.public import Public
 from rapport_ingest.api.quarantine import quarantine_routes
 from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
-from rapport_ingest.api.sources import count_routes, key_routes, source_routes
+from rapport_ingest.api.sources import count_routes, key_routes, policy_routes, source_routes
 from rapport_ingest.bridge import bridges_of, declared
 from rapport_ingest.domain.bridging import BridgeFile, translators
 from rapport_ingest.domain.dialects.reopening import Reopener
@@ -129,7 +130,7 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
     parts.health.checks["storage"] = _storage_check(parts, pieces.spool)
     parts.routers += _routers(parts, settings, pieces)
     proxies = Proxies(settings.proxies()) if settings.proxies() else None
-    intake = Intake(Public(parts.api()), pieces.keys, pieces.limits, pieces.acceptor, proxies)
+    intake = Intake(Public(_api(parts)), pieces.keys, pieces.limits, pieces.acceptor, proxies)
     return Process(
         intake,
         pieces.spool,
@@ -139,6 +140,12 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
         jobs,
         pieces.uploads,
     )
+
+
+def _api(parts: Parts) -> FastAPI:
+    app = parts.api()
+    declare_addresses(app)
+    return app
 
 
 def _pieces(parts: Parts, settings: IngestSettings) -> Pieces:
@@ -209,6 +216,7 @@ def _routers(parts: Parts, settings: IngestSettings, pieces: Pieces) -> list[API
     engine = parts.api_engine
     return [
         source_routes(engine, pieces.sources),
+        policy_routes(engine),
         count_routes(engine, pieces.counting),
         key_routes(engine, pieces.sources),
         debugger_routes(engine, pieces.debugging),

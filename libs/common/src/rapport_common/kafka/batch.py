@@ -27,6 +27,7 @@ from rapport_common.kafka.limit import DeadLetterLimit
 from rapport_common.kafka.parking import MAX_KEY_BYTES, NewlyParked, ParkedRecord, ParkingStore
 from rapport_common.kafka.part import Entry, Evidence, Lane, take
 from rapport_common.kafka.store import ConsumerStore, DeadLetter, FencedError, Move
+from rapport_common.wording import plain
 
 log = logging.get(__name__)
 
@@ -269,7 +270,7 @@ class BatchWriter:
         try:
             value = self.decoders[topic].decode(one.value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            entry.dead = f"not a {topic} record: {error}"
+            entry.dead = f"not a {topic} record: {plain(error)}"
             return entry
         if len(key) > MAX_KEY_BYTES:
             entry.dead = f"its key has {len(key)} bytes, {MAX_KEY_BYTES} is the most"

@@ -18,6 +18,7 @@ from rapport_common.events.codec import workspace_of
 from rapport_common.kafka.batch import BatchWriter, Blame, Record
 from rapport_common.kafka.parking import ParkedKey, ParkedRecord
 from rapport_common.kafka.store import DeadLetter
+from rapport_common.wording import plain
 
 log = logging.get(__name__)
 
@@ -163,7 +164,7 @@ class Unparker:
             try:
                 value = self._batches.decoders[key.topic].decode(one.value or b"")
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                dead[one.offset] = f"not a {key.topic} record: {error}"
+                dead[one.offset] = f"not a {key.topic} record: {plain(error)}"
                 continue
             live.append(
                 Record(key.topic, key.partition, one.offset, key.key, value, one.traceparent)

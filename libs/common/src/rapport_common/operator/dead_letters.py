@@ -15,6 +15,7 @@ from rapport_common.kafka.batch import BatchWriter, Record
 from rapport_common.kafka.store import DeadLetter
 from rapport_common.operator.shown import shown_value
 from rapport_common.paging import BigId, Paging
+from rapport_common.wording import plain
 
 Ops = Annotated[Operator, Depends(operator("ops"))]
 
@@ -90,7 +91,7 @@ async def _apply(tx: AsyncConnection, batches: BatchWriter, letter: DeadLetter, 
     try:
         value = batches.decoders[letter.topic].decode(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        message = f"This is not a record of {letter.topic}: {error}"
+        message = f"This is not a record of {letter.topic}: {plain(error)}"
         raise InvalidRequestError(message, details=details) from error
     record = Record(letter.topic, letter.partition, letter.offset, letter.key or b"", value)
     try:

@@ -1,7 +1,9 @@
 """What operators send and get, with the limits that make a request valid."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -39,11 +41,26 @@ def _recipient(text: str) -> str:
     return address
 
 
+def _segment(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError as error:
+        message = "must be the id of a segment, such as GET /v1/segments of segment shows"
+        raise PydanticCustomError("segment_id", message) from error
+
+
+SegmentId = Annotated[str, Field(max_length=100), AfterValidator(_segment)]
 Text = Annotated[str, AfterValidator(_storable)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[Text, Field(min_length=1, max_length=MAX_SOURCE)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
+
+
+_UNKNOWN_SEGMENT = (
+    "Nobody was ever told to have entered or left segment {}. Does it exist? "
+    "This goes away with the first entry."
+)
 
 
 class PolicyBody(BaseModel):
@@ -67,7 +84,7 @@ class NewCampaign(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Line
-    segment_id: Line
+    segment_id: SegmentId
     purpose: Purpose
     from_address: Sender
     subject: Annotated[Template, Field(max_length=1000)]
@@ -75,6 +92,27 @@ class NewCampaign(BaseModel):
     text: Template | None = None
     allow_old_events: bool = False
     include_existing: bool = False
+
+
+class CampaignChange(BaseModel):
+    """What of a draft is to be another; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Line | None = None
+    segment_id: SegmentId | None = None
+    purpose: Purpose | None = None
+    from_address: Sender | None = None
+    subject: Annotated[Template, Field(max_length=1000)] | None = None
+    html: Template | None = None
+    text: Template | None = Field(default=None, description="null: made of the page")
+    allow_old_events: bool | None = None
+    include_existing: bool | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were given; only the text can be taken away."""
+        given = self.model_dump(include=self.model_fields_set)
+        return {name: one for name, one in given.items() if one is not None or name == "text"}
 
 
 class TestSend(BaseModel):
@@ -87,23 +125,34 @@ class TestSend(BaseModel):
     profile_id: Line | None = None
 
 
-class CampaignView(BaseModel):
-    """A campaign as it is shown."""
+class CampaignBrief(BaseModel):
+    """A campaign without what it says; `job` plans for those who were in its segment before."""
 
     id: str
     name: str
     segment_id: str
+    segment_known: bool = Field(
+        description="Whether anybody was ever told to have entered or left the segment."
+    )
     purpose: Purpose
     from_address: str
     subject: str
-    html: str
-    text: str | None
     allow_old_events: bool
     include_existing: bool
     state: CampaignState
     created_at: datetime
     started_at: datetime | None
+    archived_at: datetime | None
+    job: str | None
+
+
+class CampaignView(CampaignBrief):
+    """A campaign as it is shown."""
+
+    html: str
+    text: str | None
     counts: dict[MessageState, int]
+    warnings: list[str] = Field(description="What may be wrong with it, in words.")
 
 
 class MessageView(BaseModel):
@@ -122,11 +171,39 @@ class MessageView(BaseModel):
     clicked_at: datetime | None
 
 
-def campaign_view(campaign: Campaign, counts: dict[str, int]) -> CampaignView:
+class CampaignPage(BaseModel):
+    """Campaigns, newest first; `next` is the `cursor` of the next page."""
+
+    items: list[CampaignBrief]
+    next: str | None
+
+
+class MessagePage(BaseModel):
+    """Messages, newest first; `next` is the `cursor` of the next page."""
+
+    items: list[MessageView]
+    next: str | None
+
+
+def campaign_brief(campaign: Campaign, *, segment_known: bool) -> CampaignBrief:
+    """A campaign as it stands in a list."""
+    return CampaignBrief.model_validate(_shown(campaign) | {"segment_known": segment_known})
+
+
+def campaign_view(
+    campaign: Campaign, counts: dict[str, int], *, segment_known: bool
+) -> CampaignView:
     """A campaign with how many of its messages are in which state."""
-    shown: dict[str, Any] = {
-        field: getattr(campaign, field)
-        for field in CampaignView.model_fields
-        if field not in {"id", "counts"}
-    }
-    return CampaignView.model_validate({"id": campaign.campaign_id, "counts": counts, **shown})
+    warnings = [] if segment_known else [_UNKNOWN_SEGMENT.format(campaign.segment_id)]
+    more = {"counts": counts, "segment_known": segment_known, "warnings": warnings}
+    return CampaignView.model_validate(_shown(campaign) | more)
+
+
+def message_view(row: Any) -> MessageView:
+    """A row of the ledger."""
+    return MessageView.model_validate({**row._mapping, "test": row.kind == "test"})  # noqa: SLF001 - public in SQLAlchemy
+
+
+def _shown(campaign: Campaign) -> dict[str, Any]:
+    fields = asdict(campaign)
+    return {"id": fields.pop("campaign_id"), **fields}
