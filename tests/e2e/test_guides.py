@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs/guides"
 BROWSER = ROOT / "tests/sdks/browser/browser.mjs"
 BASE = 8100
-PAGE_SECONDS = 60
+PAGE_SECONDS = 280
 PIECE = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # Whom a client's page is about, and what must be in that person's timeline in the end.
 ARRIVES = {

@@ -58,14 +58,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 def psql(url: str, statement: str) -> "subprocess.CompletedProcess[str]":
     argv = [str(installed() / "bin/psql"), "-XqtA", "-c", statement, url]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20)
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=100)
 
 
 def local(*arguments: str, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     argv = [sys.executable, "-m", "rapport_local", *arguments]
     environment = {**os.environ, **env}
     return subprocess.run(
-        argv, capture_output=True, text=True, check=False, env=environment, timeout=60
+        argv, capture_output=True, text=True, check=False, env=environment, timeout=250
     )
 
 

@@ -44,7 +44,7 @@ def test_the_next_steps_work_as_they_stand(stack: "Stack") -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=280,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "129.9" in done.stdout

@@ -137,6 +137,12 @@ def test_no_time_passes_backwards(calendar: Calendar, one: datetime, other: date
     assert calendar.elapsed(max(one, other), min(one, other)) == timedelta(0)
 
 
+def test_where_nothing_is_ever_open_no_time_passes() -> None:
+    assert Calendar({}).elapsed(
+        datetime(2026, 1, 16, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+    ) == timedelta(0)
+
+
 def is_open(calendar: Calendar, moment: datetime) -> bool:
     """Whether it is open by the clock on the wall, without any arithmetic of windows."""
     local = moment.astimezone(calendar.zone)
@@ -170,9 +176,3 @@ def test_what_begins_in_the_hour_that_is_left_out_begins_at_its_end() -> None:
     begin = utc(2026, 3, 29, 1)  # 02:00 is 03:00
     assert early.elapsed(begin - HOUR, begin + 5 * HOUR) == 2 * HOUR
     assert early.due(begin - HOUR, HOUR) == begin + HOUR
-
-
-def test_where_nothing_is_ever_open_no_time_passes() -> None:
-    assert Calendar({}).elapsed(
-        datetime(2026, 1, 16, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
-    ) == timedelta(0)
