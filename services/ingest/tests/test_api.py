@@ -355,3 +355,11 @@ async def test_a_body_that_does_not_come_is_a_408(
         answer = await ingest.client.post("/v1/track", content=slow(), headers=ingest.basic)
     assert answer.status_code == 408
     assert answer.json()["code"] == "request_timeout"
+
+
+async def test_a_key_that_stands_in_a_page_does_not_ask(ingest: "Ingest") -> None:
+    spec, headers = {"name": "A page", "kind": "web"}, ingest.token("sources:write")
+    made = (await ingest.client.post("/v1/sources", json=spec, headers=headers)).json()
+    key = {"X-Write-Key": made["write_key"]}
+    found = await ingest.client.get("/v1/events/anything", headers=key)
+    assert (found.status_code, found.json()["code"]) == (403, "forbidden")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 
 from rapport_common import clock
 from rapport_common.auth import Shown, operator
-from rapport_common.errors import InvalidRequestError
+from rapport_common.errors import ForbiddenError, InvalidRequestError
 from rapport_ingest.api.fields import MessageId, Text
 from rapport_ingest.domain.credentials import credential, key_id_of
 from rapport_ingest.handlers.keyring import KeyRing
@@ -26,8 +26,14 @@ def event_routes(keys: KeyRing, locator: Locator) -> APIRouter:
         """(workspace, source) that may be asked about, by a write key or an operator's token."""
         key = credential(dict(request.scope["headers"]))
         if key is not None and key_id_of(key) is not None:
-            caller = (await keys.sender(key)).caller
-            return caller.workspace, caller.source
+            found = await keys.sender(key)
+            if found.trust == "public":
+                message = (
+                    "This key may stand where everybody can read it, so it only sends. Ask with a "
+                    "token (`rapport token`), or with the key of a source of a trusted kind."
+                )
+                raise ForbiddenError(message, details={"needed": "events:read"})
+            return found.caller.workspace, found.caller.source
         return (await operator("events:read")(request)).workspace, source
 
     @router.get("/v1/events/{message_id:path}")
