@@ -6,13 +6,13 @@ import signal
 import smtplib
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.support.waiting import HANG_SECONDS, until
 
 from rapport_local.config import Config
 from rapport_local.errors import LocalError
@@ -80,11 +80,8 @@ def processes_of(home: Home) -> list[str]:
 
 @pytest.mark.parametrize("component", ["postgres", "kafka", "smtp", *SERVICES])
 def test_what_is_killed_comes_back(stack: Stack, component: str) -> None:
-    began = time.monotonic()
     killed = stack.kill(component)
-    assert stack.wait_component(component, not_pid=killed) != killed
-    # The broker has to wait for its own old session.
-    assert time.monotonic() - began < (10 if component == "kafka" else 5)
+    assert stack.wait_component(component, not_pid=killed, seconds=HANG_SECONDS) != killed
 
 
 def test_a_frozen_service_is_shown(stack: Stack) -> None:
@@ -98,13 +95,11 @@ def test_a_frozen_service_is_shown(stack: Stack) -> None:
 
 
 def wait_state(stack: Stack, component: str, state: str) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
+    def look() -> bool:
         notice = stack.notice()
-        if notice and notice.components[component].state == state:
-            return
-        time.sleep(0.05)
-    pytest.fail(f"{component} never became {state}")
+        return notice is not None and notice.components[component].state == state
+
+    until(f"{component} {state}", look)
 
 
 def test_each_service_owns_its_schema_and_sees_no_other(stack: Stack) -> None:
@@ -275,17 +270,14 @@ def test_nothing_outlives_a_killed_supervisor_and_the_data_stays(stack: Stack) -
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
     stack.start()
     assert psql(url, "TABLE ingest.kept").stdout.strip() == "42"
-    began = time.monotonic()
     stack.stop()
-    assert time.monotonic() - began < 10
     assert processes_of(stack.home) == []
 
 
 def test_postgres_returns_although_a_busy_backend_survived(postgres: Postgres) -> None:
     busy = "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b"
     with subprocess.Popen([str(installed() / "bin/psql"), "-Xqc", busy, postgres.url()]) as client:
-        while "1" not in psql(postgres.url(), ACTIVE).stdout:
-            time.sleep(0.02)
+        until("busy backend", lambda: "1" in psql(postgres.url(), ACTIVE).stdout)
         postgres.kill()
         postgres.restart()
         assert client.wait(10) != 0

@@ -94,8 +94,8 @@ def _distinct(traffic: Traffic) -> dict[str, dict[str, object]]:
 
 def _membership(traffic: Traffic, database: Database) -> Iterator[str]:
     path = f"/v1/segments/{traffic.segment}/members"
-    shown = traffic.workspace.get("segment", path, limit=1000)["members"]
-    ids = [one["profile_id"] for one in shown]
+    shown = traffic.workspace.get("segment", path, limit=1000)["items"]
+    ids = [one["id"] for one in shown]
     inside, wanted = (
         set(database.column(USERS, traffic.workspace.name, ids)),
         traffic.crowd.members,
@@ -137,6 +137,6 @@ def _mails(traffic: Traffic) -> Iterator[str]:
 
 def _dead_letters(traffic: Traffic) -> Iterator[str]:
     for service in SERVICES[1:]:
-        letters = traffic.workspace.get(service, "/v1/dead-letters")["dead_letters"]
+        letters = traffic.workspace.get(service, "/v1/dead-letters")["items"]
         for one in letters:
             yield f"{service}: dead letter {one['topic']}/{one['offset']}: {one['reason']}"

@@ -39,7 +39,7 @@ def look_until(look: Callable[[], Found | None], *, seconds: float) -> Found | N
             found = look()
         if found:
             break
-        time.sleep(POLL_SECONDS)
+        look_again()
     return found
 
 
@@ -47,31 +47,35 @@ def look_until(look: Callable[[], Found | None], *, seconds: float) -> Found | N
 async def eventually(
     what: str, look: Callable[[], Awaitable[Found]], *, seconds: float = HANG_SECONDS
 ) -> Found: ...
-
-
 @overload
 async def eventually(
     what: str, look: Callable[[], Found], *, seconds: float = HANG_SECONDS
 ) -> Found: ...
-
-
-async def eventually(
-    what: str, look: Callable[[], Any], *, seconds: float = HANG_SECONDS
-) -> object:
+async def eventually(what: str, look: Callable[[], Any], *, seconds: float = HANG_SECONDS) -> Any:
     """`until` in a loop: `look` may be a plain function or a coroutine's."""
     deadline = time.monotonic() + seconds
-    found: object = None
+    found: Any = None
     while time.monotonic() < deadline:
         with suppress(httpx.HTTPError):
             seen = look()
             found = await seen if isinstance(seen, Awaitable) else seen
         if found:
             return found
-        await asyncio.sleep(POLL_SECONDS)
+        await between_looks()
     pytest.fail(f"after {seconds:g} s still no {what}; last seen: {found!r}")
 
 
-async def turns(count: int = 1) -> None:
-    """Let every other task of the loop go on to where it waits, so many times."""
-    for _ in range(count):
-        await asyncio.sleep(0)
+async def between_looks() -> None:
+    """What a loop of one's own does between two looks at what others do."""
+    await asyncio.sleep(POLL_SECONDS)
+
+
+def look_again() -> None:
+    """`between_looks` where there is no event loop."""
+    time.sleep(POLL_SECONDS)
+
+
+async def pretend_slow(seconds: float) -> None:
+    """What a stand-in for somebody slow does; no proof rests on it."""
+    if seconds:
+        await asyncio.sleep(seconds)

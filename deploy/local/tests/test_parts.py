@@ -13,6 +13,7 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.waiting import look_again
 
 from rapport_local import jars, paths, reaper
 from rapport_local.backoff import LONGEST_WAIT, Backoff
@@ -221,7 +222,7 @@ def test_a_process_that_ignores_its_signal_is_killed_in_the_end(tmp_path: Path) 
     log = tmp_path / "log"
     running = spawn(Program((sys.executable, "-c", deaf), stop_seconds=0.3), log)
     while not tail(log):
-        time.sleep(0.01)
+        look_again()
     assert running.stop() == -9
 
 
@@ -233,7 +234,7 @@ def test_a_killed_process_takes_its_workers_with_it(tmp_path: Path) -> None:
     log = tmp_path / "log"
     running = spawn(Program((sys.executable, "-c", parent)), log)
     while not tail(log):
-        time.sleep(0.01)
+        look_again()
     running.send(9)
     assert running.exited.wait(5)
     _wait_gone(int(tail(log)[0]))
@@ -283,5 +284,5 @@ def _wait_gone(pid: int) -> None:
                 return
         except psutil.NoSuchProcess:
             return
-        time.sleep(0.02)
+        look_again()
     pytest.fail(f"process {pid} is still there")

@@ -71,7 +71,7 @@ def test_jobs_are_listed_and_cancelled(rapport: Rapport, server: Answers) -> Non
     server.answers["GET /v1/jobs"] = (200, {"items": [JOB], "next": None})
     server.answers["POST /v1/jobs/j-1/cancel"] = (200, JOB)
     assert "j-1" in rapport("job", "list", "--kind", "import").stdout
-    assert "2 rows" in rapport("job", "cancel", "j-1").stdout
+    assert "2 items" in rapport("job", "cancel", "j-1").stdout
 
 
 def test_an_import_needs_a_file_and_a_source(rapport: Rapport, server: Answers) -> None:

@@ -36,7 +36,7 @@ def application() -> FastAPI:
 
 
 async def ask(token: str | None) -> httpx.Response:
-    headers = {} if token is None else {"Authorization": f"Bearer {token}".encode("latin-1")}
+    headers = {} if token is None else {b"Authorization": f"Bearer {token}".encode("latin-1")}
     transport = httpx.ASGITransport(application())
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.get("/thing", headers=headers)
@@ -202,7 +202,12 @@ UNUSABLE = [
 DOCUMENT = json.dumps(
     {"keys": [*(key.as_dict(private=False) for key, _alg in THEIRS.values()), *UNUSABLE]}
 )
-STAFF = {"iss": PROVIDER, "aud": "rapport-api", "scopes": None, "scope": "a things:read"}
+STAFF: dict[str, object] = {
+    "iss": PROVIDER,
+    "aud": "rapport-api",
+    "scopes": None,
+    "scope": "a things:read",
+}
 
 
 def with_provider(keys: str) -> Authenticator:

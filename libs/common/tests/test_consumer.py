@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tests.support.waiting import HANG_SECONDS, between_looks, eventually
 
 from rapport_common import clock
 from rapport_common.errors import InvalidEvent, Retry
@@ -123,7 +124,7 @@ async def consuming(
 async def until(engine: AsyncEngine, wanted: Sequence[int], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while await effects(engine) != sorted(wanted):
-            await asyncio.sleep(0.05)
+            await between_looks()
 
 
 async def test_every_record_has_its_effect_once(
@@ -150,15 +151,15 @@ async def test_poison_goes_aside_and_the_others_go_on(
         await producer.publish([Outgoing(topic.name, b"x", b"{not json")])
         async with consuming(engine, kafka_bootstrap, topic, handler) as consumer:
             await until(engine, sorted(set(range(200)) - {7, 11, 180}))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANG_SECONDS):
                 while True:
                     async with engine.begin() as tx:
                         letters = await consumer.store.dead_letters(tx, limit=10)
                     if len(letters) == 4:
                         break
-                    await asyncio.sleep(0.05)
+                    await between_looks()
     reasons = sorted(one.reason for one in letters)
-    assert reasons[0] == "KeyError('boom')"
+    assert reasons[0] == "KeyError: '…'"
     assert reasons[-1] == "told so"
     assert any(one.value == b"{not json" for one in letters)
 
@@ -173,16 +174,18 @@ async def test_only_poison_stops_the_consumer_loudly_until_resumed(
         consuming(engine, kafka_bootstrap, topic, handler) as consumer,
     ):
         await send(producer, topic, range(150))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_SECONDS):
             while consumer.stopped_because is None:
-                await asyncio.sleep(0.05)
+                await between_looks()
         assert "in a row" in consumer.stopped_because
         handler.invalid = set()
         await send(producer, topic, range(200, 220))
-        consumer.resume()
-        async with asyncio.timeout(20):
+        # Left in the database, as another replica's API does it.
+        async with engine.begin() as tx:
+            await consumer.store.tell(tx, "resume", "ada")
+        async with asyncio.timeout(HANG_SECONDS):
             while not set(range(200, 220)) <= set(await effects(engine)):
-                await asyncio.sleep(0.05)
+                await between_looks()
 
 
 async def test_a_zombie_in_the_middle_of_a_batch_changes_nothing(
@@ -206,9 +209,9 @@ async def test_a_zombie_in_the_middle_of_a_batch_changes_nothing(
             async with engine.begin() as tx:
                 positions = await fenced.positions(tx)
             assert set(positions.values()) == {1}
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG_SECONDS):
                 while len(await effects(engine)) < 27:
-                    await asyncio.sleep(0.05)
+                    await between_looks()
     found = await effects(engine)
     assert len(found) == len(set(found)) == 27
 
@@ -240,7 +243,7 @@ async def test_a_log_cut_under_a_running_consumer_stops_it(
         # The client reads ahead by one fetch per partition; what comes after that is only in
         # the log, and lost with it.
         await send(producer, topic, range(60, 120))
-        await asyncio.sleep(1)
+        await eventually("records that were read ahead", lambda: _read_ahead(consumer))
         await send(producer, topic, range(120, 180))
         await _cut(kafka_bootstrap, topic)
         # The batch in hand fails and is read again, from a position that is gone.
@@ -248,12 +251,18 @@ async def test_a_log_cut_under_a_running_consumer_stops_it(
         await _end_idle_transactions(engine)
         freeze, handler.freeze = handler.freeze, None
         freeze.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG_SECONDS):
             while consumer.stopped_because is None:
-                await asyncio.sleep(0.05)
+                await between_looks()
         assert "records are gone" in consumer.stopped_because
     found = await effects(engine)
     assert len(found) == len(set(found))
+
+
+def _read_ahead(consumer: Consumer) -> bool:
+    """Whether the client has fetched from every partition what it may before it is asked again."""
+    client = consumer._client
+    return client is not None and len(client._fetcher._records) == 3
 
 
 async def _cut(bootstrap: str, topic: Topic) -> None:
@@ -279,17 +288,17 @@ async def all_read(
 
 
 async def reset(engine: AsyncEngine, consumer: Consumer, topic: Topic, partition: int) -> None:
-    """What an operator's request does."""
+    """What an operator's request does, on whichever replica."""
     async with engine.begin() as tx:
-        assert await consumer.store.reset_position(tx, topic.name, partition, 0)
-    consumer.restart()
+        store = consumer.store
+        assert await store.reset_position(tx, topic.name, partition, 0, issued_by="ada")
 
 
 async def read_again(engine: AsyncEngine, than: int = 30) -> None:
     """More effects than there are records."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_SECONDS):
         while len(await effects(engine)) <= than:
-            await asyncio.sleep(0.05)
+            await between_looks()
 
 
 async def test_a_position_beyond_the_log_stops_it_and_a_reset_lets_it_go_on(
@@ -298,9 +307,9 @@ async def test_a_position_beyond_the_log_stops_it_and_a_reset_lets_it_go_on(
     handler = Effects()
     await all_read(engine, kafka_bootstrap, topic, handler, beyond=1)
     async with consuming(engine, kafka_bootstrap, topic, handler) as consumer:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_SECONDS):
             while consumer.stopped_because is None:
-                await asyncio.sleep(0.05)
+                await between_looks()
         assert "re-created" in consumer.stopped_because
         await reset(engine, consumer, topic, 0)
         await read_again(engine)
@@ -335,8 +344,8 @@ async def test_a_reset_while_it_is_about_to_stop_is_not_forgotten(
     async with consuming(engine, kafka_bootstrap, topic, handler) as consumer:
         with monkeypatch.context() as patched:
             patched.setattr(AIOKafkaConsumer, "stop", reset_and_close)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANG_SECONDS):
                 while wrong:
-                    await asyncio.sleep(0.05)
+                    await between_looks()
         await read_again(engine)
         assert consumer.stopped_because is None

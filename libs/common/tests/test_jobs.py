@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common.db import create_engine, metadata
 from rapport_common.errors import AppError
@@ -126,7 +127,7 @@ async def test_a_long_step_is_held_and_ended_when_cancelled(jobs: AsyncEngine) -
 
     await queue(jobs, "long", "long")
     worker = Jobs(jobs, JobStore("segment", lease_seconds=0.2), {"long": long})
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(HANG_SECONDS), asyncio.TaskGroup() as group:
         turn = group.create_task(worker.turn(asyncio.Event()))
         async with jobs.connect() as connection:
             query = text("SELECT max(held_until) FROM segment.job WHERE state = 'running'")
@@ -134,7 +135,7 @@ async def test_a_long_step_is_held_and_ended_when_cancelled(jobs: AsyncEngine) -
             while (held := (await connection.execute(query)).scalar()) is None or held == first:
                 first = held
                 await connection.rollback()
-                await asyncio.sleep(0.02)
+                await between_looks()
         async with jobs.begin() as tx:
             assert await STORE.cancel(tx, "acme", "long")
         assert await turn

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from tests.support.waiting import HANG_SECONDS, between_looks
 from uvicorn.server import ServerState
 
 from rapport_common import tracing
@@ -47,7 +48,7 @@ class Client:
 
     async def answer(self) -> bytes:
         """The body of the next answer."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_SECONDS):
             head = await self._reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
             return await self._reader.readexactly(length)
@@ -88,9 +89,9 @@ async def test_one_task_serves_a_connection_and_ends_with_it(
     assert len(set(app.tasks)) == 1
     assert state.tasks == set(app.tasks)
     client.writer.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_SECONDS):
         while state.tasks or state.connections:
-            await asyncio.sleep(0.01)
+            await between_looks()
 
 
 async def test_an_address_is_unquoted_however_long_it_is(client: Client) -> None:

@@ -20,18 +20,23 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.engines import patient_engine
+from tests.support.waiting import HANG_SECONDS, between_looks, pretend_slow
 
 from rapport_campaign.api import routers
-from rapport_campaign.handlers.compose import Composer
 from rapport_campaign.handlers.consume import on_activity, on_membership, on_requests
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits
 from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.handlers.track import Tracker
-from rapport_campaign.sender import Sender
+from rapport_campaign.handlers.work import Works
+from rapport_campaign.render.compose import Office
+from rapport_campaign.renderer import Renderer
+from rapport_campaign.sender import Lane, Sender
 from rapport_campaign.settings import Settings
+from rapport_campaign.smtp import Connection
+from rapport_campaign.store.jobs import JOBS
 from rapport_campaign.tables import METADATA
 from rapport_common import clock
-from rapport_common.db import create_engine
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
@@ -45,6 +50,7 @@ from rapport_common.events.profile import (
     ProfileState,
 )
 from rapport_common.http import Health, create_app
+from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.testing.credentials import (
@@ -57,6 +63,7 @@ from rapport_common.testing.credentials import (
 
 PUBLIC = "https://mail.shop.example"
 SEGMENT = "11111111-1111-1111-1111-111111111111"
+OFFICE = Office(LINK_KEY, PUBLIC, "no-reply@mail.shop.example")
 HANDLERS = {
     "profile.activity": on_activity,
     "segment.membership": on_membership,
@@ -178,8 +185,8 @@ class MailServer:
     """A real SMTP server (aiosmtpd) whose moods a test sets; `mails` is its mailbox.
 
     Moods by recipient's local part before `+`: refuse, later, drop-rcpt, lost (drops with the
-    mail unread), taken (keeps the mail, then drops), slow (keeps it and never answers). It waits
-    `pause` seconds after it has kept a mail and before it says so.
+    mail unread), taken (keeps the mail, then drops), slow (keeps it and does not answer while it
+    runs). It waits `pause` seconds after it has kept a mail and before it says so.
     """
 
     def __init__(self) -> None:
@@ -189,13 +196,16 @@ class MailServer:
         self.later_replies = 10**9
         self.pause = 0.0
         self._server: asyncio.Server | None = None
+        self._stopped = asyncio.Event()
 
     async def start(self, port: int = 0) -> None:
+        self._stopped.clear()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._protocol, "127.0.0.1", port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
+        self._stopped.set()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -231,8 +241,8 @@ class MailServer:
         if mood == "taken":
             _transport(server).close()
         if mood == "slow":
-            await asyncio.sleep(3)
-        await asyncio.sleep(self.pause)
+            await self._stopped.wait()
+        await pretend_slow(self.pause)
         return "250 OK"
 
     def send_keys(self) -> Counter[str]:
@@ -291,10 +301,9 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
     return Settings(**{**values, **more})
 
 
-def make_sender(engine: AsyncEngine, settings: Settings) -> Sender:
+def make_sender(engine: AsyncEngine, settings: Settings, *renderers: Renderer) -> Sender:
     limits = Limits(settings.lease_seconds, settings.max_attempts, settings.retry_seconds)
-    composer = Composer(link_key=LINK_KEY, base_url=PUBLIC, service_from=settings.service_from)
-    return Sender(engine, Dispatcher(Publisher(EVENT_KEY), limits), composer, settings)
+    return Sender(engine, Dispatcher(Publisher(EVENT_KEY), limits), renderers, settings)
 
 
 @pytest.fixture(scope="session")
@@ -305,7 +314,7 @@ def database_url(service_database: Callable[[str], str]) -> str:
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     """The database of this run, emptied: quicker than a new one for each test."""
-    engine = create_engine(database_url, application="campaign-test", pool=10)
+    engine = patient_engine(database_url, application="campaign-test", pool=10)
     tables = ", ".join(one.fullname for one in METADATA.sorted_tables)
     async with engine.begin() as tx:
         await tx.execute(text(f"TRUNCATE {tables}"))
@@ -331,48 +340,73 @@ async def mail_server() -> AsyncIterator[MailServer]:
     await server.stop()
 
 
+@pytest.fixture(scope="session")
+async def renderer() -> AsyncIterator[Renderer]:
+    """The process that reads the templates of this run."""
+    one = Renderer(OFFICE, seconds=1)
+    yield one
+    await one.close()
+
+
 Sending = Callable[..., Any]
 
 
 @pytest.fixture
-def sending(engine: AsyncEngine, mail_server: MailServer, ledger: Ledger) -> Sending:
+def sending(
+    engine: AsyncEngine, mail_server: MailServer, ledger: Ledger, renderer: Renderer
+) -> Sending:
     """A context with a running sender; on leaving it the sender stops gracefully."""
 
     @asynccontextmanager
-    async def running(**settings: Any) -> AsyncIterator[None]:
-        sender = make_sender(engine, quick_settings(mail_server.port, **settings))
+    async def running(renderer: Renderer = renderer, **settings: Any) -> AsyncIterator[None]:
+        sender = make_sender(engine, quick_settings(mail_server.port, **settings), renderer)
         stop = asyncio.Event()
         task = asyncio.create_task(sender.run(stop))
         try:
             yield
         finally:
             stop.set()
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, HANG_SECONDS)
 
     return running
+
+
+@pytest.fixture
+def turn(engine: AsyncEngine, mail_server: MailServer, renderer: Renderer) -> Callable[..., Any]:
+    """A function that lets a sender look once at what is due; whether there was anything."""
+
+    async def once(**settings: Any) -> bool:
+        sender = make_sender(engine, quick_settings(mail_server.port, **settings), renderer)
+        connection = Connection(sender._server)
+        try:
+            return await sender._turn(Lane([connection], renderer), asyncio.Event())
+        finally:
+            await connection.close()
+
+    return once
 
 
 @pytest.fixture
 def settled(ledger: Ledger) -> Callable[..., Any]:
     """Waits until no message is planned or on its way; gives the counts."""
 
-    async def wait(seconds: float = 15) -> dict[str, int]:
-        async with asyncio.timeout(seconds):
+    async def wait() -> dict[str, int]:
+        async with asyncio.timeout(HANG_SECONDS):
             while True:
                 states = await ledger.states()
                 if not states.keys() & {"planned", "sending"}:
                     return states
-                await asyncio.sleep(0.05)
+                await between_looks()
 
     return wait
 
 
 @pytest.fixture
-def api(engine: AsyncEngine) -> FastAPI:
+def api(engine: AsyncEngine, renderer: Renderer) -> FastAPI:
     app = create_app("campaign", Health(), authenticator())
     tracker = Tracker(Publisher(EVENT_KEY))
     store = ConsumerStore("campaign", "campaign")
-    for one in routers(engine, store, tracker, LINK_KEY):
+    for one in routers(engine, store, tracker, renderer):
         app.include_router(one)
     return app
 
@@ -414,7 +448,21 @@ def campaign_body() -> dict[str, Any]:
 
 
 @pytest.fixture
-def started(client: httpx.AsyncClient, campaign_body: dict[str, Any]) -> Callable[..., Any]:
+def work(engine: AsyncEngine) -> Callable[..., Any]:
+    """A function that works all jobs off, a few rows at a time."""
+
+    async def until_done(page: int = 2) -> None:
+        jobs = Jobs(engine, JOBS, Works(engine, page).kinds)
+        while await jobs.turn(asyncio.Event()):
+            pass
+
+    return until_done
+
+
+@pytest.fixture
+def started(
+    client: httpx.AsyncClient, campaign_body: dict[str, Any], work: Callable[..., Any]
+) -> Callable[..., Any]:
     """A function that makes a campaign, starts it, and gives its id."""
 
     async def make(**changes: Any) -> str:
@@ -422,6 +470,7 @@ def started(client: httpx.AsyncClient, campaign_body: dict[str, Any]) -> Callabl
         assert made.status_code == 201, made.text
         answer = await client.post(f"/v1/campaigns/{made.json()['id']}/start")
         assert answer.status_code == 200, answer.text
+        await work()
         return str(made.json()["id"])
 
     return make
@@ -436,11 +485,13 @@ class World:
     ledger: Ledger
     mail_server: MailServer
     sending: Callable[..., Any]
+    turn: Callable[..., Any]
     settled: Callable[..., Any]
     client: httpx.AsyncClient
     client_of: Callable[..., httpx.AsyncClient]
     campaign_body: dict[str, Any]
     started: Callable[..., Any]
+    work: Callable[..., Any]
 
 
 @pytest.fixture
@@ -451,10 +502,12 @@ def world(
     ledger: Ledger,
     mail_server: MailServer,
     sending: Callable[..., Any],
+    turn: Callable[..., Any],
     settled: Callable[..., Any],
     client: httpx.AsyncClient,
     client_of: Callable[..., httpx.AsyncClient],
     campaign_body: dict[str, Any],
     started: Callable[..., Any],
+    work: Callable[..., Any],
 ) -> World:
     return World(**locals())

@@ -10,13 +10,17 @@ import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from tests.support.locks import somebody_waits
 
 from rapport_campaign.handlers.consume import on_activity, on_membership, on_requests
+from rapport_campaign.handlers.work import Works
 from rapport_campaign.store import locks, people
+from rapport_campaign.store.jobs import JOBS
 from rapport_common import clock
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.membership import Membership
 from rapport_common.events.profile import ProfileActivity, ProfileState
+from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
 
 pytestmark = pytest.mark.integration
@@ -220,10 +224,10 @@ async def test_a_message_planned_before_a_merge_goes_to_the_survivor(world: Any)
     await world.topics.person("a", "old@example.com", version=1)
     await world.topics.entered("a", "e1", profile_version=1)
     await world.topics.merged("a", "b", version=2)
+    await world.turn()
+    assert await world.ledger.states() == {"planned": 1}
+    await world.topics.person("b", "new@example.com", user_id="u1", version=1)
     async with world.sending():
-        await asyncio.sleep(0.5)
-        assert await world.ledger.states() == {"planned": 1}
-        await world.topics.person("b", "new@example.com", user_id="u1", version=1)
         assert await world.settled() == {"sent": 1}
     assert world.mail_server.mails[0]["To"] == "new@example.com"
     assert [one.user_id for one in await world.ledger.events()] == ["u1"]
@@ -285,9 +289,43 @@ async def test_a_start_waits_for_entries_that_are_being_written(world: Any) -> N
     async with world.engine.begin() as tx:
         await on_membership([Record("t", 0, 0, b"", stay("p1", 1, "entered"))], tx)
         start = asyncio.create_task(world.client.post(f"/v1/campaigns/{made['id']}/start"))
-        await asyncio.sleep(0.3)
+        await somebody_waits(world.engine)
         assert not start.done()
-    assert (await start).json()["counts"]["planned"] == 1
+    assert (await start).json()["job"] is not None
+    await world.work()
+    assert await world.ledger.states() == {"planned": 1}
+
+
+async def test_planning_for_those_who_are_in_goes_on_where_it_was(world: Any) -> None:
+    """A start answers at once; a page that a crash repeats plans nobody twice."""
+    for number in range(5):
+        await world.topics.entered(f"p{number}", f"e{number}")
+    body = {**world.campaign_body, "include_existing": True}
+    made = (await world.client.post("/v1/campaigns", json=body)).json()
+    started = (await world.client.post(f"/v1/campaigns/{made['id']}/start")).json()
+    assert await world.ledger.rows() == []
+    stop = asyncio.Event()
+    stop.set()
+    await Jobs(world.engine, JOBS, Works(world.engine, page=2).kinds).turn(stop)
+    assert await world.ledger.states() == {"planned": 2}
+    async with world.engine.begin() as tx:
+        await tx.execute(text("UPDATE campaign.job SET position = '{}'"))
+        job = await JOBS.find(tx, "acme", started["job"])
+    assert job is not None
+    assert (job.state, job.done, job.total) == ("queued", 2, 5)
+    await world.work()
+    assert await world.ledger.states() == {"planned": 5}
+
+
+async def test_a_job_that_is_cancelled_plans_nobody_more(world: Any) -> None:
+    await world.topics.entered("p1")
+    body = {**world.campaign_body, "include_existing": True}
+    made = (await world.client.post("/v1/campaigns", json=body)).json()
+    started = (await world.client.post(f"/v1/campaigns/{made['id']}/start")).json()
+    async with world.engine.begin() as tx:
+        assert await JOBS.cancel(tx, "acme", started["job"])
+    await world.work()
+    assert await world.ledger.rows() == []
 
 
 async def test_nothing_is_marked_while_its_address_is_being_suppressed(world: Any) -> None:
@@ -302,12 +340,11 @@ async def test_nothing_is_marked_while_its_address_is_being_suppressed(world: An
                 "('acme', 'ada@example.com', 'promotion', 'test', now())"
             )
         )
-        context = world.sending()
-        await context.__aenter__()
-        await asyncio.sleep(0.6)
+        sending = asyncio.create_task(world.turn())
+        await somebody_waits(world.engine)
         assert await world.ledger.states() == {"planned": 1}
+    await sending
     assert await world.settled() == {"suppressed": 1}
-    await context.__aexit__(None, None, None)
 
 
 async def test_a_lock_is_not_waited_for_for_ever(world: Any) -> None:

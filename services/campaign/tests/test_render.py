@@ -1,7 +1,6 @@
 """Templates with limits, tracked links, and the bytes of a mail."""
 
 import email
-import time
 from datetime import UTC, datetime
 from email.policy import default
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_campaign.render.html import (
     as_text,
@@ -18,7 +18,7 @@ from rapport_campaign.render.html import (
     with_way_out,
 )
 from rapport_campaign.render.mime import Letter, mail_bytes
-from rapport_campaign.render.templates import MAX_SOURCE, TemplateError, compiled, rendered, uses
+from rapport_campaign.render.templates import MAX_SOURCE, TemplateError, compiled, rendered
 
 BIG = "x" * 30_000
 
@@ -63,11 +63,10 @@ def test_what_is_wrong_is_found_when_a_template_is_made(
         "{% for i in (1..9999) %}{% assign y = big | upcase | downcase | upcase %}{% endfor %}",
     ],
 )
+@pytest.mark.timeout(HANG_SECONDS)
 def test_no_template_works_for_ever(source: str) -> None:
-    started = time.perf_counter()
     with pytest.raises(TemplateError):
         rendered(source, {"big": BIG, "l": [BIG]}, html=False)
-    assert time.perf_counter() - started < 5
 
 
 def test_data_is_escaped_and_objects_stay_closed() -> None:
@@ -83,11 +82,6 @@ def test_bad_data_is_a_template_error() -> None:
     for source in ("{{ n | divided_by: 0 }}", "{{ n | date: n }}", "{{ n | slice: 'x' }}"):
         with pytest.raises(TemplateError):
             rendered(source, {"n": 5}, html=True)
-
-
-def test_uses() -> None:
-    assert uses("<a href='{{ unsubscribe_url }}'>", "unsubscribe_url", html=True)
-    assert not uses("unsubscribe_url", "unsubscribe_url", html=True)
 
 
 # --- links -----------------------------------------------------------------------------------
@@ -143,8 +137,8 @@ def test_an_address_is_safe_in_a_header(text: str) -> None:
             assert one.startswith(("http://", "https://", "HTTP", "Http"))
 
 
+@pytest.mark.timeout(HANG_SECONDS)
 def test_hostile_pages_take_no_time() -> None:
-    started = time.perf_counter()
     for page in (
         '<a "' * 50_000,
         "<a href='" * 50_000,
@@ -156,7 +150,6 @@ def test_hostile_pages_take_no_time() -> None:
         with_links(page, lambda url: url)
         with_pixel(page, "x")
         as_text(page)
-    assert time.perf_counter() - started < 3
 
 
 def test_pixel_and_way_out_go_before_the_end() -> None:

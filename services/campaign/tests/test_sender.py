@@ -6,15 +6,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.support.locks import somebody_waits
+from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits, Result
 from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.render.compose import Office
+from rapport_campaign.renderer import Renderer
+from rapport_campaign.smtp import UnreachableError
 from rapport_common import clock
-from rapport_common.testing.credentials import EVENT_KEY
+from rapport_common.testing.credentials import EVENT_KEY, LINK_KEY
 
 pytestmark = pytest.mark.integration
+OFFICE = Office(LINK_KEY, "https://mail.shop.example", "no-reply@mail.shop.example")
 
 
 async def test_an_entry_becomes_one_mail(world: Any) -> None:
@@ -51,9 +57,9 @@ async def test_the_same_entry_again_sends_nothing(world: Any) -> None:
         await world.topics.entered("p1", "entry-1")
     async with world.sending():
         await world.settled()
-        await world.topics.entered("p1", "entry-1")
-        await asyncio.sleep(0.5)
-        assert await world.settled() == {"sent": 1}
+    await world.topics.entered("p1", "entry-1")
+    assert not await world.turn()
+    assert await world.settled() == {"sent": 1}
     assert len(world.mail_server.mails) == 1
 
 
@@ -107,9 +113,10 @@ async def test_while_the_server_is_away_nothing_is_lost_or_marked(world: Any) ->
     for number in range(20):
         await world.topics.person(f"p{number}", f"user{number}@example.com")
         await world.topics.entered(f"p{number}")
+    with pytest.raises(UnreachableError):
+        await world.turn()
+    assert await world.ledger.states() == {"planned": 20}
     async with world.sending():
-        await asyncio.sleep(1)
-        assert await world.ledger.states() == {"planned": 20}
         await world.mail_server.start(world.mail_server.port)
         assert await world.settled() == {"sent": 20}
     assert all(row["attempt"] == 1 for row in await world.ledger.rows())
@@ -120,11 +127,11 @@ async def test_a_message_waits_for_its_person(world: Any) -> None:
     await world.started()
     await world.topics.person("p1", "ada@example.com", version=2)
     await world.topics.entered("p1", profile_version=3)
+    await world.turn()
+    (row,) = await world.ledger.rows()
+    assert (row["state"], row["reason"]) == ("planned", "profile unknown")
+    await world.topics.person("p1", "new@example.com", version=3)
     async with world.sending():
-        await asyncio.sleep(0.6)
-        (row,) = await world.ledger.rows()
-        assert (row["state"], row["reason"]) == ("planned", "profile unknown")
-        await world.topics.person("p1", "new@example.com", version=3)
         assert await world.settled() == {"sent": 1}
     assert (await world.ledger.rows())[0]["to_address"] == "new@example.com"
 
@@ -134,10 +141,10 @@ async def test_pause_stops_and_loses_nobody(world: Any) -> None:
     await world.client.post(f"/v1/campaigns/{campaign_id}/pause")
     await world.topics.person("p1", "ada@example.com")
     await world.topics.entered("p1")
+    await world.turn()
+    assert await world.ledger.states() == {"planned": 1}
+    await world.client.post(f"/v1/campaigns/{campaign_id}/resume")
     async with world.sending():
-        await asyncio.sleep(0.6)
-        assert await world.ledger.states() == {"planned": 1}
-        await world.client.post(f"/v1/campaigns/{campaign_id}/resume")
         assert await world.settled() == {"sent": 1}
 
 
@@ -148,12 +155,11 @@ async def test_a_pause_that_is_being_written_is_waited_for(world: Any) -> None:
     await world.topics.entered("p1")
     async with world.engine.begin() as tx:
         await operate.pause(tx, "acme", campaign_id)
-        sending = world.sending()
-        await sending.__aenter__()
-        await asyncio.sleep(0.6)
-    await asyncio.sleep(0.6)
+        sending = asyncio.create_task(world.turn())
+        await somebody_waits(world.engine)
+    await sending
+    await world.turn()
     assert await world.ledger.states() == {"planned": 1}
-    await sending.__aexit__(None, None, None)
     assert world.mail_server.mails == []
 
 
@@ -231,6 +237,31 @@ async def test_bad_requests_fail_alone(world: Any) -> None:
     assert len(world.mail_server.mails) == 1
 
 
+async def test_a_template_that_does_not_end_holds_up_nobody(world: Any) -> None:
+    """Neither the rest of its batch, nor the loop that keeps the service alive."""
+    await world.topics.requested("endless", html="{{" * 32_000)
+    for number in range(5):
+        await world.topics.requested(f"r{number}")
+    strict = Renderer(OFFICE, seconds=0.3)
+    async with world.sending(strict, sender_lanes=1):
+        assert await world.settled() == {"failed": 1, "sent": 5}
+    await strict.close()
+    (row,) = await world.ledger.rows("state = 'failed'")
+    assert (row["occasion"], row["reason"]) == ("endless", "template: it takes more than 0.3 s")
+
+
+async def test_a_text_of_ones_own_has_a_way_out(world: Any) -> None:
+    await world.started(text="Hi {{ profile.email }}")
+    await world.topics.person("p1", "ada@example.com")
+    await world.topics.entered("p1")
+    async with world.sending():
+        await world.settled()
+    (mail,) = world.mail_server.mails
+    way_out = mail["List-Unsubscribe"].strip("<>")
+    assert way_out in mail.get_body(("plain",)).get_content()
+    assert way_out in mail.get_body(("html",)).get_content()
+
+
 async def test_a_test_send_goes_anywhere_and_counts_nowhere(world: Any) -> None:
     made = (await world.client.post("/v1/campaigns", json=world.campaign_body)).json()
     await world.topics.person("p1", "ada@example.com", first_name="Ada", consent="withdrawn")
@@ -246,9 +277,7 @@ async def test_a_test_send_goes_anywhere_and_counts_nowhere(world: Any) -> None:
     assert world.mail_server.mails[0]["To"] == "me@shop.example"
     assert world.mail_server.mails[0]["X-Rapport-Test"] == "1"
     assert set((await world.client.get(url)).json()["counts"].values()) == {0}
-    assert [
-        one["test"] for one in (await world.client.get(f"{url}/messages")).json()["messages"]
-    ] == [
+    assert [one["test"] for one in (await world.client.get(f"{url}/messages")).json()["items"]] == [
         True,
         True,
     ]
@@ -289,21 +318,23 @@ async def test_a_lease_that_ran_out_is_uncertain_and_sent_by_nobody(world: Any) 
     )
     async with world.sending():
         assert await world.settled() == {"uncertain": 1}
-        await asyncio.sleep(0.5)
+    assert not await world.turn()
     assert world.mail_server.mails == []
     (row,) = await world.ledger.rows()
     assert "died" in row["reason"]
 
 
 async def test_only_the_one_who_tried_may_settle_a_row_and_only_to_an_end(world: Any) -> None:
-    dispatcher = Dispatcher(Publisher(EVENT_KEY), Limits(lease=0.01, max_attempts=3, first_delay=1))
+    dispatcher = Dispatcher(Publisher(EVENT_KEY), Limits(lease=60, max_attempts=3, first_delay=1))
     mine, other = str(uuid.uuid4()), str(uuid.uuid4())
     await world.started()
     await world.topics.person("p1", "ada@example.com")
     await world.topics.entered("p1")
     async with world.engine.begin() as tx:
         (job,) = (await dispatcher.claim(tx, 10, mine)).jobs
-    await asyncio.sleep(0.05)
+    await ledger_exec(
+        world.engine, "UPDATE campaign.message SET lease_until = now() - interval '1 s'"
+    )
     async with world.engine.begin() as tx:
         assert await dispatcher.expire(tx) == 1
 
@@ -333,8 +364,8 @@ async def test_stop_gives_back_what_was_not_tried(world: Any) -> None:
         await world.topics.person(f"p{number}", f"slow+{number}@example.com")
         await world.topics.entered(f"p{number}")
     async with world.sending(sender_lanes=1, sender_connections=1):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANG_SECONDS):
             while not world.mail_server.mails:
-                await asyncio.sleep(0.02)
+                await between_looks()
     assert await world.ledger.states() == {"uncertain": 1, "planned": 11}
     assert len(world.mail_server.mails) == 1

@@ -15,6 +15,7 @@ import httpx
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event, partition_key
@@ -69,12 +70,12 @@ async def running(
 async def until(check: Callable[[], Awaitable[bool]], seconds: float = 40) -> None:
     async with asyncio.timeout(seconds):
         while not await check():
-            await asyncio.sleep(0.1)
+            await between_looks()
 
 
 async def stops_at_once(process: asyncio.subprocess.Process) -> None:
     process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_SECONDS):
         assert await process.wait() == 0
 
 
@@ -112,7 +113,7 @@ async def read_event(bootstrap: str, message_id: str) -> tuple[bytes, Event]:
         AIOKafkaConsumer(
             "events", bootstrap_servers=bootstrap, auto_offset_reset="earliest"
         ) as consumer,
-        asyncio.timeout(30),
+        asyncio.timeout(HANG_SECONDS),
     ):
         async for record in consumer:
             event = msgspec.json.decode(record.value, type=Event)
@@ -175,4 +176,22 @@ async def test_a_worker_alone_has_its_health_on_the_metrics_port(
         await until(is_ready(client, metrics))
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/v1/cases")).status_code == 404
+        await stops_at_once(process)
+
+
+async def test_a_start_while_kafka_is_away_serves_pages_and_the_api(
+    service_database: Callable[[str], str],
+) -> None:
+    token = mint(WORKSPACE, "ann", ["*"], timedelta(hours=1))
+    nobody = f"127.0.0.1:{free_port()}"
+    async with running(service_database("feedback"), nobody) as (process, api, _metrics):
+        async with httpx.AsyncClient(
+            base_url=api, headers={"Authorization": f"Bearer {token}"}
+        ) as client:
+            await until(is_ready(client, api))
+            body = {"name": "n", "kind": "nps", "question": "q"}
+            survey = (await client.post("/v1/surveys", json=body)).json()["id"]
+            page = await link(client, survey, email="ada@example.com")
+            assert (await client.get(page)).status_code == 200
+            assert (await client.post(page, data={"score": "9"})).status_code == 200
         await stops_at_once(process)

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import SecretStr
+from tests.support.waiting import eventually
 
 from rapport_common.composition import Parts
 from rapport_common.events.topics import EVENTS, topics_of
@@ -37,6 +38,8 @@ class Gate:
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
     port: int = 0
     flows: asyncio.Event = field(default_factory=asyncio.Event)
+    holds: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once it keeps something back."""
 
     async def open(self) -> None:
         self.flows.set()
@@ -46,6 +49,7 @@ class Gate:
     def freeze(self) -> None:
         """Take connections and bytes, and give nothing back: like a stopped process."""
         self.flows.clear()
+        self.holds.clear()
 
     async def shut(self) -> None:
         assert self.server is not None
@@ -53,7 +57,7 @@ class Gate:
         self.flows.set()
         for one in list(self.writers):
             one.transport.abort()
-        await asyncio.sleep(0.05)
+        await eventually("closed connections", lambda: not self.writers)
 
     @property
     def url(self) -> str:
@@ -75,6 +79,8 @@ class Gate:
     async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                if not self.flows.is_set():
+                    self.holds.set()
                 await self.flows.wait()
                 writer.write(data)
                 await writer.drain()
@@ -114,7 +120,7 @@ class Ingest:
     async def open_shop(self) -> None:
         """Make the source that events are sent to."""
         made = await self.add_source("Web Shop")
-        self.key, self.source = made["write_key"], made["source"]
+        self.key, self.source = made["write_key"], made["id"]
 
     async def send(self, path: str, body: Any, **headers: str) -> httpx.Response:
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)

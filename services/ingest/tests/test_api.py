@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_common import bodies, clock
 from rapport_common.events.envelope import Event
@@ -215,9 +216,7 @@ async def test_the_same_id_of_another_source_or_workspace_is_another_event(
     for key in (till["write_key"], other.key):
         found = await ingest.client.get("/v1/events/1001", headers={"X-Write-Key": key})
         assert found.status_code == 404
-    answer = await ingest.client.get(
-        f"/v1/events/1001?source={till['source']}", headers=ingest.token()
-    )
+    answer = await ingest.client.get(f"/v1/events/1001?source={till['id']}", headers=ingest.token())
     assert answer.status_code == 404
 
 
@@ -238,7 +237,7 @@ async def test_sources_are_made_once_and_listed_without_their_keys(ingest: "Inge
     assert again.status_code == 409
     await ingest.add_source("微信")
     listed = await ingest.get("/v1/sources", "sources:write")
-    assert [one["name"] for one in listed["sources"]] == ["微信", "Web Shop"]
+    assert [one["name"] for one in listed["items"]] == ["微信", "Web Shop"]
     assert "rk_" not in str(listed)
 
 
@@ -309,9 +308,8 @@ async def test_bad_input_of_operators_is_their_error(
     assert {"code", "message", "details"} == set(answer.json())
 
 
-async def test_the_ledger_adds_up_and_survives_a_restart(start: "Start") -> None:
+async def test_the_ledger_adds_up_and_survives_a_restart(start: "Start", log_of: Log) -> None:
     ingest = await start()
-    before = await ingest.get("/v1/ledger", "ops")
     good = {"type": "track", **BODIES["track"]}
     await asyncio.gather(*(ingest.send("/v1/batch", {"batch": [good, {}]}) for _ in range(10)))
     await ingest.send("/v1/track", {})
@@ -319,10 +317,12 @@ async def test_the_ledger_adds_up_and_survives_a_restart(start: "Start") -> None
     after = await ingest.get("/v1/ledger", "ops")
     assert (after["received"], after["accepted"], after["rejected"]) == (21, 10, 11)
     assert (after["spooled"], after["spooled_now"]) == (0, 0)
-    written = after["topic"]["end_offsets_total"] - before["topic"]["end_offsets_total"]
-    assert written == 10
-    assert await (await start(like=ingest)).get("/v1/ledger") == after
-    [source] = (await ingest.get("/v1/sources"))["sources"]
+    # Others write to the topic too.
+    assert len(await log_of(ingest.workspace)) == 10
+    assert after.pop("topic")["end_offsets_total"] >= 10
+    again = await (await start(like=ingest)).get("/v1/ledger")
+    assert {**again, "topic": None} == {**after, "topic": None}
+    [source] = (await ingest.get("/v1/sources"))["items"]
     assert source["events"] == {"received": 21, "accepted": 10, "spooled": 0, "rejected": 11}
 
 
@@ -349,9 +349,9 @@ async def test_a_body_that_does_not_come_is_a_408(
 
     async def slow() -> Any:
         yield b"{"
-        await asyncio.sleep(5)
+        await asyncio.Event().wait()
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(HANG_SECONDS):
         answer = await ingest.client.post("/v1/track", content=slow(), headers=ingest.basic)
     assert answer.status_code == 408
     assert answer.json()["code"] == "request_timeout"

@@ -21,6 +21,7 @@ import pytest
 from gmqtt import Client
 from services.ingest.tests.driving import drive, repair
 from sqlalchemy import text
+from tests.support.waiting import between_looks
 
 from rapport_ingest import bridge as bridge_module
 from rapport_ingest import metrics
@@ -329,7 +330,7 @@ async def test_what_nothing_can_keep_is_not_acknowledged(
     await broker.publish(sent)
     async with asyncio.timeout(DEADLINE):
         while held._value.get() < len(sent) or counted.failures < 3:
-            await asyncio.sleep(0.05)
+            await between_looks()
     assert broker.count("acked", client_of(ingest)) == 0
     await gate.open()
     await broker.until("acked", client_of(ingest), len(sent))
@@ -409,7 +410,7 @@ async def test_one_process_at_a_time_and_the_next_takes_over(
     async with asyncio.timeout(DEADLINE):
         # Longer than one lease lasts: it was renewed, and the other one waits.
         while await held_until(ingest) < claimed + timedelta(seconds=4):
-            await asyncio.sleep(0.1)
+            await between_looks()
     assert broker.count("ready", client_of(ingest)) == 1
     await first.end()
     await broker.publish([reading(1, number) for number in range(10, 20)])
@@ -437,7 +438,7 @@ async def test_a_broker_that_comes_back_is_found_again(
             await broker.until("acked", client_of(ingest))
         async with asyncio.timeout(DEADLINE):
             while connected._value.get():
-                await asyncio.sleep(0.05)
+                await between_looks()
     await running_.end()
     assert {one["message_id"] for one in await log_of(ingest.workspace)} == {"d1-0", "d1-1"}
 

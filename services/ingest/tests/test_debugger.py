@@ -1,16 +1,20 @@
 """The live debugger: what is shown, how soon, and that nothing waits for it."""
 
 import asyncio
-import time
+import re
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.waiting import HANG_SECONDS, between_looks, eventually
 
 from rapport_ingest.domain import live
 from rapport_ingest.domain.source import Caller
@@ -21,6 +25,7 @@ from rapport_ingest.handlers.debugging import Debugging
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Gate, Ingest, Start
 
+CHANNEL_CARRIES = re.compile(r"\d+(,\d+)*")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ENOUGH = 15.0
 EVENT = {"event": "Order Completed", "userId": "u-1", "messageId": "m-1"}
@@ -33,7 +38,7 @@ class Reader:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.pieces: asyncio.Queue[bytes] = asyncio.Queue()
-        self.seen: list[tuple[str, Any, float]] = []
+        self.seen: list[tuple[str, Any]] = []
         self._rest = b""
 
     async def next(self, name: str) -> Any:
@@ -48,7 +53,7 @@ class Reader:
                 )
                 if "event" in fields:
                     data = msgspec.json.decode(fields["data"])
-                    self.seen.append((fields["event"], data, time.monotonic()))
+                    self.seen.append((fields["event"], data))
                     if fields["event"] == name:
                         return data
 
@@ -120,18 +125,14 @@ def debugger(ingest: "Ingest") -> Debugging:
 pytestmark = pytest.mark.integration
 
 
-async def test_events_of_every_process_are_shown_within_a_second(
-    ingest: "Ingest", start: "Start"
-) -> None:
+async def test_events_of_every_process_are_shown(ingest: "Ingest", start: "Start") -> None:
     other = await start(like=ingest)
     async with carrying(ingest, other), watching(ingest) as reader:
         assert (await reader.next("ready"))["processes"] >= 2
         assert reader.headers["content-type"].startswith("text/event-stream")
         for number, one in enumerate((ingest, other)):
-            sent = time.monotonic()
             await one.send("/v1/track", {**EVENT, "messageId": f"good-{number}"})
             good = await reader.next("event")
-            assert reader.seen[-1][2] - sent < 1.0
             await one.send("/v1/track", {"userId": "u-2", "messageId": f"bad-{number}"})
             bad = await reader.next("event")
             assert (good["message_id"], good["status"]) == (f"good-{number}", "accepted")
@@ -204,7 +205,7 @@ async def test_nothing_is_shown_or_gathered_while_nobody_watches(ingest: "Ingest
         assert shown._streams == []
         async with asyncio.timeout(ENOUGH):
             while shown._watched:
-                await asyncio.sleep(0.05)
+                await between_looks()
         await ingest.send("/v1/track", EVENT)
         assert not shown._outgoing
 
@@ -217,9 +218,7 @@ async def test_it_goes_on_after_postgres_was_away(start: "Start", gate: "Gate") 
         await reader.next("event")
         await gate.shut()
         await reader.next("interrupted")
-        began = time.monotonic()
         assert (await ingest.send("/v1/track", EVENT)).status_code == 200
-        assert time.monotonic() - began < 5
         await gate.open()
         await reader.next("ready")
         await ingest.send("/v1/track", {**EVENT, "messageId": "after"})
@@ -237,9 +236,8 @@ async def test_while_postgres_is_frozen_events_pass_and_the_queue_is_bounded(
         gate.freeze()
         batch = {"batch": [{"type": "track", **EVENT} for _ in range(200)]}
         for _ in range(3):
-            began = time.monotonic()
-            assert (await ingest.send("/v1/batch", batch)).status_code == 200
-            assert time.monotonic() - began < 5
+            async with asyncio.timeout(HANG_SECONDS):
+                assert (await ingest.send("/v1/batch", batch)).status_code == 200
         assert len(debugger(ingest)._outgoing) <= 10
     gate.flows.set()
 
@@ -289,10 +287,35 @@ def test_every_message_fits_and_is_read_back(
             kind=None,
             dialect="segment",
             received_at=NOON,
-            number=1,
         )
         assert len(payload) <= live.MAX_PAYLOAD_BYTES
         message = live.decode(payload)
         assert isinstance(message, live.Shown)
         assert message.received_at == "2026-01-01T12:00:00Z"
         assert message.truncated or message.body == body.decode("utf-8", "replace")
+
+
+async def test_other_roles_of_the_database_hear_numbers_only(
+    ingest: "Ingest", postgres_server: Any
+) -> None:
+    name = f"neighbour_{uuid.uuid4().hex[:12]}"
+    admin = await asyncpg.connect(ingest.database)
+    await admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{name}'")
+    parts = urlsplit(ingest.database)
+    address = f"{name}:{name}@{parts.netloc.rpartition('@')[2]}"
+    neighbour = await asyncpg.connect(urlunsplit(parts._replace(netloc=address)))
+    heard: list[str] = []
+    await neighbour.add_listener("ingest_live", lambda *told: heard.append(str(told[3])))
+    try:
+        async with carrying(ingest), watching(ingest) as reader:
+            await reader.next("ready")
+            await ingest.send("/v1/track", EVENT)
+            assert (await reader.next("event"))["message_id"] == "m-1"
+        await eventually("word for the neighbour", lambda: heard)
+        assert all(CHANNEL_CARRIES.fullmatch(one) for one in heard)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await neighbour.fetch("SELECT payload FROM ingest.live_message")
+    finally:
+        await neighbour.close()
+        await admin.execute(f"DROP ROLE {name}")
+        await admin.close()

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.waiting import between_looks
 
 from rapport_common.testing.credentials import KEY_ENVIRONMENT, mint
 
@@ -60,7 +61,7 @@ class Running:
                     if (await self.client.get("/readyz")).status_code == 200:
                         return
                 assert self.process.poll() is None
-                await asyncio.sleep(0.05)
+                await between_looks()
 
     async def kill(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -73,7 +74,7 @@ class Running:
                 shown: dict[str, Any] = (await self.client.get(f"/v1/jobs/{job}")).json()
                 if enough(shown):
                     return shown
-                await asyncio.sleep(0.05)
+                await between_looks()
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """Plans: what breaks a schema, and which schemas are refused. No server."""
 
-import time
 from typing import Any
 
 import pytest
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_common.errors import InvalidRequestError
 from rapport_ingest.domain.plan import (
@@ -132,6 +132,7 @@ def test_a_bad_schema_is_refused_with_its_place(schema: dict[str, Any], place: s
     assert refused(schema) == f"events[1].schema{place}"
 
 
+@pytest.mark.timeout(HANG_SECONDS)
 def test_schemas_that_go_in_circles_or_grow_without_end_are_refused() -> None:
     circle = {
         "$defs": {"a": {"properties": {"x": {"$ref": "#/$defs/b"}}}, "b": {"$ref": "#/$defs/a"}},
@@ -139,20 +140,17 @@ def test_schemas_that_go_in_circles_or_grow_without_end_are_refused() -> None:
     }
     assert refused(circle).endswith(".$ref")
     steps = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(30)}
-    started = time.perf_counter()
     assert refused({"$defs": {**steps, "d30": {"type": "object"}}, "$ref": "#/$defs/d0"})
     deep: dict[str, Any] = {}
     for _ in range(300):
         deep = {"properties": {"a": deep}}
     assert refused(deep).startswith("events[1].schema.properties.a")
-    assert time.perf_counter() - started < 5
 
 
+@pytest.mark.timeout(HANG_SECONDS)
 def test_a_pattern_that_makes_others_backtrack_is_linear() -> None:
     schema = {"properties": {"a": {"pattern": "^(a+)+$"}}}
-    started = time.perf_counter()
     assert violations(schema, {"a": "a" * 30_000 + "!"})
-    assert time.perf_counter() - started < 5
 
 
 def test_entries_need_names_that_fit_and_only_once() -> None:

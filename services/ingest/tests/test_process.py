@@ -5,10 +5,8 @@ import json
 import os
 import signal
 import socket
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -17,6 +15,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common.testing.credentials import KEY_ENVIRONMENT, mint
 
@@ -57,7 +56,7 @@ class Running:
         async with asyncio.timeout(90):
             while not await self._answers():
                 assert self.process.poll() is None
-                await asyncio.sleep(0.05)
+                await between_looks()
 
     async def _answers(self) -> bool:
         with suppress(httpx.TransportError):
@@ -75,12 +74,10 @@ class Running:
         )
         return str(answer.json()["write_key"])
 
-    async def end(self, number: int) -> tuple[int, float]:
-        """(exit code, seconds) after a signal."""
-        began = time.monotonic()
+    async def end(self, number: int) -> int:
+        """The exit code after a signal."""
         self.process.send_signal(number)
-        code = await asyncio.to_thread(self.process.wait, 15)
-        return code, time.monotonic() - began
+        return await asyncio.to_thread(self.process.wait, HANG_SECONDS)
 
 
 @pytest.fixture
@@ -129,7 +126,7 @@ async def send_until(
                 accepted.add(f"{name}-{number}")
                 number += 1
                 continue
-        await asyncio.sleep(0.02)
+        await between_looks()
 
 
 async def traffic(running: Running, key: str, during: Callable[[], Awaitable[None]]) -> set[str]:
@@ -140,28 +137,27 @@ async def traffic(running: Running, key: str, during: Callable[[], Awaitable[Non
         for number in range(4):
             group.create_task(send_until(running, key, stop, f"s{number}", accepted))
         while len(accepted) < ENOUGH:
-            await asyncio.sleep(0.01)
+            await between_looks()
         await during()
         stop.set()
     return accepted
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_a_stop_under_traffic_is_quick_clean_and_loses_nothing(
+async def test_a_stop_under_traffic_is_clean_and_loses_nothing(
     launch: Launch, log_of: Log, workers: int
 ) -> None:
     running = await launch(workers=workers)
     workspace = f"stop-{running.process.pid}"
     key = await running.new_key(workspace)
-    ended: list[tuple[int, float]] = []
+    ended: list[int] = []
 
     async def stop() -> None:
         ended.append(await running.end(signal.SIGTERM))
 
     accepted = await traffic(running, key, stop)
-    [(code, seconds)] = ended
+    [code] = ended
     assert code == 0
-    assert seconds < 10
     assert len(accepted) >= ENOUGH
     assert accepted <= {one["message_id"] for one in await log_of(workspace)}
 
@@ -176,9 +172,9 @@ async def test_a_killed_child_is_replaced_and_costs_no_accepted_event(
 
     async def kill() -> None:
         victim.kill()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_SECONDS):
             while len([one for one in running.children if one.pid != victim.pid]) < 2:
-                await asyncio.sleep(0.05)
+                await between_looks()
 
     accepted = await traffic(running, key, kill)
     assert len(accepted) >= ENOUGH
@@ -189,7 +185,7 @@ async def test_children_do_not_outlive_a_killed_parent(launch: Launch) -> None:
     running = await launch(workers=2)
     children = running.children
     assert len(children) == 2
-    code, _seconds = await running.end(signal.SIGKILL)
+    code = await running.end(signal.SIGKILL)
     assert code == -signal.SIGKILL
     _gone, alive = await asyncio.to_thread(psutil.wait_procs, children, 5)
     assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
@@ -202,12 +198,12 @@ async def test_each_child_has_its_own_metrics(launch: Launch) -> None:
     async with httpx.AsyncClient() as client:
         for slot in range(2):
             address = f"http://127.0.0.1:{running.port + 1 + slot}/metrics"
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(HANG_SECONDS):
                 while True:
                     with suppress(httpx.TransportError):
                         text = (await client.get(address)).text
                         break
-                    await asyncio.sleep(0.05)
+                    await between_looks()
             assert "rapport_spool_rows" in text
             assert "rapport_ingest_events_total" in text
 
@@ -223,7 +219,7 @@ async def test_it_starts_and_accepts_while_kafka_is_away(launch: Launch) -> None
     assert answer.status_code == 200
     where = await running.client.get("/v1/events/1", headers={"X-Write-Key": key})
     assert where.json()["status"] == "spooled"
-    assert (await running.end(signal.SIGTERM))[0] == 0
+    assert await running.end(signal.SIGTERM) == 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -237,14 +233,13 @@ async def test_a_taken_port_is_said_so(launch: Launch, workers: int) -> None:
     assert "is it taken?" in out.decode()
 
 
-async def test_live_events_of_all_children_are_quick_and_end_with_a_stop(launch: Launch) -> None:
+async def test_live_events_of_all_children_end_with_a_stop(launch: Launch) -> None:
     running = await launch(workers=2)
     key = await running.new_key("live")
     token = mint("live", "t", ["events:read"], timedelta(minutes=5))
     headers = {"Authorization": f"Bearer {token}"}
-    sent: dict[str, float] = {}
-    seen: dict[str, float] = {}
-    async with asyncio.timeout(60):
+    seen = set()
+    async with asyncio.timeout(HANG_SECONDS):
         # `readyz` is answered by the first child that is up.
         while await _ready(running, headers) != {"processes": 2}:
             pass
@@ -259,17 +254,14 @@ async def test_live_events_of_all_children_are_quick_and_end_with_a_stop(launch:
         for number in range(20):
             # A connection of its own each time, so that both children take some.
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as client:
-                sent[f"m-{number}"] = time.monotonic()
                 body = {"event": "x", "userId": "u", "messageId": f"m-{number}"}
                 assert (await client.post("/v1/track", json=body, auth=(key, ""))).is_success
             [*_, data] = [line async for line in _until(lines, "event: event")]
-            seen[json.loads(data.removeprefix("data: "))["message_id"]] = time.monotonic()
-        code, seconds = await running.end(signal.SIGTERM)
+            seen.add(json.loads(data.removeprefix("data: "))["message_id"])
+        code = await running.end(signal.SIGTERM)
         assert [line async for line in _until(lines, "event: end")][-1] == "data: {}"
-    assert seen.keys() == sent.keys()
-    # The usual event: a busy machine may halt one of the processes for as long as it likes.
-    assert statistics.median(seen[one] - sent[one] for one in sent) < 1.0
-    assert (code, seconds < 8) == (0, True)
+    assert seen == {f"m-{number}" for number in range(20)}
+    assert code == 0
 
 
 async def _ready(running: Running, headers: dict[str, str]) -> Any:
@@ -324,19 +316,19 @@ class Callers:
 
 
 async def until_connected(running: Running, wanted: list[int]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_SECONDS):
         while connections(running) != wanted:
-            await asyncio.sleep(0.05)
+            await between_looks()
 
 
 async def test_processes_have_equally_many_connections(launch: Launch) -> None:
     running = await launch(workers=2)
     await running.client.aclose()
     callers = Callers(running.port)
-    async with asyncio.timeout(60):  # until the slower child takes connections too
+    async with asyncio.timeout(HANG_SECONDS):  # until the slower child takes connections too
         while 0 in connections(running):
             await callers.call(1)
-            await asyncio.sleep(0.05)
+            await between_looks()
     await callers.leave(1000)
     await until_connected(running, [0, 0])
     await callers.call(16)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common.kafka.producer import KafkaUnavailableError, Producer
 from rapport_ingest import spool
@@ -87,12 +88,12 @@ async def test_the_worker_drains_by_itself_beside_new_traffic(start: "Start", lo
         await away.send("/v1/batch", {"batch": [event(f"{number}-{one}") for one in range(50)]})
     back = await start(like=away)
     stop = asyncio.Event()
-    async with asyncio.TaskGroup() as group, asyncio.timeout(30):
+    async with asyncio.TaskGroup() as group, asyncio.timeout(HANG_SECONDS):
         group.create_task(back.process.spool.run(stop))
         for number in range(20):
             assert (await back.send("/v1/track", event(f"new-{number}"))).status_code == 200
         while (await back.get("/v1/ledger"))["spooled_now"]:
-            await asyncio.sleep(0.1)
+            await between_looks()
         stop.set()
     ids = [one["message_id"] for one in await log_of(away.workspace)]
     assert len(ids) == len(set(ids)) == 2520
@@ -241,16 +242,14 @@ async def test_a_frozen_postgres_is_not_noticed_by_known_keys(start: "Start", ga
     ingest = await start(database=gate.url)
     assert (await ingest.send("/v1/track", event("1"))).status_code == 200
     gate.freeze()
-    stop = asyncio.Event()
-    checking = asyncio.create_task(ingest.process.keys.run(stop))
-    await asyncio.sleep(1.2)
-    async with asyncio.timeout(1):
+    checking = asyncio.create_task(ingest.process.keys.check())
+    async with asyncio.timeout(HANG_SECONDS):
+        await gate.holds.wait()
         for number in range(10):
             assert (await ingest.send("/v1/track", event(str(number)))).status_code == 200
     assert not checking.done()
-    stop.set()
     await gate.shut()
-    await checking
+    await asyncio.gather(checking, return_exceptions=True)
 
 
 async def test_a_rejected_event_that_cant_be_kept_is_not_answered_for(
@@ -294,7 +293,7 @@ async def test_events_that_wait_for_kafka_are_bounded(
             for batch in [[event(f"{number}-{one}", properties=large) for one in range(events)]]
         }
         refused: list[Any] = []
-        async with asyncio.timeout(50):
+        async with asyncio.timeout(HANG_SECONDS):
             while len(refused) < 4:
                 done, sent = await asyncio.wait(sent, return_when=asyncio.FIRST_COMPLETED)
                 refused += [one.result() for one in done]

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from services.profile.tests.people import Content, content, event, events, expected
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tests.support.engines import patient_engine
+from tests.support.waiting import between_looks
 
 from rapport_common.db import is_retriable
 from rapport_common.errors import InvalidEvent
@@ -39,7 +41,7 @@ async def feed(engine: AsyncEngine, history: Sequence[Event]) -> None:
         except Exception as error:
             if not is_retriable(error):
                 raise
-            await asyncio.sleep(random.random() / 50)
+            await between_looks()
         else:
             return
 
@@ -91,9 +93,8 @@ def test_any_batching_of_any_copies_gives_the_same_profiles(
     database: str, history: list[Event], sizes: list[int]
 ) -> None:
     async def run() -> None:
-        from rapport_common.db import create_engine  # noqa: PLC0415
 
-        engine = create_engine(database, application="property", pool=1)
+        engine = patient_engine(database, application="property", pool=1)
         try:
             await wipe(engine)
             rest = list(history)

@@ -12,8 +12,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.engines import patient_engine
 
-from rapport_common.db import create_engine
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.profile import (
@@ -23,11 +23,16 @@ from rapport_common.events.profile import (
     ProfileState,
 )
 from rapport_common.http import Health, create_app
+from rapport_common.jobs.routes import job_routes
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.testing.credentials import authenticator, mint
-from rapport_segment.api import ledger_routes, member_routes, segment_routes
+from rapport_segment.api.callers import READ, WRITE
+from rapport_segment.api.ledger import ledger_routes
+from rapport_segment.api.members import member_routes
+from rapport_segment.api.segments import change_routes, segment_routes
 from rapport_segment.handlers.segments import SegmentHandler
+from rapport_segment.store.jobs import JOBS
 from rapport_segment.tables import METADATA
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -59,7 +64,10 @@ class Records:
             version=number,
             event=happened(workspace, number) if event else None,
             state=ProfileState(
-                identifiers=[IdentifierState("email", one) for one in emails],
+                identifiers=[
+                    IdentifierState("user_id", str(who)),
+                    *(IdentifierState("email", one) for one in emails),
+                ],
                 traits=msgspec.Raw(msgspec.json.encode(traits or {})),
                 computed=ComputedState(**computed),
             ),
@@ -73,6 +81,11 @@ class Records:
         return ProfileActivity(
             workspace="acme", profile_id=str(who), version=number, merged_into=str(into)
         )
+
+    def gone(self, who: uuid.UUID) -> ProfileActivity:
+        number = self._versions.get(who, 0) + 1
+        self._versions[who] = number
+        return ProfileActivity(workspace="acme", profile_id=str(who), version=number, gone=True)
 
     def record(self, value: ProfileActivity, trace: str | None = None) -> Record:
         key = value.profile_id.encode()
@@ -105,7 +118,7 @@ def noon() -> datetime:
 
 @pytest.fixture(scope="module")
 async def module_engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(service_database("segment"), application="segment-test")
+    engine = patient_engine(service_database("segment"), application="segment-test")
     yield engine
     await engine.dispose()
 
@@ -136,7 +149,9 @@ def api(engine: AsyncEngine) -> FastAPI:
     app = create_app("segment", Health(), authenticator())
     handler = SegmentHandler()
     app.include_router(segment_routes(engine, handler))
+    app.include_router(change_routes(engine, handler))
     app.include_router(member_routes(engine, handler))
+    app.include_router(job_routes(engine, JOBS, read=READ, write=WRITE))
     app.include_router(ledger_routes(engine, ConsumerStore("segment", "segment")))
     return app
 

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from services.segment.tests.building import build
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.events.membership import Membership
 from rapport_common.events.profile import ProfileActivity
+from rapport_segment.api.callers import PREVIEWS
+from rapport_segment.api.rules import EXAMPLE, Rule
+from rapport_segment.domain.rules import COUNTS, INSTANTS, REVENUE, parse
 from rapport_segment.handlers import segments
 from rapport_segment.handlers.activity import ActivityHandler
 
@@ -22,6 +28,7 @@ pytestmark = pytest.mark.integration
 RICH = {"computed": "revenue", "currency": "USD", "op": "gte", "value": "500"}
 GOLD = {"trait": "plan", "op": "eq", "value": "gold"}
 IDS = [uuid.UUID(int=number) for number in range(1, 8)]
+Create = Callable[[httpx.AsyncClient, str, object], Awaitable[dict[str, Any]]]
 Published = Callable[[], Awaitable[list[Membership]]]
 
 
@@ -51,16 +58,21 @@ async def people(records: "Records", apply: Callable[..., Awaitable[None]]) -> N
     )
 
 
-async def create(client: httpx.AsyncClient, name: str, rule: object) -> dict[str, Any]:
-    answer = await client.post("/v1/segments", json={"name": name, "rule": rule})
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
+@pytest.fixture
+def create(engine: AsyncEngine) -> Create:
+    async def create(client: httpx.AsyncClient, name: str, rule: object) -> dict[str, Any]:
+        answer = await client.post("/v1/segments", json={"name": name, "rule": rule})
+        assert answer.status_code == 202, answer.text
+        await build(engine)
+        made: dict[str, Any] = (await client.get(f"/v1/segments/{answer.json()['id']}")).json()
+        return made
+
+    return create
 
 
 @pytest.mark.usefixtures("people")
 async def test_a_new_segment_takes_in_whom_it_fits(
-    client: httpx.AsyncClient, published: Published
+    create: Create, client: httpx.AsyncClient, published: Published
 ) -> None:
     made = await create(client, " rich ", RICH)
     assert (made["name"], made["version"], made["members"]) == ("rich", 1, 3)
@@ -71,68 +83,83 @@ async def test_a_new_segment_takes_in_whom_it_fits(
     ]
     assert told[0].reason == "revenue USD 500.50 >= 500"
     shown = (await client.get(f"/v1/segments/{made['id']}")).json()
-    assert shown["members"] == 3
-    assert [one["created_by"] for one in shown["versions"]] == ["ada"]
-    listed = (await client.get("/v1/segments")).json()["segments"]
+    assert (shown["members"], shown["status"]) == (3, "ready")
+    versions = (await client.get(f"/v1/segments/{made['id']}/versions")).json()
+    assert [one["created_by"] for one in versions["items"]] == ["ada"]
+    listed = (await client.get("/v1/segments")).json()["items"]
     assert [(one["id"], one["members"]) for one in listed] == [(made["id"], 3)]
 
 
 @pytest.mark.usefixtures("people")
 async def test_a_changed_rule_moves_the_difference(
-    client: httpx.AsyncClient, published: Published
+    create: Create, client: httpx.AsyncClient, engine: AsyncEngine, published: Published
 ) -> None:
     made = await create(client, "rich", RICH)
     before = len(await published())
     rule = {"or": [{**RICH, "value": 700}, {"not": {**RICH, "value": 200}}]}
     path = f"/v1/segments/{made['id']}"
-    changed = (await client.put(path, json={"name": "odd", "rule": rule})).json()
-    assert (changed["version"], changed["name"], changed["members"]) == (2, "odd", 2)
+    changed = (await client.patch(path, json={"name": "odd", "rule": rule})).json()
+    assert (changed["version"], changed["name"], changed["status"]) == (2, "odd", "building")
+    await build(engine)
+    changed = (await client.get(path)).json()
+    assert (changed["members"], changed["status"]) == (2, "ready")
     told = (await published())[before:]
     assert sorted((one.change, one.profile_id, one.segment_version) for one in told) == [
         ("entered", str(IDS[0]), 2),
         ("exited", str(IDS[4]), 2),
         ("exited", str(IDS[5]), 2),
     ]
-    again = (await client.put(path, json={"name": "odd", "rule": rule})).json()
-    assert again["version"] == 2
+    again = (await client.patch(path, json={"name": "odd", "rule": rule})).json()
+    assert (again["version"], again["status"]) == (2, "ready")
+    renamed = (await client.patch(path, json={"name": "strange"})).json()
+    assert (renamed["version"], renamed["status"]) == (3, "ready")
+    assert await build(engine) == 0
     assert len(await published()) == before + 3
 
 
 @pytest.mark.usefixtures("people")
 async def test_a_segment_can_be_put_to_rest_and_woken(
-    client: httpx.AsyncClient, published: Published
+    create: Create, client: httpx.AsyncClient, engine: AsyncEngine, published: Published
 ) -> None:
     made = await create(client, "rich", RICH)
     path = f"/v1/segments/{made['id']}"
-    rested = await client.put(path, json={"name": "rich", "rule": RICH, "active": False})
-    assert (rested.json()["active"], rested.json()["members"]) == (False, 0)
+    await client.patch(path, json={"active": False})
+    await build(engine)
+    rested = (await client.get(path)).json()
+    assert (rested["active"], rested["members"], rested["status"]) == (False, 0, "ready")
     why = (await client.get(f"{path}/members/{IDS[6]}")).json()
     assert (why["member"], why["reason"]) == (False, "the segment is not active")
-    woken = await client.put(path, json={"name": "rich", "rule": RICH})
-    assert (woken.json()["version"], woken.json()["members"]) == (3, 3)
+    await client.patch(path, json={"active": True})
+    await build(engine)
+    woken = (await client.get(path)).json()
+    assert (woken["version"], woken["members"]) == (3, 3)
     entries = [one.entry_id for one in await published()]
     assert len(set(entries)) == 6
 
 
 async def test_many_members_are_taken_in_page_by_page(
+    create: Create,
     client: httpx.AsyncClient,
+    engine: AsyncEngine,
     records: "Records",
     apply: Callable[..., Awaitable[None]],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(segments, "PAGE", 7)
     ids = [uuid.UUID(int=number) for number in range(1, 36)]
     for who in random.Random(1).sample(ids, len(ids)):
         await apply(records.state(who, traits={"plan": "gold"}))
-    made = await create(client, "gold", GOLD)
-    assert made["members"] == len(ids)
+    answer = await client.post("/v1/segments", json={"name": "gold", "rule": GOLD})
+    made = answer.json()
+    assert (made["status"], made["members"]) == ("building", 0)
+    await build(engine, page=7)
+    job = (await client.get(f"/v1/jobs/{made['job']}")).json()
+    assert (job["state"], job["done"], job["total"]) == ("done", len(ids), len(ids))
     seen: list[str] = []
     page: dict[str, Any] = {"next": None}
     while not seen or page["next"]:
-        query = {"limit": 10} | ({"after": page["next"]} if page["next"] else {})
+        query = {"limit": 10} | ({"cursor": page["next"]} if page["next"] else {})
         answer = await client.get(f"/v1/segments/{made['id']}/members", params=query)
         page = answer.json()
-        seen += [one["profile_id"] for one in page["members"]]
+        seen += [one["id"] for one in page["items"]]
     assert seen == [str(who) for who in ids]
 
 
@@ -140,12 +167,52 @@ async def test_many_members_are_taken_in_page_by_page(
 async def test_a_preview_counts_and_keeps_nothing(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/segments/preview", json={"rule": {"and": [RICH, GOLD]}})
     assert answer.json() == {"count": 2, "of": 7}
-    assert (await client.get("/v1/segments")).json() == {"segments": []}
+    assert (await client.get("/v1/segments")).json() == {"items": [], "next": None}
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_workspace_has_its_share_of_previews_and_no_more(client: httpx.AsyncClient) -> None:
+    body = {"rule": RICH}
+    with PREVIEWS.place("acme"), PREVIEWS.place("acme"):
+        busy = await client.post("/v1/segments/preview", json=body)
+        assert (busy.status_code, busy.json()["code"]) == (429, "busy")
+        assert int(busy.headers["retry-after"]) >= 1
+    with PREVIEWS.place("other"), PREVIEWS.place("other"):
+        assert (await client.post("/v1/segments/preview", json=body)).is_success
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_preview_that_takes_too_long_is_given_up(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "PREVIEW_SECONDS", 0.05)
+    async with engine.connect() as other:
+        # It waits for this lock, which stands for a table that takes long to read.
+        await other.execute(text("LOCK TABLE segment.person IN ACCESS EXCLUSIVE MODE"))
+        slow = await client.post("/v1/segments/preview", json={"rule": RICH})
+        await other.rollback()
+    assert (slow.status_code, slow.json()["code"]) == (503, "preview_too_slow")
+    assert slow.headers["retry-after"]
+
+
+async def test_the_document_has_the_rules_schema(api: FastAPI) -> None:
+    schemas = api.openapi()["components"]["schemas"]
+    assert schemas["NewSegment"]["properties"]["rule"] == {"$ref": "#/components/schemas/Rule"}
+    names = {one["$ref"].rpartition("/")[2] for one in schemas["Rule"]["anyOf"]}
+    assert names == {"AllOf", "OneOf", "NotThis", "TraitRule", "ComputedRule", "IdentifierRule"}
+    # What the schema takes is what the parser knows.
+    assert Rule.model_validate(EXAMPLE).model_dump(by_alias=True, exclude_unset=True) == EXAMPLE
+    assert parse(dict(EXAMPLE))
+    known = schemas["ComputedRule"]["properties"]["computed"]["enum"]
+    assert set(known) == {*COUNTS, *INSTANTS, REVENUE}
 
 
 @pytest.mark.usefixtures("people")
 async def test_why_somebody_is_in_or_not(
-    client: httpx.AsyncClient, records: "Records", apply: Callable[..., Awaitable[None]]
+    create: Create,
+    client: httpx.AsyncClient,
+    records: "Records",
+    apply: Callable[..., Awaitable[None]],
 ) -> None:
     made = await create(client, "rich and gold", {"and": [RICH, GOLD]})
     path = f"/v1/segments/{made['id']}/members"
@@ -176,12 +243,15 @@ async def test_why_somebody_is_in_or_not(
     ]
     await apply(records.merged(IDS[6], IDS[5]))
     merged = (await client.get(f"{path}/{IDS[6]}")).json()
-    assert (merged["profile_id"], merged["member"]) == (str(IDS[5]), True)
+    assert (merged["id"], merged["member"]) == (str(IDS[5]), True)
 
 
 @pytest.mark.usefixtures("people")
 async def test_the_ledger_adds_up(
-    client: httpx.AsyncClient, records: "Records", apply: Callable[..., Awaitable[None]]
+    create: Create,
+    client: httpx.AsyncClient,
+    records: "Records",
+    apply: Callable[..., Awaitable[None]],
 ) -> None:
     await create(client, "rich", RICH)
     await apply(records.state(IDS[6]), records.merged(IDS[5], IDS[4]))
@@ -193,7 +263,7 @@ async def test_the_ledger_adds_up(
 
 @pytest.mark.usefixtures("people")
 async def test_workspaces_do_not_see_each_other(
-    client: httpx.AsyncClient, client_of: Callable[..., httpx.AsyncClient]
+    create: Create, client: httpx.AsyncClient, client_of: Callable[..., httpx.AsyncClient]
 ) -> None:
     made = await create(client, "rich", RICH)
     async with client_of("other") as other:
@@ -201,17 +271,19 @@ async def test_workspaces_do_not_see_each_other(
         path = f"/v1/segments/{made['id']}"
         for one in (path, f"{path}/members", f"{path}/members/{IDS[6]}"):
             assert (await other.get(one)).status_code == 404
-        assert (await other.put(path, json={"name": "x", "rule": RICH})).status_code == 404
+        assert (await other.patch(path, json={"name": "x"})).status_code == 404
+        assert (await other.post(f"{path}/rebuild")).status_code == 404
+        assert (await other.delete(path)).status_code == 404
         preview = await other.post("/v1/segments/preview", json={"rule": RICH})
         assert preview.json() == {"count": 0, "of": 0}
 
 
-async def test_names_are_unique(client: httpx.AsyncClient) -> None:
+async def test_names_are_unique(create: Create, client: httpx.AsyncClient) -> None:
     first = await create(client, "rich", RICH)
     second = await create(client, "gold", GOLD)
     answers = [
         await client.post("/v1/segments", json={"name": "rich", "rule": GOLD}),
-        await client.put(f"/v1/segments/{second['id']}", json={"name": "rich", "rule": GOLD}),
+        await client.patch(f"/v1/segments/{second['id']}", json={"name": "rich"}),
     ]
     for answer in answers:
         assert answer.status_code == 409
@@ -222,7 +294,9 @@ async def test_names_are_unique(client: httpx.AsyncClient) -> None:
     ("method", "path", "scope"),
     [
         ("POST", "/v1/segments", "segments:read"),
-        ("PUT", f"/v1/segments/{IDS[0]}", "segments:read"),
+        ("PATCH", f"/v1/segments/{IDS[0]}", "segments:read"),
+        ("DELETE", f"/v1/segments/{IDS[0]}", "segments:read"),
+        ("POST", f"/v1/segments/{IDS[0]}/rebuild", "segments:read"),
         ("POST", "/v1/segments/preview", "segments:write"),
         ("GET", "/v1/segments", "segments:write"),
         ("GET", f"/v1/segments/{IDS[0]}", "segments:write"),
@@ -252,8 +326,10 @@ async def test_every_route_asks_for_its_scope(
         ("GET", "/v1/segments/%00/members", 422),
         ("GET", f"/v1/segments/{IDS[0]}/members?limit=0", 422),
         ("GET", f"/v1/segments/{IDS[0]}/members?limit=99999999999999999999", 422),
-        ("GET", f"/v1/segments/{IDS[0]}/members?after=x%00", 422),
-        ("DELETE", f"/v1/segments/{IDS[0]}", 405),
+        ("GET", f"/v1/segments/{IDS[0]}/members?cursor=x%00", 422),
+        ("GET", f"/v1/segments/{IDS[0]}/versions?cursor=WzFlMzBd", 422),
+        ("DELETE", f"/v1/segments/{IDS[0]}", 404),
+        ("PUT", f"/v1/segments/{IDS[0]}", 405),
     ],
 )
 async def test_unknown_and_malformed_addresses(
@@ -264,7 +340,9 @@ async def test_unknown_and_malformed_addresses(
     assert set(answer.json()) == {"code", "message", "details"}
 
 
-async def test_an_unknown_profile_of_a_known_segment(client: httpx.AsyncClient) -> None:
+async def test_an_unknown_profile_of_a_known_segment(
+    create: Create, client: httpx.AsyncClient
+) -> None:
     made = await create(client, "rich", RICH)
     answer = await client.get(f"/v1/segments/{made['id']}/members/{IDS[0]}")
     assert answer.status_code == 404
@@ -306,7 +384,7 @@ NASTY = [
 
 @pytest.mark.parametrize("body", NASTY, ids=lambda body: body[:60])
 async def test_nasty_bodies_are_the_callers_fault(client: httpx.AsyncClient, body: bytes) -> None:
-    for method, path in (("POST", "/v1/segments"), ("PUT", f"/v1/segments/{IDS[0]}")):
+    for method, path in (("POST", "/v1/segments"), ("PATCH", f"/v1/segments/{IDS[0]}")):
         answer = await client.request(
             method, path, content=body, headers={"content-type": "application/json"}
         )

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from rapport_common.events.profile import ComputedState, ProfileState
 from rapport_segment.domain.facts import project
+from rapport_segment.domain.fold import Fold
 from rapport_segment.domain.membership import (
     Activity,
     Change,
     Definition,
-    Fold,
     Key,
     Person,
     merge,

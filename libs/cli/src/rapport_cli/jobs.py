@@ -1,4 +1,4 @@
-"""`rapport job`: long work of ingest, such as imports: how far it is, and its end."""
+"""`rapport job`: long work, such as imports and builds: how far it is, and its end."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from rapport_cli.errors import CliError
 if TYPE_CHECKING:
     from rapport_cli.client import Api
 
-app = typer.Typer(help="Imports and replays.", no_args_is_help=True)
+app = typer.Typer(help="Long work: imports, replays, builds of segments.", no_args_is_help=True)
 ENDED = frozenset({"done", "failed", "cancelled"})
 POLL_SECONDS = 0.5
 COLUMNS = ["id", "kind", "subject", "state", "done", "accepted", "rejected", "created_at"]
+Service = Annotated[str, typer.Option(help="Whose: ingest, segment or campaign.")]
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
 
@@ -27,11 +28,12 @@ def list_jobs(
     ctx: typer.Context,
     *,
     kind: Annotated[str | None, typer.Option(help="Only these, such as import.")] = None,
+    service: Service = "ingest",
     limit: show.Limit = 50,
     as_json: show.AsJson = False,
 ) -> None:
     """List the newest jobs."""
-    answer = show.session(ctx).api("ingest").get("/v1/jobs", kind=kind, limit=limit)
+    answer = show.session(ctx).api(service).get("/v1/jobs", kind=kind, limit=limit)
     if as_json:
         show.data(answer)
         return
@@ -44,22 +46,29 @@ def show_job(
     job: JobId,
     *,
     wait: Annotated[bool, typer.Option(help="Until the job has ended.")] = False,
+    service: Service = "ingest",
     as_json: show.AsJson = False,
 ) -> None:
     """Show a job, its numbers and its first errors; exit code 1 when it failed or refused rows."""
-    api = show.session(ctx).api("ingest")
+    api = show.session(ctx).api(service)
     found = follow(api, job, quiet=as_json) if wait else api.get(path_of(job))
     end(found, as_json=as_json)
 
 
 @app.command()
-def cancel(ctx: typer.Context, job: JobId, *, as_json: show.AsJson = False) -> None:
-    """End a job where it is; what it has sent stays sent."""
-    found = show.session(ctx).api("ingest").post(f"{path_of(job)}/cancel")
+def cancel(
+    ctx: typer.Context,
+    job: JobId,
+    *,
+    service: Service = "ingest",
+    as_json: show.AsJson = False,
+) -> None:
+    """End a job where it is; what it has done stays done."""
+    found = show.session(ctx).api(service).post(f"{path_of(job)}/cancel")
     if as_json:
         show.data(found)
     else:
-        show.line(f"Cancelled after {found['done']} rows.")
+        show.line(f"Cancelled after {found['done']} items.")
 
 
 def path_of(job: str) -> str:
@@ -92,7 +101,8 @@ def follow(api: Api, job: str, *, quiet: bool) -> dict[str, Any]:
                 pause.wait(POLL_SECONDS)
             return found
     except KeyboardInterrupt:
-        show.errors.print(f"The job goes on: `rapport job show --wait {job}` shows how far it is.")
+        again = f"rapport job show --wait --service {api.service} {job}"
+        show.errors.print(f"The job goes on: `{again}` shows how far it is.")
         raise
 
 

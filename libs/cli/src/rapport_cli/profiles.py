@@ -67,6 +67,12 @@ def find(api: Api, kind: str, value: str) -> dict[str, Any]:
         raise CliError("not_found", message, error.details) from error
 
 
+def id_of(api: Api, kind: str, value: str) -> str:
+    """Return the id of the profile with this identifier; raises `not_found`."""
+    found = find(api, kind, value)
+    return str(found.get("id") or found["profile_id"])
+
+
 def _told(event: dict[str, Any]) -> dict[str, Any]:
     return {
         "when": event.get("timestamp"),

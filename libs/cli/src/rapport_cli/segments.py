@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+from uuid import UUID
 
 import typer
 
-from rapport_cli import documents, show
+from rapport_cli import documents, jobs, profiles, show
+from rapport_cli.errors import CliError
+
+if TYPE_CHECKING:
+    from rapport_cli.client import Api
 
 app = typer.Typer(help="Segments: rules and their members.", no_args_is_help=True)
 Rule = Annotated[str, typer.Argument(help="JSON, @FILE, or - for standard input.")]
-SegmentId = Annotated[str, typer.Argument(help="The segment's id.")]
+Segment = Annotated[str, typer.Argument(help="The segment's id, or its name.")]
+Wait = Annotated[bool, typer.Option(help="Until everybody has been held against the rule.")]
+Cursor = Annotated[str | None, typer.Option(help="Go on here: `next` of the page before.")]
+COLUMNS = ["id", "name", "version", "status", "members"]
 
 
 @app.command("list")
-def list_segments(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
-    """List the workspace's segments."""
-    answer = show.session(ctx).api("segment").get("/v1/segments")
+def list_segments(
+    ctx: typer.Context,
+    *,
+    archived: Annotated[bool, typer.Option(help="Those that are archived instead.")] = False,
+    limit: show.Limit = 100,
+    cursor: Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List the workspace's segments by name."""
+    answer = _api(ctx).get("/v1/segments", archived=archived or None, limit=limit, cursor=cursor)
+    show.page(answer, COLUMNS, empty="There is no segment.", as_json=as_json)
+
+
+@app.command("show")
+def show_segment(ctx: typer.Context, segment: Segment, *, as_json: show.AsJson = False) -> None:
+    """Show a segment: its rule, its members, and how far it is built."""
+    found = _find(_api(ctx), segment)
     if as_json:
-        show.data(answer)
+        show.data(found)
         return
-    columns = ["id", "name", "version", "members"]
-    show.rows(answer["segments"], columns, empty="There is no segment yet.")
+    show.pairs({**found, "rule": json.dumps(found["rule"], ensure_ascii=False)})
 
 
 @app.command()
@@ -30,22 +53,67 @@ def create(
     name: Annotated[str, typer.Argument(help="A name people know it by.")],
     rule: Rule,
     *,
+    wait: Wait = False,
     as_json: show.AsJson = False,
 ) -> None:
-    """Create a segment; whoever fits is in it at once."""
+    """Create a segment, in force at once; who fits already enters as it is built."""
     body = {"name": name, "rule": documents.read(rule, "rule")}
-    created = show.session(ctx).api("segment").post("/v1/segments", body)
-    if as_json:
-        show.data(created)
-        return
-    show.line(f"Segment {created['id']} '{name}' has {created['members']} members.")
+    api = _api(ctx)
+    _told(api, api.post("/v1/segments", body), wait=wait, as_json=as_json)
+
+
+@app.command()
+def change(
+    ctx: typer.Context,
+    segment: Segment,
+    *,
+    name: Annotated[str | None, typer.Option(help="Its new name.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Its new rule: JSON, @FILE or -.")] = None,
+    active: Annotated[
+        bool | None, typer.Option(help="While it is not active nobody is in it.")
+    ] = None,
+    wait: Wait = False,
+    as_json: show.AsJson = False,
+) -> None:
+    """Change a segment; the difference enters and leaves as it is built."""
+    given = {
+        "name": name,
+        "rule": None if rule is None else documents.read(rule, "rule"),
+        "active": active,
+    }
+    body = {key: value for key, value in given.items() if value is not None}
+    if not body:
+        raise CliError("nothing_to_do", "Say what to change: --name, --rule, or --no-active.")
+    api = _api(ctx)
+    answer = api.patch(_path(_find(api, segment)["id"]), body)
+    _told(api, answer, wait=wait, as_json=as_json)
+
+
+@app.command()
+def rebuild(
+    ctx: typer.Context, segment: Segment, *, wait: Wait = False, as_json: show.AsJson = False
+) -> None:
+    """Hold everybody against the rule again, for example after a cancelled build."""
+    api = _api(ctx)
+    answer = api.post(f"{_path(_find(api, segment)['id'])}/rebuild")
+    _told(api, answer, wait=wait, as_json=as_json)
+
+
+@app.command()
+def archive(
+    ctx: typer.Context, segment: Segment, *, wait: Wait = False, as_json: show.AsJson = False
+) -> None:
+    """Archive a segment: its members leave, its name is free, its history is kept."""
+    api = _api(ctx)
+    answer = api.delete(_path(_find(api, segment)["id"]))
+    _told(api, answer, wait=wait, as_json=as_json)
 
 
 @app.command()
 def preview(ctx: typer.Context, rule: Rule, *, as_json: show.AsJson = False) -> None:
     """Count who would be in a segment with this rule; nothing is saved."""
     body = {"rule": documents.read(rule, "rule")}
-    answer = show.session(ctx).api("segment").post("/v1/segments/preview", body)
+    answer = _api(ctx).post("/v1/segments/preview", body)
     if as_json:
         show.data(answer)
         return
@@ -53,18 +121,92 @@ def preview(ctx: typer.Context, rule: Rule, *, as_json: show.AsJson = False) -> 
 
 
 @app.command()
-def members(
+def versions(
     ctx: typer.Context,
-    segment_id: SegmentId,
+    segment: Segment,
     *,
     limit: show.Limit = 20,
-    after: Annotated[str | None, typer.Option(help="Go on after this profile id.")] = None,
+    cursor: Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List what a segment was, the newest version first."""
+    api = _api(ctx)
+    path = f"{_path(_find(api, segment)['id'])}/versions"
+    answer = api.get(path, limit=limit, cursor=cursor)
+    columns = ["version", "name", "active", "created_at", "created_by", "rule"]
+    show.page(answer, columns, as_json=as_json)
+
+
+@app.command()
+def members(
+    ctx: typer.Context,
+    segment: Segment,
+    *,
+    limit: show.Limit = 20,
+    cursor: Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List who is in a segment, since when and why."""
-    api = show.session(ctx).api("segment")
-    answer = api.get(f"/v1/segments/{segment_id}/members", limit=limit, after=after)
+    api = _api(ctx)
+    path = f"{_path(_find(api, segment)['id'])}/members"
+    answer = api.get(path, limit=limit, cursor=cursor)
+    show.page(answer, ["id", "since", "reason"], empty="Nobody.", as_json=as_json)
+
+
+@app.command()
+def why(
+    ctx: typer.Context,
+    segment: Segment,
+    kind: profiles.Kind,
+    value: profiles.Value,
+    *,
+    as_json: show.AsJson = False,
+) -> None:
+    """Tell why a person is in a segment, or why not."""
+    api = _api(ctx)
+    person = profiles.id_of(show.session(ctx).api("profile"), kind, value)
+    answer = api.get(f"{_path(_find(api, segment)['id'])}/members/{person}")
     if as_json:
         show.data(answer)
         return
-    show.rows(answer["members"], ["profile_id", "since", "reason"], empty="Nobody.")
+    show.pairs({key: answer[key] for key in ("member", "since", "left_at", "reason")})
+    columns = ["path", "subject", "op", "wanted", "actual", "result"]
+    show.rows(answer["explanation"], columns)
+
+
+def _api(ctx: typer.Context) -> Api:
+    return show.session(ctx).api("segment")
+
+
+def _path(segment_id: str) -> str:
+    return f"/v1/segments/{quote(segment_id, safe='')}"
+
+
+def _find(api: Api, segment: str) -> dict[str, Any]:
+    """Return the segment with this id or name; raises `not_found`."""
+    try:
+        return api.get(_path(str(UUID(segment))))
+    except ValueError:
+        pass
+    cursor: str | None = None
+    while True:
+        page = api.get("/v1/segments", limit=1000, cursor=cursor)
+        for one in page["items"]:
+            if one["name"] == segment:
+                return dict(one)
+        if (cursor := page["next"]) is None:
+            message = f"There is no segment '{segment}'. `rapport segment list` shows them."
+            raise CliError("not_found", message)
+
+
+def _told(api: Api, answer: dict[str, Any], *, wait: bool, as_json: bool) -> None:
+    if wait and answer["job"]:
+        jobs.watch(api, answer["job"], quiet=as_json)
+        answer = api.get(_path(answer["id"]))
+    if as_json:
+        show.data(answer)
+        return
+    show.line(
+        f"Segment {answer['id']} '{answer['name']}' is {answer['status']} and has "
+        f"{answer['members']} members."
+    )

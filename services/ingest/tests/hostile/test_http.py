@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from services.ingest.tests.hostile import corpus
 from services.ingest.tests.hostile.corpus.case import GOOD, Case
+from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common import bodies
 from rapport_ingest.domain.event import MAX_EVENT_BYTES
@@ -276,9 +277,9 @@ async def test_bodies_over_the_bound_are_sent_again_later(
         return await ingest.client.post("/v1/track", content=slow(size), headers=ingest.basic)
 
     first = asyncio.create_task(send(600))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_SECONDS):
         while not ingest.process.app.bodies.held:
-            await asyncio.sleep(0.01)
+            await between_looks()
     second = await send(600)
     assert (second.status_code, second.headers["retry-after"]) == (503, "5")
     assert (await post(ingest, "/v1/track", GOOD)).status_code == 200

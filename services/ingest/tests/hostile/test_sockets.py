@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from tests.support.waiting import between_looks
 
 from rapport_common import bodies, protocol, runtime
 
@@ -36,7 +37,7 @@ async def port(ingest: "Ingest", monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     serving = asyncio.create_task(server.serve())
     async with asyncio.timeout(PATIENCE):
         while not server.started:
-            await asyncio.sleep(0.01)
+            await between_looks()
     port = server.servers[0].sockets[0].getsockname()[1]
     yield port
     assert statuses(await talked(port, post(EVENT, ingest, b"Connection: close\r\n"))) == [200]
@@ -196,7 +197,7 @@ async def test_a_body_that_ends_with_its_connection_leaves_nothing(
     assert statuses(await talked(port, part, end=True)) == []
     async with asyncio.timeout(PATIENCE):
         while ingest.process.app.bodies.held:
-            await asyncio.sleep(0.01)
+            await between_looks()
 
 
 async def test_an_unread_body_ends_the_connection(ingest: "Ingest", port: int) -> None:
@@ -210,3 +211,10 @@ async def test_who_expects_a_continue_gets_it(ingest: "Ingest", port: int) -> No
     assert statuses(answer) == [100, 200]
     large = b"Content-Length: 900000000\r\nExpect: 100-continue\r\n" + CLOSE
     assert statuses(await talked(port, head(ingest, large))) == [413]
+
+
+async def test_a_head_has_no_body(ingest: "Ingest", port: int) -> None:
+    asked = post(EVENT, ingest, CLOSE).replace(b"POST", b"HEAD", 1)
+    found = await talked(port, post(EVENT, ingest) + asked)
+    assert statuses(found) == [200, 405]
+    assert found.endswith(b"\r\n\r\n")

@@ -1,27 +1,40 @@
 """The composition root: settings, connections, handlers, workers and routes."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from rapport_common.composition import open_parts
-from rapport_segment.api import ledger_routes, member_routes, segment_routes
+from rapport_common.jobs.routes import job_routes
+from rapport_common.jobs.worker import Jobs
+from rapport_common.retention import Policy
+from rapport_segment.api.callers import READ, WRITE
+from rapport_segment.api.ledger import ledger_routes
+from rapport_segment.api.members import member_routes
+from rapport_segment.api.segments import change_routes, segment_routes
 from rapport_segment.consumer import subscriptions
 from rapport_segment.handlers.activity import ActivityHandler
+from rapport_segment.handlers.building import Building
 from rapport_segment.handlers.segments import SegmentHandler
 from rapport_segment.settings import Settings
+from rapport_segment.store.jobs import BUILD, JOBS
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 async def run(only: str | None = None) -> None:
     """Run the service until a signal; `only` is "api", "worker" or None for both."""
-    parts = await open_parts("segment", Settings(), ROOT)
+    settings = Settings()
+    parts = await open_parts("segment", settings, ROOT)
     consumer = parts.consume(subscriptions(ActivityHandler()))
     parts.relay()
-    parts.retain([])
+    parts.workers.append(Jobs(parts.engine, JOBS, {BUILD: Building(parts.engine).work}))
+    parts.retain([Policy("job", "finished_at", timedelta(days=settings.job_retention_days))])
     handler = SegmentHandler()
     parts.routers += [
-        segment_routes(parts.engine, handler),
-        member_routes(parts.engine, handler),
-        ledger_routes(parts.engine, consumer.store),
+        segment_routes(parts.api_engine, handler),
+        change_routes(parts.api_engine, handler),
+        member_routes(parts.api_engine, handler),
+        job_routes(parts.api_engine, JOBS, read=READ, write=WRITE),
+        ledger_routes(parts.api_engine, consumer.store),
     ]
     await parts.run(parts.api(), only=only)

@@ -13,7 +13,7 @@ JUDGED = Counter(
 )
 BACKFILL = Histogram(
     "rapport_segment_backfill_duration_seconds",
-    "Time to hold everybody against a new version of a definition.",
+    "Time to hold a page of people against a new version of a definition.",
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 PREVIEW = Histogram(

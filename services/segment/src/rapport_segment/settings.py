@@ -1,7 +1,11 @@
-"""The settings of the service: the common ones are enough."""
+"""The settings of the service."""
+
+from pydantic import Field
 
 from rapport_common.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """Nothing of its own yet."""
+    """What is segment's own."""
+
+    job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")

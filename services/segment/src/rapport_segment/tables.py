@@ -4,12 +4,14 @@ from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, Ta
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from rapport_common.db import metadata
+from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
 
 METADATA = metadata("segment")
 consumer_tables(METADATA)
 outbox_tables(METADATA)
+job_table(METADATA)
 
 Table(
     "person",
@@ -48,7 +50,12 @@ Table(
     Column("active", Boolean, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
-    Index(None, "workspace", "name", unique=True),
+    # The version against which everybody has been held.
+    Column("built_version", Integer, nullable=False, server_default=text("0")),
+    # The newest job that does so.
+    Column("job", Text),
+    Column("archived_at", DateTime(timezone=True)),
+    Index(None, "workspace", "name", unique=True, postgresql_where=text("archived_at IS NULL")),
 )
 
 Table(

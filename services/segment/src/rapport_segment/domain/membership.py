@@ -16,23 +16,31 @@ from rapport_segment.domain.facts import Facts
 from rapport_segment.domain.rules import Rule
 
 Cause = Literal["event", "definition", "merge"]
+GONE = "nobody has this profile any more"
 Key = tuple[str, UUID]
 """(workspace, profile id)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One version of a segment; `matches` is its rule as a function."""
+    """One version of a segment; `matches` is its rule as a function.
+
+    `building`: not everybody has been held against it yet, so somebody may be out of place since
+    before the record in hand.
+    """
 
     segment_id: UUID
     version: int
     name: str
     rule: Rule
     matches: Callable[[Facts], bool]
+    building: bool = False
 
     @classmethod
-    def of(cls, segment_id: UUID, version: int, name: str, rule: Rule) -> "Definition":
-        return cls(segment_id, version, name, rule, evaluate.predicate(rule))
+    def of(
+        cls, segment_id: UUID, version: int, name: str, rule: Rule, *, building: bool = False
+    ) -> "Definition":
+        return cls(segment_id, version, name, rule, evaluate.predicate(rule), building)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -68,7 +76,8 @@ class Person(msgspec.Struct, frozen=True):
 
 
 class Activity(msgspec.Struct, frozen=True):
-    """A record of profile.activity: a state (`facts`, `stored`), or an end (`merged_into`).
+    """A record of profile.activity: a state (`facts`, `stored`), or an end: in another
+    (`merged_into`), or for good (`gone`).
 
     `into_version` is the first version of the survivor that speaks for both; `absorbed` are the
     ids, with their last versions, for which a state is that one.
@@ -84,6 +93,7 @@ class Activity(msgspec.Struct, frozen=True):
     historic: bool = False
     into_version: int = 0
     absorbed: tuple[tuple[UUID, int], ...] = ()
+    gone: bool = False
 
     @property
     def key(self) -> Key:
@@ -169,9 +179,16 @@ def _record(
 
 
 def judge(
-    person: Person, definitions: Sequence[Definition], moment: Moment
+    person: Person,
+    definitions: Sequence[Definition],
+    moment: Moment,
+    before: Facts | None = None,
 ) -> tuple[Person, list[Change]]:
-    """Hold a person's facts against every definition; no facts, no verdict."""
+    """Hold a person's facts against every definition; no facts, no verdict.
+
+    `before` are the facts before the record in hand. Who was out of place by these already is
+    put right because of the definition, not because of the record: it only came before the build.
+    """
     facts = person.facts
     if facts is None:
         return person, []
@@ -181,10 +198,17 @@ def judge(
         if definition.matches(facts) is (entry is not None):
             continue
         why = evaluate.reason(definition.rule, facts)
+        when = moment
+        if (
+            definition.building
+            and before is not None
+            and definition.matches(before) is not (entry is not None)
+        ):
+            when = Moment(moment.at, "definition")
         if entry is None:
-            changes.append(enter(person, definition, why, moment))
+            changes.append(enter(person, definition, why, when))
         else:
-            changes.append(leave(person, entry, definition.version, why, moment))
+            changes.append(leave(person, entry, definition.version, why, when))
     return (_with(person, changes), changes) if changes else (person, changes)
 
 
@@ -215,7 +239,18 @@ def step(
     # A state without an event: identifiers joined or left.
     cause: Cause = "merge" if activity.event_timestamp is None else "event"
     moment = Moment(now, cause, activity.event_timestamp, activity.historic)
-    return judge(newer, definitions, moment)
+    return judge(newer, definitions, moment, person.facts)
+
+
+def end(person: Person, version: int, now: datetime) -> tuple[Person, list[Change]]:
+    """All stays end: nobody is this person any more. Only the id and its version are kept."""
+    moment = Moment(now, "merge")
+    changes = [
+        leave(replace(person, version=version), entry, entry.segment_version, GONE, moment)
+        # In a fixed order: entries come from memory or from the database, as batches fall.
+        for _, entry in sorted(person.entries.items())
+    ]
+    return Person(person.workspace, person.profile_id, version), changes
 
 
 def merge(
@@ -262,118 +297,3 @@ def with_entries(people: Mapping[Key, Person], entries: Iterable[Entry]) -> dict
         key: replace(person, entries=held[key]) if key in held else person
         for key, person in people.items()
     }
-
-
-class Fold:
-    """The people of some records, in memory; `apply` takes the records one by one.
-
-    Whoever made it has put in every person the records name, the survivors of those that are
-    merged away (with their facts), and all open entries. Afterwards it tells what to write:
-    the people `written`; the `entries` (new unless in `loaded`, with the id that
-    their rows are under); the `moves` of stored rows
-    from an id to another; the `aliases` of the ids that `joined`, and none for the `revived`.
-    """
-
-    def __init__(
-        self,
-        definitions: Mapping[str, Sequence[Definition]],
-        people: dict[Key, Person],
-        aliases: dict[Key, UUID],
-        now: datetime,
-    ) -> None:
-        self._definitions = definitions
-        self._now = now
-        self.people = people
-        self.aliases = aliases
-        self.loaded = {
-            one.entry_id: one.profile_id for who in people.values() for one in who.entries.values()
-        }
-        self.written: set[Key] = set()
-        self.entries: dict[UUID, Entry] = {}
-        self.moves: dict[Key, UUID] = {}
-        self.joined: set[Key] = set()
-        self.revived: set[Key] = set()
-
-    def apply(self, activity: Activity) -> list[Change]:
-        """Carry out one record; what it changes for the others to know."""
-        if activity.merged_into is not None:
-            return self._merge(self.people[activity.key], activity, activity.merged_into)
-        absorbed = self._absorb(activity)
-        person = self.people[activity.key]
-        after, changes = step(
-            person, activity, self._definitions.get(activity.workspace, ()), self._now
-        )
-        if after is not person:
-            self._revive(activity.key)
-            self._keep(after, changes)
-        return absorbed + changes
-
-    def _absorb(self, activity: Activity) -> list[Change]:
-        """The ends that a state tells of, unless their own records were here first."""
-        changes: list[Change] = []
-        for gone, version in activity.absorbed:
-            end = Activity(
-                activity.workspace,
-                gone,
-                version,
-                merged_into=activity.profile_id,
-                into_version=activity.version,
-            )
-            changes += self._merge(self.people[end.key], end, activity.profile_id)
-        return changes
-
-    def _merge(self, gone: Person, activity: Activity, into: UUID) -> list[Change]:
-        known = activity.key in self.aliases
-        stale = activity.version < gone.version or (known and activity.version == gone.version)
-        if stale or into == gone.profile_id:
-            return []
-        survivor = self.people[activity.workspace, self._survivor(activity, into)]
-        gone = replace(gone, version=activity.version)
-        is_told = survivor.profile_id != into or survivor.version >= activity.into_version
-        definitions = self._definitions.get(activity.workspace, ())
-        after, changes = merge(gone, survivor, definitions, self._now, is_told=is_told)
-        self._move(activity.key, survivor.profile_id)
-        self._keep(replace(gone, facts=None, stored=None, entries={}), [])
-        self._keep(after, changes)
-        return changes
-
-    def _survivor(self, activity: Activity, into: UUID) -> UUID:
-        workspace, survivor = activity.workspace, into
-        while (target := self.aliases.get((workspace, survivor))) is not None:
-            survivor = target
-        if survivor != activity.profile_id:
-            return survivor
-        # It had been merged into the id that is now merged into it: the newer word holds.
-        self._revive((workspace, into))
-        return into
-
-    def _move(self, key: Key, survivor: UUID) -> None:
-        """Everything of `key`, and of those merged into it before, is the survivor's now."""
-        workspace, gone = key
-        for held in (self.moves, self.aliases):
-            for old, target in held.items():
-                if old[0] == workspace and target == gone:
-                    held[old] = survivor
-        self.aliases[key] = survivor
-        self.joined.add(key)
-        # Rows move once: what an id gets after it was revived is only in memory yet.
-        self.moves.setdefault(key, survivor)
-        mine = [one for one in self.entries.values() if (one.workspace, one.profile_id) == key]
-        for one in mine:
-            self.entries[one.entry_id] = replace(one, profile_id=survivor)
-
-    def _revive(self, key: Key) -> None:
-        """A state that is newer than the id's end in a merge: the id lives again."""
-        if self.aliases.pop(key, None) is not None:
-            self.revived.add(key)
-
-    def _keep(self, person: Person, changes: Sequence[Change]) -> None:
-        key = person.workspace, person.profile_id
-        before = self.people[key].entries
-        self.people[key] = person
-        self.written.add(key)
-        for change in changes:
-            self.entries[change.entry.entry_id] = change.entry
-        for segment_id, entry in person.entries.items():
-            if entry is not before.get(segment_id):
-                self.entries[entry.entry_id] = entry

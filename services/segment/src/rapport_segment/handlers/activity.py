@@ -8,16 +8,19 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common import clock, outbox
+from rapport_common import clock, logging, outbox
 from rapport_common.errors import InvalidEvent
-from rapport_common.events.profile import AbsorbedId, ProfileActivity
+from rapport_common.events.profile import AbsorbedId, ProfileActivity, ProfileState
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.producer import Outgoing
 from rapport_segment import metrics
 from rapport_segment.domain import facts, rules
-from rapport_segment.domain.membership import Activity, Definition, Fold, Key, Person, with_entries
+from rapport_segment.domain.fold import Fold
+from rapport_segment.domain.membership import Activity, Definition, Key, Person, with_entries
 from rapport_segment.handlers.publish import outgoing, tally
 from rapport_segment.store import definitions, people
+
+log = logging.get(__name__)
 
 MAX_VERSION = 2**63 - 1
 
@@ -59,7 +62,11 @@ class ActivityHandler:
         if stale:
             fresh: dict[str, list[Definition]] = {one: [] for one in stale}
             for one in await definitions.active(tx, stale):
-                fresh[one.workspace].append(compiled(one))
+                try:
+                    fresh[one.workspace].append(compiled(one))
+                except rules.RuleError as error:
+                    # Written when rules were read otherwise: it must not stop the others.
+                    log.error("segment left out", segment=str(one.segment_id), error=error.message)  # noqa: TRY400
             self._compiled |= {one: (revisions[one], fresh[one]) for one in stale}
         return {one: self._compiled[one][1] for one in revisions}
 
@@ -74,18 +81,21 @@ class ActivityHandler:
         survivors = {
             (one.workspace, one.merged_into) for one in activities if one.merged_into is not None
         }
-        survivors |= {one.key for one in activities if one.absorbed}
+        with_facts = survivors | {one.key for one in activities if one.absorbed}
+        # Whether somebody was out of place before is asked only while a build goes on.
+        building = {name for name, held in in_force.items() if any(one.building for one in held)}
+        with_facts |= {key for key in keys if key[0] in building}
         persons: dict[Key, Person] = {}
         gone: dict[Key, UUID] = {}
         wanted = keys | survivors
         # An id's alias can only change under the lock of its person: locked, then read, and
         # again for those it leads to.
         while wanted:
-            persons |= await people.lock(tx, wanted, survivors)
+            persons |= await people.lock(tx, wanted, with_facts)
             found = await people.aliases(tx, wanted)
             gone |= found
             wanted = {(key[0], target) for key, target in found.items()} - persons.keys()
-            survivors |= wanted
+            with_facts |= wanted
         entries = await people.open_entries(tx, persons)
         return Fold(in_force, with_entries(persons, entries), gone, self._now())
 
@@ -111,7 +121,8 @@ async def _save(tx: AsyncConnection, fold: Fold) -> None:
 
 def compiled(one: definitions.Stored) -> Definition:
     """A stored definition, ready to judge by."""
-    return Definition.of(one.segment_id, one.version, one.name, rule_of(one))
+    building = one.built_version != one.version
+    return Definition.of(one.segment_id, one.version, one.name, rule_of(one), building=building)
 
 
 def rule_of(one: definitions.Stored) -> rules.Rule:
@@ -134,8 +145,10 @@ def _activity(index: int, value: ProfileActivity) -> Activity:
             merged_into=into,
             into_version=value.into_version,
         )
+    if value.gone or is_nobody(value.state):
+        return Activity(value.workspace, profile_id, value.version, gone=True)
     if value.state is None:
-        raise InvalidEvent(index, "neither a state nor merged_into")
+        raise InvalidEvent(index, "neither a state nor merged_into nor gone")
     try:
         stored, known = facts.project(value.state)
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
@@ -151,6 +164,11 @@ def _activity(index: int, value: ProfileActivity) -> Activity:
         historic=value.event is not None and value.event.historic,
         absorbed=tuple(_ending(index, one) for one in value.absorbed),
     )
+
+
+def is_nobody(state: ProfileState | None) -> bool:
+    """Whether a state tells of nobody: no event that names anybody is left in it."""
+    return state is not None and not state.identifiers and not state.omitted.identifiers
 
 
 def _ending(index: int, one: AbsorbedId) -> tuple[UUID, int]:

@@ -1,6 +1,5 @@
 """What operators do with segments: define, change, preview, ask why."""
 
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,29 +8,49 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common import clock, outbox, tracing
+from rapport_common import clock
 from rapport_common.auth import Operator
-from rapport_common.errors import ConflictError, NotFoundError
+from rapport_common.db import sqlstate
+from rapport_common.errors import ConflictError, NotFoundError, UnavailableError
+from rapport_common.ids import uuid7
 from rapport_segment import metrics
-from rapport_segment.domain import evaluate, membership, rules
-from rapport_segment.domain.membership import Change, Entry, Moment, Person
-from rapport_segment.handlers.activity import compiled, rule_of
-from rapport_segment.handlers.publish import outgoing, tally
+from rapport_segment.domain import evaluate, rules
+from rapport_segment.domain.membership import Entry, Person
+from rapport_segment.handlers.activity import rule_of
+from rapport_segment.handlers.building import build
 from rapport_segment.store import definitions, people
-from rapport_segment.store.definitions import Stored
+from rapport_segment.store.definitions import Listed, Stored
+from rapport_segment.store.jobs import JOBS
 
-PAGE = 2000
+PREVIEW_SECONDS = 5.0
+QUERY_CANCELED = "57014"
+
+
+class SlowPreviewError(UnavailableError):
+    """A preview that would hold a connection for too long."""
+
+    code = "preview_too_slow"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"Counting took longer than {PREVIEW_SECONDS:g} s and was given up. Try a simpler rule,"
+            " or create the segment: it is built beside other work."
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a segment shall be called and whom it shall hold; `rule` is the JSON document."""
+    """What a segment shall be called and whom it shall hold; `rule` is the JSON document.
 
-    name: str
-    rule: dict[str, Any]
-    active: bool = True
+    None leaves as it is what is there.
+    """
+
+    name: str | None = None
+    rule: dict[str, Any] | None = None
+    active: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,77 +64,103 @@ class Standing:
 
 
 class SegmentHandler:
-    """Changes of a definition wait for the batches in hand, and batches for them."""
+    """Changes of a definition wait for the batches in hand, and batches for them: both are short.
+
+    Who is to be in or out because of a change is a build's work, see `building`.
+    """
 
     def __init__(self, now: Callable[[], datetime] = clock.now) -> None:
         self._now = now
 
-    async def create(self, tx: AsyncConnection, caller: Operator, wish: Wish) -> tuple[Stored, int]:
-        """Define a segment and let everybody in whom it fits: (definition, members)."""
-        rules.parse(wish.rule)
+    async def create(
+        self, tx: AsyncConnection, caller: Operator, name: str, rule: dict[str, Any]
+    ) -> Listed:
+        """Define a segment, in force at once, and begin to build it."""
+        rules.parse(rule)
         workspace, now = caller.workspace, self._now()
         await definitions.seize(tx, workspace)
-        await _require_free(tx, workspace, wish.name, None)
-        document = msgspec.json.encode(wish.rule).decode()
-        one = Stored(workspace, uuid.uuid4(), 1, wish.name, document, wish.active, now, now)
+        await _require_free(tx, workspace, name, None)
+        one = Stored(workspace, uuid.uuid4(), 1, name, _text(rule), True, now, now)
         return await self._put(tx, one, caller)
 
-    async def replace(
+    async def change(
         self, tx: AsyncConnection, caller: Operator, segment_id: UUID, wish: Wish
-    ) -> tuple[Stored, int]:
-        """Make a new version, and let in and out whom it makes a difference for.
+    ) -> Listed:
+        """Make a new version, and build it if it makes a difference for anybody.
 
         Nothing happens when nothing differs, so that a repeated request is harmless.
         """
-        wanted = rules.parse(wish.rule)
-        workspace = caller.workspace
-        await definitions.seize(tx, workspace)
-        old = await require(tx, workspace, segment_id)
-        if (old.name, old.active) == (wish.name, wish.active) and rule_of(old) == wanted:
-            return old, await definitions.count_members(tx, workspace, segment_id)
-        await _require_free(tx, workspace, wish.name, segment_id)
-        document = msgspec.json.encode(wish.rule).decode()
+        wanted = None if wish.rule is None else rules.parse(wish.rule)
+        await definitions.seize(tx, caller.workspace)
+        old = await _require_living(tx, caller.workspace, segment_id)
         new = replace(
             old,
-            version=old.version + 1,
-            name=wish.name,
-            rule=document,
-            active=wish.active,
-            updated_at=self._now(),
+            name=old.name if wish.name is None else wish.name,
+            rule=old.rule if wish.rule is None else _text(wish.rule),
+            active=old.active if wish.active is None else wish.active,
         )
+        is_same = new.active == old.active and wanted in {None, rule_of(old)}
+        if is_same and new.name == old.name:
+            return await require_listed(tx, caller.workspace, segment_id)
+        if new.name != old.name:
+            await _require_free(tx, caller.workspace, new.name, segment_id)
+        return await self._follow(tx, caller, old, new, build_anew=not is_same)
+
+    async def archive(self, tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Listed:
+        """Take a segment out of use: everybody leaves it, with records; its history is kept.
+
+        Done again it changes nothing.
+        """
+        await definitions.seize(tx, caller.workspace)
+        old = await require(tx, caller.workspace, segment_id)
+        if old.archived_at is not None:
+            return await require_listed(tx, caller.workspace, segment_id)
+        new = replace(old, active=False, archived_at=self._now())
+        return await self._follow(tx, caller, old, new, build_anew=True)
+
+    async def rebuild(self, tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Listed:
+        """Hold everybody against the definition again, for example after a cancelled build."""
+        await definitions.seize(tx, caller.workspace)
+        one = await _require_living(tx, caller.workspace, segment_id)
+        job = await self._start(tx, one)
+        await definitions.set_job(tx, one.workspace, segment_id, job)
+        return await require_listed(tx, caller.workspace, segment_id)
+
+    async def _follow(
+        self, tx: AsyncConnection, caller: Operator, old: Stored, new: Stored, *, build_anew: bool
+    ) -> Listed:
+        new = replace(new, version=old.version + 1, updated_at=self._now())
+        if not build_anew and old.built_version == old.version:
+            new = replace(new, built_version=new.version)
+            await definitions.write(tx, new, caller.subject)
+            return await require_listed(tx, new.workspace, new.segment_id)
         return await self._put(tx, new, caller)
 
-    async def _put(self, tx: AsyncConnection, one: Stored, caller: Operator) -> tuple[Stored, int]:
-        await definitions.write(tx, one, caller.subject)
-        with metrics.BACKFILL.time():
-            await self._backfill(tx, one)
-        return one, await definitions.count_members(tx, one.workspace, one.segment_id)
+    async def _put(self, tx: AsyncConnection, one: Stored, caller: Operator) -> Listed:
+        job = await self._start(tx, one)
+        await definitions.write(tx, replace(one, built_version=0, job=job), caller.subject)
+        return await require_listed(tx, one.workspace, one.segment_id)
 
-    async def _backfill(self, tx: AsyncConnection, one: Stored) -> None:
-        """A page at a time: the people, not their number, decide how much memory it takes."""
-        definition = compiled(one)
-        moment = Moment(one.updated_at, "definition")
-        rule = definition.rule if one.active else None
-        after: UUID | None = None
-        while True:
-            found = await definitions.misplaced(
-                tx, one.workspace, one.segment_id, rule, after=after, limit=PAGE
-            )
-            changes = [_corrected(person, entry, definition, moment) for person, entry in found]
-            await _write(tx, changes)
-            if len(found) < PAGE:
-                return
-            after = found[-1][0].profile_id
+    async def _start(self, tx: AsyncConnection, one: Stored) -> str:
+        """Begin a build of `one`; the id of its job. One that goes on is overtaken."""
+        if one.job is not None:
+            await JOBS.cancel(tx, one.workspace, one.job)
+        job = str(uuid7())
+        await JOBS.add(tx, one.workspace, build(job, one))
+        return job
 
     async def preview(
         self, tx: AsyncConnection, workspace: str, document: dict[str, Any]
     ) -> tuple[int, int]:
-        """(how many people an unsaved rule fits, of how many)."""
+        """(how many people an unsaved rule fits, of how many); SlowPreviewError after 5 s."""
         rule = rules.parse(document)
-        started = time.perf_counter()
-        counted = await definitions.preview(tx, workspace, rule)
-        metrics.PREVIEW.observe(time.perf_counter() - started)
-        return counted
+        with metrics.PREVIEW.time():
+            try:
+                return await definitions.preview(tx, workspace, rule, seconds=PREVIEW_SECONDS)
+            except DBAPIError as error:
+                if sqlstate(error) == QUERY_CANCELED:
+                    raise SlowPreviewError from error
+                raise
 
     async def standing(
         self, tx: AsyncConnection, workspace: str, segment_id: UUID, profile_id: UUID
@@ -142,8 +187,28 @@ async def require(tx: AsyncConnection, workspace: str, segment_id: UUID) -> Stor
     """The definition, or NotFoundError."""
     one = await definitions.find(tx, workspace, segment_id)
     if one is None:
-        raise NotFoundError(f"There is no segment {segment_id}. GET /v1/segments lists them.")
+        raise _unknown(segment_id)
     return one
+
+
+async def require_listed(tx: AsyncConnection, workspace: str, segment_id: UUID) -> Listed:
+    """The definition with its members and status, or NotFoundError."""
+    one = await definitions.shown(tx, workspace, segment_id)
+    if one is None:
+        raise _unknown(segment_id)
+    return one
+
+
+async def _require_living(tx: AsyncConnection, workspace: str, segment_id: UUID) -> Stored:
+    one = await require(tx, workspace, segment_id)
+    if one.archived_at is not None:
+        message = f"Segment {segment_id} is archived and can't be changed. Create another one."
+        raise ConflictError(message, code="archived", details={"id": str(segment_id)})
+    return one
+
+
+def _unknown(segment_id: UUID) -> NotFoundError:
+    return NotFoundError(f"There is no segment {segment_id}. GET /v1/segments lists them.")
 
 
 async def _require_free(tx: AsyncConnection, workspace: str, name: str, own: UUID | None) -> None:
@@ -153,21 +218,5 @@ async def _require_free(tx: AsyncConnection, workspace: str, name: str, own: UUI
         raise ConflictError(message, details={"id": str(other)})
 
 
-def _corrected(
-    person: Person, entry: Entry | None, definition: membership.Definition, moment: Moment
-) -> Change:
-    """The change that puts right where a person is, with the reason in words."""
-    why = "the segment is not active any more"
-    if person.facts is not None and (entry is None or not definition.matches(person.facts)):
-        why = evaluate.reason(definition.rule, person.facts)
-    if entry is None:
-        return membership.enter(person, definition, why, moment)
-    return membership.leave(person, entry, definition.version, why, moment)
-
-
-async def _write(tx: AsyncConnection, changes: Sequence[Change]) -> None:
-    entries = [one.entry for one in changes]
-    await people.insert_entries(tx, [one for one in entries if one.exited_at is None])
-    await people.update_entries(tx, [one for one in entries if one.exited_at is not None])
-    await tally(tx, changes)
-    await outbox.append(tx, "segment", [outgoing(one, tracing.current()) for one in changes])
+def _text(rule: dict[str, Any]) -> str:
+    return msgspec.json.encode(rule).decode()

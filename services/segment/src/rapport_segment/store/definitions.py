@@ -9,15 +9,19 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_segment.domain import facts
-from rapport_segment.domain.membership import Entry, Person
 from rapport_segment.domain.rules import Rule
 from rapport_segment.store.condition import Condition
+
+MAX_VERSION = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A definition as kept; `rule` is its JSON text."""
+    """A definition as kept; `rule` is its JSON text.
+
+    `built_version` is the version against which everybody has been held, `job` the id of the
+    newest job that does so.
+    """
 
     workspace: str
     segment_id: UUID
@@ -27,11 +31,36 @@ class Stored:
     active: bool
     created_at: datetime
     updated_at: datetime
+    built_version: int = 0
+    job: str | None = None
+    archived_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A definition with its number of members, and how far it is.
+
+    `status`: `ready`; `building` while its job holds everybody against it; `incomplete` when the
+    job has failed or was cancelled; `archived`.
+    """
+
+    stored: Stored
+    members: int
+    status: str
 
 
 _STORED = (
     "d.workspace, d.segment_id, d.version, d.name, CAST(d.rule AS text), d.active, "
-    "d.created_at, d.updated_at"
+    "d.created_at, d.updated_at, d.built_version, d.job, d.archived_at"
+)
+_LISTED = (
+    f"SELECT {_STORED}, (SELECT count(*) FROM segment.membership m "
+    "WHERE m.workspace = d.workspace AND m.segment_id = d.segment_id AND m.exited_at IS NULL), "
+    "CASE WHEN d.archived_at IS NOT NULL THEN 'archived' "
+    "WHEN d.built_version = d.version THEN 'ready' "
+    "WHEN j.state IN ('queued', 'running') THEN 'building' ELSE 'incomplete' END "
+    "FROM segment.definition d LEFT JOIN segment.job j "
+    "ON j.workspace = d.workspace AND j.id = d.job WHERE d.workspace = :workspace "
 )
 
 
@@ -106,37 +135,51 @@ async def named(tx: AsyncConnection, workspace: str, name: str) -> UUID | None:
     rows = await tx.execute(
         text(
             "SELECT segment_id FROM segment.definition "
-            "WHERE workspace = :workspace AND name = :name"
+            "WHERE workspace = :workspace AND name = :name AND archived_at IS NULL"
         ),
         {"workspace": workspace, "name": name},
     )
     return rows.scalar_one_or_none()
 
 
-async def listed(tx: AsyncConnection, workspace: str) -> list[tuple[Stored, int]]:
-    """All definitions by name, each with the number of its members."""
+async def shown(tx: AsyncConnection, workspace: str, segment_id: UUID) -> Listed | None:
+    """One definition, archived ones too."""
     rows = await tx.execute(
-        text(
-            f"SELECT {_STORED}, (SELECT count(*) FROM segment.membership m "
-            "WHERE m.workspace = d.workspace AND m.segment_id = d.segment_id "
-            "AND m.exited_at IS NULL) FROM segment.definition d "
-            "WHERE d.workspace = :workspace ORDER BY d.name"
-        ),
-        {"workspace": workspace},
+        text(f"{_LISTED}AND d.segment_id = :id"), {"workspace": workspace, "id": segment_id}
     )
-    return [(Stored(*row[:-1]), row[-1]) for row in rows.all()]
+    row = rows.first()
+    return None if row is None else _listed(row)
 
 
-async def count_members(tx: AsyncConnection, workspace: str, segment_id: UUID) -> int:
-    """How many people are in a segment now."""
+async def listed(
+    tx: AsyncConnection,
+    workspace: str,
+    *,
+    archived: bool,
+    after: tuple[str, UUID] | None,
+    limit: int,
+) -> list[Listed]:
+    """Definitions by name and id, those behind `after`; either the living or the archived."""
+    name, segment_id = after or (None, None)
     rows = await tx.execute(
         text(
-            "SELECT count(*) FROM segment.membership WHERE workspace = :workspace "
-            "AND segment_id = :id AND exited_at IS NULL"
+            f"{_LISTED}AND (d.archived_at IS NOT NULL) = :archived "
+            "AND (CAST(:name AS text) IS NULL OR (d.name, d.segment_id) > (:name, :id)) "
+            "ORDER BY d.name, d.segment_id LIMIT :limit"
         ),
-        {"workspace": workspace, "id": segment_id},
+        {
+            "workspace": workspace,
+            "archived": archived,
+            "name": name,
+            "id": segment_id,
+            "limit": limit,
+        },
     )
-    return int(rows.scalar_one())
+    return [_listed(row) for row in rows.all()]
+
+
+def _listed(row: Any) -> Listed:
+    return Listed(Stored(*row[:-2]), row[-2], row[-1])
 
 
 async def write(tx: AsyncConnection, one: Stored, author: str) -> None:
@@ -150,16 +193,21 @@ async def write(tx: AsyncConnection, one: Stored, author: str) -> None:
         "active": one.active,
         "created_at": one.created_at,
         "updated_at": one.updated_at,
+        "built": one.built_version,
+        "job": one.job,
+        "archived_at": one.archived_at,
         "author": author,
     }
     await tx.execute(
         text(
             "INSERT INTO segment.definition (workspace, segment_id, version, name, rule, active, "
-            "created_at, updated_at) VALUES (:workspace, :id, :version, :name, "
-            "CAST(CAST(:rule AS text) AS jsonb), :active, :created_at, :updated_at) "
+            "created_at, updated_at, built_version, job, archived_at) VALUES (:workspace, :id, "
+            ":version, :name, CAST(CAST(:rule AS text) AS jsonb), :active, :created_at, "
+            ":updated_at, :built, :job, :archived_at) "
             "ON CONFLICT (workspace, segment_id) DO UPDATE SET version = excluded.version, "
             "name = excluded.name, rule = excluded.rule, active = excluded.active, "
-            "updated_at = excluded.updated_at"
+            "updated_at = excluded.updated_at, built_version = excluded.built_version, "
+            "job = excluded.job, archived_at = excluded.archived_at"
         ),
         given,
     )
@@ -173,22 +221,50 @@ async def write(tx: AsyncConnection, one: Stored, author: str) -> None:
     )
 
 
-async def history(tx: AsyncConnection, workspace: str, segment_id: UUID) -> list[dict[str, Any]]:
-    """All versions of a definition, the newest first."""
+async def set_job(tx: AsyncConnection, workspace: str, segment_id: UUID, job: str) -> None:
+    """A definition is held against everybody by this job, from the beginning."""
+    await tx.execute(
+        text(
+            "UPDATE segment.definition SET built_version = 0, job = :job "
+            "WHERE workspace = :workspace AND segment_id = :id"
+        ),
+        {"workspace": workspace, "id": segment_id, "job": job},
+    )
+
+
+async def set_built(tx: AsyncConnection, workspace: str, segment_id: UUID, version: int) -> None:
+    """Everybody has been held against this version."""
+    await tx.execute(
+        text(
+            "UPDATE segment.definition SET built_version = :version "
+            "WHERE workspace = :workspace AND segment_id = :id"
+        ),
+        {"workspace": workspace, "id": segment_id, "version": version},
+    )
+
+
+async def history(
+    tx: AsyncConnection, workspace: str, segment_id: UUID, *, before: int | None, limit: int
+) -> list[dict[str, Any]]:
+    """The versions of a definition older than `before`, the newest first."""
     rows = await tx.execute(
         text(
             "SELECT version, name, CAST(rule AS text) AS rule, active, created_at, created_by "
-            "FROM segment.definition_version "
-            "WHERE workspace = :workspace AND segment_id = :id ORDER BY version DESC"
+            "FROM segment.definition_version WHERE workspace = :workspace AND segment_id = :id "
+            "AND (CAST(:before AS int) IS NULL OR version < :before) "
+            "ORDER BY version DESC LIMIT :limit"
         ),
-        {"workspace": workspace, "id": segment_id},
+        {"workspace": workspace, "id": segment_id, "before": before, "limit": limit},
     )
     return [dict(row) for row in rows.mappings()]
 
 
-async def preview(tx: AsyncConnection, workspace: str, rule: Rule) -> tuple[int, int]:
-    """(how many people the rule fits, how many there are)."""
+async def preview(
+    tx: AsyncConnection, workspace: str, rule: Rule, *, seconds: float
+) -> tuple[int, int]:
+    """(how many people the rule fits, how many there are); ended by Postgres after `seconds`."""
     condition = Condition(rule)
+    await tx.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
     rows = await tx.execute(
         text(
             f"SELECT count(*) FILTER (WHERE {condition.sql}), count(*) FROM segment.person p "
@@ -204,41 +280,32 @@ async def misplaced(
     tx: AsyncConnection,
     workspace: str,
     segment_id: UUID,
-    rule: Rule | None,
+    rule: Rule,
     *,
-    after: UUID | None,
-    limit: int,
-) -> list[tuple[Person, Entry | None]]:
+    after: UUID | None = None,
+    upto: UUID | None = None,
+) -> list[UUID]:
     """People who should be in the segment and are not, or the reverse, in the order of their ids.
 
-    Without a rule nobody should be in. People of whom no facts are known stay where they are.
+    Of ids `after` < id <= `upto`. People of whom no facts are known stay where they are.
     """
-    condition = None if rule is None else Condition(rule)
-    wanted = "false" if condition is None else condition.sql
-    judged = "" if condition is None else "AND p.state IS NOT NULL "
+    condition = Condition(rule)
     rows = await tx.execute(
         text(
-            "SELECT p.profile_id AS person_id, p.version, CAST(p.state AS text) AS state, "
-            "m.workspace, m.segment_id, m.profile_id, m.entry_id, m.entered_at, "
-            "m.segment_version, m.profile_version, m.reason "
-            "FROM segment.person p LEFT JOIN segment.membership m "
+            "SELECT p.profile_id FROM segment.person p LEFT JOIN segment.membership m "
             "ON m.workspace = p.workspace AND m.segment_id = :segment "
             "AND m.profile_id = p.profile_id AND m.exited_at IS NULL "
-            f"WHERE p.workspace = :workspace {judged}"
+            "WHERE p.workspace = :workspace AND p.state IS NOT NULL "
             "AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid)) "
-            f"AND (m.entry_id IS NOT NULL) <> ({wanted}) ORDER BY p.profile_id LIMIT :limit"
+            "AND (CAST(:upto AS uuid) IS NULL OR p.profile_id <= CAST(:upto AS uuid)) "
+            f"AND (m.entry_id IS NOT NULL) <> ({condition.sql}) ORDER BY p.profile_id"
         ),
         {
             "workspace": workspace,
             "segment": segment_id,
             "after": after,
-            "limit": limit,
-            **(condition.parameters if condition else {}),
+            "upto": upto,
+            **condition.parameters,
         },
     )
-    found: list[tuple[Person, Entry | None]] = []
-    for row in rows.all():
-        known = None if row.state is None else facts.read(row.state)
-        entry = Entry(*row[3:]) if row.entry_id is not None else None
-        found.append((Person(workspace, row.person_id, row.version, known), entry))
-    return found
+    return list(rows.scalars())

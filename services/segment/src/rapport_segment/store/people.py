@@ -279,3 +279,28 @@ async def counts(tx: AsyncConnection) -> dict[str, int]:
     )
     persons, open_memberships = row.one()
     return {"persons": persons, "open_memberships": open_memberships}
+
+
+async def page(
+    tx: AsyncConnection, workspace: str, *, after: UUID | None, limit: int
+) -> tuple[UUID | None, int]:
+    """The last of the next `limit` ids behind `after`, and how many they are; None at the end."""
+    rows = await tx.execute(
+        text(
+            "SELECT p.profile_id FROM segment.person p WHERE p.workspace = :workspace "
+            "AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid)) "
+            "ORDER BY p.profile_id LIMIT :limit"
+        ),
+        {"workspace": workspace, "after": after, "limit": limit},
+    )
+    ids = rows.scalars().all()
+    return (ids[-1] if ids else None), len(ids)
+
+
+async def count(tx: AsyncConnection, workspace: str) -> int:
+    """How many ids a workspace has, those that are merged away too."""
+    rows = await tx.execute(
+        text("SELECT count(*) FROM segment.person WHERE workspace = :workspace"),
+        {"workspace": workspace},
+    )
+    return int(rows.scalar_one())

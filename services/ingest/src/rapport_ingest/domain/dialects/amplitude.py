@@ -11,7 +11,7 @@ from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.draft import Draft, Members, members, text_of, value_of
 from rapport_ingest.domain.dialects.drafting import batch_of, drafted
 from rapport_ingest.domain.dialects.posthog import PostHog
-from rapport_ingest.domain.dialects.wire import instant_iso
+from rapport_ingest.domain.dialects.wire import epoch_iso
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 
@@ -177,7 +177,7 @@ def _add_time(draft: Draft, fields: Members) -> None:
     value = value_of(fields.get("time"))
     if value is None or value == 0 or value == -1:  # noqa: PLR1714 - it may be a list
         return
-    found = value if isinstance(value, str) and not value.isdigit() else instant_iso(value)
+    found = value if isinstance(value, str) and not value.isdigit() else epoch_iso(value)
     if found is None:
         draft.refuse("invalid_timestamp", "time", "time must be milliseconds since 1970.")
     draft.put(("timestamp",), found)

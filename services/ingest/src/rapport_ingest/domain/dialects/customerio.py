@@ -11,7 +11,7 @@ from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.draft import Draft, Members, members, value_of
 from rapport_ingest.domain.dialects.drafting import drafted
 from rapport_ingest.domain.dialects.segment import summary
-from rapport_ingest.domain.dialects.wire import instant_iso
+from rapport_ingest.domain.dialects.wire import epoch_iso
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 
@@ -65,7 +65,7 @@ def _customer(customer: str, fields: Members) -> Draft:
     traits: dict[str, Any] = {k: v for k, v in fields.items() if k not in RESERVED}
     if "created_at" in traits:
         created = value_of(fields["created_at"])
-        traits["createdAt"] = instant_iso(created) or fields["created_at"]
+        traits["createdAt"] = epoch_iso(created) or fields["created_at"]
         del traits["created_at"]
     draft.put(("traits",), traits or None)
     _add_person(draft, customer, "userId")
@@ -120,7 +120,7 @@ def _add_time(draft: Draft, fields: Members, name: str) -> None:
     value = value_of(fields.get(name))
     if value is None:
         return
-    found = instant_iso(value)
+    found = epoch_iso(value)
     if found is None:
         draft.refuse("invalid_timestamp", name, f"{name} must be seconds since 1970.")
     draft.put(("timestamp",), found)

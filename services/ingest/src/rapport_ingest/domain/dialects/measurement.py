@@ -10,7 +10,7 @@ from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.draft import Draft, Members, members, value_of
 from rapport_ingest.domain.dialects.drafting import batch_of, drafted
 from rapport_ingest.domain.dialects.originals import content_id
-from rapport_ingest.domain.dialects.wire import instant_iso
+from rapport_ingest.domain.dialects.wire import epoch_iso
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 
@@ -104,7 +104,7 @@ class _Whose:
         stated = fields.get("timestamp_micros", around.get("timestamp_micros"))
         value = value_of(stated)
         if value is not None:
-            found = instant_iso(value)
+            found = epoch_iso(value)
             if found is None:
                 reason = "timestamp_micros must be microseconds since 1970."
                 draft.refuse("invalid_timestamp", "timestamp_micros", reason)

@@ -15,7 +15,7 @@ from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.draft import Draft, Members, members, text_of, value_of
 from rapport_ingest.domain.dialects.drafting import drafted, items_of
 from rapport_ingest.domain.dialects.originals import content_id
-from rapport_ingest.domain.dialects.wire import base64_bytes, instant_iso
+from rapport_ingest.domain.dialects.wire import base64_bytes, epoch_iso
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 
@@ -224,7 +224,7 @@ def _add_time(draft: Draft, raw: msgspec.Raw | None, path: str) -> None:
     value = value_of(raw)
     if value is None or value == "":
         return
-    found = value if isinstance(value, str) and not value.isdigit() else instant_iso(value)
+    found = value if isinstance(value, str) and not value.isdigit() else epoch_iso(value)
     if found is None:
         draft.refuse("invalid_timestamp", path, f"{path} is no time since 1970.")
     draft.put(("timestamp",), found)

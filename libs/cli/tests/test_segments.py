@@ -1,0 +1,71 @@
+"""`rapport segment`: by name or id, until it is built, and why somebody is in it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from libs.cli.tests.conftest import Answers, Rapport
+
+ID = "0197f000-0000-7000-8000-000000000001"
+PERSON = "0197f000-0000-7000-8000-000000000002"
+BUILDING = {
+    "id": ID,
+    "name": "Best",
+    "version": 1,
+    "status": "building",
+    "members": 0,
+    "job": "j-1",
+    "rule": {"computed": "orders", "op": "gte", "value": 1},
+}
+READY = {**BUILDING, "status": "ready", "members": 7}
+JOB = {"id": "j-1", "state": "done", "done": 9, "total": 9, "progress": {"share": 1.0}}
+
+
+def test_create_waits_until_it_is_built(rapport: Rapport, server: Answers) -> None:
+    server.answers["POST /v1/segments"] = (202, BUILDING)
+    server.answers["GET /v1/jobs/j-1"] = (200, JOB)
+    server.answers[f"GET /v1/segments/{ID}"] = (200, READY)
+    rule = json.dumps(BUILDING["rule"])
+    assert "is building and has 0" in rapport("segment", "create", "Best", rule).stdout
+    told = rapport("segment", "create", "Best", rule, "--wait")
+    assert told.stdout == f"Segment {ID} 'Best' is ready and has 7 members.\n"
+
+
+def test_a_build_that_was_cancelled_is_an_error(rapport: Rapport, server: Answers) -> None:
+    server.answers["POST /v1/segments"] = (202, BUILDING)
+    server.answers["GET /v1/jobs/j-1"] = (200, {**JOB, "state": "cancelled"})
+    told = rapport("segment", "create", "Best", "{}", "--wait")
+    assert told.returncode == 1
+    assert "Job j-1 is cancelled" in told.stderr
+
+
+def test_a_segment_is_found_by_its_name_on_any_page(rapport: Rapport, server: Answers) -> None:
+    server.answers["GET /v1/segments"] = (200, {"items": [READY], "next": None})
+    server.answers[f"PATCH /v1/segments/{ID}"] = (202, BUILDING)
+    told = rapport("segment", "change", "Best", "--no-active")
+    assert "is building" in told.stdout
+    assert server.calls[-1][2] == {"active": False}
+    missing = rapport("segment", "archive", "Worst")
+    assert "There is no segment 'Worst'" in missing.stderr
+
+
+def test_why_somebody_is_in_it(rapport: Rapport, server: Answers) -> None:
+    server.answers["GET /v1/segments"] = (200, {"items": [READY], "next": None})
+    server.answers["GET /v1/profiles"] = (200, {"profile_id": PERSON})
+    comparison = {"path": "rule", "subject": "orders", "op": "gte", "wanted": 1, "actual": 2}
+    server.answers[f"GET /v1/segments/{ID}/members/{PERSON}"] = (
+        200,
+        {
+            "id": PERSON,
+            "member": True,
+            "since": "2026-01-01T00:00:00Z",
+            "left_at": None,
+            "reason": "orders 2 >= 1",
+            "explanation": [{**comparison, "result": True}],
+        },
+    )
+    told = rapport("segment", "why", "Best", "user_id", "42").stdout
+    assert "orders 2 >= 1" in told
+    assert "yes" in told

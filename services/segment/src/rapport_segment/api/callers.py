@@ -1,0 +1,17 @@
+"""Who may call."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from rapport_common.auth import Operator, operator
+from rapport_common.limits import WorkspaceLimit
+
+READ, WRITE = "segments:read", "segments:write"
+PREVIEWS = WorkspaceLimit("previews of segments", each=2, total=6)
+"""Each scans everybody of its workspace."""
+
+Reader = Annotated[Operator, Depends(operator(READ))]
+Writer = Annotated[Operator, Depends(operator(WRITE))]
+Previewer = Annotated[Operator, Depends(PREVIEWS.of(operator(READ)))]
+Ops = Annotated[Operator, Depends(operator("ops"))]

@@ -1,0 +1,32 @@
+"""GET /v1/ledger."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.kafka.store import ConsumerStore
+from rapport_segment.api.callers import Ops
+from rapport_segment.store import people
+
+
+def ledger_routes(engine: AsyncEngine, consumer: ConsumerStore) -> APIRouter:
+    """GET /v1/ledger: the counts of the equations, over all workspaces."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/v1/ledger")
+    async def ledger(_caller: Ops) -> dict[str, Any]:
+        async with engine.begin() as tx:
+            # One picture: counts of different instants would not add up.
+            await tx.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            consumed = await consumer.ledger(tx)
+            counts = await people.counts(tx)
+        tallies = consumed["tallies"]
+        return {
+            **consumed,
+            **counts,
+            "entered": tallies.get("entered", 0),
+            "exited": tallies.get("exited", 0),
+        }
+
+    return router

@@ -1,0 +1,101 @@
+"""/v1/segments: define, change, preview, list."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.paging import Paging
+from rapport_segment.api import models
+from rapport_segment.api.callers import Previewer, Reader, Writer
+from rapport_segment.handlers.segments import SegmentHandler, Wish, require, require_listed
+from rapport_segment.store import definitions
+
+
+def segment_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
+    """Read segments, and try rules."""
+    router = APIRouter(tags=["segments"])
+
+    @router.post("/v1/segments/preview", response_model=models.PreviewCount)
+    async def preview(body: models.Preview, caller: Previewer) -> dict[str, int]:
+        """Count whom an unsaved rule fits."""
+        async with engine.begin() as tx:
+            fitting, everybody = await handler.preview(tx, caller.workspace, body.rule)
+        return {"count": fitting, "of": everybody}
+
+    @router.get("/v1/segments", response_model=models.SegmentPage)
+    async def listing(
+        caller: Reader, page: Paging, *, archived: Annotated[bool, Query()] = False
+    ) -> dict[str, Any]:
+        """List segments by name: the living, or the archived ones."""
+        after = page.after(str, UUID)
+        async with engine.begin() as tx:
+            found = await definitions.listed(
+                tx,
+                caller.workspace,
+                archived=archived,
+                after=(after[0], after[1]) if after else None,
+                limit=page.ask,
+            )
+        return page.answer(
+            found, key=lambda one: (one.stored.name, one.stored.segment_id), show=models.segment
+        )
+
+    @router.get("/v1/segments/{segment_id}", response_model=models.Segment)
+    async def show(segment_id: UUID, caller: Reader) -> dict[str, Any]:
+        """Show one segment, archived ones too."""
+        async with engine.begin() as tx:
+            return models.segment(await require_listed(tx, caller.workspace, segment_id))
+
+    @router.get("/v1/segments/{segment_id}/versions", response_model=models.VersionPage)
+    async def versions(segment_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
+        """List the versions of a segment, the newest first."""
+        after = page.after(int)
+        before = None if after is None else min(after[0], definitions.MAX_VERSION)
+        async with engine.begin() as tx:
+            await require(tx, caller.workspace, segment_id)
+            found = await definitions.history(
+                tx, caller.workspace, segment_id, before=before, limit=page.ask
+            )
+        return page.answer(found, key=lambda one: [one["version"]], show=models.version)
+
+    return router
+
+
+def change_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
+    """Define, change and archive segments. Each answer names the job that builds."""
+    router = APIRouter(tags=["segments"])
+
+    @router.post("/v1/segments", status_code=202, response_model=models.Segment)
+    async def create(body: models.NewSegment, caller: Writer) -> dict[str, Any]:
+        """Define a segment. It judges whatever comes from now on; who fits already enters when
+        its job has come to him.
+        """
+        async with engine.begin() as tx:
+            return models.segment(await handler.create(tx, caller, body.name, body.rule))
+
+    @router.patch("/v1/segments/{segment_id}", status_code=202, response_model=models.Segment)
+    async def change(
+        segment_id: UUID, body: models.SegmentChange, caller: Writer
+    ) -> dict[str, Any]:
+        """Make a new version; the difference enters and leaves as its job comes to it."""
+        wish = Wish(body.name, body.rule, body.active)
+        async with engine.begin() as tx:
+            return models.segment(await handler.change(tx, caller, segment_id, wish))
+
+    @router.post(
+        "/v1/segments/{segment_id}/rebuild", status_code=202, response_model=models.Segment
+    )
+    async def rebuild(segment_id: UUID, caller: Writer) -> dict[str, Any]:
+        """Hold everybody against the rule again, for example after a cancelled job."""
+        async with engine.begin() as tx:
+            return models.segment(await handler.rebuild(tx, caller, segment_id))
+
+    @router.delete("/v1/segments/{segment_id}", status_code=202, response_model=models.Segment)
+    async def archive(segment_id: UUID, caller: Writer) -> dict[str, Any]:
+        """Archive a segment: its members leave, its name is free, its history is kept."""
+        async with engine.begin() as tx:
+            return models.segment(await handler.archive(tx, caller, segment_id))
+
+    return router
