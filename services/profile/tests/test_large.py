@@ -89,6 +89,17 @@ async def test_one_more_identifier_costs_the_same_whatever_is_there(
         assert (len(biggest.identifiers), biggest.omitted.identifiers) == (200, 252)
 
 
+def withdrawal(n: int) -> Event:
+    point = f"p{n}@example.com"
+    said = {
+        "channel": "email",
+        "purpose": "promotion",
+        "contact_point": point,
+        "state": "withdrawn",
+    }
+    return event(f"c{n}", name="Consent Updated", user_id="U", at=n, said=said)
+
+
 async def test_much_that_is_known_is_bounded_and_all_of_it_stays_readable(
     engine: AsyncEngine, client: httpx.AsyncClient
 ) -> None:
@@ -102,21 +113,7 @@ async def test_much_that_is_known_is_bounded_and_all_of_it_stays_readable(
         )
         for n in range(12)
     ]
-    history += [
-        event(
-            f"c{n}",
-            name="Consent Updated",
-            user_id="U",
-            at=n,
-            said={
-                "channel": "email",
-                "purpose": "promotion",
-                "contact_point": f"p{n}@example.com",
-                "state": "withdrawn",
-            },
-        )
-        for n in range(230)
-    ]
+    history += [withdrawal(n) for n in range(230)]
     async with engine.begin() as tx:
         await feed(tx, history)
     size, known = (await last_states(engine))[-1]
