@@ -16,6 +16,10 @@ SERVICE ?=
 HERE := $(if $(SERVICE),services/$(SERVICE))
 # Tests side by side: more than cores, since most of them wait (WORKERS=0 for one after the other).
 WORKERS ?= 4
+# `make test-long` and `make test-repeat`.
+SEEDS ?= 3
+COUNT ?= 20
+BUSY ?= 2
 PYTEST := $(PY) -m pytest -n $(WORKERS)
 
 # ---- getting ready
@@ -105,8 +109,19 @@ test-rest: $(STAMP) ## The tests of `make test` that `make isolated` has not run
 	@$(PYTEST) -m "not bench" --without-long --seconds $(or $(ARGS),--without-isolated) $(HERE)
 
 .PHONY: test-long
-test-long: $(STAMP) ## All tests at full length: every SDK, every fault, with SEEDS=3 other seeds
-	@$(PYTEST) -m "not bench" --seconds $(ARGS)
+test-long: $(STAMP) ## All tests at full length: each SDK, and each fault with SEEDS=3 seeds
+	@RAPPORT_SEEDS=$(SEEDS) $(PYTEST) -m "not bench" --seconds $(ARGS)
+
+.PHONY: test-repeat
+test-repeat: $(STAMP) ## COUNT=20 runs of integration and faults beside BUSY=2 loops; count the red
+	@$(PY) tests/repeat.py --count $(COUNT) --busy $(BUSY) -- \
+	  -n $(WORKERS) -m "integration or faults" --without-long $(ARGS) $(HERE)
+
+.PHONY: coverage
+coverage: $(STAMP) ## All tests with branch coverage, of the services' processes too
+	@$(PY) -m coverage erase
+	@status=0; $(PY) -m coverage run -m pytest -n $(WORKERS) -m "not bench" --without-long $(ARGS) $(HERE) || status=$$?; \
+	  $(PY) -m coverage combine --quiet && $(PY) -m coverage report --skip-covered --skip-empty; exit $$status
 
 .PHONY: test-fast
 test-fast: $(STAMP) ## Unit and property tests, no servers

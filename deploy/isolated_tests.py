@@ -6,15 +6,22 @@ Lint sees imports that are written down; this also sees those made at run time a
 tests. An environment is a bare venv whose path has the packages of .venv (without the editable
 installs: a folder named in a .pth file does not bring its own .pth files), rapport_common and the
 one service.
+
+What these tests leave out of the service's `domain` is shown: branches, too. A service's rules are
+what can be proven without a server, so they are to be at 100 %.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from pathlib import Path
+
+from coverage import Coverage
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml"))
@@ -69,12 +76,13 @@ def check(service: str) -> tuple[bool, str]:
     wrong = leaks(python, service)
     if wrong:
         return False, f"{service}: its environment is wrong about {', '.join(wrong)}"
+    shutil.rmtree(data_file(service).parent, ignore_errors=True)
+    data_file(service).parent.mkdir(parents=True)
     tests = start(
         python,
         service,
-        "-m",
-        "pytest",
-        "-q",
+        *("-m", "coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}"),
+        *(f"--data-file={data_file(service)}", "-m", "pytest", "-q"),
         "-c",
         str(ROOT / "pyproject.toml"),
         "--rootdir",
@@ -83,8 +91,31 @@ def check(service: str) -> tuple[bool, str]:
         NO_SERVERS,
         "tests",
     )
+    if tests.returncode:
+        return False, tests.stdout
     summary = tests.stdout.strip().rpartition("\n")[2]
-    return tests.returncode == 0, f"{service}: {summary}" if tests.returncode == 0 else tests.stdout
+    return True, f"{service}: {summary}\n{domain(service)}"
+
+
+def data_file(service: str) -> Path:
+    """Where the lines that ran are noted."""
+    return ROOT / ".coverage" / service / "data"
+
+
+def domain(service: str) -> str:
+    """How much of the service's domain has run, and the files of which a part has not."""
+    rows = StringIO()
+    found = Coverage(data_file=str(data_file(service)), config_file=str(ROOT / "pyproject.toml"))
+    found.combine([str(data_file(service).parent)], keep=True)
+    total = found.report(
+        include=["*/domain/*"], skip_covered=True, skip_empty=True, show_missing=True, file=rows
+    )
+    # A file's name, four counts, its share, and the lines and branches that did not run.
+    missing = [
+        line.split(maxsplit=6) for line in rows.getvalue().splitlines() if "/domain/" in line
+    ]
+    files = "".join(f"\n    {Path(one[0]).name} {one[5]}: {one[6]}" for one in missing)
+    return f"  domain {total:.1f} %{files}"
 
 
 def main(chosen: list[str]) -> int:

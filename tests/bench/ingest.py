@@ -129,9 +129,9 @@ def _growth() -> list[Row]:
 def _source(place: Place, name: str, *, plan: bool = False) -> str:
     """Make a source with limits, and with a tracking plan; its write key."""
     made = place.post("ingest", "/v1/sources", {"name": name})
-    place.patch("ingest", f"/v1/sources/{made['source']}", {"policy": POLICY})
+    place.patch("ingest", f"/v1/sources/{made['id']}", {"policy": POLICY})
     if plan:
-        place.put("ingest", f"/v1/sources/{made['source']}/plan", _plan())
+        place.put("ingest", f"/v1/sources/{made['id']}/plan", _plan())
     time.sleep(1)  # a changed policy holds everywhere within a second
     return str(made["write_key"])
 

@@ -114,7 +114,7 @@ def test_an_open_complaint_holds_promotions_back(workspace: Workspace) -> None:
         workspace.campaign(workspace.segment(f"{n} orders", orders(n)), f"No. {n}") for n in (1, 2)
     ]
     complaint = {"user_id": "ada", "subject": "Torn cover", "body": "It came torn."}
-    case = workspace.post("feedback", "/v1/cases", complaint)["case_id"]
+    case = workspace.post("feedback", "/v1/cases", complaint)["id"]
     _wait_open_cases(workspace, 1)
     workspace.order("ada")
     held_back = until("suppressed mail", lambda: workspace.messages(campaigns[0], "suppressed"))

@@ -20,6 +20,7 @@ from tests.sdks.plan import Call
 from tests.sdks.verdict import Outcome, Stored
 from tests.support import node
 from tests.support.fault_proxy import FaultProxy, Restarter
+from tests.support.waiting import between_looks
 from tests.support.workspace import Workspace
 
 from rapport_local.stack import Stack
@@ -27,7 +28,6 @@ from rapport_local.stack import Stack
 HERE = Path(__file__).parent
 RUN_SECONDS = 600.0
 SETTLE_SECONDS = 200.0
-POLL_SECONDS = 0.2
 QUIET_SECONDS = 2.0
 
 
@@ -126,7 +126,7 @@ async def _arrived(
             stored = [one for one in _stored(workspace, calls) if not _is_derived(one)]
             if quiet and len(stored) >= len(calls):
                 return
-        await asyncio.sleep(POLL_SECONDS)
+        await between_looks()
 
 
 async def _idle(workspace: Workspace) -> None:
@@ -136,7 +136,7 @@ async def _idle(workspace: Workspace) -> None:
         with suppress(httpx.HTTPError):
             if _all_read(workspace):
                 return
-        await asyncio.sleep(POLL_SECONDS)
+        await between_looks()
     pytest.fail(f"after {SETTLE_SECONDS:g} s profile has not read all of `events`")
 
 

@@ -137,6 +137,6 @@ def _mails(traffic: Traffic) -> Iterator[str]:
 
 def _dead_letters(traffic: Traffic) -> Iterator[str]:
     for service in SERVICES[1:]:
-        letters = traffic.workspace.get(service, "/v1/dead-letters")["dead_letters"]
+        letters = traffic.workspace.get(service, "/v1/dead-letters")["items"]
         for one in letters:
             yield f"{service}: dead letter {one['topic']}/{one['offset']}: {one['reason']}"

@@ -47,20 +47,14 @@ def look_until(look: Callable[[], Found | None], *, seconds: float) -> Found | N
 async def eventually(
     what: str, look: Callable[[], Awaitable[Found]], *, seconds: float = HANG_SECONDS
 ) -> Found: ...
-
-
 @overload
 async def eventually(
     what: str, look: Callable[[], Found], *, seconds: float = HANG_SECONDS
 ) -> Found: ...
-
-
-async def eventually(
-    what: str, look: Callable[[], Any], *, seconds: float = HANG_SECONDS
-) -> object:
+async def eventually(what: str, look: Callable[[], Any], *, seconds: float = HANG_SECONDS) -> Any:
     """`until` in a loop: `look` may be a plain function or a coroutine's."""
     deadline = time.monotonic() + seconds
-    found: object = None
+    found: Any = None
     while time.monotonic() < deadline:
         with suppress(httpx.HTTPError):
             seen = look()

@@ -37,8 +37,8 @@ class Workspace:
     @classmethod
     def fresh(cls, stack: Stack) -> Self:
         """Make a workspace that allows promotions, and a source in it."""
-        name = f"w-{secrets.token_hex(5)}"
-        token = operator_token(stack.credentials().secret, workspace=name)
+        name, secret = f"w-{secrets.token_hex(5)}", stack.credentials().secret
+        token = operator_token(secret, workspace=name, installation=True)
         # A service that its watchdog has just ended is back within seconds, and nothing was sent.
         patient = httpx.HTTPTransport(retries=CONNECT_RETRIES)
         operator = httpx.Client(
@@ -100,7 +100,7 @@ class Workspace:
     def messages(self, campaign: str, state: str) -> list[dict[str, Any]]:
         """The messages of a campaign in one state."""
         path = f"/v1/campaigns/{campaign}/messages"
-        found: list[dict[str, Any]] = self.get("campaign", path, state=state)["messages"]
+        found: list[dict[str, Any]] = self.get("campaign", path, state=state)["items"]
         return found
 
     def profile(self, kind: str, value: str) -> dict[str, Any] | None:

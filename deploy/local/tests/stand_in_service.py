@@ -19,12 +19,13 @@ class Handler(BaseHTTPRequestHandler):
     sources: ClassVar[list[dict[str, str]]] = []
 
     def do_GET(self) -> None:
-        self._answer({"sources": self.sources} if self.path == "/v1/sources" else {"ready": True})
+        listed = {"items": self.sources, "next": None}
+        self._answer(listed if self.path.startswith("/v1/sources") else {"ready": True})
 
     def do_POST(self) -> None:
         wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         number = len(self.sources) + 1
-        source = {"source": f"src_{number}", "name": wanted["name"]}
+        source = {"id": f"src_{number}", "name": wanted["name"]}
         self.sources.append(source)
         self._answer({**source, "write_key": f"wk_{number}"})
 

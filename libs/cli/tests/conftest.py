@@ -33,12 +33,17 @@ Rapport = Callable[..., Done]
 
 
 class Answers(ThreadingHTTPServer):
-    """Serves `answers[method and path]` as (status, JSON body) and notes every call."""
+    """Serves `answers[method and path]` as (status, JSON body) and notes every call.
+
+    Those in `then` are given one after the other; the last of them stays.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: dict[str, tuple[int, Any]] = {}
+        self.then: dict[str, list[tuple[int, Any]]] = {}
         self.calls: list[tuple[str, str, Any]] = []
+        self.tokens: list[str] = []
 
     @property
     def url(self) -> str:
@@ -54,8 +59,11 @@ class _Handler(BaseHTTPRequestHandler):
         is_json = self.headers.get("Content-Type", "").endswith("json")
         body = json.loads(sent) if is_json else sent.decode() or None
         self.server.calls.append((self.command, self.path, body))
+        self.server.tokens.append(self.headers.get("Authorization", "").removeprefix("Bearer "))
         missing = (404, {"code": "not_found", "message": f"no {self.path}", "details": {}})
         key = f"{self.command} {self.path.partition('?')[0]}"
+        if following := self.server.then.get(key):
+            self.server.answers[key] = following.pop(0)
         status, answer = self.server.answers.get(key, missing)
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from rapport_cli.config import SERVICES
 
 if TYPE_CHECKING:
     from libs.cli.tests.conftest import Answers, Rapport
@@ -108,6 +110,53 @@ def test_a_reset_asks_first(rapport: Rapport, server: Answers) -> None:
     assert server.calls[-1][2] == {"topic": "events", "partition": 3, "next_offset": 9}
 
 
+def claims_of(token: str) -> dict[str, Any]:
+    payload = token.split(".")[1] + "=="
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload))
+    return found
+
+
+def test_what_concerns_all_workspaces_goes_with_the_claim(
+    rapport: Rapport, server: Answers
+) -> None:
+    server.answers["POST /v1/positions/resume"] = (200, {"resumed": False, "stopped": []})
+    assert rapport("position", "resume", "--service", "profile").returncode == 0
+    server.answers["GET /v1/dead-letters"] = (200, {"items": [], "next": None})
+    assert rapport("dead-letter", "list", "--service", "profile").returncode == 0
+    asked = ("dead-letter", "list", "--service", "profile", "--installation")
+    assert rapport(*asked).returncode == 0
+    claims = [claims_of(call) for call in server.tokens]
+    assert [one.get("installation") for one in claims] == [True, None, True]
+
+
+def test_what_is_parked_is_listed_released_and_discarded(rapport: Rapport, server: Answers) -> None:
+    key = {"id": 7, "topic": "events", "partition": 3, "key": "ab", "records": 2, "attempts": 1}
+    server.answers["GET /v1/parked"] = (200, {"items": [key], "next": "abc"})
+    listed = rapport("parked", "list", "--service", "profile")
+    assert "events" in listed.stdout
+    assert "--cursor abc" in listed.stderr
+    outcome = {"id": 7, "applied": 1, "dead_lettered": 0, "left": 1, "error": "Retry()"}
+    server.answers["POST /v1/parked/7/release"] = (200, outcome)
+    released = rapport("parked", "release", "7", "--service", "profile")
+    assert (released.returncode, "1 applied" in released.stdout) == (1, True)
+    server.answers["POST /v1/parked/7/discard"] = (200, {"id": 7, "discarded": 2})
+    assert rapport("parked", "discard", "7", "--service", "profile").returncode == 1
+    discarded = rapport("parked", "discard", "7", "--service", "profile", "--yes")
+    assert "2 records" in discarded.stdout
+
+
+def test_refused_rows_are_listed_retried_and_discarded(rapport: Rapport, server: Answers) -> None:
+    row = {"id": 9, "topic": "profile.activity", "key": "ab", "bytes": 1_100_000, "reason": "large"}
+    server.answers["GET /v1/outbox/refused"] = (200, {"items": [row], "next": None})
+    assert "1100000" in rapport("outbox", "refused", "list", "--service", "profile").stdout
+    for verb in ("retry", "discard"):
+        server.answers[f"POST /v1/outbox/refused/9/{verb}"] = (200, {"id": 9})
+    assert rapport("outbox", "refused", "retry", "9", "--service", "profile").returncode == 0
+    asked = ("outbox", "refused", "discard", "9", "--service", "profile")
+    assert rapport(*asked).returncode == 1
+    assert rapport(*asked, "--yes").returncode == 0
+
+
 def _ledger(**changes: Any) -> dict[str, Any]:
     """One answer that suits every service."""
     counts = dict.fromkeys(("planned", "sending", "failed", "suppressed", "uncertain"), 0)
@@ -148,7 +197,8 @@ def test_a_breach_is_shown_and_fails(rapport: Rapport, server: Answers) -> None:
 
 
 def test_sending_is_waited_out(rapport: Rapport, server: Answers, tmp_path: Path) -> None:
-    server.answers["GET /v1/ledger"] = (200, _ledger(sending=1, planned_total=3))
-    began = time.monotonic()
-    rapport("ledger", "verify", "--wait", "1")
-    assert time.monotonic() - began >= 1
+    under_way = (200, _ledger(sending=1, planned_total=3))
+    server.then["GET /v1/ledger"] = [*[under_way] * 2 * len(SERVICES), (200, _ledger())]
+    done = rapport("ledger", "verify", "--wait", "60")
+    assert done.returncode == 0, done.stdout
+    assert server.then["GET /v1/ledger"] == []

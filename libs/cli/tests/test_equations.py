@@ -15,8 +15,8 @@ Count = st.integers(0, 10**9)
 @st.composite
 def sound(draw: st.DrawFn) -> Ledgers:
     """Ledgers of a system at rest in which nothing was lost or doubled."""
-    accepted, rejected, profiled, twice, dead, own = (draw(Count) for _ in range(6))
-    topic = profiled + twice + dead
+    accepted, rejected, profiled, twice, dead, parked, own = (draw(Count) for _ in range(7))
+    topic = profiled + twice + dead + parked
     accepted = min(accepted, topic)
     activity = {"profile.activity": profiled + own}
     reader: dict[str, Any] = {"consumed": activity, "dead_letters": {}, "tallies": {}}
@@ -34,6 +34,7 @@ def sound(draw: st.DrawFn) -> Ledgers:
         "profile": {
             "consumed": {"events": topic},
             "dead_letters": {"events": dead},
+            "parked": {"events": parked},
             "tallies": {"profiled": profiled, "duplicate": twice},
         },
         "segment": reader,
@@ -121,6 +122,10 @@ def test_a_doubled_mail_is_found() -> None:
 @given(sound())
 def test_spooled_events_and_mails_under_way_are_not_rest(ledgers: Ledgers) -> None:
     ledgers["campaign"]["sending"] = 0
+    ledgers["profile"]["parked"] = {"events": 0}
     assert settled(ledgers)
+    ledgers["profile"]["parked"] = {"events": 1}
+    assert not settled(ledgers)
+    ledgers["profile"]["parked"] = {}
     ledgers["ingest"]["spooled_now"] = 1
     assert not settled(ledgers)

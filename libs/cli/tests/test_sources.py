@@ -13,11 +13,21 @@ if TYPE_CHECKING:
     from libs.cli.tests.conftest import Answers, Rapport
 
 SOURCE = {
-    "source": "web-shop",
+    "id": "web-shop",
+    "kind": "server",
     "name": "Web [Shop]",
     "revision": 2,
     "policy": {"events_per_second": 5, "allowed_origins": ["https://shop.example"]},
     "events": {"received": 3, "accepted": 2, "spooled": 0, "rejected": 1},
+    "warnings": [
+        {
+            "code": "key_in_browser",
+            "events": 7,
+            "first_at": "2026-01-01T00:00:00Z",
+            "last_at": "2026-01-02T00:00:00Z",
+            "message": "Browsers send with this key.",
+        }
+    ],
 }
 KEYS = [
     {"id": "0a", "created_at": "2026-01-01T00:00:00Z", "revoked_at": None},
@@ -83,7 +93,7 @@ def test_what_is_no_setting_is_said(rapport: Rapport, server: Answers, given: li
 def test_a_key_is_rotated_and_revoked(rapport: Rapport, server: Answers) -> None:
     made = {"source": "web-shop", "id": "0b", "write_key": "rk_0b_x"}
     server.answers["POST /v1/sources/web-shop/keys"] = 201, made
-    server.answers["GET /v1/sources/web-shop/keys"] = 200, {"keys": KEYS}
+    server.answers["GET /v1/sources/web-shop/keys"] = 200, {"items": KEYS, "next": None}
     done = rapport("source", "rotate", "web-shop")
     assert "rk_0b_x" in done.stdout
     assert "rapport source revoke web-shop 0a" in done.stdout
@@ -96,9 +106,34 @@ def test_a_key_is_rotated_and_revoked(rapport: Rapport, server: Answers) -> None
     assert "0b" in rapport("source", "keys", "web-shop").stdout
 
 
+def test_a_kind_and_a_currency_are_given(rapport: Rapport, server: Answers) -> None:
+    server.answers["POST /v1/sources"] = 201, {"id": "shop", "write_key": "rk_0b_x"}
+    rapport("source", "create", "shop", "--kind", "web", "--currency", "EUR")
+    given = {"name": "shop", "policy": {"currency": "EUR"}, "kind": "web"}
+    assert server.calls[-1][2] == given
+    server.answers["PATCH /v1/sources/shop"] = 200, SOURCE
+    rapport("source", "set", "shop", "--kind", "pos", "--currency", "USD")
+    given = {"policy": {"currency": "USD"}, "kind": "pos"}
+    assert server.calls[-1][2] == given
+
+
+def test_placeholders_of_a_workspace_are_added_and_taken_away(
+    rapport: Rapport, server: Answers
+) -> None:
+    policy = {"blocked_identifiers": ["till-7"]}
+    server.answers["GET /v1/policy"] = server.answers["PATCH /v1/policy"] = 200, policy
+    assert "till-7" in rapport("source", "blocked").stdout
+    rapport("source", "block", "desk@example.com", "till-7")
+    assert server.calls[-1][2] == {"blocked_identifiers": ["till-7", "desk@example.com"]}
+    rapport("source", "unblock", "till-7")
+    assert server.calls[-1][2] == {"blocked_identifiers": []}
+
+
 def test_counts_and_rules_are_shown(rapport: Rapport, server: Answers) -> None:
     server.answers["GET /v1/sources/web-shop"] = 200, SOURCE
-    assert "Web [Shop]" in rapport("source", "show", "web-shop").stdout
+    shown = rapport("source", "show", "web-shop").stdout
+    assert "Web [Shop]" in shown
+    assert "key_in_browser, 7 events until" in shown
     day = {"day": "2026-01-01", "received": 3, "accepted": 2, "rejected": 1}
     counts = {"source": "web-shop", **SOURCE["events"], "days": [day]}  # type: ignore[dict-item] # a dict of numbers
     server.answers["GET /v1/sources/web-shop/counts"] = 200, counts

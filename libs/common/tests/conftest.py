@@ -7,8 +7,9 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.engines import patient_engine
 
-from rapport_common.db import create_engine, metadata
+from rapport_common.db import metadata
 from rapport_common.events.membership import Membership
 from rapport_common.events.topics import Topic
 from rapport_common.kafka.admin import ensure_topics
@@ -41,7 +42,7 @@ async def engine(database_url: str, service: str) -> AsyncIterator[AsyncEngine]:
     consumer_tables(tables)
     outbox_tables(tables)
     path = {"search_path": service}
-    made = create_engine(database_url, application="tests", pool=10, settings=path)
+    made = patient_engine(database_url, application="tests", pool=10, settings=path)
     async with made.begin() as tx:
         await tx.execute(text(f"CREATE SCHEMA {service}"))
         await tx.run_sync(tables.create_all)

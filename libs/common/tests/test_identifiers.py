@@ -22,6 +22,12 @@ NOBODY = [
     *("ｎｕｌｌ", "ＮＵＬＬ", "null\u200b", "\ufeffnull", "\u00a0null\u00a0", "０", "－1"),
     *("{{user_id}}", "${user.id}", "{% user %}", "<%= id %>", "*|UNIQID|*", "not set", "Not-Set"),
     *("userId", "distinct_id", "[object Undefined]", "9774d56d682e549c", "Walk-in", "-Infinity"),
+    *(
+        "0" * 200,
+        " " * 100 + "null",
+        "０" * 36,
+        "００００００００-００００-００００-００００-００００００００００００",
+    ),
 ]
 SOMEBODY = [
     *("1", "42", "ada", "10", "1000", "a0", "nullman", "guest-42", "test1", "testa", "none-1"),

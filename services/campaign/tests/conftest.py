@@ -20,20 +20,23 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.engines import patient_engine
 from tests.support.waiting import HANG_SECONDS, between_looks, pretend_slow
 
 from rapport_campaign.api import routers
-from rapport_campaign.handlers.compose import Composer
 from rapport_campaign.handlers.consume import on_activity, on_membership, on_requests
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits
 from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.handlers.track import Tracker
-from rapport_campaign.sender import Sender
+from rapport_campaign.handlers.work import Works
+from rapport_campaign.render.compose import Office
+from rapport_campaign.renderer import Renderer
+from rapport_campaign.sender import Lane, Sender
 from rapport_campaign.settings import Settings
 from rapport_campaign.smtp import Connection
+from rapport_campaign.store.jobs import JOBS
 from rapport_campaign.tables import METADATA
 from rapport_common import clock
-from rapport_common.db import create_engine
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
@@ -47,6 +50,7 @@ from rapport_common.events.profile import (
     ProfileState,
 )
 from rapport_common.http import Health, create_app
+from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.testing.credentials import (
@@ -59,6 +63,7 @@ from rapport_common.testing.credentials import (
 
 PUBLIC = "https://mail.shop.example"
 SEGMENT = "11111111-1111-1111-1111-111111111111"
+OFFICE = Office(LINK_KEY, PUBLIC, "no-reply@mail.shop.example")
 HANDLERS = {
     "profile.activity": on_activity,
     "segment.membership": on_membership,
@@ -296,10 +301,9 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
     return Settings(**{**values, **more})
 
 
-def make_sender(engine: AsyncEngine, settings: Settings) -> Sender:
+def make_sender(engine: AsyncEngine, settings: Settings, *renderers: Renderer) -> Sender:
     limits = Limits(settings.lease_seconds, settings.max_attempts, settings.retry_seconds)
-    composer = Composer(link_key=LINK_KEY, base_url=PUBLIC, service_from=settings.service_from)
-    return Sender(engine, Dispatcher(Publisher(EVENT_KEY), limits), composer, settings)
+    return Sender(engine, Dispatcher(Publisher(EVENT_KEY), limits), renderers, settings)
 
 
 @pytest.fixture(scope="session")
@@ -310,7 +314,7 @@ def database_url(service_database: Callable[[str], str]) -> str:
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     """The database of this run, emptied: quicker than a new one for each test."""
-    engine = create_engine(database_url, application="campaign-test", pool=10)
+    engine = patient_engine(database_url, application="campaign-test", pool=10)
     tables = ", ".join(one.fullname for one in METADATA.sorted_tables)
     async with engine.begin() as tx:
         await tx.execute(text(f"TRUNCATE {tables}"))
@@ -336,16 +340,26 @@ async def mail_server() -> AsyncIterator[MailServer]:
     await server.stop()
 
 
+@pytest.fixture(scope="session")
+async def renderer() -> AsyncIterator[Renderer]:
+    """The process that reads the templates of this run."""
+    one = Renderer(OFFICE, seconds=1)
+    yield one
+    await one.close()
+
+
 Sending = Callable[..., Any]
 
 
 @pytest.fixture
-def sending(engine: AsyncEngine, mail_server: MailServer, ledger: Ledger) -> Sending:
+def sending(
+    engine: AsyncEngine, mail_server: MailServer, ledger: Ledger, renderer: Renderer
+) -> Sending:
     """A context with a running sender; on leaving it the sender stops gracefully."""
 
     @asynccontextmanager
-    async def running(**settings: Any) -> AsyncIterator[None]:
-        sender = make_sender(engine, quick_settings(mail_server.port, **settings))
+    async def running(renderer: Renderer = renderer, **settings: Any) -> AsyncIterator[None]:
+        sender = make_sender(engine, quick_settings(mail_server.port, **settings), renderer)
         stop = asyncio.Event()
         task = asyncio.create_task(sender.run(stop))
         try:
@@ -358,14 +372,14 @@ def sending(engine: AsyncEngine, mail_server: MailServer, ledger: Ledger) -> Sen
 
 
 @pytest.fixture
-def turn(engine: AsyncEngine, mail_server: MailServer) -> Callable[..., Any]:
+def turn(engine: AsyncEngine, mail_server: MailServer, renderer: Renderer) -> Callable[..., Any]:
     """A function that lets a sender look once at what is due; whether there was anything."""
 
     async def once(**settings: Any) -> bool:
-        sender = make_sender(engine, quick_settings(mail_server.port, **settings))
+        sender = make_sender(engine, quick_settings(mail_server.port, **settings), renderer)
         connection = Connection(sender._server)
         try:
-            return await sender._turn([connection], asyncio.Event())
+            return await sender._turn(Lane([connection], renderer), asyncio.Event())
         finally:
             await connection.close()
 
@@ -388,11 +402,11 @@ def settled(ledger: Ledger) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def api(engine: AsyncEngine) -> FastAPI:
+def api(engine: AsyncEngine, renderer: Renderer) -> FastAPI:
     app = create_app("campaign", Health(), authenticator())
     tracker = Tracker(Publisher(EVENT_KEY))
     store = ConsumerStore("campaign", "campaign")
-    for one in routers(engine, store, tracker, LINK_KEY):
+    for one in routers(engine, store, tracker, renderer):
         app.include_router(one)
     return app
 
@@ -434,7 +448,21 @@ def campaign_body() -> dict[str, Any]:
 
 
 @pytest.fixture
-def started(client: httpx.AsyncClient, campaign_body: dict[str, Any]) -> Callable[..., Any]:
+def work(engine: AsyncEngine) -> Callable[..., Any]:
+    """A function that works all jobs off, a few rows at a time."""
+
+    async def until_done(page: int = 2) -> None:
+        jobs = Jobs(engine, JOBS, Works(engine, page).kinds)
+        while await jobs.turn(asyncio.Event()):
+            pass
+
+    return until_done
+
+
+@pytest.fixture
+def started(
+    client: httpx.AsyncClient, campaign_body: dict[str, Any], work: Callable[..., Any]
+) -> Callable[..., Any]:
     """A function that makes a campaign, starts it, and gives its id."""
 
     async def make(**changes: Any) -> str:
@@ -442,6 +470,7 @@ def started(client: httpx.AsyncClient, campaign_body: dict[str, Any]) -> Callabl
         assert made.status_code == 201, made.text
         answer = await client.post(f"/v1/campaigns/{made.json()['id']}/start")
         assert answer.status_code == 200, answer.text
+        await work()
         return str(made.json()["id"])
 
     return make
@@ -462,6 +491,7 @@ class World:
     client_of: Callable[..., httpx.AsyncClient]
     campaign_body: dict[str, Any]
     started: Callable[..., Any]
+    work: Callable[..., Any]
 
 
 @pytest.fixture
@@ -478,5 +508,6 @@ def world(
     client_of: Callable[..., httpx.AsyncClient],
     campaign_body: dict[str, Any],
     started: Callable[..., Any],
+    work: Callable[..., Any],
 ) -> World:
     return World(**locals())

@@ -1,16 +1,26 @@
 """The HTTP side: what operators and recipients can do, and what nobody can break."""
 
+import asyncio
 import re
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
+from fastapi import Response
 
+from rapport_campaign.api import routers
+from rapport_campaign.api.public import soon
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.tokens import Token
+from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.handlers.track import Tracker
 from rapport_common import clock
-from rapport_common.testing.credentials import LINK_KEY
+from rapport_common.db import create_engine
+from rapport_common.http import Health, create_app
+from rapport_common.kafka.store import ConsumerStore
+from rapport_common.testing.credentials import EVENT_KEY, LINK_KEY, authenticator
 
 pytestmark = pytest.mark.integration
 PUBLIC = "https://mail.shop.example"
@@ -73,8 +83,85 @@ async def test_a_campaigns_life(world: Any) -> None:
     for step, status, state in steps:
         answer = await world.client.post(f"{url}/{step}")
         assert (answer.status_code, answer.json().get("state")) == (status, state), step
-    (shown,) = (await world.client.get("/v1/campaigns")).json()["campaigns"]
+    (shown,) = (await world.client.get("/v1/campaigns")).json()["items"]
     assert (shown["id"], shown["state"], "html" in shown) == (one["id"], "running", False)
+
+
+async def test_a_draft_is_changed_and_what_runs_is_not(world: Any) -> None:
+    made = (await world.client.post("/v1/campaigns", json=world.campaign_body)).json()
+    url = f"/v1/campaigns/{made['id']}"
+    changes = {"subject": "Hi {{ profile.email }}", "text": "Hello", "include_existing": True}
+    changed = await world.client.patch(url, json=changes)
+    assert changed.status_code == 200
+    assert changed.json() == {**made, **changes}
+    assert (await world.client.patch(url, json={"text": None})).json()["text"] is None
+    for bad in ({"html": "{{ nobody }}"}, {"segment_id": "x"}, {"state": "running"}):
+        assert (await world.client.patch(url, json=bad)).status_code == 422
+    await world.client.post(f"{url}/start")
+    assert (await world.client.patch(url, json={"name": "Other"})).status_code == 409
+
+
+async def test_an_archived_campaign_sends_nothing_more(world: Any) -> None:
+    campaign_id = await world.started()
+    other = await world.started()
+    for number in range(5):
+        await world.topics.person(f"p{number}", f"user{number}@example.com")
+        await world.topics.entered(f"p{number}")
+    url = f"/v1/campaigns/{campaign_id}"
+    for _ in range(2):
+        assert (await world.client.delete(url)).status_code == 204
+    await world.work()
+    async with world.sending():
+        await world.settled()
+    one = (await world.client.get(url)).json()
+    assert (one["state"], one["counts"]["suppressed"], one["counts"]["sent"]) == ("archived", 5, 0)
+    assert one["archived_at"] is not None
+    await world.topics.entered("p1")
+    assert sum((await world.client.get(url)).json()["counts"].values()) == 5
+    for step in ("start", "pause", "resume"):
+        assert (await world.client.post(f"{url}/{step}")).status_code == 409
+    listed = [
+        (await world.client.get(f"/v1/campaigns{query}")).json()["items"]
+        for query in ("", "?archived=true")
+    ]
+    assert [[item["id"] for item in items] for items in listed] == [[other], [campaign_id]]
+
+
+async def test_lists_come_in_pages(world: Any) -> None:
+    ids = [
+        (await world.client.post("/v1/campaigns", json=world.campaign_body)).json()["id"]
+        for _ in range(5)
+    ]
+    running = await world.started()
+    for number in range(5):
+        await world.topics.entered(f"p{number}")
+    for path, wanted in (("/v1/campaigns", 6), (f"/v1/campaigns/{running}/messages", 5)):
+        seen, cursor = [], ""
+        while True:
+            page = (await world.client.get(f"{path}?limit=2{cursor}")).json()
+            seen += [item.get("id") or item["send_key"] for item in page["items"]]
+            if page["next"] is None:
+                break
+            cursor = f"&cursor={page['next']}"
+        assert len(seen) == len(set(seen)) == wanted
+    assert set(ids) < {
+        one["id"] for one in (await world.client.get("/v1/campaigns")).json()["items"]
+    }
+    for bad in ("x", "AAAA", "WyJhIl0"):
+        assert (await world.client.get(f"/v1/campaigns?cursor={bad}")).status_code == 422
+
+
+async def test_a_segment_nobody_has_heard_of_is_told(world: Any) -> None:
+    made = (await world.client.post("/v1/campaigns", json=world.campaign_body)).json()
+    assert made["segment_known"] is False
+    assert "Does it exist?" in made["warnings"][0]
+    await world.topics.entered("p1")
+    shown = (await world.client.get(f"/v1/campaigns/{made['id']}")).json()
+    assert (shown["segment_known"], shown["warnings"]) == (True, [])
+    bad = {**world.campaign_body, "segment_id": "big-spenders"}
+    answer = await world.client.post("/v1/campaigns", json=bad)
+    assert answer.status_code == 422
+    assert "must be the id of a segment" in answer.json()["message"]
 
 
 async def test_policy(world: Any) -> None:
@@ -93,7 +180,19 @@ async def test_template_errors_name_field_and_line(world: Any) -> None:
     body = {**world.campaign_body, "html": "<p>\n{{ profile.email | shout }}</p>"}
     answer = await world.client.post("/v1/campaigns", json=body)
     assert answer.status_code == 422
-    assert "html, line 2: there is no filter 'shout'" in answer.json()["message"]
+    assert "html, line 2, column 20: there is no filter 'shout'" in answer.json()["message"]
+
+
+async def test_unknown_variables_are_refused_with_a_list_of_what_exists(world: Any) -> None:
+    body = {**world.campaign_body, "html": "<p>\n{{ contact.first_name }} {{ vip }}</p>"}
+    answer = await world.client.post("/v1/campaigns", json=body)
+    assert answer.status_code == 422
+    found = answer.json()
+    assert found["message"].startswith("html, line 2, column 4: there is no variable contact.first")
+    assert "profile.traits.*" in found["message"]
+    shown = [(one["path"], one["line"], one["variable"]) for one in found["details"]["problems"]]
+    assert shown == [("html", 2, "contact.first_name"), ("html", 2, "vip")]
+    assert "profile.computed.orders" in found["details"]["variables"]
 
 
 async def test_no_body_is_worth_a_500(world: Any) -> None:
@@ -144,6 +243,7 @@ async def test_unknown_ids_are_404(bad: str, world: Any) -> None:
         ("POST", "/start"),
         ("POST", "/pause"),
         ("POST", "/resume"),
+        ("DELETE", ""),
     ]:
         answer = await world.client.request(verb, f"/v1/campaigns/{bad}{path}")
         assert answer.status_code == 404, (verb, path, answer.text)
@@ -155,7 +255,10 @@ async def test_queries_are_checked(world: Any) -> None:
     url = f"/v1/campaigns/{await world.started()}/messages"
     for query in ("limit=0", "limit=-1", f"limit={10**30}", "limit=x", "state=gone", "state=%00"):
         assert (await world.client.get(f"{url}?{query}")).status_code == 422, query
-    assert (await world.client.get(f"{url}?state=sent&limit=1000")).json() == {"messages": []}
+    assert (await world.client.get(f"{url}?state=sent&limit=1000")).json() == {
+        "items": [],
+        "next": None,
+    }
 
 
 async def test_scopes_and_workspaces_are_walls(world: Any) -> None:
@@ -172,7 +275,7 @@ async def test_scopes_and_workspaces_are_walls(world: Any) -> None:
     other = world.client_of(workspace="other")
     assert (await other.get(url)).status_code == 404
     assert (await other.post(f"{url}/pause")).status_code == 404
-    assert (await other.get("/v1/campaigns")).json() == {"campaigns": []}
+    assert (await other.get("/v1/campaigns")).json() == {"items": [], "next": None}
     anonymous = world.client_of()
     anonymous.headers.pop("authorization")
     for path in ("/v1/campaigns", "/v1/policy", "/v1/ledger", url):
@@ -309,6 +412,18 @@ async def test_clicks_lead_to_the_stored_address(mail: Any, world: Any) -> None:
     assert (await world.ledger.rows())[0]["clicked_at"] is not None
 
 
+async def test_however_often_a_link_is_followed_few_clicks_are_events(
+    mail: Any, world: Any
+) -> None:
+    url = found_links(mail)["c"]
+    for _ in range(25):
+        assert (await world.client.get(url)).status_code == 302
+    events = [one for one in await world.ledger.events() if one.name == "Email Link Clicked"]
+    assert len({one.message_id for one in events}) == len(events) == 10
+    (row,) = await world.ledger.query("SELECT clicks FROM campaign.click")
+    assert row["clicks"] == 25
+
+
 async def test_opens_count_once(mail: Any, world: Any) -> None:
     url = found_links(mail)["o"]
     assert (await world.client.head(url)).status_code == 200
@@ -359,6 +474,52 @@ async def test_the_links_of_a_test_send_change_nothing(world: Any) -> None:
     assert "test mail" in (await world.client.post(links["u"])).text
     assert await names(world.ledger) == []
     assert await world.ledger.query("SELECT * FROM campaign.suppression") == []
+
+
+async def test_people_get_a_page_while_the_database_is_away(renderer: Any, world: Any) -> None:
+    """Nobody listens at the port: each answer is a page, and says when to come again."""
+    away = create_engine("postgresql://nobody@127.0.0.1:1/none", application="away")
+    app = create_app("campaign", Health(), authenticator())
+    tracker = Tracker(Publisher(EVENT_KEY))
+    for one in routers(away, ConsumerStore("campaign", "campaign"), tracker, renderer):
+        app.include_router(one)
+    token = Token("acme", "ab" * 32, "cd" * 12)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as visitor:
+        way_out, click, pixel = (
+            f"/u/{tokens.sign(LINK_KEY, 'unsubscribe', token)}",
+            f"/c/{tokens.sign(LINK_KEY, 'click', token)}",
+            f"/o/{tokens.sign(LINK_KEY, 'open', token)}",
+        )
+        for verb, url in [
+            ("GET", way_out),
+            ("HEAD", way_out),
+            ("POST", way_out),
+            ("GET", click),
+            ("GET", pixel),
+        ]:
+            answer = await visitor.request(verb, url)
+            assert answer.status_code == 503, (verb, url)
+            assert answer.headers["content-type"].startswith("text/html")
+            assert answer.headers["retry-after"] == "5"
+    await away.dispose()
+
+
+async def test_a_page_does_not_wait_for_what_does_not_let_go() -> None:
+    """As a driver does whose server is frozen: it takes its time even when it is cancelled."""
+    let_go = asyncio.Event()
+
+    async def stubborn() -> Response:
+        try:
+            await let_go.wait()
+        except asyncio.CancelledError:
+            await let_go.wait()
+            raise
+        return Response()
+
+    with pytest.raises(TimeoutError):
+        await soon(stubborn(), 0.01)
+    let_go.set()
 
 
 async def test_pages_guard_themselves(mail: Any, world: Any) -> None:

@@ -13,11 +13,14 @@ from sqlalchemy.exc import DBAPIError
 from tests.support.locks import somebody_waits
 
 from rapport_campaign.handlers.consume import on_activity, on_membership, on_requests
+from rapport_campaign.handlers.work import Works
 from rapport_campaign.store import locks, people
+from rapport_campaign.store.jobs import JOBS
 from rapport_common import clock
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.membership import Membership
 from rapport_common.events.profile import ProfileActivity, ProfileState
+from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
 
 pytestmark = pytest.mark.integration
@@ -288,7 +291,41 @@ async def test_a_start_waits_for_entries_that_are_being_written(world: Any) -> N
         start = asyncio.create_task(world.client.post(f"/v1/campaigns/{made['id']}/start"))
         await somebody_waits(world.engine)
         assert not start.done()
-    assert (await start).json()["counts"]["planned"] == 1
+    assert (await start).json()["job"] is not None
+    await world.work()
+    assert await world.ledger.states() == {"planned": 1}
+
+
+async def test_planning_for_those_who_are_in_goes_on_where_it_was(world: Any) -> None:
+    """A start answers at once; a page that a crash repeats plans nobody twice."""
+    for number in range(5):
+        await world.topics.entered(f"p{number}", f"e{number}")
+    body = {**world.campaign_body, "include_existing": True}
+    made = (await world.client.post("/v1/campaigns", json=body)).json()
+    started = (await world.client.post(f"/v1/campaigns/{made['id']}/start")).json()
+    assert await world.ledger.rows() == []
+    stop = asyncio.Event()
+    stop.set()
+    await Jobs(world.engine, JOBS, Works(world.engine, page=2).kinds).turn(stop)
+    assert await world.ledger.states() == {"planned": 2}
+    async with world.engine.begin() as tx:
+        await tx.execute(text("UPDATE campaign.job SET position = '{}'"))
+        job = await JOBS.find(tx, "acme", started["job"])
+    assert job is not None
+    assert (job.state, job.done, job.total) == ("queued", 2, 5)
+    await world.work()
+    assert await world.ledger.states() == {"planned": 5}
+
+
+async def test_a_job_that_is_cancelled_plans_nobody_more(world: Any) -> None:
+    await world.topics.entered("p1")
+    body = {**world.campaign_body, "include_existing": True}
+    made = (await world.client.post("/v1/campaigns", json=body)).json()
+    started = (await world.client.post(f"/v1/campaigns/{made['id']}/start")).json()
+    async with world.engine.begin() as tx:
+        assert await JOBS.cancel(tx, "acme", started["job"])
+    await world.work()
+    assert await world.ledger.rows() == []
 
 
 async def test_nothing_is_marked_while_its_address_is_being_suppressed(world: Any) -> None:

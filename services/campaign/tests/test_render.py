@@ -18,7 +18,7 @@ from rapport_campaign.render.html import (
     with_way_out,
 )
 from rapport_campaign.render.mime import Letter, mail_bytes
-from rapport_campaign.render.templates import MAX_SOURCE, TemplateError, compiled, rendered, uses
+from rapport_campaign.render.templates import MAX_SOURCE, TemplateError, compiled, rendered
 
 BIG = "x" * 30_000
 
@@ -82,11 +82,6 @@ def test_bad_data_is_a_template_error() -> None:
     for source in ("{{ n | divided_by: 0 }}", "{{ n | date: n }}", "{{ n | slice: 'x' }}"):
         with pytest.raises(TemplateError):
             rendered(source, {"n": 5}, html=True)
-
-
-def test_uses() -> None:
-    assert uses("<a href='{{ unsubscribe_url }}'>", "unsubscribe_url", html=True)
-    assert not uses("unsubscribe_url", "unsubscribe_url", html=True)
 
 
 # --- links -----------------------------------------------------------------------------------

@@ -13,11 +13,14 @@ from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits, Result
 from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.render.compose import Office
+from rapport_campaign.renderer import Renderer
 from rapport_campaign.smtp import UnreachableError
 from rapport_common import clock
-from rapport_common.testing.credentials import EVENT_KEY
+from rapport_common.testing.credentials import EVENT_KEY, LINK_KEY
 
 pytestmark = pytest.mark.integration
+OFFICE = Office(LINK_KEY, "https://mail.shop.example", "no-reply@mail.shop.example")
 
 
 async def test_an_entry_becomes_one_mail(world: Any) -> None:
@@ -234,6 +237,31 @@ async def test_bad_requests_fail_alone(world: Any) -> None:
     assert len(world.mail_server.mails) == 1
 
 
+async def test_a_template_that_does_not_end_holds_up_nobody(world: Any) -> None:
+    """Neither the rest of its batch, nor the loop that keeps the service alive."""
+    await world.topics.requested("endless", html="{{" * 32_000)
+    for number in range(5):
+        await world.topics.requested(f"r{number}")
+    strict = Renderer(OFFICE, seconds=0.3)
+    async with world.sending(strict, sender_lanes=1):
+        assert await world.settled() == {"failed": 1, "sent": 5}
+    await strict.close()
+    (row,) = await world.ledger.rows("state = 'failed'")
+    assert (row["occasion"], row["reason"]) == ("endless", "template: it takes more than 0.3 s")
+
+
+async def test_a_text_of_ones_own_has_a_way_out(world: Any) -> None:
+    await world.started(text="Hi {{ profile.email }}")
+    await world.topics.person("p1", "ada@example.com")
+    await world.topics.entered("p1")
+    async with world.sending():
+        await world.settled()
+    (mail,) = world.mail_server.mails
+    way_out = mail["List-Unsubscribe"].strip("<>")
+    assert way_out in mail.get_body(("plain",)).get_content()
+    assert way_out in mail.get_body(("html",)).get_content()
+
+
 async def test_a_test_send_goes_anywhere_and_counts_nowhere(world: Any) -> None:
     made = (await world.client.post("/v1/campaigns", json=world.campaign_body)).json()
     await world.topics.person("p1", "ada@example.com", first_name="Ada", consent="withdrawn")
@@ -249,9 +277,7 @@ async def test_a_test_send_goes_anywhere_and_counts_nowhere(world: Any) -> None:
     assert world.mail_server.mails[0]["To"] == "me@shop.example"
     assert world.mail_server.mails[0]["X-Rapport-Test"] == "1"
     assert set((await world.client.get(url)).json()["counts"].values()) == {0}
-    assert [
-        one["test"] for one in (await world.client.get(f"{url}/messages")).json()["messages"]
-    ] == [
+    assert [one["test"] for one in (await world.client.get(f"{url}/messages")).json()["items"]] == [
         True,
         True,
     ]

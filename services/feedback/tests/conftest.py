@@ -13,8 +13,8 @@ import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.engines import patient_engine
 
-from rapport_common.db import create_engine
 from rapport_common.events.envelope import Event
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.store import ConsumerStore
@@ -99,7 +99,7 @@ def bearer(workspace: str, *scopes: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
-    made = create_engine(service_database("feedback"), application="test-feedback", pool=10)
+    made = patient_engine(service_database("feedback"), application="test-feedback", pool=10)
     # All connections are there before the first test: who must wait for one does not race.
     async with AsyncExitStack() as stack:
         for _ in range(10):

@@ -43,6 +43,8 @@ STRINGS: list[Any] = [
         ("GET", "/v1/surveys", "feedback:read"),
         ("GET", "/v1/surveys/{id}", "feedback:read"),
         ("GET", "/v1/surveys/{id}/score", "feedback:read"),
+        ("PATCH", "/v1/surveys/{id}", "feedback:write"),
+        ("DELETE", "/v1/surveys/{id}", "feedback:write"),
         ("POST", "/v1/surveys/{id}/waves", "feedback:write"),
         ("POST", "/v1/surveys/{id}/invitations", "feedback:write"),
         ("POST", "/v1/cases", "feedback:write"),
@@ -67,7 +69,7 @@ async def test_each_route_needs_its_scope(
 
 async def test_no_workspace_sees_anothers(service: Service) -> None:
     survey = await service.survey()
-    case = (await service.client.post("/v1/cases", json=CASE)).json()["case_id"]
+    case = (await service.client.post("/v1/cases", json=CASE)).json()["id"]
     async with service.as_operator("*", workspace="another") as stranger:
         for path in (
             f"/v1/surveys/{survey}",
@@ -83,15 +85,46 @@ async def test_no_workspace_sees_anothers(service: Service) -> None:
             (f"/v1/cases/{case}/state", {"state": "acknowledged"}),
         ):
             assert (await stranger.post(path, json=body)).status_code == 404
-        assert (await stranger.get("/v1/surveys")).json() == {"surveys": []}
-        assert (await stranger.get("/v1/cases")).json() == {"cases": []}
+        assert (await stranger.get("/v1/surveys")).json() == {"items": [], "next": None}
+        assert (await stranger.get("/v1/cases")).json() == {"items": [], "next": None}
+
+
+async def test_a_survey_is_renamed_and_archived(service: Service) -> None:
+    """An archived survey takes no new invitations; the links that are out stay good."""
+    survey, other = await service.survey(), await service.survey("Another?")
+    path = f"/v1/surveys/{survey}"
+    link = await service.link(survey, user_id="u1")
+    assert (await service.client.patch(path, json={"name": "Spring"})).json()["name"] == "Spring"
+    archived = (await service.client.delete(path)).json()
+    assert archived["archived_at"]
+    assert (await service.client.delete(path)).json() == archived
+    refused = [
+        await service.client.patch(path, json={"name": "x"}),
+        await service.client.post(f"{path}/waves"),
+        await service.client.post(f"{path}/invitations", json={"user_id": "u2"}),
+    ]
+    assert {(one.status_code, one.json()["code"]) for one in refused} == {(409, "archived")}
+    assert (await service.answer(link, score=9)).status_code == 200
+    ids = [
+        [one["id"] for one in (await service.client.get(f"/v1/surveys{query}")).json()["items"]]
+        for query in ("", "?archived=true")
+    ]
+    assert ids == [[other], [survey]]
+
+
+async def test_surveys_are_listed_in_pages(service: Service) -> None:
+    made = [await service.survey(f"{number}?") for number in range(3)]
+    first = (await service.client.get("/v1/surveys?limit=2")).json()
+    rest = (await service.client.get(f"/v1/surveys?limit=2&cursor={first['next']}")).json()
+    assert [one["id"] for one in first["items"] + rest["items"]] == made[::-1]
+    assert rest["next"] is None
 
 
 async def test_a_survey_is_shown_as_made(service: Service) -> None:
     survey = await service.survey("How likely?")
     shown = (await service.client.get(f"/v1/surveys/{survey}")).json()
     assert (shown["id"], shown["question"], shown["wave"]) == (survey, "How likely?", 1)
-    assert (await service.client.get("/v1/surveys")).json() == {"surveys": [shown]}
+    assert (await service.client.get("/v1/surveys")).json() == {"items": [shown], "next": None}
 
 
 async def test_a_score_stands_on_its_numbers(service: Service) -> None:
@@ -162,8 +195,8 @@ async def test_an_id_that_nothing_has_is_not_found(service: Service, wrong: str)
         {"limit": "0"},
         {"limit": "1001"},
         {"limit": "9" * 30},
-        {"before": "9" * 30},
-        {"before": "-1"},
+        {"cursor": "9" * 30},
+        {"cursor": "x\0"},
         {"state": "nowhere"},
         {"state": "\0"},
         {"overdue": "perhaps"},
@@ -198,6 +231,7 @@ async def test_the_ledger_adds_up(service: Service) -> None:
         "open_cases": 1,
         "case_steps": 1,
         "outbox": 3,
+        "outbox_refused": 0,
     }
     assert set(after) >= {"consumed", "dead_letters", "tallies"}
 

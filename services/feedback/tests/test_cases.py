@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from rapport_feedback.domain import cases
 from rapport_feedback.domain.cases import Case, IllegalMoveError, Policy, State
-from rapport_feedback.domain.hours import Calendar, weekdays
+from rapport_feedback.domain.hours import Calendar, on_days
 
 POLICY = Policy(
-    calendar=Calendar(weekdays(time(9), time(17))),
+    calendar=Calendar(on_days(range(5), time(9), time(17))),
     acknowledge=timedelta(hours=1),
     resolve=timedelta(days=56),
     reopen=timedelta(days=90),

@@ -50,7 +50,7 @@ async def told(service: Service) -> list[tuple[str | None, str, Any]]:
 async def listed(service: Service, **query: str) -> list[int]:
     answer = await service.client.get("/v1/cases", params=query)
     assert answer.status_code == 200, answer.text
-    return [one["number"] for one in answer.json()["cases"]]
+    return [one["number"] for one in answer.json()["items"]]
 
 
 async def test_staff_take_a_complaint_down(service: Service) -> None:
@@ -62,23 +62,23 @@ async def test_staff_take_a_complaint_down(service: Service) -> None:
     (event,) = await service.events()
     assert (event.name, event.user_id, event.email) == ("Case Opened", "u1", "ada@example.com")
     told_of = msgspec.json.decode(event.properties)
-    assert (told_of["case_id"], told_of["number"]) == (case["case_id"], 1)
+    assert (told_of["case_id"], told_of["number"]) == (case["id"], 1)
     assert COMPLAINT["body"] not in str(told_of)
 
 
 async def test_the_whole_way_of_a_case(service: Service) -> None:
     case = await opened(service)
     for state in THE_USUAL_WAY:
-        last = await moved(service, case["case_id"], state, note=f"now {state}")
+        last = await moved(service, case["id"], state, note=f"now {state}")
         assert last["state"] == state
     assert last["closed_at"] is not None
-    shown = (await service.client.get(f"/v1/cases/{case['case_id']}")).json()
+    shown = (await service.client.get(f"/v1/cases/{case['id']}")).json()
     assert [one["to_state"] for one in shown["history"]] == ["received", *THE_USUAL_WAY]
     assert [one["from_state"] for one in shown["history"]][:2] == [None, "received"]
     assert {one["actor"] for one in shown["history"]} == {"ann"}
     assert shown["history"][1]["note"] == "now acknowledged"
     assert shown["allowed"] == ["reopened"]
-    prefix = f"case-{case['case_id']}"
+    prefix = f"case-{case['id']}"
     changes = [
         ("Case State Changed", f"{prefix}-{step}", state)
         for step, state in enumerate(THE_USUAL_WAY[:-1], start=2)
@@ -91,7 +91,7 @@ async def test_the_whole_way_of_a_case(service: Service) -> None:
 
 
 async def test_reopening_gives_new_limits_and_keeps_the_old(service: Service) -> None:
-    case_id = (await opened(service))["case_id"]
+    case_id = (await opened(service))["id"]
     for state in THE_USUAL_WAY:
         await moved(service, case_id, state)
     await service.change(
@@ -107,7 +107,7 @@ async def test_reopening_gives_new_limits_and_keeps_the_old(service: Service) ->
 
 
 async def test_an_illegal_step_says_what_is_possible(service: Service) -> None:
-    case_id = (await opened(service))["case_id"]
+    case_id = (await opened(service))["id"]
     refused = await service.client.post(f"/v1/cases/{case_id}/state", json={"state": "closed"})
     assert refused.status_code == 409
     assert refused.json()["code"] == "illegal_transition"
@@ -116,7 +116,7 @@ async def test_an_illegal_step_says_what_is_possible(service: Service) -> None:
 
 
 async def test_two_at_once_take_the_step_once(service: Service) -> None:
-    case_id = (await opened(service))["case_id"]
+    case_id = (await opened(service))["id"]
     body = {"state": "acknowledged"}
     answers = await asyncio.gather(
         *(service.client.post(f"/v1/cases/{case_id}/state", json=body) for _ in range(5))
@@ -132,29 +132,30 @@ async def test_numbers_have_no_holes_and_no_doubles(service: Service) -> None:
 
 async def test_the_list_by_state_and_by_page(service: Service) -> None:
     cases = [await opened(service, subject=f"s{n}") for n in range(4)]
-    await moved(service, cases[1]["case_id"], "acknowledged")
+    await moved(service, cases[1]["id"], "acknowledged")
     for state in ("acknowledged", "assessed", "response_offered", "closed"):
-        await moved(service, cases[2]["case_id"], state)
+        await moved(service, cases[2]["id"], state)
     assert await listed(service) == [4, 3, 2, 1]
     assert await listed(service, state="received") == [4, 1]
     assert await listed(service, state="open") == [4, 2, 1]
     assert await listed(service, state="closed") == [3]
     assert await listed(service, limit="2") == [4, 3]
-    assert await listed(service, limit="2", before="3") == [2, 1]
+    page = (await service.client.get("/v1/cases", params={"limit": 2})).json()
+    assert await listed(service, limit="2", cursor=page["next"]) == [2, 1]
 
 
 async def test_overdue_is_seen_in_the_case_and_in_the_list(service: Service) -> None:
     late, acknowledged, _in_time = [await opened(service, subject=f"s{n}") for n in range(3)]
-    await moved(service, acknowledged["case_id"], "acknowledged")
+    await moved(service, acknowledged["id"], "acknowledged")
     await service.change(
         "UPDATE feedback.complaint SET acknowledge_due_at = now() - interval '1 minute', "
         "deadline_at = CASE state WHEN 'received' THEN now() - interval '1 minute' "
         "ELSE deadline_at END WHERE workspace = :ws AND number < 3"
     )
     assert await listed(service, overdue="true") == [1]
-    shown = (await service.client.get(f"/v1/cases/{late['case_id']}")).json()
+    shown = (await service.client.get(f"/v1/cases/{late['id']}")).json()
     assert shown["overdue"] is True
-    moved_on = await moved(service, late["case_id"], "acknowledged")
+    moved_on = await moved(service, late["id"], "acknowledged")
     assert moved_on["overdue"] is False
     assert await listed(service, overdue="true") == []
 
@@ -164,9 +165,9 @@ async def test_a_customer_complains_from_the_survey(service: Service) -> None:
     page = await service.client.post(f"{path}/complaint", data=COMPLAINT)
     assert page.status_code == 200
     assert "Its number is 1." in page.text
-    (case,) = (await service.client.get("/v1/cases")).json()["cases"]
+    (case,) = (await service.client.get("/v1/cases")).json()["items"]
     assert (case["email"], case["body"]) == ("ada@example.com", COMPLAINT["body"])
-    history = (await service.client.get(f"/v1/cases/{case['case_id']}")).json()["history"]
+    history = (await service.client.get(f"/v1/cases/{case['id']}")).json()["history"]
     assert [one["actor"] for one in history] == ["customer"]
     (event,) = await service.events()
     assert (event.name, event.email) == ("Case Opened", "ada@example.com")
@@ -178,6 +179,44 @@ async def test_a_button_pressed_twice_is_one_complaint(service: Service) -> None
     assert {one.status_code for one in await asyncio.gather(*posts)} == {200}
     other = {**COMPLAINT, "body": "And another thing"}
     await service.client.post(f"{path}/complaint", data=other)
+    assert await listed(service) == [2, 1]
+
+
+async def test_the_same_complaint_after_its_case_was_closed_reopens_it(service: Service) -> None:
+    path = await service.link(await service.survey(), user_id="u1")
+    await service.client.post(f"{path}/complaint", data=COMPLAINT)
+    (case,) = (await service.client.get("/v1/cases")).json()["items"]
+    for state in ("acknowledged", "assessed", "response_offered", "closed"):
+        await moved(service, case["id"], state)
+    for _ in range(2):  # the button is pressed twice again
+        page = await service.client.post(f"{path}/complaint", data=COMPLAINT)
+        assert "Its number is 1." in page.text
+    shown = (await service.client.get(f"/v1/cases/{case['id']}")).json()
+    assert (shown["state"], shown["closed_at"]) == ("reopened", None)
+    assert [one["actor"] for one in shown["history"]][-1:] == ["customer"]
+    assert [one[0] for one in await told(service)][-2:] == ["Case Closed", "Case Reopened"]
+    assert await listed(service) == [1]
+
+
+@pytest.mark.parametrize(("state", "days"), [("closed", 91), ("received", 1)])
+async def test_the_same_words_much_later_are_another_complaint(
+    service: Service, state: str, days: int
+) -> None:
+    """When it can't be reopened any more, and when it is still open on another day."""
+    path = await service.link(await service.survey(), user_id="u1")
+    await service.client.post(f"{path}/complaint", data=COMPLAINT)
+    await service.change(
+        "UPDATE feedback.complaint SET state = :state, opened_at = now() - :days * interval '1 d', "
+        "closed_at = CASE WHEN :state = 'closed' THEN now() - :days * interval '1 d' END "
+        "WHERE workspace = :ws",
+        state=state,
+        days=days,
+    )
+    await service.change(
+        "UPDATE feedback.case_event SET at = now() - :days * interval '1 d' WHERE workspace = :ws",
+        days=days,
+    )
+    await service.client.post(f"{path}/complaint", data=COMPLAINT)
     assert await listed(service) == [2, 1]
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapport_feedback.domain.hours import Calendar, NeverOpenError, weekdays
+from rapport_feedback.domain.hours import Calendar, NeverOpenError, on_days
 
-OFFICE = Calendar(weekdays(time(9), time(17)))
+OFFICE = Calendar(on_days(range(5), time(9), time(17)))
 BERLIN = ZoneInfo("Europe/Berlin")
 WITH_LUNCH = Calendar(
     {day: ((time(13), time(18)), (time(8, 30), time(12))) for day in range(5)},
@@ -17,7 +17,27 @@ WITH_LUNCH = Calendar(
     frozenset({date(2026, 12, 25)}),
 )
 ROUND_THE_CLOCK = Calendar(dict.fromkeys(range(7), ((time.min, time.max),)), BERLIN)
-CALENDARS = st.sampled_from([OFFICE, WITH_LUNCH, ROUND_THE_CLOCK])
+NIGHTS = Calendar(on_days(range(5), time(22), time(6)), BERLIN, frozenset({date(2026, 12, 25)}))
+DAY_AND_NIGHT = Calendar(on_days(range(7), time(9), time(9)), ZoneInfo("America/New_York"))
+OVERLAPPING = Calendar(
+    {0: ((time(20), time(10)), (time(8), time(21))), 1: ((time(9), time(17)),)},
+    ZoneInfo("Australia/Lord_Howe"),  # where the clocks change by half an hour
+)
+CALENDARS = st.sampled_from(
+    [OFFICE, WITH_LUNCH, ROUND_THE_CLOCK, NIGHTS, DAY_AND_NIGHT, OVERLAPPING]
+)
+# Around the changes of the clocks in their zones.
+CHANGES = st.sampled_from(
+    [
+        datetime(2026, 3, 8, tzinfo=UTC),
+        datetime(2026, 3, 29, tzinfo=UTC),
+        datetime(2026, 4, 5, tzinfo=UTC),
+        datetime(2026, 10, 4, tzinfo=UTC),
+        datetime(2026, 10, 25, tzinfo=UTC),
+        datetime(2026, 11, 1, tzinfo=UTC),
+        datetime(2026, 12, 25, tzinfo=UTC),
+    ]
+)
 INSTANTS = st.datetimes(datetime(2025, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants naive bounds
 SPANS = st.timedeltas(timedelta(seconds=1), timedelta(hours=200))
 
@@ -61,7 +81,7 @@ def test_the_night_the_clocks_go_forward_is_an_hour_shorter() -> None:
 
 
 def test_office_hours_follow_the_local_clock() -> None:
-    local = Calendar(weekdays(time(9), time(17)), BERLIN)
+    local = Calendar(on_days(range(5), time(9), time(17)), BERLIN)
     assert local.due(utc(2026, 3, 27, 12, 0), 8 * HOUR) == utc(2026, 3, 30, 11, 0)
 
 
@@ -70,7 +90,7 @@ def test_office_hours_follow_the_local_clock() -> None:
     [
         Calendar({}),
         Calendar(
-            weekdays(time(9), time(17)),
+            on_days(range(5), time(9), time(17)),
             holidays=frozenset(date(2026, 1, 1) + timedelta(days=day) for day in range(800)),
         ),
     ],
@@ -115,3 +135,44 @@ def test_who_starts_later_is_due_no_earlier(
 @given(CALENDARS, INSTANTS, INSTANTS)
 def test_no_time_passes_backwards(calendar: Calendar, one: datetime, other: datetime) -> None:
     assert calendar.elapsed(max(one, other), min(one, other)) == timedelta(0)
+
+
+def is_open(calendar: Calendar, moment: datetime) -> bool:
+    """Whether it is open by the clock on the wall, without any arithmetic of windows."""
+    local = moment.astimezone(calendar.zone)
+    yesterday = local.date() - timedelta(days=1)
+    clock = local.time()
+    for opens, closes in () if local.date() in calendar.holidays else _of(calendar, local.date()):
+        if opens <= clock and (clock < closes or closes <= opens):
+            return True
+    reaching = () if yesterday in calendar.holidays else _of(calendar, yesterday)
+    return any(closes <= opens and clock < closes for opens, closes in reaching)
+
+
+def _of(calendar: Calendar, day: date) -> tuple[tuple[time, time], ...]:
+    return calendar.week.get(day.weekday(), ())
+
+
+@given(CALENDARS, CHANGES, st.integers(-3000, 3000), st.integers(1, 3000))
+def test_it_is_what_a_counter_of_minutes_counts(
+    calendar: Calendar, around: datetime, minutes: int, length: int
+) -> None:
+    minute = timedelta(minutes=1)
+    start = around + minutes * minute
+    counted = sum(is_open(calendar, start + number * minute) for number in range(length))
+    assert calendar.elapsed(start, start + length * minute) == counted * minute
+    if counted and is_open(calendar, start + (length - 1) * minute):
+        assert calendar.due(start, counted * minute) == start + length * minute
+
+
+def test_what_begins_in_the_hour_that_is_left_out_begins_at_its_end() -> None:
+    early = Calendar({6: ((time(2, 30), time(5)),)}, BERLIN)
+    begin = utc(2026, 3, 29, 1)  # 02:00 is 03:00
+    assert early.elapsed(begin - HOUR, begin + 5 * HOUR) == 2 * HOUR
+    assert early.due(begin - HOUR, HOUR) == begin + HOUR
+
+
+def test_where_nothing_is_ever_open_no_time_passes() -> None:
+    assert Calendar({}).elapsed(
+        datetime(2026, 1, 16, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+    ) == timedelta(0)

@@ -97,3 +97,8 @@ def test_the_newest_is_the_same_in_any_order(snapshots: list[Snapshot]) -> None:
 )
 def test_what_can_never_be_stored_is_named(record: ProfileActivity, *, wrong: bool) -> None:
     assert (people.unstorable(record) is not None) == wrong
+
+
+def test_who_is_gone_has_no_identifier_any_more() -> None:
+    gone = people.snapshot(ProfileActivity(workspace="ws", profile_id="p1", version=3, gone=True))
+    assert gone == Snapshot("ws", "p1", 3, frozenset())

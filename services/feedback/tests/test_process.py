@@ -177,3 +177,21 @@ async def test_a_worker_alone_has_its_health_on_the_metrics_port(
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/v1/cases")).status_code == 404
         await stops_at_once(process)
+
+
+async def test_a_start_while_kafka_is_away_serves_pages_and_the_api(
+    service_database: Callable[[str], str],
+) -> None:
+    token = mint(WORKSPACE, "ann", ["*"], timedelta(hours=1))
+    nobody = f"127.0.0.1:{free_port()}"
+    async with running(service_database("feedback"), nobody) as (process, api, _metrics):
+        async with httpx.AsyncClient(
+            base_url=api, headers={"Authorization": f"Bearer {token}"}
+        ) as client:
+            await until(is_ready(client, api))
+            body = {"name": "n", "kind": "nps", "question": "q"}
+            survey = (await client.post("/v1/surveys", json=body)).json()["id"]
+            page = await link(client, survey, email="ada@example.com")
+            assert (await client.get(page)).status_code == 200
+            assert (await client.post(page, data={"score": "9"})).status_code == 200
+        await stops_at_once(process)

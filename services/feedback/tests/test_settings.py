@@ -26,11 +26,30 @@ def test_the_offices_of_berlin_open_by_their_own_clock(settings_with: Make) -> N
 
 
 @pytest.mark.parametrize(
+    ("opens", "closes", "hours"),
+    [("00:00", "24:00", 2), ("00:00", "00:00", 2), ("22:00", "06:00", 2), ("08:00", "24:00", 10)],
+)
+def test_offices_may_be_open_at_night(
+    settings_with: Make, opens: str, closes: str, hours: int
+) -> None:
+    """From Monday 23:00 UTC on, two open hours later."""
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    policy = settings_with(
+        business_days=days, business_opens=opens, business_closes=closes
+    ).case_policy()
+    night = MONDAY + timedelta(hours=14)
+    due = policy.calendar.due(night, timedelta(hours=2))
+    assert due == night + timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
     ("changes", "named"),
     [
         ({"business_zone": "Mars/Olympus"}, "BUSINESS_ZONE"),
         ({"business_zone": "../../etc/passwd"}, "business_zone|ZoneInfo|TZPATH|normalized"),
-        ({"business_opens": time(17), "business_closes": time(9)}, "BUSINESS_OPENS"),
+        ({"business_closes": "24:01"}, "business_closes"),
+        ({"business_days": []}, "BUSINESS_DAYS"),
+        ({"business_days": ["mon", "someday"]}, "business_days"),
         ({"invitation_days": 0}, "invitation_days"),
         ({"link_key": "ab" * 31}, "link_key"),
         ({"event_key": "x" * 64}, "event_key"),

@@ -95,6 +95,17 @@ def test_in_a_burst_the_last_wins(scores: list[int]) -> None:
     assert response.revision == 1 + changes
 
 
+def test_an_answer_does_not_change_for_ever() -> None:
+    """Each revision is an event; the same again is none and is always welcome."""
+    response: Response | None = None
+    for number in range(surveys.MAX_REVISIONS):
+        response = send(response, number % 2)
+    last = (surveys.MAX_REVISIONS - 1) % 2
+    with pytest.raises(AnsweredError, match="the last one stands"):
+        send(response, 1 - last)
+    assert send(response, last) is response
+
+
 def test_a_link_ends_when_its_time_is_over() -> None:
     invitation = Invitation("ws", uuid4(), uuid4(), 1, Contact(user_id="u"), NOON, Kind.NPS, "Why?")
     surveys.require_open(invitation, NOON - timedelta(microseconds=1))

@@ -120,7 +120,7 @@ class Ingest:
     async def open_shop(self) -> None:
         """Make the source that events are sent to."""
         made = await self.add_source("Web Shop")
-        self.key, self.source = made["write_key"], made["source"]
+        self.key, self.source = made["write_key"], made["id"]
 
     async def send(self, path: str, body: Any, **headers: str) -> httpx.Response:
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)

@@ -216,9 +216,7 @@ async def test_the_same_id_of_another_source_or_workspace_is_another_event(
     for key in (till["write_key"], other.key):
         found = await ingest.client.get("/v1/events/1001", headers={"X-Write-Key": key})
         assert found.status_code == 404
-    answer = await ingest.client.get(
-        f"/v1/events/1001?source={till['source']}", headers=ingest.token()
-    )
+    answer = await ingest.client.get(f"/v1/events/1001?source={till['id']}", headers=ingest.token())
     assert answer.status_code == 404
 
 
@@ -239,7 +237,7 @@ async def test_sources_are_made_once_and_listed_without_their_keys(ingest: "Inge
     assert again.status_code == 409
     await ingest.add_source("微信")
     listed = await ingest.get("/v1/sources", "sources:write")
-    assert [one["name"] for one in listed["sources"]] == ["微信", "Web Shop"]
+    assert [one["name"] for one in listed["items"]] == ["微信", "Web Shop"]
     assert "rk_" not in str(listed)
 
 
@@ -324,7 +322,7 @@ async def test_the_ledger_adds_up_and_survives_a_restart(start: "Start", log_of:
     assert after.pop("topic")["end_offsets_total"] >= 10
     again = await (await start(like=ingest)).get("/v1/ledger")
     assert {**again, "topic": None} == {**after, "topic": None}
-    [source] = (await ingest.get("/v1/sources"))["sources"]
+    [source] = (await ingest.get("/v1/sources"))["items"]
     assert source["events"] == {"received": 21, "accepted": 10, "spooled": 0, "rejected": 11}
 
 

@@ -1,16 +1,20 @@
 """The live debugger: what is shown, how soon, and that nothing waits for it."""
 
 import asyncio
+import re
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.waiting import HANG_SECONDS, between_looks
+from tests.support.waiting import HANG_SECONDS, between_looks, eventually
 
 from rapport_ingest.domain import live
 from rapport_ingest.domain.source import Caller
@@ -21,6 +25,7 @@ from rapport_ingest.handlers.debugging import Debugging
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Gate, Ingest, Start
 
+CHANNEL_CARRIES = re.compile(r"\d+(,\d+)*")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ENOUGH = 15.0
 EVENT = {"event": "Order Completed", "userId": "u-1", "messageId": "m-1"}
@@ -282,10 +287,35 @@ def test_every_message_fits_and_is_read_back(
             kind=None,
             dialect="segment",
             received_at=NOON,
-            number=1,
         )
         assert len(payload) <= live.MAX_PAYLOAD_BYTES
         message = live.decode(payload)
         assert isinstance(message, live.Shown)
         assert message.received_at == "2026-01-01T12:00:00Z"
         assert message.truncated or message.body == body.decode("utf-8", "replace")
+
+
+async def test_other_roles_of_the_database_hear_numbers_only(
+    ingest: "Ingest", postgres_server: Any
+) -> None:
+    name = f"neighbour_{uuid.uuid4().hex[:12]}"
+    admin = await asyncpg.connect(ingest.database)
+    await admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{name}'")
+    parts = urlsplit(ingest.database)
+    address = f"{name}:{name}@{parts.netloc.rpartition('@')[2]}"
+    neighbour = await asyncpg.connect(urlunsplit(parts._replace(netloc=address)))
+    heard: list[str] = []
+    await neighbour.add_listener("ingest_live", lambda *told: heard.append(str(told[3])))
+    try:
+        async with carrying(ingest), watching(ingest) as reader:
+            await reader.next("ready")
+            await ingest.send("/v1/track", EVENT)
+            assert (await reader.next("event"))["message_id"] == "m-1"
+        await eventually("word for the neighbour", lambda: heard)
+        assert all(CHANNEL_CARRIES.fullmatch(one) for one in heard)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await neighbour.fetch("SELECT payload FROM ingest.live_message")
+    finally:
+        await neighbour.close()
+        await admin.execute(f"DROP ROLE {name}")
+        await admin.close()

@@ -318,18 +318,18 @@ BAD: dict[str, tuple[str, str, str]] = {
         "no_identifier",
         "distinct_id",
     ),
-    "a placeholder": (
-        '{"event":"$identify","distinct_id":"undefined"}',
-        "no_identifier",
-        "distinct_id",
-    ),
     "long uuid": ('{"event":"x","distinct_id":"u","uuid":"' + "m" * 101 + '"}', "too_long", "uuid"),
     "properties a list": (
-        '{"event":"x","distinct_id":"u","properties":[]}',
+        '{"event":"x","distinct_id":"u","properties":[1]}',
         "invalid_type",
         "properties",
     ),
     "$set a text": ('{"event":"x","distinct_id":"u","$set":"a"}', "invalid_type", "$set"),
+    "$unset of a number": (
+        '{"event":"x","distinct_id":"u","$unset":[1]}',
+        "invalid_type",
+        "$unset",
+    ),
     "alias without one": ('{"event":"$create_alias","distinct_id":"u"}', "missing_field", "alias"),
     "group without a key": (
         '{"event":"$groupidentify","distinct_id":"u"}',

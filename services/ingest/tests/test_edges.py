@@ -87,7 +87,7 @@ def one_pixel(answer: httpx.Response, status: int = 200) -> None:
 async def test_a_pixel_is_an_event(ingest: "Ingest", log_of: Log) -> None:
     query = {
         "writeKey": ingest.key,
-        "event": "Email Opened",
+        "event": "Newsletter Opened",
         "userId": "u-1",
         "messageId": "open-1",
         "properties.campaign.id": "c 1&ü",
@@ -95,7 +95,7 @@ async def test_a_pixel_is_an_event(ingest: "Ingest", log_of: Log) -> None:
     one_pixel(await ingest.client.get(f"/v1/pixel.gif?{urlencode(query)}"))
     assert await quarantined(ingest) == []
     (event,) = await log_of(ingest.workspace)
-    assert (event["type"], event["name"]) == ("track", "Email Opened")
+    assert (event["type"], event["name"]) == ("track", "Newsletter Opened")
     assert (event["message_id"], event["user_id"]) == ("open-1", "u-1")
     assert event["properties"] == {"campaign": {"id": "c 1&ü"}}
 
@@ -117,7 +117,7 @@ async def test_pixels_of_segment_and_rudderstack(
 
 
 async def test_opens_without_an_id_are_each_an_event(ingest: "Ingest", log_of: Log) -> None:
-    query = urlencode({"writeKey": ingest.key, "event": "Email Opened", "userId": "u"})
+    query = urlencode({"writeKey": ingest.key, "event": "Newsletter Opened", "userId": "u"})
     for _ in range(2):
         one_pixel(await ingest.client.get(f"/v1/pixel.gif?{query}"))
     assert len({one["message_id"] for one in await log_of(ingest.workspace)}) == 2

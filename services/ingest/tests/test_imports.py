@@ -117,8 +117,13 @@ async def test_events_as_json_lines_need_no_mapping(imports: Any, log_of: Log) -
 
 
 async def test_a_tills_file_with_a_wrong_total_sends_nothing(imports: Any, log_of: Log) -> None:
+    await imports.client.patch(
+        f"/v1/sources/{imports.source}",
+        json={"policy": {"currency": "EUR"}},
+        headers=imports.token("sources:write"),
+    )
     head = b"store,till,receipt,time,sku,quantity,unit_price,customer\n"
-    line = b"7,2,1001,2026-07-01T12:00:00Z,A,2,1.50,c1\n"
+    line = b"7,2,1001,2026-01-07T12:00:00Z,A,2,1.50,c1\n"
     bad = await imported(imports, head + line + b"TOTAL,1,3.10\n", mapping=None, preset="pos")
     assert bad["state"] == "failed"
     assert "add up to 3.00" in bad["error"]
@@ -127,11 +132,12 @@ async def test_a_tills_file_with_a_wrong_total_sends_nothing(imports: Any, log_o
     assert (good["state"], good["accepted"]) == ("done", 1)
     assert good["report"]["checks"] == {"lines": 1, "amount": "3.00", "trailer": True}
     [order] = await log_of(imports.workspace)
-    assert order["message_id"] == "7-2-1001-2026-07-01"
+    assert order["message_id"] == "7-2-1001-2026-01-07"
+    assert (order["currency"], order["historic"], order["sequence"]) == ("EUR", True, 1)
 
 
 async def test_an_upload_is_resumed_where_it_broke_off(imports: Any, tmp_path: Path) -> None:
-    data = b"id,mail\n" + b"".join(b"%d,\n" % n for n in range(1000))
+    data = b"id,mail\n" + b"".join(b"%d,\n" % n for n in range(1, 1001))
     job = (await make(imports))["id"]
 
     total = len(data)
@@ -251,7 +257,7 @@ def s3() -> Iterator[str]:
     )
     system.create_dir("lake")
     with system.open_output_stream("lake/in/a.csv") as file:
-        file.write(b"id,mail\n" + b"".join(b"%d,\n" % n for n in range(700)))
+        file.write(b"id,mail\n" + b"".join(b"%d,\n" % n for n in range(1, 701)))
     yield f"http://127.0.0.1:{port}"
     server.stop()
 
@@ -317,7 +323,7 @@ async def test_a_cancelled_job_ends_and_its_file_goes(imports: Any) -> None:
 
 async def test_a_stop_gives_the_job_back(imports: Any, log_of: Log) -> None:
     job = (await make(imports))["id"]
-    await put(imports, job, b"id,mail\n" + b"".join(b"%d,\n" % n for n in range(1200)))
+    await put(imports, job, b"id,mail\n" + b"".join(b"%d,\n" % n for n in range(1, 1201)))
     stop = asyncio.Event()
     stop.set()
     turns = 0

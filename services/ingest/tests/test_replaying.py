@@ -64,7 +64,7 @@ async def balance(ingest: "Ingest") -> dict[str, int]:
 
 async def counts(ingest: "Ingest") -> dict[str, int]:
     await ingest.process.counting.flush()
-    [found] = (await ingest.get("/v1/sources"))["sources"]
+    [found] = (await ingest.get("/v1/sources"))["items"]
     assert found["events"]["received"] == found["events"]["accepted"] + found["events"]["rejected"]
     return dict(found["events"])
 
@@ -95,7 +95,8 @@ async def test_a_repaired_event_is_what_it_would_have_been(ingest: "Ingest", log
     assert job.report == {"replayed": 2, "still_rejected": {}, "skipped": {}}
     log = {one["message_id"]: one for one in await log_of(ingest.workspace)}
     # The same clock correction as for the event that came with it.
-    assert {**log["broken"], "message_id": "fine"} == log["fine"]
+    assert {**log["broken"], "message_id": "fine", "sequence": 0} == log["fine"] | {"sequence": 0}
+    assert log["broken"]["sequence"] == 1
     # The address said the type; the id is the one that was answered.
     assert log[unnamed]["type"] == "identify"
 
@@ -109,7 +110,7 @@ async def test_a_repaired_event_is_what_it_would_have_been(ingest: "Ingest", log
 
 
 async def test_what_is_still_bad_stays_one_row_with_the_reason_of_today(ingest: "Ingest") -> None:
-    await send(ingest, bad("b"), good("g", traits=[]), good("ok"))
+    await send(ingest, bad("b"), good("g", traits=[0]), good("ok"))
     for attempt in (1, 2):
         job = await drive(ingest, await repair(ingest))
         assert (job.done, job.accepted, job.rejected) == (2, 0, 2)
@@ -219,7 +220,7 @@ async def test_a_crash_between_acceptance_and_mark_sends_the_same_ids_again(
 async def test_a_crash_before_the_step_is_told_is_made_up_for(
     ingest: "Ingest", log_of: Log
 ) -> None:
-    await send(ingest, *(bad(f"m-{index}") for index in range(3)), good("t", traits=[]))
+    await send(ingest, *(bad(f"m-{index}") for index in range(3)), good("t", traits=[0]))
     job = await repair(ingest, DROP_USER)
     half = await drive(ingest, job, untold_after=1)
     assert (half.done, half.accepted) == (0, 0)
@@ -286,7 +287,7 @@ def test_a_report_names_so_many_reasons_and_no_more() -> None:
 async def test_counts_reconcile_before_and_after(start: "Start", log_of: Log) -> None:
     ingest = await start()
     await send(ingest, *(good(f"g-{index}") for index in range(7)))
-    await send(ingest, *(bad(f"b-{index}") for index in range(5)), good("x", traits=[]))
+    await send(ingest, *(bad(f"b-{index}") for index in range(5)), good("x", traits=[0]))
     await send(ingest, bad("b-0"))
     assert await balance(ingest) == {
         **dict.fromkeys(("replayed", "discarded", "expired"), 0),
@@ -339,7 +340,7 @@ async def test_any_order_of_sending_repairing_and_crashing_ends_well(
     """Every id that was ever sent is in the log, and every refused event in one resolved row."""
     ingest.workspace = f"w-{uuid.uuid4().hex[:8]}"
     made = await ingest.add_source("Shop")
-    ingest.key, ingest.source = made["write_key"], made["source"]
+    ingest.key, ingest.source = made["write_key"], made["id"]
     sent, refused, unfinished = set(), 0, []
     for what, message_id in operations:
         match what:

@@ -85,7 +85,7 @@ async def test_only_what_was_chosen(ingest: "Ingest", log_of: Log) -> None:
     key = {"Authorization": f"Bearer {other['write_key']}"}
     assert (await ingest.client.post("/v1/track", json=event("4"), headers=key)).status_code == 200
     for selection, chosen in (
-        ({"source": other["source"]}, {"4"}),
+        ({"source": other["id"]}, {"4"}),
         ({"event": "y"}, {"2"}),
         ({"user_id": "u"}, {"3"}),
         ({"message_ids": ["1", "4", "none"]}, {"1", "4"}),

@@ -91,8 +91,8 @@ async def test_a_policy_is_given_shown_and_changed_bit_by_bit(ingest: "Ingest") 
     assert refused.status_code == 422
     assert refused.json()["details"] == {"path": "policy.provenance.legal_basis"}
     assert (await ask(ingest, "GET", "partner")).json() == changed
-    listed = (await ingest.get("/v1/sources"))["sources"]
-    assert [one["source"] for one in listed] == ["partner", "web-shop"]
+    listed = (await ingest.get("/v1/sources"))["items"]
+    assert [one["id"] for one in listed] == ["partner", "web-shop"]
     assert listed[0] == changed
 
 
@@ -125,7 +125,7 @@ async def test_bad_changes_are_the_callers_error(ingest: "Ingest", body: bytes) 
 
 
 async def test_nothing_of_another_workspace_is_seen_or_changed(ingest: "Ingest") -> None:
-    [key] = (await ask(ingest, "GET", f"{ingest.source}/keys")).json()["keys"]
+    [key] = (await ask(ingest, "GET", f"{ingest.source}/keys")).json()["items"]
     foreign = ingest.token("*", workspace="elsewhere")
     for method, path in (
         ("GET", ""),
@@ -147,7 +147,7 @@ async def test_nothing_of_another_workspace_is_seen_or_changed(ingest: "Ingest")
             method, f"/v1/sources/{ingest.source}{path}", headers=ingest.token("ops")
         )
         assert lacking.status_code in {403, 422}, f"{method} {path}"
-    assert (await ask(ingest, "GET", f"{ingest.source}/keys")).json()["keys"] == [key]
+    assert (await ask(ingest, "GET", f"{ingest.source}/keys")).json()["items"] == [key]
 
 
 async def test_a_key_is_rotated_without_a_gap_on_every_replica(
@@ -157,7 +157,7 @@ async def test_a_key_is_rotated_without_a_gap_on_every_replica(
     keys = f"{ingest.source}/keys"
     assert [await status(one) for one in both] == [200, 200]
     new = (await ask(ingest, "POST", keys)).json()
-    listed = (await ask(ingest, "GET", keys)).json()["keys"]
+    listed = (await ask(ingest, "GET", keys)).json()["items"]
     assert [one["revoked_at"] for one in listed] == [None, None]
     assert listed[1]["id"] == new["id"]
     assert "write_key" not in listed[1]
@@ -189,7 +189,7 @@ async def test_a_key_that_rested_is_looked_up_before_it_is_believed(ingest: "Ing
     keys = ingest.process.keys
     assert (await ingest.send("/v1/track", EVENT)).status_code == 200
     await keys.check()
-    [one] = (await ask(ingest, "GET", f"{ingest.source}/keys")).json()["keys"]
+    [one] = (await ask(ingest, "GET", f"{ingest.source}/keys")).json()["items"]
     await ask(ingest, "DELETE", f"{ingest.source}/keys/{one['id']}")
     await keys.check()
     keys._known[ingest.key].checked_at -= 3600

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.engines import patient_engine
 
-from rapport_common.db import create_engine
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.testing.credentials import authenticator, mint
@@ -26,7 +26,7 @@ def bearer(workspace: str, *scopes: str) -> dict[str, str]:
 
 @pytest.fixture
 async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
-    made = create_engine(service_database("profile"), application="tests", pool=10)
+    made = patient_engine(service_database("profile"), application="tests", pool=10)
     yield made
     await made.dispose()
 

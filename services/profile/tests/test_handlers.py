@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.profile.tests.people import Content, content, event, events, expected
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tests.support.engines import patient_engine
 from tests.support.waiting import between_looks
 
 from rapport_common.db import is_retriable
@@ -92,9 +93,8 @@ def test_any_batching_of_any_copies_gives_the_same_profiles(
     database: str, history: list[Event], sizes: list[int]
 ) -> None:
     async def run() -> None:
-        from rapport_common.db import create_engine  # noqa: PLC0415
 
-        engine = create_engine(database, application="property", pool=1)
+        engine = patient_engine(database, application="property", pool=1)
         try:
             await wipe(engine)
             rest = list(history)

@@ -12,8 +12,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.engines import patient_engine
 
-from rapport_common.db import create_engine
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.profile import (
@@ -118,7 +118,7 @@ def noon() -> datetime:
 
 @pytest.fixture(scope="module")
 async def module_engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(service_database("segment"), application="segment-test")
+    engine = patient_engine(service_database("segment"), application="segment-test")
     yield engine
     await engine.dispose()
 

@@ -14,7 +14,9 @@ from rapport_segment.domain.rules import parse
 STATE = ProfileState(
     identifiers=[IdentifierState("email", "ada@x.org"), IdentifierState("email", "a@y.org")],
     traits=msgspec.Raw(
-        b'{"plan":"gold","age":36,"score":1.50,"vip":true,"gone":null,"tags":["a",1,true],"o":{},"one":1}'
+        b'{"plan":"gold","age":36,"score":1.50,"vip":true,"gone":null,"tags":["a",1,true],"o":{},"one":1,'
+        b'"written":"9","code":"007","release":"1.10","since":"2026-01-31T02:00:00Z",'
+        b'"city":"Orl\\u00e9ans","email":"Ada@STRA\\u00dfE.example"}'
     ),
     computed=ComputedState(
         events=3,
@@ -68,6 +70,35 @@ HOLDS = [
     trait("one", "ne", True),
     trait("tags", "contains", "a"),
     trait("tags", "contains", 1),
+    # A list fits when one of its elements does.
+    trait("tags", "in", ["vip", "a"]),
+    trait("tags", "eq", "a"),
+    trait("tags", "gte", 1),
+    trait("tags", "ne", "vip"),
+    # Numbers and booleans written as texts, on either side.
+    trait("age", "eq", "36"),
+    trait("age", "gte", "9"),
+    trait("written", "lt", 18),
+    trait("written", "lt", "18"),
+    trait("written", "eq", 9),
+    trait("written", "in", [8, 9]),
+    trait("vip", "eq", "true"),
+    trait("code", "eq", "007"),
+    # One instant, whatever its offset; letters, however they are composed.
+    trait("since", "eq", "2026-01-31T10:00:00+08:00"),
+    trait("since", "lte", "2026-01-31 02:00:00Z"),
+    trait("since", "gt", "2026-01-30"),
+    trait("city", "eq", "Orle\u0301ans"),
+    # Addresses in the form in which they are kept.
+    trait("email", "eq", "ADA@Straße.example"),
+    trait("email", "contains", "@Straße"),
+    email("eq", " ADA@X.org"),
+    email("in", ["nobody@x.org", "A@Y.ORG"]),
+    email("starts_with", "ADA@"),
+    email("contains", "@Y.Org"),
+    {"identifier": "Email", "op": "eq", "value": "ada@x.org"},
+    {"computed": "revenue", "currency": " usd ", "op": "gte", "value": "500"},
+    {"computed": "events", "op": "gte", "value": "3"},
     trait("o", "exists"),
     trait("gone", "not_exists"),
     trait("never", "not_exists"),
@@ -86,23 +117,25 @@ HOLDS = [
     email("ne", "b@y.org"),
     email("starts_with", "ada"),
     email("contains", "@y"),
-    email("in", ["nobody", "ada@x.org"]),
+    email("in", ["nobody@x.org", "ada@x.org"]),
 ]
 FAILS = [
     trait("plan", "eq", "Gold"),
     trait("plan", "lt", 5),
     trait("plan", "in", ["silver", True]),
-    trait("age", "eq", "36"),
-    trait("age", "gt", "3"),
     trait("age", "contains", "3"),
     trait("vip", "eq", 1),
     trait("one", "eq", True),
     trait("one", "in", [True]),
-    trait("vip", "in", [1, "true"]),
+    trait("vip", "in", [1, "false"]),
     trait("vip", "gte", 1),
     trait("tags", "contains", "b"),
-    trait("tags", "eq", "a"),
-    trait("tags", "in", ["a"]),
+    trait("tags", "eq", "b"),
+    trait("tags", "in", ["b", 2]),
+    trait("tags", "ne", "a"),
+    trait("code", "eq", 7),
+    trait("release", "eq", "1.1"),
+    trait("since", "gt", "2026-01-31T10:00:00+08:00"),
     trait("o", "contains", "a"),
     trait("gone", "exists"),
     trait("gone", "ne", "x"),
@@ -110,7 +143,6 @@ FAILS = [
     trait("never", "lt", 1),
     trait("never", "contains", ""),
     usd("gt", "512.30"),
-    {"computed": "revenue", "currency": "usd", "op": "gte", "value": 0},
     {"computed": "first_order_at", "op": "lt", "value": "2030-01-01"},
     seen("gt", "2026-01-01"),
     email("ne", "a@y.org"),

@@ -11,9 +11,12 @@ import msgspec
 import pytest
 from services.segment.tests.building import build
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.waiting import between_looks
 
 from rapport_common.auth import Operator
+from rapport_common.db import is_retriable
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.membership import Membership
 from rapport_common.events.profile import (
@@ -255,7 +258,17 @@ async def test_definitions_may_change_while_batches_are_applied(
         handler = ActivityHandler()
         for turn in range(20):
             values = [records.state(who, orders=(turn + who.int) % 2) for who in ids]
-            await apply(engine, records, *values, handler=handler)
+            await apply_in_the_end(*values, handler=handler)
+
+    async def apply_in_the_end(*values: ProfileActivity, handler: ActivityHandler) -> None:
+        """As a consumer does: what failed for passing reasons is done again."""
+        while True:
+            try:
+                return await apply(engine, records, *values, handler=handler)
+            except DBAPIError as error:
+                if not is_retriable(error):
+                    raise
+            await between_looks()
 
     async def operate() -> None:
         handler = SegmentHandler()

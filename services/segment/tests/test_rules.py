@@ -77,10 +77,13 @@ def test_a_tree_of_every_kind() -> None:
         ({"trait": "plan", "op": "eq", "value": 10**400}, "value"),
         ({"computed": "age", "op": "exists"}, "computed"),
         ({"computed": "orders", "op": "contains", "value": 1}, "op"),
-        ({"computed": "orders", "op": "gte", "value": "1"}, "value"),
+        ({"computed": "orders", "op": "gte", "value": "one"}, "value"),
+        ({"computed": "orders", "op": "in", "value": [1, ""]}, "value[1]"),
         ({"computed": "orders", "op": "gte", "value": True}, "value"),
         ({"computed": "orders", "currency": "USD", "op": "exists"}, "rule"),
         ({"computed": "revenue", "op": "gte", "value": "1"}, "currency"),
+        ({"computed": "revenue", "currency": "EURO", "op": "gte", "value": "1"}, "currency"),
+        ({"computed": "revenue", "currency": 5, "op": "gte", "value": "1"}, "currency"),
         ({"computed": "revenue", "currency": "USD", "op": "gte", "value": "1e3"}, "value"),
         ({"computed": "revenue", "currency": "USD", "op": "gte", "value": "NaN"}, "value"),
         ({"computed": "last_seen_at", "op": "gt", "value": "2026-01-01T00:00:00"}, "value"),
@@ -88,6 +91,7 @@ def test_a_tree_of_every_kind() -> None:
         ({"computed": "last_seen_at", "op": "gt", "value": "0001-01-01T00:00:00+05:00"}, "value"),
         ({"identifier": "email", "op": "gt", "value": "a"}, "op"),
         ({"identifier": "email", "op": "eq", "value": 1}, "value"),
+        ({"identifier": "email", "op": "in", "value": ["a@x.org", "ada"]}, "value[1]"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_place(document: object, path: str) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rapport_local.stack import Stack
 
 SOURCE_NAME = "demo"
+CURRENCY = "USD"
+"""Of orders that name none."""
 
 
 def seed(stack: Stack) -> Credentials:
@@ -25,15 +27,16 @@ def seed(stack: Stack) -> Credentials:
     with httpx.Client(base_url=stack.url("ingest"), headers=headers, timeout=10) as client:
         if credentials.write_key and credentials.source in _sources(client):
             return credentials
-        created = _checked(client.post("/v1/sources", json={"name": SOURCE_NAME}))
-    credentials.source, credentials.write_key = created["source"], created["write_key"]
+        wanted = {"name": SOURCE_NAME, "kind": "server", "policy": {"currency": CURRENCY}}
+        created = _checked(client.post("/v1/sources", json=wanted))
+    credentials.source, credentials.write_key = created["id"], created["write_key"]
     credentials.save()
     return credentials
 
 
 def _sources(client: httpx.Client) -> set[str]:
-    answer = _checked(client.get("/v1/sources"))
-    return {entry["source"] for entry in answer["sources"]}
+    answer = _checked(client.get("/v1/sources", params={"limit": 1000}))
+    return {entry["id"] for entry in answer["items"]}
 
 
 def _checked(response: httpx.Response) -> dict[str, Any]:

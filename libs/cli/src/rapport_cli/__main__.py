@@ -20,6 +20,8 @@ from rapport_cli import (
     jobs,
     ledger,
     mails,
+    outbox,
+    parked,
     plans,
     positions,
     profiles,
@@ -28,6 +30,7 @@ from rapport_cli import (
     segments,
     show,
     sources,
+    surveys,
 )
 from rapport_cli.client import Session
 from rapport_cli.config import Config
@@ -48,10 +51,13 @@ app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(brand.app, name="brand")
+app.add_typer(surveys.app, name="survey")
 app.add_typer(cases.app, name="case")
 app.add_typer(mails.app, name="mail")
 app.add_typer(positions.app, name="position")
 app.add_typer(dead_letters.app, name="dead-letter")
+app.add_typer(parked.app, name="parked")
+app.add_typer(outbox.app, name="outbox")
 app.add_typer(ledger.app, name="ledger")
 Workspace = Annotated[str | None, typer.Option(help="Default: RAPPORT_WORKSPACE, else demo.")]
 

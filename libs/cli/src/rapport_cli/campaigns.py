@@ -20,7 +20,7 @@ def list_campaigns(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
         show.data(answer)
         return
     columns = ["id", "name", "state", "purpose", "segment_id"]
-    show.rows(answer["campaigns"], columns, empty="There is no campaign yet.")
+    show.rows(answer["items"], columns, empty="There is no campaign yet.")
 
 
 @app.command("show")

@@ -2,26 +2,121 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from rapport_cli import show
+from rapport_cli.surveys import AnonymousId, Cursor, Email, UserId, somebody
 
 app = typer.Typer(help="Complaint cases.", no_args_is_help=True)
+CaseId = Annotated[str, typer.Argument(help="The case's id.")]
+Note = Annotated[str, typer.Option(help="Why, for the history.")]
+COLUMNS = ["number", "id", "state", "subject", "opened_at", "due_at", "overdue"]
 
 
 @app.command("list")
 def list_cases(
     ctx: typer.Context,
     *,
-    state: Annotated[str | None, typer.Option(help="Only in this state, e.g. received.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only in this state, e.g. received, or open.")
+    ] = None,
+    overdue: Annotated[bool, typer.Option(help="Only those that are late.")] = False,
+    limit: show.Limit = 100,
+    cursor: Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
-    """List cases with their state and due time."""
-    answer = show.session(ctx).api("feedback").get("/v1/cases", state=state)
+    """List cases with their state and due time, newest first."""
+    answer = (
+        show.session(ctx)
+        .api("feedback")
+        .get("/v1/cases", state=state, overdue=overdue or None, limit=limit, cursor=cursor)
+    )
+    show.page(answer, COLUMNS, empty="There is no such case.", as_json=as_json)
+
+
+@app.command("show")
+def show_case(ctx: typer.Context, case: CaseId, *, as_json: show.AsJson = False) -> None:
+    """Show a case, what may follow, and its history."""
+    found = show.session(ctx).api("feedback").get(_path(case))
     if as_json:
-        show.data(answer)
+        show.data(found)
         return
-    columns = ["number", "case_id", "state", "subject", "opened_at", "due_at", "overdue"]
-    show.rows(answer["cases"], columns, empty="There is no such case.")
+    show.pairs({key: value for key, value in found.items() if key != "history"})
+    show.rows(found["history"], ["step", "at", "actor", "from_state", "to_state", "note"])
+
+
+@app.command()
+def create(
+    ctx: typer.Context,
+    subject: Annotated[str, typer.Argument(help="What it is about.")],
+    body: Annotated[str, typer.Argument(help="What happened.")],
+    *,
+    user_id: UserId = None,
+    email: Email = None,
+    anonymous_id: AnonymousId = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Take a complaint down for a customer."""
+    who = somebody(user_id, email, anonymous_id)
+    made = (
+        show.session(ctx)
+        .api("feedback")
+        .post("/v1/cases", {**who, "subject": subject, "body": body})
+    )
+    _told(made, as_json=as_json)
+
+
+@app.command()
+def move(
+    ctx: typer.Context,
+    case: CaseId,
+    state: Annotated[str, typer.Argument(help="The next state; `case show` lists the allowed.")],
+    *,
+    note: Note = "",
+    as_json: show.AsJson = False,
+) -> None:
+    """Take a case one step on."""
+    _move(ctx, case, state, note, as_json=as_json)
+
+
+@app.command()
+def answer(
+    ctx: typer.Context, case: CaseId, *, note: Note = "", as_json: show.AsJson = False
+) -> None:
+    """Note that the customer was offered a response."""
+    _move(ctx, case, "response_offered", note, as_json=as_json)
+
+
+@app.command()
+def close(
+    ctx: typer.Context, case: CaseId, *, note: Note = "", as_json: show.AsJson = False
+) -> None:
+    """Close a case."""
+    _move(ctx, case, "closed", note, as_json=as_json)
+
+
+@app.command()
+def reopen(
+    ctx: typer.Context, case: CaseId, *, note: Note = "", as_json: show.AsJson = False
+) -> None:
+    """Reopen a closed case, on new clocks."""
+    _move(ctx, case, "reopened", note, as_json=as_json)
+
+
+def _move(ctx: typer.Context, case: str, state: str, note: str, *, as_json: bool) -> None:
+    api = show.session(ctx).api("feedback")
+    _told(api.post(f"{_path(case)}/state", {"state": state, "note": note}), as_json=as_json)
+
+
+def _path(case: str) -> str:
+    return f"/v1/cases/{quote(case, safe='')}"
+
+
+def _told(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show.data(found)
+        return
+    show.line(f"Case {found['number']} ({found['id']}) is {found['state']}.")

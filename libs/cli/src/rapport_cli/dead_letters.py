@@ -17,15 +17,19 @@ def list_letters(
     *,
     service: show.Service,
     limit: show.Limit = 20,
+    cursor: show.Cursor = None,
+    installation: show.Installation = False,
     as_json: show.AsJson = False,
 ) -> None:
     """List the newest dead letters with their reasons."""
-    answer = show.session(ctx).api(service).get("/v1/dead-letters", limit=limit)
+    api = show.session(ctx).api(service, installation=installation)
+    answer = api.get("/v1/dead-letters", limit=limit, cursor=cursor)
     if as_json:
         show.data(answer)
         return
     columns = ["id", "topic", "partition", "offset", "reason", "created_at", "replayed_at"]
-    show.rows(answer["dead_letters"], columns, empty="There are no dead letters.")
+    show.rows(answer["items"], columns, empty="There are no dead letters.")
+    show.more(answer)
 
 
 @app.command()
@@ -35,9 +39,10 @@ def replay(
     *,
     service: show.Service,
     value: Annotated[str | None, typer.Option(help="A fixed record: JSON, @FILE or -.")] = None,
+    installation: show.Installation = False,
 ) -> None:
     """Apply a dead letter again, as it is or fixed."""
     body: dict[str, Any] = {} if value is None else {"value": documents.read(value, "record")}
     path = f"/v1/dead-letters/{letter_id}/replay"
-    answer = show.session(ctx).api(service).post(path, body)
+    answer = show.session(ctx).api(service, installation=installation).post(path, body)
     show.line(f"Dead letter {answer['id']} was applied at {answer['replayed_at']}.")

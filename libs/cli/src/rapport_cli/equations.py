@@ -49,7 +49,9 @@ def equations(ledgers: Ledgers, send_keys: Mapping[str, int] | None = None) -> l
 def settled(ledgers: Ledgers) -> bool:
     """Tell whether nothing waits in a spool or outbox and no mail is just being handed over."""
     waiting = [ledgers["ingest"]["spooled_now"], ledgers["campaign"]["sending"]]
-    return not any([*waiting, *(one.get("outbox", 0) for one in ledgers.values())])
+    for one in ledgers.values():
+        waiting += [one.get("outbox", 0), *one.get("parked", {}).values()]
+    return not any(waiting)
 
 
 def _ingest(ingest: Mapping[str, Any]) -> list[Equation]:
@@ -83,6 +85,7 @@ def _events(ledgers: Ledgers) -> list[Equation]:
     profile = ledgers["profile"]
     consumed, dead = _consumed(profile, "events"), profile["dead_letters"].get("events", 0)
     profiled, twice = (profile["tallies"].get(name, 0) for name in ("profiled", "duplicate"))
+    parked = profile.get("parked", {}).get("events", 0)
     skipped = profile.get("skipped", {}).get("events", 0)
     return [
         Equation(
@@ -93,9 +96,10 @@ def _events(ledgers: Ledgers) -> list[Equation]:
         ),
         Equation(
             "profiled",
-            "consumed by profile = profiled + duplicate + dead-lettered + skipped by an operator",
-            f"{consumed:,} = {profiled:,} + {twice:,} + {dead:,} + {skipped:,}",
-            consumed == profiled + twice + dead + skipped,
+            "consumed by profile = profiled + duplicate + dead-lettered + parked + skipped "
+            "by an operator",
+            f"{consumed:,} = {profiled:,} + {twice:,} + {dead:,} + {parked:,} + {skipped:,}",
+            consumed == profiled + twice + dead + parked + skipped,
         ),
     ]
 

@@ -33,6 +33,9 @@ Option = Annotated[
 Party = Annotated[str, typer.Option(help="Whose data it is: first, second, third.")]
 Provider = Annotated[str | None, typer.Option(help="From whom second and third party data is.")]
 Basis = Annotated[str | None, typer.Option(help="Why it may be used: consent, contract, …")]
+Live = Annotated[
+    bool, typer.Option("--live", help="News of now: segments and campaigns may act on it.")
+]
 DryRun = Annotated[bool, typer.Option(help="Judge every row, send none.")]
 Wait = Annotated[bool, typer.Option(help="Until the import has ended.")]
 Resume = Annotated[str | None, typer.Option(help="Go on with the upload of this import.")]
@@ -53,6 +56,7 @@ def import_file(
     party: Party = "first",
     provider: Provider = None,
     legal_basis: Basis = None,
+    live: Live = False,
     dry_run: DryRun = False,
     wait: Wait = True,
     resume: Resume = None,
@@ -72,6 +76,7 @@ def import_file(
         "party": party,
         "provider": provider,
         "legal_basis": legal_basis,
+        "historic": not live,
         "dry_run": dry_run,
     }
     job = resume or _made(api, {key: one for key, one in spec.items() if one is not None})

@@ -1,28 +1,39 @@
-"""`rapport position`: how far a service has read, and the way out when it has stopped."""
+"""`rapport position`: how far a service has read, and the way out when it has stopped.
+
+Positions are the installation's: RAPPORT_TOKEN, if it is set, has to have the claim
+(`rapport token --installation`).
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rapport_cli import show
 
+if TYPE_CHECKING:
+    from rapport_cli.client import Api
+
 app = typer.Typer(help="How far consumers have read.", no_args_is_help=True)
+
+
+def _api(ctx: typer.Context, service: str) -> Api:
+    return show.session(ctx).api(service, installation=True)
 
 
 @app.command("show")
 def show_positions(
     ctx: typer.Context, *, service: show.Service, as_json: show.AsJson = False
 ) -> None:
-    """Show the next offset per partition, and why the consumer has stopped if it has."""
-    answer = show.session(ctx).api(service).get("/v1/positions")
+    """Show the next offset per partition, and which replicas have stopped and why."""
+    answer = _api(ctx, service).get("/v1/positions", limit=1000)
     if as_json:
         show.data(answer)
         return
-    show.rows(answer["positions"], ["topic", "partition", "next_offset"], empty="Nothing read yet.")
-    if answer.get("stopped_because"):
-        show.line(f"{service} has STOPPED: {answer['stopped_because']}")
+    show.rows(answer["items"], ["topic", "partition", "next_offset"], empty="Nothing read yet.")
+    for one in answer["stopped"]:
+        show.line(_stop(service, one))
 
 
 @app.command()
@@ -40,15 +51,19 @@ def reset(
         question = f"{service} will go on at {topic}/{partition} offset {offset}. Sure?"
         typer.confirm(question, abort=True)
     body = {"topic": topic, "partition": partition, "next_offset": offset}
-    show.session(ctx).api(service).post("/v1/positions/reset", body)
+    _api(ctx, service).post("/v1/positions/reset", body)
     show.line(f"{service} goes on at {topic}/{partition} offset {offset}.")
 
 
 @app.command()
 def resume(ctx: typer.Context, *, service: show.Service) -> None:
-    """Let a consumer that has stopped loudly try again from where it stands."""
-    answer = show.session(ctx).api(service).post("/v1/positions/resume")
-    if answer["resumed"]:
-        show.line(f"{service} tries again; it had stopped: {answer['stopped_because']}")
-    else:
+    """Let all replicas that have stopped loudly try again from where they stand."""
+    answer = _api(ctx, service).post("/v1/positions/resume")
+    for one in answer["stopped"]:
+        show.line(f"It tries again: {_stop(service, one)}")
+    if not answer["stopped"]:
         show.line(f"{service} had not stopped.")
+
+
+def _stop(service: str, one: dict[str, Any]) -> str:
+    return f"{service} {one['replica']} STOPPED at {one['stopped_at']}: {one['reason']}"

@@ -34,7 +34,7 @@ def list_segments(
 ) -> None:
     """List the workspace's segments by name."""
     answer = _api(ctx).get("/v1/segments", archived=archived or None, limit=limit, cursor=cursor)
-    _page(answer, COLUMNS, "There is no segment.", as_json=as_json)
+    show.page(answer, COLUMNS, empty="There is no segment.", as_json=as_json)
 
 
 @app.command("show")
@@ -134,7 +134,7 @@ def versions(
     path = f"{_path(_find(api, segment)['id'])}/versions"
     answer = api.get(path, limit=limit, cursor=cursor)
     columns = ["version", "name", "active", "created_at", "created_by", "rule"]
-    _page(answer, columns, "None.", as_json=as_json)
+    show.page(answer, columns, as_json=as_json)
 
 
 @app.command()
@@ -150,7 +150,7 @@ def members(
     api = _api(ctx)
     path = f"{_path(_find(api, segment)['id'])}/members"
     answer = api.get(path, limit=limit, cursor=cursor)
-    _page(answer, ["id", "since", "reason"], "Nobody.", as_json=as_json)
+    show.page(answer, ["id", "since", "reason"], empty="Nobody.", as_json=as_json)
 
 
 @app.command()
@@ -210,12 +210,3 @@ def _told(api: Api, answer: dict[str, Any], *, wait: bool, as_json: bool) -> Non
         f"Segment {answer['id']} '{answer['name']}' is {answer['status']} and has "
         f"{answer['members']} members."
     )
-
-
-def _page(answer: dict[str, Any], columns: list[str], empty: str, *, as_json: bool) -> None:
-    if as_json:
-        show.data(answer)
-        return
-    show.rows(answer["items"], columns, empty=empty)
-    if answer["next"]:
-        show.note(f"There are more: --cursor {answer['next']}")

@@ -27,6 +27,10 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=1000)]
+Cursor = Annotated[str | None, typer.Option(help="`next` of the page before.")]
+Installation = Annotated[
+    bool, typer.Option("--installation", help="All workspaces', and what names none.")
+]
 Service = Annotated[str, typer.Option(help="profile, segment, campaign or feedback.")]
 
 
@@ -63,6 +67,23 @@ def rows(
     for one in found:
         table.add_row(*(cell(one.get(column)) for column in columns))
     console.print(table if table.row_count else Text(empty))
+
+
+def page(
+    answer: Mapping[str, Any], columns: Sequence[str], *, empty: str = "None.", as_json: bool
+) -> None:
+    """Print a page of a list, and how to get the next one."""
+    if as_json:
+        data(answer)
+        return
+    rows(answer["items"], columns, empty=empty)
+    more(answer)
+
+
+def more(answer: Mapping[str, Any]) -> None:
+    """Say on stderr how to see the next page, when there is one."""
+    if answer.get("next"):
+        note(f"There are more: --cursor {answer['next']}")
 
 
 def pairs(values: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -11,10 +11,28 @@ import typer
 from rapport_cli import documents, show
 from rapport_cli.errors import CliError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rapport_cli.client import Api
+
+PAGE = 1000
+
 app = typer.Typer(help="Sources of events, their rules and write keys.", no_args_is_help=True)
 
 SourceId = Annotated[str, typer.Argument(help="The source's id, as `rapport source list` shows.")]
 PolicyOption = Annotated[str | None, typer.Option(help="Rules in JSON, @FILE or -.")]
+KindOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Where its key is kept: web, app, device (everybody can read it); server, pos, "
+        "import, partner (you alone)."
+    ),
+]
+CurrencyOption = Annotated[
+    str | None, typer.Option(help="ISO 4217, such as EUR: that of orders that name none.")
+]
+Values = Annotated[list[str], typer.Argument(help="Ids or addresses that stand for nobody.")]
 ONCE = "Keep the write key now: it is not shown again."
 
 
@@ -23,13 +41,20 @@ def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="A name people know it by.")],
     *,
+    kind: KindOption = None,
+    currency: CurrencyOption = None,
     policy: PolicyOption = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Create a source and print its write key, which is shown only this once."""
     body: dict[str, Any] = {"name": name}
-    if policy is not None:
-        body["policy"] = documents.read(policy, "policy")
+    rules = documents.read(policy, "policy") if policy is not None else {}
+    if currency is not None:
+        rules["currency"] = currency
+    if rules:
+        body["policy"] = rules
+    if kind is not None:
+        body["kind"] = kind
     created = show.session(ctx).api("ingest").post("/v1/sources", body)
     if as_json:
         show.data(created)
@@ -41,12 +66,12 @@ def create(
 @app.command("list")
 def list_sources(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
     """List the workspace's sources."""
-    answer = show.session(ctx).api("ingest").get("/v1/sources")
+    found = _items(show.session(ctx).api("ingest"), "/v1/sources")
     if as_json:
-        show.data(answer)
+        show.data({"items": found, "next": None})
         return
-    rows = [{**one, **one.get("events", {})} for one in answer["sources"]]
-    columns = ["source", "name", "created_at", "received", "accepted", "rejected"]
+    rows = [{**one, **one.get("events", {}), "warnings": _codes(one)} for one in found]
+    columns = ["id", "name", "kind", "created_at", "received", "accepted", "rejected", "warnings"]
     show.rows(rows, columns, empty="There is no source yet.")
 
 
@@ -67,17 +92,20 @@ def set_policy(
     *,
     policy: PolicyOption = None,
     name: Annotated[str | None, typer.Option(help="Another name to show.")] = None,
+    kind: KindOption = None,
+    currency: CurrencyOption = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Change some of a source's rules, and leave the others; VALUE null sets one back."""
     patch = documents.read(policy, "policy") if policy is not None else {}
     for one in settings or ():
         _put(patch, one)
+    if currency is not None:
+        patch["currency"] = currency
     body: dict[str, Any] = {"policy": patch} if patch else {}
-    if name is not None:
-        body["name"] = name
+    body |= {key: value for key, value in (("name", name), ("kind", kind)) if value is not None}
     if not body:
-        message = "Say what to change: FIELD=VALUE, --policy or --name."
+        message = "Say what to change: FIELD=VALUE, --policy, --name, --kind or --currency."
         raise CliError("nothing_to_change", message)
     _print(show.session(ctx).api("ingest").patch(_path(source), body), as_json=as_json)
 
@@ -85,11 +113,11 @@ def set_policy(
 @app.command()
 def keys(ctx: typer.Context, source: SourceId, *, as_json: show.AsJson = False) -> None:
     """List a source's write keys; a key begins with rk_ and its id."""
-    answer = show.session(ctx).api("ingest").get(f"{_path(source)}/keys")
+    found = _items(show.session(ctx).api("ingest"), f"{_path(source)}/keys")
     if as_json:
-        show.data(answer)
+        show.data({"items": found, "next": None})
         return
-    show.rows(answer["keys"], ["id", "created_at", "revoked_at"], empty="It has no key.")
+    show.rows(found, ["id", "created_at", "revoked_at"], empty="It has no key.")
 
 
 @app.command()
@@ -102,7 +130,7 @@ def rotate(ctx: typer.Context, source: SourceId, *, as_json: show.AsJson = False
         return
     show.pairs(made)
     show.line(ONCE)
-    for one in api.get(f"{_path(source)}/keys")["keys"]:
+    for one in _items(api, f"{_path(source)}/keys"):
         if one["revoked_at"] is None and one["id"] != made["id"]:
             show.line(
                 f"The old key goes on. When nothing sends with it any more: "
@@ -144,6 +172,51 @@ def counts(
     show.rows([*answer["days"], whole], ["day", "received", "accepted", "rejected", "spooled"])
 
 
+@app.command()
+def blocked(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
+    """List the workspace's own values that are nobody's id; null, guest and such always are."""
+    found = show.session(ctx).api("ingest").get("/v1/policy")
+    if as_json:
+        show.data(found)
+        return
+    rows = [{"value": one} for one in found["blocked_identifiers"]]
+    show.rows(rows, ["value"], empty="None, but those that are blocked everywhere.")
+
+
+@app.command()
+def block(ctx: typer.Context, values: Values) -> None:
+    """Take these values for nobody's id from now on, in all sources of the workspace."""
+    _block(ctx, add=values)
+
+
+@app.command()
+def unblock(ctx: typer.Context, values: Values) -> None:
+    """Take these values for ids again."""
+    _block(ctx, remove=values)
+
+
+def _block(ctx: typer.Context, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+    api = show.session(ctx).api("ingest")
+    known = api.get("/v1/policy")["blocked_identifiers"]
+    kept = [one for one in dict.fromkeys([*known, *add]) if one not in remove]
+    api.patch("/v1/policy", {"blocked_identifiers": kept})
+    show.line(f"{len(kept)} values of this workspace are nobody's id.")
+
+
+def _items(api: Api, path: str) -> list[dict[str, Any]]:
+    """All items of a list, page by page."""
+    answer = api.get(path, limit=PAGE)
+    found: list[dict[str, Any]] = answer["items"]
+    while answer["next"] is not None:
+        answer = api.get(path, limit=PAGE, cursor=answer["next"])
+        found += answer["items"]
+    return found
+
+
+def _codes(source: dict[str, Any]) -> str:
+    return ", ".join(one["code"] for one in source.get("warnings", ()))
+
+
 def _path(source: str) -> str:
     return f"/v1/sources/{quote(source, safe='')}"
 
@@ -152,8 +225,11 @@ def _print(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         show.data(found)
         return
-    flat = {name: value for name, value in found.items() if name not in {"policy", "events"}}
+    apart = {"policy", "events", "warnings"}
+    flat = {name: value for name, value in found.items() if name not in apart}
     show.pairs({**flat, **found["policy"], **found["events"]})
+    for one in found.get("warnings", ()):
+        show.line(f"{one['code']}, {one['events']} events until {one['last_at']}: {one['message']}")
 
 
 def _put(patch: dict[str, Any], setting: str) -> None:

@@ -6,9 +6,10 @@ import time
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Request, Security
+from fastapi.security import HTTPBearer
 from joserfc import jws, jwt
 from joserfc.errors import JoseError, SecurityWarning
 
@@ -181,6 +182,16 @@ def _invalid(reason: str) -> UnauthorizedError:
     )
 
 
+BEARER = HTTPBearer(
+    scheme_name="operator token",
+    bearerFormat="JWT",
+    description="`rapport token` prints one; it carries a workspace and scopes.",
+    auto_error=False,
+)
+Shown = Annotated[object, Security(BEARER)]
+"""Only declares in the OpenAPI that a token is needed; `authenticate` reads it."""
+
+
 async def authenticate(request: Request) -> Operator:
     """The verified caller of a request; UnauthorizedError. Looked at once per request."""
     known: Operator | None = getattr(request.state, "operator", None)
@@ -199,7 +210,7 @@ async def authenticate(request: Request) -> Operator:
 def operator(scope: str) -> Callable[[Request], Awaitable[Operator]]:
     """A FastAPI dependency: the verified caller, who has `scope`."""
 
-    async def verified(request: Request) -> Operator:
+    async def verified(request: Request, _shown: Shown = None) -> Operator:
         caller = await authenticate(request)
         caller.require(scope)
         return caller
@@ -211,7 +222,7 @@ def installation_operator(scope: str) -> Callable[[Request], Awaitable[Operator]
     """Like `operator`, for work on the installation as a whole: the token must have the claim."""
     scoped = operator(scope)
 
-    async def verified(request: Request) -> Operator:
+    async def verified(request: Request, _shown: Shown = None) -> Operator:
         caller = await scoped(request)
         caller.require_installation()
         return caller

@@ -1,6 +1,6 @@
 """What the composition roots share: engine, producer, consumer, relay and operator routes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -15,18 +15,24 @@ from rapport_common.db import create_engine, require_head
 from rapport_common.door import Bounds
 from rapport_common.events.topics import TOPICS, topics_of
 from rapport_common.http import Health, create_app
-from rapport_common.kafka.admin import ensure_topics
 from rapport_common.kafka.batch import Subscription
 from rapport_common.kafka.consumer import Consumer
 from rapport_common.kafka.producer import Producer
+from rapport_common.kafka.topic_maker import AfterTopics, TopicMaker
+from rapport_common.kafka.unpark import Unparker
 from rapport_common.ledger import Equations, LedgerWatch
-from rapport_common.operator import consumer_check, consumer_routes, unavailable_without
+from rapport_common.operator import consumer_routes
+from rapport_common.operator.outbox import outbox_routes
+from rapport_common.operator.readiness import consumer_check, unavailable_without
+from rapport_common.outbox import OutboxStore
 from rapport_common.relay import Relay
 from rapport_common.retention import Policy, Retention
 from rapport_common.runtime import HandedConnections, Worker, serve
 from rapport_common.settings import ServiceSettings
 from rapport_common.trust import KeySource
 from rapport_common.watchdog import ProgressWatchdog
+
+COMMANDS_KEPT = timedelta(days=30)
 
 
 @dataclass
@@ -36,7 +42,11 @@ class Parts:
     service: str
     settings: ServiceSettings
     engine: AsyncEngine
+    """For workers; requests have `api_engine`, and neither can take the other's connections."""
+
     producer: Producer
+    api_engine: AsyncEngine
+    engines: list[AsyncEngine] = field(default_factory=list)
     health: Health = field(default_factory=Health)
     bounds: Bounds = field(default_factory=Bounds)
     routers: list[APIRouter] = field(default_factory=list)
@@ -45,9 +55,10 @@ class Parts:
     def consume(self, subscriptions: Sequence[Subscription]) -> Consumer:
         """Add the consumer with its watchdog, readiness check and operator routes."""
         settings = self.settings
+        engine = self._pool("consumer", 2)
         consumer = Consumer(
             self.service,
-            self.engine,
+            engine,
             subscriptions,
             bootstrap=settings.kafka_bootstrap_servers,
             replica=settings.replica,
@@ -59,22 +70,31 @@ class Parts:
             has_work=lambda: consumer.stopped_because is None,
             last_progress=lambda: consumer.last_sign,
         )
-        self.workers += [consumer, watchdog]
+        unparker = Unparker(self.service, self._pool("unparker", 1), consumer.batches)
+        topics = TopicMaker(settings, topics_of(self.service))
+        self.workers += [topics, AfterTopics(topics, consumer), watchdog, unparker]
         self.health.checks["consumer"] = consumer_check(consumer)
-        self.routers.append(consumer_routes(self.engine, consumer))
+        self.routers.append(consumer_routes(self.api_engine, consumer, unparker))
         return consumer
 
     def relay(self) -> Relay:
         """Add the relay of this service's outbox."""
         relay = Relay(
-            self.engine,
+            self._pool("relay", 2),
             self.producer,
             schema=self.service,
             batch=self.settings.outbox_batch,
             listen_url=self.settings.database_url.get_secret_value(),
         )
         self.workers.append(relay)
+        self.routers.append(outbox_routes(self.api_engine, OutboxStore(self.service)))
         return relay
+
+    def _pool(self, what: str, size: int) -> AsyncEngine:
+        """Connections of one worker's own: no other one can use them up."""
+        made = open_engine(self.settings, self.service, what, size)
+        self.engines.append(made)
+        return made
 
     def retain(self, policies: Sequence[Policy], *, dead_letters: bool = True) -> Retention:
         """Add the retention worker: the service's policies and the one for dead letters."""
@@ -82,6 +102,7 @@ class Parts:
         if dead_letters:
             age = timedelta(days=self.settings.dead_letter_retention_days)
             kept.append(Policy("dead_letter", "created_at", age))
+            kept.append(Policy("consumer_command", "created_at", COMMANDS_KEPT))
         retention = Retention(self.engine, kept, schema=self.service)
         self.workers.append(retention)
         return retention
@@ -115,24 +136,15 @@ class Parts:
             )
         finally:
             await self.producer.stop()
-            await self.engine.dispose()
+            for engine in (self.engine, self.api_engine, *self.engines):
+                await engine.dispose()
 
 
 async def open_parts(service: str, settings: ServiceSettings, root: Path) -> Parts:
     """Configure logging, connect, and refuse to start on a schema that is not at head."""
     logging.configure(service, level=settings.log_level, style=settings.log_format)
-    engine = create_engine(
-        settings.database_url.get_secret_value(),
-        application=f"{service}-{settings.replica}",
-        pool=settings.database_pool,
-    )
+    engine = open_engine(settings, service, "worker", settings.worker_pool)
     await require_head(engine, service, root)
-    await ensure_topics(
-        settings.kafka_bootstrap_servers,
-        topics_of(service),
-        partitions=settings.kafka_partitions,
-        replication=settings.kafka_replication,
-    )
     producer = Producer(
         service,
         settings.kafka_bootstrap_servers,
@@ -140,9 +152,31 @@ async def open_parts(service: str, settings: ServiceSettings, root: Path) -> Par
         compression=None,
     )
     await producer.start()
-    parts = Parts(service, settings, engine, producer)
-    parts.health.checks["database"] = unavailable_without(engine)
+    parts = Parts(service, settings, engine, producer, open_api_engine(settings, service))
+    parts.health.checks["database"] = unavailable_without(parts.api_engine)
     return parts
+
+
+def open_engine(
+    settings: ServiceSettings,
+    service: str,
+    what: str,
+    pool: int,
+    session: Mapping[str, str] | None = None,
+) -> AsyncEngine:
+    """A pool of at most `pool` connections, which says in the database what it is for."""
+    return create_engine(
+        settings.database_url.get_secret_value(),
+        application=f"{service}-{settings.replica}-{what}",
+        pool=pool,
+        settings=session,
+    )
+
+
+def open_api_engine(settings: ServiceSettings, service: str) -> AsyncEngine:
+    """The pool of requests: nobody waits for an answer that takes longer than that."""
+    most = {"statement_timeout": f"{settings.request_seconds * 1000:.0f}"}
+    return open_engine(settings, service, "api", settings.database_pool, most)
 
 
 def authenticator_of(settings: ServiceSettings) -> Authenticator:

@@ -114,6 +114,16 @@ def is_retriable(error: BaseException) -> bool:
     return isinstance(error, asyncpg.InterfaceError)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether the server itself says that it is not there: shut-down family, too many clients."""
+    return sqlstate(error) in _AWAY
+
+
+def took_too_long(error: BaseException) -> bool:
+    """Whether the server has ended a statement at its time-out."""
+    return sqlstate(error) == "57014"
+
+
 def is_contention(error: BaseException) -> bool:
     """Whether a retriable error is about the work (locks, time-outs), not about a server away."""
     return sqlstate(error) in _CONTENTION

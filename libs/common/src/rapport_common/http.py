@@ -15,10 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rapport_common import logging, tracing
 from rapport_common.auth import Authenticator
-from rapport_common.db import is_retriable
+from rapport_common.db import is_retriable, took_too_long
 from rapport_common.door import Bounds, Door
 from rapport_common.errors import AppError, UnavailableError
 from rapport_common.http_metrics import HTTP
+from rapport_common.reference import add_reference
+from rapport_common.wording import place, told_by_pydantic
 
 log = logging.get(__name__)
 
@@ -81,6 +83,8 @@ def create_app(
     app = FastAPI(
         title=f"Rapport {service}",
         version="1",
+        docs_url=None,
+        redoc_url=None,
         responses={"default": {"model": Problem, "description": "Any error."}},
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
@@ -91,6 +95,7 @@ def create_app(
     app.add_middleware(Door, router=app.router, bounds=bounds or Bounds())
     app.add_middleware(RequestScope, service=service)
     add_health_routes(app, health)
+    add_reference(app)
     return app
 
 
@@ -159,7 +164,7 @@ async def _validation_error(_request: Request, error: Exception) -> JSONResponse
     if not isinstance(error, RequestValidationError):
         raise error
     problems = [
-        {"path": ".".join(map(str, one["loc"])), "message": one["msg"], "type": one["type"]}
+        {"path": place(one["loc"]), "message": told_by_pydantic(one["msg"]), "type": one["type"]}
         for one in error.errors()
     ]
     first = problems[0] if problems else {"path": "body", "message": "not valid"}
@@ -179,7 +184,10 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 def _failed(scope: Scope, error: Exception) -> JSONResponse:
     """The answer to a request that no handler had an answer for."""
-    if is_retriable(error):
+    if took_too_long(error):
+        message = "This asks for more than the database can look up in time: ask for less at once."
+        error = UnavailableError(message, code="too_slow", retry_after=5)
+    elif is_retriable(error):
         error = UnavailableError("The database is away for the moment; try the same request again.")
     if isinstance(error, AppError):
         return JSONResponse(error.body(), error.status, error.headers)

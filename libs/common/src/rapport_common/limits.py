@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from rapport_common.auth import Operator
 from rapport_common.errors import BusyError
@@ -46,11 +46,10 @@ class WorkspaceLimit:
 
     def of(
         self, caller: Callable[[Request], Awaitable[Operator]]
-    ) -> Callable[[Request], AsyncIterator[Operator]]:
+    ) -> Callable[..., AsyncIterator[Operator]]:
         """A FastAPI dependency: the caller that `caller` verifies, with a place held for him."""
 
-        async def placed(request: Request) -> AsyncIterator[Operator]:
-            verified = await caller(request)
+        async def placed(verified: Operator = Depends(caller)) -> AsyncIterator[Operator]:
             with self.place(verified.workspace):
                 yield verified
 

@@ -37,6 +37,11 @@ CONSUMER_STOPPED = Gauge(
 DEAD_LETTERS = Counter(
     "rapport_dead_letters_total", "Records put aside because they can't be applied.", ["service"]
 )
+PARKED = Counter(
+    "rapport_parked_total", "Keys put aside because they keep failing, in order.", ["service"]
+)
+PARKED_KEYS = Gauge("rapport_parked_keys", "Keys whose records wait.", ["service"])
+PARKED_RECORDS = Gauge("rapport_parked_records", "Records that wait behind them.", ["service"])
 OUTBOX_ROWS = Gauge("rapport_outbox_rows", "Records waiting to be relayed.", ["service"])
 OUTBOX_AGE = Gauge(
     "rapport_outbox_oldest_age_seconds", "Age of the oldest waiting record.", ["service"]

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -219,13 +218,3 @@ class OutboxStore:
         )
         await add_tallies(tx, self._schema, {"refused and discarded": gone.rowcount})
         return bool(gone.rowcount)
-
-    async def counts(self, tx: AsyncConnection) -> dict[str, Any]:
-        """How many rows wait, and how many Kafka has refused."""
-        rows = await tx.execute(
-            text(
-                f"SELECT (SELECT count(*) FROM {self._schema}.outbox) AS outbox, "
-                f"(SELECT count(*) FROM {self._schema}.outbox_refused) AS outbox_refused"
-            )
-        )
-        return dict(rows.mappings().one())

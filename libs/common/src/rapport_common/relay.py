@@ -101,7 +101,7 @@ class Relay:
                 await self._publish(rows)
         except KafkaUnavailableError as error:
             metrics.OUTBOX_FAILURES.labels(self._schema).inc()
-            log.warning("outbox not relayed, trying again", error=str(error))
+            log.warning("outbox not relayed, trying again", error=error)
             return False
         except LeaseLostError:
             log.warning("the lease of the outbox is lost, another relay goes on")

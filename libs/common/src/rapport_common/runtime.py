@@ -23,7 +23,7 @@ from rapport_common.watchdog import LoopWatchdog
 log = logging.get(__name__)
 
 DRAIN_SECONDS = 8
-GRACE_SECONDS = 5
+GRACE_SECONDS = 4
 
 
 class Worker(Protocol):
@@ -89,12 +89,13 @@ async def serve(
     """Run the API (when `app` is given) and `workers` until SIGTERM or SIGINT.
 
     The first worker that fails ends the process with its error: crash-only, the supervisor
-    starts a fresh one. A stop that takes longer than 8 s is cut short.
+    starts a fresh one. On a signal the API stops first, then the workers; what takes longer than
+    8 s is cut short.
     """
-    stop = asyncio.Event()
+    leave = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, leave.set)
     metrics_server = None
     if app is None:
         app = FastAPI(title=f"Rapport {service} worker", openapi_url=None)
@@ -108,7 +109,7 @@ async def serve(
     server.handed = handed
     log.info("starting", port=port, workers=[one.name for one in workers])
     try:
-        await _run_all(server, [LoopWatchdog(service), *workers], stop, health)
+        await _run_all(server, [LoopWatchdog(service), *workers], leave, health)
     finally:
         if metrics_server is not None:
             metrics_server.shutdown()
@@ -118,29 +119,35 @@ async def serve(
 async def _run_all(
     server: uvicorn.Server,
     workers: Sequence[Any],
-    stop: asyncio.Event,
+    leave: asyncio.Event,
     health: Health,
 ) -> None:
+    stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one.run(stop)) for one in workers]
-        tasks.append(group.create_task(_serve_http(server, stop)))
-        await stop.wait()
+        serving = group.create_task(_serve_http(server, leave))
+        tasks = [serving, *(group.create_task(one.run(stop)) for one in workers)]
+        await leave.wait()
         health.draining = True
         server.should_exit = True
-        _done, late = await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+        started = asyncio.get_running_loop().time()
+        # The edge first: what its last requests leave to the workers is still done.
+        await asyncio.wait([serving], timeout=GRACE_SECONDS + 1)
+        stop.set()
+        left = DRAIN_SECONDS - (asyncio.get_running_loop().time() - started)
+        _done, late = await asyncio.wait(tasks, timeout=left)
         for task in late:
             log.error("did not stop in time, cut short", task=task.get_name())
             task.cancel()
 
 
-async def _serve_http(server: uvicorn.Server, stop: asyncio.Event) -> None:
+async def _serve_http(server: uvicorn.Server, leave: asyncio.Event) -> None:
     try:
         await server.serve()
     except SystemExit as error:
         message = f"the API could not start on port {server.config.port}: is it taken?"
         raise RuntimeError(message) from error
     finally:
-        stop.set()
+        leave.set()
 
 
 def _server(app: Any, host: str, port: int, *, connections: int | None = None) -> _Server:

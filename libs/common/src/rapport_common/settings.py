@@ -57,7 +57,11 @@ class ServiceSettings(BaseSettings):
     connections: int = Field(
         default=4096, ge=8, description="Open at a time; then idle ones make room, or it is a 503."
     )
-    database_pool: int = Field(default=5, ge=1, le=100)
+    database_pool: int = Field(default=5, ge=1, le=100, description="Connections of the API.")
+    worker_pool: int = Field(default=5, ge=1, le=100, description="Connections of the workers.")
+    request_seconds: float = Field(
+        default=10, gt=0, le=60, description="The longest a statement of an API request may take."
+    )
     consumer_batch: int = Field(default=1000, ge=1, le=10_000, description="Records per batch.")
     session_timeout_ms: int = Field(default=10_000, ge=1000, description="Kafka group session.")
     outbox_batch: int = Field(default=2000, ge=1, le=10_000)

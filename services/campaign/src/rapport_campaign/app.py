@@ -1,18 +1,24 @@
 """The composition root of campaign."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from rapport_campaign.api import routers
 from rapport_campaign.consumer import SUBSCRIPTIONS
-from rapport_campaign.handlers.compose import Composer
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits
 from rapport_campaign.handlers.ledger import equations
 from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.handlers.track import Tracker
+from rapport_campaign.handlers.work import Works
+from rapport_campaign.render.compose import Office
+from rapport_campaign.renderer import Renderer
 from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings
+from rapport_campaign.store.jobs import JOBS
 from rapport_common.composition import Parts, open_parts
+from rapport_common.jobs.routes import job_routes
+from rapport_common.jobs.worker import Jobs
 from rapport_common.retention import Policy
 from rapport_common.settings import key_bytes
 
@@ -27,25 +33,47 @@ async def run(only: str | None) -> None:
     consumer = parts.consume(SUBSCRIPTIONS)
     parts.relay()
     # Longer than any topic keeps records: an end can't outlive its beginning in the log.
-    parts.retain([Policy("entry", "ended_at", timedelta(days=7))])
+    parts.retain(
+        [
+            Policy("entry", "ended_at", timedelta(days=7)),
+            Policy("job", "finished_at", timedelta(days=settings.job_retention_days)),
+        ]
+    )
+    parts.workers.append(Jobs(parts.engine, JOBS, Works(parts.engine).kinds))
     parts.watch_ledger(equations)
-    parts.workers.append(sender(parts, publisher, settings))
+    renderers = [
+        Renderer(office(settings), settings.render_seconds) for _ in range(settings.sender_lanes)
+    ]
+    parts.workers.append(sender(parts, publisher, renderers, settings))
     tracker = Tracker(publisher)
-    key = key_bytes(settings.link_key)
-    parts.routers.extend(routers(parts.engine, consumer.store, tracker, key))
-    await parts.run(parts.api(), only=only)
+    reader = Renderer(office(settings), settings.render_seconds)
+    parts.routers.extend(routers(parts.api_engine, consumer.store, tracker, reader))
+    parts.routers.append(
+        job_routes(parts.api_engine, JOBS, read="campaigns:read", write="campaigns:write")
+    )
+    try:
+        await parts.run(parts.api(), only=only)
+    finally:
+        for one in (reader, *renderers):
+            await one.close()
 
 
-def sender(parts: Parts, publisher: Publisher, settings: Settings) -> Sender:
+def office(settings: Settings) -> Office:
+    """What all mails share."""
+    return Office(
+        link_key=key_bytes(settings.link_key),
+        base_url=settings.link_base(),
+        service_from=settings.service_from,
+    )
+
+
+def sender(
+    parts: Parts, publisher: Publisher, renderers: Sequence[Renderer], settings: Settings
+) -> Sender:
     """The sending worker as the settings describe it."""
     limits = Limits(
         lease=settings.lease_seconds,
         max_attempts=settings.max_attempts,
         first_delay=settings.retry_seconds,
     )
-    composer = Composer(
-        link_key=key_bytes(settings.link_key),
-        base_url=settings.link_base(),
-        service_from=settings.service_from,
-    )
-    return Sender(parts.engine, Dispatcher(publisher, limits), composer, settings)
+    return Sender(parts.engine, Dispatcher(publisher, limits), renderers, settings)

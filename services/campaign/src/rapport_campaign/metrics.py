@@ -27,7 +27,7 @@ IN_FLIGHT = Gauge("rapport_sender_in_flight", "Mails claimed by this process and
 UNREACHABLE = Gauge("rapport_sender_unreachable", "1 while the mail server can't be talked to.")
 RENDER_DURATION = Histogram(
     "rapport_render_duration_seconds",
-    "Time to render one mail, links and MIME included.",
+    "Time to render a batch of mails, links and MIME included.",
     buckets=LATENCY_BUCKETS,
 )
 TRACKED = Counter(

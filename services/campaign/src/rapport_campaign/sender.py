@@ -9,15 +9,16 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign import metrics
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.domain.model import Link
-from rapport_campaign.handlers.compose import Composer, Job, Mail
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
-from rapport_campaign.render.templates import TemplateError
+from rapport_campaign.render.compose import Job, Mail
+from rapport_campaign.renderer import Refusal, Renderer
 from rapport_campaign.settings import Settings
 from rapport_campaign.smtp import Connection, Server, UnreachableError
 from rapport_campaign.store import sending, tracking
@@ -33,17 +34,29 @@ KNOWN_LINKS = 10_000
 NOT_TRIED = Outcome("released", "not tried")
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What one lane sends with."""
+
+    connections: list[Connection]
+    renderer: Renderer
+
+
 class Sender:
     """The worker that sends; any number of them may run at once."""
 
     name = "sender"
 
     def __init__(
-        self, engine: AsyncEngine, dispatcher: Dispatcher, composer: Composer, settings: Settings
+        self,
+        engine: AsyncEngine,
+        dispatcher: Dispatcher,
+        renderers: Sequence[Renderer],
+        settings: Settings,
     ) -> None:
         self._engine = engine
         self._dispatcher = dispatcher
-        self._composer = composer
+        self._renderers = renderers
         self._settings = settings
         self._server = smtp_server(settings)
         self._known_links: set[tuple[str, str]] = set()
@@ -51,17 +64,20 @@ class Sender:
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; what is being handed over then is finished first."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._settings.sender_lanes):
-                group.create_task(self._lane(stop))
+            for number in range(self._settings.sender_lanes):
+                group.create_task(self._lane(number, stop))
             group.create_task(self._expire(stop))
 
-    async def _lane(self, stop: asyncio.Event) -> None:
-        connections = [Connection(self._server) for _ in range(self._settings.sender_connections)]
+    async def _lane(self, number: int, stop: asyncio.Event) -> None:
+        lane = Lane(
+            [Connection(self._server) for _ in range(self._settings.sender_connections)],
+            self._renderers[number % len(self._renderers)],
+        )
         pause = 0.0
         try:
             while not stop.is_set():
                 try:
-                    busy = await self._turn(connections, stop)
+                    busy = await self._turn(lane, stop)
                     pause = 0.0 if busy else POLL_SECONDS
                     metrics.UNREACHABLE.set(0)
                 except UnreachableError as error:
@@ -75,16 +91,16 @@ class Sender:
                     log.warning("ledger not reachable", error=error)
                 await _wait(stop, pause)
         finally:
-            for one in connections:
+            for one in lane.connections:
                 await one.close()
 
-    async def _turn(self, connections: Sequence[Connection], stop: asyncio.Event) -> bool:
+    async def _turn(self, lane: Lane, stop: asyncio.Event) -> bool:
         """One batch; False when there is nothing to do."""
         async with self._engine.begin() as tx:
             if not await sending.anything_due(tx):
                 return False
         # First the server, then the claim: while it is away nothing is marked.
-        await connections[0].open()
+        await lane.connections[0].open()
         claimed_at = time.monotonic()
         async with self._engine.begin() as tx:
             token = str(uuid.uuid4())
@@ -93,49 +109,44 @@ class Sender:
             return batch.settled > 0
         metrics.IN_FLIGHT.inc(len(batch.jobs))
         try:
-            await self._carry_out(batch, connections, claimed_at, stop)
+            await self._carry_out(batch, lane, claimed_at, stop)
         finally:
             metrics.IN_FLIGHT.dec(len(batch.jobs))
         return True
 
     async def _carry_out(
-        self,
-        batch: Batch,
-        connections: Sequence[Connection],
-        claimed_at: float,
-        stop: asyncio.Event,
+        self, batch: Batch, lane: Lane, claimed_at: float, stop: asyncio.Event
     ) -> None:
         results: list[Result] = []
-        mails: list[tuple[Job, Mail]] = []
-        for job in batch.jobs:
-            if mail := self._compose(job, results):
-                mails.append((job, mail))
-            # Rendering is work for the processor: let the API and the heartbeats have a turn.
-            await asyncio.sleep(0)
         lease_ends = claimed_at + self._settings.lease_seconds
+        # Half of the lease is for handing over; what is not rendered by then goes back.
+        mails = await self._compose(
+            batch, lane.renderer, claimed_at + self._settings.lease_seconds / 2, results
+        )
         hand_over = _HandOver(self._server, lease_ends, stop, mails, results)
         if await self._store_links([link for _, mail in mails for link in mail.links]):
             async with asyncio.TaskGroup() as group:
-                for one in connections[: len(mails)]:
+                for one in lane.connections[: len(mails)]:
                     group.create_task(hand_over.work(one))
         hand_over.give_back()
         await self._record(batch.token, results, lease_ends)
         if hand_over.unreachable and not hand_over.tried:
             raise UnreachableError(hand_over.unreachable)
 
-    def _compose(self, job: Job, results: list[Result]) -> Mail | None:
-        try:
-            with metrics.RENDER_DURATION.time():
-                return self._composer.compose(job, clock.now())
-        except TemplateError as error:
-            where = f" in line {error.line}" if error.line else ""
-            reason = f"template{where}: {error.message}"
-        except Exception as error:
-            # Ours to mend, and no reason to hold up everybody else's mail.
-            log.exception("mail not rendered", send_key=job.claimed.send_key)
-            reason = f"not rendered: {error!r}"
-        results.append(Result(job, Outcome("failed", reason), clock.now()))
-        return None
+    async def _compose(
+        self, batch: Batch, renderer: Renderer, until: float, results: list[Result]
+    ) -> list[tuple[Job, Mail]]:
+        """The mails of a batch; what can't be one is a result already."""
+        mails: list[tuple[Job, Mail]] = []
+        with metrics.RENDER_DURATION.time():
+            answers = await renderer.compose(batch.jobs, clock.now(), until=until)
+        for job, answer in zip(batch.jobs, answers, strict=True):
+            if isinstance(answer, Mail):
+                mails.append((job, answer))
+                continue
+            outcome = Outcome("failed", answer.reason) if isinstance(answer, Refusal) else NOT_TRIED
+            results.append(Result(job, outcome, clock.now()))
+        return mails
 
     async def _store_links(self, links: Sequence[Link]) -> bool:
         """Make the links lead somewhere before anybody can have them; False when it failed."""
@@ -242,6 +253,7 @@ def smtp_server(settings: Settings) -> Server:
         username=settings.smtp_username,
         password=password.get_secret_value() if password else None,
         tls=settings.smtp_tls,
+        greeting=settings.greeting,
     )
 
 

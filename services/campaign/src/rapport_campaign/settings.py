@@ -19,12 +19,15 @@ class Settings(ServiceSettings):
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_tls: Literal["none", "starttls", "tls"] = "none"
+    smtp_hostname: str = Field(default="", description="Our name in EHLO; of the sender if empty.")
     smtp_timeout: float = Field(default=30, gt=0, le=300, description="Seconds for one mail.")
     mail_from: str = Field(default="", description="Sender of transactional mail.")
     sender_lanes: int = Field(default=2, ge=1, le=16, description="Batches sent side by side.")
     sender_connections: int = Field(default=8, ge=1, le=64, description="Connections per lane.")
     sender_batch: int = Field(default=16, ge=1, le=1000, description="Mails per batch.")
+    render_seconds: float = Field(default=1, gt=0, le=30, description="Processor time of a mail.")
     lease_seconds: float = Field(default=120, gt=0, description="Then a send is uncertain.")
+    job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")
     max_attempts: int = Field(default=12, ge=1, le=100)
     retry_seconds: float = Field(default=2, gt=0, description="First delay; it doubles.")
 
@@ -34,6 +37,12 @@ class Settings(ServiceSettings):
             message = "RAPPORT_LEASE_SECONDS must be at least twice RAPPORT_SMTP_TIMEOUT"
             raise ValueError(message)
         return self
+
+    @property
+    def greeting(self) -> str:
+        """Our name in EHLO (RFC 5321, 4.1.1.1): the one set, else the domain mails come from."""
+        domain = self.service_from.rpartition("@")[2].rstrip(">")
+        return self.smtp_hostname or domain
 
     @property
     def service_from(self) -> str:

@@ -37,7 +37,10 @@ class UnreachableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where and how to reach the mail server; `timeout` in seconds bounds each half of a mail."""
+    """Where and how to reach the mail server; `timeout` in seconds bounds each half of a mail.
+
+    `greeting` is the name that EHLO tells: many servers refuse `localhost`.
+    """
 
     host: str
     port: int
@@ -45,6 +48,7 @@ class Server:
     username: str | None = None
     password: str | None = None
     tls: str = "none"
+    greeting: str = "localhost"
 
 
 class Connection:
@@ -71,7 +75,7 @@ class Connection:
             username=server.username,
             password=server.password,
             # Asking the resolver for our own name can take seconds.
-            local_hostname="localhost",
+            local_hostname=server.greeting,
             timeout=server.timeout,
             use_tls=server.tls == "tls",
             start_tls=server.tls == "starttls",

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import UUID
 
 from rapport_common.brands import brand_table
 from rapport_common.db import metadata
+from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
 
@@ -25,6 +26,7 @@ SCHEMA = "campaign"
 METADATA = metadata(SCHEMA)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
+job_table(METADATA)
 brand_table(METADATA)
 
 Instant = DateTime(timezone=True)
@@ -92,7 +94,10 @@ Table(
     Column("state", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
-    CheckConstraint("state IN ('draft', 'running', 'paused')", name="state"),
+    # The one that plans for those who were in the segment at the start.
+    Column("job", Text),
+    Column("archived_at", Instant),
+    CheckConstraint("state IN ('draft', 'running', 'paused', 'archived')", name="state"),
     CheckConstraint("purpose IN ('promotion', 'service')", name="purpose"),
     Index(None, "workspace", "segment_id"),
 )
@@ -197,4 +202,15 @@ Table(
     Column("link_id", Text, primary_key=True),
     Column("campaign_id", Id, nullable=False),
     Column("url", Text, nullable=False),
+)
+
+# How often a link of a mail was followed: the first clicks are events, all are counted.
+Table(
+    "click",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("send_key", Text, primary_key=True),
+    Column("link_id", Text, primary_key=True),
+    Column("clicks", BigInteger, nullable=False),
+    Column("last_at", Instant, nullable=False),
 )

@@ -31,7 +31,7 @@ async def run(only: str | None) -> None:
     consumer = parts.consume(SUBSCRIPTIONS)
     parts.relay()
     parts.retain([])
-    parts.routers += routes(parts.engine, consumer.store, settings)
+    parts.routers += routes(parts.api_engine, consumer.store, settings)
     await parts.run(parts.api(), only=only)
 
 

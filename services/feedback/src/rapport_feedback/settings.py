@@ -1,14 +1,28 @@
 """Settings of feedback: how long links, answers and complaints may take."""
 
+import re
 from datetime import UTC, date, time, timedelta, tzinfo
-from typing import Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from rapport_common.settings import PurposeKey, ServiceSettings
 from rapport_feedback.domain.cases import Policy
-from rapport_feedback.domain.hours import Calendar, weekdays
+from rapport_feedback.domain.hours import Calendar, on_days
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _clock_time(given: object) -> object:
+    """`24:00` is the end of the day, which Python's times do not have."""
+    if isinstance(given, str) and re.fullmatch(r"24:00(:00)?", given.strip()):
+        return time.max
+    return given
+
+
+ClockTime = Annotated[time, BeforeValidator(_clock_time)]
 
 
 class Settings(ServiceSettings):
@@ -23,21 +37,27 @@ class Settings(ServiceSettings):
     resolve_days: int = Field(default=56, ge=1, le=3650)
     reopen_days: int = Field(default=90, ge=0, le=3650)
     business_zone: str = "UTC"
-    business_opens: time = time(9)
-    business_closes: time = time(17)
+    business_days: frozenset[Day] = Field(
+        default=frozenset(DAYS[:5]), description='JSON list of mon, tue, …; `["mon", "sat"]`.'
+    )
+    business_opens: ClockTime = time(9)
+    business_closes: ClockTime = Field(
+        default=time(17), description="24:00 is the day's end; no later than opens: the next day."
+    )
     holidays: frozenset[date] = Field(default_factory=frozenset, description="JSON list of dates.")
 
     @model_validator(mode="after")
     def _offices_open(self) -> Self:
-        if self.business_opens >= self.business_closes:
-            message = "RAPPORT_BUSINESS_OPENS must be before RAPPORT_BUSINESS_CLOSES"
+        if not self.business_days:
+            message = "RAPPORT_BUSINESS_DAYS must name a day: nothing would ever be due"
             raise ValueError(message)
         zone_of(self.business_zone)
         return self
 
     def case_policy(self) -> Policy:
         """The clocks of complaint cases."""
-        week = weekdays(self.business_opens, self.business_closes)
+        days = map(DAYS.index, self.business_days)
+        week = on_days(days, self.business_opens, self.business_closes)
         return Policy(
             calendar=Calendar(week, zone_of(self.business_zone), self.holidays),
             acknowledge=timedelta(hours=self.acknowledge_business_hours),

@@ -65,6 +65,7 @@ Table(
     Column("question", Text, nullable=False),
     Column("wave", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("archived_at", Instant),
 )
 
 Table(

@@ -1,26 +1,26 @@
 """The composition root of ingest: what one process is made of."""
 
-import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 
 from rapport_common import logging
-from rapport_common.composition import Parts
-from rapport_common.db import create_engine, require_head
+from rapport_common.composition import Parts, open_api_engine, open_engine
+from rapport_common.db import require_head
 from rapport_common.door import Bounds
 from rapport_common.events.topics import EVENTS, topics_of
 from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.worker import Jobs
-from rapport_common.kafka.admin import ensure_topics
 from rapport_common.kafka.producer import Producer
-from rapport_common.operator import unavailable_without
+from rapport_common.kafka.topic_maker import TopicMaker
+from rapport_common.operator.readiness import unavailable_without
 from rapport_common.retention import Policy
 from rapport_common.settings import key_bytes
+from rapport_ingest.api.addresses import declare_addresses
 from rapport_ingest.api.catalogue import catalogue_routes
 from rapport_ingest.api.debugger import debugger_routes
 from rapport_ingest.api.events import event_routes
@@ -31,7 +31,7 @@ from rapport_ingest.api.public import Public
 from rapport_ingest.api.quarantine import quarantine_routes
 from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
-from rapport_ingest.api.sources import count_routes, key_routes, source_routes
+from rapport_ingest.api.sources import count_routes, key_routes, policy_routes, source_routes
 from rapport_ingest.bridge import bridges_of, declared
 from rapport_ingest.domain.bridging import BridgeFile, translators
 from rapport_ingest.domain.dialects.reopening import Reopener
@@ -95,32 +95,6 @@ class Process:
     uploads: Uploads
 
 
-class TopicMaker:
-    """Creates the topics beside the traffic: until Kafka is there, the spool takes the events."""
-
-    name = "topics"
-
-    def __init__(self, settings: IngestSettings) -> None:
-        self._settings = settings
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """End when the topics are there, or with `stop`."""
-        async with asyncio.TaskGroup() as group:
-            making = group.create_task(self._make())
-            stopping = group.create_task(stop.wait())
-            await asyncio.wait({making, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            making.cancel()
-            stopping.cancel()
-
-    async def _make(self) -> None:
-        await ensure_topics(
-            self._settings.kafka_bootstrap_servers,
-            topics_of("ingest"),
-            partitions=self._settings.kafka_partitions,
-            replication=self._settings.kafka_replication,
-        )
-
-
 async def run(only: str | None) -> None:
     """Run ingest, whole or its half `only`; with several workers as the parent of processes."""
     settings = IngestSettings()
@@ -140,15 +114,11 @@ async def run(only: str | None) -> None:
 async def open_parts(settings: IngestSettings) -> Parts:
     """Like other services, but without waiting for Kafka: events are taken while it is away."""
     logging.configure("ingest", level=settings.log_level, style=settings.log_format)
-    engine = create_engine(
-        settings.database_url.get_secret_value(),
-        application=f"ingest-{settings.replica}",
-        pool=settings.database_pool,
-    )
+    engine = open_engine(settings, "ingest", "worker", settings.worker_pool)
     await require_head(engine, "ingest", ROOT)
     producer = Producer("ingest", settings.kafka_bootstrap_servers, [EVENTS], compression=None)
     await producer.start()
-    return Parts("ingest", settings, engine, producer)
+    return Parts("ingest", settings, engine, producer, open_api_engine(settings, "ingest"))
 
 
 def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Process:
@@ -160,7 +130,7 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
     parts.health.checks["storage"] = _storage_check(parts, pieces.spool)
     parts.routers += _routers(parts, settings, pieces)
     proxies = Proxies(settings.proxies()) if settings.proxies() else None
-    intake = Intake(Public(parts.api()), pieces.keys, pieces.limits, pieces.acceptor, proxies)
+    intake = Intake(Public(_api(parts)), pieces.keys, pieces.limits, pieces.acceptor, proxies)
     return Process(
         intake,
         pieces.spool,
@@ -170,6 +140,12 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
         jobs,
         pieces.uploads,
     )
+
+
+def _api(parts: Parts) -> FastAPI:
+    app = parts.api()
+    declare_addresses(app)
+    return app
 
 
 def _pieces(parts: Parts, settings: IngestSettings) -> Pieces:
@@ -209,7 +185,12 @@ def _add_workers(
     parts: Parts, settings: IngestSettings, pieces: Pieces, jobs: Jobs, only: str | None
 ) -> None:
     if only != "api":
-        parts.workers += [TopicMaker(settings), pieces.spool, jobs, pieces.uploads]
+        parts.workers += [
+            TopicMaker(settings, topics_of("ingest")),
+            pieces.spool,
+            jobs,
+            pieces.uploads,
+        ]
         parts.workers += bridges_of(pieces.bridges, parts.engine, pieces.acceptor, pieces.limits)
         parts.retain(_policies(settings), dead_letters=False)
     # Bridges and jobs accept events too: these go with either half.
@@ -232,9 +213,10 @@ def _jobs(parts: Parts, settings: IngestSettings, pieces: Pieces) -> Jobs:
 
 
 def _routers(parts: Parts, settings: IngestSettings, pieces: Pieces) -> list[APIRouter]:
-    engine = parts.engine
+    engine = parts.api_engine
     return [
         source_routes(engine, pieces.sources),
+        policy_routes(engine),
         count_routes(engine, pieces.counting),
         key_routes(engine, pieces.sources),
         debugger_routes(engine, pieces.debugging),

@@ -142,6 +142,7 @@ class Intake:
             user_agent=_user_agent(headers) if device else None,
             refusals=opened.refusals,
             originals=opened.originals,
+            trust="public" if sender.secret and _is_browser(headers) else None,
         )
         results: list[Result] | None = None
         try:
@@ -276,6 +277,11 @@ def _key_in_query(query: bytes, name: str) -> str | None:
     except ValueError:  # more fields than that: nobody's who has a key
         return None
     return found[0] if found else None
+
+
+def _is_browser(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a page sent the request (Fetch Standard, Fetch Metadata); Node sets other headers."""
+    return b"origin" in headers or b"sec-fetch-site" in headers
 
 
 def _user_agent(headers: Mapping[bytes, bytes]) -> str | None:

@@ -24,6 +24,11 @@ REFUSALS = {
 }
 TESTED = Counter("rapport_ingest_tested_total", "Events judged for sources in test mode.")
 REJECTED = Counter("rapport_ingest_rejected_total", "Rejected events, by reason code.", ["code"])
+WARNINGS = Counter(
+    "rapport_ingest_warnings_total",
+    "Accepted events with something odd about them, by what it is.",
+    ["code"],
+)
 UNAVAILABLE = Counter(
     "rapport_ingest_unavailable_total", "Requests answered 503, because nothing could keep them."
 )

@@ -31,10 +31,30 @@ SOURCE = Table(
     Column("workspace", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
+    # Where its write key is kept, and so what its word is worth.
+    Column("kind", Text, nullable=False, server_default="server"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("policy", JSONB, nullable=False, server_default=text("'{}'")),
     # Grows with each change of the policy or the plan: who holds an older one reads again.
     Column("revision", BigInteger, nullable=False, server_default=text("1")),
+)
+# What goes for all sources of a workspace.
+WORKSPACE_POLICY = Table(
+    "workspace_policy",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("policy", JSONB, nullable=False, server_default=text("'{}'")),
+)
+# What a source's operator should look at, though its events are accepted.
+SOURCE_WARNING = Table(
+    "source_warning",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+    Column("first_at", DateTime(timezone=True), nullable=False),
+    Column("last_at", DateTime(timezone=True), nullable=False),
 )
 WRITE_KEY = Table(
     "write_key",
@@ -93,6 +113,10 @@ QUARANTINE = Table(
     # What the address said the event is, and the client's dialect: a replay judges with both.
     Column("type", Text),
     Column("dialect", Text, nullable=False, server_default=text("'segment'")),
+    # What is marked on the event when it is accepted at last.
+    Column("sequence", BigInteger, nullable=False, server_default=text("0")),
+    Column("trust", Text, nullable=False, server_default="trusted"),
+    Column("historic", Boolean, nullable=False, server_default=text("false")),
     Column("code", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("reason", Text, nullable=False),
@@ -197,4 +221,15 @@ BRIDGE_LEASE = Table(
     Column("bridge", Text, primary_key=True),
     Column("holder", Text, nullable=False),
     Column("held_until", DateTime(timezone=True), nullable=False),
+)
+# What the processes tell each other about watched events; Postgres' NOTIFY only names the rows,
+# because every role may listen to it.
+LIVE_MESSAGE = Table(
+    "live_message",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("said_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index(None, "said_at"),
+    prefixes=["UNLOGGED"],
 )

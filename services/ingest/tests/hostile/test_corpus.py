@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from services.ingest.tests.hostile import corpus
 from services.ingest.tests.hostile.corpus.case import GOOD, Case
+from tests.support.wording import python_in
 
 from rapport_common.errors import AppError, TooLargeError
 from rapport_common.events.codec import encode
@@ -88,3 +89,15 @@ def test_between_good_events_only_it_is_refused(route: str) -> None:
         codes = [one.code if isinstance(one, Refusal) else "ok" for one in found]
         good = "ok" if KINDS[route] in {"track", "identify", "page", "screen"} else codes[0]
         assert codes == [good, case.expected, good], case.name
+
+
+def test_nobody_has_to_know_our_language() -> None:
+    wrong = []
+    for case in corpus.ALL:
+        try:
+            found = [judge(one, KINDS[case.route], ORIGIN, "spare") for one in items_of(case)]
+            said = [one.reason for one in found if isinstance(one, Refusal)]
+        except AppError as error:
+            said = [str(error.body())]
+        wrong += [(case.name, word) for one in said if (word := python_in(one))]
+    assert not wrong

@@ -211,3 +211,10 @@ async def test_who_expects_a_continue_gets_it(ingest: "Ingest", port: int) -> No
     assert statuses(answer) == [100, 200]
     large = b"Content-Length: 900000000\r\nExpect: 100-continue\r\n" + CLOSE
     assert statuses(await talked(port, head(ingest, large))) == [413]
+
+
+async def test_a_head_has_no_body(ingest: "Ingest", port: int) -> None:
+    asked = post(EVENT, ingest, CLOSE).replace(b"POST", b"HEAD", 1)
+    found = await talked(port, post(EVENT, ingest) + asked)
+    assert statuses(found) == [200, 405]
+    assert found.endswith(b"\r\n\r\n")

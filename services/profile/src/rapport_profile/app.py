@@ -23,7 +23,7 @@ async def run(only: str | None) -> None:
     parts.relay()
     parts.retain(policies(settings))
     parts.watch_ledger(partial(handlers.equations, consumer.store))
-    parts.routers.append(api.routes(parts.engine, consumer.store))
+    parts.routers.append(api.routes(parts.api_engine, consumer.store))
     await parts.run(parts.api(), only=only)
 
 

@@ -253,4 +253,5 @@ async def equations(bookkeeping: ConsumerStore, tx: AsyncConnection) -> dict[str
     topic, tallies = EVENTS.name, known["tallies"]
     consumed = known["consumed"].get(topic, 0) - known["skipped"].get(topic, 0)
     settled = tallies.get("profiled", 0) + tallies.get("duplicate", 0)
-    return {"profiled": consumed - settled - known["dead_letters"].get(topic, 0)}
+    aside = known["dead_letters"].get(topic, 0) + known["parked"].get(topic, 0)
+    return {"profiled": consumed - settled - aside}

@@ -31,10 +31,10 @@ async def run(only: str | None = None) -> None:
     parts.retain([Policy("job", "finished_at", timedelta(days=settings.job_retention_days))])
     handler = SegmentHandler()
     parts.routers += [
-        segment_routes(parts.engine, handler),
-        change_routes(parts.engine, handler),
-        member_routes(parts.engine, handler),
-        job_routes(parts.engine, JOBS, read=READ, write=WRITE),
-        ledger_routes(parts.engine, consumer.store),
+        segment_routes(parts.api_engine, handler),
+        change_routes(parts.api_engine, handler),
+        member_routes(parts.api_engine, handler),
+        job_routes(parts.api_engine, JOBS, read=READ, write=WRITE),
+        ledger_routes(parts.api_engine, consumer.store),
     ]
     await parts.run(parts.api(), only=only)

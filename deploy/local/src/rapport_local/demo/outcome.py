@@ -55,7 +55,7 @@ def collect(platform: Platform, scene: Scene, mailbox: Mailbox) -> Outcome:
         shopper=shopper,
         timeline=platform.get("profile", timeline, limit=100)["items"],
         score=platform.get("feedback", f"/v1/surveys/{scene.survey}/score"),
-        cases=platform.get("feedback", "/v1/cases")["cases"],
+        cases=platform.get("feedback", "/v1/cases")["items"],
         ledger=verify_ledger(platform.config),
         mails=mailbox.mails(),
     )

@@ -49,8 +49,8 @@ def set_up(platform: Platform) -> Scene:
     best = _segment(platform, f"Spent ${BEST_FROM} or more", BEST)
     cart_left = _segment(platform, "Left a cart", CART_LEFT)
     return Scene(
-        till_key=_source(platform, "pos"),
-        web_key=_source(platform, "web"),
+        till_key=_source(platform, "pos", "pos"),
+        web_key=_source(platform, "web", "server"),
         best=best,
         returning=_segment(platform, "Ordered twice or more", RETURNING),
         cart_left=cart_left,
@@ -71,8 +71,9 @@ def sender(workspace: str) -> str:
     return f"{workspace}@shop.example.com"
 
 
-def _source(platform: Platform, name: str) -> str:
-    return str(platform.post("ingest", "/v1/sources", {"name": name})["write_key"])
+def _source(platform: Platform, name: str, kind: str) -> str:
+    wanted = {"name": name, "kind": kind, "policy": {"currency": "USD"}}
+    return str(platform.post("ingest", "/v1/sources", wanted)["write_key"])
 
 
 def _segment(platform: Platform, name: str, rule: object) -> str:

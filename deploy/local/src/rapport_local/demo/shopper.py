@@ -104,7 +104,7 @@ class Shopper:
         """Return the reminders that were not sent to her."""
         path = f"/v1/campaigns/{self.scene.reminder}/messages"
         answer = self.platform.get("campaign", path, state="suppressed")
-        return list(answer["messages"])
+        return list(answer["items"])
 
     def _fill_cart(self, items: int) -> None:
         if items:

@@ -64,7 +64,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     file): of two with one timestamp the later place counts. `trust` is that of the source when it
     was received; what a public one says of consent and addresses is not yet so. `currency` is the
     source's declared one, set where the event has an amount and names none. `historic`: it tells
-    of the past (an import), so nobody is to be written to because of it.
+    of the past (an import), so nobody is to be written to because of it. `implausible_time`: what
+    it said of its time could not be (before 1990, a day or more ahead); `timestamp` is then that
+    of the receipt.
     """
 
     workspace: str
@@ -88,6 +90,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trust: Trust = "trusted"
     currency: str | None = None
     historic: bool = False
+    implausible_time: bool = False
 
     def strongest(self) -> Identifier:
         """What names the person best: user id, else e-mail, else anonymous id."""

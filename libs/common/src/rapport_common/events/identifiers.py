@@ -6,6 +6,7 @@ blanks around them.
 """
 
 import unicodedata
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 _NOTHING = """
@@ -19,10 +20,9 @@ redacted object object_object object_undefined ? ?? ???
 _ANYBODY = """
 guest guest_user visitor walk_in walkin test tester test_user dummy default true false
 id userid user_id customerid customer_id distinctid distinct_id anonymousid anonymous_id deviceid
-device_id email e_mail 9774d56d682e549c ffffffff_ffff_ffff_ffff_ffffffffffff
+device_id email e_mail 9774d56d682e549c
 """
-"""Whoever comes along, a column's own name, and two device ids that many devices share: one of
-Android 2.2, and the largest UUID (RFC 9562, section 5.10)."""
+"""Whoever comes along, a column's own name, and the device id that many of Android 2.2 share."""
 
 _NO_MAILBOX = """
 noemail no_email nomail no_mail noemailaddress no_email_address email_not_provided donotreply
@@ -45,7 +45,31 @@ _TEMPLATES = ("{{", "${", "{%", "<%", "*|", "%%", "#{")
 MAX_PLACEHOLDER = 64
 """A longer value is never in a list of placeholders."""
 
+LONGEST_WORD = 20
+"""Among the placeholders, the largest UUID aside."""
+
+_MAX_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+"""RFC 9562, section 5.10: many libraries' word for none."""
+
+_WORDS = PLACEHOLDERS | {_spaced(_MAX_UUID)}
+
 NONE_MORE: frozenset[str] = frozenset()
+
+
+def normal_identifier(value: str) -> str:
+    """An id as it is compared: NFC, without blanks and format characters at its ends."""
+    bare = value.strip()
+    if bare.isascii():
+        return bare
+    while bare and _is_edge(bare[0]):
+        bare = bare[1:]
+    while bare and _is_edge(bare[-1]):
+        bare = bare[:-1]
+    return unicodedata.normalize("NFC", bare)
+
+
+def _is_edge(one: str) -> bool:
+    return one.isspace() or unicodedata.category(one) == "Cf"
 
 
 def plain_identifier(value: str) -> str:
@@ -59,19 +83,28 @@ def plain_identifier(value: str) -> str:
     return value.strip().lower()
 
 
+def plain_identifiers(values: Iterable[str]) -> frozenset[str]:
+    """A workspace's own placeholders, made ready to be compared."""
+    return frozenset(map(plain_identifier, values)) or NONE_MORE
+
+
 def is_placeholder(value: str, more: AbstractSet[str] = NONE_MORE) -> bool:
     """Whether a value names nobody; `more` are a workspace's own, in plain form.
 
     Blanks, zeros alone (`0`, `0000`, the nil UUID), words for nothing or anybody, also in quotes
     or brackets (`"null"`, `[object Object]`), and templates that nobody filled (`{{user_id}}`).
     """
-    if len(value) > MAX_PLACEHOLDER:
+    value = value.strip()
+    size = len(value)
+    if size > LONGEST_WORD and not more and value.isascii() and (value[0] + value[-1]).isalnum():
+        return not value.strip(_ZEROS) or value.lower() == _MAX_UUID
+    if size > MAX_PLACEHOLDER:
         return False
     plain = plain_identifier(value)
     if not plain.strip(_ZEROS) or (more and plain in more):
         return True
     bare = _spaced(plain.strip(_QUOTES))
-    return not bare or bare in PLACEHOLDERS or plain.startswith(_TEMPLATES)
+    return not bare or bare in _WORDS or plain.startswith(_TEMPLATES)
 
 
 def is_placeholder_email(address: str, more: AbstractSet[str] = NONE_MORE) -> bool:

@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from rapport_common import logging
 from rapport_common.events.topics import Topic
+from rapport_common.kafka.closing import close
 
 log = logging.get(__name__)
 
@@ -40,7 +41,7 @@ async def _create(bootstrap: str, topics: list[Topic], partitions: int, replicat
             if row[1] and error is not TopicAlreadyExistsError:
                 raise error(f"topic {row[0]} could not be created")
     finally:
-        await admin.close()
+        await close(admin)
 
 
 def _spec(topic: Topic, partitions: int, replication: int) -> NewTopic:

@@ -27,7 +27,10 @@ from rapport_common.kafka.batch import (
     ConsumerStoppedError,
     Positions,
     Subscription,
+    UnsettledError,
 )
+from rapport_common.kafka.closing import close
+from rapport_common.kafka.log_ends import require_within
 from rapport_common.kafka.store import FencedError
 
 log = logging.get(__name__)
@@ -35,6 +38,7 @@ log = logging.get(__name__)
 T = TypeVar("T")
 
 UPKEEP_SECONDS = 5.0
+LOOK_SECONDS = 1.0
 POLL_MS = 500
 STUCK_SECONDS = 15.0
 STUCK_WHILE_BUSY_SECONDS = 120.0
@@ -89,8 +93,10 @@ class Consumer:
         self._session_timeout_ms = session_timeout_ms
         self._expected: Positions = {}
         self._client: AIOKafkaConsumer | None = None
-        self._resume = asyncio.Event()
-        self._moved = False
+        self._command = self._loaded_command = 0
+        self._look = asyncio.Event()
+        self._next_look = 0.0
+        self._unsettled = 0
         self._stopping = asyncio.Event()
         self._next_upkeep = 0.0
         self._assigned_at = self._busy_at = 0.0
@@ -99,7 +105,7 @@ class Consumer:
         self.lag = 0
         self.stopped_because: str | None = None
         self.store = self.batches.store
-        self.batches.give_sign = self._give_sign
+        self.batches.give_sign = self.give_sign
         metrics.CONSUMER_STOPPED.labels(service).set(0)
         for metric in (metrics.CONSUMER_FENCED, metrics.CONSUMER_RETRIES, metrics.DEAD_LETTERS):
             metric.labels(service)
@@ -115,31 +121,34 @@ class Consumer:
             except (KafkaError, OSError) as error:
                 # A client that met an unexpected error is not to be trusted: a new one starts.
                 log.warning("kafka client failed, a new one starts", error=error)
-                self._give_sign()
+                self.give_sign()
                 await asyncio.sleep(0.5)
+            except Exception as error:
+                if not (stop.is_set() and is_retriable(error)):
+                    raise
+                log.warning("stopped while the database was away", error=error)
 
-    def resume(self) -> None:
-        """Go on after a loud stop: positions are read and checked afresh."""
-        self._resume.set()
-
-    def restart(self) -> None:
-        """Read the positions again, after an operator moved one."""
-        self._moved = True
-        self._resume.set()
+    def look(self) -> None:
+        """See at once whether an operator has left a command; else it takes a second."""
+        self._next_look = 0.0
+        self._look.set()
 
     async def _stand_still(self, reason: str, stop: asyncio.Event) -> None:
+        """Wait for a command that is newer than the positions that were found wrong."""
         self.stopped_because = reason
         metrics.CONSUMER_STOPPED.labels(self._service).set(1)
         log.critical("consumer stopped", reason=reason, way_out="rapport position show|reset")
-        self._resume.clear()
-        # A position moved while the client was being closed is a way out that came early.
-        if not self._moved:
-            waits = [asyncio.ensure_future(one.wait()) for one in (stop, self._resume)]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        await self._transact(lambda tx: self.store.note_stop(tx, self._replica, reason))
+        while not stop.is_set() and await self._transact(self.store.command) <= self._command:
+            self._look.clear()
+            waits = [asyncio.ensure_future(one.wait()) for one in (stop, self._look)]
+            await asyncio.wait(waits, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             for one in waits:
                 one.cancel()
         self.stopped_because = None
         metrics.CONSUMER_STOPPED.labels(self._service).set(0)
+        if not stop.is_set():
+            await self._transact(lambda tx: self.store.note_stop(tx, self._replica, None))
 
     async def _session(self, stop: asyncio.Event) -> None:
         self._expected.clear()
@@ -168,10 +177,9 @@ class Consumer:
             while not stop.is_set():
                 await self._turn(client)
         finally:
-            with suppress(KafkaError, TimeoutError, OSError):
-                async with asyncio.timeout(3):
-                    await self._commit_for_lag_tools(client)
-                    await client.stop()
+            with suppress(KafkaError, OSError):
+                await self._commit_for_lag_tools(client)
+            await close(client)
 
     async def _start(self, client: AIOKafkaConsumer, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -179,7 +187,7 @@ class Consumer:
                 await client.start()
             except (KafkaError, OSError) as error:
                 log.warning("kafka is not there yet", error=error)
-                self._give_sign()
+                self.give_sign()
                 await asyncio.sleep(0.5)
             else:
                 return
@@ -228,7 +236,7 @@ class Consumer:
             message = f"{tp.topic}/{tp.partition} stands at {position}, the log ends at {end}"
             raise ConsumerStuckError(message)
 
-    def _give_sign(self) -> None:
+    def give_sign(self) -> None:
         """Something was done, or is being waited for on purpose; silence means a hang."""
         self.last_sign = time.monotonic()
 
@@ -236,27 +244,38 @@ class Consumer:
 
     async def _find_positions(self, client: AIOKafkaConsumer) -> None:
         """Read, check and seek to the stored position of each newly assigned partition."""
-        if self._moved:
-            self._moved = False
-            self._expected.clear()
+        await self._obey()
         missing = [tp for tp in client.assignment() if tp not in self._expected]
         if not missing:
             return
         starts = await client.beginning_offsets(missing)
         ends = await client.end_offsets(missing)
         stored = await self._load(missing, starts)
+        if not self._expected:
+            self._command = self._loaded_command
         for tp in missing:
             position = stored[tp.topic, tp.partition]
-            _require_within(tp, position, starts[tp], ends[tp])
+            require_within(tp, position, starts[tp], ends[tp])
             if tp in client.assignment():
                 client.seek(tp, position)
                 self._expected[tp] = position
+
+    async def _obey(self) -> None:
+        """Read all positions again when an operator has said so, to whichever replica."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        if await self._transact(self.store.command) > self._command:
+            self._expected.clear()
 
     async def _load(
         self, partitions: list[TopicPartition], starts: dict[TopicPartition, int]
     ) -> dict[tuple[str, int], int]:
         async def read(tx: AsyncConnection) -> dict[tuple[str, int], int]:
+            # In this order: a command given, or a key parked, in between is met again later.
+            self._loaded_command = await self.store.command(tx)
             stored = await self.store.positions(tx)
+            self.batches.parked = await self.batches.parking.lanes(tx)
             for tp in sorted(partitions):
                 if (tp.topic, tp.partition) not in stored:
                     await self.store.create_position(tx, tp.topic, tp.partition, starts[tp])
@@ -276,7 +295,7 @@ class Consumer:
                 if not is_retriable(error) or self._stopping.is_set():
                     raise
                 log.warning("database is away, trying again", error=error)
-                self._give_sign()
+                self.give_sign()
             await asyncio.sleep(wait)
             wait = min(wait * 2, MAX_BACKOFF_SECONDS)
 
@@ -300,7 +319,7 @@ class Consumer:
         self._expected.pop(tp)
         starts = await client.beginning_offsets([tp])
         ends = await client.end_offsets([tp])
-        _require_within(tp, expected, starts[tp], ends[tp])
+        require_within(tp, expected, starts[tp], ends[tp])
         stored = (await self._load([tp], starts))[tp.topic, tp.partition]
         if stored == expected and kept[0].offset == expected:
             message = f"{tp.topic}/{tp.partition} has a hole after offset {expected}"
@@ -321,7 +340,7 @@ class Consumer:
             return
         self.lag = 0
         for tp, position in held.items():
-            _require_within(tp, position, starts[tp], ends[tp])
+            require_within(tp, position, starts[tp], ends[tp])
             self._require_movement(tp, position, ends[tp])
             behind = ends[tp] - position
             self.lag += behind
@@ -353,25 +372,29 @@ class Consumer:
             for tp in client.assignment():
                 self._expected.pop(tp, None)
             return
+        except UnsettledError as error:
+            await self._read_again(topic, records, error)
+            return
+        self._unsettled = 0
         metrics.CONSUMER_BATCH_DURATION.labels(self._service, topic).observe(
             time.monotonic() - started
         )
         metrics.CONSUMER_RECORDS.labels(self._service, topic).inc(len(records))
         self._note_progress()
 
+    async def _read_again(
+        self, topic: str, records: list[ConsumerRecord], error: UnsettledError
+    ) -> None:
+        """Wait, then read the batch again, with whatever has come in on other partitions."""
+        wait = min(0.1 * 2**self._unsettled, MAX_BACKOFF_SECONDS)
+        self._unsettled = min(self._unsettled + 1, 10)
+        log.warning("batch not applied, read again", topic=topic, wait=wait, error=error)
+        for partition in {one.partition for one in records}:
+            self._expected.pop(TopicPartition(topic, partition), None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._stopping.wait()
+
     def _note_progress(self) -> None:
         self.last_sign = time.monotonic()
         metrics.CONSUMER_PROGRESS.labels(self._service).set_to_current_time()
-
-
-def _require_within(tp: TopicPartition, position: int, start: int, end: int) -> None:
-    where = f"{tp.topic}/{tp.partition}"
-    if position < start:
-        message = (
-            f"{where}: the log starts at {start}, the position is {position}: "
-            f"{start - position} records are gone"
-        )
-        raise ConsumerStoppedError(message)
-    if position > end:
-        message = f"{where}: the log ends at {end}, the position is {position}: it was re-created"
-        raise ConsumerStoppedError(message)

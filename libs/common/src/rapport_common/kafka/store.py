@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.db import storable
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -32,6 +34,7 @@ class DeadLetter:
     id: int = 0
     created_at: datetime | None = None
     replayed_at: datetime | None = None
+    workspace: str | None = None
 
 
 class FencedError(Exception):
@@ -97,9 +100,17 @@ class ConsumerStore:
             raise FencedError
 
     async def reset_position(
-        self, tx: AsyncConnection, topic: str, partition: int, next_offset: int
+        self,
+        tx: AsyncConnection,
+        topic: str,
+        partition: int,
+        next_offset: int,
+        *,
+        issued_by: str,
     ) -> bool:
         """Set a position by an operator's word; False when there is no such position.
+
+        Every replica reads its positions again.
 
         What is skipped (or, below zero, read again) is tallied: the ledger has to know.
         """
@@ -117,7 +128,58 @@ class ConsumerStore:
         if row is None:
             return False
         await add_tallies(tx, self._schema, {f"skipped {topic}": next_offset - row.before})
+        await self.tell(tx, "reset", issued_by)
         return True
+
+    async def tell(self, tx: AsyncConnection, command: str, issued_by: str) -> None:
+        """Leave a command for every replica: whatever it is, positions are read anew."""
+        await tx.execute(
+            text(
+                f"INSERT INTO {self._schema}.consumer_command (grp, command, issued_by) "
+                "VALUES (:grp, :command, :issued_by)"
+            ),
+            {"grp": self._group, "command": command, "issued_by": storable(issued_by, 200)},
+        )
+
+    async def command(self, tx: AsyncConnection) -> int:
+        """The id of the newest command; 0 when there has been none."""
+        rows = await tx.execute(
+            text(
+                f"SELECT coalesce(max(id), 0) FROM {self._schema}.consumer_command WHERE grp = :grp"
+            ),
+            {"grp": self._group},
+        )
+        newest: int = rows.scalar_one()
+        return newest
+
+    async def note_stop(self, tx: AsyncConnection, replica: str, reason: str | None) -> None:
+        """Note that a replica stands still and why, or (None) that it does not."""
+        mine = {"grp": self._group, "replica": replica}
+        await tx.execute(
+            text(
+                f"DELETE FROM {self._schema}.consumer_stop WHERE grp = :grp AND replica = :replica"
+            ),
+            mine,
+        )
+        if reason is not None:
+            await tx.execute(
+                text(
+                    f"INSERT INTO {self._schema}.consumer_stop (grp, replica, reason) "
+                    "VALUES (:grp, :replica, :reason)"
+                ),
+                {**mine, "reason": storable(reason, 2000)},
+            )
+
+    async def stops(self, tx: AsyncConnection) -> list[dict[str, Any]]:
+        """The replicas that stand still: {replica, reason, stopped_at}."""
+        rows = await tx.execute(
+            text(
+                f"SELECT replica, reason, stopped_at FROM {self._schema}.consumer_stop "
+                "WHERE grp = :grp ORDER BY replica"
+            ),
+            {"grp": self._group},
+        )
+        return [dict(row) for row in rows.mappings()]
 
     async def bury(self, tx: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
         """Keep records that can't be applied."""
@@ -126,8 +188,8 @@ class ConsumerStore:
         await tx.execute(
             text(
                 f"INSERT INTO {self._schema}.dead_letter "
-                '(grp, topic, partition, "offset", key, value, reason) '
-                "VALUES (:grp, :topic, :partition, :offset, :key, :value, :reason) "
+                '(grp, topic, partition, "offset", key, value, reason, workspace) '
+                "VALUES (:grp, :topic, :partition, :offset, :key, :value, :reason, :workspace) "
                 "ON CONFLICT DO NOTHING"
             ),
             [
@@ -138,24 +200,42 @@ class ConsumerStore:
                     "offset": one.offset,
                     "key": one.key,
                     "value": one.value,
-                    "reason": one.reason[:2000].replace("\0", "\\0"),
+                    "reason": storable(one.reason, 2000),
+                    "workspace": one.workspace,
                 }
                 for one in letters
             ],
         )
 
     async def dead_letters(
-        self, tx: AsyncConnection, *, limit: int, only: int | None = None
+        self,
+        tx: AsyncConnection,
+        *,
+        limit: int,
+        workspace: str | None = None,
+        before: int | None = None,
+        only: int | None = None,
     ) -> list[DeadLetter]:
-        """The newest dead letters, or the one with id `only` (locked)."""
+        """The newest dead letters below id `before`, or the one with id `only` (locked).
+
+        Those of one workspace, or (None) of all.
+        """
         rows = await tx.execute(
             text(
                 f'SELECT id, topic, partition, "offset", key, value, reason, created_at, '
-                f"replayed_at FROM {self._schema}.dead_letter "
+                f"replayed_at, workspace FROM {self._schema}.dead_letter "
                 "WHERE grp = :grp AND (CAST(:only AS bigint) IS NULL OR id = :only) "
+                "AND (CAST(:before AS bigint) IS NULL OR id < :before) "
+                "AND (CAST(:workspace AS text) IS NULL OR workspace = :workspace) "
                 f"ORDER BY id DESC LIMIT :limit {'FOR UPDATE' if only else ''}"
             ),
-            {"grp": self._group, "only": only, "limit": limit},
+            {
+                "grp": self._group,
+                "only": only,
+                "before": before,
+                "workspace": workspace,
+                "limit": limit,
+            },
         )
         return [
             DeadLetter(
@@ -168,6 +248,7 @@ class ConsumerStore:
                 id=row.id,
                 created_at=row.created_at,
                 replayed_at=row.replayed_at,
+                workspace=row.workspace,
             )
             for row in rows
         ]
@@ -181,7 +262,8 @@ class ConsumerStore:
 
     async def ledger(self, tx: AsyncConnection) -> dict[str, Any]:
         """What the equations need, per topic: offsets consumed, skipped by an operator or before
-        the log's first start, open dead letters; the tallies, and what waits for the relay.
+        the log's first start, open dead letters, records that are parked; the tallies, what waits
+        for the relay and what Kafka has refused.
         """
         positions = await self.positions(tx)
         dead = await tx.execute(
@@ -199,14 +281,21 @@ class ConsumerStore:
             "consumed": consumed,
             "skipped": {topic: tallies.pop(f"skipped {topic}", 0) for topic in consumed},
             "dead_letters": {row.topic: row.n for row in dead},
+            "parked": await self._counted(
+                tx, "SELECT topic, count(*) AS n FROM {}.parked WHERE grp = :grp GROUP BY topic"
+            ),
             "tallies": tallies,
-            "outbox": await self._waiting(tx),
+            **await self._counted(
+                tx,
+                "SELECT 'outbox', count(*) FROM {0}.outbox "
+                "UNION ALL SELECT 'outbox_refused', count(*) FROM {0}.outbox_refused",
+            ),
         }
 
-    async def _waiting(self, tx: AsyncConnection) -> int:
-        rows = await tx.execute(text(f"SELECT count(*) AS n FROM {self._schema}.outbox"))
-        waiting: int = rows.scalar_one()
-        return waiting
+    async def _counted(self, tx: AsyncConnection, query: str) -> dict[str, int]:
+        """{first column: second column} of a query about this group in this schema."""
+        rows = await tx.execute(text(query.format(self._schema)), {"grp": self._group})
+        return {row[0]: row[1] for row in rows}
 
 
 async def add_tallies(tx: AsyncConnection, schema: str, counts: Mapping[str, int]) -> None:

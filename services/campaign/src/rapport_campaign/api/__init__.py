@@ -6,17 +6,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.public import public_routes
 from rapport_campaign.handlers.track import Tracker
+from rapport_campaign.renderer import Renderer
 from rapport_campaign.tables import SCHEMA
 from rapport_common.brands import brand_routes
 from rapport_common.kafka.store import ConsumerStore
 
 
 def routers(
-    engine: AsyncEngine, consumer: ConsumerStore, tracker: Tracker, key: bytes
+    engine: AsyncEngine, consumer: ConsumerStore, tracker: Tracker, renderer: Renderer
 ) -> list[APIRouter]:
-    """All routes of this service; `key` signs the tokens of public links."""
+    """All routes of this service; `renderer` reads templates, its office's key signs links."""
     return [
-        operator_routes(engine, consumer),
+        operator_routes(engine, consumer, renderer),
         brand_routes(engine, SCHEMA, "campaigns"),
-        public_routes(engine, tracker, key),
+        public_routes(engine, tracker, renderer.office.link_key),
     ]

@@ -1,43 +1,66 @@
 """What operators send and get, with the limits that make a request valid."""
 
+from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from rapport_campaign.domain.addresses import sender_address
+from rapport_campaign.domain.addresses import envelope_address, sender_address
 from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, Purpose
-from rapport_campaign.render.templates import MAX_SOURCE, TemplateError, compiled
+from rapport_campaign.render.templates import MAX_SOURCE
+from rapport_common.events.contact import normal_email
 
 
 def _storable(text: str) -> str:
     if "\0" in text:
-        message = "must not contain the NUL character"
-        raise ValueError(message)
+        raise PydanticCustomError("nul", "must not contain the NUL character")
     return text
 
 
 def _one_line(text: str) -> str:
     if not text.isprintable() or not text.strip():
-        message = "must be one line of visible text"
-        raise ValueError(message)
+        raise PydanticCustomError("one_line", "must be one line of visible text")
     return text.strip()
 
 
-def _recipient(text: str) -> str:
+def _sender(text: str) -> str:
     try:
-        validate_email(text, check_deliverability=False, globally_deliverable=False)
-    except EmailNotValidError as error:
-        raise ValueError(str(error)) from error
-    return text
+        return sender_address(text)
+    except ValueError as error:
+        message = "must be one address such as `Shop <hello@example.com>`"
+        raise PydanticCustomError("sender", message) from error
 
 
+def _recipient(text: str) -> str:
+    address = normal_email(text)
+    if envelope_address(address) is None:
+        raise PydanticCustomError("recipient", "must be one address such as `ada@example.com`")
+    return address
+
+
+def _segment(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError as error:
+        message = "must be the id of a segment, such as GET /v1/segments of segment shows"
+        raise PydanticCustomError("segment_id", message) from error
+
+
+SegmentId = Annotated[str, Field(max_length=100), AfterValidator(_segment)]
 Text = Annotated[str, AfterValidator(_storable)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[Text, Field(min_length=1, max_length=MAX_SOURCE)]
-Sender = Annotated[str, Field(max_length=320), AfterValidator(sender_address)]
+Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
+
+
+_UNKNOWN_SEGMENT = (
+    "Nobody was ever told to have entered or left segment {}. Does it exist? "
+    "This goes away with the first entry."
+)
 
 
 class PolicyBody(BaseModel):
@@ -61,7 +84,7 @@ class NewCampaign(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Line
-    segment_id: Line
+    segment_id: SegmentId
     purpose: Purpose
     from_address: Sender
     subject: Annotated[Template, Field(max_length=1000)]
@@ -70,19 +93,26 @@ class NewCampaign(BaseModel):
     allow_old_events: bool = False
     include_existing: bool = False
 
-    @model_validator(mode="after")
-    def _templates_compile(self) -> Self:
-        for field in ("subject", "html", "text"):
-            source = getattr(self, field)
-            if source is None:
-                continue
-            try:
-                compiled(source, html=field == "html")
-            except TemplateError as error:
-                where = f", line {error.line}" if error.line else ""
-                message = f"{field}{where}: {error.message}"
-                raise ValueError(message) from error
-        return self
+
+class CampaignChange(BaseModel):
+    """What of a draft is to be another; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Line | None = None
+    segment_id: SegmentId | None = None
+    purpose: Purpose | None = None
+    from_address: Sender | None = None
+    subject: Annotated[Template, Field(max_length=1000)] | None = None
+    html: Template | None = None
+    text: Template | None = Field(default=None, description="null: made of the page")
+    allow_old_events: bool | None = None
+    include_existing: bool | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were given; only the text can be taken away."""
+        given = self.model_dump(include=self.model_fields_set)
+        return {name: one for name, one in given.items() if one is not None or name == "text"}
 
 
 class TestSend(BaseModel):
@@ -95,23 +125,34 @@ class TestSend(BaseModel):
     profile_id: Line | None = None
 
 
-class CampaignView(BaseModel):
-    """A campaign as it is shown."""
+class CampaignBrief(BaseModel):
+    """A campaign without what it says; `job` plans for those who were in its segment before."""
 
     id: str
     name: str
     segment_id: str
+    segment_known: bool = Field(
+        description="Whether anybody was ever told to have entered or left the segment."
+    )
     purpose: Purpose
     from_address: str
     subject: str
-    html: str
-    text: str | None
     allow_old_events: bool
     include_existing: bool
     state: CampaignState
     created_at: datetime
     started_at: datetime | None
+    archived_at: datetime | None
+    job: str | None
+
+
+class CampaignView(CampaignBrief):
+    """A campaign as it is shown."""
+
+    html: str
+    text: str | None
     counts: dict[MessageState, int]
+    warnings: list[str] = Field(description="What may be wrong with it, in words.")
 
 
 class MessageView(BaseModel):
@@ -130,11 +171,39 @@ class MessageView(BaseModel):
     clicked_at: datetime | None
 
 
-def campaign_view(campaign: Campaign, counts: dict[str, int]) -> CampaignView:
+class CampaignPage(BaseModel):
+    """Campaigns, newest first; `next` is the `cursor` of the next page."""
+
+    items: list[CampaignBrief]
+    next: str | None
+
+
+class MessagePage(BaseModel):
+    """Messages, newest first; `next` is the `cursor` of the next page."""
+
+    items: list[MessageView]
+    next: str | None
+
+
+def campaign_brief(campaign: Campaign, *, segment_known: bool) -> CampaignBrief:
+    """A campaign as it stands in a list."""
+    return CampaignBrief.model_validate(_shown(campaign) | {"segment_known": segment_known})
+
+
+def campaign_view(
+    campaign: Campaign, counts: dict[str, int], *, segment_known: bool
+) -> CampaignView:
     """A campaign with how many of its messages are in which state."""
-    shown: dict[str, Any] = {
-        field: getattr(campaign, field)
-        for field in CampaignView.model_fields
-        if field not in {"id", "counts"}
-    }
-    return CampaignView.model_validate({"id": campaign.campaign_id, "counts": counts, **shown})
+    warnings = [] if segment_known else [_UNKNOWN_SEGMENT.format(campaign.segment_id)]
+    more = {"counts": counts, "segment_known": segment_known, "warnings": warnings}
+    return CampaignView.model_validate(_shown(campaign) | more)
+
+
+def message_view(row: Any) -> MessageView:
+    """A row of the ledger."""
+    return MessageView.model_validate({**row._mapping, "test": row.kind == "test"})  # noqa: SLF001 - public in SQLAlchemy
+
+
+def _shown(campaign: Campaign) -> dict[str, Any]:
+    fields = asdict(campaign)
+    return {"id": fields.pop("campaign_id"), **fields}

@@ -1,40 +1,48 @@
 """Routes for operators: policy, campaigns, their messages, the ledger."""
 
 import uuid
+from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_campaign.api.models import (
+    CampaignChange,
+    CampaignPage,
     CampaignView,
-    MessageView,
+    MessagePage,
     NewCampaign,
     PolicyBody,
     TestSend,
+    campaign_brief,
     campaign_view,
+    message_view,
 )
 from rapport_campaign.domain.model import Campaign, MessageState
 from rapport_campaign.domain.permission import Policy
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.consume import PLANNED_TALLY
+from rapport_campaign.handlers.templates import require_usable
+from rapport_campaign.renderer import Renderer
 from rapport_campaign.store import campaigns
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import NotFoundError
 from rapport_common.kafka.store import ConsumerStore
+from rapport_common.paging import Paging
 
 Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
 Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
 Ops = Annotated[Operator, Depends(operator("ops"))]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-def operator_routes(engine: AsyncEngine, consumer: ConsumerStore) -> APIRouter:
+def operator_routes(engine: AsyncEngine, consumer: ConsumerStore, renderer: Renderer) -> APIRouter:
     """All routes that need a token."""
     router = APIRouter()
     _policy_routes(router, engine)
-    _campaign_routes(router, engine)
+    _campaign_routes(router, engine, renderer)
     _step_routes(router, engine)
     _ledger_route(router, engine, consumer)
     return router
@@ -61,10 +69,11 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
         return body
 
 
-def _campaign_routes(router: APIRouter, engine: AsyncEngine) -> None:
+def _campaign_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer) -> None:
     @router.post("/v1/campaigns", status_code=201, tags=["campaigns"])
     async def create(body: NewCampaign, caller: Writer) -> CampaignView:
-        """Make a draft; a template with an error is refused with its line."""
+        """Make a draft; a template that can't be read, or names what is not there, is refused."""
+        await require_usable(renderer, body.model_dump())
         campaign = Campaign(
             workspace=caller.workspace,
             campaign_id=str(uuid.uuid4()),
@@ -77,16 +86,28 @@ def _campaign_routes(router: APIRouter, engine: AsyncEngine) -> None:
             return await _view(tx, campaign)
 
     @router.get("/v1/campaigns", tags=["campaigns"])
-    async def listed(caller: Reader, limit: Limit = 100) -> dict[str, list[dict[str, Any]]]:
-        """The newest campaigns, without their templates."""
+    async def listed(
+        caller: Reader, page: Paging, *, archived: Annotated[bool, Query()] = False
+    ) -> CampaignPage:
+        """The newest campaigns without their templates: those in use, or the archived ones."""
+        after = page.after(datetime, UUID)
         async with engine.begin() as tx:
-            found = await campaigns.listed(tx, caller.workspace, limit)
-        brief = {"html", "text", "counts"}
-        return {
-            "campaigns": [
-                campaign_view(one, {}).model_dump(mode="json", exclude=brief) for one in found
-            ]
-        }
+            found = await campaigns.listed(
+                tx,
+                caller.workspace,
+                archived=archived,
+                after=(after[0], str(after[1])) if after else None,
+                limit=page.ask,
+            )
+            known = await campaigns.segments_known(
+                tx, [(one.workspace, one.segment_id) for one in found]
+            )
+        answer = page.answer(
+            found,
+            key=lambda one: [one.created_at, one.campaign_id],
+            show=lambda one: campaign_brief(one, segment_known=one.segment_id in known),
+        )
+        return CampaignPage(items=answer["items"], next=answer["next"])
 
     @router.get("/v1/campaigns/{campaign_id}", tags=["campaigns"])
     async def one(campaign_id: str, caller: Reader) -> CampaignView:
@@ -97,16 +118,39 @@ def _campaign_routes(router: APIRouter, engine: AsyncEngine) -> None:
 
     @router.get("/v1/campaigns/{campaign_id}/messages", tags=["campaigns"])
     async def messages(
-        campaign_id: str, caller: Reader, state: MessageState | None = None, limit: Limit = 100
-    ) -> dict[str, list[MessageView]]:
+        campaign_id: str, caller: Reader, page: Paging, state: MessageState | None = None
+    ) -> MessagePage:
         """The newest messages, test sends marked as such."""
+        after = page.after(datetime, str)
         async with engine.begin() as tx:
             campaign = await operate.require(tx, caller.workspace, known_id(campaign_id))
             rows = await campaigns.messages(
-                tx, caller.workspace, campaign.campaign_id, state=state, limit=limit
+                tx,
+                caller.workspace,
+                campaign.campaign_id,
+                state=state,
+                after=(after[0], after[1]) if after else None,
+                limit=page.ask,
             )
-        shown = [{**row._mapping, "test": row.kind == "test"} for row in rows]  # noqa: SLF001 - public in SQLAlchemy
-        return {"messages": [MessageView.model_validate(row) for row in shown]}
+        answer = page.answer(
+            rows, key=lambda row: [row.planned_at, row.send_key], show=message_view
+        )
+        return MessagePage(items=answer["items"], next=answer["next"])
+
+    @router.patch("/v1/campaigns/{campaign_id}", tags=["campaigns"])
+    async def change(campaign_id: str, body: CampaignChange, caller: Writer) -> CampaignView:
+        """Change a draft; what is left out stays. What was started can't be changed."""
+        changes = body.changes()
+        await require_usable(renderer, changes)
+        async with engine.begin() as tx:
+            found = await operate.change(tx, caller.workspace, known_id(campaign_id), changes)
+            return await _view(tx, found)
+
+    @router.delete("/v1/campaigns/{campaign_id}", status_code=204, tags=["campaigns"])
+    async def archive(campaign_id: str, caller: Writer) -> None:
+        """Archive a campaign: nothing more is sent by it, and its ledger stays."""
+        async with engine.begin() as tx:
+            await operate.archive(tx, caller.workspace, known_id(campaign_id))
 
 
 def _step_routes(router: APIRouter, engine: AsyncEngine) -> None:
@@ -169,4 +213,5 @@ def known_id(text: str) -> str:
 
 async def _view(tx: AsyncConnection, campaign: Campaign) -> CampaignView:
     counts = await campaigns.counts(tx, campaign.workspace, campaign.campaign_id)
-    return campaign_view(campaign, counts)
+    known = await campaigns.segments_known(tx, [(campaign.workspace, campaign.segment_id)])
+    return campaign_view(campaign, counts, segment_known=bool(known))

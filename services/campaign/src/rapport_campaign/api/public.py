@@ -4,18 +4,31 @@ Only a POST unsubscribes (RFC 8058 and the page's own button), and only a GET th
 have made counts as an open or a click: link scanners ask with HEAD or say that they prefetch.
 """
 
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
+from typing_extensions import override
 
 from rapport_campaign import pages
 from rapport_campaign.domain import tokens
 from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.tables import SCHEMA
-from rapport_common import tracing
+from rapport_common import logging, tracing
 from rapport_common.brands import brand_of
+from rapport_common.db import is_retriable
 from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page
+
+log = logging.get(__name__)
+
+PAGE_SECONDS = 6.0
+_left: set[asyncio.Task[Response]] = set()
+"""Answers that nobody waits for any more."""
 
 _PREFETCH = ("purpose", "sec-purpose", "x-purpose", "x-moz")
 _READ = ["GET", "HEAD"]
@@ -23,7 +36,7 @@ _READ = ["GET", "HEAD"]
 
 def public_routes(engine: AsyncEngine, tracker: Tracker, key: bytes) -> APIRouter:
     """/u (unsubscribe), /c (click) and /o (open)."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, route_class=_PageRoute)
     _unsubscribe_routes(router, engine, tracker, key)
     _click_and_open(router, engine, tracker, key)
     return router
@@ -84,6 +97,50 @@ def _click_and_open(router: APIRouter, engine: AsyncEngine, tracker: Tracker, ke
             async with engine.begin() as tx:
                 await tracker.opened(tx, token, tracing.current())
         return Response(pages.PIXEL, media_type="image/gif", headers=pages.PIXEL_HEADERS)
+
+
+async def soon(answer: Coroutine[Any, Any, Response], seconds: float) -> Response:
+    """An answer within so many seconds, else TimeoutError, whatever it is busy with.
+
+    It is cancelled then and not waited for: a driver whose server is frozen says good-bye to it
+    for much longer than a person waits.
+    """
+    task = asyncio.get_running_loop().create_task(answer)
+    await asyncio.wait({task}, timeout=seconds)
+    if not task.done():
+        _left.add(task)
+        task.add_done_callback(_forget)
+        task.cancel()
+        raise TimeoutError
+    return task.result()
+
+
+def _forget(task: asyncio.Task[Response]) -> None:
+    _left.discard(task)
+    if not task.cancelled():
+        # Its error was told already: nobody answered in time.
+        task.exception()
+
+
+class _PageRoute(APIRoute):
+    """A route whose callers are people: while the database is away they get a page, too."""
+
+    @override
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def with_page(request: Request) -> Response:
+            try:
+                return await soon(handle(request), PAGE_SECONDS)
+            except Exception as error:
+                if not is_retriable(error):
+                    raise
+                log.warning("page not served, the database is away", error=type(error).__name__)
+                busy = _page(pages.busy(language=_language(request)), 503)
+                busy.headers["Retry-After"] = "5"
+                return busy
+
+        return with_page
 
 
 def counts(request: Request) -> bool:

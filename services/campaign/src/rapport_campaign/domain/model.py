@@ -12,7 +12,7 @@ from rapport_common.events.profile import ProfileState
 
 Purpose = Literal["promotion", "service"]
 Kind = Literal["entry", "request", "test"]
-CampaignState = Literal["draft", "running", "paused"]
+CampaignState = Literal["draft", "running", "paused", "archived"]
 MessageState = Literal["planned", "sending", "sent", "failed", "suppressed", "uncertain"]
 
 PROMOTION: Purpose = "promotion"
@@ -35,7 +35,10 @@ EXPRESS = ""
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """One message to everybody who enters a segment; its content never changes."""
+    """One message to everybody who enters a segment; once started its content never changes.
+
+    `job`: the one that plans for those who were in the segment at the start.
+    """
 
     workspace: str
     campaign_id: str
@@ -51,6 +54,8 @@ class Campaign:
     state: CampaignState
     created_at: datetime
     started_at: datetime | None = None
+    archived_at: datetime | None = None
+    job: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

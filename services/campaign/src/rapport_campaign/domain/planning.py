@@ -1,6 +1,6 @@
 """Which message an entry into a segment calls for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 
 from rapport_campaign.domain.model import Campaign, Entry, NewMessage
@@ -30,16 +30,16 @@ def plan_entry(
 
 
 def plan_existing(
-    campaign: Campaign, entries: Iterable[tuple[Entry, str]], seen: set[str]
+    campaign: Campaign, entries: Iterable[tuple[Entry, str]], again: Collection[str]
 ) -> Iterator[NewMessage]:
     """The messages for those who are in already when a campaign starts, one per person.
 
-    `entries` come with who the person is now; `seen` collects them over several calls. Their
-    events are of the past by definition, so their age does not matter.
+    `entries` come with who the person is now; `again` are the ids of those whose person has
+    another one that counts. Their events are of the past by definition, so their age does not
+    matter.
     """
     for entry, profile_id in entries:
-        reason = SAME_PERSON if profile_id in seen else None
-        seen.add(profile_id)
+        reason = SAME_PERSON if entry.entry_id in again else None
         yield _message(campaign, entry, profile_id, reason, None)
 
 

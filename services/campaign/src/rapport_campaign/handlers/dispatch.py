@@ -13,8 +13,8 @@ from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.delivery import Outcome, next_step
 from rapport_campaign.domain.model import Claimed, Person, Purpose
 from rapport_campaign.domain.permission import Policy, Send, Suppress, Verdict, decide
-from rapport_campaign.handlers.compose import Job
 from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.render.compose import Job
 from rapport_campaign.store import campaigns, locks, objections, people, sending, tracking
 from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.people import ProfileKey

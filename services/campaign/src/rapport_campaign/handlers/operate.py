@@ -1,17 +1,18 @@
 """What operators ask for: making, starting, pausing and testing campaigns."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import Campaign, CampaignState, NewMessage
-from rapport_campaign.domain.planning import plan_existing
 from rapport_campaign.handlers.consume import count_planned, write_plan
+from rapport_campaign.handlers.work import job_for
 from rapport_campaign.store import campaigns, locks, people
+from rapport_campaign.store.jobs import INCLUDE, JOBS, WITHDRAW
 from rapport_common import clock
 from rapport_common.errors import ConflictError, NotFoundError
-
-PAGE = 5000
 
 
 async def require(
@@ -26,7 +27,7 @@ async def require(
 
 
 async def start(tx: AsyncConnection, workspace: str, campaign_id: str) -> Campaign:
-    """Let a draft run; with `include_existing` those who are in its segment now are planned."""
+    """Let a draft run; with `include_existing` a job plans for those who are in its segment now."""
     draft = await require(tx, workspace, campaign_id)
     await locks.own_segment(tx, workspace, draft.segment_id)
     campaign = await require(tx, workspace, campaign_id, lock=True)
@@ -35,11 +36,44 @@ async def start(tx: AsyncConnection, workspace: str, campaign_id: str) -> Campai
     if campaign.state == "paused":
         message = f"Campaign {campaign_id} is paused: resume it with POST .../resume."
         raise ConflictError(message, details={"state": campaign.state})
-    started_at = clock.now()
-    await campaigns.set_state(tx, campaign, "running", started_at)
+    if campaign.state == "archived":
+        raise _archived(campaign)
+    started = replace(campaign, state="running", started_at=clock.now())
     if campaign.include_existing:
-        await _plan_existing(tx, campaign)
-    return await require(tx, workspace, campaign_id)
+        job = job_for(campaign, INCLUDE)
+        await JOBS.add(tx, workspace, job)
+        started = replace(started, job=job.id)
+    await campaigns.save(tx, started)
+    return started
+
+
+async def change(
+    tx: AsyncConnection, workspace: str, campaign_id: str, changes: Mapping[str, Any]
+) -> Campaign:
+    """Change a draft; what has been started keeps what it says."""
+    campaign = await require(tx, workspace, campaign_id, lock=True)
+    if campaign.state != "draft":
+        message = (
+            f"Campaign {campaign_id} is {campaign.state}: only a draft can be changed. "
+            "Make a new one and archive this one."
+        )
+        raise ConflictError(message, details={"state": campaign.state})
+    changed = replace(campaign, **changes)
+    await campaigns.save(tx, changed)
+    return changed
+
+
+async def archive(tx: AsyncConnection, workspace: str, campaign_id: str) -> None:
+    """End a campaign for good: when this has committed, nothing more is sent by it.
+
+    Its ledger stays. What it has planned is taken back by a job. Archiving again changes nothing.
+    """
+    campaign = await require(tx, workspace, campaign_id, lock=True)
+    if campaign.state == "archived":
+        return
+    await campaigns.save(tx, replace(campaign, state="archived", archived_at=clock.now()))
+    if campaign.started_at is not None:
+        await JOBS.add(tx, workspace, job_for(campaign, WITHDRAW))
 
 
 async def pause(tx: AsyncConnection, workspace: str, campaign_id: str) -> Campaign:
@@ -63,6 +97,8 @@ async def send_test(
 ) -> NewMessage:
     """Plan one marked test mail of a campaign, as `profile_id` would get it, to any address."""
     campaign = await require(tx, workspace, campaign_id)
+    if campaign.state == "archived":
+        raise _archived(campaign)
     if profile_id is not None:
         person = (await people.load(tx, [(workspace, profile_id)])).get((workspace, profile_id))
         if person is None:
@@ -91,25 +127,16 @@ async def _switch(
     campaign = await require(tx, workspace, campaign_id, lock=True)
     if campaign.state == target:
         return campaign
+    if campaign.state == "archived":
+        raise _archived(campaign)
     if campaign.state != source:
         message = f"Campaign {campaign_id} is a {campaign.state}: start it with POST .../start."
         raise ConflictError(message, details={"state": campaign.state})
-    started_at: datetime | None = campaign.started_at
-    await campaigns.set_state(tx, campaign, target, started_at)
-    return await require(tx, workspace, campaign_id)
+    switched = replace(campaign, state=target)
+    await campaigns.save(tx, switched)
+    return switched
 
 
-async def _plan_existing(tx: AsyncConnection, campaign: Campaign) -> None:
-    seen: set[str] = set()
-    after, planned = "", 0
-    while True:
-        page = await people.entries(
-            tx, campaign.workspace, campaign.segment_id, after=after, limit=PAGE
-        )
-        now_ids = await people.resolve(tx, [(one.workspace, one.profile_id) for one in page])
-        pairs = [(one, now_ids[one.workspace, one.profile_id]) for one in page]
-        planned += len(await write_plan(tx, list(plan_existing(campaign, pairs, seen))))
-        if len(page) < PAGE:
-            break
-        after = page[-1].entry_id
-    await count_planned(tx, planned)
+def _archived(campaign: Campaign) -> ConflictError:
+    message = f"Campaign {campaign.campaign_id} is archived: nothing more is sent by it."
+    return ConflictError(message, details={"state": campaign.state})

@@ -1,6 +1,5 @@
 """What recipients do with the links of a mail."""
 
-import secrets
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +18,8 @@ from rapport_common.events.envelope import Event, Identifier
 from rapport_common.events.profile import ProfileState
 
 UNSUBSCRIBED = "unsubscribed by link"
+CLICK_EVENTS = 10
+"""Clicks on one link of one message that become events; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,20 @@ class Tracker:
         return await tracking.url(tx, token.workspace, token.link_id)
 
     async def clicked(self, tx: AsyncConnection, token: Token, trace: str | None) -> str | None:
-        """Record a click; where the link leads, or None when there is no such link."""
+        """Count a click; where the link leads, or None when there is no such link.
+
+        The first ones on a link of a message are events; a scanner, or a person with a worn key,
+        makes no more.
+        """
         url = await self.target(tx, token)
         sent = await tracking.message(tx, token.workspace, token.send_key)
         if url is None or sent is None or sent.kind == "test":
             return url
+        number = await tracking.click(tx, sent, token.link_id)
+        if number > CLICK_EVENTS:
+            return url
         await tracking.touch(tx, sent, "clicked_at")
-        message_id = f"click-{sent.send_key}-{token.link_id}-{secrets.token_hex(8)}"
+        message_id = f"click-{sent.send_key}-{token.link_id}-{number}"
         event = await self._event(tx, sent, facts.CLICKED, message_id, url)
         await self._publisher.append(tx, [(event, trace or sent.traceparent)])
         metrics.TRACKED.labels("click").inc()

@@ -8,15 +8,14 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.header import Header
 from email.utils import format_datetime
 
-MAX_SUBJECT = 250
+from rapport_campaign.render import headers
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A mail before it is bytes. `from_address` is in its final form, `to_address` bare."""
+    """A mail before it is bytes. `from_address` is `Name <address>`, `to_address` bare."""
 
     from_address: str
     to_address: str
@@ -32,21 +31,17 @@ def mail_bytes(letter: Letter) -> bytes:
     """The mail with CRLF line ends; text and HTML as alternatives, both quoted-printable."""
     # "=_" can't occur in quoted-printable text, so this boundary can't either.
     boundary = f"=_{letter.message_id.partition('@')[0][:40]}"
-    head = {
-        "From": letter.from_address,
-        "To": letter.to_address,
-        "Subject": _subject(letter.subject),
-        "Date": format_datetime(letter.date),
-        "Message-ID": f"<{letter.message_id}>",
-        **letter.headers,
-        "MIME-Version": "1.0",
-        "Content-Type": f'multipart/alternative; boundary="{boundary}"',
-    }
-    lines = [f"{name}: {one_line(value)}\r\n".encode() for name, value in head.items()]
     opening = f"\r\n--{boundary}\r\n".encode()
     return b"".join(
         [
-            *lines,
+            headers.sender("From", letter.from_address),
+            headers.structured("To", letter.to_address),
+            headers.unstructured("Subject", headers.clean_subject(letter.subject)),
+            headers.structured("Date", format_datetime(letter.date)),
+            headers.structured("Message-ID", f"<{letter.message_id}>"),
+            *(headers.structured(name, value) for name, value in letter.headers.items()),
+            b"MIME-Version: 1.0\r\n",
+            f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n'.encode(),
             opening,
             _part("plain", letter.text),
             opening,
@@ -54,26 +49,6 @@ def mail_bytes(letter: Letter) -> bytes:
             f"\r\n--{boundary}--\r\n".encode(),
         ]
     )
-
-
-def one_line(value: str) -> str:
-    """A header value in which no line can begin: control characters become spaces.
-
-    The folds that `_subject` made stay: they begin with a space.
-    """
-    folds = value.split("\r\n ")
-    return "\r\n ".join("".join(c if c.isprintable() else " " for c in one) for one in folds)
-
-
-def clean_subject(text: str) -> str:
-    """A rendered subject: one line, without control characters, not longer than clients show."""
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(printable.split())[:MAX_SUBJECT]
-
-
-def _subject(text: str) -> str:
-    charset = "us-ascii" if text.isascii() else "utf-8"
-    return Header(clean_subject(text), charset, header_name="Subject").encode(linesep="\r\n")
 
 
 def _part(subtype: str, text: str) -> bytes:

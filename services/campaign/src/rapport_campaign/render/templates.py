@@ -1,99 +1,64 @@
-"""Liquid with limits: what a template may not do is stopped by the engine, not by trust."""
+"""Liquid templates: what is wrong with one is told when it is made, with the place."""
 
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from functools import lru_cache, wraps
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from liquid import BoundTemplate, Environment
-from liquid.exceptions import LiquidError, LiquidSyntaxError, ResourceLimitError
-from typing_extensions import override
+from liquid import BoundTemplate
+from liquid.exceptions import (
+    FilterArgumentError,
+    LiquidError,
+    LiquidSyntaxError,
+    ResourceLimitError,
+)
+
+from rapport_campaign.render import meter
+from rapport_campaign.render.engine import Limited
+from rapport_campaign.render.variables import EXISTING, Unknown, unknown_in
 
 MAX_SOURCE = 64 * 1024
-MAX_OUTPUT = 512 * 1024
-MAX_ITEMS = 10_000
-MAX_VALUE = 256 * 1024
-MAX_DEPTH = 4
-MAX_WORK = 16 * 1024 * 1024
-"""Characters and items that all filters of one rendering may produce together."""
-
-# They load other templates, which there are none of.
-_NO_TAGS = ("include", "render")
-# `safe` would let a customer's own data into the page as HTML.
-_NO_FILTERS = ("safe",)
-_PRODUCTS = {"replace", "join", "times"}
-
-_work: ContextVar[list[int]] = ContextVar("work")
+_KEPT = 64
+"""Parsed templates that are kept: one of 64 KiB takes 10 MB."""
 
 
 class TemplateError(ValueError):
-    """A template that can't be used, or not with this data; `line` counts from 1 when known."""
+    """A template that can't be used, or not with this data.
 
-    def __init__(self, message: str, line: int | None = None) -> None:
+    `line` and `column` count from 1, when they are known.
+    """
+
+    def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.line = line
+        self.column = column
+
+    @property
+    def told(self) -> str:
+        """The message with the place before it, as `template in line 3, column 8: ...`."""
+        places = [("line", self.line), ("column", self.column)]
+        where = ", ".join(f"{name} {number}" for name, number in places if number)
+        return f"template{' in ' if where else ''}{where}: {self.message}"
 
 
-class Limited(Environment):
-    """Liquid without loading, without raw HTML, and with an end to everything."""
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a template, and where."""
 
-    loop_iteration_limit = MAX_ITEMS
-    local_namespace_limit = MAX_VALUE
-    output_stream_limit = MAX_OUTPUT
-    context_depth_limit = 20
-
-    @override
-    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
-        """Register what is allowed, each filter under the meter."""
-        super().setup_tags_and_filters(extra=extra)
-        for tag in _NO_TAGS:
-            del self.tags[tag]
-        for name in _NO_FILTERS:
-            del self.filters[name]
-        self.filters = {name: _metered(name, one) for name, one in self.filters.items()}
-
-
-def _metered(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that may neither make one huge value nor, over a rendering, too many of them."""
-
-    @wraps(call)
-    def bounded(value: Any, *args: Any, **kwargs: Any) -> Any:
-        sizes = [_size(one) for one in (value, *args)]
-        # These three can multiply sizes, so the product is bounded before it exists.
-        factor = max(sizes[1:], default=1) if name in _PRODUCTS else 1
-        _spend(sizes[0], max(factor, 1))
-        result = call(value, *args, **kwargs)
-        _spend(_size(result), 1)
-        return result
-
-    return bounded
-
-
-def _size(value: Any, depth: int = 0) -> int:
-    """What it costs to write a value out, within a factor: a list counts what is in it."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value.bit_length() // 4 + 1
-    if isinstance(value, list | tuple) and depth < MAX_DEPTH:
-        return len(value) + sum(_size(one, depth + 1) for one in value)
-    return len(value) if isinstance(value, str | list | tuple | dict | range) else 1
-
-
-def _spend(size: int, factor: int) -> None:
-    work = _work.get(None)
-    if work is not None:
-        work[0] += size * factor
-        if work[0] > MAX_WORK:
-            raise ResourceLimitError("the template does too much work", token=None)
-    if size > MAX_VALUE:
-        raise ResourceLimitError(f"a value is larger than {MAX_VALUE}", token=None)
+    message: str
+    line: int | None = None
+    column: int | None = None
+    variable: str | None = None
 
 
 _HTML = Limited(autoescape=True)
 _TEXT = Limited(autoescape=False)
+_WORD_OF_THE_PARSER = re.compile(r"\b(?:eof|EOF)\b")
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=_KEPT)
 def compiled(source: str, *, html: bool) -> BoundTemplate:
     """A template ready to render; TemplateError says what is wrong with it and where."""
     if len(source.encode("utf-8", "replace")) > MAX_SOURCE:
@@ -102,47 +67,64 @@ def compiled(source: str, *, html: bool) -> BoundTemplate:
         template = (_HTML if html else _TEXT).from_string(source)
         _check_filters(template, source)
     except LiquidError as error:
-        raise TemplateError(str(error.message), _line(error, source)) from error
+        raise _told(error, source) from error
     except RecursionError as error:
         raise TemplateError("the template is nested too deeply") from error
     return template
 
 
+def problems(source: str, *, html: bool, existing: Any = EXISTING) -> list[Problem]:
+    """All that is wrong with a template before anybody gets it; unknown variables, for example."""
+    try:
+        template = compiled(source, html=html)
+    except TemplateError as error:
+        return [Problem(error.message, error.line, error.column)]
+    return [_unknown(one, source) for one in unknown_in(template, existing)]
+
+
 def rendered(source: str, variables: Mapping[str, Any], *, html: bool) -> str:
     """The text for one person; TemplateError when the template and the data don't go together."""
     template = compiled(source, html=html)
-    spent = _work.set([0])
+    account = meter.begin()
     try:
         return str(template.render(**variables))
     except LiquidError as error:
-        raise TemplateError(str(error.message), _line(error, source)) from error
+        raise _told(error, source) from error
     except Exception as error:
-        # A filter met data it was not written for: this message's problem, nobody else's.
-        raise TemplateError(f"{type(error).__name__}: {error}") from error
+        raise TemplateError("the template can't be filled with this person's data") from error
     finally:
-        _work.reset(spent)
+        meter.end(account)
 
 
-@lru_cache(maxsize=512)
-def uses(source: str, variable: str, *, html: bool) -> bool:
-    """Whether a template mentions a variable."""
-    return variable in compiled(source, html=html).analyze().globals
+def _unknown(one: Unknown, source: str) -> Problem:
+    line, column = _place(source, one.index)
+    return Problem(f"there is no variable {one.name}", line, column, one.name)
 
 
 def _check_filters(template: BoundTemplate, source: str) -> None:
     """Liquid finds an unknown filter when it renders; who writes the template finds it now."""
     for name, spans in template.analyze().filters.items():
         if name not in template.env.filters:
-            line = source.count("\n", 0, spans[0].index) + 1
-            raise TemplateError(f"there is no filter '{name}'", line)
+            raise TemplateError(f"there is no filter '{name}'", *_place(source, spans[0].index))
 
 
-def _line(error: LiquidError, source: str) -> int | None:
+def _told(error: LiquidError, source: str) -> TemplateError:
     token = error.token
+    message = str(error.message)
+    if not isinstance(error, LiquidSyntaxError | ResourceLimitError | FilterArgumentError):
+        # The engine names the types of its own language here.
+        message = "a value is of the wrong kind here"
+    message = _WORD_OF_THE_PARSER.sub("the end", message)
     if token is not None and token.start_index >= 0:
-        return token.source.count("\n", 0, token.start_index) + 1
+        return TemplateError(message, *_place(token.source, token.start_index))
     # The parser loses the place at the end of an expression: the first bad half tells it.
-    return None if not isinstance(error, LiquidSyntaxError) else _first_bad_line(source)
+    is_syntax = isinstance(error, LiquidSyntaxError)
+    return TemplateError(message, _first_bad_line(source) if is_syntax else None)
+
+
+def _place(source: str, index: int) -> tuple[int, int]:
+    """(line, column) of a character, both from 1."""
+    return source.count("\n", 0, index) + 1, index - source.rfind("\n", 0, index)
 
 
 def _first_bad_line(source: str) -> int | None:

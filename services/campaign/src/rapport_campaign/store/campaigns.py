@@ -12,7 +12,6 @@ from rapport_campaign.domain.model import (
     ONLY_STEP,
     STATES,
     Campaign,
-    CampaignState,
     Content,
     NewMessage,
 )
@@ -21,14 +20,16 @@ from rapport_common.events.contact import EMAIL_CHANNEL
 
 _COLUMNS = (
     "workspace, campaign_id::text AS campaign_id, name, segment_id, purpose, from_address, "
-    "subject, html, text, allow_old_events, include_existing, state, created_at, started_at"
+    "subject, html, text, allow_old_events, include_existing, state, created_at, started_at, "
+    "archived_at, job"
 )
 _CREATE = text(
     "INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, "
     "from_address, subject, html, text, allow_old_events, include_existing, state, created_at, "
-    "started_at) VALUES (:workspace, :campaign_id, :name, :segment_id, :purpose, :from_address, "
+    "started_at, archived_at, job) "
+    "VALUES (:workspace, :campaign_id, :name, :segment_id, :purpose, :from_address, "
     ":subject, :html, :text, :allow_old_events, :include_existing, :state, :created_at, "
-    ":started_at)"
+    ":started_at, :archived_at, :job)"
 )
 _PLAN = text(
     "INSERT INTO campaign.message (workspace, send_key, kind, queue, purpose, campaign_id, "
@@ -49,7 +50,8 @@ _MESSAGES = text(
     "SELECT send_key, kind, profile_id, to_address, state, reason, attempt, planned_at, sent_at, "
     "opened_at, clicked_at FROM campaign.message WHERE workspace = :workspace "
     "AND campaign_id = :campaign_id AND (CAST(:state AS text) IS NULL OR state = :state) "
-    "ORDER BY planned_at DESC, send_key LIMIT :limit"
+    "AND (CAST(:at AS timestamptz) IS NULL OR (planned_at, send_key) < (:at, :send_key)) "
+    "ORDER BY planned_at DESC, send_key DESC LIMIT :limit"
 )
 
 
@@ -73,14 +75,29 @@ async def find(
     return _campaign(row) if row else None
 
 
-async def listed(tx: AsyncConnection, workspace: str, limit: int) -> list[Campaign]:
-    """The newest campaigns of a workspace."""
+async def listed(
+    tx: AsyncConnection,
+    workspace: str,
+    *,
+    archived: bool,
+    after: tuple[datetime, str] | None,
+    limit: int,
+) -> list[Campaign]:
+    """The newest campaigns of a workspace, those older than `after` (created_at, id)."""
     rows = await tx.execute(
         text(
             f"SELECT {_COLUMNS} FROM campaign.campaign WHERE workspace = :workspace "
-            "ORDER BY created_at DESC, campaign_id LIMIT :limit"
+            "AND (archived_at IS NOT NULL) = :archived AND (CAST(:at AS timestamptz) IS NULL "
+            "OR (created_at, campaign_id) < (:at, CAST(:id AS uuid))) "
+            "ORDER BY created_at DESC, campaign_id DESC LIMIT :limit"
         ),
-        {"workspace": workspace, "limit": limit},
+        {
+            "workspace": workspace,
+            "archived": archived,
+            "at": after[0] if after else None,
+            "id": after[1] if after else None,
+            "limit": limit,
+        },
     )
     return [_campaign(row) for row in rows]
 
@@ -92,7 +109,7 @@ async def on_segments(
     pairs = sorted(set(segments))
     rows = await tx.execute(
         text(
-            f"SELECT {_COLUMNS} FROM campaign.campaign WHERE state <> 'draft' "
+            f"SELECT {_COLUMNS} FROM campaign.campaign WHERE state IN ('running', 'paused') "
             "AND (workspace, segment_id) IN (SELECT * FROM unnest("
             "CAST(:workspaces AS text[]), CAST(:segments AS text[]))) ORDER BY campaign_id"
         ),
@@ -122,22 +139,33 @@ async def hold(
     return {(row.workspace, row.campaign_id): _campaign(row) for row in rows}
 
 
-async def set_state(
-    tx: AsyncConnection, campaign: Campaign, state: CampaignState, started_at: datetime | None
-) -> None:
-    """Move a campaign (locked by `find`) to another state."""
+async def save(tx: AsyncConnection, campaign: Campaign) -> None:
+    """Write a campaign (locked by `find`) as it is now."""
     await tx.execute(
         text(
-            "UPDATE campaign.campaign SET state = :state, started_at = :started_at "
+            "UPDATE campaign.campaign SET name = :name, segment_id = :segment_id, "
+            "purpose = :purpose, from_address = :from_address, subject = :subject, html = :html, "
+            "text = :text, allow_old_events = :allow_old_events, "
+            "include_existing = :include_existing, state = :state, started_at = :started_at, "
+            "archived_at = :archived_at, job = :job "
             "WHERE workspace = :workspace AND campaign_id = :campaign_id"
         ),
-        {
-            "state": state,
-            "started_at": started_at,
-            "workspace": campaign.workspace,
-            "campaign_id": campaign.campaign_id,
-        },
+        asdict(campaign),
     )
+
+
+async def segments_known(tx: AsyncConnection, segments: Iterable[tuple[str, str]]) -> set[str]:
+    """Those of these (workspace, segment) of which an entry or an exit was ever told."""
+    pairs = sorted(set(segments))
+    rows = await tx.execute(
+        text(
+            "SELECT segment FROM unnest(CAST(:workspaces AS text[]), CAST(:segments AS text[])) "
+            "AS v(workspace, segment) WHERE EXISTS (SELECT 1 FROM campaign.entry e "
+            "WHERE e.workspace = v.workspace AND e.segment_id = v.segment)"
+        ),
+        {"workspaces": [one[0] for one in pairs], "segments": [one[1] for one in pairs]},
+    )
+    return {row.segment for row in rows}
 
 
 async def policies(tx: AsyncConnection, workspaces: Iterable[str]) -> dict[str, Policy]:
@@ -254,12 +282,25 @@ async def totals(tx: AsyncConnection) -> dict[str, int]:
 
 
 async def messages(
-    tx: AsyncConnection, workspace: str, campaign_id: str, *, state: str | None, limit: int
+    tx: AsyncConnection,
+    workspace: str,
+    campaign_id: str,
+    *,
+    state: str | None,
+    after: tuple[datetime, str] | None,
+    limit: int,
 ) -> list[Row[Any]]:
-    """The newest messages of a campaign, test sends included."""
+    """The newest messages of a campaign, test sends included: those older than `after`."""
     result = await tx.execute(
         _MESSAGES,
-        {"workspace": workspace, "campaign_id": campaign_id, "state": state, "limit": limit},
+        {
+            "workspace": workspace,
+            "campaign_id": campaign_id,
+            "state": state,
+            "at": after[0] if after else None,
+            "send_key": after[1] if after else None,
+            "limit": limit,
+        },
     )
     return list(result.fetchall())
 

@@ -57,12 +57,6 @@ _STAYS = text(
     "ON CONFLICT (workspace, segment_id, entry_id) DO UPDATE SET ended_at = excluded.ended_at "
     "WHERE e.ended_at IS NULL AND excluded.ended_at IS NOT NULL"
 )
-_ENTRIES = text(
-    "SELECT workspace, segment_id, profile_id, entry_id, profile_version, cause, at, "
-    "event_timestamp, historic FROM campaign.entry "
-    "WHERE workspace = :workspace AND segment_id = :segment "
-    "AND ended_at IS NULL AND entry_id > :after ORDER BY entry_id LIMIT :limit"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +149,6 @@ async def stays(tx: AsyncConnection, stays: Iterable[tuple[Entry, datetime | Non
             "historic": [one.historic for one, _ in ordered],
         },
     )
-
-
-async def entries(
-    tx: AsyncConnection, workspace: str, segment: str, *, after: str, limit: int
-) -> list[Entry]:
-    """A page of the open stays in a segment, after an entry id."""
-    rows = await tx.execute(
-        _ENTRIES,
-        {"workspace": workspace, "segment": segment, "after": after, "limit": limit},
-    )
-    return [Entry(**row) for row in rows.mappings()]
 
 
 def _keys(keys: Iterable[ProfileKey]) -> dict[str, list[str]]:

@@ -52,6 +52,20 @@ async def touch(
     return result.rowcount > 0
 
 
+async def click(tx: AsyncConnection, sent: Sent, link_id: str) -> int:
+    """Count a click on a link of a message; which one it was, from 1."""
+    found = await tx.scalar(
+        text(
+            "INSERT INTO campaign.click AS c (workspace, send_key, link_id, clicks, last_at) "
+            "VALUES (:workspace, :send_key, :link_id, 1, now()) "
+            "ON CONFLICT (workspace, send_key, link_id) DO UPDATE SET clicks = c.clicks + 1, "
+            "last_at = excluded.last_at RETURNING clicks"
+        ),
+        {"workspace": sent.workspace, "send_key": sent.send_key, "link_id": link_id},
+    )
+    return int(found or 0)
+
+
 async def url(tx: AsyncConnection, workspace: str, link_id: str) -> str | None:
     """Where a link leads."""
     found: str | None = await tx.scalar(

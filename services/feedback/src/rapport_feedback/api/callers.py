@@ -2,11 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends
 
 from rapport_common.auth import Operator, operator
 
 Writer = Annotated[Operator, Depends(operator("feedback:write"))]
 Reader = Annotated[Operator, Depends(operator("feedback:read"))]
 Ops = Annotated[Operator, Depends(operator("ops"))]
-Limit = Annotated[int, Query(ge=1, le=1000)]

@@ -1,20 +1,27 @@
 """The operator API of complaint cases."""
 
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import clock
+from rapport_common.paging import Paging
 from rapport_feedback import metrics
-from rapport_feedback.api.callers import Limit, Reader, Writer
-from rapport_feedback.api.models import CaseView, CaseWithHistory, NewCase, NewState, id_of
+from rapport_feedback.api.callers import Reader, Writer
+from rapport_feedback.api.models import (
+    CasePage,
+    CaseView,
+    CaseWithHistory,
+    NewCase,
+    NewState,
+    id_of,
+)
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain.cases import State
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.store import cases as case_store
 
-MAX_NUMBER = 2**63 - 1
 CaseFilter = State | Literal["open"] | None
 
 
@@ -38,17 +45,13 @@ def case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
         metrics.CASES.labels(complaint.case.state).inc()
         return CaseView.of(complaint, now)
 
-    @router.get("")
+    @router.get("", response_model=CasePage)
     async def listed(
-        caller: Reader,
-        *,
-        state: CaseFilter = None,
-        overdue: bool = False,
-        before: Annotated[int | None, Query(ge=1, le=MAX_NUMBER)] = None,
-        limit: Limit = 100,
-    ) -> dict[str, list[CaseView]]:
-        """Newest first; `state=open` is every state but closed, `before` a case number."""
+        caller: Reader, page: Paging, *, state: CaseFilter = None, overdue: bool = False
+    ) -> dict[str, Any]:
+        """Newest first; `state=open` is every state but closed."""
         now = clock.now()
+        [before] = page.after(int) or [None]
         async with engine.begin() as tx:
             found = await case_store.cases(
                 tx,
@@ -56,9 +59,11 @@ def case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
                 states=_states(state),
                 overdue_at=now if overdue else None,
                 before=before,
-                limit=limit,
+                limit=page.ask,
             )
-        return {"cases": [CaseView.of(one, now) for one in found]}
+        return page.answer(
+            found, key=lambda one: [one.number], show=lambda one: CaseView.of(one, now)
+        )
 
     return router
 

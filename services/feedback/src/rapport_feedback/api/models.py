@@ -68,6 +68,12 @@ class NewSurvey(Request):
     question: Question
 
 
+class SurveyChange(Request):
+    """What shall be otherwise."""
+
+    name: Line
+
+
 class Named(Request):
     """Somebody, by one identifier or more that are all theirs."""
 
@@ -104,6 +110,7 @@ class SurveyView(BaseModel):
     question: str
     wave: int
     created_at: datetime
+    archived_at: datetime | None
 
     @classmethod
     def of(cls, one: Survey) -> Self:
@@ -115,7 +122,15 @@ class SurveyView(BaseModel):
             question=one.question,
             wave=one.wave,
             created_at=one.created_at,
+            archived_at=one.archived_at,
         )
+
+
+class SurveyPage(BaseModel):
+    """Surveys, newest first; `next` is the `cursor` of the next page."""
+
+    items: list[SurveyView]
+    next: str | None
 
 
 class ScoreView(BaseModel):
@@ -149,7 +164,7 @@ class ScoreView(BaseModel):
 
 
 class CaseView(BaseModel):
-    case_id: UUID
+    id: UUID
     number: int
     state: State
     overdue: bool
@@ -167,7 +182,7 @@ class CaseView(BaseModel):
     def of(cls, one: Complaint, now: datetime) -> Self:
         """A case as it stands at `now`."""
         return cls(
-            case_id=one.case_id,
+            id=one.case_id,
             number=one.number,
             state=one.case.state,
             overdue=rules.is_overdue(one.case, now),
@@ -181,6 +196,13 @@ class CaseView(BaseModel):
             due_at=one.case.due_at,
             closed_at=one.case.closed_at,
         )
+
+
+class CasePage(BaseModel):
+    """Cases, newest first; `next` is the `cursor` of the next page."""
+
+    items: list[CaseView]
+    next: str | None
 
 
 class StepView(BaseModel):

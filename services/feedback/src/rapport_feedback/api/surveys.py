@@ -1,14 +1,25 @@
 """The operator API of surveys: made, run in waves, sent out, and scored."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import clock
+from rapport_common.paging import Paging
 from rapport_feedback import metrics
-from rapport_feedback.api.callers import Limit, Reader, Writer
-from rapport_feedback.api.models import Named, NewSurvey, ScoreView, SurveyView, id_of
+from rapport_feedback.api.callers import Reader, Writer
+from rapport_feedback.api.models import (
+    Named,
+    NewSurvey,
+    ScoreView,
+    SurveyChange,
+    SurveyPage,
+    SurveyView,
+    id_of,
+)
 from rapport_feedback.handlers.surveys import Surveys
 from rapport_feedback.store import surveys as survey_store
 
@@ -25,16 +36,42 @@ def survey_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
             made = await surveys.create(tx, caller.workspace, body.name, body.question, clock.now())
         return SurveyView.of(made)
 
-    @router.get("")
-    async def listed(caller: Reader, limit: Limit = 100) -> dict[str, list[SurveyView]]:
+    @router.get("", response_model=SurveyPage)
+    async def listed(caller: Reader, page: Paging, *, archived: bool = False) -> dict[str, Any]:
+        """Newest first: the living, or the archived ones."""
+        after = page.after(datetime, UUID)
         async with engine.begin() as tx:
-            found = await survey_store.surveys(tx, caller.workspace, limit)
-        return {"surveys": [SurveyView.of(one) for one in found]}
+            found = await survey_store.surveys(
+                tx,
+                caller.workspace,
+                archived=archived,
+                after=(after[0], after[1]) if after else None,
+                limit=page.ask,
+            )
+        return page.answer(
+            found, key=lambda one: (one.created_at, one.survey_id), show=SurveyView.of
+        )
 
     @router.get("/{survey_id}")
     async def one(survey_id: str, caller: Reader) -> SurveyView:
         async with engine.begin() as tx:
             found = await surveys.get(tx, caller.workspace, id_of(survey_id, "survey"))
+        return SurveyView.of(found)
+
+    @router.patch("/{survey_id}")
+    async def change(survey_id: str, body: SurveyChange, caller: Writer) -> SurveyView:
+        """Rename a survey; its question stays, since answers are to that one."""
+        async with engine.begin() as tx:
+            chosen = id_of(survey_id, "survey")
+            found = await surveys.rename(tx, caller.workspace, chosen, body.name)
+        return SurveyView.of(found)
+
+    @router.delete("/{survey_id}")
+    async def archive(survey_id: str, caller: Writer) -> SurveyView:
+        """Archive a survey: no new links; those that are out can be answered until they end."""
+        async with engine.begin() as tx:
+            chosen = id_of(survey_id, "survey")
+            found = await surveys.archive(tx, caller.workspace, chosen, clock.now())
         return SurveyView.of(found)
 
     @router.post("/{survey_id}/waves", status_code=201)

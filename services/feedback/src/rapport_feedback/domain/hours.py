@@ -1,11 +1,15 @@
 """Business time: when offices are open, and when so many open seconds will have passed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 Window = tuple[time, time]
-"""Opening and closing on one day, local time, half-open; 24:00 is written as `time.max`."""
+"""Opening and closing, local time, half-open; 24:00 is written as `time.max`.
+
+One that closes no later than it opens goes on over midnight, and belongs to the day it opens on:
+from 22:00 to 06:00 is a night, from 09:00 to 09:00 a day and a night.
+"""
 
 Span = tuple[datetime, datetime]
 """The same as two instants in UTC."""
@@ -53,31 +57,55 @@ class Calendar:
         return total
 
     def _windows(self, start: datetime) -> Iterator[Span]:
-        """Open windows in UTC and in order, from the local day of `start` on.
+        """Open windows in UTC, in order and apart, from the local day before `start` on.
 
-        Ends after a year without a window. Each end is converted by itself, so a window over a
-        change of the clocks is an hour longer or shorter, as it is for who works in it.
+        That day's last window may reach into the day of `start`. Ends after a year without a
+        window. Each end is converted by itself, so a window over a change of the clocks is an
+        hour longer or shorter, as it is for who works in it.
         """
-        day = start.astimezone(self.zone).date()
-        last_open = day
+        day = start.astimezone(self.zone).date() - timedelta(days=1)
+        last_open, covered = day, datetime.min.replace(tzinfo=UTC)
         while day - last_open <= LONGEST_CLOSURE:
             for opens, closes in self._of(day):
-                yield opens, closes
                 last_open = day
+                # A window that reaches into the next one is not open twice.
+                if closes > covered:
+                    yield max(opens, covered), closes
+                    covered = closes
             day += timedelta(days=1)
 
     def _of(self, day: date) -> list[Span]:
         if day in self.holidays:
             return []
-        windows = sorted(self.week.get(day.weekday(), ()))
-        return [(self._utc(day, opens), self._utc(day, closes)) for opens, closes in windows]
+        spans = []
+        for opens, closes in sorted(self.week.get(day.weekday(), ())):
+            last = day if closes > opens else day + timedelta(days=1)
+            spans.append((self._utc(day, opens), self._utc(last, closes)))
+        return spans
 
     def _utc(self, day: date, at: time) -> datetime:
         if at == time.max:
             day, at = day + timedelta(days=1), time.min
-        return datetime.combine(day, at, self.zone).astimezone(UTC)
+        local = datetime.combine(day, at, self.zone)
+        moment = local.astimezone(UTC)
+        if moment.astimezone(self.zone).time() == at:
+            return moment
+        return self._change(local.replace(fold=1).astimezone(UTC), moment)
+
+    def _change(self, before: datetime, after: datetime) -> datetime:
+        """When the clocks went forward between two instants, to the second: what would have
+        begun in the hour that was left out begins at its end.
+        """
+        offset = after.astimezone(self.zone).utcoffset()
+        while after - before > timedelta(seconds=1):
+            middle = before + (after - before) // 2
+            if middle.astimezone(self.zone).utcoffset() == offset:
+                after = middle
+            else:
+                before = middle
+        return after.replace(microsecond=0)
 
 
-def weekdays(opens: time, closes: time) -> dict[int, tuple[Window, ...]]:
-    """Monday to Friday with one window a day."""
-    return dict.fromkeys(range(5), ((opens, closes),))
+def on_days(days: Iterable[int], opens: time, closes: time) -> dict[int, tuple[Window, ...]]:
+    """One window a day on some weekdays (0 = Monday)."""
+    return dict.fromkeys(days, ((opens, closes),))

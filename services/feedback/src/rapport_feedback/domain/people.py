@@ -49,8 +49,13 @@ class Snapshot:
 
 
 def snapshot(record: ProfileActivity) -> Snapshot | None:
-    """What a record says about its profile's identifiers; None when it says nothing."""
+    """What a record says about its profile's identifiers; None when it says nothing.
+
+    Who is gone has none any more.
+    """
     workspace, profile_id, version = record.workspace, record.profile_id, record.version
+    if record.gone:
+        return Snapshot(workspace, profile_id, version, frozenset())
     if record.merged_into is not None:
         return Snapshot(workspace, profile_id, version, frozenset(), record.merged_into)
     if record.state is None:

@@ -9,6 +9,8 @@ from rapport_common.errors import AppError, ConflictError, InvalidRequestError
 from rapport_feedback.domain.people import Contact
 
 MAX_COMMENT = 4000
+MAX_REVISIONS = 20
+"""Each is an event in the person's timeline."""
 
 
 class Kind(StrEnum):
@@ -28,6 +30,7 @@ class Survey:
     question: str
     wave: int
     created_at: datetime
+    archived_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,16 @@ class GoneError(AppError):
 
     status = 410
     code = "gone"
+
+
+class ArchivedError(ConflictError):
+    """The survey is archived: links that are out stay good, new ones are not made."""
+
+    code = "archived"
+
+    def __init__(self, survey_id: UUID) -> None:
+        message = f"Survey {survey_id} is archived. Create another one."
+        super().__init__(message, details={"id": str(survey_id)})
 
 
 class AnsweredError(ConflictError):
@@ -107,12 +120,18 @@ def answer(
     if not _may_change(before, after, now, grace):
         message = f"You have answered already ({before.score}), and that can't be changed any more."
         raise AnsweredError(message, details={"answered_at": before.answered_at.isoformat()})
+    if before.revision >= MAX_REVISIONS and not _adds_comment(before, after):
+        message = f"You have changed your answer {before.revision - 1} times; the last one stands."
+        raise AnsweredError(message, details={"revisions": before.revision})
     return replace(after, revision=before.revision + 1, revised_at=now)
 
 
 def _may_change(before: Response, after: Response, now: datetime, grace: timedelta) -> bool:
-    adds_comment = before.score == after.score and not before.comment
-    return adds_comment or changeable(before, now, grace)
+    return _adds_comment(before, after) or changeable(before, now, grace)
+
+
+def _adds_comment(before: Response, after: Response) -> bool:
+    return before.score == after.score and not before.comment
 
 
 def changeable(response: Response, now: datetime, grace: timedelta) -> bool:

@@ -1,8 +1,8 @@
 """Complaint cases: opened by staff or by the customer, and moved on step by step."""
 
 from dataclasses import replace
-from datetime import datetime
-from uuid import UUID, uuid4, uuid5
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +16,7 @@ from rapport_feedback.handlers.publish import Publisher
 from rapport_feedback.store import cases as store
 
 CUSTOMER = "customer"
+AGAIN = "The customer has sent the same complaint again."
 
 
 class TooManyError(AppError):
@@ -59,20 +60,29 @@ class Cases:
     async def complain(
         self, tx: AsyncConnection, invitation: Invitation, subject: str, body: str, now: datetime
     ) -> tuple[Complaint, bool]:
-        """The case of a customer's form, and whether it is a new one.
+        """The case of a customer's form, and whether anything has become of it.
 
         `invitation` is locked. The same words on the same day are the same complaint: people
-        press buttons twice.
+        press buttons twice. But once its case is closed they mean that it should not be: it is
+        reopened, or, when that is too late, there is another case.
         """
-        words = f"{now.date().isoformat()}\n{subject}\n{body}"
-        case_id = uuid5(invitation.invitation_id, words)
-        known = await store.case(tx, invitation.workspace, case_id)
+        known = await store.same_words(
+            tx, invitation.workspace, invitation.invitation_id, subject, body
+        )
         if known is not None:
-            return known, False
+            complaint, told_at = known
+            if complaint.case.state is State.CLOSED:
+                if State.REOPENED in rules.allowed_from(complaint.case, self.policy, now):
+                    again = await self._step(
+                        tx, complaint, State.REOPENED, actor=CUSTOMER, note=AGAIN, now=now
+                    )
+                    return again, True
+            elif told_at.astimezone(UTC).date() == now.date():
+                return complaint, False
         await self._require_room(tx, invitation)
         complaint = Complaint(
             workspace=invitation.workspace,
-            case_id=case_id,
+            case_id=uuid4(),
             number=await store.next_number(tx, invitation.workspace),
             contact=invitation.contact,
             subject=subject,
@@ -101,6 +111,18 @@ class Cases:
     ) -> Complaint:
         """Take a case one step on; IllegalMoveError names the steps that are possible."""
         before = await self._load(tx, workspace, case_id, lock=True)
+        return await self._step(tx, before, to, actor=actor, note=note, now=now)
+
+    async def _step(
+        self,
+        tx: AsyncConnection,
+        before: Complaint,
+        to: State,
+        *,
+        actor: str,
+        note: str,
+        now: datetime,
+    ) -> Complaint:
         moved = replace(before, case=rules.move(before.case, to, self.policy, now))
         await store.save_case(tx, moved)
         await self._tell(tx, moved, before.case.state, actor=actor, note=note, now=now)
@@ -148,5 +170,5 @@ class Cases:
         complaint = await store.case(tx, workspace, case_id, lock=lock)
         if complaint is None:
             message = f"There is no case {case_id} in this workspace. GET /v1/cases lists them."
-            raise NotFoundError(message, details={"case_id": str(case_id)})
+            raise NotFoundError(message, details={"id": str(case_id)})
         return complaint

@@ -66,8 +66,30 @@ class Surveys:
             raise _unknown(survey_id)
         return survey
 
+    async def rename(
+        self, tx: AsyncConnection, workspace: str, survey_id: UUID, name: str
+    ) -> Survey:
+        """Another name for a survey; its question stays, since answers are to that one."""
+        await self._living(tx, workspace, survey_id)
+        await store.rename(tx, workspace, survey_id, name)
+        return await self.get(tx, workspace, survey_id)
+
+    async def archive(
+        self, tx: AsyncConnection, workspace: str, survey_id: UUID, now: datetime
+    ) -> Survey:
+        """No new links from now on; those that are out can be answered until they end."""
+        await store.archive(tx, workspace, survey_id, now)
+        return await self.get(tx, workspace, survey_id)
+
+    async def _living(self, tx: AsyncConnection, workspace: str, survey_id: UUID) -> Survey:
+        survey = await self.get(tx, workspace, survey_id)
+        if survey.archived_at is not None:
+            raise rules.ArchivedError(survey_id)
+        return survey
+
     async def next_wave(self, tx: AsyncConnection, workspace: str, survey_id: UUID) -> int:
         """Begin the next run of a recurring survey; invitations made before stay in theirs."""
+        await self._living(tx, workspace, survey_id)
         wave = await store.next_wave(tx, workspace, survey_id)
         if wave is None:
             raise _unknown(survey_id)
@@ -82,7 +104,7 @@ class Surveys:
         now: datetime,
     ) -> tuple[str, bool]:
         """The token of a person's link to the current wave, and whether it is a new link."""
-        survey = await self.get(tx, workspace, survey_id)
+        survey = await self._living(tx, workspace, survey_id)
         invitation_id, is_new = await store.invite(
             tx, survey, contact, uuid4(), at=now, until=now + self._lifetime
         )
@@ -159,7 +181,7 @@ class Surveys:
 
 def _unknown(survey_id: UUID) -> NotFoundError:
     message = f"There is no survey {survey_id} in this workspace. GET /v1/surveys lists them."
-    return NotFoundError(message, details={"survey_id": str(survey_id)})
+    return NotFoundError(message, details={"id": str(survey_id)})
 
 
 def _no_page() -> NotFoundError:

@@ -140,6 +140,30 @@ async def count_by_link(tx: AsyncConnection, workspace: str, invitation_id: UUID
     return total
 
 
+async def same_words(
+    tx: AsyncConnection, workspace: str, invitation_id: UUID, subject: str, body: str
+) -> tuple[Complaint, datetime] | None:
+    """The newest case of a link with these words, locked, and when the customer last sent them."""
+    rows = await tx.execute(
+        text(
+            f"SELECT {_COLUMNS}, (SELECT max(e.at) FROM feedback.case_event e "
+            "WHERE e.workspace = c.workspace AND e.case_id = c.case_id "
+            "AND e.to_state IN ('received', 'reopened') AND e.actor = 'customer') AS told_at "
+            "FROM feedback.complaint c WHERE workspace = :workspace "
+            "AND invitation_id = :invitation_id AND subject = :subject AND body = :body "
+            "ORDER BY number DESC LIMIT 1 FOR UPDATE OF c"
+        ),
+        {
+            "workspace": workspace,
+            "invitation_id": invitation_id,
+            "subject": subject,
+            "body": body,
+        },
+    )
+    row = rows.mappings().first()
+    return (_complaint(row), row["told_at"]) if row else None
+
+
 async def add_step(tx: AsyncConnection, complaint: Complaint, step: Step) -> None:
     """Append to a case's history, which is never rewritten."""
     await tx.execute(

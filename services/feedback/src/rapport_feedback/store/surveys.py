@@ -11,7 +11,7 @@ from rapport_common.events.envelope import Identifier
 from rapport_feedback.domain.people import Contact
 from rapport_feedback.domain.surveys import Invitation, Kind, Response, Survey
 
-_SURVEY = "workspace, survey_id, name, kind, question, wave, created_at"
+_SURVEY = "workspace, survey_id, name, kind, question, wave, created_at, archived_at"
 
 
 async def add_survey(tx: AsyncConnection, survey: Survey) -> None:
@@ -19,7 +19,7 @@ async def add_survey(tx: AsyncConnection, survey: Survey) -> None:
     await tx.execute(
         text(
             f"INSERT INTO feedback.survey ({_SURVEY}) "
-            "VALUES (:workspace, :survey_id, :name, :kind, :question, :wave, :created_at)"
+            "VALUES (:workspace, :survey_id, :name, :kind, :question, :wave, :created_at, NULL)"
         ),
         {
             "workspace": survey.workspace,
@@ -46,16 +46,54 @@ async def survey(tx: AsyncConnection, workspace: str, survey_id: UUID) -> Survey
     return _survey(found) if found else None
 
 
-async def surveys(tx: AsyncConnection, workspace: str, limit: int) -> list[Survey]:
-    """The newest surveys of a workspace."""
+async def surveys(
+    tx: AsyncConnection,
+    workspace: str,
+    *,
+    archived: bool,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Survey]:
+    """Surveys, newest first, those behind `after`; either the living or the archived."""
+    at, survey_id = after or (None, None)
     rows = await tx.execute(
         text(
             f"SELECT {_SURVEY} FROM feedback.survey WHERE workspace = :workspace "
-            "ORDER BY created_at DESC, survey_id LIMIT :limit"
+            "AND (archived_at IS NOT NULL) = :archived AND (CAST(:at AS timestamptz) IS NULL "
+            "OR (created_at, survey_id) < (:at, :id)) "
+            "ORDER BY created_at DESC, survey_id DESC LIMIT :limit"
         ),
-        {"workspace": workspace, "limit": limit},
+        {
+            "workspace": workspace,
+            "archived": archived,
+            "at": at,
+            "id": survey_id,
+            "limit": limit,
+        },
     )
     return [_survey(row) for row in rows.mappings()]
+
+
+async def rename(tx: AsyncConnection, workspace: str, survey_id: UUID, name: str) -> None:
+    """Give a survey another name."""
+    await tx.execute(
+        text(
+            "UPDATE feedback.survey SET name = :name "
+            "WHERE workspace = :workspace AND survey_id = :survey_id"
+        ),
+        {"workspace": workspace, "survey_id": survey_id, "name": name},
+    )
+
+
+async def archive(tx: AsyncConnection, workspace: str, survey_id: UUID, at: datetime) -> None:
+    """Archive a survey, unless it is."""
+    await tx.execute(
+        text(
+            "UPDATE feedback.survey SET archived_at = coalesce(archived_at, :at) "
+            "WHERE workspace = :workspace AND survey_id = :survey_id"
+        ),
+        {"workspace": workspace, "survey_id": survey_id, "at": at},
+    )
 
 
 async def next_wave(tx: AsyncConnection, workspace: str, survey_id: UUID) -> int | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 
 from rapport_common import clock
-from rapport_common.auth import operator
+from rapport_common.auth import Shown, operator
 from rapport_common.errors import InvalidRequestError
 from rapport_ingest.api.fields import MessageId, Text
 from rapport_ingest.domain.credentials import credential, key_id_of
@@ -20,7 +20,9 @@ def event_routes(keys: KeyRing, locator: Locator) -> APIRouter:
     """Find an event."""
     router = APIRouter(tags=["events"])
 
-    async def sender(request: Request, source: Text = None) -> tuple[str, str | None]:
+    async def sender(
+        request: Request, _shown: Shown = None, source: Text = None
+    ) -> tuple[str, str | None]:
         """(workspace, source) that may be asked about, by a write key or an operator's token."""
         key = credential(dict(request.scope["headers"]))
         if key is not None and key_id_of(key) is not None:

@@ -46,7 +46,7 @@ def import_routes(engine: AsyncEngine, settings: IngestSettings) -> APIRouter:
         job_id = str(uuid7())
         place = Caller(caller.workspace, spec.source)
         async with engine.begin() as tx:
-            if not await sources.policies(tx, [place]):
+            if not await sources.exists(tx, place):
                 message = f"There is no source '{spec.source}'. `rapport source create` makes one."
                 raise NotFoundError(message)
             state = "queued" if spec.uri else UPLOADING

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import clock
-from rapport_common.auth import Operator, operator
+from rapport_common.auth import Operator, Shown, operator
 from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.ids import uuid7
 from rapport_common.jobs.store import NewJob
+from rapport_common.wording import plain
 from rapport_ingest.api.fields import Moment, Rate, Reader, Word, Writer
 from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.selection import QuarantineReplay, Selection
@@ -71,7 +72,7 @@ class Repair(BaseModel):
             transforms = msgspec.convert(self.transforms, tuple[Transform, ...])
             compile_transforms(transforms)
         except (msgspec.ValidationError, ValueError) as error:
-            message = f"transforms: {error}"
+            message = f"transforms: {plain(error)}"
             raise InvalidRequestError(message, details={"path": "transforms"}) from error
         return QuarantineReplay(
             selection=self.selection.selection(), transforms=transforms, rate=self.rate
@@ -152,7 +153,7 @@ def _add_reading(router: APIRouter, engine: AsyncEngine, counting: Counting) -> 
         return _shown(found)
 
 
-async def repairer(request: Request, *, dry_run: bool = False) -> Operator:
+async def repairer(request: Request, _shown: Shown = None, *, dry_run: bool = False) -> Operator:
     """Who may look at a repair reads events; who may carry it out changes sources."""
     return await operator("events:read" if dry_run else "sources:write")(request)
 

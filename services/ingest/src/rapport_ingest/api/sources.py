@@ -1,6 +1,7 @@
 """Sources: where events come from, their rules, their write keys and their counts."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -9,19 +10,28 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import clock
 from rapport_common.errors import InvalidRequestError
+from rapport_common.paging import Paging
 from rapport_ingest.api.fields import NO_NUL, Name, Reader, SourceId, Writer
 from rapport_ingest.domain import policy
-from rapport_ingest.domain.source import Caller
+from rapport_ingest.domain.source import DEFAULT_KIND, MEANINGS, Caller, Kind, trust_of
+from rapport_ingest.domain.warnings import ADVICE
 from rapport_ingest.handlers.counting import Counting
-from rapport_ingest.handlers.sources import NewKey, Sources, require
+from rapport_ingest.handlers.sources import NewKey, Sources, change_workspace, require
 from rapport_ingest.store import sources as store
-from rapport_ingest.store import tallies
+from rapport_ingest.store import tallies, warnings
 from rapport_ingest.store.sources import KeyRow, Source
 from rapport_ingest.store.tallies import Tally
+from rapport_ingest.store.warnings import SourceWarning
 
 MAX_DAYS = 400
 KeyId = Annotated[str, Path(max_length=100, pattern=NO_NUL)]
 Days = Annotated[int, Query(ge=1, le=MAX_DAYS, description="So many days back, today included.")]
+
+
+KINDS = (
+    "Where its key is kept. web, app, device: where everybody can read it, so its word on consent "
+    "and addresses is weighed. server, pos, import, partner: with you, so it is believed."
+)
 
 
 class NewSource(BaseModel):
@@ -30,6 +40,7 @@ class NewSource(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name = Field(description="Shown to people; its id is made from it.")
+    kind: Kind = Field(DEFAULT_KIND, description=KINDS)
     policy: dict[str, Any] = Field(default_factory=dict, description="Its rules; default: none.")
 
 
@@ -39,7 +50,18 @@ class SourceChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name | None = None
+    kind: Kind | None = Field(None, description=KINDS)
     policy: dict[str, Any] | None = None
+
+
+class WorkspaceChange(BaseModel):
+    """A merge patch (RFC 7396): what is left out stays, null sets a field back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    blocked_identifiers: list[str] | None = Field(
+        None, description="Ids and addresses that stand for nobody, beside those always blocked."
+    )
 
 
 def source_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
@@ -47,25 +69,44 @@ def source_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
     router = APIRouter(tags=["sources"])
 
     @router.post("/v1/sources", status_code=201)
-    async def create_source(body: NewSource, caller: Writer) -> dict[str, str]:
+    async def create_source(body: NewSource, caller: Writer) -> dict[str, Any]:
         """Make a source; its write key is in this answer and never shown again."""
         async with engine.begin() as tx:
-            source, key = await sources.create(tx, caller.workspace, body.name, body.policy)
-        return {"source": source, "name": body.name, "write_key": key.key}
+            source, key = await sources.create(
+                tx, caller.workspace, body.name, body.policy, body.kind
+            )
+        named = {"id": source, "name": body.name, **_worth(body.kind)}
+        return {**named, "means": MEANINGS[trust_of(body.kind)], "write_key": key.key}
 
     @router.get("/v1/sources")
-    async def list_sources(caller: Writer) -> dict[str, Any]:
-        """All sources with their policies and counts."""
+    async def list_sources(caller: Writer, page: Paging) -> dict[str, Any]:
+        """The sources by id, with their policies, counts and warnings."""
+        after = page.after(str)
         async with engine.begin() as tx:
-            found = await store.sources(tx, caller.workspace)
+            found = await store.sources(
+                tx, caller.workspace, after=after[0] if after else "", limit=page.ask
+            )
             counts = await tallies.tallies_of(tx, caller.workspace)
-        return {"sources": [_shown(one, counts.get(one.id, Tally())) for one in found]}
+            warned = await warnings.warnings_of(tx, caller.workspace)
+        return page.answer(
+            found,
+            key=lambda one: (one.id,),
+            show=lambda one: _shown(one, counts.get(one.id, Tally()), warned.get(one.id, ())),
+        )
+
+    _add_single(router, engine, sources)
+    return router
+
+
+def _add_single(router: APIRouter, engine: AsyncEngine, sources: Sources) -> None:
+    """Routes of one source."""
 
     async def one(caller: Caller) -> dict[str, Any]:
         async with engine.begin() as tx:
             found = require(await store.source(tx, caller), caller)
             counts = await tallies.tallies_of(tx, caller.workspace)
-        return _shown(found, counts.get(found.id, Tally()))
+            warned = await warnings.warnings_of(tx, caller.workspace)
+        return _shown(found, counts.get(found.id, Tally()), warned.get(found.id, ()))
 
     @router.get("/v1/sources/{source}")
     async def show_source(source: SourceId, caller: Writer) -> dict[str, Any]:
@@ -74,15 +115,34 @@ def source_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
 
     @router.patch("/v1/sources/{source}")
     async def change_source(source: SourceId, body: SourceChange, caller: Writer) -> dict[str, Any]:
-        """Change the policy; it holds in every process within a second."""
+        """Change name, kind or policy; it holds in every process within a second."""
         whose = Caller(caller.workspace, source)
         patch = body.policy or {}
         if "policy" in body.model_fields_set and body.policy is None:
             message = "policy: null would remove all rules; set each field of it to null instead."
             raise InvalidRequestError(message, details={"path": "policy"})
         async with engine.begin() as tx:
-            await sources.change(tx, whose, name=body.name, patch=patch)
+            await sources.change(tx, whose, name=body.name, patch=patch, kind=body.kind)
         return await one(whose)
+
+
+def policy_routes(engine: AsyncEngine) -> APIRouter:
+    """What goes for all sources of a workspace."""
+    router = APIRouter(tags=["sources"])
+
+    @router.get("/v1/policy")
+    async def show_policy(caller: Writer) -> dict[str, Any]:
+        """The rules of all sources of the workspace, defaults written out."""
+        async with engine.begin() as tx:
+            found = await store.workspace_policy(tx, caller.workspace)
+        return policy.shown_workspace(found)
+
+    @router.patch("/v1/policy")
+    async def change_policy(body: WorkspaceChange, caller: Writer) -> dict[str, Any]:
+        """Change them by a merge patch (RFC 7396); they hold in every process within a second."""
+        patch = body.model_dump(exclude_unset=True)
+        async with engine.begin() as tx:
+            return policy.shown_workspace(await change_workspace(tx, caller.workspace, patch))
 
     return router
 
@@ -120,13 +180,16 @@ def key_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
     router = APIRouter(tags=["sources"])
 
     @router.get("/v1/sources/{source}/keys")
-    async def list_keys(source: SourceId, caller: Writer) -> dict[str, Any]:
+    async def list_keys(source: SourceId, caller: Writer, page: Paging) -> dict[str, Any]:
         """All keys the source has had, oldest first; a key begins with `rk_` and its id."""
         whose = Caller(caller.workspace, source)
         async with engine.begin() as tx:
             require(await store.source(tx, whose), whose)
-            found = await store.keys_of(tx, whose)
-        return {"keys": [_shown_key(one) for one in found]}
+            after = page.after(datetime, str)
+            found = await store.keys_of(
+                tx, whose, after=(after[0], after[1]) if after else None, limit=page.ask
+            )
+        return page.answer(found, key=lambda one: (one.created_at, one.id), show=_shown_key)
 
     @router.post("/v1/sources/{source}/keys", status_code=201)
     async def add_key(source: SourceId, caller: Writer) -> dict[str, str]:
@@ -154,14 +217,29 @@ def counts_of(tally: Tally) -> dict[str, int]:
     }
 
 
-def _shown(source: Source, counts: Tally) -> dict[str, Any]:
+def _worth(kind: Kind) -> dict[str, str]:
+    return {"kind": kind, "trust": trust_of(kind)}
+
+
+def _shown(source: Source, counts: Tally, warned: Sequence[SourceWarning]) -> dict[str, Any]:
     return {
-        "source": source.id,
+        "id": source.id,
         "name": source.name,
+        **_worth(source.kind),
         "created_at": clock.iso(source.created_at),
         "revision": source.revision,
         "policy": policy.shown(source.policy),
         "events": counts_of(counts),
+        "warnings": [
+            {
+                "code": one.code,
+                "events": one.events,
+                "first_at": clock.iso(one.first_at),
+                "last_at": clock.iso(one.last_at),
+                "message": ADVICE.get(one.code, ""),
+            }
+            for one in warned
+        ],
     }
 
 

@@ -26,11 +26,12 @@ from rapport_ingest.domain.bridging import (
     read_bridges,
 )
 from rapport_ingest.domain.dialects.originals import UnfitError, refusal
-from rapport_ingest.domain.sender import Sender, compiled
+from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.verdict import Refusal
 from rapport_ingest.handlers.accept import Acceptor, Sending
 from rapport_ingest.handlers.limits import Limits
-from rapport_ingest.store import bridges, plans, sources
+from rapport_ingest.handlers.senders import senders_of
+from rapport_ingest.store import bridges
 
 log = logging.get(__name__)
 
@@ -225,12 +226,11 @@ class Bridge:
 
     async def _sender(self) -> Sender:
         async with self._engine.connect() as tx:
-            policies = await sources.policies(tx, [self._caller])
-            planned = await plans.plans(tx, [self._caller])
-        if self._caller not in policies:
+            found = (await senders_of(tx, [self._caller])).get(self._caller)
+        if found is None:
             message = f"workspace '{self._spec.workspace}' has no source '{self._spec.source}'"
             raise _SourceGoneError(message)
-        return compiled(self._caller, policies[self._caller], planned.get(self._caller, ()))
+        return found
 
     async def _release(self) -> None:
         try:

@@ -7,6 +7,7 @@ import msgspec
 import zstandard
 
 from rapport_common.errors import AppError, TooLargeError
+from rapport_common.wording import plain
 from rapport_ingest.domain.salvage import UNREADABLE, check_count, cut_out, is_json, not_json
 
 MAX_BODY_BYTES = 8 * 2**20
@@ -171,7 +172,7 @@ def open_batch(body: bytes) -> Envelope:
     try:
         found = _envelope.decode(body)
     except msgspec.ValidationError as error:
-        message = f'The body must be {{"batch": [event, …]}}: {error}.'
+        message = f'The body must be {{"batch": [event, …]}}: {plain(error)}.'
         raise AppError(message, code="invalid_batch") from error
     except UNREADABLE as error:
         found = _salvaged(body, error)

@@ -2,26 +2,30 @@
 
 import math
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-Cast = Literal["string", "number", "integer", "boolean", "datetime"]
+from rapport_ingest.domain.moments import NEVER, parse_moment
+
+Cast = Literal["string", "number", "integer", "boolean", "datetime", "excel_day"]
 Decimals = Literal[".", ","]
 """The character between a number and its fraction."""
 
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
 MAX_EXACT_FLOAT = 2**53
-MILLISECONDS_FROM = 100_000_000_000
-"""Unix times from here on are milliseconds: in seconds this is the year 5138."""
+EXCEL_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - placed in the zone of the file
+"""Day 0 of the 1900 date system, for all days behind the 29 February 1900 that never was."""
+
+MAX_EXCEL_DAY = 2_958_466
+"""The day after 9999-12-31."""
 
 TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
 _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)?(,\d*)?")
-_UNIX = re.compile(r"\d{10}(\d{3})?(\.\d+)?")
 _SHOWN = 40
 
 
@@ -38,9 +42,10 @@ def cast(
     string: numbers as their digits (12.0 as "12"), booleans as "true" and "false".
     number, integer: within 64 bits, finite; `decimals` "," reads "1.234,50" as 1234.5.
     boolean: true/false, t/f, yes/no, y/n, on/off, 1/0 in any case.
-    datetime: an ISO 8601 time, seconds or milliseconds since 1970, or a text in `layout`
-    (strptime's), as ISO 8601 in UTC. A time without an offset is of `zone`; of the two times
-    that one reading of the clock means in autumn, it is the first.
+    datetime: an ISO 8601 time, a Unix time in any unit (`moments.epoch_moment`), or a text in
+    `layout` (strptime's), as ISO 8601 in UTC. A time without an offset is of `zone`; of the two
+    times that one reading of the clock means in autumn, it is the first.
+    excel_day: the same, but a number is a spreadsheet's day (46053.5 is 2026-01-31 at noon).
     """
     if kind == "string":
         return _string(value)
@@ -48,6 +53,8 @@ def cast(
         return _number(value, decimals, whole=kind == "integer")
     if kind == "boolean":
         return _boolean(value)
+    if kind == "excel_day":
+        return _iso(_excel_day(value, zone))
     return _iso(_moment(value, zone, layout))
 
 
@@ -123,17 +130,25 @@ def _moment(value: Any, zone: tzinfo, layout: str | None) -> datetime:
     try:
         if layout is not None:
             return _placed(datetime.strptime(_string(value).strip(), layout), zone)  # noqa: DTZ007 - placed in its zone
-        if isinstance(value, str) and not _UNIX.fullmatch(value.strip()):
-            return _placed(datetime.fromisoformat(value.strip()), zone)
-        if isinstance(value, bool):
-            raise _wrong(value, "a time")
-        stamp = float(value)
-        return datetime.fromtimestamp(
-            stamp / 1000 if abs(stamp) >= MILLISECONDS_FROM else stamp, tz=UTC
-        )
-    except (TypeError, ValueError, OverflowError, OSError) as error:
+        found = parse_moment(value.strip() if isinstance(value, str) else value, zone)
+        if found is NEVER:
+            raise _wrong(value, "within the years 1 to 9999")
+    except (TypeError, ValueError, OverflowError) as error:
         wanted = f"a time like {layout}" if layout else "a time such as 2026-01-31T09:30:00Z"
         raise _wrong(value, wanted) from error
+    return found
+
+
+def _excel_day(value: Any, zone: tzinfo) -> datetime:
+    """A cell that a spreadsheet shows as a date; one that holds a text is read as a text."""
+    try:
+        days = exact(value)
+    except ValueError:
+        return _moment(value, zone, None)
+    if not 1 <= days < MAX_EXCEL_DAY:
+        raise _wrong(value, "a day number of a spreadsheet, such as 46053")
+    seconds = round(days * 86_400)  # a day has no exact fraction for most times of it
+    return _placed(EXCEL_ZERO + timedelta(seconds=seconds), zone)
 
 
 def _placed(found: datetime, zone: tzinfo) -> datetime:

@@ -1,33 +1,50 @@
 """The verdict on one event: the canonical record, or why it is refused."""
 
 import re
-from datetime import datetime
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
 
-from rapport_common.events.envelope import EMPTY_OBJECT, Client, Event, EventType, Provenance
+from rapport_common.events.envelope import (
+    EMPTY_OBJECT,
+    Client,
+    Event,
+    EventType,
+    Provenance,
+    Trust,
+)
+from rapport_common.wording import plain
 from rapport_ingest.domain.client import anonymised, client_of
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.reading import (
+    MAX_ID,
     MAX_MESSAGE_ID,
     MAX_NAME,
+    NOTHING,
     Refused,
+    address_of,
+    blocked,
     email_of,
+    identifier,
     kind_of,
+    known_identifier,
     members,
     moment,
+    needed_identifier,
     required,
     sent_moment,
     text,
 )
 from rapport_ingest.domain.salvage import UNREADABLE
+from rapport_ingest.domain.semantics import Check, check_of
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.shape import check_shape, too_deep
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.transform import TransformError
 from rapport_ingest.domain.verdict import Refusal
+from rapport_ingest.domain.warnings import IMPLAUSIBLE_TIME, PLACEHOLDER
 
 MAX_EVENT_BYTES = 32 * 1024
 MAX_DEVICES = 16_384
@@ -38,13 +55,28 @@ _MESSAGE_ID = re.compile(rb'"messageId"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
 class Origin(msgspec.Struct, frozen=True):
     """What is known of an event before it is read: whose it is, when and from where it came.
 
-    `address` and `user_agent` are those of the request, and None when a server made it.
+    `address` and `user_agent` are those of the request, and None when a server made it. `marks`
+    are members of the record that all its events share (see `marks_of`). `notes` gathers how many
+    of them are odd, by the code of the warning.
     """
 
     sender: Sender
     clock: SenderClock
     address: str | None = None
     user_agent: str | None = None
+    marks: Mapping[str, Any] = NOTHING
+    notes: dict[str, int] | None = None
+
+    def note(self, code: str) -> None:
+        """One more event has this about it."""
+        if self.notes is not None:
+            self.notes[code] = self.notes.get(code, 0) + 1
+
+
+def marks_of(trust: Trust, *, historic: bool) -> Mapping[str, Any]:
+    """What is marked on each event: only what is not as usual, for each member costs."""
+    marks: dict[str, Any] = {"trust": trust} if trust != "trusted" else {}
+    return marks | {"historic": True} if historic else marks
 
 
 Judged = tuple[Event, dict[str, Any]] | Refusal
@@ -63,10 +95,13 @@ _wire = msgspec.json.Decoder(_Wire)
 _anything = msgspec.json.Decoder()
 
 
-def judge(raw: msgspec.Raw, kind: EventType | None, origin: Origin, spare_id: str) -> Judged:
+def judge(
+    raw: msgspec.Raw, kind: EventType | None, origin: Origin, spare_id: str, sequence: int = 0
+) -> Judged:
     """Read one event. `kind` is its type where the route says it, else its own `type` does.
 
-    `spare_id` is the message id of an event that brings none.
+    `spare_id` is the message id of an event that brings none; `sequence` is its place among
+    those that came with it.
     """
     fields: dict[str, Any] = {}
     try:
@@ -78,7 +113,10 @@ def judge(raw: msgspec.Raw, kind: EventType | None, origin: Origin, spare_id: st
             data = msgspec.json.encode(fields)
             # A default in each of a thousand elements makes much of little.
             check_size(data, "The event as the source's transforms leave it")
-        return _event(data, fields, kind, origin, spare_id), fields
+        values = _values(data, fields, kind, origin, spare_id)
+        if sequence:
+            values["sequence"] = sequence
+        return Event(**values), fields
     except TransformError as error:
         claimed = fields.get("messageId")
         return Refusal(_shown(claimed) or spare_id, error.code, error.path, error.reason)
@@ -102,39 +140,40 @@ def _decoded(data: bytes) -> dict[str, Any]:
     except RecursionError:
         raise too_deep() from None
     except UNREADABLE as error:
-        raise Refused("invalid_json", "", f"Not JSON that can be kept: {error}.") from None
+        raise Refused("invalid_json", "", f"Not JSON that can be kept: {plain(error)}.") from None
     if not isinstance(fields, dict):
         raise Refused("not_an_object", "", "An event is a JSON object.")
     check_shape(data, fields)
     return fields
 
 
-def _event(
+def _values(
     data: bytes, fields: dict[str, Any], kind: EventType | None, origin: Origin, spare_id: str
-) -> Event:
-    get = fields.get
+) -> dict[str, Any]:
+    """The members of the record. What is missing is not named: each costs, and most lack many."""
     found = kind or kind_of(fields)
     caller, policy = origin.sender.caller, origin.sender.policy
-    properties, traits = members(fields, "properties"), members(fields, "traits")
-    context = members(fields, "context")
-    # What is missing is not named: each keyword costs, and most events have few of them.
+    properties, traits, context = _objects(fields)
     values: dict[str, Any] = {
         "workspace": caller.workspace,
         "source": caller.source,
-        "message_id": text(get("messageId"), "messageId", MAX_MESSAGE_ID) or spare_id,
+        "message_id": text(fields.get("messageId"), "messageId", MAX_MESSAGE_ID) or spare_id,
         "type": found,
-        "timestamp": _timestamp(fields, origin.clock),
+        "timestamp": origin.clock.received_at,
         "received_at": origin.clock.received_at,
     }
-    _add_names(values, fields, found)
-    _add_identifiers(values, fields, traits if found != "group" else {}, context)
+    _add_time(values, fields, origin)
     wire = _wire.decode(data)
     if properties:
         values["properties"] = wire.properties
+    _add_names(values, fields, found, origin.sender)
+    _add_identifiers(values, fields, traits if found != "group" else NOTHING, context, origin)
     if traits:
         values["traits"] = wire.traits
     if context:
-        values["context"] = _kept_context(wire.context, context, policy)
+        values["context"] = (
+            wire.context if "ip" not in context else _kept_context(wire.context, context, policy)
+        )
         if found == "identify" and not traits and isinstance(context.get("traits"), dict):
             # RudderStack's SDKs send the traits of `identify` inside the context.
             values["traits"] = _wire.decode(wire.context).traits
@@ -142,18 +181,56 @@ def _event(
         values["client"] = client
     if policy.provenance.party != "first":
         values["provenance"] = provenance_of(policy)
-    return Event(**values)
+    if origin.marks:
+        values |= origin.marks
+    return values
 
 
-def _add_names(values: dict[str, Any], fields: dict[str, Any], kind: EventType) -> None:
+def _objects(fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Properties, traits, context. Looked at here first: asking `members` thrice costs more."""
+    properties, traits, context = (
+        fields.get("properties"),
+        fields.get("traits"),
+        fields.get("context"),
+    )
+    if properties.__class__ is not dict:
+        properties = NOTHING if properties is None else members(fields, "properties")
+    if traits.__class__ is not dict:
+        traits = NOTHING if traits is None else members(fields, "traits")
+    if context.__class__ is not dict:
+        context = NOTHING if context is None else members(fields, "context")
+    return properties, traits, context
+
+
+def _add_names(
+    values: dict[str, Any], fields: dict[str, Any], kind: EventType, sender: Sender
+) -> None:
     if kind == "track":
-        values["name"] = required(fields, "event", kind, MAX_NAME)
+        name = fields.get("event")
+        if name.__class__ is not str or not 0 < len(name) <= MAX_NAME or name.isspace():
+            name = required(fields, "event", kind, MAX_NAME)
+        values["name"] = name
+        if (known := check_of(name)) is not None:
+            _add_meaning(values, fields, known, sender)
     elif kind in {"page", "screen"}:
         values["name"] = text(fields.get("name"), "name", MAX_NAME)
     elif kind == "alias":
-        values["previous_id"] = required(fields, "previousId", kind)
+        values["previous_id"] = needed_identifier(fields, "previousId", kind, sender.blocked)
     elif kind == "group":
-        values["group_id"] = required(fields, "groupId", kind)
+        values["group_id"] = needed_identifier(fields, "groupId", kind, sender.blocked)
+
+
+def _add_meaning(
+    values: dict[str, Any], fields: dict[str, Any], known: tuple[str, Check], sender: Sender
+) -> None:
+    """What is asked of the events that services count and obey."""
+    values["name"], check = known
+    changed, currency = check(fields.get("properties") or NOTHING, sender.currency)
+    if changed is not None:
+        fields["properties"] = changed
+        values["properties"] = msgspec.Raw(msgspec.json.encode(changed))
+    if currency is not None:
+        values["currency"] = currency
 
 
 def _add_identifiers(
@@ -161,25 +238,64 @@ def _add_identifiers(
     fields: dict[str, Any],
     traits: dict[str, Any],
     context: dict[str, Any],
+    origin: Origin,
 ) -> None:
-    user, anonymous = fields.get("userId"), fields.get("anonymousId")
-    if user is not None and (user := text(user, "userId")) is not None:
-        values["user_id"] = user
-    if anonymous is not None and (anonymous := text(anonymous, "anonymousId")) is not None:
-        values["anonymous_id"] = anonymous
-    if (email := email_of(traits, context)) is not None:
-        values["email"] = email
+    """Who it is; an identifier that many share is left out, and is why nobody may be left."""
+    more = origin.sender.blocked
+    # Most are short texts seen before: for these only the cache is asked.
+    if (user := fields.get("userId")) is not None:
+        quick = user.__class__ is str and not more and len(user) <= MAX_ID
+        user = known_identifier(user) if quick else identifier(user, "userId", more)
+        if user is not None:
+            values["user_id"] = user
+    if (anonymous := fields.get("anonymousId")) is not None:
+        quick = anonymous.__class__ is str and not more and len(anonymous) <= MAX_ID
+        if quick:
+            anonymous = known_identifier(anonymous)
+        else:
+            anonymous = identifier(anonymous, "anonymousId", more)
+        if anonymous is not None:
+            values["anonymous_id"] = anonymous
+    if (found := email_of(traits, context, more)) is not None:
+        values["email"] = found
     elif user is None and anonymous is None:
-        reason = "An event needs a userId, an anonymousId or an e-mail address in its traits."
-        raise Refused("no_identifier", "userId", reason)
+        raise _nobody(fields, traits, context)
+    # What is missing now was missing or blank before, or it is a placeholder.
+    if (user is None and fields.get("userId")) or (anonymous is None and fields.get("anonymousId")):
+        origin.note(PLACEHOLDER)
 
 
-def _timestamp(fields: dict[str, Any], clock: SenderClock) -> datetime:
-    field = "timestamp" if fields.get("timestamp") is not None else "originalTimestamp"
-    stated, sent = fields.get(field), fields.get("sentAt")
+def _nobody(fields: dict[str, Any], traits: dict[str, Any], context: dict[str, Any]) -> Refused:
+    """Why nobody is left: the first identifier that is blocked, or that there is none."""
+    nested = context.get("traits")
+    inner = nested.get("email") if isinstance(nested, dict) else None
+    for field in ("userId", "anonymousId"):
+        if text(fields.get(field), field) is not None:
+            return blocked(fields[field], field)
+    for value, field in ((traits.get("email"), "traits.email"), (inner, "context.traits.email")):
+        if isinstance(value, str) and address_of(value) is not None:
+            return blocked(value, field)
+    reason = "An event needs a userId, an anonymousId or an e-mail address in its traits."
+    return Refused("no_identifier", "userId", reason)
+
+
+def _add_time(values: dict[str, Any], fields: dict[str, Any], origin: Origin) -> None:
+    """When it happened, by our clock; the time of receipt where it does not say, or can't be."""
+    field = "timestamp"
+    stated = fields.get(field)
+    if stated is None or stated == "":
+        field = "originalTimestamp"
+        stated = fields.get(field)
+        if stated is None or stated == "":
+            return
+    clock = origin.clock
+    sent = fields.get("sentAt")
     if sent is not None and (sent_at := sent_moment(sent)) is not None:
         clock = SenderClock(sent_at, clock.received_at)
-    return clock.received_at if stated is None else clock.corrected(moment(stated, field))
+    found = values["timestamp"] = clock.corrected(moment(stated, field))
+    if found is clock.received_at:
+        values["implausible_time"] = True
+        origin.note(IMPLAUSIBLE_TIME)
 
 
 def _kept_context(raw: msgspec.Raw, context: dict[str, Any], policy: Policy) -> msgspec.Raw:

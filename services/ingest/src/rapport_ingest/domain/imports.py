@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.wording import plain
 from rapport_ingest.domain.mapping import Mapping, mapping_of
 from rapport_ingest.domain.presets import PRESETS, preset
 from rapport_ingest.domain.source import LegalBasis, Party, Provenance
@@ -75,7 +76,8 @@ class ImportSpec(
 ):
     """An import as it is asked for: the file is uploaded (`name` is only shown) or at `uri`.
 
-    JSON Lines without a mapping or preset hold events in Segment's shape.
+    JSON Lines without a mapping or preset hold events in Segment's shape. A file tells of the past,
+    so nobody is written to because of it, unless `historic` is false.
     """
 
     source: str
@@ -89,6 +91,7 @@ class ImportSpec(
     provider: str | None = None
     legal_basis: LegalBasis | None = None
     dry_run: bool = False
+    historic: bool = True
 
     @property
     def provenance(self) -> Provenance:
@@ -111,7 +114,7 @@ def spec_of(value: Any) -> ImportSpec:
     try:
         spec = msgspec.convert(found, ImportSpec)
     except msgspec.ValidationError as error:
-        raise _invalid("spec", str(error)) from error
+        raise _invalid("spec", plain(error)) from error
     if mapping is not None:
         spec = msgspec.structs.replace(spec, mapping=mapping_of(mapping))
     _check_texts(spec)

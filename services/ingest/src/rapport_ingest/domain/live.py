@@ -1,4 +1,4 @@
-"""What the processes tell each other about events that somebody watches, in Postgres' NOTIFY."""
+"""What the processes tell each other about events that somebody watches."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from rapport_ingest.domain.source import Caller
 from rapport_ingest.domain.verdict import Result
 
 MAX_PAYLOAD_BYTES = 7900
-"""A payload must be shorter than 8,000 bytes (PostgreSQL, NOTIFY)."""
+"""Of a message: some hundred a second are kept for half a minute."""
 
 MAX_DECODED_BYTES = 65_536
 TEXT_LENGTHS = (500, 200, 40)
@@ -48,8 +48,6 @@ class Shown(msgspec.Struct, frozen=True, tag_field="kind", tag="shown"):
     dialect: str
     message_id: str
     status: str
-    # Postgres sends equal payloads of one transaction only once.
-    number: int = 0
     code: str | None = None
     path: str | None = None
     message: str | None = None
@@ -88,7 +86,6 @@ def shown(
     kind: str | None,
     dialect: str,
     received_at: datetime,
-    number: int,
 ) -> bytes:
     """The message for one event, made to fit: the body is cut first, then the longest texts."""
     head = _head_of(raw)
@@ -112,7 +109,6 @@ def shown(
                 received_at.isoformat().replace("+00:00", "Z"),
                 dialect,
                 status=result.status,
-                number=number,
                 body=raw[:size].decode("utf-8", "ignore" if size < len(raw) else "replace"),
                 truncated=size < len(raw),
                 **{name: value and value[:length] for name, value in texts.items()},  # type: ignore[arg-type] # the id is always there

@@ -17,7 +17,9 @@ import msgspec
 
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.envelope import EventType
+from rapport_common.wording import plain
 from rapport_ingest.domain.casting import Cast, Decimals, cast, exact, number
+from rapport_ingest.domain.layouts import layout_problem
 
 TEXTS = frozenset({"messageId", "userId", "anonymousId", "previousId", "groupId", "event", "name"})
 TIMES = frozenset({"timestamp", "originalTimestamp", "sentAt"})
@@ -91,7 +93,7 @@ def mapping_of(value: Any) -> Mapping:
     try:
         found = msgspec.convert(value, Mapping)
     except msgspec.ValidationError as error:
-        message = f"mapping: {error}"
+        message = f"mapping: {plain(error)}"
         raise InvalidRequestError(message, details={"path": "mapping"}) from error
     Mapper(found)
     return found
@@ -376,8 +378,11 @@ def _check_source(source: str | Field, where: str, *, line: bool) -> None:
         raise _invalid(where, "give one of path, template, value and sum")
     if field.sum and (line or len(field.sum) > MAX_FACTORS):
         raise _invalid(where, f"a sum is of up to {MAX_FACTORS} factors, and not in a line")
-    if field.layout and field.type not in {None, "datetime"}:
-        raise _invalid(where, "only a datetime has a layout")
+    if field.layout:
+        if field.type not in {None, "datetime"}:
+            raise _invalid(where, "only a datetime has a layout")
+        if (problem := layout_problem(field.layout)) is not None:
+            raise _invalid(f"{where}.layout", problem)
     texts = [field.path, field.template, field.layout, *field.sum]
     if any(one == "" or len(one) > MAX_PATH or "\0" in one for one in texts if one is not None):
         raise _invalid(where, f"paths and templates have 1 to {MAX_PATH} characters, and no NUL")

@@ -1,6 +1,9 @@
 """When an event happened, by our clock: the rules for `timestamp` and `sentAt`."""
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from math import isfinite
 
 MIN_SKEW = timedelta(seconds=30)
 """Under this, a slow network and a wrong clock look the same; nothing is corrected."""
@@ -8,22 +11,105 @@ MIN_SKEW = timedelta(seconds=30)
 MAX_READING_AGE = timedelta(days=30)
 """A timestamp this long before `sentAt` was stated by someone, not read from a clock."""
 
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+"""Nothing that customers did is known from before: an earlier time is a clock that was never set,
+or a field that was never filled (`0001-01-01`, the epoch 0)."""
+
 MAX_FUTURE = timedelta(hours=24)
 """Further ahead of us than this nothing can have happened: our own time is used."""
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER = datetime(1, 1, 1, tzinfo=UTC)
+"""What a time reads as that is outside the calendar."""
 
-def parse_moment(text: str) -> datetime:
-    """An ISO 8601 instant in UTC; without an offset it is UTC. ValueError when it is none."""
-    moment = datetime.fromisoformat(text)
+SECONDS_UNTIL = 10**11
+"""Numbers below are seconds since 1970: up to the year 5138. Milliseconds, microseconds and
+nanoseconds have three, six and nine digits more, so that each kind has its own magnitude."""
+
+DAY_DIGITS = 8
+"""Eight digits that are a day of the calendar (`20260131`) are that day."""
+
+STEP = 1000
+MICROSECONDS_OF = (1_000_000, 1000, 1)
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,22}(?:\.[0-9]{1,12})?")
+_ZERO_DATE = re.compile(r"0000-00-00(?:[T ].*)?")
+
+
+def parse_moment(stated: object, zone: tzinfo = UTC) -> datetime:
+    """An instant in UTC from ISO 8601, or from a number or its digits (see `epoch_moment`).
+
+    Without an offset it is of `zone`. What is outside the calendar in UTC, and MySQL's date of
+    zeros, is `NEVER`: a time that was never set. ValueError for all else, TypeError for what is
+    neither a text nor a number.
+    """
+    if not isinstance(stated, str):
+        return epoch_moment(stated)
+    try:
+        moment = datetime.fromisoformat(stated)
+    except ValueError:
+        return _parse_other(stated.strip(), zone)
     if moment.tzinfo is UTC:
         return moment
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
+    if len(stated) != DAY_DIGITS and _NUMBER.fullmatch(stated):
+        return epoch_moment(Decimal(stated))  # 13 digits can look like a date and a time
+    return _placed(moment, zone)
+
+
+def _parse_other(text: str, zone: tzinfo) -> datetime:
+    if _NUMBER.fullmatch(text):
+        return epoch_moment(Decimal(text))
+    if _ZERO_DATE.fullmatch(text):
+        return NEVER
+    return _placed(datetime.fromisoformat(text), zone)
+
+
+def _placed(moment: datetime, zone: tzinfo) -> datetime:
     try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        message = "outside the years 1 to 9999"
-        raise ValueError(message) from error
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError:
+        return NEVER
+
+
+def epoch_moment(number: object) -> datetime:
+    """The instant of a Unix time, its unit told by its magnitude.
+
+    Below 10^11 seconds, below 10^14 milliseconds, below 10^17 microseconds, below 10^20
+    nanoseconds; so each unit has the years 1973 (for milliseconds and finer) to 5138.
+    """
+    if isinstance(number, bool) or not isinstance(number, (int, float, Decimal)):
+        raise TypeError
+    if not isfinite(number):
+        raise ValueError
+    size = abs(int(number))
+    limit = SECONDS_UNTIL
+    for microseconds in MICROSECONDS_OF:
+        if size < limit:
+            return _since_epoch(round(Decimal(str(number)) * microseconds))
+        limit *= STEP
+    if size < limit:
+        return _since_epoch(int(number) // STEP)
+    raise ValueError
+
+
+def _since_epoch(microseconds: int) -> datetime:
+    try:
+        return EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return NEVER
+
+
+def is_unix(text: str) -> bool:
+    """Whether a text is a number and no day of the calendar written in eight digits."""
+    return _NUMBER.fullmatch(text.strip()) is not None
+
+
+def iso_moment(stated: object) -> str | None:
+    """ISO 8601 in UTC of what `parse_moment` reads; None where it reads none."""
+    try:
+        return parse_moment(stated).isoformat()
+    except (TypeError, ValueError):
+        return None
 
 
 class SenderClock:
@@ -31,7 +117,7 @@ class SenderClock:
 
     A reading of it is moved by the difference between `sent_at` and `received_at` when that is
     30 s or more; a date from a history (30 days or more before it was sent) is kept as it is.
-    More than 24 h ahead of us becomes `received_at`.
+    Before 1990, and more than 24 h ahead of us, becomes `received_at`.
     """
 
     __slots__ = ("_latest", "_sent_at", "_skew", "received_at")
@@ -44,7 +130,10 @@ class SenderClock:
         self._latest = received_at + MAX_FUTURE
 
     def corrected(self, stated: datetime) -> datetime:
-        """The time by our clock of what happened at `stated` by the sender's."""
+        """The time by our clock of what happened at `stated` by the sender's.
+
+        The very object `received_at` where `stated` is not plausible.
+        """
         moment = stated
         if (
             self._skew is not None
@@ -52,7 +141,7 @@ class SenderClock:
             and abs(self._sent_at - stated) < MAX_READING_AGE
         ):
             moment = _moved(stated, self._skew, self.received_at)
-        return self.received_at if moment > self._latest else moment
+        return moment if EARLIEST <= moment <= self._latest else self.received_at
 
 
 def _moved(stated: datetime, skew: timedelta, received_at: datetime) -> datetime:

@@ -8,8 +8,12 @@ from typing import Any, get_args
 import msgspec
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.events.identifiers import MAX_PLACEHOLDER
+from rapport_common.events.money import normal_currency
+from rapport_common.wording import plain
 from rapport_ingest.domain.guard import network, origin_shape
-from rapport_ingest.domain.source import LegalBasis, Policy
+from rapport_ingest.domain.mapping import Mapper
+from rapport_ingest.domain.source import LegalBasis, Policy, WorkspacePolicy
 from rapport_ingest.domain.transform import TransformError, compile_transforms
 
 MAX_POLICY_BYTES = 65_536
@@ -51,7 +55,8 @@ def patched(document: Document, patch: Document) -> Document:
     if level:
         raise _invalid("", f"it is nested deeper than {MAX_DEPTH} levels")
     merged: Document = merge_patch(document, patch)
-    return merged
+    currency = normal_currency(merged.get("currency"))
+    return merged if currency is None else {**merged, "currency": currency}
 
 
 def _children(value: Any) -> list[Any]:
@@ -66,10 +71,28 @@ def read_policy(document: Document) -> Policy:
     try:
         policy = msgspec.convert(document, Policy)
     except msgspec.ValidationError as error:
-        raise _invalid(*_located(str(error))) from error
+        raise _invalid(*_located(plain(error))) from error
     for problem in _problems(policy):
         raise _invalid(*problem)
     return policy
+
+
+def read_workspace_policy(document: Document) -> WorkspacePolicy:
+    """What goes for all sources of a workspace; InvalidRequestError names the first wrong field."""
+    _check_storable(document)
+    try:
+        policy = msgspec.convert(document, WorkspacePolicy)
+    except msgspec.ValidationError as error:
+        raise _invalid(*_located(str(error))) from error
+    for problem in _entries("blocked_identifiers", policy.blocked_identifiers, _blockable):
+        raise _invalid(*problem)
+    return policy
+
+
+def _blockable(value: str) -> None:
+    if not value.strip() or len(value) > MAX_PLACEHOLDER:
+        message = f"a placeholder has 1 to {MAX_PLACEHOLDER} characters, and not blanks alone"
+        raise ValueError(message)
 
 
 def _check_storable(document: Document) -> None:
@@ -103,12 +126,25 @@ def _problems(policy: Policy) -> Iterator[Problem]:
         if limit is not None and not 1 <= limit <= MAX_LIMIT:
             yield name, "a limit is at least 1; null or leaving it out means none"
     yield from _provenance(policy)
+    if policy.currency is not None and normal_currency(policy.currency) is None:
+        yield "currency", f"'{policy.currency[:20]}' is no code of ISO 4217, such as EUR"
+    yield from _webhook(policy)
     try:
         compile_transforms(policy.transforms)
     except TransformError as error:
         yield f"transforms ({error.path})", error.reason
     except ValueError as error:
         yield "transforms", str(error)
+
+
+def _webhook(policy: Policy) -> Iterator[Problem]:
+    """A mapping that can't be followed is refused now, and not at each delivery."""
+    if policy.webhook is not None:
+        try:
+            Mapper(policy.webhook)
+        except InvalidRequestError as error:
+            where = str(error.details.get("path", "")).removeprefix("mapping").lstrip(".")
+            yield f"webhook.{where}".rstrip("."), error.message.partition(": ")[2].rstrip(".")
 
 
 def _entries(name: str, entries: tuple[str, ...], check: Callable[[str], Any]) -> Iterator[Problem]:
@@ -142,4 +178,10 @@ def _invalid(path: str, reason: str) -> InvalidRequestError:
 def shown(document: Mapping[str, Any]) -> Document:
     """The policy with all its defaults, as JSON values."""
     found: Document = msgspec.to_builtins(msgspec.convert(document, Policy))
+    return found
+
+
+def shown_workspace(document: Mapping[str, Any]) -> Document:
+    """A workspace's policy with all its defaults, as JSON values."""
+    found: Document = msgspec.to_builtins(msgspec.convert(document, WorkspacePolicy))
     return found

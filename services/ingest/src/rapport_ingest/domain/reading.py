@@ -4,18 +4,30 @@ What can't be read raises RefusedError with the field's path: the verdict on tha
 """
 
 import re
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast, get_args
 
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import EventType
+from rapport_common.events.identifiers import (
+    NONE_MORE,
+    is_placeholder,
+    is_placeholder_email,
+    normal_identifier,
+    plain_identifier,
+)
 from rapport_ingest.domain.moments import parse_moment
 
 MAX_MESSAGE_ID = 100
 MAX_ID = 512
 MAX_NAME = 512
 MAX_EMAIL = 254
+MAX_STATED_EMAIL = 1024
+"""Before blanks and invisible characters are taken away."""
+
+MAX_EXACT_FLOAT = 2**53
 MAX_SHOWN = 100
 """So much of what was sent is repeated in a reason."""
 
@@ -50,14 +62,58 @@ def text(value: Any, field: str, limit: int = MAX_ID) -> str | None:
         return value  # nearly always; three times for each event
     if value is None:
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
+    value = digits(value)
     if not isinstance(value, str):
         raise Refused("invalid_type", field, f"{field} must be a string.")
     if len(value) > limit:
         reason = f"{field} has {len(value)} characters; {limit} is the most."
         raise Refused("too_long", field, reason)
     return value if value and not value.isspace() else None
+
+
+def digits(value: Any) -> Any:
+    """A whole number as its digits, also one written `12345.0`; all else as it is."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT_FLOAT:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def identifier(value: Any, field: str, more: AbstractSet[str]) -> str | None:
+    """An id in the one form it is compared in; None when it is missing or a placeholder."""
+    if value.__class__ is not str or len(value) > MAX_ID:
+        value = text(value, field)
+        if value is None:
+            return None
+    found = known_identifier(value)
+    return None if more and found is not None and plain_identifier(found) in more else found
+
+
+@lru_cache(maxsize=32_768)
+def known_identifier(value: str) -> str | None:
+    """A short text as an id in its one form; None for blanks and what is always a placeholder."""
+    normal = normal_identifier(value)
+    return None if is_placeholder(normal) else normal
+
+
+def needed_identifier(fields: dict[str, Any], field: str, kind: str, more: AbstractSet[str]) -> str:
+    """An id that an event of this type can't do without."""
+    value = required(fields, field, kind)
+    found = identifier(value, field, more)
+    if found is None:
+        raise blocked(value, field)
+    return found
+
+
+def blocked(value: Any, field: str) -> Refused:
+    """Why an event that only a placeholder names is refused."""
+    shown = str(value)[:MAX_SHOWN].replace("\0", "\ufffd")
+    reason = (
+        f"{field} '{shown}' is a placeholder that many people share; it names no one. Leave the "
+        "field out, or send an id of the person's own."
+    )
+    return Refused("blocked_identifier", field, reason)
 
 
 def required(fields: dict[str, Any], field: str, kind: str, limit: int = MAX_ID) -> str:
@@ -69,23 +125,29 @@ def required(fields: dict[str, Any], field: str, kind: str, limit: int = MAX_ID)
 
 
 def members(fields: dict[str, Any], field: str) -> dict[str, Any]:
-    """An object; empty when it is missing."""
+    """An object; empty when it is missing, or an empty list: PHP's empty map."""
     value = fields.get(field)
+    if isinstance(value, dict):
+        return value
     if value is None:
         return NOTHING
-    if not isinstance(value, dict):
-        raise Refused("invalid_type", field, f"{field} must be an object.")
-    return value
+    if value == []:
+        fields[field] = {}
+        return NOTHING
+    raise Refused("invalid_type", field, f"{field} must be an object.")
 
 
 def moment(value: Any, field: str) -> datetime:
-    """An ISO 8601 instant in UTC."""
+    """An instant in UTC: ISO 8601, or a Unix time in any unit."""
     try:
         return parse_moment(value)
-    except (TypeError, ValueError) as error:
-        # The error repeats the text, which may be as long as the event.
-        why = str(error)[:MAX_SHOWN].replace("\0", "\ufffd")
-        reason = f"{field} is not an ISO 8601 time such as 2026-01-31T09:30:00Z: {why}."
+    except (TypeError, ValueError):
+        # What was sent may be as long as the event.
+        shown = str(value)[:MAX_SHOWN].replace("\0", "\ufffd")
+        reason = (
+            f"{field} '{shown}' is no time. Write ISO 8601 such as 2026-01-31T09:30:00Z, or the "
+            "seconds or milliseconds since 1970."
+        )
         raise Refused("invalid_timestamp", field, reason) from None
 
 
@@ -97,17 +159,28 @@ def sent_moment(value: Any) -> datetime | None:
         return None
 
 
-def email_of(traits: dict[str, Any], context: dict[str, Any]) -> str | None:
-    """The person's address, if it is one; another form is a trait like any other."""
-    nested = context.get("traits")
-    for one in (traits, nested if isinstance(nested, dict) else NOTHING):
-        value = one.get("email")
-        if isinstance(value, str) and len(value) <= MAX_EMAIL and (found := _address(value)):
-            return found
-    return None
+def email_of(
+    traits: dict[str, Any], context: dict[str, Any], more: AbstractSet[str] = NONE_MORE
+) -> str | None:
+    """The person's address, if it is one and not nobody's; another form is a trait like any."""
+    value = traits.get("email")
+    if value.__class__ is not str or (found := _mailbox(value)) is None:
+        nested = context.get("traits")
+        value = nested.get("email") if nested.__class__ is dict else None
+        if value.__class__ is not str or (found := _mailbox(value)) is None:
+            return None
+    return None if more and found in more else found
 
 
 @lru_cache(maxsize=16_384)
-def _address(value: str) -> str | None:
+def _mailbox(value: str) -> str | None:
+    address = address_of(value)
+    return None if address is None or is_placeholder_email(address) else address
+
+
+def address_of(value: str) -> str | None:
+    """An e-mail address in normal form; None when it is none."""
+    if len(value) > MAX_STATED_EMAIL:
+        return None
     address = normal_email(value)
-    return address if _EMAIL.fullmatch(address) else None
+    return address if len(address) <= MAX_EMAIL and _EMAIL.fullmatch(address) else None

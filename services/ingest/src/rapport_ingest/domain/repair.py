@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from rapport_common.wording import plain
 from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.transform import Transformer, TransformError
 
@@ -45,5 +46,5 @@ def mended(body: bytes, transformer: Transformer | None) -> msgspec.Raw:
         return msgspec.Raw(msgspec.json.encode(transformer(_anything.decode(body))))
     except (OverflowError, UnicodeEncodeError) as error:
         raise TransformError(
-            "", f"The changed event is not JSON that can be kept: {error}."
+            "", f"The changed event is not JSON that can be kept: {plain(error)}."
         ) from error

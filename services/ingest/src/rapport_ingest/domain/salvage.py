@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from rapport_common.errors import AppError
+from rapport_common.wording import plain
 
 MAX_BATCH_EVENTS = 5_000
 MAX_SALVAGE_BYTES = 2**19
@@ -173,5 +174,5 @@ def check_count(count: int, most: int = MAX_BATCH_EVENTS) -> None:
 
 def not_json(error: Exception) -> AppError:
     """The error for a body that no reader takes."""
-    reason: Any = "nested too deeply" if isinstance(error, RecursionError) else error
+    reason = "nested too deeply" if isinstance(error, RecursionError) else plain(error)
     return AppError(f"The body is not valid JSON: {reason}.", code="invalid_json")

@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from rapport_common.events.envelope import Trust
 from rapport_ingest.domain.mapping import Mapping
 from rapport_ingest.domain.transform import Transform
 
@@ -18,6 +19,30 @@ LegalBasis = Literal[
     "legitimate_interests",
 ]
 """The six grounds of Article 6(1) GDPR."""
+
+
+Kind = Literal["web", "app", "device", "server", "pos", "import", "partner"]
+PUBLIC: frozenset[Kind] = frozenset({"web", "app", "device"})
+"""Kinds whose write key is in everybody's hands: in a page, an app, a thing that was sold."""
+
+SECRET: frozenset[Kind] = frozenset({"server", "import", "partner"})
+"""Kinds whose write key never leaves a server; a till's may well run in a browser of its own."""
+
+DEFAULT_KIND: Kind = "server"
+
+
+MEANINGS: dict[Trust, str] = {
+    "public": "Its key may stand where everybody can read it. What it says of consent can only "
+    "lower it, or grant unconfirmed; addresses that it tells of are unverified.",
+    "trusted": "Its key stays on your servers: what it says of consent and addresses holds. "
+    "Never put it into a page or an app.",
+}
+"""What a trust means, for operators."""
+
+
+def trust_of(kind: Kind) -> Trust:
+    """What the word of a source of this kind is worth."""
+    return "public" if kind in PUBLIC else "trusted"
 
 
 class Caller(NamedTuple):
@@ -46,7 +71,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The rules of one source, as they are stored and shown; `None` means no limit.
 
     `allowed_origins` are origins as browsers send them (`https://shop.example`), `allowed_ips`
-    networks in CIDR form. In test mode events are judged and shown, and none is kept.
+    networks in CIDR form. In test mode events are judged and shown, and none is kept. `currency`
+    (ISO 4217) is that of orders that name none.
     """
 
     allowed_origins: tuple[str, ...] = ()
@@ -59,6 +85,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     plan: PlanRules = PlanRules()
     provenance: Provenance = Provenance()
     webhook: Mapping | None = None
+    currency: str | None = None
+
+
+class WorkspacePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rules of all sources of a workspace.
+
+    `blocked_identifiers` stand for nobody in this workspace, whatever their case: a till's
+    `walk-in-4711`, an address that the staff types for everybody.
+    """
+
+    blocked_identifiers: tuple[str, ...] = ()
 
 
 DEFAULT = Policy()

@@ -15,7 +15,10 @@ from typing import Any, Literal, NoReturn
 import msgspec
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.events.contact import normal_email
+from rapport_common.events.identifiers import is_placeholder, normal_identifier
 from rapport_ingest.domain.casting import Cast, cast
+from rapport_ingest.domain.reading import digits
 from rapport_ingest.domain.salvage import deeper_than
 
 __all__ = ["Cast", "Operation", "Transform", "TransformError", "Transformer", "compile_transforms"]
@@ -194,7 +197,8 @@ class _Declaration:
     def _hash(self, steps: Steps) -> Change:
         if steps[0] in TIMES:
             _bad(f"{self.place}.path", "A hash is no time: such an event could not be accepted.")
-        return self._replace(steps, hashed, "hashed")
+        names = self.transform.path in PERSONAL
+        return self._replace(steps, _named_hash if names else hashed, "hashed")
 
     def _cast(self, steps: Steps) -> Change:
         wanted = self.transform.type or "string"
@@ -271,18 +275,24 @@ _KINDS = {
 
 
 def hashed(value: Any) -> str:
-    """The SHA-256 of the trimmed and lower-cased text in hex digits; ValueError for other types.
+    """The SHA-256 of a text in its normal form, lower-cased, in hex digits; ValueError for others.
 
-    A number is hashed as it stands in JSON. What is 64 hex digits already stays, so that a replay
-    does not hash a hash.
+    An address is hashed in the form in which addresses are compared. A number is hashed as it
+    stands in JSON. What is 64 hex digits already stays, so that a replay does not hash a hash.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError  # noqa: TRY004 - one error for all that can't be changed
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    text = text.strip().lower()
+    text = normal_email(text) if "@" in text else normal_identifier(text).lower()
     if _HASH.fullmatch(text):
         return text
     return sha256(text.encode()).hexdigest()
+
+
+def _named_hash(value: Any) -> Any:
+    """The hash of an identifier; what names nobody stays as it is, or its hash would name one."""
+    text = digits(value)
+    return value if isinstance(text, str) and is_placeholder(text) else hashed(text)
 
 
 def _split(steps: Steps) -> tuple[Steps, Steps]:

@@ -14,17 +14,18 @@ from rapport_common import logging
 from rapport_common.db import is_retriable
 from rapport_common.errors import UnavailableError
 from rapport_common.events.codec import encode
-from rapport_common.events.envelope import Event, EventType, partition_key
+from rapport_common.events.envelope import Event, EventType, Trust, partition_key
 from rapport_common.events.topics import EVENTS
 from rapport_common.ids import uuid7
 from rapport_common.kafka.producer import Outgoing
 from rapport_ingest import metrics
 from rapport_ingest.domain.dialects import NONE_REFUSED
-from rapport_ingest.domain.event import MAX_EVENT_BYTES, Origin, judge
+from rapport_ingest.domain.event import MAX_EVENT_BYTES, Origin, judge, marks_of
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.planned import breach
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.verdict import Refusal, Result
+from rapport_ingest.domain.warnings import KEY_IN_BROWSER
 from rapport_ingest.handlers.cataloguing import Cataloguing
 from rapport_ingest.handlers.counting import Counting
 from rapport_ingest.handlers.debugging import Debugging
@@ -49,7 +50,8 @@ class Sending(msgspec.Struct, frozen=True):
     `refusals` are verdicts given before, by index. `ids` are the message ids of events that bring
     none, for a sender that must be able to repeat them; without it they are made here. `places`
     say where each event stood (`row 7`), for the quarantine; `originals` are kept there in place
-    of `items`.
+    of `items`. `sequences` are their places where the index is not: rows of a file. `trust` is the
+    source's unless the request shows less. `historic`: nobody is written to because of these.
     """
 
     sender: Sender
@@ -65,6 +67,18 @@ class Sending(msgspec.Struct, frozen=True):
     ids: Sequence[str] | None = None
     places: Sequence[str] | None = None
     originals: Sequence[msgspec.Raw] | None = None
+    sequences: Sequence[int] | None = None
+    trust: Trust | None = None
+    historic: bool = False
+
+    @property
+    def marks(self) -> Mapping[str, Any]:
+        """What is marked on each of the events."""
+        return marks_of(self.trust or self.sender.trust, historic=self.historic)
+
+    def sequence(self, index: int) -> int:
+        """The place of an event among those that came with it."""
+        return index if self.sequences is None else self.sequences[index]
 
 
 class _Judged(msgspec.Struct):
@@ -114,6 +128,8 @@ class Acceptor:
             SenderClock(sending.sent_at, sending.received_at),
             sending.address,
             sending.user_agent,
+            sending.marks,
+            {},
         )
         judged, count, spare = _Judged([], [], []), len(sending.items), next(self._ids)
         if count <= SLICE:
@@ -143,14 +159,24 @@ class Acceptor:
         self._counting.note(
             sending.sender.caller, accepted=len(records), rejected=len(refused), spooled=spooled
         )
+        self._warn(sending, origin, len(records))
         self._debugging.show(sending, results)
         return results
+
+    def _warn(self, sending: Sending, origin: Origin, accepted: int) -> None:
+        """Count what is odd about the accepted events."""
+        caller = sending.sender.caller
+        for code, events in (origin.notes or {}).items():
+            self._counting.warn(caller, code, events)
+        if accepted and sending.trust == "public" and sending.sender.trust != "public":
+            self._counting.warn(caller, KEY_IN_BROWSER, accepted)
 
     def _slice(
         self, sending: Sending, origin: Origin, indexes: range, spare: str, judged: "_Judged"
     ) -> None:
         """Judge some of the events, and encode the good ones."""
         kind, ids, refusals = sending.kind, sending.ids, sending.refusals
+        sequences = sending.sequences
         sender, trace = sending.sender, sending.traceparent
         good = TESTED if sender.policy.test_mode else ACCEPTED
         for index in indexes:
@@ -159,7 +185,8 @@ class Acceptor:
                 verdict = refusals[index]
             else:
                 id_ = ids[index] if ids else f"{spare}-{index}"
-                found = judge(sending.items[index], kind, origin, id_)
+                place = index if sequences is None else sequences[index]
+                found = judge(sending.items[index], kind, origin, id_, place)
                 verdict = found if isinstance(found, Refusal) else self._noted(sender, *found)
             if isinstance(verdict, Refusal):
                 judged.refused.append((index, verdict))
@@ -227,6 +254,9 @@ def _quarantined(sending: Sending, index: int, refusal: Refusal, raw: msgspec.Ra
         sent_at=sending.sent_at,
         type=sending.kind,
         dialect=sending.dialect,
+        sequence=sending.sequence(index),
+        trust=sending.trust or sending.sender.trust,
+        historic=sending.historic,
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
@@ -13,7 +13,9 @@ from rapport_common.db import is_retriable
 from rapport_ingest import metrics
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.store import tallies as store
+from rapport_ingest.store import warnings
 from rapport_ingest.store.tallies import Tallies, Tally
+from rapport_ingest.store.warnings import Warned
 
 log = logging.get(__name__)
 
@@ -35,6 +37,7 @@ class Counting:
         # Three stages of a count: not in the metrics yet, not stored yet, and being stored.
         self._fresh: Days = _days()
         self._pending: Days = _days()
+        self._warned: Counter[Warned] = Counter()
         self._flushing: list[Days] = []
         self._shown: set[Caller] = set()
         # What is stored of the present day, by all processes, of the sources with a quota.
@@ -49,6 +52,11 @@ class Counting:
         tally.accepted += accepted
         tally.spooled += accepted if spooled else 0
         tally.rejected += rejected
+
+    def warn(self, caller: Caller, code: str, events: int) -> None:
+        """So many accepted events of `caller` have something odd about them."""
+        self._warned[caller, code] += events
+        metrics.WARNINGS.labels(code).inc(events)
 
     def today(self, caller: Caller) -> int:
         """How many events the source has sent this day (UTC), by all that is known here.
@@ -82,17 +90,21 @@ class Counting:
         """Add what was gathered to the stored counts; on a failure it is kept for the next time."""
         self.expose()
         taken, self._pending = self._pending, _days()
+        warned, self._warned = self._warned, Counter()
         wanted = list(self._stored)
-        if not taken and not wanted:
+        if not taken and not wanted and not warned:
             return
         self._flushing.append(taken)
         try:
             async with self._engine.begin() as tx:
                 await self._store(tx, taken)
+                if warned:
+                    await warnings.add(tx, warned)
                 today = self._day
                 stored = await store.received_on(tx, today, wanted)
         except BaseException:
             _merge(self._pending, taken)
+            self._warned.update(warned)
             raise
         finally:
             self._flushing.remove(taken)

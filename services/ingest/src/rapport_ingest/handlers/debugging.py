@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -117,7 +116,6 @@ class Debugging:
         self._watched: dict[Caller, _Watched] = {}
         self._streams: list[Stream] = []
         self._outgoing: deque[bytes] = deque()
-        self._numbers = count()
         self._wake = asyncio.Event()
         self._listeners = 0
         self._stopped = False
@@ -138,7 +136,6 @@ class Debugging:
                 kind=sending.kind,
                 dialect=sending.dialect,
                 received_at=sending.received_at,
-                number=next(self._numbers),
             )
             if not self._tell(message):
                 watched.dropped += 1
@@ -182,7 +179,7 @@ class Debugging:
     async def _carry(self) -> None:
         while True:
             try:
-                line = await Line.open(self._listen_url, self._heard, self._wake.set)
+                line = await Line.open(self._listen_url, self._wake.set)
                 try:
                     await self._speak(line)
                 finally:
@@ -199,6 +196,9 @@ class Debugging:
             if now >= due:
                 self._tick(now)
                 due = now + TICK_SECONDS
+            while line.has_news:
+                for payload in await line.hear():
+                    self._heard(payload)
             batch = [
                 self._outgoing.popleft() for _ in range(min(TOLD_AT_ONCE, len(self._outgoing)))
             ]
@@ -237,7 +237,7 @@ class Debugging:
         self._wake.set()
         return True
 
-    def _heard(self, payload: str) -> None:
+    def _heard(self, payload: bytes) -> None:
         try:
             message = live.decode(payload)
         except msgspec.DecodeError:
@@ -292,4 +292,4 @@ class Debugging:
             one.began = time.monotonic()
 
 
-_ADDRESS = {"kind", "workspace", "source", "number"}
+_ADDRESS = {"kind", "workspace", "source"}

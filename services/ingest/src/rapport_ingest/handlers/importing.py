@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -21,7 +21,7 @@ from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.planned import breach
 from rapport_ingest.domain.presets import preparing
 from rapport_ingest.domain.rows import Composer, Entry, Place
-from rapport_ingest.domain.sender import Sender, compiled
+from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.domain.totals import Totals
 from rapport_ingest.domain.verdict import Refusal, Result
@@ -29,10 +29,10 @@ from rapport_ingest.handlers.accept import Acceptor, Sending
 from rapport_ingest.handlers.places import Found, open_path, open_uri
 from rapport_ingest.handlers.readers import Reader, reader_for
 from rapport_ingest.handlers.readers.separated import SeparatedReader
+from rapport_ingest.handlers.senders import senders_of
 from rapport_ingest.handlers.uploads import Uploads
 from rapport_ingest.settings import IngestSettings
 from rapport_ingest.spool import Spool
-from rapport_ingest.store import plans, sources
 
 BATCH = 500
 PIECE = 50
@@ -152,13 +152,11 @@ class Importing:
 
     async def _sender(self, caller: Caller, spec: ImportSpec) -> Sender:
         async with self._engine.begin() as tx:
-            policy = (await sources.policies(tx, [caller])).get(caller)
-            planned = (await plans.plans(tx, [caller])).get(caller, [])
-        if policy is None:
+            found = (await senders_of(tx, [caller])).get(caller)
+        if found is None:
             raise InvalidRequestError(f"There is no source '{caller.source}' any more.")
-        return compiled(
-            caller, msgspec.structs.replace(policy, provenance=spec.provenance), planned
-        )
+        policy = msgspec.structs.replace(found.policy, provenance=spec.provenance)
+        return replace(found, policy=policy)
 
     async def _checked(self, spec: ImportSpec, reader: SeparatedReader) -> dict[str, Any]:
         """Read the file once before anything is sent, if its last line says what must be in it."""
@@ -196,6 +194,8 @@ class Importing:
             refusals={i: entry.refusal for i, entry in enumerate(batch) if entry.refusal},
             ids=[entry.id for entry in batch],
             places=[entry.rows for entry in batch],
+            sequences=[entry.first for entry in batch],
+            historic=run.spec.historic,
         )
         if run.spec.dry_run:
             return await self._tried(run, sending)
@@ -205,7 +205,8 @@ class Importing:
 
     async def _tried(self, run: _Run, sending: Sending) -> list[Result]:
         """What would become of the events; nothing is sent, kept or counted."""
-        origin = Origin(run.sender, SenderClock(None, sending.received_at))
+        clock = SenderClock(None, sending.received_at)
+        origin = Origin(run.sender, clock, marks=sending.marks)
         results = []
         for index in range(len(sending.items)):
             results.append(self._try(run, sending, index, origin))
@@ -216,7 +217,7 @@ class Importing:
     def _try(self, run: _Run, sending: Sending, index: int, origin: Origin) -> Result:
         spare = sending.ids[index] if sending.ids else ""
         known = sending.refusals.get(index)
-        judged = known or judge(sending.items[index], None, origin, spare)
+        judged = known or judge(sending.items[index], None, origin, spare, sending.sequence(index))
         if not isinstance(judged, Refusal):
             event, fields = judged
             broken = breach(run.sender, event, fields)

@@ -15,9 +15,10 @@ from rapport_common.db import is_retriable
 from rapport_common.errors import UnauthorizedError, UnavailableError
 from rapport_ingest import metrics
 from rapport_ingest.domain.credentials import key_hash, key_id_of
-from rapport_ingest.domain.sender import Sender, compiled
+from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.source import Caller
-from rapport_ingest.store import plans, sources
+from rapport_ingest.handlers.senders import senders_of
+from rapport_ingest.store import sources
 from rapport_ingest.store.sources import StoredKey
 
 log = logging.get(__name__)
@@ -170,9 +171,7 @@ class KeyRing:
                 found[one.caller] = known.sender
         stale = list({one.caller for one in held.values()} - found.keys())
         if stale:
-            planned = await plans.plans(tx, stale)
-            for caller, policy in (await sources.policies(tx, stale)).items():
-                found[caller] = compiled(caller, policy, planned.get(caller, ()))
+            found |= await senders_of(tx, stale)
         return found
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,15 +17,20 @@ from rapport_common import clock
 from rapport_common.errors import NotFoundError, UnavailableError
 from rapport_common.events.envelope import Event
 from rapport_common.events.topics import EVENTS, require_consumer
+from rapport_common.kafka.closing import close
+from rapport_common.limits import WorkspaceLimit
 from rapport_ingest.store import quarantine, spool
 from rapport_ingest.store.quarantine import Quarantined
 
 RECENT = timedelta(minutes=1)
 """Searched first: who asks has mostly just sent it."""
 
-SEARCH_SECONDS = 10.0
+SEARCH_SECONDS = 6.0
+SEARCHES = 2
+"""Of a workspace at a time in a process, and twice as many of all."""
+
 AFTER_REJECTION_SECONDS = 2.0
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
 FETCH_RECORDS = 2000
 POLL_MS = 500
 
@@ -75,13 +80,15 @@ class _Search:
 
 
 class Locator:
-    """Finds events for those who sent them; two searches of the log at a time."""
+    """Finds events for those who sent them; of searches of the log there are a few at a time."""
 
     def __init__(self, engine: AsyncEngine, bootstrap: str) -> None:
         require_consumer(EVENTS, "ingest")
         self._engine = engine
         self._bootstrap = bootstrap
-        self._turns = asyncio.Semaphore(2)
+        self._searches = WorkspaceLimit(
+            "searches", each=SEARCHES, total=2 * SEARCHES, retry_after=2
+        )
 
     async def locate(self, wanted: Wanted, since: datetime) -> dict[str, Any]:
         """Where the event is; NotFoundError says since when was searched.
@@ -121,8 +128,20 @@ class Locator:
     ) -> tuple[dict[str, Any] | None, bool]:
         """(the answer, whether everything since then was looked at)."""
         needle = msgspec.json.encode(wanted.message_id)
-        async with self._turns, self._log() as (consumer, partitions):
-            search = _Search(wanted, needle, time.monotonic() + seconds)
+        search = _Search(wanted, needle, time.monotonic() + seconds)
+        # It keeps its place until it has ended, also when nobody waits for it any more.
+        running = asyncio.get_running_loop().create_task(self._placed(search, since))
+        return await asyncio.shield(running)
+
+    async def _placed(self, search: _Search, since: datetime) -> tuple[dict[str, Any] | None, bool]:
+        with self._searches.place(search.wanted.workspace):
+            # In a thread with a loop of its own: the one here has events to take meanwhile.
+            return await asyncio.to_thread(asyncio.run, self._searched(search, since))
+
+    async def _searched(
+        self, search: _Search, since: datetime
+    ) -> tuple[dict[str, Any] | None, bool]:
+        async with self._log() as (consumer, partitions):
             return await _scan(consumer, partitions, search, since)
 
     @asynccontextmanager
@@ -150,9 +169,7 @@ class Locator:
             message = "Kafka does not answer, so its log can't be read now; try again."
             raise UnavailableError(message) from error
         finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await consumer.stop()
+            await close(consumer)
 
 
 async def _scan(

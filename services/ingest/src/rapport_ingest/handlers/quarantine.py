@@ -11,16 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.events.envelope import empty_object
 from rapport_ingest.domain.dialects.originals import UnfitError
 from rapport_ingest.domain.dialects.reopening import Reopener
-from rapport_ingest.domain.event import Origin, judge
+from rapport_ingest.domain.event import Origin, judge, marks_of
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.planned import breach
 from rapport_ingest.domain.repair import BeyondRepairError, mended, readable
 from rapport_ingest.domain.selection import Selection
-from rapport_ingest.domain.sender import Sender, compiled
+from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.domain.transform import Transform, TransformError, compile_transforms
 from rapport_ingest.domain.verdict import Refusal
-from rapport_ingest.store import plans, quarantine, sources
+from rapport_ingest.handlers.senders import senders_of
+from rapport_ingest.store import quarantine
 from rapport_ingest.store.quarantine import Row
 
 SHOWN_FAILURES, SHOWN_EXAMPLES = 10, 5
@@ -45,17 +46,12 @@ class Tried:
         return self.skipped is None and self.refusal is None
 
 
-async def senders_of(tx: AsyncConnection, workspace: str, rows: Sequence[Row]) -> dict[str, Sender]:
-    """The sources of these rows with the policies and plans that hold now."""
-    callers = sorted(
-        {Caller(workspace, one.source) for one in rows}, key=lambda caller: caller.source
-    )
-    planned = await plans.plans(tx, callers)
-    found = await sources.policies(tx, callers)
-    return {
-        caller.source: compiled(caller, policy, planned.get(caller, ()))
-        for caller, policy in found.items()
-    }
+async def senders_of_rows(
+    tx: AsyncConnection, workspace: str, rows: Sequence[Row]
+) -> dict[str, Sender]:
+    """The sources of these rows with the policies and plans that hold now, by id."""
+    callers = [Caller(workspace, one) for one in sorted({row.source for row in rows})]
+    return {caller.source: one for caller, one in (await senders_of(tx, callers)).items()}
 
 
 class Bench:
@@ -105,7 +101,9 @@ class Bench:
 
 
 def _verdict(sender: Sender, row: Row, raw: msgspec.Raw, spare: str) -> Refusal | None:
-    judged = judge(raw, row.kind, Origin(sender, SenderClock(row.sent_at, row.received_at)), spare)
+    marks = marks_of(row.trust, historic=row.historic)
+    origin = Origin(sender, SenderClock(row.sent_at, row.received_at), marks=marks)
+    judged = judge(raw, row.kind, origin, spare, row.sequence)
     if isinstance(judged, Refusal):
         return judged
     event, fields = judged
@@ -153,7 +151,7 @@ async def dry_run(
     """Judge the first `limit` open rows of a selection with these changes; nothing is changed."""
     matched, _ = await quarantine.extent(tx, workspace, chosen)
     rows = await quarantine.oldest_open(tx, workspace, chosen, limit)
-    bench = Bench(transforms, await senders_of(tx, workspace, rows), reopener)
+    bench = Bench(transforms, await senders_of_rows(tx, workspace, rows), reopener)
     found = DryRun(matched)
     for row in rows:
         found.note(bench.try_row(row), bench)

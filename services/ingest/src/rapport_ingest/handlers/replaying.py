@@ -18,7 +18,7 @@ from rapport_ingest.domain.selection import QuarantineReplay
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.verdict import Result
 from rapport_ingest.handlers.accept import Sending
-from rapport_ingest.handlers.quarantine import Bench, Tried, reason_of, senders_of
+from rapport_ingest.handlers.quarantine import Bench, Tried, reason_of, senders_of_rows
 from rapport_ingest.spool import Spool
 from rapport_ingest.store import quarantine
 
@@ -166,7 +166,7 @@ class Replaying:
             )
             if not rows:
                 return []
-            senders = await senders_of(tx, job.workspace, rows)
+            senders = await senders_of_rows(tx, job.workspace, rows)
             bench = Bench(asked.transforms, senders, self._reopener)
             tried = [bench.try_row(one) for one in rows]
             tried = await self._accepted([one for one in tried if one.passes], senders, tried)
@@ -181,7 +181,8 @@ class Replaying:
         groups: dict[tuple[Any, ...], list[Tried]] = {}
         for one in good:
             row = one.row
-            what = (row.source, row.type, row.dialect, row.received_at, row.sent_at)
+            came = (row.dialect, row.received_at, row.sent_at, row.trust, row.historic)
+            what = (row.source, row.type, *came)
             groups.setdefault(what, []).append(one)
         try:
             async with asyncio.timeout(ACCEPT_SECONDS):
@@ -213,6 +214,9 @@ def _sending(senders: dict[str, Sender], group: Sequence[Tried]) -> Sending:
         row.sent_at,
         dialect=row.dialect,
         ids=[one.spare for one in group],
+        sequences=[one.row.sequence for one in group],
+        trust=row.trust,
+        historic=row.historic,
     )
 
 

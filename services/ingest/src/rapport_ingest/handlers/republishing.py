@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from rapport_common.errors import ConflictError, UnavailableError
 from rapport_common.events.topics import EVENTS, require_consumer
 from rapport_common.jobs.store import Job, Step
+from rapport_common.kafka.closing import close
 from rapport_common.kafka.producer import Outgoing, Producer
 from rapport_ingest import metrics
 from rapport_ingest.domain.selection import LogSelection, TopicReplay
@@ -168,9 +169,7 @@ class Republishing:
             message = "Kafka does not answer, so its log can't be read now; the replay waits."
             raise UnavailableError(message) from error
         finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await consumer.stop()
+            await close(consumer)
 
 
 async def _started(consumer: AIOKafkaConsumer, job: Job, asked: TopicReplay) -> tuple[_Place, Step]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common.errors import ConflictError, NotFoundError
+from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
+from rapport_common.events.reserved import RESERVED_SOURCES
 from rapport_ingest.domain.credentials import key_hash, slug, write_key
-from rapport_ingest.domain.policy import Document, patched, read_policy
-from rapport_ingest.domain.source import Caller
+from rapport_ingest.domain.policy import Document, patched, read_policy, read_workspace_policy
+from rapport_ingest.domain.source import DEFAULT_KIND, Caller, Kind
 from rapport_ingest.store import sources as store
 from rapport_ingest.store.sources import KeyRow, Source
 
@@ -31,25 +32,38 @@ class Sources:
         self._pepper = pepper
 
     async def create(
-        self, tx: AsyncConnection, workspace: str, name: str, policy: Document
+        self,
+        tx: AsyncConnection,
+        workspace: str,
+        name: str,
+        policy: Document,
+        kind: Kind = DEFAULT_KIND,
     ) -> tuple[str, NewKey]:
         """(source id, key) of a new source; ConflictError when the name is taken."""
         rules = patched({}, policy)
         read_policy(rules)
-        source = slug(name)
-        if not await store.add_source(tx, workspace, source, name, rules):
+        source = free_slug(name)
+        if not await store.add_source(tx, Caller(workspace, source), name, kind, rules):
             message = f"There is a source '{source}' already. Choose another name."
             raise ConflictError(message, details={"source": source})
         return source, await self._new_key(tx, Caller(workspace, source))
 
     async def change(
-        self, tx: AsyncConnection, caller: Caller, *, name: str | None, patch: Document
+        self,
+        tx: AsyncConnection,
+        caller: Caller,
+        *,
+        name: str | None,
+        patch: Document,
+        kind: Kind | None = None,
     ) -> None:
-        """Another name, and the policy with a merge patch applied; InvalidRequestError."""
+        """Another name or kind, and the policy with a merge patch applied; InvalidRequestError."""
         found = await self._locked(tx, caller)
+        if name is not None:
+            free_slug(name)
         rules = patched(found.policy, patch)
         read_policy(rules)
-        await store.change_source(tx, caller, name or found.name, rules)
+        await store.change_source(tx, caller, name or found.name, kind or found.kind, rules)
 
     async def add_key(self, tx: AsyncConnection, caller: Caller) -> NewKey:
         """One more key; ConflictError when the source has two that hold."""
@@ -83,6 +97,26 @@ class Sources:
         made = NewKey(key_id := secrets.token_hex(6), write_key(key_id, secrets.token_hex(16)))
         await store.add_key(tx, caller, made.id, key_hash(self._pepper, made.key))
         return made
+
+
+def free_slug(name: str) -> str:
+    """The id made from a name; InvalidRequestError when it is a service's own."""
+    made = slug(name)
+    if made in RESERVED_SOURCES:
+        message = (
+            f"name: '{name}' is kept for Rapport's own services, whose events bear it as their "
+            f"source. Choose another, such as '{name} of ours'."
+        )
+        raise InvalidRequestError(message, code="reserved_name", details={"path": "name"})
+    return made
+
+
+async def change_workspace(tx: AsyncConnection, workspace: str, patch: Document) -> Document:
+    """What goes for all sources of a workspace, with a merge patch applied; InvalidRequestError."""
+    rules = patched(await store.workspace_policy(tx, workspace, lock=True), patch)
+    read_workspace_policy(rules)
+    await store.change_workspace_policy(tx, workspace, rules)
+    return rules
 
 
 def require(found: Source | None, caller: Caller) -> Source:

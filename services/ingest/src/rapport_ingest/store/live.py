@@ -1,6 +1,11 @@
-"""The line on which the processes of ingest hear each other: Postgres' LISTEN and NOTIFY."""
+"""The line on which the processes of ingest hear each other: a table, and NOTIFY of its ids.
+
+Every role of the database may listen on a channel, whatever it may read: what is said stays in the
+table, which is ingest's, and is not logged because it is of no use after a crash.
+"""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, Self
 
 import asyncpg
@@ -11,30 +16,39 @@ APPLICATION = "rapport-ingest-live"
 
 CONNECT_SECONDS = 5.0
 TELL_SECONDS = 5.0
+KEPT = "30 seconds"
+"""Who has not read a message by then will not: it asks for what is said now."""
+
+SWEPT_AT_ONCE = 1000
+HEARD_AT_ONCE = 1000
+MAX_DIGITS = 18
 FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What using a line may raise while Postgres is away."""
 
 
 class Line:
-    """One connection; `lost` is true once it is gone, and `gone` is called then."""
+    """One connection; `lost` is true once it is gone. `wake` is called then, and when there is
+    something to hear.
+    """
 
-    def __init__(self, connection: Any, gone: Callable[[], None]) -> None:
+    def __init__(self, connection: Any, wake: Callable[[], None]) -> None:
         self._connection = connection
-        self._gone = gone
+        self._wake = wake
+        self._said: dict[int, None] = {}
         self.lost = False
         connection.add_termination_listener(self._ended)
 
     @classmethod
-    async def open(cls, url: str, heard: Callable[[str], None], gone: Callable[[], None]) -> Self:
-        """A line on which `heard` gets every message, this process's own too."""
+    async def open(cls, url: str, wake: Callable[[], None]) -> Self:
+        """A line on which every message is heard, this process's own too."""
         settings = {"application_name": APPLICATION}
         connection = await asyncpg.connect(
             url, timeout=CONNECT_SECONDS, command_timeout=TELL_SECONDS, server_settings=settings
         )
-        line = cls(connection, gone)
+        line = cls(connection, wake)
         try:
             await connection.add_listener(
-                CHANNEL, lambda _connection, _pid, _channel, payload: heard(str(payload))
+                CHANNEL, lambda _connection, _pid, _channel, ids: line._told(str(ids))
             )
         except BaseException:
             line.close()
@@ -44,10 +58,30 @@ class Line:
     async def tell(self, messages: Sequence[bytes]) -> None:
         """Send messages to everybody, in their order."""
         await self._connection.execute(
-            "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload",
+            "WITH said AS (INSERT INTO ingest.live_message (payload) "
+            "SELECT payload FROM unnest($2::bytea[]) AS payload RETURNING id), "
+            "old AS (DELETE FROM ingest.live_message WHERE id IN (SELECT id "
+            f"FROM ingest.live_message WHERE said_at < now() - interval '{KEPT}' "
+            f"LIMIT {SWEPT_AT_ONCE} FOR UPDATE SKIP LOCKED)) "
+            "SELECT pg_notify($1, string_agg(id::text, ',')) FROM said",
             CHANNEL,
-            [one.decode() for one in messages],
+            messages,
         )
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to hear."""
+        return bool(self._said)
+
+    async def hear(self) -> list[bytes]:
+        """What was said since the last time, in its order."""
+        ids = list(islice(self._said, HEARD_AT_ONCE))
+        for one in ids:
+            del self._said[one]
+        rows = await self._connection.fetch(
+            "SELECT payload FROM ingest.live_message WHERE id = ANY($1::bigint[]) ORDER BY id", ids
+        )
+        return [bytes(row["payload"]) for row in rows]
 
     async def listeners(self) -> int:
         """How many processes are on the line, this one included."""
@@ -62,6 +96,13 @@ class Line:
         """End the connection at once, whatever Postgres is doing."""
         self._connection.terminate()
 
+    def _told(self, ids: str) -> None:
+        # Any role may notify: what is no list of ids was not said by us.
+        if ids.replace(",", "").isdecimal() and ids.isascii():
+            known = (int(one) for one in ids.split(",") if 0 < len(one) <= MAX_DIGITS)
+            self._said |= dict.fromkeys(known)
+            self._wake()
+
     def _ended(self, _connection: object) -> None:
         self.lost = True
-        self._gone()
+        self._wake()

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common.events.envelope import EventType
+from rapport_common.events.envelope import EventType, Trust
 from rapport_ingest.domain.selection import Selection
 
 State = Literal["open", "resolved", "all"]
@@ -25,7 +25,7 @@ FILTERS = {
 }
 COLUMNS = (
     "source, message_id, received_at, code, path, reason, body, truncated, sent_at, type, dialect, "
-    "id, attempts, resolved_at, resolution, handled_by"
+    "sequence, trust, historic, id, attempts, resolved_at, resolution, handled_by"
 )
 
 
@@ -44,6 +44,9 @@ class Quarantined:
     sent_at: datetime | None = None
     type: str | None = None
     dialect: str = "segment"
+    sequence: int = 0
+    trust: Trust = "trusted"
+    historic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +103,14 @@ async def keep(tx: AsyncConnection, workspace: str, rows: Sequence[Quarantined])
         text(
             "INSERT INTO ingest.quarantine "
             "(workspace, source, message_id, received_at, code, path, reason, body, truncated, "
-            "sent_at, type, dialect) SELECT :workspace, v.* FROM unnest(CAST(:sources AS text[]), "
+            "sent_at, type, dialect, sequence, trust, historic) "
+            "SELECT :workspace, v.* FROM unnest(CAST(:sources AS text[]), "
             "CAST(:message_ids AS text[]), CAST(:received AS timestamptz[]), "
             "CAST(:codes AS text[]), CAST(:paths AS text[]), CAST(:reasons AS text[]), "
             "CAST(:bodies AS bytea[]), CAST(:truncated AS boolean[]), "
             "CAST(:sent AS timestamptz[]), CAST(:types AS text[]), "
-            "CAST(:dialects AS text[])) AS v RETURNING id"
+            "CAST(:dialects AS text[]), CAST(:sequences AS bigint[]), CAST(:trusts AS text[]), "
+            "CAST(:historic AS boolean[])) AS v RETURNING id"
         ),
         {
             "workspace": workspace,
@@ -120,6 +125,9 @@ async def keep(tx: AsyncConnection, workspace: str, rows: Sequence[Quarantined])
             "sent": [one.sent_at for one in rows],
             "types": [one.type for one in rows],
             "dialects": [one.dialect for one in rows],
+            "sequences": [one.sequence for one in rows],
+            "trusts": [one.trust for one in rows],
+            "historic": [one.historic for one in rows],
         },
     )
     return list(found.scalars())

@@ -9,9 +9,11 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_ingest.domain.source import Caller, Policy
+from rapport_common.events.identifiers import plain_identifiers
+from rapport_ingest.domain.source import Caller, Kind, Policy
 
 _policy = msgspec.json.Decoder(Policy)
+_texts = msgspec.json.Decoder(list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,16 @@ class Source:
     created_at: datetime
     policy: dict[str, Any]
     revision: int
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What operators have set for a source; `blocked` are its workspace's own placeholders."""
+
+    policy: Policy
+    kind: Kind
+    blocked: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +55,24 @@ class KeyRow:
     revoked_at: datetime | None
 
 
-_SOURCE = "SELECT id, name, created_at, CAST(policy AS text), revision FROM ingest.source "
+_SOURCE = "SELECT id, name, created_at, CAST(policy AS text), revision, kind FROM ingest.source "
 
 
 async def add_source(
-    tx: AsyncConnection, workspace: str, source: str, name: str, policy: Mapping[str, Any]
+    tx: AsyncConnection, caller: Caller, name: str, kind: Kind, policy: Mapping[str, Any]
 ) -> bool:
     """Create a source; False when its id is taken."""
     result = await tx.execute(
         text(
-            "INSERT INTO ingest.source (workspace, id, name, policy) "
-            "VALUES (:workspace, :id, :name, CAST(:policy AS jsonb)) "
+            "INSERT INTO ingest.source (workspace, id, name, kind, policy) "
+            "VALUES (:workspace, :id, :name, :kind, CAST(:policy AS jsonb)) "
             "ON CONFLICT (workspace, id) DO NOTHING"
         ),
         {
-            "workspace": workspace,
-            "id": source,
+            "workspace": caller.workspace,
+            "id": caller.source,
             "name": name,
+            "kind": kind,
             "policy": msgspec.json.encode(policy).decode(),
         },
     )
@@ -67,18 +80,20 @@ async def add_source(
 
 
 async def change_source(
-    tx: AsyncConnection, caller: Caller, name: str, policy: Mapping[str, Any]
+    tx: AsyncConnection, caller: Caller, name: str, kind: Kind, policy: Mapping[str, Any]
 ) -> None:
-    """Store name and policy; the new revision makes every process read them again."""
+    """Store name, kind and policy; the new revision makes every process read them again."""
     await tx.execute(
         text(
-            "UPDATE ingest.source SET name = :name, policy = CAST(:policy AS jsonb), "
-            "revision = revision + 1 WHERE workspace = :workspace AND id = :source"
+            "UPDATE ingest.source SET name = :name, kind = :kind, "
+            "policy = CAST(:policy AS jsonb), revision = revision + 1 "
+            "WHERE workspace = :workspace AND id = :source"
         ),
         {
             "workspace": caller.workspace,
             "source": caller.source,
             "name": name,
+            "kind": kind,
             "policy": msgspec.json.encode(policy).decode(),
         },
     )
@@ -125,38 +140,114 @@ async def find_keys(tx: AsyncConnection, key_ids: Sequence[str]) -> dict[str, St
     return {row[0]: StoredKey(Caller(row[1], row[2]), row[3], row[4]) for row in result}
 
 
-async def policies(tx: AsyncConnection, callers: Sequence[Caller]) -> dict[Caller, Policy]:
-    """The policies of these sources."""
+async def declared(tx: AsyncConnection, callers: Sequence[Caller]) -> dict[Caller, Declared]:
+    """What is set for these sources; those that do not exist are left out."""
     result = await tx.execute(
         text(
-            "SELECT s.workspace, s.id, CAST(s.policy AS text) FROM ingest.source s "
+            "SELECT s.workspace, s.id, CAST(s.policy AS text), s.kind, "
+            "CAST(w.policy -> 'blocked_identifiers' AS text) FROM ingest.source s "
             "JOIN unnest(CAST(:workspaces AS text[]), CAST(:sources AS text[])) "
-            "AS asked(workspace, id) USING (workspace, id)"
+            "AS asked(workspace, id) USING (workspace, id) "
+            "LEFT JOIN ingest.workspace_policy w USING (workspace)"
         ),
         {
             "workspaces": [one.workspace for one in callers],
             "sources": [one.source for one in callers],
         },
     )
-    return {Caller(row[0], row[1]): _policy.decode(row[2]) for row in result}
+    return {
+        Caller(row[0], row[1]): Declared(
+            _policy.decode(row[2]), row[3], plain_identifiers(_texts.decode(row[4] or "[]"))
+        )
+        for row in result
+    }
 
 
-async def sources(tx: AsyncConnection, workspace: str) -> list[Source]:
-    """All sources of a workspace, by id."""
+async def exists(tx: AsyncConnection, caller: Caller) -> bool:
+    """Whether the workspace has this source."""
+    return await source(tx, caller) is not None
+
+
+async def sources(
+    tx: AsyncConnection, workspace: str, *, after: str = "", limit: int | None = None
+) -> list[Source]:
+    """Sources of a workspace with ids behind `after`, by id, at most `limit`."""
     result = await tx.execute(
-        text(f"{_SOURCE}WHERE workspace = :workspace ORDER BY id"), {"workspace": workspace}
+        text(
+            f"{_SOURCE}WHERE workspace = :workspace AND id > :after ORDER BY id "
+            "LIMIT CAST(:limit AS bigint)"
+        ),
+        {"workspace": workspace, "after": after, "limit": limit},
     )
     return [_source(row) for row in result]
 
 
-async def keys_of(tx: AsyncConnection, caller: Caller) -> list[KeyRow]:
-    """All keys a source has had, oldest first."""
+async def workspace_policy(
+    tx: AsyncConnection, workspace: str, *, lock: bool = False
+) -> dict[str, Any]:
+    """What is set for all sources of a workspace; with `lock` nobody else changes it meanwhile."""
+    if lock:
+        await tx.execute(
+            text(
+                "INSERT INTO ingest.workspace_policy (workspace) VALUES (:workspace) "
+                "ON CONFLICT (workspace) DO NOTHING"
+            ),
+            {"workspace": workspace},
+        )
+    result = await tx.execute(
+        text(
+            "SELECT CAST(policy AS text) FROM ingest.workspace_policy "
+            f"WHERE workspace = :workspace{' FOR UPDATE' if lock else ''}"
+        ),
+        {"workspace": workspace},
+    )
+    found = result.scalar()
+    return {} if found is None else dict(msgspec.json.decode(found))
+
+
+async def change_workspace_policy(
+    tx: AsyncConnection, workspace: str, policy: Mapping[str, Any]
+) -> None:
+    """Store it; the new revision of each source makes every process read it again."""
+    await tx.execute(
+        text(
+            "UPDATE ingest.workspace_policy SET policy = CAST(:policy AS jsonb) "
+            "WHERE workspace = :workspace"
+        ),
+        {"workspace": workspace, "policy": msgspec.json.encode(policy).decode()},
+    )
+    await tx.execute(
+        text(
+            "UPDATE ingest.source s SET revision = s.revision + 1 FROM (SELECT id FROM "
+            "ingest.source WHERE workspace = :workspace ORDER BY id FOR UPDATE) AS locked "
+            "WHERE s.workspace = :workspace AND s.id = locked.id"
+        ),
+        {"workspace": workspace},
+    )
+
+
+async def keys_of(
+    tx: AsyncConnection,
+    caller: Caller,
+    *,
+    after: tuple[datetime, str] | None = None,
+    limit: int | None = None,
+) -> list[KeyRow]:
+    """Keys a source has had, oldest first: those behind `after` (time and id), at most `limit`."""
     result = await tx.execute(
         text(
             "SELECT id, created_at, revoked_at FROM ingest.write_key "
-            "WHERE workspace = :workspace AND source = :source ORDER BY created_at, id"
+            "WHERE workspace = :workspace AND source = :source "
+            "AND (CAST(:at AS timestamptz) IS NULL OR (created_at, id) > (:at, :id)) "
+            "ORDER BY created_at, id LIMIT CAST(:limit AS bigint)"
         ),
-        {"workspace": caller.workspace, "source": caller.source},
+        {
+            "workspace": caller.workspace,
+            "source": caller.source,
+            "at": after[0] if after else None,
+            "id": after[1] if after else "",
+            "limit": limit,
+        },
     )
     return [KeyRow(*row) for row in result]
 
@@ -176,4 +267,4 @@ async def revoke_key(tx: AsyncConnection, caller: Caller, key_id: str) -> KeyRow
 
 
 def _source(row: Sequence[Any]) -> Source:
-    return Source(row[0], row[1], row[2], msgspec.json.decode(row[3]), row[4])
+    return Source(row[0], row[1], row[2], msgspec.json.decode(row[3]), row[4], row[5])

@@ -24,6 +24,7 @@ KINDS: dict[str, dict[str, str]] = {
     "alias": {"previousId": "p"},
 }
 REQUIRED = {("track", "event"), ("group", "groupId"), ("alias", "previousId")}
+BLOCKABLE = {("group", "groupId"), ("alias", "previousId")}
 TEXTS = ("messageId", "userId", "anonymousId", "event", "name", "groupId", "previousId")
 NAMED = {"event": {"track"}, "name": {"page", "screen"}} | {
     "groupId": {"group"},
@@ -61,10 +62,12 @@ def _expected(kind: str, field: str, shown: str) -> str:
     if field in TEXTS and kind in NAMED.get(field, KINDS):
         if shown in {"null", "empty"}:
             return "missing_field" if (kind, field) in REQUIRED else "ok"
-        # Whole numbers are taken as ids.
+        # Whole numbers are taken as ids; nought names nobody, but another id may be left.
+        if shown == "0" and (kind, field) in BLOCKABLE:
+            return "blocked_identifier"
         return "ok" if shown in {"0", "text"} else "invalid_type"
     if field in TIMES:
-        return "ok" if shown == "null" else "invalid_timestamp"
+        return "ok" if shown in {"null", "empty", "0", "1.5"} else "invalid_timestamp"
     if field in OBJECTS:
-        return "ok" if shown in {"null", "object"} else "invalid_type"
+        return "ok" if shown in {"null", "object", "list"} else "invalid_type"
     return "ok"

@@ -8,8 +8,10 @@ from typing import Any, assert_never
 
 import msgspec
 
+from rapport_segment.domain import values
 from rapport_segment.domain.facts import Facts
-from rapport_segment.domain.rules import And, Identifier, Leaf, Not, Or, Rule, Scalar
+from rapport_segment.domain.rules import And, Identifier, Leaf, Not, Or, Rule, Trait
+from rapport_segment.domain.values import Scalar
 
 Predicate = Callable[[Facts], bool]
 Test = Callable[[Any], bool]
@@ -17,7 +19,6 @@ Test = Callable[[Any], bool]
 
 MAX_REASON = 500
 MAX_SHOWN = 80
-_NUMBERS = (int, Decimal)
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
     "gte": operator.ge,
@@ -82,11 +83,27 @@ def _leaf(leaf: Leaf) -> Predicate:
         return lambda facts: read(facts) is None
     if isinstance(leaf.subject, Identifier):
         return _any_value(leaf)
+    if leaf.op == "ne":
+        equal = _each(_test("eq", leaf.value))
+        return lambda facts: (value := read(facts)) is not None and not equal(value)
     test = _test(leaf.op, leaf.value)
+    if leaf.op != "contains" and isinstance(leaf.subject, Trait):
+        test = _each(test)
 
     def holds(facts: Facts) -> bool:
         value = read(facts)
         return value is not None and test(value)
+
+    return holds
+
+
+def _each(test: Test) -> Test:
+    """Over a list: one element that fits is enough."""
+
+    def holds(value: Any) -> bool:
+        if type(value) is list:
+            return any(test(one) for one in value)
+        return test(value)
 
     return holds
 
@@ -109,41 +126,49 @@ def _test(op: str, wanted: Any) -> Test:
         return _contains(wanted)
     if op == "starts_with":
         return lambda value: type(value) is str and value.startswith(wanted)
-    equal = _equal(wanted)
-    return equal if op == "eq" else lambda value: not equal(value)
-
-
-def _equal(wanted: Scalar) -> Test:
-    """Equal and of one JSON type: true is not 1, and "1" is not 1; 1.0 is 1."""
-    if isinstance(wanted, bool):
-        return lambda value: value is wanted
-    if isinstance(wanted, str):
-        return lambda value: bool(value == wanted)
-    return lambda value: type(value) in _NUMBERS and value == wanted
+    return _among((wanted,))
 
 
 def _among(wanted: tuple[Scalar, ...]) -> Test:
+    """Equal to one of these: see `values.alike` for what is equal across types."""
+    alike, numbers = values.alike(wanted)
+    if len(alike) == 1 and not numbers:
+        [only] = alike  # a text, equal to nothing else
+        return lambda value: bool(value == only)
     kinds: dict[type, set[Scalar]] = {str: set(), bool: set(), int: set()}
-    for one in wanted:
+    for one in alike:
         kinds[int if type(one) is Decimal else type(one)].add(one)
     # An int and a Decimal of the same value are equal and have the same hash.
     kinds[Decimal] = kinds[int]
 
     def holds(value: Any) -> bool:
         among = kinds.get(type(value))
-        return among is not None and value in among
+        if among is None:
+            return False
+        return value in among or (bool(numbers) and values.number(value) in numbers)
 
     return holds
 
 
 def _ordered(compare: Callable[[Any, Any], bool], wanted: Any) -> Test:
-    if isinstance(wanted, str):
-        return lambda value: type(value) is str and compare(value, wanted)
-    return lambda value: type(value) in _NUMBERS and compare(value, wanted)
+    limit = values.number(wanted)
+    is_text = type(wanted) is str
+
+    def holds(value: Any) -> bool:
+        kind = type(value)
+        if kind is int or kind is Decimal:
+            return limit is not None and compare(value, limit)
+        if kind is not str:
+            return False
+        if limit is not None and (found := values.number(value)) is not None:
+            return compare(found, limit)
+        return is_text and compare(value, wanted)
+
+    return holds
 
 
 def _contains(wanted: Scalar) -> Test:
-    equal = _equal(wanted)
+    equal = _among((wanted,))
 
     def holds(value: Any) -> bool:
         if type(value) is list:

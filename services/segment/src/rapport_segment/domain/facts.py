@@ -2,20 +2,21 @@
 
 import json
 import re
-from datetime import UTC, datetime
+import unicodedata
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
+from rapport_common.events.contact import normal_email
 from rapport_common.events.profile import ComputedState, ProfileState
+from rapport_segment.domain.values import EMAIL, instant, normal_text
 
 MAX_EXPONENT = 400
-# A time without a zone counts as UTC.
-_UTC = (UTC, None)
 _MOMENTS = ("first_order_at", "last_order_at", "first_seen_at", "last_seen_at")
-# What Postgres' jsonb refuses (NUL) or may refuse (numbers of absurd size) takes the slow way.
-_SUSPECT = re.compile(rb"\\u0000|[eE][+-]?\d{3}|\d{400}")
+# What Postgres' jsonb may refuse: numbers of absurd size.
+_HUGE = re.compile(rb"[eE][+-]?\d{3}|\d{400}")
+_INSTANT = re.compile(rb"\d-\d\d[Tt ]\d\d:")
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -63,25 +64,31 @@ def project(state: ProfileState) -> tuple[bytes, Facts]:
 
 
 def _traits(raw: bytes) -> tuple[bytes, dict[str, Any]]:
-    if not _SUSPECT.search(raw):
+    if _is_plain(raw):
         try:
-            return raw, _traits_decoder.decode(raw)
+            traits = _traits_decoder.decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass  # Bytes that are not UTF-8, or traits that are no object.
+        else:
+            address = traits.get(EMAIL)
+            if type(address) is not str or normal_email(address) == address:
+                return raw, traits
     document = json.loads(raw.decode("utf-8", "replace"), parse_float=_number, parse_int=_integer)
     cleaned = _clean(document) if isinstance(document, dict) else {}
+    address = cleaned.get(EMAIL)
+    if isinstance(address, str):
+        cleaned[EMAIL] = normal_email(address)
     return _encoder.encode(cleaned), cleaned
 
 
-def instant(moment: datetime | None) -> str | None:
-    """Fixed-width UTC text, so that the order of texts is the order of times."""
-    if moment is None:
-        return None
-    try:
-        aware = moment if moment.tzinfo in _UTC else moment.astimezone(UTC)
-    except OverflowError:
-        return None
-    return f"{aware.isoformat(timespec='microseconds')[:26]}Z"
+def _is_plain(raw: bytes) -> bool:
+    """Whether nothing in it is written in another form than the one in which it is kept.
+
+    Escaped letters, instants and what Postgres can't store take the slow way.
+    """
+    if b"\\u" in raw or _HUGE.search(raw) or (b"-" in raw and _INSTANT.search(raw)):
+        return False
+    return raw.isascii() or unicodedata.is_normalized("NFC", raw.decode("utf-8", "replace"))
 
 
 def _computed(state: ComputedState) -> dict[str, Any]:
@@ -109,11 +116,11 @@ def _amounts(revenue: dict[str, str]) -> dict[str, Decimal]:
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return _storable(value)
+        return normal_text(_storable(value))
     if isinstance(value, list):
         return [_clean(one) for one in value]
     if isinstance(value, dict):
-        return {_storable(key): _clean(one) for key, one in value.items()}
+        return {normal_text(_storable(key)): _clean(one) for key, one in value.items()}
     return value
 
 

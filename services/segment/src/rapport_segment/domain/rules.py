@@ -9,15 +9,15 @@ from decimal import Decimal
 from typing import Any
 
 from rapport_common.errors import InvalidRequestError
-from rapport_segment.domain.facts import Facts, instant
+from rapport_common.events.money import normal_currency
+from rapport_segment.domain.facts import Facts
+from rapport_segment.domain.values import EMAIL, Scalar, instant, normal_address, normal_text
 
 MAX_DEPTH = 16
 MAX_NODES = 500
 MAX_LIST = 1000
 MAX_TEXT = 1000
 MAX_DIGITS = 38
-
-Scalar = str | bool | int | Decimal
 
 PRESENCE = frozenset({"exists", "not_exists"})
 EQUALITY = frozenset({"eq", "ne", "in"})
@@ -180,14 +180,17 @@ def _subject(document: Mapping[str, Any], path: str) -> Subject:
     _only(document, path, {key, "op", "value"} | extra)
     if key == "trait":
         return Trait(name)
-    return Identifier(name) if key == "identifier" else _computed(document, path, name)
+    if key == "identifier":
+        return Identifier(name.strip().lower())
+    return _computed(document, path, name)
 
 
 def _computed(document: Mapping[str, Any], path: str, name: str) -> Computed:
     if name == REVENUE:
-        currency = _text(document.get("currency"), _below(path, "currency"))
-        if not currency:
-            raise RuleError(_below(path, "currency"), "revenue needs a currency such as USD")
+        place = _below(path, "currency")
+        currency = normal_currency(document.get("currency"))
+        if currency is None:
+            raise RuleError(place, "revenue needs a currency of ISO 4217, such as USD")
         return Computed(name, currency)
     if name not in COUNTS + INSTANTS:
         known = ", ".join((*COUNTS, REVENUE, *INSTANTS))
@@ -215,7 +218,7 @@ def _kind(subject: Subject) -> str:
 
 
 def _operand(value: object, path: str, subject: Subject, op: str) -> Scalar | tuple[Scalar, ...]:
-    convert = _converter(subject)
+    convert = _converter(subject, op)
     if op == "in":
         if not isinstance(value, list) or not 1 <= len(value) <= MAX_LIST:
             raise RuleError(path, f"must be a list of 1 to {MAX_LIST} values")
@@ -228,14 +231,34 @@ def _operand(value: object, path: str, subject: Subject, op: str) -> Scalar | tu
     return wanted
 
 
-def _converter(subject: Subject) -> Callable[[object, str], Scalar]:
+def _converter(subject: Subject, op: str) -> Callable[[object, str], Scalar]:
+    """Brings an operand into the form in which the facts are kept."""
     if isinstance(subject, Trait):
+        if subject.name == EMAIL:
+            return lambda value, path: _address_like(_scalar(value, path))
         return _scalar
     if isinstance(subject, Identifier):
-        return _text
+        if subject.kind != EMAIL:
+            return _text
+        return _address if op in EQUALITY else _part_of_address
     if subject.name == REVENUE:
         return _money
-    return _number if subject.name in COUNTS else _moment
+    return _count if subject.name in COUNTS else _moment
+
+
+def _address(value: object, path: str) -> str:
+    text = _text(value, path)
+    if "@" not in text:
+        raise RuleError(path, "must be an e-mail address, such as ada@example.com")
+    return normal_address(text)
+
+
+def _part_of_address(value: object, path: str) -> str:
+    return normal_address(_text(value, path))
+
+
+def _address_like(value: Scalar) -> Scalar:
+    return normal_address(value) if isinstance(value, str) else value
 
 
 def _scalar(value: object, path: str) -> Scalar:
@@ -245,6 +268,10 @@ def _scalar(value: object, path: str) -> Scalar:
 
 
 def _text(value: object, path: str) -> str:
+    return normal_text(_as_written(value, path))
+
+
+def _as_written(value: object, path: str) -> str:
     if not isinstance(value, str):
         raise RuleError(path, "must be a string")
     if len(value) > MAX_TEXT:
@@ -275,8 +302,16 @@ def _money(value: object, path: str) -> int | Decimal:
     return _number(value, path)
 
 
+def _count(value: object, path: str) -> int | Decimal:
+    if isinstance(value, str):
+        if not _DECIMAL.fullmatch(value):
+            raise RuleError(path, "must be a number, such as 3")
+        return Decimal(value)
+    return _number(value, path)
+
+
 def _moment(value: object, path: str) -> str:
-    text = _text(value, path)
+    text = _as_written(value, path)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -91,7 +91,7 @@ class Building:
             except Exception as error:
                 if not is_retriable(error) or number == len(self._pages) - 1:
                     raise
-                log.info("page of a build tried again", job=job.id, error=repr(error))
+                log.info("page of a build tried again", job=job.id, error=error)
             else:
                 metrics.BACKFILL.observe(time.perf_counter() - started)
                 return page

@@ -5,7 +5,19 @@ from typing import Any, assert_never
 
 import msgspec
 
-from rapport_segment.domain.rules import And, Identifier, Leaf, Not, Or, Rule, Subject, Trait
+from rapport_segment.domain import values
+from rapport_segment.domain.rules import (
+    And,
+    Computed,
+    Identifier,
+    Leaf,
+    Not,
+    Or,
+    Rule,
+    Subject,
+    Trait,
+)
+from rapport_segment.domain.values import Scalar
 
 _ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _json = msgspec.json.Encoder(decimal_format="number")
@@ -16,6 +28,7 @@ class Condition:
 
     def __init__(self, rule: Rule) -> None:
         self.parameters: dict[str, Any] = {}
+        self._names: dict[str, str] = {}
         self.sql = self._of(rule)
 
     def _of(self, rule: Rule) -> str:
@@ -46,9 +59,17 @@ class Condition:
         return self._value(leaf.subject, x, leaf.op, leaf.value)
 
     def _value(self, subject: Subject, x: str, op: str, wanted: Any) -> str:
-        if not isinstance(subject, Identifier):
-            return f"COALESCE({self._test(x, op, wanted)}, false)"
-        listed = f"COALESCE({x}, CAST('[]' AS jsonb))"
+        whole = f"COALESCE({self._test(x, op, wanted)}, false)"
+        if isinstance(subject, Computed):
+            return whole
+        if op == "contains" and isinstance(subject, Trait):
+            return f"({whole} OR {self._any(x, 'eq', wanted)})"
+        each = self._any(x, op, wanted)
+        return each if isinstance(subject, Identifier) else f"({whole} OR {each})"
+
+    def _any(self, x: str, op: str, wanted: Any) -> str:
+        """Whether an element of a list fits."""
+        listed = f"CASE jsonb_typeof({x}) WHEN 'array' THEN {x} ELSE CAST('[]' AS jsonb) END"
         test = self._test("one.value", op, wanted)
         return f"EXISTS (SELECT 1 FROM jsonb_array_elements({listed}) AS one WHERE {test})"
 
@@ -56,29 +77,36 @@ class Condition:
         if op in _ORDER:
             return self._ordered(x, _ORDER[op], wanted)
         if op == "eq":
-            return f"({x} = {self._jsonb(wanted)})"
+            return self._among(x, (wanted,))
         if op == "in":
-            scalar = f"jsonb_typeof({x}) IN ('string', 'number', 'boolean')"
-            return f"({scalar} AND {self._jsonb(wanted)} @> {x})"
+            return self._among(x, wanted)
+        inside = f"strpos({_text(x)}, {self._text(wanted)}) > 0" if isinstance(wanted, str) else ""
         if op == "starts_with":
-            return (
-                f"(jsonb_typeof({x}) = 'string' AND starts_with({_text(x)}, {self._text(wanted)}))"
-            )
-        return self._contains(x, wanted)
+            inside = f"starts_with({_text(x)}, {self._text(wanted)})"
+        return f"(jsonb_typeof({x}) = 'string' AND {inside or 'false'})"
+
+    def _among(self, x: str, wanted: Sequence[Scalar]) -> str:
+        alike, numbers = values.alike(wanted)
+        scalar = f"jsonb_typeof({x}) IN ('string', 'number', 'boolean')"
+        found = f"({scalar} AND {self._jsonb(alike)} @> {x})"
+        if not numbers:
+            return found
+        written = f"{self._jsonb(sorted(numbers))} @> to_jsonb({_number(x)})"
+        return f"({found} OR COALESCE({written}, false))"
 
     def _ordered(self, x: str, operator: str, wanted: Any) -> str:
-        if isinstance(wanted, str):
-            # By code point, as Python compares, whatever the database's locale is.
-            compared = f'{_text(x)} COLLATE "C" {operator} {self._text(wanted)}'
-            return f"(jsonb_typeof({x}) = 'string' AND {compared})"
-        return f"(jsonb_typeof({x}) = 'number' AND {x} {operator} {self._jsonb(wanted)})"
-
-    def _contains(self, x: str, wanted: Any) -> str:
-        listed = f"(jsonb_typeof({x}) = 'array' AND {x} @> {self._jsonb(wanted)})"
-        if not isinstance(wanted, str):
-            return listed
-        inside = f"strpos({_text(x)}, {self._text(wanted)}) > 0"
-        return f"({listed} OR (jsonb_typeof({x}) = 'string' AND {inside}))"
+        limit = values.number(wanted)
+        # By code point, as Python compares, whatever the database's locale is.
+        texts = (
+            f"(jsonb_typeof({x}) = 'string' AND {_text(x)} COLLATE \"C\" {operator} "
+            f"{self._text(wanted)})"
+            if isinstance(wanted, str)
+            else "false"
+        )
+        if limit is None:
+            return texts
+        compared = f"{_number(x)} {operator} CAST({self._text(format(limit, 'f'))} AS numeric)"
+        return f"COALESCE({compared}, {texts})"
 
     def _read(self, subject: Subject) -> str:
         if isinstance(subject, Trait):
@@ -94,10 +122,18 @@ class Condition:
         return f"CAST({self._text(_json.encode(value).decode())} AS jsonb)"
 
     def _text(self, value: str) -> str:
-        name = f"r{len(self.parameters)}"
+        name = self._names.setdefault(value, f"r{len(self._names)}")
         self.parameters[name] = value
         return f"CAST(:{name} AS text)"
 
 
 def _text(x: str) -> str:
     return f"({x} #>> '{{}}')"
+
+
+def _number(x: str) -> str:
+    """The number a value is, or is written as, else NULL."""
+    return (
+        f"CASE jsonb_typeof({x}) WHEN 'number' THEN CAST({x} AS numeric) WHEN 'string' THEN "
+        f"CASE WHEN {_text(x)} ~ '^{values.PLAIN_NUMBER}$' THEN CAST({_text(x)} AS numeric) END END"
+    )

@@ -14,6 +14,7 @@ import msgspec
 
 from rapport_common.errors import AppError
 from rapport_common.events.envelope import EventType
+from rapport_common.wording import plain
 from rapport_ingest.domain.body import open_batch
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.originals import UnfitError, opened
@@ -89,7 +90,7 @@ def reopen(raw: msgspec.Raw) -> msgspec.Raw:
     try:
         members = _members.decode(raw)
     except UNREADABLE as error:
-        reason = f"Not a CloudEvent in JSON: {error}."
+        reason = f"Not a CloudEvent in JSON: {plain(error)}."
         raise UnfitError("invalid_json", "", reason) from None
     attributes = _attributes(members)
     message_id = message_id_of(attributes["source"], attributes["id"])
@@ -156,9 +157,9 @@ def _is_simple(value: Any) -> bool:
 def _check_time(value: str) -> None:
     try:
         parse_moment(value)
-    except ValueError as error:
-        reason = f"time is not an RFC 3339 time such as 2026-01-31T09:30:00Z: {error}."
-        raise UnfitError("invalid_timestamp", "time", reason.replace("\0", "\ufffd")) from None
+    except ValueError:
+        reason = "time is not an RFC 3339 time such as 2026-01-31T09:30:00Z."
+        raise UnfitError("invalid_timestamp", "time", reason) from None
     if not _OFFSET.search(value):
         raise UnfitError("invalid_timestamp", "time", "time must end in Z or an offset (RFC 3339).")
 
@@ -226,7 +227,9 @@ def _decoded(raw: msgspec.Raw, path: str) -> Any:
     try:
         return _value.decode(raw)
     except UNREADABLE as error:
-        raise UnfitError("invalid_json", path, f"Not JSON that can be kept: {error}.") from None
+        raise UnfitError(
+            "invalid_json", path, f"Not JSON that can be kept: {plain(error)}."
+        ) from None
 
 
 def _structured(request: Request, media: str) -> msgspec.Raw:

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from rapport_ingest.domain.reading import MAX_ID, MAX_MESSAGE_ID, MAX_NAME
+from rapport_common.wording import plain
+from rapport_ingest.domain.reading import MAX_ID, MAX_MESSAGE_ID, MAX_NAME, digits
 from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.verdict import Refusal
 
@@ -15,6 +16,7 @@ Members = dict[str, msgspec.Raw]
 
 NOTHING = msgspec.Raw(b"null")
 
+_EMPTY = re.compile(rb"\s*(?:null|\[\s*\])\s*")
 _members = msgspec.json.Decoder(Members)
 _anything = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
@@ -51,8 +53,7 @@ class Draft:
 
     def text(self, field: str, value: Any, path: str, limit: int) -> str | None:
         """Set `field` to a text the client calls `path`: whole numbers are their digits."""
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
+        value = digits(value)
         if value is None or (isinstance(value, str) and (not value or value.isspace())):
             return None
         if not isinstance(value, str):
@@ -93,7 +94,7 @@ def unreadable(raw: msgspec.Raw, field: bytes, error: Exception) -> Refusal:
     """Why an item that no reader takes is refused; its id is looked for in its text."""
     match = re.search(rb'"' + field + rb'"\s*:\s*"([^"\\\x00-\x1f]{1,100})"', bytes(raw))
     claimed = match[1].decode("utf-8", "replace") if match else ""
-    return Refusal(claimed, "invalid_json", "", f"Not JSON that can be kept: {error}.")
+    return Refusal(claimed, "invalid_json", "", f"Not JSON that can be kept: {plain(error)}.")
 
 
 def is_empty(raw: msgspec.Raw) -> bool:
@@ -102,9 +103,11 @@ def is_empty(raw: msgspec.Raw) -> bool:
 
 
 def members(raw: bytes | msgspec.Raw | None) -> Members | None:
-    """The members of a JSON object; None when it is none. Null is an object without members."""
+    """The members of a JSON object; None when it is none. Null has none, nor PHP's `[]`."""
     try:
-        return {} if raw is None or bytes(raw).strip() == b"null" else _members.decode(raw)
+        if raw is None or _EMPTY.fullmatch(raw):
+            return {}
+        return _members.decode(raw)
     except UNREADABLE:
         return None
 

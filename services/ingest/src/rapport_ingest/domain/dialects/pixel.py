@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from rapport_common.events.envelope import EventType
+from rapport_common.wording import plain
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.originals import UnfitError, content_id, refusal
 from rapport_ingest.domain.salvage import UNREADABLE
@@ -81,12 +82,12 @@ def _fields(query: bytes) -> dict[str, str]:
 def _packed(data: str) -> dict[str, Any]:
     """The event in `data`: base64 with either alphabet, padded or not."""
     # A plus sign that was not escaped has become a space on its way.
-    plain = data.replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
+    text = data.replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        decoded = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
         found: dict[str, Any] = _object.decode(decoded)
     except (ValueError, *UNREADABLE) as error:
-        reason = f"data must be one JSON object in base64: {error}."
+        reason = f"data must be one JSON object in base64: {plain(error)}."
         raise UnfitError("invalid_data", "data", reason.replace("\0", "\ufffd")) from None
     return found
 

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from rapport_common.errors import AppError, TooLargeError
 from rapport_common.events.envelope import EventType
+from rapport_common.wording import plain
 from rapport_ingest.domain.body import GZIP_MAGIC, unpack
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.posthog_event import Around, Converted, converted
@@ -206,7 +207,10 @@ def _opened(body: bytes) -> _Envelope:
     try:
         found = _envelope.decode(body)
     except msgspec.ValidationError as error:
-        message = f"The body must be an event, an array of them, or {{batch: [event, …]}}: {error}."
+        reason = plain(error)
+        message = (
+            f"The body must be an event, an array of them, or {{batch: [event, …]}}: {reason}."
+        )
         raise AppError(message, code="invalid_batch") from error
     except UNREADABLE as error:
         return _salvaged(body, error)

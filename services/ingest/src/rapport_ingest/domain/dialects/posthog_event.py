@@ -20,7 +20,8 @@ from rapport_ingest.domain.dialects.draft import (
     unreadable,
     value_of,
 )
-from rapport_ingest.domain.dialects.wire import CAMPAIGN, EPOCH, campaign_of, epoch_iso, page_of
+from rapport_ingest.domain.dialects.wire import CAMPAIGN, campaign_of, epoch_iso, page_of
+from rapport_ingest.domain.moments import EPOCH
 from rapport_ingest.domain.reading import MAX_ID, MAX_MESSAGE_ID
 from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.verdict import Refusal
@@ -33,14 +34,8 @@ CONTEXT: dict[str, tuple[str, ...]] = {
     "$host": ("context", "page", "host"),
     "$referrer": ("context", "page", "referrer"),
     "$referring_domain": ("context", "page", "referring_domain"),
-    "$raw_user_agent": (
-        "context",
-        "userAgent",
-    ),
-    "$user_agent": (
-        "context",
-        "userAgent",
-    ),
+    "$raw_user_agent": ("context", "userAgent"),
+    "$user_agent": ("context", "userAgent"),
     "$ip": (
         "context",
         "ip",
@@ -100,6 +95,7 @@ PROTOCOL = frozenset(
         "$insert_id",
         "$set",
         "$set_once",
+        "$unset",
     }
 )
 """Properties that only serve the protocol: they are read, and then gone."""
@@ -107,14 +103,6 @@ PROTOCOL = frozenset(
 RECORDINGS = frozenset({"$snapshot", "$snapshot_items"})
 DIRECT = b'"$direct"'
 COOKIELESS = "$posthog_cookieless"
-NOBODY = frozenset(
-    {
-        "anonymous", "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email",
-        "undefined", "true", "false", "null", "none", "nan", "0", "[object object]",
-    }
-)  # fmt: skip
-"""Ids that are a bug in somebody's page: as a user id they would make all its visitors one."""
-
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -148,6 +136,7 @@ class _Item(msgspec.Struct):
     properties: msgspec.Raw = NOTHING
     set: msgspec.Raw = msgspec.field(name="$set", default=NOTHING)
     set_once: msgspec.Raw = msgspec.field(name="$set_once", default=NOTHING)
+    unset: msgspec.Raw = msgspec.field(name="$unset", default=NOTHING)
     options: msgspec.Raw = NOTHING
     session_id: Any = None
     window_id: Any = None
@@ -185,6 +174,7 @@ class _Making:
         self._options: Members = members(item.options) or {}
         self._set = self._person("$set", item.set)
         self._set_once = self._person("$set_once", item.set_once)
+        self._unset = self._removed(item.unset)
         self._name = item.event if isinstance(item.event, str) else None
 
     def done(self) -> Converted:
@@ -208,7 +198,7 @@ class _Making:
         )
 
     def _typed(self) -> str:
-        if self._name in {"$identify", "$set"}:
+        if self._name in {"$identify", "$set", "$unset"}:
             return "identify"
         known = {
             "$pageview": "page",
@@ -250,17 +240,10 @@ class _Making:
             draft.refuse("no_identifier", "distinct_id", reason)
         elif draft.identifier(field, stated, "distinct_id") is None:
             draft.refuse("no_identifier", "distinct_id", "An event needs a distinct_id.")
-        if self._name in {"$identify", "$create_alias", "$merge_dangerously"}:
-            self._somebody(stated, "distinct_id")
         if self._name == "$identify":
             draft.identifier(
                 "anonymousId", value_of(found.get("$anon_distinct_id")), "$anon_distinct_id"
             )
-
-    def _somebody(self, stated: Any, path: str) -> None:
-        if isinstance(stated, str) and stated.strip().casefold() in NOBODY:
-            reason = f"{path} '{stated.strip()}' is a placeholder and names no person."
-            self._draft.refuse("no_identifier", path, reason)
 
     def _is_anonymous(self, stated: Any) -> bool:
         """Whether the distinct_id is a device's: browsers and phones say so, servers mean users.
@@ -289,7 +272,7 @@ class _Making:
         elif kind == "screen":
             draft.text("name", value_of(found.get("$screen_name")), "$screen_name", MAX_ID)
         elif kind == "identify":
-            draft.put(("traits",), {**self._set_once, **self._set})
+            draft.put(("traits",), self._said())
         elif kind == "group":
             key = value_of(found.get("$group_key"))
             if draft.identifier("groupId", key, "$group_key") is None:
@@ -303,7 +286,6 @@ class _Making:
         draft = self._draft
         was = draft.fields.pop("userId", None) or draft.fields.pop("anonymousId", None)
         stated = value_of(self._properties.get("alias"))
-        self._somebody(stated, "alias")
         now = draft.identifier("userId", stated, "alias")
         if now is None:
             draft.refuse("missing_field", "alias", "An alias event needs the property alias.")
@@ -356,7 +338,9 @@ class _Making:
 
     def _has_traits(self) -> bool:
         """Whether something is said of the person beyond how it first came here."""
-        return bool(self._set) or any(not one.startswith("$initial_") for one in self._set_once)
+        return bool(self._set or self._unset) or any(
+            not one.startswith("$initial_") for one in self._set_once
+        )
 
     def _traits(self, kind: str) -> msgspec.Raw | None:
         """An identify event for what other events say of the person on their way."""
@@ -369,7 +353,7 @@ class _Making:
         if message_id is not None and len(message_id) <= MAX_MESSAGE_ID - len(TRAITS_SUFFIX):
             made["messageId"] = message_id + TRAITS_SUFFIX
         made |= {name: fields[name] for name in shared if name in fields}
-        made["traits"] = {**self._set_once, **self._set}
+        made["traits"] = self._said()
         library = fields.get("context", {}).get("library")
         if library is not None:
             made["context"] = {"library": library}
@@ -382,6 +366,22 @@ class _Making:
             self._draft.refuse("invalid_type", name, f"{name} must be an object.")
         return {**(inner or {}), **(beside or {})}
 
+    def _removed(self, outer: msgspec.Raw) -> list[str]:
+        """The properties of the person that are to be gone: traits that are null."""
+        found: list[str] = []
+        for raw in (self._properties.get("$unset"), outer):
+            value = value_of(raw)
+            names = value if isinstance(value, (list, dict)) else [] if value is None else [value]
+            if all(isinstance(one, str) for one in names):
+                found += names
+            else:
+                self._draft.refuse("invalid_type", "$unset", "$unset must be a list of names.")
+        return found
+
+    def _said(self) -> dict[str, Any]:
+        """What the event says of the person, as traits."""
+        return {**self._set_once, **self._set, **dict.fromkeys(self._unset)}
+
     def _flag(self, prop: str, option: str) -> Any:
         found = value_of(self._properties.get(prop))
         return value_of(self._options.get(option)) if found is None else found
@@ -392,5 +392,5 @@ _MS = timedelta(milliseconds=1)
 
 
 def _moment(stated: Any) -> Any:
-    """A time as text: numbers are milliseconds since 1970, what is no time stays as it is."""
+    """A time as text: numbers are Unix times, what is no time stays as it is."""
     return (epoch_iso(stated) or stated) if isinstance(stated, (int, float)) else stated

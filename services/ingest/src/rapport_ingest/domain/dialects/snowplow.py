@@ -7,6 +7,7 @@ import msgspec
 
 from rapport_common.errors import AppError
 from rapport_common.events.envelope import EventType
+from rapport_common.wording import plain
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.snowplow_event import (
     SERVERS,
@@ -98,7 +99,7 @@ def _items(body: bytes) -> list[msgspec.Raw]:
     try:
         return _payload.decode(body).data
     except msgspec.ValidationError as error:
-        message = f"The body must be {{schema, data: [event, …]}}: {error}."
+        message = f"The body must be {{schema, data: [event, …]}}: {plain(error)}."
         raise AppError(message, code="invalid_batch") from error
     except UNREADABLE as error:
         _, items = cut_out(body, "data", error)

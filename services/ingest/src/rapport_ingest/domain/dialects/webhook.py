@@ -13,6 +13,7 @@ import msgspec
 
 from rapport_common.errors import AppError, InvalidRequestError
 from rapport_common.events.envelope import EventType
+from rapport_common.wording import plain
 from rapport_ingest.domain import mapping as mappings
 from rapport_ingest.domain.body import open_batch
 from rapport_ingest.domain.dialects import Answer, Opened, Request
@@ -160,7 +161,7 @@ def _row(raw: msgspec.Raw) -> dict[str, Any]:
     try:
         row = _decode(raw)
     except UNREADABLE as error:
-        reason = f"The body is not JSON that can be kept: {error}."
+        reason = f"The body is not JSON that can be kept: {plain(error)}."
         raise UnfitError("invalid_json", "", reason) from None
     if not isinstance(row, dict):
         raise UnfitError("not_an_object", "", "A webhook's body is an object, or a list of them.")

@@ -1,4 +1,4 @@
-"""The encodings that trackers wrap their fields in: base64, epoch milliseconds, addresses of pages.
+"""The encodings that trackers wrap their fields in: base64, Unix times, addresses of pages.
 
 Each function bounds what it gives, and gives None for what it can't read.
 """
@@ -6,13 +6,13 @@ Each function bounds what it gives, and gives None for what it can't read.
 import base64
 import binascii
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from rapport_ingest.domain.moments import is_unix, iso_moment
+
 MAX_QUERY_FIELDS = 200
 CAMPAIGN = {
     "utm_source": "source",
@@ -46,15 +46,11 @@ def base64_text(text: bytes | str) -> str | None:
         return None
 
 
-def epoch_iso(milliseconds: Any) -> str | None:
-    """ISO 8601 in UTC of milliseconds since 1970, a number or its digits."""
-    try:
-        if isinstance(milliseconds, bool):
-            return None
-        moment = EPOCH + timedelta(milliseconds=float(milliseconds))
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return moment.isoformat()
+def epoch_iso(stated: Any) -> str | None:
+    """ISO 8601 in UTC of a Unix time in any unit, a number or its digits; else None."""
+    if isinstance(stated, (int, float)) or (isinstance(stated, str) and is_unix(stated)):
+        return iso_moment(stated)
+    return None
 
 
 def page_of(url: str) -> dict[str, str]:

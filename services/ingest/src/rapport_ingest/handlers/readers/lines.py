@@ -5,6 +5,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from rapport_common.wording import plain
 from rapport_ingest.domain.event import MAX_EVENT_BYTES
 from rapport_ingest.domain.rows import Place, Row
 from rapport_ingest.domain.salvage import UNREADABLE
@@ -46,7 +47,7 @@ def _row(after: Place, text: bytes) -> Row:
     try:
         values: Any = _decode(text)
     except (RecursionError, *UNREADABLE) as error:
-        return Row(after, None, text, "invalid_json", f"Not JSON that can be kept: {error}.")
+        return Row(after, None, text, "invalid_json", f"Not JSON that can be kept: {plain(error)}.")
     if not isinstance(values, dict):
         return Row(after, None, text, "not_an_object", "A line is a JSON object.")
     return Row(after, values, text)

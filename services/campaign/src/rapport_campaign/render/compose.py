@@ -3,18 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.utils import parseaddr
 from typing import Any
 
 import msgspec
 
 from rapport_campaign.domain import tokens
-from rapport_campaign.domain.addresses import envelope_address
+from rapport_campaign.domain.addresses import envelope_address, mailbox
 from rapport_campaign.domain.model import PROMOTION, Campaign, Claimed, Content, Link
 from rapport_campaign.domain.tokens import Token
-from rapport_campaign.render.html import as_text, with_links, with_pixel, with_way_out
-from rapport_campaign.render.mime import Letter, clean_subject, mail_bytes
-from rapport_campaign.render.templates import rendered, uses
+from rapport_campaign.render.html import (
+    as_text,
+    has_link,
+    with_links,
+    with_pixel,
+    with_way_out,
+)
+from rapport_campaign.render.mime import Letter, mail_bytes
+from rapport_campaign.render.templates import rendered
 from rapport_common.events.profile import ProfileState
 
 SEND_KEY_HEADER = "X-Rapport-Send-Key"
@@ -42,13 +47,22 @@ class Mail:
     links: list[Link] = field(default_factory=list)
 
 
-class Composer:
-    """Renders mails whose links lead to `base_url` and are signed with `link_key`."""
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What all mails share: the key that signs links, where they lead, who sends service mail."""
 
-    def __init__(self, *, link_key: bytes, base_url: str, service_from: str) -> None:
-        self._key = link_key
-        self._base = base_url
-        self._service_from = service_from
+    link_key: bytes
+    base_url: str
+    service_from: str
+
+
+class Composer:
+    """Renders mails; the same job gives the same mail."""
+
+    def __init__(self, office: Office) -> None:
+        self._key = office.link_key
+        self._base = office.base_url
+        self._service_from = office.service_from
 
     def compose(self, job: Job, now: datetime) -> Mail:
         """The mail of a job; TemplateError when its template and its person don't go together."""
@@ -68,9 +82,11 @@ class Composer:
         }
         page = rendered(campaign.html, variables, html=True)
         is_promotion = campaign.purpose == PROMOTION
-        if is_promotion and not uses(campaign.html, "unsubscribe_url", html=True):
+        if is_promotion and not has_link(page, way_out):
             page = with_way_out(page, way_out)
         text = rendered(campaign.text, variables, html=False) if campaign.text else as_text(page)
+        if is_promotion and way_out not in text:
+            text = f"{text.rstrip()}\n\nUnsubscribe: {way_out}\n"
         links: list[Link] = []
         page = with_links(page, lambda url: self._tracked(url, campaign, token, way_out, links))
         page = with_pixel(page, f"{self._base}/o/{tokens.sign(self._key, 'open', token)}")
@@ -116,7 +132,7 @@ def _variables(job: Job) -> dict[str, Any]:
 
 
 def _mail(letter: Letter, links: Sequence[Link] = ()) -> Mail:
-    sender = parseaddr(letter.from_address)[1]
+    sender = mailbox(letter.from_address)[1]
     return Mail(sender, letter.to_address, mail_bytes(letter), list(links))
 
 
@@ -129,11 +145,11 @@ def _letter(
 ) -> Letter:
     subject, page, text = parts
     send_key = job.claimed.send_key
-    domain = parseaddr(from_address)[1].rpartition("@")[2]
+    domain = mailbox(from_address)[1].rpartition("@")[2]
     return Letter(
         from_address=from_address,
         to_address=envelope_address(job.address) or job.address,
-        subject=clean_subject(subject),
+        subject=subject,
         html=page,
         text=text,
         date=now,

@@ -1,0 +1,40 @@
+"""Names that are the services' own: nobody outside may speak in them.
+
+What a service tells on `events` is believed by the others: a case is open, a mail was opened.
+"""
+
+from functools import lru_cache
+
+from rapport_common.events.topics import SERVICES
+
+RESERVED_EVENTS: dict[str, str] = {
+    "Email Sent": "campaign",
+    "Email Opened": "campaign",
+    "Email Link Clicked": "campaign",
+    "Survey Answered": "feedback",
+    "Case Opened": "feedback",
+    "Case Closed": "feedback",
+    "Case Reopened": "feedback",
+    "Case State Changed": "feedback",
+}
+"""The events that only a service tells, and which one it is."""
+
+RESERVED_SOURCES = frozenset({*SERVICES, "insight", "rapport", "internal", "system"})
+"""Ids of sources: events of the services bear the service's name as their source."""
+
+CONSENT_UPDATED = "Consent Updated"
+"""Told by campaign too, and by anybody: what is said of consent is weighed by the trust."""
+
+
+@lru_cache(maxsize=4096)
+def plain_name(name: str) -> str:
+    """A name in which case and blanks make no difference: `case  opened ` is `Case Opened`."""
+    return " ".join(name.split()).casefold()
+
+
+_RESERVED = {plain_name(one): service for one, service in RESERVED_EVENTS.items()}
+
+
+def service_of(name: str) -> str | None:
+    """The service whose event this is, however its name is written; None: anybody's."""
+    return _RESERVED.get(plain_name(name))

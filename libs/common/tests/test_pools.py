@@ -1,0 +1,73 @@
+"""Requests have a pool of their own and short statements: what they do stops no worker."""
+
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.composition import open_api_engine, open_engine
+from rapport_common.db import create_engine, plain_url
+from rapport_common.http import Health, create_app
+from rapport_common.settings import ServiceSettings
+from rapport_common.testing.credentials import KEY_SETTINGS, authenticator
+
+pytestmark = pytest.mark.integration
+
+
+def settings(database_url: str, **changes: Any) -> ServiceSettings:
+    values = {
+        "database_url": database_url,
+        "kafka_bootstrap_servers": "127.0.0.1:1",
+        "port": 1,
+        "metrics_port": 1,
+        **KEY_SETTINGS,
+        **changes,
+    }
+    return ServiceSettings(**values)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
+async def test_an_address_means_the_same_by_each_of_its_names(
+    database_url: str, scheme: str
+) -> None:
+    url = database_url.replace("postgresql://", f"{scheme}://")
+    engine = create_engine(f"{url}?sslmode=prefer", application="tests", pool=1)
+    async with engine.connect() as connection:
+        assert (await connection.exec_driver_sql("SELECT 1")).scalar() == 1
+    await engine.dispose()
+    assert plain_url(url) == database_url
+
+
+async def test_requests_that_take_all_their_connections_leave_the_workers_theirs(
+    database_url: str,
+) -> None:
+    chosen = settings(database_url, database_pool=1)
+    api, worker = open_api_engine(chosen, "segment"), open_engine(chosen, "segment", "consumer", 1)
+    async with api.connect(), worker.connect() as connection:
+        assert (await connection.exec_driver_sql("SELECT 1")).scalar() == 1
+    for engine in (api, worker):
+        await engine.dispose()
+
+
+async def slow(engine: AsyncEngine) -> httpx.Response:
+    app = create_app("segment", Health(), authenticator())
+
+    @app.get("/slow")
+    async def look() -> None:
+        async with engine.begin() as tx:
+            await tx.exec_driver_sql("SELECT pg_sleep(600)")
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return await client.get("/slow")
+
+
+async def test_a_statement_of_a_request_ends_in_time_and_says_what_to_do(
+    database_url: str,
+) -> None:
+    engine = open_api_engine(settings(database_url, request_seconds=0.2), "segment")
+    answer = await slow(engine)
+    await engine.dispose()
+    assert (answer.status_code, answer.json()["code"]) == (503, "too_slow")
+    assert answer.headers["retry-after"] == "5"

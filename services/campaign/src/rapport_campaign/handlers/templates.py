@@ -1,0 +1,51 @@
+"""Looks at a campaign's templates before anybody gets a mail made of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rapport_campaign.render.templates import Problem
+from rapport_campaign.render.variables import names
+from rapport_campaign.renderer import Renderer, Source
+from rapport_common.errors import InvalidRequestError
+
+FIELDS = ("subject", "html", "text")
+_SHOWN = 50
+
+
+async def require_usable(renderer: Renderer, wanted: Mapping[str, Any]) -> None:
+    """Refuse templates that can't be read, or that name what does not exist, with each place.
+
+    `wanted` has them by field (`subject`, `html`, `text`); one that is missing is not looked at.
+    """
+    given = [(field, wanted[field]) for field in FIELDS if wanted.get(field) is not None]
+    sources = [Source(text, html=field == "html") for field, text in given]
+    found = await renderer.check(sources)
+    problems = [
+        (field, problem)
+        for (field, _), of_field in zip(given, found, strict=True)
+        for problem in of_field
+    ]
+    if not problems:
+        return
+    message = _told(*problems[0])
+    details: dict[str, Any] = {"problems": [_shown(*one) for one in problems[:_SHOWN]]}
+    if any(one.variable for _, one in problems):
+        details["variables"] = names()
+        message = f"{message}; there are {', '.join(names())}"
+    raise InvalidRequestError(message, details=details)
+
+
+def _told(field: str, one: Problem) -> str:
+    places = [("line", one.line), ("column", one.column)]
+    where = [field, *(f"{name} {number}" for name, number in places if number)]
+    return f"{', '.join(where)}: {one.message}"
+
+
+def _shown(field: str, one: Problem) -> dict[str, Any]:
+    return {
+        "path": field,
+        "line": one.line,
+        "column": one.column,
+        "variable": one.variable,
+        "message": _told(field, one),
+    }

@@ -1,0 +1,106 @@
+"""The jobs of campaign: planning for those who are in already, and taking back what is planned.
+
+Each page is a short transaction beside the live batches. What a page repeats after a crash changes
+nothing: a message has one row for ever, and what was taken back is not planned any more.
+"""
+
+from collections.abc import AsyncIterator
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from rapport_campaign import metrics
+from rapport_campaign.domain.model import Campaign
+from rapport_campaign.domain.planning import plan_existing
+from rapport_campaign.handlers.consume import count_planned, write_plan
+from rapport_campaign.store import campaigns, jobs, people
+from rapport_campaign.store.jobs import INCLUDE, WITHDRAW
+from rapport_common import ids
+from rapport_common.events.contact import EMAIL_CHANNEL
+from rapport_common.jobs.store import Job, NewJob, Step
+from rapport_common.jobs.worker import Work
+
+PAGE = 2000
+ARCHIVED = "campaign archived"
+
+
+def job_for(campaign: Campaign, kind: str) -> NewJob:
+    """The job of a kind about a campaign."""
+    return NewJob(
+        str(ids.uuid7()), kind, {"campaign_id": campaign.campaign_id}, campaign.campaign_id
+    )
+
+
+class Works:
+    """What the kinds of jobs do; `page` is the number of rows of one transaction."""
+
+    def __init__(self, engine: AsyncEngine, page: int = PAGE) -> None:
+        self._engine = engine
+        self._page = page
+
+    @property
+    def kinds(self) -> dict[str, Work]:
+        """The work of each kind."""
+        return {INCLUDE: self.include, WITHDRAW: self.withdraw}
+
+    async def include(self, job: Job) -> AsyncIterator[Step]:
+        """Plan a campaign for all who are in its segment; one that is archived ends it."""
+        async with self._engine.begin() as tx:
+            campaign = await _campaign(tx, job)
+            if campaign is None:
+                return
+            total = await jobs.count(tx, job.workspace, campaign.segment_id)
+            again = await _same_person(tx, campaign)
+        after = str(job.position.get("after", ""))
+        while True:
+            async with self._engine.begin() as tx:
+                campaign = await _campaign(tx, job)
+                if campaign is None:
+                    return
+                page = await jobs.entries(
+                    tx, job.workspace, campaign.segment_id, after=after, limit=self._page
+                )
+                now_ids = await people.resolve(
+                    tx, [(one.workspace, one.profile_id) for one in page]
+                )
+                pairs = [(one, now_ids[one.workspace, one.profile_id]) for one in page]
+                planned = len(await write_plan(tx, list(plan_existing(campaign, pairs, again))))
+                await count_planned(tx, planned)
+            if not page:
+                return
+            after = page[-1].entry_id
+            yield Step({"after": after}, len(page), planned, len(page) - planned, {}, total)
+
+    async def withdraw(self, job: Job) -> AsyncIterator[Step]:
+        """Suppress what an archived campaign has planned."""
+        while True:
+            async with self._engine.begin() as tx:
+                number = await jobs.withdraw(
+                    tx, job.spec["campaign_id"], ARCHIVED, limit=self._page
+                )
+            if not number:
+                return
+            metrics.MESSAGES.labels(EMAIL_CHANNEL, "suppressed").inc(number)
+            metrics.SUPPRESSED.labels(ARCHIVED).inc(number)
+            yield Step({}, number, number, 0, {})
+
+
+async def _campaign(tx: AsyncConnection, job: Job) -> Campaign | None:
+    """The job's campaign; None when it is not sent any more."""
+    found = await campaigns.find(tx, job.workspace, job.spec["campaign_id"])
+    return found if found is not None and found.state in {"running", "paused"} else None
+
+
+async def _same_person(tx: AsyncConnection, campaign: Campaign) -> set[str]:
+    """The stays of people who have another one: after a merge a person may have several.
+
+    The stay with the smallest id counts, so that it is the same one however often this is asked.
+    """
+    place = (campaign.workspace, campaign.segment_id)
+    moved = await jobs.moved(tx, *place)
+    now_ids = await people.resolve(tx, [(campaign.workspace, one) for one in moved.values()])
+    owners = {entry: now_ids[campaign.workspace, one] for entry, one in moved.items()}
+    owners |= await jobs.own(tx, *place, set(owners.values()))
+    first: dict[str, str] = {}
+    for entry in sorted(owners):
+        first.setdefault(owners[entry], entry)
+    return {entry for entry, owner in owners.items() if first[owner] != entry}

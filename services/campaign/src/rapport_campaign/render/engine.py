@@ -1,0 +1,177 @@
+"""The Liquid engine with an end to everything, and without what a template may not do.
+
+Every tag, output and expression of a parsed template is given a class of its own that counts a
+step before it does what it did: so no construct is free, and none has to be thought of.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import cache, wraps
+from io import StringIO
+from typing import Any, TextIO
+
+from liquid import BoundTemplate, Environment, RenderContext
+from liquid.ast import Node
+from liquid.exceptions import FilterArgumentError, ResourceLimitError
+from liquid.expression import Expression
+from liquid.output import LimitedStringIO
+from typing_extensions import override
+
+from rapport_campaign.render import meter
+from rapport_campaign.render.comparison import MEANT
+from rapport_campaign.render.sizes import size
+
+MAX_OUTPUT = 512 * 1024
+
+# They load other templates, which there are none of.
+_NO_TAGS = ("include", "render")
+# `safe` would let a customer's own data into the page as HTML.
+_NO_FILTERS = ("safe",)
+_PRODUCTS = {"replace", "join", "times"}
+_DIVISIONS = {"divided_by", "modulo"}
+_SHOWN = 40
+
+
+class _Output(LimitedStringIO):
+    """What is captured is work, too: a capture that is thrown away has been written."""
+
+    @override
+    def write(self, text: str, /) -> int:
+        meter.work(len(text) if len(text) < meter.MAX_VALUE else 0)
+        return super().write(text)
+
+
+class _Context(RenderContext):
+    """Loops are counted over the whole rendering, not each for itself."""
+
+    @override
+    def raise_for_loop_limit(self, length: int = 1) -> None:
+        meter.turns(length)
+
+    @override
+    def assign(self, key: str, val: Any) -> None:
+        # The engine adds up the sizes of all names at each assignment.
+        meter.step(len(self.locals))
+        super().assign(key, val)
+
+    @override
+    def get_buffer(self, buf: TextIO | None = None) -> StringIO:
+        taken = buf.size if isinstance(buf, LimitedStringIO) else 0
+        return _Output(limit=MAX_OUTPUT - taken)
+
+
+class _Template(BoundTemplate):
+    context_class = _Context
+
+    @override
+    def _get_buffer(self) -> StringIO:
+        return _Output(limit=MAX_OUTPUT)
+
+
+class Limited(Environment):
+    """Liquid without loading, without raw HTML, and with an end to everything."""
+
+    template_class = _Template
+    local_namespace_limit = meter.MAX_VALUE
+    output_stream_limit = MAX_OUTPUT
+    context_depth_limit = 20
+
+    @override
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        """Register what is allowed, each filter under the meter."""
+        super().setup_tags_and_filters(extra=extra)
+        for tag in _NO_TAGS:
+            del self.tags[tag]
+        for name in _NO_FILTERS:
+            del self.filters[name]
+        self.filters = {name: _metered(name, one) for name, one in self.filters.items()}
+
+    @override
+    def from_string(self, *args: Any, **kwargs: Any) -> BoundTemplate:
+        template = super().from_string(*args, **kwargs)
+        _count_nodes(template.nodes, RenderContext(template))
+        return template
+
+
+def _count_nodes(nodes: Iterable[Node], context: RenderContext) -> None:
+    for node in nodes:
+        for expression in node.expressions():
+            _count_expression(expression)
+        # `when` keeps its values to itself.
+        own = getattr(node, "expression", None)
+        if isinstance(own, Expression):
+            _count_expression(own)
+        _count_nodes(node.children(context), context)
+        if not hasattr(type(node), "is_counted"):
+            node.__class__ = _counted_node(type(node))
+
+
+def _count_expression(expression: Expression) -> None:
+    if hasattr(type(expression), "is_counted"):
+        return
+    kind = type(expression)
+    meant: type[Expression] = MEANT.get(kind, kind)
+    expression.__class__ = _counted_expression(meant)
+    for child in expression.children():
+        _count_expression(child)
+
+
+@cache
+def _counted_node(kind: type[Node]) -> type[Node]:
+    def render_to_output(self: Node, context: RenderContext, buffer: TextIO) -> int:
+        meter.step()
+        return kind.render_to_output(self, context, buffer)
+
+    body = {"__slots__": (), "render_to_output": render_to_output, "is_counted": True}
+    return type(kind.__name__, (kind,), body)
+
+
+@cache
+def _counted_expression(kind: type[Expression]) -> type[Expression]:
+    def evaluate(self: Expression, context: RenderContext) -> object:
+        meter.step()
+        return kind.evaluate(self, context)
+
+    body = {"__slots__": (), "evaluate": evaluate, "is_counted": True}
+    return type(kind.__name__, (kind,), body)
+
+
+def _metered(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that may neither make one huge value nor, over a rendering, too many of them."""
+
+    @wraps(call)
+    def bounded(value: Any, *args: Any, **kwargs: Any) -> Any:
+        meter.step()
+        sizes = [size(one) for one in (value, *args)]
+        # These three can multiply sizes, so the product is bounded before it exists.
+        factor = max(sizes[1:], default=1) if name in _PRODUCTS else 1
+        meter.work(sizes[0], max(factor, 1))
+        try:
+            result = call(value, *args, **kwargs)
+        except ResourceLimitError:
+            raise
+        except Exception as error:
+            # Data that the filter was not written for: said in words, the place is added above.
+            raise FilterArgumentError(_misfit(name, value, args), token=None) from error
+        meter.work(size(result))
+        return result
+
+    return bounded
+
+
+def _misfit(name: str, value: Any, args: tuple[Any, ...]) -> str:
+    if name in _DIVISIONS and args and str(args[0]) in {"0", "0.0", ""}:
+        return f"{name}: can't divide by 0"
+    told = " and ".join(_described(one) for one in (value, *args))
+    return f"the filter {name} can't be used with {told}"
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'the text "{value[:_SHOWN]}"'
+    if isinstance(value, int | float):
+        return f"the number {str(value)[:_SHOWN]}"
+    if isinstance(value, list | tuple | range):
+        return "a list"
+    return "nothing" if not value else "an object"

@@ -1,0 +1,77 @@
+"""The jobs of campaign, and the pages of rows that they work through."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign.domain.model import Entry
+from rapport_common.jobs.store import JobStore
+
+JOBS = JobStore("campaign")
+INCLUDE = "include_existing"
+WITHDRAW = "withdraw"
+
+_MOVED = text(
+    "SELECT e.entry_id, e.profile_id FROM campaign.entry e JOIN campaign.person p "
+    "ON p.workspace = e.workspace AND p.profile_id = e.profile_id "
+    "AND p.merged_into IS NOT NULL WHERE e.workspace = :workspace "
+    "AND e.segment_id = :segment AND e.ended_at IS NULL"
+)
+_OWN = text(
+    "SELECT entry_id, profile_id FROM campaign.entry WHERE workspace = :workspace "
+    "AND segment_id = :segment AND ended_at IS NULL "
+    "AND profile_id = ANY(CAST(:profiles AS text[]))"
+)
+_COUNT = text(
+    "SELECT count(*) FROM campaign.entry WHERE workspace = :workspace "
+    "AND segment_id = :segment AND ended_at IS NULL"
+)
+_ENTRIES = text(
+    "SELECT workspace, segment_id, profile_id, entry_id, profile_version, cause, at, "
+    "event_timestamp, historic FROM campaign.entry "
+    "WHERE workspace = :workspace AND segment_id = :segment "
+    "AND ended_at IS NULL AND entry_id > :after ORDER BY entry_id LIMIT :limit"
+)
+_WITHDRAW = text(
+    "UPDATE campaign.message AS m SET state = 'suppressed', reason = :reason FROM ("
+    "SELECT workspace, send_key FROM campaign.message WHERE queue = :campaign "
+    "AND state = 'planned' LIMIT :limit FOR UPDATE) AS v "
+    "WHERE m.workspace = v.workspace AND m.send_key = v.send_key"
+)
+
+
+async def moved(tx: AsyncConnection, workspace: str, segment: str) -> dict[str, str]:
+    """The open stays of profile ids that were merged away: profile id by entry id."""
+    rows = await tx.execute(_MOVED, {"workspace": workspace, "segment": segment})
+    return {row.entry_id: row.profile_id for row in rows}
+
+
+async def own(
+    tx: AsyncConnection, workspace: str, segment: str, profiles: set[str]
+) -> dict[str, str]:
+    """The open stays of these profile ids: profile id by entry id."""
+    rows = await tx.execute(
+        _OWN, {"workspace": workspace, "segment": segment, "profiles": sorted(profiles)}
+    )
+    return {row.entry_id: row.profile_id for row in rows}
+
+
+async def count(tx: AsyncConnection, workspace: str, segment: str) -> int:
+    """How many open stays a segment has."""
+    return int(await tx.scalar(_COUNT, {"workspace": workspace, "segment": segment}) or 0)
+
+
+async def entries(
+    tx: AsyncConnection, workspace: str, segment: str, *, after: str, limit: int
+) -> list[Entry]:
+    """A page of the open stays in a segment, after an entry id."""
+    rows = await tx.execute(
+        _ENTRIES,
+        {"workspace": workspace, "segment": segment, "after": after, "limit": limit},
+    )
+    return [Entry(**row) for row in rows.mappings()]
+
+
+async def withdraw(tx: AsyncConnection, campaign_id: str, reason: str, limit: int) -> int:
+    """Suppress so many messages that a campaign has planned and not sent; how many that were."""
+    found = await tx.execute(_WITHDRAW, {"campaign": campaign_id, "reason": reason, "limit": limit})
+    return int(found.rowcount)

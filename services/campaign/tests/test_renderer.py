@@ -1,0 +1,96 @@
+"""The process that renders: what one template does costs its own message and nobody else's."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from rapport_campaign.domain.model import Claimed, Content
+from rapport_campaign.render.compose import Job, Mail, Office
+from rapport_campaign.renderer import NOT_YET, Refusal, Renderer, Source
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OFFICE = Office(b"k" * 32, "https://mail.shop.example", "no-reply@mail.shop.example")
+ENDLESS = "{{" * 32_000
+"""The engine's lexer looks for the end of each of these."""
+
+
+def job(number: int, html: str, **data: Any) -> Job:
+    claimed = Claimed(
+        workspace="acme",
+        send_key=f"{number:064x}",
+        kind="request",
+        purpose="service",
+        campaign_id=None,
+        occasion=f"r{number}",
+        profile_id="p1",
+        needed_version=0,
+        to_address="ada@example.com",
+        attempt=0,
+        waits=0,
+        traceparent=None,
+        waited=timedelta(),
+    )
+    content = Content("Hello", html, None, msgspec.json.encode(data))
+    return Job(claimed, "ada@example.com", None, content=content)
+
+
+@pytest.fixture
+async def one() -> AsyncIterator[Renderer]:
+    renderer = Renderer(OFFICE, seconds=0.5)
+    yield renderer
+    await renderer.close()
+
+
+def soon(seconds: float = 100) -> float:
+    return time.monotonic() + seconds
+
+
+async def test_a_template_that_does_not_end_costs_its_own_message(one: Renderer) -> None:
+    jobs = [job(1, "<p>a</p>"), job(2, ENDLESS), job(3, "{{ data.n }}", n="<3"), job(4, "{% x %}")]
+    first, endless, third, broken = await one.compose(jobs, NOW, until=soon())
+    assert isinstance(first, Mail)
+    assert isinstance(third, Mail)
+    assert b"&lt;3" in third.data
+    assert endless == Refusal("template: it takes more than 0.5 s")
+    assert isinstance(broken, Refusal)
+    assert "line 1" in broken.reason
+
+
+async def test_a_process_that_is_ended_is_replaced_and_nothing_is_lost(one: Renderer) -> None:
+    await one.compose([job(1, "x")], NOW, until=soon())
+    assert one._process is not None
+    os.kill(one._process.pid, signal.SIGKILL)
+    found = await one.compose([job(number, "x") for number in range(5)], NOW, until=soon())
+    assert all(isinstance(answer, Mail) for answer in found)
+
+
+async def test_a_process_that_is_frozen_is_ended(one: Renderer) -> None:
+    one.patience = 1
+    await one.compose([job(1, "x")], NOW, until=soon())
+    assert one._process is not None
+    frozen = one._process.pid
+    os.kill(frozen, signal.SIGSTOP)
+    one.patience = 20
+    task = asyncio.create_task(one.compose([job(1, "x"), job(2, "y")], NOW, until=soon(1)))
+    assert await task == [NOT_YET, NOT_YET]
+    found = await one.compose([job(1, "x"), job(2, "y")], NOW, until=soon())
+    assert all(isinstance(answer, Mail) for answer in found)
+    assert one._process.pid != frozen
+
+
+async def test_what_there_is_no_time_for_is_not_tried(one: Renderer) -> None:
+    assert await one.compose([job(1, "x")], NOW, until=time.monotonic() - 1) == [NOT_YET]
+
+
+async def test_a_template_that_can_not_be_read_in_time_is_a_problem(one: Renderer) -> None:
+    sources = [Source(ENDLESS, html=True), Source("{{ profile.email }}", html=True)]
+    endless, fine = await one.check(sources)
+    assert [problem.message for problem in endless] == ["the template takes too long to read"]
+    assert fine == []

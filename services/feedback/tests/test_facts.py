@@ -1,0 +1,58 @@
+"""What others hear of answers and cases: which events, named and dated how, about whom."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from rapport_feedback.domain import cases, facts
+from rapport_feedback.domain.cases import Case, Complaint, State
+from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.surveys import Invitation, Kind, Response
+
+NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
+ADA = Contact(user_id="42", email="ada@example.com")
+ONE, TWO = UUID(int=1), UUID(int=2)
+
+
+def complaint(state: State) -> Complaint:
+    case = Case(state, 3, NOON, NOON, NOON + timedelta(days=56))
+    return Complaint("acme", ONE, 7, ADA, "Torn cover", "It came torn.", case)
+
+
+def test_an_answer_is_an_event_per_revision_at_the_time_it_was_changed() -> None:
+    later = NOON + timedelta(minutes=5)
+    invitation = Invitation("acme", ONE, TWO, 1, ADA, later, Kind.NPS, "Why?")
+    event = facts.answered(invitation, Response(ONE, 9, "Quick", 2, NOON, later))
+    assert (event.name, event.message_id) == ("Survey Answered", f"answer-{ONE}-2")
+    assert (event.workspace, event.source, event.type) == ("acme", "feedback", "track")
+    assert (event.timestamp, event.user_id, event.email) == (later, "42", "ada@example.com")
+    told = msgspec.json.decode(event.properties)
+    assert (told["survey_id"], told["wave"], told["score"]) == (str(TWO), 1, 9)
+    assert (told["comment"], told["revision"]) == ("Quick", 2)
+
+
+@pytest.mark.parametrize(
+    ("state", "name"),
+    [
+        (State.RECEIVED, "Case Opened"),
+        (State.ASSESSED, "Case State Changed"),
+        (State.CLOSED, "Case Closed"),
+        (State.REOPENED, "Case Reopened"),
+    ],
+)
+def test_a_step_of_a_case_is_told_by_its_name_and_without_its_text(state: State, name: str) -> None:
+    event = facts.case_step(complaint(state), NOON)
+    assert (event.name, event.message_id, event.timestamp) == (name, f"case-{ONE}-3", NOON)
+    told = msgspec.json.decode(event.properties)
+    assert (told["number"], told["state"], told["subject"]) == (7, state, "Torn cover")
+    assert b"It came torn." not in bytes(event.properties)
+
+
+def test_a_line_of_history_says_who_and_from_where() -> None:
+    case = complaint(State.CLOSED).case
+    step = cases.step_of(case, State.RESPONSE_OFFERED, actor="ann", note="a refund", now=NOON)
+    assert (step.step, step.actor, step.at, step.note) == (3, "ann", NOON, "a refund")
+    assert (step.from_state, step.to_state) == (State.RESPONSE_OFFERED, State.CLOSED)
+    assert (step.acknowledge_due_at, step.due_at) == (case.acknowledge_due_at, case.due_at)

@@ -1,0 +1,137 @@
+"""Events whose names mean something to the services: what they must say to be counted right.
+
+The rest of an event is its sender's business. Names: Segment's e-commerce spec for orders, our
+own for consents and for what the services tell.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from rapport_common.events.contact import (
+    EMAIL_CHANNEL,
+    normal_channel,
+    normal_contact_point,
+    normal_purpose,
+    normal_state,
+)
+from rapport_common.events.money import CURRENCIES, MAX_DIGITS, normal_amount, normal_currency
+from rapport_common.events.reserved import CONSENT_UPDATED, plain_name, service_of
+from rapport_ingest.domain.reading import MAX_SHOWN, Refused, address_of
+
+ORDERS = frozenset({"Order Completed", "Order Updated", "Order Refunded", "Order Cancelled"})
+AMOUNTS = ("total", "revenue", "value")
+"""What an order's worth is read from; other amounts are the sender's business."""
+
+LARGEST = 10 ** (MAX_DIGITS - 1)
+
+Properties = dict[str, Any]
+Checked = tuple[Properties | None, str | None]
+"""The properties where they were changed, and the declared currency where it is needed."""
+
+Check = Callable[[Properties, str | None], Checked]
+
+
+@lru_cache(maxsize=16_384)
+def check_of(name: str) -> tuple[str, Check] | None:
+    """How the properties of an event of this name are checked, and the name's one form.
+
+    None for nearly all. Refused when it is a service's own.
+    """
+    service = service_of(name)
+    if service is not None:
+        return name, _reserved(service)
+    if plain_name(name) == plain_name(CONSENT_UPDATED):
+        return CONSENT_UPDATED, consent
+    return (name, order) if name in ORDERS else None
+
+
+def _reserved(service: str) -> Check:
+    def refuse(_properties: Properties, _currency: str | None) -> Checked:
+        reason = (
+            f"This name is told by Rapport's {service} service alone, and others believe it. "
+            "Give your event another name, such as 'Newsletter Opened'."
+        )
+        raise Refused("reserved_event", "event", reason)
+
+    return refuse
+
+
+def consent(properties: Properties, _currency: str | None) -> Checked:
+    """A consent with its point, channel, purpose and state in their one form.
+
+    What can't be read is refused: a "no" that nobody understands must not pass for one.
+    """
+    channel = _word(properties, "channel", normal_channel, "a word such as email or sms")
+    said = {
+        "channel": channel,
+        "purpose": _word(properties, "purpose", normal_purpose, "a word such as promotion"),
+        "state": _word(properties, "state", normal_state, "granted, denied or withdrawn"),
+        "contact_point": _point(properties, channel),
+    }
+    same = all(properties[name] == value for name, value in said.items())
+    return (None if same else {**properties, **said}), None
+
+
+def _word(
+    properties: Properties, name: str, normal: Callable[[str], str | None], wanted: str
+) -> str:
+    value = properties.get(name)
+    found = normal(value) if isinstance(value, str) else None
+    if found is None:
+        raise _unread("invalid_consent", name, value, wanted)
+    return found
+
+
+def _point(properties: Properties, channel: str) -> str:
+    value = properties.get("contact_point")
+    if isinstance(value, str):
+        mail = channel == EMAIL_CHANNEL
+        found = address_of(value) if mail else normal_contact_point(channel, value)
+        if found:
+            return found
+    wanted = "an e-mail address" if channel == EMAIL_CHANNEL else "where the person is reached"
+    raise _unread("invalid_consent", "contact_point", value, wanted)
+
+
+def order(properties: Properties, declared: str | None) -> Checked:
+    """An order with plain amounts in a currency of ISO 4217, or in the source's declared one."""
+    has_amount = False
+    for name in AMOUNTS:
+        value = properties.get(name)
+        if value is None:
+            continue
+        if not _is_price(value) and normal_amount(value) is None:
+            raise _unread("invalid_amount", name, value, "a plain decimal such as 1299.00")
+        has_amount = True
+    stated = properties.get("currency")
+    if stated.__class__ is str and stated in CURRENCIES:
+        return None, None
+    if stated is None or (isinstance(stated, str) and not stated.strip()):
+        if has_amount and declared is None:
+            raise Refused("missing_currency", "properties.currency", NO_CURRENCY)
+        return None, declared if has_amount else None
+    currency = normal_currency(stated)
+    if currency is None:
+        raise _unread("invalid_currency", "currency", stated, "a code of ISO 4217 such as EUR")
+    return {**properties, "currency": currency}, None
+
+
+def _is_price(value: Any) -> bool:
+    """Whether it is a number that needs no second look: nearly all are."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and 0 <= value < LARGEST
+
+
+NO_CURRENCY = (
+    "An order with an amount needs its currency: send properties.currency (ISO 4217, such as EUR), "
+    "or declare the source's own: `rapport source set SOURCE --currency EUR`."
+)
+
+
+def _unread(code: str, name: str, value: Any, wanted: str) -> Refused:
+    path = f"properties.{name}"
+    if value is None:
+        return Refused(code, path, f"{path} is missing: {wanted}.")
+    shown = str(value)[:MAX_SHOWN].replace("\0", "\ufffd")
+    return Refused(code, path, f"{path} '{shown}' is not {wanted}.")

@@ -1,0 +1,122 @@
+"""Tests wait for what must follow: they do not sleep, and assert no duration.
+
+A machine with other work is slow at any place, so a test that counts on time lies now and then.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CLOCKS = {"time.monotonic", "time.perf_counter", "time.time", "monotonic", "perf_counter"}
+SLEEPS = {"asyncio.sleep", "time.sleep", "sleep"}
+# Where time is the matter itself: the one place that polls, a network that is slow, programs that
+# are the senders of other tests, and what measures.
+EXEMPT = (
+    "tests/support/waiting.py",
+    "tests/support/fault_proxy.py",
+    "tests/sdks/python/",
+    "tests/bench/",
+    "deploy/local/tests/stand_in_service.py",
+)
+POLLS = {"between_looks", "look_again"}
+
+
+def name_of(call: ast.AST) -> str:
+    return ast.unparse(call.func) if isinstance(call, ast.Call) else ""
+
+
+def sleeps(tree: ast.AST) -> Iterator[int]:
+    """The lines that sleep; `asyncio.sleep(0)` lets others go on, and takes no time."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and name_of(node) in SLEEPS:
+            argument = ast.unparse(node.args[0]) if node.args else ""
+            if argument != "0":
+                yield node.lineno
+
+
+def loose_polls(tree: ast.AST) -> Iterator[int]:
+    """The lines that wait for the next look without a loop that looks: a sleep by another name."""
+    loops = [node for node in ast.walk(tree) if isinstance(node, ast.While)]
+    inside = {id(node) for loop in loops for node in ast.walk(loop)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and name_of(node) in POLLS and id(node) not in inside:
+            yield node.lineno
+
+
+def durations(tree: ast.AST) -> Iterator[int]:
+    """The lines that assert something about a clock, or about what was taken from one."""
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        timed = {
+            ast.unparse(target)
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign) and takes_time(node.value)
+            for target in node.targets
+        }
+        for node in ast.walk(function):
+            if isinstance(node, ast.Assert) and any(
+                takes_time(side) or ast.unparse(side) in timed for side in sides(node.test)
+            ):
+                yield node.lineno
+
+
+def sides(test: ast.AST) -> Iterator[ast.AST]:
+    """What an assertion compares."""
+    for node in ast.walk(test):
+        if isinstance(node, ast.Compare):
+            yield from (node.left, *node.comparators)
+
+
+def takes_time(value: ast.AST) -> bool:
+    """Whether it is a clock's reading, or is counted from one; a deadline handed on is neither."""
+    if isinstance(value, ast.BinOp):
+        return takes_time(value.left) or takes_time(value.right)
+    return name_of(value) in CLOCKS
+
+
+RULES = {
+    "sleeps: wait for what must follow (tests/support/waiting.py)": sleeps,
+    "waits outside of a loop that looks": loose_polls,
+    "asserts a duration: what must be fast is a line of the bench": durations,
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_test_counts_on_time(root: Path, python_files: list[Path], rule: str) -> None:
+    found = []
+    for path in python_files:
+        place = path.relative_to(root)
+        if "tests" not in place.parts or place.as_posix().startswith(EXEMPT):
+            continue
+        tree = ast.parse(path.read_text(), filename=str(path))
+        found += [f"{place}:{line} {rule}" for line in RULES[rule](tree)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("code", "rule"),
+    [
+        ("await asyncio.sleep(0.1)", sleeps),
+        ("await asyncio.sleep(PAUSE)", sleeps),
+        ("time.sleep(1)", sleeps),
+        ("await between_looks()", loose_polls),
+        ("assert time.monotonic() - began < 1", durations),
+        ("took = time.perf_counter() - began; assert took < 1", durations),
+        ("assert (a, took := 1) and monotonic() < deadline", durations),
+    ],
+)
+def test_the_rules_see_what_they_should(code: str, rule: object) -> None:
+    tree = ast.parse(f"async def test():\n    {code}")
+    assert callable(rule)
+    assert list(rule(tree)) == [2]
+
+
+def test_the_rules_let_good_waiting_pass() -> None:
+    tree = ast.parse(
+        "async def test():\n    await asyncio.sleep(0)\n    while not done: await between_looks()\n"
+        "    assert await answer(until=time.monotonic() + 1) == 'late'"
+    )
+    assert not [line for rule in RULES.values() for line in rule(tree)]
