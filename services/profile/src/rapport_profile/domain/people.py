@@ -14,6 +14,8 @@ from rapport_profile.domain.published import Summary, omitted, shown, strongest
 from rapport_profile.domain.stamps import EARLIEST
 from rapport_profile.domain.telling import Telling
 
+_stored_fold = msgspec.json.Decoder(Fold)
+
 
 @dataclass(slots=True)
 class Node:
@@ -31,7 +33,21 @@ class Node:
     cluster_id: Id | None = None
     shared: bool = False
     contested: bool = False
-    fold: Fold = field(default_factory=Fold)
+    stored: str | None = None
+    """The fold as it is stored, until somebody asks for it: most events ask for one only."""
+    _fold: Fold | None = None
+
+    @property
+    def fold(self) -> Fold:
+        """What is known of it by the events that have it as their strongest."""
+        if self._fold is None:
+            self._fold = Fold() if self.stored is None else _stored_fold.decode(self.stored)
+            self.stored = None
+        return self._fold
+
+    @fold.setter
+    def fold(self, fold: Fold) -> None:
+        self._fold, self.stored = fold, None
 
     @property
     def is_user(self) -> bool:

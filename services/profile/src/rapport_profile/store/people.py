@@ -11,18 +11,14 @@ from rapport_common.db import pack, packed
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Identifier
 from rapport_profile.domain.facts import Id
-from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.loaded import end_of
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.world import World
 
-_NOTHING = "{}"
-
 Scoped = tuple[str, Id]
 """(workspace, id)"""
 
-_fold = msgspec.json.Decoder(Fold)
 _summary = msgspec.json.Decoder(Summary)
 
 _IDS = f"unnest({packed('workspaces', 'text')}, {packed('ids', 'uuid')})"
@@ -34,14 +30,16 @@ _ENSURE = text(
 )
 _LABELS = text(
     "SELECT i.workspace, CAST(coalesce(i.cluster_id, i.id) AS text) AS label "
-    f"FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) USING (workspace, id)"
+    f"FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) USING (workspace, id) "
+    "EXCEPT SELECT * FROM unnest("
+    f"{packed('held_workspaces', 'text')}, CAST(string_to_array(:held, ',', '') AS text[]))"
 )
 _KNOWN = text(
     "SELECT i.workspace, CAST(i.id AS text) AS id "
     f"FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) USING (workspace, id)"
 )
 _LOCK = text(
-    f"SELECT i.id FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) "
+    f"SELECT 1 FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) "
     "USING (workspace, id) ORDER BY i.workspace, i.id FOR UPDATE OF i"
 )
 _COLUMNS = (
@@ -224,8 +222,11 @@ async def _hold(tx: AsyncConnection, wanted: Collection[Scoped], held: set[Scope
     before = len(held)
     asked = _scoped(sorted(wanted))
     while True:
-        found = await tx.execute(_LABELS, asked)
-        labels = {(row.workspace, row.label) for row in found} - held
+        known = {
+            "held_workspaces": pack(one[0] for one in held),
+            "held": pack(one[1] for one in held),
+        }
+        labels = {(row[0], row[1]) for row in await tx.execute(_LABELS, {**asked, **known})}
         if not labels:
             return len(held) > before
         # While waiting for a lock the cluster may have been joined to another: look again.
@@ -242,8 +243,7 @@ async def _load_nodes(
         node = Node(row.id, row.workspace, row.kind, row.value)
         node.profile_id, node.cluster_id = row.profile_id, row.cluster_id
         node.shared, node.contested = row.shared, row.contested
-        if row.fold != _NOTHING:
-            node.fold = _fold.decode(row.fold)
+        node.stored = row.fold
         world.add_node(node)
 
 
@@ -351,7 +351,7 @@ async def _save_identifiers(tx: AsyncConnection, nodes: Iterable[Node]) -> None:
             "clusters": pack(one.cluster_id or "" for one in ordered),
             "shared": pack("t" if one.shared else "f" for one in ordered),
             "contested": pack("t" if one.contested else "f" for one in ordered),
-            "folds": [encode(one.fold).decode() for one in ordered],
+            "folds": [one.stored or encode(one.fold).decode() for one in ordered],
         },
     )
 
