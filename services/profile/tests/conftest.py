@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[3]))  # for `services.profile.test
 
 def bearer(workspace: str, *scopes: str) -> dict[str, str]:
     """The header of an operator."""
-    token = mint(workspace, "ada", list(scopes), timedelta(hours=1))
+    whole = bool({"ops", "*"} & set(scopes))
+    token = mint(workspace, "ada", list(scopes), timedelta(hours=1), installation=whole)
     return {"Authorization": f"Bearer {token}"}
 
 

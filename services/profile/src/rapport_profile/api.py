@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common.auth import Operator, operator
+from rapport_common.auth import InstallationOps, Operator, operator
 from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import EMAIL
@@ -25,7 +25,6 @@ from rapport_profile.domain.stamps import EARLIEST
 from rapport_profile.store import reads
 
 Reader = Annotated[Operator, Depends(operator("profiles:read"))]
-Ops = Annotated[Operator, Depends(operator("ops"))]
 Text = Annotated[str, Query(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
 
 
@@ -58,7 +57,7 @@ def routes(engine: AsyncEngine, bookkeeping: ConsumerStore) -> APIRouter:
             return await reads.stats(tx, caller.workspace)
 
     @router.get("/v1/ledger", tags=["operations"])
-    async def ledger(_caller: Ops) -> dict[str, Any]:
+    async def ledger(_caller: InstallationOps) -> dict[str, Any]:
         # One snapshot: positions and tallies move together.
         async with engine.connect() as connection:
             tx = await connection.execution_options(isolation_level="REPEATABLE READ")
