@@ -286,6 +286,18 @@ def test_the_receipt_counts_where_something_depends_on_it() -> None:
     assert content_hash(one) != content_hash(later)
 
 
+def test_the_same_event_in_another_batch_is_a_copy() -> None:
+    """A sender that tries again sends at another time, and other events with it."""
+    one = order("m", **EUR_10)
+    again = msgspec.structs.replace(
+        one, sequence=7, received_at=one.received_at + timedelta(minutes=1)
+    )
+    assert content_hash(one) == content_hash(again)
+    ahead = msgspec.structs.replace(one, timestamp=one.received_at + timedelta(hours=1))
+    repeated = msgspec.structs.replace(ahead, received_at=again.received_at)
+    assert content_hash(ahead) == content_hash(repeated)
+
+
 @st.composite
 def statements(draw: st.DrawFn) -> Event:
     """Anything that is folded, few values, so that everything ties with everything."""
