@@ -119,6 +119,7 @@ test-repeat: $(STAMP) ## COUNT=20 runs of integration and faults beside BUSY=2 l
 
 .PHONY: coverage
 coverage: $(STAMP) ## All tests with branch coverage, of the services' processes too
+	@$(PY) deploy/isolated_tests.py --coverage $(SERVICE)
 	@$(PY) -m coverage erase
 	@status=0; $(PY) -m coverage run -m pytest -n $(WORKERS) -m "not bench" --without-long $(ARGS) $(HERE) || status=$$?; \
 	  $(PY) -m coverage combine --quiet && $(PY) -m coverage report --skip-covered --skip-empty; exit $$status

@@ -1,6 +1,7 @@
 """Runs each service's unit tests where the other services are not installed; `make isolated`.
 
-Services may be named; without a name it is all of them.
+Services may be named; without a name it is all of them. With `--coverage` it tells which lines of
+their domain did not run.
 
 Lint sees imports that are written down; this also sees those made at run time and those in
 tests. An environment is a bare venv whose path has the packages of .venv (without the editable
@@ -18,6 +19,7 @@ import sys
 import sysconfig
 import venv
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -70,19 +72,17 @@ def leaks(python: Path, service: str) -> list[str]:
     return start(python, service, "-c", code).stdout.split()
 
 
-def check(service: str) -> tuple[bool, str]:
+def check(service: str, *, coverage: bool) -> tuple[bool, str]:
     """Whether the service stands alone, and the report to show."""
     python = environment(service)
     wrong = leaks(python, service)
     if wrong:
         return False, f"{service}: its environment is wrong about {', '.join(wrong)}"
-    shutil.rmtree(data_file(service).parent, ignore_errors=True)
-    data_file(service).parent.mkdir(parents=True)
     tests = start(
         python,
         service,
-        *("-m", "coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}"),
-        *(f"--data-file={data_file(service)}", "-m", "pytest", "-q"),
+        *(traced(service) if coverage else ("-m", "pytest")),
+        "-q",
         "-c",
         str(ROOT / "pyproject.toml"),
         "--rootdir",
@@ -94,7 +94,15 @@ def check(service: str) -> tuple[bool, str]:
     if tests.returncode:
         return False, tests.stdout
     summary = tests.stdout.strip().rpartition("\n")[2]
-    return True, f"{service}: {summary}\n{domain(service)}"
+    return True, f"{service}: {summary}" + (f"\n{domain(service)}" if coverage else "")
+
+
+def traced(service: str) -> list[str]:
+    """The arguments that note which lines run; it makes the tests twice as slow."""
+    shutil.rmtree(data_file(service).parent, ignore_errors=True)
+    data_file(service).parent.mkdir(parents=True)
+    config = ("run", f"--rcfile={ROOT / 'pyproject.toml'}", f"--data-file={data_file(service)}")
+    return ["-m", "coverage", *config, "-m", "pytest"]
 
 
 def data_file(service: str) -> Path:
@@ -118,13 +126,15 @@ def domain(service: str) -> str:
     return f"  domain {total:.1f} %{files}"
 
 
-def main(chosen: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    coverage = "--coverage" in arguments
+    chosen = [one for one in arguments if one != "--coverage"]
     unknown = set(chosen) - set(SERVICES)
     if unknown:
         print(f"There is no service {', '.join(sorted(unknown))}; there are {', '.join(SERVICES)}.")
         return 2
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        results = list(pool.map(check, chosen or SERVICES))
+        results = list(pool.map(partial(check, coverage=coverage), chosen or SERVICES))
     for passed, report in results:
         print(report if passed else f"FAILED {report}")
     return 0 if all(passed for passed, _ in results) else 1

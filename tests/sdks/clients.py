@@ -156,7 +156,30 @@ SNOWPLOW = (
     _snowplow("@snowplow/node-tracker", "4.8.0", "snowplow_node", where="node", mode="get"),
     _snowplow("@snowplow/browser-tracker", "4.8.0", "snowplow_browser", where="browser"),
 )
-FAMILIES: tuple[tuple[Client, ...], ...] = (SEGMENT, RUDDERSTACK, JITSU, POSTHOG_SDKS, SNOWPLOW)
+SAYS_WHO = ("identify", "track")
+OTHERS = (
+    Client(
+        "mixpanel",
+        "5.4.1",
+        "mixpanel_python",
+        SAYS_WHO,
+        faults=("pass", "503", "slow", "500"),
+        note="gives up at 429 and when it loses a connection",
+    ),
+    Client("amplitude-analytics", "1.3.0", "amplitude_python", SAYS_WHO),
+    Client(
+        "customerio",
+        "3.2.0",
+        "customerio_python",
+        SAYS_WHO,
+        faults=("pass", "slow"),
+        note="repeats nothing",
+    ),
+)
+FAMILIES: tuple[tuple[Client, ...], ...] = (
+    *(SEGMENT, RUDDERSTACK, JITSU, POSTHOG_SDKS, SNOWPLOW),
+    OTHERS,
+)
 CLIENTS: tuple[Client, ...] = tuple(client for family in FAMILIES for client in family)
 # One of each family, in another language or mode each: all are in `make sdk-table`.
 SHORT = {
@@ -165,4 +188,5 @@ SHORT = {
     "@jitsu/js (json)",
     "posthog (Python) (v1)",
     "@snowplow/node-tracker (post)",
+    "customerio (json)",
 }

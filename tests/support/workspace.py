@@ -115,7 +115,7 @@ class Workspace:
         if person is None:
             return []
         path = f"/v1/profiles/{person['profile_id']}/timeline"
-        found: list[dict[str, Any]] = self.get("profile", path)["events"]
+        found: list[dict[str, Any]] = self.get("profile", path)["items"]
         return found
 
     def wait_named(self, user_id: str, name: str) -> dict[str, Any]:

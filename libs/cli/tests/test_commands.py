@@ -36,7 +36,7 @@ def test_a_profile_is_shown_with_what_it_holds(rapport: Rapport, server: Answers
 def test_the_timeline_is_asked_for_by_the_profiles_id(rapport: Rapport, server: Answers) -> None:
     event = {"timestamp": "1997-01-01T00:00:00Z", "type": "track", "name": "Order Completed"}
     server.answers["GET /v1/profiles"] = (200, PROFILE)
-    server.answers["GET /v1/profiles/p-1/timeline"] = (200, {"events": [event]})
+    server.answers["GET /v1/profiles/p-1/timeline"] = (200, {"items": [event], "next": None})
     done = rapport("profile", "timeline", "user_id", "00001", "--limit", "5")
     assert "Order Completed" in done.stdout
     assert server.calls[-1][1] == "/v1/profiles/p-1/timeline?limit=5"

@@ -86,7 +86,7 @@ def test_a_file_that_is_not_there_is_what_is_complained_of(
 ) -> None:
     """Not its format, which nobody can know: and no import is made on the server."""
     serve_import(server, JOB)
-    for path in (tmp_path / "nope", tmp_path / "nope.csv", tmp_path):
+    for path in (tmp_path / "nope", tmp_path / "nope.csv"):
         done = rapport("import", str(path), "--source", "crm", "--map", "userId=id")
         assert done.returncode == 1
         assert str(path) in done.stderr.replace("\n", "")

@@ -203,7 +203,7 @@ async def test_killed_and_frozen_it_sends_nothing_twice_and_loses_nothing(
     service: Service, kafka_bootstrap: str, mail_server: Any
 ) -> None:
     workspace = f"w{uuid.uuid4().hex[:8]}"
-    token = mint(workspace, "ada", ["*"], timedelta(hours=1))
+    token = mint(workspace, "ada", ["*"], timedelta(hours=1), installation=True)
     headers = {"Authorization": f"Bearer {token}"}
     mail_server.pause = 0.05
     async with httpx.AsyncClient(base_url=service.url, headers=headers, timeout=10) as client:

@@ -93,7 +93,8 @@ class Service:
 
 
 def bearer(workspace: str, *scopes: str) -> dict[str, str]:
-    minted = mint(workspace, "ann", list(scopes), timedelta(hours=1))
+    whole = bool({"ops", "*"} & set(scopes))
+    minted = mint(workspace, "ann", list(scopes), timedelta(hours=1), installation=whole)
     return {"Authorization": f"Bearer {minted}"}
 
 

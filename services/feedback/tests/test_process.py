@@ -133,7 +133,7 @@ async def test_from_a_profile_to_an_answer_in_the_log(
     database = service_database("feedback")
     await ensure_topics(kafka_bootstrap, topics_of("feedback"), partitions=12, replication=1)
     await send_profile(kafka_bootstrap)
-    token = mint(WORKSPACE, "ann", ["*"], timedelta(hours=1))
+    token = mint(WORKSPACE, "ann", ["*"], timedelta(hours=1), installation=True)
     headers = {"Authorization": f"Bearer {token}"}
     async with running(database, kafka_bootstrap) as (process, api, metrics):
         async with httpx.AsyncClient(base_url=api, headers=headers) as client:
@@ -182,7 +182,7 @@ async def test_a_worker_alone_has_its_health_on_the_metrics_port(
 async def test_a_start_while_kafka_is_away_serves_pages_and_the_api(
     service_database: Callable[[str], str],
 ) -> None:
-    token = mint(WORKSPACE, "ann", ["*"], timedelta(hours=1))
+    token = mint(WORKSPACE, "ann", ["*"], timedelta(hours=1), installation=True)
     nobody = f"127.0.0.1:{free_port()}"
     async with running(service_database("feedback"), nobody) as (process, api, _metrics):
         async with httpx.AsyncClient(

@@ -100,8 +100,13 @@ class Ingest:
     source: str = ""
 
     def token(self, *scopes: str, workspace: str | None = None) -> dict[str, str]:
+        whole = not scopes or "ops" in scopes
         made = mint(
-            workspace or self.workspace, "tester", list(scopes or ["*"]), timedelta(minutes=5)
+            workspace or self.workspace,
+            "tester",
+            list(scopes or ["*"]),
+            timedelta(minutes=5),
+            installation=whole,
         )
         return {"Authorization": f"Bearer {made}"}
 

@@ -1,14 +1,28 @@
-"""Makes `people.py` importable, and a database with the schema of profile."""
+"""Makes `people.py` importable; a database with the schema of profile, an operator of its API."""
 
 import sys
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
 
+from rapport_common.http import Health, create_app
+from rapport_common.kafka.store import ConsumerStore
+from rapport_common.testing.credentials import authenticator, mint
+from rapport_profile.api import routes
+
 sys.path.insert(0, str(Path(__file__).parents[3]))  # for `services.profile.tests.people`
+
+
+def bearer(workspace: str, *scopes: str) -> dict[str, str]:
+    """The header of an operator."""
+    whole = bool({"ops", "*"} & set(scopes))
+    token = mint(workspace, "ada", list(scopes), timedelta(hours=1), installation=whole)
+    return {"Authorization": f"Bearer {token}"}
 
 
 @pytest.fixture
@@ -16,3 +30,14 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
     made = patient_engine(service_database("profile"), application="tests", pool=10)
     yield made
     await made.dispose()
+
+
+@pytest.fixture
+async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
+    """An operator of workspace `w`."""
+    app = create_app("profile", Health(), authenticator())
+    app.include_router(routes(engine, ConsumerStore("profile", "profile")))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")
+    ) as made:
+        yield made

@@ -19,8 +19,8 @@ Content = set[bytes]
 
 
 def event(message_id: str, /, **fields: Any) -> Event:
-    """An event; `at` in minutes, `said` for the properties, `traits` as a dict."""
-    minutes = fields.pop("at", 0)
+    """An event; `at` and `received` in minutes, `said` for the properties, `traits` as a dict."""
+    minutes, received = fields.pop("at", 0), fields.pop("received", 0)
     said, traits = fields.pop("said", {}), fields.pop("traits", {})
     return Event(
         workspace="w",
@@ -28,9 +28,10 @@ def event(message_id: str, /, **fields: Any) -> Event:
         message_id=message_id,
         type=fields.pop("type", "track"),
         timestamp=START + timedelta(minutes=minutes),
-        received_at=START,
+        received_at=START + timedelta(minutes=received),
         properties=msgspec.Raw(msgspec.json.encode(said)),
         traits=msgspec.Raw(msgspec.json.encode(traits)),
+        currency=fields.pop("currency", "USD"),
         **fields,
     )
 

@@ -1,31 +1,20 @@
 """The API over a real database: found, merged, foreign and nonsense ids."""
 
-from collections.abc import AsyncIterator
-from datetime import timedelta
-
 import httpx
 import pytest
+from services.profile.tests.conftest import bearer
 from services.profile.tests.people import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.http import Health, create_app
 from rapport_common.kafka.batch import Record
-from rapport_common.kafka.store import ConsumerStore
-from rapport_common.testing.credentials import authenticator, mint
 from rapport_profile import handlers
-from rapport_profile.api import routes
 
 pytestmark = pytest.mark.integration
 NOBODY = "f3fef9e5-16dc-47fa-a2b4-3d4c1b482afe"
 
 
-def bearer(workspace: str, *scopes: str) -> dict[str, str]:
-    token = mint(workspace, "ada", list(scopes), timedelta(hours=1))
-    return {"Authorization": f"Bearer {token}"}
-
-
-@pytest.fixture
-async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
+@pytest.fixture(name="client")
+async def ada(engine: AsyncEngine, client: httpx.AsyncClient) -> httpx.AsyncClient:
     """An operator of workspace `w`, in which one person browsed, signed up and bought."""
     history = [
         event("1", type="page", name="Home", anonymous_id="a", at=1),
@@ -43,12 +32,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     async with engine.begin() as tx:
         records = [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
         await handlers.on_events(records, tx)
-    app = create_app("profile", Health(), authenticator())
-    app.include_router(routes(engine, ConsumerStore("profile", "profile")))
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")
-    ) as made:
-        yield made
+    return client
 
 
 async def test_a_person_is_found_by_any_identifier(client: httpx.AsyncClient) -> None:
@@ -74,12 +58,32 @@ async def test_timeline_and_links_say_where_it_comes_from(client: httpx.AsyncCli
     found = await client.get("/v1/profiles", params={"kind": "user_id", "value": "U"})
     profile_id = found.json()["profile_id"]
     timeline = await client.get(f"/v1/profiles/{profile_id}/timeline", params={"limit": 2})
-    assert [one["message_id"] for one in timeline.json()["events"]] == ["3", "2"]
-    links = (await client.get(f"/v1/profiles/{profile_id}/links")).json()["links"]
+    assert [one["message_id"] for one in timeline.json()["items"]] == ["3", "2"]
+    links = (await client.get(f"/v1/profiles/{profile_id}/links")).json()["items"]
     assert {(one["b_value"], one["message_id"]) for one in links} == {
         ("ada@example.com", "2"),
         ("a", "2"),
     }
+
+
+async def test_a_midnight_import_is_paged(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    """Many events at one instant: each page goes on where the one before ended."""
+    history = [event(f"i{n}", type="page", user_id="U", at=9) for n in range(7)]
+    async with engine.begin() as tx:
+        records = [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
+        await handlers.on_events(records, tx)
+    found = await client.get("/v1/profiles", params={"kind": "user_id", "value": "U"})
+    path = f"/v1/profiles/{found.json()['profile_id']}"
+    for part, size in (("timeline", 10), ("links", 2), ("identifiers", 3), ("traits", 2)):
+        listed: list[object] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = (await client.get(f"{path}/{part}", params={"limit": 2, **cursor})).json()
+            listed += page["items"]
+            if page["next"] is None:
+                break
+            cursor = {"cursor": page["next"]}
+        assert len(listed) == len({str(one) for one in listed}) == size
 
 
 async def test_totals(client: httpx.AsyncClient) -> None:

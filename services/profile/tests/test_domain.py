@@ -1,10 +1,8 @@
 """Who is who and what is known of them, without a database."""
 
 import random
-from decimal import Decimal
 
 import msgspec
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.profile.tests.people import Content, content, event, events, expected
@@ -12,9 +10,10 @@ from services.profile.tests.people import Content, content, event, events, expec
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileActivity, ProfileState
 from rapport_common.ids import uuid7
-from rapport_profile.domain.facts import content_hash, identifier_id, naming, order_value
+from rapport_profile.domain.facts import content_hash, identifier_id, naming
 from rapport_profile.domain.fold import Fold, fold_all, merge
-from rapport_profile.domain.world import Node, World
+from rapport_profile.domain.people import Node
+from rapport_profile.domain.world import World
 
 
 def play(history: list[Event]) -> tuple[World, list[ProfileActivity]]:
@@ -36,7 +35,7 @@ def play(history: list[Event]) -> tuple[World, list[ProfileActivity]]:
 
 
 def known(world: World) -> Content:
-    return content(world.state_of(one) for one in world.profiles.values() if one.members)
+    return content(one.state() for one in world.profiles.values() if one.count)
 
 
 def distinct(history: list[Event]) -> list[Event]:
@@ -65,7 +64,7 @@ def test_what_is_published_leads_readers_to_the_same_profiles(history: list[Even
     for one in published:
         assert one.version == versions.get(one.profile_id, 0) + 1
         versions[one.profile_id] = one.version
-        if one.merged_into is not None:
+        if one.merged_into is not None or one.gone:
             states.pop(one.profile_id, None)
         elif one.state is not None:
             states[one.profile_id] = one.state
@@ -148,23 +147,6 @@ def test_the_user_keeps_the_profile_id_when_people_merge() -> None:
     assert merged[0].profile_id == published[0].profile_id
     assert published[-1].profile_id == user
     assert published[-1].event is not None
-
-
-@pytest.mark.parametrize(
-    ("said", "value"),
-    [
-        ({"total": Decimal("10.50")}, ("USD", Decimal("10.50"))),
-        ({"revenue": "7", "currency": "eur"}, ("EUR", Decimal(7))),
-        ({"total": True}, None),
-        ({"total": "NaN"}, None),
-        ({"total": "1e99"}, None),
-        ({"total": {}}, None),
-        ({"total": 5, "currency": 7}, ("USD", Decimal(5))),
-        ({}, None),
-    ],
-)
-def test_the_value_of_an_order(said: dict[str, object], value: object) -> None:
-    assert order_value(said) == value
 
 
 def test_when_a_copy_was_received_does_not_count() -> None:

@@ -65,7 +65,7 @@ def checked(session: Session, mails: Path, wait: float) -> list[Equation]:
 
 def read(session: Session) -> Ledgers:
     """Ask every service for its ledger, the first of the flow first."""
-    return {name: session.api(name).get("/v1/ledger") for name in SERVICES}
+    return {name: session.api(name, installation=True).get("/v1/ledger") for name in SERVICES}
 
 
 def _send_keys(folder: Path) -> Counter[str] | None:

@@ -64,7 +64,7 @@ def timeline(
     if as_json:
         show.data(answer)
         return
-    show.rows(map(_told, answer["events"]), ["when", "what", "source", "details"], empty="Nothing.")
+    show.rows(map(_told, answer["items"]), ["when", "what", "source", "details"], empty="Nothing.")
 
 
 def find(api: Api, kind: str, value: str) -> dict[str, Any]:

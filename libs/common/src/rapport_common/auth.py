@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Request, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from joserfc import jws, jwt
 from joserfc.errors import JoseError, SecurityWarning
@@ -228,3 +228,7 @@ def installation_operator(scope: str) -> Callable[[Request], Awaitable[Operator]
         return caller
 
     return verified
+
+
+InstallationOps = Annotated[Operator, Depends(installation_operator("ops"))]
+"""Who operates the installation: positions, ledgers and what else is of no single workspace."""

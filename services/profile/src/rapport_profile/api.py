@@ -1,31 +1,38 @@
 """The operator API of profile."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common.auth import Operator, operator
-from rapport_common.errors import NotFoundError
+from rapport_common.auth import InstallationOps, Operator, operator
+from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import EMAIL
 from rapport_common.kafka.store import ConsumerStore
+from rapport_common.paging import Paging
+from rapport_profile.domain.bounds import MAX_SHOWN
+from rapport_profile.domain.consents import consent_state
 from rapport_profile.domain.facts import identifier_id
 from rapport_profile.domain.fold import merge
-from rapport_profile.domain.published import state
+from rapport_profile.domain.published import Summary, state
+from rapport_profile.domain.reach import reachable
+from rapport_profile.domain.stamps import EARLIEST
 from rapport_profile.store import reads
 
 Reader = Annotated[Operator, Depends(operator("profiles:read"))]
-Ops = Annotated[Operator, Depends(operator("ops"))]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 Text = Annotated[str, Query(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
 
 
 class Shown(msgspec.Struct):
-    """A profile as the API shows it."""
+    """A profile as the API shows it: what is published, see `omitted` for how much is not.
+
+    The lists beside it (`…/identifiers`, `…/traits`, `…/consents`) have everything.
+    """
 
     profile_id: str
     version: int
@@ -33,12 +40,15 @@ class Shown(msgspec.Struct):
     traits: msgspec.Raw
     computed: Any
     consent: list[Any]
+    contact_points: list[Any]
+    omitted: Any
 
 
 def routes(engine: AsyncEngine, bookkeeping: ConsumerStore) -> APIRouter:
     """Profiles, their timelines and links, totals, the ledger."""
     router = APIRouter()
     router.include_router(_profiles(engine), tags=["profiles"])
+    router.include_router(_parts(engine), tags=["profiles"])
     router.include_router(_histories(engine), tags=["profiles"])
 
     @router.get("/v1/stats", tags=["profiles"])
@@ -47,7 +57,7 @@ def routes(engine: AsyncEngine, bookkeeping: ConsumerStore) -> APIRouter:
             return await reads.stats(tx, caller.workspace)
 
     @router.get("/v1/ledger", tags=["operations"])
-    async def ledger(_caller: Ops) -> dict[str, Any]:
+    async def ledger(_caller: InstallationOps) -> dict[str, Any]:
         # One snapshot: positions and tallies move together.
         async with engine.connect() as connection:
             tx = await connection.execution_options(isolation_level="REPEATABLE READ")
@@ -78,6 +88,40 @@ def _profiles(engine: AsyncEngine) -> APIRouter:
     return router
 
 
+def _parts(engine: AsyncEngine) -> APIRouter:
+    """All that is kept of a person, in pages, also what is too much to be published."""
+    router = APIRouter()
+
+    @router.get("/v1/profiles/{profile_id}/identifiers")
+    async def identifiers(profile_id: UUID, caller: Reader, page: Paging) -> Response:
+        async with engine.begin() as tx:
+            who, _found = await _person(tx, caller.workspace, profile_id)
+            rows = await reads.identifiers(tx, who, page.ask, page.after(str, str))
+        return _json(page.answer(rows, key=tuple, show=_as_dict))
+
+    @router.get("/v1/profiles/{profile_id}/traits")
+    async def traits(profile_id: UUID, caller: Reader, page: Paging) -> Response:
+        after = page.after(str)
+        async with engine.begin() as tx:
+            who, _found = await _person(tx, caller.workspace, profile_id)
+            rows = await reads.traits(tx, who, page.ask, after[0] if after else None)
+        return _json(page.answer(rows, key=lambda row: [row.name], show=_trait))
+
+    @router.get("/v1/profiles/{profile_id}/consents")
+    async def consents(profile_id: UUID, caller: Reader, page: Paging) -> Response:
+        after = page.after(str)
+        async with engine.begin() as tx:
+            who, found = await _person(tx, caller.workspace, profile_id)
+            said = await reads.consents(tx, who, page.ask, after[0] if after else None)
+            fold = (await _summary(tx, who, found)).fold
+        points = reachable(fold.contact_points())
+        body = page.answer(list(said.items()), key=lambda one: [one[0]])
+        states = (consent_state(name, one, points) for name, one in body["items"])
+        return _json({**body, "items": [one for one in states if one is not None]})
+
+    return router
+
+
 def _histories(engine: AsyncEngine) -> APIRouter:
     router = APIRouter()
 
@@ -85,41 +129,93 @@ def _histories(engine: AsyncEngine) -> APIRouter:
     async def timeline(
         profile_id: UUID,
         caller: Reader,
-        limit: Limit = 100,
+        page: Paging,
         before: datetime | None = None,
         after: datetime | None = None,
     ) -> Response:
+        until, since = _instant("before", before), _instant("after", after)
+        last = page.after(datetime, str, str)
         async with engine.begin() as tx:
-            current, _version = await _alive(tx, caller.workspace, profile_id)
-            events = await reads.timeline(
-                tx, caller.workspace, current, limit=limit, before=before, after=after
-            )
-        return _json({"profile_id": str(current), "events": events})
+            who, _found = await _person(tx, caller.workspace, profile_id)
+            rows = await reads.timeline(tx, who, page.ask, last, until=until, since=since)
+        body = page.answer(
+            rows,
+            key=lambda row: [row.timestamp, row.source, row.message_id],
+            show=lambda row: msgspec.Raw(row.event.encode()),
+        )
+        return _json({"profile_id": str(who.profile_id), **body})
 
     @router.get("/v1/profiles/{profile_id}/links")
-    async def links(profile_id: UUID, caller: Reader, limit: Limit = 100) -> dict[str, Any]:
+    async def links(profile_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
+        last = page.after(datetime, UUID, UUID, str)
         async with engine.begin() as tx:
-            current, _version = await _alive(tx, caller.workspace, profile_id)
-            found = await reads.links(tx, caller.workspace, current, limit=limit)
-        return {"profile_id": current, "links": found}
+            who, _found = await _person(tx, caller.workspace, profile_id)
+            found = await reads.links(tx, who, page.ask, last)
+        body = page.answer(found, key=lambda row: [row[part] for part in _LINK_KEY])
+        return {"profile_id": who.profile_id, **body}
 
     return router
 
 
-async def _alive(tx: AsyncConnection, workspace: str, profile_id: UUID) -> tuple[UUID, int]:
+_LINK_KEY = ("timestamp", "a", "b", "kind")
+
+
+def _instant(name: str, value: datetime | None) -> datetime | None:
+    """A time that was asked for as an instant; without an offset it is UTC."""
+    if value is None:
+        return None
+    try:
+        return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+    except OverflowError as error:
+        message = f"{name}: this time is outside the years 1 to 9999 in UTC."
+        raise InvalidRequestError(message, details={"parameter": name}) from error
+
+
+def _as_dict(row: Row[Any]) -> dict[str, Any]:
+    return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def _trait(row: Row[Any]) -> dict[str, Any]:
+    return {"name": row.name, "value": msgspec.Raw(row.value.encode()), "at": row.at}
+
+
+async def _person(
+    tx: AsyncConnection, workspace: str, profile_id: UUID
+) -> tuple[reads.Person, reads.Found]:
     found = await reads.alive(tx, workspace, profile_id)
     if found is None:
         message = f"There is no profile {profile_id} in this workspace."
         raise NotFoundError(message, details={"profile_id": str(profile_id)})
-    return found
+    return reads.Person(workspace, found.id), found
+
+
+async def _summary(tx: AsyncConnection, who: reads.Person, found: reads.Found) -> Summary:
+    """What is known; of a profile that no event has touched for long, made of its identifiers."""
+    if found.summary is not None:
+        return found.summary
+    members = await reads.members(tx, who.workspace, who.profile_id)
+    fold = merge(one[2] for one in members)
+    named = [(kind, value, fold.last_seen_at or EARLIEST) for kind, value, _ in members]
+    return Summary(members=len(members), named=named[:MAX_SHOWN], fold=fold)
 
 
 async def _shown(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Response:
-    current, version = await _alive(tx, workspace, profile_id)
-    members = await reads.members(tx, workspace, current)
-    known = state(((kind, value) for kind, value, _ in members), merge(one[2] for one in members))
+    who, found = await _person(tx, workspace, profile_id)
+    summary = await _summary(tx, who, found)
+    known = state(
+        ((kind, value) for kind, value, _ in summary.named), summary.fold, summary.members
+    )
     return _json(
-        Shown(str(current), version, known.identifiers, known.traits, known.computed, known.consent)
+        Shown(
+            str(found.id),
+            found.version,
+            known.identifiers,
+            known.traits,
+            known.computed,
+            known.consent,
+            known.contact_points or [],
+            known.omitted,
+        )
     )
 
 

@@ -1,7 +1,7 @@
 """Use cases: fold a batch of events into the people they are about."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,13 +11,14 @@ from rapport_common import outbox
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import USER_ID, Event, Identifier
-from rapport_common.events.profile import ProfileActivity
+from rapport_common.events.profile import Omitted, ProfileActivity
 from rapport_common.events.topics import EVENTS, PROFILE_ACTIVITY
 from rapport_common.ids import uuid7
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore, add_tallies
 from rapport_profile import metrics
+from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.facts import (
     Id,
     LinkKey,
@@ -29,11 +30,15 @@ from rapport_profile.domain.facts import (
     naming,
     user_twin,
 )
-from rapport_profile.domain.fold import Fold, fold_all
-from rapport_profile.domain.world import World
+from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
+from rapport_profile.domain.grouping import entangled
+from rapport_profile.domain.stamps import believed_time
+from rapport_profile.domain.world import IncompleteError, World
 from rapport_profile.store import inbox, people
 
 SCHEMA = "profile"
+MAX_REPLACED = 16
+"""How often one message gives way to a copy of it with a smaller hash."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -51,27 +56,27 @@ async def on_events(batch: Sequence[Record], tx: AsyncConnection) -> None:
     """Fold events into profiles and publish each step, in the order of the batch.
 
     Of copies of one message the one with the smallest content hash counts: a greater or equal
-    one is dropped, a smaller one takes the place of what was applied. That is rare, and makes
-    the batch fall into pieces; the result is as if every record had come alone.
+    one is dropped, a smaller one takes the place of what was applied. That costs as much as all
+    that the person did, so it happens once per batch and MAX_REPLACED times for a message at
+    most: hashes that fall so often don't come about by chance.
     """
-    drafts = [_draft(index, record) for index, record in enumerate(batch)]
-    counting = await inbox.claim(tx, [one.copy for one in drafts])
+    drafts = [draft(index, record.value, record.traceparent) for index, record in enumerate(batch)]
+    best = _smallest(drafts)
+    counting = await inbox.claim(tx, [one.copy for one in best])
     piece: list[Draft] = []
-    tallies = {"profiled": 0, "duplicate": 0, "replaced": 0}
-    for one in drafts:
+    tallies = {"profiled": 0, "duplicate": len(drafts) - len(best), "replaced": 0}
+    for one in best:
         known = counting.get(one.copy.key)
         if known is None:
             piece.append(one)
-            counting[one.copy.key] = one.copy
             tallies["profiled"] += 1
             continue
         tallies["duplicate"] += 1
-        if one.copy.hash < known.hash:
+        if one.copy.hash < known.hash and known.replaced < MAX_REPLACED:
             await _apply(tx, piece)
             piece = []
             if await _take_back(tx, known):
                 await inbox.replace(tx, one.copy)
-                counting[one.copy.key] = one.copy
                 await _apply(tx, [one])
                 tallies["replaced"] += 1
     await _apply(tx, piece)
@@ -79,8 +84,18 @@ async def on_events(batch: Sequence[Record], tx: AsyncConnection) -> None:
     metrics.count(tallies)
 
 
-def _draft(index: int, record: Record) -> Draft:
-    event: Event = record.value
+def _smallest(drafts: Sequence[Draft]) -> list[Draft]:
+    """Of each message the copy that counts in this batch, in the order of the batch."""
+    best: dict[inbox.MessageKey, Draft] = {}
+    for one in drafts:
+        known = best.get(one.copy.key)
+        if known is None or one.copy.hash < known.copy.hash:
+            best[one.copy.key] = one
+    return list(best.values())
+
+
+def draft(index: int, event: Event, traceparent: str | None = None) -> Draft:
+    """An event as it is applied; InvalidEvent names the record of the batch by its index."""
     named = naming(event)
     if named is None:
         raise InvalidEvent(index, "the event names nobody: no user id, anonymous id or e-mail")
@@ -89,7 +104,7 @@ def _draft(index: int, record: Record) -> Draft:
     key = (event.workspace, event.source, event.message_id)
     hub = identifier_id(event.workspace, named.hub)
     copy = inbox.Copy(key, content_hash(event), hub, event.timestamp, event.received_at)
-    return Draft(event, named, copy, record.traceparent)
+    return Draft(event, named, copy, traceparent)
 
 
 def _new_id() -> str:
@@ -100,33 +115,58 @@ async def _apply(tx: AsyncConnection, drafts: Sequence[Draft]) -> None:
     """Load everybody concerned, apply the events one by one, write everything back."""
     if not drafts:
         return
-    world = await _load(tx, drafts)
-    published: list[Outgoing] = []
-    for one in drafts:
-        steps = world.apply(one.event, one.named)
-        published += [_outgoing(step, one.traceparent) for step in steps]
+    world, published = await applied(tx, drafts)
     await people.save(tx, world)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
     await outbox.append(tx, SCHEMA, published)
 
 
-async def _load(tx: AsyncConnection, drafts: Sequence[Draft]) -> World:
+async def applied(tx: AsyncConnection, drafts: Sequence[Draft]) -> tuple[World, list[Outgoing]]:
+    """The people after the events, and what is to be published.
+
+    When a profile turns out to be one that has to be made anew from all its identifiers, these
+    are loaded too and all is done again: nothing has been written yet.
+    """
+    whole: set[people.Scoped] = set()
+    while True:
+        world = await _load(tx, drafts, whole)
+        published: list[Outgoing] = []
+        try:
+            for one in drafts:
+                steps = world.apply(one.event, one.named)
+                published += [_outgoing(step, one.traceparent) for step in steps]
+        except IncompleteError as error:
+            if error.wanted <= whole:
+                raise
+            whole |= error.wanted
+        else:
+            return world, published
+
+
+async def _load(
+    tx: AsyncConnection, drafts: Sequence[Draft], whole: Collection[people.Scoped]
+) -> World:
     wanted: dict[people.Scoped, Identifier] = {}
     twins: set[people.Scoped] = set()
+    named: list[list[Id]] = []
     for one in drafts:
         workspace = one.event.workspace
-        named = [one.named.hub, *one.named.others]
+        ids = [identifier_id(workspace, identifier) for identifier in one.named.all]
+        wanted.update(zip(((workspace, id_) for id_ in ids), one.named.all, strict=True))
+        named.append(ids)
         if one.named.previous is not None:
-            named.append(one.named.previous)
             twins.add((workspace, identifier_id(workspace, user_twin(one.named.previous))))
-        for identifier in named:
-            wanted[workspace, identifier_id(workspace, identifier)] = identifier
     await people.ensure_identifiers(tx, wanted)
-    world = World(_new_id)
-    await people.load_around(tx, world, wanted.keys() | twins)
-    doubted = await people.known(tx, _possibly_aliased(world))
-    if doubted:
-        await people.load_around(tx, world, doubted, beyond=doubted)
+    world, held = World(_new_id), set[people.Scoped]()
+    await people.load(tx, world, wanted.keys() | twins, held)
+    former = await people.known(tx, _possibly_aliased(world))
+    doubted = {id_ for _, id_ in former} | _ends_of_doubt(world, drafts)
+    seeds = entangled(world, named, doubted)
+    around = {(world.nodes[one].workspace, one) for one in seeds} | former
+    if around:
+        await people.load_around(tx, world, around, held, beyond=former)
+    if whole:
+        await people.load_members(tx, world, whole)
     return world
 
 
@@ -139,6 +179,20 @@ def _possibly_aliased(world: World) -> set[people.Scoped]:
     }
 
 
+def _ends_of_doubt(world: World, drafts: Sequence[Draft]) -> set[Id]:
+    """Identifiers of aliases whose former id is a user id, before or in this batch."""
+    doubted: set[Id] = set()
+    for one in drafts:
+        former = one.named.previous
+        if former is None:
+            continue
+        workspace = one.event.workspace
+        twin = identifier_id(workspace, user_twin(former))
+        if twin in world.nodes:
+            doubted |= {twin, identifier_id(workspace, former)}
+    return doubted
+
+
 async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> bool:
     """Undo the copy that counted so far; False when retention has removed it already."""
     event = await inbox.forget(tx, known)
@@ -149,10 +203,22 @@ async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> bool:
     told = link_keys(workspace, named)
     twin = identifier_id(workspace, anonymous_twin(named.hub))
     seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told))}
-    world = World(_new_id)
-    await people.load_around(tx, world, seeds, beyond=seeds)
-    fold, lost = await _without(tx, workspace, hub, told)
-    steps = world.retract(hub, fold, lost)
+    fold, spilled, lost = await _without(tx, workspace, hub, told)
+    whole: set[people.Scoped] = set()
+    while True:
+        world = World(_new_id)
+        await people.load_around(tx, world, seeds, set(), beyond=seeds)
+        await people.load_members(tx, world, whole)
+        try:
+            steps = world.retract(hub, fold, lost, believed_time(event))
+        except IncompleteError as error:
+            if error.wanted <= whole:
+                raise
+            whole |= error.wanted
+        else:
+            break
+    world.spilled += [(world.nodes[hub], one) for one in spilled]
+    await people.unspill(tx, workspace, hub, names_told(event))
     await people.save(tx, world)
     await outbox.append(tx, SCHEMA, [_outgoing(step, None) for step in steps])
     return True
@@ -160,21 +226,23 @@ async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> bool:
 
 async def _without(
     tx: AsyncConnection, workspace: str, hub: Id, told: Sequence[LinkKey]
-) -> tuple[Fold, list[LinkKey]]:
+) -> tuple[Fold, list[Spilled], list[LinkKey]]:
     """A hub's fold over what is left on its timeline, and the links nothing there tells of."""
     events = await inbox.remaining(tx, workspace, hub)
-    fold = fold_all(events)
+    fold, spilled = fold_and_spill(events)
     gone = await inbox.expired(tx, workspace, hub)
     if gone is not None:
         # Events that retention removed may have told of the same links: they stay.
         fold.join(gone)
-        return fold, []
+        return fold, [*spilled, *fold.trim()], []
     names = [naming(one) for one in events]
     still = {key for one in names if one is not None for key in link_keys(workspace, one)}
-    return fold, [key for key in told if key not in still]
+    return fold, spilled, [key for key in told if key not in still]
 
 
 def _outgoing(step: ProfileActivity, traceparent: str | None) -> Outgoing:
+    if step.state is not None and step.state.omitted != Omitted():
+        metrics.REDUCED.inc()
     key = UUID(step.profile_id).bytes
     return Outgoing(PROFILE_ACTIVITY.name, key, encode(step), traceparent)
 

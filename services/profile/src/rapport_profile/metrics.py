@@ -9,6 +9,10 @@ EVENTS = Counter(
     "Events by what became of them: profiled, duplicate, replaced (a copy that counts instead).",
     ["outcome"],
 )
+REDUCED = Counter(
+    "rapport_profile_reduced_states_total",
+    "Published states of profiles so large that only the newest part of them is published.",
+)
 for _outcome in ("profiled", "duplicate", "replaced"):
     EVENTS.labels(_outcome)
 

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     text,
@@ -32,6 +33,7 @@ IDENTIFIER = Table(
     Column("profile_id", UUID(as_uuid=True)),
     Column("cluster_id", UUID(as_uuid=True)),
     Column("shared", Boolean, nullable=False, server_default=text("false")),
+    Column("contested", Boolean, nullable=False, server_default=text("false")),
     # JSON, not JSONB: what people send is kept as they sent it, and only we read it.
     Column("fold", JSON, nullable=False),
     Column("expired", JSON, comment="The fold of events that retention has removed."),
@@ -62,7 +64,21 @@ PROFILE = Table(
     Column("id", UUID(as_uuid=True)),
     Column("version", BigInteger, nullable=False),
     Column("merged_into", UUID(as_uuid=True)),
+    Column("members", BigInteger, nullable=False, server_default=text("0")),
+    Column("summary", JSON, comment="What is known of it; none before it was kept."),
     PrimaryKeyConstraint("workspace", "id"),
+)
+
+OVERFLOW = Table(
+    "overflow",
+    METADATA,
+    Column("workspace", Text),
+    Column("identifier_id", UUID(as_uuid=True)),
+    Column("kind", Text, comment="trait or consent"),
+    Column("name", Text),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("value", JSON, nullable=False, comment="What gave way to newer ones in the fold."),
+    PrimaryKeyConstraint("workspace", "identifier_id", "kind", "name"),
 )
 
 INBOX = Table(
@@ -75,6 +91,7 @@ INBOX = Table(
     Column("identifier_id", UUID(as_uuid=True), nullable=False),
     Column("timestamp", DateTime(timezone=True), nullable=False),
     Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("replaced", SmallInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("workspace", "source", "message_id"),
 )
 

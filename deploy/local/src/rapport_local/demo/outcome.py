@@ -53,7 +53,7 @@ def collect(platform: Platform, scene: Scene, mailbox: Mailbox) -> Outcome:
             "messages"
         ],
         shopper=shopper,
-        timeline=platform.get("profile", timeline, limit=100)["events"],
+        timeline=platform.get("profile", timeline, limit=100)["items"],
         score=platform.get("feedback", f"/v1/surveys/{scene.survey}/score"),
         cases=platform.get("feedback", "/v1/cases")["items"],
         ledger=verify_ledger(platform.config),

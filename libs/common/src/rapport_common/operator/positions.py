@@ -3,18 +3,16 @@
 Positions are the installation's: each record behind them is some workspace's.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.auth import Operator, installation_operator
+from rapport_common.auth import InstallationOps
 from rapport_common.errors import NotFoundError
 from rapport_common.kafka.consumer import Consumer
 from rapport_common.paging import MAX_BIGINT, Paging
-
-InstallationOps = Annotated[Operator, Depends(installation_operator("ops"))]
 
 MAX_INTEGER = 2**31 - 1
 

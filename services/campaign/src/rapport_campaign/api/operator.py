@@ -28,14 +28,13 @@ from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.store import campaigns
 from rapport_common import clock
-from rapport_common.auth import Operator, operator
+from rapport_common.auth import InstallationOps, Operator, operator
 from rapport_common.errors import NotFoundError
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.paging import Paging
 
 Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
 Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
-Ops = Annotated[Operator, Depends(operator("ops"))]
 
 
 def operator_routes(engine: AsyncEngine, consumer: ConsumerStore, renderer: Renderer) -> APIRouter:
@@ -195,7 +194,7 @@ def _step_routes(router: APIRouter, engine: AsyncEngine) -> None:
 
 def _ledger_route(router: APIRouter, engine: AsyncEngine, consumer: ConsumerStore) -> None:
     @router.get("/v1/ledger", tags=["operations"])
-    async def ledger(_caller: Ops) -> dict[str, Any]:
+    async def ledger(_caller: InstallationOps) -> dict[str, Any]:
         """Both sides of `planned_total = planned + sending + sent + failed + ...`."""
         async with engine.connect() as tx:
             # One snapshot, or a message could be counted in two states.

@@ -8,4 +8,3 @@ from rapport_common.auth import Operator, operator
 
 Writer = Annotated[Operator, Depends(operator("feedback:write"))]
 Reader = Annotated[Operator, Depends(operator("feedback:read"))]
-Ops = Annotated[Operator, Depends(operator("ops"))]

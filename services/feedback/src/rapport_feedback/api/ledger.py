@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_common.auth import InstallationOps
 from rapport_common.kafka.store import ConsumerStore
-from rapport_feedback.api.callers import Ops
 from rapport_feedback.store import ledger
 
 
@@ -15,7 +15,7 @@ def ledger_routes(engine: AsyncEngine, consumer: ConsumerStore) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
     @router.get("/v1/ledger")
-    async def read(_caller: Ops) -> dict[str, Any]:
+    async def read(_caller: InstallationOps) -> dict[str, Any]:
         async with engine.begin() as tx:
             return {**await consumer.ledger(tx), **await ledger.counts(tx)}
 

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_common.auth import InstallationOps
 from rapport_common.errors import NotFoundError
 from rapport_common.paging import BigId, Paging
 from rapport_ingest.api.fields import Ops
@@ -24,7 +25,7 @@ def ledger_routes(
     router = APIRouter(tags=["operations"])
 
     @router.get("/v1/ledger")
-    async def ledger(_caller: Ops) -> dict[str, Any]:
+    async def ledger(_caller: InstallationOps) -> dict[str, Any]:
         """Received = accepted + rejected; what of it is in the spool, topic and quarantine."""
         await counting.flush()
         written = await locator.end_offsets()

@@ -1,26 +1,21 @@
-"""What one event says: who it names, which identifiers belong together, what it adds up to."""
+"""What one event says of who it is about: whom it names, which identifiers belong together."""
 
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from rapport_common.events.codec import encode
-from rapport_common.events.envelope import ANONYMOUS_ID, USER_ID, Event, Identifier
-
-ORDER_COMPLETED = "Order Completed"
-CONSENT_UPDATED = "Consent Updated"
-CASE_OPEN = {"Case Opened": True, "Case Reopened": True, "Case Closed": False}
-DEFAULT_CURRENCY = "USD"
+from rapport_common.events.contact import normal_email
+from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
+from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
+from rapport_profile.domain.stamps import EARLIEST
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_DIGITS = 15
-_MIN_EXPONENT = -6
-
 
 Id = str
 """A UUID as text: strings hash, compare and sort several times faster than UUID objects."""
@@ -28,6 +23,9 @@ Id = str
 
 LinkKey = tuple[Id, Id, str]
 """(strongest identifier, the other one, SEEN or ALIAS)"""
+
+Evidence = tuple[datetime, str, str]
+"""(timestamp, message id, source) of an event that tells of a link."""
 
 SEEN = "seen"
 ALIAS = "alias"
@@ -43,9 +41,14 @@ def identifier_id(workspace: str, identifier: Identifier) -> Id:
 
 
 def content_hash(event: Event) -> bytes:
-    """16 bytes that are equal for equal copies of an event; when we received it does not count."""
-    same_time = msgspec.structs.replace(event, received_at=_EPOCH)
-    return hashlib.blake2b(encode(same_time), digest_size=16).digest()
+    """16 bytes that are equal for equal copies of an event.
+
+    When we received it counts only where something depends on it: a stated time that is not
+    believed, or that lies ahead.
+    """
+    if EARLIEST <= event.timestamp <= event.received_at:
+        event = msgspec.structs.replace(event, received_at=_EPOCH)
+    return hashlib.blake2b(encode(event), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +63,33 @@ class Naming:
     others: tuple[Identifier, ...]
     previous: Identifier | None
 
+    @property
+    def all(self) -> list[Identifier]:
+        """Every identifier, the hub first."""
+        former = () if self.previous is None else (self.previous,)
+        return [self.hub, *self.others, *former]
+
 
 def naming(event: Event) -> Naming | None:
-    """Who an event names, or None when it names nobody."""
-    found = event.identifiers()
-    previous = (ANONYMOUS_ID, event.previous_id) if event.previous_id else None
+    """Who an event names, or None when it names nobody: placeholders are no names."""
+    found = [one for one in map(_normal, event.identifiers()) if one is not None]
     if not found:
         return None
+    previous = _normal((ANONYMOUS_ID, event.previous_id)) if event.previous_id else None
     if previous in found:
         previous = None
     return Naming(found[0], tuple(found[1:]), previous)
+
+
+@lru_cache(maxsize=100_000)
+def _normal(identifier: Identifier) -> Identifier | None:
+    """The identifier as it is compared, whatever the door it came through made of it."""
+    kind, value = identifier
+    if kind == EMAIL:
+        value = normal_email(value)
+        if is_placeholder_email(value):
+            return None
+    return None if is_placeholder(value) else (kind, value)
 
 
 def link_keys(workspace: str, named: Naming) -> list[LinkKey]:
@@ -100,29 +120,3 @@ def properties_of(event: Event) -> dict[str, Any]:
 
 
 _properties = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
-
-
-def order_value(properties: dict[str, Any]) -> tuple[str, Decimal] | None:
-    """(currency, amount) of an order, or None when it has no usable amount."""
-    for name in ("total", "revenue", "value"):
-        amount = _amount(properties.get(name))
-        if amount is not None:
-            currency = properties.get("currency")
-            known = isinstance(currency, str) and 0 < len(currency) <= len("USD")
-            return (currency.upper() if known and currency else DEFAULT_CURRENCY), amount
-    return None
-
-
-def _amount(value: object) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
-        return None
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        return None
-    if not amount.is_finite() or amount.adjusted() > _MAX_DIGITS:
-        return None
-    exponent = amount.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < _MIN_EXPONENT:
-        amount = amount.quantize(Decimal(1).scaleb(_MIN_EXPONENT))
-    return amount

@@ -3,9 +3,11 @@
 Every part is a join (latest by stamp, minimum, maximum) or a sum over distinct events, so
 `merge` is commutative and associative, and folding an event is merging the fold of that event
 alone. A profile is the merge of its identifiers' folds: joining two people rewrites nothing.
+
+What can grow without end is bounded by `trim` to the newest (`bounds.py`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
@@ -13,49 +15,38 @@ from typing import TypeVar
 import msgspec
 
 from rapport_common.events.envelope import Event
-from rapport_common.events.profile import ComputedState, ConsentState
-from rapport_profile.domain.facts import (
-    CASE_OPEN,
-    CONSENT_UPDATED,
-    ORDER_COMPLETED,
-    order_value,
-    properties_of,
-)
+from rapport_common.events.profile import ComputedState, ConsentState, ContactPointState
+from rapport_profile.domain import bounds
+from rapport_profile.domain.bounds import Spilled
+from rapport_profile.domain.consents import Consent, consent_state
+from rapport_profile.domain.orders import OWN_CURRENCY, Money, Order, Statement, add, merged
+from rapport_profile.domain.reach import Reach, current_points, reachable
+from rapport_profile.domain.stamps import Stamp, earlier, later
+from rapport_profile.domain.telling import Telling, Trait, telling
 
-Stamp = tuple[datetime, str, str]
-"""(timestamp, message id, source): of two values for one thing the greater stamp counts."""
+TRAIT = "trait"
+CONSENT = "consent"
 
 _NULL = b"null"
-_traits = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class Trait(msgspec.Struct, array_like=True, frozen=True):
-    """A trait's value, as JSON, with where it came from."""
-
-    value: msgspec.Raw
-    stamp: Stamp
-
-
-class Consent(msgspec.Struct, array_like=True, frozen=True):
-    """A person's word on one contact point, channel and purpose."""
-
-    state: str
-    wording_version: str | None
-    stamp: Stamp
-
-
-class Case(msgspec.Struct, array_like=True, frozen=True):
+class Case(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Whether a complaint is open."""
 
     is_open: bool
     stamp: Stamp
 
 
-S = TypeVar("S", Trait, Consent, Case)
+S = TypeVar("S", Trait, Case)
 
 
 class Fold(msgspec.Struct, omit_defaults=True):
-    """What the events folded so far amount to. Consent keys are (channel, purpose, point) JSON."""
+    """What the events folded so far amount to.
+
+    `orders` and `revenue` are the totals; `purchases` are the newest orders by id, and the two
+    times are of the orders that are not among those. `refunds` name no order. Consent keys are
+    (channel, purpose, point) JSON. `hidden` counts what `trim` took out.
+    """
 
     events: int = 0
     orders: int = 0
@@ -65,78 +56,175 @@ class Fold(msgspec.Struct, omit_defaults=True):
     first_seen_at: datetime | None = None
     last_seen_at: datetime | None = None
     traits: dict[str, Trait] = {}
-    consent: dict[str, Consent] = {}
+    consents: dict[str, Consent] = {}
     cases: dict[str, Case] = {}
+    purchases: dict[str, Order] = {}
+    refunds: dict[str, Decimal] = {}
+    reach: dict[str, Reach] = {}
+    hidden_traits: list[int] = []
+    hidden_consents: list[int] = []
 
-    def take(self, event: Event) -> None:
+    # --- taking in ---------------------------------------------------------------------------
+
+    def add(self, told: Telling) -> list[Spilled]:
+        """Fold one more event in and keep the bounds; what gave way."""
+        self.take(told)
+        if told.order is not None:
+            self._trim_orders()
+        elif told.traits or told.consent is not None or told.case is not None:
+            return self.trim()
+        return []
+
+    def take(self, told: Telling) -> None:
         """Fold one more event in."""
-        at = event.timestamp
-        stamp = (at, event.message_id, event.source)
         self.events += 1
-        self.first_seen_at = _earlier(self.first_seen_at, at)
-        self.last_seen_at = _later(self.last_seen_at, at)
-        if event.type == "identify":
-            self._take_traits(event, stamp)
-        elif event.type == "track":
-            self._take_track(event, stamp)
+        at, first, last = told.at, self.first_seen_at, self.last_seen_at
+        if first is None or at < first:
+            self.first_seen_at = at
+        if last is None or at > last:
+            self.last_seen_at = at
+        if told.order is not None:
+            self._take_order(told.order)
+        elif told.traits:
+            for name, trait in told.traits.items():
+                _put(self.traits, name, trait)
+        elif told.consent is not None:
+            key, consent = told.consent
+            self._take_consents({key: consent})
+        elif told.case is not None:
+            case_id, is_open = told.case
+            _put(self.cases, case_id, Case(is_open, told.stamp))
+        if told.reach:
+            self._take_reach(told.reach)
 
-    def _take_traits(self, event: Event, stamp: Stamp) -> None:
-        try:
-            traits = _traits.decode(event.traits)
-        except msgspec.MsgspecError:
+    def _take_reach(self, said: Mapping[str, Reach]) -> None:
+        for channel, reach in said.items():
+            known = self.reach.get(channel)
+            self.reach[channel] = reach if known is None else known.join(reach)
+
+    def _take_order(self, said: Statement) -> None:
+        if said.order_id is not None:
+            self._take_purchase(said.order_id, said.order)
             return
-        for name, value in traits.items():
-            # A copy: Raw is a view that would keep the whole record alive.
-            _put(self.traits, name, Trait(msgspec.Raw(bytes(value)), stamp))
+        # Without an id: an order of its own; a refund of we don't know which.
+        if said.order.counts:
+            self._count(said.order, 1)
+            self._note_times(said.order.at)
+        add(self.refunds, said.order.refunds)
 
-    def _take_track(self, event: Event, stamp: Stamp) -> None:
-        if event.name == ORDER_COMPLETED:
-            self._take_order(event)
-        elif event.name == CONSENT_UPDATED:
-            self._take_consent(event, stamp)
-        elif event.name in CASE_OPEN:
-            case_id = properties_of(event).get("case_id")
-            if isinstance(case_id, str):
-                _put(self.cases, case_id, Case(CASE_OPEN[event.name], stamp))
+    def _take_purchase(self, order_id: str, order: Order) -> None:
+        known = self.purchases.get(order_id)
+        if known is not None:
+            self._count(known, -1)
+            if order.price is not None:
+                # It may be one that does not count: its digits behind the point do.
+                add(self.revenue, {order.price.currency: order.price.amount * 0})
+            order = merged(known, order)
+        self._count(order, 1)
+        self.purchases[order_id] = order
 
-    def _take_order(self, event: Event) -> None:
-        at = event.timestamp
-        self.orders += 1
-        self.first_order_at = _earlier(self.first_order_at, at)
-        self.last_order_at = _later(self.last_order_at, at)
-        value = order_value(properties_of(event))
-        if value is not None:
-            currency, amount = value
-            self.revenue[currency] = self.revenue.get(currency, Decimal(0)) + amount
+    def _count(self, order: Order, sign: int) -> None:
+        self.orders += sign * order.counts
+        price = order.price
+        if price is not None:
+            known = self.revenue.get(price.currency)
+            worth = sign * order.worth()
+            self.revenue[price.currency] = worth if known is None else known + worth
 
-    def _take_consent(self, event: Event, stamp: Stamp) -> None:
-        said = properties_of(event)
-        key = [said.get(part) for part in ("channel", "purpose", "contact_point")]
-        state, wording = said.get("state"), said.get("wording_version")
-        if not all(isinstance(part, str) for part in key):
-            return
-        if state not in {"granted", "denied", "withdrawn"}:
-            return
-        version = wording if isinstance(wording, str) else None
-        name = msgspec.json.encode(key).decode()
-        _put(self.consent, name, Consent(str(state), version, stamp))
+    def _note_times(self, at: datetime | None) -> None:
+        self.first_order_at = earlier(self.first_order_at, at)
+        self.last_order_at = later(self.last_order_at, at)
+
+    def _take_consents(self, consents: dict[str, Consent]) -> None:
+        for name, consent in consents.items():
+            known = self.consents.get(name)
+            self.consents[name] = consent if known is None else known.join(consent)
 
     def join(self, other: "Fold") -> None:
         """Take everything of another fold in; the two must have no event in common."""
         self.events += other.events
         self.orders += other.orders
-        for currency, amount in other.revenue.items():
-            self.revenue[currency] = self.revenue.get(currency, Decimal(0)) + amount
-        self.first_order_at = _earlier(self.first_order_at, other.first_order_at)
-        self.last_order_at = _later(self.last_order_at, other.last_order_at)
-        self.first_seen_at = _earlier(self.first_seen_at, other.first_seen_at)
-        self.last_seen_at = _later(self.last_seen_at, other.last_seen_at)
+        add(self.revenue, other.revenue)
+        add(self.refunds, other.refunds)
+        self._note_times(other.first_order_at)
+        self._note_times(other.last_order_at)
+        self.first_seen_at = earlier(self.first_seen_at, other.first_seen_at)
+        self.last_seen_at = later(self.last_seen_at, other.last_seen_at)
         for name, trait in other.traits.items():
             _put(self.traits, name, trait)
-        for name, consent in other.consent.items():
-            _put(self.consent, name, consent)
         for name, case in other.cases.items():
             _put(self.cases, name, case)
+        for order_id, order in other.purchases.items():
+            if order_id in self.purchases:
+                # Counted on both sides: once it is the same order.
+                self._count(order, -1)
+                self._take_purchase(order_id, order)
+            else:
+                self.purchases[order_id] = order
+        self._take_consents(other.consents)
+        self._take_reach(other.reach)
+        if other.hidden_traits:
+            self.hidden_traits = sorted({*self.hidden_traits, *other.hidden_traits})
+        if other.hidden_consents:
+            self.hidden_consents = sorted({*self.hidden_consents, *other.hidden_consents})
+
+    # --- bounds ------------------------------------------------------------------------------
+
+    def trim(self) -> list[Spilled]:
+        """Keep the newest of what can grow without end; the traits and consents that gave way."""
+        spilled = [*self._trim_traits(), *self._trim_consents()]
+        for name in bounds.oldest_beyond(
+            self.cases,
+            bounds.MAX_CASES,
+            lambda name: (self.cases[name].is_open, self.cases[name].stamp.at, name),
+        ):
+            del self.cases[name]
+        self._trim_orders()
+        return spilled
+
+    def _trim_traits(self) -> list[Spilled]:
+        names = self._surplus_traits()
+        gone = [(name, self.traits.pop(name)) for name in names]
+        if gone or self.hidden_traits:
+            self.hidden_traits = bounds.left_out(self.hidden_traits, names, self.traits)
+        return [Spilled(TRAIT, name, one.stamp.at, one.value) for name, one in gone]
+
+    def _trim_consents(self) -> list[Spilled]:
+        names = bounds.oldest_beyond(
+            self.consents, bounds.MAX_CONSENTS, lambda name: (self.consents[name].at, name)
+        )
+        gone = [(name, self.consents.pop(name)) for name in names]
+        if gone or self.hidden_consents:
+            self.hidden_consents = bounds.left_out(self.hidden_consents, names, self.consents)
+        return [
+            Spilled(CONSENT, name, one.at, msgspec.Raw(msgspec.json.encode(one)))
+            for name, one in gone
+        ]
+
+    def _trim_orders(self) -> None:
+        if len(self.purchases) <= bounds.MAX_ORDERS:
+            return
+        for name in bounds.oldest_beyond(
+            self.purchases, bounds.MAX_ORDERS, lambda name: (self.purchases[name].touched, name)
+        ):
+            order = self.purchases.pop(name)
+            if order.counts:
+                self._note_times(order.at)
+
+    def _surplus_traits(self) -> list[str]:
+        """The traits beyond the bounds of number and size, the oldest."""
+        size = sum(_size(name, one) for name, one in self.traits.items())
+        if len(self.traits) <= bounds.MAX_TRAITS and size <= bounds.MAX_TRAIT_BYTES:
+            return []
+        names = sorted(self.traits, key=lambda name: (self.traits[name].stamp.at, name))
+        kept = size
+        for at, name in enumerate(names):
+            if len(names) - at <= bounds.MAX_TRAITS and kept <= bounds.MAX_TRAIT_BYTES:
+                return names[:at]
+            kept -= _size(name, self.traits[name])
+        return names
+
+    # --- telling -----------------------------------------------------------------------------
 
     def visible_traits(self) -> msgspec.Raw:
         """The traits as one JSON object in the order of their names; a null is no trait."""
@@ -149,34 +237,60 @@ class Fold(msgspec.Struct, omit_defaults=True):
 
     def computed(self) -> ComputedState:
         """The aggregates."""
+        first, last = self.first_order_at, self.last_order_at
+        for order in self.purchases.values():
+            if order.counts:
+                first, last = earlier(first, order.at), later(last, order.at)
         return ComputedState(
             events=self.events,
             orders=self.orders,
-            revenue={name: format(amount, "f") for name, amount in sorted(self.revenue.items())},
-            first_order_at=self.first_order_at,
-            last_order_at=self.last_order_at,
+            revenue={name: format(amount, "f") for name, amount in sorted(self.net().items())},
+            first_order_at=first,
+            last_order_at=last,
             first_seen_at=self.first_seen_at,
             last_seen_at=self.last_seen_at,
             open_cases=sum(one.is_open for one in self.cases.values()),
         )
 
+    def seen_again(self, known: ComputedState) -> ComputedState:
+        """The aggregates after an event that is about no order and no case."""
+        return ComputedState(
+            events=self.events,
+            orders=known.orders,
+            revenue=known.revenue,
+            first_order_at=known.first_order_at,
+            last_order_at=known.last_order_at,
+            first_seen_at=self.first_seen_at,
+            last_seen_at=self.last_seen_at,
+            open_cases=known.open_cases,
+        )
+
+    def net(self) -> Money:
+        """Revenue less the refunds that name no order, never below nothing for them."""
+        refunds = self.refunds
+        if not refunds:
+            return self.revenue
+        if OWN_CURRENCY in refunds and len(self.revenue) == 1:
+            # There is one currency it can be in.
+            (only,) = self.revenue
+            refunds = {only: refunds[OWN_CURRENCY] + refunds.get(only, Decimal(0))}
+        net = {}
+        for currency, amount in self.revenue.items():
+            back = refunds.get(currency)
+            net[currency] = amount if back is None else max(amount - back, min(amount, 0 * back))
+        return net
+
+    def contact_points(self) -> list[ContactPointState]:
+        """Where the person is reached now, newest first."""
+        return current_points(self.reach)
+
     def consent_states(self) -> list[ConsentState]:
-        """The latest word per contact point, channel and purpose, in a fixed order."""
-        states = []
-        for name, one in sorted(self.consent.items()):
-            channel, purpose, point = msgspec.json.decode(name, type=tuple[str, str, str])
-            states.append(
-                ConsentState(
-                    contact_point=point,
-                    channel=channel,
-                    purpose=purpose,
-                    state=one.state,  # type: ignore[arg-type] # checked when it was taken
-                    at=one.stamp[0],
-                    source=one.stamp[2],
-                    wording_version=one.wording_version,
-                )
-            )
-        return states
+        """What holds per contact point, channel and purpose, in a fixed order."""
+        if not self.consents:
+            return []
+        points = reachable(self.contact_points())
+        found = (consent_state(name, one, points) for name, one in sorted(self.consents.items()))
+        return [one for one in found if one is not None]
 
 
 def merge(folds: Iterable[Fold]) -> Fold:
@@ -184,26 +298,37 @@ def merge(folds: Iterable[Fold]) -> Fold:
     result = Fold()
     for one in folds:
         result.join(one)
+        result.trim()
     return result
 
 
 def fold_all(events: Iterable[Event]) -> Fold:
     """The fold of distinct events."""
+    return fold_and_spill(events)[0]
+
+
+def fold_and_spill(events: Iterable[Event]) -> tuple[Fold, list[Spilled]]:
+    """The fold of distinct events, and what gave way in it."""
     result = Fold()
+    spilled: list[Spilled] = []
     for one in events:
-        result.take(one)
-    return result
+        spilled += result.add(telling(one))
+    return result, spilled
+
+
+def names_told(event: Event) -> list[tuple[str, str]]:
+    """(kind, name) of what an event may have put beside a fold, see `Spilled`."""
+    told = telling(event)
+    consents = [] if told.consent is None else [(CONSENT, told.consent[0])]
+    return [(TRAIT, name) for name in told.traits] + consents
+
+
+def _size(name: str, trait: Trait) -> int:
+    """Bytes of a trait in a JSON object."""
+    return len(name.encode()) + len(bytes(trait.value)) + len('"":,')
 
 
 def _put(table: dict[str, S], name: str, value: S) -> None:
     present = table.get(name)
-    if present is None or present.stamp < value.stamp:
+    if present is None or value.stamp.after(present.stamp):
         table[name] = value
-
-
-def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min(one, other) if one and other else one or other
-
-
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    return max(one, other) if one and other else one or other

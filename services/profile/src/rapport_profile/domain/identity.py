@@ -20,17 +20,25 @@ from rapport_profile.domain.facts import Id
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Groups of identifiers that are one person each; clusters: what must be looked at together."""
+    """Groups of identifiers that are one person each; clusters: what must be looked at together.
+
+    `contested`: the members of components that rule 4 split.
+    """
 
     groups: list[frozenset[Id]]
     clusters: list[frozenset[Id]]
     shared: frozenset[Id]
+    contested: frozenset[Id]
 
 
 def resolve(
     kinds: Mapping[Id, str], links: Iterable[tuple[Id, Id]], shared: Collection[Id]
 ) -> Resolution:
-    """Group the identifiers of `kinds`; links to others are ignored, `shared` is what is known."""
+    """Group the identifiers of `kinds`; links to others are ignored, `shared` is what is known.
+
+    Of a user only those components need be given that may have changed: each one goes to its
+    owner by itself.
+    """
     users, peers = _neighbours(kinds, links)
     sharing = frozenset(one for one in kinds if one in shared or len(users.get(one, ())) > 1)
     plain = [one for one, kind in kinds.items() if kind != USER_ID and one not in sharing]
@@ -38,6 +46,7 @@ def resolve(
         one: {one} for one, kind in kinds.items() if kind == USER_ID and one not in sharing
     }
     groups: list[set[Id]] = []
+    contested: set[Id] = set()
     for component in components(plain, peers):
         owners = {user for one in component for user in users.get(one, ())} & owned.keys()
         if len(owners) == 1:
@@ -45,11 +54,15 @@ def resolve(
         elif not owners:
             groups.append(set(component))
         else:
+            contested |= component
             _split(component, users, peers, owned, groups)
     groups += owned.values()
     groups += [{one} for one in sharing]
     return Resolution(
-        [frozenset(one) for one in groups], _clusters(kinds, users, peers, sharing), sharing
+        [frozenset(one) for one in groups],
+        _clusters(kinds, users, peers, sharing),
+        sharing,
+        frozenset(contested),
     )
 
 

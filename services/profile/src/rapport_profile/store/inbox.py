@@ -30,6 +30,7 @@ class Copy:
     identifier_id: Id
     timestamp: datetime
     received_at: datetime
+    replaced: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,15 @@ _CLAIM = text(
 )
 _KNOWN = text(
     "SELECT i.workspace, i.source, i.message_id, i.hash, CAST(i.identifier_id AS text), "
-    "i.timestamp, i.received_at FROM profile.inbox i JOIN unnest(CAST(:workspaces AS text[]), "
+    "i.timestamp, i.received_at, i.replaced FROM profile.inbox i "
+    "JOIN unnest(CAST(:workspaces AS text[]), "
     "CAST(:sources AS text[]), CAST(:ids AS text[])) AS v(workspace, source, message_id) "
     "USING (workspace, source, message_id) "
     "ORDER BY i.workspace, i.source, i.message_id FOR UPDATE OF i"
 )
 _REPLACE = text(
     "UPDATE profile.inbox SET hash = :hash, identifier_id = :identifier_id, "
-    "timestamp = :timestamp, received_at = :received_at "
+    "timestamp = :timestamp, received_at = :received_at, replaced = replaced + 1 "
     "WHERE (workspace, source, message_id) = (:workspace, :source, :message_id)"
 )
 _REMEMBER = text(
@@ -94,15 +96,12 @@ _ADD_EXPIRED = text(
 
 
 async def claim(tx: AsyncConnection, copies: Sequence[Copy]) -> dict[MessageKey, Copy]:
-    """Enter messages that are new; the copies known before of those that are not.
+    """Enter messages that are new, one copy of each; the copies known of those that are not.
 
     Rows are entered in the order of their keys, so that two batches with the same messages
     wait for each other instead of locking each other out.
     """
-    first: dict[MessageKey, Copy] = {}
-    for one in copies:
-        first.setdefault(one.key, one)
-    ordered = [first[key] for key in sorted(first)]
+    ordered = sorted(copies, key=lambda one: one.key)
     entered = await tx.execute(
         _CLAIM,
         {
@@ -134,6 +133,7 @@ async def claim(tx: AsyncConnection, copies: Sequence[Copy]) -> dict[MessageKey,
             row.identifier_id,
             row.timestamp,
             row.received_at,
+            row.replaced,
         )
         for row in rows
     ]

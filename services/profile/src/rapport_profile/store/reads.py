@@ -1,26 +1,41 @@
 """What the API reads."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_profile.domain.consents import Consent
 from rapport_profile.domain.facts import Id
 from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.published import Summary
 
 _fold = msgspec.json.Decoder(Fold)
+_summary = msgspec.json.Decoder(Summary)
+_consent = msgspec.json.Decoder(Consent)
+
+
+class Person(NamedTuple):
+    """Whose rows are wanted."""
+
+    workspace: str
+    profile_id: UUID
+
 
 _ALIVE = text(
     # A profile that was merged leads on to the one it became; merges of merges are followed.
     "WITH RECURSIVE chain AS ("
-    "SELECT id, version, merged_into, 0 AS hop FROM profile.profile "
+    "SELECT id, version, merged_into, members, summary, 0 AS hop FROM profile.profile "
     "WHERE workspace = :workspace AND id = :id "
-    "UNION ALL SELECT p.id, p.version, p.merged_into, chain.hop + 1 FROM profile.profile p "
-    "JOIN chain ON p.id = chain.merged_into WHERE p.workspace = :workspace AND chain.hop < 100"
-    ") SELECT id, version FROM chain WHERE merged_into IS NULL LIMIT 1"
+    "UNION ALL SELECT p.id, p.version, p.merged_into, p.members, p.summary, chain.hop + 1 "
+    "FROM profile.profile p JOIN chain ON p.id = chain.merged_into "
+    "WHERE p.workspace = :workspace AND chain.hop < 100"
+    ") SELECT id, version, CAST(summary AS text) AS summary FROM chain "
+    # One that nothing speaks of any more has no identifiers and no heir.
+    "WHERE merged_into IS NULL AND (summary IS NULL OR members > 0) LIMIT 1"
 )
 _BY_IDENTIFIER = text(
     "SELECT profile_id FROM profile.identifier "
@@ -30,42 +45,86 @@ _MEMBERS = text(
     "SELECT id, kind, value, shared, CAST(fold AS text) AS fold FROM profile.identifier "
     "WHERE workspace = :workspace AND profile_id = :profile_id ORDER BY kind, value"
 )
+_IDENTIFIERS = text(
+    "SELECT kind, value FROM profile.identifier "
+    "WHERE workspace = :workspace AND profile_id = :profile_id "
+    "AND (NOT CAST(:paged AS boolean) OR (kind, value) > (:kind, :value)) "
+    "ORDER BY kind, value LIMIT :limit"
+)
+_TRAITS = text(
+    "WITH said AS ("
+    "SELECT t.key AS name, t.value -> 0 AS value, CAST(t.value -> 1 ->> 0 AS timestamptz) AS at "
+    "FROM profile.identifier i, json_each(i.fold -> 'traits') t "
+    "WHERE i.workspace = :workspace AND i.profile_id = :profile_id "
+    "UNION ALL SELECT o.name, o.value, o.at FROM profile.overflow o "
+    "JOIN profile.identifier i ON i.workspace = o.workspace AND i.id = o.identifier_id "
+    "WHERE i.workspace = :workspace AND i.profile_id = :profile_id AND o.kind = 'trait'), "
+    "latest AS (SELECT DISTINCT ON (name) name, CAST(value AS text) AS value, at FROM said "
+    "WHERE NOT CAST(:paged AS boolean) OR name > :name ORDER BY name, at DESC) "
+    "SELECT name, value, at FROM latest WHERE value <> 'null' ORDER BY name LIMIT :limit"
+)
+_CONSENTS = text(
+    "WITH said AS ("
+    "SELECT c.key AS name, c.value AS value FROM profile.identifier i, "
+    "json_each(i.fold -> 'consents') c "
+    "WHERE i.workspace = :workspace AND i.profile_id = :profile_id "
+    "UNION ALL SELECT o.name, o.value FROM profile.overflow o "
+    "JOIN profile.identifier i ON i.workspace = o.workspace AND i.id = o.identifier_id "
+    "WHERE i.workspace = :workspace AND i.profile_id = :profile_id AND o.kind = 'consent'), "
+    "page AS (SELECT DISTINCT name FROM said WHERE NOT CAST(:paged AS boolean) OR name > :name "
+    "ORDER BY name LIMIT :limit) "
+    "SELECT name, CAST(value AS text) AS value FROM said JOIN page USING (name) ORDER BY name"
+)
 _TIMELINE = text(
-    "SELECT CAST(t.event AS text) AS event, t.timestamp FROM profile.timeline t "
+    "SELECT CAST(t.event AS text) AS event, t.timestamp, t.source, t.message_id "
+    "FROM profile.timeline t "
     "JOIN profile.identifier i ON i.workspace = t.workspace AND i.id = t.identifier_id "
     "WHERE t.workspace = :workspace AND i.profile_id = :profile_id "
     "AND (CAST(:before AS timestamptz) IS NULL OR t.timestamp < :before) "
     "AND (CAST(:after AS timestamptz) IS NULL OR t.timestamp >= :after) "
-    "ORDER BY t.timestamp DESC, t.message_id DESC, t.source DESC LIMIT :limit"
+    "AND (NOT CAST(:paged AS boolean) OR (t.timestamp, t.source, t.message_id) "
+    "< (CAST(:at AS timestamptz), :source, :message_id)) "
+    "ORDER BY t.timestamp DESC, t.source DESC, t.message_id DESC LIMIT :limit"
 )
 _LINKS = text(
     "SELECT x.kind AS a_kind, x.value AS a_value, y.kind AS b_kind, y.value AS b_value, "
-    "l.kind, l.timestamp, l.message_id, l.source, l.void, x.shared OR y.shared AS shared "
-    "FROM profile.link l "
+    "l.kind, l.timestamp, l.message_id, l.source, l.void, x.shared OR y.shared AS shared, "
+    "l.a, l.b FROM profile.link l "
     "JOIN profile.identifier x ON x.workspace = l.workspace AND x.id = l.a "
     "JOIN profile.identifier y ON y.workspace = l.workspace AND y.id = l.b "
     "WHERE l.workspace = :workspace "
     "AND (x.profile_id = :profile_id OR y.profile_id = :profile_id) "
-    "ORDER BY l.timestamp, l.message_id LIMIT :limit"
+    "AND (NOT CAST(:paged AS boolean) OR (l.timestamp, l.a, l.b, l.kind) "
+    "> (CAST(:at AS timestamptz), CAST(:a AS uuid), CAST(:b AS uuid), :kind)) "
+    "ORDER BY l.timestamp, l.a, l.b, l.kind LIMIT :limit"
 )
 _COUNTS = text(
-    "SELECT count(DISTINCT i.profile_id) AS profiles, "
-    "coalesce(sum(CAST(i.fold ->> 'events' AS bigint)), 0) AS events, "
-    "coalesce(sum(CAST(i.fold ->> 'orders' AS bigint)), 0) AS orders "
-    "FROM profile.identifier i WHERE i.workspace = :workspace"
+    "SELECT count(*) AS profiles, "
+    "coalesce(sum(CAST(p.summary #>> '{fold,events}' AS bigint)), 0) AS events, "
+    "coalesce(sum(CAST(p.summary #>> '{fold,orders}' AS bigint)), 0) AS orders "
+    "FROM profile.profile p WHERE p.workspace = :workspace AND p.members > 0"
 )
 _REVENUE = text(
     "SELECT r.key AS currency, sum(CAST(r.value AS numeric)) AS amount "
-    "FROM profile.identifier i, json_each_text(i.fold -> 'revenue') r "
-    "WHERE i.workspace = :workspace GROUP BY r.key ORDER BY r.key"
+    "FROM profile.profile p, json_each_text(p.summary #> '{fold,revenue}') r "
+    "WHERE p.workspace = :workspace AND p.members > 0 GROUP BY r.key ORDER BY r.key"
 )
 
 
-async def alive(tx: AsyncConnection, workspace: str, profile_id: UUID) -> tuple[UUID, int] | None:
-    """(id, version) of a profile, or of the one it was merged into."""
-    result = await tx.execute(_ALIVE, {"workspace": workspace, "id": profile_id})
-    row = result.first()
-    return None if row is None else (row.id, row.version)
+class Found(NamedTuple):
+    """A profile that somebody has; `summary` is None before one was kept."""
+
+    id: UUID
+    version: int
+    summary: Summary | None
+
+
+async def alive(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Found | None:
+    """A profile, or the one it was merged into."""
+    row = (await tx.execute(_ALIVE, {"workspace": workspace, "id": profile_id})).first()
+    if row is None:
+        return None
+    return Found(row.id, row.version, _summary.decode(row.summary) if row.summary else None)
 
 
 async def by_identifier(tx: AsyncConnection, workspace: str, identifier: Id) -> UUID | None:
@@ -82,36 +141,66 @@ async def members(
     return [(row.kind, row.value, _fold.decode(row.fold)) for row in rows]
 
 
+async def identifiers(
+    tx: AsyncConnection, who: Person, limit: int, after: tuple[str, str] | None
+) -> list[Row[Any]]:
+    """Rows of (kind, value), in that order."""
+    kind, value = after or ("", "")
+    asked = {"paged": after is not None, "kind": kind, "value": value, "limit": limit}
+    return list((await tx.execute(_IDENTIFIERS, {**who._asdict(), **asked})).fetchall())
+
+
+async def traits(tx: AsyncConnection, who: Person, limit: int, after: str | None) -> list[Row[Any]]:
+    """Rows of (name, value as JSON, at), by name: the latest of each."""
+    asked = {"paged": after is not None, "name": after or "", "limit": limit}
+    return list((await tx.execute(_TRAITS, {**who._asdict(), **asked})).fetchall())
+
+
+async def consents(
+    tx: AsyncConnection, who: Person, limit: int, after: str | None
+) -> dict[str, Consent]:
+    """What was said, by subject, in the order of these; all of it, not the published only."""
+    asked = {"paged": after is not None, "name": after or "", "limit": limit}
+    found: dict[str, Consent] = {}
+    for row in await tx.execute(_CONSENTS, {**who._asdict(), **asked}):
+        said = _consent.decode(row.value)
+        found[row.name] = found[row.name].join(said) if row.name in found else said
+    return found
+
+
 async def timeline(
     tx: AsyncConnection,
-    workspace: str,
-    profile_id: UUID,
-    *,
+    who: Person,
     limit: int,
-    before: datetime | None,
-    after: datetime | None,
-) -> list[msgspec.Raw]:
-    """A profile's events, newest first, as JSON."""
-    rows = await tx.execute(
-        _TIMELINE,
-        {
-            "workspace": workspace,
-            "profile_id": profile_id,
-            "limit": limit,
-            "before": before,
-            "after": after,
-        },
-    )
-    return [msgspec.Raw(row.event.encode()) for row in rows]
+    after: tuple[datetime, str, str] | None,
+    *,
+    until: datetime | None = None,
+    since: datetime | None = None,
+) -> list[Row[Any]]:
+    """Rows of (event as JSON, timestamp, source, message id), newest first.
+
+    `until` is not in it, `since` is.
+    """
+    at, source, message_id = after or (None, "", "")
+    asked = {
+        "limit": limit,
+        "before": until,
+        "after": since,
+        "paged": after is not None,
+        "at": at,
+        "source": source,
+        "message_id": message_id,
+    }
+    return list((await tx.execute(_TIMELINE, {**who._asdict(), **asked})).fetchall())
 
 
 async def links(
-    tx: AsyncConnection, workspace: str, profile_id: UUID, *, limit: int
+    tx: AsyncConnection, who: Person, limit: int, after: tuple[datetime, UUID, UUID, str] | None
 ) -> list[dict[str, Any]]:
-    """The link facts that touch a profile, the ones that do not count included."""
-    rows = await tx.execute(
-        _LINKS, {"workspace": workspace, "profile_id": profile_id, "limit": limit}
-    )
+    """The link facts that touch a profile, the ones that do not count included, oldest first."""
+    at, a, b, kind = after or (None, None, None, "")
+    asked = {"paged": after is not None, "at": at, "a": a, "b": b, "kind": kind, "limit": limit}
+    rows = await tx.execute(_LINKS, {**who._asdict(), **asked})
     return [dict(row) for row in rows.mappings()]
 
 

@@ -14,4 +14,3 @@ PREVIEWS = WorkspaceLimit("previews of segments", each=2, total=6)
 Reader = Annotated[Operator, Depends(operator(READ))]
 Writer = Annotated[Operator, Depends(operator(WRITE))]
 Previewer = Annotated[Operator, Depends(PREVIEWS.of(operator(READ)))]
-Ops = Annotated[Operator, Depends(operator("ops"))]

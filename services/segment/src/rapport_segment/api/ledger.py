@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_common.auth import InstallationOps
 from rapport_common.kafka.store import ConsumerStore
-from rapport_segment.api.callers import Ops
 from rapport_segment.store import people
 
 
@@ -15,7 +15,7 @@ def ledger_routes(engine: AsyncEngine, consumer: ConsumerStore) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
     @router.get("/v1/ledger")
-    async def ledger(_caller: Ops) -> dict[str, Any]:
+    async def ledger(_caller: InstallationOps) -> dict[str, Any]:
         async with engine.begin() as tx:
             # One picture: counts of different instants would not add up.
             await tx.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")

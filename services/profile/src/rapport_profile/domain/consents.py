@@ -1,0 +1,134 @@
+"""Consent: the latest word counts, a tie goes to the more restrictive one.
+
+What a public source says can take a permission away, and give one that is *unconfirmed*: it
+counts only for a contact point that the person has now, which is looked at when it is published.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from rapport_common.events.contact import (
+    normal_channel,
+    normal_contact_point,
+    normal_purpose,
+    normal_state,
+)
+from rapport_common.events.envelope import Event
+from rapport_common.events.profile import ConsentState
+from rapport_profile.domain.facts import properties_of
+from rapport_profile.domain.stamps import Stamp, stamp_of, stamp_of_grant
+
+CONSENT_UPDATED = "Consent Updated"
+Subject = tuple[str, str, str]
+"""(channel, purpose, contact point), each in normal form."""
+MAX_POINT = 1_024
+"""Characters of a contact point: the longest are the addresses of web push."""
+MAX_WORDING = 200
+"""Characters of the name of a wording."""
+State = Literal["granted", "denied", "withdrawn"]
+
+
+class Said(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One statement about a permission."""
+
+    state: State
+    wording_version: str | None
+    stamp: Stamp
+
+
+class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What counts of all statements about one subject: the latest of each kind."""
+
+    refused: Said | None = None
+    granted: Said | None = None
+    asked: Said | None = None
+
+    @property
+    def at(self) -> datetime:
+        """When something was said last."""
+        said = (self.refused, self.granted, self.asked)
+        return max(one.stamp.at for one in said if one is not None)
+
+    def join(self, other: "Consent") -> "Consent":
+        """What counts of both."""
+        return Consent(
+            _latest(self.refused, other.refused),
+            _latest(self.granted, other.granted),
+            _latest(self.asked, other.asked),
+        )
+
+    def word(self, *, reachable: bool) -> tuple[Said, bool] | None:
+        """The statement that holds and whether it is confirmed; None: nothing that counts.
+
+        `reachable`: the subject is a contact point of the person now.
+        """
+        since = self.refused.stamp.at if self.refused is not None else None
+        for said, confirmed in ((self.granted, True), (self.asked, False)):
+            if said is None or not (confirmed or reachable):
+                continue
+            if since is None or said.stamp.at > since:
+                return said, confirmed
+        return None if self.refused is None else (self.refused, True)
+
+
+def _latest(one: Said | None, other: Said | None) -> Said | None:
+    if one is None or other is None:
+        return one or other
+    return other if other.stamp.after(one.stamp) else one
+
+
+def consent_said(event: Event) -> tuple[Subject, Consent] | None:
+    """What a `Consent Updated` says; None when it does not say about what.
+
+    A state that can't be read is a withdrawal: the more restrictive reading.
+    """
+    said = properties_of(event)
+    texts = [said.get(part) for part in ("channel", "purpose", "contact_point")]
+    channel, purpose, point = (one if isinstance(one, str) else "" for one in texts)
+    channel, purpose = normal_channel(channel) or "", normal_purpose(purpose) or ""
+    point = normal_contact_point(channel, point)
+    if not (channel and purpose and 0 < len(point) <= MAX_POINT):
+        return None
+    told = said.get("state")
+    state = (normal_state(told) if isinstance(told, str) else None) or "withdrawn"
+    wording = said.get("wording_version")
+    version = wording[:MAX_WORDING] if isinstance(wording, str) else None
+    subject = (channel, purpose, point)
+    if state != "granted":
+        return subject, Consent(refused=Said(state, version, stamp_of(event)))
+    grant = Said(state, version, stamp_of_grant(event))
+    if event.trust == "trusted":
+        return subject, Consent(granted=grant)
+    return subject, Consent(asked=grant)
+
+
+def consent_key(subject: Subject) -> str:
+    """A subject as the key of a JSON object."""
+    return msgspec.json.encode(subject).decode()
+
+
+def consent_state(
+    key: str, consent: Consent, reachable: Collection[tuple[str, str]]
+) -> ConsentState | None:
+    """The published form, or None when nothing was said that counts.
+
+    `reachable`: (channel, value) of the person's contact points.
+    """
+    channel, purpose, point = msgspec.json.decode(key, type=Subject)
+    found = consent.word(reachable=(channel, point) in reachable)
+    if found is None:
+        return None
+    said, confirmed = found
+    return ConsentState(
+        contact_point=point,
+        channel=channel,
+        purpose=purpose,
+        state=said.state,
+        at=said.stamp.at,
+        source=said.stamp.source,
+        wording_version=said.wording_version,
+        confirmed=confirmed,
+    )

@@ -1,0 +1,61 @@
+"""Which identifiers of a batch need the links around them, because people may come apart."""
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+
+from rapport_profile.domain.facts import Id
+from rapport_profile.domain.world import World
+
+
+def entangled(world: World, named: Iterable[Sequence[Id]], doubted: AbstractSet[Id]) -> set[Id]:
+    """The identifiers, of those named together in an event, that can't be settled by themselves.
+
+    What the events of a batch connect is settled without its links if it knows at most one user,
+    and nothing in it is shared, contested, or `doubted` (ends of aliases that may be void). The
+    identifiers and their profiles are loaded.
+    """
+    parts = _Parts()
+    for ids in named:
+        for one in ids:
+            parts.connect(ids[0], one)
+            # Two events may speak of one profile by different identifiers.
+            parts.connect(one, world.nodes[one].profile_id or one)
+    users: dict[Id, set[Id]] = {}
+    marked: set[Id] = set()
+    together = [one for one in parts.seen() if one in world.nodes]
+    for one in together:
+        node, part = world.nodes[one], parts.of(one)
+        if node.is_user:
+            users.setdefault(part, set()).add(one)
+        elif node.shared or node.contested:
+            marked.add(part)
+        if one in doubted:
+            marked.add(part)
+        owner = world.profiles[node.profile_id].user if node.profile_id else None
+        if owner is not None:
+            users.setdefault(part, set()).add(owner)
+    marked.update(part for part, known in users.items() if len(known) > 1)
+    return {one for one in together if parts.of(one) in marked} if marked else set()
+
+
+class _Parts:
+    """Disjoint sets, by union and path halving."""
+
+    def __init__(self) -> None:
+        self._parent: dict[Id, Id] = {}
+
+    def connect(self, one: Id, other: Id) -> None:
+        first, second = self.of(one), self.of(other)
+        if first != second:
+            self._parent[second] = first
+
+    def of(self, one: Id) -> Id:
+        parent = self._parent
+        parent.setdefault(one, one)
+        while parent[one] != one:
+            parent[one] = parent[parent[one]]
+            one = parent[one]
+        return one
+
+    def seen(self) -> list[Id]:
+        return list(self._parent)

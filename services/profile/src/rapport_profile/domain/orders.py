@@ -1,0 +1,182 @@
+"""Orders: one order id is one order, however often and in whatever order it is told of.
+
+The words are those of Segment's e-commerce specification (version 2). `Order Completed` makes an
+order. Its amount is the latest one that `Order Completed` or `Order Updated` states. `Order
+Refunded` takes its amount off, or all there is when it states none, and never more than the order
+was. `Order Cancelled` takes the order away. What refers to an order nobody has told of yet waits
+for it.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from rapport_common.events.envelope import Event
+from rapport_common.events.identifiers import is_placeholder
+from rapport_common.events.money import normal_amount, normal_currency
+from rapport_profile.domain.facts import properties_of
+from rapport_profile.domain.stamps import (
+    EARLIEST,
+    Stamp,
+    believed_time,
+    earlier,
+    later,
+    stamp_of,
+)
+
+COMPLETED, UPDATED = "Order Completed", "Order Updated"
+REFUNDED, CANCELLED = "Order Refunded", "Order Cancelled"
+ORDER_EVENTS = frozenset({COMPLETED, UPDATED, REFUNDED, CANCELLED})
+
+OWN_CURRENCY = ""
+"""Of a refund that names no currency: that of its order."""
+
+_AMOUNTS = ("total", "revenue", "value", "amount")
+_MAX_ORDER_ID = 128
+
+Money = dict[str, Decimal]
+"""Amounts by ISO 4217 currency."""
+
+
+class Price(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What an order costs, as it was stated last."""
+
+    currency: str
+    amount: Decimal
+    stamp: Stamp
+
+
+class Order(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    omit_defaults=True,
+    rename={"at": "a", "price": "p", "back_at": "b", "refunds": "r"},
+):
+    """All that was said of one order.
+
+    `at`: when it was first completed; `back_at`: when it was last updated, refunded, cancelled.
+    """
+
+    at: datetime | None = None
+    price: Price | None = None
+    back_at: datetime | None = None
+    refunds: dict[str, Decimal] = {}
+    refunded: bool = False
+    cancelled: bool = False
+
+    @property
+    def touched(self) -> datetime:
+        """When something was said of it last."""
+        priced = self.price.stamp.at if self.price is not None else None
+        return later(priced, later(self.at, self.back_at)) or EARLIEST
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is an order: completed, and not cancelled."""
+        return self.at is not None and not self.cancelled
+
+    def worth(self) -> Decimal:
+        """What it brings in, in the currency of its price.
+
+        Its digits behind the point do not depend on what was subtracted when.
+        """
+        if self.price is None:
+            return Decimal(0)
+        amount = self.price.amount
+        if self.at is None:
+            return amount * 0
+        if not (self.refunds or self.refunded or self.cancelled):
+            return amount
+        back = self.refunds.get(self.price.currency, Decimal(0))
+        back += self.refunds.get(OWN_CURRENCY, Decimal(0))
+        if self.cancelled or self.refunded or back > abs(amount):
+            return (amount - back) * 0
+        return amount - back
+
+
+def merged(one: Order, other: Order) -> Order:
+    """Everything two sets of distinct events say of one order."""
+    refunds = {**one.refunds}
+    add(refunds, other.refunds)
+    price = one.price
+    if price is None or (other.price is not None and other.price.stamp.after(price.stamp)):
+        price = other.price
+    return Order(
+        earlier(one.at, other.at),
+        price,
+        later(one.back_at, other.back_at),
+        refunds,
+        one.refunded or other.refunded,
+        one.cancelled or other.cancelled,
+    )
+
+
+def add(total: Money, more: Money) -> None:
+    """Add amounts to a sum, currency by currency."""
+    for currency, amount in more.items():
+        total[currency] = total.get(currency, Decimal(0)) + amount
+
+
+class Statement(msgspec.Struct, frozen=True, gc=False):
+    """What one event says of an order; `order_id` is None when it names none."""
+
+    order_id: str | None
+    order: Order
+
+
+def statement(event: Event) -> Statement:
+    """Read an event of ORDER_EVENTS."""
+    said = properties_of(event)
+    at = believed_time(event)
+    order_id = _order_id(said.get("order_id"))
+    found = _amount(said)
+    code = _currency(event, said)
+    if event.name in {COMPLETED, UPDATED}:
+        known = found is not None and code is not None
+        price = Price(code, found, stamp_of(event)) if known else None  # type: ignore[arg-type] # both are there
+        completed = event.name == COMPLETED
+        return Statement(order_id, Order(at, price) if completed else Order(None, price, at))
+    if event.name == CANCELLED:
+        return Statement(order_id, Order(back_at=at, cancelled=True))
+    if found is None:
+        return Statement(order_id, Order(back_at=at, refunded=True))
+    if code is None and said.get("currency") is None:
+        code = OWN_CURRENCY
+    # A refund in what is no currency can't be taken off anything.
+    refunds = {} if code is None else {code: abs(found)}
+    return Statement(order_id, Order(back_at=at, refunds=refunds))
+
+
+def _amount(said: dict[str, Any]) -> Decimal | None:
+    for name in _AMOUNTS:
+        stated = said.get(name)
+        found = None if stated is None else normal_amount(stated)
+        if found is not None:
+            return found
+    return None
+
+
+def _currency(event: Event, said: dict[str, Any]) -> str | None:
+    """The currency an event names, else the one its source declared; never a guess."""
+    named = said.get("currency")
+    if named is None or (isinstance(named, str) and not named.strip()):
+        return normal_currency(event.currency)
+    return normal_currency(named)
+
+
+def _order_id(value: object) -> str | None:
+    """An order's id as text: `1001` and `"1001"` are one order; a placeholder is no id."""
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        value = int(value) if value.adjusted() < _MAX_ORDER_ID else None
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return None
+    text = str(value).strip()
+    if is_placeholder(text):
+        return None
+    if len(text) > _MAX_ORDER_ID:
+        return blake2b(text.encode(), digest_size=16).hexdigest()
+    return text

@@ -1,0 +1,210 @@
+"""Identifiers, links and profiles as they are held in memory."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from rapport_common.events.envelope import USER_ID, Identifier
+from rapport_common.events.profile import AbsorbedId, IdentifierState, ProfileState
+from rapport_profile.domain.bounds import MAX_SHOWN
+from rapport_profile.domain.facts import Evidence, Id, LinkKey
+from rapport_profile.domain.fold import Fold, merge
+from rapport_profile.domain.published import Summary, omitted, shown, strongest
+from rapport_profile.domain.stamps import EARLIEST
+from rapport_profile.domain.telling import Telling
+
+_stored_fold = msgspec.json.Decoder(Fold)
+
+
+@dataclass(slots=True)
+class Node:
+    """An identifier with the fold of the events that have it as their strongest.
+
+    `cluster_id` names the lock of everything it is connected with. `contested`: it is in a
+    component in which several users meet (`identity.py`, rule 4).
+    """
+
+    id: Id
+    workspace: str
+    kind: str
+    value: str
+    profile_id: Id | None = None
+    cluster_id: Id | None = None
+    shared: bool = False
+    contested: bool = False
+    stored: str | None = None
+    """The fold as it is stored, until somebody asks for it: most events ask for one only."""
+    _fold: Fold | None = None
+
+    @property
+    def fold(self) -> Fold:
+        """What is known of it by the events that have it as their strongest."""
+        if self._fold is None:
+            self._fold = Fold() if self.stored is None else _stored_fold.decode(self.stored)
+            self.stored = None
+        return self._fold
+
+    @fold.setter
+    def fold(self, fold: Fold) -> None:
+        self._fold, self.stored = fold, None
+
+    @property
+    def is_user(self) -> bool:
+        """Whether it is a user id."""
+        return self.kind == USER_ID
+
+    @property
+    def name(self) -> Identifier:
+        """(kind, value)"""
+        return (self.kind, self.value)
+
+
+@dataclass(slots=True)
+class Link:
+    """A link fact with its earliest evidence. `void`: an alias whose former id is a user id."""
+
+    key: LinkKey
+    workspace: str
+    evidence: Evidence
+    void: bool = False
+
+
+@dataclass(slots=True)
+class Profile:
+    """A profile's row. `members` are the loaded ones of the `count` that it has.
+
+    `stale`: a member with events has left, so the fold is to be made anew from all members.
+    """
+
+    id: Id
+    workspace: str
+    version: int = 0
+    merged_into: Id | None = None
+    count: int = 0
+    user: Id | None = None
+    named: dict[Identifier, datetime] = field(default_factory=dict)
+    fold: Fold = field(default_factory=Fold)
+    members: set[Id] = field(default_factory=set)
+    absorbed: list[AbsorbedId] = field(default_factory=list)
+    stale: bool = False
+    _state: ProfileState | None = None
+    _shown: list[IdentifierState] | None = None
+
+    @classmethod
+    def of(cls, id_: Id, workspace: str, version: int, summary: Summary) -> "Profile":
+        """A profile as it is stored."""
+        named = {(kind, value): at for kind, value, at in summary.named}
+        return cls(
+            id_,
+            workspace,
+            version,
+            count=summary.members,
+            user=summary.user,
+            named=named,
+            fold=summary.fold,
+        )
+
+    @classmethod
+    def made_of(cls, id_: Id, workspace: str, version: int, nodes: list[Node]) -> "Profile":
+        """A profile of which only its identifiers are known."""
+        made = cls(id_, workspace, version)
+        for node in nodes:
+            made.add(node, node.fold.last_seen_at or EARLIEST)
+            made.learn(node.fold)
+        return made
+
+    def summary(self) -> Summary:
+        """What is stored of it."""
+        named = [(kind, value, at) for (kind, value), at in self.named.items()]
+        return Summary(self.count, self.user, named, self.fold)
+
+    def take(self, told: Telling) -> None:
+        """Keep what is known up to date with one more event."""
+        self.fold.add(told)
+        known = self._state
+        if known is None:
+            return
+        if told.traits or told.speaks_of_reach:
+            self._state = None
+            return
+        about = told.order is not None or told.case is not None
+        computed = self.fold.computed() if about else self.fold.seen_again(known.computed)
+        self._state = msgspec.structs.replace(known, computed=computed)
+
+    def add(self, node: Node, at: datetime) -> None:
+        """An identifier joins, named last at `at`; what is known of it is taken in apart."""
+        self.count += 1
+        self.members.add(node.id)
+        if node.is_user:
+            self.user = node.id
+        node.profile_id = self.id
+        self.note(node, at)
+
+    def remove(self, node: Node) -> datetime | None:
+        """An identifier leaves; when it was named last, if that is known."""
+        self.count -= 1
+        self.members.discard(node.id)
+        if self.user == node.id:
+            self.user = None
+        self.stale = self.stale or node.fold.events > 0
+        self._state = self._shown = None
+        return self.named.pop(node.name, None)
+
+    def note(self, node: Node, at: datetime) -> None:
+        """One of its identifiers was named."""
+        known = self.named.get(node.name)
+        if known is not None and known >= at:
+            return
+        self.named[node.name] = at
+        if known is not None:
+            return
+        self._state = self._shown = None
+        if len(self.named) > MAX_SHOWN:
+            self.named = strongest(self.named, self.fold)
+
+    def absorb(self, other: "Profile") -> None:
+        """Become one with another profile."""
+        self.count += other.count
+        self.members |= other.members
+        self.user = self.user or other.user
+        self.stale = self.stale or other.stale
+        self.fold.join(other.fold)
+        self.fold.trim()
+        self.named.update(other.named)
+        if len(self.named) > MAX_SHOWN:
+            self.named = strongest(self.named, self.fold)
+        other.empty()
+        self._state = self._shown = None
+
+    def empty(self) -> None:
+        """It has no identifiers any more."""
+        self.count, self.user, self.members, self.named = 0, None, set(), {}
+        self.fold, self.stale = Fold(), False
+
+    def learn(self, fold: Fold) -> None:
+        """Take in what is known of an identifier that joined."""
+        if fold.events:
+            self.fold.join(fold)
+            self.fold.trim()
+            self._state = None
+
+    def remake(self, folds: list[Fold]) -> None:
+        """Make the fold anew from those of all members."""
+        self.fold, self.stale = merge(folds), False
+        self._state = None
+
+    def state(self) -> ProfileState:
+        """Everything known of it now, bounded; the fold is not stale."""
+        if self._state is None:
+            if self._shown is None:
+                self._shown = shown(self.named)
+            self._state = ProfileState(
+                identifiers=self._shown,
+                traits=self.fold.visible_traits(),
+                computed=self.fold.computed(),
+                consent=self.fold.consent_states(),
+                contact_points=self.fold.contact_points(),
+                omitted=omitted(self.fold, self.count, len(self._shown)),
+            )
+        return self._state

@@ -1,0 +1,181 @@
+"""A person with very many identifiers, or very much known: an event costs as much as anybody's."""
+
+from collections.abc import Callable, Sequence
+
+import httpx
+import msgspec
+import pytest
+from services.profile.tests.people import event
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from rapport_common.events.envelope import Event
+from rapport_common.events.profile import ProfileActivity, ProfileState
+from rapport_common.kafka.batch import Record
+from rapport_profile import handlers
+from rapport_profile.store import reads
+
+pytestmark = pytest.mark.integration
+LARGEST_RECORD = 512 * 1024
+MOST_ROWS = 12
+"""That an event loads of identifiers, links and profiles: some for each that it names."""
+
+
+async def feed(tx: AsyncConnection, history: Sequence[Event]) -> None:
+    await handlers.on_events(
+        [Record("events", 0, at, b"", one) for at, one in enumerate(history)], tx
+    )
+
+
+async def rows_touched(engine: AsyncEngine, one: Event) -> int:
+    """How many identifiers, links and profiles an event has loaded."""
+    async with engine.begin() as tx:
+        world, _published = await handlers.applied(tx, [handlers.draft(0, one)])
+        return len(world.nodes) + len(world.links) + len(world.profiles)
+
+
+async def last_states(engine: AsyncEngine) -> list[tuple[int, ProfileState]]:
+    async with engine.begin() as tx:
+        rows = await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))
+        told = [
+            (len(row.value), msgspec.json.decode(row.value, type=ProfileActivity)) for row in rows
+        ]
+    return [(size, one.state) for size, one in told if one.state is not None]
+
+
+def by_user(n: int) -> list[Event]:
+    return [event(f"m{n}", user_id="till-9", anonymous_id=f"x{n}", at=n)]
+
+
+def by_address(n: int) -> list[Event]:
+    return [event(f"m{n}", email="info@shop.example", anonymous_id=f"x{n}", at=n)]
+
+
+def by_alias(n: int) -> list[Event]:
+    return [event(f"m{n}", type="alias", anonymous_id=f"x{n}", previous_id=f"x{n - 1}", at=n)]
+
+
+def known_visitor(n: int) -> list[Event]:
+    return [event(f"v{n}", anonymous_id=f"x{n}", at=n), *by_address(n)]
+
+
+def shared_device(n: int) -> list[Event]:
+    return [*by_user(n), event(f"o{n}", user_id="till-8", anonymous_id=f"x{n}", at=n)]
+
+
+def many_addresses(n: int) -> list[Event]:
+    email = f"x{n}@shop.example"
+    return [
+        event(f"m{n}", type="identify", user_id="U", email=email, traits={"email": email}, at=n)
+    ]
+
+
+@pytest.mark.parametrize(
+    "grow", [by_user, by_address, by_alias, known_visitor, shared_device, many_addresses]
+)
+async def test_one_more_identifier_costs_the_same_whatever_is_there(
+    engine: AsyncEngine, grow: Callable[[int], list[Event]]
+) -> None:
+    async with engine.begin() as tx:
+        await feed(tx, [one for n in range(1, 450) for one in grow(n)])
+    for one in [*grow(450), *grow(451)]:
+        assert await rows_touched(engine, one) <= MOST_ROWS
+        async with engine.begin() as tx:
+            await feed(tx, [one])
+    states = await last_states(engine)
+    assert max(size for size, _ in states) < LARGEST_RECORD
+    biggest = max((one for _, one in states), key=lambda one: one.omitted.identifiers)
+    if grow is not shared_device:
+        assert (len(biggest.identifiers), biggest.omitted.identifiers) == (200, 252)
+
+
+def withdrawal(n: int) -> Event:
+    point = f"p{n}@example.com"
+    said = {
+        "channel": "email",
+        "purpose": "promotion",
+        "contact_point": point,
+        "state": "withdrawn",
+    }
+    return event(f"c{n}", name="Consent Updated", user_id="U", at=n, said=said)
+
+
+async def test_much_that_is_known_is_bounded_and_all_of_it_stays_readable(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    history = [
+        event(
+            f"m{n}",
+            type="identify",
+            user_id="U",
+            traits={f"t{n}-{part}": "x" * 1_000 for part in range(30)},
+            at=n,
+        )
+        for n in range(12)
+    ]
+    history += [withdrawal(n) for n in range(230)]
+    async with engine.begin() as tx:
+        await feed(tx, history)
+    size, known = (await last_states(engine))[-1]
+    assert size < LARGEST_RECORD
+    shown = msgspec.json.decode(known.traits)
+    assert len(known.traits) <= 128 * 1024
+    assert {"t11-0", "t11-29"} < shown.keys()
+    assert known.omitted.traits == 360 - len(shown) > 0
+    assert (len(known.consent), known.omitted.consent) == (200, 30)
+    found = await client.get("/v1/profiles", params={"kind": "user_id", "value": "U"})
+    path = f"/v1/profiles/{found.json()['profile_id']}"
+    traits = (await client.get(f"{path}/traits", params={"limit": 1000})).json()
+    assert {one["name"] for one in traits["items"]} == {
+        f"t{n}-{part}" for n in range(12) for part in range(30)
+    }
+    consents = (await client.get(f"{path}/consents", params={"limit": 1000})).json()
+    assert len(consents["items"]) == 230
+    # A later word on one that gave way counts.
+    async with engine.begin() as tx:
+        again = event("z", type="identify", user_id="U", traits={"t0-0": "new"}, at=99)
+        await feed(tx, [again])
+    page = (await client.get(f"{path}/traits", params={"limit": 1})).json()
+    assert [one["value"] for one in page["items"]] == ["new"]
+
+
+async def test_copies_with_ever_smaller_hashes_are_looked_at_a_few_times_only(
+    engine: AsyncEngine,
+) -> None:
+    from rapport_profile.domain.facts import content_hash  # noqa: PLC0415
+
+    copies = [event("m", name=f"n{n}", user_id="U") for n in range(60)]
+    copies.sort(key=content_hash, reverse=True)
+    async with engine.begin() as tx:
+        # In one batch the smallest is taken at once.
+        await feed(tx, copies[:30])
+        for one in copies[30:]:
+            await feed(tx, [one])
+        tallies = await tx.execute(text("SELECT name, value FROM profile.tally"))
+        counted = {row.name: row.value for row in tallies}
+        totals = await reads.stats(tx, "w")
+    assert counted == {"profiled": 1, "duplicate": 59, "replaced": handlers.MAX_REPLACED}
+    assert totals["events"] == 1
+
+
+async def test_a_profile_that_nothing_speaks_of_any_more_is_told_as_gone(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    copies = [event("m", user_id=one) for one in ("A", "B")]
+    from rapport_profile.domain.facts import content_hash  # noqa: PLC0415
+
+    copies.sort(key=content_hash, reverse=True)
+    async with engine.begin() as tx:
+        await feed(tx, copies[:1])
+        await feed(tx, copies[1:])
+        rows = await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))
+        told = [msgspec.json.decode(row.value, type=ProfileActivity) for row in rows]
+        totals = await reads.stats(tx, "w")
+    first, gone, second = told
+    assert gone.gone
+    assert gone.profile_id == first.profile_id != second.profile_id
+    assert (gone.state, gone.merged_into, gone.version) == (None, None, 2)
+    assert totals["profiles"] == 1
+    for part in ("", "/timeline", "/links", "/traits"):
+        answer = await client.get(f"/v1/profiles/{gone.profile_id}{part}")
+        assert answer.status_code == 404

@@ -1,0 +1,337 @@
+"""What is known of a person: the right value, whatever the order in which it was told."""
+
+import itertools
+import random
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from services.profile.tests.people import START, event
+
+from rapport_common.events.envelope import Event
+from rapport_common.events.profile import ProfileState
+from rapport_profile.domain.facts import content_hash, naming
+from rapport_profile.domain.fold import fold_all, merge
+from rapport_profile.domain.published import state
+
+DAY = 24 * 60
+
+
+def known(*history: Event) -> ProfileState:
+    """What these events amount to: the same in every order, and folded apart and joined."""
+    wanted = state([], fold_all(history))
+    for some in itertools.islice(itertools.permutations(history), 24):
+        assert state([], fold_all(some)) == wanted
+        assert state([], merge(fold_all([one]) for one in some)) == wanted
+    return wanted
+
+
+def order(message: str, name: str = "Order Completed", /, **said: Any) -> Event:
+    fields = {key: said.pop(key) for key in ("at", "currency_of") if key in said}
+    return event(
+        message,
+        name=name,
+        user_id="U",
+        at=fields.get("at", 0),
+        currency=fields.get("currency_of"),
+        said=said,
+    )
+
+
+EUR_10 = {"order_id": "1", "total": 10, "currency": "EUR"}
+
+
+@pytest.mark.parametrize(
+    ("told", "orders", "revenue"),
+    [
+        ([order("a", **EUR_10)], 1, {"EUR": "10"}),
+        ([order("a", total=10, currency=" eur ")], 1, {"EUR": "10"}),
+        ([order("a", total=10, currency_of="EUR")], 1, {"EUR": "10"}),
+        ([order("a", total=10)], 1, {}),
+        ([order("a", total=10, currency="EURO")], 1, {}),
+        ([order("a", total=10, currency="EURO", currency_of="USD")], 1, {}),
+        ([order("a", total="1_000", currency="EUR")], 1, {}),
+        ([order("a", total="1,299.00", currency="EUR")], 1, {}),
+        ([order("a", total="\uff11\uff10", currency="EUR")], 1, {}),
+        ([order("a", total=True, currency="EUR")], 1, {}),
+        ([order("a", total="NaN", currency="EUR")], 1, {}),
+        ([order("a", total="x", revenue="7.50", currency="EUR")], 1, {"EUR": "7.50"}),
+        # One order id is one order; of two amounts the later one counts.
+        ([order("a", **EUR_10), order("b", **EUR_10)], 1, {"EUR": "10"}),
+        ([order("a", **EUR_10), order("b", **{**EUR_10, "order_id": 1})], 1, {"EUR": "10"}),
+        ([order("a", **EUR_10), order("b", at=1, **{**EUR_10, "total": 12})], 1, {"EUR": "12"}),
+        # An id that stands for nothing is no id.
+        ([order(one, **{**EUR_10, "order_id": "null"}) for one in "ab"], 2, {"EUR": "20"}),
+        # What refers to an order, before it or after it.
+        (
+            [order("a", **EUR_10), order("b", "Order Refunded", **{**EUR_10, "total": 4})],
+            1,
+            {"EUR": "6"},
+        ),
+        (
+            [order("a", **EUR_10), order("b", "Order Refunded", order_id="1", total=-4)],
+            1,
+            {"EUR": "6"},
+        ),
+        ([order("a", **EUR_10), order("b", "Order Refunded", order_id="1")], 1, {"EUR": "0"}),
+        (
+            [order("a", **EUR_10), order("b", "Order Refunded", **{**EUR_10, "total": 40})],
+            1,
+            {"EUR": "0"},
+        ),
+        (
+            [
+                order("a", **EUR_10),
+                order("b", "Order Refunded", **{**EUR_10, "total": 4, "currency": "USD"}),
+            ],
+            1,
+            {"EUR": "10"},
+        ),
+        ([order("a", **EUR_10), order("b", "Order Cancelled", order_id="1")], 0, {"EUR": "0"}),
+        ([order("b", "Order Cancelled", order_id="1")], 0, {}),
+        ([order("b", "Order Refunded", **EUR_10)], 0, {}),
+        (
+            [order("a", **EUR_10), order("b", "Order Updated", at=1, **{**EUR_10, "total": 8})],
+            1,
+            {"EUR": "8"},
+        ),
+        (
+            [order("a", at=2, **EUR_10), order("b", "Order Updated", **{**EUR_10, "total": 8})],
+            1,
+            {"EUR": "10"},
+        ),
+        ([order("b", "Order Updated", **EUR_10)], 0, {"EUR": "0"}),
+        # A refund that names no order comes off the whole, but not below nothing.
+        (
+            [
+                order("a", **EUR_10),
+                order("b", "Order Refunded", total=3, currency="EUR"),
+                order("c", "Order Refunded", total=70, currency="EUR"),
+            ],
+            1,
+            {"EUR": "0"},
+        ),
+    ],
+)
+def test_orders(told: list[Event], orders: int, revenue: dict[str, str]) -> None:
+    computed = known(*told).computed
+    assert (computed.orders, computed.revenue) == (orders, revenue)
+
+
+def test_a_cancelled_order_was_not_the_last_one() -> None:
+    first, last = order("a", at=1, **EUR_10), order("b", at=5, **{**EUR_10, "order_id": "2"})
+    computed = known(first, last, order("c", "Order Cancelled", at=6, order_id="2")).computed
+    assert computed.last_order_at == first.timestamp
+
+
+def consent(message: str, told: str, /, **fields: Any) -> Event:
+    said = {
+        "channel": fields.pop("channel", "email"),
+        "purpose": fields.pop("purpose", "promotion"),
+        "contact_point": fields.pop("point", "ada@example.com"),
+        "state": told,
+    }
+    return event(message, name="Consent Updated", user_id="U", said=said, **fields)
+
+
+def words(*history: Event) -> list[tuple[str, bool]]:
+    return [(one.state, one.confirmed) for one in known(*history).consent]
+
+
+def address(message: str, email: str | None, /, trust: str = "trusted", at: int = 0) -> Event:
+    return event(message, type="identify", user_id="U", traits={"email": email}, trust=trust, at=at)
+
+
+YES = consent("y", "granted", received=DAY)
+
+
+@pytest.mark.parametrize(
+    "no",
+    [
+        consent("n", "withdrawn", at=1),
+        consent("n", "Withdrawn", at=1),
+        consent("n", "UNSUBSCRIBED", at=1),
+        consent("n", "whatever", at=1),
+        consent("n", "withdrawn", at=1, point="ADA@EXAMPLE.COM "),
+        consent("n", "withdrawn", at=1, point="\ufeffada@example.com"),
+        consent("n", "withdrawn", at=1, channel="Email"),
+        consent("n", "withdrawn", at=1, channel="e-mail"),
+        consent("n", "withdrawn", at=1, purpose=" Promotion"),
+        consent("n", "withdrawn", at=1, purpose="marketing"),
+        consent("n", "withdrawn", at=1, trust="public"),
+        # A tie goes to the more restrictive word.
+        consent("n", "withdrawn", at=0),
+        consent("a", "withdrawn", at=0),
+    ],
+)
+def test_a_withdrawal_counts_however_it_is_written(no: Event) -> None:
+    assert words(YES, no) == [("withdrawn", True)]
+
+
+def test_a_grant_from_a_clock_that_is_ahead_is_no_later_than_its_receipt() -> None:
+    ahead = consent("y", "granted", at=600, received=10)
+    assert words(ahead, consent("n", "withdrawn", at=20)) == [("withdrawn", True)]
+    assert words(ahead, consent("n", "withdrawn", at=5)) == [("granted", True)]
+    (one,) = known(ahead).consent
+    assert one.at == START + timedelta(minutes=10)
+
+
+def test_a_public_source_grants_unconfirmed_and_only_for_a_contact_point() -> None:
+    asked = consent("y", "granted", at=5, received=DAY, trust="public")
+    assert words(asked) == []
+    assert words(asked, address("a", "bob@example.com")) == []
+    assert words(asked, address("a", "Ada@example.com")) == [("granted", False)]
+    assert words(asked, address("a", "ada@example.com", "public")) == [("granted", False)]
+    # The address is a former one: nothing was granted.
+    gone = [address("a", "ada@example.com"), address("b", "new@example.com", at=9)]
+    assert words(asked, *gone) == []
+    # After a withdrawal it is asked for again; before it was confirmed it stays so.
+    assert words(asked, address("a", "ada@example.com"), consent("n", "withdrawn", at=1)) == [
+        ("granted", False)
+    ]
+    assert words(asked, consent("n", "withdrawn", at=1)) == [("withdrawn", True)]
+    assert words(asked, YES) == [("granted", True)]
+
+
+def points(*history: Event) -> list[tuple[str, bool]]:
+    return [(one.value, one.verified) for one in known(*history).contact_points or []]
+
+
+def test_contact_points_are_the_current_ones() -> None:
+    old, new = address("1", "old@example.com"), address("2", "New@example.com", at=1)
+    assert points(old, new) == [("new@example.com", True)]
+    for none in (None, "", " ", "null"):
+        assert points(old, new, address("3", none, at=2)) == []
+        assert points(old, new, address("3", none, at=-1)) == [("new@example.com", True)]
+    assert points(old, address("3", "no address", at=2)) == [("old@example.com", True)]
+
+
+def test_what_a_public_source_says_stands_beside_what_is_verified() -> None:
+    true, forged = address("1", "a@example.com"), address("2", "b@example.com", "public", at=1)
+    assert points(true, forged) == [("b@example.com", False), ("a@example.com", True)]
+    assert points(forged) == [("b@example.com", False)]
+    assert points(true, address("3", None, "public", at=2)) == [("a@example.com", True)]
+    assert points(true, forged, address("3", None, at=2)) == []
+    # Said by a trusted source too it is verified; said again by a public one it stays so.
+    assert points(forged, address("3", "b@example.com", at=2)) == [("b@example.com", True)]
+    assert points(true, address("3", "a@example.com", "public", at=3)) == [("a@example.com", True)]
+
+
+def test_a_service_does_not_say_where_somebody_is_reached() -> None:
+    opened = msgspec.structs.replace(
+        event("2", name="Email Opened", email="old@example.com", at=9), source="campaign"
+    )
+    assert points(address("1", "new@example.com"), opened) == [("new@example.com", True)]
+    shop = event("2", name="Cart Viewed", email="guest@example.com", at=9)
+    assert points(shop) == [("guest@example.com", True)]
+
+
+def test_of_equal_times_the_later_place_counts() -> None:
+    rows = [
+        event(f"dup-{name}", type="identify", user_id="U", traits={"v": name}, sequence=place)
+        for place, name in enumerate(["z-old", "a-new"])
+    ]
+    assert msgspec.json.decode(known(*rows).traits) == {"v": "a-new"}
+
+
+def test_a_null_trait_is_none() -> None:
+    rows = [
+        event(f"{n}", type="identify", user_id="U", traits={"v": v}, at=n)
+        for n, v in enumerate([1, None])
+    ]
+    assert msgspec.json.decode(known(*rows).traits) == {}
+
+
+@pytest.mark.parametrize("years", [-2024, -50, 30])
+def test_an_implausible_time_is_never_first_or_last_seen(years: int) -> None:
+    odd = msgspec.structs.replace(
+        event("1", user_id="U"), timestamp=START.replace(year=START.year + years + (years < -2000))
+    )
+    computed = known(odd).computed
+    assert computed.first_seen_at == computed.last_seen_at == START
+
+
+def test_a_case_is_opened_by_a_service_only() -> None:
+    said = {"case_id": "c"}
+    assert known(event("1", name="Case Opened", user_id="U", said=said)).computed.open_cases == 1
+    forged = event("1", name="Case Opened", user_id="U", said=said, trust="public")
+    assert known(forged).computed.open_cases == 0
+
+
+@pytest.mark.parametrize(
+    "nobody", ["undefined", "NULL", "nan", "[object Object]", "0", "-1", " none ", "Guest", "test"]
+)
+def test_placeholders_name_nobody(nobody: str) -> None:
+    assert naming(event("1", user_id=nobody)) is None
+    named = naming(event("1", user_id=nobody, anonymous_id="a", email="NULL@example.com"))
+    assert named is not None
+    assert named.all == [("anonymous_id", "a")]
+    alias = naming(event("1", type="alias", user_id="U", previous_id=nobody))
+    assert alias is not None
+    assert alias.all == [("user_id", "U")]
+
+
+def test_an_address_is_one_identifier_however_it_came_here() -> None:
+    named = naming(event("1", email=" B@Example.com\u200b"))
+    assert named is not None
+    assert named.hub == ("email", "b@example.com")
+
+
+def test_the_receipt_counts_where_something_depends_on_it() -> None:
+    one = consent("y", "granted", at=600, received=10)
+    later = msgspec.structs.replace(one, received_at=one.received_at + timedelta(minutes=1))
+    assert content_hash(one) != content_hash(later)
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> Event:
+    """Anything that is folded, few values, so that everything ties with everything."""
+    message, at = f"m{draw(st.integers(0, 10_000))}", draw(st.integers(0, 3))
+    trust = draw(st.sampled_from(["trusted", "public"]))
+    common: dict[str, Any] = {
+        "user_id": "U",
+        "at": at,
+        "trust": trust,
+        "sequence": draw(st.integers(0, 2)),
+    }
+    kind = draw(st.sampled_from(["consent", "address", "order", "trait"]))
+    if kind == "consent":
+        told = draw(st.sampled_from(["granted", "Granted ", "denied", "withdrawn", "?"]))
+        point = draw(st.sampled_from(["a@example.com", "B@example.com"]))
+        received = draw(st.integers(0, 3))
+        return consent(message, told, point=point, received=received, at=at, trust=trust)
+    if kind == "address":
+        value = draw(st.sampled_from(["a@example.com", "b@example.com", None]))
+        return event(message, type="identify", traits={"email": value}, **common)
+    if kind == "order":
+        name = draw(
+            st.sampled_from(["Completed", "Updated", "Refunded", "Cancelled"]).map(
+                "Order {}".format
+            )
+        )
+        said = {
+            "order_id": draw(st.sampled_from(["1", 2, None])),
+            "total": draw(st.sampled_from([5, "2.50", None])),
+            "currency": draw(st.sampled_from(["EUR", "usd", None])),
+        }
+        return event(message, name=name, said=said, **common)
+    return event(message, type="identify", traits={"p": draw(st.integers(0, 2))}, **common)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(statements(), max_size=8, unique_by=lambda one: one.message_id),
+    st.randoms(use_true_random=False),
+    st.integers(0, 8),
+)
+def test_nothing_depends_on_the_order(
+    history: list[Event], chance: random.Random, cut: int
+) -> None:
+    wanted = state([], fold_all(history))
+    chance.shuffle(history)
+    assert state([], fold_all(history)) == wanted
+    parts = [fold_all(history[:cut]), fold_all(history[cut:])]
+    assert state([], merge(parts)) == state([], merge(parts[::-1])) == wanted
