@@ -132,6 +132,10 @@ def test_a_key_is_printed_alone_and_the_source_made_once(rapport: Rapport, serve
     server.answers["GET /v1/sources"] = 200, {"items": [known], "next": None}
     server.answers["POST /v1/sources/shop/keys"] = 201, {"id": "0b", "write_key": "rk_0b_x"}
     assert rapport(*asked).stdout == rapport("source", "key", "shop").stdout == "rk_0b_x\n"
+    server.answers["GET /v1/sources/shop/keys"] = 200, {"items": KEYS, "next": None}
+    server.answers["DELETE /v1/sources/shop/keys/0a"] = 200, KEYS[0]
+    assert rapport("source", "key", "shop", "--replace").stdout == "rk_0b_x\n"
+    assert server.calls[-2][:2] == ("DELETE", "/v1/sources/shop/keys/0a")
     other = rapport("source", "key", "shop", "--kind", "web")
     assert "has kind server, not web" in other.stderr
     assert server.calls[-1][:2] == ("GET", "/v1/sources?limit=1000")

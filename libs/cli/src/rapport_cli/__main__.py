@@ -14,6 +14,7 @@ from rapport_cli import (
     campaigns,
     cases,
     catalogue,
+    consents,
     dead_letters,
     debugger,
     events,
@@ -51,6 +52,7 @@ app.add_typer(jobs.app, name="job")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(replays.app, name="replay")
 app.add_typer(profiles.app, name="profile")
+app.add_typer(consents.app, name="consent")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")

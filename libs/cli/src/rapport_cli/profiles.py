@@ -54,17 +54,95 @@ def timeline(
     value: Value,
     *,
     limit: show.Limit = 20,
+    cursor: show.Cursor = None,
     before: Annotated[str | None, typer.Option(help="Only events before this instant.")] = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List what the person did, newest first."""
     api = show.session(ctx).api("profile")
     person = id_of(api, kind, value)
-    answer = api.get(f"{_path(person)}/timeline", limit=limit, before=before)
+    answer = api.get(f"{_path(person)}/timeline", limit=limit, before=before, cursor=cursor)
     if as_json:
         show.data(answer)
         return
     show.rows(map(_told, answer["items"]), ["when", "what", "source", "details"], empty="Nothing.")
+    show.more(answer)
+
+
+@app.command()
+def links(
+    ctx: typer.Context,
+    kind: Kind,
+    value: Value,
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List which events joined the person's identifiers: why these are one person."""
+    columns = ["a_kind", "a_value", "b_kind", "b_value", "kind", "timestamp", "message_id", "void"]
+    part(ctx, kind, value, "links", columns, limit=limit, cursor=cursor, as_json=as_json)
+
+
+@app.command()
+def identifiers(
+    ctx: typer.Context,
+    kind: Kind,
+    value: Value,
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List all identifiers, also those that are too many to be shown with the person."""
+    part(
+        ctx,
+        kind,
+        value,
+        "identifiers",
+        ["kind", "value"],
+        limit=limit,
+        cursor=cursor,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def traits(
+    ctx: typer.Context,
+    kind: Kind,
+    value: Value,
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List all traits, also those that are too many to be shown with the person."""
+    part(ctx, kind, value, "traits", ["name", "value"], limit=limit, cursor=cursor, as_json=as_json)
+
+
+@app.command()
+def stats(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
+    """Show how many people there are, and their totals."""
+    found = show.session(ctx).api("profile").get("/v1/stats")
+    (show.data if as_json else show.pairs)(found)
+
+
+def part(
+    ctx: typer.Context,
+    kind: str,
+    value: str,
+    name: str,
+    columns: list[str],
+    *,
+    limit: int,
+    cursor: str | None,
+    as_json: bool,
+) -> None:
+    """Print a page of one of the lists that a person has."""
+    api = show.session(ctx).api("profile")
+    answer = api.get(f"{_path(id_of(api, kind, value))}/{name}", limit=limit, cursor=cursor)
+    show.page(answer, columns, as_json=as_json)
 
 
 def find(api: Api, kind: str, value: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rapport_cli.client import Api
 
 PAGE = 1000
+MAX_KEYS = 2  # that hold at once, so that one can be changed without a gap
 
 app = typer.Typer(help="Sources of events, their rules and write keys.", no_args_is_help=True)
 
@@ -106,6 +107,9 @@ def key(
     *,
     kind: KindOption = None,
     currency: CurrencyOption = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Where two keys hold, end the older one first.")
+    ] = False,
     as_json: show.AsJson = False,
 ) -> None:
     """Print a new write key of a source and nothing else; with --kind a missing source is made."""
@@ -118,7 +122,10 @@ def key(
         made = api.post("/v1/sources", _new(name, kind, currency))
     else:
         _same(found[0], kind, currency)
-        made = api.post(f"{_path(found[0]['id'])}/keys")
+        path = f"{_path(found[0]['id'])}/keys"
+        if replace:
+            _make_room(api, path)
+        made = api.post(path)
     show.data(made) if as_json else typer.echo(made["write_key"])
 
 
@@ -239,6 +246,14 @@ def _same(source: dict[str, Any], kind: str | None, currency: str | None) -> Non
                 f"--{field} out, or change it: rapport source set {source['id']} --{field} {wanted}"
             )
             raise CliError("another_source", message, {"field": field, "value": is_now})
+
+
+def _make_room(api: Api, path: str) -> None:
+    """Revoke the oldest key that holds, where there is no room for one more."""
+    hold = [one for one in _items(api, path) if one["revoked_at"] is None]
+    if len(hold) >= MAX_KEYS:
+        oldest = min(hold, key=lambda one: str(one["created_at"]))
+        api.delete(f"{path}/{quote(oldest['id'], safe='')}")
 
 
 def _items(api: Api, path: str) -> list[dict[str, Any]]:
