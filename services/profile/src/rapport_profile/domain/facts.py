@@ -45,14 +45,16 @@ def content_hash(event: Event) -> bytes:
     """16 bytes that are equal for equal copies of an event.
 
     A sender that tries again may put an event into another batch, at another place of it: that
-    is the same event. When we received it counts only where something depends on it: a stated
-    time that is not believed, or a word on consent that lies ahead.
+    is the same event, also when it states no time, which then is that of the receipt. Else the
+    receipt counts only where something depends on it: a stated time that is not believed, or a
+    word on consent that lies ahead.
     """
-    stated = event.timestamp >= EARLIEST and (
-        event.timestamp <= event.received_at or event.name != CONSENT_UPDATED
-    )
-    received_at = _EPOCH if stated else event.received_at
-    same = msgspec.structs.replace(event, received_at=received_at, sequence=0)
+    at, received_at = event.timestamp, event.received_at
+    if at == received_at:
+        at = received_at = _EPOCH
+    elif at >= EARLIEST and (at <= received_at or event.name != CONSENT_UPDATED):
+        received_at = _EPOCH
+    same = msgspec.structs.replace(event, timestamp=at, received_at=received_at, sequence=0)
     return hashlib.blake2b(encode(same), digest_size=16).digest()
 
 
