@@ -31,7 +31,8 @@ EVICTED_SECONDS = 10.0 * SESSION_SECONDS
 CONSUMERS = ("profile", "segment", "campaign", "feedback")
 # One lock, and whoever asks for it holds no other: rows would be locked in an order of our own,
 # which may be the reverse of the service's.
-HOLD_PEOPLE = "LOCK TABLE profile.identifier IN EXCLUSIVE MODE"
+# Rows, not a table: a table is waited for while a statement is only being prepared.
+HOLD_POSITIONS = "SELECT 1 FROM profile.position FOR UPDATE"
 SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'profile-0-consumer' AND "
 WAITING = SESSIONS + "wait_event_type = 'Lock'"
 IN_TRANSACTION = SESSIONS + "state = 'idle in transaction' AND pid = $1"
@@ -137,7 +138,7 @@ def freeze_inside_a_batch(stack: Stack, database: Database) -> tuple[Frozen, int
     """Stop profile between two statements of a transaction; returns it and its backend's pid."""
     with Database(stack) as holder:
         holder.run("BEGIN")
-        holder.run(HOLD_PEOPLE)
+        holder.run(HOLD_POSITIONS)
         backend = until("batch that waits for a lock", lambda: database.column(WAITING))[0]
         frozen = Frozen(stack, "profile")
     # The lock is free again: the statement ends, and nobody sends the next one.
