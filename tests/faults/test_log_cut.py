@@ -90,13 +90,13 @@ def _cut_away(stack: Stack, workspace: Workspace) -> dict[int, int]:
 
 
 def _reason(workspace: Workspace) -> str | None:
-    found: str | None = workspace.get("profile", "/v1/positions")["stopped_because"]
-    return found
+    stops = workspace.get("profile", "/v1/positions")["stopped"]
+    return stops[0]["reason"] if stops else None
 
 
 def _reset(workspace: Workspace, starts: dict[int, int]) -> None:
     """Go on at the log's start in every partition that lost something, as an operator would."""
-    for position in workspace.get("profile", "/v1/positions")["positions"]:
+    for position in workspace.get("profile", "/v1/positions")["items"]:
         start = starts[position["partition"]]
         if position["next_offset"] < start:
             body = {"topic": "events", "partition": position["partition"], "next_offset": start}

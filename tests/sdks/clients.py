@@ -28,9 +28,11 @@ Where = Literal["python", "node", "browser"]
 class Client:
     """One SDK in one mode. `note` says why a fault is missing.
 
-    Events of a kind in `bare` can't carry properties of ours (Snowplow's views); pages of Jitsu,
-    PostHog and Snowplow have no name. With `schemas` an event's name is that of an Iglu schema.
-    With `late_user` an event that is repeated after the sign-in says who signed in.
+    Events of a kind in `bare` can't carry properties of ours (Snowplow's views); pages of PostHog
+    and Snowplow have no name. With `schemas` an event's name is that of an Iglu schema.
+    With `late_user` an event that is repeated after the sign-in says who signed in. `secure` ones
+    send to an https address: their SDK repeats nothing at any other. `captures` are the names of
+    what the SDK must have sent by itself.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Client:
     bare: Sequence[str] = ()
     schemas: bool = False
     late_user: bool = False
+    secure: bool = False
+    captures: Sequence[str | None] = ()
     note: str = ""
 
     @property
@@ -68,7 +72,7 @@ class Client:
     @property
     def unnamed_pages(self) -> bool:
         """Whether a page view has no name."""
-        return self.schemas or self.name.startswith(("posthog", "@jitsu"))
+        return self.schemas or self.name.startswith("posthog")
 
 
 def _browser(name: str, version: str, program: str, mode: str, *more: str) -> Client:
@@ -94,6 +98,18 @@ SEGMENT = (
         late_user=True,
     ),
     _browser("@segment/analytics-next", "1.84.3", "analytics_next", "batching", "screen"),
+    replace(
+        _browser("@customerio/cdp-analytics-browser", "0.5.11", "customerio_browser", "single"),
+        faults=("pass", "restart", "pass", "reset", "pass", "slow"),
+        late_user=True,
+        note="takes any answer for a yes",
+    ),
+    replace(
+        _browser("@customerio/cdp-analytics-browser", "0.5.11", "customerio_browser", "batching"),
+        faults=("pass", "slow", "reset"),
+        patient=True,
+        note="never repeats",
+    ),
 )
 RUDDERSTACK = (
     Client("rudder-sdk-python", "2.1.9", "rudder_python"),
@@ -148,6 +164,12 @@ POSTHOG_SDKS = (
         faults=WITHOUT_429,
         note="drops at 429",
     ),
+    replace(
+        _browser("posthog-js", "1.449.2", "posthog_newcomer", "newcomer"),
+        faults=("pass", "503"),
+        captures=(None, "$autocapture"),
+        note="nothing is set but the address",
+    ),
 )
 SNOWPLOW = (
     _snowplow("snowplow-tracker (Python)", "1.1.0", "snowplow_python"),
@@ -163,10 +185,18 @@ OTHERS = (
         "5.4.1",
         "mixpanel_python",
         SAYS_WHO,
-        faults=("pass", "503", "slow", "500"),
-        note="gives up at 429 and when it loses a connection",
+        faults=tuple(one for one in SURVIVES_ALL if one != "reset"),
+        secure=True,
+        note="gives up half an answer, and at http all that fails",
     ),
-    Client("amplitude-analytics", "1.3.0", "amplitude_python", SAYS_WHO),
+    Client(
+        "amplitude-analytics",
+        "1.3.0",
+        "amplitude_python",
+        SAYS_WHO,
+        faults=("pass", "503", "pass", "429", "slow", "500"),
+        note="drops what was on a lost connection",
+    ),
     Client(
         "customerio",
         "3.2.0",
@@ -186,7 +216,7 @@ SHORT = {
     "@segment/analytics-next (single)",
     "rudder-sdk-python (gzip)",
     "@jitsu/js (json)",
-    "posthog (Python) (v1)",
+    "posthog-js (newcomer)",
     "@snowplow/node-tracker (post)",
     "customerio (json)",
 }

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from tests.sdks.clients import Client
 from tests.sdks.plan import Call
-from tests.sdks.verdict import Outcome, Stored
+from tests.sdks.verdict import Outcome, Stored, captured, is_captured
 from tests.support import node
 from tests.support.fault_proxy import FaultProxy, Restarter
 from tests.support.waiting import between_looks
@@ -53,14 +53,17 @@ class Fleet:
             await _idle(workspaces[0])
             for outcome, workspace in zip(outcomes, workspaces, strict=True):
                 told = _stored(workspace, outcome.calls)
-                outcome.stored = [one for one in told if not _is_derived(one)]
+                outcome.stored = [one for one in told if not _is_derived(outcome.client, one)]
+                outcome.captured = captured(told)
                 outcome.total = _total(workspace) - (len(told) - len(outcome.stored))
         return outcomes
 
     async def _one(self, client: Client, workspace: Workspace, restarter: Restarter) -> Outcome:
         calls = client.plan()
         upstream = self.stack.config.ports.service("ingest")
-        proxy = FaultProxy(upstream, client.faults, restarter, patient=client.patient)
+        proxy = FaultProxy(
+            *(upstream, client.faults, restarter), patient=client.patient, secure=client.secure
+        )
         outcome = Outcome(client, calls, datetime.now(UTC), datetime.now(UTC))
         async with proxy.listening():
             job = {
@@ -94,7 +97,7 @@ class Fleet:
                 process.stdin.write(json.dumps(job).encode() + b"\n")
                 if outcome.client.where == "browser":
                     # A page can't know when all has been taken: it stays open until then.
-                    await _arrived(workspace, outcome.calls, proxy, process)
+                    await _arrived(workspace, outcome, proxy, process)
                 process.stdin.close()
                 told, _ = await process.communicate()
         except TimeoutError:
@@ -117,14 +120,16 @@ def _tail(output: bytes) -> str:
 
 
 async def _arrived(
-    workspace: Workspace, calls: Sequence[Call], proxy: FaultProxy, process: Process
+    workspace: Workspace, outcome: Outcome, proxy: FaultProxy, process: Process
 ) -> None:
     """Wait until so many events are stored and nothing is repeated any more, or the driver ends."""
     while process.returncode is None:
         with suppress(httpx.HTTPError):
             quiet = time.monotonic() - proxy.quiet_since > QUIET_SECONDS
-            stored = [one for one in _stored(workspace, calls) if not _is_derived(one)]
-            if quiet and len(stored) >= len(calls):
+            told = _stored(workspace, outcome.calls)
+            stored = [one for one in told if not _is_derived(outcome.client, one)]
+            whole = captured(told).issuperset(outcome.client.captures)
+            if quiet and whole and len(stored) >= len(outcome.calls):
                 return
         await between_looks()
 
@@ -140,14 +145,20 @@ async def _idle(workspace: Workspace) -> None:
     pytest.fail(f"after {SETTLE_SECONDS:g} s profile has not read all of `events`")
 
 
-def _is_derived(event: Stored) -> bool:
-    """Whether ingest made it: traits that came with a PostHog event are an event of their own."""
-    return str(event["message_id"]).endswith("#set")
+def _is_derived(client: Client, event: Stored) -> bool:
+    """Whether it is none of the plan's.
+
+    Ingest makes an event of its own of traits that came with a PostHog event; and some SDKs send by
+    themselves.
+    """
+    if str(event["message_id"]).endswith("#set"):
+        return True
+    return bool(client.captures) and is_captured(event)
 
 
 def _all_read(workspace: Workspace) -> bool:
     written = workspace.get("ingest", "/v1/ledger")
-    read = workspace.get("profile", "/v1/positions")["positions"]
+    read = workspace.get("profile", "/v1/positions")["items"]
     consumed = sum(one["next_offset"] for one in read if one["topic"] == "events")
     return not written["spooled_now"] and written["topic"]["end_offsets_total"] == consumed
 

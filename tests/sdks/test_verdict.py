@@ -1,6 +1,7 @@
 """The comparison sees each kind of difference: a table that can't say no proves nothing."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -67,7 +68,9 @@ def test_a_loss_a_double_a_stranger_and_a_fault_not_played_are_seen() -> None:
     spared.left = ("503",)
     failed = outcome()
     failed.failure = "it ended"
-    for one in (lost, doubled, strange, spared, failed):
+    silent = outcome()
+    silent.client = replace(silent.client, captures=("$autocapture",))
+    for one in (lost, doubled, strange, spared, failed, silent):
         assert len(one.breaches()) == 1
 
 

@@ -1,7 +1,7 @@
 """What is stored of a plan, compared with what was sent."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ class Outcome:
     left: Sequence[Fault] = ()
     requests: int = 0
     stored: list[Stored] = field(default_factory=list)
+    captured: set[str | None] = field(default_factory=set)
     total: int = 0
     failure: str = ""
 
@@ -41,6 +42,9 @@ class Outcome:
         found = [f"the client failed: {self.failure}"] if self.failure else []
         if self.left:
             found.append(f"it ended before these faults were played: {self.left}")
+        missed = [name for name in self.client.captures if name not in self.captured]
+        if missed:
+            found.append(f"the SDK captured nothing by itself of {missed}")
         kept: dict[Key, Stored] = {stored_key(one): one for one in self.stored}
         wanted = {sent_key(call): call for call in self.calls}
         found += [f"missing: {wanted[key]}" for key in wanted.keys() - kept.keys()]
@@ -94,6 +98,17 @@ def stored_key(event: Stored) -> Key:
     if "n" in body:
         return (event["type"], None, body["n"])
     return (event["type"], event.get("user_id"), event.get("previous_id"))
+
+
+def is_captured(event: Stored) -> bool:
+    """Whether the SDK sent it by itself: a view or an event of the SDK's, without our number."""
+    by_itself = event["type"] == "page" or str(event.get("name")).startswith("$")
+    return by_itself and "n" not in (event.get("properties") or {})
+
+
+def captured(events: Iterable[Stored]) -> set[str | None]:
+    """The names of what an SDK sent by itself; a view has none."""
+    return {one.get("name") for one in events if is_captured(one)}
 
 
 HEADINGS = (

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Literal, Self
 
+from tests.support.certificate import own_certificate
+
 from rapport_local.ports import HOST
 from rapport_local.stack import Stack
 
@@ -63,13 +65,15 @@ class FaultProxy:
     Steps that are left when the client has sent all are a test that tested too little: see `left`.
     While ingest is away a request waits for it, as at a load balancer: a client meets its own
     faults only, not those of the others. After a `restart` the next one is refused: the client has
-    to bear that ingest is not there. With `patient` that one waits too.
+    to bear that ingest is not there. With `patient` that one waits too. `secure`: it speaks TLS,
+    with a certificate of its own.
     """
 
     upstream: int
     script: Sequence[Fault]
     restarter: Restarter
     patient: bool = False
+    secure: bool = False
     played: list[Fault] = field(default_factory=list)
     requests: int = 0
     port: int = 0
@@ -80,7 +84,8 @@ class FaultProxy:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[Self]:
         """Listen on a free port until the end of the block."""
-        server = await asyncio.start_server(self._accept, HOST, 0, limit=MAX_HEAD_BYTES)
+        tls = own_certificate(HOST) if self.secure else None
+        server = await asyncio.start_server(self._accept, HOST, 0, limit=MAX_HEAD_BYTES, ssl=tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
@@ -94,7 +99,7 @@ class FaultProxy:
     @property
     def url(self) -> str:
         """Where the client sends."""
-        return f"http://{HOST}:{self.port}"
+        return f"http{'s' if self.secure else ''}://{HOST}:{self.port}"
 
     @property
     def left(self) -> Sequence[Fault]:

@@ -240,6 +240,9 @@ WRONG: dict[str, Callable[[httpx.AsyncClient, str], Awaitable[httpx.Response]]] 
         f"/beacon/v1/batch?writeKey={key}", json={"batch": []}
     ),
     "segment's settings": lambda client, key: client.get(f"/v1/projects/{key}/settings"),
+    "customer.io's settings": lambda client, key: client.get(
+        f"/customerio/v1/projects/{key}/settings"
+    ),
     "rudder's source": lambda client, key: client.get(f"/sourceConfig/?writeKey={key}"),
     "posthog's config": lambda client, key: client.get(f"/array/{key}/config"),
     "posthog's script": lambda client, key: client.get(f"/array/{key}/config.js"),
@@ -258,7 +261,14 @@ async def test_a_wrong_key_is_a_401_a_page_may_read(ingest: "Ingest", log_of: Lo
     assert await log_of(ingest.workspace) == []
 
 
-CONFIGS = ["/v1/projects/k/settings", "/sourceConfig", "/array/k/config", "/flags", "/s"]
+CONFIGS = [
+    "/v1/projects/k/settings",
+    "/customerio/v1/projects/k/settings",
+    "/sourceConfig",
+    "/array/k/config",
+    "/flags",
+    "/s",
+]
 CONFIGS += ["/array/k/config.js", "/decide", "/v1/m", *NOTHING_THERE]
 PUBLIC = [one.path for one in ROUTES if not one.prefix] + ["/v1/webhook/k", *CONFIGS]
 ELSEWHERE = ["/v1/batches", "/", "/wp-login.php"]
@@ -324,34 +334,32 @@ async def test_slashes_cost_no_event(ingest: "Ingest", log_of: Log, path: str) -
 
 
 async def test_slashes_cost_no_settings(ingest: "Ingest") -> None:
-    for path in ("/v1/projects/{}/settings", "/array/{}/config", "/array/{}/config.js"):
+    settings = "/v1/projects/{}/settings"
+    for path in (settings, f"/customerio{settings}", "/array/{}/config", "/array/{}/config.js"):
         for address in variants(path.format(ingest.key)):
             assert (await ingest.client.get(f"http://ingest{address}")).status_code == 200, address
 
 
-async def test_the_settings_of_segments_browser_sdk_bring_it_here(ingest: "Ingest") -> None:
+@pytest.mark.parametrize(
+    ("base", "name"), [("", "Segment.io"), ("/customerio", "Customer.io Data Pipelines")]
+)
+async def test_the_settings_of_segments_browser_sdk_and_its_fork_bring_them_here(
+    ingest: "Ingest", base: str, name: str
+) -> None:
+    path = f"{base}/v1/projects/{ingest.key}/settings"
     answer = await ingest.client.get(
-        f"/v1/projects/{ingest.key}/settings",
-        headers={"Host": "in.example:8443", "X-Forwarded-Proto": "https", "Origin": SHOP},
+        path, headers={"Host": "in.example:8443", "X-Forwarded-Proto": "https", "Origin": SHOP}
     )
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, SHOP)
-    # The fork that does not find its own name sends to its maker.
-    names = ["Segment.io", "Customer.io Data Pipelines"]
-    assert list(answer.json()["integrations"]) == names
-    for name in names:
-        found = answer.json()["integrations"][name]
-        assert (found["apiKey"], found["apiHost"], found["protocol"]) == (
-            ingest.key,
-            "in.example:8443/v1",
-            "https",
-        )
-        # Else the SDK that does not know the other name fetches a script for it.
-        assert found.keys().isdisjoint({"type", "versionSettings", "bundlingStatus"})
-    assert answer.json()["metrics"] == {"sampleRate": 0}
-    forged = await ingest.client.get(
-        f"/v1/projects/{ingest.key}/settings", headers={"Host": "a.example/x?"}
+    # Its own name alone: with another one beside it an SDK fetches a script from its maker.
+    [(found_name, found)] = answer.json()["integrations"].items()
+    assert (found_name, found["apiKey"], found["apiHost"], found["protocol"]) == (
+        *(name, ingest.key),
+        *("in.example:8443/v1", "https"),
     )
-    assert "apiHost" not in forged.json()["integrations"]["Segment.io"]
+    assert answer.json()["metrics"] == {"sampleRate": 0}
+    forged = await ingest.client.get(path, headers={"Host": "a.example/x?"})
+    assert "apiHost" not in forged.json()["integrations"][name]
 
 
 async def test_the_source_config_of_rudders_browser_sdk(ingest: "Ingest") -> None:

@@ -232,6 +232,89 @@ def test_customerio_is_told_of_a_refusal() -> None:
     assert CustomerIo().answer(found, [Result("m", "accepted")]).body == b"{}"
 
 
+CUSTOMER = "/api/v1/customers/u-1"
+PEOPLE = Mixpanel(profiles=True)
+
+
+def person(**traits: Any) -> dict[str, Any]:
+    return {"$token": KEY, "$distinct_id": "u-1", "$time": AT, "$set": traits}
+
+
+@pytest.mark.parametrize("said", [True, 1, "true", "Yes", "1", "whatever", ["email"]])
+def test_who_is_unsubscribed_elsewhere_withdraws_the_permission_here(said: Any) -> None:
+    mail = {"email": "a@example.com", "unsubscribed": said, "_timestamp": AT}
+    in_mixpanel = person(**{"$email": "a@example.com", "$unsubscribed": said})
+    for found, by_address in (
+        (opened(CustomerIo(), mail, CUSTOMER), False),
+        (
+            opened(CustomerIo(), {"unsubscribed": said}, "/api/v1/customers/a@example.com"),
+            True,
+        ),
+        (opened(PEOPLE, in_mixpanel), False),
+    ):
+        who, withdrawn = events(found)
+        assert who["type"] == "identify"
+        assert not problems(found)
+        assert (withdrawn["type"], withdrawn["event"]) == ("track", "Consent Updated")
+        assert withdrawn["properties"] == {
+            "channel": "email",
+            "purpose": "promotion",
+            "state": "withdrawn",
+            "contact_point": "a@example.com",
+        }
+        if not by_address:
+            assert (withdrawn["userId"], withdrawn["timestamp"]) == ("u-1", ISO)
+
+
+@pytest.mark.parametrize("said", [False, 0, "false", "No", "0", "", None])
+def test_no_longer_unsubscribed_is_no_permission(said: Any) -> None:
+    mail = {"email": "a@example.com", "unsubscribed": said}
+    assert len(events(opened(CustomerIo(), mail, CUSTOMER))) == 1
+    in_mixpanel = person(**{"$email": "a@example.com", "$unsubscribed": said})
+    assert len(events(opened(PEOPLE, in_mixpanel))) == 1
+
+
+def test_an_unsubscribe_of_no_address_is_refused_and_the_person_kept() -> None:
+    plain = opened(CustomerIo(), {"plan": "gold", "unsubscribed": True}, CUSTOMER)
+    in_mixpanel = opened(PEOPLE, person(**{"$unsubscribed": True}))
+    assert problems(plain) == {1: ("invalid_consent", "unsubscribed")}
+    assert problems(in_mixpanel) == {1: ("invalid_consent", "$unsubscribed")}
+    assert events(plain)[0]["traits"] == {"plan": "gold", "unsubscribed": True}
+    refused = Result("m", "rejected", "invalid_consent", "no address", "unsubscribed")
+    with pytest.raises(AppError):
+        CustomerIo().answer(plain, [Result("m", "accepted"), refused])
+    # A repeated update says it again under the same id.
+    (who, withdrawn) = events(in_mixpanel)
+    assert withdrawn["messageId"] == f"{who['messageId']}#unsubscribed"
+
+
+def test_what_customerio_says_of_topics_and_suppression_is_refused() -> None:
+    for name, value in (
+        ("cio_subscription_preferences", {"topics": {"topic_1": False}}),
+        ("cio_subscription_preferences.topics.topic_1", False),
+    ):
+        found = opened(CustomerIo(), {name: value}, CUSTOMER)
+        assert problems(found) == {1: ("not_supported", "")}
+    for call in ("suppress", "unsuppress"):
+        assert problems(opened(CustomerIo(), b"", f"{CUSTOMER}/{call}")) == {
+            0: ("not_supported", "")
+        }
+
+
+def test_googles_consent_is_kept_with_the_events() -> None:
+    said = {"ad_user_data": "GRANTED", "ad_personalization": "DENIED"}
+    found = events(
+        opened(
+            Measurement(),
+            google({"name": "x"}, consent=said, user_properties={"plan": {"value": "gold"}}),
+        )
+    )
+    kept = {"categoryPreferences": {"ad_user_data": True, "ad_personalization": False}}
+    assert [one["context"]["consent"] for one in found] == [kept, kept]
+    (older,) = events(opened(Measurement(), google({"name": "x"}, non_personalized_ads=True)))
+    assert older["context"]["consent"] == {"categoryPreferences": {"ad_personalization": False}}
+
+
 def google(*sent: Any, **around: Any) -> dict[str, Any]:
     return {"client_id": "c.1", "user_id": "u-1", **around, "events": list(sent)}
 

@@ -8,6 +8,7 @@ absence an SDK takes for a no.
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,13 +22,19 @@ from rapport_ingest.domain.credentials import credential, key_id_of
 from rapport_ingest.handlers.keyring import KeyRing
 
 FRESH = {"Cache-Control": "private, max-age=60"}
-DESTINATIONS = ("Segment.io", "Customer.io Data Pipelines")
-"""What the SDK and its forks call the place their events go to. One that does not find its own
-name sends to its maker."""
+SEGMENT = "Segment.io"
+CUSTOMERIO = "Customer.io Data Pipelines"
+"""What the SDK and its fork call the place their events go to.
+
+Without its own name an SDK sends to its maker; with a second one it fetches a script from there,
+and sends nothing until it has it. Both ask for the same path: the fork has a base of its own.
+"""
 
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?")
 
 Serve = Callable[[Request, str], Response]
+Keyed = Callable[[Request, str | None, Serve], Awaitable[Response]]
+"""Answers with what is served to the holder of a key, or with why it is none."""
 
 POSTHOG_CONFIG: dict[str, Any] = {
     "supportedCompression": ["gzip", "gzip-js"],
@@ -92,11 +99,6 @@ def sdk_config_routes(keys: KeyRing) -> APIRouter:
             return _answer(error.body(), error.status, error.headers)
         return serve(request, key or "")
 
-    @router.get("/v1/projects/{key}/settings")
-    async def segment_settings(request: Request, key: str) -> Response:
-        """For @segment/analytics-next, with `cdnURL` set to this host."""
-        return await keyed(request, key, _segment_settings)
-
     @router.get("/sourceConfig")
     async def rudder_source(request: Request, writeKey: str = "") -> Response:  # noqa: N803 - theirs
         """For @rudderstack/analytics-js, with `configUrl` set to this host."""
@@ -113,8 +115,23 @@ def sdk_config_routes(keys: KeyRing) -> APIRouter:
         """The same as a script."""
         return await keyed(request, key, lambda _, known: _posthog_script(known))
 
+    _add_segment(router, keyed)
     _add_answers(router)
     return router
+
+
+def _add_segment(router: APIRouter, keyed: Keyed) -> None:
+    """The settings of Segment's browser SDK and of its fork, each with its own name in them."""
+
+    @router.get("/v1/projects/{key}/settings")
+    async def segment_settings(request: Request, key: str) -> Response:
+        """For @segment/analytics-next, with `cdnURL` set to this host."""
+        return await keyed(request, key, partial(_segment_settings, name=SEGMENT))
+
+    @router.get("/customerio/v1/projects/{key}/settings")
+    async def customerio_settings(request: Request, key: str) -> Response:
+        """For @customerio/cdp-analytics-browser, with `cdnURL` set to this host + `/customerio`."""
+        return await keyed(request, key, partial(_segment_settings, name=CUSTOMERIO))
 
 
 def _add_answers(router: APIRouter) -> None:
@@ -158,8 +175,7 @@ def _always(path: str, body: dict[str, Any]) -> Callable[[], Awaitable[Response]
     return nothing
 
 
-def _segment_settings(request: Request, key: str) -> Response:
-    # Nothing here says "browser": an SDK would fetch a script for each but its own name.
+def _segment_settings(request: Request, key: str, name: str) -> Response:
     destination: dict[str, Any] = {
         "apiKey": key,
         "unbundledIntegrations": [],
@@ -172,7 +188,7 @@ def _segment_settings(request: Request, key: str) -> Response:
         destination |= {"apiHost": f"{host}/v1", "protocol": _scheme(request)}
     enabled = {"__default": {"enabled": True, "integrations": {}}}
     body = {
-        "integrations": dict.fromkeys(DESTINATIONS, destination),
+        "integrations": {name: destination},
         "plan": {"track": enabled, "identify": enabled, "group": enabled},
         "edgeFunction": {},
         "analyticsNextEnabled": True,

@@ -11,14 +11,16 @@ from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.draft import Draft, Members, members, value_of
 from rapport_ingest.domain.dialects.drafting import drafted
 from rapport_ingest.domain.dialects.segment import summary
+from rapport_ingest.domain.dialects.unsubscribing import withdrawals
 from rapport_ingest.domain.dialects.wire import epoch_iso
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 
-CUSTOMER = re.compile(r"/api/v1/customers/(.+?)(/events|/devices(?:/.*)?)?")
+CUSTOMER = re.compile(r"/api/v1/customers/(.+?)(/events|/devices(?:/.*)?|/(?:un)?suppress)?")
 RESERVED = frozenset({"anonymous_id", "_update", "_timestamp"})
 KINDS = {"event": "track", "page": "page", "screen": "screen"}
 ID = "customer_id"
+PREFERENCES = "cio_subscription_preferences"
 
 
 class CustomerIo:
@@ -39,7 +41,13 @@ class CustomerIo:
             if request.path.endswith("/merge_customers"):
                 return [_merged(fields)]
             if customer is not None and rest is None:
-                return [_customer(customer, fields)]
+                return _customer(customer, fields)
+            if rest is not None and rest.endswith("suppress"):
+                return [
+                    _refused(
+                        "Nobody is suppressed here: withdraw the consent, or erase the person."
+                    )
+                ]
             if rest is not None and rest.startswith("/devices"):
                 return [_refused("Device tokens are not kept here.")]
             return [_event(customer, fields)]
@@ -47,8 +55,8 @@ class CustomerIo:
         return drafted([msgspec.Raw(request.body or b"{}")], "id", make)
 
     def answer(self, opened: Opened, results: Sequence[Result]) -> Answer:
-        """Nothing; AppError for a refused event, which these SDKs show."""
-        for one in results[:1]:
+        """Nothing; AppError for what is refused, which these SDKs show."""
+        for one in results:
             summary("track", [one])
         return Answer(b"{}")
 
@@ -59,7 +67,7 @@ def _refused(reason: str) -> Draft:
     return draft
 
 
-def _customer(customer: str, fields: Members) -> Draft:
+def _customer(customer: str, fields: Members) -> Sequence[Draft]:
     draft = Draft()
     draft.fields["type"] = "identify"
     traits: dict[str, Any] = {k: v for k, v in fields.items() if k not in RESERVED}
@@ -71,7 +79,15 @@ def _customer(customer: str, fields: Members) -> Draft:
     _add_person(draft, customer, "userId")
     draft.identifier("anonymousId", value_of(fields.get("anonymous_id")), "anonymous_id")
     _add_time(draft, fields, "_timestamp")
-    return draft
+    known = {"email": customer, **traits} if "@" in customer else traits
+    return [draft, *withdrawals(draft, known, "unsubscribed"), *_preferences(fields)]
+
+
+def _preferences(fields: Members) -> Sequence[Draft]:
+    """What is said of topics: they are none of ours, and a "no" must not pass unheard."""
+    if not any(name.startswith(PREFERENCES) for name in fields):
+        return ()
+    return [_refused("Topics are not known here: send `Consent Updated` with the purpose.")]
 
 
 def _event(customer: str | None, fields: Members) -> Draft:

@@ -26,6 +26,8 @@ PLACES: dict[str, tuple[str, ...]] = {
     "language": ("context", "locale"),
 }
 NAMES = ("page_title", "screen_name")
+CONSENTS = ("ad_user_data", "ad_personalization")
+"""What may be done for advertising, `GRANTED` or `DENIED`; nothing of it is about messages."""
 
 
 class Measurement:
@@ -94,8 +96,17 @@ class _Whose:
         found = members(self._around.get("user_properties")) or {}
         return {name: (members(one) or {}).get("value", one) for name, one in found.items()}
 
+    def _consents(self) -> dict[str, bool]:
+        """Whether each was granted; what is not said clearly was not."""
+        found = members(self._around.get("consent")) or {}
+        said = {one: value_of(found[one]) == "GRANTED" for one in CONSENTS if one in found}
+        if value_of(self._around.get("non_personalized_ads")):
+            said["ad_personalization"] = False
+        return said
+
     def _draft(self, suffix: str, fields: Members) -> Draft:
         draft, around = Draft(), self._around
+        draft.put(("context", "consent", "categoryPreferences"), self._consents() or None)
         draft.identifier("userId", value_of(around.get("user_id")), "user_id")
         client = around.get("client_id", around.get("app_instance_id"))
         draft.identifier("anonymousId", value_of(client), "client_id")

@@ -15,6 +15,7 @@ from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.draft import Draft, Members, members, text_of, value_of
 from rapport_ingest.domain.dialects.drafting import drafted, items_of
 from rapport_ingest.domain.dialects.originals import content_id
+from rapport_ingest.domain.dialects.unsubscribing import withdrawals
 from rapport_ingest.domain.dialects.wire import base64_bytes, epoch_iso
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
@@ -217,7 +218,7 @@ def _updates(fields: Members, raw: msgspec.Raw) -> Sequence[Draft]:
         draft.message_id(content_id(bytes(raw)), "$time")
         _add_time(draft, fields.get("$time"), "$time")
     draft.put(("traits",), traits or None)
-    return [draft]
+    return [draft, *(withdrawals(draft, traits, "$unsubscribed") if group is None else ())]
 
 
 def _add_time(draft: Draft, raw: msgspec.Raw | None, path: str) -> None:
