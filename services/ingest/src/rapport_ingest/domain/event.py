@@ -155,7 +155,7 @@ def _values(
     found = kind or kind_of(fields)
     sender, received_at = origin.sender, origin.clock.received_at
     caller, policy = sender.caller, sender.policy
-    message_id = fields.get("messageId")
+    message_id: Any = fields.get("messageId")
     usual = message_id.__class__ is str and 0 < len(message_id) <= MAX_MESSAGE_ID
     if not usual or message_id.isspace():
         message_id = text(message_id, "messageId", MAX_MESSAGE_ID) or spare_id

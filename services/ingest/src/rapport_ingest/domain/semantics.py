@@ -23,7 +23,6 @@ ORDERS = frozenset({"Order Completed", "Order Updated", "Order Refunded", "Order
 AMOUNTS = ("total", "revenue", "value")
 """What an order's worth is read from; other amounts are the sender's business."""
 
-_NUMBERS = frozenset({int, float})
 LARGEST = 10 ** (MAX_DIGITS - 1)
 
 Properties = dict[str, Any]
@@ -99,11 +98,12 @@ def order(properties: Properties, declared: str | None) -> Checked:
     """An order with plain amounts in a currency of ISO 4217, or in the source's declared one."""
     has_amount = False
     for name in AMOUNTS:
-        value = properties.get(name)
+        value: Any = properties.get(name)
         if value is None:
             continue
         # Nearly all are numbers that need no second look.
-        is_price = value.__class__ in _NUMBERS and 0 <= value < LARGEST
+        kind = value.__class__
+        is_price = (kind is float or kind is int) and 0 <= value < LARGEST
         if not is_price and normal_amount(value) is None:
             raise _unread("invalid_amount", name, value, "a plain decimal such as 1299.00")
         has_amount = True
