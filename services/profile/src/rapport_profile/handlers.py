@@ -12,7 +12,7 @@ from rapport_common import outbox
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import USER_ID, Event, Identifier
-from rapport_common.events.profile import Omitted, ProfileActivity
+from rapport_common.events.profile import NONE_OMITTED, ProfileActivity
 from rapport_common.events.topics import EVENTS, PROFILE_ACTIVITY
 from rapport_common.ids import uuid7
 from rapport_common.kafka.batch import Record
@@ -247,7 +247,7 @@ async def _without(
 
 
 def _outgoing(step: ProfileActivity, traceparent: str | None) -> Outgoing:
-    if step.state is not None and step.state.omitted != Omitted():
+    if step.state is not None and step.state.omitted is not NONE_OMITTED:
         metrics.REDUCED.inc()
     key = UUID(step.profile_id).bytes
     return Outgoing(PROFILE_ACTIVITY.name, key, encode(step), traceparent)

@@ -53,6 +53,10 @@ class Omitted(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults
     consent: int = 0
 
 
+NONE_OMITTED = Omitted()
+"""All is shown. Left out of a record only where it is this very object."""
+
+
 class ComputedState(msgspec.Struct, frozen=True, kw_only=True):
     """Aggregates over a person's distinct events. Money is a decimal string per currency."""
 
@@ -78,7 +82,7 @@ class ProfileState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     computed: ComputedState
     consent: list[ConsentState] = []
     contact_points: list[ContactPointState] | None = None
-    omitted: Omitted = Omitted()
+    omitted: Omitted = NONE_OMITTED
 
     def values(self, kind: str) -> list[str]:
         """All identifiers of one kind, in a fixed order."""
