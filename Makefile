@@ -15,7 +15,7 @@ ARGS ?=
 SERVICE ?=
 HERE := $(if $(SERVICE),services/$(SERVICE))
 # Tests side by side: more than cores, since most of them wait (WORKERS=0 for one after the other).
-WORKERS ?= 4
+WORKERS ?= 3
 # `make test-long` and `make test-repeat`.
 SEEDS ?= 3
 COUNT ?= 20

@@ -30,25 +30,27 @@ def _moved(port: int, base: int) -> str:
     return f"127.0.0.1:{base + port - BASE}"
 
 
-def test_the_next_steps_work_as_they_stand(stack: "Stack") -> None:
+def test_the_next_steps_work_twice_as_they_stand(stack: "Stack") -> None:
+    """Whoever tries them again meets his own source, customer, segment and survey."""
     environment = {
         **os.environ,
         "RAPPORT_HOME": str(stack.config.home.root),
         "RAPPORT_PORT_BASE": str(stack.config.ports.base),
         "RAPPORT_WORKSPACE": f"readme-{uuid4().hex[:8]}",
     }
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script(stack.config.ports.base)],
-        check=False,
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "129.9" in done.stdout
-    assert "BROKEN" not in done.stdout
+    for _ in range(2):
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script(stack.config.ports.base)],
+            check=False,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=280,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert "USD 129.90" in done.stdout
+        assert "BROKEN" not in done.stdout
 
 
 def test_the_table_of_ports_is_true(stack: "Stack") -> None:

@@ -32,7 +32,7 @@ CONSUMERS = ("profile", "segment", "campaign", "feedback")
 # One lock, and whoever asks for it holds no other: rows would be locked in an order of our own,
 # which may be the reverse of the service's.
 HOLD_PEOPLE = "LOCK TABLE profile.identifier IN EXCLUSIVE MODE"
-SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'profile-0' AND "
+SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'profile-0-consumer' AND "
 WAITING = SESSIONS + "wait_event_type = 'Lock'"
 IN_TRANSACTION = SESSIONS + "state = 'idle in transaction' AND pid = $1"
 ALIVE = SESSIONS + "pid = $1"

@@ -19,7 +19,7 @@ def test_a_draft_is_made_changed_and_archived(rapport: Rapport, server: Answers)
     made = rapport("campaign", "create", json.dumps({"name": "Thanks"}))
     assert f"Campaign {ID} is draft." in made.stdout
     assert "Does it exist?" in made.stderr
-    rapport("campaign", "change", ID, '{"name": "Other"}')
+    rapport("campaign", "set", ID, '{"name": "Other"}')
     assert server.calls[-1][2] == {"name": "Other"}
     assert rapport("campaign", "archive", ID).stdout == f"Campaign {ID} is archived.\n"
 

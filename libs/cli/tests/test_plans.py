@@ -22,7 +22,7 @@ def test_a_plan_is_pushed_from_a_file(server: Answers, rapport: Rapport, tmp_pat
     file.write_text(json.dumps(PLAN))
     server.answers["PUT /v1/sources/shop/plan"] = (200, CHANGES)
     done = rapport("plan", "push", str(file), "--source", "shop")
-    assert (done.returncode, done.stdout) == (0, "+ track Paid 1\n")
+    assert (done.returncode, done.stdout) == (0, "added: track Paid 1\n")
     assert server.calls[-1] == ("PUT", "/v1/sources/shop/plan", PLAN)
 
 
@@ -38,9 +38,12 @@ def test_a_dry_run_fails_when_known_events_break_the_plan(
     done = rapport("plan", "push", str(file), "--source", "shop", "--dry-run")
     assert done.returncode == 1
     assert done.stdout == (
-        "No change.\nbroken: track Paid: properties.total: missing\n"
+        "Dry run: the plan is as it was.\nbroken: track Paid: properties.total: missing\n"
         "unplanned: track Paid (7 events)\n"
     )
+    server.answers["POST /v1/sources/shop/plan/check"] = (200, {**CHANGES, "broken": []})
+    tried = rapport("plan", "push", str(file), "--source", "shop", "--dry-run")
+    assert tried.stdout == "would be added: track Paid 1\nDry run: the plan is as it was.\n"
     server.answers["POST /v1/sources/shop/plan/check"] = (200, {**answer, "broken": []})
     assert rapport("plan", "push", str(file), "--source", "shop", "--dry-run").returncode == 0
 

@@ -44,7 +44,7 @@ def test_a_build_that_was_cancelled_is_an_error(rapport: Rapport, server: Answer
 def test_a_segment_is_found_by_its_name_on_any_page(rapport: Rapport, server: Answers) -> None:
     server.answers["GET /v1/segments"] = (200, {"items": [READY], "next": None})
     server.answers[f"PATCH /v1/segments/{ID}"] = (202, BUILDING)
-    told = rapport("segment", "change", "Best", "--no-active")
+    told = rapport("segment", "set", "Best", "--no-active")
     assert "is building" in told.stdout
     assert server.calls[-1][2] == {"active": False}
     missing = rapport("segment", "archive", "Worst")

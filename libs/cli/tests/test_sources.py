@@ -117,6 +117,30 @@ def test_a_kind_and_a_currency_are_given(rapport: Rapport, server: Answers) -> N
     assert server.calls[-1][2] == given
 
 
+def test_a_key_is_printed_alone_and_the_source_made_once(rapport: Rapport, server: Answers) -> None:
+    """What `WRITE_KEY=$(rapport source key …)` needs: it works the first time and the second."""
+    made = {"id": "shop", "write_key": "rk_0a_x"}
+    server.answers["GET /v1/sources"] = 200, {"items": [], "next": None}
+    missing = rapport("source", "key", "Shop")
+    assert (missing.returncode, "--kind" in missing.stderr, missing.stdout) == (1, True, "")
+    server.answers["POST /v1/sources"] = 201, made
+    asked = ("source", "key", "Shop", "--kind", "server", "--currency", "EUR")
+    assert rapport(*asked).stdout == "rk_0a_x\n"
+    given = {"name": "Shop", "policy": {"currency": "EUR"}, "kind": "server"}
+    assert server.calls[-1][2] == given
+    known = {"id": "shop", "name": "Shop", "kind": "server", "policy": {"currency": "EUR"}}
+    server.answers["GET /v1/sources"] = 200, {"items": [known], "next": None}
+    server.answers["POST /v1/sources/shop/keys"] = 201, {"id": "0b", "write_key": "rk_0b_x"}
+    assert rapport(*asked).stdout == rapport("source", "key", "shop").stdout == "rk_0b_x\n"
+    server.answers["GET /v1/sources/shop/keys"] = 200, {"items": KEYS, "next": None}
+    server.answers["DELETE /v1/sources/shop/keys/0a"] = 200, KEYS[0]
+    assert rapport("source", "key", "shop", "--replace").stdout == "rk_0b_x\n"
+    assert server.calls[-2][:2] == ("DELETE", "/v1/sources/shop/keys/0a")
+    other = rapport("source", "key", "shop", "--kind", "web")
+    assert "has kind server, not web" in other.stderr
+    assert server.calls[-1][:2] == ("GET", "/v1/sources?limit=1000")
+
+
 def test_placeholders_of_a_workspace_are_added_and_taken_away(
     rapport: Rapport, server: Answers
 ) -> None:

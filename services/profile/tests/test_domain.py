@@ -150,9 +150,9 @@ def test_the_user_keeps_the_profile_id_when_people_merge() -> None:
 
 
 def test_when_a_copy_was_received_does_not_count() -> None:
-    one = event("1", user_id="U", said={"total": 1})
+    one = event("1", user_id="U", said={"total": 1}, received=5)
     later = msgspec.structs.replace(one, received_at=one.timestamp.replace(year=2030))
-    other = event("1", user_id="U", said={"total": 2})
+    other = event("1", user_id="U", said={"total": 2}, received=5)
     assert content_hash(one) == content_hash(later) != content_hash(other)
 
 

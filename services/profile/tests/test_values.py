@@ -287,6 +287,18 @@ def test_the_receipt_counts_where_something_depends_on_it() -> None:
     assert content_hash(one) != content_hash(later)
 
 
+def test_the_same_event_in_another_batch_is_a_copy() -> None:
+    """A sender that tries again sends at another time, and other events with it."""
+    for stated in (event("m", user_id="U", received=5), event("m", user_id="U", at=60)):
+        later = stated.received_at + timedelta(minutes=1)
+        again = msgspec.structs.replace(stated, sequence=7, received_at=later)
+        assert content_hash(stated) == content_hash(again)
+    unstated = event("m", user_id="U", at=5, received=5)
+    later = unstated.received_at + timedelta(minutes=1)
+    again = msgspec.structs.replace(unstated, timestamp=later, received_at=later)
+    assert content_hash(unstated) == content_hash(again)
+
+
 @st.composite
 def statements(draw: st.DrawFn) -> Event:
     """Anything that is folded, few values, so that everything ties with everything."""

@@ -6,6 +6,7 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 import rapport_keys
 from rapport_cli import (
@@ -13,6 +14,7 @@ from rapport_cli import (
     campaigns,
     cases,
     catalogue,
+    consents,
     dead_letters,
     debugger,
     events,
@@ -23,6 +25,7 @@ from rapport_cli import (
     outbox,
     parked,
     plans,
+    policy,
     positions,
     profiles,
     quarantine,
@@ -30,12 +33,15 @@ from rapport_cli import (
     segments,
     show,
     sources,
+    spool,
     surveys,
 )
 from rapport_cli.client import Session
 from rapport_cli.config import Config
 from rapport_cli.errors import CliError
 from rapport_cli.tokens import mint, required
+
+MISUSED = 2  # exit code, as of other commands
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 app.add_typer(sources.app, name="source")
@@ -46,11 +52,13 @@ app.add_typer(jobs.app, name="job")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(replays.app, name="replay")
 app.add_typer(profiles.app, name="profile")
+app.add_typer(consents.app, name="consent")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(brand.app, name="brand")
+app.add_typer(policy.app, name="policy")
 app.add_typer(surveys.app, name="survey")
 app.add_typer(cases.app, name="case")
 app.add_typer(mails.app, name="mail")
@@ -58,6 +66,7 @@ app.add_typer(positions.app, name="position")
 app.add_typer(dead_letters.app, name="dead-letter")
 app.add_typer(parked.app, name="parked")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(spool.app, name="spool")
 app.add_typer(ledger.app, name="ledger")
 Workspace = Annotated[str | None, typer.Option(help="Default: RAPPORT_WORKSPACE, else demo.")]
 
@@ -78,21 +87,24 @@ def token(
     installation: Annotated[
         bool, typer.Option("--installation", help="For work on all workspaces: positions, …")
     ] = False,
+    json: Annotated[bool, typer.Option("--json", help="As a JSON object.")] = False,
 ) -> None:
     """Print an operator token for the APIs (`Authorization: Bearer …`)."""
     config = show.session(ctx).config
     wanted = [one.strip() for one in scopes.split(",") if one.strip()]
     name = workspace or config.workspace
-    typer.echo(
-        mint(
-            config.secret,
-            name,
-            scopes=wanted,
-            hours=hours,
-            installation=installation,
-            generation=config.generation,
-        )
+    made = mint(
+        config.secret,
+        name,
+        scopes=wanted,
+        hours=hours,
+        installation=installation,
+        generation=config.generation,
     )
+    if json:
+        show.data({"token": made, "workspace": name, "scopes": wanted, "hours": hours})
+        return
+    typer.echo(made)
 
 
 @app.command()
@@ -121,14 +133,30 @@ def keys(
 def main() -> None:
     """Run the command line; every failure ends in one line and exit code 1."""
     try:
-        app()
+        sys.exit(app(prog_name="rapport", standalone_mode=False))
     except CliError as error:
         show.failure(error)
+        sys.exit(1)
+    except TyperException as error:
+        sys.exit(_misused(error))
+    except typer.Abort:
+        show.failure(CliError("aborted", "Nothing was done: it was not confirmed (--yes does)."))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)  # `rapport mail list | head`: the reader has seen enough
+
+
+def _misused(error: TyperException) -> int:
+    """Print what is wrong with the command and where its help is, and return the exit code."""
+    said = " ".join(error.format_message().split())
+    if not said:
+        return 0  # a group without a command: its help has been printed
+    context = getattr(error, "ctx", None)
+    named = context.command_path if context else "rapport"
+    show.failure(CliError("bad_usage", f"{said.rstrip('.')}. `{named} --help` shows how."))
+    return MISUSED
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -30,7 +31,7 @@ def list_campaigns(
         .get("/v1/campaigns", archived=archived or None, limit=limit, cursor=cursor)
     )
     columns = ["id", "name", "state", "purpose", "segment_id"]
-    _page(answer, columns, "There is no campaign.", as_json=as_json)
+    show.page(answer, columns, empty="There is no campaign.", as_json=as_json)
 
 
 @app.command("show")
@@ -38,7 +39,7 @@ def show_campaign(
     ctx: typer.Context, campaign_id: CampaignId, *, as_json: show.AsJson = False
 ) -> None:
     """Show a campaign and how many of its messages are in which state."""
-    found = show.session(ctx).api("campaign").get(f"/v1/campaigns/{campaign_id}")
+    found = show.session(ctx).api("campaign").get(_path(campaign_id))
     if as_json:
         show.data(found)
     else:
@@ -46,20 +47,26 @@ def show_campaign(
 
 
 @app.command()
-def create(ctx: typer.Context, document: Document, *, as_json: show.AsJson = False) -> None:
+def create(
+    ctx: typer.Context,
+    document: Document,
+    *,
+    id_only: show.IdOnly = False,
+    as_json: show.AsJson = False,
+) -> None:
     """Make a draft of a JSON object as POST /v1/campaigns takes it."""
     body = documents.read(document, "campaign")
     answer = show.session(ctx).api("campaign").post("/v1/campaigns", body)
-    _told(answer, as_json=as_json)
+    _told(answer, as_json=as_json, id_only=id_only)
 
 
-@app.command()
-def change(
+@app.command("set")
+def set_campaign(
     ctx: typer.Context, campaign_id: CampaignId, document: Document, *, as_json: show.AsJson = False
 ) -> None:
     """Change fields of a draft; what the JSON object leaves out stays."""
     body = documents.read(document, "change")
-    answer = show.session(ctx).api("campaign").patch(f"/v1/campaigns/{campaign_id}", body)
+    answer = show.session(ctx).api("campaign").patch(_path(campaign_id), body)
     _told(answer, as_json=as_json)
 
 
@@ -77,10 +84,10 @@ def messages(
     answer = (
         show.session(ctx)
         .api("campaign")
-        .get(f"/v1/campaigns/{campaign_id}/messages", state=state, limit=limit, cursor=cursor)
+        .get(f"{_path(campaign_id)}/messages", state=state, limit=limit, cursor=cursor)
     )
     columns = ["profile_id", "to_address", "state", "reason", "planned_at", "sent_at"]
-    _page(answer, columns, "There is no such message.", as_json=as_json)
+    show.page(answer, columns, empty="There is no such message.", as_json=as_json)
 
 
 @app.command()
@@ -102,10 +109,11 @@ def resume(ctx: typer.Context, campaign_id: CampaignId, *, as_json: show.AsJson 
 
 
 @app.command()
-def archive(ctx: typer.Context, campaign_id: CampaignId) -> None:
+def archive(ctx: typer.Context, campaign_id: CampaignId, *, as_json: show.AsJson = False) -> None:
     """End a campaign for good: nothing more is sent by it, and its ledger stays."""
-    show.session(ctx).api("campaign").delete(f"/v1/campaigns/{campaign_id}")
-    show.line(f"Campaign {campaign_id} is archived.")
+    show.session(ctx).api("campaign").delete(_path(campaign_id))
+    answer = {"id": campaign_id, "archived": True}
+    show.made(answer, f"Campaign {campaign_id} is archived.", as_json=as_json)
 
 
 @app.command("test")
@@ -119,30 +127,24 @@ def send_test(
 ) -> None:
     """Send one marked test mail; it counts nowhere."""
     body = {"to": to} | ({"profile_id": profile_id} if profile_id else {})
-    answer = show.session(ctx).api("campaign").post(f"/v1/campaigns/{campaign_id}/test", body)
+    answer = show.session(ctx).api("campaign").post(f"{_path(campaign_id)}/test", body)
     if as_json:
         show.data(answer)
     else:
         show.line(f"A test mail to {answer['to']} is {answer['state']}.")
 
 
+def _path(campaign_id: str) -> str:
+    return f"/v1/campaigns/{quote(campaign_id, safe='')}"
+
+
 def _step(ctx: typer.Context, campaign_id: str, verb: str, *, as_json: bool) -> None:
-    answer = show.session(ctx).api("campaign").post(f"/v1/campaigns/{campaign_id}/{verb}")
+    answer = show.session(ctx).api("campaign").post(f"{_path(campaign_id)}/{verb}")
     _told(answer, as_json=as_json)
 
 
-def _told(answer: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        show.data(answer)
-        return
-    show.line(f"Campaign {answer['id']} is {answer['state']}.")
-    for warning in answer.get("warnings", []):
+def _told(answer: dict[str, Any], *, as_json: bool, id_only: bool = False) -> None:
+    told = f"Campaign {answer['id']} is {answer['state']}."
+    show.made(answer, told, as_json=as_json, id_only=id_only)
+    for warning in () if as_json else answer.get("warnings", ()):
         show.note(warning)
-
-
-def _page(answer: dict[str, Any], columns: list[str], empty: str, *, as_json: bool) -> None:
-    if as_json:
-        show.data(answer)
-        return
-    show.rows(answer["items"], columns, empty=empty)
-    show.more(answer)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import typer
 
 from rapport_cli import show
-from rapport_cli.surveys import AnonymousId, Cursor, Email, UserId, somebody
+from rapport_cli.surveys import AnonymousId, Email, UserId, somebody
 
 app = typer.Typer(help="Complaint cases.", no_args_is_help=True)
 CaseId = Annotated[str, typer.Argument(help="The case's id.")]
@@ -25,7 +25,7 @@ def list_cases(
     ] = None,
     overdue: Annotated[bool, typer.Option(help="Only those that are late.")] = False,
     limit: show.Limit = 100,
-    cursor: Cursor = None,
+    cursor: show.Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List cases with their state and due time, newest first."""
@@ -57,6 +57,7 @@ def create(
     user_id: UserId = None,
     email: Email = None,
     anonymous_id: AnonymousId = None,
+    id_only: show.IdOnly = False,
     as_json: show.AsJson = False,
 ) -> None:
     """Take a complaint down for a customer."""
@@ -66,7 +67,7 @@ def create(
         .api("feedback")
         .post("/v1/cases", {**who, "subject": subject, "body": body})
     )
-    _told(made, as_json=as_json)
+    _told(made, as_json=as_json, id_only=id_only)
 
 
 @app.command()
@@ -115,8 +116,6 @@ def _path(case: str) -> str:
     return f"/v1/cases/{quote(case, safe='')}"
 
 
-def _told(found: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        show.data(found)
-        return
-    show.line(f"Case {found['number']} ({found['id']}) is {found['state']}.")
+def _told(found: dict[str, Any], *, as_json: bool, id_only: bool = False) -> None:
+    told = f"Case {found['number']} ({found['id']}) is {found['state']}."
+    show.made(found, told, as_json=as_json, id_only=id_only)

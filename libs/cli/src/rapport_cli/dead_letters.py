@@ -40,9 +40,11 @@ def replay(
     service: show.Service,
     value: Annotated[str | None, typer.Option(help="A fixed record: JSON, @FILE or -.")] = None,
     installation: show.Installation = False,
+    as_json: show.AsJson = False,
 ) -> None:
     """Apply a dead letter again, as it is or fixed."""
     body: dict[str, Any] = {} if value is None else {"value": documents.read(value, "record")}
     path = f"/v1/dead-letters/{letter_id}/replay"
     answer = show.session(ctx).api(service, installation=installation).post(path, body)
-    show.line(f"Dead letter {answer['id']} was applied at {answer['replayed_at']}.")
+    told = f"Dead letter {answer['id']} was applied at {answer['replayed_at']}."
+    show.made(answer, told, as_json=as_json)

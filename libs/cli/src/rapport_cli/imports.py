@@ -20,7 +20,7 @@ PART_BYTES = 16 * 2**20
 TRIES = 5
 PASSING = frozenset({"unreachable", "unavailable"})
 
-File = Annotated[Path | None, typer.Argument(help="The file; .gz is unpacked.", dir_okay=False)]
+File = Annotated[Path | None, typer.Argument(help="The file; .gz is unpacked.")]
 Source = Annotated[str, typer.Option(help="The source that the events are of.")]
 S3 = Annotated[str | None, typer.Option("--s3", help="s3://bucket/key instead of a file.")]
 Type = Annotated[str, typer.Option("--type", help="track, identify, page, screen, group, alias.")]

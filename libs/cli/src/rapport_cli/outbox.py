@@ -43,12 +43,12 @@ def retry(
     *,
     service: show.Service,
     installation: show.Installation = False,
+    as_json: show.AsJson = False,
 ) -> None:
     """Publish a row again, after what waits now."""
-    show.session(ctx).api(service, installation=installation).post(
-        f"/v1/outbox/refused/{row_id}/retry"
-    )
-    show.line(f"Row {row_id} is tried again.")
+    api = show.session(ctx).api(service, installation=installation)
+    answer = api.post(f"/v1/outbox/refused/{row_id}/retry")
+    show.made(answer, f"Row {row_id} is tried again.", as_json=as_json)
 
 
 @refused.command()
@@ -59,11 +59,11 @@ def discard(
     service: show.Service,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     installation: show.Installation = False,
+    as_json: show.AsJson = False,
 ) -> None:
     """Forget a row: nobody will read it."""
     if not yes:
         typer.confirm(f"Row {row_id} will be lost. Sure?", abort=True)
-    show.session(ctx).api(service, installation=installation).post(
-        f"/v1/outbox/refused/{row_id}/discard"
-    )
-    show.line(f"Row {row_id} is discarded.")
+    api = show.session(ctx).api(service, installation=installation)
+    answer = api.post(f"/v1/outbox/refused/{row_id}/discard")
+    show.made(answer, f"Row {row_id} is discarded.", as_json=as_json)

@@ -43,10 +43,17 @@ def records(
     limit: show.Limit = 20,
     cursor: show.Cursor = None,
     installation: show.Installation = False,
+    as_json: show.AsJson = False,
 ) -> None:
-    """Print what waits behind a key, in its order, as JSON."""
+    """Print what waits behind a key, in its order."""
     api = show.session(ctx).api(service, installation=installation)
-    show.data(api.get(f"/v1/parked/{key_id}/records", limit=limit, cursor=cursor))
+    answer = api.get(f"/v1/parked/{key_id}/records", limit=limit, cursor=cursor)
+    if as_json:
+        show.data(answer)
+        return
+    for one in answer["items"]:
+        show.data(one)
+    show.more(answer)
 
 
 @app.command()
@@ -56,10 +63,14 @@ def release(
     *,
     service: show.Service,
     installation: show.Installation = False,
+    as_json: show.AsJson = False,
 ) -> None:
     """Apply what waits now, in order; what a try can't do in a few seconds goes on by itself."""
     api = show.session(ctx).api(service, installation=installation)
     answer = api.post(f"/v1/parked/{key_id}/release")
+    if as_json:
+        show.data(answer)
+        raise typer.Exit(1 if answer["error"] else 0)
     done = f"{answer['applied']} applied, {answer['dead_lettered']} to the dead letters"
     show.line(f"{done}, {answer['left']} left.")
     if answer["error"]:
@@ -75,10 +86,11 @@ def discard(
     service: show.Service,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     installation: show.Installation = False,
+    as_json: show.AsJson = False,
 ) -> None:
     """Forget a key and what waits behind it; the ledger counts it as skipped by an operator."""
     if not yes:
         typer.confirm(f"The records behind parked key {key_id} will be lost. Sure?", abort=True)
     api = show.session(ctx).api(service, installation=installation)
     answer = api.post(f"/v1/parked/{key_id}/discard")
-    show.line(f"{answer['discarded']} records discarded.")
+    show.made(answer, f"{answer['discarded']} records discarded.", as_json=as_json)

@@ -9,7 +9,7 @@ import typer
 
 from rapport_cli import documents, show
 
-app = typer.Typer(help="Tracking plans: push, show, draft, violations.", no_args_is_help=True)
+app = typer.Typer(help="Tracking plans of sources, and what breaks them.", no_args_is_help=True)
 Source = Annotated[str, typer.Option(help="The source's id.")]
 
 
@@ -30,7 +30,7 @@ def push(
     if as_json:
         show.data(answer)
     else:
-        _print(answer)
+        _print(answer, dry_run=dry_run)
     if answer.get("broken"):
         raise typer.Exit(1)
 
@@ -39,6 +39,16 @@ def push(
 def show_plan(ctx: typer.Context, *, source: Source) -> None:
     """Print the source's plan as a file that can be pushed again."""
     show.data(show.session(ctx).api("ingest").get(_path(source)))
+
+
+@app.command()
+def archive(ctx: typer.Context, *, source: Source, as_json: show.AsJson = False) -> None:
+    """Take the source's plan away: all its events are unplanned then."""
+    answer = show.session(ctx).api("ingest").delete(_path(source))
+    if as_json:
+        show.data(answer)
+    else:
+        _print(answer, dry_run=False)
 
 
 @app.command()
@@ -73,12 +83,14 @@ def _path(source: str) -> str:
     return f"/v1/sources/{quote(source, safe='')}/plan"
 
 
-def _print(answer: dict[str, Any]) -> None:
-    signs = (("added", "+"), ("changed", "~"), ("removed", "-"))
-    changes = [(sign, one) for verb, sign in signs for one in answer[verb]]
-    for sign, one in changes:
-        show.line(f"{sign} {one['type']} {one['name']} {one['version']}".replace("  ", " "))
-    if not changes:
+def _print(answer: dict[str, Any], *, dry_run: bool) -> None:
+    changes = [(verb, one) for verb in ("added", "changed", "removed") for one in answer[verb]]
+    for verb, one in changes:
+        what = " ".join(filter(None, (one["type"], one["name"], one["version"])))
+        show.line(f"would be {verb}: {what}" if dry_run else f"{verb}: {what}")
+    if dry_run:
+        show.line("Dry run: the plan is as it was.")
+    elif not changes:
         show.line("No change.")
     for one in answer.get("broken", []):
         for each in one["violations"]:

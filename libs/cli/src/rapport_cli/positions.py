@@ -22,11 +22,11 @@ def _api(ctx: typer.Context, service: str) -> Api:
     return show.session(ctx).api(service, installation=True)
 
 
-@app.command("show")
-def show_positions(
+@app.command("list")
+def list_positions(
     ctx: typer.Context, *, service: show.Service, as_json: show.AsJson = False
 ) -> None:
-    """Show the next offset per partition, and which replicas have stopped and why."""
+    """List the next offset per partition, and which replicas have stopped and why."""
     answer = _api(ctx, service).get("/v1/positions", limit=1000)
     if as_json:
         show.data(answer)
@@ -45,20 +45,25 @@ def reset(
     partition: Annotated[int, typer.Option(min=0)],
     offset: Annotated[int, typer.Option(min=0, help="The next offset to read.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: show.AsJson = False,
 ) -> None:
     """Make a consumer go on at another offset: records in between are skipped or read again."""
     if not yes:
         question = f"{service} will go on at {topic}/{partition} offset {offset}. Sure?"
         typer.confirm(question, abort=True)
     body = {"topic": topic, "partition": partition, "next_offset": offset}
-    _api(ctx, service).post("/v1/positions/reset", body)
-    show.line(f"{service} goes on at {topic}/{partition} offset {offset}.")
+    answer = _api(ctx, service).post("/v1/positions/reset", body)
+    told = f"{service} goes on at {topic}/{partition} offset {offset}."
+    show.made(answer, told, as_json=as_json)
 
 
 @app.command()
-def resume(ctx: typer.Context, *, service: show.Service) -> None:
+def resume(ctx: typer.Context, *, service: show.Service, as_json: show.AsJson = False) -> None:
     """Let all replicas that have stopped loudly try again from where they stand."""
     answer = _api(ctx, service).post("/v1/positions/resume")
+    if as_json:
+        show.data(answer)
+        return
     for one in answer["stopped"]:
         show.line(f"It tries again: {_stop(service, one)}")
     if not answer["stopped"]:

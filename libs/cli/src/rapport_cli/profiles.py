@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -11,16 +13,25 @@ from rapport_cli.client import Api
 from rapport_cli.errors import CliError
 
 app = typer.Typer(help="People: what is known and what they did.", no_args_is_help=True)
-Kind = Annotated[str, typer.Argument(help="user_id, email or anonymous_id.")]
-Value = Annotated[str, typer.Argument(help="For example ada@example.com.")]
+WAIT_SECONDS = 60
+POLL_SECONDS = 0.5
+Wait = Annotated[bool, typer.Option(help="A minute at most, for somebody who is just coming.")]
+Kind = Annotated[str, typer.Argument(help="user_id, email, anonymous_id, or id.")]
+Value = Annotated[str, typer.Argument(help="The identifier, such as an address.")]
 
 
 @app.command("show")
 def show_profile(
-    ctx: typer.Context, kind: Kind, value: Value, *, as_json: show.AsJson = False
+    ctx: typer.Context,
+    kind: Kind,
+    value: Value,
+    *,
+    wait: Wait = False,
+    as_json: show.AsJson = False,
 ) -> None:
     """Show identifiers, traits, computed values and consent."""
-    profile = find(show.session(ctx).api("profile"), kind, value)
+    api = show.session(ctx).api("profile")
+    profile = _awaited(api, kind, value) if wait else find(api, kind, value)
     if as_json:
         show.data(profile)
         return
@@ -43,22 +54,102 @@ def timeline(
     value: Value,
     *,
     limit: show.Limit = 20,
+    cursor: show.Cursor = None,
     before: Annotated[str | None, typer.Option(help="Only events before this instant.")] = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List what the person did, newest first."""
     api = show.session(ctx).api("profile")
-    person = find(api, kind, value)["profile_id"]
-    answer = api.get(f"/v1/profiles/{person}/timeline", limit=limit, before=before)
+    person = id_of(api, kind, value)
+    answer = api.get(f"{_path(person)}/timeline", limit=limit, before=before, cursor=cursor)
     if as_json:
         show.data(answer)
         return
     show.rows(map(_told, answer["items"]), ["when", "what", "source", "details"], empty="Nothing.")
+    show.more(answer)
+
+
+@app.command()
+def links(
+    ctx: typer.Context,
+    kind: Kind,
+    value: Value,
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List which events joined the person's identifiers: why these are one person."""
+    columns = ["a_kind", "a_value", "b_kind", "b_value", "kind", "timestamp", "message_id", "void"]
+    part(ctx, kind, value, "links", columns, limit=limit, cursor=cursor, as_json=as_json)
+
+
+@app.command()
+def identifiers(
+    ctx: typer.Context,
+    kind: Kind,
+    value: Value,
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List all identifiers, also those that are too many to be shown with the person."""
+    part(
+        ctx,
+        kind,
+        value,
+        "identifiers",
+        ["kind", "value"],
+        limit=limit,
+        cursor=cursor,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def traits(
+    ctx: typer.Context,
+    kind: Kind,
+    value: Value,
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List all traits, also those that are too many to be shown with the person."""
+    part(ctx, kind, value, "traits", ["name", "value"], limit=limit, cursor=cursor, as_json=as_json)
+
+
+@app.command()
+def stats(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
+    """Show how many people there are, and their totals."""
+    found = show.session(ctx).api("profile").get("/v1/stats")
+    (show.data if as_json else show.pairs)(found)
+
+
+def part(
+    ctx: typer.Context,
+    kind: str,
+    value: str,
+    name: str,
+    columns: list[str],
+    *,
+    limit: int,
+    cursor: str | None,
+    as_json: bool,
+) -> None:
+    """Print a page of one of the lists that a person has."""
+    api = show.session(ctx).api("profile")
+    answer = api.get(f"{_path(id_of(api, kind, value))}/{name}", limit=limit, cursor=cursor)
+    show.page(answer, columns, as_json=as_json)
 
 
 def find(api: Api, kind: str, value: str) -> dict[str, Any]:
     """Return the profile with this identifier; raises `not_found` in the user's words."""
     try:
+        if kind == "id":
+            return api.get(_path(value))
         return api.get("/v1/profiles", kind=kind, value=value)
     except CliError as error:
         if error.code != "not_found":
@@ -67,10 +158,27 @@ def find(api: Api, kind: str, value: str) -> dict[str, Any]:
         raise CliError("not_found", message, error.details) from error
 
 
+def _awaited(api: Api, kind: str, value: str) -> dict[str, Any]:
+    """Find somebody whose events are still on their way; raises `not_found` after a minute."""
+    pause = Event()
+    for _ in range(int(WAIT_SECONDS / POLL_SECONDS)):
+        try:
+            return find(api, kind, value)
+        except CliError as error:
+            if error.code != "not_found":
+                raise
+            pause.wait(POLL_SECONDS)
+    return find(api, kind, value)
+
+
 def id_of(api: Api, kind: str, value: str) -> str:
     """Return the id of the profile with this identifier; raises `not_found`."""
     found = find(api, kind, value)
     return str(found.get("id") or found["profile_id"])
+
+
+def _path(profile_id: str) -> str:
+    return f"/v1/profiles/{quote(profile_id, safe='')}"
 
 
 def _told(event: dict[str, Any]) -> dict[str, Any]:

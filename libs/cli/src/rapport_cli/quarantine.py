@@ -178,6 +178,7 @@ def discard(
     until: Until = None,
     ids: Ids = None,
     yes: Yes = False,
+    as_json: show.AsJson = False,
 ) -> None:
     """Resolve events as not wanted; they stay visible until they expire."""
     selection = chosen(
@@ -196,7 +197,7 @@ def discard(
     while more:
         answer = api.post("/v1/quarantine/discard", {"selection": selection})
         total, more = total + answer["discarded"], answer["more"]
-    show.line(f"{total:,} discarded.")
+    show.made({"discarded": total}, f"{total:,} discarded.", as_json=as_json)
 
 
 @app.command()

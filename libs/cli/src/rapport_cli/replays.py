@@ -14,7 +14,6 @@ app = typer.Typer(help="Send events again under their own ids.", no_args_is_help
 app.command("quarantine")(quarantine.repair)
 
 Source = Annotated[str | None, typer.Option(help="Only from this source.")]
-Job = Annotated[str, typer.Argument(help="The job's id.")]
 WriteKey = Annotated[
     str, typer.Option(envvar="RAPPORT_WRITE_KEY", help="The write key of the source to send to.")
 ]
@@ -62,6 +61,7 @@ def file(
     from_line: Annotated[int, typer.Option(help="Go on at this line.", min=1)] = 1,
     rate: quarantine.Rate = None,
     dry_run: quarantine.DryRun = False,
+    as_json: show.AsJson = False,
 ) -> None:
     """Send an exported file's events under their own ids; sending it twice changes nothing."""
     sender = export_files.Sender(show.session(ctx).config.url("ingest"), write_key, rate)
@@ -73,27 +73,17 @@ def file(
             if not dry_run:
                 total.add(sender.send(batch))
             total.lines = batch[-1].number
-            if not dry_run:
+            if not dry_run and not as_json:
                 show.line(f"line {total.lines:,}: {total.accepted:,} accepted")
     except (KeyboardInterrupt, CliError):
         show.notice(f"Go on with --from-line {line}; what is sent twice counts once.")
         raise
-    if dry_run:
+    counts = {"lines": total.lines, "accepted": total.accepted, "rejected": total.rejected}
+    if as_json:
+        show.data(counts)
+    elif dry_run:
         show.line(f"{total.lines:,} lines can be read.")
-        return
-    show.pairs({"lines": total.lines, "accepted": total.accepted, "rejected": total.rejected})
-    if total.rejected:
+    else:
+        show.pairs(counts)
+    if total.rejected and not as_json:
         show.line("What was rejected is in quarantine: `rapport quarantine summary`.")
-
-
-@app.command("show")
-def show_job(ctx: typer.Context, job: Job) -> None:
-    """Show how far a replay is, as JSON."""
-    show.data(show.session(ctx).api("ingest").get(f"/v1/jobs/{job}"))
-
-
-@app.command()
-def cancel(ctx: typer.Context, job: Job) -> None:
-    """End a replay where it is; what it has sent stays sent."""
-    found = show.session(ctx).api("ingest").post(f"/v1/jobs/{job}/cancel")
-    show.line(f"Job {job} is {found['state']} after {found['done']:,}.")

@@ -19,7 +19,6 @@ app = typer.Typer(help="Segments: rules and their members.", no_args_is_help=Tru
 Rule = Annotated[str, typer.Argument(help="JSON, @FILE, or - for standard input.")]
 Segment = Annotated[str, typer.Argument(help="The segment's id, or its name.")]
 Wait = Annotated[bool, typer.Option(help="Until everybody has been held against the rule.")]
-Cursor = Annotated[str | None, typer.Option(help="Go on here: `next` of the page before.")]
 COLUMNS = ["id", "name", "version", "status", "members"]
 
 
@@ -29,7 +28,7 @@ def list_segments(
     *,
     archived: Annotated[bool, typer.Option(help="Those that are archived instead.")] = False,
     limit: show.Limit = 100,
-    cursor: Cursor = None,
+    cursor: show.Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List the workspace's segments by name."""
@@ -54,16 +53,18 @@ def create(
     rule: Rule,
     *,
     wait: Wait = False,
+    id_only: show.IdOnly = False,
     as_json: show.AsJson = False,
 ) -> None:
     """Create a segment, in force at once; who fits already enters as it is built."""
     body = {"name": name, "rule": documents.read(rule, "rule")}
     api = _api(ctx)
-    _told(api, api.post("/v1/segments", body), wait=wait, as_json=as_json)
+    answer = api.post("/v1/segments", body)
+    _told(api, answer, wait=wait, as_json=as_json, id_only=id_only)
 
 
-@app.command()
-def change(
+@app.command("set")
+def set_segment(
     ctx: typer.Context,
     segment: Segment,
     *,
@@ -83,7 +84,7 @@ def change(
     }
     body = {key: value for key, value in given.items() if value is not None}
     if not body:
-        raise CliError("nothing_to_do", "Say what to change: --name, --rule, or --no-active.")
+        raise CliError("nothing_to_change", "Say what to change: --name, --rule, or --no-active.")
     api = _api(ctx)
     answer = api.patch(_path(_find(api, segment)["id"]), body)
     _told(api, answer, wait=wait, as_json=as_json)
@@ -126,7 +127,7 @@ def versions(
     segment: Segment,
     *,
     limit: show.Limit = 20,
-    cursor: Cursor = None,
+    cursor: show.Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List what a segment was, the newest version first."""
@@ -143,7 +144,7 @@ def members(
     segment: Segment,
     *,
     limit: show.Limit = 20,
-    cursor: Cursor = None,
+    cursor: show.Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List who is in a segment, since when and why."""
@@ -199,14 +200,14 @@ def _find(api: Api, segment: str) -> dict[str, Any]:
             raise CliError("not_found", message)
 
 
-def _told(api: Api, answer: dict[str, Any], *, wait: bool, as_json: bool) -> None:
+def _told(
+    api: Api, answer: dict[str, Any], *, wait: bool, as_json: bool, id_only: bool = False
+) -> None:
     if wait and answer["job"]:
-        jobs.watch(api, answer["job"], quiet=as_json)
+        jobs.watch(api, answer["job"], quiet=as_json or id_only)
         answer = api.get(_path(answer["id"]))
-    if as_json:
-        show.data(answer)
-        return
-    show.line(
+    told = (
         f"Segment {answer['id']} '{answer['name']}' is {answer['status']} and has "
         f"{answer['members']} members."
     )
+    show.made(answer, told, as_json=as_json, id_only=id_only)

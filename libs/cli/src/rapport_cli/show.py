@@ -25,6 +25,7 @@ if not console.is_terminal:
     console = Console(highlight=False, soft_wrap=True, width=PIPE_WIDTH)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
+IdOnly = Annotated[bool, typer.Option("--id", help="Print only the id, for scripts.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=1000)]
 Cursor = Annotated[str | None, typer.Option(help="`next` of the page before.")]
@@ -104,7 +105,18 @@ def cell(value: Any) -> Text:
         return Text(", ".join(str(cell(member)) for member in value))
     if isinstance(value, bool):
         return Text("yes" if value else "no")
-    return Text(INSTANT.sub(r"\1 \2 UTC", str(value)))
+    text = str(value)
+    # Only a whole value is a time of its own; one inside a message is part of what it says.
+    instant = INSTANT.fullmatch(text)
+    return Text(f"{instant[1]} {instant[2]} UTC" if instant else text)
+
+
+def made(answer: Mapping[str, Any], told: str, *, as_json: bool, id_only: bool = False) -> None:
+    """Print what a call made or changed: as JSON, by its id, or in one line for people."""
+    if as_json:
+        data(answer)
+    else:
+        line(str(answer["id"]) if id_only else told)
 
 
 def notice(text: str) -> None:

@@ -17,18 +17,14 @@ if TYPE_CHECKING:
     from rapport_cli.client import Api
 
 PAGE = 1000
+MAX_KEYS = 2  # that hold at once, so that one can be changed without a gap
 
 app = typer.Typer(help="Sources of events, their rules and write keys.", no_args_is_help=True)
 
 SourceId = Annotated[str, typer.Argument(help="The source's id, as `rapport source list` shows.")]
 PolicyOption = Annotated[str | None, typer.Option(help="Rules in JSON, @FILE or -.")]
-KindOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Where its key is kept: web, app, device (everybody can read it); server, pos, "
-        "import, partner (you alone)."
-    ),
-]
+KINDS = "web, app, device (everybody can read its key); server, pos, import, partner (you alone)"
+KindOption = Annotated[str | None, typer.Option(help=f"Where its key is kept: {KINDS}.")]
 CurrencyOption = Annotated[
     str | None, typer.Option(help="ISO 4217, such as EUR: that of orders that name none.")
 ]
@@ -47,14 +43,8 @@ def create(
     as_json: show.AsJson = False,
 ) -> None:
     """Create a source and print its write key, which is shown only this once."""
-    body: dict[str, Any] = {"name": name}
     rules = documents.read(policy, "policy") if policy is not None else {}
-    if currency is not None:
-        rules["currency"] = currency
-    if rules:
-        body["policy"] = rules
-    if kind is not None:
-        body["kind"] = kind
+    body = _new(name, kind, currency, rules)
     created = show.session(ctx).api("ingest").post("/v1/sources", body)
     if as_json:
         show.data(created)
@@ -108,6 +98,35 @@ def set_policy(
         message = "Say what to change: FIELD=VALUE, --policy, --name, --kind or --currency."
         raise CliError("nothing_to_change", message)
     _print(show.session(ctx).api("ingest").patch(_path(source), body), as_json=as_json)
+
+
+@app.command()
+def key(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The source's name or id.")],
+    *,
+    kind: KindOption = None,
+    currency: CurrencyOption = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Where two keys hold, end the older one first.")
+    ] = False,
+    as_json: show.AsJson = False,
+) -> None:
+    """Print a new write key of a source and nothing else; with --kind a missing source is made."""
+    api = show.session(ctx).api("ingest")
+    found = [one for one in _items(api, "/v1/sources") if name in (one["id"], one["name"])]
+    if not found and kind is None:
+        message = f"There is no source '{name}'. Give --kind to make it; {KINDS}."
+        raise CliError("not_found", message)
+    if not found:
+        made = api.post("/v1/sources", _new(name, kind, currency))
+    else:
+        _same(found[0], kind, currency)
+        path = f"{_path(found[0]['id'])}/keys"
+        if replace:
+            _make_room(api, path)
+        made = api.post(path)
+    show.data(made) if as_json else typer.echo(made["write_key"])
 
 
 @app.command()
@@ -184,23 +203,57 @@ def blocked(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
 
 
 @app.command()
-def block(ctx: typer.Context, values: Values) -> None:
+def block(ctx: typer.Context, values: Values, *, as_json: show.AsJson = False) -> None:
     """Take these values for nobody's id from now on, in all sources of the workspace."""
-    _block(ctx, add=values)
+    _block(ctx, add=values, as_json=as_json)
 
 
 @app.command()
-def unblock(ctx: typer.Context, values: Values) -> None:
+def unblock(ctx: typer.Context, values: Values, *, as_json: show.AsJson = False) -> None:
     """Take these values for ids again."""
-    _block(ctx, remove=values)
+    _block(ctx, remove=values, as_json=as_json)
 
 
-def _block(ctx: typer.Context, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+def _block(
+    ctx: typer.Context, *, add: Sequence[str] = (), remove: Sequence[str] = (), as_json: bool
+) -> None:
     api = show.session(ctx).api("ingest")
     known = api.get("/v1/policy")["blocked_identifiers"]
     kept = [one for one in dict.fromkeys([*known, *add]) if one not in remove]
-    api.patch("/v1/policy", {"blocked_identifiers": kept})
+    answer = api.patch("/v1/policy", {"blocked_identifiers": kept})
+    if as_json:
+        show.data(answer)
+        return
     show.line(f"{len(kept)} values of this workspace are nobody's id.")
+
+
+def _new(
+    name: str, kind: str | None, currency: str | None, rules: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the body that makes a source."""
+    policy = (rules or {}) | ({"currency": currency} if currency is not None else {})
+    given = {"name": name, "policy": policy or None, "kind": kind}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _same(source: dict[str, Any], kind: str | None, currency: str | None) -> None:
+    """CliError unless the source is what was asked for; None is whatever it is."""
+    known = (("kind", kind, source["kind"]), ("currency", currency, source["policy"]["currency"]))
+    for field, wanted, is_now in known:
+        if wanted is not None and wanted != is_now:
+            message = (
+                f"Source '{source['id']}' has {field} {is_now or 'none'}, not {wanted}. Leave "
+                f"--{field} out, or change it: rapport source set {source['id']} --{field} {wanted}"
+            )
+            raise CliError("another_source", message, {"field": field, "value": is_now})
+
+
+def _make_room(api: Api, path: str) -> None:
+    """Revoke the oldest key that holds, where there is no room for one more."""
+    hold = [one for one in _items(api, path) if one["revoked_at"] is None]
+    if len(hold) >= MAX_KEYS:
+        oldest = min(hold, key=lambda one: str(one["created_at"]))
+        api.delete(f"{path}/{quote(oldest['id'], safe='')}")
 
 
 def _items(api: Api, path: str) -> list[dict[str, Any]]:

@@ -12,7 +12,6 @@ from rapport_cli.errors import CliError
 
 app = typer.Typer(help="Surveys, invitations and scores.", no_args_is_help=True)
 SurveyId = Annotated[str, typer.Argument(help="The survey's id.")]
-Cursor = Annotated[str | None, typer.Option(help="Go on here: `next` of the page before.")]
 UserId = Annotated[str | None, typer.Option(help="Whose it is: the user id.")]
 Email = Annotated[str | None, typer.Option(help="Whose it is: the e-mail address.")]
 AnonymousId = Annotated[str | None, typer.Option(help="Whose it is: the anonymous id.")]
@@ -25,7 +24,7 @@ def list_surveys(
     *,
     archived: Annotated[bool, typer.Option(help="Those that are archived instead.")] = False,
     limit: show.Limit = 100,
-    cursor: Cursor = None,
+    cursor: show.Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List surveys, newest first."""
@@ -51,19 +50,18 @@ def create(
     question: Annotated[str, typer.Argument(help="What customers are asked.")],
     *,
     kind: Annotated[str, typer.Option(help="What it measures.")] = "nps",
+    id_only: show.IdOnly = False,
     as_json: show.AsJson = False,
 ) -> None:
     """Create a survey in its first wave."""
     body = {"name": name, "kind": kind, "question": question}
     made = show.session(ctx).api("feedback").post("/v1/surveys", body)
-    if as_json:
-        show.data(made)
-        return
-    show.line(f"Survey {made['id']} '{made['name']}' is there.")
+    told = f"Survey {made['id']} '{made['name']}' is there."
+    show.made(made, told, as_json=as_json, id_only=id_only)
 
 
-@app.command()
-def change(
+@app.command("set")
+def set_survey(
     ctx: typer.Context,
     survey: SurveyId,
     *,

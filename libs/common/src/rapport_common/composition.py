@@ -163,6 +163,8 @@ def open_engine(
     what: str,
     pool: int,
     session: Mapping[str, str] | None = None,
+    *,
+    ping: bool = False,
 ) -> AsyncEngine:
     """A pool of at most `pool` connections, which says in the database what it is for."""
     return create_engine(
@@ -170,13 +172,18 @@ def open_engine(
         application=f"{service}-{settings.replica}-{what}",
         pool=pool,
         settings=session,
+        ping=ping,
     )
 
 
 def open_api_engine(settings: ServiceSettings, service: str) -> AsyncEngine:
-    """The pool of requests: nobody waits for an answer that takes longer than that."""
+    """The pool of requests: nobody waits for an answer that takes longer than that.
+
+    A connection is asked whether it still stands: else each that was open when the database went
+    away would cost a request when it is back.
+    """
     most = {"statement_timeout": f"{settings.request_seconds * 1000:.0f}"}
-    return open_engine(settings, service, "api", settings.database_pool, most)
+    return open_engine(settings, service, "api", settings.database_pool, most, ping=True)
 
 
 def authenticator_of(settings: ServiceSettings) -> Authenticator:

@@ -44,9 +44,17 @@ def metadata(schema: str) -> MetaData:
 
 
 def create_engine(
-    url: str, *, application: str, pool: int = 5, settings: Mapping[str, str] | None = None
+    url: str,
+    *,
+    application: str,
+    pool: int = 5,
+    settings: Mapping[str, str] | None = None,
+    ping: bool = False,
 ) -> AsyncEngine:
-    """An engine for a plain `postgresql://` address, with the house's time-outs on each session."""
+    """An engine for a plain `postgresql://` address, with the house's time-outs on each session.
+
+    With `ping` a connection is asked whether it still stands before it is used.
+    """
     server_settings = {"application_name": application, **SESSION_SETTINGS, **(settings or {})}
     connecting = partial(connect, plain_url(url), settings=server_settings, command_timeout=60)
     return create_async_engine(
@@ -55,7 +63,7 @@ def create_engine(
         pool_size=pool,
         max_overflow=0,
         pool_timeout=5,
-        pool_pre_ping=False,
+        pool_pre_ping=ping,
         hide_parameters=True,  # errors are logged and kept: they must not repeat people's data
     )
 

@@ -76,9 +76,10 @@ async def on_events(batch: Sequence[Record], tx: AsyncConnection) -> None:
         if one.copy.hash < known.hash and known.replaced < MAX_REPLACED:
             await _apply(tx, piece)
             piece = []
-            if await _take_back(tx, known):
+            taken_back = await _take_back(tx, known)
+            if taken_back is not None:
                 await inbox.replace(tx, one.copy)
-                await _apply(tx, [one])
+                await _apply(tx, [one], before=taken_back)
                 tallies["replaced"] += 1
     await _apply(tx, piece)
     await add_tallies(tx, SCHEMA, tallies)
@@ -117,18 +118,36 @@ def _new_id() -> str:
     return str(uuid7())
 
 
-async def _apply(tx: AsyncConnection, drafts: Sequence[Draft]) -> None:
-    """Load everybody concerned, apply the events one by one, write everything back."""
+async def _apply(
+    tx: AsyncConnection, drafts: Sequence[Draft], *, before: Sequence[ProfileActivity] = ()
+) -> None:
+    """Load everybody concerned, apply the events one by one, write everything back.
+
+    `before`: the steps by which the copy that these replace was taken back. Nobody is told of a
+    state that held for no moment: who counts the missing event would let people go and take them
+    in again.
+    """
     if not drafts:
         return
-    world, published = await applied(tx, drafts)
+    world, steps = await applied(tx, drafts)
+    follows = {step.profile_id for step, _trace in steps if step.state is not None}
+    lasting = [one for one in before if not (_is_plain(one) and one.profile_id in follows)]
+    published = [_outgoing(one, None) for one in lasting]
+    published += [_outgoing(step, trace) for step, trace in steps]
     await people.save(tx, world)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
     await outbox.append(tx, SCHEMA, published)
 
 
-async def applied(tx: AsyncConnection, drafts: Sequence[Draft]) -> tuple[World, list[Outgoing]]:
-    """The people after the events, and what is to be published.
+def _is_plain(step: ProfileActivity) -> bool:
+    """Whether it tells of a state and of nothing else."""
+    return step.state is not None and step.event is None and not step.absorbed
+
+
+async def applied(
+    tx: AsyncConnection, drafts: Sequence[Draft]
+) -> tuple[World, list[tuple[ProfileActivity, str | None]]]:
+    """The people after the events, and what is to be published, with its trace.
 
     When a profile turns out to be one that has to be made anew from all its identifiers, these
     are loaded too and all is done again: nothing has been written yet.
@@ -136,11 +155,11 @@ async def applied(tx: AsyncConnection, drafts: Sequence[Draft]) -> tuple[World, 
     whole: set[people.Scoped] = set()
     while True:
         world = await _load(tx, drafts, whole)
-        published: list[Outgoing] = []
+        published: list[tuple[ProfileActivity, str | None]] = []
         try:
             for one in drafts:
                 steps = world.apply(one.event, one.named)
-                published += [_outgoing(step, one.traceparent) for step in steps]
+                published += [(step, one.traceparent) for step in steps]
         except IncompleteError as error:
             if error.wanted <= whole:
                 raise
@@ -199,12 +218,15 @@ def _ends_of_doubt(world: World, drafts: Sequence[Draft]) -> set[Id]:
     return doubted
 
 
-async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> bool:
-    """Undo the copy that counted so far; False when retention has removed it already."""
+async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> list[ProfileActivity] | None:
+    """Undo the copy that counted so far; the steps to publish of it.
+
+    None when retention has removed it already.
+    """
     event = await inbox.forget(tx, known)
     named = naming(event) if event is not None else None
     if event is None or named is None:
-        return False
+        return None
     workspace, hub = event.workspace, known.identifier_id
     told = link_keys(workspace, named)
     twin = identifier_id(workspace, anonymous_twin(named.hub))
@@ -226,8 +248,7 @@ async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> bool:
     world.spilled += [(world.nodes[hub], one) for one in spilled]
     await people.unspill(tx, workspace, hub, names_told(event))
     await people.save(tx, world)
-    await outbox.append(tx, SCHEMA, [_outgoing(step, None) for step in steps])
-    return True
+    return steps
 
 
 async def _without(

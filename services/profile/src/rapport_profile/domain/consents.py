@@ -21,7 +21,6 @@ from rapport_common.events.profile import ConsentState
 from rapport_profile.domain.facts import properties_of
 from rapport_profile.domain.stamps import Stamp, stamp_of, stamp_of_grant
 
-CONSENT_UPDATED = "Consent Updated"
 Subject = tuple[str, str, str]
 """(channel, purpose, contact point), each in normal form."""
 MAX_POINT = 1_024

@@ -15,6 +15,7 @@ from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, 
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
 from rapport_profile.domain.stamps import EARLIEST
 
+CONSENT_UPDATED = "Consent Updated"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Id = str
@@ -43,12 +44,18 @@ def identifier_id(workspace: str, identifier: Identifier) -> Id:
 def content_hash(event: Event) -> bytes:
     """16 bytes that are equal for equal copies of an event.
 
-    When we received it counts only where something depends on it: a stated time that is not
-    believed, or that lies ahead.
+    A sender that tries again may put an event into another batch, at another place of it: that
+    is the same event, also when it states no time, which then is that of the receipt. Else the
+    receipt counts only where something depends on it: a stated time that is not believed, or a
+    word on consent that lies ahead.
     """
-    if EARLIEST <= event.timestamp <= event.received_at:
-        event = msgspec.structs.replace(event, received_at=_EPOCH)
-    return hashlib.blake2b(encode(event), digest_size=16).digest()
+    at, received_at = event.timestamp, event.received_at
+    if at == received_at:
+        at = received_at = _EPOCH
+    elif at >= EARLIEST and (at <= received_at or event.name != CONSENT_UPDATED):
+        received_at = _EPOCH
+    same = msgspec.structs.replace(event, timestamp=at, received_at=received_at, sequence=0)
+    return hashlib.blake2b(encode(same), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,26 @@
+"""`rapport consent`: what a person has allowed, for each address and purpose."""
+
+from __future__ import annotations
+
+import typer
+
+from rapport_cli import profiles, show
+
+app = typer.Typer(help="What people have allowed.", no_args_is_help=True)
+COLUMNS = ["contact_point", "channel", "purpose", "state", "at"]
+
+
+@app.command("list")
+def list_consents(
+    ctx: typer.Context,
+    kind: profiles.Kind,
+    value: profiles.Value,
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List a person's consents; they change by the event `Consent Updated`, never by hand."""
+    profiles.part(
+        ctx, kind, value, "consents", COLUMNS, limit=limit, cursor=cursor, as_json=as_json
+    )

@@ -1,0 +1,47 @@
+"""`rapport policy`: what the workspace allows its campaigns."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rapport_cli import show
+from rapport_cli.errors import CliError
+
+app = typer.Typer(help="What the workspace allows its campaigns.", no_args_is_help=True)
+Unasked = Annotated[
+    bool | None, typer.Option(help="Promotions to people who have said neither yes nor no.")
+]
+Unconfirmed = Annotated[
+    str | None, typer.Option(help="allow or refuse what only a public source tells of consent.")
+]
+
+
+@app.command("show")
+def show_policy(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
+    """Show what goes for every message that is not sent yet."""
+    found = show.session(ctx).api("campaign").get("/v1/policy")
+    (show.data if as_json else show.pairs)(found)
+
+
+@app.command("set")
+def set_policy(
+    ctx: typer.Context,
+    *,
+    promotion_without_consent: Unasked = None,
+    unconfirmed_consent: Unconfirmed = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Change what is given, and keep the rest."""
+    given = {
+        "promotion_without_consent": promotion_without_consent,
+        "unconfirmed_consent": unconfirmed_consent,
+    }
+    wanted = {key: value for key, value in given.items() if value is not None}
+    if not wanted:
+        message = "Say what to change: --promotion-without-consent or --unconfirmed-consent."
+        raise CliError("nothing_to_change", message)
+    api = show.session(ctx).api("campaign")
+    answer = api.put("/v1/policy", {**api.get("/v1/policy"), **wanted})
+    (show.data if as_json else show.pairs)(answer)

@@ -1,0 +1,275 @@
+"""The command line covers the five APIs: each operation has a command that calls it."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import typer.main
+from typing_extensions import override
+
+from rapport_cli.__main__ import app
+from rapport_cli.config import SERVICES
+from rapport_cli.errors import CliError
+
+if TYPE_CHECKING:
+    from rapport_local.stack import Stack
+
+pytestmark = pytest.mark.e2e
+ID = "00000000-0000-7000-8000-000000000001"
+PERSON = ["email", "someone@example.com"]
+DRAFT = '{"name": "x"}'
+CONSUMERS = ("profile", "segment", "campaign", "feedback")
+OF_CONSUMERS = {
+    "position list": [],
+    "position reset": ["--topic", "events", "--partition", "0", "--offset", "0", "--yes"],
+    "position resume": [],
+    "dead-letter list": [],
+    "dead-letter replay": ["1"],
+    "parked list": [],
+    "parked records": ["1"],
+    "parked release": ["1"],
+    "parked discard": ["1", "--yes"],
+    "outbox refused list": [],
+    "outbox refused retry": ["1"],
+    "outbox refused discard": ["1", "--yes"],
+}
+OF_JOBS: dict[str, list[str]] = {"job list": [], "job show": ["j"], "job cancel": ["j"]}
+# What a person types after each command.
+ARGUMENTS: dict[str, list[str]] = {
+    "brand set": ["--name", "Shop"],
+    "brand show": [],
+    "campaign archive": [ID],
+    "campaign create": [DRAFT],
+    "campaign list": [],
+    "campaign messages": [ID],
+    "campaign pause": [ID],
+    "campaign resume": [ID],
+    "campaign set": [ID, DRAFT],
+    "campaign show": [ID],
+    "campaign start": [ID],
+    "campaign test": [ID, "someone@example.com"],
+    "case answer": ["c"],
+    "case close": ["c"],
+    "case create": ["Late", "Very", "--user-id", "u"],
+    "case list": [],
+    "case move": ["c", "closed"],
+    "case reopen": ["c"],
+    "case show": ["c"],
+    "catalogue list": [],
+    "catalogue show": ["Paid", "--source", "s"],
+    "consent list": PERSON,
+    "debug": ["s"],
+    "event": ["m"],
+    "import": ["file.json", "--source", "s"],
+    "ledger verify": ["--wait", "0"],
+    "plan archive": ["--source", "s"],
+    "plan draft": ["--source", "s"],
+    "plan push": ["file.json", "--source", "s"],
+    "plan show": ["--source", "s"],
+    "plan violations": [],
+    "policy set": ["--unconfirmed-consent", "allow"],
+    "policy show": [],
+    "profile identifiers": PERSON,
+    "profile links": PERSON,
+    "profile show": ["id", ID],
+    "profile stats": [],
+    "profile timeline": PERSON,
+    "profile traits": PERSON,
+    "quarantine balance": [],
+    "quarantine discard": ["--yes"],
+    "quarantine export": [],
+    "quarantine list": [],
+    "quarantine repair": [],
+    "quarantine show": ["1"],
+    "quarantine summary": [],
+    "replay quarantine": [],
+    "replay topic": [],
+    "segment archive": [ID],
+    "segment create": ["Best", DRAFT],
+    "segment list": [],
+    "segment members": [ID],
+    "segment preview": [DRAFT],
+    "segment rebuild": [ID],
+    "segment set": [ID, "--name", "Worst"],
+    "segment show": [ID],
+    "segment versions": [ID],
+    "segment why": [ID, *PERSON],
+    "source block": ["till"],
+    "source blocked": [],
+    "source counts": ["s"],
+    "source create": ["s"],
+    "source key": ["s", "--kind", "web"],
+    "source keys": ["s"],
+    "source list": [],
+    "source revoke": ["s", "k"],
+    "source rotate": ["s"],
+    "source set": ["s", "ip=drop"],
+    "source show": ["s"],
+    "source unblock": ["till"],
+    "spool refused list": [],
+    "spool refused retry": ["1"],
+    "survey archive": ["s"],
+    "survey create": ["After", "How?"],
+    "survey invite": ["s", "--user-id", "u"],
+    "survey list": [],
+    "survey score": ["s"],
+    "survey set": ["s", "--name", "x"],
+    "survey show": ["s"],
+    "survey wave": ["s"],
+}
+# Commands that ask no operator route: a file, the secret, or the route of events.
+WITHOUT_A_CALL = {"keys", "mail list", "mail show", "replay file", "token"}
+# What they print is JSON, or a mail, as it is.
+WITHOUT_JSON = {"mail show", "plan draft", "plan show", "quarantine export"}
+# Groups of routes that programs and customers use, and no operator.
+NO_COMMAND = {
+    "health": "orchestrators ask these; `make status` does for people",
+    "pages": "customers open them",
+    "sdk": "SDKs ask for their settings",
+}
+TWICE = {("campaign", "GET", "/v1/brand"): "`brand set` keeps it the same as feedback's"}
+FOR_SENDERS = "write key"  # the credential of the routes that take events: SDKs and systems call
+ANSWER: dict[str, Any] = {
+    **{key: [] for key in ("items", "stopped", "added", "changed", "removed", "events")},
+    **{key: [] for key in ("blocked_identifiers", "groups", "sources", "violations")},
+    **dict.fromkeys(("next", "error", "logo", "name", "color", "website"), None),
+    **dict.fromkeys(("received", "accepted", "rejected", "quarantined", "spooled_now"), 0),
+    **dict.fromkeys(("spool_refused", "planned", "sending", "failed", "suppressed"), 0),
+    **dict.fromkeys(("uncertain", "sent", "planned_total", "discarded", "offset", "done"), 0),
+    "topic": {"end_offsets_total": 0},
+    "consumed": {"events": 0, "profile.activity": 0},
+    "dead_letters": {},
+    "tallies": {},
+    "id": ID,
+    "profile_id": ID,
+    "job": "j",
+    "state": "done",
+    "more": False,
+    "number": 1,
+    "status": "ready",
+    "members": 0,
+    "replayed_at": None,
+    "url": "http://127.0.0.1/s/x",
+    "write_key": "rk_x",
+}
+
+
+class Recorder(ThreadingHTTPServer):
+    """Answers everything alike, and notes (service, method, path); the service begins the path."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.calls: set[tuple[str, str, str]] = set()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Recorder
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        service, _, path = self.path.partition("?")[0].lstrip("/").partition("/")
+        self.server.calls.add((service, self.command, f"/{path}"))
+        content = json.dumps(ANSWER).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - the names http.server looks for
+
+    @override
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    server = Recorder()
+    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file.json").write_text('{"events": []}')
+    monkeypatch.setenv("RAPPORT_HOME", str(tmp_path))
+    monkeypatch.setenv("RAPPORT_SECRET", "a-secret-of-at-least-thirty-two-characters")
+    for service in SERVICES:
+        url = f"http://127.0.0.1:{server.server_port}/{service}"
+        monkeypatch.setenv(f"RAPPORT_{service.upper()}_URL", url)
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def commands(group: Any, before: str = "") -> dict[str, set[str]]:
+    """The commands under a group, each with its options."""
+    found: dict[str, set[str]] = {}
+    for name, one in group.commands.items():
+        if hasattr(one, "commands"):
+            found |= commands(one, f"{before}{name} ")
+        else:
+            found[before + name] = {option for each in one.params for option in each.opts}
+    return found
+
+
+def typed() -> Iterator[list[str]]:
+    """Every command once, or once for each service that it is for."""
+    for name, rest in ARGUMENTS.items():
+        yield [*name.split(), *rest]
+    for services, table in (
+        (CONSUMERS, OF_CONSUMERS),
+        (("ingest", "segment", "campaign"), OF_JOBS),
+    ):
+        for name, rest in table.items():
+            for service in services:
+                yield [*name.split(), *rest, "--service", service]
+    yield ["plan", "push", "file.json", "--source", "s", "--dry-run"]
+    yield ["profile", "show", *PERSON]
+
+
+def test_every_command_is_tried_and_takes_json() -> None:
+    known = commands(typer.main.get_command(app))
+    assert known.keys() == {*ARGUMENTS, *OF_CONSUMERS, *OF_JOBS, *WITHOUT_A_CALL}
+    without = {name for name, options in known.items() if "--json" not in options}
+    assert without == WITHOUT_JSON
+
+
+def test_every_operation_has_a_command(
+    stack: "Stack", recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = commands(typer.main.get_command(app))
+    for line in typed():
+        name = next(one for one in known if line[: len(one.split())] == one.split())
+        as_json = ["--json"] if "--json" in known[name] else []
+        # `debug` waits for more than this server has to say.
+        with suppress(CliError) if name == "debug" else nullcontext():
+            app([*line, *as_json], standalone_mode=False)
+    capsys.readouterr()
+    missing = []
+    for service in SERVICES:
+        document = httpx.get(f"{stack.url(service)}/openapi.json", timeout=60).json()
+        for path, method in operations(document):
+            shape = re.compile(re.sub(r"\{\w+\}", "[^/]+", path))
+            called = any(
+                (one, verb) == (service, method) and shape.fullmatch(at)
+                for one, verb, at in recorder.calls
+            )
+            if not called and (service, method, path) not in TWICE:
+                missing.append((service, method, path))
+    assert missing == []
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Path and method of the operations that are an operator's."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            credentials = {name for one in operation.get("security", ()) for name in one}
+            for_senders = credentials and all(FOR_SENDERS in name for name in credentials)
+            if not (NO_COMMAND.keys() & set(operation.get("tags", ())) or for_senders):
+                yield path, method.upper()
