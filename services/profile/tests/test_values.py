@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.profile.tests.people import START, event
 
+from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileState
 from rapport_profile.domain.facts import content_hash, naming
@@ -347,3 +348,9 @@ def test_nothing_depends_on_the_order(
     assert state([], fold_all(history)) == wanted
     parts = [fold_all(history[:cut]), fold_all(history[cut:])]
     assert state([], merge(parts)) == state([], merge(parts[::-1])) == wanted
+
+
+def test_a_profile_of_which_all_is_shown_says_nothing_of_what_is_not() -> None:
+    one = fold_all([event("m", user_id="U")])
+    assert b'"omitted"' not in encode(state([("user_id", "U")], one, 1))
+    assert b'"omitted":{"identifiers":2}' in encode(state([("user_id", "U")], one, 3))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,7 +12,7 @@ from rapport_common import outbox
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import USER_ID, Event, Identifier
-from rapport_common.events.profile import Omitted, ProfileActivity
+from rapport_common.events.profile import NONE_OMITTED, ProfileActivity
 from rapport_common.events.topics import EVENTS, PROFILE_ACTIVITY
 from rapport_common.ids import uuid7
 from rapport_common.kafka.batch import Record
@@ -100,12 +101,17 @@ def draft(index: int, event: Event, traceparent: str | None = None) -> Draft:
     named = naming(event)
     if named is None:
         raise InvalidEvent(index, "the event names nobody: no user id, anonymous id or e-mail")
-    if not (_SLUG.fullmatch(event.workspace) and _SLUG.fullmatch(event.source)):
+    if not (_is_slug(event.workspace) and _is_slug(event.source)):
         raise InvalidEvent(index, "workspace and source are slugs: a-z, 0-9, '-' and '_'")
     key = (event.workspace, event.source, event.message_id)
     hub = identifier_id(event.workspace, named.hub)
     copy = inbox.Copy(key, content_hash(event), hub, event.timestamp, event.received_at)
     return Draft(event, named, copy, traceparent)
+
+
+@lru_cache(maxsize=4096)
+def _is_slug(name: str) -> bool:
+    return _SLUG.fullmatch(name) is not None
 
 
 def _new_id() -> str:
@@ -262,7 +268,7 @@ async def _without(
 
 
 def _outgoing(step: ProfileActivity, traceparent: str | None) -> Outgoing:
-    if step.state is not None and step.state.omitted != Omitted():
+    if step.state is not None and step.state.omitted is not NONE_OMITTED:
         metrics.REDUCED.inc()
     key = UUID(step.profile_id).bytes
     return Outgoing(PROFILE_ACTIVITY.name, key, encode(step), traceparent)

@@ -8,14 +8,14 @@ import msgspec
 from rapport_common.events.envelope import Event
 
 
-class IdentifierState(msgspec.Struct, frozen=True):
+class IdentifierState(msgspec.Struct, frozen=True, gc=False):
     """One identifier of a profile."""
 
     kind: str
     value: str
 
 
-class ConsentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ConsentState(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """The latest word of a person about one contact point, channel and purpose.
 
     All in normal form (`events/contact.py`). `at` of a grant is never later than its receipt.
@@ -32,7 +32,7 @@ class ConsentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     confirmed: bool = True
 
 
-class ContactPointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ContactPointState(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """An address at which the person can be reached now; former ones are identifiers only.
 
     `verified`: a trusted source said so. An unverified one gets nothing that holds the person's
@@ -45,12 +45,16 @@ class ContactPointState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     verified: bool = True
 
 
-class Omitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Omitted(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """How much of a large profile is not in its record, though kept: the newest are shown."""
 
     identifiers: int = 0
     traits: int = 0
     consent: int = 0
+
+
+NONE_OMITTED = Omitted()
+"""All is shown. Left out of a record only where it is this very object."""
 
 
 class ComputedState(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,14 +82,14 @@ class ProfileState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     computed: ComputedState
     consent: list[ConsentState] = []
     contact_points: list[ContactPointState] | None = None
-    omitted: Omitted = Omitted()
+    omitted: Omitted = NONE_OMITTED
 
     def values(self, kind: str) -> list[str]:
         """All identifiers of one kind, in a fixed order."""
         return sorted(one.value for one in self.identifiers if one.kind == kind)
 
 
-class AbsorbedId(msgspec.Struct, frozen=True):
+class AbsorbedId(msgspec.Struct, frozen=True, gc=False):
     """An id that became part of another, and its version at its end."""
 
     profile_id: str

@@ -134,7 +134,8 @@ def check_size(data: bytes, what: str) -> None:
 
 def _decoded(data: bytes) -> dict[str, Any]:
     """The whole event as Python values: what a reader downstream will make of it."""
-    check_size(data, "The event")
+    if len(data) > MAX_EVENT_BYTES:
+        check_size(data, "The event")
     try:
         fields = _anything.decode(data)
     except RecursionError:
@@ -152,21 +153,26 @@ def _values(
 ) -> dict[str, Any]:
     """The members of the record. What is missing is not named: each costs, and most lack many."""
     found = kind or kind_of(fields)
-    caller, policy = origin.sender.caller, origin.sender.policy
+    sender, received_at = origin.sender, origin.clock.received_at
+    caller, policy = sender.caller, sender.policy
+    message_id: Any = fields.get("messageId")
+    usual = message_id.__class__ is str and 0 < len(message_id) <= MAX_MESSAGE_ID
+    if not usual or message_id.isspace():
+        message_id = text(message_id, "messageId", MAX_MESSAGE_ID) or spare_id
     properties, traits, context = _objects(fields)
     values: dict[str, Any] = {
         "workspace": caller.workspace,
         "source": caller.source,
-        "message_id": text(fields.get("messageId"), "messageId", MAX_MESSAGE_ID) or spare_id,
+        "message_id": message_id,
         "type": found,
-        "timestamp": origin.clock.received_at,
-        "received_at": origin.clock.received_at,
+        "timestamp": received_at,
+        "received_at": received_at,
     }
     _add_time(values, fields, origin)
     wire = _wire.decode(data)
     if properties:
         values["properties"] = wire.properties
-    _add_names(values, fields, found, origin.sender)
+    _add_names(values, fields, found, sender)
     _add_identifiers(values, fields, traits if found != "group" else NOTHING, context, origin)
     if traits:
         values["traits"] = wire.traits
@@ -290,9 +296,8 @@ def _add_time(values: dict[str, Any], fields: dict[str, Any], origin: Origin) ->
             return
     clock = origin.clock
     sent = fields.get("sentAt")
-    if sent is not None and (sent_at := sent_moment(sent)) is not None:
-        clock = SenderClock(sent_at, clock.received_at)
-    found = values["timestamp"] = clock.corrected(moment(stated, field))
+    sent_at = None if sent is None else sent_moment(sent)
+    found = values["timestamp"] = clock.corrected(moment(stated, field), sent_at)
     if found is clock.received_at:
         values["implausible_time"] = True
         origin.note(IMPLAUSIBLE_TIME)

@@ -123,25 +123,31 @@ class SenderClock:
     __slots__ = ("_latest", "_sent_at", "_skew", "received_at")
 
     def __init__(self, sent_at: datetime | None, received_at: datetime) -> None:
-        skew = None if sent_at is None else received_at - sent_at
         self.received_at = received_at
         self._sent_at = sent_at
-        self._skew = skew if skew is not None and abs(skew) >= MIN_SKEW else None
+        self._skew = None if sent_at is None else _skew(sent_at, received_at)
         self._latest = received_at + MAX_FUTURE
 
-    def corrected(self, stated: datetime) -> datetime:
+    def corrected(self, stated: datetime, sent_at: datetime | None = None) -> datetime:
         """The time by our clock of what happened at `stated` by the sender's.
 
-        The very object `received_at` where `stated` is not plausible.
+        `sent_at` is the event's own, where it has one. The very object `received_at` where `stated`
+        is not plausible.
         """
+        if sent_at is None:
+            sent_at, skew = self._sent_at, self._skew
+        else:
+            skew = _skew(sent_at, self.received_at)
         moment = stated
-        if (
-            self._skew is not None
-            and self._sent_at is not None
-            and abs(self._sent_at - stated) < MAX_READING_AGE
-        ):
-            moment = _moved(stated, self._skew, self.received_at)
+        if skew is not None and sent_at is not None and abs(sent_at - stated) < MAX_READING_AGE:
+            moment = _moved(stated, skew, self.received_at)
         return moment if EARLIEST <= moment <= self._latest else self.received_at
+
+
+def _skew(sent_at: datetime, received_at: datetime) -> timedelta | None:
+    """By how much the sender's clock is wrong, if that can be told."""
+    skew = received_at - sent_at
+    return None if -MIN_SKEW < skew < MIN_SKEW else skew
 
 
 def _moved(stated: datetime, skew: timedelta, received_at: datetime) -> datetime:

@@ -98,10 +98,13 @@ def order(properties: Properties, declared: str | None) -> Checked:
     """An order with plain amounts in a currency of ISO 4217, or in the source's declared one."""
     has_amount = False
     for name in AMOUNTS:
-        value = properties.get(name)
+        value: Any = properties.get(name)
         if value is None:
             continue
-        if not _is_price(value) and normal_amount(value) is None:
+        # Nearly all are numbers that need no second look.
+        kind = value.__class__
+        is_price = (kind is float or kind is int) and 0 <= value < LARGEST
+        if not is_price and normal_amount(value) is None:
             raise _unread("invalid_amount", name, value, "a plain decimal such as 1299.00")
         has_amount = True
     stated = properties.get("currency")
@@ -115,12 +118,6 @@ def order(properties: Properties, declared: str | None) -> Checked:
     if currency is None:
         raise _unread("invalid_currency", "currency", stated, "a code of ISO 4217 such as EUR")
     return {**properties, "currency": currency}, None
-
-
-def _is_price(value: Any) -> bool:
-    """Whether it is a number that needs no second look: nearly all are."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and 0 <= value < LARGEST
 
 
 NO_CURRENCY = (

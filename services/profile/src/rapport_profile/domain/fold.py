@@ -239,8 +239,13 @@ class Fold(msgspec.Struct, omit_defaults=True):
         """The aggregates."""
         first, last = self.first_order_at, self.last_order_at
         for order in self.purchases.values():
-            if order.counts:
-                first, last = earlier(first, order.at), later(last, order.at)
+            at = order.at
+            if at is None or order.cancelled:
+                continue
+            if first is None or at < first:
+                first = at
+            if last is None or at > last:
+                last = at
         return ComputedState(
             events=self.events,
             orders=self.orders,

@@ -16,8 +16,10 @@ def entangled(world: World, named: Iterable[Sequence[Id]], doubted: AbstractSet[
     """
     parts = _Parts()
     for ids in named:
+        hub = ids[0]
         for one in ids:
-            parts.connect(ids[0], one)
+            if one is not hub:
+                parts.connect(hub, one)
             # Two events may speak of one profile by different identifiers.
             parts.connect(one, world.nodes[one].profile_id or one)
     users: dict[Id, set[Id]] = {}

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from rapport_common.events.envelope import EMAIL, USER_ID, Identifier
-from rapport_common.events.profile import IdentifierState, Omitted, ProfileState
+from rapport_common.events.profile import NONE_OMITTED, IdentifierState, Omitted, ProfileState
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.fold import Fold
 
@@ -51,6 +51,8 @@ def shown(identifiers: Iterable[Identifier]) -> list[IdentifierState]:
 
 def omitted(fold: Fold, members: int, listed: int) -> Omitted:
     """How much of a profile is not in its published form."""
+    if members <= listed and not fold.hidden_traits and not fold.hidden_consents:
+        return NONE_OMITTED
     return Omitted(
         identifiers=max(members - listed, 0),
         traits=len(fold.hidden_traits),

@@ -120,6 +120,8 @@ def _take(channel: str, text: str, told: dict[str, str | None]) -> None:
 def current_points(reach: Mapping[str, Reach]) -> list[ContactPointState]:
     """All addresses that hold, newest first."""
     found = [one for channel, told in reach.items() for one in told.current(channel)]
+    if len(found) <= 1:
+        return found
     return sorted(found, key=lambda one: (one.at, one.verified, one.channel, one.value))[::-1]
 
 

@@ -15,8 +15,11 @@ from rapport_segment.domain.values import EMAIL, instant, normal_text
 MAX_EXPONENT = 400
 _MOMENTS = ("first_order_at", "last_order_at", "first_seen_at", "last_seen_at")
 # What Postgres' jsonb may refuse: numbers of absurd size.
-_HUGE = re.compile(rb"[eE][+-]?\d{3}|\d{400}")
-_INSTANT = re.compile(rb"\d-\d\d[Tt ]\d\d:")
+_HUGE = re.compile(rb"[eE][+-]?\d{3}")
+_LONG = re.compile(rb"\d{400}")
+_LONG_BYTES = 400
+# From the hyphen on: a pattern with a fixed beginning is looked for several times faster.
+_INSTANT = re.compile(rb"-\d\d[Tt ]\d\d:")
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -86,7 +89,9 @@ def _is_plain(raw: bytes) -> bool:
 
     Escaped letters, instants and what Postgres can't store take the slow way.
     """
-    if b"\\u" in raw or _HUGE.search(raw) or (b"-" in raw and _INSTANT.search(raw)):
+    if b"\\u" in raw or _HUGE.search(raw) or _INSTANT.search(raw):
+        return False
+    if len(raw) >= _LONG_BYTES and _LONG.search(raw):
         return False
     return raw.isascii() or unicodedata.is_normalized("NFC", raw.decode("utf-8", "replace"))
 
