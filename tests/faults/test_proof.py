@@ -31,10 +31,13 @@ def lost_event(stack: Stack, workspace: Workspace) -> Iterator[None]:
 @contextmanager
 def forgotten_orders(stack: Stack, workspace: Workspace) -> Iterator[None]:
     """One person's sums are empty."""
-    chosen = "workspace = $1 AND kind = 'user_id' AND value = 'u-1'"
-    with _copied(stack, "profile.identifier", chosen, workspace.name) as database:
-        statement = f"UPDATE profile.identifier SET fold = '{{}}' WHERE {chosen}"
-        database.run(statement, workspace.name)
+    person = (
+        "SELECT profile_id FROM profile.identifier "
+        "WHERE workspace = $1 AND kind = 'user_id' AND value = 'u-1'"
+    )
+    chosen = f"workspace = $1 AND id = ({person})"
+    with _copied(stack, "profile.profile", chosen, workspace.name) as database:
+        database.run(f"UPDATE profile.profile SET summary = NULL WHERE {chosen}", workspace.name)
         yield
 
 

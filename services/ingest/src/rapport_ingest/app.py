@@ -144,6 +144,8 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
 
 def _api(parts: Parts) -> FastAPI:
     app = parts.api()
+    # What comes here has no slash at its end any more: to lead on to one would lead in a circle.
+    app.router.redirect_slashes = False
     declare_addresses(app)
     return app
 

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 GOOD = b'{"type":"track","event":"x","userId":"u"}'
-STATUS = {"too_large": 413, "too_many_events": 413, "unsupported_encoding": 415}
+STATUS = {
+    "too_large": 413,
+    "too_many_events": 413,
+    "unsupported_encoding": 415,
+    "too_many_values": 413,
+}
 
 
 @dataclass(frozen=True)
