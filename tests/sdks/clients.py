@@ -218,5 +218,5 @@ SHORT = {
     "@jitsu/js (json)",
     "posthog-js (newcomer)",
     "@snowplow/node-tracker (post)",
-    "customerio (json)",
+    "mixpanel (json)",
 }

@@ -156,7 +156,8 @@ async def opened(
         **settings,
     )
     parts = await app.open_parts(chosen)
-    stack.push_async_callback(parts.engine.dispose)
+    for engine in (parts.engine, parts.api_engine, *parts.engines):
+        stack.push_async_callback(engine.dispose)
     stack.push_async_callback(parts.producer.stop)
     return parts, app.assemble(parts, chosen, None)
 

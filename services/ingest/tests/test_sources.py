@@ -226,7 +226,7 @@ async def test_a_changed_policy_holds_after_the_next_check_on_every_replica(
 
 async def test_the_keys_are_checked_again_and_again(ingest: "Ingest") -> None:
     assert await status(ingest) == 200
-    [one] = (await ask(ingest, "GET", f"{ingest.source}/keys")).json()["keys"]
+    [one] = (await ask(ingest, "GET", f"{ingest.source}/keys")).json()["items"]
     async with running(ingest.process.keys):
         await ask(ingest, "DELETE", f"{ingest.source}/keys/{one['id']}")
 

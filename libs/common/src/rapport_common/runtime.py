@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import uvicorn
 from fastapi import FastAPI
@@ -35,6 +35,14 @@ class Worker(Protocol):
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A worker whose requests last for as long as their callers like."""
+
+    def leave(self) -> None:
+        """The process is about to stop: end them, or the API would wait for them and cut them."""
 
 
 class HandedConnections(Protocol):
@@ -129,6 +137,9 @@ async def _run_all(
         await leave.wait()
         health.draining = True
         server.should_exit = True
+        for one in workers:
+            if isinstance(one, Streaming):
+                one.leave()
         started = asyncio.get_running_loop().time()
         # The edge first: what its last requests leave to the workers is still done.
         await asyncio.wait([serving], timeout=GRACE_SECONDS + 1)

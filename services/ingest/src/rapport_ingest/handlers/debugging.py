@@ -172,9 +172,13 @@ class Debugging:
                 await stop.wait()
                 carrying.cancel()
         finally:
-            self._stopped = True
-            for one in self._streams:
-                one.end()
+            self.leave()
+
+    def leave(self) -> None:
+        """End all streams, with a last word."""
+        self._stopped = True
+        for one in self._streams:
+            one.end()
 
     async def _carry(self) -> None:
         while True:
