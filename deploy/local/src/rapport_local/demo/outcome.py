@@ -49,9 +49,7 @@ def collect(platform: Platform, scene: Scene, mailbox: Mailbox) -> Outcome:
         segments=found,
         thanks=platform.get("campaign", f"/v1/campaigns/{scene.thanks}"),
         reminder=platform.get("campaign", reminders),
-        suppressed=platform.get("campaign", f"{reminders}/messages", state="suppressed")[
-            "messages"
-        ],
+        suppressed=platform.get("campaign", f"{reminders}/messages", state="suppressed")["items"],
         shopper=shopper,
         timeline=platform.get("profile", timeline, limit=100)["items"],
         score=platform.get("feedback", f"/v1/surveys/{scene.survey}/score"),
