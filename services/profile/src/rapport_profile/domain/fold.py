@@ -307,6 +307,13 @@ def merge(folds: Iterable[Fold]) -> Fold:
     return result
 
 
+def copied(fold: Fold) -> Fold:
+    """The same, to be changed by itself."""
+    copy = Fold()
+    copy.join(fold)
+    return copy
+
+
 def fold_all(events: Iterable[Event]) -> Fold:
     """The fold of distinct events."""
     return fold_and_spill(events)[0]

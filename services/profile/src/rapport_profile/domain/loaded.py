@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.facts import Evidence, Id, LinkKey
+from rapport_profile.domain.fold import Fold, copied
 from rapport_profile.domain.people import Link, Node, Profile
 
 
@@ -25,7 +26,9 @@ class Loaded:
         self.renamed: dict[Id, Id] = {}
         """The same for clusters, of which is not known whether all is loaded."""
         self.workspaces: dict[Id, str] = {}
-        """Of both: whose they are."""
+        """Of both, and of `parted`: whose they are."""
+        self.parted: dict[Id, Fold] = {}
+        """The folds of identifiers that are not loaded and are not their profiles' any more."""
 
     def add_node(self, node: Node) -> None:
         """Take in an identifier as stored; one that is there already stays as it is."""
@@ -99,6 +102,24 @@ class Loaded:
         if node.cluster_id is not None:
             self._clusters[node.cluster_id].discard(node.id)
             node.cluster_id = None
+
+    def fold_of(self, node: Node) -> Fold:
+        """What is known of an identifier by the events that have it as their strongest."""
+        profile = self.profiles.get(node.profile_id or "")
+        return profile.fold if profile is not None and profile.sole == node.id else node.fold
+
+    def part(self, profile: Profile) -> None:
+        """Give the only identifier with events a fold of its own: another one gets events."""
+        sole, profile.sole = profile.sole, None
+        if sole is None:
+            return
+        node = self.nodes.get(sole)
+        if node is None:
+            self.parted[sole] = copied(profile.fold)
+            self.workspaces[sole] = profile.workspace
+        else:
+            node.fold = copied(profile.fold)
+            self.changed_nodes[sole] = node
 
     def profile_of(self, node: Node) -> Profile:
         """The profile of an identifier that has one."""

@@ -7,7 +7,7 @@ import msgspec
 
 from rapport_common.events.envelope import USER_ID, Identifier
 from rapport_common.events.profile import AbsorbedId, IdentifierState, ProfileState
-from rapport_profile.domain.bounds import MAX_SHOWN
+from rapport_profile.domain.bounds import MAX_SHOWN, Spilled
 from rapport_profile.domain.facts import Evidence, Id, LinkKey
 from rapport_profile.domain.fold import Fold, merge
 from rapport_profile.domain.published import Summary, omitted, shown, strongest
@@ -74,7 +74,10 @@ class Link:
 class Profile:
     """A profile's row. `members` are the loaded ones of the `count` that it has.
 
-    `stale`: a member with events has left, so the fold is to be made anew from all members.
+    `sole`: the only member with events. The profile's fold is its fold too, and the member has
+    none of its own: most people are like that, and each event is folded and stored once.
+    `stale`: a member with events has left, so the fold is to be made anew from all members;
+    then there is no `sole`.
     """
 
     id: Id
@@ -83,6 +86,7 @@ class Profile:
     merged_into: Id | None = None
     count: int = 0
     user: Id | None = None
+    sole: Id | None = None
     named: dict[Identifier, datetime] = field(default_factory=dict)
     fold: Fold = field(default_factory=Fold)
     members: set[Id] = field(default_factory=set)
@@ -101,6 +105,7 @@ class Profile:
             version,
             count=summary.members,
             user=summary.user,
+            sole=summary.sole,
             named=named,
             fold=summary.fold,
         )
@@ -111,23 +116,29 @@ class Profile:
         made = cls(id_, workspace, version)
         for node in nodes:
             made.add(node, node.fold.last_seen_at or EARLIEST)
-            made.learn(node.fold)
+            made.fold.join(node.fold)
+            made.fold.trim()
         return made
 
     def summary(self) -> Summary:
         """What is stored of it."""
         named = [(kind, value, at) for (kind, value), at in self.named.items()]
-        return Summary(self.count, self.user, named, self.fold)
+        return Summary(self.count, self.user, self.sole, named, self.fold)
 
-    def take(self, told: Telling) -> None:
-        """Keep what is known up to date with one more event."""
-        self.fold.add(told)
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether none of its members has events."""
+        return not (self.fold.events or self.stale)
+
+    def take(self, told: Telling) -> list[Spilled]:
+        """Keep what is known up to date with one more event; what gave way in it."""
+        spilled = self.fold.add(told)
         known = self._state
         if known is None:
-            return
+            return spilled
         if told.traits or told.speaks_of_reach:
             self._state = None
-            return
+            return spilled
         about = told.order is not None or told.case is not None
         computed = self.fold.computed() if about else self.fold.seen_again(known.computed)
         # By name costs a third of `structs.replace`, and this is for nearly every event.
@@ -139,6 +150,7 @@ class Profile:
             contact_points=known.contact_points,
             omitted=known.omitted,
         )
+        return spilled
 
     def add(self, node: Node, at: datetime) -> None:
         """An identifier joins, named last at `at`; what is known of it is taken in apart."""
@@ -150,12 +162,15 @@ class Profile:
         self.note(node, at)
 
     def remove(self, node: Node) -> datetime | None:
-        """An identifier leaves; when it was named last, if that is known."""
+        """An identifier leaves with its fold; when it was named last, if that is known."""
+        if self.sole == node.id:
+            node.fold, self.fold, self.sole = self.fold, Fold(), None
+        else:
+            self.stale = self.stale or node.fold.events > 0
         self.count -= 1
         self.members.discard(node.id)
         if self.user == node.id:
             self.user = None
-        self.stale = self.stale or node.fold.events > 0
         self._state = self._shown = None
         return self.named.pop(node.name, None)
 
@@ -172,13 +187,16 @@ class Profile:
             self.named = strongest(self.named, self.fold)
 
     def absorb(self, other: "Profile") -> None:
-        """Become one with another profile."""
+        """Become one with another profile; none of two that know something has a `sole`."""
         self.count += other.count
         self.members |= other.members
         self.user = self.user or other.user
+        if self.knows_nothing:
+            self.fold, self.sole = other.fold, other.sole
+        elif other.fold.events:
+            self.fold.join(other.fold)
+            self.fold.trim()
         self.stale = self.stale or other.stale
-        self.fold.join(other.fold)
-        self.fold.trim()
         self.named.update(other.named)
         if len(self.named) > MAX_SHOWN:
             self.named = strongest(self.named, self.fold)
@@ -188,14 +206,23 @@ class Profile:
     def empty(self) -> None:
         """It has no identifiers any more."""
         self.count, self.user, self.members, self.named = 0, None, set(), {}
-        self.fold, self.stale = Fold(), False
+        self.fold, self.sole, self.stale = Fold(), None, False
 
-    def learn(self, fold: Fold) -> None:
-        """Take in what is known of an identifier that joined."""
-        if fold.events:
-            self.fold.join(fold)
+    def learn(self, node: Node) -> None:
+        """Take in what is known of an identifier that joined; who has events has no `sole`."""
+        if not node.fold.events:
+            return
+        if self.knows_nothing:
+            self.fold, self.sole, node.fold = node.fold, node.id, Fold()
+        else:
+            self.fold.join(node.fold)
             self.fold.trim()
-            self._state = None
+        self._state = None
+
+    def replace(self, fold: Fold) -> None:
+        """What is known of its only member with events is this now."""
+        self.fold = fold
+        self._state = None
 
     def remake(self, folds: list[Fold]) -> None:
         """Make the fold anew from those of all members."""

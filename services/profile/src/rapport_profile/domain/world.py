@@ -71,11 +71,16 @@ class World(Loaded):
 
     def _fold_in(self, event: Event, told: Telling, ids: list[Id]) -> ProfileActivity:
         node = self.nodes[ids[0]]
-        spilled = node.fold.add(told)
-        self.spilled += [(node, one) for one in spilled]
-        self.changed_nodes[node.id] = node
         profile = self.profile_of(node)
-        profile.take(told)
+        if profile.knows_nothing:
+            profile.sole = node.id
+        elif profile.sole is not None and profile.sole != node.id:
+            self.part(profile)
+        spilled = profile.take(told)
+        if profile.sole is None:
+            spilled = node.fold.add(told)
+            self.changed_nodes[node.id] = node
+        self.spilled += [(node, one) for one in spilled]
         for one in ids:
             named = self.nodes[one]
             if named.profile_id == profile.id:
@@ -141,7 +146,7 @@ class World(Loaded):
             self.rename(node, label)
             if node.profile_id is None:
                 person.add(node, at)
-                person.learn(node.fold)
+                self._learn(person, node)
                 self.changed_nodes[node.id] = node
         return published
 
@@ -153,6 +158,9 @@ class World(Loaded):
         for one in gone.members:
             self.nodes[one].profile_id = person.id
             self.changed_nodes[one] = self.nodes[one]
+        if not (person.knows_nothing or gone.knows_nothing):
+            self.part(person)
+            self.part(gone)
         person.absorb(gone)
         gone.merged_into = person.id
         step = self._step(gone)
@@ -240,7 +248,7 @@ class World(Loaded):
                     touched.add(node.profile_id)
                     last = self.profiles[node.profile_id].remove(node) or at
                 self.profiles[target].add(node, last)
-                self.profiles[target].learn(node.fold)
+                self._learn(self.profiles[target], node)
                 self.changed_nodes[one] = node
                 touched.add(target)
         return touched
@@ -251,7 +259,8 @@ class World(Loaded):
         The links of shared identifiers and of users are not loaded, but who is shared has some,
         and a user without events is named by none: it is a user's event that links it.
         """
-        if self.nodes[one].fold.events or self.nodes[one].shared:
+        node = self.nodes[one]
+        if node.shared or self.fold_of(node).events:
             return False
         return all(self.links[key].void for key in self.links_of(one))
 
@@ -326,6 +335,12 @@ class World(Loaded):
             raise IncompleteError(profile.workspace, {profile.id, *absorbed})
         profile.remake([self.nodes[one].fold for one in sorted(profile.members)])
 
+    def _learn(self, profile: Profile, node: Node) -> None:
+        """Take in what is known of an identifier that joined a profile."""
+        if node.fold.events and not profile.knows_nothing:
+            self.part(profile)
+        profile.learn(node)
+
     # --- taking back -------------------------------------------------------------------------
 
     def retract(
@@ -337,10 +352,13 @@ class World(Loaded):
         and the other ends of `lost`, shared or not, is loaded.
         """
         node = self.nodes[hub]
-        node.fold = fold
-        self.changed_nodes[hub] = node
         profile = self.profile_of(node)
-        profile.stale = True
+        if profile.sole == hub:
+            profile.replace(fold)
+        else:
+            self.part(profile)
+            node.fold, profile.stale = fold, True
+        self.changed_nodes[hub] = node
         seeds = {hub}
         for key in lost:
             self.drop_link(key)

@@ -104,6 +104,11 @@ _SAVE_IDENTIFIERS = text(
     "AS v(workspace, id, profile_id, cluster_id, shared, contested, fold) "
     "WHERE i.workspace = v.workspace AND i.id = v.id"
 )
+_SAVE_FOLDS = text(
+    "UPDATE profile.identifier i SET fold = CAST(v.fold AS json) FROM unnest("
+    f"{packed('workspaces', 'text')}, {packed('ids', 'uuid')}, CAST(:folds AS text[])) "
+    "AS v(workspace, id, fold) WHERE i.workspace = v.workspace AND i.id = v.id"
+)
 _EVIDENCE = ("timestamp", "message_id", "source")
 _EARLIER = (
     "(l.a IS NULL OR (v.timestamp, v.message_id, v.source) < (l.timestamp, l.message_id, l.source))"
@@ -284,6 +289,7 @@ async def _summarise(tx: AsyncConnection, world: World, rows: Sequence[Row[Any]]
 async def save(tx: AsyncConnection, world: World) -> None:
     """Write back what `world` says has changed."""
     await _save_identifiers(tx, world.changed_nodes.values())
+    await _save_folds(tx, world)
     # After those that are loaded: only the others still have the former label.
     await _relabel(tx, _MERGE_PROFILES, world, world.merged)
     await _relabel(tx, _RENAME_CLUSTERS, world, world.renamed)
@@ -354,6 +360,16 @@ async def _save_identifiers(tx: AsyncConnection, nodes: Iterable[Node]) -> None:
             "folds": [one.stored or encode(one.fold).decode() for one in ordered],
         },
     )
+
+
+async def _save_folds(tx: AsyncConnection, world: World) -> None:
+    """The folds that identifiers have got back which are not loaded."""
+    if not world.parted:
+        return
+    ordered = sorted(world.parted)
+    folds = [encode(world.parted[one]).decode() for one in ordered]
+    asked = _scoped([(world.workspaces[one], one) for one in ordered])
+    await tx.execute(_SAVE_FOLDS, {**asked, "folds": folds})
 
 
 async def _save_links(tx: AsyncConnection, world: World) -> None:
