@@ -224,3 +224,42 @@ async def test_of_two_people_who_become_one_each_keeps_what_was_said_of_it(
     _size, state = (await last_states(engine))[-1]
     assert state.computed.events == 5
     assert msgspec.json.decode(state.traits) == {"a": 1, "b": 2}
+
+
+async def test_a_long_state_is_told_once_for_many_events(engine: AsyncEngine) -> None:
+    much = {f"t{n}": "x" * 100 for n in range(900)}
+    many = [event(f"m{n}", user_id="A", at=n + 1) for n in range(300)]
+    async with engine.begin() as tx:
+        await feed(tx, [event("first", type="identify", user_id="A", traits=much)])
+        await feed(tx, many)
+    async with engine.begin() as tx:
+        rows = (await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))).fetchall()
+    told = [msgspec.json.decode(row.value, type=ProfileActivity) for row in rows]
+    assert [one.event.message_id for one in told if one.event] == [
+        "first",
+        *(one.message_id for one in many),
+    ]
+    assert [one.version for one in told if one.state is not None] == [1, 301]
+    last = told[-1].state
+    assert last is not None
+    assert last.computed.events == 301
+    assert len(msgspec.json.decode(last.traits)) == 900
+    assert sum(len(row.value) for row in rows) < LARGEST_RECORD
+
+
+async def test_traits_and_consents_beyond_the_bounds_cost_their_bytes_once(
+    engine: AsyncEngine,
+) -> None:
+    """Each event brings more of them: what is told in all is about as long as what was said."""
+    said = [
+        event(f"t{n}", type="identify", user_id="A", traits={f"t{n}": "x" * 200}, at=n)
+        for n in range(1500)
+    ]
+    said += [withdrawal(n) for n in range(500)]
+    for start in range(0, len(said), 500):
+        async with engine.begin() as tx:
+            await feed(tx, said[start : start + 500])
+    async with engine.begin() as tx:
+        sizes = (await tx.execute(text("SELECT sum(length(value)) FROM profile.outbox"))).scalar()
+    assert sizes is not None
+    assert sizes < 2 * len(said) * 700

@@ -20,7 +20,8 @@ class Loaded:
         self.changed_nodes: dict[Id, Node] = {}
         self.changed_links: dict[LinkKey, Link] = {}
         self.changed_profiles: dict[Id, Profile] = {}
-        self.spilled: list[tuple[Node, Spilled]] = []
+        self.spilled: list[tuple[str, Id, Spilled]] = []
+        """(workspace, identifier, what gave way in its fold)"""
         self.merged: dict[Id, Id] = {}
         """Profiles that became others, with identifiers that are not loaded: to be re-labelled."""
         self.renamed: dict[Id, Id] = {}
@@ -120,6 +121,25 @@ class Loaded:
         else:
             node.fold = copied(profile.fold)
             self.changed_nodes[sole] = node
+
+    def trim(self) -> None:
+        """Keep the bounds of all that was changed."""
+        for profile in self.changed_profiles.values():
+            self.trim_profile(profile)
+        for node in self.changed_nodes.values():
+            if node.is_read:
+                self._spill(node.workspace, node.id, node.fold.trim())
+        for one, fold in self.parted.items():
+            self._spill(self.workspaces[one], one, fold.trim())
+
+    def trim_profile(self, profile: Profile) -> None:
+        """Keep its bounds."""
+        spilled = profile.trim()
+        if profile.sole is not None:
+            self._spill(profile.workspace, profile.sole, spilled)
+
+    def _spill(self, workspace: str, one: Id, spilled: list[Spilled]) -> None:
+        self.spilled += [(workspace, one, gone) for gone in spilled]
 
     def profile_of(self, node: Node) -> Profile:
         """The profile of an identifier that has one."""

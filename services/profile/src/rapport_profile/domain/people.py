@@ -7,13 +7,14 @@ import msgspec
 
 from rapport_common.events.envelope import USER_ID, Identifier
 from rapport_common.events.profile import AbsorbedId, IdentifierState, ProfileState
-from rapport_profile.domain.bounds import MAX_SHOWN, Spilled
+from rapport_profile.domain.bounds import HEAVY_BYTES, MAX_SHOWN, Spilled
 from rapport_profile.domain.facts import Evidence, Id, LinkKey
 from rapport_profile.domain.fold import Fold, merge
 from rapport_profile.domain.published import Summary, omitted, shown, strongest
 from rapport_profile.domain.stamps import EARLIEST
 from rapport_profile.domain.telling import Telling
 
+_IDENTIFIER_SIZE = 60
 _stored_fold = msgspec.json.Decoder(Fold)
 
 
@@ -48,6 +49,11 @@ class Node:
     @fold.setter
     def fold(self, fold: Fold) -> None:
         self._fold, self.stored = fold, None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether somebody asked for the fold: it may have been changed."""
+        return self._fold is not None
 
     @property
     def is_user(self) -> bool:
@@ -94,6 +100,7 @@ class Profile:
     stale: bool = False
     _state: ProfileState | None = None
     _shown: list[IdentifierState] | None = None
+    _heavy: bool | None = None
 
     @classmethod
     def of(cls, id_: Id, workspace: str, version: int, summary: Summary) -> "Profile":
@@ -130,15 +137,38 @@ class Profile:
         """Whether none of its members has events."""
         return not (self.fold.events or self.stale)
 
-    def take(self, told: Telling) -> list[Spilled]:
-        """Keep what is known up to date with one more event; what gave way in it."""
-        spilled = self.fold.add(told)
+    @property
+    def is_heavy(self) -> bool:
+        """Whether its state is so long that it is not told with each event of a batch.
+
+        Who was heavy stays so for the batch; a light one is within all bounds.
+        """
+        if self._heavy is None:
+            weight = self.fold.weight() + _IDENTIFIER_SIZE * len(self.named)
+            self._heavy = weight > HEAVY_BYTES
+        return self._heavy
+
+    def _changed(self) -> None:
+        """More is known of it than numbers and times."""
+        self._state = None
+        self._heavy = self._heavy or None
+
+    def trim(self) -> list[Spilled]:
+        """Keep the bounds; the traits and consents that gave way."""
+        spilled = self.fold.trim()
+        if spilled:
+            self._state = None
+        return spilled
+
+    def take(self, told: Telling) -> None:
+        """Keep what is known up to date with one more event."""
+        self.fold.take(told)
+        if told.traits or told.speaks_of_reach:
+            self._changed()
+            return
         known = self._state
         if known is None:
-            return spilled
-        if told.traits or told.speaks_of_reach:
-            self._state = None
-            return spilled
+            return
         about = told.order is not None or told.case is not None
         computed = self.fold.computed() if about else self.fold.seen_again(known.computed)
         # By name costs a third of `structs.replace`, and this is for nearly every event.
@@ -150,7 +180,6 @@ class Profile:
             contact_points=known.contact_points,
             omitted=known.omitted,
         )
-        return spilled
 
     def add(self, node: Node, at: datetime) -> None:
         """An identifier joins, named last at `at`; what is known of it is taken in apart."""
@@ -171,7 +200,8 @@ class Profile:
         self.members.discard(node.id)
         if self.user == node.id:
             self.user = None
-        self._state = self._shown = None
+        self._shown = None
+        self._changed()
         return self.named.pop(node.name, None)
 
     def note(self, node: Node, at: datetime) -> None:
@@ -182,7 +212,8 @@ class Profile:
         self.named[node.name] = at
         if known is not None:
             return
-        self._state = self._shown = None
+        self._shown = None
+        self._changed()
         if len(self.named) > MAX_SHOWN:
             self.named = strongest(self.named, self.fold)
 
@@ -195,18 +226,19 @@ class Profile:
             self.fold, self.sole = other.fold, other.sole
         elif other.fold.events:
             self.fold.join(other.fold)
-            self.fold.trim()
         self.stale = self.stale or other.stale
         self.named.update(other.named)
         if len(self.named) > MAX_SHOWN:
             self.named = strongest(self.named, self.fold)
+        self.absorbed += other.absorbed
         other.empty()
-        self._state = self._shown = None
+        self._shown = None
+        self._changed()
 
     def empty(self) -> None:
         """It has no identifiers any more."""
         self.count, self.user, self.members, self.named = 0, None, set(), {}
-        self.fold, self.sole, self.stale = Fold(), None, False
+        self.fold, self.sole, self.stale, self.absorbed = Fold(), None, False, []
 
     def learn(self, node: Node) -> None:
         """Take in what is known of an identifier that joined; who has events has no `sole`."""
@@ -216,18 +248,17 @@ class Profile:
             self.fold, self.sole, node.fold = node.fold, node.id, Fold()
         else:
             self.fold.join(node.fold)
-            self.fold.trim()
-        self._state = None
+        self._changed()
 
     def replace(self, fold: Fold) -> None:
         """What is known of its only member with events is this now."""
         self.fold = fold
-        self._state = None
+        self._changed()
 
     def remake(self, folds: list[Fold]) -> None:
         """Make the fold anew from those of all members."""
         self.fold, self.stale = merge(folds), False
-        self._state = None
+        self._changed()
 
     def state(self) -> ProfileState:
         """Everything known of it now, bounded; the fold is not stale."""

@@ -23,23 +23,15 @@ from rapport_profile.domain.facts import (
 )
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.identity import Resolution, keep_ids, resolve
-from rapport_profile.domain.loaded import Loaded, end_of
 from rapport_profile.domain.people import Node, Profile
+from rapport_profile.domain.steps import Steps
 from rapport_profile.domain.telling import Telling, telling
 
 LARGE = 100
 """A profile with more identifiers keeps its id in a merge, so that the smaller is re-labelled."""
 
 
-class IncompleteError(Exception):
-    """A profile is to be made anew from all its identifiers, and not all of them are loaded."""
-
-    def __init__(self, workspace: str, profiles: set[Id]) -> None:
-        super().__init__(f"not all members of {sorted(profiles)} are loaded")
-        self.wanted = {(workspace, one) for one in profiles}
-
-
-class World(Loaded):
+class World(Steps):
     """The rules, applied to what is loaded."""
 
     def __init__(self, new_id: Callable[[], Id]) -> None:
@@ -76,16 +68,15 @@ class World(Loaded):
             profile.sole = node.id
         elif profile.sole is not None and profile.sole != node.id:
             self.part(profile)
-        spilled = profile.take(told)
+        profile.take(told)
         if profile.sole is None:
-            spilled = node.fold.add(told)
+            node.fold.take(told)
             self.changed_nodes[node.id] = node
-        self.spilled += [(node, one) for one in spilled]
         for one in ids:
             named = self.nodes[one]
             if named.profile_id == profile.id:
                 profile.note(named, told.at)
-        return self._step(profile, event)
+        return self.step(profile, event)
 
     def _is_known_user(self, workspace: str, named: Naming) -> bool:
         """Whether an alias's former id is a user id by an event before this one."""
@@ -163,9 +154,15 @@ class World(Loaded):
             self.part(gone)
         person.absorb(gone)
         gone.merged_into = person.id
-        step = self._step(gone)
+        step = self.step(gone)
         person.absorbed.append(AbsorbedId(gone.id, gone.version))
         return step
+
+    def _learn(self, profile: Profile, node: Node) -> None:
+        """Take in what is known of an identifier that joined a profile."""
+        if node.fold.events and not profile.knows_nothing:
+            self.part(profile)
+        profile.learn(node)
 
     # --- who is who: what needs the links ----------------------------------------------------
 
@@ -287,59 +284,15 @@ class World(Loaded):
             heirs = {self.nodes[one].profile_id for one, former in before.items() if former == gone}
             profile = self.profiles[gone]
             profile.merged_into = min((one for one in heirs if one), default=None)
+            pending = profile.absorbed
             profile.empty()
-            published.append(self._step(profile))
+            published.append(self.step(profile))
             if profile.merged_into is not None:
                 # Every heir is published next, here or by the caller.
                 heir = self.profiles[profile.merged_into]
-                heir.absorbed.append(AbsorbedId(profile.id, profile.version))
+                heir.absorbed += [*pending, AbsorbedId(profile.id, profile.version)]
         alive = [self.profiles[one] for one in sorted(touched) if one != beside]
-        return published + [self._step(one) for one in alive if one.count]
-
-    # --- publishing --------------------------------------------------------------------------
-
-    def _step(self, profile: Profile, event: Event | None = None) -> ProfileActivity:
-        """The next version of a profile, as it is published."""
-        profile.version += 1
-        self.changed_profiles[profile.id] = profile
-        workspace, version = profile.workspace, profile.version
-        if profile.merged_into is not None:
-            return ProfileActivity(
-                workspace=workspace,
-                profile_id=profile.id,
-                version=version,
-                merged_into=profile.merged_into,
-                into_version=self.profiles[profile.merged_into].version + 1,
-            )
-        if not profile.count:
-            return ProfileActivity(
-                workspace=workspace, profile_id=profile.id, version=version, gone=True
-            )
-        self.freshen(profile)
-        absorbed, profile.absorbed = profile.absorbed, []
-        return ProfileActivity(
-            workspace=workspace,
-            profile_id=profile.id,
-            version=version,
-            event=event,
-            state=profile.state(),
-            absorbed=absorbed,
-        )
-
-    def freshen(self, profile: Profile) -> None:
-        """Make a stale fold anew; IncompleteError when not all members are loaded."""
-        if not profile.stale:
-            return
-        if len(profile.members) != profile.count:
-            absorbed = {one for one in self.merged if end_of(self.merged, one) == profile.id}
-            raise IncompleteError(profile.workspace, {profile.id, *absorbed})
-        profile.remake([self.nodes[one].fold for one in sorted(profile.members)])
-
-    def _learn(self, profile: Profile, node: Node) -> None:
-        """Take in what is known of an identifier that joined a profile."""
-        if node.fold.events and not profile.knows_nothing:
-            self.part(profile)
-        profile.learn(node)
+        return published + [self.step(one) for one in alive if one.count]
 
     # --- taking back -------------------------------------------------------------------------
 
@@ -368,7 +321,7 @@ class World(Loaded):
             seeds |= self._mark_aliases(node, void=False)
         published = self.regroup(seeds, at)
         if not any(one.profile_id == profile.id for one in published):
-            published.append(self._step(profile))
+            published.append(self.step(profile))
         return published
 
     def _reconsider(self, end: Id, seeds: set[Id]) -> None:
