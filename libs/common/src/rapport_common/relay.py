@@ -16,7 +16,7 @@ from rapport_common.kafka.producer import (
     Producer,
     RecordsRefusedError,
 )
-from rapport_common.outbox import OutboxStore
+from rapport_common.outbox import HEAD_BYTES, OutboxStore
 
 log = logging.get(__name__)
 
@@ -111,7 +111,8 @@ class Relay:
                 raise
             log.warning("outbox not readable, trying again", error=error)
             return False
-        return len(rows) == self._batch
+        size = sum(len(row.value) for _, row in rows)
+        return len(rows) == self._batch or size >= HEAD_BYTES
 
     async def _claim(self) -> Sequence[Row]:
         async with self._engine.begin() as tx:
