@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.profile.tests.people import START, event
 
+from rapport_common.errors import InvalidEvent
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileState
 from rapport_profile.domain.facts import content_hash, naming
 from rapport_profile.domain.fold import fold_all, merge
 from rapport_profile.domain.published import state
+from rapport_profile.handlers import draft
 
 DAY = 24 * 60
 
@@ -273,6 +275,18 @@ def test_placeholders_name_nobody(nobody: str) -> None:
     alias = naming(event("1", type="alias", user_id="U", previous_id=nobody))
     assert alias is not None
     assert alias.all == [("user_id", "U")]
+
+
+@pytest.mark.parametrize("member", ["traits", "properties", "context"])
+@pytest.mark.parametrize(
+    "body", [r'{"a\u0000": 1}', r'{"a": "\\\u0000"}', r'{"a": "\u0000", "a": 1}']
+)
+def test_what_postgres_cannot_store_is_put_aside_and_harms_nobody(member: str, body: str) -> None:
+    told = msgspec.structs.replace(event("1", user_id="U"), **{member: msgspec.Raw(body.encode())})
+    with pytest.raises(InvalidEvent):
+        draft(0, told)
+    harmless = body.replace(r"\u0000", r"\\u0000").replace(r"\\\\\u", r"\\\\u")
+    draft(0, msgspec.structs.replace(told, **{member: msgspec.Raw(harmless.encode())}))
 
 
 def test_an_address_is_one_identifier_however_it_came_here() -> None:
