@@ -3,6 +3,7 @@
 import itertools
 import random
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -16,7 +17,8 @@ from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileState
 from rapport_profile.domain.facts import content_hash, naming
-from rapport_profile.domain.fold import fold_all, merge
+from rapport_profile.domain.fold import Fold, fold_all, merge
+from rapport_profile.domain.orders import Order
 from rapport_profile.domain.published import state
 from rapport_profile.handlers import draft
 
@@ -117,11 +119,90 @@ EUR_10 = {"order_id": "1", "total": 10, "currency": "EUR"}
             1,
             {"EUR": "0"},
         ),
+        ([order("a", amount=50, order_id="1", currency="USD")], 1, {"USD": "50"}),
+        # Of what takes it away and what makes it an order the later word holds.
+        (
+            [order("a", at=1, **EUR_10), order("b", "Order Cancelled", order_id="1")],
+            1,
+            {"EUR": "10"},
+        ),
+        (
+            [order("a", at=1, **EUR_10), order("b", "Order Refunded", order_id="1")],
+            1,
+            {"EUR": "10"},
+        ),
+        (
+            [
+                order("a", **EUR_10),
+                order("b", "Order Cancelled", at=1, order_id="1"),
+                order("c", at=2, order_id="1"),
+            ],
+            1,
+            {"EUR": "10"},
+        ),
+        (
+            [
+                order("a", at=2, **EUR_10),
+                order("b", "Order Cancelled", at=1, order_id="1"),
+                order("c", "Order Cancelled", at=3, order_id="1"),
+            ],
+            0,
+            {"EUR": "0"},
+        ),
+        # Of some products: what they cost.
+        (
+            [
+                order("a", **EUR_10),
+                order("b", "Order Refunded", order_id="1", products=[{"price": 2, "quantity": 2}]),
+            ],
+            1,
+            {"EUR": "6"},
+        ),
+        # A change of the amount is none of its fate.
+        (
+            [
+                order("a", **EUR_10),
+                order("b", "Order Cancelled", at=1, order_id="1"),
+                order("c", "Order Updated", at=2, **EUR_10),
+            ],
+            0,
+            {"EUR": "0"},
+        ),
+        # Of one time the stamp decides, as everywhere.
+        ([order("b", **EUR_10), order("a", "Order Cancelled", order_id="1")], 1, {"EUR": "10"}),
     ],
 )
 def test_orders(told: list[Event], orders: int, revenue: dict[str, str]) -> None:
     computed = known(*told).computed
     assert (computed.orders, computed.revenue) == (orders, revenue)
+
+
+@pytest.mark.parametrize("word", ["cancelled", "refunded"])
+def test_orders_stored_before_statements_had_times_are_read(word: str) -> None:
+    """What took the order away was the last that was said of it then."""
+    stamp = ["2026-01-01T00:00:00Z", "a", "shop"]
+    stored = {
+        "a": "2026-01-01T00:00:00Z",
+        "p": ["EUR", "10", stamp],
+        "b": "2026-01-01T00:05:00Z",
+        word: True,
+    }
+    old = Fold(
+        orders=int(word == "refunded"),
+        revenue={"EUR": Decimal(0)},
+        purchases={"1": msgspec.convert(stored, Order)},
+    )
+    for at, worth in ((4, "0"), (5, "0"), (6, "10")):
+        fold = merge([old, fold_all([order("z", at=at, **EUR_10)])])
+        assert fold.computed().revenue == {"EUR": worth}
+    stored = {key: value for key, value in stored.items() if key != word}
+    lasting = Fold(
+        orders=1, revenue={"EUR": Decimal(10)}, purchases={"1": msgspec.convert(stored, Order)}
+    )
+    for at, orders in ((-1, 1), (1, 0)):
+        fold = merge([lasting, fold_all([order("z", "Order Cancelled", at=at, order_id="1")])])
+        assert fold.orders == orders
+        assert msgspec.json.decode(msgspec.json.encode(fold), type=Fold).orders == orders
 
 
 def test_a_cancelled_order_was_not_the_last_one() -> None:
