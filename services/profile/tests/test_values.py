@@ -3,6 +3,7 @@
 import itertools
 import random
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -11,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.profile.tests.people import START, event
 
+from rapport_common.errors import InvalidEvent
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileState
 from rapport_profile.domain.facts import content_hash, naming
-from rapport_profile.domain.fold import fold_all, merge
+from rapport_profile.domain.fold import Fold, fold_all, merge
+from rapport_profile.domain.orders import Order
 from rapport_profile.domain.published import state
+from rapport_profile.handlers import draft
 
 DAY = 24 * 60
 
@@ -115,11 +119,90 @@ EUR_10 = {"order_id": "1", "total": 10, "currency": "EUR"}
             1,
             {"EUR": "0"},
         ),
+        ([order("a", amount=50, order_id="1", currency="USD")], 1, {"USD": "50"}),
+        # Of what takes it away and what makes it an order the later word holds.
+        (
+            [order("a", at=1, **EUR_10), order("b", "Order Cancelled", order_id="1")],
+            1,
+            {"EUR": "10"},
+        ),
+        (
+            [order("a", at=1, **EUR_10), order("b", "Order Refunded", order_id="1")],
+            1,
+            {"EUR": "10"},
+        ),
+        (
+            [
+                order("a", **EUR_10),
+                order("b", "Order Cancelled", at=1, order_id="1"),
+                order("c", at=2, order_id="1"),
+            ],
+            1,
+            {"EUR": "10"},
+        ),
+        (
+            [
+                order("a", at=2, **EUR_10),
+                order("b", "Order Cancelled", at=1, order_id="1"),
+                order("c", "Order Cancelled", at=3, order_id="1"),
+            ],
+            0,
+            {"EUR": "0"},
+        ),
+        # Of some products: what they cost.
+        (
+            [
+                order("a", **EUR_10),
+                order("b", "Order Refunded", order_id="1", products=[{"price": 2, "quantity": 2}]),
+            ],
+            1,
+            {"EUR": "6"},
+        ),
+        # A change of the amount is none of its fate.
+        (
+            [
+                order("a", **EUR_10),
+                order("b", "Order Cancelled", at=1, order_id="1"),
+                order("c", "Order Updated", at=2, **EUR_10),
+            ],
+            0,
+            {"EUR": "0"},
+        ),
+        # Of one time the stamp decides, as everywhere.
+        ([order("b", **EUR_10), order("a", "Order Cancelled", order_id="1")], 1, {"EUR": "10"}),
     ],
 )
 def test_orders(told: list[Event], orders: int, revenue: dict[str, str]) -> None:
     computed = known(*told).computed
     assert (computed.orders, computed.revenue) == (orders, revenue)
+
+
+@pytest.mark.parametrize("word", ["cancelled", "refunded"])
+def test_orders_stored_before_statements_had_times_are_read(word: str) -> None:
+    """What took the order away was the last that was said of it then."""
+    stamp = ["2026-01-01T00:00:00Z", "a", "shop"]
+    stored = {
+        "a": "2026-01-01T00:00:00Z",
+        "p": ["EUR", "10", stamp],
+        "b": "2026-01-01T00:05:00Z",
+        word: True,
+    }
+    old = Fold(
+        orders=int(word == "refunded"),
+        revenue={"EUR": Decimal(0)},
+        purchases={"1": msgspec.convert(stored, Order)},
+    )
+    for at, worth in ((4, "0"), (5, "0"), (6, "10")):
+        fold = merge([old, fold_all([order("z", at=at, **EUR_10)])])
+        assert fold.computed().revenue == {"EUR": worth}
+    stored = {key: value for key, value in stored.items() if key != word}
+    lasting = Fold(
+        orders=1, revenue={"EUR": Decimal(10)}, purchases={"1": msgspec.convert(stored, Order)}
+    )
+    for at, orders in ((-1, 1), (1, 0)):
+        fold = merge([lasting, fold_all([order("z", "Order Cancelled", at=at, order_id="1")])])
+        assert fold.orders == orders
+        assert msgspec.json.decode(msgspec.json.encode(fold), type=Fold).orders == orders
 
 
 def test_a_cancelled_order_was_not_the_last_one() -> None:
@@ -286,6 +369,18 @@ def test_placeholders_name_nobody(nobody: str) -> None:
     alias = naming(event("1", type="alias", user_id="U", previous_id=nobody))
     assert alias is not None
     assert alias.all == [("user_id", "U")]
+
+
+@pytest.mark.parametrize("member", ["traits", "properties", "context"])
+@pytest.mark.parametrize(
+    "body", [r'{"a\u0000": 1}', r'{"a": "\\\u0000"}', r'{"a": "\u0000", "a": 1}']
+)
+def test_what_postgres_cannot_store_is_put_aside_and_harms_nobody(member: str, body: str) -> None:
+    told = msgspec.structs.replace(event("1", user_id="U"), **{member: msgspec.Raw(body.encode())})
+    with pytest.raises(InvalidEvent):
+        draft(0, told)
+    harmless = body.replace(r"\u0000", r"\\u0000").replace(r"\\\\\u", r"\\\\u")
+    draft(0, msgspec.structs.replace(told, **{member: msgspec.Raw(harmless.encode())}))
 
 
 def test_an_address_is_one_identifier_however_it_came_here() -> None:
