@@ -206,6 +206,23 @@ async def test_a_bad_query_is_the_callers_error(service: Service, query: dict[st
     assert (await service.client.get("/v1/cases", params=query)).status_code == 422
 
 
+async def test_a_placeholder_is_nobody_s_link(service: Service) -> None:
+    """Else strangers would share a link, and with it an answer."""
+    path = f"/v1/surveys/{await service.survey()}/invitations"
+    refused = await service.client.post(path, json={"user_id": "null", "anonymous_id": "0"})
+    assert refused.status_code == 422
+    assert "no person is named by 'null' and '0'" in refused.text
+    links = set()
+    for name in ("ada", "bob"):
+        body = {"user_id": "undefined", "email": f"{name}@example.com"}
+        invited = await service.client.post(path, json=body)
+        assert invited.status_code == 201
+        links.add(invited.text)
+    assert len(links) == 2
+    case = await service.client.post("/v1/cases", json={**CASE, "user_id": "test"})
+    assert case.status_code == 422
+
+
 @pytest.mark.parametrize("wave", ["0", "-1", "x", "9" * 30])
 async def test_a_bad_wave_is_the_callers_error(service: Service, wave: str) -> None:
     survey = await service.survey()

@@ -258,6 +258,8 @@ def test_what_does_not_count_gives_way_to_what_does() -> None:
         consent("n", "withdrawn", at=1, channel="e-mail"),
         consent("n", "withdrawn", at=1, purpose=" Promotion"),
         consent("n", "withdrawn", at=1, purpose="marketing"),
+        consent("n", "withdrawn", at=1, purpose="Marketing Emails"),
+        consent("n", "withdrawn", at=1, channel="email_address", purpose="promos"),
         consent("n", "withdrawn", at=1, trust="public"),
         # A tie goes to the more restrictive word.
         consent("n", "withdrawn", at=0),
@@ -266,6 +268,18 @@ def test_what_does_not_count_gives_way_to_what_does() -> None:
 )
 def test_a_withdrawal_counts_however_it_is_written(no: Event) -> None:
     assert words(YES, no) == [("withdrawn", True)]
+
+
+@pytest.mark.parametrize("every", ["all", "ANY", "*", "?", "", None])
+def test_a_no_to_all_is_kept_as_one_and_a_yes_to_all_is_none(every: Any) -> None:
+    for field in ("channel", "purpose"):
+        assert words(consent("y", "granted", **{field: every})) == []
+        (one,) = known(
+            consent("n", "withdrawn", point=" ADA@example.com", **{field: every})
+        ).consent
+        told = {"channel": one.channel, "purpose": one.purpose}
+        assert told == {"channel": "email", "purpose": "promotion", field: "all"}
+        assert (one.contact_point, one.state) == ("ada@example.com", "withdrawn")
 
 
 def test_a_grant_from_a_clock_that_is_ahead_is_no_later_than_its_receipt() -> None:

@@ -153,7 +153,7 @@ class Cases:
         """Write the step into the history and publish it."""
         step = rules.step_of(complaint.case, before, actor=actor, note=note, now=now)
         await store.add_step(tx, complaint, step)
-        await self._publisher.publish(tx, [facts.case_step(complaint, now)])
+        await self._publisher.publish(tx, facts.case_step(complaint, now))
 
     async def _require_room(self, tx: AsyncConnection, invitation: Invitation) -> None:
         workspace = invitation.workspace

@@ -159,7 +159,7 @@ class Surveys:
         after = rules.answer(before, score, comment, new_id=uuid4(), now=now, grace=self._grace)
         if after is not before:
             await store.save_response(tx, invitation, after)
-            await self._publisher.publish(tx, [facts.answered(invitation, after)])
+            await self._publisher.publish(tx, facts.answered(invitation, after))
         return self._sheet(invitation, after, now, recorded=after is not before)
 
     async def _response(self, tx: AsyncConnection, invitation: Invitation) -> Response | None:

@@ -10,12 +10,13 @@ from typing import Literal
 
 import msgspec
 
-from rapport_common.events.contact import (
+from rapport_common.events.consent import (
+    ANY_PURPOSE,
     normal_channel,
-    normal_contact_point,
     normal_purpose,
     normal_state,
 )
+from rapport_common.events.contact import ANY_CHANNEL, normal_contact_point
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ConsentState
 from rapport_profile.domain.facts import properties_of
@@ -89,17 +90,19 @@ def _latest(one: Said | None, other: Said | None) -> Said | None:
 def consent_said(event: Event) -> tuple[Subject, Consent] | None:
     """What a `Consent Updated` says; None when it does not say about what.
 
-    A state that can't be read is a withdrawal: the more restrictive reading.
+    The more restrictive reading: a state that can't be read is a withdrawal, one of a channel or
+    purpose that can't be read is one of all. A permission is for what it names, never for all.
     """
     said = properties_of(event)
-    texts = [said.get(part) for part in ("channel", "purpose", "contact_point")]
-    channel, purpose, point = (one if isinstance(one, str) else "" for one in texts)
-    channel, purpose = normal_channel(channel) or "", normal_purpose(purpose) or ""
+    texts = [said.get(part) for part in ("channel", "purpose", "contact_point", "state")]
+    channel, purpose, point, told = (one if isinstance(one, str) else "" for one in texts)
+    channel = normal_channel(channel) or ANY_CHANNEL
+    purpose = normal_purpose(purpose) or ANY_PURPOSE
     point = normal_contact_point(channel, point)
-    if not (channel and purpose and 0 < len(point) <= MAX_POINT):
+    state = normal_state(told) or "withdrawn"
+    names_all = channel == ANY_CHANNEL or purpose == ANY_PURPOSE
+    if not 0 < len(point) <= MAX_POINT or (state == "granted" and names_all):
         return None
-    told = said.get("state")
-    state = (normal_state(told) if isinstance(told, str) else None) or "withdrawn"
     wording = said.get("wording_version")
     version = wording[:MAX_WORDING] if isinstance(wording, str) else None
     subject = (channel, purpose, point)
