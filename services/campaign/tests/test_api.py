@@ -502,6 +502,11 @@ async def test_people_get_a_page_while_the_database_is_away(renderer: Any, world
             assert answer.status_code == 503, (verb, url)
             assert answer.headers["content-type"].startswith("text/html")
             assert answer.headers["retry-after"] == "5"
+            told = await visitor.request(verb, url, headers={"Accept": "application/json"})
+            assert told.headers["content-type"] == "application/json"
+        for url in (way_out + "/x", "/c/x", "/o/x/y", "/u"):
+            lost = await visitor.get(url, headers={"Accept-Language": "zh-CN"})
+            assert (lost.status_code, '<html lang="zh-Hans"' in lost.text) == (404, True), url
     await away.dispose()
 
 
