@@ -9,6 +9,7 @@ from rapport_campaign.consumer import SUBSCRIPTIONS
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits
 from rapport_campaign.handlers.ledger import equations
 from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.render.compose import Office
@@ -47,7 +48,9 @@ async def run(only: str | None) -> None:
     parts.workers.append(sender(parts, publisher, renderers, settings))
     tracker = Tracker(publisher)
     reader = Renderer(office(settings), settings.render_seconds)
-    parts.routers.extend(routers(parts.api_engine, consumer.store, tracker, reader))
+    url = settings.database_url.get_secret_value()
+    arrivals = Arrivals(parts.api_engine, url, settings.segment_wait_seconds)
+    parts.routers.extend(routers(parts.api_engine, consumer.store, tracker, reader, arrivals))
     parts.routers.append(
         job_routes(parts.api_engine, JOBS, read="campaigns:read", write="campaigns:write")
     )

@@ -66,6 +66,19 @@ Table(
     Column("historic", Boolean, nullable=False, server_default=text("false")),
 )
 
+# What the segments of the segment service are now, as it tells of them.
+Table(
+    "segment",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("segment_id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("archived_at", Instant),
+)
+
 Table(
     "policy",
     METADATA,

@@ -15,6 +15,7 @@ from rapport_segment.consumer import subscriptions
 from rapport_segment.handlers.activity import ActivityHandler
 from rapport_segment.handlers.building import Building
 from rapport_segment.handlers.segments import SegmentHandler
+from rapport_segment.handlers.telling import Telling
 from rapport_segment.settings import Settings
 from rapport_segment.store.jobs import BUILD, JOBS
 
@@ -28,6 +29,7 @@ async def run(only: str | None = None) -> None:
     consumer = parts.consume(subscriptions(ActivityHandler()))
     parts.relay()
     parts.workers.append(Jobs(parts.engine, JOBS, {BUILD: Building(parts.engine).work}))
+    parts.workers.append(Telling(parts.engine))
     parts.retain([Policy("job", "finished_at", timedelta(days=settings.job_retention_days))])
     handler = SegmentHandler()
     parts.routers += [

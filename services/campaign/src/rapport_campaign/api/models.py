@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from rapport_campaign.domain.addresses import envelope_address, sender_address
 from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, Purpose
+from rapport_campaign.domain.segments import Segment, idle_reason
 from rapport_campaign.render.templates import MAX_SOURCE
 from rapport_common.events.contact import normal_email
 
@@ -42,25 +43,19 @@ def _recipient(text: str) -> str:
 
 
 def _segment(text: str) -> str:
+    """An id in its one spelling; what is none is left for the answer that names what there is."""
     try:
         return str(UUID(text))
-    except ValueError as error:
-        message = "must be the id of a segment, such as GET /v1/segments of segment shows"
-        raise PydanticCustomError("segment_id", message) from error
+    except ValueError:
+        return _one_line(text)
 
 
-SegmentId = Annotated[str, Field(max_length=100), AfterValidator(_segment)]
+SegmentId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_segment)]
 Text = Annotated[str, AfterValidator(_storable)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[Text, Field(min_length=1, max_length=MAX_SOURCE)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
-
-
-_UNKNOWN_SEGMENT = (
-    "Nobody was ever told to have entered or left segment {}. Does it exist? "
-    "This goes away with the first entry."
-)
 
 
 class PolicyBody(BaseModel):
@@ -131,8 +126,9 @@ class CampaignBrief(BaseModel):
     id: str
     name: str
     segment_id: str
-    segment_known: bool = Field(
-        description="Whether anybody was ever told to have entered or left the segment."
+    segment_name: str | None
+    reason: str | None = Field(
+        description="Why nobody comes to it any more: its segment is archived, or not active."
     )
     purpose: Purpose
     from_address: str
@@ -152,7 +148,6 @@ class CampaignView(CampaignBrief):
     html: str
     text: str | None
     counts: dict[MessageState, int]
-    warnings: list[str] = Field(description="What may be wrong with it, in words.")
 
 
 class MessageView(BaseModel):
@@ -185,18 +180,16 @@ class MessagePage(BaseModel):
     next: str | None
 
 
-def campaign_brief(campaign: Campaign, *, segment_known: bool) -> CampaignBrief:
+def campaign_brief(campaign: Campaign, segment: Segment | None) -> CampaignBrief:
     """A campaign as it stands in a list."""
-    return CampaignBrief.model_validate(_shown(campaign) | {"segment_known": segment_known})
+    return CampaignBrief.model_validate(_shown(campaign, segment))
 
 
 def campaign_view(
-    campaign: Campaign, counts: dict[str, int], *, segment_known: bool
+    campaign: Campaign, segment: Segment | None, counts: dict[str, int]
 ) -> CampaignView:
     """A campaign with how many of its messages are in which state."""
-    warnings = [] if segment_known else [_UNKNOWN_SEGMENT.format(campaign.segment_id)]
-    more = {"counts": counts, "segment_known": segment_known, "warnings": warnings}
-    return CampaignView.model_validate(_shown(campaign) | more)
+    return CampaignView.model_validate(_shown(campaign, segment) | {"counts": counts})
 
 
 def message_view(row: Any) -> MessageView:
@@ -204,6 +197,11 @@ def message_view(row: Any) -> MessageView:
     return MessageView.model_validate({**row._mapping, "test": row.kind == "test"})  # noqa: SLF001 - public in SQLAlchemy
 
 
-def _shown(campaign: Campaign) -> dict[str, Any]:
+def _shown(campaign: Campaign, segment: Segment | None) -> dict[str, Any]:
     fields = asdict(campaign)
-    return {"id": fields.pop("campaign_id"), **fields}
+    return {
+        "id": fields.pop("campaign_id"),
+        "segment_name": segment.name if segment else None,
+        "reason": idle_reason(campaign.state, campaign.segment_id, segment),
+        **fields,
+    }

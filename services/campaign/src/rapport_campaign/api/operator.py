@@ -24,9 +24,10 @@ from rapport_campaign.domain.model import Campaign, MessageState
 from rapport_campaign.domain.permission import Policy
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.consume import PLANNED_TALLY
+from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.store import campaigns
+from rapport_campaign.store import campaigns, segments
 from rapport_common import clock
 from rapport_common.auth import InstallationOps, Operator, operator
 from rapport_common.errors import NotFoundError
@@ -37,12 +38,15 @@ Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
 Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
 
 
-def operator_routes(engine: AsyncEngine, consumer: ConsumerStore, renderer: Renderer) -> APIRouter:
+def operator_routes(
+    engine: AsyncEngine, consumer: ConsumerStore, renderer: Renderer, arrivals: Arrivals
+) -> APIRouter:
     """All routes that need a token."""
     router = APIRouter()
     _policy_routes(router, engine)
-    _draft_routes(router, engine, renderer)
+    _draft_routes(router, engine, renderer, arrivals)
     _list_routes(router, engine)
+    _start_route(router, engine, arrivals)
     _step_routes(router, engine)
     _ledger_route(router, engine, consumer)
     return router
@@ -69,10 +73,14 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
         return body
 
 
-def _draft_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer) -> None:
+def _draft_routes(
+    router: APIRouter, engine: AsyncEngine, renderer: Renderer, arrivals: Arrivals
+) -> None:
     @router.post("/v1/campaigns", status_code=201, tags=["campaigns"])
     async def create(body: NewCampaign, caller: Writer) -> CampaignView:
-        """Make a draft; a template that can't be read, or names what is not there, is refused."""
+        """Make a draft on a segment that there is; a template that can't be read, or names what
+        is not there, is refused.
+        """
         await require_usable(renderer, body.model_dump())
         campaign = Campaign(
             workspace=caller.workspace,
@@ -81,8 +89,9 @@ def _draft_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer) ->
             created_at=clock.now(),
             **body.model_dump(),
         )
+        await arrivals.wait_for(caller.workspace, body.segment_id)
         async with engine.begin() as tx:
-            await campaigns.create(tx, campaign)
+            await operate.create(tx, campaign)
             return await _view(tx, campaign)
 
     @router.get("/v1/campaigns/{campaign_id}", tags=["campaigns"])
@@ -96,7 +105,11 @@ def _draft_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer) ->
     async def change(campaign_id: str, body: CampaignChange, caller: Writer) -> CampaignView:
         """Change a draft; what is left out stays. What was started can't be changed."""
         changes = body.changes()
+        async with engine.begin() as tx:
+            await operate.require(tx, caller.workspace, known_id(campaign_id))
         await require_usable(renderer, changes)
+        if "segment_id" in changes:
+            await arrivals.wait_for(caller.workspace, changes["segment_id"])
         async with engine.begin() as tx:
             found = await operate.change(tx, caller.workspace, known_id(campaign_id), changes)
             return await _view(tx, found)
@@ -123,13 +136,11 @@ def _list_routes(router: APIRouter, engine: AsyncEngine) -> None:
                 after=(after[0], str(after[1])) if after else None,
                 limit=page.ask,
             )
-            known = await campaigns.segments_known(
-                tx, [(one.workspace, one.segment_id) for one in found]
-            )
+            known = await segments.find(tx, [(one.workspace, one.segment_id) for one in found])
         answer = page.answer(
             found,
             key=lambda one: [one.created_at, one.campaign_id],
-            show=lambda one: campaign_brief(one, segment_known=one.segment_id in known),
+            show=lambda one: campaign_brief(one, known.get((one.workspace, one.segment_id))),
         )
         return CampaignPage(items=answer["items"], next=answer["next"])
 
@@ -155,14 +166,20 @@ def _list_routes(router: APIRouter, engine: AsyncEngine) -> None:
         return MessagePage(items=answer["items"], next=answer["next"])
 
 
-def _step_routes(router: APIRouter, engine: AsyncEngine) -> None:
+def _start_route(router: APIRouter, engine: AsyncEngine, arrivals: Arrivals) -> None:
     @router.post("/v1/campaigns/{campaign_id}/start", tags=["campaigns"])
     async def start(campaign_id: str, caller: Writer) -> CampaignView:
         """Let a draft run. Starting what runs changes nothing."""
         async with engine.begin() as tx:
-            campaign = await operate.start(tx, caller.workspace, known_id(campaign_id))
+            campaign = await operate.require(tx, caller.workspace, known_id(campaign_id))
+        if campaign.state == "draft":
+            await arrivals.wait_for(caller.workspace, campaign.segment_id)
+        async with engine.begin() as tx:
+            campaign = await operate.start(tx, caller.workspace, campaign.campaign_id)
             return await _view(tx, campaign)
 
+
+def _step_routes(router: APIRouter, engine: AsyncEngine) -> None:
     @router.post("/v1/campaigns/{campaign_id}/pause", tags=["campaigns"])
     async def pause(campaign_id: str, caller: Writer) -> CampaignView:
         """Stop sending at once; who enters meanwhile is planned and waits."""
@@ -215,5 +232,5 @@ def known_id(text: str) -> str:
 
 async def _view(tx: AsyncConnection, campaign: Campaign) -> CampaignView:
     counts = await campaigns.counts(tx, campaign.workspace, campaign.campaign_id)
-    known = await campaigns.segments_known(tx, [(campaign.workspace, campaign.segment_id)])
-    return campaign_view(campaign, counts, segment_known=bool(known))
+    key = (campaign.workspace, campaign.segment_id)
+    return campaign_view(campaign, (await segments.find(tx, [key])).get(key), counts)

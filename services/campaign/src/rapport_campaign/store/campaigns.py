@@ -154,20 +154,6 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
     )
 
 
-async def segments_known(tx: AsyncConnection, segments: Iterable[tuple[str, str]]) -> set[str]:
-    """Those of these (workspace, segment) of which an entry or an exit was ever told."""
-    pairs = sorted(set(segments))
-    rows = await tx.execute(
-        text(
-            "SELECT segment FROM unnest(CAST(:workspaces AS text[]), CAST(:segments AS text[])) "
-            "AS v(workspace, segment) WHERE EXISTS (SELECT 1 FROM campaign.entry e "
-            "WHERE e.workspace = v.workspace AND e.segment_id = v.segment)"
-        ),
-        {"workspaces": [one[0] for one in pairs], "segments": [one[1] for one in pairs]},
-    )
-    return {row.segment for row in rows}
-
-
 async def policies(tx: AsyncConnection, workspaces: Iterable[str]) -> dict[str, Policy]:
     """The policy of each workspace that has one."""
     rows = await tx.execute(
