@@ -158,10 +158,12 @@ async def test_policy(world: Any) -> None:
         "unconfirmed_consent": "refuse",
     }
     body = {"promotion_without_consent": True, "unconfirmed_consent": "allow"}
-    assert (await world.client.put("/v1/policy", json=body)).json() == body
+    assert (await world.client.patch("/v1/policy", json=body)).json() == body
     assert (await world.client.get("/v1/policy")).json() == body
-    for bad in ({}, {**body, "unconfirmed_consent": "maybe"}):
-        assert (await world.client.put("/v1/policy", json=bad)).status_code == 422
+    part = await world.client.patch("/v1/policy", json={"promotion_without_consent": False})
+    assert part.json() == {**body, "promotion_without_consent": False}
+    for bad in ({"unconfirmed_consent": "maybe"}, {"nothing": 1}):
+        assert (await world.client.patch("/v1/policy", json=bad)).status_code == 422
 
 
 async def test_template_errors_name_field_and_line(world: Any) -> None:
@@ -195,7 +197,7 @@ async def test_no_body_is_worth_a_500(world: Any) -> None:
                 assert answer.json().keys() == {"code", "message", "details"}
     for value in NASTY:
         for target, field in ((f"{url}/test", "to"), ("/v1/policy", "promotion_without_consent")):
-            verb = "POST" if field == "to" else "PUT"
+            verb = "POST" if field == "to" else "PATCH"
             answer = await world.client.request(verb, target, content=msgspec_json({field: value}))
             assert answer.status_code in {200, 202, 400, 422}, (field, value, answer.text)
         answer = await world.client.post(

@@ -192,7 +192,7 @@ async def define_segment(bootstrap: str, workspace: str) -> None:
 
 
 async def started_campaign(client: httpx.AsyncClient) -> str:
-    await client.put("/v1/policy", json={"promotion_without_consent": True})
+    await client.patch("/v1/policy", json={"promotion_without_consent": True})
     body = {
         "name": "n",
         "segment_id": SEGMENT,

@@ -131,7 +131,7 @@ def send_test(
     if as_json:
         show.data(answer)
     else:
-        show.line(f"A test mail to {answer['to']} is {answer['state']}.")
+        show.line(f"A test mail to {answer['to_address']} is {answer['state']}.")
 
 
 def _path(campaign_id: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from rapport_campaign.domain.addresses import envelope_address, sender_address
@@ -13,6 +14,7 @@ from rapport_campaign.domain.model import Campaign, CampaignState, MessageState,
 from rapport_campaign.domain.segments import Segment, idle_reason
 from rapport_campaign.render.templates import MAX_SOURCE
 from rapport_common.events.contact import normal_email
+from rapport_common.operator.models import Ledger
 
 
 def _storable(text: str) -> str:
@@ -55,7 +57,17 @@ Text = Annotated[str, AfterValidator(_storable)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[Text, Field(min_length=1, max_length=MAX_SOURCE)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
+_ALLOWING: JsonDict = {"promotion_without_consent": True}
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
+
+
+class PolicyChange(BaseModel):
+    """What shall be otherwise; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_ALLOWING]})
+
+    promotion_without_consent: bool | None = None
+    unconfirmed_consent: Literal["allow", "refuse"] | None = None
 
 
 class PolicyBody(BaseModel):
@@ -121,7 +133,7 @@ class TestSend(BaseModel):
 
 
 class CampaignBrief(BaseModel):
-    """A campaign without what it says; `job` plans for those who were in its segment before."""
+    """A campaign without what it says; its job plans for those who were in its segment before."""
 
     id: str
     name: str
@@ -139,7 +151,7 @@ class CampaignBrief(BaseModel):
     created_at: datetime
     started_at: datetime | None
     archived_at: datetime | None
-    job: str | None
+    job_id: str | None
 
 
 class CampaignView(CampaignBrief):
@@ -148,6 +160,28 @@ class CampaignView(CampaignBrief):
     html: str
     text: str | None
     counts: dict[MessageState, int]
+
+
+class TestView(BaseModel):
+    """A test mail on its way."""
+
+    __test__ = False
+
+    send_key: str
+    state: MessageState
+    to_address: str
+
+
+class CampaignLedger(Ledger):
+    """`planned_total` = the sum of the states, test sends included."""
+
+    planned_total: int
+    planned: int
+    sending: int
+    sent: int
+    failed: int
+    suppressed: int
+    uncertain: int
 
 
 class MessageView(BaseModel):
@@ -164,20 +198,6 @@ class MessageView(BaseModel):
     sent_at: datetime | None
     opened_at: datetime | None
     clicked_at: datetime | None
-
-
-class CampaignPage(BaseModel):
-    """Campaigns, newest first; `next` is the `cursor` of the next page."""
-
-    items: list[CampaignBrief]
-    next: str | None
-
-
-class MessagePage(BaseModel):
-    """Messages, newest first; `next` is the `cursor` of the next page."""
-
-    items: list[MessageView]
-    next: str | None
 
 
 def campaign_brief(campaign: Campaign, segment: Segment | None) -> CampaignBrief:
@@ -201,6 +221,7 @@ def _shown(campaign: Campaign, segment: Segment | None) -> dict[str, Any]:
     fields = asdict(campaign)
     return {
         "id": fields.pop("campaign_id"),
+        "job_id": fields.pop("job"),
         "segment_name": segment.name if segment else None,
         "reason": idle_reason(campaign.state, campaign.segment_id, segment),
         **fields,
