@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rapport_campaign.domain.addresses import Address, addresses_of
 from rapport_campaign.domain.model import Person
 from rapport_campaign.domain.permission import (
+    NO_CONSENT,
     Policy,
     Send,
     Suppress,
@@ -25,6 +26,7 @@ from rapport_common.events.profile import (
     ConsentState,
     ContactPointState,
     IdentifierState,
+    Omitted,
     ProfileState,
 )
 
@@ -71,6 +73,15 @@ def test_a_no_is_heard_however_it_is_written(again: ConsentState) -> None:
     assert promotion(state(again), Policy(promotion_without_consent=True), {}) == Suppress(
         f"consent {again.state}"
     )
+
+
+def test_where_some_words_are_not_told_there_may_be_a_no_among_them() -> None:
+    policy = Policy(promotion_without_consent=True)
+    assert promotion(state(), policy, {}) == Send(ADA)
+    some = msgspec.structs.replace(state(), omitted=Omitted(consent=1))
+    assert promotion(some, policy, {}) == Suppress(NO_CONSENT)
+    whole = msgspec.structs.replace(state(said()), omitted=Omitted(consent=1))
+    assert promotion(whole, policy, {}) == Send(ADA)
 
 
 def test_a_later_yes_is_a_yes_and_other_channels_say_nothing() -> None:

@@ -149,6 +149,19 @@ def address(message: str, email: str | None, /, trust: str = "trusted", at: int 
 YES = consent("y", "granted", received=DAY)
 
 
+def test_what_does_not_count_gives_way_to_what_does() -> None:
+    """A public key may say very much of a person; a no is not lost in it."""
+    noise = [
+        consent(f"m{n}", "granted", point=f"p{n}@example.com", at=9, received=DAY, trust="public")
+        for n in range(250)
+    ]
+    for word in (consent("n", "withdrawn"), YES):
+        for history in ([word, *noise], [*noise, word]):
+            state = known(address("a", "ada@example.com"), *history)
+            assert [one.contact_point for one in state.consent] == ["ada@example.com"]
+            assert state.omitted.consent == 51
+
+
 @pytest.mark.parametrize(
     "no",
     [

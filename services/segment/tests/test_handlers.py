@@ -120,6 +120,18 @@ async def test_a_state_seen_before_changes_nothing(
     assert len(await published()) == 1
 
 
+async def test_an_event_whose_state_comes_later_changes_nothing_yet(
+    engine: AsyncEngine, records: "Records", published: Published
+) -> None:
+    await define(engine, "buyers", BUYERS)
+    first, second, third = (records.state(ADA, orders=n) for n in (0, 1, 1))
+    assert second.event is not None
+    await apply(engine, records, first, msgspec.structs.replace(second, state=None))
+    assert await rows(engine, "SELECT version FROM segment.person") == [(1,)]
+    await apply(engine, records, third)
+    assert [(one.change, one.profile_version) for one in await published()] == [("entered", 3)]
+
+
 async def test_workspaces_do_not_mix(
     engine: AsyncEngine, records: "Records", published: Published
 ) -> None:

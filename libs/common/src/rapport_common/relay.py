@@ -17,7 +17,7 @@ from rapport_common.kafka.producer import (
     RecordsRefusedError,
 )
 from rapport_common.listening import listen
-from rapport_common.outbox import OutboxStore
+from rapport_common.outbox import HEAD_BYTES, OutboxStore
 
 log = logging.get(__name__)
 
@@ -112,7 +112,8 @@ class Relay:
                 raise
             log.warning("outbox not readable, trying again", error=error)
             return False
-        return len(rows) == self._batch
+        size = sum(len(row.value) for _, row in rows)
+        return len(rows) == self._batch or size >= HEAD_BYTES
 
     async def _claim(self) -> Sequence[Row]:
         async with self._engine.begin() as tx:

@@ -34,8 +34,9 @@ from rapport_profile.domain.facts import (
 from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
 from rapport_profile.domain.grouping import entangled
 from rapport_profile.domain.stamps import believed_time
-from rapport_profile.domain.world import IncompleteError, World
-from rapport_profile.store import inbox, people
+from rapport_profile.domain.steps import IncompleteError
+from rapport_profile.domain.world import World
+from rapport_profile.store import changes, inbox, people
 
 SCHEMA = "profile"
 MAX_REPLACED = 16
@@ -134,7 +135,7 @@ async def _apply(
     lasting = [one for one in before if not (_is_plain(one) and one.profile_id in follows)]
     published = [_outgoing(one, None) for one in lasting]
     published += [_outgoing(step, trace) for step, trace in steps]
-    await people.save(tx, world)
+    await changes.save(tx, world)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
     await outbox.append(tx, SCHEMA, published)
 
@@ -160,12 +161,13 @@ async def applied(
             for one in drafts:
                 steps = world.apply(one.event, one.named)
                 published += [(step, one.traceparent) for step in steps]
+            told = world.finish([step for step, _trace in published])
         except IncompleteError as error:
             if error.wanted <= whole:
                 raise
             whole |= error.wanted
         else:
-            return world, published
+            return world, list(zip(told, (trace for _step, trace in published), strict=True))
 
 
 async def _load(
@@ -245,9 +247,10 @@ async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> list[ProfileActi
             whole |= error.wanted
         else:
             break
-    world.spilled += [(world.nodes[hub], one) for one in spilled]
-    await people.unspill(tx, workspace, hub, names_told(event))
-    await people.save(tx, world)
+    world.trim()
+    world.spilled += [(workspace, hub, one) for one in spilled]
+    await changes.unspill(tx, workspace, hub, names_told(event))
+    await changes.save(tx, world)
     return steps
 
 

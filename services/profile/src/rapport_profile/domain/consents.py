@@ -109,6 +109,20 @@ def consent_key(subject: Subject) -> str:
     return msgspec.json.encode(subject).decode()
 
 
+def consent_worth(
+    key: str, consent: Consent, reachable: Collection[tuple[str, str]]
+) -> tuple[int, datetime]:
+    """By what a consent outlives others where there is room for some: then the newer one.
+
+    A no before a yes; last a public source's yes for what is no contact point of the person.
+    """
+    if consent.refused is not None:
+        return 2, consent.at
+    channel, _purpose, point = msgspec.json.decode(key, type=Subject)
+    counts = consent.granted is not None or (channel, point) in reachable
+    return int(counts), consent.at
+
+
 def consent_state(
     key: str, consent: Consent, reachable: Collection[tuple[str, str]]
 ) -> ConsentState | None:
