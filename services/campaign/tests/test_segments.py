@@ -1,47 +1,21 @@
 """Campaigns are on segments that there are: refused otherwise, after waiting for a new one."""
 
 import asyncio
-import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.support.waiting import HANG_SECONDS, between_looks
 
-from rapport_campaign.domain.segments import Segment, idle_reason, nearest
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_common import clock
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.definition import SegmentDefinition
 
+pytestmark = pytest.mark.integration
+
 SEGMENT = "11111111-1111-1111-1111-111111111111"
 OTHER = "22222222-2222-2222-2222-222222222222"
-
-
-def known(name: str, number: int = 1, **more: Any) -> Segment:
-    fields = {"version": 1, "active": True, "changed_at": clock.now(), **more}
-    return Segment("acme", str(uuid.UUID(int=number)), name=name, **fields)
-
-
-def test_the_nearest_are_those_with_a_like_name_or_id() -> None:
-    segments = [known(name, n) for n, name in enumerate(("Big spenders", "New", "Lapsed", "VIP"))]
-    assert nearest("big-spenders", segments)[0].name == "Big spenders"
-    assert nearest(segments[2].segment_id, segments)[0].name == "Lapsed"
-    assert [one.name for one in nearest("?", segments)] == ["Big spenders", "New", "Lapsed"]
-    assert nearest("x", []) == []
-    assert len({one.segment_id for one in nearest("vip", segments * 2)}) == 1
-
-
-def test_a_campaign_says_why_nobody_comes() -> None:
-    archived = known("VIP", active=False, archived_at=clock.now())
-    for segment, word in ((None, "no segment"), (archived, "is archived"), (known("VIP"), None)):
-        told = idle_reason("running", SEGMENT, segment)
-        assert (word is None and told is None) or (word or "") in (told or "")
-        assert idle_reason("archived", SEGMENT, segment) is None
-    assert "not active" in str(idle_reason("draft", SEGMENT, known("VIP", active=False)))
-
-
-pytestmark = pytest.mark.integration
 
 
 async def refused(answer: Any) -> dict[str, Any]:
