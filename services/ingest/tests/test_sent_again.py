@@ -16,7 +16,7 @@ async def post(ingest: "Ingest", path: str, body: Any, key: str = "k-1") -> Any:
 
 
 async def test_a_job_is_made_once(ingest: "Ingest") -> None:
-    bodies = {
+    bodies: dict[str, dict[str, Any]] = {
         "/v1/imports": {"source": ingest.source, "format": "jsonl"},
         "/v1/replays/topic": {"selection": {"source": ingest.source}},
         "/v1/quarantine/repair": {"selection": {"source": ingest.source}},
