@@ -18,6 +18,7 @@ from rapport_campaign.domain.permission import (
     Suppress,
     Verdict,
     decide,
+    granted_at,
     objections_of,
     promotion,
 )
@@ -187,6 +188,38 @@ def test_service_mail_goes_to_verified_addresses_only() -> None:
     assert verdict(stranger, kind="request", to_address="\ufeffDesk@example.com") == Send(
         "desk@example.com"
     )
+
+
+def test_a_test_mail_goes_where_its_sender_says() -> None:
+    unsubscribed = {(ADA, "service"): NOON, (ADA, "promotion"): NOON}
+    more = {"kind": "test", "purpose": "promotion", "suppressions": unsubscribed}
+    assert verdict(None, to_address=" ADA@Example.com", **more) == Send(ADA)
+    assert verdict(None, to_address="nobody", **more) == Suppress("no e-mail address")
+
+
+def test_service_mail_to_nobodys_address_is_not_sent() -> None:
+    assert verdict(state(points=[])) == Suppress("no e-mail address")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ([], None),
+        ([said()], NOON),
+        ([said(), said(at=LATER)], LATER),
+        ([said(), said("withdrawn", at=LATER)], None),
+        ([said("withdrawn"), said(at=LATER)], LATER),
+        ([said(point="other@example.com")], None),
+        ([said(purpose="service")], None),
+        ([said(channel="sms")], None),
+    ],
+)
+def test_when_somebody_agreed_is_told_while_it_is_their_word(
+    words: list[ConsentState], found: datetime | None
+) -> None:
+    for order in itertools.permutations(words):
+        assert granted_at(state(*order), ADA) == found
+    assert granted_at(None, ADA) is None
 
 
 @pytest.mark.parametrize(
