@@ -95,9 +95,11 @@ async def test_a_survey_is_renamed_and_archived(service: Service) -> None:
     path = f"/v1/surveys/{survey}"
     link = await service.link(survey, user_id="u1")
     assert (await service.client.patch(path, json={"name": "Spring"})).json()["name"] == "Spring"
-    archived = (await service.client.delete(path)).json()
+    assert (await service.client.delete(path)).status_code == 204
+    archived = (await service.client.get(path)).json()
     assert archived["archived_at"]
-    assert (await service.client.delete(path)).json() == archived
+    assert (await service.client.delete(path)).status_code == 204
+    assert (await service.client.get(path)).json() == archived
     refused = [
         await service.client.patch(path, json={"name": "x"}),
         await service.client.post(f"{path}/waves"),

@@ -262,6 +262,11 @@ def bought(policy: Policy | None = None, name: str = "Order Completed", **proper
         ({"total": 1e15, "currency": "EUR"}, "invalid_amount", "total"),
         ({"total": {"amount": 1}, "currency": "EUR"}, "invalid_amount", "total"),
         ({"total": 1}, "missing_currency", "currency"),
+        # All that an order's worth is read from, and the minor units that some systems name.
+        ({"amount": "1,299.00", "currency": "EUR"}, "invalid_amount", "amount"),
+        ({"amount": 50}, "missing_currency", "currency"),
+        ({"total": 500, "currency": "GBp"}, "invalid_currency", "currency"),
+        ({"total": 500, "currency": " ZAc "}, "invalid_currency", "currency"),
         ({"total": 1, "currency": " "}, "missing_currency", "currency"),
     ],
 )
@@ -282,9 +287,27 @@ def test_a_currency_is_kept_as_iso_4217_writes_it() -> None:
 def test_an_order_without_a_currency_has_the_declared_one() -> None:
     policy = Policy(currency="EUR")
     assert bought(policy, total=5).currency == "EUR"
+    assert bought(policy, amount=50).currency == "EUR"
     assert bought(policy, total=5, currency="USD").currency is None
     assert bought(policy, order_id="1").currency is None
     assert bought(policy, name="x", total=5).currency is None
+
+
+@pytest.mark.parametrize("written", ["order completed", " Order  Completed ", "ORDER COMPLETED"])
+def test_an_orders_event_has_one_name(written: str) -> None:
+    assert bought(name=written, order_id="1").name == "Order Completed"
+    assert bought(name=written, total="x").code == "invalid_amount"
+
+
+def test_a_refund_of_some_products_says_what_they_cost() -> None:
+    name = "Order Refunded"
+    assert isinstance(bought(name=name, products=[{"price": "5.00"}]), Event)
+    assert isinstance(bought(name=name, products=[]), Event)
+    assert isinstance(bought(name=name, products=[{}], total=5, currency="EUR"), Event)
+    for line in ({"product_id": "7"}, {"price": "1,00"}, {"price": 1, "quantity": "two"}, "x"):
+        found = bought(name=name, products=[{"price": 5}, line])
+        assert isinstance(found, Refusal)
+        assert (found.code, found.path) == ("invalid_amount", "properties.products[1]")
 
 
 def test_an_order_without_an_amount_needs_no_currency() -> None:

@@ -362,7 +362,7 @@ class BatchWriter:
         limit = self._limits.setdefault(topic, DeadLetterLimit())
         # A record without a key is about nobody else's: it counts for itself.
         reason = limit.note(
-            [None if one.dead is None else one.lane[2] or one.raw.offset for one in part]
+            None if one.dead is None else one.lane[2] or b"%d" % one.raw.offset for one in part
         )
         if reason is not None:
             message = f"{topic}: {reason}; look at the dead letters, fix, then resume"

@@ -138,7 +138,8 @@ def promotion(
     objects = any(one not in {NO_CONSENT, UNCONFIRMED, UNVERIFIED} for one in refusals) or any(
         one.state != _GRANTED for (_, purpose), one in consents.items() if purpose == PROMOTION
     )
-    if policy.promotion_without_consent and not objects:
+    # What is known of very many consents is not told: a no may be among them.
+    if policy.promotion_without_consent and not objects and not state.omitted.consent:
         usable = [one for one in addresses if _unverified(one, policy) is None]
         return Send(usable[0].value) if usable else Suppress(UNVERIFIED)
     return Suppress(refusals[0])

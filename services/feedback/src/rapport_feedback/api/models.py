@@ -133,11 +133,16 @@ class SurveyView(BaseModel):
         )
 
 
-class SurveyPage(BaseModel):
-    """Surveys, newest first; `next` is the `cursor` of the next page."""
+class Wave(BaseModel):
+    """The run of a survey that has just begun."""
 
-    items: list[SurveyView]
-    next: str | None
+    wave: int
+
+
+class Invited(BaseModel):
+    """The link of a person to a survey."""
+
+    url: str
 
 
 class ScoreView(BaseModel):
@@ -203,13 +208,6 @@ class CaseView(BaseModel):
             due_at=one.case.due_at,
             closed_at=one.case.closed_at,
         )
-
-
-class CasePage(BaseModel):
-    """Cases, newest first; `next` is the `cursor` of the next page."""
-
-    items: list[CaseView]
-    next: str | None
 
 
 class StepView(BaseModel):

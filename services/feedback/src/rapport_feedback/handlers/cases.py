@@ -38,6 +38,7 @@ class Cases:
         self,
         tx: AsyncConnection,
         workspace: str,
+        case_id: UUID,
         contact: Contact,
         *,
         subject: str,
@@ -48,7 +49,7 @@ class Cases:
         """A new case that staff took down for a customer."""
         complaint = Complaint(
             workspace=workspace,
-            case_id=uuid4(),
+            case_id=case_id,
             number=await store.next_number(tx, workspace),
             contact=contact,
             subject=subject,

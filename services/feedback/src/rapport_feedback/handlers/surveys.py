@@ -52,10 +52,17 @@ class Surveys:
     # --- by staff ----------------------------------------------------------------------------
 
     async def create(
-        self, tx: AsyncConnection, workspace: str, name: str, question: str, now: datetime
+        self,
+        tx: AsyncConnection,
+        workspace: str,
+        survey_id: UUID,
+        *,
+        name: str,
+        question: str,
+        now: datetime,
     ) -> Survey:
         """A new NPS survey in its first wave."""
-        survey = Survey(workspace, uuid4(), name, Kind.NPS, question, FIRST_WAVE, now)
+        survey = Survey(workspace, survey_id, name, Kind.NPS, question, FIRST_WAVE, now)
         await store.add_survey(tx, survey)
         return survey
 

@@ -21,12 +21,9 @@ from rapport_common.events.consent import (
 )
 from rapport_common.events.contact import ANY_CHANNEL, EMAIL_CHANNEL, normal_contact_point
 from rapport_common.events.money import CURRENCIES, MAX_DIGITS, normal_amount, normal_currency
+from rapport_common.events.orders import ORDER_AMOUNTS, ORDER_EVENTS, ORDER_REFUNDED, worth_of_line
 from rapport_common.events.reserved import CONSENT_UPDATED, plain_name, service_of
 from rapport_ingest.domain.reading import MAX_SHOWN, Refused, address_of
-
-ORDERS = frozenset({"Order Completed", "Order Updated", "Order Refunded", "Order Cancelled"})
-AMOUNTS = ("total", "revenue", "value")
-"""What an order's worth is read from; other amounts are the sender's business."""
 
 LARGEST = 10 ** (MAX_DIGITS - 1)
 
@@ -46,9 +43,7 @@ def check_of(name: str) -> tuple[str, Check] | None:
     service = service_of(name)
     if service is not None:
         return name, _reserved(service)
-    if plain_name(name) == plain_name(CONSENT_UPDATED):
-        return CONSENT_UPDATED, consent
-    return (name, order) if name in ORDERS else None
+    return _CHECKS.get(plain_name(name))
 
 
 def _reserved(service: str) -> Check:
@@ -128,7 +123,7 @@ def _point(properties: Properties, channel: str) -> str:
 def order(properties: Properties, declared: str | None) -> Checked:
     """An order with plain amounts in a currency of ISO 4217, or in the source's declared one."""
     has_amount = False
-    for name in AMOUNTS:
+    for name in ORDER_AMOUNTS:
         value: Any = properties.get(name)
         if value is None:
             continue
@@ -151,6 +146,21 @@ def order(properties: Properties, declared: str | None) -> Checked:
     return {**properties, "currency": currency}, None
 
 
+def refund(properties: Properties, declared: str | None) -> Checked:
+    """A refund: an order's amount, else that of the products that are given back, else all."""
+    checked = order(properties, declared)
+    lines = properties.get("products")
+    if isinstance(lines, list) and all(properties.get(name) is None for name in ORDER_AMOUNTS):
+        for number, line in enumerate(lines):
+            if worth_of_line(line) is None:
+                wanted = (
+                    "a price (and quantity) as plain decimals. A refund of some products takes off "
+                    "what they cost: send these, or properties.total, or no products for all"
+                )
+                raise _unread("invalid_amount", f"products[{number}]", line, wanted)
+    return checked
+
+
 NO_CURRENCY = (
     "An order with an amount needs its currency: send properties.currency (ISO 4217, such as EUR), "
     "or declare the source's own: `rapport source set SOURCE --currency EUR`."
@@ -163,3 +173,10 @@ def _unread(code: str, name: str, value: Any, wanted: str) -> Refused:
         return Refused(code, path, f"{path} is missing: {wanted}.")
     shown = str(value)[:MAX_SHOWN].replace("\0", "\ufffd")
     return Refused(code, path, f"{path} '{shown}' is not {wanted}.")
+
+
+_CHECKS: dict[str, tuple[str, Check]] = {
+    plain_name(CONSENT_UPDATED): (CONSENT_UPDATED, consent),
+    **{plain_name(one): (one, order) for one in ORDER_EVENTS},
+    plain_name(ORDER_REFUNDED): (ORDER_REFUNDED, refund),
+}
