@@ -9,6 +9,7 @@ from typing import Any, assert_never
 import msgspec
 
 from rapport_segment.domain import values
+from rapport_segment.domain.elements import SHORT, Elements
 from rapport_segment.domain.facts import Facts
 from rapport_segment.domain.rules import And, Identifier, Leaf, Not, Or, Rule, Trait
 from rapport_segment.domain.values import Scalar
@@ -83,12 +84,12 @@ def _leaf(leaf: Leaf) -> Predicate:
         return lambda facts: read(facts) is None
     if isinstance(leaf.subject, Identifier):
         return _any_value(leaf)
+    if isinstance(leaf.subject, Trait):
+        return _of_trait(leaf, leaf.subject.name)
     if leaf.op == "ne":
-        equal = _each(_test("eq", leaf.value))
+        equal = _test("eq", leaf.value)
         return lambda facts: (value := read(facts)) is not None and not equal(value)
     test = _test(leaf.op, leaf.value)
-    if leaf.op != "contains" and isinstance(leaf.subject, Trait):
-        test = _each(test)
 
     def holds(facts: Facts) -> bool:
         value = read(facts)
@@ -97,13 +98,48 @@ def _leaf(leaf: Leaf) -> Predicate:
     return holds
 
 
-def _each(test: Test) -> Test:
-    """Over a list: one element that fits is enough."""
+def _of_trait(leaf: Leaf, name: str) -> Predicate:
+    """Over a list: one element that fits is enough, and `ne` means that none is equal."""
+    op = "eq" if leaf.op == "ne" else leaf.op
+    test = _test(op, leaf.value)
+    one_fits = _test("eq", leaf.value) if op == "contains" else test
+    any_fits = _any_element(op, leaf.value)
+    wanted = leaf.op != "ne"
 
-    def holds(value: Any) -> bool:
-        if type(value) is list:
-            return any(test(one) for one in value)
-        return test(value)
+    def holds(facts: Facts) -> bool:
+        value = facts.traits.get(name)
+        if value is None:
+            return False
+        if type(value) is not list:
+            return test(value) is wanted
+        if len(value) > SHORT:
+            return any_fits(facts.elements(name)) is wanted
+        return any(one_fits(one) for one in value) is wanted
+
+    return holds
+
+
+def _any_element(op: str, wanted: Any) -> Callable[[Elements], bool]:
+    """What `_test` says of one of many elements, without asking each."""
+    if op in _COMPARE:
+        return _any_ordered(op, wanted)
+    if op == "starts_with":
+        return lambda elements: elements.any_starting(wanted)
+    alike, numbers = values.alike(wanted if op == "in" else (wanted,))
+    return lambda elements: elements.any_equal(alike, numbers)
+
+
+def _any_ordered(op: str, wanted: Any) -> Callable[[Elements], bool]:
+    compare, upwards = _COMPARE[op], op in {"gt", "gte"}
+    limit = values.number(wanted)
+    is_text, has_limit = type(wanted) is str, limit is not None
+
+    def holds(elements: Elements) -> bool:
+        if limit is not None and elements.any_number(compare, limit, upwards=upwards):
+            return True
+        return is_text and elements.any_text(
+            compare, wanted, upwards=upwards, numeric=not has_limit
+        )
 
     return holds
 
@@ -168,14 +204,7 @@ def _ordered(compare: Callable[[Any, Any], bool], wanted: Any) -> Test:
 
 
 def _contains(wanted: Scalar) -> Test:
-    equal = _among((wanted,))
-
-    def holds(value: Any) -> bool:
-        if type(value) is list:
-            return any(equal(one) for one in value)
-        return type(value) is str and isinstance(wanted, str) and wanted in value
-
-    return holds
+    return lambda value: type(value) is str and isinstance(wanted, str) and wanted in value
 
 
 @dataclass(frozen=True, slots=True)
