@@ -5,11 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_common.events.contact import (
+    contact_point,
+    email_address,
     normal_channel,
     normal_contact_point,
     normal_email,
     normal_purpose,
     normal_state,
+    phone_number,
 )
 
 LETTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -82,7 +85,106 @@ def test_what_is_no_channel_is_none(word: str) -> None:
     assert normal_channel(word) is None
 
 
-def test_a_phone_number_is_its_digits() -> None:
-    assert normal_contact_point("sms", " +49 (170) 123-45 67") == "+491701234567"
-    assert normal_contact_point("whatsapp", "0049 170 1234567") == "+491701234567"
-    assert normal_contact_point("sms", "Ada") == "Ada"
+NUMBER = "+4917012345678"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        NUMBER,
+        " +49 (170) 123-456 78",
+        "0049 170 12345678",
+        "+49 (0)170 12345678",
+        "+49 (0) 170/12345678",
+        "+49 0170 12345678",
+        "tel:+4917012345678",
+        "TEL:+49-170-12345678",
+        "+49.170.123.456.78",
+        "\uff0b\uff14\uff19 170 12345678",
+        "\u202a+49 170 12345678\u202c",
+        "+49 170 12345678",
+        "+49 170\u201112345678",
+    ],
+)
+def test_a_phone_number_is_as_e164_writes_it(written: str) -> None:
+    assert phone_number(written) == normal_contact_point("sms", written) == NUMBER
+    assert contact_point("whatsapp", written) == NUMBER
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("4917012345678", "0170 12345678", "+49 170 12345678 ext 3", "+49 170 12345678;ext=3"),
+        *("", "Ada", "+", "00", "+49", "+1 800 FLOWERS", "+49170123456789012345", "+0170123456"),
+        *("+999123456789", "+49 170 12345678, +49 170 12345679", "+49\u0661\u0662\u0663" * 3),
+        "+49170" + " " * 100 + "12345678",
+    ],
+)
+def test_what_is_no_phone_number_of_the_world_is_none(written: str) -> None:
+    assert phone_number(written) is None
+    assert contact_point("sms", written) is None
+
+
+def test_a_zero_that_is_part_of_the_number_stays() -> None:
+    assert phone_number("+39 (0)6 12345678") == phone_number("+39 06 12345678") == "+390612345678"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("a@example.com, b@example.com", "a@example.com;b@example.com", "a@b@example.com"),
+        *("Ada <ada@example.com>", "<ada@example.com>", "mailto:ada@example.com", "ada@example"),
+        *("ada @example.com", "x@example.com\r\nBcc: z@example.com", "x@example.com\x7f@a.b"),
+        *("", "@example.com", "ada@", "ada@.example.com", "ada@example..com", "ada" * 99 + "@a.de"),
+    ],
+)
+def test_what_is_not_one_address_is_none(written: str) -> None:
+    assert email_address(written) is None
+    assert contact_point("email", written) is None
+
+
+def test_an_address_is_taken_in_its_one_form() -> None:
+    assert email_address(" Ada@Example.COM\ufeff") == "ada@example.com"
+    assert email_address("o'neil+x@m\u00fcnchen.example") == "o'neil+x@m\u00fcnchen.example"
+
+
+@given(LETTERS, st.sampled_from(["email", "sms", "push"]))
+def test_a_contact_point_is_its_own(text: str, channel: str) -> None:
+    point = contact_point(channel, text)
+    assert point is None or contact_point(channel, point) == point == (
+        normal_contact_point(channel, text)
+    )
+
+
+@given(st.from_regex(r"(\+|00)[1-9][0-9 ()/-]{5,16}", fullmatch=True))
+def test_a_number_is_its_own(text: str) -> None:
+    point = phone_number(text)
+    assert point is None or phone_number(point) == point
+
+
+@pytest.mark.parametrize(
+    ("written", "channel"),
+    [
+        *((one, "email") for one in ("emails", "E-Mails", "Email Marketing", "e-mail address")),
+        *((one, "sms") for one in ("Text", "text message", "SMS messages", "sms-marketing")),
+        *(("phone calls", "call"), ("phone number", "phone"), ("WhatsApp", "whatsapp")),
+        *(("web push", "web_push"), ("direct_mail", "direct_mail")),
+        *((one, None) for one in ("all", "ANY", "all channels", "email and sms", "any_channel")),
+    ],
+)
+def test_a_channel_is_one_channel(written: str, channel: str | None) -> None:
+    assert normal_channel(written) == channel
+
+
+@pytest.mark.parametrize(
+    ("written", "purpose"),
+    [
+        *((one, "promotion") for one in ("Marketing Emails", "email-marketing", "promo", "Ads")),
+        *((one, "promotion") for one in ("marketing communications", "Promotional Offers")),
+        *(("transactional", "service"), ("transactional emails", "service"), ("survey", "survey")),
+        *((one, None) for one in ("all", "any", "all purposes", "Everything", "marketing_all")),
+        *((one, None) for one in ("product_marketing", "marketing and surveys")),
+    ],
+)
+def test_a_purpose_is_one_purpose(written: str, purpose: str | None) -> None:
+    assert normal_purpose(written) == purpose

@@ -161,6 +161,14 @@ GRANT = {"contact_point": "ada@example.com", "channel": "email", "purpose": "pro
         ({"channel": "Email", "state": "Withdrawn"}, {"state": "withdrawn"}),
         ({"channel": "E-Mail", "state": "unsubscribed"}, {"state": "withdrawn"}),
         ({"purpose": "Marketing", "state": "opted out"}, {"state": "withdrawn"}),
+        (
+            {"channel": "Emails", "purpose": "Marketing Emails", "state": "withdrawn"},
+            {"state": "withdrawn"},
+        ),
+        (
+            {"channel": "sms", "contact_point": "tel:+49 (0)170 12345678", "state": "withdrawn"},
+            {"channel": "sms", "contact_point": "+4917012345678", "state": "withdrawn"},
+        ),
         ({"state": " DENIED\u200b"}, {"state": "denied"}),
         (
             {"channel": "SMS", "contact_point": "0043 (123) 456-789", "state": "granted"},
@@ -191,6 +199,15 @@ def test_a_consent_is_kept_in_its_one_form(name: str, written: Any, normal: Any)
         ({"contact_point": "ada"}, "contact_point"),
         ({"contact_point": None}, "contact_point"),
         ({"contact_point": "", "channel": "push"}, "contact_point"),
+        ({"contact_point": "x" * 1025, "channel": "push"}, "contact_point"),
+        *(
+            ({"contact_point": number, "channel": channel}, "contact_point")
+            for channel in ("sms", "phone", "call", "WhatsApp", "text message")
+            for number in ("4917012345678", "0170 12345678", "+49 170 12345678 ext 3", "Ada")
+        ),
+        ({"contact_point": "Ada <ada@example.com>"}, "contact_point"),
+        *(({"channel": one}, "channel") for one in ("all", "any", "email and sms")),
+        *(({"purpose": one}, "purpose") for one in ("all", "any", "everything")),
     ],
 )
 def test_a_consent_that_nobody_understands_is_refused(wrong: Any, field: str) -> None:

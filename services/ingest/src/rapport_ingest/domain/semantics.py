@@ -9,16 +9,17 @@ from functools import lru_cache
 from typing import Any
 
 from rapport_common.events.contact import (
+    BY_PHONE,
     EMAIL_CHANNEL,
+    contact_point,
     normal_channel,
-    normal_contact_point,
     normal_purpose,
     normal_state,
 )
 from rapport_common.events.money import CURRENCIES, MAX_DIGITS, normal_amount, normal_currency
 from rapport_common.events.orders import ORDER_AMOUNTS, ORDER_EVENTS, ORDER_REFUNDED, worth_of_line
 from rapport_common.events.reserved import CONSENT_UPDATED, plain_name, service_of
-from rapport_ingest.domain.reading import MAX_SHOWN, Refused, address_of
+from rapport_ingest.domain.reading import MAX_SHOWN, Refused
 
 LARGEST = 10 ** (MAX_DIGITS - 1)
 
@@ -27,6 +28,10 @@ Checked = tuple[Properties | None, str | None]
 """The properties where they were changed, and the declared currency where it is needed."""
 
 Check = Callable[[Properties, str | None], Checked]
+
+
+ONE_CHANNEL = "one channel, such as email or sms; each has a consent of its own"
+ONE_PURPOSE = "one purpose, such as promotion or service; each has a consent of its own"
 
 
 @lru_cache(maxsize=16_384)
@@ -57,10 +62,20 @@ def consent(properties: Properties, _currency: str | None) -> Checked:
 
     What can't be read is refused: a "no" that nobody understands must not pass for one.
     """
-    channel = _word(properties, "channel", normal_channel, "a word such as email or sms")
+    channel = _word(
+        properties,
+        "channel",
+        normal_channel,
+        "one channel, such as email or sms; each has a consent of its own",
+    )
     said = {
         "channel": channel,
-        "purpose": _word(properties, "purpose", normal_purpose, "a word such as promotion"),
+        "purpose": _word(
+            properties,
+            "purpose",
+            normal_purpose,
+            "one purpose, such as promotion; each has a consent of its own",
+        ),
         "state": _word(properties, "state", normal_state, "granted, denied or withdrawn"),
         "contact_point": _point(properties, channel),
     }
@@ -80,13 +95,15 @@ def _word(
 
 def _point(properties: Properties, channel: str) -> str:
     value = properties.get("contact_point")
-    if isinstance(value, str):
-        mail = channel == EMAIL_CHANNEL
-        found = address_of(value) if mail else normal_contact_point(channel, value)
-        if found:
-            return found
-    wanted = "an e-mail address" if channel == EMAIL_CHANNEL else "where the person is reached"
-    raise _unread("invalid_consent", "contact_point", value, wanted)
+    found = contact_point(channel, value) if isinstance(value, str) else None
+    if found is None:
+        wanted = "where the person is reached"
+        if channel == EMAIL_CHANNEL:
+            wanted = "one e-mail address, such as ada@example.com"
+        elif channel in BY_PHONE:
+            wanted = "a phone number with its country's code, such as +49 170 1234567"
+        raise _unread("invalid_consent", "contact_point", value, wanted)
+    return found
 
 
 def order(properties: Properties, declared: str | None) -> Checked:

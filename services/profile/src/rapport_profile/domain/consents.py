@@ -11,10 +11,12 @@ from typing import Literal
 import msgspec
 
 from rapport_common.events.contact import (
+    BY_PHONE,
+    contact_point,
     normal_channel,
-    normal_contact_point,
     normal_purpose,
     normal_state,
+    phone_number,
 )
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ConsentState
@@ -23,8 +25,6 @@ from rapport_profile.domain.stamps import Stamp, stamp_of, stamp_of_grant
 
 Subject = tuple[str, str, str]
 """(channel, purpose, contact point), each in normal form."""
-MAX_POINT = 1_024
-"""Characters of a contact point: the longest are the addresses of web push."""
 MAX_WORDING = 200
 """Characters of the name of a wording."""
 State = Literal["granted", "denied", "withdrawn"]
@@ -80,22 +80,27 @@ def _latest(one: Said | None, other: Said | None) -> Said | None:
 
 
 def consent_said(event: Event) -> tuple[Subject, Consent] | None:
-    """What a `Consent Updated` says; None when it does not say about what.
+    """What a `Consent Updated` says; None when it does not say about whom or what.
 
-    A state that can't be read is a withdrawal: the more restrictive reading.
+    A state that can't be read is a withdrawal: the more restrictive reading. So is a phone number
+    without a `+`, taken for one with the country's code; a grant for such a one is for nobody.
     """
     said = properties_of(event)
     texts = [said.get(part) for part in ("channel", "purpose", "contact_point")]
     channel, purpose, point = (one if isinstance(one, str) else "" for one in texts)
     channel, purpose = normal_channel(channel) or "", normal_purpose(purpose) or ""
-    point = normal_contact_point(channel, point)
-    if not (channel and purpose and 0 < len(point) <= MAX_POINT):
+    if not (channel and purpose):
         return None
     told = said.get("state")
     state = (normal_state(told) if isinstance(told, str) else None) or "withdrawn"
     wording = said.get("wording_version")
     version = wording[:MAX_WORDING] if isinstance(wording, str) else None
-    subject = (channel, purpose, point)
+    found = contact_point(channel, point)
+    if found is None and channel in BY_PHONE and state != "granted":
+        found = phone_number(f"+{point.strip()}")
+    if found is None:
+        return None
+    subject = (channel, purpose, found)
     if state != "granted":
         return subject, Consent(refused=Said(state, version, stamp_of(event)))
     grant = Said(state, version, stamp_of_grant(event))
