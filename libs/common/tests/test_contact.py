@@ -7,11 +7,8 @@ from hypothesis import strategies as st
 from rapport_common.events.contact import (
     contact_point,
     email_address,
-    normal_channel,
     normal_contact_point,
     normal_email,
-    normal_purpose,
-    normal_state,
     phone_number,
 )
 
@@ -65,24 +62,6 @@ def test_a_normal_form_is_its_own(text: str) -> None:
 )
 def test_the_quick_way_and_the_thorough_way_agree(address: str) -> None:
     assert normal_email(address) == normal_email(f"\ufeff{address}") == address.lower()
-
-
-def test_the_words_of_a_consent_have_one_form_each() -> None:
-    assert {normal_channel(one) for one in ("email", "Email", " E-Mail", "e mail")} == {"email"}
-    assert normal_purpose(" Marketing ") == normal_purpose("promotion") == "promotion"
-    assert normal_state("Withdrawn") == normal_state(" opt-out ") == "withdrawn"
-    assert normal_state("DENIED\u200b") == "denied"
-    assert normal_state("Granted") == "granted"
-
-
-@pytest.mark.parametrize("word", ["", " ", "yes", "grantedd", "1", "не", "no thanks", "\0"])
-def test_what_is_no_state_is_none(word: str) -> None:
-    assert normal_state(word) is None
-
-
-@pytest.mark.parametrize("word", ["", "-", "1email", "a" * 80, "e/mail", "почта"])
-def test_what_is_no_channel_is_none(word: str) -> None:
-    assert normal_channel(word) is None
 
 
 NUMBER = "+4917012345678"
@@ -162,29 +141,11 @@ def test_a_number_is_its_own(text: str) -> None:
     assert point is None or phone_number(point) == point
 
 
-@pytest.mark.parametrize(
-    ("written", "channel"),
-    [
-        *((one, "email") for one in ("emails", "E-Mails", "Email Marketing", "e-mail address")),
-        *((one, "sms") for one in ("Text", "text message", "SMS messages", "sms-marketing")),
-        *(("phone calls", "call"), ("phone number", "phone"), ("WhatsApp", "whatsapp")),
-        *(("web push", "web_push"), ("direct_mail", "direct_mail")),
-        *((one, None) for one in ("all", "ANY", "all channels", "email and sms", "any_channel")),
-    ],
-)
-def test_a_channel_is_one_channel(written: str, channel: str | None) -> None:
-    assert normal_channel(written) == channel
-
-
-@pytest.mark.parametrize(
-    ("written", "purpose"),
-    [
-        *((one, "promotion") for one in ("Marketing Emails", "email-marketing", "promo", "Ads")),
-        *((one, "promotion") for one in ("marketing communications", "Promotional Offers")),
-        *(("transactional", "service"), ("transactional emails", "service"), ("survey", "survey")),
-        *((one, None) for one in ("all", "any", "all purposes", "Everything", "marketing_all")),
-        *((one, None) for one in ("product_marketing", "marketing and surveys")),
-    ],
-)
-def test_a_purpose_is_one_purpose(written: str, purpose: str | None) -> None:
-    assert normal_purpose(written) == purpose
+def test_a_contact_point_of_all_channels_is_an_address_or_a_number() -> None:
+    assert normal_contact_point("all", " Ada@Example.com") == "ada@example.com"
+    assert normal_contact_point("all", "0049 170 1234567") == "+491701234567"
+    assert (
+        normal_contact_point("all", " token-A7 ") == contact_point("all", "token-A7") == "token-A7"
+    )
+    assert contact_point("all", "0170 12345678") is None
+    assert contact_point("all", "Ada <ada@example.com>") is None

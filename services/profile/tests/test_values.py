@@ -234,6 +234,19 @@ def address(message: str, email: str | None, /, trust: str = "trusted", at: int 
 YES = consent("y", "granted", received=DAY)
 
 
+def test_what_does_not_count_gives_way_to_what_does() -> None:
+    """A public key may say very much of a person; a no is not lost in it."""
+    noise = [
+        consent(f"m{n}", "granted", point=f"p{n}@example.com", at=9, received=DAY, trust="public")
+        for n in range(250)
+    ]
+    for word in (consent("n", "withdrawn"), YES):
+        for history in ([word, *noise], [*noise, word]):
+            state = known(address("a", "ada@example.com"), *history)
+            assert [one.contact_point for one in state.consent] == ["ada@example.com"]
+            assert state.omitted.consent == 51
+
+
 @pytest.mark.parametrize(
     "no",
     [
@@ -247,6 +260,8 @@ YES = consent("y", "granted", received=DAY)
         consent("n", "withdrawn", at=1, channel="e-mail"),
         consent("n", "withdrawn", at=1, purpose=" Promotion"),
         consent("n", "withdrawn", at=1, purpose="marketing"),
+        consent("n", "withdrawn", at=1, purpose="Marketing Emails"),
+        consent("n", "withdrawn", at=1, channel="email_address", purpose="promos"),
         consent("n", "withdrawn", at=1, trust="public"),
         # A tie goes to the more restrictive word.
         consent("n", "withdrawn", at=0),
@@ -255,6 +270,18 @@ YES = consent("y", "granted", received=DAY)
 )
 def test_a_withdrawal_counts_however_it_is_written(no: Event) -> None:
     assert words(YES, no) == [("withdrawn", True)]
+
+
+@pytest.mark.parametrize("every", ["all", "ANY", "*", "?", "", None])
+def test_a_no_to_all_is_kept_as_one_and_a_yes_to_all_is_none(every: Any) -> None:
+    for field in ("channel", "purpose"):
+        assert words(consent("y", "granted", **{field: every})) == []
+        (one,) = known(
+            consent("n", "withdrawn", point=" ADA@example.com", **{field: every})
+        ).consent
+        told = {"channel": one.channel, "purpose": one.purpose}
+        assert told == {"channel": "email", "purpose": "promotion", field: "all"}
+        assert (one.contact_point, one.state) == ("ada@example.com", "withdrawn")
 
 
 def test_a_grant_from_a_clock_that_is_ahead_is_no_later_than_its_receipt() -> None:
@@ -376,6 +403,50 @@ def test_a_service_does_not_say_where_somebody_is_reached() -> None:
     assert points(shop) == [("guest@example.com", True)]
 
 
+@pytest.mark.parametrize("trust", ["trusted", "public"])
+def test_a_clock_that_is_ahead_does_not_hold_against_what_is_said_later(trust: str) -> None:
+    """A local time without its offset, or a sender who wants to have the last word."""
+
+    def identify(message: str, received: int, /, **more: Any) -> Event:
+        traits = {"email": f"{message}@example.com", "plan": message}
+        fields = {"at": received, "received": received, **more}
+        return event(message, type="identify", user_id="U", traits=traits, **fields)
+
+    ahead = identify("ahead", 10, at=8 * 60, trust=trust)
+    state = known(ahead, identify("later", 20))
+    assert msgspec.json.decode(state.traits)["plan"] == "later"
+    assert state.contact_points == known(identify("later", 20)).contact_points
+    assert points(ahead, address("none", None, at=20)) == []
+    assert known(ahead).computed.last_seen_at == ahead.received_at
+    at_noon = START + timedelta(minutes=10)
+    sold = msgspec.structs.replace(order("o", at=8 * 60, **EUR_10), received_at=at_noon)
+    less = order("p", "Order Updated", at=20, **{**EUR_10, "total": 8})
+    assert known(sold, less).computed.revenue == {"EUR": "8"}
+
+
+def test_a_no_counts_from_its_receipt_if_the_clock_was_hours_behind() -> None:
+    yes = consent("y", "granted", at=0)
+    behind = consent("n", "withdrawn", at=-5 * 60, received=10)
+    assert words(yes, behind) == [("withdrawn", True)]
+    # What is told of the past has its own time.
+    assert words(yes, consent("n", "withdrawn", at=-3 * DAY, received=10)) == [("granted", True)]
+    told = consent("n", "withdrawn", at=-5 * 60, received=10, historic=True)
+    assert words(yes, told) == [("granted", True)]
+
+
+def test_an_import_that_does_not_say_when_gives_no_permission_back() -> None:
+    yes = consent("y", "granted", at=9, received=9, historic=True)
+    for earlier in (consent("n", "withdrawn"), consent("n", "denied", historic=True)):
+        assert words(earlier, yes) == [(earlier_state(earlier), True)]
+    assert words(yes) == [("granted", True)]
+    dated = consent("y", "granted", at=8, received=9, historic=True)
+    assert words(consent("n", "withdrawn"), dated) == [("granted", True)]
+
+
+def earlier_state(one: Event) -> str:
+    return str(msgspec.json.decode(one.properties)["state"])
+
+
 def test_of_equal_times_the_later_place_counts() -> None:
     rows = [
         event(f"dup-{name}", type="identify", user_id="U", traits={"v": name}, sequence=place)
@@ -395,7 +466,8 @@ def test_a_null_trait_is_none() -> None:
 @pytest.mark.parametrize("years", [-2024, -50, 30])
 def test_an_implausible_time_is_never_first_or_last_seen(years: int) -> None:
     odd = msgspec.structs.replace(
-        event("1", user_id="U"), timestamp=START.replace(year=START.year + years + (years < -2000))
+        event("1", user_id="U", received=0),
+        timestamp=START.replace(year=START.year + years + (years < -2000)),
     )
     computed = known(odd).computed
     assert computed.first_seen_at == computed.last_seen_at == START

@@ -7,24 +7,19 @@ are never one.
 
 import re
 import unicodedata
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal
 
 import idna
 import phonenumbers
 
-ConsentWord = Literal["granted", "denied", "withdrawn"]
-
 _PLAIN = re.compile(r"[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]+@[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)+")
 _XN = "xn--"
-_WORD = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_SEPARATORS = re.compile(r"[\s\-_]+")
 _ADDRESS = re.compile(
     r"[^@\s\x00-\x1f\x7f\"(),:;<>\[\]\\]+"
     r"@[^@\s\x00-\x1f\x7f\"(),:;<>\[\]\\.]+(?:\.[^@\s\x00-\x1f\x7f\"(),:;<>\[\]\\.]+)+"
 )
 _PHONE = re.compile(r"(?:tel:)?\s*(?:\+|00)\s*([0-9\s().\-/]+)", re.IGNORECASE)
+_DIGITS = re.compile(r"[0-9\s().\-/+]*")
 _DASHES = re.compile(r"[\u2010-\u2015\u2212]")
 MAX_EMAIL = 254
 """RFC 5321, 4.5.3.1.3: a path has 256 characters, two of them the brackets."""
@@ -37,65 +32,10 @@ _JOINERS = "\u200c\u200d"
 """Format characters that IDNA 2008 allows between some letters (RFC 5892, appendix A)."""
 
 EMAIL_CHANNEL = "email"
+ANY_CHANNEL = "all"
+"""Every channel that leads to a contact point."""
 BY_PHONE = frozenset({"sms", "phone", "call", "whatsapp"})
 """The channels whose contact points are phone numbers."""
-_CHANNELS = {
-    **{one: one for one in BY_PHONE},
-    "e_mail": EMAIL_CHANNEL,
-    "emails": EMAIL_CHANNEL,
-    "e_mails": EMAIL_CHANNEL,
-    "mail": EMAIL_CHANNEL,
-    "mails": EMAIL_CHANNEL,
-    "newsletter": EMAIL_CHANNEL,
-    "text": "sms",
-    "texts": "sms",
-    "telephone": "phone",
-    "calls": "call",
-    "phone_call": "call",
-    "phone_calls": "call",
-    "whats_app": "whatsapp",
-    "push_notification": "push",
-    "push_notifications": "push",
-}
-_PURPOSES = {
-    "marketing": "promotion",
-    "promotional": "promotion",
-    "promotions": "promotion",
-    "promo": "promotion",
-    "promos": "promotion",
-    "advertising": "promotion",
-    "advertisement": "promotion",
-    "advertisements": "promotion",
-    "ads": "promotion",
-    "transactional": "service",
-}
-_AROUND_A_CHANNEL = {
-    *("marketing", "message", "messages", "messaging", "communication", "communications"),
-    *("channel", "address", "number"),
-}
-_AROUND_A_PURPOSE = {
-    *("e", "email", "emails", "mail", "mails", "sms", "message", "messages", "messaging"),
-    *("communication", "communications", "consent", "purpose", "purposes", "offers"),
-}
-"""What says nothing more beside the word that counts: `Marketing Emails`, `Email Address`."""
-_EVERYTHING = {"all", "any", "each", "every", "everything", "everywhere", "both", "global"}
-"""Words for more than one channel or purpose: each is told by itself."""
-_CLEAR_CHANNELS = {"email", "emails", "sms", "whatsapp"}
-_CLEAR_PURPOSES = {"promotion", *_PURPOSES} - {"transactional"}
-"""Words that a name of something else does not have in it: `product_marketing` may mean either."""
-_STATES: dict[str, ConsentWord] = {
-    "granted": "granted",
-    "denied": "denied",
-    "refused": "denied",
-    "rejected": "denied",
-    "declined": "denied",
-    "withdrawn": "withdrawn",
-    "revoked": "withdrawn",
-    "unsubscribed": "withdrawn",
-    "opted_out": "withdrawn",
-    "opt_out": "withdrawn",
-}
-"""Many words take a permission away; one gives it."""
 
 
 @lru_cache(maxsize=16_384)
@@ -169,7 +109,7 @@ def phone_number(text: str) -> str | None:
     """
     if len(text) > MAX_STATED_PHONE:
         return None
-    plain = _DASHES.sub("-", unicodedata.normalize("NFKC", _bare(_visible(text))))
+    plain = _DASHES.sub("-", plain_text(text))
     match = _PHONE.fullmatch(plain)
     if match is None or not match[1].isascii():
         return None
@@ -185,64 +125,32 @@ def phone_number(text: str) -> str | None:
 def contact_point(channel: str, text: str) -> str | None:
     """Where somebody is reached, in its one form; None for what is no such place.
 
-    `channel` is in normal form. By e-mail an address, by phone a number as E.164 writes it; what
-    the places of other channels look like is not known here.
+    `channel` is in normal form. By e-mail an address, by phone a number as E.164 writes it; of
+    every channel, what has an `@` is an address and what has digits only a number. What the
+    places of other channels look like is not known here.
     """
-    if channel == EMAIL_CHANNEL:
+    if channel == EMAIL_CHANNEL or (channel == ANY_CHANNEL and "@" in text):
         return email_address(text)
-    if channel in BY_PHONE:
-        return phone_number(text)
+    number = phone_number(text) if channel in BY_PHONE or channel == ANY_CHANNEL else None
+    if number is not None or channel in BY_PHONE:
+        return number
     point = _plain(text)
+    if channel == ANY_CHANNEL and _DIGITS.fullmatch(point):
+        return None
     return point if 0 < len(point) <= MAX_POINT else None
 
 
 def normal_contact_point(channel: str, point: str) -> str:
     """A contact point as it is compared, for any text; `channel` is in normal form."""
-    if channel == EMAIL_CHANNEL:
+    if channel == EMAIL_CHANNEL or (channel == ANY_CHANNEL and "@" in point):
         return normal_email(point)
-    return (channel in BY_PHONE and phone_number(point)) or _plain(point)
+    return (channel in {*BY_PHONE, ANY_CHANNEL} and phone_number(point)) or _plain(point)
 
 
 def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", _bare(_visible(text)))
 
 
-def _word(text: str) -> str | None:
-    plain = unicodedata.normalize("NFKC", _bare(_visible(text))).lower()
-    word = _SEPARATORS.sub("_", plain).strip("_")
-    return word if _WORD.fullmatch(word) else None
-
-
-def normal_channel(text: str) -> str | None:
-    """A channel (`email`, `sms`, `push` …) in its one form.
-
-    None when it is no word, or not one of one channel: `all`, `email_and_sms`.
-    """
-    return _meaning(_word(text), _CHANNELS, _AROUND_A_CHANNEL, _CLEAR_CHANNELS)
-
-
-def normal_purpose(text: str) -> str | None:
-    """A purpose (`promotion`, `service` …) in its one form.
-
-    None when it is no word, or may mean promotion or something else: `all`, `product_marketing`.
-    """
-    return _meaning(_word(text), _PURPOSES, _AROUND_A_PURPOSE, _CLEAR_PURPOSES)
-
-
-def _meaning(
-    word: str | None, known: Mapping[str, str], around: set[str], clear: set[str]
-) -> str | None:
-    """What a word stands for: itself, if it is nobody's word for something that is known."""
-    if word is None or word in known or "_" not in word:
-        return None if word is None or word in _EVERYTHING else known.get(word, word)
-    parts = word.split("_")
-    bare = "_".join(one for one in parts if one not in around)
-    if bare in clear or bare in known:
-        return known.get(bare, bare)
-    return None if (clear | _EVERYTHING) & set(parts) else word
-
-
-def normal_state(text: str) -> ConsentWord | None:
-    """A consent's state; None when it is none of the known words."""
-    word = _word(text)
-    return _STATES.get(word) if word else None
+def plain_text(text: str) -> str:
+    """A text in its compatibility form (NFKC), without blanks and invisible characters around."""
+    return unicodedata.normalize("NFKC", _bare(_visible(text)))

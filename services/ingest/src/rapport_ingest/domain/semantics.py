@@ -4,18 +4,22 @@ The rest of an event is its sender's business. Names: Segment's e-commerce spec 
 own for consents and for what the services tell.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-from rapport_common.events.contact import (
-    BY_PHONE,
-    EMAIL_CHANNEL,
-    contact_point,
+from rapport_common.events.consent import (
+    ANY_PURPOSE,
+    CHANNELS,
+    OWN,
+    PURPOSES,
+    is_channel,
+    is_purpose,
     normal_channel,
     normal_purpose,
     normal_state,
 )
+from rapport_common.events.contact import ANY_CHANNEL, BY_PHONE, EMAIL_CHANNEL, contact_point
 from rapport_common.events.money import CURRENCIES, MAX_DIGITS, normal_amount, normal_currency
 from rapport_common.events.orders import ORDER_AMOUNTS, ORDER_EVENTS, ORDER_REFUNDED, worth_of_line
 from rapport_common.events.reserved import CONSENT_UPDATED, plain_name, service_of
@@ -28,10 +32,6 @@ Checked = tuple[Properties | None, str | None]
 """The properties where they were changed, and the declared currency where it is needed."""
 
 Check = Callable[[Properties, str | None], Checked]
-
-
-ONE_CHANNEL = "one channel, such as email or sms; each has a consent of its own"
-ONE_PURPOSE = "one purpose, such as promotion or service; each has a consent of its own"
 
 
 @lru_cache(maxsize=16_384)
@@ -60,27 +60,43 @@ def _reserved(service: str) -> Check:
 def consent(properties: Properties, _currency: str | None) -> Checked:
     """A consent with its point, channel, purpose and state in their one form.
 
-    What can't be read is refused: a "no" that nobody understands must not pass for one.
+    What can't be read is refused: a "no" that nobody understands must not pass for one. A no may
+    be to `all` channels or purposes of a contact point, a yes says to what.
     """
-    channel = _word(
-        properties,
-        "channel",
-        normal_channel,
-        "one channel, such as email or sms; each has a consent of its own",
-    )
-    said = {
-        "channel": channel,
-        "purpose": _word(
-            properties,
-            "purpose",
-            normal_purpose,
-            "one purpose, such as promotion; each has a consent of its own",
-        ),
-        "state": _word(properties, "state", normal_state, "granted, denied or withdrawn"),
-        "contact_point": _point(properties, channel),
-    }
+    channel = _word(properties, "channel", _channel, _CHANNELS_TOLD)
+    purpose = _word(properties, "purpose", _purpose, _PURPOSES_TOLD)
+    state = _word(properties, "state", normal_state, "granted, denied or withdrawn")
+    if state == "granted" and channel == ANY_CHANNEL:
+        raise _unread("invalid_consent", "channel", properties["channel"], ONE_OF_EACH)
+    if state == "granted" and purpose == ANY_PURPOSE:
+        raise _unread("invalid_consent", "purpose", properties["purpose"], ONE_OF_EACH)
+    point = _point(properties, channel)
+    said = {"channel": channel, "purpose": purpose, "state": state, "contact_point": point}
     same = all(properties[name] == value for name, value in said.items())
     return (None if same else {**properties, **said}), None
+
+
+ONE_OF_EACH = "what a permission can be for: it is for one channel and one purpose, send each alone"
+
+
+def _channel(text: str) -> str | None:
+    word = normal_channel(text)
+    return word if word and is_channel(word) else None
+
+
+def _purpose(text: str) -> str | None:
+    word = normal_purpose(text)
+    return word if word and is_purpose(word) else None
+
+
+def _known(words: Iterable[str], what: str) -> str:
+    return (
+        f"one of {', '.join(words)}, or in a withdrawal all; {what} of your own begins with {OWN}"
+    )
+
+
+_CHANNELS_TOLD = _known(CHANNELS, "a channel")
+_PURPOSES_TOLD = _known(PURPOSES, "a purpose")
 
 
 def _word(
