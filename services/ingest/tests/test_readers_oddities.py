@@ -321,6 +321,8 @@ def test_a_group_without_an_end_ends_the_import() -> None:
 
 def test_rows_that_can_not_be_read_do_not_wait_for_a_group() -> None:
     """Each goes on as soon as it is read."""
-    rows = (Row(Place(0, n, n), None, b"x", "invalid_row", "Odd.") for n in itertools.count(1))
+    rows = (
+        Row(Place(0, n, n), None, b"x", "invalid_row", "It is odd.") for n in itertools.count(1)
+    )
     composer = Composer(Mapper(GROUPED), None, ids="row", source="s", job="j")
     assert [one.first for one in itertools.islice(composer.entries(rows), 3)] == [1, 2, 3]

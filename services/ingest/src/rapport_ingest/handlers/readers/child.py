@@ -106,7 +106,7 @@ def _checked(reader: SeparatedReader, assignment: Assignment) -> dict[str, objec
         totals.add(row)
         if row.after.rows > CHECKED_ROWS:
             message = (
-                f"A file whose last line has totals has {CHECKED_ROWS} rows at most: it is read "
+                f"A file whose last line has totals has {CHECKED_ROWS} rows at most: it is read as a "
                 "whole before anything of it is sent. Cut it in parts, each with its own."
             )
             raise InvalidRequestError(message, code="too_large")
