@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import itertools
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,10 +18,9 @@ from hypothesis import strategies as st
 from rapport_common.errors import InvalidRequestError
 from rapport_ingest.domain.casting import cast, day_number
 from rapport_ingest.domain.imports import ImportSpec
-from rapport_ingest.domain.mapping import MAX_GROUP, Field, Mapper, Mapping
-from rapport_ingest.domain.rows import MAX_REFUSED_GROUP, Composer, Entry, Place, Row
+from rapport_ingest.domain.mapping import Field, Mapper, Mapping
+from rapport_ingest.domain.rows import Composer, Entry, Place, Row
 from rapport_ingest.handlers.readers import reader_for
-from rapport_ingest.handlers.readers.unpacking import MAX_LINE_BYTES, MAX_ROW_BYTES
 
 MOST = 2**30
 ORDERS = Mapping(
@@ -283,46 +281,3 @@ def test_a_value_that_many_rows_share_is_read_where_it_is_small() -> None:
     assert {tuple(row.values.items()) for row in rows if row.values} == {
         (("id", "1"), ("note", "Zoë"))
     }
-
-
-@pytest.mark.parametrize(
-    ("data", "form"),
-    [
-        (b"id,at,total\n" + b"\n" * 110_000, "csv"),
-        (b"\n" * 110_000, "csv"),
-        (b"id,at,total\n1,2,3\n" + b"  \n" * 110_000, "csv"),
-        (b'{"id": 1}\n' + b"\n" * 110_000, "jsonl"),
-        (b"x" * (MAX_LINE_BYTES + 3 * MAX_ROW_BYTES), "jsonl"),
-    ],
-)
-def test_what_unfolds_to_nothing_is_not_read_to_its_end(data: bytes, form: str) -> None:
-    with pytest.raises(InvalidRequestError) as told:
-        read(data + b"\n" * 10, form)
-    assert told.value.code == "unreadable_file"
-
-
-def test_blank_lines_between_rows_are_none() -> None:
-    assert len(read(b"id\n" + b"1\n\n\n\n" * 1000)) == 1000
-
-
-GROUPED = Mapping(
-    event="Paid", fields={"userId": "id"}, group_by="{id}", lines={"sku": Field(path="sku")}
-)
-
-
-def test_a_group_without_an_end_ends_the_import() -> None:
-    with pytest.raises(InvalidRequestError) as told:
-        entries(b"id,sku\n" + b"1,a\n" * (MAX_REFUSED_GROUP + MAX_GROUP + 10), mapping=GROUPED)
-    assert told.value.code == "group_too_large"
-    with pytest.raises(InvalidRequestError) as told:
-        entries(b"id,sku\n1,a\n" + b"1,a,b,c\n" * (MAX_GROUP + 1), mapping=GROUPED)
-    assert told.value.code == "group_too_large"
-
-
-def test_rows_that_can_not_be_read_do_not_wait_for_a_group() -> None:
-    """Each goes on as soon as it is read."""
-    rows = (
-        Row(Place(0, n, n), None, b"x", "invalid_row", "It is odd.") for n in itertools.count(1)
-    )
-    composer = Composer(Mapper(GROUPED), None, ids="row", source="s", job="j")
-    assert [one.first for one in itertools.islice(composer.entries(rows), 3)] == [1, 2, 3]

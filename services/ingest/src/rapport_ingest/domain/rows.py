@@ -6,17 +6,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from rapport_common.errors import InvalidRequestError
 from rapport_ingest.domain.imports import Ids
 from rapport_ingest.domain.mapping import MAX_GROUP, Mapper, MappingError
 from rapport_ingest.domain.presets import Prepare
 from rapport_ingest.domain.verdict import Refusal
 
 ID_BYTES = 16
-MAX_REFUSED_GROUP = 50_000
-"""Rows of one key beyond those of an event. An import goes on behind a whole group only, so what
-is endless would hold up all others."""
-
 # Decimals are numbers in JSON, with all their digits.
 _encode = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
 
@@ -100,12 +95,7 @@ class Composer:
         more, key = 0, None
         for row in rows:
             if row.values is None:
-                if not group:
-                    yield self._broken(row)
-                    continue
                 broken.append(row)
-                if len(broken) > MAX_GROUP:
-                    raise _endless(key)
                 continue
             found = self._key(mapper, row)
             if not group or found is None or found != key:
@@ -114,8 +104,6 @@ class Composer:
             elif len(group) > MAX_GROUP:
                 # Too many to be kept, and refused anyway: only the last one says how far it goes.
                 more += 1 + len(broken)
-                if more > MAX_REFUSED_GROUP:
-                    raise _endless(key)
                 group[-1] = row
             else:
                 group += [*broken, row]
@@ -168,14 +156,6 @@ class Composer:
         number = str(first).encode() if self._ids == "row" else b""
         parts = b"\0".join((self._source.encode(), number, content))
         return hashlib.blake2b(parts, digest_size=ID_BYTES).hexdigest()
-
-
-def _endless(key: str | None) -> InvalidRequestError:
-    message = (
-        f"One event has {MAX_GROUP} rows at most, and those of the key '{(key or '')[:100]}' have "
-        "no end. Look at the mapping's group_by, and at rows that can't be read."
-    )
-    return InvalidRequestError(message, code="group_too_large")
 
 
 def _has_errors(values: dict[str, Any]) -> bool:

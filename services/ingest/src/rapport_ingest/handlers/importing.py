@@ -34,9 +34,6 @@ PIECE = 50
 """So many rows are tried at a time: a few milliseconds in which others may have to wait."""
 
 BATCH_BYTES = 4 * 2**20
-BATCH_SECONDS = 2
-"""The rows of a file that is slow to read go on in smaller steps, between which others run."""
-
 MAX_ERRORS = 100
 MAX_PREVIEW = 3
 MAX_REASON = 300
@@ -166,8 +163,8 @@ class Importing:
         """The next entries, at most `left` rows or so."""
         wanted = BATCH if left is None else min(BATCH, left)
         batch: list[Entry] = []
-        size, until = 0, time.monotonic() + BATCH_SECONDS
-        while len(batch) < wanted and size < BATCH_BYTES and time.monotonic() < until:
+        size = 0
+        while len(batch) < wanted and size < BATCH_BYTES:
             piece = await run.file.take(wanted - len(batch))
             if not piece:
                 break

@@ -3,7 +3,6 @@
 import gc
 import resource
 import sys
-import time
 from collections.abc import Iterator
 from itertools import islice
 from typing import BinaryIO
@@ -33,9 +32,6 @@ from rapport_ingest.handlers.readers.separated import SeparatedReader
 
 PIECE = 50
 PIECE_BYTES = 2**20
-CHECKED_ROWS = 1_000_000
-PIECE_SECONDS = 0.5
-"""Rows that take long are handed over one by one: others wait for the end of a step."""
 
 
 def main() -> None:
@@ -104,12 +100,6 @@ def _checked(reader: SeparatedReader, assignment: Assignment) -> dict[str, objec
     totals = Totals(options.decimals)
     for row in reader.rows(RowPlace()):
         totals.add(row)
-        if row.after.rows > CHECKED_ROWS:
-            message = (
-                f"A file whose last line has totals has {CHECKED_ROWS} rows at most: it is read as a "
-                "whole before anything of it is sent. Cut it in parts, each with its own."
-            )
-            raise InvalidRequestError(message, code="too_large")
     return totals.compared(reader.trailer, reader.behind_trailer, needed=options.require_trailer)
 
 
@@ -127,11 +117,11 @@ def _composer(assignment: Assignment) -> Composer:
 
 def _piece(entries: Iterator[Entry]) -> list[Entry]:
     piece: list[Entry] = []
-    size, began = 0, time.monotonic()
+    size = 0
     for entry in islice(entries, PIECE):
         piece.append(entry)
         size += len(entry.item)
-        if size > PIECE_BYTES or time.monotonic() - began > PIECE_SECONDS:
+        if size > PIECE_BYTES:
             break
     return piece
 

@@ -9,7 +9,7 @@ from rapport_common.wording import plain
 from rapport_ingest.domain.event import MAX_EVENT_BYTES
 from rapport_ingest.domain.rows import Place, Row
 from rapport_ingest.domain.salvage import UNREADABLE
-from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, Blanks, Lines
+from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, Lines
 
 BOM = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
@@ -26,14 +26,13 @@ class LinesReader:
     def rows(self, place: Place) -> Iterator[Row]:
         """The rows from a place on."""
         lines = Lines(self._file, place.minor)
-        number, blanks = place.rows, Blanks()
+        number = place.rows
         while line := lines.next():
             too_long = len(line) == MAX_ROW_BYTES and not line.endswith(b"\n")
             if too_long:
                 lines.skip()
             text = line.removeprefix(BOM).strip()
             if not text:
-                blanks.add(number)
                 continue
             number += 1
             after = Place(0, lines.offset, number)

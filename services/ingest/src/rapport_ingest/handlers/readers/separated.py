@@ -13,7 +13,7 @@ from rapport_common.errors import InvalidRequestError
 from rapport_ingest.domain.event import MAX_EVENT_BYTES
 from rapport_ingest.domain.imports import Options
 from rapport_ingest.domain.rows import Place, Row
-from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, Blanks, Lines
+from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, Lines
 
 BOM = b"\xef\xbb\xbf"
 MANGLED_BOM = BOM.decode("latin-1").encode()
@@ -53,13 +53,13 @@ class SeparatedReader:
     def rows(self, place: Place) -> Iterator[Row]:
         """The rows from a place on. A line with totals is no row: it goes to `trailer`."""
         scan = _Scan(self._file, place.minor or self._start, self._options, self._delimiter)
-        number, blanks = place.rows, Blanks()
+        number = place.rows
         while (found := scan.next()) is not None:
             cells, reason = found
-            totals = self.mark is not None and bool(cells) and cells[0].strip() == self.mark
-            if totals or (not reason and self._is_blank(cells)):
-                self.trailer = cells if totals else self.trailer
-                blanks.add(number)
+            if not reason and self._is_blank(cells):
+                continue
+            if self.mark is not None and cells and cells[0].strip() == self.mark:
+                self.trailer = cells
                 continue
             if self.trailer is not None:
                 self.behind_trailer += 1
@@ -103,9 +103,8 @@ class SeparatedReader:
             return list(self._options.columns)
         scan = _Scan(self._file, self._start, self._options, self._delimiter)
         cells: list[str] = []
-        reason, blanks = "", Blanks()
+        reason = ""
         while self._is_blank(cells) and not reason:
-            blanks.add(0)
             found = scan.next()
             if found is None:
                 raise _unreadable("it is empty")

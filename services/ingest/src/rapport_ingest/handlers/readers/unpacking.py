@@ -31,12 +31,6 @@ MAX_ROW_BYTES = 4 * 2**20
 """A longer line or quoted cell is no row: far more than an event may have."""
 
 BUFFER_BYTES = 2**18
-MAX_LINE_BYTES = 16 * MAX_ROW_BYTES
-"""So long a line is skipped; a longer one is in no file of rows."""
-
-BLANKS = 100_000
-BLANKS_PER_ROW = 10
-"""So many lines that are no rows a file may have, and so many more for each row."""
 
 
 def unpacked(file: BinaryIO, most: int) -> BinaryIO:
@@ -173,32 +167,12 @@ class Lines:
         return line
 
     def skip(self) -> None:
-        """Go behind the end of the present line; InvalidRequestError if it is none."""
-        start = self.offset
+        """Go behind the end of the present line."""
         while (line := self.next()) and not line.endswith(b"\n"):
-            if self.offset - start > MAX_LINE_BYTES:
-                message = f"The file has a line of more than {MAX_LINE_BYTES} bytes: no rows."
-                raise InvalidRequestError(message, code="unreadable_file")
+            pass
 
     def back(self, offset: int) -> None:
         """Go to an earlier offset."""
         with damage_told():
             self._file.seek(offset)
         self.offset = offset
-
-
-class Blanks:
-    """Counts lines that are no rows: few bytes unfold to hours of them, and nothing comes of it."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def add(self, rows: int) -> None:
-        """One more, in a file that had so many rows until here; InvalidRequestError: too many."""
-        self._count += 1
-        if self._count > BLANKS + BLANKS_PER_ROW * rows:
-            message = (
-                f"The file has {self._count} lines that are blank or totals, and {rows} rows until "
-                "there. Leave the blank lines out."
-            )
-            raise InvalidRequestError(message, code="unreadable_file")
