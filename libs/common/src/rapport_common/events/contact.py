@@ -93,13 +93,15 @@ def email_address(text: str) -> str | None:
 
     `Ada <ada@example.com>`, `mailto:…`, lists and anything with blanks inside are no address.
     """
-    if len(text) > MAX_STATED_EMAIL:
-        return None
+    return _address(text) if len(text) <= MAX_STATED_EMAIL else None
+
+
+@lru_cache(maxsize=16_384)
+def _address(text: str) -> str | None:
     address = normal_email(text)
     return address if len(address) <= MAX_EMAIL and _ADDRESS.fullmatch(address) else None
 
 
-@lru_cache(maxsize=16_384)
 def phone_number(text: str) -> str | None:
     """The number that a text is, as E.164 writes it; None when it is none.
 
@@ -107,8 +109,12 @@ def phone_number(text: str) -> str | None:
     is for calls within the country, as in `+49 (0)170 …`, is left out where that country has one.
     Without the country's code it is nobody's in particular; with an extension no single phone.
     """
-    if len(text) > MAX_STATED_PHONE:
-        return None
+    # What is kept for the next time is bounded, so the length is looked at before.
+    return _e164(text) if len(text) <= MAX_STATED_PHONE else None
+
+
+@lru_cache(maxsize=16_384)
+def _e164(text: str) -> str | None:
     plain = _DASHES.sub("-", plain_text(text))
     match = _PHONE.fullmatch(plain)
     if match is None or not match[1].isascii():

@@ -53,8 +53,9 @@ class Reach(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 def _readable(channel: str, told: Told | None) -> Told | None:
-    is_none = told is None or told.value is None
-    return told if is_none or contact_point(channel, told.value) == told.value else None  # type: ignore[union-attr, arg-type] # both are there
+    if told is None or told.value is None:
+        return told
+    return told if contact_point(channel, told.value) == told.value else None
 
 
 def _values(points: list[ContactPointState]) -> list[str]:
