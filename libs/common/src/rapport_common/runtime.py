@@ -75,10 +75,9 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _protocol(self) -> FrontDoorProtocol:
-        made: FrontDoorProtocol = self.config.http_protocol_class(  # type: ignore[call-arg] # all of uvicorn's take these
+        return FrontDoorProtocol(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
-        return made
 
     @override
     def capture_signals(self) -> Any:
