@@ -28,7 +28,8 @@ class Load:
     """What to send: `size` events a request over `connections`, dealt out to
     the `ports` in turn, until `seconds` or `requests`.
 
-    Events are of `people` persons; message ids begin at `counter`. With a `rate` (requests per
+    Events are of `people` persons, or all of one on ever new devices if there are none; message
+    ids begin at `counter`. With a `rate` (requests per
     second) requests are due at fixed times and their latency counts from then, whether a
     connection was free or not; without one every answer triggers the next request.
     """
@@ -158,5 +159,7 @@ class _Run:
 def _templates(load: Load) -> list[payloads.Template]:
     if load.size == 1:
         return payloads.singles(load.write_key, people=load.people)
+    if not load.people:
+        return [payloads.crowd(load.write_key, size=load.size)]
     count = max(1, load.people // load.size)
     return payloads.batches(load.write_key, count=count, size=load.size)

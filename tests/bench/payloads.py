@@ -46,6 +46,15 @@ def batches(write_key: str, *, count: int, size: int) -> list[Template]:
     return found
 
 
+def crowd(write_key: str, *, size: int) -> Template:
+    """Return a request with `size` events of one user, each on a device of its own."""
+    events = [
+        {**_event(0, index, prefix="till-"), "anonymousId": f"device-{MARK}-{index}"}
+        for index in range(size)
+    ]
+    return _template("/v1/batch", write_key, {"batch": events, "sentAt": _now()}, size)
+
+
 def singles(write_key: str, *, people: int) -> list[Template]:
     """Return one request to /v1/track per person."""
     return [_template("/v1/track", write_key, _event(person, 0), 1) for person in range(people)]

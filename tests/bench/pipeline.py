@@ -14,12 +14,15 @@ from tests.bench.table import Row, console
 from tests.bench.wire import percentile
 
 from rapport_local.ports import HOST
+from rapport_local.ui import MIB, memory
 
 EVENTS = 60_000
 PEOPLE = 10_000
 BATCH = 100
 CONNECTIONS = 4
 CEILING_SECONDS = 6.0
+CROWD = 20_000
+"""Identifiers of one person."""
 PATIENCE_SECONDS = 90.0
 RATE = 300
 RATE_SECONDS = 12.0
@@ -32,6 +35,9 @@ def measure(place: Place) -> list[Row]:
     segment = _segments(place)
     console.print(f"burst of {EVENTS:,} events of {PEOPLE:,} people …")
     burst = _burst(place, key)
+    console.print(f"{CROWD:,} devices of one person …")
+    _wait_until_quiet(place)
+    crowd = _crowd(place, key)
     records = in_process(kafka_ceiling.sample, place.bootstrap)
     ceiling = in_process(sql_ceiling.writes, place.postgres, records, PEOPLE, CEILING_SECONDS)
     console.print(f"{RATE} newcomers a second …")
@@ -39,6 +45,7 @@ def measure(place: Place) -> list[Row]:
     return [
         Row("folded into profiles", burst.profiled, "events/s", "", ceiling, _burst_note()),
         Row("through profile and segment", burst.segmented, "events/s", "3,000", ceiling),
+        crowd.row(burst.profiled),
         *_latency(place, key, segment, records),
     ]
 
@@ -80,6 +87,38 @@ def _burst(place: Place, key: str) -> Burst:
     profiled = time.perf_counter() - sent.began
     _until(lambda: _consumed(place, "segment") - activity >= EVENTS)
     return Burst(EVENTS / profiled, EVENTS / (time.perf_counter() - sent.began))
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """One person gets ever more identifiers: events per second, and memory before and after."""
+
+    rate: float
+    before: float
+    after: float
+
+    def row(self, usual: float) -> Row:
+        """Beside the rate of a burst of usual people."""
+        note = (
+            f"profile's memory {self.before:.0f} → {self.after:.0f} MiB; ceiling: the burst above"
+        )
+        name = f"one person on {CROWD:,} devices"
+        return Row(name, self.rate, "events/s", "half of the burst", usual, note)
+
+
+def _crowd(place: Place, key: str) -> Crowd:
+    events, before = _consumed(place, "profile"), _memory(place)
+    port = place.stack.config.ports.service("ingest")
+    requests = CROWD // BATCH
+    sent = in_process(
+        load.run, Load(HOST, (port,), key, CONNECTIONS, BATCH, 0, PATIENCE_SECONDS, requests, 2**30)
+    )
+    _until(lambda: _consumed(place, "profile") - events >= CROWD)
+    return Crowd(CROWD / (time.perf_counter() - sent.began), before, _memory(place))
+
+
+def _memory(place: Place) -> float:
+    return memory(place.stack.pid("profile")) / MIB
 
 
 def _consumed(place: Place, service: str) -> int:

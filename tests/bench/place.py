@@ -80,7 +80,7 @@ def running(services: tuple[str, ...] = SERVICES, *, workers: int = 1) -> Iterat
         began = time.perf_counter()
         stack.start()
         seconds = time.perf_counter() - began
-        token = operator_token(stack.credentials().secret, workspace=WORKSPACE)
+        token = operator_token(stack.credentials().secret, workspace=WORKSPACE, installation=True)
         try:
             with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
                 yield Place(stack, client, seconds)

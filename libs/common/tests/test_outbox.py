@@ -24,7 +24,7 @@ from rapport_common.kafka.producer import (
     RecordsRefusedError,
 )
 from rapport_common.kafka.store import ConsumerStore
-from rapport_common.outbox import OutboxStore
+from rapport_common.outbox import HEAD_BYTES, OutboxStore
 from rapport_common.relay import Relay
 
 pytestmark = pytest.mark.integration
@@ -277,3 +277,12 @@ async def listening(engine: AsyncEngine) -> bool:
             )
         )
         return rows.first() is not None
+
+
+async def test_the_relay_takes_long_records_a_few_at_a_time(engine: AsyncEngine) -> None:
+    mebibyte = HEAD_BYTES // 8
+    async with engine.begin() as tx:
+        await outbox.append(tx, SERVICE, [Outgoing("t", b"k", b"x" * mebibyte, None)] * 20)
+        rows, _age = await OutboxStore(SERVICE).head(tx, 1000)
+        assert len(rows) == 8
+        await tx.rollback()

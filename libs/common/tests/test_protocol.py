@@ -44,7 +44,6 @@ class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self.writer = reader, writer
         self.was_last = False
-        """Whether the last answer said that the connection ends with it."""
 
     async def get(self, path: bytes) -> bytes:
         """The body of the answer."""
@@ -136,6 +135,8 @@ async def test_a_connection_that_leaves_says_so_with_its_next_answer(
     client: Client, state: ServerState
 ) -> None:
     await client.get(b"/1")
+    was_last = client.was_last
+    assert not was_last
     assert only(state).is_busy(0)
     only(state).leave()
     assert not only(state).is_busy(0)

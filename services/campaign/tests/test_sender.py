@@ -178,7 +178,7 @@ async def test_promotions_that_must_not_go(
     reason: str,
     world: Any,
 ) -> None:
-    await world.client.put("/v1/policy", json={"promotion_without_consent": allowed})
+    await world.client.patch("/v1/policy", json={"promotion_without_consent": allowed})
     await world.started()
     service = await world.started(purpose="service")
     await world.topics.person("p1", "ada@example.com", **person)
@@ -194,7 +194,7 @@ async def test_promotions_that_must_not_go(
 
 
 async def test_policy_opens_the_door(world: Any) -> None:
-    await world.client.put("/v1/policy", json={"promotion_without_consent": True})
+    await world.client.patch("/v1/policy", json={"promotion_without_consent": True})
     await world.started()
     await world.topics.person("p1", "ada@example.com", consent=None)
     await world.topics.entered("p1")

@@ -21,6 +21,7 @@ from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileActivity, ProfileState
 from rapport_common.kafka.batch import Record
 from rapport_profile import handlers
+from rapport_profile.domain.bounds import HEAVY_BYTES
 from rapport_profile.domain.fold import merge
 from rapport_profile.domain.published import state
 from rapport_profile.store import inbox, reads
@@ -85,15 +86,21 @@ def database(service_database: object) -> str:
     return service_database("profile")  # type: ignore[operator,no-any-return] # see root conftest
 
 
+@pytest.mark.parametrize("heavy_from", [HEAVY_BYTES, 0], ids=["light", "heavy"])
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(st.lists(events(), max_size=16), st.lists(st.integers(1, 6)))
+@given(history=st.lists(events(), max_size=16), sizes=st.lists(st.integers(1, 6)))
 def test_any_batching_of_any_copies_gives_the_same_profiles(
-    database: str, history: list[Event], sizes: list[int]
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    heavy_from: int,
+    history: list[Event],
+    sizes: list[int],
 ) -> None:
-    async def run() -> None:
+    monkeypatch.setattr("rapport_profile.domain.people.HEAVY_BYTES", heavy_from)
 
+    async def run() -> None:
         engine = patient_engine(database, application="property", pool=1)
         try:
             await wipe(engine)

@@ -179,3 +179,87 @@ async def test_a_profile_that_nothing_speaks_of_any_more_is_told_as_gone(
     for part in ("", "/timeline", "/links", "/traits"):
         answer = await client.get(f"/v1/profiles/{gone.profile_id}{part}")
         assert answer.status_code == 404
+
+
+async def folds_of_their_own(engine: AsyncEngine) -> dict[str, int]:
+    """Identifiers that have a fold, with the number of its events."""
+    async with engine.begin() as tx:
+        rows = await tx.execute(
+            text(
+                "SELECT value, CAST(fold ->> 'events' AS integer) AS events "
+                "FROM profile.identifier WHERE fold ->> 'events' IS NOT NULL"
+            )
+        )
+        return {row.value: row.events for row in rows}
+
+
+async def test_who_alone_has_events_shares_the_fold_of_the_profile_until_another_has_some(
+    engine: AsyncEngine,
+) -> None:
+    named = {"user_id": "A", "anonymous_id": "x"}
+    async with engine.begin() as tx:
+        await feed(tx, [event("m1", type="identify", traits={"plan": "gold"}, **named)])
+        await feed(tx, [event("m2", user_id="A", at=1)])
+    assert await folds_of_their_own(engine) == {}
+
+    # The one with the fold is not named here, and so not loaded.
+    async with engine.begin() as tx:
+        await feed(tx, [event("m3", anonymous_id="x", at=2)])
+    assert await folds_of_their_own(engine) == {"A": 2, "x": 1}
+    _size, state = (await last_states(engine))[-1]
+    assert (state.computed.events, msgspec.json.decode(state.traits)) == (3, {"plan": "gold"})
+
+
+async def test_of_two_people_who_become_one_each_keeps_what_was_said_of_it(
+    engine: AsyncEngine,
+) -> None:
+    async with engine.begin() as tx:
+        await feed(tx, [event("m1", type="identify", user_id="A", traits={"a": 1})])
+        await feed(tx, [event("m2", user_id="A", anonymous_id="x", at=1)])
+        await feed(tx, [event("m3", type="identify", email="e1", traits={"b": 2}, at=2)])
+        await feed(tx, [event("m4", email="e1", anonymous_id="y", at=3)])
+        # Only the two devices are named.
+        await feed(tx, [event("m5", type="alias", anonymous_id="x", previous_id="y", at=4)])
+    assert await folds_of_their_own(engine) == {"A": 2, "e1": 2, "x": 1}
+    _size, state = (await last_states(engine))[-1]
+    assert state.computed.events == 5
+    assert msgspec.json.decode(state.traits) == {"a": 1, "b": 2}
+
+
+async def test_a_long_state_is_told_once_for_many_events(engine: AsyncEngine) -> None:
+    much = {f"t{n}": "x" * 100 for n in range(900)}
+    many = [event(f"m{n}", user_id="A", at=n + 1) for n in range(300)]
+    async with engine.begin() as tx:
+        await feed(tx, [event("first", type="identify", user_id="A", traits=much)])
+        await feed(tx, many)
+    async with engine.begin() as tx:
+        rows = (await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))).fetchall()
+    told = [msgspec.json.decode(row.value, type=ProfileActivity) for row in rows]
+    assert [one.event.message_id for one in told if one.event] == [
+        "first",
+        *(one.message_id for one in many),
+    ]
+    assert [one.version for one in told if one.state is not None] == [1, 301]
+    last = told[-1].state
+    assert last is not None
+    assert last.computed.events == 301
+    assert len(msgspec.json.decode(last.traits)) == 900
+    assert sum(len(row.value) for row in rows) < LARGEST_RECORD
+
+
+async def test_traits_and_consents_beyond_the_bounds_cost_their_bytes_once(
+    engine: AsyncEngine,
+) -> None:
+    """Each event brings more of them: what is told in all is about as long as what was said."""
+    said = [
+        event(f"t{n}", type="identify", user_id="A", traits={f"t{n}": "x" * 200}, at=n)
+        for n in range(1500)
+    ]
+    said += [withdrawal(n) for n in range(500)]
+    for start in range(0, len(said), 500):
+        async with engine.begin() as tx:
+            await feed(tx, said[start : start + 500])
+    async with engine.begin() as tx:
+        sizes = (await tx.execute(text("SELECT sum(length(value)) FROM profile.outbox"))).scalar()
+    assert sizes is not None
+    assert sizes < 2 * len(said) * 700

@@ -28,6 +28,8 @@ from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import add_tallies
 
 SHARD = 0
+HEAD_BYTES = 8 * 1024 * 1024
+"""The relay holds about as much at a time, however long the records are."""
 
 
 def outbox_tables(metadata: MetaData) -> None:
@@ -140,14 +142,20 @@ class OutboxStore:
     async def head(
         self, tx: AsyncConnection, limit: int
     ) -> tuple[list[tuple[int, Outgoing]], float]:
-        """The oldest rows in the order of their ids, and the age of the first in seconds."""
+        """The oldest rows in the order of their ids, and the age of the first in seconds.
+
+        They are no more bytes than HEAD_BYTES and one row.
+        """
         result = await tx.execute(
             text(
+                "SELECT id, topic, key, value, traceparent, age FROM ("
                 "SELECT id, topic, key, value, traceparent, "
-                "extract(epoch FROM clock_timestamp() - created_at) AS age "
-                f"FROM {self._schema}.outbox ORDER BY id LIMIT :limit"
+                "extract(epoch FROM clock_timestamp() - created_at) AS age, "
+                "sum(octet_length(value)) OVER (ORDER BY id) - octet_length(value) AS before "
+                f"FROM {self._schema}.outbox ORDER BY id LIMIT :limit) AS head "
+                "WHERE before < :bytes ORDER BY id"
             ),
-            {"limit": limit},
+            {"limit": limit, "bytes": HEAD_BYTES},
         )
         rows = result.fetchall()
         age = float(rows[0][5]) if rows else 0.0

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import uvicorn
 from fastapi import FastAPI
@@ -75,9 +75,10 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _protocol(self) -> FrontDoorProtocol:
-        return FrontDoorProtocol(
+        made = self.config.http_protocol_class(  # type: ignore[call-arg] # all of uvicorn's take these
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+        return cast("FrontDoorProtocol", made)
 
     @override
     def capture_signals(self) -> Any:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import outbox
 from rapport_common.errors import InvalidEvent
-from rapport_common.events.codec import encode
+from rapport_common.events.codec import encode, holds_nul
 from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_common.events.profile import NONE_OMITTED, ProfileActivity
 from rapport_common.events.topics import EVENTS, PROFILE_ACTIVITY
@@ -34,8 +34,9 @@ from rapport_profile.domain.facts import (
 from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
 from rapport_profile.domain.grouping import entangled
 from rapport_profile.domain.stamps import believed_time
-from rapport_profile.domain.world import IncompleteError, World
-from rapport_profile.store import inbox, people
+from rapport_profile.domain.steps import IncompleteError
+from rapport_profile.domain.world import World
+from rapport_profile.store import changes, inbox, people
 
 SCHEMA = "profile"
 MAX_REPLACED = 16
@@ -103,6 +104,8 @@ def draft(index: int, event: Event, traceparent: str | None = None) -> Draft:
         raise InvalidEvent(index, "the event names nobody: no user id, anonymous id or e-mail")
     if not (_is_slug(event.workspace) and _is_slug(event.source)):
         raise InvalidEvent(index, "workspace and source are slugs: a-z, 0-9, '-' and '_'")
+    if any(map(holds_nul, (event.properties, event.traits, event.context))):
+        raise InvalidEvent(index, "the character NUL stands in the event; it can't be stored")
     key = (event.workspace, event.source, event.message_id)
     hub = identifier_id(event.workspace, named.hub)
     copy = inbox.Copy(key, content_hash(event), hub, event.timestamp, event.received_at)
@@ -134,7 +137,7 @@ async def _apply(
     lasting = [one for one in before if not (_is_plain(one) and one.profile_id in follows)]
     published = [_outgoing(one, None) for one in lasting]
     published += [_outgoing(step, trace) for step, trace in steps]
-    await people.save(tx, world)
+    await changes.save(tx, world)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
     await outbox.append(tx, SCHEMA, published)
 
@@ -160,12 +163,13 @@ async def applied(
             for one in drafts:
                 steps = world.apply(one.event, one.named)
                 published += [(step, one.traceparent) for step in steps]
+            told = world.finish([step for step, _trace in published])
         except IncompleteError as error:
             if error.wanted <= whole:
                 raise
             whole |= error.wanted
         else:
-            return world, published
+            return world, list(zip(told, (trace for _step, trace in published), strict=True))
 
 
 async def _load(
@@ -245,9 +249,10 @@ async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> list[ProfileActi
             whole |= error.wanted
         else:
             break
-    world.spilled += [(world.nodes[hub], one) for one in spilled]
-    await people.unspill(tx, workspace, hub, names_told(event))
-    await people.save(tx, world)
+    world.trim()
+    world.spilled += [(workspace, hub, one) for one in spilled]
+    await changes.unspill(tx, workspace, hub, names_told(event))
+    await changes.save(tx, world)
     return steps
 
 

@@ -99,7 +99,9 @@ class AbsorbedId(msgspec.Struct, frozen=True, gc=False):
 class ProfileActivity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step in a profile's life.
 
-    Four forms, told apart by what is set: `event` with `state` (an event was applied);
+    Five forms, told apart by what is set: `event` with `state` (an event was applied); `event`
+    alone (the same of a profile with a long state, which a later record of the same profile
+    tells: once for many events, with all `absorbed` till then);
     `state` alone (identifiers joined or left); `merged_into` alone (this id is history, its
     rows now belong to that one); `gone` alone (nobody has this id any more: what counted was
     taken back, and there is no heir). `state` is applied only when `version` is newer than what

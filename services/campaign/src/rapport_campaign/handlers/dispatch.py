@@ -19,7 +19,8 @@ from rapport_campaign.store import campaigns, locks, objections, people, sending
 from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.people import ProfileKey
 from rapport_campaign.store.sending import Ending, Mark
-from rapport_common.events.contact import EMAIL_CHANNEL, ConsentWord, normal_email
+from rapport_common.events.consent import ConsentWord
+from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileState
 

@@ -17,6 +17,8 @@ MAX_ORDERS: Final = 200
 new one any more."""
 MAX_SHOWN: Final = 200
 """Identifiers."""
+HEAVY_BYTES: Final = 8 * 1024
+"""A state that may be longer is told once per batch of events, not with each of them."""
 MAX_COUNTED: Final = 5_000
 """How many of those left out are told apart when they are counted."""
 

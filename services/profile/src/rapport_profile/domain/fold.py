@@ -18,7 +18,7 @@ from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ComputedState, ConsentState, ContactPointState
 from rapport_profile.domain import bounds
 from rapport_profile.domain.bounds import Spilled
-from rapport_profile.domain.consents import Consent, consent_state
+from rapport_profile.domain.consents import Consent, consent_state, consent_worth
 from rapport_profile.domain.orders import OWN_CURRENCY, Money, Order, Statement, add, merged
 from rapport_profile.domain.reach import Reach, current_points, reachable
 from rapport_profile.domain.stamps import Stamp, earlier, later
@@ -28,6 +28,9 @@ TRAIT = "trait"
 CONSENT = "consent"
 
 _NULL = b"null"
+_OVERHEAD = 6
+_CONSENT_SIZE = 200
+_TRIM_EVERY = 256
 
 
 class Case(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -66,17 +69,8 @@ class Fold(msgspec.Struct, omit_defaults=True):
 
     # --- taking in ---------------------------------------------------------------------------
 
-    def add(self, told: Telling) -> list[Spilled]:
-        """Fold one more event in and keep the bounds; what gave way."""
-        self.take(told)
-        if told.order is not None:
-            self._trim_orders()
-        elif told.traits or told.consent is not None or told.case is not None:
-            return self.trim()
-        return []
-
     def take(self, told: Telling) -> None:
-        """Fold one more event in."""
+        """Fold one more event in; of traits and consents `trim` keeps the bounds."""
         self.events += 1
         at, first, last = told.at, self.first_seen_at, self.last_seen_at
         if first is None or at < first:
@@ -85,6 +79,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
             self.last_seen_at = at
         if told.order is not None:
             self._take_order(told.order)
+            self._trim_orders()
         elif told.traits:
             for name, trait in told.traits.items():
                 _put(self.traits, name, trait)
@@ -94,6 +89,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
         elif told.case is not None:
             case_id, is_open = told.case
             _put(self.cases, case_id, Case(is_open, told.stamp))
+            self._trim_cases()
         if told.reach:
             self._take_reach(told.reach)
 
@@ -172,15 +168,22 @@ class Fold(msgspec.Struct, omit_defaults=True):
 
     def trim(self) -> list[Spilled]:
         """Keep the newest of what can grow without end; the traits and consents that gave way."""
-        spilled = [*self._trim_traits(), *self._trim_consents()]
+        self._trim_cases()
+        self._trim_orders()
+        return [*self._trim_traits(), *self._trim_consents()]
+
+    def weight(self) -> int:
+        """About how many bytes the traits and consents have, as they are published."""
+        traits = sum(_size(name, one) + _OVERHEAD for name, one in self.traits.items())
+        return traits + _CONSENT_SIZE * len(self.consents)
+
+    def _trim_cases(self) -> None:
         for name in bounds.oldest_beyond(
             self.cases,
             bounds.MAX_CASES,
             lambda name: (self.cases[name].is_open, self.cases[name].stamp.at, name),
         ):
             del self.cases[name]
-        self._trim_orders()
-        return spilled
 
     def _trim_traits(self) -> list[Spilled]:
         names = self._surplus_traits()
@@ -190,8 +193,13 @@ class Fold(msgspec.Struct, omit_defaults=True):
         return [Spilled(TRAIT, name, one.stamp.at, one.value) for name, one in gone]
 
     def _trim_consents(self) -> list[Spilled]:
+        if len(self.consents) <= bounds.MAX_CONSENTS and not self.hidden_consents:
+            return []
+        points = reachable(self.contact_points())
         names = bounds.oldest_beyond(
-            self.consents, bounds.MAX_CONSENTS, lambda name: (self.consents[name].at, name)
+            self.consents,
+            bounds.MAX_CONSENTS,
+            lambda name: (consent_worth(name, self.consents[name], points), name),
         )
         gone = [(name, self.consents.pop(name)) for name in names]
         if gone or self.hidden_consents:
@@ -307,6 +315,13 @@ def merge(folds: Iterable[Fold]) -> Fold:
     return result
 
 
+def copied(fold: Fold) -> Fold:
+    """The same, to be changed by itself."""
+    copy = Fold()
+    copy.join(fold)
+    return copy
+
+
 def fold_all(events: Iterable[Event]) -> Fold:
     """The fold of distinct events."""
     return fold_and_spill(events)[0]
@@ -316,9 +331,11 @@ def fold_and_spill(events: Iterable[Event]) -> tuple[Fold, list[Spilled]]:
     """The fold of distinct events, and what gave way in it."""
     result = Fold()
     spilled: list[Spilled] = []
-    for one in events:
-        spilled += result.add(telling(one))
-    return result, spilled
+    for number, one in enumerate(events, 1):
+        result.take(telling(one))
+        if number % _TRIM_EVERY == 0:
+            spilled += result.trim()
+    return result, spilled + result.trim()
 
 
 def names_told(event: Event) -> list[tuple[str, str]]:

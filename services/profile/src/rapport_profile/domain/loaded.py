@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.facts import Evidence, Id, LinkKey
+from rapport_profile.domain.fold import Fold, copied
 from rapport_profile.domain.people import Link, Node, Profile
 
 
@@ -19,13 +20,16 @@ class Loaded:
         self.changed_nodes: dict[Id, Node] = {}
         self.changed_links: dict[LinkKey, Link] = {}
         self.changed_profiles: dict[Id, Profile] = {}
-        self.spilled: list[tuple[Node, Spilled]] = []
+        self.spilled: list[tuple[str, Id, Spilled]] = []
+        """(workspace, identifier, what gave way in its fold)"""
         self.merged: dict[Id, Id] = {}
         """Profiles that became others, with identifiers that are not loaded: to be re-labelled."""
         self.renamed: dict[Id, Id] = {}
         """The same for clusters, of which is not known whether all is loaded."""
         self.workspaces: dict[Id, str] = {}
-        """Of both: whose they are."""
+        """Of both, and of `parted`: whose they are."""
+        self.parted: dict[Id, Fold] = {}
+        """The folds of identifiers that are not loaded and are not their profiles' any more."""
 
     def add_node(self, node: Node) -> None:
         """Take in an identifier as stored; one that is there already stays as it is."""
@@ -99,6 +103,43 @@ class Loaded:
         if node.cluster_id is not None:
             self._clusters[node.cluster_id].discard(node.id)
             node.cluster_id = None
+
+    def fold_of(self, node: Node) -> Fold:
+        """What is known of an identifier by the events that have it as their strongest."""
+        profile = self.profiles.get(node.profile_id or "")
+        return profile.fold if profile is not None and profile.sole == node.id else node.fold
+
+    def part(self, profile: Profile) -> None:
+        """Give the only identifier with events a fold of its own: another one gets events."""
+        sole, profile.sole = profile.sole, None
+        if sole is None:
+            return
+        node = self.nodes.get(sole)
+        if node is None:
+            self.parted[sole] = copied(profile.fold)
+            self.workspaces[sole] = profile.workspace
+        else:
+            node.fold = copied(profile.fold)
+            self.changed_nodes[sole] = node
+
+    def trim(self) -> None:
+        """Keep the bounds of all that was changed."""
+        for profile in self.changed_profiles.values():
+            self.trim_profile(profile)
+        for node in self.changed_nodes.values():
+            if node.is_read:
+                self._spill(node.workspace, node.id, node.fold.trim())
+        for one, fold in self.parted.items():
+            self._spill(self.workspaces[one], one, fold.trim())
+
+    def trim_profile(self, profile: Profile) -> None:
+        """Keep its bounds."""
+        spilled = profile.trim()
+        if profile.sole is not None:
+            self._spill(profile.workspace, profile.sole, spilled)
+
+    def _spill(self, workspace: str, one: Id, spilled: list[Spilled]) -> None:
+        self.spilled += [(workspace, one, gone) for gone in spilled]
 
     def profile_of(self, node: Node) -> Profile:
         """The profile of an identifier that has one."""

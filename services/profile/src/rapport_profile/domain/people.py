@@ -7,13 +7,14 @@ import msgspec
 
 from rapport_common.events.envelope import USER_ID, Identifier
 from rapport_common.events.profile import AbsorbedId, IdentifierState, ProfileState
-from rapport_profile.domain.bounds import MAX_SHOWN
+from rapport_profile.domain.bounds import HEAVY_BYTES, MAX_SHOWN, Spilled
 from rapport_profile.domain.facts import Evidence, Id, LinkKey
 from rapport_profile.domain.fold import Fold, merge
 from rapport_profile.domain.published import Summary, omitted, shown, strongest
 from rapport_profile.domain.stamps import EARLIEST
 from rapport_profile.domain.telling import Telling
 
+_IDENTIFIER_SIZE = 60
 _stored_fold = msgspec.json.Decoder(Fold)
 
 
@@ -50,6 +51,11 @@ class Node:
         self._fold, self.stored = fold, None
 
     @property
+    def is_read(self) -> bool:
+        """Whether somebody asked for the fold: it may have been changed."""
+        return self._fold is not None
+
+    @property
     def is_user(self) -> bool:
         """Whether it is a user id."""
         return self.kind == USER_ID
@@ -74,7 +80,10 @@ class Link:
 class Profile:
     """A profile's row. `members` are the loaded ones of the `count` that it has.
 
-    `stale`: a member with events has left, so the fold is to be made anew from all members.
+    `sole`: the only member with events. The profile's fold is its fold too, and the member has
+    none of its own: most people are like that, and each event is folded and stored once.
+    `stale`: a member with events has left, so the fold is to be made anew from all members;
+    then there is no `sole`.
     """
 
     id: Id
@@ -83,6 +92,7 @@ class Profile:
     merged_into: Id | None = None
     count: int = 0
     user: Id | None = None
+    sole: Id | None = None
     named: dict[Identifier, datetime] = field(default_factory=dict)
     fold: Fold = field(default_factory=Fold)
     members: set[Id] = field(default_factory=set)
@@ -90,6 +100,7 @@ class Profile:
     stale: bool = False
     _state: ProfileState | None = None
     _shown: list[IdentifierState] | None = None
+    _heavy: bool | None = None
 
     @classmethod
     def of(cls, id_: Id, workspace: str, version: int, summary: Summary) -> "Profile":
@@ -101,6 +112,7 @@ class Profile:
             version,
             count=summary.members,
             user=summary.user,
+            sole=summary.sole,
             named=named,
             fold=summary.fold,
         )
@@ -111,22 +123,51 @@ class Profile:
         made = cls(id_, workspace, version)
         for node in nodes:
             made.add(node, node.fold.last_seen_at or EARLIEST)
-            made.learn(node.fold)
+            made.fold.join(node.fold)
+            made.fold.trim()
         return made
 
     def summary(self) -> Summary:
         """What is stored of it."""
         named = [(kind, value, at) for (kind, value), at in self.named.items()]
-        return Summary(self.count, self.user, named, self.fold)
+        return Summary(self.count, self.user, self.sole, named, self.fold)
+
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether none of its members has events."""
+        return not (self.fold.events or self.stale)
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether its state is so long that it is not told with each event of a batch.
+
+        Who was heavy stays so for the batch; a light one is within all bounds.
+        """
+        if self._heavy is None:
+            weight = self.fold.weight() + _IDENTIFIER_SIZE * len(self.named)
+            self._heavy = weight > HEAVY_BYTES
+        return self._heavy
+
+    def _changed(self) -> None:
+        """More is known of it than numbers and times."""
+        self._state = None
+        self._heavy = self._heavy or None
+
+    def trim(self) -> list[Spilled]:
+        """Keep the bounds; the traits and consents that gave way."""
+        spilled = self.fold.trim()
+        if spilled:
+            self._state = None
+        return spilled
 
     def take(self, told: Telling) -> None:
         """Keep what is known up to date with one more event."""
-        self.fold.add(told)
+        self.fold.take(told)
+        if told.traits or told.speaks_of_reach:
+            self._changed()
+            return
         known = self._state
         if known is None:
-            return
-        if told.traits or told.speaks_of_reach:
-            self._state = None
             return
         about = told.order is not None or told.case is not None
         computed = self.fold.computed() if about else self.fold.seen_again(known.computed)
@@ -150,13 +191,17 @@ class Profile:
         self.note(node, at)
 
     def remove(self, node: Node) -> datetime | None:
-        """An identifier leaves; when it was named last, if that is known."""
+        """An identifier leaves with its fold; when it was named last, if that is known."""
+        if self.sole == node.id:
+            node.fold, self.fold, self.sole = self.fold, Fold(), None
+        else:
+            self.stale = self.stale or node.fold.events > 0
         self.count -= 1
         self.members.discard(node.id)
         if self.user == node.id:
             self.user = None
-        self.stale = self.stale or node.fold.events > 0
-        self._state = self._shown = None
+        self._shown = None
+        self._changed()
         return self.named.pop(node.name, None)
 
     def note(self, node: Node, at: datetime) -> None:
@@ -167,40 +212,53 @@ class Profile:
         self.named[node.name] = at
         if known is not None:
             return
-        self._state = self._shown = None
+        self._shown = None
+        self._changed()
         if len(self.named) > MAX_SHOWN:
             self.named = strongest(self.named, self.fold)
 
     def absorb(self, other: "Profile") -> None:
-        """Become one with another profile."""
+        """Become one with another profile; none of two that know something has a `sole`."""
         self.count += other.count
         self.members |= other.members
         self.user = self.user or other.user
+        if self.knows_nothing:
+            self.fold, self.sole = other.fold, other.sole
+        elif other.fold.events:
+            self.fold.join(other.fold)
         self.stale = self.stale or other.stale
-        self.fold.join(other.fold)
-        self.fold.trim()
         self.named.update(other.named)
         if len(self.named) > MAX_SHOWN:
             self.named = strongest(self.named, self.fold)
+        self.absorbed += other.absorbed
         other.empty()
-        self._state = self._shown = None
+        self._shown = None
+        self._changed()
 
     def empty(self) -> None:
         """It has no identifiers any more."""
         self.count, self.user, self.members, self.named = 0, None, set(), {}
-        self.fold, self.stale = Fold(), False
+        self.fold, self.sole, self.stale, self.absorbed = Fold(), None, False, []
 
-    def learn(self, fold: Fold) -> None:
-        """Take in what is known of an identifier that joined."""
-        if fold.events:
-            self.fold.join(fold)
-            self.fold.trim()
-            self._state = None
+    def learn(self, node: Node) -> None:
+        """Take in what is known of an identifier that joined; who has events has no `sole`."""
+        if not node.fold.events:
+            return
+        if self.knows_nothing:
+            self.fold, self.sole, node.fold = node.fold, node.id, Fold()
+        else:
+            self.fold.join(node.fold)
+        self._changed()
+
+    def replace(self, fold: Fold) -> None:
+        """What is known of its only member with events is this now."""
+        self.fold = fold
+        self._changed()
 
     def remake(self, folds: list[Fold]) -> None:
         """Make the fold anew from those of all members."""
         self.fold, self.stale = merge(folds), False
-        self._state = None
+        self._changed()
 
     def state(self) -> ProfileState:
         """Everything known of it now, bounded; the fold is not stale."""

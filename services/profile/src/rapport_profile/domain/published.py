@@ -16,6 +16,8 @@ _STRENGTH = {USER_ID: 2, EMAIL: 1}
 class Summary(msgspec.Struct, omit_defaults=True):
     """A profile as a whole: how many identifiers, the user id among them, what is known of it.
 
+    `sole` is the id of the only identifier with events, if there is just one: it has no fold of
+    its own, that is `fold`.
     `named` are the identifiers that are shown, (kind, value, when an event named it last).
     All of it is kept up to date without looking at the members, so that an event of a large
     profile costs no more than one of a small profile.
@@ -23,6 +25,7 @@ class Summary(msgspec.Struct, omit_defaults=True):
 
     members: int = 0
     user: str | None = None
+    sole: str | None = None
     named: list[tuple[str, str, datetime]] = []
     fold: Fold = msgspec.field(default_factory=Fold)
 

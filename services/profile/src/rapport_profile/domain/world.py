@@ -23,23 +23,15 @@ from rapport_profile.domain.facts import (
 )
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.identity import Resolution, keep_ids, resolve
-from rapport_profile.domain.loaded import Loaded, end_of
 from rapport_profile.domain.people import Node, Profile
+from rapport_profile.domain.steps import Steps
 from rapport_profile.domain.telling import Telling, telling
 
 LARGE = 100
 """A profile with more identifiers keeps its id in a merge, so that the smaller is re-labelled."""
 
 
-class IncompleteError(Exception):
-    """A profile is to be made anew from all its identifiers, and not all of them are loaded."""
-
-    def __init__(self, workspace: str, profiles: set[Id]) -> None:
-        super().__init__(f"not all members of {sorted(profiles)} are loaded")
-        self.wanted = {(workspace, one) for one in profiles}
-
-
-class World(Loaded):
+class World(Steps):
     """The rules, applied to what is loaded."""
 
     def __init__(self, new_id: Callable[[], Id]) -> None:
@@ -71,16 +63,20 @@ class World(Loaded):
 
     def _fold_in(self, event: Event, told: Telling, ids: list[Id]) -> ProfileActivity:
         node = self.nodes[ids[0]]
-        spilled = node.fold.add(told)
-        self.spilled += [(node, one) for one in spilled]
-        self.changed_nodes[node.id] = node
         profile = self.profile_of(node)
+        if profile.knows_nothing:
+            profile.sole = node.id
+        elif profile.sole is not None and profile.sole != node.id:
+            self.part(profile)
         profile.take(told)
+        if profile.sole is None:
+            node.fold.take(told)
+            self.changed_nodes[node.id] = node
         for one in ids:
             named = self.nodes[one]
             if named.profile_id == profile.id:
                 profile.note(named, told.at)
-        return self._step(profile, event)
+        return self.step(profile, event)
 
     def _is_known_user(self, workspace: str, named: Naming) -> bool:
         """Whether an alias's former id is a user id by an event before this one."""
@@ -141,7 +137,7 @@ class World(Loaded):
             self.rename(node, label)
             if node.profile_id is None:
                 person.add(node, at)
-                person.learn(node.fold)
+                self._learn(person, node)
                 self.changed_nodes[node.id] = node
         return published
 
@@ -153,11 +149,20 @@ class World(Loaded):
         for one in gone.members:
             self.nodes[one].profile_id = person.id
             self.changed_nodes[one] = self.nodes[one]
+        if not (person.knows_nothing or gone.knows_nothing):
+            self.part(person)
+            self.part(gone)
         person.absorb(gone)
         gone.merged_into = person.id
-        step = self._step(gone)
+        step = self.step(gone)
         person.absorbed.append(AbsorbedId(gone.id, gone.version))
         return step
+
+    def _learn(self, profile: Profile, node: Node) -> None:
+        """Take in what is known of an identifier that joined a profile."""
+        if node.fold.events and not profile.knows_nothing:
+            self.part(profile)
+        profile.learn(node)
 
     # --- who is who: what needs the links ----------------------------------------------------
 
@@ -240,7 +245,7 @@ class World(Loaded):
                     touched.add(node.profile_id)
                     last = self.profiles[node.profile_id].remove(node) or at
                 self.profiles[target].add(node, last)
-                self.profiles[target].learn(node.fold)
+                self._learn(self.profiles[target], node)
                 self.changed_nodes[one] = node
                 touched.add(target)
         return touched
@@ -251,7 +256,8 @@ class World(Loaded):
         The links of shared identifiers and of users are not loaded, but who is shared has some,
         and a user without events is named by none: it is a user's event that links it.
         """
-        if self.nodes[one].fold.events or self.nodes[one].shared:
+        node = self.nodes[one]
+        if node.shared or self.fold_of(node).events:
             return False
         return all(self.links[key].void for key in self.links_of(one))
 
@@ -278,53 +284,15 @@ class World(Loaded):
             heirs = {self.nodes[one].profile_id for one, former in before.items() if former == gone}
             profile = self.profiles[gone]
             profile.merged_into = min((one for one in heirs if one), default=None)
+            pending = profile.absorbed
             profile.empty()
-            published.append(self._step(profile))
+            published.append(self.step(profile))
             if profile.merged_into is not None:
                 # Every heir is published next, here or by the caller.
                 heir = self.profiles[profile.merged_into]
-                heir.absorbed.append(AbsorbedId(profile.id, profile.version))
+                heir.absorbed += [*pending, AbsorbedId(profile.id, profile.version)]
         alive = [self.profiles[one] for one in sorted(touched) if one != beside]
-        return published + [self._step(one) for one in alive if one.count]
-
-    # --- publishing --------------------------------------------------------------------------
-
-    def _step(self, profile: Profile, event: Event | None = None) -> ProfileActivity:
-        """The next version of a profile, as it is published."""
-        profile.version += 1
-        self.changed_profiles[profile.id] = profile
-        workspace, version = profile.workspace, profile.version
-        if profile.merged_into is not None:
-            return ProfileActivity(
-                workspace=workspace,
-                profile_id=profile.id,
-                version=version,
-                merged_into=profile.merged_into,
-                into_version=self.profiles[profile.merged_into].version + 1,
-            )
-        if not profile.count:
-            return ProfileActivity(
-                workspace=workspace, profile_id=profile.id, version=version, gone=True
-            )
-        self.freshen(profile)
-        absorbed, profile.absorbed = profile.absorbed, []
-        return ProfileActivity(
-            workspace=workspace,
-            profile_id=profile.id,
-            version=version,
-            event=event,
-            state=profile.state(),
-            absorbed=absorbed,
-        )
-
-    def freshen(self, profile: Profile) -> None:
-        """Make a stale fold anew; IncompleteError when not all members are loaded."""
-        if not profile.stale:
-            return
-        if len(profile.members) != profile.count:
-            absorbed = {one for one in self.merged if end_of(self.merged, one) == profile.id}
-            raise IncompleteError(profile.workspace, {profile.id, *absorbed})
-        profile.remake([self.nodes[one].fold for one in sorted(profile.members)])
+        return published + [self.step(one) for one in alive if one.count]
 
     # --- taking back -------------------------------------------------------------------------
 
@@ -337,10 +305,13 @@ class World(Loaded):
         and the other ends of `lost`, shared or not, is loaded.
         """
         node = self.nodes[hub]
-        node.fold = fold
-        self.changed_nodes[hub] = node
         profile = self.profile_of(node)
-        profile.stale = True
+        if profile.sole == hub:
+            profile.replace(fold)
+        else:
+            self.part(profile)
+            node.fold, profile.stale = fold, True
+        self.changed_nodes[hub] = node
         seeds = {hub}
         for key in lost:
             self.drop_link(key)
@@ -350,7 +321,7 @@ class World(Loaded):
             seeds |= self._mark_aliases(node, void=False)
         published = self.regroup(seeds, at)
         if not any(one.profile_id == profile.id for one in published):
-            published.append(self._step(profile))
+            published.append(self.step(profile))
         return published
 
     def _reconsider(self, end: Id, seeds: set[Id]) -> None:

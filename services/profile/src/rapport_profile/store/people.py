@@ -1,6 +1,6 @@
-"""Loading the people a batch touches, locked, and writing back what changed of them."""
+"""Loading the people a batch touches, locked; what changes of them is written by `changes`."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -8,10 +8,8 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
-from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Identifier
 from rapport_profile.domain.facts import Id
-from rapport_profile.domain.loaded import end_of
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.world import World
@@ -85,70 +83,6 @@ _PROFILES = text(
     "SELECT p.workspace, CAST(p.id AS text) AS id, p.version, CAST(p.summary AS text) AS summary "
     f"FROM profile.profile p JOIN {_IDS} AS v(workspace, id) USING (workspace, id)"
 )
-_MERGE_PROFILES = text(
-    "UPDATE profile.identifier i SET profile_id = v.into_id FROM unnest("
-    f"{packed('workspaces', 'text')}, {packed('ids', 'uuid')}, {packed('into', 'uuid')}) "
-    "AS v(workspace, id, into_id) WHERE i.workspace = v.workspace AND i.profile_id = v.id"
-)
-_RENAME_CLUSTERS = text(
-    "UPDATE profile.identifier i SET cluster_id = v.into_id FROM unnest("
-    f"{packed('workspaces', 'text')}, {packed('ids', 'uuid')}, {packed('into', 'uuid')}) "
-    "AS v(workspace, id, into_id) WHERE i.workspace = v.workspace AND i.cluster_id = v.id"
-)
-_SAVE_IDENTIFIERS = text(
-    "UPDATE profile.identifier i SET profile_id = v.profile_id, cluster_id = v.cluster_id, "
-    "shared = v.shared, contested = v.contested, fold = CAST(v.fold AS json) FROM unnest("
-    f"{packed('workspaces', 'text')}, {packed('ids', 'uuid')}, {packed('profiles', 'uuid')}, "
-    f"{packed('clusters', 'uuid')}, {packed('shared', 'boolean')}, "
-    f"{packed('contested', 'boolean')}, CAST(:folds AS text[])) "
-    "AS v(workspace, id, profile_id, cluster_id, shared, contested, fold) "
-    "WHERE i.workspace = v.workspace AND i.id = v.id"
-)
-_EVIDENCE = ("timestamp", "message_id", "source")
-_EARLIER = (
-    "(l.a IS NULL OR (v.timestamp, v.message_id, v.source) < (l.timestamp, l.message_id, l.source))"
-)
-_SAVE_LINKS = text(
-    # Most links are known and as they were: those are looked up and neither locked nor written.
-    "INSERT INTO profile.link (workspace, a, b, kind, timestamp, message_id, source, void) "
-    "SELECT v.workspace, v.a, v.b, v.kind, "
-    + ", ".join(f"CASE WHEN {_EARLIER} THEN v.{one} ELSE l.{one} END" for one in _EVIDENCE)
-    + f", v.void FROM unnest({packed('workspaces', 'text')}, {packed('a', 'uuid')}, "
-    f"{packed('b', 'uuid')}, {packed('kinds', 'text')}, CAST(:timestamps AS timestamptz[]), "
-    f"CAST(:ids AS text[]), {packed('sources', 'text')}, {packed('void', 'boolean')}) "
-    "AS v(workspace, a, b, kind, timestamp, message_id, source, void) "
-    "LEFT JOIN profile.link l USING (workspace, a, b, kind) "
-    f"WHERE l.a IS NULL OR {_EARLIER} OR v.void <> l.void "
-    "ON CONFLICT (workspace, a, b, kind) DO UPDATE SET timestamp = excluded.timestamp, "
-    "message_id = excluded.message_id, source = excluded.source, void = excluded.void"
-)
-_DROP_LINKS = text(
-    "DELETE FROM profile.link WHERE (workspace, a, b, kind) IN (SELECT * FROM unnest("
-    f"{packed('workspaces', 'text')}, {packed('a', 'uuid')}, {packed('b', 'uuid')}, "
-    f"{packed('kinds', 'text')}))"
-)
-_SAVE_PROFILES = text(
-    "INSERT INTO profile.profile AS p (workspace, id, version, merged_into, members, summary) "
-    "SELECT v.workspace, v.id, v.version, v.merged, v.members, CAST(v.summary AS json) "
-    f"FROM unnest({packed('workspaces', 'text')}, {packed('ids', 'uuid')}, "
-    f"{packed('versions', 'bigint')}, {packed('merged', 'uuid')}, {packed('members', 'bigint')}, "
-    "CAST(:summaries AS text[])) AS v(workspace, id, version, merged, members, summary) "
-    "ON CONFLICT (workspace, id) DO UPDATE SET version = excluded.version, "
-    "merged_into = excluded.merged_into, members = excluded.members, summary = excluded.summary"
-)
-_SPILL = text(
-    "INSERT INTO profile.overflow AS o (workspace, identifier_id, kind, name, at, value) "
-    "SELECT v.workspace, v.identifier_id, v.kind, v.name, v.at, CAST(v.value AS json) "
-    f"FROM unnest({packed('workspaces', 'text')}, {packed('ids', 'uuid')}, "
-    f"{packed('kinds', 'text')}, CAST(:names AS text[]), CAST(:times AS timestamptz[]), "
-    "CAST(:values AS text[])) AS v(workspace, identifier_id, kind, name, at, value) "
-    "ON CONFLICT (workspace, identifier_id, kind, name) DO UPDATE SET at = excluded.at, "
-    "value = excluded.value WHERE excluded.at >= o.at"
-)
-_UNSPILL = text(
-    "DELETE FROM profile.overflow WHERE workspace = :workspace AND identifier_id = :id "
-    "AND (kind, name) IN (SELECT * FROM unnest(CAST(:kinds AS text[]), CAST(:names AS text[])))"
-)
 
 
 async def ensure_identifiers(tx: AsyncConnection, wanted: Mapping[Scoped, Identifier]) -> None:
@@ -157,7 +91,7 @@ async def ensure_identifiers(tx: AsyncConnection, wanted: Mapping[Scoped, Identi
     await tx.execute(
         _ENSURE,
         {
-            **_scoped(ordered),
+            **scoped(ordered),
             "kinds": pack(wanted[one][0] for one in ordered),
             "values": [wanted[one][1] for one in ordered],
         },
@@ -168,7 +102,7 @@ async def known(tx: AsyncConnection, wanted: Collection[Scoped]) -> set[Scoped]:
     """Those of the identifiers that are there."""
     if not wanted:
         return set()
-    rows = await tx.execute(_KNOWN, _scoped(sorted(wanted)))
+    rows = await tx.execute(_KNOWN, scoped(sorted(wanted)))
     return {(row.workspace, row.id) for row in rows}
 
 
@@ -200,7 +134,7 @@ async def load_around(
     are followed even if they are shared or void, to see whether they still are.
     """
     ordered = sorted(seeds)
-    asked = {**_scoped(ordered), "follow": pack("t" if one in beyond else "f" for one in ordered)}
+    asked = {**scoped(ordered), "follow": pack("t" if one in beyond else "f" for one in ordered)}
     while True:
         rows = (await tx.execute(_REACHED, asked)).fetchall()
         reached = {(row.workspace, row.id) for row in rows}
@@ -220,7 +154,7 @@ async def load_members(tx: AsyncConnection, world: World, profiles: Collection[S
 async def _hold(tx: AsyncConnection, wanted: Collection[Scoped], held: set[Scoped]) -> bool:
     """Hold the clusters of identifiers; whether any of them was not held before."""
     before = len(held)
-    asked = _scoped(sorted(wanted))
+    asked = scoped(sorted(wanted))
     while True:
         known = {
             "held_workspaces": pack(one[0] for one in held),
@@ -230,7 +164,7 @@ async def _hold(tx: AsyncConnection, wanted: Collection[Scoped], held: set[Scope
         if not labels:
             return len(held) > before
         # While waiting for a lock the cluster may have been joined to another: look again.
-        await tx.execute(_LOCK, _scoped(sorted(labels)))
+        await tx.execute(_LOCK, scoped(sorted(labels)))
         held |= labels
 
 
@@ -239,7 +173,7 @@ async def _load_nodes(
 ) -> None:
     if not wanted:
         return
-    for row in await tx.execute(query, _scoped(sorted(wanted))):
+    for row in await tx.execute(query, scoped(sorted(wanted))):
         node = Node(row.id, row.workspace, row.kind, row.value)
         node.profile_id, node.cluster_id = row.profile_id, row.cluster_id
         node.shared, node.contested = row.shared, row.contested
@@ -250,7 +184,7 @@ async def _load_nodes(
 async def _load_links(tx: AsyncConnection, world: World, ends: Collection[Scoped]) -> None:
     if not ends:
         return
-    for row in await tx.execute(_LINKS, _scoped(sorted(ends))):
+    for row in await tx.execute(_LINKS, scoped(sorted(ends))):
         evidence = (row.timestamp, row.message_id, row.source)
         world.add_link(Link((row.a, row.b, row.kind), row.workspace, evidence, row.void))
 
@@ -262,7 +196,7 @@ async def _load_profiles(tx: AsyncConnection, world: World) -> None:
         if one.profile_id is not None and one.profile_id not in world.profiles
     }
     if wanted:
-        found = (await tx.execute(_PROFILES, _scoped(sorted(wanted)))).fetchall()
+        found = (await tx.execute(_PROFILES, scoped(sorted(wanted)))).fetchall()
         for row in found:
             if row.summary is not None:
                 summary = _summary.decode(row.summary)
@@ -281,109 +215,6 @@ async def _summarise(tx: AsyncConnection, world: World, rows: Sequence[Row[Any]]
         world.add_profile(Profile.made_of(row.id, row.workspace, row.version, members))
 
 
-async def save(tx: AsyncConnection, world: World) -> None:
-    """Write back what `world` says has changed."""
-    await _save_identifiers(tx, world.changed_nodes.values())
-    # After those that are loaded: only the others still have the former label.
-    await _relabel(tx, _MERGE_PROFILES, world, world.merged)
-    await _relabel(tx, _RENAME_CLUSTERS, world, world.renamed)
-    await _save_links(tx, world)
-    profiles = sorted(world.changed_profiles.values(), key=lambda one: one.id)
-    if profiles:
-        await tx.execute(
-            _SAVE_PROFILES,
-            {
-                **_scoped([(one.workspace, one.id) for one in profiles]),
-                "versions": pack(str(one.version) for one in profiles),
-                "merged": pack(one.merged_into or "" for one in profiles),
-                "members": pack(str(one.count) for one in profiles),
-                "summaries": [encode(one.summary()).decode() for one in profiles],
-            },
-        )
-    await _save_spilled(tx, world)
-
-
-async def _relabel(
-    tx: AsyncConnection, statement: TextClause, world: World, moved: Mapping[Id, Id]
-) -> None:
-    """Move whatever has one label to another, loaded or not."""
-    if not moved:
-        return
-    ordered = sorted(moved)
-    asked = _scoped([(world.workspaces[one], one) for one in ordered])
-    await tx.execute(statement, {**asked, "into": pack(end_of(moved, one) for one in ordered)})
-
-
-async def _save_spilled(tx: AsyncConnection, world: World) -> None:
-    latest = {(node.workspace, node.id, one.kind, one.name): one for node, one in world.spilled}
-    if not latest:
-        return
-    await tx.execute(
-        _SPILL,
-        {
-            **_scoped([key[:2] for key in latest]),
-            "kinds": pack(key[2] for key in latest),
-            "names": [key[3] for key in latest],
-            "times": [one.at for one in latest.values()],
-            "values": [bytes(one.value).decode() for one in latest.values()],
-        },
-    )
-
-
-async def unspill(
-    tx: AsyncConnection, workspace: str, identifier: Id, names: Collection[tuple[str, str]]
-) -> None:
-    """Forget what is kept beside an identifier's fold under (kind, name)."""
-    ordered = sorted(names)
-    asked = {"kinds": [one[0] for one in ordered], "names": [one[1] for one in ordered]}
-    await tx.execute(_UNSPILL, {"workspace": workspace, "id": identifier, **asked})
-
-
-async def _save_identifiers(tx: AsyncConnection, nodes: Iterable[Node]) -> None:
-    ordered = sorted(nodes, key=lambda one: one.id)
-    if not ordered:
-        return
-    await tx.execute(
-        _SAVE_IDENTIFIERS,
-        {
-            **_scoped([(one.workspace, one.id) for one in ordered]),
-            "profiles": pack(one.profile_id or "" for one in ordered),
-            "clusters": pack(one.cluster_id or "" for one in ordered),
-            "shared": pack("t" if one.shared else "f" for one in ordered),
-            "contested": pack("t" if one.contested else "f" for one in ordered),
-            "folds": [one.stored or encode(one.fold).decode() for one in ordered],
-        },
-    )
-
-
-async def _save_links(tx: AsyncConnection, world: World) -> None:
-    changed = [world.changed_links[key] for key in sorted(world.changed_links)]
-    kept = [one for one in changed if one.key in world.links]
-    lost = [one for one in changed if one.key not in world.links]
-    if lost:
-        await tx.execute(_DROP_LINKS, _keys(lost))
-    if not kept:
-        return
-    await tx.execute(
-        _SAVE_LINKS,
-        {
-            **_keys(kept),
-            "timestamps": [one.evidence[0] for one in kept],
-            "ids": [one.evidence[1] for one in kept],
-            "sources": pack(one.evidence[2] for one in kept),
-            "void": pack("t" if one.void else "f" for one in kept),
-        },
-    )
-
-
-def _keys(links: Sequence[Link]) -> dict[str, Any]:
-    return {
-        "workspaces": pack(one.workspace for one in links),
-        "a": pack(one.key[0] for one in links),
-        "b": pack(one.key[1] for one in links),
-        "kinds": pack(one.key[2] for one in links),
-    }
-
-
-def _scoped(wanted: Sequence[Scoped]) -> dict[str, Any]:
+def scoped(wanted: Sequence[Scoped]) -> dict[str, Any]:
+    """The parameters that name rows, packed."""
     return {"workspaces": pack(one[0] for one in wanted), "ids": pack(one[1] for one in wanted)}

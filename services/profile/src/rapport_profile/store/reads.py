@@ -42,8 +42,12 @@ _BY_IDENTIFIER = text(
     "WHERE workspace = :workspace AND id = :id AND profile_id IS NOT NULL"
 )
 _MEMBERS = text(
-    "SELECT id, kind, value, shared, CAST(fold AS text) AS fold FROM profile.identifier "
-    "WHERE workspace = :workspace AND profile_id = :profile_id ORDER BY kind, value"
+    # The fold of the only one with events is in the summary.
+    "SELECT i.kind, i.value, CAST(CASE WHEN p.summary ->> 'sole' = CAST(i.id AS text) "
+    "THEN p.summary -> 'fold' ELSE i.fold END AS text) AS fold "
+    "FROM profile.identifier i JOIN profile.profile p "
+    "ON p.workspace = i.workspace AND p.id = i.profile_id "
+    "WHERE i.workspace = :workspace AND i.profile_id = :profile_id ORDER BY i.kind, i.value"
 )
 _IDENTIFIERS = text(
     "SELECT kind, value FROM profile.identifier "
@@ -56,6 +60,10 @@ _TRAITS = text(
     "SELECT t.key AS name, t.value -> 0 AS value, CAST(t.value -> 1 ->> 0 AS timestamptz) AS at "
     "FROM profile.identifier i, json_each(i.fold -> 'traits') t "
     "WHERE i.workspace = :workspace AND i.profile_id = :profile_id "
+    # Where one identifier has all the events, what is known of it is in the summary.
+    "UNION ALL SELECT t.key, t.value -> 0, CAST(t.value -> 1 ->> 0 AS timestamptz) "
+    "FROM profile.profile p, json_each(p.summary #> '{fold,traits}') t "
+    "WHERE p.workspace = :workspace AND p.id = :profile_id "
     "UNION ALL SELECT o.name, o.value, o.at FROM profile.overflow o "
     "JOIN profile.identifier i ON i.workspace = o.workspace AND i.id = o.identifier_id "
     "WHERE i.workspace = :workspace AND i.profile_id = :profile_id AND o.kind = 'trait'), "
@@ -68,6 +76,9 @@ _CONSENTS = text(
     "SELECT c.key AS name, c.value AS value FROM profile.identifier i, "
     "json_each(i.fold -> 'consents') c "
     "WHERE i.workspace = :workspace AND i.profile_id = :profile_id "
+    "UNION ALL SELECT c.key, c.value FROM profile.profile p, "
+    "json_each(p.summary #> '{fold,consents}') c "
+    "WHERE p.workspace = :workspace AND p.id = :profile_id "
     "UNION ALL SELECT o.name, o.value FROM profile.overflow o "
     "JOIN profile.identifier i ON i.workspace = o.workspace AND i.id = o.identifier_id "
     "WHERE i.workspace = :workspace AND i.profile_id = :profile_id AND o.kind = 'consent'), "

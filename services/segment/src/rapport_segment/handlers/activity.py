@@ -34,14 +34,16 @@ class ActivityHandler:
 
     async def on_activity(self, batch: Sequence[Record], tx: AsyncConnection) -> None:
         """Apply records in their order; nobody's definitions change meanwhile."""
-        activities = [_activity(index, one.value) for index, one in enumerate(batch)]
-        if not activities:
+        read = ((_activity(index, one.value), one) for index, one in enumerate(batch))
+        told = [(activity, one) for activity, one in read if activity is not None]
+        if not told:
             return
+        activities = [activity for activity, _record in told]
         in_force = await self._definitions(tx, sorted({one.workspace for one in activities}))
         fold = await self._load(tx, activities, in_force)
         messages: list[Outgoing] = []
         changed = []
-        for activity, record in zip(activities, batch, strict=True):
+        for activity, record in told:
             changes = fold.apply(activity)
             changed += changes
             messages += [outgoing(one, record.traceparent) for one in changes]
@@ -130,8 +132,11 @@ def rule_of(one: definitions.Stored) -> rules.Rule:
     return rules.parse(facts.exact(one.rule))
 
 
-def _activity(index: int, value: ProfileActivity) -> Activity:
-    """The record as the domain has it; InvalidEvent names what can't be."""
+def _activity(index: int, value: ProfileActivity) -> Activity | None:
+    """The record as the domain has it; None if it tells no state.
+
+    InvalidEvent names what can't be.
+    """
     if "\0" in value.workspace or not 0 < value.version <= MAX_VERSION:
         reason = f"workspace {value.workspace!r}, version {value.version}: out of range"
         raise InvalidEvent(index, reason)
@@ -147,6 +152,9 @@ def _activity(index: int, value: ProfileActivity) -> Activity:
         )
     if value.gone or is_nobody(value.state):
         return Activity(value.workspace, profile_id, value.version, gone=True)
+    if value.state is None and value.event is not None:
+        # A later record of the same profile tells what has become of it.
+        return None
     if value.state is None:
         raise InvalidEvent(index, "neither a state nor merged_into nor gone")
     try:
