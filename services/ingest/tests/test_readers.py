@@ -368,3 +368,96 @@ def test_moments_of_a_row_without_a_time_are_missing() -> None:
     prepare = preparing("pos", None, None)
     assert prepare({"time": "x"}) == {"time": "x"}
     assert prepare({"time": datetime(2026, 1, 1, tzinfo=UTC).isoformat()})["date"] == "2026-01-01"
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"options": {"delimiter": ""}}, "options.delimiter"),
+        ({"options": {"delimiter": "\n"}}, "options.delimiter"),
+        ({"options": {"quote": ",", "delimiter": ","}}, "options.quote"),
+        ({"options": {"columns": ["a", "a"]}}, "options.columns"),
+        ({"options": {"limit": 0}}, "options.limit"),
+        ({"options": {"trailer": "TOTAL"}}, "options.trailer"),
+        ({"options": {"columns": ["a", ""]}}, "options.columns.1"),
+    ],
+)
+def test_options_that_can_not_be_followed_are_refused(spec: Any, path: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        spec_of({"source": "s", "name": "a.jsonl", **spec})
+    assert caught.value.details["path"] == path
+
+
+def test_a_spec_says_whose_data_it_is_and_its_format_once_checked() -> None:
+    whose = {"party": "third", "provider": "X", "legal_basis": "consent"}
+    spec = spec_of({"source": "s", "name": "a.jsonl", **whose})
+    assert msgspec.to_builtins(spec.provenance) == whose
+    with pytest.raises(ValueError, match="has not been checked"):
+        _ = ImportSpec(source="s").form
+
+
+def test_entries_are_named_by_their_rows() -> None:
+    one, *_, last = pos_entries(POS)
+    assert (one.rows, last.rows) == ("rows 1-2", "row 3")
+
+
+def composed(rows: list[Row], mapping: Mapping | None, **more: Any) -> list[Entry]:
+    given = {"ids": "row", "source": "s", "job": "j", **more}
+    prepare = given.pop("prepare", None)
+    mapper = Mapper(mapping) if mapping is not None else None
+    return list(Composer(mapper, prepare, **given).entries(rows))
+
+
+def test_rows_that_are_events_go_on_as_they_came() -> None:
+    raw, made = composed(
+        [Row(Place(rows=1), {"a": 1.1}, b'{"a": 1.10}'), Row(Place(rows=2), {"a": 2})], None
+    )
+    assert (bytes(raw.item), bytes(made.item)) == (b'{"a": 1.10}', b'{"a":2}')
+
+
+def test_a_row_that_can_not_be_read_is_refused_alone() -> None:
+    broken = Row(Place(rows=1), None, b"\xff", "bad_row", "It is not text.")
+    for mapping in (None, IDENTIFY, mapping_for(spec_of(POS_SPEC))):
+        [entry] = composed([broken], mapping)
+        assert entry.refusal is not None
+        assert (entry.refusal.code, entry.refusal.reason) == ("bad_row", "It is not text.")
+        assert msgspec.json.decode(entry.item) == "\ufffd"
+
+
+def test_a_row_is_prepared_before_it_is_mapped() -> None:
+    def prepare(row: dict[str, Any]) -> dict[str, Any]:
+        row["id"] = f"u-{row['id']}"
+        return row
+
+    [entry] = composed([Row(Place(rows=1), {"id": "1"})], IDENTIFY, prepare=prepare)
+    assert msgspec.json.decode(entry.item)["userId"] == "u-1"
+
+
+def test_a_spreadsheets_error_in_a_line_is_refused_with_its_place() -> None:
+    lines = POS.replace(b";B;", b";#N/A;")
+    first, second = pos_entries(lines)
+    assert first.refusal is not None
+    assert first.refusal.path == "properties.products.1.product_id"
+    assert second.refusal is None
+
+
+def test_a_receipt_without_a_number_is_a_group_of_its_own() -> None:
+    first, second, third = pos_entries(POS.replace(b";1001;", b";;"))
+    assert [one.size for one in (first, second, third)] == [1, 1, 1]
+
+
+def test_a_line_without_an_amount_leaves_the_file_without_a_sum() -> None:
+    good = Row(Place(rows=1), {"quantity": "2", "unit_price": "1.50"})
+    for bad in (Row(Place(rows=2), None), Row(Place(rows=2), {"quantity": "x"})):
+        totals = Totals(".")
+        for row in (good, bad, good):
+            totals.add(row)
+        found = totals.compared(["TOTAL", "3"], 0, needed=True)
+        assert found == {"lines": 3, "amount": None, "trailer": True}
+        with pytest.raises(InvalidRequestError, match="no quantity and price"):
+            totals.compared(["TOTAL", "3", "3.00"], 0, needed=True)
+
+
+def test_a_till_that_says_the_day_itself_is_believed() -> None:
+    row = {"time": "2026-07-02T00:10:00", "date": "2026-07-01"}
+    assert preparing("pos", None, None)(dict(row)) == row
