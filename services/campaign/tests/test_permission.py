@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rapport_campaign.domain.addresses import Address, addresses_of
 from rapport_campaign.domain.model import Person
 from rapport_campaign.domain.permission import (
+    NO_CONSENT,
     Policy,
     Send,
     Suppress,
@@ -26,6 +27,7 @@ from rapport_common.events.profile import (
     ConsentState,
     ContactPointState,
     IdentifierState,
+    Omitted,
     ProfileState,
 )
 
@@ -64,6 +66,13 @@ def state(
         said("denied", channel="E-Mail", at=LATER),
         said("withdrawn", purpose="Marketing", at=LATER),
         said("withdrawn", at=NOON),
+        said("withdrawn", purpose="all", at=LATER),
+        said("denied", channel="any", at=NOON),
+        said("withdrawn", channel="all", purpose="everything", at=LATER),
+        said("withdrawn", purpose="Marketing Emails", at=LATER),
+        said("withdrawn", channel="emails", purpose="promo", at=LATER),
+        said("withdrawn", purpose="who knows", at=LATER),
+        said("withdrawn", channel="who knows", at=LATER),
     ],
 )
 def test_a_no_is_heard_however_it_is_written(again: ConsentState) -> None:
@@ -74,11 +83,32 @@ def test_a_no_is_heard_however_it_is_written(again: ConsentState) -> None:
     )
 
 
+def test_where_some_words_are_not_told_there_may_be_a_no_among_them() -> None:
+    policy = Policy(promotion_without_consent=True)
+    assert promotion(state(), policy, {}) == Send(ADA)
+    some = msgspec.structs.replace(state(), omitted=Omitted(consent=1))
+    assert promotion(some, policy, {}) == Suppress(NO_CONSENT)
+    whole = msgspec.structs.replace(state(said()), omitted=Omitted(consent=1))
+    assert promotion(whole, policy, {}) == Send(ADA)
+
+
 def test_a_later_yes_is_a_yes_and_other_channels_say_nothing() -> None:
     person = state(said("withdrawn"), said("granted", " Ada@Example.com", at=LATER))
     assert promotion(person, Policy(), {}) == Send(ADA)
     person = state(said(), said("withdrawn", channel="sms"), said("withdrawn", purpose="survey"))
     assert promotion(person, Policy(), {}) == Send(ADA)
+    person = state(said(), *(said("denied", purpose=one) for one in ("service", "x_beta", "ads x")))
+    assert promotion(person, Policy(), {}) == Suppress("consent denied")
+    person = state(said(), said("denied", purpose="x_beta"), said("denied", channel="x_kiosk"))
+    assert promotion(person, Policy(), {}) == Send(ADA)
+
+
+def test_a_no_to_all_holds_until_a_later_yes_and_a_yes_to_all_is_none() -> None:
+    no = said("withdrawn", channel="all", purpose="all")
+    assert promotion(state(no, said(at=LATER)), Policy(), {}) == Send(ADA)
+    assert objections_of(state(no)) == {(ADA, "promotion"): "withdrawn"}
+    for every in ({"purpose": "all"}, {"channel": "all"}, {"purpose": "who knows"}):
+        assert promotion(state(said(**every)), Policy(), {}) == Suppress("no consent")
 
 
 def test_what_one_says_of_an_address_holds_for_all_who_have_it() -> None:

@@ -18,7 +18,7 @@ from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ComputedState, ConsentState, ContactPointState
 from rapport_profile.domain import bounds
 from rapport_profile.domain.bounds import Spilled
-from rapport_profile.domain.consents import Consent, consent_state
+from rapport_profile.domain.consents import Consent, consent_state, consent_worth
 from rapport_profile.domain.orders import OWN_CURRENCY, Money, Order, Statement, add, merged
 from rapport_profile.domain.reach import Reach, current_points, reachable
 from rapport_profile.domain.stamps import Stamp, earlier, later
@@ -193,8 +193,13 @@ class Fold(msgspec.Struct, omit_defaults=True):
         return [Spilled(TRAIT, name, one.stamp.at, one.value) for name, one in gone]
 
     def _trim_consents(self) -> list[Spilled]:
+        if len(self.consents) <= bounds.MAX_CONSENTS and not self.hidden_consents:
+            return []
+        points = reachable(self.contact_points())
         names = bounds.oldest_beyond(
-            self.consents, bounds.MAX_CONSENTS, lambda name: (self.consents[name].at, name)
+            self.consents,
+            bounds.MAX_CONSENTS,
+            lambda name: (consent_worth(name, self.consents[name], points), name),
         )
         gone = [(name, self.consents.pop(name)) for name in names]
         if gone or self.hidden_consents:
