@@ -197,7 +197,7 @@ GROUPED = Mapping(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     Tables,
     st.sampled_from(["csv", "gzip", "jsonl", "parquet"]),
@@ -220,7 +220,6 @@ def test_wherever_reading_resumes_the_entries_are_the_same(
         assert notes == [note if note.strip() else None for _, note in rows]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for form in ("csv", "jsonl"):

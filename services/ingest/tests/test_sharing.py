@@ -69,7 +69,7 @@ def test_a_process_that_is_gone_is_owed_nothing() -> None:
     assert not balance.is_owed(1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(0, 400), min_size=2, max_size=6))
 def test_it_evens_out_and_comes_to_rest(counts: list[int]) -> None:
     busy, moved = settle(dict(enumerate(counts)))
