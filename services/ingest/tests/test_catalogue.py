@@ -359,3 +359,11 @@ def test_an_example_that_is_too_large_is_none_and_deep_objects_are_empty() -> No
 def test_a_number_that_is_sometimes_whole_is_a_number() -> None:
     shape = shape_of({"properties": {"total": 1}}, {"properties": {"total": 1.5}})
     assert drafted(shape, "properties")["properties"]["total"] == {"type": "number"}
+
+
+def test_a_text_that_is_always_a_moment_is_drafted_as_one() -> None:
+    moments = [{"properties": {"at": f"2026-01-0{n}T09:30:00Z"}} for n in (1, 2)]
+    wanted = {"type": "string", "format": "date-time"}
+    assert drafted(shape_of(*moments), "properties")["properties"]["at"] == wanted
+    mixed = shape_of(*moments, {"properties": {"at": "soon"}})
+    assert drafted(mixed, "properties")["properties"]["at"] == {"type": "string"}

@@ -480,3 +480,8 @@ def test_mixpanel_refuses_a_time_that_is_none(time: Any) -> None:
     found = opened(Mixpanel(), [mixpanel(time=time)])
     assert problems(found) == {0: ("invalid_timestamp", "properties.time")}
     assert "timestamp" not in events(found)[0]
+
+
+def test_posthogs_body_needs_no_word_of_events() -> None:
+    found = opened(Batch(), {"event": "Seen", "distinct_id": "u", "api_key": KEY})
+    assert (found.write_key, events(found)[0]["event"]) == (KEY, "Seen")

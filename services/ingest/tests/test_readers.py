@@ -460,3 +460,25 @@ def test_a_line_without_an_amount_leaves_the_file_without_a_sum() -> None:
 def test_a_till_that_says_the_day_itself_is_believed() -> None:
     row = {"time": "2026-07-02T00:10:00", "date": "2026-07-01"}
     assert preparing("pos", None, None)(dict(row)) == row
+
+
+def test_a_spec_has_its_own_mapping_its_presets_or_none() -> None:
+    own = mapping_for(spec_of({"source": "s", "name": "a.csv", "mapping": MAPPED}))
+    assert own is not None
+    assert own.fields == MAPPED["fields"]
+    assert mapping_for(spec_of({"source": "s", "name": "a.jsonl"})) is None
+
+
+def test_a_spreadsheets_error_that_no_field_reads_costs_nothing() -> None:
+    head, *lines = POS.splitlines()
+    data = b"\n".join([head + b";cashier", *(line + b";#N/A" for line in lines)])
+    assert [one.refusal for one in pos_entries(data)] == [None, None]
+
+
+def test_a_row_whose_group_can_not_be_read_stands_alone() -> None:
+    mapping = Mapping(event="x", fields={"userId": "id"}, group_by="g", lines={"sku": "sku"})
+    rows = [Row(Place(rows=n), {"id": "u", "g": {"a": n}, "sku": "s"}) for n in (1, 2)]
+    found = composed(rows, mapping)
+    assert [one.size for one in found] == [1, 1]
+    told = [(one.refusal.path, one.refusal.reason) for one in found if one.refusal is not None]
+    assert told == [("group_by", "'{…}' is not text.")] * 2

@@ -355,6 +355,9 @@ def test_an_event_of_a_partners_data_says_so() -> None:
         ({"$defs": {"a": 1}, "allOf": [{"$ref": "#/$defs/b"}]}, "events[0].schema.allOf[0].$ref"),
         ({"title": "a\0"}, "events[0].schema"),
         ({"title": "x" * 70_000}, "events[0].schema"),
+        ({"format": "nonsense"}, "events[0].schema.format"),
+        ({"$defs": {"a%20b": {}}, "$ref": "#/$defs/a%20b"}, "events[0].schema"),
+        ({"allOf": [{"title": "x"}] * 2_001}, "events[0].schema"),
     ],
     ids=lambda value: str(value)[:40],
 )
