@@ -564,7 +564,7 @@ def statements(draw: st.DrawFn) -> Event:
     return event(message, type="identify", traits={"p": draw(st.integers(0, 2))}, **common)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(statements(), max_size=8, unique_by=lambda one: one.message_id),
     st.randoms(use_true_random=False),
