@@ -13,6 +13,7 @@ from rapport_common.auth import InstallationOps, Operator, operator
 from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import EMAIL
+from rapport_common.events.identifiers import normal_identifier
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.paging import Paging
 from rapport_profile.domain.bounds import MAX_SHOWN
@@ -71,7 +72,7 @@ def _profiles(engine: AsyncEngine) -> APIRouter:
 
     @router.get("/v1/profiles")
     async def find(caller: Reader, kind: Text, value: Text) -> Response:
-        wanted = normal_email(value) if kind == EMAIL else value
+        wanted = normal_email(value) if kind == EMAIL else normal_identifier(value)
         async with engine.begin() as tx:
             identifier = identifier_id(caller.workspace, (kind, wanted))
             profile_id = await reads.by_identifier(tx, caller.workspace, identifier)
