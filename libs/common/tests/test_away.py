@@ -155,7 +155,7 @@ async def test_a_process_that_waits_for_its_database_can_be_stopped() -> None:
 
 
 def settings(database_url: str) -> ServiceSettings:
-    values = {
+    values: dict[str, Any] = {
         "database_url": database_url,
         "kafka_bootstrap_servers": "127.0.0.1:1",
         "port": 1,
