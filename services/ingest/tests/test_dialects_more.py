@@ -92,6 +92,15 @@ def test_mixpanels_visitors_sign_in() -> None:
     ]
 
 
+def test_who_signs_in_at_a_page_of_mixpanel_is_linked_to_the_device_alone() -> None:
+    """As mixpanel-browser sends it; a former user of the device is not the same person."""
+    device = {"$device_id": "d-1", "$user_id": "u-1", "distinct_id": "u-1"}
+    visitor = mixpanel("$identify", **{**device, "$anon_distinct_id": "$device:d-1"})
+    another = mixpanel("$identify", **{**device, "$anon_distinct_id": "u-0"})
+    for found in events(opened(Mixpanel(), [visitor, another])):
+        assert (found["type"], found["userId"], found["anonymousId"]) == ("identify", "u-1", "d-1")
+
+
 def test_mixpanels_profiles_are_traits() -> None:
     sets = {"$email": "ada@example.com", "plan": "gold"}
     update = {"$token": KEY, "$distinct_id": "u-1", "$set": sets, "$unset": ["$phone"]}
@@ -175,6 +184,15 @@ def test_amplitudes_properties_of_a_person() -> None:
     assert (paid["type"], also["type"], also["traits"]) == ("track", "identify", {"plan": "pro"})
     assert (also["messageId"], also["userId"]) == ("m-1#set", "u-1")
     assert problems(found) == {3: ("not_supported", "user_properties.$add")}
+
+
+def test_amplitudes_word_for_no_campaign_is_no_trait() -> None:
+    first = {"initial_utm_source": "EMPTY", "initial_referrer": "shop.example", "mood": "EMPTY"}
+    changes = {"$setOnce": first, "$unset": {"utm_source": "-"}}
+    said = amplitude(event_type="$identify", user_properties=changes)
+    (who,) = events(opened(Amplitude(), {"api_key": KEY, "events": [said]}))
+    kept = {"initial_referrer": "shop.example", "mood": "EMPTY", "utm_source": None}
+    assert who["traits"] == kept
 
 
 def test_posthog_and_amplitude_share_an_address() -> None:
