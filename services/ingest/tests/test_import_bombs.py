@@ -69,8 +69,8 @@ def assignment(path: Path, data: bytes, name: str, **more: Any) -> Assignment:
 
 async def all_of(file: Reading) -> list[Entry]:
     found: list[Entry] = []
-    while piece := await file.take(1000):
-        found += piece
+    while not file.ended:
+        found += await file.take(1000)
     return found
 
 
