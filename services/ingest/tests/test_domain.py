@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rapport_common.errors import AppError, UnauthorizedError
 from rapport_common.events.codec import encode
+from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import Event
 from rapport_ingest.domain.credentials import (
     credential,
@@ -20,7 +21,7 @@ from rapport_ingest.domain.credentials import (
 )
 from rapport_ingest.domain.event import Origin, judge
 from rapport_ingest.domain.moments import SenderClock, iso_moment, parse_moment
-from rapport_ingest.domain.reading import Refused, address_of, identifier, members
+from rapport_ingest.domain.reading import Refused, identifier, members
 from rapport_ingest.domain.salvage import MAX_SALVAGE_BYTES, cut_out, is_json, loose
 from rapport_ingest.domain.sender import compiled
 from rapport_ingest.domain.source import Caller, Policy
@@ -378,9 +379,9 @@ def test_an_object_is_required_where_one_belongs() -> None:
 
 
 def test_an_address_is_one_only_within_its_length() -> None:
-    assert address_of("Ada@Example.com") == "ada@example.com"
-    assert address_of(f"{'a' * 400}@example.com") is None
-    assert address_of(f"{'a' * 100_000}@example.com") is None
+    assert email_address("Ada@Example.com") == "ada@example.com"
+    assert email_address(f"{'a' * 400}@example.com") is None
+    assert email_address(f"{'a' * 100_000}@example.com") is None
 
 
 @pytest.mark.parametrize(

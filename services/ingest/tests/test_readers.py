@@ -409,7 +409,8 @@ def composed(rows: list[Row], mapping: Mapping | None, **more: Any) -> list[Entr
     given = {"ids": "row", "source": "s", "job": "j", **more}
     prepare = given.pop("prepare", None)
     mapper = Mapper(mapping) if mapping is not None else None
-    return list(Composer(mapper, prepare, **given).entries(rows))
+    found = Composer(mapper, prepare, **given).entries(rows)
+    return [one for one in found if isinstance(one, Entry)]
 
 
 def test_rows_that_are_events_go_on_as_they_came() -> None:
@@ -453,7 +454,7 @@ def test_a_receipt_without_a_number_is_a_group_of_its_own() -> None:
 def test_a_line_without_an_amount_leaves_the_file_without_a_sum() -> None:
     good = Row(Place(rows=1), {"quantity": "2", "unit_price": "1.50"})
     for bad in (Row(Place(rows=2), None), Row(Place(rows=2), {"quantity": "x"})):
-        totals = Totals(".")
+        totals = Totals(".", Tally())
         for row in (good, bad, good):
             totals.add(row)
         found = totals.compared(["TOTAL", "3"], 0, needed=True)
