@@ -25,7 +25,6 @@ def test_the_short_form_has_one_of_each_family() -> None:
     assert set().union(*labels) >= SHORT
 
 
-@pytest.mark.long  # the clients of a run wait for each other, for longer than a short run has
 @pytest.mark.parametrize("client", [case(one) for one in CLIENTS])
 def test_all_is_stored_once_as_it_was_sent(outcomes: dict[str, "Outcome"], client: Client) -> None:
     breaches = outcomes[client.label].breaches()

@@ -259,3 +259,20 @@ def test_times_and_amounts_that_make_no_sense_are_missing() -> None:
     assert "first_seen_at" not in facts.computed
     assert facts.computed["last_seen_at"] == "0033-01-01T00:00:00.000000Z"
     assert facts.identifiers == {"email": ["a�b"]}
+
+
+@pytest.mark.parametrize("written", ["sp-1", "  sp-1 ", "sp-1\u200b"])
+def test_an_id_of_a_rule_is_in_the_form_of_the_data(written: str) -> None:
+    holder = facts_of(
+        ProfileState(
+            identifiers=[
+                IdentifierState("user_id", "sp-1"),
+                IdentifierState("user_id", "2026-01-31 10:00"),
+            ],
+            traits=msgspec.Raw(b"{}"),
+            computed=ComputedState(),
+        )
+    )
+    for value in (written, "2026-01-31 10:00"):
+        assert predicate(parse({"identifier": "user_id", "op": "eq", "value": value}))(holder)
+        assert predicate(parse({"identifier": "user_id", "op": "in", "value": [value]}))(holder)

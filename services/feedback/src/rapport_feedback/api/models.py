@@ -1,6 +1,5 @@
 """The bodies of the operator API: what may come in, and what goes out."""
 
-import re
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -8,14 +7,12 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 
 from rapport_common.errors import NotFoundError
-from rapport_common.events.contact import normal_email
+from rapport_common.events.contact import email_address
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain.cases import Complaint, State, Step
 from rapport_feedback.domain.people import Contact, named
 from rapport_feedback.domain.surveys import Kind, Survey
 from rapport_feedback.handlers.surveys import Result
-
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 def _storable(value: str) -> str:
@@ -26,8 +23,8 @@ def _storable(value: str) -> str:
 
 
 def _address(value: str) -> str:
-    address = normal_email(value)
-    if not _ADDRESS.fullmatch(address):
+    address = email_address(value)
+    if address is None:
         message = "is not an e-mail address"
         raise ValueError(message)
     return address

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 import msgspec
 
 from rapport_segment.domain import values
-from rapport_segment.domain.elements import SHORT, Elements
+from rapport_segment.domain.elements import Elements, kinds_of
 from rapport_segment.domain.facts import Facts
 from rapport_segment.domain.rules import And, Identifier, Leaf, Not, Or, Rule, Trait
 from rapport_segment.domain.values import Scalar
@@ -84,12 +84,12 @@ def _leaf(leaf: Leaf) -> Predicate:
         return lambda facts: read(facts) is None
     if isinstance(leaf.subject, Identifier):
         return _any_value(leaf)
-    if isinstance(leaf.subject, Trait):
-        return _of_trait(leaf, leaf.subject.name)
     if leaf.op == "ne":
-        equal = _test("eq", leaf.value)
+        equal = _each(_test("eq", leaf.value))
         return lambda facts: (value := read(facts)) is not None and not equal(value)
     test = _test(leaf.op, leaf.value)
+    if leaf.op != "contains" and isinstance(leaf.subject, Trait):
+        test = _each(test)
 
     def holds(facts: Facts) -> bool:
         value = read(facts)
@@ -98,48 +98,13 @@ def _leaf(leaf: Leaf) -> Predicate:
     return holds
 
 
-def _of_trait(leaf: Leaf, name: str) -> Predicate:
-    """Over a list: one element that fits is enough, and `ne` means that none is equal."""
-    op = "eq" if leaf.op == "ne" else leaf.op
-    test = _test(op, leaf.value)
-    one_fits = _test("eq", leaf.value) if op == "contains" else test
-    any_fits = _any_element(op, leaf.value)
-    wanted = leaf.op != "ne"
+def _each(test: Test) -> Test:
+    """Over a list: one element that fits is enough."""
 
-    def holds(facts: Facts) -> bool:
-        value = facts.traits.get(name)
-        if value is None:
-            return False
-        if type(value) is not list:
-            return test(value) is wanted
-        if len(value) > SHORT:
-            return any_fits(facts.elements(name)) is wanted
-        return any(one_fits(one) for one in value) is wanted
-
-    return holds
-
-
-def _any_element(op: str, wanted: Any) -> Callable[[Elements], bool]:
-    """What `_test` says of one of many elements, without asking each."""
-    if op in _COMPARE:
-        return _any_ordered(op, wanted)
-    if op == "starts_with":
-        return lambda elements: elements.any_starting(wanted)
-    alike, numbers = values.alike(wanted if op == "in" else (wanted,))
-    return lambda elements: elements.any_equal(alike, numbers)
-
-
-def _any_ordered(op: str, wanted: Any) -> Callable[[Elements], bool]:
-    compare, upwards = _COMPARE[op], op in {"gt", "gte"}
-    limit = values.number(wanted)
-    is_text, has_limit = type(wanted) is str, limit is not None
-
-    def holds(elements: Elements) -> bool:
-        if limit is not None and elements.any_number(compare, limit, upwards=upwards):
-            return True
-        return is_text and elements.any_text(
-            compare, wanted, upwards=upwards, numeric=not has_limit
-        )
+    def holds(value: Any) -> bool:
+        if type(value) is list:
+            return any(test(one) for one in value)
+        return test(value)  # of an index it asks all at once
 
     return holds
 
@@ -161,26 +126,25 @@ def _test(op: str, wanted: Any) -> Test:
     if op == "contains":
         return _contains(wanted)
     if op == "starts_with":
-        return lambda value: type(value) is str and value.startswith(wanted)
+        return _begins(wanted)
     return _among((wanted,))
 
 
 def _among(wanted: tuple[Scalar, ...]) -> Test:
     """Equal to one of these: see `values.alike` for what is equal across types."""
     alike, numbers = values.alike(wanted)
+    kinds = kinds_of(alike)
     if len(alike) == 1 and not numbers:
         [only] = alike  # a text, equal to nothing else
-        return lambda value: bool(value == only)
-    kinds: dict[type, set[Scalar]] = {str: set(), bool: set(), int: set()}
-    for one in alike:
-        kinds[int if type(one) is Decimal else type(one)].add(one)
-    # An int and a Decimal of the same value are equal and have the same hash.
-    kinds[Decimal] = kinds[int]
+        return lambda value: (
+            value.is_among(kinds, ()) if type(value) is Elements else bool(value == only)
+        )
+    by_type = {**kinds, Decimal: kinds[int]}
 
     def holds(value: Any) -> bool:
-        among = kinds.get(type(value))
+        among = by_type.get(type(value))
         if among is None:
-            return False
+            return type(value) is Elements and value.is_among(kinds, numbers)
         return value in among or (bool(numbers) and values.number(value) in numbers)
 
     return holds
@@ -189,13 +153,14 @@ def _among(wanted: tuple[Scalar, ...]) -> Test:
 def _ordered(compare: Callable[[Any, Any], bool], wanted: Any) -> Test:
     limit = values.number(wanted)
     is_text = type(wanted) is str
+    text = wanted if is_text else None
 
     def holds(value: Any) -> bool:
         kind = type(value)
         if kind is int or kind is Decimal:
             return limit is not None and compare(value, limit)
         if kind is not str:
-            return False
+            return kind is Elements and value.is_beyond(compare, limit, text)
         if limit is not None and (found := values.number(value)) is not None:
             return compare(found, limit)
         return is_text and compare(value, wanted)
@@ -203,8 +168,26 @@ def _ordered(compare: Callable[[Any, Any], bool], wanted: Any) -> Test:
     return holds
 
 
+def _begins(prefix: str) -> Test:
+    def holds(value: Any) -> bool:
+        if type(value) is Elements:
+            return value.has_prefix(prefix)
+        return type(value) is str and value.startswith(prefix)
+
+    return holds
+
+
 def _contains(wanted: Scalar) -> Test:
-    return lambda value: type(value) is str and isinstance(wanted, str) and wanted in value
+    equal = _among((wanted,))
+
+    def holds(value: Any) -> bool:
+        if type(value) is list:
+            return any(equal(one) for one in value)
+        if type(value) is Elements:
+            return equal(value)
+        return type(value) is str and isinstance(wanted, str) and wanted in value
+
+    return holds
 
 
 @dataclass(frozen=True, slots=True)

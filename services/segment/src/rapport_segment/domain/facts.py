@@ -4,14 +4,12 @@ import json
 import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
-from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from rapport_common.events.contact import normal_email
 from rapport_common.events.profile import ComputedState, ProfileState
-from rapport_segment.domain.elements import Elements
 from rapport_segment.domain.values import EMAIL, instant, normal_text
 
 MAX_EXPONENT = 400
@@ -24,23 +22,12 @@ _LONG_BYTES = 400
 _INSTANT = re.compile(rb"-\d\d[Tt ]\d\d:")
 
 
-class Facts(msgspec.Struct, frozen=True, dict=True):
+class Facts(msgspec.Struct, frozen=True):
     """`computed`: counts, `revenue` by currency as numbers, instants as fixed-width UTC text."""
 
     traits: dict[str, Any]
     computed: dict[str, Any]
     identifiers: dict[str, list[str]]
-
-    def elements(self, trait: str) -> Elements:
-        """A list trait made ready for many rules, when the first of them asks."""
-        found = self._made.get(trait)
-        if found is None:
-            found = self._made[trait] = Elements(self.traits[trait])
-        return found
-
-    @cached_property
-    def _made(self) -> dict[str, Elements]:
-        return {}
 
 
 class _Document(msgspec.Struct):

@@ -40,6 +40,7 @@ MONEY = {
 
 SETTING = ("$setOnce", "$set")
 COUNTING = ("$add", "$append", "$prepend", "$preInsert", "$postInsert", "$remove", "$clearAll")
+NO_CAMPAIGN = b'"EMPTY"'
 SERVERS_ADDRESS = "$remote"
 VIEWS = {"[Amplitude] Page Viewed": "page", "[Amplitude] Screen Viewed": "screen"}
 
@@ -159,13 +160,19 @@ def _traits(draft: Draft, raw: msgspec.Raw | None, path: str) -> dict[str, Any]:
     found = members(raw) or {}
     traits: dict[str, Any] = {k: v for k, v in found.items() if not k.startswith("$")}
     for operation in SETTING:
-        traits |= members(found.get(operation)) or {}
+        said = members(found.get(operation)) or {}
+        traits |= {name: one for name, one in said.items() if not _is_unset(name, one)}
     traits |= dict.fromkeys(members(found.get("$unset")) or {})
     for operation in COUNTING:
         if operation in found:
             reason = f"{operation} depends on what is stored; send the value itself with $set."
             draft.refuse("not_supported", f"{path}.{operation}", reason)
     return traits
+
+
+def _is_unset(name: str, raw: msgspec.Raw) -> bool:
+    """Whether it is how the browser SDK says that there was no campaign or referrer at first."""
+    return name.startswith("initial_") and bytes(raw) == NO_CAMPAIGN
 
 
 def _add_person(draft: Draft, fields: Members) -> None:

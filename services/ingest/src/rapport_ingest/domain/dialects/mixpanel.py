@@ -170,13 +170,7 @@ def _add_person(draft: Draft, inner: Members) -> None:
 def _add_link(draft: Draft, name: str, inner: Members) -> None:
     """Two ids that are one person."""
     if name == "$identify":
-        draft.fields["type"] = "identify"
-        draft.identifier(
-            "userId", value_of(inner.get("$identified_id")), "properties.$identified_id"
-        )
-        anonymous = value_of(inner.get("$anon_id"))
-        plain = anonymous.removeprefix(DEVICE) if isinstance(anonymous, str) else anonymous
-        draft.identifier("anonymousId", plain, "properties.$anon_id")
+        _add_identified(draft, inner)
         return
     draft.fields["type"] = "alias"
 
@@ -186,6 +180,22 @@ def _add_link(draft: Draft, name: str, inner: Members) -> None:
         former, user = both if isinstance(both, list) and len(both) == 2 else (None, None)  # noqa: PLR2004 - a pair
     draft.identifier("previousId", former, "properties.distinct_id")
     draft.identifier("userId", user, "properties.alias")
+
+
+def _add_identified(draft: Draft, inner: Members) -> None:
+    """Who signed in at which device: its browser SDK calls the ids otherwise than its servers' API.
+
+    A former id that is no device's was another person's at the same device, and stays that.
+    """
+    draft.fields["type"] = "identify"
+    user, former = value_of(inner.get("$identified_id")), value_of(inner.get("$anon_id"))
+    if user is None:
+        user, before = value_of(inner.get("distinct_id")), value_of(inner.get("$anon_distinct_id"))
+        of_device = isinstance(before, str) and before.startswith(DEVICE)
+        former = before if of_device else value_of(inner.get("$device_id"))
+    draft.identifier("userId", user, "properties.$identified_id")
+    plain = former.removeprefix(DEVICE) if isinstance(former, str) else former
+    draft.identifier("anonymousId", plain, "properties.$anon_id")
 
 
 def _updates(fields: Members, raw: msgspec.Raw) -> Sequence[Draft]:
