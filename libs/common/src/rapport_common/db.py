@@ -39,9 +39,6 @@ SESSION_SETTINGS = {
     "jit": "off",
 }
 
-_OF_THE_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What connecting fails with: SQLAlchemy does not wrap it where the connection is made by us."""
-
 TRANSACTION_TIMEOUT_SINCE = 17
 """The version of Postgres that knows `transaction_timeout`; older ones refuse such a session."""
 
@@ -208,7 +205,7 @@ async def answers(url: str) -> bool:
             finally:
                 # Not `close`: it waits for a server that may be frozen.
                 connection.terminate()
-    except (OSError, *_OF_THE_DRIVER):
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         return False
     return True
 
@@ -260,7 +257,7 @@ async def require_head(engine: AsyncEngine, service: str, root: Path) -> None:
             if present.scalar() is not None:
                 found = await connection.execute(text(f"SELECT version_num FROM {table}"))
                 actual = found.scalar()
-    except (SQLAlchemyError, OSError, *_OF_THE_DRIVER) as error:
+    except (SQLAlchemyError, OSError) as error:
         message = f"can't read the version of schema {service}: {told(error)}"
         raise SchemaError(message) from error
     if actual != head(root):
