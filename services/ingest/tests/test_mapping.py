@@ -227,3 +227,8 @@ def test_a_mapping_that_could_not_be_followed_is_refused(
     with pytest.raises(InvalidRequestError) as caught:
         Mapper(Mapping(event="x", fields=fields))
     assert caught.value.details["path"] == path
+
+
+def test_an_event_has_a_bounded_number_of_rows() -> None:
+    with pytest.raises(MappingError, match="1001 rows belong to one event; 1000 is the most"):
+        Mapper(SALE).event([LINE] * 1001)

@@ -354,6 +354,7 @@ def test_an_event_of_a_partners_data_says_so() -> None:
         ({"type": 7}, "events[0].schema.type"),
         ({"$defs": {"a": 1}, "allOf": [{"$ref": "#/$defs/b"}]}, "events[0].schema.allOf[0].$ref"),
         ({"title": "a\0"}, "events[0].schema"),
+        ({"title": "\ud800"}, "events[0].schema"),
         ({"title": "x" * 70_000}, "events[0].schema"),
         ({"format": "nonsense"}, "events[0].schema.format"),
         ({"$defs": {"a%20b": {}}, "$ref": "#/$defs/a%20b"}, "events[0].schema"),
@@ -375,3 +376,10 @@ def test_a_part_that_is_referred_to_twice_and_one_in_a_list_are_found() -> None:
         "track", "Paid", None, {"a": 1}
     )
     assert [one.path for one in found or []] == ["properties.a"]
+
+
+@pytest.mark.parametrize(("name", "version"), [("a\0", "1"), ("\ud800", "1"), ("a", "\udfff")])
+def test_a_planned_name_that_can_not_be_stored_is_refused(name: str, version: str) -> None:
+    with pytest.raises(InvalidRequestError, match="can be stored") as caught:
+        check_entries([PlannedEvent("track", name, version, {})])
+    assert caught.value.details["field"] == "events[0]"
