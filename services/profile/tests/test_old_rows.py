@@ -174,11 +174,9 @@ async def test_two_spellings_become_one_consent_and_the_latest_word_counts(old: 
         ({"email": "\ufeffada@example.com\u200b "}, {("email", "ada@example.com")}),
         ({"email": "info@Stra\u00dfe.example"}, {("email", "info@stra\u00dfe.example")}),
         ({"phone": "+49 (170) 123-4567"}, {("sms", "+491701234567")}),
-        ({"phone": 491701234567}, {("sms", "491701234567")}),
-        (
-            {"email": "a@example.com", "phone": "12345"},
-            {("email", "a@example.com"), ("sms", "12345")},
-        ),
+        # Without its country's code a number is nobody's in particular.
+        ({"phone": 491701234567}, set()),
+        ({"email": "a@example.com", "phone": "12345"}, {("email", "a@example.com")}),
         ({"email": None}, set()),
         ({"email": "null"}, set()),
         ({"email": "no address"}, set()),
