@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import typer.main
 from typing_extensions import override
 
-from rapport_cli.__main__ import app
+from rapport_cli.__main__ import commands
 from rapport_cli.config import SERVICES
 from rapport_cli.errors import CliError
 
@@ -209,12 +208,12 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     thread.join()
 
 
-def commands(group: Any, before: str = "") -> dict[str, set[str]]:
+def known_commands(group: Any, before: str = "") -> dict[str, set[str]]:
     """The commands under a group, each with its options."""
     found: dict[str, set[str]] = {}
     for name, one in group.commands.items():
         if hasattr(one, "commands"):
-            found |= commands(one, f"{before}{name} ")
+            found |= known_commands(one, f"{before}{name} ")
         else:
             found[before + name] = {option for each in one.params for option in each.opts}
     return found
@@ -236,7 +235,7 @@ def typed() -> Iterator[list[str]]:
 
 
 def test_every_command_is_tried_and_takes_json() -> None:
-    known = commands(typer.main.get_command(app))
+    known = known_commands(commands())
     assert known.keys() == {*ARGUMENTS, *OF_CONSUMERS, *OF_JOBS, *WITHOUT_A_CALL}
     without = {name for name, options in known.items() if "--json" not in options}
     assert without == WITHOUT_JSON
@@ -245,13 +244,13 @@ def test_every_command_is_tried_and_takes_json() -> None:
 def test_every_operation_has_a_command(
     stack: "Stack", recorder: Recorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known = commands(typer.main.get_command(app))
+    known = known_commands(commands())
     for line in typed():
         name = next(one for one in known if line[: len(one.split())] == one.split())
         as_json = ["--json"] if "--json" in known[name] else []
         # `debug` waits for more than this server has to say.
         with suppress(CliError) if name == "debug" else nullcontext():
-            app([*line, *as_json], standalone_mode=False)
+            commands().main([*line, *as_json], prog_name="rapport", standalone_mode=False)
     capsys.readouterr()
     missing = []
     for service in SERVICES:
