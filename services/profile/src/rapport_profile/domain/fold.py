@@ -124,7 +124,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
         price = order.price
         if price is not None:
             known = self.revenue.get(price.currency)
-            worth = sign * order.worth()
+            worth = sign * order.worth(price)
             self.revenue[price.currency] = worth if known is None else known + worth
 
     def _note_times(self, at: datetime | None) -> None:
@@ -211,8 +211,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
             lambda name: (consent_worth(name, self.consents[name], points), name),
         )
         gone = [(name, self.consents.pop(name)) for name in names]
-        if gone or self.hidden_consents:
-            self.hidden_consents = bounds.left_out(self.hidden_consents, names, self.consents)
+        self.hidden_consents = bounds.left_out(self.hidden_consents, names, self.consents)
         return [
             Spilled(CONSENT, name, one.at, msgspec.Raw(msgspec.json.encode(one)))
             for name, one in gone
