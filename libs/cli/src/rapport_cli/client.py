@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -10,6 +11,7 @@ from rapport_cli.errors import CliError
 from rapport_cli.tokens import mint
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
     from rapport_cli.config import Config
@@ -78,10 +80,7 @@ class Api:
     def lines(self, path: str) -> Iterator[str]:
         """GET, and yield the lines of the answer as they come. Raises CliError."""
         try:
-            with (
-                httpx.Client(base_url=self.url, headers=self._headers, timeout=SECONDS) as client,
-                client.stream("GET", path) as response,
-            ):
+            with self._client() as client, client.stream("GET", path) as response:
                 if not response.is_success:
                     response.read()
                     raise self._refused(response)
@@ -97,9 +96,14 @@ class Api:
         """PUT bytes. Raises CliError."""
         return self._call("PUT", path, content=content, headers=headers)
 
+    def _client(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=self.url, headers=self._headers, timeout=SECONDS, verify=_trusted()
+        )
+
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
-            with httpx.Client(base_url=self.url, headers=self._headers, timeout=SECONDS) as client:
+            with self._client() as client:
                 response = client.request(method, path, **options)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
@@ -131,6 +135,12 @@ class Api:
             " ".join(filter(None, [f"{self.service} ({response.status_code}): {message}", hint])),
             {"status": response.status_code, **(body.get("details") or {})},
         )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The authorities that are trusted, read once: that takes longer than a call."""
+    return httpx.create_ssl_context()
 
 
 def _json(response: httpx.Response) -> dict[str, Any] | None:
