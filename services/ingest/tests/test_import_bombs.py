@@ -15,7 +15,8 @@ from services.ingest.tests.test_imports import imported
 from rapport_common.errors import InvalidRequestError
 from rapport_ingest.domain.imports import spec_of
 from rapport_ingest.domain.rows import Entry, Place
-from rapport_ingest.handlers.readers.process import Assignment, Reading, reading
+from rapport_ingest.handlers.readers.frames import Assignment
+from rapport_ingest.handlers.readers.process import Reading, reading
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Start

@@ -21,7 +21,8 @@ from rapport_ingest.domain.rows import INSIDE, Composer, Entry, Place
 from rapport_ingest.domain.totals import Tally
 from rapport_ingest.handlers.places import Found
 from rapport_ingest.handlers.readers import child, lines, separated
-from rapport_ingest.handlers.readers.process import Assignment, Checked, Checking, reading
+from rapport_ingest.handlers.readers.frames import Assignment, Checked, Checking
+from rapport_ingest.handlers.readers.process import reading
 from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES
 
 SIGN_BYTES = 2**12
