@@ -136,15 +136,15 @@ def keys(
 
 
 @cache
-def commands() -> Any:
-    """Return the tree of all commands, made once: it takes longer than most commands."""
+def command() -> Any:
+    """All commands as one that can be called, made once: it takes longer than most of them."""
     return typer.main.get_command(app)
 
 
 def main() -> None:
     """Run the command line; every failure ends in one line and exit code 1."""
     try:
-        sys.exit(commands().main(prog_name="rapport", standalone_mode=False))
+        sys.exit(command()(prog_name="rapport", standalone_mode=False))
     except CliError as error:
         show.failure(error)
         sys.exit(1)
