@@ -87,6 +87,7 @@ def test_what_gives_way_is_kept_beside_the_fold_by_its_latest_word(
         for size in [*sizes, len(history)]:
             made.feed(rest[:size])
             made.check()
+            assert content(made.told()) == content(made.states())
             rest = rest[size:]
 
 
@@ -193,3 +194,31 @@ def test_the_only_event_of_somebody_becomes_one_of_somebody_else() -> None:
     first, gone, second = made.published
     assert (gone.gone, gone.profile_id) == (True, first.profile_id)
     assert gone.profile_id != second.profile_id
+
+
+def test_an_alias_counts_again_when_its_former_id_is_nobodys_user_id_any_more() -> None:
+    alias = event("1", type="alias", user_id="A", previous_id="x")
+    wrong = event("m", user_id="x", at=1)
+    copies = (event("m", user_id=f"q{n}", at=1) for n in range(1_000))
+    right = next(one for one in copies if content_hash(one) < content_hash(wrong))
+    for batches in ([[alias], [wrong]], [[wrong], [alias]]):
+        fed(*batches, [right])
+
+
+def test_a_void_alias_takes_nobody_out_of_a_person() -> None:
+    """The device that has the user id's value was seen with an address."""
+    fed(
+        [event("1", user_id="B")],
+        [event("2", email="e", anonymous_id="B")],
+        [event("3", type="alias", user_id="A", previous_id="B")],
+        [event("4", anonymous_id="B", at=1)],
+    )
+
+
+def test_two_users_who_meet_in_one_batch_over_different_identifiers_contest_the_rest() -> None:
+    """Who is seen with one of those later is nobody's: it is linked to no user itself."""
+    fed(
+        [event("1", email="e", anonymous_id="x")],
+        [event("2", user_id="A", anonymous_id="x"), event("3", user_id="B", email="e")],
+        [event("4", email="e", anonymous_id="y")],
+    )
