@@ -27,7 +27,8 @@ RETRY_AFTER_SECONDS = 1
 GATHER_SECONDS = 6.0
 BACK_SECONDS = 30.0
 POLL_SECONDS = 0.05
-NO_EVENTS = ("/flags", "/decide")  # PostHog asks here for feature flags
+# Where flags are asked for, and recordings of sessions go.
+NO_EVENTS = ("/flags", "/decide", "/record")
 MAX_HEAD_BYTES = 2**16
 
 

@@ -266,8 +266,11 @@ CONFIGS = [
     "/customerio/v1/projects/k/settings",
     "/sourceConfig",
     "/array/k/config",
+    "/config/k",
     "/flags",
     "/s",
+    "/record",
+    "/settings",
 ]
 CONFIGS += ["/array/k/config.js", "/decide", "/v1/m", *NOTHING_THERE]
 PUBLIC = [one.path for one in ROUTES if not one.prefix] + ["/v1/webhook/k", *CONFIGS]
@@ -397,6 +400,36 @@ async def test_what_posthogs_sdks_ask_for(ingest: "Ingest") -> None:
         assert answer.headers["access-control-allow-origin"] == SHOP
     recording = await ingest.client.post("/s/", content=gzip.compress(b"x" * 1000))
     assert recording.json() == {"status": 1, "dropped": "Session recordings are not kept."}
+
+
+async def test_amplitudes_sdk_reads_the_status_from_the_body(ingest: "Ingest") -> None:
+    """A body too large is halved by it only at the number 413; a word is "try the same again"."""
+    event = {"event_type": "Paid", "user_id": "u-1"}
+    large = {**event, "event_properties": {"x": "x" * 9 * 2**20}}
+    for key, sent, status, code in (
+        (ingest.key, [large], 413, "too_large"),
+        (UNKNOWN, [event], 401, "unauthorized"),
+    ):
+        answer = await ingest.client.post("/2/httpapi", json={"api_key": key, "events": sent})
+        told = answer.json()
+        assert (answer.status_code, told["code"], told["details"]["code"]) == (status, status, code)
+        assert told["message"]
+
+
+async def test_what_the_pages_of_mixpanel_and_amplitude_wait_for(ingest: "Ingest") -> None:
+    asked = {"Origin": SHOP}
+    flags = await ingest.client.get("/flags/?token=x&context=%7B%7D", headers=asked)
+    settings = await ingest.client.get("/settings/?sdk_config=1&mp_lib=web", headers=asked)
+    recording = await ingest.client.post("/record/?seq=0", content=b"x" * 1000, headers=asked)
+    config = await ingest.client.get(f"/config/{ingest.key}?config_group=browser", headers=asked)
+    for answer in (flags, settings, recording, config):
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, SHOP)
+    assert flags.json()["flags"] == {}
+    # Without a known setting the SDK takes the answer for a failure.
+    assert settings.json()["sdk_config"]["config"] == {"record_sessions_percent": 0}
+    replay = config.json()["configs"]["sessionReplay"]["sr_sampling_config"]
+    assert replay["capture_enabled"] is False
+    assert (await ingest.client.get("/config/x")).status_code == 401
 
 
 async def test_settings_are_served_while_the_database_is_away(start: "Start", gate: "Gate") -> None:

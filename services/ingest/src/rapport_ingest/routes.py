@@ -26,7 +26,8 @@ class Route:
     `key_in_url`: the write key is the rest of the path, or in the query, and counts before one in
     a header, where the sender's own credential may stand. `key_name` is what the query calls it,
     where it may stand anywhere. `failed` is what is shown in place of
-    an error's JSON, under the error's status.
+    an error's JSON, under the error's status; with `numbered` the client reads that status from
+    the JSON's `code`, and the error's own code is in `details`.
     """
 
     path: str
@@ -36,6 +37,7 @@ class Route:
     key_in_url: bool = False
     key_name: str = "writeKey"
     failed: Answer | None = None
+    numbered: bool = False
 
 
 KINDS: Mapping[str, EventType | None] = {
@@ -112,7 +114,7 @@ def _others() -> list[Route]:
         Route("/engage", Mixpanel(profiles=True), both),
         Route("/groups", Mixpanel(profiles=True), both),
         Route("/import", Mixpanel(strict=True)),
-        Route("/2/httpapi", Amplitude()),
+        Route("/2/httpapi", Amplitude(), numbered=True),
         Route("/api/v1/customers/", customerio, ("PUT", "POST"), prefix=True),
         Route("/api/v1/events", customerio),
         Route("/api/v1/merge_customers", customerio),
