@@ -113,6 +113,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "source set": ["s", "ip=drop"],
     "source show": ["s"],
     "source unblock": ["till"],
+    "spool refused discard": ["1", "--yes"],
     "spool refused list": [],
     "spool refused retry": ["1"],
     "survey archive": ["s"],
@@ -138,18 +139,19 @@ TWICE = {("campaign", "GET", "/v1/brand"): "`brand set` keeps it the same as fee
 FOR_SENDERS = "write key"  # the credential of the routes that take events: SDKs and systems call
 ANSWER: dict[str, Any] = {
     **{key: [] for key in ("items", "stopped", "added", "changed", "removed", "events")},
-    **{key: [] for key in ("blocked_identifiers", "groups", "sources", "violations")},
+    **{key: [] for key in ("blocked_identifiers",)},
     **dict.fromkeys(("next", "error", "logo", "name", "color", "website"), None),
     **dict.fromkeys(("received", "accepted", "rejected", "quarantined", "spooled_now"), 0),
-    **dict.fromkeys(("spool_refused", "planned", "sending", "failed", "suppressed"), 0),
+    **dict.fromkeys(
+        ("spool_refused", "spool_discarded", "planned", "sending", "failed", "suppressed"), 0
+    ),
     **dict.fromkeys(("uncertain", "sent", "planned_total", "discarded", "offset", "done"), 0),
     "topic": {"end_offsets_total": 0},
     "consumed": {"events": 0, "profile.activity": 0},
     "dead_letters": {},
     "tallies": {},
     "id": ID,
-    "profile_id": ID,
-    "job": "j",
+    "job_id": "j",
     "state": "done",
     "more": False,
     "number": 1,

@@ -13,6 +13,7 @@ from tests.support.workspace import Workspace, address, orders
 pytestmark = pytest.mark.e2e
 
 MIB = 2**20
+BODY = {"name": "Thanks", "purpose": "promotion", "subject": "Thanks", "html": "<p>Thanks</p>"}
 LINK = re.compile(r'href="([^"]+/c/[^"]+)"')
 PIXEL = re.compile(r'src="([^"]+/o/[^"]+)"')
 
@@ -53,7 +54,7 @@ def test_a_purchase_brings_a_mail_and_what_becomes_of_it_is_in_the_timeline(
     ada = workspace.profile("user_id", "ada")
     assert ada is not None
     assert (ada["computed"]["orders"], ada["computed"]["revenue"]) == (1, {"USD": "12.30"})
-    why = workspace.get("segment", f"/v1/segments/{segment}/members/{ada['profile_id']}")
+    why = workspace.get("segment", f"/v1/segments/{segment}/members/{ada['id']}")
     assert (why["member"], why["explanation"][0]["actual"]) == (True, 1)
     (sent,) = workspace.messages(campaign, "sent")
     assert sent["opened_at"]
@@ -69,6 +70,28 @@ def _look_at(mail: EmailMessage) -> None:
         302,
         "https://shop.example.com/present",
     )
+
+
+def test_a_campaign_is_on_a_segment_that_there_is(workspace: Workspace) -> None:
+    """One that was just made is known at once; another one, and one that was archived, is not."""
+    segment = workspace.segment("Buyers", orders(1))
+    nobody = {**BODY, "from_address": workspace.from_address}
+    first = _campaigns(workspace, {**nobody, "segment_id": segment})
+    assert first.status_code == 201, first.text
+    assert first.json()["segment_name"] == "Buyers"
+    refused = _campaigns(workspace, {**nobody, "segment_id": "buyers"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "unknown_segment")
+    assert refused.json()["details"]["known"] == [{"id": segment, "name": "Buyers"}]
+    archived = workspace.operator.delete(f"{workspace.stack.url('segment')}/v1/segments/{segment}")
+    assert archived.status_code == 204
+    path = f"/v1/campaigns/{first.json()['id']}"
+    until("the campaign to say so", lambda: workspace.get("campaign", path)["reason"])
+    again = _campaigns(workspace, {**nobody, "segment_id": segment})
+    assert (again.status_code, again.json()["code"]) == (422, "unknown_segment")
+
+
+def _campaigns(workspace: Workspace, body: dict[str, Any]) -> httpx.Response:
+    return workspace.operator.post(f"{workspace.stack.url('campaign')}/v1/campaigns", json=body)
 
 
 def test_only_a_post_unsubscribes(workspace: Workspace) -> None:
@@ -155,7 +178,7 @@ def test_a_guest_who_signs_in_stays_one_person_with_one_mail(workspace: Workspac
     workspace.order("ada", "7.30")
     until("both orders in one profile", lambda: _orders_of(workspace, "ada") == 2)
     names = [("user_id", "ada"), ("anonymous_id", "visit-1"), ("email", address("ada"))]
-    people = {(workspace.profile(*one) or {})["profile_id"] for one in names}
+    people = {(workspace.profile(*one) or {})["id"] for one in names}
     assert len(people) == 1
     assert ledger.broken(workspace.stack) == []
     assert workspace.get("profile", "/v1/stats")["profiles"] == 1
@@ -198,7 +221,7 @@ def test_each_event_of_a_batch_has_its_own_verdict_and_can_be_found(workspace: W
     assert found["offset"] >= 0
     refused = where_is(workspace, "bad")
     assert (refused["status"], refused["code"]) == ("rejected", answer["results"][1]["code"])
-    assert workspace.get("ingest", "/v1/quarantine")["events"][0]["message_id"] == "bad"
+    assert workspace.get("ingest", "/v1/quarantine")["items"][0]["message_id"] == "bad"
     workspace.wait_named("ada", "Browsed")
 
 

@@ -78,5 +78,5 @@ def _pages() -> dict[str, str]:
         pages[f"lost-{language}"] = feedback.problem(404, "", language=language).html
         pages[f"leave-{language}"] = campaign.ask("ada@example.com", **about).html  # type: ignore[arg-type] # as above
         pages[f"left-{language}"] = campaign.done("ada@example.com", **about).html  # type: ignore[arg-type] # as above
-        pages[f"busy-{language}"] = campaign.busy(language=language).html
+        pages[f"busy-{language}"] = campaign.problem(503, "", language=language).html
     return pages

@@ -18,7 +18,12 @@ ENV = {
 }
 # What a killed sender was handing over becomes `uncertain` when its lease ends: after two minutes
 # by default.
-CAMPAIGN_ENV = {"RAPPORT_SMTP_TIMEOUT": "3", "RAPPORT_LEASE_SECONDS": "8"}
+CAMPAIGN_ENV = {
+    "RAPPORT_SMTP_TIMEOUT": "3",
+    "RAPPORT_LEASE_SECONDS": "8",
+    # A machine that does many things at once is slow to tell of a new segment.
+    "RAPPORT_SEGMENT_WAIT_SECONDS": "8",
+}
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tests.support.waiting import until
 from rapport_local.credentials import operator_token
 from rapport_local.stack import Stack
 
-SECONDS = 10.0
+SECONDS = 15.0
 CONNECT_RETRIES = 5
 """After 0, 0.5, 1, 2 and 4 s: longer than a service needs to come back after a kill (5 s)."""
 
@@ -48,7 +48,7 @@ class Workspace:
         made.write_key = made.post("ingest", "/v1/sources", {"name": "till"})["write_key"]
         made.sender.auth = (made.write_key, "")
         if "campaign" in stack.config.services:
-            made.put("campaign", "/v1/policy", {"promotion_without_consent": True})
+            made.patch("campaign", "/v1/policy", {"promotion_without_consent": True})
         return made
 
     def __enter__(self) -> Self:
@@ -74,6 +74,10 @@ class Workspace:
         """PUT JSON."""
         return _json(self.operator.put(self.stack.url(service) + path, json=body))
 
+    def patch(self, service: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """PATCH JSON."""
+        return _json(self.operator.patch(self.stack.url(service) + path, json=body))
+
     def segment(self, name: str, rule: dict[str, Any]) -> str:
         """Define a segment; returns its id."""
         return str(self.post("segment", "/v1/segments", {"name": name, "rule": rule})["id"])
@@ -88,9 +92,16 @@ class Workspace:
             "subject": f"{SUBJECT} ({name})",
             "html": HTML,
         }
-        made = str(self.post("campaign", "/v1/campaigns", body)["id"])
+        made = until(f"a campaign on segment {segment}", lambda: self._made(body))
         self.post("campaign", f"/v1/campaigns/{made}/start")
         return made
+
+    def _made(self, body: dict[str, Any]) -> str | None:
+        """A campaign; None while campaign's consumer, just restarted, knows not of the segment."""
+        answer = self.operator.post(self.stack.url("campaign") + "/v1/campaigns", json=body)
+        if answer.is_client_error and answer.json()["code"] == "unknown_segment":
+            return None
+        return str(_json(answer)["id"])
 
     def counts(self, campaign: str) -> dict[str, int]:
         """How many messages of a campaign are in which state."""
@@ -114,7 +125,7 @@ class Workspace:
         person = self.profile("user_id", user_id)
         if person is None:
             return []
-        path = f"/v1/profiles/{person['profile_id']}/timeline"
+        path = f"/v1/profiles/{person['id']}/timeline"
         found: list[dict[str, Any]] = self.get("profile", path)["items"]
         return found
 

@@ -13,12 +13,12 @@ DRAFT = {"id": ID, "name": "Thanks", "state": "draft", "purpose": "promotion", "
 
 
 def test_a_draft_is_made_changed_and_archived(rapport: Rapport, server: Answers) -> None:
-    server.answers["POST /v1/campaigns"] = (201, {**DRAFT, "warnings": ["Does it exist?"]})
+    server.answers["POST /v1/campaigns"] = (201, {**DRAFT, "reason": "It is not active."})
     server.answers[f"PATCH /v1/campaigns/{ID}"] = (200, DRAFT)
     server.answers[f"DELETE /v1/campaigns/{ID}"] = (204, {})
     made = rapport("campaign", "create", json.dumps({"name": "Thanks"}))
     assert f"Campaign {ID} is draft." in made.stdout
-    assert "Does it exist?" in made.stderr
+    assert "It is not active." in made.stderr
     rapport("campaign", "set", ID, '{"name": "Other"}')
     assert server.calls[-1][2] == {"name": "Other"}
     assert rapport("campaign", "archive", ID).stdout == f"Campaign {ID} is archived.\n"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from libs.cli.tests.conftest import Answers, Rapport
 
 PROFILE = {
-    "profile_id": "p-1",
+    "id": "p-1",
     "version": 3,
     "identifiers": [{"kind": "email", "value": "ada@example.com"}],
     "traits": {"name": "Ada [bold]L."},
@@ -181,6 +181,7 @@ def _ledger(**changes: Any) -> dict[str, Any]:
         "quarantined": 1,
         "spooled_now": 0,
         "spool_refused": 0,
+        "spool_discarded": 0,
         "topic": {"end_offsets_total": 4},
         "consumed": {"events": 4, "profile.activity": 4},
         "dead_letters": {"events": 1},

@@ -29,6 +29,7 @@ def sound(draw: st.DrawFn) -> Ledgers:
             "quarantined": rejected,
             "spooled_now": 0,
             "spool_refused": 0,
+            "spool_discarded": 0,
             "topic": {"end_offsets_total": topic},
         },
         "profile": {
@@ -89,13 +90,25 @@ def test_accepted_but_nowhere_is_found(ledgers: Ledgers, lost: int) -> None:
     assert "kept" in {one.name for one in equations(ledgers) if not one.holds}
 
 
+@given(ledgers=sound(), aside=st.integers(0, 9), given_up=st.integers(0, 9), lost=st.integers(0, 1))
+def test_what_kafka_refused_is_counted_also_when_it_is_given_up(
+    ledgers: Ledgers, aside: int, given_up: int, lost: int
+) -> None:
+    ingest = ledgers["ingest"]
+    ingest["accepted"] = ingest["topic"]["end_offsets_total"] + aside + given_up + lost
+    ingest |= {"spool_refused": aside, "spool_discarded": given_up}
+    broken = {one.name for one in equations(ledgers) if not one.holds}
+    assert ("kept" in broken) == bool(lost)
+
+
 def _names_broken(sent: int, uncertain: int, keys: dict[str, int]) -> set[str]:
     ledgers: Ledgers = {
         "ingest": {
             **dict.fromkeys(
-                ("received", "accepted", "rejected", "quarantined", "spooled_now", "spool_refused"),
+                ("received", "accepted", "rejected", "quarantined", "spooled_now"),
                 0,
             ),
+            **dict.fromkeys(("spool_refused", "spool_discarded"), 0),
             "topic": {"end_offsets_total": 0},
         },
         **{

@@ -53,11 +53,11 @@ def test_plans_and_the_catalogue_are_shown(server: Answers, rapport: Rapport) ->
     server.answers["POST /v1/sources/shop/plan/draft"] = (200, PLAN)
     assert json.loads(rapport("plan", "show", "--source", "shop").stdout) == PLAN
     assert json.loads(rapport("plan", "draft", "--source", "shop").stdout) == PLAN
-    server.answers["GET /v1/violations"] = (200, {"violations": []})
+    server.answers["GET /v1/violations"] = (200, {"items": [], "next": None})
     assert rapport("plan", "violations", "--event", "Paid").stdout == "Nothing was broken.\n"
-    assert server.calls[-1][1] == "/v1/violations?event=Paid"
+    assert server.calls[-1][1] == "/v1/violations?event=Paid&limit=100"
     entry = {"source": "shop", "type": "track", "name": "Paid", "events": 3, "pii": ["email"]}
-    server.answers["GET /v1/catalogue"] = (200, {"events": [entry]})
+    server.answers["GET /v1/catalogue"] = (200, {"items": [entry], "next": None})
     assert "Paid" in rapport("catalogue", "list", "-q", "pai").stdout
     shape = [{"path": "properties.total", "seen": 3, "types": ["number"], "formats": [], "pii": []}]
     detail = {**entry, "shape": shape, "example": {"properties": {"total": 1}}}

@@ -45,7 +45,7 @@ JOB = {
     "rejected": 1,
     "report": {"replayed": 2, "still_rejected": {"invalid_type traits": 1}, "skipped": {}},
 }
-STARTED = {"job": "j-1", "kind": "replay_quarantine", "state": "queued"}
+STARTED = {"id": "j-1", "kind": "replay_quarantine", "state": "queued"}
 
 
 def test_the_summary_counts_what_is_wrong(rapport: Rapport, server: Answers) -> None:
@@ -58,11 +58,11 @@ def test_the_summary_counts_what_is_wrong(rapport: Rapport, server: Answers) -> 
         "last_at": "2026-01-02T00:00:00Z",
         "example": {"id": 7, "message_id": "m", "message": "total is a string"},
     }
-    server.answers["GET /v1/quarantine/summary"] = (200, {"groups": [group]})
+    server.answers["GET /v1/quarantine/summary"] = (200, {"items": [group], "next": None})
     done = rapport("quarantine", "summary", "--source", "shop")
     for text in ("12000", "properties.total", "total is a string", "7"):
         assert text in done.stdout
-    assert server.calls[0][1] == "/v1/quarantine/summary?source=shop&state=open"
+    assert server.calls[0][1] == "/v1/quarantine/summary?source=shop&state=open&limit=100"
 
 
 def test_a_repair_is_followed_to_its_end(rapport: Rapport, server: Answers) -> None:
@@ -116,7 +116,7 @@ def test_a_dry_run_shows_before_and_after(rapport: Rapport, server: Answers) -> 
 
 def test_an_export_is_json_lines(rapport: Rapport, server: Answers) -> None:
     cut = {**ROW, "id": 6, "truncated": True}
-    server.answers["GET /v1/quarantine"] = (200, {"events": [ROW, cut], "next": None})
+    server.answers["GET /v1/quarantine"] = (200, {"items": [ROW, cut], "next": None})
     whole = [json.loads(one) for one in rapport("quarantine", "export").stdout.splitlines()]
     assert whole == [ROW, cut]
     events = rapport("quarantine", "export", "--events").stdout.splitlines()

@@ -16,7 +16,7 @@ BUILDING = {
     "version": 1,
     "status": "building",
     "members": 0,
-    "job": "j-1",
+    "job_id": "j-1",
     "rule": {"computed": "orders", "op": "gte", "value": 1},
 }
 READY = {**BUILDING, "status": "ready", "members": 7}
@@ -53,14 +53,14 @@ def test_a_segment_is_found_by_its_name_on_any_page(rapport: Rapport, server: An
 
 def test_why_somebody_is_in_it(rapport: Rapport, server: Answers) -> None:
     server.answers["GET /v1/segments"] = (200, {"items": [READY], "next": None})
-    server.answers["GET /v1/profiles"] = (200, {"profile_id": PERSON})
+    server.answers["GET /v1/profiles"] = (200, {"id": PERSON})
     comparison = {"path": "rule", "subject": "orders", "op": "gte", "wanted": 1, "actual": 2}
     server.answers[f"GET /v1/segments/{ID}/members/{PERSON}"] = (
         200,
         {
             "id": PERSON,
             "member": True,
-            "since": "2026-01-01T00:00:00Z",
+            "entered_at": "2026-01-01T00:00:00Z",
             "left_at": None,
             "reason": "orders 2 >= 1",
             "explanation": [{**comparison, "result": True}],

@@ -4,13 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapport_common.events.contact import (
-    normal_channel,
-    normal_contact_point,
-    normal_email,
-    normal_purpose,
-    normal_state,
-)
+from rapport_common.events.contact import normal_contact_point, normal_email
 
 LETTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -64,25 +58,13 @@ def test_the_quick_way_and_the_thorough_way_agree(address: str) -> None:
     assert normal_email(address) == normal_email(f"\ufeff{address}") == address.lower()
 
 
-def test_the_words_of_a_consent_have_one_form_each() -> None:
-    assert {normal_channel(one) for one in ("email", "Email", " E-Mail", "e mail")} == {"email"}
-    assert normal_purpose(" Marketing ") == normal_purpose("promotion") == "promotion"
-    assert normal_state("Withdrawn") == normal_state(" opt-out ") == "withdrawn"
-    assert normal_state("DENIED\u200b") == "denied"
-    assert normal_state("Granted") == "granted"
-
-
-@pytest.mark.parametrize("word", ["", " ", "yes", "grantedd", "1", "не", "no thanks", "\0"])
-def test_what_is_no_state_is_none(word: str) -> None:
-    assert normal_state(word) is None
-
-
-@pytest.mark.parametrize("word", ["", "-", "1email", "a" * 80, "e/mail", "почта"])
-def test_what_is_no_channel_is_none(word: str) -> None:
-    assert normal_channel(word) is None
-
-
 def test_a_phone_number_is_its_digits() -> None:
     assert normal_contact_point("sms", " +49 (170) 123-45 67") == "+491701234567"
     assert normal_contact_point("whatsapp", "0049 170 1234567") == "+491701234567"
     assert normal_contact_point("sms", "Ada") == "Ada"
+
+
+def test_a_contact_point_of_all_channels_is_an_address_or_a_number() -> None:
+    assert normal_contact_point("all", " Ada@Example.com") == "ada@example.com"
+    assert normal_contact_point("all", "0049 170 1234567") == "+491701234567"
+    assert normal_contact_point("all", " token-A7 ") == "token-A7"

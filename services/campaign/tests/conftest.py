@@ -24,9 +24,15 @@ from tests.support.engines import patient_engine
 from tests.support.waiting import HANG_SECONDS, between_looks, pretend_slow
 
 from rapport_campaign.api import routers
-from rapport_campaign.handlers.consume import on_activity, on_membership, on_requests
+from rapport_campaign.handlers.consume import (
+    on_activity,
+    on_definition,
+    on_membership,
+    on_requests,
+)
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits
 from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.render.compose import Office
@@ -37,6 +43,7 @@ from rapport_campaign.smtp import Connection
 from rapport_campaign.store.jobs import JOBS
 from rapport_campaign.tables import METADATA
 from rapport_common import clock
+from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
@@ -67,6 +74,7 @@ OFFICE = Office(LINK_KEY, PUBLIC, "no-reply@mail.shop.example")
 HANDLERS = {
     "profile.activity": on_activity,
     "segment.membership": on_membership,
+    "segment.definition": on_definition,
     "message.requests": on_requests,
 }
 
@@ -146,6 +154,16 @@ class Topics:
         one = membership(profile_id, entry_id or f"entry-{uuid.uuid4()}", **more)
         await self.bring("segment.membership", one)
         return one.entry_id
+
+    async def defined(self, segment_id: str = SEGMENT, **more: Any) -> None:
+        fields = {
+            "workspace": "acme",
+            "segment_id": segment_id,
+            "version": 1,
+            "name": "Big spenders",
+            "at": clock.now(),
+        }
+        await self.bring("segment.definition", SegmentDefinition(**{**fields, **more}))
 
     async def exited(self, profile_id: str, entry_id: str) -> None:
         await self.bring("segment.membership", membership(profile_id, entry_id, change="exited"))
@@ -323,8 +341,12 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-def topics(engine: AsyncEngine) -> Topics:
-    return Topics(engine)
+async def topics(engine: AsyncEngine) -> Topics:
+    """The topics; of segments there is `SEGMENT`, in the workspaces of the tests."""
+    topics = Topics(engine)
+    for workspace in ("acme", "other"):
+        await topics.defined(workspace=workspace)
+    return topics
 
 
 @pytest.fixture
@@ -402,11 +424,17 @@ def settled(ledger: Ledger) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def api(engine: AsyncEngine, renderer: Renderer) -> FastAPI:
+def api(
+    engine: AsyncEngine,
+    renderer: Renderer,
+    database_url: str,
+    topics: Topics,  # they tell of the segment
+) -> FastAPI:
     app = create_app("campaign", Health(), authenticator())
     tracker = Tracker(Publisher(EVENT_KEY))
     store = ConsumerStore("campaign", "campaign")
-    for one in routers(engine, store, tracker, renderer):
+    arrivals = Arrivals(engine, database_url, seconds=0.2)
+    for one in routers(engine, store, tracker, renderer, arrivals):
         app.include_router(one)
     return app
 

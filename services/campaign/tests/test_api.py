@@ -15,6 +15,7 @@ from rapport_campaign.api.public import soon
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.track import Tracker
 from rapport_common import clock
 from rapport_common.db import create_engine
@@ -151,29 +152,18 @@ async def test_lists_come_in_pages(world: Any) -> None:
         assert (await world.client.get(f"/v1/campaigns?cursor={bad}")).status_code == 422
 
 
-async def test_a_segment_nobody_has_heard_of_is_told(world: Any) -> None:
-    made = (await world.client.post("/v1/campaigns", json=world.campaign_body)).json()
-    assert made["segment_known"] is False
-    assert "Does it exist?" in made["warnings"][0]
-    await world.topics.entered("p1")
-    shown = (await world.client.get(f"/v1/campaigns/{made['id']}")).json()
-    assert (shown["segment_known"], shown["warnings"]) == (True, [])
-    bad = {**world.campaign_body, "segment_id": "big-spenders"}
-    answer = await world.client.post("/v1/campaigns", json=bad)
-    assert answer.status_code == 422
-    assert "must be the id of a segment" in answer.json()["message"]
-
-
 async def test_policy(world: Any) -> None:
     assert (await world.client.get("/v1/policy")).json() == {
         "promotion_without_consent": False,
         "unconfirmed_consent": "refuse",
     }
     body = {"promotion_without_consent": True, "unconfirmed_consent": "allow"}
-    assert (await world.client.put("/v1/policy", json=body)).json() == body
+    assert (await world.client.patch("/v1/policy", json=body)).json() == body
     assert (await world.client.get("/v1/policy")).json() == body
-    for bad in ({}, {**body, "unconfirmed_consent": "maybe"}):
-        assert (await world.client.put("/v1/policy", json=bad)).status_code == 422
+    part = await world.client.patch("/v1/policy", json={"promotion_without_consent": False})
+    assert part.json() == {**body, "promotion_without_consent": False}
+    for bad in ({"unconfirmed_consent": "maybe"}, {"nothing": 1}):
+        assert (await world.client.patch("/v1/policy", json=bad)).status_code == 422
 
 
 async def test_template_errors_name_field_and_line(world: Any) -> None:
@@ -207,7 +197,7 @@ async def test_no_body_is_worth_a_500(world: Any) -> None:
                 assert answer.json().keys() == {"code", "message", "details"}
     for value in NASTY:
         for target, field in ((f"{url}/test", "to"), ("/v1/policy", "promotion_without_consent")):
-            verb = "POST" if field == "to" else "PUT"
+            verb = "POST" if field == "to" else "PATCH"
             answer = await world.client.request(verb, target, content=msgspec_json({field: value}))
             assert answer.status_code in {200, 202, 400, 422}, (field, value, answer.text)
         answer = await world.client.post(
@@ -478,10 +468,13 @@ async def test_the_links_of_a_test_send_change_nothing(world: Any) -> None:
 
 async def test_people_get_a_page_while_the_database_is_away(renderer: Any, world: Any) -> None:
     """Nobody listens at the port: each answer is a page, and says when to come again."""
-    away = create_engine("postgresql://nobody@127.0.0.1:1/none", application="away")
+    url = "postgresql://nobody@127.0.0.1:1/none"
+    away = create_engine(url, application="away")
+    arrivals = Arrivals(away, url, seconds=1)
     app = create_app("campaign", Health(), authenticator())
     tracker = Tracker(Publisher(EVENT_KEY))
-    for one in routers(away, ConsumerStore("campaign", "campaign"), tracker, renderer):
+    store = ConsumerStore("campaign", "campaign")
+    for one in routers(away, store, tracker, renderer, arrivals):
         app.include_router(one)
     token = Token("acme", "ab" * 32, "cd" * 12)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -502,6 +495,11 @@ async def test_people_get_a_page_while_the_database_is_away(renderer: Any, world
             assert answer.status_code == 503, (verb, url)
             assert answer.headers["content-type"].startswith("text/html")
             assert answer.headers["retry-after"] == "5"
+            told = await visitor.request(verb, url, headers={"Accept": "application/json"})
+            assert told.headers["content-type"] == "application/json"
+        for url in (way_out + "/x", "/c/x", "/o/x/y", "/u"):
+            lost = await visitor.get(url, headers={"Accept-Language": "zh-CN"})
+            assert (lost.status_code, '<html lang="zh-Hans"' in lost.text) == (404, True), url
     await away.dispose()
 
 

@@ -296,6 +296,16 @@ KEY = b"k" * 32
 TOKEN = Token("acme", "ab" * 32, "cd" * 12)
 
 
+def test_a_target_has_one_id_in_its_campaign() -> None:
+    shop = "https://shop.example.com/?a=1"
+    places = [("c1", shop), ("c2", shop), ("c1", f"{shop}#x")]
+    ids = [tokens.link_id(*one) for one in places]
+    assert [tokens.link_id(*one) for one in places] == ids
+    assert len(set(ids)) == len(ids)
+    token = Token("acme", "ab" * 32, ids[0])
+    assert tokens.read(KEY, "click", tokens.sign(KEY, "click", token)) == token
+
+
 def test_a_token_reads_back_for_its_use_only() -> None:
     text = tokens.sign(KEY, "click", TOKEN)
     assert tokens.read(KEY, "click", text) == TOKEN

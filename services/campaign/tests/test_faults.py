@@ -23,6 +23,7 @@ from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common import clock
 from rapport_common.events.codec import encode
+from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.profile import (
@@ -31,7 +32,11 @@ from rapport_common.events.profile import (
     ProfileActivity,
     ProfileState,
 )
-from rapport_common.events.topics import PROFILE_ACTIVITY, SEGMENT_MEMBERSHIP
+from rapport_common.events.topics import (
+    PROFILE_ACTIVITY,
+    SEGMENT_DEFINITION,
+    SEGMENT_MEMBERSHIP,
+)
 from rapport_common.kafka.admin import ensure_topics
 from rapport_common.kafka.producer import Outgoing, Producer
 from rapport_common.testing.credentials import KEY_ENVIRONMENT, mint
@@ -108,6 +113,7 @@ async def service(
             "RAPPORT_SMTP_TIMEOUT": "1",
             "RAPPORT_LEASE_SECONDS": str(LEASE),
             "RAPPORT_SESSION_TIMEOUT_MS": "6000",
+            "RAPPORT_SEGMENT_WAIT_SECONDS": "10",
         },
         tmp_path / "campaign.log",
     )
@@ -175,8 +181,18 @@ async def sent_events(bootstrap: str, workspace: str) -> Counter[str]:
     return found
 
 
+async def define_segment(bootstrap: str, workspace: str) -> None:
+    """The segment is told of; the campaign that is made next waits for it."""
+    definition = SegmentDefinition(
+        workspace=workspace, segment_id=SEGMENT, version=1, name="Everybody", at=clock.now()
+    )
+    record = Outgoing(SEGMENT_DEFINITION.name, SEGMENT.encode(), encode(definition))
+    async with producer(bootstrap, "segment", SEGMENT_DEFINITION) as one:
+        await one.publish([record])
+
+
 async def started_campaign(client: httpx.AsyncClient) -> str:
-    await client.put("/v1/policy", json={"promotion_without_consent": True})
+    await client.patch("/v1/policy", json={"promotion_without_consent": True})
     body = {
         "name": "n",
         "segment_id": SEGMENT,
@@ -206,7 +222,8 @@ async def test_killed_and_frozen_it_sends_nothing_twice_and_loses_nothing(
     token = mint(workspace, "ada", ["*"], timedelta(hours=1), installation=True)
     headers = {"Authorization": f"Bearer {token}"}
     mail_server.pause = 0.05
-    async with httpx.AsyncClient(base_url=service.url, headers=headers, timeout=10) as client:
+    async with httpx.AsyncClient(base_url=service.url, headers=headers, timeout=30) as client:
+        await define_segment(kafka_bootstrap, workspace)
         url = await started_campaign(client)
         await bring_people(kafka_bootstrap, workspace)
         for reached in (20, 80):

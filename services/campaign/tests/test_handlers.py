@@ -291,7 +291,7 @@ async def test_a_start_waits_for_entries_that_are_being_written(world: Any) -> N
         start = asyncio.create_task(world.client.post(f"/v1/campaigns/{made['id']}/start"))
         await somebody_waits(world.engine)
         assert not start.done()
-    assert (await start).json()["job"] is not None
+    assert (await start).json()["job_id"] is not None
     await world.work()
     assert await world.ledger.states() == {"planned": 1}
 
@@ -310,7 +310,7 @@ async def test_planning_for_those_who_are_in_goes_on_where_it_was(world: Any) ->
     assert await world.ledger.states() == {"planned": 2}
     async with world.engine.begin() as tx:
         await tx.execute(text("UPDATE campaign.job SET position = '{}'"))
-        job = await JOBS.find(tx, "acme", started["job"])
+        job = await JOBS.find(tx, "acme", started["job_id"])
     assert job is not None
     assert (job.state, job.done, job.total) == ("queued", 2, 5)
     await world.work()
@@ -323,7 +323,7 @@ async def test_a_job_that_is_cancelled_plans_nobody_more(world: Any) -> None:
     made = (await world.client.post("/v1/campaigns", json=body)).json()
     started = (await world.client.post(f"/v1/campaigns/{made['id']}/start")).json()
     async with world.engine.begin() as tx:
-        assert await JOBS.cancel(tx, "acme", started["job"])
+        assert await JOBS.cancel(tx, "acme", started["job_id"])
     await world.work()
     assert await world.ledger.rows() == []
 

@@ -18,6 +18,7 @@ from rapport_campaign.domain.permission import (
     Suppress,
     Verdict,
     decide,
+    granted_at,
     objections_of,
     promotion,
 )
@@ -65,6 +66,13 @@ def state(
         said("denied", channel="E-Mail", at=LATER),
         said("withdrawn", purpose="Marketing", at=LATER),
         said("withdrawn", at=NOON),
+        said("withdrawn", purpose="all", at=LATER),
+        said("denied", channel="any", at=NOON),
+        said("withdrawn", channel="all", purpose="everything", at=LATER),
+        said("withdrawn", purpose="Marketing Emails", at=LATER),
+        said("withdrawn", channel="emails", purpose="promo", at=LATER),
+        said("withdrawn", purpose="who knows", at=LATER),
+        said("withdrawn", channel="who knows", at=LATER),
     ],
 )
 def test_a_no_is_heard_however_it_is_written(again: ConsentState) -> None:
@@ -89,6 +97,18 @@ def test_a_later_yes_is_a_yes_and_other_channels_say_nothing() -> None:
     assert promotion(person, Policy(), {}) == Send(ADA)
     person = state(said(), said("withdrawn", channel="sms"), said("withdrawn", purpose="survey"))
     assert promotion(person, Policy(), {}) == Send(ADA)
+    person = state(said(), *(said("denied", purpose=one) for one in ("service", "x_beta", "ads x")))
+    assert promotion(person, Policy(), {}) == Suppress("consent denied")
+    person = state(said(), said("denied", purpose="x_beta"), said("denied", channel="x_kiosk"))
+    assert promotion(person, Policy(), {}) == Send(ADA)
+
+
+def test_a_no_to_all_holds_until_a_later_yes_and_a_yes_to_all_is_none() -> None:
+    no = said("withdrawn", channel="all", purpose="all")
+    assert promotion(state(no, said(at=LATER)), Policy(), {}) == Send(ADA)
+    assert objections_of(state(no)) == {(ADA, "promotion"): "withdrawn"}
+    for every in ({"purpose": "all"}, {"channel": "all"}, {"purpose": "who knows"}):
+        assert promotion(state(said(**every)), Policy(), {}) == Suppress("no consent")
 
 
 def test_what_one_says_of_an_address_holds_for_all_who_have_it() -> None:
@@ -168,6 +188,38 @@ def test_service_mail_goes_to_verified_addresses_only() -> None:
     assert verdict(stranger, kind="request", to_address="\ufeffDesk@example.com") == Send(
         "desk@example.com"
     )
+
+
+def test_a_test_mail_goes_where_its_sender_says() -> None:
+    unsubscribed = {(ADA, "service"): NOON, (ADA, "promotion"): NOON}
+    more = {"kind": "test", "purpose": "promotion", "suppressions": unsubscribed}
+    assert verdict(None, to_address=" ADA@Example.com", **more) == Send(ADA)
+    assert verdict(None, to_address="nobody", **more) == Suppress("no e-mail address")
+
+
+def test_service_mail_to_nobodys_address_is_not_sent() -> None:
+    assert verdict(state(points=[])) == Suppress("no e-mail address")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ([], None),
+        ([said()], NOON),
+        ([said(), said(at=LATER)], LATER),
+        ([said(), said("withdrawn", at=LATER)], None),
+        ([said("withdrawn"), said(at=LATER)], LATER),
+        ([said(point="other@example.com")], None),
+        ([said(purpose="service")], None),
+        ([said(channel="sms")], None),
+    ],
+)
+def test_when_somebody_agreed_is_told_while_it_is_their_word(
+    words: list[ConsentState], found: datetime | None
+) -> None:
+    for order in itertools.permutations(words):
+        assert granted_at(state(*order), ADA) == found
+    assert granted_at(None, ADA) is None
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ async def test_promotions_that_must_not_go(
     reason: str,
     world: Any,
 ) -> None:
-    await world.client.put("/v1/policy", json={"promotion_without_consent": allowed})
+    await world.client.patch("/v1/policy", json={"promotion_without_consent": allowed})
     await world.started()
     service = await world.started(purpose="service")
     await world.topics.person("p1", "ada@example.com", **person)
@@ -194,7 +194,7 @@ async def test_promotions_that_must_not_go(
 
 
 async def test_policy_opens_the_door(world: Any) -> None:
-    await world.client.put("/v1/policy", json={"promotion_without_consent": True})
+    await world.client.patch("/v1/policy", json={"promotion_without_consent": True})
     await world.started()
     await world.topics.person("p1", "ada@example.com", consent=None)
     await world.topics.entered("p1")
@@ -351,6 +351,51 @@ async def test_only_the_one_who_tried_may_settle_a_row_and_only_to_an_end(world:
     assert await record(mine, "sent") == "sent"
     assert await record(mine, "failed") == "sent"
     assert [one.name for one in await world.ledger.events()] == ["Email Sent"]
+
+
+@pytest.mark.parametrize("result", ["retry", "released", "sent", "failed", None])
+async def test_what_was_being_sent_when_its_campaign_was_archived_ends(
+    world: Any, result: Any
+) -> None:
+    limits = Limits(lease=0 if result is None else 60, max_attempts=3, first_delay=0)
+    dispatcher = Dispatcher(Publisher(EVENT_KEY), limits)
+    other = await world.started()
+    campaign_id = await world.started()
+    await world.topics.person("p1", "ada@example.com")
+    await world.topics.entered("p1")
+    await world.client.post(f"/v1/campaigns/{other}/pause")
+    token = str(uuid.uuid4())
+    async with world.engine.begin() as tx:
+        (job,) = (await dispatcher.claim(tx, 10, token)).jobs
+    assert (await world.client.delete(f"/v1/campaigns/{campaign_id}")).status_code == 204
+    await world.work()  # it finds nothing planned
+    async with world.engine.begin() as tx:
+        if result is not None:
+            await dispatcher.record(tx, token, [Result(job, Outcome(result), clock.now())])
+        await dispatcher.expire(tx)
+        assert await dispatcher.withdraw(tx) == (result in {"retry", "released"})
+        assert await dispatcher.withdraw(tx) == 0
+    (row,) = await world.ledger.rows(f"campaign_id = '{campaign_id}'")
+    ends = {"retry": "suppressed", "released": "suppressed", None: "uncertain"}
+    assert row["state"] == ends.get(result, result)
+    if row["state"] == "suppressed":
+        assert row["reason"] == "campaign archived"
+    (waiting,) = await world.ledger.rows(f"campaign_id = '{other}'")
+    assert waiting["state"] == "planned"  # it was only paused
+
+
+async def test_a_running_sender_ends_what_an_archived_campaign_has_planned(world: Any) -> None:
+    campaign_id = await world.started()
+    await world.topics.person("p1", "ada@example.com")
+    await world.client.delete(f"/v1/campaigns/{campaign_id}")
+    await world.work()
+    # As a batch that was planning while the campaign was archived leaves it.
+    await ledger_exec(world.engine, "UPDATE campaign.campaign SET state = 'running'")
+    await world.topics.entered("p1")
+    await ledger_exec(world.engine, "UPDATE campaign.campaign SET state = 'archived'")
+    async with world.sending():
+        assert await world.settled() == {"suppressed": 1}
+    assert world.mail_server.mails == []
 
 
 async def ledger_exec(engine: Any, sql: str) -> None:

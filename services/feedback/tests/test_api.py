@@ -95,9 +95,11 @@ async def test_a_survey_is_renamed_and_archived(service: Service) -> None:
     path = f"/v1/surveys/{survey}"
     link = await service.link(survey, user_id="u1")
     assert (await service.client.patch(path, json={"name": "Spring"})).json()["name"] == "Spring"
-    archived = (await service.client.delete(path)).json()
+    assert (await service.client.delete(path)).status_code == 204
+    archived = (await service.client.get(path)).json()
     assert archived["archived_at"]
-    assert (await service.client.delete(path)).json() == archived
+    assert (await service.client.delete(path)).status_code == 204
+    assert (await service.client.get(path)).json() == archived
     refused = [
         await service.client.patch(path, json={"name": "x"}),
         await service.client.post(f"{path}/waves"),
@@ -204,6 +206,23 @@ async def test_an_id_that_nothing_has_is_not_found(service: Service, wrong: str)
 )
 async def test_a_bad_query_is_the_callers_error(service: Service, query: dict[str, str]) -> None:
     assert (await service.client.get("/v1/cases", params=query)).status_code == 422
+
+
+async def test_a_placeholder_is_nobody_s_link(service: Service) -> None:
+    """Else strangers would share a link, and with it an answer."""
+    path = f"/v1/surveys/{await service.survey()}/invitations"
+    refused = await service.client.post(path, json={"user_id": "null", "anonymous_id": "0"})
+    assert refused.status_code == 422
+    assert "no person is named by 'null' and '0'" in refused.text
+    links = set()
+    for name in ("ada", "bob"):
+        body = {"user_id": "undefined", "email": f"{name}@example.com"}
+        invited = await service.client.post(path, json=body)
+        assert invited.status_code == 201
+        links.add(invited.text)
+    assert len(links) == 2
+    case = await service.client.post("/v1/cases", json={**CASE, "user_id": "test"})
+    assert case.status_code == 422
 
 
 @pytest.mark.parametrize("wave", ["0", "-1", "x", "9" * 30])

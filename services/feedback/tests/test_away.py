@@ -43,6 +43,16 @@ async def test_a_customer_is_asked_to_send_it_again(
     assert page.status_code == 503
     assert page.headers["retry-after"] == "1"
     assert "send it again" in page.text
+    for wrong in (path, f"/s/{'A' * 44}", "/s/a/b/c"):
+        german = await client.get(wrong, headers={"Accept-Language": "de", "Accept": "text/html"})
+        assert '<html lang="de"' in german.text
+        assert german.headers["cache-control"] == "no-store"
+        told = await client.get(wrong, headers={"Accept": "application/json"})
+        assert (told.status_code, set(told.json())) == (
+            german.status_code,
+            {"code", "message", "details"},
+        )
+        assert (await client.head(wrong)).status_code == told.status_code
 
 
 async def test_a_forged_link_is_refused_without_the_database(client: httpx.AsyncClient) -> None:

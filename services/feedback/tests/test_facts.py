@@ -1,5 +1,6 @@
 """What others hear of answers and cases: which events, named and dated how, about whom."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -25,6 +26,7 @@ def test_an_answer_is_an_event_per_revision_at_the_time_it_was_changed() -> None
     later = NOON + timedelta(minutes=5)
     invitation = Invitation("acme", ONE, TWO, 1, ADA, later, Kind.NPS, "Why?")
     event = facts.answered(invitation, Response(ONE, 9, "Quick", 2, NOON, later))
+    assert event is not None
     assert (event.name, event.message_id) == ("Survey Answered", f"answer-{ONE}-2")
     assert (event.workspace, event.source, event.type) == ("acme", "feedback", "track")
     assert (event.timestamp, event.user_id, event.email) == (later, "42", "ada@example.com")
@@ -44,10 +46,20 @@ def test_an_answer_is_an_event_per_revision_at_the_time_it_was_changed() -> None
 )
 def test_a_step_of_a_case_is_told_by_its_name_and_without_its_text(state: State, name: str) -> None:
     event = facts.case_step(complaint(state), NOON)
+    assert event is not None
     assert (event.name, event.message_id, event.timestamp) == (name, f"case-{ONE}-3", NOON)
     told = msgspec.json.decode(event.properties)
     assert (told["number"], told["state"], told["subject"]) == (7, state, "Torn cover")
     assert b"It came torn." not in bytes(event.properties)
+
+
+def test_what_names_nobody_is_told_to_nobody() -> None:
+    nobody = Contact("null", "noreply@example.com", "0")
+    assert facts.case_step(replace(complaint(State.RECEIVED), contact=nobody), NOON) is None
+    half = replace(complaint(State.RECEIVED), contact=Contact("null", "Eve@Example.com"))
+    event = facts.case_step(half, NOON)
+    assert event is not None
+    assert event.identifiers() == [("email", "eve@example.com")]
 
 
 def test_a_line_of_history_says_who_and_from_where() -> None:

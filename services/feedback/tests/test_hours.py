@@ -143,6 +143,13 @@ def test_where_nothing_is_ever_open_no_time_passes() -> None:
     ) == timedelta(0)
 
 
+def test_a_window_inside_another_is_not_open_twice() -> None:
+    nested = Calendar({0: ((time(8), time(18)), (time(9), time(10))), 1: ((time(8), time(9)),)})
+    monday = utc(2026, 1, 19)
+    assert nested.elapsed(monday, monday + timedelta(days=7)) == 11 * HOUR
+    assert nested.due(monday, 11 * HOUR) == utc(2026, 1, 20, 9)
+
+
 def is_open(calendar: Calendar, moment: datetime) -> bool:
     """Whether it is open by the clock on the wall, without any arithmetic of windows."""
     local = moment.astimezone(calendar.zone)

@@ -16,7 +16,7 @@ from rapport_common.events.profile import (
     ProfileState,
 )
 from rapport_feedback.domain import people
-from rapport_feedback.domain.people import Contact, Snapshot
+from rapport_feedback.domain.people import Contact, Snapshot, named
 
 SNAPSHOTS = st.builds(
     Snapshot,
@@ -50,6 +50,16 @@ def test_the_strongest_identifier_stands_for_the_person(
     contact: Contact, strongest: tuple[str, str]
 ) -> None:
     assert contact.strongest == strongest
+
+
+NOBODY = ["null", " NULL ", "undefined", "\u200b", "0", "anonymous", "test", "[object Object]"]
+
+
+@pytest.mark.parametrize("nobody", NOBODY)
+def test_a_placeholder_names_nobody_and_another_identifier_counts(nobody: str) -> None:
+    assert named(nobody, None, nobody) is None
+    assert named(nobody, "Ada@Example.com", None) == Contact(email="ada@example.com")
+    assert named(" 42\u200b", "noreply@example.com", nobody) == Contact("42")
 
 
 def test_an_empty_contact_has_no_name() -> None:

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from rapport_common.errors import InvalidRequestError
 from rapport_feedback.domain import surveys
 from rapport_feedback.domain.people import Contact
-from rapport_feedback.domain.surveys import AnsweredError, GoneError, Invitation, Kind, Response
+from rapport_feedback.domain.surveys import (
+    AnsweredError,
+    ArchivedError,
+    GoneError,
+    Invitation,
+    Kind,
+    Response,
+)
 
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -112,3 +119,10 @@ def test_a_link_ends_when_its_time_is_over() -> None:
     with pytest.raises(GoneError) as refused:
         surveys.require_open(invitation, NOON)
     assert refused.value.status == 410
+
+
+def test_an_archived_survey_says_which_it_is_and_what_to_do() -> None:
+    refused = ArchivedError(NEW_ID)
+    assert (refused.status, refused.code, refused.details) == (409, "archived", {"id": str(NEW_ID)})
+    assert str(NEW_ID) in refused.message
+    assert "Create another" in refused.message

@@ -62,4 +62,4 @@ async def post(ingest: "Ingest", path: str, body: Any, status: int = 202) -> Any
 async def repair(ingest: "Ingest", *transforms: dict[str, Any], **selection: Any) -> str:
     """A queued job that replays a selection with these changes."""
     body = {"selection": selection, "transforms": list(transforms)}
-    return str((await post(ingest, "/v1/quarantine/repair", body))["job"])
+    return str((await post(ingest, "/v1/quarantine/repair", body))["id"])

@@ -72,7 +72,7 @@ async def test_one_bad_event_of_a_batch_costs_no_other(ingest: "Ingest", log_of:
         ("4", "accepted", None),
     ]
     assert {one["message_id"] for one in await log_of(ingest.workspace)} == {"1", "4"}
-    kept = (await ingest.get("/v1/quarantine"))["events"]
+    kept = (await ingest.get("/v1/quarantine"))["items"]
     assert [(one["message_id"], one["path"]) for one in kept] == [("3", ""), ("2", "event")]
     assert '"n": NaN' in kept[0]["body"]
 

@@ -160,7 +160,7 @@ async def test_events_in_test_mode_and_broken_ones_are_shown(ingest: "Ingest") -
         first, second = await reader.next("event"), await reader.next("event")
         assert (first["status"], first["body"]) == ("rejected", "[1]")
         assert (second["status"], second["user_id"]) == ("rejected", None)
-    assert (await ingest.get("/v1/quarantine"))["events"] == []
+    assert (await ingest.get("/v1/quarantine"))["items"] == []
 
 
 async def test_only_the_sources_own_events_are_shown(ingest: "Ingest", start: "Start") -> None:

@@ -87,7 +87,7 @@ async def test_a_bad_event_costs_no_other_and_is_kept(
     assert (shown["accepted"], shown["rejected"]) == (2, 1)
     assert [one["status"] for one in shown["results"]] == ["accepted", "rejected", "accepted"]
     assert await ids(log_of, ingest) == {"m-1", "m-3"}
-    [kept] = (await ingest.get("/v1/quarantine"))["events"]
+    [kept] = (await ingest.get("/v1/quarantine"))["items"]
     assert (kept["message_id"], kept["path"]) == ("m-2", shown["results"][1]["path"])
     assert json.loads(kept["body"])["messageId"] == "m-2"
 
@@ -143,7 +143,7 @@ async def test_snowplows_image(ingest: "Ingest", log_of: Log) -> None:
         assert answer.headers["content-type"] == "image/gif"
     [record] = await log_of(ingest.workspace)
     assert (record["type"], record["anonymous_id"]) == ("page", "d-1")
-    [kept] = (await ingest.get("/v1/quarantine"))["events"]
+    [kept] = (await ingest.get("/v1/quarantine"))["items"]
     assert (kept["message_id"], kept["code"]) == ("m-zz", "unknown_type")
 
 

@@ -26,6 +26,7 @@ from rapport_ingest.domain.verdict import Refusal
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORIGIN = Origin(compiled(Caller("demo", "web"), Policy(ip="keep"), []), SenderClock(None, NOW))
+NUL = "\\u0000"
 TRACK = {"type": "track", "event": "Viewed", "userId": "u-1", "messageId": "m-1"}
 
 
@@ -112,6 +113,14 @@ def test_whole_numbers_are_ids_and_null_is_none() -> None:
 
 def test_a_literal_backslash_u0000_is_no_nul() -> None:
     assert accepted({**TRACK, "properties": {"path": "\\u0000"}}).type == "track"
+
+
+@pytest.mark.parametrize("member", ["properties", "traits", "context"])
+def test_a_nul_that_a_later_member_of_its_name_hides_is_one(member: str) -> None:
+    hidden = f'{{"type":"identify","userId":"u","{member}":{{"o":{{"a":"{NUL}","a":"y"}}}}}}'
+    found = judge(msgspec.Raw(hidden.encode()), None, ORIGIN, "spare")
+    assert isinstance(found, Refusal)
+    assert found.code == "nul_character"
 
 
 def test_an_event_without_an_id_gets_the_spare_one() -> None:

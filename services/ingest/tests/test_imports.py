@@ -90,7 +90,7 @@ async def test_rows_become_events_and_bad_ones_are_kept_with_their_number(
     events = await log_of(imports.workspace)
     assert sorted(one["user_id"] for one in events) == ["1", "4"]
     assert {one["provenance"]["party"] for one in events} == {"third"}
-    kept = (await imports.get("/v1/quarantine", "events:read"))["events"]
+    kept = (await imports.get("/v1/quarantine", "events:read"))["items"]
     assert sorted(one["message"].partition(":")[0] for one in kept) == ["row 2", "row 3"]
     # The same file again: the same ids.
     again = await imported(imports, data, **spec)
@@ -107,7 +107,7 @@ async def test_a_dry_run_judges_and_sends_nothing(imports: Any, log_of: Log) -> 
     assert [one["userId"] for one in job["report"]["preview"]] == ["1", "3", "4"]
     assert job["report"]["preview"][0]["traits"] == {"email": "a@x.example"}
     assert await log_of(imports.workspace) == []
-    assert (await imports.get("/v1/quarantine", "events:read"))["events"] == []
+    assert (await imports.get("/v1/quarantine", "events:read"))["items"] == []
     some = await imported(imports, data, dry_run=True, options={"limit": 7})
     assert some["done"] == 7
 

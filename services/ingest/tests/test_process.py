@@ -338,3 +338,77 @@ async def test_processes_have_equally_many_connections(launch: Launch) -> None:
     await callers.call(7)
     assert connections(running) == [8, 8]
     await callers.leave(1000)
+
+
+class Sender:
+    """Posts events over one connection, which it keeps for as long as the server does."""
+
+    def __init__(self, running: Running, key: str, name: str) -> None:
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+        self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}", limits=limits)
+        self._key, self._name = key, name
+        self.port = 0
+        """Of the connection that the next event goes over; 0 for a new one."""
+        self.sent = 0
+        self.failed: list[str] = []
+
+    async def run(self, stop: asyncio.Event) -> None:
+        async with self._client:
+            while not stop.is_set():
+                body = {"event": "x", "userId": self._name}
+                try:
+                    answer = await self._client.post("/v1/track", json=body, auth=(self._key, ""))
+                except httpx.TransportError as error:
+                    self.failed.append(repr(error))
+                    continue
+                if answer.status_code != 200:
+                    self.failed.append(answer.text)
+                self.port = 0
+                with suppress(OSError):  # when it has been closed already
+                    stream = answer.extensions["network_stream"]
+                    self.port = stream.get_extra_info("client_addr")[1]
+                self.sent += 1
+
+
+def clients_of(child: psutil.Process, port: int) -> set[int]:
+    """The ports of those who are connected with a child."""
+    return {
+        one.raddr.port
+        for one in child.net_connections("tcp")
+        if one.status == psutil.CONN_ESTABLISHED and one.laddr.port == port
+    }
+
+
+async def test_kept_connections_are_shared_again_when_a_killed_child_is_back(
+    launch: Launch,
+) -> None:
+    running = await launch(workers=2)
+    key = await running.new_key(f"share-{running.process.pid}")
+    await running.client.aclose()
+    senders = [Sender(running, key, f"s{number}") for number in range(64)]
+    stop = asyncio.Event()
+
+    async def until_shared() -> None:
+        while min(connections(running)) < 26 or len(running.children) < 2:
+            assert running.process.poll() is None
+            await between_looks()
+
+    async with asyncio.TaskGroup() as group, asyncio.timeout(100):
+        for one in senders:
+            group.create_task(one.run(stop))
+        while not all(one.sent for one in senders):
+            await between_looks()
+        await until_shared()
+        victim = running.children[0]
+        at_victim = clients_of(victim, running.port)
+        before = {one: one.port for one in senders}
+        victim.kill()
+        while victim.pid in {one.pid for one in running.children}:
+            await between_looks()
+        [survivor] = running.children
+        while len(clients_of(survivor, running.port)) < 60:  # nobody else is there
+            await between_looks()
+        await until_shared()
+        stop.set()
+    assert {before[one] for one in senders if one.failed} <= at_victim | {0}
+    assert all(len(one.failed) <= 1 for one in senders)

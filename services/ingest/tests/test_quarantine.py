@@ -39,7 +39,7 @@ async def keep(ingest: "Ingest", *rows: Quarantined) -> None:
 
 async def listed(ingest: "Ingest", query: str = "") -> list[str]:
     found = await ingest.get(f"/v1/quarantine?{query}", "events:read")
-    return [one["message_id"] for one in found["events"]]
+    return [one["message_id"] for one in found["items"]]
 
 
 async def test_the_list_is_filtered_and_paged(ingest: "Ingest") -> None:
@@ -65,16 +65,16 @@ async def test_the_list_is_filtered_and_paged(ingest: "Ingest") -> None:
     seen, query = [], "limit=2"
     while True:
         page = await ingest.get(f"/v1/quarantine?{query}")
-        seen += [one["message_id"] for one in page["events"]]
+        seen += [one["message_id"] for one in page["items"]]
         if page["next"] is None:
             break
-        query = f"limit=2&before={page['next']}"
+        query = f"limit=2&cursor={page['next']}"
     assert seen == ["5", "4", "3", "2", "1"]
 
 
 async def test_one_row_is_shown_whole(ingest: "Ingest") -> None:
     await keep(ingest, row("1", body=b'{"n": NaN}\xff', truncated=True, sent_at=NOW, type="track"))
-    [listed] = (await ingest.get("/v1/quarantine"))["events"]
+    [listed] = (await ingest.get("/v1/quarantine"))["items"]
     shown = await ingest.get(f"/v1/quarantine/{listed['id']}", "events:read")
     assert shown == {
         "id": listed["id"],
@@ -104,7 +104,7 @@ async def test_the_summary_says_what_is_wrong_at_a_glance(ingest: "Ingest") -> N
     many = [row(str(index), path="properties.total") for index in range(12)]
     last = row("last", path="properties.total", reason="total is a string", received_at=later)
     await keep(ingest, *many, last, row("x", source="other"), row("y"))
-    groups = (await ingest.get("/v1/quarantine/summary", "events:read"))["groups"]
+    groups = (await ingest.get("/v1/quarantine/summary", "events:read"))["items"]
     assert [(one["source"], one["path"], one["rows"]) for one in groups] == [
         ("web-shop", "properties.total", 13),
         ("other", "userId", 1),
@@ -114,7 +114,7 @@ async def test_the_summary_says_what_is_wrong_at_a_glance(ingest: "Ingest") -> N
     assert groups[0]["example"]["message"] == "total is a string"
     assert (groups[0]["first_at"], groups[0]["last_at"]) == (clock.iso(NOW), clock.iso(later))
     one = await ingest.get("/v1/quarantine/summary?source=other")
-    assert len(one["groups"]) == 1
+    assert len(one["items"]) == 1
 
 
 async def test_a_dry_run_changes_nothing_and_says_what_would(ingest: "Ingest") -> None:
@@ -141,7 +141,7 @@ async def test_a_dry_run_changes_nothing_and_says_what_would(ingest: "Ingest") -
     assert (failure["message_id"], failure["path"]) == ("bad", "event")
     assert example["before"]["userId"] == ["u"]
     assert example["after"] == {"type": "track", "event": "x", "anonymousId": "a"}
-    assert [one["attempts"] for one in (await ingest.get("/v1/quarantine"))["events"]] == [0] * 4
+    assert [one["attempts"] for one in (await ingest.get("/v1/quarantine"))["items"]] == [0] * 4
     first = await ingest.client.post(f"{path}&limit=1", json=body, headers=token)
     assert (first.json()["matched"], first.json()["judged"]) == (4, 1)
 
@@ -152,11 +152,11 @@ async def test_discarded_rows_are_resolved_and_not_replayed(ingest: "Ingest") ->
     answer = await post(ingest, "/v1/quarantine/discard", body, 200)
     assert answer == {"discarded": 2, "more": False}
     assert await listed(ingest) == ["3"]
-    resolved = (await ingest.get("/v1/quarantine?state=resolved"))["events"]
+    resolved = (await ingest.get("/v1/quarantine?state=resolved"))["items"]
     assert {(one["resolution"], one["handled_by"]) for one in resolved} == {("discarded", "tester")}
     refused = await post(ingest, "/v1/quarantine/discard", {"selection": {}}, 422)
     assert refused["code"] == "invalid_request"
-    ids = [one["id"] for one in (await ingest.get("/v1/quarantine"))["events"]]
+    ids = [one["id"] for one in (await ingest.get("/v1/quarantine"))["items"]]
     answer = await post(ingest, "/v1/quarantine/discard", {"selection": {"ids": ids}}, 200)
     assert answer["discarded"] == 1
 
@@ -175,7 +175,7 @@ async def test_rows_expire_by_age_and_sooner_once_resolved(start: "Start") -> No
     retention = Retention(ingest.parts.engine, [policy], schema="ingest")
     assert await retention.enforce() == 2
     assert await listed(ingest, "state=all") == ["29"]
-    [balance] = (await ingest.get("/v1/quarantine/balance"))["sources"]
+    [balance] = (await ingest.get("/v1/quarantine/balance"))["items"]
     assert (balance["expired"], balance["open"], balance["kept"]) == (2, 1, 3)
 
 

@@ -54,11 +54,11 @@ async def send(ingest: "Ingest", *events: dict[str, Any], **fields: Any) -> None
 
 async def rows(ingest: "Ingest", state: str = "open") -> list[dict[str, Any]]:
     found = await ingest.get(f"/v1/quarantine?limit=1000&state={state}")
-    return list(found["events"])
+    return list(found["items"])
 
 
 async def balance(ingest: "Ingest") -> dict[str, int]:
-    [found] = (await ingest.get("/v1/quarantine/balance"))["sources"]
+    [found] = (await ingest.get("/v1/quarantine/balance"))["items"]
     return {key: value for key, value in found.items() if key != "source"}
 
 
@@ -250,7 +250,7 @@ async def test_the_process_works_jobs_off_at_the_rate_that_was_asked_for(start: 
     ingest = await start()
     await send(ingest, *(bad(f"m-{index}") for index in range(30)))
     body = {"transforms": [DROP_USER], "rate": 20}
-    job = (await post(ingest, "/v1/quarantine/repair", body))["job"]
+    job = (await post(ingest, "/v1/quarantine/repair", body))["id"]
     [runner] = [one for one in ingest.parts.workers if isinstance(one, Jobs)]
     stop = asyncio.Event()
     running = asyncio.create_task(runner.run(stop))

@@ -39,7 +39,7 @@ async def send(ingest: "Ingest", *events: dict[str, Any]) -> None:
 
 async def replay(ingest: "Ingest", *, dry_run: bool = False, **selection: Any) -> str:
     path = f"/v1/replays/topic?dry_run={dry_run}"
-    return str((await post(ingest, path, {"selection": selection}))["job"])
+    return str((await post(ingest, path, {"selection": selection}))["id"])
 
 
 async def records(kafka: str, workspace: str) -> list[tuple[int, bytes, bytes]]:
@@ -109,7 +109,7 @@ async def test_a_crash_goes_on_from_the_position_and_to_the_bound_of_the_start(
     since = clock.iso(clock.now())
     await send(ingest, *(event(str(index)) for index in range(12)))
     body = {"rate": 5, "selection": {"since": since}}
-    name = (await post(ingest, "/v1/replays/topic", body))["job"]
+    name = (await post(ingest, "/v1/replays/topic", body))["id"]
     half = await drive(ingest, name, untold_after=2)
     assert half.accepted == 5
     # Comes after the start: the replay does not see it.

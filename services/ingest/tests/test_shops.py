@@ -92,6 +92,12 @@ def test_an_order_of_woocommerce() -> None:
     assert (known["event"], known["userId"]) == ("Order Refunded", "5")
 
 
+def test_a_refunded_order_of_woocommerce_is_so_altogether() -> None:
+    """Without amounts: when its status changes again, it counts again."""
+    found = event("woocommerce", "order.updated", {**WOO_ORDER, "status": "refunded"})
+    assert found["properties"] == {"order_id": "727", "order_number": "727", "currency": "EUR"}
+
+
 def test_customers_are_identified() -> None:
     shopify = {"id": 5, "email": "a@example.com", "updated_at": "2026-01-31T09:30:00Z"}
     found = event("shopify", "customers/update", shopify)
@@ -109,6 +115,7 @@ def test_customers_are_identified() -> None:
         ("shopify", "products/update", SHOPIFY_ORDER, "_headers.x-shopify-topic"),
         ("shopify", "orders/paid", {**SHOPIFY_ORDER, "total_price": "1,299.00"}, "total_price"),
         ("shopify", "orders/paid", {**SHOPIFY_ORDER, "line_items": [5]}, "line_items.0"),
+        ("shopify", "orders/paid", {**SHOPIFY_ORDER, "test": True}, "test"),
         ("woocommerce", "order.updated", {**WOO_ORDER, "status": ["x"]}, "status"),
         ("woocommerce", "product.updated", WOO_ORDER, "status"),
     ],

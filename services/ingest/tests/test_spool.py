@@ -159,6 +159,29 @@ async def test_an_event_that_kafka_refuses_stands_aside_and_the_others_go_on(
     assert (await back.get("/v1/ledger"))["spool_refused"] == before + 2
 
 
+async def test_what_is_given_up_stays_in_the_counts(start: "Start") -> None:
+    """One row of two is discarded, once, and only by its own workspace."""
+    away = await start(kafka=NOWHERE)
+    for one in ("m-1", "m-2"):
+        await away.send("/v1/track", event(one))
+        await swell(away, one)
+    back = await start(like=away)
+    before = await back.get("/v1/ledger")
+    await back.process.spool.drain()
+    [newest, other] = (await back.get("/v1/spool/refused"))["items"]
+    address = f"/v1/spool/refused/{newest['id']}/discard"
+
+    async def discard(**whose: str) -> int:
+        headers = back.token("ops", **whose)
+        return (await back.client.post(address, headers=headers)).status_code
+
+    assert [await discard(workspace="another"), await discard(), await discard()] == [404, 200, 404]
+    assert [one["id"] for one in (await back.get("/v1/spool/refused"))["items"]] == [other["id"]]
+    after = await back.get("/v1/ledger")
+    names = ("spool_refused", "spool_discarded", "spooled_now", "accepted")
+    assert [after[one] - before[one] for one in names] == [1, 1, -2, 0]
+
+
 async def test_a_kafka_that_refuses_everything_empties_no_spool(
     start: "Start", monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,7 +287,7 @@ async def test_a_rejected_event_that_cant_be_kept_is_not_answered_for(
     assert [one["message_id"] for one in await log_of(ingest.workspace)] == ["0"]
     await gate.open()
     assert (await ingest.send("/v1/batch", batch)).json()["rejected"] == 1
-    kept = (await ingest.get("/v1/quarantine"))["events"]
+    kept = (await ingest.get("/v1/quarantine"))["items"]
     assert [one["message_id"] for one in kept] == ["2"]
 
 
@@ -273,10 +296,10 @@ async def test_what_is_sent_again_after_a_503_is_in_the_quarantine_once(start: "
     batch = {"batch": [event("1"), {"type": "track"}, {"messageId": "2"}]}
     for _ in range(3):
         assert (await full.send("/v1/batch", batch)).status_code == 503
-    assert (await full.get("/v1/quarantine"))["events"] == []
+    assert (await full.get("/v1/quarantine"))["items"] == []
     room = await start(kafka=NOWHERE, like=full)
     assert (await room.send("/v1/batch", batch)).json()["rejected"] == 2
-    assert len((await full.get("/v1/quarantine"))["events"]) == 2
+    assert len((await full.get("/v1/quarantine"))["items"]) == 2
 
 
 async def test_events_that_wait_for_kafka_are_bounded(

@@ -33,7 +33,7 @@ async def test_old_rejected_events_are_forgotten(ingest: "Ingest") -> None:
         await quarantine.keep(tx, ingest.workspace, rows)
     policy = Policy("quarantine", "received_at", timedelta(days=30))
     assert await Retention(engine, [policy], schema="ingest").enforce() == 1
-    left = (await ingest.get("/v1/quarantine"))["events"]
+    left = (await ingest.get("/v1/quarantine"))["items"]
     assert [one["message_id"] for one in left] == ["29"]
 
 

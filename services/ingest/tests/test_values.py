@@ -162,6 +162,30 @@ GRANT = {"contact_point": "ada@example.com", "channel": "email", "purpose": "pro
         ({"channel": "E-Mail", "state": "unsubscribed"}, {"state": "withdrawn"}),
         ({"purpose": "Marketing", "state": "opted out"}, {"state": "withdrawn"}),
         ({"state": " DENIED\u200b"}, {"state": "denied"}),
+        ({"purpose": "Marketing Emails", "state": "withdrawn"}, {"state": "withdrawn"}),
+        (
+            {"channel": "email_address", "purpose": "promo", "state": "granted"},
+            {"state": "granted"},
+        ),
+        ({"purpose": "Any", "state": "denied"}, {"purpose": "all", "state": "denied"}),
+        (
+            {
+                "channel": "*",
+                "purpose": "all",
+                "state": "withdrawn",
+                "contact_point": "A@b.example",
+            },
+            {
+                "channel": "all",
+                "purpose": "all",
+                "state": "withdrawn",
+                "contact_point": "a@b.example",
+            },
+        ),
+        (
+            {"purpose": "X-Beta Tips", "state": "granted"},
+            {"purpose": "x_beta_tips", "state": "granted"},
+        ),
         (
             {"channel": "SMS", "contact_point": "0043 (123) 456-789", "state": "granted"},
             {"channel": "sms", "contact_point": "+43123456789", "state": "granted"},
@@ -188,6 +212,12 @@ def test_a_consent_is_kept_in_its_one_form(name: str, written: Any, normal: Any)
         ({"channel": 7}, "channel"),
         ({"purpose": None}, "purpose"),
         ({"purpose": "?"}, "purpose"),
+        ({"purpose": "beta tips"}, "purpose"),
+        ({"purpose": "beta tips", "state": "granted"}, "purpose"),
+        ({"purpose": "all", "state": "granted"}, "purpose"),
+        ({"channel": "any", "state": "granted"}, "channel"),
+        ({"channel": "carrier pigeon"}, "channel"),
+        ({"channel": "all", "contact_point": "a@b@c"}, "contact_point"),
         ({"contact_point": "ada"}, "contact_point"),
         ({"contact_point": None}, "contact_point"),
         ({"contact_point": "", "channel": "push"}, "contact_point"),
@@ -197,6 +227,14 @@ def test_a_consent_that_nobody_understands_is_refused(wrong: Any, field: str) ->
     stated = {**GRANT, "state": "withdrawn", **wrong}
     fields = {**TRACK, "event": "Consent Updated", "properties": stated}
     assert refused(fields) == ("invalid_consent", f"properties.{field}")
+
+
+def test_who_writes_a_word_that_nobody_knows_is_told_those_that_are_known() -> None:
+    stated = {**GRANT, "state": "withdrawn", "purpose": "beta tips"}
+    found = verdict({**TRACK, "event": "Consent Updated", "properties": stated}, origin())
+    assert isinstance(found, Refusal)
+    assert "'beta tips' is not one of promotion, service, " in found.reason
+    assert found.reason.endswith("a purpose of your own begins with x_.")
 
 
 # ---- money
@@ -224,6 +262,11 @@ def bought(policy: Policy | None = None, name: str = "Order Completed", **proper
         ({"total": 1e15, "currency": "EUR"}, "invalid_amount", "total"),
         ({"total": {"amount": 1}, "currency": "EUR"}, "invalid_amount", "total"),
         ({"total": 1}, "missing_currency", "currency"),
+        # All that an order's worth is read from, and the minor units that some systems name.
+        ({"amount": "1,299.00", "currency": "EUR"}, "invalid_amount", "amount"),
+        ({"amount": 50}, "missing_currency", "currency"),
+        ({"total": 500, "currency": "GBp"}, "invalid_currency", "currency"),
+        ({"total": 500, "currency": " ZAc "}, "invalid_currency", "currency"),
         ({"total": 1, "currency": " "}, "missing_currency", "currency"),
     ],
 )
@@ -244,9 +287,27 @@ def test_a_currency_is_kept_as_iso_4217_writes_it() -> None:
 def test_an_order_without_a_currency_has_the_declared_one() -> None:
     policy = Policy(currency="EUR")
     assert bought(policy, total=5).currency == "EUR"
+    assert bought(policy, amount=50).currency == "EUR"
     assert bought(policy, total=5, currency="USD").currency is None
     assert bought(policy, order_id="1").currency is None
     assert bought(policy, name="x", total=5).currency is None
+
+
+@pytest.mark.parametrize("written", ["order completed", " Order  Completed ", "ORDER COMPLETED"])
+def test_an_orders_event_has_one_name(written: str) -> None:
+    assert bought(name=written, order_id="1").name == "Order Completed"
+    assert bought(name=written, total="x").code == "invalid_amount"
+
+
+def test_a_refund_of_some_products_says_what_they_cost() -> None:
+    name = "Order Refunded"
+    assert isinstance(bought(name=name, products=[{"price": "5.00"}]), Event)
+    assert isinstance(bought(name=name, products=[]), Event)
+    assert isinstance(bought(name=name, products=[{}], total=5, currency="EUR"), Event)
+    for line in ({"product_id": "7"}, {"price": "1,00"}, {"price": 1, "quantity": "two"}, "x"):
+        found = bought(name=name, products=[{"price": 5}, line])
+        assert isinstance(found, Refusal)
+        assert (found.code, found.path) == ("invalid_amount", "properties.products[1]")
 
 
 def test_an_order_without_an_amount_needs_no_currency() -> None:

@@ -19,8 +19,12 @@ Content = set[bytes]
 
 
 def event(message_id: str, /, **fields: Any) -> Event:
-    """An event; `at` and `received` in minutes, `said` for the properties, `traits` as a dict."""
-    minutes, received = fields.pop("at", 0), fields.pop("received", 0)
+    """An event; `at` and `received` in minutes, `said` for the properties, `traits` as a dict.
+
+    It is received a second after it happened, unless `received` says otherwise.
+    """
+    minutes = fields.pop("at", 0)
+    received = fields.pop("received", minutes + 1 / 60)
     said, traits = fields.pop("said", {}), fields.pop("traits", {})
     return Event(
         workspace="w",

@@ -56,7 +56,7 @@ async def test_a_person_is_found_by_any_identifier(client: httpx.AsyncClient) ->
 
 async def test_timeline_and_links_say_where_it_comes_from(client: httpx.AsyncClient) -> None:
     found = await client.get("/v1/profiles", params={"kind": "user_id", "value": "U"})
-    profile_id = found.json()["profile_id"]
+    profile_id = found.json()["id"]
     timeline = await client.get(f"/v1/profiles/{profile_id}/timeline", params={"limit": 2})
     assert [one["message_id"] for one in timeline.json()["items"]] == ["3", "2"]
     links = (await client.get(f"/v1/profiles/{profile_id}/links")).json()["items"]
@@ -73,7 +73,7 @@ async def test_a_midnight_import_is_paged(client: httpx.AsyncClient, engine: Asy
         records = [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
         await handlers.on_events(records, tx)
     found = await client.get("/v1/profiles", params={"kind": "user_id", "value": "U"})
-    path = f"/v1/profiles/{found.json()['profile_id']}"
+    path = f"/v1/profiles/{found.json()['id']}"
     for part, size in (("timeline", 10), ("links", 2), ("identifiers", 3), ("traits", 2)):
         listed: list[object] = []
         cursor: dict[str, str] = {}
@@ -95,7 +95,7 @@ async def test_totals(client: httpx.AsyncClient) -> None:
 
 async def test_another_workspace_sees_nothing(client: httpx.AsyncClient) -> None:
     found = await client.get("/v1/profiles", params={"kind": "user_id", "value": "U"})
-    path = f"/v1/profiles/{found.json()['profile_id']}"
+    path = f"/v1/profiles/{found.json()['id']}"
     other = bearer("other", "*")
     for route in (path, f"{path}/timeline", f"{path}/links", "/v1/profiles?kind=user_id&value=U"):
         answer = await client.get(route, headers=other)
@@ -113,7 +113,7 @@ async def test_another_workspace_sees_nothing(client: httpx.AsyncClient) -> None
         ("/v1/profiles?kind=user_id&value=%00", 422),
         ("/v1/profiles?kind=user_id&value=nobody", 404),
         (f"/v1/profiles/{NOBODY}/timeline?limit=0", 422),
-        (f"/v1/profiles/{NOBODY}/timeline?before=yesterday", 422),
+        (f"/v1/profiles/{NOBODY}/timeline?until=yesterday", 422),
         (f"/v1/profiles/{NOBODY}/timeline?limit=99999999999999999999", 422),
     ],
 )

@@ -3,6 +3,7 @@
 import itertools
 import random
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -11,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.profile.tests.people import START, event
 
+from rapport_common.errors import InvalidEvent
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileState
 from rapport_profile.domain.facts import content_hash, naming
-from rapport_profile.domain.fold import fold_all, merge
+from rapport_profile.domain.fold import Fold, fold_all, merge
+from rapport_profile.domain.orders import Order
 from rapport_profile.domain.published import state
+from rapport_profile.handlers import draft
 
 DAY = 24 * 60
 
@@ -115,11 +119,90 @@ EUR_10 = {"order_id": "1", "total": 10, "currency": "EUR"}
             1,
             {"EUR": "0"},
         ),
+        ([order("a", amount=50, order_id="1", currency="USD")], 1, {"USD": "50"}),
+        # Of what takes it away and what makes it an order the later word holds.
+        (
+            [order("a", at=1, **EUR_10), order("b", "Order Cancelled", order_id="1")],
+            1,
+            {"EUR": "10"},
+        ),
+        (
+            [order("a", at=1, **EUR_10), order("b", "Order Refunded", order_id="1")],
+            1,
+            {"EUR": "10"},
+        ),
+        (
+            [
+                order("a", **EUR_10),
+                order("b", "Order Cancelled", at=1, order_id="1"),
+                order("c", at=2, order_id="1"),
+            ],
+            1,
+            {"EUR": "10"},
+        ),
+        (
+            [
+                order("a", at=2, **EUR_10),
+                order("b", "Order Cancelled", at=1, order_id="1"),
+                order("c", "Order Cancelled", at=3, order_id="1"),
+            ],
+            0,
+            {"EUR": "0"},
+        ),
+        # Of some products: what they cost.
+        (
+            [
+                order("a", **EUR_10),
+                order("b", "Order Refunded", order_id="1", products=[{"price": 2, "quantity": 2}]),
+            ],
+            1,
+            {"EUR": "6"},
+        ),
+        # A change of the amount is none of its fate.
+        (
+            [
+                order("a", **EUR_10),
+                order("b", "Order Cancelled", at=1, order_id="1"),
+                order("c", "Order Updated", at=2, **EUR_10),
+            ],
+            0,
+            {"EUR": "0"},
+        ),
+        # Of one time the stamp decides, as everywhere.
+        ([order("b", **EUR_10), order("a", "Order Cancelled", order_id="1")], 1, {"EUR": "10"}),
     ],
 )
 def test_orders(told: list[Event], orders: int, revenue: dict[str, str]) -> None:
     computed = known(*told).computed
     assert (computed.orders, computed.revenue) == (orders, revenue)
+
+
+@pytest.mark.parametrize("word", ["cancelled", "refunded"])
+def test_orders_stored_before_statements_had_times_are_read(word: str) -> None:
+    """What took the order away was the last that was said of it then."""
+    stamp = ["2026-01-01T00:00:00Z", "a", "shop"]
+    stored = {
+        "a": "2026-01-01T00:00:00Z",
+        "p": ["EUR", "10", stamp],
+        "b": "2026-01-01T00:05:00Z",
+        word: True,
+    }
+    old = Fold(
+        orders=int(word == "refunded"),
+        revenue={"EUR": Decimal(0)},
+        purchases={"1": msgspec.convert(stored, Order)},
+    )
+    for at, worth in ((4, "0"), (5, "0"), (6, "10")):
+        fold = merge([old, fold_all([order("z", at=at, **EUR_10)])])
+        assert fold.computed().revenue == {"EUR": worth}
+    stored = {key: value for key, value in stored.items() if key != word}
+    lasting = Fold(
+        orders=1, revenue={"EUR": Decimal(10)}, purchases={"1": msgspec.convert(stored, Order)}
+    )
+    for at, orders in ((-1, 1), (1, 0)):
+        fold = merge([lasting, fold_all([order("z", "Order Cancelled", at=at, order_id="1")])])
+        assert fold.orders == orders
+        assert msgspec.json.decode(msgspec.json.encode(fold), type=Fold).orders == orders
 
 
 def test_a_cancelled_order_was_not_the_last_one() -> None:
@@ -175,6 +258,8 @@ def test_what_does_not_count_gives_way_to_what_does() -> None:
         consent("n", "withdrawn", at=1, channel="e-mail"),
         consent("n", "withdrawn", at=1, purpose=" Promotion"),
         consent("n", "withdrawn", at=1, purpose="marketing"),
+        consent("n", "withdrawn", at=1, purpose="Marketing Emails"),
+        consent("n", "withdrawn", at=1, channel="email_address", purpose="promos"),
         consent("n", "withdrawn", at=1, trust="public"),
         # A tie goes to the more restrictive word.
         consent("n", "withdrawn", at=0),
@@ -183,6 +268,18 @@ def test_what_does_not_count_gives_way_to_what_does() -> None:
 )
 def test_a_withdrawal_counts_however_it_is_written(no: Event) -> None:
     assert words(YES, no) == [("withdrawn", True)]
+
+
+@pytest.mark.parametrize("every", ["all", "ANY", "*", "?", "", None])
+def test_a_no_to_all_is_kept_as_one_and_a_yes_to_all_is_none(every: Any) -> None:
+    for field in ("channel", "purpose"):
+        assert words(consent("y", "granted", **{field: every})) == []
+        (one,) = known(
+            consent("n", "withdrawn", point=" ADA@example.com", **{field: every})
+        ).consent
+        told = {"channel": one.channel, "purpose": one.purpose}
+        assert told == {"channel": "email", "purpose": "promotion", field: "all"}
+        assert (one.contact_point, one.state) == ("ada@example.com", "withdrawn")
 
 
 def test_a_grant_from_a_clock_that_is_ahead_is_no_later_than_its_receipt() -> None:
@@ -243,6 +340,50 @@ def test_a_service_does_not_say_where_somebody_is_reached() -> None:
     assert points(shop) == [("guest@example.com", True)]
 
 
+@pytest.mark.parametrize("trust", ["trusted", "public"])
+def test_a_clock_that_is_ahead_does_not_hold_against_what_is_said_later(trust: str) -> None:
+    """A local time without its offset, or a sender who wants to have the last word."""
+
+    def identify(message: str, received: int, /, **more: Any) -> Event:
+        traits = {"email": f"{message}@example.com", "plan": message}
+        fields = {"at": received, "received": received, **more}
+        return event(message, type="identify", user_id="U", traits=traits, **fields)
+
+    ahead = identify("ahead", 10, at=8 * 60, trust=trust)
+    state = known(ahead, identify("later", 20))
+    assert msgspec.json.decode(state.traits)["plan"] == "later"
+    assert state.contact_points == known(identify("later", 20)).contact_points
+    assert points(ahead, address("none", None, at=20)) == []
+    assert known(ahead).computed.last_seen_at == ahead.received_at
+    at_noon = START + timedelta(minutes=10)
+    sold = msgspec.structs.replace(order("o", at=8 * 60, **EUR_10), received_at=at_noon)
+    less = order("p", "Order Updated", at=20, **{**EUR_10, "total": 8})
+    assert known(sold, less).computed.revenue == {"EUR": "8"}
+
+
+def test_a_no_counts_from_its_receipt_if_the_clock_was_hours_behind() -> None:
+    yes = consent("y", "granted", at=0)
+    behind = consent("n", "withdrawn", at=-5 * 60, received=10)
+    assert words(yes, behind) == [("withdrawn", True)]
+    # What is told of the past has its own time.
+    assert words(yes, consent("n", "withdrawn", at=-3 * DAY, received=10)) == [("granted", True)]
+    told = consent("n", "withdrawn", at=-5 * 60, received=10, historic=True)
+    assert words(yes, told) == [("granted", True)]
+
+
+def test_an_import_that_does_not_say_when_gives_no_permission_back() -> None:
+    yes = consent("y", "granted", at=9, received=9, historic=True)
+    for earlier in (consent("n", "withdrawn"), consent("n", "denied", historic=True)):
+        assert words(earlier, yes) == [(earlier_state(earlier), True)]
+    assert words(yes) == [("granted", True)]
+    dated = consent("y", "granted", at=8, received=9, historic=True)
+    assert words(consent("n", "withdrawn"), dated) == [("granted", True)]
+
+
+def earlier_state(one: Event) -> str:
+    return str(msgspec.json.decode(one.properties)["state"])
+
+
 def test_of_equal_times_the_later_place_counts() -> None:
     rows = [
         event(f"dup-{name}", type="identify", user_id="U", traits={"v": name}, sequence=place)
@@ -262,7 +403,8 @@ def test_a_null_trait_is_none() -> None:
 @pytest.mark.parametrize("years", [-2024, -50, 30])
 def test_an_implausible_time_is_never_first_or_last_seen(years: int) -> None:
     odd = msgspec.structs.replace(
-        event("1", user_id="U"), timestamp=START.replace(year=START.year + years + (years < -2000))
+        event("1", user_id="U", received=0),
+        timestamp=START.replace(year=START.year + years + (years < -2000)),
     )
     computed = known(odd).computed
     assert computed.first_seen_at == computed.last_seen_at == START
@@ -286,6 +428,18 @@ def test_placeholders_name_nobody(nobody: str) -> None:
     alias = naming(event("1", type="alias", user_id="U", previous_id=nobody))
     assert alias is not None
     assert alias.all == [("user_id", "U")]
+
+
+@pytest.mark.parametrize("member", ["traits", "properties", "context"])
+@pytest.mark.parametrize(
+    "body", [r'{"a\u0000": 1}', r'{"a": "\\\u0000"}', r'{"a": "\u0000", "a": 1}']
+)
+def test_what_postgres_cannot_store_is_put_aside_and_harms_nobody(member: str, body: str) -> None:
+    told = msgspec.structs.replace(event("1", user_id="U"), **{member: msgspec.Raw(body.encode())})
+    with pytest.raises(InvalidEvent):
+        draft(0, told)
+    harmless = body.replace(r"\u0000", r"\\u0000").replace(r"\\\\\u", r"\\\\u")
+    draft(0, msgspec.structs.replace(told, **{member: msgspec.Raw(harmless.encode())}))
 
 
 def test_an_address_is_one_identifier_however_it_came_here() -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
 
+from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.profile import (
@@ -22,6 +23,7 @@ from rapport_common.events.profile import (
     ProfileActivity,
     ProfileState,
 )
+from rapport_common.events.topics import SEGMENT_DEFINITION, SEGMENT_MEMBERSHIP, Topic
 from rapport_common.http import Health, create_app
 from rapport_common.jobs.routes import job_routes
 from rapport_common.kafka.batch import Record
@@ -134,14 +136,31 @@ async def engine(module_engine: AsyncEngine) -> AsyncEngine:
 
 @pytest.fixture
 def published(engine: AsyncEngine) -> Callable[[], Any]:
-    """A function that gives what is in the outbox, in its order."""
+    """A function that gives the changes of membership in the outbox, in their order."""
 
     async def read() -> list[Membership]:
-        async with engine.begin() as tx:
-            rows = await tx.execute(text("SELECT value FROM segment.outbox ORDER BY id"))
-            return [msgspec.json.decode(row.value, type=Membership) for row in rows]
+        return await _outbox(engine, SEGMENT_MEMBERSHIP)
 
     return read
+
+
+@pytest.fixture
+def told(engine: AsyncEngine) -> Callable[[], Any]:
+    """A function that gives the definitions in the outbox, in their order."""
+
+    async def read() -> list[SegmentDefinition]:
+        return await _outbox(engine, SEGMENT_DEFINITION)
+
+    return read
+
+
+async def _outbox(engine: AsyncEngine, topic: Topic) -> list[Any]:
+    async with engine.begin() as tx:
+        rows = await tx.execute(
+            text("SELECT value FROM segment.outbox WHERE topic = :topic ORDER BY id"),
+            {"topic": topic.name},
+        )
+        return [msgspec.json.decode(row.value, type=topic.record) for row in rows]
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ async def test_many_members_are_taken_in_page_by_page(
     made = answer.json()
     assert (made["status"], made["members"]) == ("building", 0)
     await build(engine, page=7)
-    job = (await client.get(f"/v1/jobs/{made['job']}")).json()
+    job = (await client.get(f"/v1/jobs/{made['job_id']}")).json()
     assert (job["state"], job["done"], job["total"]) == ("done", len(ids), len(ids))
     seen: list[str] = []
     page: dict[str, Any] = {"next": None}
@@ -218,10 +218,10 @@ async def test_why_somebody_is_in_or_not(
     path = f"/v1/segments/{made['id']}/members"
     inside = (await client.get(f"{path}/{IDS[6]}")).json()
     assert inside["member"]
-    assert inside["since"]
+    assert inside["entered_at"]
     assert inside["reason"] == 'revenue USD 700.50 >= 500 and trait plan "gold" = "gold"'
     outside = (await client.get(f"{path}/{IDS[4]}")).json()
-    assert (outside["member"], outside["since"]) == (False, None)
+    assert (outside["member"], outside["entered_at"]) == (False, None)
     assert outside["reason"] == 'trait plan missing, wanted = "gold"'
     assert outside["explanation"] == [
         {

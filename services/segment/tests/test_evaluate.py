@@ -8,7 +8,7 @@ import pytest
 
 from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
 from rapport_segment.domain.evaluate import MAX_REASON, explain, predicate, reason
-from rapport_segment.domain.facts import Facts, project, read
+from rapport_segment.domain.facts import Facts, exact, project, read
 from rapport_segment.domain.rules import parse
 
 STATE = ProfileState(
@@ -59,6 +59,7 @@ HOLDS = [
     trait("plan", "gt", "bronze"),
     trait("plan", "in", ["gold", 1]),
     trait("plan", "contains", "ol"),
+    {"and": [trait("plan", "exists"), {"or": [trait("never", "exists"), trait("age", "eq", 36)]}]},
     trait("plan", "starts_with", "go"),
     trait("age", "eq", 36),
     trait("age", "eq", 36.0),
@@ -149,6 +150,11 @@ FAILS = [
     email("not_exists"),
     {"identifier": "phone", "op": "ne", "value": "1"},
     {"and": [trait("plan", "exists"), trait("never", "exists")]},
+    # Neither a truth value nor an object has an order.
+    trait("vip", "gte", 1),
+    trait("vip", "lte", "x"),
+    trait("o", "gt", "a"),
+    trait("o", "in", ["a", 1]),
     {"or": [trait("gone", "exists"), trait("never", "exists")]},
 ]
 
@@ -216,6 +222,11 @@ def test_every_comparison_is_explained() -> None:
         (b'{"a":' + b"9" * 5000 + b"}", "a", None),
         (b'{"a":["x\\u0000",{"b":1e5000}]}', "a", ["x�", {"b": None}]),
         (b' {"a":1e100} ', "a", 10**100),
+        (b'{"email":" Ada@X.ORG"}', "email", "ada@x.org"),
+        (b'{"email":["Ada@X.ORG"]}', "email", ["Ada@X.ORG"]),
+        # Written like an instant, but there is no such day or hour.
+        (b'{"a":"2026-02-30T10:00:00Z"}', "a", "2026-02-30T10:00:00Z"),
+        (b'{"a":"2026-01-31 25:00"}', "a", "2026-01-31 25:00"),
         (b"[1]", "a", None),
         (b"null", "a", None),
     ],
@@ -225,6 +236,11 @@ def test_what_the_database_could_not_keep_is_made_storable(
 ) -> None:
     state = ProfileState(identifiers=[], traits=msgspec.Raw(raw), computed=ComputedState())
     assert facts_of(state).traits.get(name) == value
+
+
+def test_numbers_of_a_rule_stay_exact() -> None:
+    found = exact("[1.10, 0.1000000000000000055, 12345678901234567890]")
+    assert [str(one) for one in found] == ["1.10", "0.1000000000000000055", "12345678901234567890"]
 
 
 def test_times_and_amounts_that_make_no_sense_are_missing() -> None:
@@ -243,3 +259,20 @@ def test_times_and_amounts_that_make_no_sense_are_missing() -> None:
     assert "first_seen_at" not in facts.computed
     assert facts.computed["last_seen_at"] == "0033-01-01T00:00:00.000000Z"
     assert facts.identifiers == {"email": ["a�b"]}
+
+
+@pytest.mark.parametrize("written", ["sp-1", "  sp-1 ", "sp-1\u200b"])
+def test_an_id_of_a_rule_is_in_the_form_of_the_data(written: str) -> None:
+    holder = facts_of(
+        ProfileState(
+            identifiers=[
+                IdentifierState("user_id", "sp-1"),
+                IdentifierState("user_id", "2026-01-31 10:00"),
+            ],
+            traits=msgspec.Raw(b"{}"),
+            computed=ComputedState(),
+        )
+    )
+    for value in (written, "2026-01-31 10:00"):
+        assert predicate(parse({"identifier": "user_id", "op": "eq", "value": value}))(holder)
+        assert predicate(parse({"identifier": "user_id", "op": "in", "value": [value]}))(holder)

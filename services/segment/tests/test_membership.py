@@ -16,6 +16,7 @@ from rapport_common.events.profile import ComputedState, ProfileState
 from rapport_segment.domain.facts import project
 from rapport_segment.domain.fold import Fold
 from rapport_segment.domain.membership import (
+    GONE,
     Activity,
     Change,
     Definition,
@@ -23,6 +24,7 @@ from rapport_segment.domain.membership import (
     Person,
     merge,
     step,
+    with_entries,
 )
 from rapport_segment.domain.rules import parse
 
@@ -104,6 +106,51 @@ def test_a_state_without_an_event_is_a_matter_of_identities() -> None:
     _, changes = step(Person("acme", ADA), state(ADA, 1, 1, event=False), (BUYER,), NOON)
     assert changes[0].record.cause == "merge"
     assert changes[0].record.event_timestamp is None
+
+
+def building(number: int, document: dict[str, Any]) -> Definition:
+    segment = uuid.UUID(int=1000 + number)
+    return Definition.of(segment, 1, f"segment {number}", parse(document), building=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "cause", "event_timestamp"),
+    # Who fitted before this record was only not held against the new rule yet.
+    [(2, "definition", None), (0, "event", NOON)],
+)
+def test_while_a_segment_is_built_the_record_is_the_cause_only_of_what_it_changes(
+    before: int, cause: str, event_timestamp: datetime | None
+) -> None:
+    rule = building(2, {"computed": "orders", "op": "gte", "value": 1})
+    person, _ = step(Person("acme", ADA), state(ADA, 1, before), (), NOON)
+    _, [change] = step(person, state(ADA, 2, 3), (rule,), LATER)
+    assert (change.record.change, change.record.cause) == ("entered", cause)
+    assert (change.record.at, change.record.event_timestamp) == (LATER, event_timestamp)
+
+
+def ended(who: UUID, version: int) -> Activity:
+    return Activity("acme", who, version, gone=True)
+
+
+def test_all_stays_of_a_person_who_is_gone_end() -> None:
+    made, changes = fold(state(ADA, 1, 1, "500"), ended(ADA, 2))
+    assert told(changes[2:]) == [("exited", "1", "1"), ("exited", "2", "1")]
+    assert {(one.record.reason, one.record.profile_version) for one in changes[2:]} == {(GONE, 2)}
+    assert made.people["acme", ADA] == Person("acme", ADA, 2)
+    assert {one.exit_reason for one in made.entries.values()} == {GONE}
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_an_end_that_is_older_than_the_state_changes_nothing(version: int) -> None:
+    made, changes = fold(state(ADA, 1, 1), ended(ADA, version))
+    assert told(changes) == [("entered", "2", "1")]
+    assert len(made.people["acme", ADA].entries) == 1
+
+
+def test_entries_are_given_to_those_they_belong_to() -> None:
+    made, _ = fold(state(ADA, 1, 1, "500"), state(BOB, 1, 0))
+    bare = {key: replace(one, entries={}) for key, one in made.people.items()}
+    assert with_entries(bare, reversed(made.entries.values())) == made.people
 
 
 def test_a_stay_goes_on_under_the_survivor() -> None:

@@ -30,7 +30,7 @@ def list_campaigns(
         .api("campaign")
         .get("/v1/campaigns", archived=archived or None, limit=limit, cursor=cursor)
     )
-    columns = ["id", "name", "state", "purpose", "segment_id"]
+    columns = ["id", "name", "state", "purpose", "segment_name", "reason"]
     show.page(answer, columns, empty="There is no campaign.", as_json=as_json)
 
 
@@ -131,7 +131,7 @@ def send_test(
     if as_json:
         show.data(answer)
     else:
-        show.line(f"A test mail to {answer['to']} is {answer['state']}.")
+        show.line(f"A test mail to {answer['to_address']} is {answer['state']}.")
 
 
 def _path(campaign_id: str) -> str:
@@ -146,5 +146,5 @@ def _step(ctx: typer.Context, campaign_id: str, verb: str, *, as_json: bool) -> 
 def _told(answer: dict[str, Any], *, as_json: bool, id_only: bool = False) -> None:
     told = f"Campaign {answer['id']} is {answer['state']}."
     show.made(answer, told, as_json=as_json, id_only=id_only)
-    for warning in () if as_json else answer.get("warnings", ()):
-        show.note(warning)
+    if not as_json and answer.get("reason"):
+        show.note(answer["reason"])

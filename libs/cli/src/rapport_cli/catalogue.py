@@ -18,15 +18,15 @@ def list_events(
     *,
     source: Annotated[str | None, typer.Option(help="Only of this source.")] = None,
     query: Annotated[str | None, typer.Option("--query", "-q", help="A part of the name.")] = None,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List events, the most frequent first."""
-    found = show.session(ctx).api("ingest").get("/v1/catalogue", source=source, q=query)
-    if as_json:
-        show.data(found)
-        return
-    columns = ["source", "type", "name", "events", "last_seen", "pii"]
-    show.rows(found["events"], columns, empty="No event has come yet.")
+    api = show.session(ctx).api("ingest")
+    answer = api.get("/v1/catalogue", source=source, q=query, limit=limit, cursor=cursor)
+    columns = ["source", "type", "name", "events", "last_seen_at", "pii"]
+    show.page(answer, columns, empty="No event has come yet.", as_json=as_json)
 
 
 @app.command("show")

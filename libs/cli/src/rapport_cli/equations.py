@@ -57,7 +57,7 @@ def settled(ledgers: Ledgers) -> bool:
 def _ingest(ingest: Mapping[str, Any]) -> list[Equation]:
     received, accepted, rejected = (ingest[key] for key in ("received", "accepted", "rejected"))
     topic, spooled = ingest["topic"]["end_offsets_total"], ingest["spooled_now"]
-    aside = ingest["spool_refused"]
+    aside, given_up = ingest["spool_refused"], ingest["spool_discarded"]
     return [
         Equation(
             "received",
@@ -67,9 +67,9 @@ def _ingest(ingest: Mapping[str, Any]) -> list[Equation]:
         ),
         Equation(
             "kept",
-            "accepted <= records of `events` + spooled + refused by Kafka",
-            f"{accepted:,} <= {topic:,} + {spooled:,} + {aside:,}",
-            accepted <= topic + spooled + aside,
+            "accepted <= records of `events` + spooled + refused by Kafka + discarded of those",
+            f"{accepted:,} <= {topic:,} + {spooled:,} + {aside:,} + {given_up:,}",
+            accepted <= topic + spooled + aside + given_up,
         ),
         Equation(
             "quarantined",

@@ -44,11 +44,9 @@ def show_plan(ctx: typer.Context, *, source: Source) -> None:
 @app.command()
 def archive(ctx: typer.Context, *, source: Source, as_json: show.AsJson = False) -> None:
     """Take the source's plan away: all its events are unplanned then."""
-    answer = show.session(ctx).api("ingest").delete(_path(source))
-    if as_json:
-        show.data(answer)
-    else:
-        _print(answer, dry_run=False)
+    show.session(ctx).api("ingest").delete(_path(source))
+    answer = {"id": source, "archived": True}
+    show.made(answer, f"The plan of {source} is taken away.", as_json=as_json)
 
 
 @app.command()
@@ -64,19 +62,16 @@ def violations(
     source: Annotated[str | None, typer.Option(help="Only of this source.")] = None,
     event: Annotated[str | None, typer.Option(help="Only of events of this name.")] = None,
     since: Annotated[str | None, typer.Option(help="Only seen since this instant.")] = None,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
-    """List what events broke, by field and rule."""
-    found = (
-        show.session(ctx)
-        .api("ingest")
-        .get("/v1/violations", source=source, event=event, since=since)
-    )
-    if as_json:
-        show.data(found)
-        return
+    """List what events broke, by field and rule, the latest first."""
+    asked = {"source": source, "event": event, "since": since}
+    api = show.session(ctx).api("ingest")
+    answer = api.get("/v1/violations", **asked, limit=limit, cursor=cursor)
     columns = ["source", "name", "path", "rule", "events", "last_at", "message", "message_id"]
-    show.rows(found["violations"], columns, empty="Nothing was broken.")
+    show.page(answer, columns, empty="Nothing was broken.", as_json=as_json)
 
 
 def _path(source: str) -> str:

@@ -42,6 +42,5 @@ def set_policy(
     if not wanted:
         message = "Say what to change: --promotion-without-consent or --unconfirmed-consent."
         raise CliError("nothing_to_change", message)
-    api = show.session(ctx).api("campaign")
-    answer = api.put("/v1/policy", {**api.get("/v1/policy"), **wanted})
+    answer = show.session(ctx).api("campaign").patch("/v1/policy", wanted)
     (show.data if as_json else show.pairs)(answer)

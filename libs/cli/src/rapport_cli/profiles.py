@@ -37,7 +37,7 @@ def show_profile(
         return
     show.pairs(
         {
-            "profile": profile["profile_id"],
+            "profile": profile["id"],
             "version": profile["version"],
             "identifiers": [f"{one['kind']} {one['value']}" for one in profile["identifiers"]],
             **{f"trait {name}": trait for name, trait in profile["traits"].items()},
@@ -55,13 +55,15 @@ def timeline(
     *,
     limit: show.Limit = 20,
     cursor: show.Cursor = None,
-    before: Annotated[str | None, typer.Option(help="Only events before this instant.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only events from this instant on.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only events before this instant.")] = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List what the person did, newest first."""
     api = show.session(ctx).api("profile")
     person = id_of(api, kind, value)
-    answer = api.get(f"{_path(person)}/timeline", limit=limit, before=before, cursor=cursor)
+    asked = {"since": since, "until": until, "limit": limit, "cursor": cursor}
+    answer = api.get(f"{_path(person)}/timeline", **asked)
     if as_json:
         show.data(answer)
         return
@@ -173,8 +175,7 @@ def _awaited(api: Api, kind: str, value: str) -> dict[str, Any]:
 
 def id_of(api: Api, kind: str, value: str) -> str:
     """Return the id of the profile with this identifier; raises `not_found`."""
-    found = find(api, kind, value)
-    return str(found.get("id") or found["profile_id"])
+    return str(find(api, kind, value)["id"])
 
 
 def _path(profile_id: str) -> str:

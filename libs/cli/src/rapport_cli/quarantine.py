@@ -42,6 +42,7 @@ def list_rows(
     until: Until = None,
     state: State = "open",
     limit: show.Limit = 20,
+    cursor: show.Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List the newest events that were not accepted."""
@@ -55,13 +56,11 @@ def list_rows(
             ),
             state=state,
             limit=limit,
+            cursor=cursor,
         )
     )
-    if as_json:
-        show.data(answer)
-        return
     columns = ["id", "source", "message_id", "received_at", "code", "path", "message", "resolution"]
-    show.rows(answer["events"], columns, empty="Nothing is in quarantine.")
+    show.page(answer, columns, empty="Nothing is in quarantine.", as_json=as_json)
 
 
 @app.command("show")
@@ -87,34 +86,39 @@ def summary(
     since: Since = None,
     until: Until = None,
     state: State = "open",
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Say how many were refused for which reason, the most frequent first."""
-    answer = (
-        show.session(ctx)
-        .api("ingest")
-        .get("/v1/quarantine/summary", source=source, since=since, until=until, state=state)
-    )
+    asked = {"source": source, "since": since, "until": until, "state": state}
+    api = show.session(ctx).api("ingest")
+    answer = api.get("/v1/quarantine/summary", **asked, limit=limit, cursor=cursor)
     if as_json:
         show.data(answer)
         return
     groups = [
         {**one, "example": one["example"]["id"], "message": one["example"]["message"]}
-        for one in answer["groups"]
+        for one in answer["items"]
     ]
     columns = ["rows", "source", "code", "path", "message", "last_at", "example"]
     show.rows(groups, columns, empty="Nothing is in quarantine.")
+    show.more(answer)
 
 
 @app.command()
-def balance(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
+def balance(
+    ctx: typer.Context,
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
     """Account for what was refused: rejected = open + replayed + discarded + expired."""
-    answer = show.session(ctx).api("ingest").get("/v1/quarantine/balance")
-    if as_json:
-        show.data(answer)
-        return
+    api = show.session(ctx).api("ingest")
+    answer = api.get("/v1/quarantine/balance", limit=limit, cursor=cursor)
     columns = ["source", "rejected", "open", "replayed", "discarded", "expired"]
-    show.rows(answer["sources"], columns, empty="Nothing was ever received.")
+    show.page(answer, columns, empty="Nothing was ever received.", as_json=as_json)
 
 
 @app.command()
@@ -145,12 +149,12 @@ def export(
 
 def pages(api: Api, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """All rows, page by page."""
-    before: int | None = None
+    cursor: str | None = None
     while True:
-        answer = api.get("/v1/quarantine", **query, before=before, limit=PAGE)
-        yield from answer["events"]
-        before = answer["next"]
-        if before is None:
+        answer = api.get("/v1/quarantine", **query, cursor=cursor, limit=PAGE)
+        yield from answer["items"]
+        cursor = answer["next"]
+        if cursor is None:
             return
 
 
@@ -248,7 +252,7 @@ def repair(
     if dry_run:
         _tried(api.post("/v1/quarantine/repair?dry_run=true", body), as_json=as_json)
         return
-    found = jobs.watch(api, api.post("/v1/quarantine/repair", body)["job"], quiet=as_json)
+    found = jobs.watch(api, api.post("/v1/quarantine/repair", body)["id"], quiet=as_json)
     (show.data if as_json else jobs.report)(found)
 
 

@@ -48,7 +48,7 @@ def topic(
     body = {"selection": selection, **({} if rate is None else {"rate": rate})}
     api = show.session(ctx).api("ingest")
     started = api.post(f"/v1/replays/topic?dry_run={str(dry_run).lower()}", body)
-    found = jobs.watch(api, started["job"], quiet=as_json)
+    found = jobs.watch(api, started["id"], quiet=as_json)
     (show.data if as_json else jobs.report)(found)
 
 

@@ -106,7 +106,9 @@ def archive(
 ) -> None:
     """Archive a segment: its members leave, its name is free, its history is kept."""
     api = _api(ctx)
-    answer = api.delete(_path(_find(api, segment)["id"]))
+    path = _path(_find(api, segment)["id"])
+    api.delete(path)
+    answer = api.get(path)
     _told(api, answer, wait=wait, as_json=as_json)
 
 
@@ -151,7 +153,7 @@ def members(
     api = _api(ctx)
     path = f"{_path(_find(api, segment)['id'])}/members"
     answer = api.get(path, limit=limit, cursor=cursor)
-    show.page(answer, ["id", "since", "reason"], empty="Nobody.", as_json=as_json)
+    show.page(answer, ["id", "entered_at", "reason"], empty="Nobody.", as_json=as_json)
 
 
 @app.command()
@@ -170,7 +172,7 @@ def why(
     if as_json:
         show.data(answer)
         return
-    show.pairs({key: answer[key] for key in ("member", "since", "left_at", "reason")})
+    show.pairs({key: answer[key] for key in ("member", "entered_at", "left_at", "reason")})
     columns = ["path", "subject", "op", "wanted", "actual", "result"]
     show.rows(answer["explanation"], columns)
 
@@ -203,8 +205,8 @@ def _find(api: Api, segment: str) -> dict[str, Any]:
 def _told(
     api: Api, answer: dict[str, Any], *, wait: bool, as_json: bool, id_only: bool = False
 ) -> None:
-    if wait and answer["job"]:
-        jobs.watch(api, answer["job"], quiet=as_json or id_only)
+    if wait and answer["job_id"]:
+        jobs.watch(api, answer["job_id"], quiet=as_json or id_only)
         answer = api.get(_path(answer["id"]))
     told = (
         f"Segment {answer['id']} '{answer['name']}' is {answer['status']} and has "

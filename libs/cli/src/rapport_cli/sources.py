@@ -167,11 +167,8 @@ def revoke(
 ) -> None:
     """End a write key: within a second nothing can send with it."""
     path = f"{_path(source)}/keys/{quote(key, safe='')}"
-    answer = show.session(ctx).api("ingest").delete(path)
-    if as_json:
-        show.data(answer)
-        return
-    show.line(f"Key {answer['id']} was revoked at {answer['revoked_at']}.")
+    show.session(ctx).api("ingest").delete(path)
+    show.made({"id": key, "revoked": True}, f"Key {key} is revoked.", as_json=as_json)
 
 
 @app.command()

@@ -76,8 +76,9 @@ def set_survey(
 @app.command()
 def archive(ctx: typer.Context, survey: SurveyId, *, as_json: show.AsJson = False) -> None:
     """Archive a survey: no new links; those that are out can be answered until they end."""
-    found = show.session(ctx).api("feedback").delete(_path(survey))
-    (show.data if as_json else show.pairs)(found)
+    show.session(ctx).api("feedback").delete(_path(survey))
+    answer = {"id": survey, "archived": True}
+    show.made(answer, f"Survey {survey} is archived.", as_json=as_json)
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """The brand of a workspace: kept by each service that shows pages, set over its API."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -52,6 +52,16 @@ class BrandBody(BaseModel):
     )
 
 
+class ShownBrand(BaseModel):
+    """A workspace's brand, and the colour of text on it."""
+
+    name: str
+    color: str
+    logo: str
+    website: str
+    text_color: str
+
+
 async def brand_of(tx: AsyncConnection, schema: str, workspace: str) -> Brand:
     """A workspace's brand; without a name, in our own colour, when it has set none."""
     found = await tx.execute(
@@ -88,14 +98,14 @@ def brand_routes(engine: AsyncEngine, schema: str, scope: str) -> APIRouter:
     @router.get("/v1/brand", summary="How this service's pages look")
     async def show(
         caller: Annotated[Operator, Depends(operator(f"{scope}:read"))],
-    ) -> dict[str, Any]:
+    ) -> ShownBrand:
         async with engine.begin() as tx:
             return _shown(await brand_of(tx, schema, caller.workspace))
 
     @router.put("/v1/brand", summary="Set how this service's pages look")
     async def replace(
         body: BrandBody, caller: Annotated[Operator, Depends(operator(f"{scope}:write"))]
-    ) -> dict[str, Any]:
+    ) -> ShownBrand:
         brand = Brand(**body.model_dump())
         async with engine.begin() as tx:
             await set_brand(tx, schema, caller.workspace, brand)
@@ -104,11 +114,11 @@ def brand_routes(engine: AsyncEngine, schema: str, scope: str) -> APIRouter:
     return router
 
 
-def _shown(brand: Brand) -> dict[str, Any]:
-    return {
-        "name": brand.name,
-        "color": brand.color,
-        "logo": brand.logo,
-        "website": brand.website,
-        "text_color": brand.on_color,
-    }
+def _shown(brand: Brand) -> ShownBrand:
+    return ShownBrand(
+        name=brand.name,
+        color=brand.color,
+        logo=brand.logo,
+        website=brand.website,
+        text_color=brand.on_color,
+    )

@@ -29,6 +29,7 @@ from rapport_common.relay import Relay
 from rapport_common.retention import Policy, Retention
 from rapport_common.runtime import HandedConnections, Worker, serve
 from rapport_common.settings import ServiceSettings
+from rapport_common.stalled import StalledSessions
 from rapport_common.trust import KeySource
 from rapport_common.watchdog import ProgressWatchdog
 
@@ -125,12 +126,14 @@ class Parts:
 
         With `handed` connections it does not listen itself.
         """
+        # In each half: the other one may be the one that stands still.
+        stalled = StalledSessions(self.engine, self.service)
         try:
             await serve(
                 self.service,
                 self.settings,
                 app=None if only == "worker" else app,
-                workers=[] if only == "api" else self.workers,
+                workers=[stalled] if only == "api" else [stalled, *self.workers],
                 health=self.health,
                 handed=handed,
             )

@@ -21,18 +21,23 @@ NAMING = {
 IDLE_SECONDS = 5.0
 """A transaction that is silent for so long is ended by the server, and the connection with it."""
 
+STATEMENT_SECONDS = 60.0
+
 # A frozen process must not hold a lock for longer than this; its batch is then refused by the
 # position's compare-and-set when it thaws.
 SESSION_SETTINGS = {
     "idle_in_transaction_session_timeout": f"{IDLE_SECONDS * 1000:.0f}",
     "lock_timeout": "2000",
-    "statement_timeout": "60000",
+    "statement_timeout": f"{STATEMENT_SECONDS * 1000:.0f}",
     "jit": "off",
 }
 
-# Deadlock, serialization, lock not available, statement time-out, killed while idle: the work
-# itself, or what it met, was the reason.
-_CONTENTION = {"40P01", "40001", "55P03", "57014", "25P03"}
+TRANSACTION_TIMEOUT_SINCE = 17
+"""The version of Postgres that knows `transaction_timeout`; older ones refuse such a session."""
+
+# Deadlock, serialization, lock not available, statement time-out, killed while idle, transaction
+# time-out: the work itself, or what it met, was the reason.
+_CONTENTION = {"40P01", "40001", "55P03", "57014", "25P03", "25P04"}
 # The server's shut-down family, too many clients; class 08 are lost connections.
 _AWAY = {"57P01", "57P02", "57P03", "53300"}
 _AWAY_CLASSES = {"08"}
@@ -77,14 +82,19 @@ async def connect(
 ) -> "asyncpg.Connection[asyncpg.Record]":
     """A connection of its own, to listen on for example; engines connect in the same way.
 
-    So an address means the same everywhere: its query is libpq's (`?sslmode=require`).
+    So an address means the same everywhere: its query is libpq's (`?sslmode=require`). Where the
+    server can, it ends a transaction after half as long again as a statement may take.
     """
-    return await asyncpg.connect(
+    connection = await asyncpg.connect(
         plain_url(url),
         timeout=connect_timeout,
         command_timeout=command_timeout,
         server_settings=dict(settings or {}),
     )
+    statement = (settings or {}).get("statement_timeout")
+    if statement and connection.get_server_version().major >= TRANSACTION_TIMEOUT_SINCE:
+        await connection.execute(f"SET transaction_timeout = {int(statement) * 3 // 2}")
+    return connection
 
 
 def plain_url(url: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,6 +19,7 @@ from rapport_common.db import is_retriable, took_too_long
 from rapport_common.door import Bounds, Door
 from rapport_common.errors import AppError, UnavailableError
 from rapport_common.http_metrics import HTTP
+from rapport_common.people import problem_page
 from rapport_common.reference import add_reference
 from rapport_common.wording import place, told_by_pydantic
 
@@ -154,13 +155,25 @@ class RequestScope:
             HTTP.observe(self._service, route_of(scope), scope["method"], status, seconds)
 
 
-async def _app_error(_request: Request, error: Exception) -> JSONResponse:
+def _answer(
+    scope: Scope, body: dict[str, Any], status: int, headers: dict[str, str] | None = None
+) -> Response:
+    """An error as JSON, or as a page where people ask."""
+    page = problem_page(
+        scope.get("app"), scope["path"], scope["headers"], status, str(body["message"])
+    )
+    if page is None:
+        return JSONResponse(body, status, headers)
+    return HTMLResponse(page.html, status, {**(headers or {}), **page.headers})
+
+
+async def _app_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, AppError):
         raise error
-    return JSONResponse(error.body(), error.status, error.headers)
+    return _answer(request.scope, error.body(), error.status, error.headers)
 
 
-async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
+async def _validation_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     problems = [
@@ -170,19 +183,19 @@ async def _validation_error(_request: Request, error: Exception) -> JSONResponse
     first = problems[0] if problems else {"path": "body", "message": "not valid"}
     message = f"{first['path']}: {first['message']}"
     body = {"code": "invalid_request", "message": message, "details": {"problems": problems}}
-    return JSONResponse(jsonable_encoder(body), 422)
+    return _answer(request.scope, jsonable_encoder(body), 422)
 
 
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     code = _CODES.get(error.status_code, "bad_request")
     message = f"{request.method} {request.url.path}: {error.detail}"
     body = {"code": code, "message": message, "details": {}}
-    return JSONResponse(body, error.status_code, dict(error.headers or {}))
+    return _answer(request.scope, body, error.status_code, dict(error.headers or {}))
 
 
-def _failed(scope: Scope, error: Exception) -> JSONResponse:
+def _failed(scope: Scope, error: Exception) -> Response:
     """The answer to a request that no handler had an answer for."""
     if took_too_long(error):
         message = "This asks for more than the database can look up in time: ask for less at once."
@@ -190,11 +203,11 @@ def _failed(scope: Scope, error: Exception) -> JSONResponse:
     elif is_retriable(error):
         error = UnavailableError("The database is away for the moment; try the same request again.")
     if isinstance(error, AppError):
-        return JSONResponse(error.body(), error.status, error.headers)
+        return _answer(scope, error.body(), error.status, error.headers)
     log.error("request failed", route=route_of(scope), exc_info=error)
     body = {
         "code": "internal",
         "message": "Something broke on our side; the log has it under this trace id.",
         "details": {"traceparent": tracing.current()},
     }
-    return JSONResponse(body, 500)
+    return _answer(scope, body, 500)

@@ -61,6 +61,11 @@ RETENTION_DELETED = Counter(
 )
 JOBS = Counter("rapport_jobs_total", "Jobs ended, by kind and state.", ["service", "kind", "state"])
 LOOP_LAG = Gauge("rapport_event_loop_lag_seconds", "Delay of the event loop, sampled.", ["service"])
+STALLED_SESSIONS = Counter(
+    "rapport_stalled_sessions_ended_total",
+    "Database sessions ended because their process stood still in a transaction.",
+    ["service"],
+)
 LEDGER_MISMATCH = Gauge(
     "rapport_ledger_mismatch",
     "By how much the two sides of an equation of the ledger differ; 0 when it holds.",

@@ -5,10 +5,11 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from fastapi import Depends, Path, Query
+from pydantic import BaseModel, Field
 
 from rapport_common.errors import InvalidRequestError
 
@@ -20,6 +21,13 @@ MAX_CURSOR = 2000
 
 BigId = Annotated[int, Path(ge=1, le=MAX_BIGINT)]
 """A row's id in an address, as far as a column of the database reaches."""
+
+
+class Listed(BaseModel, Generic[T]):
+    """The answer of every list."""
+
+    items: list[T]
+    next: str | None = Field(description="The `cursor` of the next page; null at the end.")
 
 
 @dataclass(frozen=True, slots=True)

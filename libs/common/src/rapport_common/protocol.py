@@ -2,12 +2,16 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from rapport_common.exchange import Corked, Cycle, known_target, target
+from rapport_common.people import problem_page
+
+if TYPE_CHECKING:
+    from rapport_common.pages.site import Page
 
 MAX_HEAD_BYTES = 64 * 2**10
 HEAD_SECONDS = 10.0
@@ -15,6 +19,11 @@ HEAD_SECONDS = 10.0
 
 UNREAD_SECONDS = 10.0
 """What is left of a body after its answer is read and dropped for so long, then cut off."""
+
+MAX_FULL = 64
+FULL_SECONDS = 1.0
+"""Who comes when all connections are busy may say for so long what he wants: a person is told in
+a page, a program in JSON."""
 
 MAX_PIPELINED = 64
 """Requests that may wait for the answer to the one before them; each costs some kilobytes."""
@@ -61,6 +70,11 @@ class FrontDoorProtocol(HttpToolsProtocol):
         self._serving: asyncio.Task[None] | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._lost = False
+        self._full = ""
+        self._leaves = False
+        self._pipelines = False
+        self._last: Any = None
+        self.url = b""
         self.headers = []
 
     @override
@@ -70,8 +84,12 @@ class FrontDoorProtocol(HttpToolsProtocol):
 
         most = self.limit_concurrency
         if most is not None and len(self.connections) > most and not self._make_room():
-            self._refused = 503, f"{most} connections are open here; try again in a moment."
-            self._tell(*self._refused)
+            self._full = f"{most} connections are open here; try again in a moment."
+            self._in_time()
+            if len(self.connections) > most + MAX_FULL:
+                self._refuse(BUSY, self._full)
+            else:
+                self._due = self.loop.call_later(FULL_SECONDS, self._late)
 
     def _make_room(self) -> bool:
         """Close the connection that has done nothing for longest; False if all are answered."""
@@ -86,9 +104,25 @@ class FrontDoorProtocol(HttpToolsProtocol):
     @property
     def quiet_since(self) -> float:
         """Since when nothing is answered here (the loop's seconds); 0 while something is."""
-        if self._answering() or self.transport.is_closing():
+        if self._answering() or self._full or self.transport.is_closing():
             return 0.0
         return self._idle_since or self._opened
+
+    def is_busy(self, moment: float) -> bool:
+        """Whether it is answering or has answered since `moment` (the loop's seconds).
+
+        Not one whose answer has begun and goes on (a stream): it could not be ended. Nor one that
+        sends requests without waiting for answers: those under way would be lost with it.
+        """
+        if self._leaves or self._pipelines or self._lost:
+            return False
+        if self._answering():
+            return not self.cycle.response_started
+        return self._idle_since is not None and self._idle_since >= moment
+
+    def leave(self) -> None:
+        """End the connection with its next answer, which says so (RFC 9112, 9.6)."""
+        self._leaves = True
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -117,6 +151,10 @@ class FrontDoorProtocol(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         self._in_head = True
+        if self._last is not None and not self._last.response_started:
+            # It sends on, so the answer that it waits for can't be the last one.
+            self._last.keep_alive = True
+            self._last = None
         super().on_message_begin()
 
     @override
@@ -124,6 +162,9 @@ class FrontDoorProtocol(HttpToolsProtocol):
         # Most heads are whole in the bytes just read, and those are few.
         if self._head_bytes > MAX_HEAD_BYTES and self._size_of_head() > MAX_HEAD_BYTES:
             self._refused = 431, _HEAD_TOO_LARGE
+            raise _RefusedError
+        if self._full:
+            self._refused = BUSY, self._full
             raise _RefusedError
         if len(self.pipeline) >= MAX_PIPELINED:
             self._refused = 400, f"More than {MAX_PIPELINED} requests wait for their answers."
@@ -162,6 +203,7 @@ class FrontDoorProtocol(HttpToolsProtocol):
             self._start_asgi_task(self.cycle, self.app)
         else:
             self.flow.pause_reading()
+            self._pipelines = True
             self.pipeline.appendleft((self.cycle, self.app))
 
     @override
@@ -200,6 +242,10 @@ class FrontDoorProtocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             self._in_time()
             self.cycle.more_body = False
+        elif self._leaves and not self._pipelines and self.cycle.keep_alive:
+            # Only now that all of it is here: a close with bytes unread can cost the answer.
+            self._last = self.cycle
+            self._last.keep_alive = self.cycle.response_started
         self._head_bytes = 0
         super().on_message_complete()
 
@@ -256,7 +302,9 @@ class FrontDoorProtocol(HttpToolsProtocol):
 
     def _late(self) -> None:
         self._due = None
-        if self._in_head and self._answering():  # nothing is read meanwhile
+        if self._full:
+            self._refuse(BUSY, self._full)
+        elif self._in_head and self._answering():  # nothing is read meanwhile
             self._due = self.loop.call_later(HEAD_SECONDS, self._late)
         elif self._in_head:
             self._refuse(408, f"The request's head did not arrive within {HEAD_SECONDS:g} s.")
@@ -278,12 +326,26 @@ class FrontDoorProtocol(HttpToolsProtocol):
         if self._told or self.transport.is_closing():
             return
         self._told = True
-        code = _PHRASES[status].lower().replace(" ", "_")
-        body = json.dumps({"code": code, "message": message, "details": {}}).encode()
-        later = "retry-after: 5\r\n" if status == BUSY else ""
+        kind, body = "application/json", b""
+        asked = self._in_head or self._full  # what has been read of it
+        page = self._page(status, message) if asked else None
+        if page is None:
+            code = _PHRASES[status].lower().replace(" ", "_")
+            body = json.dumps({"code": code, "message": message, "details": {}}).encode()
+            headers: dict[str, str] = {}
+        else:
+            kind, body, headers = "text/html; charset=utf-8", page.html.encode(), dict(page.headers)
+        if status == BUSY:
+            headers["retry-after"] = "5"
+        more = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
         head = (
-            f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\n{later}"
+            f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: {kind}\r\n{more}"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + body)
+        is_head = asked and self.url and self.parser.get_method() == b"HEAD"
+        self.transport.write(head.encode() + (b"" if is_head else body))
         self.transport.close()
+
+    def _page(self, status: int, message: str) -> "Page | None":
+        path = self.url.decode("latin-1")
+        return problem_page(self.config.app, path, self.headers, status, message)

@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager, suppress
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import logging, metrics
-from rapport_common.db import connect, is_retriable, plain_url
+from rapport_common.db import is_retriable
 from rapport_common.kafka.producer import (
     KafkaUnavailableError,
     Outgoing,
     Producer,
     RecordsRefusedError,
 )
+from rapport_common.listening import listen
 from rapport_common.outbox import HEAD_BYTES, OutboxStore
 
 log = logging.get(__name__)
@@ -23,7 +24,6 @@ log = logging.get(__name__)
 LEASE_SECONDS = 5.0
 PUBLISH_SECONDS = 10.0
 POLL_SECONDS = 0.2
-MAX_LISTEN_PAUSE_SECONDS = 30.0
 REFUSED_IN_A_ROW = 100
 """When Kafka takes nothing any more it is not the rows: they wait instead of going aside."""
 
@@ -61,7 +61,7 @@ class Relay:
         self._schema = schema
         self._store = OutboxStore(schema)
         self._batch = batch
-        self._listen_url = plain_url(listen_url)
+        self._listen_url = listen_url
         self._lease = lease
         self._holder = uuid.uuid4()
         self._wake = asyncio.Event()
@@ -77,7 +77,8 @@ class Relay:
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop`, then let go of the lease."""
         loop = asyncio.get_running_loop()
-        listener = loop.create_task(self._listen(), name="outbox-listen")
+        hearing = listen(self._listen_url, f"{self._schema}_outbox", self._wake.set)
+        listener = loop.create_task(hearing, name="outbox-listen")
         ending = loop.create_task(stop.wait())
         ending.add_done_callback(lambda _ending: self._wake.set())
         try:
@@ -216,30 +217,3 @@ class Relay:
             async with asyncio.timeout(POLL_SECONDS):
                 await self._wake.wait()
         self._wake.clear()
-
-    async def _listen(self) -> None:
-        """Wake on NOTIFY; polling goes on beside it, so a lost connection only costs latency."""
-        pause = 1.0
-        while True:
-            try:
-                await self._hear()
-                pause = 1.0
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is said and tried again
-                log.warning("not listening to the outbox, polling goes on", error=error)
-                pause = min(pause * 2, MAX_LISTEN_PAUSE_SECONDS)
-            await asyncio.sleep(pause)
-
-    async def _hear(self) -> None:
-        """Listen until the connection is lost."""
-        connection = await connect(self._listen_url)
-        lost = asyncio.Event()
-        connection.add_termination_listener(lambda _connection: lost.set())
-        try:
-            await connection.add_listener(
-                f"{self._schema}_outbox", lambda *_arguments: self._wake.set()
-            )
-            # What was written before the line stood has told nobody.
-            self._wake.set()
-            await lost.wait()
-        finally:
-            connection.terminate()

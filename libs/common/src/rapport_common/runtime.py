@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import uvicorn
 from fastapi import FastAPI
@@ -48,7 +48,7 @@ class Streaming(Protocol):
 class HandedConnections(Protocol):
     """Connections that another process accepts and hands to this one."""
 
-    def attach(self, factory: Callable[[], asyncio.Protocol]) -> None:
+    def attach(self, factory: Callable[[], FrontDoorProtocol]) -> None:
         """Take connections from now on, each with a protocol of its own."""
 
     def detach(self) -> None:
@@ -74,11 +74,11 @@ class _Server(uvicorn.Server):
             self.handed.detach()
         await super().shutdown(sockets)
 
-    def _protocol(self) -> asyncio.Protocol:
-        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg] # all of uvicorn's take these
+    def _protocol(self) -> FrontDoorProtocol:
+        made = self.config.http_protocol_class(  # type: ignore[call-arg] # all of uvicorn's take these
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
-        return made
+        return cast("FrontDoorProtocol", made)
 
     @override
     def capture_signals(self) -> Any:

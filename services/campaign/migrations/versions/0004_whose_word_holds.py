@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from rapport_common.events.contact import normal_channel, normal_email, normal_purpose
+from rapport_common.events.consent import normal_channel, normal_purpose
+from rapport_common.events.contact import normal_email
 
 revision = "0004"
 down_revision = "0003"

@@ -1,5 +1,6 @@
 """The pages behind the links of a mail: small, readable on a phone, everything escaped."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rapport_common.pages.brand import Brand
@@ -13,10 +14,10 @@ PIXEL_HEADERS = PRIVATE_HEADERS
 
 TEST_MAIL = "This was a test mail"
 TEST_MAIL_TEXT = "The link works. Nobody has been unsubscribed by it."
-UNKNOWN = "This link is not valid"
-UNKNOWN_TEXT = "Please open it again from the e-mail it came in; some programs cut long links."
-BUSY = "We are busy"
-BUSY_TEXT = "Please try it again in a moment."
+TITLES: Mapping[int, str] = {404: "This link is not valid"}
+MESSAGES: Mapping[int, str] = {
+    404: "Please open it again from the e-mail it came in; some programs cut long links.",
+}
 
 SITE = Site(Path(__file__).parent)
 
@@ -33,24 +34,17 @@ def done(address: str, *, language: str, brand: Brand | None = None) -> Page:
 
 def test_mail(*, language: str, brand: Brand | None) -> Page:
     """What the link of a test send says: it works, and has changed nothing."""
-    return _notice(TEST_MAIL, TEST_MAIL_TEXT, language, brand)
+    return SITE.render(
+        "problem.html", language, brand, title=TEST_MAIL, message=TEST_MAIL_TEXT, back=""
+    )
 
 
-def unknown(*, language: str) -> Page:
-    """For a link that we never made, or that lost a piece on its way."""
-    return _notice(UNKNOWN, UNKNOWN_TEXT, language)
-
-
-def busy(*, language: str) -> Page:
-    """While what the page needs is away."""
-    return _notice(BUSY, BUSY_TEXT, language)
+def problem(status: int, message: str, *, language: str) -> Page:
+    """A page that says what is wrong and what to do."""
+    return SITE.problem(status, message, language, titles=TITLES, messages=MESSAGES)
 
 
 def masked(address: str) -> str:
     """Enough to recognise one's own address, not enough to learn someone else's."""
     local, _, domain = address.rpartition("@")
     return f"{local[:1]}•••@{domain}"
-
-
-def _notice(title: str, message: str, language: str, brand: Brand | None = None) -> Page:
-    return SITE.render("problem.html", language, brand, title=title, message=message, back="")

@@ -184,6 +184,8 @@ class Sender:
             try:
                 async with self._engine.begin() as tx:
                     expired = await self._dispatcher.expire(tx)
+                async with self._engine.begin() as tx:
+                    await self._dispatcher.withdraw(tx)
                 if expired:
                     log.error("sends became uncertain", count=expired)
             except Exception as error:

@@ -27,6 +27,9 @@ class Settings(ServiceSettings):
     sender_batch: int = Field(default=16, ge=1, le=1000, description="Mails per batch.")
     render_seconds: float = Field(default=1, gt=0, le=30, description="Processor time of a mail.")
     lease_seconds: float = Field(default=120, gt=0, description="Then a send is uncertain.")
+    segment_wait_seconds: float = Field(
+        default=3, gt=0, le=10, description="A new segment may be so long on its way to us."
+    )
     job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")
     max_attempts: int = Field(default=12, ge=1, le=100)
     retry_seconds: float = Field(default=2, gt=0, description="First delay; it doubles.")

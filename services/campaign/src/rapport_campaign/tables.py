@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import UUID
 
 from rapport_common.brands import brand_table
 from rapport_common.db import metadata
+from rapport_common.idempotency import idempotency_table
 from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
@@ -28,6 +29,7 @@ consumer_tables(METADATA)
 outbox_tables(METADATA)
 job_table(METADATA)
 brand_table(METADATA)
+idempotency_table(METADATA)
 
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=False)
@@ -64,6 +66,19 @@ Table(
     Column("event_timestamp", Instant),
     Column("ended_at", Instant),
     Column("historic", Boolean, nullable=False, server_default=text("false")),
+)
+
+# What the segments of the segment service are now, as it tells of them.
+Table(
+    "segment",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("segment_id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("archived_at", Instant),
 )
 
 Table(

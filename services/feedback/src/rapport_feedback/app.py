@@ -3,11 +3,12 @@
 from datetime import timedelta
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.brands import brand_routes
-from rapport_common.composition import open_parts
+from rapport_common.composition import Parts, open_parts
+from rapport_common.idempotency import KEPT
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.settings import key_bytes
 from rapport_feedback.api.cases import case_routes, one_case_routes
@@ -28,11 +29,16 @@ async def run(only: str | None) -> None:
     """Serve the API, the worker or both, until a signal."""
     settings = Settings()
     parts = await open_parts("feedback", settings, ROOT)
+    await parts.run(assemble(parts, settings), only=only)
+
+
+def assemble(parts: Parts, settings: Settings) -> FastAPI:
+    """Add the workers, and put the API together."""
     consumer = parts.consume(SUBSCRIPTIONS)
     parts.relay()
-    parts.retain([])
+    parts.retain([KEPT])
     parts.routers += routes(parts.api_engine, consumer.store, settings)
-    await parts.run(parts.api(), only=only)
+    return parts.api()
 
 
 def routes(engine: AsyncEngine, consumer: ConsumerStore, settings: Settings) -> list[APIRouter]:

@@ -15,19 +15,16 @@ TITLES: Mapping[int, str] = {
     404: "This page does not exist",
     409: "You have answered already",
     410: "This link has ended",
-    413: "This is too long",
     422: "Something is missing",
-    429: "This is too much",
-    503: "We are busy",
 }
-FAILED = "This did not work"
 MESSAGES: Mapping[int, str] = {
     404: "Please open the link again from the message it came in; some programs cut long links.",
     409: "Your answer stands and can't be changed any more.",
     410: "If you would still like to tell us something, please write to us.",
     429: "We have your complaints and are working on them. Please write to us for more.",
+    503: "Please send it again in a moment.",
 }
-"""What people read in place of what a program is told."""
+"""What people read in place of what a program is told, beside what every service says."""
 
 TOO_LONG = "What you sent is too long. Please shorten it."
 TOO_MANY_FIELDS = "This form has too many fields."
@@ -35,7 +32,6 @@ NOT_AN_OBJECT = "Send an object with score, comment, subject or body."
 NO_SUCH_SCORE = f"Please choose a number from {LOWEST} to {HIGHEST}."
 UNSTORABLE = "Your text has a character that can't be kept. Please type it again."
 EMPTY_COMPLAINT = "Please say what it is about and what happened."
-TRY_AGAIN = "Please send it again in a moment."
 
 SITE = Site(Path(__file__).parent)
 
@@ -76,5 +72,4 @@ def case_taken(
 
 def problem(status: int, message: str, *, language: str) -> Page:
     """A page that says what is wrong and what to do."""
-    title, text = TITLES.get(status, FAILED), MESSAGES.get(status, message)
-    return SITE.render("problem.html", language, title=title, message=text, back="")
+    return SITE.problem(status, message, language, titles=TITLES, messages=MESSAGES)

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import UUID
 
 from rapport_common.brands import brand_table
 from rapport_common.db import metadata
+from rapport_common.idempotency import idempotency_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
 
@@ -25,6 +26,7 @@ METADATA = metadata(SCHEMA)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
 brand_table(METADATA)
+idempotency_table(METADATA)
 
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=True)

@@ -13,6 +13,7 @@ from rapport_common.composition import Parts, open_api_engine, open_engine
 from rapport_common.db import require_head
 from rapport_common.door import Bounds
 from rapport_common.events.topics import EVENTS, topics_of
+from rapport_common.idempotency import KEPT
 from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.producer import Producer
@@ -32,6 +33,7 @@ from rapport_ingest.api.quarantine import quarantine_routes
 from rapport_ingest.api.replays import replay_routes
 from rapport_ingest.api.sdk_config import sdk_config_routes
 from rapport_ingest.api.sources import count_routes, key_routes, policy_routes, source_routes
+from rapport_ingest.api.spool import spool_routes
 from rapport_ingest.bridge import bridges_of, declared
 from rapport_ingest.domain.bridging import BridgeFile, translators
 from rapport_ingest.domain.dialects.reopening import Reopener
@@ -87,6 +89,7 @@ class Process:
     """What one process is made of: its ASGI app, and what a test wants to hold."""
 
     app: Intake
+    api: FastAPI
     spool: Spool
     counting: Counting
     locator: Locator
@@ -130,9 +133,11 @@ def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Proces
     parts.health.checks["storage"] = _storage_check(parts, pieces.spool)
     parts.routers += _routers(parts, settings, pieces)
     proxies = Proxies(settings.proxies()) if settings.proxies() else None
-    intake = Intake(Public(_api(parts)), pieces.keys, pieces.limits, pieces.acceptor, proxies)
+    api = _api(parts)
+    intake = Intake(Public(api), pieces.keys, pieces.limits, pieces.acceptor, proxies)
     return Process(
         intake,
+        api,
         pieces.spool,
         pieces.counting,
         pieces.locator,
@@ -231,6 +236,7 @@ def _routers(parts: Parts, settings: IngestSettings, pieces: Pieces) -> list[API
         catalogue_routes(engine),
         job_routes(engine, JOBS, read="events:read", write="imports:write", progress=progress_of),
         sdk_config_routes(pieces.keys),
+        spool_routes(engine),
         ledger_routes(engine, pieces.locator, pieces.counting, pieces.spool),
     ]
 
@@ -245,6 +251,7 @@ def _policies(settings: IngestSettings) -> list[Policy]:
         Policy("violation", "last_at", VIOLATIONS_KEPT),
         Policy("catalogue", "last_seen", YEAR_KEPT),
         Policy("tally_day", "day", YEAR_KEPT),
+        KEPT,
     ]
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from rapport_common.db import metadata
+from rapport_common.idempotency import idempotency_table
 from rapport_common.jobs.tables import job_table
 
 METADATA = metadata("ingest")
@@ -143,6 +144,8 @@ TALLY_SOURCE = Table(
     Column("rejected", BigInteger, nullable=False),
     # Rows of the quarantine that were deleted at the end of their time.
     Column("expired", BigInteger, nullable=False, server_default=text("0")),
+    # Accepted events that Kafka refused, and an operator gave up.
+    Column("spool_discarded", BigInteger, nullable=False, server_default=text("0")),
 )
 # By day (UTC): what a quota is measured by.
 TALLY_DAY = Table(
@@ -213,6 +216,7 @@ CATALOGUE = Table(
 )
 # Imports and replays.
 job_table(METADATA)
+idempotency_table(METADATA)
 # One process at a time speaks for a bridge.
 BRIDGE_LEASE = Table(
     "bridge_lease",

@@ -3,11 +3,16 @@
 The parent accepts and hands each connection to the process that has the fewest. When all of
 them accept from one socket, whoever wakes first takes everything: of sixteen busy connections
 one process had all, and the other core stood idle.
+
+Twice a second it asks how many connections are busy. A process that has clearly more than its
+share, because it was up first after a restart, ends some of them with their next answers
+(`Connection: close`, RFC 9112, 9.6); the clients come back and are handed to the others.
 """
 
 import asyncio
 import ctypes
 import os
+import re
 import signal
 import socket
 import sys
@@ -17,6 +22,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from rapport_common import logging
+from rapport_common.protocol import FrontDoorProtocol
+from rapport_ingest.domain.sharing import Balance
 from rapport_ingest.settings import IngestSettings
 
 log = logging.get(__name__)
@@ -29,6 +36,17 @@ PR_SET_PDEATHSIG = 1
 
 READY, TAKEN, CLOSED = b"r", b"t", b"c"
 """What a child tells its parent, a byte each: it takes connections; it has taken one; one ended."""
+
+_BUSY = re.compile(rb"(\d+)b")
+"""How a child answers the question how many of its connections are busy."""
+
+HANDING = b"\0"
+"""What a parent sends with a connection. Any other byte is a question: let one connection fewer
+than it says go, and tell how many are busy."""
+
+ROUND_SECONDS = 0.5
+BUSY_SECONDS = 1.0
+"""A connection is busy for so long after an answer."""
 
 MAX_UNTAKEN = 64
 STALLED_SECONDS = 0.5
@@ -60,6 +78,10 @@ class _Child:
         self.ready = False
         self.open = 0
         self.untaken = 0
+        self.busy: int | None = None
+        """How many connections were busy, as of the last question; None until it is answered."""
+        self._asked = False
+        self._rest = b""
         self._since = 0.0
         self._wake = wake
 
@@ -72,7 +94,7 @@ class _Child:
     def give(self, connection: socket.socket) -> bool:
         """Hand a connection over; False when that can't be done."""
         try:
-            socket.send_fds(self.channel, [b"\0"], [connection.fileno()])
+            socket.send_fds(self.channel, [HANDING], [connection.fileno()])
         except OSError:
             return False
         if not self.untaken:
@@ -80,6 +102,17 @@ class _Child:
         self.open += 1
         self.untaken += 1
         return True
+
+    def ask(self, leaving: int) -> None:
+        """Let so many busy connections go, and ask how many there are; once until it is answered.
+
+        A process that stands still finds one question when it goes on, not all that were missed.
+        """
+        if not self.ready or self._asked:
+            return
+        with suppress(OSError):
+            self.channel.send(bytes([leaving + 1]))
+            self._asked, self.busy = True, None
 
     def hear(self) -> None:
         """Read what the child has to tell."""
@@ -98,6 +131,10 @@ class _Child:
             self.untaken -= taken
             self._since = time.monotonic()
         self.open -= told.count(CLOSED)
+        numbers = self._rest + told
+        if answers := _BUSY.findall(numbers):
+            self._asked, self.busy = False, int(answers[-1])
+        self._rest = numbers[len(numbers.rstrip(b"0123456789")) :]
         self._wake.set()
 
 
@@ -109,6 +146,7 @@ class Crew:
         self._arguments = ["run", *(["--only", only] if only else [])]
         self._processes: dict[int, Process] = {}
         self._children: dict[int, _Child] = {}
+        self._balance = Balance()
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -121,9 +159,13 @@ class Crew:
             async with asyncio.TaskGroup() as group:
                 for slot in range(self._settings.workers):
                     group.create_task(self._keep(slot))
-                accepting = group.create_task(self._accept(listening))
+                edge = [
+                    group.create_task(self._accept(listening)),
+                    group.create_task(self._even_out()),
+                ]
                 await self._stop.wait()
-                accepting.cancel()
+                for one in edge:
+                    one.cancel()
                 self._signal(signal.SIGTERM)
                 group.create_task(self._end_late())
 
@@ -141,13 +183,30 @@ class Crew:
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
             with connection:
-                while not any(child.give(connection) for child in self._takers()):
+                while not any(self._give(slot, connection) for slot in self._takers()):
                     await self._pause()
 
-    def _takers(self) -> list[_Child]:
+    def _give(self, slot: int, connection: socket.socket) -> bool:
+        given = self._children[slot].give(connection)
+        if given:
+            self._balance.given(slot)
+        return given
+
+    def _takers(self) -> list[int]:
+        """The slots of those that take connections, the one that should have the next first."""
+        takers = [slot for slot, child in self._children.items() if child.takes]
         return sorted(
-            (child for child in self._children.values() if child.takes), key=lambda one: one.open
+            takers, key=lambda one: (not self._balance.is_owed(one), self._children[one].open)
         )
+
+    async def _even_out(self) -> None:
+        while True:
+            await asyncio.sleep(ROUND_SECONDS)
+            children = self._children
+            busy = {slot: one.busy for slot, one in children.items() if one.busy is not None}
+            leaving = self._balance.turn(busy)
+            for slot, child in children.items():
+                child.ask(leaving.get(slot, 0))
 
     async def _pause(self) -> None:
         self._wake.clear()
@@ -213,8 +272,9 @@ class Handed:
         channel.setblocking(False)
         self._channel = channel
         self._taking: set[asyncio.Task[object]] = set()
+        self._open: set[FrontDoorProtocol] = set()
 
-    def attach(self, factory: Callable[[], asyncio.Protocol]) -> None:
+    def attach(self, factory: Callable[[], FrontDoorProtocol]) -> None:
         """Take connections from now on, each with a protocol of its own."""
         asyncio.get_running_loop().add_reader(self._channel, self._take, factory)
         self._tell(READY)
@@ -224,7 +284,7 @@ class Handed:
         asyncio.get_running_loop().remove_reader(self._channel)
         self._channel.close()
 
-    def _take(self, factory: Callable[[], asyncio.Protocol]) -> None:
+    def _take(self, factory: Callable[[], FrontDoorProtocol]) -> None:
         loop = asyncio.get_running_loop()
         try:
             told, descriptors, _flags, _address = socket.recv_fds(self._channel, 1, 1)
@@ -232,6 +292,9 @@ class Handed:
             return
         if not told:
             loop.remove_reader(self._channel)
+            return
+        if told != HANDING:
+            self._tell(b"%db" % self._let_go(told[0] - 1))
             return
         for descriptor in descriptors:
             self._tell(TAKEN)
@@ -248,10 +311,20 @@ class Handed:
         if task.cancelled() or task.exception() is not None:
             self._tell(CLOSED)
 
-    def _watched(self, protocol: asyncio.Protocol) -> asyncio.Protocol:
+    def _let_go(self, count: int) -> int:
+        """End `count` busy connections with their next answers; how many there are."""
+        moment = asyncio.get_running_loop().time() - BUSY_SECONDS
+        busy = [one for one in self._open if one.is_busy(moment)]
+        for one in busy[:count]:
+            one.leave()
+        return len(busy)
+
+    def _watched(self, protocol: FrontDoorProtocol) -> FrontDoorProtocol:
         lost = protocol.connection_lost
+        self._open.add(protocol)
 
         def told(exc: Exception | None) -> None:
+            self._open.discard(protocol)
             self._tell(CLOSED)
             lost(exc)
 

@@ -59,7 +59,7 @@ def problem(case: Case, answer: httpx.Response) -> str | None:
 async def rejected_of(ingest: "Ingest") -> list[dict[str, Any]]:
     """What was refused since, from the ledger of the source and the quarantine."""
     await ingest.process.counting.flush()
-    found: list[dict[str, Any]] = (await ingest.get("/v1/quarantine?limit=1000"))["events"]
+    found: list[dict[str, Any]] = (await ingest.get("/v1/quarantine?limit=1000"))["items"]
     return found
 
 

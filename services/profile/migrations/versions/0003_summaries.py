@@ -11,12 +11,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from rapport_common.events.contact import (
-    normal_channel,
-    normal_contact_point,
-    normal_email,
-    normal_purpose,
-)
+from rapport_common.events.consent import normal_channel, normal_purpose
+from rapport_common.events.contact import normal_contact_point, normal_email
 
 revision = "0003"
 down_revision = "0002"

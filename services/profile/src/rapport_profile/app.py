@@ -4,7 +4,9 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from rapport_common.composition import open_parts
+from fastapi import FastAPI
+
+from rapport_common.composition import Parts, open_parts
 from rapport_common.retention import Policy
 from rapport_profile import api, handlers
 from rapport_profile.consumer import SUBSCRIPTIONS
@@ -19,12 +21,17 @@ async def run(only: str | None) -> None:
     """Run the API, the consumer and the relay until a signal."""
     settings = Settings()
     parts = await open_parts(SERVICE, settings, ROOT)
+    await parts.run(assemble(parts, settings), only=only)
+
+
+def assemble(parts: Parts, settings: Settings) -> FastAPI:
+    """Add the workers, and put the API together."""
     consumer = parts.consume(SUBSCRIPTIONS)
     parts.relay()
     parts.retain(policies(settings))
     parts.watch_ledger(partial(handlers.equations, consumer.store))
     parts.routers.append(api.routes(parts.api_engine, consumer.store))
-    await parts.run(parts.api(), only=only)
+    return parts.api()
 
 
 def policies(settings: Settings) -> list[Policy]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import outbox
 from rapport_common.errors import InvalidEvent
-from rapport_common.events.codec import encode
+from rapport_common.events.codec import encode, holds_nul
 from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_common.events.profile import NONE_OMITTED, ProfileActivity
 from rapport_common.events.topics import EVENTS, PROFILE_ACTIVITY
@@ -104,6 +104,8 @@ def draft(index: int, event: Event, traceparent: str | None = None) -> Draft:
         raise InvalidEvent(index, "the event names nobody: no user id, anonymous id or e-mail")
     if not (_is_slug(event.workspace) and _is_slug(event.source)):
         raise InvalidEvent(index, "workspace and source are slugs: a-z, 0-9, '-' and '_'")
+    if any(map(holds_nul, (event.properties, event.traits, event.context))):
+        raise InvalidEvent(index, "the character NUL stands in the event; it can't be stored")
     key = (event.workspace, event.source, event.message_id)
     hub = identifier_id(event.workspace, named.hub)
     copy = inbox.Copy(key, content_hash(event), hub, event.timestamp, event.received_at)

@@ -3,7 +3,9 @@
 from datetime import timedelta
 from pathlib import Path
 
-from rapport_common.composition import open_parts
+from fastapi import FastAPI
+
+from rapport_common.composition import Parts, open_parts
 from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.worker import Jobs
 from rapport_common.retention import Policy
@@ -15,6 +17,7 @@ from rapport_segment.consumer import subscriptions
 from rapport_segment.handlers.activity import ActivityHandler
 from rapport_segment.handlers.building import Building
 from rapport_segment.handlers.segments import SegmentHandler
+from rapport_segment.handlers.telling import Telling
 from rapport_segment.settings import Settings
 from rapport_segment.store.jobs import BUILD, JOBS
 
@@ -25,9 +28,15 @@ async def run(only: str | None = None) -> None:
     """Run the service until a signal; `only` is "api", "worker" or None for both."""
     settings = Settings()
     parts = await open_parts("segment", settings, ROOT)
+    await parts.run(assemble(parts, settings), only=only)
+
+
+def assemble(parts: Parts, settings: Settings) -> FastAPI:
+    """Add the workers, and put the API together."""
     consumer = parts.consume(subscriptions(ActivityHandler()))
     parts.relay()
     parts.workers.append(Jobs(parts.engine, JOBS, {BUILD: Building(parts.engine).work}))
+    parts.workers.append(Telling(parts.engine))
     parts.retain([Policy("job", "finished_at", timedelta(days=settings.job_retention_days))])
     handler = SegmentHandler()
     parts.routers += [
@@ -37,4 +46,4 @@ async def run(only: str | None = None) -> None:
         job_routes(parts.api_engine, JOBS, read=READ, write=WRITE),
         ledger_routes(parts.api_engine, consumer.store),
     ]
-    await parts.run(parts.api(), only=only)
+    return parts.api()

@@ -55,6 +55,8 @@ Table(
     # The newest job that does so.
     Column("job", Text),
     Column("archived_at", DateTime(timezone=True)),
+    # When the other services were last told of it.
+    Column("told_at", DateTime(timezone=True)),
     Index(None, "workspace", "name", unique=True, postgresql_where=text("archived_at IS NULL")),
 )
 

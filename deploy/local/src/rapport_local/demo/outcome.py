@@ -42,7 +42,7 @@ def collect(platform: Platform, scene: Scene, mailbox: Mailbox) -> Outcome:
     ids = (scene.best, scene.returning, scene.cart_left)
     found = {one: platform.get("segment", f"/v1/segments/{one}") for one in ids}
     shopper = platform.get("profile", "/v1/profiles", kind="user_id", value=USER_ID)
-    timeline = f"/v1/profiles/{shopper['profile_id']}/timeline"
+    timeline = f"/v1/profiles/{shopper['id']}/timeline"
     reminders = f"/v1/campaigns/{scene.reminder}"
     return Outcome(
         stats=platform.get("profile", "/v1/stats"),

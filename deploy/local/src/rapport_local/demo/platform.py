@@ -34,9 +34,9 @@ class Platform:
         """POST JSON to a service; raises `demo_refused`."""
         return self._call("POST", service, path, json=body)
 
-    def put(self, service: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """PUT JSON to a service; raises `demo_refused`."""
-        return self._call("PUT", service, path, json=body)
+    def patch(self, service: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """PATCH with JSON; raises `demo_refused`."""
+        return self._call("PATCH", service, path, json=body)
 
     def profile(self, kind: str, value: str) -> dict[str, Any] | None:
         """Return the person with this identifier, or None while there is nobody."""

@@ -122,7 +122,7 @@ def _give_up_at(deadline: float) -> None:
 
 def _refuse_rejects(platform: Platform) -> None:
     """Look for verdicts: the client library takes every 200 for a success."""
-    rejected = platform.get("ingest", "/v1/quarantine", limit=1)["events"]
+    rejected = platform.get("ingest", "/v1/quarantine", limit=1)["items"]
     if rejected:
         one = rejected[0]
         raise LocalError(

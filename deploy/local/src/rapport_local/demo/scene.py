@@ -45,7 +45,7 @@ class Scene:
 
 def set_up(platform: Platform) -> Scene:
     """Make everything the demo needs, as an operator would."""
-    platform.put("campaign", "/v1/policy", {"promotion_without_consent": True})
+    platform.patch("campaign", "/v1/policy", {"promotion_without_consent": True})
     best = _segment(platform, f"Spent ${BEST_FROM} or more", BEST)
     cart_left = _segment(platform, "Left a cart", CART_LEFT)
     return Scene(

@@ -1,5 +1,7 @@
 """Records to and from the bytes on the wire."""
 
+import re
+
 import msgspec
 
 
@@ -12,6 +14,7 @@ class _Owned(msgspec.Struct):
 _encoder = msgspec.json.Encoder()
 _owned = msgspec.json.Decoder(_Owned)
 SLUG_LENGTH = 63
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def encode(record: msgspec.Struct) -> bytes:
@@ -26,3 +29,12 @@ def workspace_of(value: bytes | None) -> str | None:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     return found if found and len(found) <= SLUG_LENGTH and found.isprintable() else None
+
+
+def holds_nul(raw: bytes | memoryview) -> bool:
+    """Whether JSON as it stands has the character NUL, which Postgres can't store, in any string.
+
+    Asked of the bytes: of two members with one name a reader sees the last, and the first goes on.
+    """
+    data = bytes(raw)
+    return b"\\u0000" in data and _NUL.search(data) is not None

@@ -8,44 +8,20 @@ are never one.
 import re
 import unicodedata
 from functools import lru_cache
-from typing import Literal
 
 import idna
 
-ConsentWord = Literal["granted", "denied", "withdrawn"]
-
 _PLAIN = re.compile(r"[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]+@[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)+")
 _XN = "xn--"
-_WORD = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_SEPARATORS = re.compile(r"[\s\-_]+")
 _PHONE_NOISE = re.compile(r"[\s().\-/]+")
 _PHONE = re.compile(r"\+?[0-9]{5,15}")
 _JOINERS = "\u200c\u200d"
 """Format characters that IDNA 2008 allows between some letters (RFC 5892, appendix A)."""
 
 EMAIL_CHANNEL = "email"
-_CHANNELS = {"e_mail": "email", "mail": "email", "text_message": "sms"}
+ANY_CHANNEL = "all"
+"""Every channel that leads to a contact point."""
 _BY_PHONE = {"sms", "phone", "call", "whatsapp"}
-_PURPOSES = {
-    "marketing": "promotion",
-    "promotional": "promotion",
-    "promotions": "promotion",
-    "advertising": "promotion",
-    "transactional": "service",
-}
-_STATES: dict[str, ConsentWord] = {
-    "granted": "granted",
-    "denied": "denied",
-    "refused": "denied",
-    "rejected": "denied",
-    "declined": "denied",
-    "withdrawn": "withdrawn",
-    "revoked": "withdrawn",
-    "unsubscribed": "withdrawn",
-    "opted_out": "withdrawn",
-    "opt_out": "withdrawn",
-}
-"""Many words take a permission away; one gives it."""
 
 
 @lru_cache(maxsize=16_384)
@@ -99,36 +75,20 @@ def _is_blank(one: str) -> bool:
 
 
 def normal_contact_point(channel: str, point: str) -> str:
-    """A contact point as it is compared; `channel` is in normal form."""
-    if channel == EMAIL_CHANNEL:
+    """A contact point as it is compared; `channel` is in normal form.
+
+    Of every channel, what looks like an address is one, and what looks like a number is one.
+    """
+    if channel == EMAIL_CHANNEL or (channel == ANY_CHANNEL and "@" in point):
         return normal_email(point)
     bare = unicodedata.normalize("NFC", _bare(_visible(point)))
-    if channel in _BY_PHONE:
+    if channel in _BY_PHONE or channel == ANY_CHANNEL:
         digits = _PHONE_NOISE.sub("", unicodedata.normalize("NFKC", bare))
         digits = "+" + digits[2:] if digits.startswith("00") else digits
         return digits if _PHONE.fullmatch(digits) else bare
     return bare
 
 
-def _word(text: str) -> str | None:
-    plain = unicodedata.normalize("NFKC", _bare(_visible(text))).lower()
-    word = _SEPARATORS.sub("_", plain).strip("_")
-    return word if _WORD.fullmatch(word) else None
-
-
-def normal_channel(text: str) -> str | None:
-    """A channel (`email`, `sms`, `push` …) in its one form; None when it is no word."""
-    word = _word(text)
-    return _CHANNELS.get(word, word) if word else None
-
-
-def normal_purpose(text: str) -> str | None:
-    """A purpose (`promotion`, `service` …) in its one form; None when it is no word."""
-    word = _word(text)
-    return _PURPOSES.get(word, word) if word else None
-
-
-def normal_state(text: str) -> ConsentWord | None:
-    """A consent's state; None when it is none of the known words."""
-    word = _word(text)
-    return _STATES.get(word) if word else None
+def plain_text(text: str) -> str:
+    """A text in its compatibility form (NFKC), without blanks and invisible characters around."""
+    return unicodedata.normalize("NFKC", _bare(_visible(text)))

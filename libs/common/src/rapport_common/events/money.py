@@ -11,6 +11,7 @@ SCALE: Final = 6
 """Digits behind the point that are kept."""
 
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?")
+_MINOR_UNIT = re.compile(r"[A-Z]{2}[a-z]")
 _EXPONENT = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?[eE][+-]?[0-9]{1,3}")
 
 _CODES = """
@@ -28,10 +29,16 @@ CURRENCIES: Final = frozenset(_CODES.split())
 
 
 def normal_currency(value: object) -> str | None:
-    """The ISO 4217 code, whatever its case and the blanks around it; None when it is none."""
+    """The ISO 4217 code, whatever its case and the blanks around it; None when it is none.
+
+    `GBp`, `ZAc` and the like are the hundredth part of a currency in markets' notation, not it.
+    """
     if not isinstance(value, str):
         return None
-    code = value.strip().upper()
+    written = value.strip()
+    if _MINOR_UNIT.fullmatch(written):
+        return None
+    code = written.upper()
     return code if code in CURRENCIES else None
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
@@ -59,6 +60,15 @@ SEGMENT_MEMBERSHIP = Topic(
     consumers=("campaign", "feedback"),
     description="Someone entered or left a segment, and why.",
 )
+SEGMENT_DEFINITION = Topic(
+    name="segment.definition",
+    key="segment id",
+    versions=(SegmentDefinition,),
+    producers=("segment",),
+    consumers=("campaign",),
+    description="A segment was made, changed or archived; each is told again once a day, so "
+    "that who begins to read knows them all.",
+)
 MESSAGE_REQUESTS = Topic(
     name="message.requests",
     key="profile id",
@@ -76,7 +86,14 @@ PRIVACY = Topic(
     description="Erase or restrict a person everywhere, and each service's receipt.",
 )
 
-TOPICS = (EVENTS, PROFILE_ACTIVITY, SEGMENT_MEMBERSHIP, MESSAGE_REQUESTS, PRIVACY)
+TOPICS = (
+    EVENTS,
+    PROFILE_ACTIVITY,
+    SEGMENT_MEMBERSHIP,
+    SEGMENT_DEFINITION,
+    MESSAGE_REQUESTS,
+    PRIVACY,
+)
 
 
 class UndeclaredFlowError(RuntimeError):

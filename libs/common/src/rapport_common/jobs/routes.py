@@ -12,7 +12,7 @@ from rapport_common import clock
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import ConflictError, NotFoundError
 from rapport_common.jobs.store import Job, JobStore
-from rapport_common.paging import Paging
+from rapport_common.paging import Listed, Paging
 
 NO_NUL = r"^[^\x00]*$"  # Postgres has no way to store one
 JobId = Annotated[str, Path(min_length=1, max_length=100, pattern=NO_NUL)]
@@ -33,19 +33,12 @@ class ShownJob(BaseModel):
     accepted: int
     rejected: int
     progress: dict[str, Any] | None
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
     attempts: int
     report: dict[str, Any] | None
     spec: dict[str, Any] | None
-
-
-class JobPage(BaseModel):
-    """Jobs, newest first and without report and spec; `next` is the `cursor` of the next page."""
-
-    items: list[ShownJob]
-    next: str | None
 
 
 _BRIEF = {"report": None, "spec": None}
@@ -76,17 +69,13 @@ def shown(job: Job, progress: Progress = progress_of) -> ShownJob:
         accepted=job.accepted,
         rejected=job.rejected,
         progress=progress(job),
-        created_at=clock.iso(job.created_at),
-        started_at=_iso(job.started_at),
-        finished_at=_iso(job.finished_at),
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
         attempts=job.attempts,
         report=job.report,
         spec=job.spec,
     )
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return clock.iso(moment) if moment else None
 
 
 def job_routes(
@@ -104,21 +93,20 @@ def job_routes(
     def brief(job: Job) -> ShownJob:
         return shown(job, progress).model_copy(update=_BRIEF)
 
-    @router.get("/v1/jobs")
+    @router.get("/v1/jobs", response_model=Listed[ShownJob])
     async def list_jobs(
         caller: Annotated[Operator, reader],
         page: Paging,
         kind: Text = None,
         subject: Text = None,
-    ) -> JobPage:
-        """The newest jobs, newest first."""
+    ) -> dict[str, Any]:
+        """The newest jobs, newest first, without report and spec."""
         [after] = page.after(str) or [None]
         async with engine.begin() as tx:
             listed = await store.latest(
                 tx, caller.workspace, kind=kind, subject=subject, after=after, limit=page.ask
             )
-        found = page.answer(listed, key=lambda job: [job.id], show=brief)
-        return JobPage(items=found["items"], next=found["next"])
+        return page.answer(listed, key=lambda job: [job.id], show=brief)
 
     @router.get("/v1/jobs/{job_id}")
     async def show_job(job_id: JobId, caller: Annotated[Operator, reader]) -> ShownJob:

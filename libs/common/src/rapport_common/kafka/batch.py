@@ -360,7 +360,10 @@ class BatchWriter:
             metrics.DEAD_LETTERS.labels(self._service).inc(len(dead))
             log.error("records put aside", topic=topic, count=len(dead), first=dead[0])
         limit = self._limits.setdefault(topic, DeadLetterLimit())
-        reason = limit.note(None if one.dead is None else one.lane[2] for one in part)
+        # A record without a key is about nobody else's: it counts for itself.
+        reason = limit.note(
+            None if one.dead is None else one.lane[2] or b"%d" % one.raw.offset for one in part
+        )
         if reason is not None:
             message = f"{topic}: {reason}; look at the dead letters, fix, then resume"
             raise ConsumerStoppedError(message)

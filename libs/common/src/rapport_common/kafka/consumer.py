@@ -137,9 +137,7 @@ class Consumer:
         """Wait for a command that is newer than the positions that were found wrong."""
         self.stopped_because = reason
         metrics.CONSUMER_STOPPED.labels(self._service).set(1)
-        log.critical(
-            "consumer stopped", reason=reason, way_out="rapport position list|resume|reset"
-        )
+        log.critical("consumer stopped", reason=reason, way_out="rapport position resume|reset")
         await self._transact(lambda tx: self.store.note_stop(tx, self._replica, reason))
         while not stop.is_set() and await self._transact(self.store.command) <= self._command:
             self._look.clear()

@@ -13,8 +13,9 @@ from rapport_common.errors import ConflictError, InvalidEvent, InvalidRequestErr
 from rapport_common.events.codec import workspace_of
 from rapport_common.kafka.batch import BatchWriter, Record
 from rapport_common.kafka.store import DeadLetter
+from rapport_common.operator.models import Replayed, ShownDeadLetter
 from rapport_common.operator.shown import shown_value
-from rapport_common.paging import BigId, Paging
+from rapport_common.paging import BigId, Listed, Paging
 from rapport_common.wording import plain
 
 Ops = Annotated[Operator, Depends(operator("ops"))]
@@ -33,7 +34,7 @@ def dead_letter_routes(engine: AsyncEngine, batches: BatchWriter) -> APIRouter:
     router = APIRouter()
     store = batches.store
 
-    @router.get("/v1/dead-letters")
+    @router.get("/v1/dead-letters", response_model=Listed[ShownDeadLetter])
     async def dead_letters(caller: Ops, page: Paging) -> dict[str, Any]:
         (before,) = page.after(int) or (None,)
         async with engine.begin() as tx:
@@ -45,7 +46,7 @@ def dead_letter_routes(engine: AsyncEngine, batches: BatchWriter) -> APIRouter:
     @router.post("/v1/dead-letters/{letter_id}/replay")
     async def replay(
         letter_id: BigId, caller: Ops, body: ReplayDeadLetter | None = None
-    ) -> dict[str, Any]:
+    ) -> Replayed:
         async with engine.begin() as tx:
             letter = await _open_letter(tx, batches, letter_id, caller)
             raw = letter.value or b""
@@ -53,7 +54,7 @@ def dead_letter_routes(engine: AsyncEngine, batches: BatchWriter) -> APIRouter:
                 raw = _fixed(body.value, caller)
             await _apply(tx, batches, letter, raw)
             await store.mark_replayed(tx, letter_id)
-        return {"id": letter_id, "replayed_at": clock.iso(clock.now())}
+        return Replayed(id=letter_id, replayed_at=clock.now())
 
     return router
 

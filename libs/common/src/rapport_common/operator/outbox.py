@@ -7,9 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import NotFoundError
+from rapport_common.operator.models import RefusedRow, Row
 from rapport_common.operator.shown import shown_key, shown_value
 from rapport_common.outbox import OutboxStore, Refused
-from rapport_common.paging import BigId, Paging
+from rapport_common.paging import BigId, Listed, Paging
 
 Ops = Annotated[Operator, Depends(operator("ops"))]
 
@@ -18,7 +19,7 @@ def outbox_routes(engine: AsyncEngine, store: OutboxStore) -> APIRouter:
     """List, retry, discard (scope `ops`); a caller sees the rows of his workspace."""
     router = APIRouter(tags=["operations"])
 
-    @router.get("/v1/outbox/refused")
+    @router.get("/v1/outbox/refused", response_model=Listed[RefusedRow])
     async def listing(caller: Ops, page: Paging) -> dict[str, Any]:
         (before,) = page.after(int) or (None,)
         async with engine.begin() as tx:
@@ -26,18 +27,18 @@ def outbox_routes(engine: AsyncEngine, store: OutboxStore) -> APIRouter:
         return page.answer(rows, key=lambda one: [one.id], show=_shown)
 
     @router.post("/v1/outbox/refused/{row_id}/retry")
-    async def retry(row_id: BigId, caller: Ops) -> dict[str, Any]:
+    async def retry(row_id: BigId, caller: Ops) -> Row:
         async with engine.begin() as tx:
             if not await store.retry(tx, row_id, caller.sees):
                 raise _unknown(row_id)
-        return {"id": row_id, "retried": True}
+        return Row(id=row_id)
 
     @router.post("/v1/outbox/refused/{row_id}/discard")
-    async def discard(row_id: BigId, caller: Ops) -> dict[str, Any]:
+    async def discard(row_id: BigId, caller: Ops) -> Row:
         async with engine.begin() as tx:
             if not await store.discard(tx, row_id, caller.sees):
                 raise _unknown(row_id)
-        return {"id": row_id, "discarded": True}
+        return Row(id=row_id)
 
     return router
 

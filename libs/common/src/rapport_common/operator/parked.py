@@ -10,8 +10,14 @@ from rapport_common.errors import ConflictError, NotFoundError
 from rapport_common.kafka.batch import BatchWriter
 from rapport_common.kafka.parking import ParkedKey, ParkedRecord, ParkingStore
 from rapport_common.kafka.unpark import Unparker
+from rapport_common.operator.models import (
+    DiscardedKey,
+    Released,
+    ShownParkedKey,
+    ShownParkedRecord,
+)
 from rapport_common.operator.shown import shown_key, shown_value
-from rapport_common.paging import BigId, Paging
+from rapport_common.paging import BigId, Listed, Paging
 
 Ops = Annotated[Operator, Depends(operator("ops"))]
 
@@ -21,14 +27,14 @@ def parked_routes(engine: AsyncEngine, batches: BatchWriter, unparker: Unparker)
     router = APIRouter()
     parking = batches.parking
 
-    @router.get("/v1/parked")
+    @router.get("/v1/parked", response_model=Listed[ShownParkedKey])
     async def listing(caller: Ops, page: Paging) -> dict[str, Any]:
         (before,) = page.after(int) or (None,)
         async with engine.begin() as tx:
             keys = await parking.keys(tx, workspace=caller.sees, before=before, limit=page.ask)
         return page.answer(keys, key=lambda one: [one.id], show=_shown)
 
-    @router.get("/v1/parked/{key_id}/records")
+    @router.get("/v1/parked/{key_id}/records", response_model=Listed[ShownParkedRecord])
     async def records(key_id: BigId, caller: Ops, page: Paging) -> dict[str, Any]:
         (after,) = page.after(int) or (-1,)
         async with engine.begin() as tx:
@@ -44,29 +50,29 @@ def _letting_go(engine: AsyncEngine, parking: ParkingStore, unparker: Unparker) 
     router = APIRouter()
 
     @router.post("/v1/parked/{key_id}/release")
-    async def release(key_id: BigId, caller: Ops) -> dict[str, Any]:
+    async def release(key_id: BigId, caller: Ops) -> Released:
         async with engine.begin() as tx:
             key = await _found(parking, tx, key_id, caller)
         outcome = await unparker.apply(key.id)
         if not outcome.taken:
             raise _in_other_hands(key_id)
-        return {
-            "id": key_id,
-            "applied": outcome.applied,
-            "dead_lettered": outcome.buried,
-            "left": key.records if outcome.left == -1 else outcome.left,
-            "error": outcome.error,
-        }
+        return Released(
+            id=key_id,
+            applied=outcome.applied,
+            dead_lettered=outcome.buried,
+            left=key.records if outcome.left == -1 else outcome.left,
+            error=outcome.error,
+        )
 
     @router.post("/v1/parked/{key_id}/discard")
-    async def discard(key_id: BigId, caller: Ops) -> dict[str, Any]:
+    async def discard(key_id: BigId, caller: Ops) -> DiscardedKey:
         async with engine.begin() as tx:
             await _found(parking, tx, key_id, caller)
             key = await parking.claim(tx, key_id)
             if key is None:
                 raise _in_other_hands(key_id)
             count = await parking.discard(tx, key)
-        return {"id": key_id, "discarded": count}
+        return DiscardedKey(id=key_id, discarded=count)
 
     return router
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.auth import InstallationOps
 from rapport_common.errors import NotFoundError
 from rapport_common.kafka.consumer import Consumer
+from rapport_common.operator.models import Position, Positions, Resumed
 from rapport_common.paging import MAX_BIGINT, Paging
 
 MAX_INTEGER = 2**31 - 1
@@ -32,7 +33,7 @@ def position_routes(engine: AsyncEngine, consumer: Consumer) -> APIRouter:
     router = APIRouter()
     store = consumer.store
 
-    @router.get("/v1/positions")
+    @router.get("/v1/positions", response_model=Positions)
     async def positions(_caller: InstallationOps, page: Paging) -> dict[str, Any]:
         after = page.after(str, int)
         async with engine.begin() as tx:
@@ -43,7 +44,7 @@ def position_routes(engine: AsyncEngine, consumer: Consumer) -> APIRouter:
         return {**answer, "stopped": stops}
 
     @router.post("/v1/positions/reset")
-    async def reset(body: ResetPosition, caller: InstallationOps) -> dict[str, Any]:
+    async def reset(body: ResetPosition, caller: InstallationOps) -> Position:
         async with engine.begin() as tx:
             found = await store.reset_position(
                 tx, body.topic, body.partition, body.next_offset, issued_by=caller.subject
@@ -52,15 +53,15 @@ def position_routes(engine: AsyncEngine, consumer: Consumer) -> APIRouter:
             message = f"There is no position for {body.topic}/{body.partition}."
             raise NotFoundError(message)
         consumer.look()
-        return body.model_dump()
+        return Position.model_validate(body.model_dump())
 
     @router.post("/v1/positions/resume")
-    async def resume(caller: InstallationOps) -> dict[str, Any]:
+    async def resume(caller: InstallationOps) -> Resumed:
         async with engine.begin() as tx:
             stops = await store.stops(tx)
             await store.tell(tx, "resume", caller.subject)
         consumer.look()
-        return {"resumed": bool(stops), "stopped": stops}
+        return Resumed(resumed=bool(stops), stopped=stops)
 
     return router
 

@@ -59,6 +59,29 @@ class Site:
         )
         return Page(html, {"Content-Security-Policy": policy, **PRIVATE_HEADERS})
 
+    def problem(
+        self,
+        status: int,
+        message: str,
+        language: str,
+        *,
+        titles: Mapping[int, str],
+        messages: Mapping[int, str],
+    ) -> Page:
+        """A page that says what is wrong and what to do, by status (RFC 9110, 15).
+
+        `titles` and `messages` are the service's own words; `message` is read where nobody has
+        words for a status.
+        """
+        return self.render(
+            "refused.html",
+            language,
+            status=status,
+            title=titles.get(status, ""),
+            message=messages.get(status, ""),
+            told=message,
+        )
+
 
 def _environment(loader: FileSystemLoader, texts: Catalogue, language: str) -> Environment:
     made = Environment(

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.public import public_routes
+from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.tables import SCHEMA
@@ -13,11 +14,15 @@ from rapport_common.kafka.store import ConsumerStore
 
 
 def routers(
-    engine: AsyncEngine, consumer: ConsumerStore, tracker: Tracker, renderer: Renderer
+    engine: AsyncEngine,
+    consumer: ConsumerStore,
+    tracker: Tracker,
+    renderer: Renderer,
+    arrivals: Arrivals,
 ) -> list[APIRouter]:
     """All routes of this service; `renderer` reads templates, its office's key signs links."""
     return [
-        operator_routes(engine, consumer, renderer),
+        operator_routes(engine, consumer, renderer, arrivals),
         brand_routes(engine, SCHEMA, "campaigns"),
         public_routes(engine, tracker, renderer.office.link_key),
     ]

@@ -6,12 +6,15 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from rapport_campaign.domain.addresses import envelope_address, sender_address
 from rapport_campaign.domain.model import Campaign, CampaignState, MessageState, Purpose
+from rapport_campaign.domain.segments import Segment, idle_reason
 from rapport_campaign.render.templates import MAX_SOURCE
 from rapport_common.events.contact import normal_email
+from rapport_common.operator.models import Ledger
 
 
 def _storable(text: str) -> str:
@@ -42,25 +45,29 @@ def _recipient(text: str) -> str:
 
 
 def _segment(text: str) -> str:
+    """An id in its one spelling; what is none is left for the answer that names what there is."""
     try:
         return str(UUID(text))
-    except ValueError as error:
-        message = "must be the id of a segment, such as GET /v1/segments of segment shows"
-        raise PydanticCustomError("segment_id", message) from error
+    except ValueError:
+        return _one_line(text)
 
 
-SegmentId = Annotated[str, Field(max_length=100), AfterValidator(_segment)]
+SegmentId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_segment)]
 Text = Annotated[str, AfterValidator(_storable)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Template = Annotated[Text, Field(min_length=1, max_length=MAX_SOURCE)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
+_ALLOWING: JsonDict = {"promotion_without_consent": True}
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
 
 
-_UNKNOWN_SEGMENT = (
-    "Nobody was ever told to have entered or left segment {}. Does it exist? "
-    "This goes away with the first entry."
-)
+class PolicyChange(BaseModel):
+    """What shall be otherwise; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_ALLOWING]})
+
+    promotion_without_consent: bool | None = None
+    unconfirmed_consent: Literal["allow", "refuse"] | None = None
 
 
 class PolicyBody(BaseModel):
@@ -126,13 +133,14 @@ class TestSend(BaseModel):
 
 
 class CampaignBrief(BaseModel):
-    """A campaign without what it says; `job` plans for those who were in its segment before."""
+    """A campaign without what it says; its job plans for those who were in its segment before."""
 
     id: str
     name: str
     segment_id: str
-    segment_known: bool = Field(
-        description="Whether anybody was ever told to have entered or left the segment."
+    segment_name: str | None
+    reason: str | None = Field(
+        description="Why nobody comes to it any more: its segment is archived, or not active."
     )
     purpose: Purpose
     from_address: str
@@ -143,7 +151,7 @@ class CampaignBrief(BaseModel):
     created_at: datetime
     started_at: datetime | None
     archived_at: datetime | None
-    job: str | None
+    job_id: str | None
 
 
 class CampaignView(CampaignBrief):
@@ -152,7 +160,28 @@ class CampaignView(CampaignBrief):
     html: str
     text: str | None
     counts: dict[MessageState, int]
-    warnings: list[str] = Field(description="What may be wrong with it, in words.")
+
+
+class TestView(BaseModel):
+    """A test mail on its way."""
+
+    __test__ = False
+
+    send_key: str
+    state: MessageState
+    to_address: str
+
+
+class CampaignLedger(Ledger):
+    """`planned_total` = the sum of the states, test sends included."""
+
+    planned_total: int
+    planned: int
+    sending: int
+    sent: int
+    failed: int
+    suppressed: int
+    uncertain: int
 
 
 class MessageView(BaseModel):
@@ -171,32 +200,16 @@ class MessageView(BaseModel):
     clicked_at: datetime | None
 
 
-class CampaignPage(BaseModel):
-    """Campaigns, newest first; `next` is the `cursor` of the next page."""
-
-    items: list[CampaignBrief]
-    next: str | None
-
-
-class MessagePage(BaseModel):
-    """Messages, newest first; `next` is the `cursor` of the next page."""
-
-    items: list[MessageView]
-    next: str | None
-
-
-def campaign_brief(campaign: Campaign, *, segment_known: bool) -> CampaignBrief:
+def campaign_brief(campaign: Campaign, segment: Segment | None) -> CampaignBrief:
     """A campaign as it stands in a list."""
-    return CampaignBrief.model_validate(_shown(campaign) | {"segment_known": segment_known})
+    return CampaignBrief.model_validate(_shown(campaign, segment))
 
 
 def campaign_view(
-    campaign: Campaign, counts: dict[str, int], *, segment_known: bool
+    campaign: Campaign, segment: Segment | None, counts: dict[str, int]
 ) -> CampaignView:
     """A campaign with how many of its messages are in which state."""
-    warnings = [] if segment_known else [_UNKNOWN_SEGMENT.format(campaign.segment_id)]
-    more = {"counts": counts, "segment_known": segment_known, "warnings": warnings}
-    return CampaignView.model_validate(_shown(campaign) | more)
+    return CampaignView.model_validate(_shown(campaign, segment) | {"counts": counts})
 
 
 def message_view(row: Any) -> MessageView:
@@ -204,6 +217,12 @@ def message_view(row: Any) -> MessageView:
     return MessageView.model_validate({**row._mapping, "test": row.kind == "test"})  # noqa: SLF001 - public in SQLAlchemy
 
 
-def _shown(campaign: Campaign) -> dict[str, Any]:
+def _shown(campaign: Campaign, segment: Segment | None) -> dict[str, Any]:
     fields = asdict(campaign)
-    return {"id": fields.pop("campaign_id"), **fields}
+    return {
+        "id": fields.pop("campaign_id"),
+        "job_id": fields.pop("job"),
+        "segment_name": segment.name if segment else None,
+        "reason": idle_reason(campaign.state, campaign.segment_id, segment),
+        **fields,
+    }

@@ -9,13 +9,16 @@ from fastapi import APIRouter, Depends, Query
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_campaign.api.models import (
+    CampaignBrief,
     CampaignChange,
-    CampaignPage,
+    CampaignLedger,
     CampaignView,
-    MessagePage,
+    MessageView,
     NewCampaign,
     PolicyBody,
+    PolicyChange,
     TestSend,
+    TestView,
     campaign_brief,
     campaign_view,
     message_view,
@@ -24,25 +27,32 @@ from rapport_campaign.domain.model import Campaign, MessageState
 from rapport_campaign.domain.permission import Policy
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.consume import PLANNED_TALLY
+from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.store import campaigns
+from rapport_campaign.store import campaigns, segments
+from rapport_campaign.tables import SCHEMA
 from rapport_common import clock
 from rapport_common.auth import InstallationOps, Operator, operator
 from rapport_common.errors import NotFoundError
+from rapport_common.idempotency import Repeatable
 from rapport_common.kafka.store import ConsumerStore
-from rapport_common.paging import Paging
+from rapport_common.paging import Listed, Paging
 
 Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
 Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
 
 
-def operator_routes(engine: AsyncEngine, consumer: ConsumerStore, renderer: Renderer) -> APIRouter:
+def operator_routes(
+    engine: AsyncEngine, consumer: ConsumerStore, renderer: Renderer, arrivals: Arrivals
+) -> APIRouter:
     """All routes that need a token."""
     router = APIRouter()
     _policy_routes(router, engine)
-    _draft_routes(router, engine, renderer)
+    _create_route(router, engine, renderer, arrivals)
+    _draft_routes(router, engine, renderer, arrivals)
     _list_routes(router, engine)
+    _start_route(router, engine, arrivals)
     _step_routes(router, engine)
     _ledger_route(router, engine, consumer)
     return router
@@ -54,25 +64,33 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
         """What the workspace allows."""
         async with engine.begin() as tx:
             found = await campaigns.policies(tx, [caller.workspace])
-        known = found.get(caller.workspace, Policy())
-        return PolicyBody(
-            promotion_without_consent=known.promotion_without_consent,
-            unconfirmed_consent=known.unconfirmed_consent,
-        )
+        return _allowed(found.get(caller.workspace, Policy()))
 
-    @router.put("/v1/policy", tags=["policy"])
-    async def set_policy(body: PolicyBody, caller: Writer) -> PolicyBody:
+    @router.patch("/v1/policy", tags=["policy"])
+    async def change_policy(body: PolicyChange, caller: Writer) -> PolicyBody:
         """Change what the workspace allows; counts for every message not sent yet."""
-        wanted = Policy(body.promotion_without_consent, body.unconfirmed_consent)
+        given = body.model_dump(exclude_none=True)
         async with engine.begin() as tx:
-            await campaigns.set_policy(tx, caller.workspace, wanted, caller.subject)
-        return body
+            return _allowed(
+                await campaigns.change_policy(tx, caller.workspace, given, caller.subject)
+            )
 
 
-def _draft_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer) -> None:
+def _allowed(policy: Policy) -> PolicyBody:
+    return PolicyBody(
+        promotion_without_consent=policy.promotion_without_consent,
+        unconfirmed_consent=policy.unconfirmed_consent,
+    )
+
+
+def _create_route(
+    router: APIRouter, engine: AsyncEngine, renderer: Renderer, arrivals: Arrivals
+) -> None:
     @router.post("/v1/campaigns", status_code=201, tags=["campaigns"])
-    async def create(body: NewCampaign, caller: Writer) -> CampaignView:
-        """Make a draft; a template that can't be read, or names what is not there, is refused."""
+    async def create(body: NewCampaign, caller: Writer, once: Repeatable) -> CampaignView:
+        """Make a draft on a segment that there is; a template that can't be read, or names what
+        is not there, is refused.
+        """
         await require_usable(renderer, body.model_dump())
         campaign = Campaign(
             workspace=caller.workspace,
@@ -81,10 +99,24 @@ def _draft_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer) ->
             created_at=clock.now(),
             **body.model_dump(),
         )
+        await arrivals.wait_for(caller.workspace, body.segment_id)
         async with engine.begin() as tx:
-            await campaigns.create(tx, campaign)
+            made = await once.earlier(
+                tx,
+                SCHEMA,
+                caller.workspace,
+                body=body.model_dump(),
+                made_id=campaign.campaign_id,
+            )
+            if made is not None:
+                return await _view(tx, await operate.require(tx, caller.workspace, made))
+            await operate.create(tx, campaign)
             return await _view(tx, campaign)
 
+
+def _draft_routes(
+    router: APIRouter, engine: AsyncEngine, renderer: Renderer, arrivals: Arrivals
+) -> None:
     @router.get("/v1/campaigns/{campaign_id}", tags=["campaigns"])
     async def one(campaign_id: str, caller: Reader) -> CampaignView:
         """A campaign and how many of its messages are in which state."""
@@ -96,7 +128,11 @@ def _draft_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer) ->
     async def change(campaign_id: str, body: CampaignChange, caller: Writer) -> CampaignView:
         """Change a draft; what is left out stays. What was started can't be changed."""
         changes = body.changes()
+        async with engine.begin() as tx:
+            await operate.require(tx, caller.workspace, known_id(campaign_id))
         await require_usable(renderer, changes)
+        if "segment_id" in changes:
+            await arrivals.wait_for(caller.workspace, changes["segment_id"])
         async with engine.begin() as tx:
             found = await operate.change(tx, caller.workspace, known_id(campaign_id), changes)
             return await _view(tx, found)
@@ -109,10 +145,10 @@ def _draft_routes(router: APIRouter, engine: AsyncEngine, renderer: Renderer) ->
 
 
 def _list_routes(router: APIRouter, engine: AsyncEngine) -> None:
-    @router.get("/v1/campaigns", tags=["campaigns"])
+    @router.get("/v1/campaigns", response_model=Listed[CampaignBrief], tags=["campaigns"])
     async def listed(
         caller: Reader, page: Paging, *, archived: Annotated[bool, Query()] = False
-    ) -> CampaignPage:
+    ) -> dict[str, Any]:
         """The newest campaigns without their templates: those in use, or the archived ones."""
         after = page.after(datetime, UUID)
         async with engine.begin() as tx:
@@ -123,20 +159,21 @@ def _list_routes(router: APIRouter, engine: AsyncEngine) -> None:
                 after=(after[0], str(after[1])) if after else None,
                 limit=page.ask,
             )
-            known = await campaigns.segments_known(
-                tx, [(one.workspace, one.segment_id) for one in found]
-            )
-        answer = page.answer(
+            known = await segments.find(tx, [(one.workspace, one.segment_id) for one in found])
+        return page.answer(
             found,
             key=lambda one: [one.created_at, one.campaign_id],
-            show=lambda one: campaign_brief(one, segment_known=one.segment_id in known),
+            show=lambda one: campaign_brief(one, known.get((one.workspace, one.segment_id))),
         )
-        return CampaignPage(items=answer["items"], next=answer["next"])
 
-    @router.get("/v1/campaigns/{campaign_id}/messages", tags=["campaigns"])
+    @router.get(
+        "/v1/campaigns/{campaign_id}/messages",
+        response_model=Listed[MessageView],
+        tags=["campaigns"],
+    )
     async def messages(
         campaign_id: str, caller: Reader, page: Paging, state: MessageState | None = None
-    ) -> MessagePage:
+    ) -> dict[str, Any]:
         """The newest messages, test sends marked as such."""
         after = page.after(datetime, str)
         async with engine.begin() as tx:
@@ -149,20 +186,23 @@ def _list_routes(router: APIRouter, engine: AsyncEngine) -> None:
                 after=(after[0], after[1]) if after else None,
                 limit=page.ask,
             )
-        answer = page.answer(
-            rows, key=lambda row: [row.planned_at, row.send_key], show=message_view
-        )
-        return MessagePage(items=answer["items"], next=answer["next"])
+        return page.answer(rows, key=lambda row: [row.planned_at, row.send_key], show=message_view)
 
 
-def _step_routes(router: APIRouter, engine: AsyncEngine) -> None:
+def _start_route(router: APIRouter, engine: AsyncEngine, arrivals: Arrivals) -> None:
     @router.post("/v1/campaigns/{campaign_id}/start", tags=["campaigns"])
     async def start(campaign_id: str, caller: Writer) -> CampaignView:
         """Let a draft run. Starting what runs changes nothing."""
         async with engine.begin() as tx:
-            campaign = await operate.start(tx, caller.workspace, known_id(campaign_id))
+            campaign = await operate.require(tx, caller.workspace, known_id(campaign_id))
+        if campaign.state == "draft":
+            await arrivals.wait_for(caller.workspace, campaign.segment_id)
+        async with engine.begin() as tx:
+            campaign = await operate.start(tx, caller.workspace, campaign.campaign_id)
             return await _view(tx, campaign)
 
+
+def _step_routes(router: APIRouter, engine: AsyncEngine) -> None:
     @router.post("/v1/campaigns/{campaign_id}/pause", tags=["campaigns"])
     async def pause(campaign_id: str, caller: Writer) -> CampaignView:
         """Stop sending at once; who enters meanwhile is planned and waits."""
@@ -178,22 +218,26 @@ def _step_routes(router: APIRouter, engine: AsyncEngine) -> None:
             return await _view(tx, campaign)
 
     @router.post("/v1/campaigns/{campaign_id}/test", status_code=202, tags=["campaigns"])
-    async def test(campaign_id: str, body: TestSend, caller: Writer) -> dict[str, str]:
+    async def test(campaign_id: str, body: TestSend, caller: Writer, once: Repeatable) -> TestView:
         """Send one marked test mail; it is not counted and its links change nothing."""
+        new = str(uuid.uuid4())
         async with engine.begin() as tx:
+            made = await once.earlier(
+                tx, SCHEMA, caller.workspace, body=body.model_dump(), made_id=new
+            )
             message = await operate.send_test(
                 tx,
                 caller.workspace,
                 known_id(campaign_id),
                 to=body.to,
                 profile_id=body.profile_id,
-                occasion=f"test-{uuid.uuid4()}",
+                occasion=f"test-{made or new}",
             )
-        return {"send_key": message.send_key, "state": message.state, "to": body.to}
+        return TestView(send_key=message.send_key, state=message.state, to_address=body.to)
 
 
 def _ledger_route(router: APIRouter, engine: AsyncEngine, consumer: ConsumerStore) -> None:
-    @router.get("/v1/ledger", tags=["operations"])
+    @router.get("/v1/ledger", response_model=CampaignLedger, tags=["operations"])
     async def ledger(_caller: InstallationOps) -> dict[str, Any]:
         """Both sides of `planned_total = planned + sending + sent + failed + ...`."""
         async with engine.connect() as tx:
@@ -215,5 +259,5 @@ def known_id(text: str) -> str:
 
 async def _view(tx: AsyncConnection, campaign: Campaign) -> CampaignView:
     counts = await campaigns.counts(tx, campaign.workspace, campaign.campaign_id)
-    known = await campaigns.segments_known(tx, [(campaign.workspace, campaign.segment_id)])
-    return campaign_view(campaign, counts, segment_known=bool(known))
+    key = (campaign.workspace, campaign.segment_id)
+    return campaign_view(campaign, (await segments.find(tx, [key])).get(key), counts)

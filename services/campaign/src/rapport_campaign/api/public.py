@@ -10,7 +10,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
@@ -21,8 +20,10 @@ from rapport_campaign.tables import SCHEMA
 from rapport_common import logging, tracing
 from rapport_common.brands import brand_of
 from rapport_common.db import is_retriable
+from rapport_common.errors import NotFoundError, UnavailableError
 from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page
+from rapport_common.people import PeopleRoute
 
 log = logging.get(__name__)
 
@@ -49,24 +50,24 @@ def _unsubscribe_routes(
     async def ask(text: str, request: Request) -> Response:
         token = tokens.read(key, "unsubscribe", text)
         if token is None:
-            return _unknown(request)
+            raise _unknown()
         async with engine.begin() as tx:
             found = await tracker.recipient(tx, token)
             brand = await brand_of(tx, SCHEMA, token.workspace)
         if found is None:
-            return _unknown(request)
+            raise _unknown()
         return _page(pages.ask(found.address, language=_language(request), brand=brand))
 
     @router.post("/u/{text}")
     async def unsubscribe(text: str, request: Request) -> Response:
         token = tokens.read(key, "unsubscribe", text)
         if token is None:
-            return _unknown(request)
+            raise _unknown()
         async with engine.begin() as tx:
             found = await tracker.unsubscribe(tx, token, tracing.current())
             brand = await brand_of(tx, SCHEMA, token.workspace)
         if found is None:
-            return _unknown(request)
+            raise _unknown()
         language = _language(request)
         if found.is_test:
             return _page(pages.test_mail(language=language, brand=brand))
@@ -78,21 +79,21 @@ def _click_and_open(router: APIRouter, engine: AsyncEngine, tracker: Tracker, ke
     async def click(text: str, request: Request) -> Response:
         token = tokens.read(key, "click", text)
         if token is None:
-            return _unknown(request)
+            raise _unknown()
         async with engine.begin() as tx:
             if counts(request):
                 url = await tracker.clicked(tx, token, tracing.current())
             else:
                 url = await tracker.target(tx, token)
         if url is None:
-            return _unknown(request)
+            raise _unknown()
         return RedirectResponse(url, 302, headers=pages.PIXEL_HEADERS)
 
     @router.api_route("/o/{text}", methods=_READ)
     async def opened(text: str, request: Request) -> Response:
         token = tokens.read(key, "open", text)
         if token is None:
-            return _unknown(request)
+            raise _unknown()
         if counts(request):
             async with engine.begin() as tx:
                 await tracker.opened(tx, token, tracing.current())
@@ -122,25 +123,29 @@ def _forget(task: asyncio.Task[Response]) -> None:
         task.exception()
 
 
-class _PageRoute(APIRoute):
-    """A route whose callers are people: while the database is away they get a page, too."""
+class _PageRoute(PeopleRoute):
+    """The address of a mail's link, of which nobody waits for a database for long."""
+
+    @override
+    @staticmethod
+    def problem_page(status: int, message: str, languages: str) -> Page:
+        return pages.problem(status, message, language=language_of(languages))
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
-        async def with_page(request: Request) -> Response:
+        async def in_time(request: Request) -> Response:
             try:
                 return await soon(handle(request), PAGE_SECONDS)
             except Exception as error:
                 if not is_retriable(error):
                     raise
                 log.warning("page not served, the database is away", error=type(error).__name__)
-                busy = _page(pages.busy(language=_language(request)), 503)
-                busy.headers["Retry-After"] = "5"
-                return busy
+                message = "The database is away for the moment; try the same request again."
+                raise UnavailableError(message, retry_after=5) from error
 
-        return with_page
+        return in_time
 
 
 def counts(request: Request) -> bool:
@@ -155,9 +160,9 @@ def _language(request: Request) -> str:
     return language_of(request.headers.get("accept-language", ""))
 
 
-def _unknown(request: Request) -> Response:
-    return _page(pages.unknown(language=_language(request)), 404)
+def _unknown() -> NotFoundError:
+    return NotFoundError("No such link was made here; it may have been cut.")
 
 
-def _page(page: Page, status: int = 200) -> Response:
-    return HTMLResponse(page.html, status, headers=dict(page.headers))
+def _page(page: Page) -> Response:
+    return HTMLResponse(page.html, headers=dict(page.headers))

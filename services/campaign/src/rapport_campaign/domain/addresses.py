@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 
-from rapport_common.events.contact import EMAIL_CHANNEL, normal_channel, normal_email
+from rapport_common.events.consent import normal_channel
+from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import EMAIL
 from rapport_common.events.profile import ProfileState
 

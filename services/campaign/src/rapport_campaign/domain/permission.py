@@ -11,13 +11,15 @@ from typing import Literal
 
 from rapport_campaign.domain.addresses import Address, addresses_of, envelope_address
 from rapport_campaign.domain.model import PROMOTION, SERVICE, Kind, Person, Purpose
-from rapport_common.events.contact import (
-    EMAIL_CHANNEL,
+from rapport_common.events.consent import (
+    ANY_PURPOSE,
     ConsentWord,
+    is_channel,
+    is_purpose,
     normal_channel,
-    normal_email,
     normal_purpose,
 )
+from rapport_common.events.contact import ANY_CHANNEL, EMAIL_CHANNEL, normal_email
 from rapport_common.events.profile import ConsentState, ProfileState
 
 Suppressions = Mapping[tuple[str, Purpose], datetime]
@@ -150,14 +152,30 @@ def consents_of(state: ProfileState) -> dict[tuple[str, str], ConsentState]:
     """
     found: dict[tuple[str, str], ConsentState] = {}
     for one in state.consent:
-        purpose = normal_purpose(one.purpose)
-        if purpose is None or normal_channel(one.channel) != EMAIL_CHANNEL:
+        purpose = _purpose_by_mail(one)
+        if purpose is None:
             continue
         place = (normal_email(one.contact_point), purpose)
         known = found.get(place)
         if known is None or _weight(one) > _weight(known):
             found[place] = one
     return found
+
+
+def _purpose_by_mail(one: ConsentState) -> str | None:
+    """What a word about mails is about; None when it is about no mails.
+
+    A no to all is one to promotions, which alone need a permission, and so is a no in words that
+    nobody knows: they are from before the door refused them. A yes holds for what it names.
+    """
+    channel, purpose = normal_channel(one.channel) or "", normal_purpose(one.purpose) or ""
+    to_all = channel == ANY_CHANNEL or not is_channel(channel)
+    is_wide = purpose == ANY_PURPOSE or not is_purpose(purpose)
+    if one.state == _GRANTED:
+        return None if channel != EMAIL_CHANNEL or is_wide else purpose
+    if channel != EMAIL_CHANNEL and not to_all:
+        return None
+    return PROMOTION if is_wide else purpose
 
 
 def objections_of(state: ProfileState) -> dict[tuple[str, str], ConsentWord]:

@@ -1,7 +1,7 @@
 """Which message an entry into a segment calls for."""
 
 from collections.abc import Collection, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rapport_campaign.domain.model import Campaign, Entry, NewMessage
 
@@ -13,13 +13,20 @@ SAME_PERSON = "same person as another entry"
 
 
 def plan_entry(
-    campaign: Campaign, entry: Entry, *, profile_id: str, traceparent: str | None = None
+    campaign: Campaign,
+    entry: Entry,
+    *,
+    profile_id: str,
+    closed_at: datetime | None = None,
+    traceparent: str | None = None,
 ) -> NewMessage | None:
     """The message for someone who has just entered, or None when the campaign is not about them.
 
-    `profile_id` is who the person is now, after merges. A paused campaign plans and does not
-    send: a pause loses nobody.
+    `profile_id` is who the person is now, after merges; `closed_at` is when the segment was
+    archived. A paused campaign plans and does not send: a pause loses nobody.
     """
+    if closed_at is not None and entry.at >= closed_at:
+        return None
     if campaign.state == "draft" or campaign.started_at is None:
         return None
     before_start = entry.at < campaign.started_at or entry.cause == "definition"

@@ -9,11 +9,14 @@ from rapport_campaign import metrics
 from rapport_campaign.domain.model import SERVICE, Content, Entry, NewMessage
 from rapport_campaign.domain.permission import objections_of
 from rapport_campaign.domain.planning import plan_entry
-from rapport_campaign.store import campaigns, locks, objections, people
+from rapport_campaign.domain.segments import Segment
+from rapport_campaign.store import campaigns, locks, objections, people, segments
 from rapport_campaign.store.people import ProfileKey, Snapshot
+from rapport_campaign.store.segments import SegmentKey
 from rapport_campaign.tables import SCHEMA
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.contact import EMAIL_CHANNEL
+from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
 from rapport_common.events.profile import ProfileActivity
@@ -61,18 +64,21 @@ async def _keep_objections(
 async def on_membership(batch: Sequence[Record], tx: AsyncConnection) -> None:
     """Note who is in which segment, and plan what each entry calls for."""
     changes = [_change(index, record) for index, record in enumerate(batch)]
-    segments = {(entry.workspace, entry.segment_id) for entry, _, _ in changes}
-    await locks.share_segments(tx, segments)
+    concerned = {(entry.workspace, entry.segment_id) for entry, _, _ in changes}
+    await locks.share_segments(tx, concerned)
     await people.stays(tx, [(entry, entry.at if ended else None) for entry, ended, _ in changes])
-    started = await campaigns.on_segments(tx, segments)
+    started = await campaigns.on_segments(tx, concerned)
     if started:
         entered = [(entry, trace) for entry, ended, trace in changes if not ended]
         now_ids = await people.resolve(tx, [(one.workspace, one.profile_id) for one, _ in entered])
+        known = await segments.find(tx, started)
+        closed = {key: one.archived_at for key, one in known.items()}
         planned = [
             plan_entry(
                 campaign,
                 entry,
                 profile_id=now_ids[entry.workspace, entry.profile_id],
+                closed_at=closed.get((entry.workspace, entry.segment_id)),
                 traceparent=trace,
             )
             for entry, trace in entered
@@ -80,6 +86,18 @@ async def on_membership(batch: Sequence[Record], tx: AsyncConnection) -> None:
         ]
         new = await write_plan(tx, [one for one in planned if one is not None])
         await count_planned(tx, len(new))
+
+
+async def on_definition(batch: Sequence[Record], tx: AsyncConnection) -> None:
+    """Keep the newest definition of each segment."""
+    newest: dict[SegmentKey, Segment] = {}
+    for index, record in enumerate(batch):
+        one: SegmentDefinition = record.value
+        _require_text(index, one.workspace, one.segment_id, one.name)
+        key = (one.workspace, one.segment_id)
+        if key not in newest or newest[key].version < one.version:
+            newest[key] = Segment(*key, one.version, one.name, one.active, one.at, one.archived_at)
+    await segments.save(tx, newest)
 
 
 async def on_requests(batch: Sequence[Record], tx: AsyncConnection) -> None:

@@ -19,11 +19,14 @@ from rapport_campaign.store import campaigns, locks, objections, people, sending
 from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.people import ProfileKey
 from rapport_campaign.store.sending import Ending, Mark
-from rapport_common.events.contact import EMAIL_CHANNEL, ConsentWord, normal_email
+from rapport_common.events.consent import ConsentWord
+from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileState
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
+MOST_WITHDRAWN = 2000
+ARCHIVED = "campaign archived"
 LEASE_EXPIRED = "the sender died, or lost the database, while the mail was on its way"
 
 
@@ -116,6 +119,18 @@ class Dispatcher:
         metrics.MESSAGES.labels(EMAIL_CHANNEL, "uncertain").inc(expired)
         metrics.UNCERTAIN.set(await sending.uncertain(tx))
         return expired
+
+    async def withdraw(self, tx: AsyncConnection) -> int:
+        """Suppress what an archived campaign has planned still, or again; how many that were.
+
+        The job of the archiving takes back what it finds. What was being sent then and is to be
+        tried again, or was being planned, comes after it.
+        """
+        number = await sending.withdraw_late(tx, ARCHIVED, MOST_WITHDRAWN)
+        if number:
+            metrics.MESSAGES.labels(EMAIL_CHANNEL, "suppressed").inc(number)
+            metrics.SUPPRESSED.labels(ARCHIVED).inc(number)
+        return number
 
     async def _verdicts(
         self,

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import Campaign, CampaignState, NewMessage
 from rapport_campaign.handlers.consume import count_planned, write_plan
+from rapport_campaign.handlers.segments import require_living
 from rapport_campaign.handlers.work import job_for
 from rapport_campaign.store import campaigns, locks, people
 from rapport_campaign.store.jobs import INCLUDE, JOBS, WITHDRAW
@@ -26,6 +27,12 @@ async def require(
     return found
 
 
+async def create(tx: AsyncConnection, campaign: Campaign) -> None:
+    """Make a draft; UnknownSegmentError when it is on a segment that is not there (any more)."""
+    await require_living(tx, campaign.workspace, campaign.segment_id)
+    await campaigns.create(tx, campaign)
+
+
 async def start(tx: AsyncConnection, workspace: str, campaign_id: str) -> Campaign:
     """Let a draft run; with `include_existing` a job plans for those who are in its segment now."""
     draft = await require(tx, workspace, campaign_id)
@@ -38,6 +45,7 @@ async def start(tx: AsyncConnection, workspace: str, campaign_id: str) -> Campai
         raise ConflictError(message, details={"state": campaign.state})
     if campaign.state == "archived":
         raise _archived(campaign)
+    await require_living(tx, workspace, campaign.segment_id)
     started = replace(campaign, state="running", started_at=clock.now())
     if campaign.include_existing:
         job = job_for(campaign, INCLUDE)
@@ -58,6 +66,8 @@ async def change(
             "Make a new one and archive this one."
         )
         raise ConflictError(message, details={"state": campaign.state})
+    if "segment_id" in changes:
+        await require_living(tx, workspace, changes["segment_id"])
     changed = replace(campaign, **changes)
     await campaigns.save(tx, changed)
     return changed

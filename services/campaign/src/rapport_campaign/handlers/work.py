@@ -12,6 +12,7 @@ from rapport_campaign import metrics
 from rapport_campaign.domain.model import Campaign
 from rapport_campaign.domain.planning import plan_existing
 from rapport_campaign.handlers.consume import count_planned, write_plan
+from rapport_campaign.handlers.dispatch import ARCHIVED
 from rapport_campaign.store import campaigns, jobs, people
 from rapport_campaign.store.jobs import INCLUDE, WITHDRAW
 from rapport_common import ids
@@ -20,7 +21,6 @@ from rapport_common.jobs.store import Job, NewJob, Step
 from rapport_common.jobs.worker import Work
 
 PAGE = 2000
-ARCHIVED = "campaign archived"
 
 
 def job_for(campaign: Campaign, kind: str) -> NewJob:

@@ -154,20 +154,6 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
     )
 
 
-async def segments_known(tx: AsyncConnection, segments: Iterable[tuple[str, str]]) -> set[str]:
-    """Those of these (workspace, segment) of which an entry or an exit was ever told."""
-    pairs = sorted(set(segments))
-    rows = await tx.execute(
-        text(
-            "SELECT segment FROM unnest(CAST(:workspaces AS text[]), CAST(:segments AS text[])) "
-            "AS v(workspace, segment) WHERE EXISTS (SELECT 1 FROM campaign.entry e "
-            "WHERE e.workspace = v.workspace AND e.segment_id = v.segment)"
-        ),
-        {"workspaces": [one[0] for one in pairs], "segments": [one[1] for one in pairs]},
-    )
-    return {row.segment for row in rows}
-
-
 async def policies(tx: AsyncConnection, workspaces: Iterable[str]) -> dict[str, Policy]:
     """The policy of each workspace that has one."""
     rows = await tx.execute(
@@ -183,25 +169,33 @@ async def policies(tx: AsyncConnection, workspaces: Iterable[str]) -> dict[str, 
     }
 
 
-async def set_policy(tx: AsyncConnection, workspace: str, policy: Policy, by: str) -> None:
-    """Write a workspace's policy, with who did it."""
-    await tx.execute(
+async def change_policy(
+    tx: AsyncConnection, workspace: str, given: Mapping[str, Any], by: str
+) -> Policy:
+    """Change what is given of a workspace's policy, with who did it; the policy from now on."""
+    standard = Policy()
+    rows = await tx.execute(
         text(
-            "INSERT INTO campaign.policy (workspace, promotion_without_consent, "
-            "unconfirmed_consent, changed_at, changed_by) "
-            "VALUES (:workspace, :allowed, :unconfirmed, now(), :by) "
-            "ON CONFLICT (workspace) DO UPDATE SET "
-            "promotion_without_consent = excluded.promotion_without_consent, "
-            "unconfirmed_consent = excluded.unconfirmed_consent, "
-            "changed_at = excluded.changed_at, changed_by = excluded.changed_by"
+            "INSERT INTO campaign.policy AS p (workspace, promotion_without_consent, "
+            "unconfirmed_consent, changed_at, changed_by) VALUES (:workspace, "
+            "coalesce(CAST(:allowed AS boolean), :plainly), "
+            "coalesce(CAST(:unconfirmed AS text), :doubtful), now(), :by) "
+            "ON CONFLICT (workspace) DO UPDATE SET promotion_without_consent = "
+            "coalesce(CAST(:allowed AS boolean), p.promotion_without_consent), "
+            "unconfirmed_consent = coalesce(CAST(:unconfirmed AS text), p.unconfirmed_consent), "
+            "changed_at = excluded.changed_at, changed_by = excluded.changed_by "
+            "RETURNING promotion_without_consent, unconfirmed_consent"
         ),
         {
             "workspace": workspace,
-            "allowed": policy.promotion_without_consent,
-            "unconfirmed": policy.unconfirmed_consent,
+            "allowed": given.get("promotion_without_consent"),
+            "unconfirmed": given.get("unconfirmed_consent"),
+            "plainly": standard.promotion_without_consent,
+            "doubtful": standard.unconfirmed_consent,
             "by": by,
         },
     )
+    return Policy(*rows.one())
 
 
 async def plan(tx: AsyncConnection, messages: Sequence[NewMessage]) -> list[Row[Any]]:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import Purpose
 from rapport_campaign.store.people import MAX_CHAIN, ProfileKey
-from rapport_common.events.contact import ConsentWord
+from rapport_common.events.consent import ConsentWord
 
 _REPLACE = text(
     "WITH said AS (SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:profiles AS text[]), "

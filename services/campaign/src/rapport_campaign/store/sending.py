@@ -63,6 +63,19 @@ _EXPIRE = text(
     "UPDATE campaign.message SET state = 'uncertain', lease_until = NULL, reason = :reason "
     "WHERE state = 'sending' AND lease_until < clock_timestamp() RETURNING send_key"
 )
+# The queues that have something planned, one look into the index for each, however many messages
+# and archived campaigns there are.
+_WITHDRAW_LATE = text(
+    "WITH RECURSIVE queues AS ("
+    "SELECT min(queue) AS queue FROM campaign.message WHERE state = 'planned' AND queue > '' "
+    "UNION ALL SELECT (SELECT min(queue) FROM campaign.message "
+    "WHERE state = 'planned' AND queue > queues.queue) FROM queues WHERE queue IS NOT NULL) "
+    "UPDATE campaign.message AS m SET state = 'suppressed', reason = :reason FROM ("
+    "SELECT workspace, send_key FROM campaign.message WHERE state = 'planned' AND queue IN ("
+    "SELECT queue FROM queues JOIN campaign.campaign ON campaign_id = CAST(queue AS uuid) "
+    "WHERE campaign.state = 'archived') LIMIT :limit FOR UPDATE SKIP LOCKED) AS v "
+    "WHERE m.workspace = v.workspace AND m.send_key = v.send_key RETURNING m.send_key"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +164,12 @@ async def finish(tx: AsyncConnection, endings: Sequence[Ending], *, token: str) 
 async def expire(tx: AsyncConnection, reason: str) -> int:
     """Sends whose lease ran out become uncertain, never planned; how many."""
     return len((await tx.execute(_EXPIRE, {"reason": reason})).fetchall())
+
+
+async def withdraw_late(tx: AsyncConnection, reason: str, limit: int) -> int:
+    """Suppress at most `limit` messages of archived campaigns that are planned; how many."""
+    found = await tx.execute(_WITHDRAW_LATE, {"reason": reason, "limit": limit})
+    return len(found.fetchall())
 
 
 async def uncertain(tx: AsyncConnection) -> int:

@@ -1,16 +1,17 @@
 """The operator API of complaint cases."""
 
 from typing import Any, Literal
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import clock
-from rapport_common.paging import Paging
+from rapport_common.idempotency import Repeatable
+from rapport_common.paging import Listed, Paging
 from rapport_feedback import metrics
 from rapport_feedback.api.callers import Reader, Writer
 from rapport_feedback.api.models import (
-    CasePage,
     CaseView,
     CaseWithHistory,
     NewCase,
@@ -21,6 +22,7 @@ from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain.cases import State
 from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.store import cases as case_store
+from rapport_feedback.tables import SCHEMA
 
 CaseFilter = State | Literal["open"] | None
 
@@ -30,12 +32,20 @@ def case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
     router = APIRouter(prefix="/v1/cases", tags=["cases"])
 
     @router.post("", status_code=201)
-    async def create(body: NewCase, caller: Writer) -> CaseView:
-        now = clock.now()
+    async def create(body: NewCase, caller: Writer, once: Repeatable) -> CaseView:
+        """Take a complaint down for a customer."""
+        now, new, workspace = clock.now(), uuid4(), caller.workspace
         async with engine.begin() as tx:
+            made = await once.earlier(
+                tx, SCHEMA, workspace, body=body.model_dump(), made_id=str(new)
+            )
+            if made is not None:
+                found, _steps = await cases.get(tx, workspace, UUID(made))
+                return CaseView.of(found, now)
             complaint = await cases.open(
                 tx,
-                caller.workspace,
+                workspace,
+                new,
                 body.contact(),
                 subject=body.subject,
                 body=body.body,
@@ -45,7 +55,7 @@ def case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
         metrics.CASES.labels(complaint.case.state).inc()
         return CaseView.of(complaint, now)
 
-    @router.get("", response_model=CasePage)
+    @router.get("", response_model=Listed[CaseView])
     async def listed(
         caller: Reader, page: Paging, *, state: CaseFilter = None, overdue: bool = False
     ) -> dict[str, Any]:

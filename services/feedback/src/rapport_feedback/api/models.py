@@ -11,7 +11,7 @@ from rapport_common.errors import NotFoundError
 from rapport_common.events.contact import normal_email
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain.cases import Complaint, State, Step
-from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.people import Contact, named
 from rapport_feedback.domain.surveys import Kind, Survey
 from rapport_feedback.handlers.surveys import Result
 
@@ -81,16 +81,23 @@ class Named(Request):
     email: Address | None = None
     anonymous_id: Name | None = None
 
+    _contact: Contact
+
     @model_validator(mode="after")
     def _has_a_name(self) -> Self:
-        if not (self.user_id or self.email or self.anonymous_id):
-            message = "give user_id, email or anonymous_id"
+        given = (self.user_id, self.email, self.anonymous_id)
+        contact = named(*given)
+        if contact is None:
+            what = " and ".join(repr(one) for one in given if one)
+            nobody = f"no person is named by {what}: " if what else ""
+            message = f"{nobody}give the person's user_id, email or anonymous_id"
             raise ValueError(message)
+        self._contact = contact
         return self
 
     def contact(self) -> Contact:
-        """The same for the domain."""
-        return Contact(self.user_id, self.email, self.anonymous_id)
+        """The same for the domain, without what names nobody."""
+        return self._contact
 
 
 class NewCase(Named):
@@ -126,11 +133,16 @@ class SurveyView(BaseModel):
         )
 
 
-class SurveyPage(BaseModel):
-    """Surveys, newest first; `next` is the `cursor` of the next page."""
+class Wave(BaseModel):
+    """The run of a survey that has just begun."""
 
-    items: list[SurveyView]
-    next: str | None
+    wave: int
+
+
+class Invited(BaseModel):
+    """The link of a person to a survey."""
+
+    url: str
 
 
 class ScoreView(BaseModel):
@@ -196,13 +208,6 @@ class CaseView(BaseModel):
             due_at=one.case.due_at,
             closed_at=one.case.closed_at,
         )
-
-
-class CasePage(BaseModel):
-    """Cases, newest first; `next` is the `cursor` of the next page."""
-
-    items: list[CaseView]
-    next: str | None
 
 
 class StepView(BaseModel):

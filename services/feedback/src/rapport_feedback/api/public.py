@@ -7,18 +7,17 @@ from urllib.parse import parse_qsl
 import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
-from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import ClientDisconnect
 from typing_extensions import override
 
-from rapport_common import clock, logging
+from rapport_common import clock
 from rapport_common.brands import brand_of
-from rapport_common.db import is_retriable
 from rapport_common.errors import AppError, InvalidRequestError
 from rapport_common.pages.brand import Brand
 from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page
+from rapport_common.people import PeopleRoute
 from rapport_feedback import metrics, pages
 from rapport_feedback.domain.nps import HIGHEST, LOWEST
 from rapport_feedback.domain.surveys import MAX_COMMENT
@@ -26,36 +25,31 @@ from rapport_feedback.handlers.cases import Cases
 from rapport_feedback.handlers.surveys import Sheet, Surveys
 from rapport_feedback.tables import SCHEMA
 
-log = logging.get(__name__)
-
 MAX_FORM_BYTES = 128 * 1024
 MAX_FIELDS = 20
 
 Fields = Mapping[str, str]
 
 
-class PageRoute(APIRoute):
-    """A route whose errors are pages too: its callers are people."""
+class PageRoute(PeopleRoute):
+    """A survey's address."""
+
+    @override
+    @staticmethod
+    def problem_page(status: int, message: str, languages: str) -> Page:
+        return pages.problem(status, message, language=language_of(languages))
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
-        async def with_pages(request: Request) -> Response:
+        async def unless_gone(request: Request) -> Response:
             try:
                 return await handle(request)
             except ClientDisconnect:
                 return Response(status_code=400)
-            except AppError as error:
-                told = pages.problem(error.status, error.message, language=language(request))
-                return respond(told, error.status, error.headers)
-            except Exception as error:
-                if not is_retriable(error):
-                    raise
-                log.warning("page not served, the database is away", error=error)
-                return _busy(request)
 
-        return with_pages
+        return unless_gone
 
 
 def survey_pages(engine: AsyncEngine, surveys: Surveys, cases: Cases) -> APIRouter:
@@ -121,11 +115,9 @@ def language(request: Request) -> str:
     return language_of(request.headers.get("accept-language", ""))
 
 
-def respond(
-    page: Page, status: int = 200, headers: Mapping[str, str] | None = None
-) -> HTMLResponse:
+def respond(page: Page) -> HTMLResponse:
     """A page with the headers that keep it to itself."""
-    return HTMLResponse(page.html, status, {**(headers or {}), **page.headers})
+    return HTMLResponse(page.html, headers=dict(page.headers))
 
 
 def _survey_page(token: str, sheet: Sheet, request: Request, brand: Brand) -> HTMLResponse:
@@ -138,11 +130,6 @@ def _survey_page(token: str, sheet: Sheet, request: Request, brand: Brand) -> HT
         brand=brand,
     )
     return respond(told)
-
-
-def _busy(request: Request) -> HTMLResponse:
-    told = pages.problem(503, pages.TRY_AGAIN, language=language(request))
-    return respond(told, 503, {"Retry-After": "1"})
 
 
 def _outcome(sheet: Sheet) -> str:

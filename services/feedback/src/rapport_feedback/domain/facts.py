@@ -6,7 +6,7 @@ import msgspec
 
 from rapport_common.events.envelope import Event
 from rapport_feedback.domain.cases import Complaint, State
-from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.people import Contact, named
 from rapport_feedback.domain.surveys import Invitation, Response
 
 SOURCE = "feedback"
@@ -20,8 +20,11 @@ CASE_NAMES = {
 }
 
 
-def answered(invitation: Invitation, response: Response) -> Event:
-    """The answer as it stands now: one event per revision, named by it."""
+def answered(invitation: Invitation, response: Response) -> Event | None:
+    """The answer as it stands now: one event per revision, named by it.
+
+    None when nobody is named: such a link is from before placeholders were refused.
+    """
     return _track(
         invitation.workspace,
         invitation.contact,
@@ -40,8 +43,11 @@ def answered(invitation: Invitation, response: Response) -> Event:
     )
 
 
-def case_step(complaint: Complaint, at: datetime) -> Event:
-    """The step a case has just made. The complaint's text stays here: everybody reads `events`."""
+def case_step(complaint: Complaint, at: datetime) -> Event | None:
+    """The step a case has just made. The complaint's text stays here: everybody reads `events`.
+
+    None when nobody is named, as for an answer.
+    """
     return _track(
         complaint.workspace,
         complaint.contact,
@@ -66,7 +72,10 @@ def _track(
     message_id: str,
     at: datetime,
     properties: dict[str, object],
-) -> Event:
+) -> Event | None:
+    person = named(contact.user_id, contact.email, contact.anonymous_id)
+    if person is None:
+        return None
     return Event(
         workspace=workspace,
         source=SOURCE,
@@ -75,8 +84,8 @@ def _track(
         name=name,
         timestamp=at,
         received_at=at,
-        user_id=contact.user_id,
-        email=contact.email,
-        anonymous_id=contact.anonymous_id,
+        user_id=person.user_id,
+        email=person.email,
+        anonymous_id=person.anonymous_id,
         properties=msgspec.Raw(msgspec.json.encode(properties)),
     )

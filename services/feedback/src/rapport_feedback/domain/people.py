@@ -3,7 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Identifier
+from rapport_common.events.identifiers import (
+    is_placeholder,
+    is_placeholder_email,
+    normal_identifier,
+)
 from rapport_common.events.profile import ProfileActivity
 
 
@@ -26,6 +32,24 @@ class Contact:
             return (ANONYMOUS_ID, self.anonymous_id)
         message = "a contact has at least one identifier"
         raise ValueError(message)
+
+
+def named(user_id: str | None, email: str | None, anonymous_id: str | None) -> Contact | None:
+    """Whom these name, in normal form; None for nobody.
+
+    Placeholders (`null`, `undefined`, `guest`) are no names: taken at their word they make one
+    person of strangers, who would see each other's answers.
+    """
+    address = normal_email(email) if email else None
+    if address and is_placeholder_email(address):
+        address = None
+    user, anonymous = _id(user_id), _id(anonymous_id)
+    return Contact(user, address, anonymous) if user or address or anonymous else None
+
+
+def _id(value: str | None) -> str | None:
+    found = normal_identifier(value) if value else ""
+    return None if not found or is_placeholder(found) else found
 
 
 ProfileKey = tuple[str, str]

@@ -38,6 +38,7 @@ class Cases:
         self,
         tx: AsyncConnection,
         workspace: str,
+        case_id: UUID,
         contact: Contact,
         *,
         subject: str,
@@ -48,7 +49,7 @@ class Cases:
         """A new case that staff took down for a customer."""
         complaint = Complaint(
             workspace=workspace,
-            case_id=uuid4(),
+            case_id=case_id,
             number=await store.next_number(tx, workspace),
             contact=contact,
             subject=subject,
@@ -153,7 +154,7 @@ class Cases:
         """Write the step into the history and publish it."""
         step = rules.step_of(complaint.case, before, actor=actor, note=note, now=now)
         await store.add_step(tx, complaint, step)
-        await self._publisher.publish(tx, [facts.case_step(complaint, now)])
+        await self._publisher.publish(tx, facts.case_step(complaint, now))
 
     async def _require_room(self, tx: AsyncConnection, invitation: Invitation) -> None:
         workspace = invitation.workspace

@@ -1,7 +1,5 @@
 """Puts events into the outbox, keyed by the person they are about."""
 
-from collections.abc import Sequence
-
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import outbox, tracing
@@ -18,9 +16,10 @@ class Publisher:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    async def publish(self, tx: AsyncConnection, events: Sequence[Event]) -> None:
-        """Append in order. Call it last: the rows the events are about must be locked."""
-        await outbox.append(tx, SCHEMA, [self._outgoing(event) for event in events])
+    async def publish(self, tx: AsyncConnection, event: Event | None) -> None:
+        """Append what there is to tell. Call it last: the rows it is about must be locked."""
+        if event is not None:
+            await outbox.append(tx, SCHEMA, [self._outgoing(event)])
 
     def _outgoing(self, event: Event) -> Outgoing:
         key = partition_key(self._key, event.workspace, event.strongest())

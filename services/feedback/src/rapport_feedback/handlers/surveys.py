@@ -52,10 +52,17 @@ class Surveys:
     # --- by staff ----------------------------------------------------------------------------
 
     async def create(
-        self, tx: AsyncConnection, workspace: str, name: str, question: str, now: datetime
+        self,
+        tx: AsyncConnection,
+        workspace: str,
+        survey_id: UUID,
+        *,
+        name: str,
+        question: str,
+        now: datetime,
     ) -> Survey:
         """A new NPS survey in its first wave."""
-        survey = Survey(workspace, uuid4(), name, Kind.NPS, question, FIRST_WAVE, now)
+        survey = Survey(workspace, survey_id, name, Kind.NPS, question, FIRST_WAVE, now)
         await store.add_survey(tx, survey)
         return survey
 
@@ -159,7 +166,7 @@ class Surveys:
         after = rules.answer(before, score, comment, new_id=uuid4(), now=now, grace=self._grace)
         if after is not before:
             await store.save_response(tx, invitation, after)
-            await self._publisher.publish(tx, [facts.answered(invitation, after)])
+            await self._publisher.publish(tx, facts.answered(invitation, after))
         return self._sheet(invitation, after, now, recorded=after is not before)
 
     async def _response(self, tx: AsyncConnection, invitation: Invitation) -> Response | None:

@@ -7,7 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import clock
 from rapport_common.errors import NotFoundError
+from rapport_common.paging import Listed, Paging
 from rapport_ingest.api.fields import NO_NUL, Reader, SourceId, Text
+from rapport_ingest.api.models import CataloguedEvent, EventShape
 from rapport_ingest.domain.catalogue import described
 from rapport_ingest.store import catalogue as store
 from rapport_ingest.store.catalogue import Catalogued
@@ -19,20 +21,19 @@ def catalogue_routes(engine: AsyncEngine) -> APIRouter:
     """List the catalogue, show one event."""
     router = APIRouter(tags=["catalogue"])
 
-    @router.get("/v1/catalogue")
+    @router.get("/v1/catalogue", response_model=Listed[CataloguedEvent])
     async def list_events(
-        caller: Reader,
-        *,
-        source: Text = None,
-        q: Text = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        caller: Reader, page: Paging, *, source: Text = None, q: Text = None
     ) -> dict[str, Any]:
         """The events that came, the most frequent first; `q` is a part of the name."""
+        after = page.after(int, str, str, str)
         async with engine.begin() as tx:
-            found = await store.entries(tx, caller.workspace, source=source, query=q, limit=limit)
-        return {"events": [_summary(one) for one in found]}
+            found = await store.entries(
+                tx, caller.workspace, source=source, query=q, after=after, limit=page.ask
+            )
+        return page.answer(found, key=lambda one: [one.learnt.events, *one.key[1:]], show=_summary)
 
-    @router.get("/v1/catalogue/{source}/{kind}")
+    @router.get("/v1/catalogue/{source}/{kind}", response_model=EventShape)
     async def show_event(
         source: SourceId,
         kind: Kind,
@@ -65,7 +66,7 @@ def _summary(one: Catalogued) -> dict[str, Any]:
         "type": one.key.type,
         "name": one.key.name,
         "events": one.learnt.events,
-        "first_seen": clock.iso(one.learnt.first_seen),
-        "last_seen": clock.iso(one.learnt.last_seen),
+        "first_seen_at": clock.iso(one.learnt.first_seen),
+        "last_seen_at": clock.iso(one.learnt.last_seen),
         "pii": sorted({guess for path in shape for guess in path["pii"]}),
     }

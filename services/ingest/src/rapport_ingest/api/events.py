@@ -9,6 +9,7 @@ from rapport_common import clock
 from rapport_common.auth import Shown, operator
 from rapport_common.errors import ForbiddenError, InvalidRequestError
 from rapport_ingest.api.fields import MessageId, Text
+from rapport_ingest.api.models import EventPlace
 from rapport_ingest.domain.credentials import credential, key_id_of
 from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.locate import Locator, Wanted
@@ -36,7 +37,7 @@ def event_routes(keys: KeyRing, locator: Locator) -> APIRouter:
             return found.caller.workspace, found.caller.source
         return (await operator("events:read")(request)).workspace, source
 
-    @router.get("/v1/events/{message_id:path}")
+    @router.get("/v1/events/{message_id:path}", response_model=EventPlace)
     async def where_is(
         message_id: MessageId,
         asker: Annotated[tuple[str, str | None], Depends(sender)],

@@ -12,12 +12,15 @@ from starlette.requests import ClientDisconnect
 from rapport_common import logging
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import AppError, ConflictError, NotFoundError
+from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7
 from rapport_common.jobs import routes
-from rapport_common.jobs.routes import JobId
+from rapport_common.jobs.routes import JobId, ShownJob
 from rapport_common.jobs.store import Job, NewJob
+from rapport_ingest.api.models import UploadedPart
 from rapport_ingest.domain.imports import KIND, spec_of
 from rapport_ingest.domain.source import Caller
+from rapport_ingest.handlers.jobs import started
 from rapport_ingest.handlers.places import granted
 from rapport_ingest.handlers.uploads import Part, Uploads, part_of
 from rapport_ingest.settings import IngestSettings
@@ -33,28 +36,36 @@ Importer = Annotated[Operator, Depends(operator("imports:write"))]
 Spec = Annotated[dict[str, Any], Body()]
 
 
+class Upload(ShownJob):
+    """An import, and how many bytes of its file are there."""
+
+    offset: int
+
+
 def import_routes(engine: AsyncEngine, settings: IngestSettings) -> APIRouter:
     """Make an import."""
     router = APIRouter(tags=["imports"])
 
-    @router.post("/v1/imports", status_code=201)
-    async def create_import(body: Spec, caller: Importer) -> dict[str, Any]:
+    @router.post("/v1/imports", status_code=201, response_model=ShownJob)
+    async def create_import(body: Spec, caller: Importer, once: Repeatable) -> dict[str, Any]:
         """Make an import. Without a `uri` it waits for its file."""
         # First: whoever may not read there is told so, and not what else is wrong.
         if isinstance(uri := body.get("uri"), str) and uri:
             granted(uri, caller.workspace, settings)
         spec = spec_of(body)
-        job_id = str(uuid7())
         place = Caller(caller.workspace, spec.source)
         async with engine.begin() as tx:
             if not await sources.exists(tx, place):
                 message = f"There is no source '{spec.source}'. `rapport source create` makes one."
                 raise NotFoundError(message)
             state = "queued" if spec.uri else UPLOADING
-            new = NewJob(job_id, KIND, msgspec.to_builtins(spec), spec.source, state)
-            await JOBS.add(tx, caller.workspace, new)
-            job = await JOBS.find(tx, caller.workspace, job_id)
-        return shown(job) if job else {}
+            new = NewJob(str(uuid7()), KIND, msgspec.to_builtins(spec), spec.source, state)
+            made = await started(tx, once, caller.workspace, new)
+            job = await JOBS.find(tx, caller.workspace, made["id"])
+        if job is None:
+            message = f"Import {made['id']} of this Idempotency-Key has ended and is forgotten."
+            raise ConflictError(message, details={"id": made["id"]})
+        return shown(job)
 
     return router
 
@@ -63,7 +74,7 @@ def upload_routes(engine: AsyncEngine, uploads: Uploads) -> APIRouter:
     """Upload an import's file, ask how much of it is there."""
     router = APIRouter(tags=["imports"])
 
-    @router.put("/v1/imports/{job_id}/file")
+    @router.put("/v1/imports/{job_id}/file", response_model=Upload)
     async def upload(job_id: JobId, request: Request, caller: Importer) -> dict[str, Any]:
         """Take the file, or with `Content-Range` a part of it; complete, the import begins."""
         await _uploading(engine, caller.workspace, job_id)
@@ -77,12 +88,12 @@ def upload_routes(engine: AsyncEngine, uploads: Uploads) -> APIRouter:
         return {**(shown(job) if job else {}), "offset": uploads.offset(job_id)}
 
     @router.get("/v1/imports/{job_id}/file")
-    async def uploaded(job_id: JobId, response: Response, caller: Importer) -> dict[str, Any]:
+    async def uploaded(job_id: JobId, response: Response, caller: Importer) -> UploadedPart:
         """How many bytes of the file are there: where an upload that broke off goes on."""
         await _uploading(engine, caller.workspace, job_id)
         offset = uploads.offset(job_id)
         response.headers["Upload-Offset"] = str(offset)
-        return {"id": job_id, "offset": offset}
+        return UploadedPart(id=job_id, offset=offset)
 
     return router
 

@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common import clock
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.envelope import EventType
+from rapport_common.paging import Listed, Paging
+from rapport_ingest.api import models
 from rapport_ingest.api.fields import NO_NUL, Reader, SourceId, Text, Writer
 from rapport_ingest.domain.plan import Difference, PlannedEvent, Violation
 from rapport_ingest.domain.source import Caller
@@ -51,24 +53,24 @@ def plan_routes(engine: AsyncEngine) -> APIRouter:
     """Keep a source's plan, and read what breaks it."""
     router = APIRouter(tags=["plans"])
 
-    @router.put("/v1/sources/{source}/plan")
+    @router.put("/v1/sources/{source}/plan", response_model=models.PlanChanges)
     async def put_plan(source: SourceId, body: PlanDocument, caller: Writer) -> dict[str, Any]:
         """Replace the plan as a whole; it holds on every replica within a second."""
         async with engine.begin() as tx:
             changes = await plans.replace(tx, Caller(caller.workspace, source), body.entries())
         return _changes(changes)
 
-    @router.get("/v1/sources/{source}/plan")
+    @router.get("/v1/sources/{source}/plan", response_model=PlanDocument)
     async def get_plan(source: SourceId, caller: Reader) -> dict[str, Any]:
         """The plan, as it can be uploaded again."""
         async with engine.begin() as tx:
             return _document(await plans.current(tx, Caller(caller.workspace, source)))
 
-    @router.delete("/v1/sources/{source}/plan")
-    async def delete_plan(source: SourceId, caller: Writer) -> dict[str, Any]:
+    @router.delete("/v1/sources/{source}/plan", status_code=204)
+    async def delete_plan(source: SourceId, caller: Writer) -> None:
         """Take the plan away: all events are unplanned."""
         async with engine.begin() as tx:
-            return _changes(await plans.replace(tx, Caller(caller.workspace, source), []))
+            await plans.replace(tx, Caller(caller.workspace, source), [])
 
     _add_trials(router, engine)
     return router
@@ -77,7 +79,7 @@ def plan_routes(engine: AsyncEngine) -> APIRouter:
 def _add_trials(router: APIRouter, engine: AsyncEngine) -> None:
     """Routes that change nothing: what a plan would do, could be, and has met."""
 
-    @router.post("/v1/sources/{source}/plan/check")
+    @router.post("/v1/sources/{source}/plan/check", response_model=models.PlanCheck)
     async def check_plan(source: SourceId, body: PlanDocument, caller: Writer) -> dict[str, Any]:
         """What this plan would change, and which known events break it; keeps nothing."""
         async with engine.begin() as tx:
@@ -86,7 +88,7 @@ def _add_trials(router: APIRouter, engine: AsyncEngine) -> None:
             )
         return {**_changes(changes), **_tested(found)}
 
-    @router.post("/v1/sources/{source}/plan/draft")
+    @router.post("/v1/sources/{source}/plan/draft", response_model=PlanDocument)
     async def draft_plan(
         source: SourceId, caller: Reader, *, kind: EventType | None = None, name: EventName = None
     ) -> dict[str, Any]:
@@ -94,16 +96,17 @@ def _add_trials(router: APIRouter, engine: AsyncEngine) -> None:
         async with engine.begin() as tx:
             return _document(await plans.draft(tx, Caller(caller.workspace, source), kind, name))
 
-    @router.get("/v1/violations")
+    @router.get("/v1/violations", response_model=Listed[models.Violation])
     async def list_violations(
         caller: Reader,
+        page: Paging,
         *,
         source: Text = None,
         event: EventName = None,
         since: datetime | None = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> dict[str, Any]:
         """What events broke, by field and rule, the latest first."""
+        after = page.after(datetime, *(str,) * len(violations.ORDER))
         async with engine.begin() as tx:
             found = await violations.latest(
                 tx,
@@ -111,9 +114,14 @@ def _add_trials(router: APIRouter, engine: AsyncEngine) -> None:
                 source=source,
                 name=event,
                 since=_utc(since),
-                limit=limit,
+                after=after,
+                limit=page.ask,
             )
-        return {"violations": [_shown(broken, count) for broken, count in found]}
+        return page.answer(
+            found,
+            key=lambda one: [one[1].last_at, *(getattr(one[0], n) for n in violations.ORDER)],
+            show=lambda one: _shown(*one),
+        )
 
 
 def _utc(moment: datetime | None) -> datetime | None:

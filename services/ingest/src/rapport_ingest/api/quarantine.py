@@ -1,33 +1,37 @@
 """The quarantine: what was refused and why, repair and replay of it, and what to do without."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import clock
 from rapport_common.auth import Operator, Shown, operator
 from rapport_common.errors import InvalidRequestError, NotFoundError
+from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7
 from rapport_common.jobs.store import NewJob
+from rapport_common.paging import MAX_BIGINT, BigId, Listed, Paging
 from rapport_common.wording import plain
+from rapport_ingest.api import models
 from rapport_ingest.api.fields import Moment, Rate, Reader, Word, Writer
 from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.selection import QuarantineReplay, Selection
 from rapport_ingest.domain.transform import Transform, compile_transforms
 from rapport_ingest.handlers.counting import Counting
+from rapport_ingest.handlers.jobs import started
 from rapport_ingest.handlers.quarantine import DryRun, dry_run
-from rapport_ingest.store import quarantine
-from rapport_ingest.store.jobs import JOBS
-from rapport_ingest.store.quarantine import Balance, Group, Row, State
+from rapport_ingest.store import balances, quarantine
+from rapport_ingest.store.balances import Balance
+from rapport_ingest.store.quarantine import Group, Row, State
 
 MAX_DISCARD = 10_000
 MAX_JUDGED = 5_000
-MAX_BIGINT = 2**63 - 1
 
-RowId = Annotated[int, Path(ge=1, le=MAX_BIGINT)]
+Filter = Annotated[Word | None, Query()]
 BigInt = Annotated[int, Field(ge=1, le=MAX_BIGINT)]
 
 
@@ -79,25 +83,31 @@ class Repair(BaseModel):
         )
 
 
-class Asked(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Asked:
     """The filters of the lists, and which rows: open, resolved or all."""
 
-    source: Word | None = None
-    code: Word | None = None
-    path: Word | None = None
-    message_id: Word | None = None
-    since: Moment | None = None
-    until: Moment | None = None
-    state: State = "open"
-    before: Annotated[int, Field(ge=1, le=MAX_BIGINT)] | None = None
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-
-    def selection(self) -> Selection:
-        """As the store knows it."""
-        return Selection(**self.model_dump(exclude={"state", "before", "limit"}))
+    chosen: Selection
+    state: State
 
 
-Filters = Annotated[Asked, Query()]
+def _asked(
+    *,
+    source: Filter = None,
+    code: Filter = None,
+    path: Filter = None,
+    message_id: Filter = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    state: State = "open",
+) -> Asked:
+    chosen = Selection(
+        source=source, code=code, path=path, message_id=message_id, since=since, until=until
+    )
+    return Asked(chosen, state)
+
+
+Filters = Annotated[Asked, Depends(_asked)]
 Judged = Annotated[int, Query(ge=1, le=MAX_JUDGED)]
 
 
@@ -110,47 +120,61 @@ def quarantine_routes(engine: AsyncEngine, counting: Counting, reopener: Reopene
 
 
 def _add_reading(router: APIRouter, engine: AsyncEngine, counting: Counting) -> None:
-    @router.get("/v1/quarantine")
-    async def list_rows(caller: Reader, asked: Filters) -> dict[str, Any]:
-        """The newest events that were not accepted; `next` is the `before` of the next page."""
+    @router.get("/v1/quarantine", response_model=Listed[models.QuarantinedEvent])
+    async def list_rows(caller: Reader, page: Paging, asked: Filters) -> dict[str, Any]:
+        """The newest events that were not accepted."""
+        [before] = page.after(int) or [None]
         async with engine.begin() as tx:
             rows = await quarantine.page(
                 tx,
                 caller.workspace,
-                asked.selection(),
+                asked.chosen,
                 state=asked.state,
-                before=asked.before,
-                limit=asked.limit,
+                before=before,
+                limit=page.ask,
             )
-        following = rows[-1].id if len(rows) == asked.limit else None
-        return {"events": [_shown(one) for one in rows], "next": following}
+        return page.answer(rows, key=lambda row: [row.id], show=_shown)
 
-    @router.get("/v1/quarantine/summary")
-    async def summary(caller: Reader, asked: Filters) -> dict[str, Any]:
-        """How many by source, code and path, with the newest as the example."""
-        async with engine.begin() as tx:
-            found = await quarantine.summary(
-                tx, caller.workspace, asked.selection(), state=asked.state, limit=asked.limit
-            )
-        return {"groups": [_group(one) for one in found]}
+    _add_sums(router, engine, counting)
 
-    @router.get("/v1/quarantine/balance")
-    async def balance(caller: Reader) -> dict[str, Any]:
-        """By source: rejected <= open + replayed + discarded + expired, equal without crashes."""
-        await counting.flush()
-        async with engine.begin() as tx:
-            found = await quarantine.balances(tx, caller.workspace)
-        return {"sources": [_balance(one) for one in found]}
-
-    @router.get("/v1/quarantine/{row}")
-    async def show(row: RowId, caller: Reader) -> dict[str, Any]:
+    # Behind those with a name, which would be read as an id.
+    @router.get("/v1/quarantine/{row_id}", response_model=models.QuarantinedEvent)
+    async def show(row_id: BigId, caller: Reader) -> dict[str, Any]:
         """One event that was not accepted, whole."""
         async with engine.begin() as tx:
-            found = await quarantine.find(tx, caller.workspace, row)
+            found = await quarantine.find(tx, caller.workspace, row_id)
         if found is None:
-            message = f"There is no row {row} in the quarantine (any more)."
+            message = f"There is no row {row_id} in the quarantine (any more)."
             raise NotFoundError(message)
         return _shown(found)
+
+
+def _add_sums(router: APIRouter, engine: AsyncEngine, counting: Counting) -> None:
+    @router.get("/v1/quarantine/summary", response_model=Listed[models.QuarantineGroup])
+    async def summary(caller: Reader, page: Paging, asked: Filters) -> dict[str, Any]:
+        """How many by source, code and path, the most frequent first, the newest as example."""
+        after = page.after(int, str, str, str)
+        async with engine.begin() as tx:
+            found = await quarantine.summary(
+                tx,
+                caller.workspace,
+                asked.chosen,
+                state=asked.state,
+                after=after,
+                limit=page.ask,
+            )
+        return page.answer(
+            found, key=lambda one: [one.rows, one.source, one.code, one.path], show=_group
+        )
+
+    @router.get("/v1/quarantine/balance", response_model=Listed[models.QuarantineBalance])
+    async def balance(caller: Reader, page: Paging) -> dict[str, Any]:
+        """By source: rejected <= open + replayed + discarded + expired, equal without crashes."""
+        [after] = page.after(str) or [None]
+        await counting.flush()
+        async with engine.begin() as tx:
+            found = await balances.balances(tx, caller.workspace, after=after, limit=page.ask)
+        return page.answer(found, key=lambda one: [one.source], show=_balance)
 
 
 async def repairer(request: Request, _shown: Shown = None, *, dry_run: bool = False) -> Operator:
@@ -163,24 +187,22 @@ def _add_changing(router: APIRouter, engine: AsyncEngine, reopener: Reopener) ->
     async def repair(
         body: Repair,
         caller: Annotated[Operator, Depends(repairer)],
+        once: Repeatable,
         *,
         dry_run: bool = False,
         limit: Judged = 1000,
-    ) -> dict[str, Any]:
+    ) -> models.StartedJob | models.DryRun:
         """Replay the chosen rows with these changes, as a job; a dry run judges the first ones."""
         asked = body.asked()
         if dry_run:
             return await _tried(engine, reopener, caller, asked, limit)
-        job = str(uuid7())
+        spec = msgspec.to_builtins(asked)
+        new = NewJob(str(uuid7()), "replay_quarantine", spec, subject=asked.selection.source)
         async with engine.begin() as tx:
-            new = NewJob(
-                job, "replay_quarantine", msgspec.to_builtins(asked), subject=asked.selection.source
-            )
-            await JOBS.add(tx, caller.workspace, new)
-        return {"job": job, "kind": "replay_quarantine", "state": "queued"}
+            return models.StartedJob(**await started(tx, once, caller.workspace, new))
 
     @router.post("/v1/quarantine/discard")
-    async def discard(body: Discard, caller: Writer) -> dict[str, Any]:
+    async def discard(body: Discard, caller: Writer) -> models.Discarded:
         """Resolve the chosen rows as not wanted, 10,000 at a time; `more` tells to call again."""
         chosen = body.selection.selection()
         if chosen == Selection():
@@ -190,12 +212,12 @@ def _add_changing(router: APIRouter, engine: AsyncEngine, reopener: Reopener) ->
             count = await quarantine.discard(
                 tx, caller.workspace, chosen, by=caller.subject, limit=MAX_DISCARD
             )
-        return {"discarded": count, "more": count == MAX_DISCARD}
+        return models.Discarded(discarded=count, more=count == MAX_DISCARD)
 
 
 async def _tried(
     engine: AsyncEngine, reopener: Reopener, caller: Operator, asked: QuarantineReplay, limit: int
-) -> dict[str, Any]:
+) -> models.DryRun:
     async with engine.begin() as tx:
         found = await dry_run(
             tx, caller.workspace, asked.selection, asked.transforms, reopener, limit=limit
@@ -203,17 +225,17 @@ async def _tried(
     return _dry(found)
 
 
-def _dry(found: DryRun) -> dict[str, Any]:
-    return {
-        "dry_run": True,
-        "matched": found.matched,
-        "judged": found.judged,
-        "would_pass": found.would_pass,
-        "still_rejected": dict(found.still_rejected),
-        "skipped": dict(found.skipped),
-        "failures": found.failures,
-        "examples": found.examples,
-    }
+def _dry(found: DryRun) -> models.DryRun:
+    return models.DryRun(
+        dry_run=True,
+        matched=found.matched,
+        judged=found.judged,
+        would_pass=found.would_pass,
+        still_rejected=dict(found.still_rejected),
+        skipped=dict(found.skipped),
+        failures=found.failures,
+        examples=found.examples,
+    )
 
 
 def _shown(row: Row) -> dict[str, Any]:

@@ -1,17 +1,19 @@
 """Replays from the log: its records, published again."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7
 from rapport_common.jobs.store import NewJob
 from rapport_ingest.api.fields import Moment, Rate, Word, Writer
+from rapport_ingest.api.models import StartedJob
 from rapport_ingest.domain.selection import LogSelection, TopicReplay
-from rapport_ingest.store.jobs import JOBS
+from rapport_ingest.handlers.jobs import started
 
 
 class ChosenRecords(BaseModel):
@@ -47,15 +49,13 @@ def replay_routes(engine: AsyncEngine) -> APIRouter:
 
     @router.post("/v1/replays/topic", status_code=202)
     async def replay_topic(
-        body: NewTopicReplay, caller: Writer, *, dry_run: bool = False
-    ) -> dict[str, Any]:
+        body: NewTopicReplay, caller: Writer, once: Repeatable, *, dry_run: bool = False
+    ) -> StartedJob:
         """Publish the chosen records of the log again, as a job; a dry run counts them."""
-        asked, job = body.asked(dry_run=dry_run), str(uuid7())
+        asked = body.asked(dry_run=dry_run)
+        spec = msgspec.to_builtins(asked)
+        new = NewJob(str(uuid7()), "replay_topic", spec, subject=asked.selection.source)
         async with engine.begin() as tx:
-            new = NewJob(
-                job, "replay_topic", msgspec.to_builtins(asked), subject=asked.selection.source
-            )
-            await JOBS.add(tx, caller.workspace, new)
-        return {"job": job, "kind": "replay_topic", "state": "queued"}
+            return StartedJob(**await started(tx, once, caller.workspace, new))
 
     return router

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import clock
 from rapport_common.errors import InvalidRequestError
-from rapport_common.paging import Paging
+from rapport_common.paging import Listed, Paging
+from rapport_ingest.api import models
 from rapport_ingest.api.fields import NO_NUL, Name, Reader, SourceId, Writer
 from rapport_ingest.domain import policy
 from rapport_ingest.domain.source import DEFAULT_KIND, MEANINGS, Caller, Kind, trust_of
@@ -54,6 +55,12 @@ class SourceChange(BaseModel):
     policy: dict[str, Any] | None = None
 
 
+class WorkspacePolicy(BaseModel):
+    """The rules of all sources of a workspace, defaults written out."""
+
+    blocked_identifiers: list[str]
+
+
 class WorkspaceChange(BaseModel):
     """A merge patch (RFC 7396): what is left out stays, null sets a field back."""
 
@@ -68,7 +75,7 @@ def source_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
     """Make, show and change sources."""
     router = APIRouter(tags=["sources"])
 
-    @router.post("/v1/sources", status_code=201)
+    @router.post("/v1/sources", status_code=201, response_model=models.MadeSource)
     async def create_source(body: NewSource, caller: Writer) -> dict[str, Any]:
         """Make a source; its write key is in this answer and never shown again."""
         async with engine.begin() as tx:
@@ -78,7 +85,7 @@ def source_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
         named = {"id": source, "name": body.name, **_worth(body.kind)}
         return {**named, "means": MEANINGS[trust_of(body.kind)], "write_key": key.key}
 
-    @router.get("/v1/sources")
+    @router.get("/v1/sources", response_model=Listed[models.Source])
     async def list_sources(caller: Writer, page: Paging) -> dict[str, Any]:
         """The sources by id, with their policies, counts and warnings."""
         after = page.after(str)
@@ -108,12 +115,12 @@ def _add_single(router: APIRouter, engine: AsyncEngine, sources: Sources) -> Non
             warned = await warnings.warnings_of(tx, caller.workspace)
         return _shown(found, counts.get(found.id, Tally()), warned.get(found.id, ()))
 
-    @router.get("/v1/sources/{source}")
+    @router.get("/v1/sources/{source}", response_model=models.Source)
     async def show_source(source: SourceId, caller: Writer) -> dict[str, Any]:
         """A source with its policy, defaults written out, and its counts."""
         return await one(Caller(caller.workspace, source))
 
-    @router.patch("/v1/sources/{source}")
+    @router.patch("/v1/sources/{source}", response_model=models.Source)
     async def change_source(source: SourceId, body: SourceChange, caller: Writer) -> dict[str, Any]:
         """Change name, kind or policy; it holds in every process within a second."""
         whose = Caller(caller.workspace, source)
@@ -131,18 +138,19 @@ def policy_routes(engine: AsyncEngine) -> APIRouter:
     router = APIRouter(tags=["sources"])
 
     @router.get("/v1/policy")
-    async def show_policy(caller: Writer) -> dict[str, Any]:
+    async def show_policy(caller: Writer) -> WorkspacePolicy:
         """The rules of all sources of the workspace, defaults written out."""
         async with engine.begin() as tx:
             found = await store.workspace_policy(tx, caller.workspace)
-        return policy.shown_workspace(found)
+        return WorkspacePolicy.model_validate(policy.shown_workspace(found))
 
     @router.patch("/v1/policy")
-    async def change_policy(body: WorkspaceChange, caller: Writer) -> dict[str, Any]:
+    async def change_policy(body: WorkspaceChange, caller: Writer) -> WorkspacePolicy:
         """Change them by a merge patch (RFC 7396); they hold in every process within a second."""
         patch = body.model_dump(exclude_unset=True)
         async with engine.begin() as tx:
-            return policy.shown_workspace(await change_workspace(tx, caller.workspace, patch))
+            changed = policy.shown_workspace(await change_workspace(tx, caller.workspace, patch))
+        return WorkspacePolicy.model_validate(changed)
 
     return router
 
@@ -151,7 +159,7 @@ def count_routes(engine: AsyncEngine, counting: Counting) -> APIRouter:
     """How much a source has sent."""
     router = APIRouter(tags=["sources"])
 
-    @router.get("/v1/sources/{source}/counts")
+    @router.get("/v1/sources/{source}/counts", response_model=models.SourceCounts)
     async def counts(source: SourceId, caller: Reader, days: Days = 30) -> dict[str, Any]:
         """Received = accepted + rejected, since the source was made and by day (UTC)."""
         whose = Caller(caller.workspace, source)
@@ -179,7 +187,7 @@ def key_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
     """The write keys of a source."""
     router = APIRouter(tags=["sources"])
 
-    @router.get("/v1/sources/{source}/keys")
+    @router.get("/v1/sources/{source}/keys", response_model=Listed[models.Key])
     async def list_keys(source: SourceId, caller: Writer, page: Paging) -> dict[str, Any]:
         """All keys the source has had, oldest first; a key begins with `rk_` and its id."""
         whose = Caller(caller.workspace, source)
@@ -192,17 +200,17 @@ def key_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
         return page.answer(found, key=lambda one: (one.created_at, one.id), show=_shown_key)
 
     @router.post("/v1/sources/{source}/keys", status_code=201)
-    async def add_key(source: SourceId, caller: Writer) -> dict[str, str]:
+    async def add_key(source: SourceId, caller: Writer) -> models.MadeKey:
         """One more key, at most two at a time; it is in this answer and never shown again."""
         async with engine.begin() as tx:
             made: NewKey = await sources.add_key(tx, Caller(caller.workspace, source))
-        return {"source": source, "id": made.id, "write_key": made.key}
+        return models.MadeKey(id=made.id, source=source, write_key=made.key)
 
-    @router.delete("/v1/sources/{source}/keys/{key}")
-    async def revoke_key(source: SourceId, key: KeyId, caller: Writer) -> dict[str, Any]:
+    @router.delete("/v1/sources/{source}/keys/{key_id}", status_code=204)
+    async def revoke_key(source: SourceId, key_id: KeyId, caller: Writer) -> None:
         """End a key; every process refuses it within a second."""
         async with engine.begin() as tx:
-            return _shown_key(await sources.revoke(tx, Caller(caller.workspace, source), key))
+            await sources.revoke(tx, Caller(caller.workspace, source), key_id)
 
     return router
 

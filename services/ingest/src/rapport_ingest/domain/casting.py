@@ -4,7 +4,7 @@ import math
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from rapport_ingest.domain.moments import NEVER, parse_moment
 
@@ -57,11 +57,6 @@ def cast(
     if kind == "excel_day":
         return _iso(_excel_day(value, zone))
     return _iso(_moment(value, zone, layout))
-
-
-def is_cast(kind: str) -> bool:
-    """Whether there is a cast of this name."""
-    return kind in get_args(Cast)
 
 
 def _string(value: Any) -> str:

@@ -342,11 +342,9 @@ def _device(
     return Client(ip=ip) if known is None else msgspec.structs.replace(known, ip=ip)
 
 
-def provenance_of(policy: Policy) -> Provenance | None:
-    """Whose data it is, if it is not our own."""
+def provenance_of(policy: Policy) -> Provenance:
+    """Whose data it is."""
     stated = policy.provenance
-    if stated.party == "first":
-        return None
     return Provenance(party=stated.party, provider=stated.provider, legal_basis=stated.legal_basis)
 
 

@@ -40,11 +40,6 @@ class Guard:
         self._knows_origin = lru_cache(maxsize=1024)(self._is_allowed_origin)
         self._knows_address = lru_cache(maxsize=4096)(self._is_allowed_address)
 
-    @property
-    def restricts_origins(self) -> bool:
-        """Whether not every page may send."""
-        return not self._any_origin
-
     def check(self, origin: bytes | None, address: str | None) -> None:
         """ForbiddenError unless a request from this origin and address may send.
 

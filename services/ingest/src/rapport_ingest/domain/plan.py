@@ -101,7 +101,7 @@ class Plan:
         if validator is None:
             try:
                 validator = entry.validator = _compiled(entry.schema)
-            except (ValidationError, ReferencingError, ValueError):
+            except (ValidationError, ReferencingError, ValueError, LookupError):
                 # It was good when it was stored, under another version of the validator.
                 return [Violation(part_of(kind), "schema", "The plan's schema can't be used.")]
         if validator.is_valid(payload):

@@ -14,7 +14,7 @@ from rapport_common.wording import plain
 from rapport_ingest.domain.guard import network, origin_shape
 from rapport_ingest.domain.mapping import Mapper
 from rapport_ingest.domain.source import LegalBasis, Policy, WorkspacePolicy
-from rapport_ingest.domain.transform import TransformError, compile_transforms
+from rapport_ingest.domain.transform import compile_transforms
 
 MAX_POLICY_BYTES = 65_536
 MAX_ENTRIES = 200
@@ -83,7 +83,7 @@ def read_workspace_policy(document: Document) -> WorkspacePolicy:
     try:
         policy = msgspec.convert(document, WorkspacePolicy)
     except msgspec.ValidationError as error:
-        raise _invalid(*_located(str(error))) from error
+        raise _invalid(*_located(plain(error))) from error
     for problem in _entries("blocked_identifiers", policy.blocked_identifiers, _blockable):
         raise _invalid(*problem)
     return policy
@@ -100,8 +100,10 @@ def _check_storable(document: Document) -> None:
     try:
         text = json.dumps(document, ensure_ascii=False, allow_nan=False)
         size = len(text.encode())
-    except (ValueError, RecursionError) as error:
-        raise _invalid("", f"this is not JSON that can be stored ({error})") from error
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise _invalid("", f"this can't be stored as JSON: {plain(error)}") from error
+    except ValueError as error:
+        raise _invalid("", "this can't be stored as JSON: a number in it is not finite") from error
     if _NUL.search(text):
         raise _invalid("", "a text in it contains a NUL character, which can't be stored")
     if size > MAX_POLICY_BYTES:
@@ -131,10 +133,8 @@ def _problems(policy: Policy) -> Iterator[Problem]:
     yield from _webhook(policy)
     try:
         compile_transforms(policy.transforms)
-    except TransformError as error:
-        yield f"transforms ({error.path})", error.reason
-    except ValueError as error:
-        yield "transforms", str(error)
+    except InvalidRequestError as error:
+        yield error.details["field"], error.message.partition(": ")[2].rstrip(".")
 
 
 def _webhook(policy: Policy) -> Iterator[Problem]:

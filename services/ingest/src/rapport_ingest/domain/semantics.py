@@ -4,24 +4,26 @@ The rest of an event is its sender's business. Names: Segment's e-commerce spec 
 own for consents and for what the services tell.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-from rapport_common.events.contact import (
-    EMAIL_CHANNEL,
+from rapport_common.events.consent import (
+    ANY_PURPOSE,
+    CHANNELS,
+    OWN,
+    PURPOSES,
+    is_channel,
+    is_purpose,
     normal_channel,
-    normal_contact_point,
     normal_purpose,
     normal_state,
 )
+from rapport_common.events.contact import ANY_CHANNEL, EMAIL_CHANNEL, normal_contact_point
 from rapport_common.events.money import CURRENCIES, MAX_DIGITS, normal_amount, normal_currency
+from rapport_common.events.orders import ORDER_AMOUNTS, ORDER_EVENTS, ORDER_REFUNDED, worth_of_line
 from rapport_common.events.reserved import CONSENT_UPDATED, plain_name, service_of
 from rapport_ingest.domain.reading import MAX_SHOWN, Refused, address_of
-
-ORDERS = frozenset({"Order Completed", "Order Updated", "Order Refunded", "Order Cancelled"})
-AMOUNTS = ("total", "revenue", "value")
-"""What an order's worth is read from; other amounts are the sender's business."""
 
 LARGEST = 10 ** (MAX_DIGITS - 1)
 
@@ -41,9 +43,7 @@ def check_of(name: str) -> tuple[str, Check] | None:
     service = service_of(name)
     if service is not None:
         return name, _reserved(service)
-    if plain_name(name) == plain_name(CONSENT_UPDATED):
-        return CONSENT_UPDATED, consent
-    return (name, order) if name in ORDERS else None
+    return _CHECKS.get(plain_name(name))
 
 
 def _reserved(service: str) -> Check:
@@ -60,17 +60,43 @@ def _reserved(service: str) -> Check:
 def consent(properties: Properties, _currency: str | None) -> Checked:
     """A consent with its point, channel, purpose and state in their one form.
 
-    What can't be read is refused: a "no" that nobody understands must not pass for one.
+    What can't be read is refused: a "no" that nobody understands must not pass for one. A no may
+    be to `all` channels or purposes of a contact point, a yes says to what.
     """
-    channel = _word(properties, "channel", normal_channel, "a word such as email or sms")
-    said = {
-        "channel": channel,
-        "purpose": _word(properties, "purpose", normal_purpose, "a word such as promotion"),
-        "state": _word(properties, "state", normal_state, "granted, denied or withdrawn"),
-        "contact_point": _point(properties, channel),
-    }
+    channel = _word(properties, "channel", _channel, _CHANNELS_TOLD)
+    purpose = _word(properties, "purpose", _purpose, _PURPOSES_TOLD)
+    state = _word(properties, "state", normal_state, "granted, denied or withdrawn")
+    if state == "granted" and channel == ANY_CHANNEL:
+        raise _unread("invalid_consent", "channel", properties["channel"], ONE_OF_EACH)
+    if state == "granted" and purpose == ANY_PURPOSE:
+        raise _unread("invalid_consent", "purpose", properties["purpose"], ONE_OF_EACH)
+    point = _point(properties, channel)
+    said = {"channel": channel, "purpose": purpose, "state": state, "contact_point": point}
     same = all(properties[name] == value for name, value in said.items())
     return (None if same else {**properties, **said}), None
+
+
+ONE_OF_EACH = "what a permission can be for: it is for one channel and one purpose, send each alone"
+
+
+def _channel(text: str) -> str | None:
+    word = normal_channel(text)
+    return word if word and is_channel(word) else None
+
+
+def _purpose(text: str) -> str | None:
+    word = normal_purpose(text)
+    return word if word and is_purpose(word) else None
+
+
+def _known(words: Iterable[str], what: str) -> str:
+    return (
+        f"one of {', '.join(words)}, or in a withdrawal all; {what} of your own begins with {OWN}"
+    )
+
+
+_CHANNELS_TOLD = _known(CHANNELS, "a channel")
+_PURPOSES_TOLD = _known(PURPOSES, "a purpose")
 
 
 def _word(
@@ -86,7 +112,7 @@ def _word(
 def _point(properties: Properties, channel: str) -> str:
     value = properties.get("contact_point")
     if isinstance(value, str):
-        mail = channel == EMAIL_CHANNEL
+        mail = channel == EMAIL_CHANNEL or (channel == ANY_CHANNEL and "@" in value)
         found = address_of(value) if mail else normal_contact_point(channel, value)
         if found:
             return found
@@ -97,7 +123,7 @@ def _point(properties: Properties, channel: str) -> str:
 def order(properties: Properties, declared: str | None) -> Checked:
     """An order with plain amounts in a currency of ISO 4217, or in the source's declared one."""
     has_amount = False
-    for name in AMOUNTS:
+    for name in ORDER_AMOUNTS:
         value: Any = properties.get(name)
         if value is None:
             continue
@@ -120,6 +146,21 @@ def order(properties: Properties, declared: str | None) -> Checked:
     return {**properties, "currency": currency}, None
 
 
+def refund(properties: Properties, declared: str | None) -> Checked:
+    """A refund: an order's amount, else that of the products that are given back, else all."""
+    checked = order(properties, declared)
+    lines = properties.get("products")
+    if isinstance(lines, list) and all(properties.get(name) is None for name in ORDER_AMOUNTS):
+        for number, line in enumerate(lines):
+            if worth_of_line(line) is None:
+                wanted = (
+                    "a price (and quantity) as plain decimals. A refund of some products takes off "
+                    "what they cost: send these, or properties.total, or no products for all"
+                )
+                raise _unread("invalid_amount", f"products[{number}]", line, wanted)
+    return checked
+
+
 NO_CURRENCY = (
     "An order with an amount needs its currency: send properties.currency (ISO 4217, such as EUR), "
     "or declare the source's own: `rapport source set SOURCE --currency EUR`."
@@ -132,3 +173,10 @@ def _unread(code: str, name: str, value: Any, wanted: str) -> Refused:
         return Refused(code, path, f"{path} is missing: {wanted}.")
     shown = str(value)[:MAX_SHOWN].replace("\0", "\ufffd")
     return Refused(code, path, f"{path} '{shown}' is not {wanted}.")
+
+
+_CHECKS: dict[str, tuple[str, Check]] = {
+    plain_name(CONSENT_UPDATED): (CONSENT_UPDATED, consent),
+    **{plain_name(one): (one, order) for one in ORDER_EVENTS},
+    plain_name(ORDER_REFUNDED): (ORDER_REFUNDED, refund),
+}

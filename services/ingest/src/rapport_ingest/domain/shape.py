@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rapport_common.events.codec import holds_nul
 from rapport_ingest.domain.reading import Refused
 from rapport_ingest.domain.salvage import deeper_than
 
@@ -23,8 +24,9 @@ def check_shape(data: bytes, fields: dict[str, Any]) -> None:
         raise too_deep()
     if len(data) > MAX_KEY and _may_break_key_limits(data):
         _check_keys(fields)
-    if _BACKSLASH in data and b"\\u0000" in data and (path := nul_in(fields)) is not None:
-        raise Refused("nul_character", path, "The NUL character can't be stored.")
+    if _BACKSLASH in data and holds_nul(data):
+        # A member that another one of the same name hides has no path.
+        raise Refused("nul_character", nul_in(fields) or "", "The NUL character can't be stored.")
 
 
 def too_deep() -> Refused:

@@ -6,25 +6,26 @@ A mapping makes one kind of event; a shop sends many kinds to one address, told 
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from rapport_common.events.orders import ORDER_CANCELLED, ORDER_COMPLETED, ORDER_REFUNDED
 from rapport_ingest.domain.casting import cast
 from rapport_ingest.domain.mapping import MappingError, find
 
 Shop = Literal["shopify", "woocommerce"]
 
 SHOPIFY = {
-    "orders/create": "Order Completed",
-    "orders/paid": "Order Completed",
-    "orders/cancelled": "Order Cancelled",
+    "orders/create": ORDER_COMPLETED,
+    "orders/paid": ORDER_COMPLETED,
+    "orders/cancelled": ORDER_CANCELLED,
     "checkouts/create": "Checkout Started",
     "carts/create": "Cart Viewed",
 }
 SHOPIFY_CUSTOMERS = frozenset({"customers/create", "customers/update", "customers/enable"})
 WOOCOMMERCE = {
-    "processing": "Order Completed",
-    "completed": "Order Completed",
-    "cancelled": "Order Cancelled",
-    "failed": "Order Cancelled",
-    "refunded": "Order Refunded",
+    "processing": ORDER_COMPLETED,
+    "completed": ORDER_COMPLETED,
+    "cancelled": ORDER_CANCELLED,
+    "failed": ORDER_CANCELLED,
+    "refunded": ORDER_REFUNDED,
     "pending": "Checkout Started",
     "on-hold": "Checkout Started",
     "checkout-draft": "Checkout Started",
@@ -48,7 +49,9 @@ def _shopify(row: Row) -> dict[str, Any]:
     name = SHOPIFY.get(topic) if isinstance(topic, str) else None
     if name is None:
         raise _unknown("_headers.x-shopify-topic", topic, SHOPIFY, SHOPIFY_CUSTOMERS)
-    cancelled = name == "Order Cancelled"
+    if row.get("test") is True:
+        raise MappingError("test", "A shop's test order is nobody's purchase; it is not counted.")
+    cancelled = name == ORDER_CANCELLED
     when = find(row, "cancelled_at" if cancelled else "created_at")
     customer = row.get("customer")
     buyer = customer if isinstance(customer, dict) else {}
@@ -74,17 +77,19 @@ def _woocommerce(row: Row) -> dict[str, Any]:
     name = WOOCOMMERCE.get(status) if isinstance(status, str) else None
     if name is None or not (isinstance(topic, str) and topic.startswith("order.")):
         raise _unknown("status", f"{topic}, {status}", WOOCOMMERCE, ("customer.updated",))
+    refunded = name == ORDER_REFUNDED
     billing = row.get("billing")
     buyer = {**(billing if isinstance(billing, dict) else {}), "id": row.get("customer_id")}
     properties = {
         "order_id": row.get("id"),
         "order_number": row.get("number"),
-        "total": _money(row, "total"),
+        # A refunded order is so altogether; single amounts are no status.
+        "total": None if refunded else _money(row, "total"),
         "shipping": _money(row, "shipping_total"),
         "tax": _money(row, "total_tax"),
         "discount": _money(row, "discount_total"),
         "currency": row.get("currency"),
-        "products": _products(row, "name"),
+        "products": None if refunded else _products(row, "name"),
     }
     changed = _utc(row, "date_modified_gmt")
     return _order(name, properties, buyer, changed or _utc(row, "date_created_gmt"))

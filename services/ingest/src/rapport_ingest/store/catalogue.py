@@ -117,9 +117,14 @@ async def entries(
     kind: str | None = None,
     name: str | None = None,
     query: str | None = None,
+    after: tuple[int, str, str, str] | None = None,
     limit: int = 1000,
 ) -> list[Catalogued]:
-    """Entries of a workspace, the most frequent first; `query` is a part of the name."""
+    """Entries of a workspace, the most frequent first; `query` is a part of the name.
+
+    Those behind `after` (events, source, type, name).
+    """
+    last = after or (None, None, None, None)
     result = await tx.execute(
         text(
             f"SELECT {_COLUMNS}, CAST(shape AS text), CAST(example AS text) "
@@ -128,6 +133,9 @@ async def entries(
             "AND (CAST(:kind AS text) IS NULL OR type = :kind) "
             "AND (CAST(:name AS text) IS NULL OR name = :name) "
             "AND (CAST(:query AS text) IS NULL OR position(lower(:query) IN lower(name)) > 0) "
+            "AND (CAST(:last_events AS bigint) IS NULL OR events < :last_events "
+            "OR (events = :last_events AND (source, type, name) > (CAST(:last_source AS text), "
+            "CAST(:last_type AS text), CAST(:last_name AS text)))) "
             "ORDER BY events DESC, source, type, name LIMIT :limit"
         ),
         {
@@ -136,6 +144,10 @@ async def entries(
             "kind": kind,
             "name": name,
             "query": query,
+            "last_events": last[0],
+            "last_source": last[1],
+            "last_type": last[2],
+            "last_name": last[3],
             "limit": limit,
         },
     )

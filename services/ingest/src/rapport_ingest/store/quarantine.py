@@ -80,23 +80,6 @@ class Group:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """What became of all that a source was refused: rejected <= open + resolved + expired."""
-
-    source: str
-    rejected: int
-    open: int
-    replayed: int
-    discarded: int
-    expired: int
-
-    @property
-    def kept(self) -> int:
-        """How many rows there ever were."""
-        return self.open + self.replayed + self.discarded + self.expired
-
-
 async def keep(tx: AsyncConnection, workspace: str, rows: Sequence[Quarantined]) -> list[int]:
     """Keep what was not accepted, with its reason; the ids of the rows."""
     found = await tx.execute(
@@ -204,16 +187,27 @@ async def find(tx: AsyncConnection, workspace: str, row: int) -> Row | None:
 
 
 async def summary(
-    tx: AsyncConnection, workspace: str, chosen: Selection, *, state: State, limit: int
+    tx: AsyncConnection,
+    workspace: str,
+    chosen: Selection,
+    *,
+    state: State,
+    after: tuple[int, str, str, str] | None,
+    limit: int,
 ) -> list[Group]:
-    """The chosen rows by source, code and path, the most frequent first."""
+    """The chosen rows by source, code and path, the most frequent first; behind `after`."""
     where, values = _where(workspace, chosen, state)
+    last = dict(zip(("rows", "source", "code", "path"), after or (None,) * 4, strict=True))
+    values |= {f"last_{name}": one for name, one in last.items()}
     result = await tx.execute(
         text(
             "SELECT g.source, g.code, g.path, g.rows, g.first_at, g.last_at, q.id, q.message_id, "
             "q.reason FROM (SELECT source, code, path, count(*) AS rows, "
             "min(received_at) AS first_at, max(received_at) AS last_at, max(id) AS newest "
             f"FROM ingest.quarantine WHERE {where} GROUP BY source, code, path "
+            "HAVING CAST(:last_rows AS bigint) IS NULL OR count(*) < :last_rows "
+            "OR (count(*) = :last_rows AND (source, code, path) > (CAST(:last_source AS text), "
+            "CAST(:last_code AS text), CAST(:last_path AS text))) "
             "ORDER BY rows DESC, source, code, path LIMIT :limit) AS g "
             "JOIN ingest.quarantine q ON q.workspace = :workspace AND q.id = g.newest "
             "ORDER BY g.rows DESC, g.source, g.code, g.path"
@@ -363,33 +357,3 @@ def expiry(resolved: timedelta) -> Callable[[AsyncConnection, timedelta, int], A
         return int(result.scalar_one())
 
     return expire
-
-
-async def kept(tx: AsyncConnection) -> int:
-    """How many events of all workspaces were ever kept, those deleted since among them."""
-    result = await tx.execute(
-        text(
-            "SELECT (SELECT count(*) FROM ingest.quarantine) "
-            "+ (SELECT coalesce(sum(expired), 0) FROM ingest.tally_source)"
-        )
-    )
-    return int(result.scalar_one())
-
-
-async def balances(tx: AsyncConnection, workspace: str) -> list[Balance]:
-    """What became of what each source was refused, by source."""
-    result = await tx.execute(
-        text(
-            "SELECT source, coalesce(t.rejected, 0), coalesce(q.open, 0), "
-            "coalesce(q.replayed, 0), coalesce(q.discarded, 0), coalesce(t.expired, 0) "
-            "FROM (SELECT source, rejected, expired FROM ingest.tally_source "
-            "WHERE workspace = :workspace) AS t FULL JOIN (SELECT source, "
-            "count(*) FILTER (WHERE resolved_at IS NULL) AS open, "
-            "count(*) FILTER (WHERE resolution = 'replayed') AS replayed, "
-            "count(*) FILTER (WHERE resolution = 'discarded') AS discarded "
-            "FROM ingest.quarantine WHERE workspace = :workspace GROUP BY source) AS q "
-            "USING (source) ORDER BY source"
-        ),
-        {"workspace": workspace},
-    )
-    return [Balance(*row) for row in result]

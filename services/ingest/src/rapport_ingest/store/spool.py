@@ -128,10 +128,33 @@ async def retry(tx: AsyncConnection, workspace: str, row_id: int) -> bool:
     return bool(found.rowcount)
 
 
-async def refused_count(tx: AsyncConnection) -> int:
-    """How many rows are put aside, of all workspaces."""
-    found = await tx.execute(text("SELECT count(*) FROM ingest.spool_refused"))
-    return int(found.scalar_one())
+async def discard(tx: AsyncConnection, workspace: str, row_id: int) -> bool:
+    """Give a refused row up; its source counts it. False when there is none."""
+    gone = await tx.execute(
+        text(
+            "WITH gone AS (DELETE FROM ingest.spool_refused "
+            "WHERE workspace = :workspace AND id = :id RETURNING workspace, source) "
+            "INSERT INTO ingest.tally_source AS t "
+            "(workspace, source, received, accepted, spooled, rejected, spool_discarded) "
+            "SELECT workspace, source, 0, 0, 0, 0, 1 FROM gone "
+            "ON CONFLICT (workspace, source) "
+            "DO UPDATE SET spool_discarded = t.spool_discarded + 1"
+        ),
+        {"workspace": workspace, "id": row_id},
+    )
+    return bool(gone.rowcount)
+
+
+async def aside_counts(tx: AsyncConnection) -> tuple[int, int]:
+    """(how many rows are put aside, how many of them were given up), of all workspaces."""
+    found = await tx.execute(
+        text(
+            "SELECT (SELECT count(*) FROM ingest.spool_refused), "
+            "(SELECT coalesce(sum(spool_discarded), 0) FROM ingest.tally_source)"
+        )
+    )
+    refused, discarded = found.one()
+    return int(refused), int(discarded)
 
 
 async def delete_spooled(tx: AsyncConnection, ids: Sequence[int]) -> None:

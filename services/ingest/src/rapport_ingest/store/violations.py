@@ -41,6 +41,8 @@ class Count:
 
 
 Counts = dict[Broken, Count]
+ORDER = Broken._fields[1:]
+"""By what those that were broken at the same time are listed."""
 
 
 async def add(tx: AsyncConnection, counts: Mapping[Broken, Count]) -> None:
@@ -78,9 +80,13 @@ async def latest(
     source: str | None,
     name: str | None,
     since: datetime | None,
+    after: tuple[Any, ...] | None,
     limit: int,
 ) -> list[tuple[Broken, Count]]:
-    """What was broken, the latest first."""
+    """What was broken, the latest first; behind `after` (last_at, and what `ORDER` names)."""
+    columns = ", ".join(ORDER)
+    last = ", ".join(f"CAST(:last_{name} AS text)" for name in ORDER)
+    moment, *others = after or (None, *(None for _ in ORDER))
     result = await tx.execute(
         text(
             "SELECT workspace, source, type, name, version, path, rule, events, first_at, "
@@ -88,8 +94,18 @@ async def latest(
             "AND (CAST(:source AS text) IS NULL OR source = :source) "
             "AND (CAST(:name AS text) IS NULL OR name = :name) "
             "AND (CAST(:since AS timestamptz) IS NULL OR last_at >= :since) "
-            "ORDER BY last_at DESC, events DESC, type, name, version, path, rule LIMIT :limit"
+            "AND (CAST(:last_at AS timestamptz) IS NULL OR last_at < :last_at "
+            f"OR (last_at = :last_at AND ({columns}) > ({last}))) "
+            f"ORDER BY last_at DESC, {columns} LIMIT :limit"
         ),
-        {"workspace": workspace, "source": source, "name": name, "since": since, "limit": limit},
+        {
+            "workspace": workspace,
+            "source": source,
+            "name": name,
+            "since": since,
+            "limit": limit,
+            "last_at": moment,
+            **{f"last_{name}": one for name, one in zip(ORDER, others, strict=True)},
+        },
     )
     return [(Broken(*row[:7]), Count(*row[7:])) for row in result]

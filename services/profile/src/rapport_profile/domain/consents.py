@@ -10,16 +10,17 @@ from typing import Literal
 
 import msgspec
 
-from rapport_common.events.contact import (
+from rapport_common.events.consent import (
+    ANY_PURPOSE,
     normal_channel,
-    normal_contact_point,
     normal_purpose,
     normal_state,
 )
+from rapport_common.events.contact import ANY_CHANNEL, normal_contact_point
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ConsentState
 from rapport_profile.domain.facts import properties_of
-from rapport_profile.domain.stamps import Stamp, stamp_of, stamp_of_grant
+from rapport_profile.domain.stamps import Stamp, stamp_of, stamp_of_refusal
 
 Subject = tuple[str, str, str]
 """(channel, purpose, contact point), each in normal form."""
@@ -39,16 +40,21 @@ class Said(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What counts of all statements about one subject: the latest of each kind."""
+    """What counts of all statements about one subject: the latest of each kind.
+
+    `asked` is a public source's yes, `undated` one of an import that does not say when: it takes
+    no refusal back.
+    """
 
     refused: Said | None = None
     granted: Said | None = None
     asked: Said | None = None
+    undated: Said | None = None
 
     @property
     def at(self) -> datetime:
         """When something was said last."""
-        said = (self.refused, self.granted, self.asked)
+        said = (self.refused, self.granted, self.asked, self.undated)
         return max(one.stamp.at for one in said if one is not None)
 
     def join(self, other: "Consent") -> "Consent":
@@ -57,6 +63,7 @@ class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
             _latest(self.refused, other.refused),
             _latest(self.granted, other.granted),
             _latest(self.asked, other.asked),
+            _latest(self.undated, other.undated),
         )
 
     def word(self, *, reachable: bool) -> tuple[Said, bool] | None:
@@ -70,7 +77,8 @@ class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
                 continue
             if since is None or said.stamp.at > since:
                 return said, confirmed
-        return None if self.refused is None else (self.refused, True)
+        last = self.refused or self.undated
+        return None if last is None else (last, True)
 
 
 def _latest(one: Said | None, other: Said | None) -> Said | None:
@@ -82,23 +90,27 @@ def _latest(one: Said | None, other: Said | None) -> Said | None:
 def consent_said(event: Event) -> tuple[Subject, Consent] | None:
     """What a `Consent Updated` says; None when it does not say about what.
 
-    A state that can't be read is a withdrawal: the more restrictive reading.
+    The more restrictive reading: a state that can't be read is a withdrawal, one of a channel or
+    purpose that can't be read is one of all. A permission is for what it names, never for all.
     """
     said = properties_of(event)
-    texts = [said.get(part) for part in ("channel", "purpose", "contact_point")]
-    channel, purpose, point = (one if isinstance(one, str) else "" for one in texts)
-    channel, purpose = normal_channel(channel) or "", normal_purpose(purpose) or ""
+    texts = [said.get(part) for part in ("channel", "purpose", "contact_point", "state")]
+    channel, purpose, point, told = (one if isinstance(one, str) else "" for one in texts)
+    channel = normal_channel(channel) or ANY_CHANNEL
+    purpose = normal_purpose(purpose) or ANY_PURPOSE
     point = normal_contact_point(channel, point)
-    if not (channel and purpose and 0 < len(point) <= MAX_POINT):
+    state = normal_state(told) or "withdrawn"
+    names_all = channel == ANY_CHANNEL or purpose == ANY_PURPOSE
+    if not 0 < len(point) <= MAX_POINT or (state == "granted" and names_all):
         return None
-    told = said.get("state")
-    state = (normal_state(told) if isinstance(told, str) else None) or "withdrawn"
     wording = said.get("wording_version")
     version = wording[:MAX_WORDING] if isinstance(wording, str) else None
     subject = (channel, purpose, point)
     if state != "granted":
-        return subject, Consent(refused=Said(state, version, stamp_of(event)))
-    grant = Said(state, version, stamp_of_grant(event))
+        return subject, Consent(refused=Said(state, version, stamp_of_refusal(event)))
+    grant = Said(state, version, stamp_of(event))
+    if event.historic and event.timestamp >= event.received_at:
+        return subject, Consent(undated=grant)
     if event.trust == "trusted":
         return subject, Consent(granted=grant)
     return subject, Consent(asked=grant)
@@ -119,7 +131,7 @@ def consent_worth(
     if consent.refused is not None:
         return 2, consent.at
     channel, _purpose, point = msgspec.json.decode(key, type=Subject)
-    counts = consent.granted is not None or (channel, point) in reachable
+    counts = (consent.granted or consent.undated) is not None or (channel, point) in reachable
     return int(counts), consent.at
 
 

@@ -13,7 +13,7 @@ from rapport_common.events.codec import encode
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
-from rapport_profile.domain.stamps import EARLIEST
+from rapport_profile.domain.stamps import BEHIND, EARLIEST, NO_TIME
 
 CONSENT_UPDATED = "Consent Updated"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,13 +46,13 @@ def content_hash(event: Event) -> bytes:
 
     A sender that tries again may put an event into another batch, at another place of it: that
     is the same event, also when it states no time, which then is that of the receipt. Else the
-    receipt counts only where something depends on it: a stated time that is not believed, or a
-    word on consent that lies ahead.
+    receipt counts only where something depends on it: a stated time that is not believed or lies
+    ahead, or a word on consent of that day.
     """
     at, received_at = event.timestamp, event.received_at
     if at == received_at:
         at = received_at = _EPOCH
-    elif at >= EARLIEST and (at <= received_at or event.name != CONSENT_UPDATED):
+    elif EARLIEST <= at <= received_at - (BEHIND if event.name == CONSENT_UPDATED else NO_TIME):
         received_at = _EPOCH
     same = msgspec.structs.replace(event, timestamp=at, received_at=received_at, sequence=0)
     return hashlib.blake2b(encode(same), digest_size=16).digest()

@@ -7,8 +7,10 @@ import msgspec
 from rapport_common.events.envelope import Event
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
-AHEAD = timedelta(hours=24)
-"""A stated time before EARLIEST, or more than AHEAD after the receipt, is a clock gone wrong."""
+"""A stated time before it is a clock gone wrong."""
+BEHIND = timedelta(hours=24)
+"""So far a clock, or a local time without its offset, may be behind."""
+NO_TIME = timedelta()
 
 
 class Stamp(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -32,20 +34,27 @@ class Stamp(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 def stamp_of(event: Event) -> Stamp:
-    """The stamp of what an event says."""
-    return Stamp(event.timestamp, event.message_id, event.source, event.sequence)
-
-
-def stamp_of_grant(event: Event) -> Stamp:
-    """The stamp of a permission: a clock that is ahead can't give it from the future."""
+    """The stamp of what an event says: a clock that is ahead can't say it from the future."""
     at = min(event.timestamp, event.received_at)
+    return Stamp(at, event.message_id, event.source, event.sequence)
+
+
+def stamp_of_refusal(event: Event) -> Stamp:
+    """The stamp of a no: by the receipt if it was said that day, whatever the clock tells.
+
+    A time zone that was left out must not put it before the yes that it takes back. What is told
+    of the past has the time that it states.
+    """
+    at = min(event.timestamp, event.received_at)
+    if not event.historic and event.received_at - at < BEHIND:
+        at = event.received_at
     return Stamp(at, event.message_id, event.source, event.sequence)
 
 
 def believed_time(event: Event) -> datetime:
     """When an event happened: as stated, or when it was received if that can't be."""
-    at = event.timestamp
-    return at if EARLIEST <= at <= event.received_at + AHEAD else event.received_at
+    at, received_at = event.timestamp, event.received_at
+    return min(at, received_at) if at >= EARLIEST else received_at
 
 
 def earlier(one: datetime | None, other: datetime | None) -> datetime | None:

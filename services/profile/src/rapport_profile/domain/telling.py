@@ -6,9 +6,10 @@ from datetime import datetime
 import msgspec
 
 from rapport_common.events.envelope import Event
+from rapport_common.events.orders import ORDER_EVENTS
 from rapport_profile.domain.consents import Consent, consent_key, consent_said
 from rapport_profile.domain.facts import CONSENT_UPDATED, properties_of
-from rapport_profile.domain.orders import ORDER_EVENTS, Statement, statement
+from rapport_profile.domain.orders import Statement, statement
 from rapport_profile.domain.reach import Reach, reach_said
 from rapport_profile.domain.stamps import Stamp, believed_time, stamp_of
 

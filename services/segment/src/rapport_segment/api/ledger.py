@@ -7,14 +7,24 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.auth import InstallationOps
 from rapport_common.kafka.store import ConsumerStore
+from rapport_common.operator.models import Ledger
 from rapport_segment.store import people
+
+
+class SegmentLedger(Ledger):
+    """Entered - exited = open memberships, always."""
+
+    entered: int
+    exited: int
+    persons: int
+    open_memberships: int
 
 
 def ledger_routes(engine: AsyncEngine, consumer: ConsumerStore) -> APIRouter:
     """GET /v1/ledger: the counts of the equations, over all workspaces."""
     router = APIRouter(tags=["operations"])
 
-    @router.get("/v1/ledger")
+    @router.get("/v1/ledger", response_model=SegmentLedger)
     async def ledger(_caller: InstallationOps) -> dict[str, Any]:
         async with engine.begin() as tx:
             # One picture: counts of different instants would not add up.

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.paging import Paging
+from rapport_common.paging import Listed, Paging
 from rapport_segment.api import models
 from rapport_segment.api.callers import Reader
 from rapport_segment.handlers.segments import SegmentHandler, require
@@ -17,7 +17,7 @@ def member_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
     """List members, and explain where one person stands."""
     router = APIRouter(tags=["members"])
 
-    @router.get("/v1/segments/{segment_id}/members", response_model=models.MemberPage)
+    @router.get("/v1/segments/{segment_id}/members", response_model=Listed[models.Member])
     async def listing(segment_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
         """List who is in a segment, by profile id."""
         [after] = page.after(UUID) or [None]

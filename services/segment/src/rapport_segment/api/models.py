@@ -76,7 +76,7 @@ class Segment(BaseModel):
         description="`building` while the job holds everybody against the rule; `incomplete` when "
         "that job failed or was cancelled"
     )
-    job: str | None = Field(description="the newest build, see /v1/jobs")
+    job_id: str | None = Field(description="the newest build, see /v1/jobs")
     members: int
     created_at: datetime
     updated_at: datetime
@@ -98,7 +98,7 @@ class Member(BaseModel):
     """Who is in a segment, since when and why; `id` is the profile's."""
 
     id: UUID
-    since: datetime
+    entered_at: datetime
     reason: str
     entry_id: UUID
     segment_version: int
@@ -120,32 +120,11 @@ class Membership(BaseModel):
 
     id: UUID
     member: bool
-    since: datetime | None
+    entered_at: datetime | None
     left_at: datetime | None
     reason: str
     entry_id: UUID | None
     explanation: list[Comparison]
-
-
-class SegmentPage(BaseModel):
-    """Segments by name; `next` is the `cursor` of the next page."""
-
-    items: list[Segment]
-    next: str | None
-
-
-class VersionPage(BaseModel):
-    """Versions, the newest first; `next` is the `cursor` of the next page."""
-
-    items: list[SegmentVersion]
-    next: str | None
-
-
-class MemberPage(BaseModel):
-    """Members by id; `next` is the `cursor` of the next page."""
-
-    items: list[Member]
-    next: str | None
 
 
 def segment(listed: Listed) -> dict[str, Any]:
@@ -158,7 +137,7 @@ def segment(listed: Listed) -> dict[str, Any]:
         "rule": json.loads(one.rule),
         "active": one.active,
         "status": listed.status,
-        "job": one.job,
+        "job_id": one.job,
         "members": listed.members,
         "created_at": one.created_at,
         "updated_at": one.updated_at,
@@ -175,7 +154,7 @@ def member(one: Entry) -> dict[str, Any]:
     """A `Member`."""
     return {
         "id": one.profile_id,
-        "since": one.entered_at,
+        "entered_at": one.entered_at,
         "reason": one.reason,
         "entry_id": one.entry_id,
         "segment_version": one.segment_version,
@@ -189,7 +168,7 @@ def membership(found: Standing) -> dict[str, Any]:
     return {
         "id": found.person.profile_id,
         "member": is_member,
-        "since": stay.entered_at if stay and is_member else None,
+        "entered_at": stay.entered_at if stay and is_member else None,
         "left_at": stay.exited_at if stay else None,
         "reason": found.reason,
         "entry_id": stay.entry_id if stay and is_member else None,

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.paging import Paging
+from rapport_common.paging import Listed, Paging
 from rapport_segment.api import models
 from rapport_segment.api.callers import Previewer, Reader, Writer
 from rapport_segment.handlers.segments import SegmentHandler, Wish, require, require_listed
@@ -24,7 +24,7 @@ def segment_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
             fitting, everybody = await handler.preview(tx, caller.workspace, body.rule)
         return {"count": fitting, "of": everybody}
 
-    @router.get("/v1/segments", response_model=models.SegmentPage)
+    @router.get("/v1/segments", response_model=Listed[models.Segment])
     async def listing(
         caller: Reader, page: Paging, *, archived: Annotated[bool, Query()] = False
     ) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def segment_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
         async with engine.begin() as tx:
             return models.segment(await require_listed(tx, caller.workspace, segment_id))
 
-    @router.get("/v1/segments/{segment_id}/versions", response_model=models.VersionPage)
+    @router.get("/v1/segments/{segment_id}/versions", response_model=Listed[models.SegmentVersion])
     async def versions(segment_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
         """List the versions of a segment, the newest first."""
         after = page.after(int)
@@ -92,10 +92,10 @@ def change_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
         async with engine.begin() as tx:
             return models.segment(await handler.rebuild(tx, caller, segment_id))
 
-    @router.delete("/v1/segments/{segment_id}", status_code=202, response_model=models.Segment)
-    async def archive(segment_id: UUID, caller: Writer) -> dict[str, Any]:
-        """Archive a segment: its members leave, its name is free, its history is kept."""
+    @router.delete("/v1/segments/{segment_id}", status_code=204)
+    async def archive(segment_id: UUID, caller: Writer) -> None:
+        """Archive a segment: its members leave by a job, its name is free, its history is kept."""
         async with engine.begin() as tx:
-            return models.segment(await handler.archive(tx, caller, segment_id))
+            await handler.archive(tx, caller, segment_id)
 
     return router

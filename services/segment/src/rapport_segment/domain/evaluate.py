@@ -9,6 +9,7 @@ from typing import Any, assert_never
 import msgspec
 
 from rapport_segment.domain import values
+from rapport_segment.domain.elements import Elements, kinds_of
 from rapport_segment.domain.facts import Facts
 from rapport_segment.domain.rules import And, Identifier, Leaf, Not, Or, Rule, Trait
 from rapport_segment.domain.values import Scalar
@@ -103,7 +104,7 @@ def _each(test: Test) -> Test:
     def holds(value: Any) -> bool:
         if type(value) is list:
             return any(test(one) for one in value)
-        return test(value)
+        return test(value)  # of an index it asks all at once
 
     return holds
 
@@ -125,26 +126,25 @@ def _test(op: str, wanted: Any) -> Test:
     if op == "contains":
         return _contains(wanted)
     if op == "starts_with":
-        return lambda value: type(value) is str and value.startswith(wanted)
+        return _begins(wanted)
     return _among((wanted,))
 
 
 def _among(wanted: tuple[Scalar, ...]) -> Test:
     """Equal to one of these: see `values.alike` for what is equal across types."""
     alike, numbers = values.alike(wanted)
+    kinds = kinds_of(alike)
     if len(alike) == 1 and not numbers:
         [only] = alike  # a text, equal to nothing else
-        return lambda value: bool(value == only)
-    kinds: dict[type, set[Scalar]] = {str: set(), bool: set(), int: set()}
-    for one in alike:
-        kinds[int if type(one) is Decimal else type(one)].add(one)
-    # An int and a Decimal of the same value are equal and have the same hash.
-    kinds[Decimal] = kinds[int]
+        return lambda value: (
+            value.is_among(kinds, ()) if type(value) is Elements else bool(value == only)
+        )
+    by_type = {**kinds, Decimal: kinds[int]}
 
     def holds(value: Any) -> bool:
-        among = kinds.get(type(value))
+        among = by_type.get(type(value))
         if among is None:
-            return False
+            return type(value) is Elements and value.is_among(kinds, numbers)
         return value in among or (bool(numbers) and values.number(value) in numbers)
 
     return holds
@@ -153,16 +153,26 @@ def _among(wanted: tuple[Scalar, ...]) -> Test:
 def _ordered(compare: Callable[[Any, Any], bool], wanted: Any) -> Test:
     limit = values.number(wanted)
     is_text = type(wanted) is str
+    text = wanted if is_text else None
 
     def holds(value: Any) -> bool:
         kind = type(value)
         if kind is int or kind is Decimal:
             return limit is not None and compare(value, limit)
         if kind is not str:
-            return False
+            return kind is Elements and value.is_beyond(compare, limit, text)
         if limit is not None and (found := values.number(value)) is not None:
             return compare(found, limit)
         return is_text and compare(value, wanted)
+
+    return holds
+
+
+def _begins(prefix: str) -> Test:
+    def holds(value: Any) -> bool:
+        if type(value) is Elements:
+            return value.has_prefix(prefix)
+        return type(value) is str and value.startswith(prefix)
 
     return holds
 
@@ -173,6 +183,8 @@ def _contains(wanted: Scalar) -> Test:
     def holds(value: Any) -> bool:
         if type(value) is list:
             return any(equal(one) for one in value)
+        if type(value) is Elements:
+            return equal(value)
         return type(value) is str and isinstance(wanted, str) and wanted in value
 
     return holds

@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.events.identifiers import normal_identifier
 from rapport_common.events.money import normal_currency
+from rapport_segment.domain.elements import indexed
 from rapport_segment.domain.facts import Facts
 from rapport_segment.domain.values import EMAIL, Scalar, instant, normal_address, normal_text
 
@@ -51,7 +53,7 @@ class Trait:
         return f"trait {self.name}"
 
     def read(self, facts: Facts) -> Any:
-        return facts.traits.get(self.name)
+        return indexed(facts.traits, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,11 +241,18 @@ def _converter(subject: Subject, op: str) -> Callable[[object, str], Scalar]:
         return _scalar
     if isinstance(subject, Identifier):
         if subject.kind != EMAIL:
-            return _text
+            return _id if op in EQUALITY else _as_written
         return _address if op in EQUALITY else _part_of_address
     if subject.name == REVENUE:
         return _money
     return _count if subject.name in COUNTS else _moment
+
+
+def _id(value: object, path: str) -> str:
+    text = normal_identifier(_as_written(value, path))
+    if not text:
+        raise RuleError(path, "must be an id, not blank")
+    return text
 
 
 def _address(value: object, path: str) -> str:

@@ -1,16 +1,19 @@
-"""Changes of membership as records for the outbox and as counts for the ledger."""
+"""Changes and definitions as records for the outbox; changes as counts for the ledger."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common import outbox, tracing
 from rapport_common.events.codec import encode
-from rapport_common.events.topics import SEGMENT_MEMBERSHIP
+from rapport_common.events.definition import SegmentDefinition
+from rapport_common.events.topics import SEGMENT_DEFINITION, SEGMENT_MEMBERSHIP
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import add_tallies
 from rapport_segment import metrics
 from rapport_segment.domain.membership import Change
+from rapport_segment.store.definitions import Stored
 
 
 def outgoing(change: Change, traceparent: str | None) -> Outgoing:
@@ -18,6 +21,28 @@ def outgoing(change: Change, traceparent: str | None) -> Outgoing:
     record = change.record
     key = record.profile_id.encode()
     return Outgoing(SEGMENT_MEMBERSHIP.name, key, encode(record), traceparent)
+
+
+async def tell(tx: AsyncConnection, definitions: Sequence[Stored]) -> None:
+    """Tell the other services what these segments are now."""
+    records = [
+        SegmentDefinition(
+            workspace=one.workspace,
+            segment_id=str(one.segment_id),
+            version=one.version,
+            name=one.name,
+            at=one.updated_at,
+            active=one.active,
+            archived_at=one.archived_at,
+        )
+        for one in definitions
+    ]
+    topic, trace = SEGMENT_DEFINITION.name, tracing.current()
+    await outbox.append(
+        tx,
+        "segment",
+        [Outgoing(topic, one.segment_id.encode(), encode(one), trace) for one in records],
+    )
 
 
 async def tally(tx: AsyncConnection, changes: Sequence[Change]) -> None:

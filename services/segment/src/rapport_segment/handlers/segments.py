@@ -21,6 +21,7 @@ from rapport_segment.domain import evaluate, rules
 from rapport_segment.domain.membership import Entry, Person
 from rapport_segment.handlers.activity import rule_of
 from rapport_segment.handlers.building import build
+from rapport_segment.handlers.publish import tell
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Listed, Stored
 from rapport_segment.store.jobs import JOBS
@@ -131,14 +132,16 @@ class SegmentHandler:
     ) -> Listed:
         new = replace(new, version=old.version + 1, updated_at=self._now())
         if not build_anew and old.built_version == old.version:
-            new = replace(new, built_version=new.version)
-            await definitions.write(tx, new, caller.subject)
-            return await require_listed(tx, new.workspace, new.segment_id)
+            return await self._write(tx, replace(new, built_version=new.version), caller)
         return await self._put(tx, new, caller)
 
     async def _put(self, tx: AsyncConnection, one: Stored, caller: Operator) -> Listed:
         job = await self._start(tx, one)
-        await definitions.write(tx, replace(one, built_version=0, job=job), caller.subject)
+        return await self._write(tx, replace(one, built_version=0, job=job), caller)
+
+    async def _write(self, tx: AsyncConnection, one: Stored, caller: Operator) -> Listed:
+        await definitions.write(tx, one, caller.subject)
+        await tell(tx, [one])
         return await require_listed(tx, one.workspace, one.segment_id)
 
     async def _start(self, tx: AsyncConnection, one: Stored) -> str:

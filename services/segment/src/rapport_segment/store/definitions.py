@@ -183,7 +183,7 @@ def _listed(row: Any) -> Listed:
 
 
 async def write(tx: AsyncConnection, one: Stored, author: str) -> None:
-    """Write a new version, as the current one and into the history."""
+    """Write a new version, as the current one and into the history; who does so tells of it."""
     given = {
         "workspace": one.workspace,
         "id": one.segment_id,
@@ -201,13 +201,13 @@ async def write(tx: AsyncConnection, one: Stored, author: str) -> None:
     await tx.execute(
         text(
             "INSERT INTO segment.definition (workspace, segment_id, version, name, rule, active, "
-            "created_at, updated_at, built_version, job, archived_at) VALUES (:workspace, :id, "
-            ":version, :name, CAST(CAST(:rule AS text) AS jsonb), :active, :created_at, "
-            ":updated_at, :built, :job, :archived_at) "
+            "created_at, updated_at, built_version, job, archived_at, told_at) VALUES (:workspace, "
+            ":id, :version, :name, CAST(CAST(:rule AS text) AS jsonb), :active, :created_at, "
+            ":updated_at, :built, :job, :archived_at, :updated_at) "
             "ON CONFLICT (workspace, segment_id) DO UPDATE SET version = excluded.version, "
             "name = excluded.name, rule = excluded.rule, active = excluded.active, "
             "updated_at = excluded.updated_at, built_version = excluded.built_version, "
-            "job = excluded.job, archived_at = excluded.archived_at"
+            "job = excluded.job, archived_at = excluded.archived_at, told_at = excluded.told_at"
         ),
         given,
     )
@@ -219,6 +219,24 @@ async def write(tx: AsyncConnection, one: Stored, author: str) -> None:
         ),
         given,
     )
+
+
+async def untold(
+    tx: AsyncConnection, *, before: datetime, now: datetime, limit: int
+) -> list[Stored]:
+    """Definitions of which nobody was told since they changed, or since `before`; from now on
+    they count as told at `now`.
+    """
+    rows = await tx.execute(
+        text(
+            "UPDATE segment.definition AS d SET told_at = :now WHERE (workspace, segment_id) IN ("
+            "SELECT workspace, segment_id FROM segment.definition WHERE told_at IS NULL "
+            "OR told_at < updated_at OR told_at < :before "
+            f"LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING {_STORED}"
+        ),
+        {"before": before, "now": now, "limit": limit},
+    )
+    return [Stored(*row) for row in rows.all()]
 
 
 async def set_job(tx: AsyncConnection, workspace: str, segment_id: UUID, job: str) -> None:

@@ -113,5 +113,8 @@ def _text(key: Any) -> str | None:
     """A write key, from the query or out of the packed event."""
     if not isinstance(key, msgspec.Raw):
         return key if isinstance(key, str) else None
-    found = msgspec.json.decode(key)
+    try:
+        found = msgspec.json.decode(key)
+    except UNREADABLE:
+        return None
     return found if isinstance(found, str) else None

@@ -1,4 +1,4 @@
-"""The operator API of profile."""
+"""Profiles, their parts, timelines and links."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,7 +14,9 @@ from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import EMAIL
 from rapport_common.kafka.store import ConsumerStore
-from rapport_common.paging import Paging
+from rapport_common.operator.models import Ledger
+from rapport_common.paging import Listed, Paging
+from rapport_profile.api import models
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.consents import consent_state
 from rapport_profile.domain.facts import identifier_id
@@ -34,7 +36,7 @@ class Shown(msgspec.Struct):
     The lists beside it (`…/identifiers`, `…/traits`, `…/consents`) have everything.
     """
 
-    profile_id: str
+    id: str
     version: int
     identifiers: list[Any]
     traits: msgspec.Raw
@@ -51,12 +53,12 @@ def routes(engine: AsyncEngine, bookkeeping: ConsumerStore) -> APIRouter:
     router.include_router(_parts(engine), tags=["profiles"])
     router.include_router(_histories(engine), tags=["profiles"])
 
-    @router.get("/v1/stats", tags=["profiles"])
+    @router.get("/v1/stats", response_model=models.Stats, tags=["profiles"])
     async def stats(caller: Reader) -> dict[str, Any]:
         async with engine.begin() as tx:
             return await reads.stats(tx, caller.workspace)
 
-    @router.get("/v1/ledger", tags=["operations"])
+    @router.get("/v1/ledger", response_model=Ledger, tags=["operations"])
     async def ledger(_caller: InstallationOps) -> dict[str, Any]:
         # One snapshot: positions and tallies move together.
         async with engine.connect() as connection:
@@ -69,8 +71,9 @@ def routes(engine: AsyncEngine, bookkeeping: ConsumerStore) -> APIRouter:
 def _profiles(engine: AsyncEngine) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/v1/profiles")
+    @router.get("/v1/profiles", response_model=models.Profile)
     async def find(caller: Reader, kind: Text, value: Text) -> Response:
+        """The one person who has an identifier."""
         wanted = normal_email(value) if kind == EMAIL else value
         async with engine.begin() as tx:
             identifier = identifier_id(caller.workspace, (kind, wanted))
@@ -80,7 +83,7 @@ def _profiles(engine: AsyncEngine) -> APIRouter:
                 raise NotFoundError(message, details={"kind": kind, "value": value})
             return await _shown(tx, caller.workspace, profile_id)
 
-    @router.get("/v1/profiles/{profile_id}")
+    @router.get("/v1/profiles/{profile_id}", response_model=models.Profile)
     async def get(profile_id: UUID, caller: Reader) -> Response:
         async with engine.begin() as tx:
             return await _shown(tx, caller.workspace, profile_id)
@@ -92,14 +95,14 @@ def _parts(engine: AsyncEngine) -> APIRouter:
     """All that is kept of a person, in pages, also what is too much to be published."""
     router = APIRouter()
 
-    @router.get("/v1/profiles/{profile_id}/identifiers")
+    @router.get("/v1/profiles/{profile_id}/identifiers", response_model=Listed[models.Identifier])
     async def identifiers(profile_id: UUID, caller: Reader, page: Paging) -> Response:
         async with engine.begin() as tx:
             who, _found = await _person(tx, caller.workspace, profile_id)
             rows = await reads.identifiers(tx, who, page.ask, page.after(str, str))
         return _json(page.answer(rows, key=tuple, show=_as_dict))
 
-    @router.get("/v1/profiles/{profile_id}/traits")
+    @router.get("/v1/profiles/{profile_id}/traits", response_model=Listed[models.Trait])
     async def traits(profile_id: UUID, caller: Reader, page: Paging) -> Response:
         after = page.after(str)
         async with engine.begin() as tx:
@@ -107,7 +110,7 @@ def _parts(engine: AsyncEngine) -> APIRouter:
             rows = await reads.traits(tx, who, page.ask, after[0] if after else None)
         return _json(page.answer(rows, key=lambda row: [row.name], show=_trait))
 
-    @router.get("/v1/profiles/{profile_id}/consents")
+    @router.get("/v1/profiles/{profile_id}/consents", response_model=Listed[models.Consent])
     async def consents(profile_id: UUID, caller: Reader, page: Paging) -> Response:
         after = page.after(str)
         async with engine.begin() as tx:
@@ -125,19 +128,20 @@ def _parts(engine: AsyncEngine) -> APIRouter:
 def _histories(engine: AsyncEngine) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/v1/profiles/{profile_id}/timeline")
+    @router.get("/v1/profiles/{profile_id}/timeline", response_model=models.Timeline)
     async def timeline(
         profile_id: UUID,
         caller: Reader,
         page: Paging,
-        before: datetime | None = None,
-        after: datetime | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> Response:
-        until, since = _instant("before", before), _instant("after", after)
+        """Events with a time from `since` and before `until`, newest first."""
+        first, end = _instant("since", since), _instant("until", until)
         last = page.after(datetime, str, str)
         async with engine.begin() as tx:
             who, _found = await _person(tx, caller.workspace, profile_id)
-            rows = await reads.timeline(tx, who, page.ask, last, until=until, since=since)
+            rows = await reads.timeline(tx, who, page.ask, last, until=end, since=first)
         body = page.answer(
             rows,
             key=lambda row: [row.timestamp, row.source, row.message_id],
@@ -145,7 +149,7 @@ def _histories(engine: AsyncEngine) -> APIRouter:
         )
         return _json({"profile_id": str(who.profile_id), **body})
 
-    @router.get("/v1/profiles/{profile_id}/links")
+    @router.get("/v1/profiles/{profile_id}/links", response_model=models.Links)
     async def links(profile_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
         last = page.after(datetime, UUID, UUID, str)
         async with engine.begin() as tx:
@@ -185,7 +189,7 @@ async def _person(
     found = await reads.alive(tx, workspace, profile_id)
     if found is None:
         message = f"There is no profile {profile_id} in this workspace."
-        raise NotFoundError(message, details={"profile_id": str(profile_id)})
+        raise NotFoundError(message, details={"id": str(profile_id)})
     return reads.Person(workspace, found.id), found
 
 

@@ -1,0 +1,88 @@
+"""What the API answers: for its document, since events and traits are passed on as they are."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from rapport_common.paging import Listed
+
+
+class Identifier(BaseModel):
+    """One identifier of a person, in its normal form."""
+
+    kind: str
+    value: str
+
+
+class Profile(BaseModel):
+    """A person as published; `omitted` counts what is kept and not shown here."""
+
+    id: UUID
+    version: int
+    identifiers: list[Identifier]
+    traits: dict[str, Any]
+    computed: dict[str, Any]
+    consent: list[dict[str, Any]]
+    contact_points: list[dict[str, Any]] = Field(description="at which the person is reached now")
+    omitted: dict[str, int]
+
+
+class Trait(BaseModel):
+    """The latest value of a trait, and the time of the event that told of it."""
+
+    name: str
+    value: Any
+    at: datetime
+
+
+class Consent(BaseModel):
+    """The latest word about one contact point, channel and purpose."""
+
+    contact_point: str
+    channel: str
+    purpose: str
+    state: str
+    at: datetime
+    source: str
+    wording_version: str | None = None
+    confirmed: bool = True
+
+
+class Timeline(Listed[dict[str, Any]]):
+    """A person's events as they were accepted, newest first."""
+
+    profile_id: UUID = Field(description="of the person now, after merges")
+
+
+class Link(BaseModel):
+    """A fact that two identifiers are one person's; what is `void` or `shared` does not count."""
+
+    a: UUID
+    a_kind: str
+    a_value: str
+    b: UUID
+    b_kind: str
+    b_value: str
+    kind: str
+    timestamp: datetime
+    source: str
+    message_id: str
+    void: bool
+    shared: bool
+
+
+class Links(Listed[Link]):
+    """The facts that make a person of identifiers, oldest first."""
+
+    profile_id: UUID = Field(description="of the person now, after merges")
+
+
+class Stats(BaseModel):
+    """Totals over a workspace; money is a decimal string per currency."""
+
+    profiles: int
+    events: int
+    orders: int
+    revenue: dict[str, str]

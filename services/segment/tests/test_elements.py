@@ -1,0 +1,60 @@
+"""Long lists in traits give the same verdicts as short ones, whatever is asked of them."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typing_extensions import override
+
+from rapport_segment.domain import elements
+from rapport_segment.domain.evaluate import predicate
+from rapport_segment.domain.facts import Facts
+from rapport_segment.domain.rules import parse
+
+SCALARS = st.one_of(
+    st.sampled_from(["", "a", "ab", "abc", "b", "true", "007", "7", "7.0", "-1", "ä", "1.10"]),
+    st.booleans(),
+    st.integers(-9, 9),
+    st.sampled_from([Decimal("1.5"), Decimal("7.0"), Decimal("1.10")]),
+)
+LISTS = st.lists(st.one_of(SCALARS, st.none(), st.just({"x": 1})), max_size=12)
+OPS = ["eq", "ne", "in", "contains", "starts_with", "gt", "gte", "lt", "lte"]
+
+
+@settings(deadline=None)
+@given(LISTS, st.sampled_from(OPS), SCALARS, SCALARS)
+def test_an_index_answers_as_looking_through_the_list_does(
+    values: list[Any], op: str, wanted: Any, other: Any
+) -> None:
+    if op == "starts_with" or (op in {"gt", "gte", "lt", "lte"} and isinstance(wanted, bool)):
+        wanted = str(wanted)
+    asked = [wanted, other] if op == "in" else wanted
+    holds = predicate(parse({"trait": "t", "op": op, "value": asked}))
+    plain = Facts({"t": list(values)}, {}, {})
+    long = Facts({"t": elements.Elements(values)}, {}, {})
+    assert holds(long) == holds(plain)
+
+
+def test_a_long_list_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    class Counting(elements.Elements):
+        @override
+        def __iter__(self) -> Any:
+            nonlocal looks
+            looks += 1
+            return super().__iter__()
+
+    monkeypatch.setattr(elements, "Elements", Counting)
+    monkeypatch.setattr("rapport_segment.domain.evaluate.Elements", Counting)
+    facts = Facts({"tags": [str(n) for n in range(1000)]}, {}, {})
+    many = [
+        {"trait": "tags", "op": op, "value": f"z{n}"}
+        for op in ("contains", "eq", "starts_with", "gt")
+        for n in range(50)
+    ]
+    for rule in many:
+        predicate(parse(rule))(facts)
+    assert looks <= len(many) // 50

@@ -1,0 +1,103 @@
+"""The other services are told what each segment is: with every change, and again once a day."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common import clock
+from rapport_segment.handlers.telling import Telling
+
+pytestmark = pytest.mark.integration
+RULE = {"computed": "orders", "op": "gte", "value": 1}
+
+
+async def made(client: httpx.AsyncClient, name: str = "Buyers") -> str:
+    answer = await client.post("/v1/segments", json={"name": name, "rule": RULE})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+async def test_every_change_is_told_in_its_order(
+    client: httpx.AsyncClient, told: Callable[[], Any], engine: AsyncEngine
+) -> None:
+    segment_id = await made(client)
+    url = f"/v1/segments/{segment_id}"
+    for change in ({"name": "Customers"}, {"name": "Customers"}, {"active": False}):
+        await client.patch(url, json=change)
+    await client.delete(url)
+    await client.delete(url)
+    records = await told()
+    assert {(one.workspace, one.segment_id) for one in records} == {("acme", segment_id)}
+    assert [(one.version, one.name, one.active) for one in records] == [
+        (1, "Buyers", True),
+        (2, "Customers", True),
+        (3, "Customers", False),
+        (4, "Customers", False),
+    ]
+    assert [one.archived_at is None for one in records] == [True, True, True, False]
+    assert [one.at for one in records] == sorted(one.at for one in records)
+    async with engine.begin() as tx:
+        keys = await tx.execute(text("SELECT key, traceparent FROM segment.outbox"))
+    # Of a change of who is in there is none: nobody is known.
+    assert {row.key for row in keys} == {segment_id.encode()}
+
+
+async def test_what_is_refused_is_not_told(
+    client: httpx.AsyncClient, told: Callable[[], Any]
+) -> None:
+    await made(client)
+    answer = await client.post("/v1/segments", json={"name": "Buyers", "rule": RULE})
+    assert answer.status_code == 409
+    assert len(await told()) == 1
+
+
+async def test_what_nobody_was_told_of_is_told_at_the_start(
+    client: httpx.AsyncClient, told: Callable[[], Any], engine: AsyncEngine
+) -> None:
+    """Definitions from before this was told, and those an older process writes meanwhile."""
+    before, older, current = [await made(client, name) for name in ("A", "B", "C")]
+    async with engine.begin() as tx:
+        await tx.execute(text("DELETE FROM segment.outbox"))
+        await tx.execute(
+            text("UPDATE segment.definition SET told_at = NULL WHERE segment_id = :id"),
+            {"id": before},
+        )
+        await tx.execute(
+            text(
+                "UPDATE segment.definition SET version = 2, "
+                "updated_at = updated_at + interval '1 s' WHERE segment_id = :id"
+            ),
+            {"id": older},
+        )
+    later = clock.now() + timedelta(seconds=5)
+    assert await Telling(engine, lambda: later).turn() == 2
+    found = {one.segment_id: one.version for one in await told()}
+    assert found == {before: 1, older: 2}
+    assert current not in found
+    assert await Telling(engine, lambda: later).turn() == 0
+
+
+async def test_all_are_told_again_once_a_day(
+    client: httpx.AsyncClient, told: Callable[[], Any], engine: AsyncEngine
+) -> None:
+    """So the topic, which keeps three days, always has every definition, archived ones too."""
+    first, second = await made(client, "A"), await made(client, "B")
+    await client.delete(f"/v1/segments/{second}")
+    start = clock.now()
+
+    async def turn(now: datetime) -> int:
+        return await Telling(engine, lambda: now).turn()
+
+    assert await turn(start + timedelta(hours=23)) == 0
+    assert await turn(start + timedelta(hours=25)) == 2
+    assert await turn(start + timedelta(hours=26)) == 0
+    again = (await told())[-2:]
+    assert {(one.segment_id, one.archived_at is not None) for one in again} == {
+        (first, False),
+        (second, True),
+    }

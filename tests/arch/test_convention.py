@@ -1,0 +1,270 @@
+"""docs/api.md, held over the five OpenAPI documents."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+import pytest
+from tests.support.documents import document_of
+
+from rapport_common.events.topics import SERVICES
+
+OPEN = {"/healthz", "/readyz"}
+TOKEN = "operator token"
+
+# What answers one thing though its address has no id at its end.
+ONE = {
+    "/v1/brand": "the workspace's one",
+    "/v1/policy": "the workspace's one",
+    "/v1/ledger": "the installation's one",
+    "/v1/stats": "the workspace's one",
+    "/v1/profiles": "asks for the one person who has an identifier; 404 when nobody has",
+    "/v1/sources/{source}/counts": "one sum, with its days",
+    "/v1/sources/{source}/plan": "one document, kept and given as a whole",
+    "/v1/imports/{job_id}/file": "the one file of an import",
+    "/v1/surveys/{survey_id}/score": "one score",
+}
+STREAMS = {"/v1/sources/{source}/live": "server-sent events"}
+# What lists things that have no id of their own, and what they are known by.
+KEYED = {
+    "/v1/catalogue": "source, type and name",
+    "/v1/violations": "the event, the path and the rule",
+    "/v1/quarantine/summary": "source, code and path",
+    "/v1/quarantine/balance": "source",
+    "/v1/positions": "topic and partition",
+    "/v1/parked/{key_id}/records": "offset",
+    "/v1/segments/{segment_id}/versions": "version",
+    "/v1/campaigns/{campaign_id}/messages": "the send key",
+    "/v1/profiles/{profile_id}/identifiers": "kind and value",
+    "/v1/profiles/{profile_id}/traits": "name",
+    "/v1/profiles/{profile_id}/consents": "contact point, channel and purpose",
+    "/v1/profiles/{profile_id}/links": "the identifiers and the event",
+    "/v1/profiles/{profile_id}/timeline": "events as they came: source and message id",
+}
+# What shows the one thing an address names by something else than `id`.
+NAMED = {
+    "/v1/events/{message_id}": "an event is known by its message id",
+    "/v1/catalogue/{source}/{kind}": "source, type and name",
+}
+# What replaces a whole: PUT is right where there is nothing to be left out.
+WHOLE = {"/v1/brand", "/v1/sources/{source}/plan", "/v1/imports/{job_id}/file"}
+# POSTs that make something and need no key, because a repeat makes no second one.
+SAFE_AGAIN = {
+    "/v1/sources": "a name is taken once (409 with the id)",
+    "/v1/sources/{source}/keys": "at most two keys live at a time (409)",
+    "/v1/segments": "a name is taken once (409 with the id)",
+    "/v1/segments/{segment_id}/rebuild": "the newest build overtakes the one before",
+    "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
+}
+# The domain's own words for times.
+TIME = re.compile(r"(?:_at|^at|^timestamp)$")
+REFERENCES = {"job", "segment", "campaign", "profile", "survey", "case", "entry", "invitation"}
+
+
+class Operation(NamedTuple):
+    """One operation of a document."""
+
+    document: dict[str, Any]
+    method: str
+    path: str
+    told: dict[str, Any]
+
+    @property
+    def place(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def query(self) -> dict[str, dict[str, Any]]:
+        given = self.told.get("parameters", ())
+        return {one["name"]: one["schema"] for one in given if one["in"] == "query"}
+
+    def headers(self) -> set[str]:
+        return {one["name"] for one in self.told.get("parameters", ()) if one["in"] == "header"}
+
+    def answer(self) -> tuple[str, dict[str, Any]]:
+        """The status of success, and the schema of its body."""
+        [(status, told)] = [
+            (status, told) for status, told in self.told["responses"].items() if status[0] == "2"
+        ]
+        schema = told.get("content", {}).get("application/json", {}).get("schema", {})
+        return status, self.resolved(schema)
+
+    def resolved(self, schema: dict[str, Any]) -> dict[str, Any]:
+        for choice in schema.get("anyOf", ()):
+            if choice != {"type": "null"}:
+                return self.resolved(choice)
+        name = schema.get("$ref", "").rpartition("/")[2]
+        return self.document["components"]["schemas"][name] if name else schema
+
+
+def everything(service: str) -> Iterator[Operation]:
+    document = document_of(service)
+    for path, methods in document["paths"].items():
+        for method, told in methods.items():
+            yield Operation(document, method.upper(), path, told)
+
+
+def operators() -> list[Operation]:
+    """The operations that take an operator's token, of all services."""
+    return [
+        one
+        for service in SERVICES
+        for one in everything(service)
+        if any(TOKEN in scheme for scheme in one.told.get("security", ()))
+    ]
+
+
+OPERATORS = operators()
+each = pytest.mark.parametrize("one", OPERATORS, ids=lambda one: one.place)
+
+
+def is_single(path: str) -> bool:
+    return path.endswith("}") or path in ONE
+
+
+@each
+def test_an_answer_is_described(one: Operation) -> None:
+    status, schema = one.answer()
+    if status != "204" and one.path not in STREAMS:
+        assert schema.get("properties"), f"{one.place}: its answer has no schema"
+
+
+@each
+def test_what_gives_many_gives_pages(one: Operation) -> None:
+    if one.method != "GET" or is_single(one.path) or one.path in STREAMS:
+        assert "cursor" not in one.query(), one.place
+        return
+    _, schema = one.answer()
+    assert {"items", "next"} <= schema["properties"].keys(), one.place
+    assert {"limit", "cursor"} <= one.query().keys(), one.place
+    assert "maximum" in one.query()["limit"], one.place
+    items = one.resolved(schema["properties"]["items"]["items"])
+    assert "id" in items.get("properties", {}) or one.path in KEYED, one.place
+
+
+@each
+def test_a_thing_has_an_id_and_names_others_by_theirs(one: Operation) -> None:
+    status, schema = one.answer()
+    shown = schema.get("properties", {})
+    if one.method == "GET" and one.path.endswith("}") and one.path not in NAMED:
+        assert "id" in shown, one.place
+    for name in shown:
+        assert name not in REFERENCES, f"{one.place}: {name} is told as {name}_id"
+    own = re.search(r"/v1/(\w+)s/\{\1_id\}", one.path)
+    if own and status != "204" and one.path.endswith("}"):
+        assert f"{own[1]}_id" not in shown, one.place
+
+
+def times(schema: Any, name: str = "") -> Iterator[str]:
+    """The names under which a schema has instants."""
+    if isinstance(schema, list):
+        for part in schema:
+            yield from times(part, name)
+    if isinstance(schema, dict):
+        if schema.get("format") == "date-time":
+            yield name
+        for key, part in schema.items():
+            if key == "properties":
+                for field, told in part.items():
+                    yield from times(told, field)
+            elif key in {"anyOf", "allOf", "oneOf", "items"}:
+                yield from times(part, name)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_times_have_names_of_times(service: str) -> None:
+    document = document_of(service)
+    asked = {
+        field
+        for name, schema in document["components"]["schemas"].items()
+        for field in times(schema)
+        if not TIME.search(field) and field not in {"since", "until"}
+    }
+    assert asked == set()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_since_and_until_are_only_asked_for(service: str) -> None:
+    for one in everything(service):
+        if one.path.startswith("/v1/") and one.told.get("responses"):
+            for status, told in one.told["responses"].items():
+                schema = told.get("content", {}).get("application/json", {}).get("schema", {})
+                shown = one.resolved(schema).get("properties", {})
+                assert not {"since", "until", "before", "after"} & shown.keys(), (one.place, status)
+
+
+@each
+def test_filters_by_time_are_since_and_until(one: Operation) -> None:
+    for name, schema in one.query().items():
+        if "date-time" in str(schema):
+            assert name in {"since", "until"}, (one.place, name)
+    assert not {"before", "after"} & one.query().keys(), one.place
+
+
+@each
+def test_methods_mean_what_they_say(one: Operation) -> None:
+    status, _ = one.answer()
+    if one.method == "DELETE":
+        assert status == "204", one.place
+    if one.method == "PUT":
+        assert one.path in WHOLE, f"{one.place}: a change of some fields is PATCH"
+    if one.method == "GET":
+        assert status == "200", one.place
+    assert one.path == one.path.lower(), one.place
+    assert not one.path.endswith("/"), one.place
+
+
+@each
+def test_what_makes_something_can_be_sent_again(one: Operation) -> None:
+    status, _ = one.answer()
+    makes = one.method == "POST" and status in {"201", "202"}
+    has_key = "Idempotency-Key" in one.headers()
+    assert has_key == (makes and one.path not in SAFE_AGAIN), one.place
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_operation_says_which_credential_it_needs(service: str) -> None:
+    schemes = document_of(service)["components"]["securitySchemes"]
+    assert schemes[TOKEN]["scheme"] == "bearer"
+    for one in everything(service):
+        needed = one.path.startswith("/v1/") or one.told.get("security")
+        if needed and "sdk" not in one.told.get("tags", ()):
+            assert one.told.get("security"), one.place
+            assert {name for each in one.told["security"] for name in each} <= schemes.keys()
+        else:
+            assert one.path in OPEN or not one.told.get("security"), one.place
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_examples_are_what_the_schemas_take(service: str) -> None:
+    wrong = []
+    for one in everything(service):
+        content = one.told.get("requestBody", {}).get("content", {}).get("application/json")
+        if content is None:
+            continue
+        assert "example" in content or "examples" in content, one.place
+        schema = {**content["schema"], "components": one.document["components"]}
+        if "example" in content and not jsonschema_rs.is_valid(schema, content["example"]):
+            wrong.append((one.place, content["example"]))
+    assert not wrong
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_operations_have_a_name_and_errors_one_form(service: str) -> None:
+    ids = [one.told["operationId"] for one in everything(service)]
+    assert len(ids) == len(set(ids))
+    for one in everything(service):
+        assert one.told.get("summary"), one.place
+        problem = one.told["responses"].get("default") or one.told["responses"].get("4XX")
+        assert "Problem" in str(problem), one.place
+
+
+def test_exceptions_are_of_operations_that_there_are() -> None:
+    paths = {one.path for one in OPERATORS}
+    assert {*ONE, *STREAMS, *KEYED, *NAMED, *WHOLE, *SAFE_AGAIN} <= paths
+
+
+def test_addresses_of_sdks_are_shown() -> None:
+    paths = document_of("ingest")["paths"]
+    for one in ("/v1/batch", "/v1/track", "/batch", "/i", "/v1/cloudevents", "/v1/pixel.gif"):
+        assert one in paths

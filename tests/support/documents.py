@@ -1,0 +1,64 @@
+"""The OpenAPI documents of the five services, made without a server, a database or Kafka."""
+
+from functools import cache
+from typing import Any
+
+from fastapi import FastAPI
+
+from rapport_campaign import app as campaign
+from rapport_campaign.renderer import Renderer
+from rapport_campaign.settings import Settings as CampaignSettings
+from rapport_common.composition import Parts, open_api_engine, open_engine
+from rapport_common.events.topics import TOPICS
+from rapport_common.kafka.producer import Producer
+from rapport_common.settings import ServiceSettings
+from rapport_common.testing.credentials import KEY_SETTINGS
+from rapport_feedback import app as feedback
+from rapport_feedback.settings import Settings as FeedbackSettings
+from rapport_ingest import app as ingest
+from rapport_ingest.settings import IngestSettings
+from rapport_profile import app as profile
+from rapport_profile.settings import Settings as ProfileSettings
+from rapport_segment import app as segment
+from rapport_segment.settings import Settings as SegmentSettings
+
+NOWHERE: dict[str, Any] = {
+    **KEY_SETTINGS,
+    "database_url": "postgresql://nobody@127.0.0.1:1/none",
+    "kafka_bootstrap_servers": "127.0.0.1:1",
+    "port": 1,
+    "metrics_port": 1,
+    "smtp_port": 1,
+}
+
+
+@cache
+def document_of(service: str) -> dict[str, Any]:
+    """The document as `/openapi.json` of the service gives it."""
+    found: dict[str, Any] = _api(service).openapi()
+    return found
+
+
+def _api(service: str) -> FastAPI:
+    if service == "ingest":
+        settings = IngestSettings(**NOWHERE)
+        return ingest.assemble(_parts(service, settings), settings, None).api
+    if service == "campaign":
+        chosen = CampaignSettings(**NOWHERE)
+        renderers = [Renderer(campaign.office(chosen), chosen.render_seconds) for _ in range(2)]
+        return campaign.assemble(_parts(service, chosen), chosen, renderers)
+    if service == "profile":
+        held = ProfileSettings(**NOWHERE)
+        return profile.assemble(_parts(service, held), held)
+    if service == "segment":
+        ruled = SegmentSettings(**NOWHERE)
+        return segment.assemble(_parts(service, ruled), ruled)
+    asked = FeedbackSettings(**NOWHERE)
+    return feedback.assemble(_parts(service, asked), asked)
+
+
+def _parts(service: str, settings: ServiceSettings) -> Parts:
+    topics = [one for one in TOPICS if service in one.producers]
+    producer = Producer(service, settings.kafka_bootstrap_servers, topics, compression=None)
+    engine = open_engine(settings, service, "worker", 1)
+    return Parts(service, settings, engine, producer, open_api_engine(settings, service))
