@@ -113,8 +113,10 @@ SEGMENT = (
         note="never repeats",
     ),
     replace(
-        _browser("@june-so/analytics-next", "2.0.0", "june_browser", "single", "screen"),
+        _browser("@june-so/analytics-next", "2.0.0", "june_browser", "single"),
+        faults=("pass", "restart", "pass", "reset", "pass", "slow"),
         late_user=True,
+        note="takes any answer for a yes",
     ),
 )
 RUDDERSTACK = (
