@@ -206,7 +206,8 @@ class Intake:
             return (status, more), shown.body
         body = error.body()
         if route.numbered:
-            body |= {"code": status, "details": {**error.details, "code": error.code}}
+            named = {"error": error.message, "details": {**error.details, "code": error.code}}
+            body |= {"code": status, **named}
         return (status, [*allowed, (b"content-type", JSON), *more]), self._encode(body)
 
 

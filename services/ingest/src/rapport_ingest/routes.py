@@ -26,8 +26,8 @@ class Route:
     `key_in_url`: the write key is the rest of the path, or in the query, and counts before one in
     a header, where the sender's own credential may stand. `key_name` is what the query calls it,
     where it may stand anywhere. `failed` is what is shown in place of
-    an error's JSON, under the error's status; with `numbered` the client reads that status from
-    the JSON's `code`, and the error's own code is in `details`.
+    an error's JSON, under the error's status. With `numbered` the client reads that status from
+    the JSON's `code` and the message from `error`; the error's own code is in `details` then.
     """
 
     path: str
@@ -93,14 +93,16 @@ def _posthog() -> list[Route]:
     """Browsers use `/e/`; servers and phones `/batch/`."""
     servers, browsers = PostHog(), PostHog(browser=True)
     named = {
-        "/batch": Batch(),
         "/i/v0/ai/batch": servers,
         "/capture": browsers,
         "/e": browsers,
         "/i/v0/e": browsers,
     }
+    both = ("POST", "GET")
     return [
-        *(Route(path, one, ("POST", "GET")) for path, one in named.items()),
+        *(Route(path, one, both) for path, one in named.items()),
+        # Amplitude's SDKs use it too, and PostHog's read no code.
+        Route("/batch", Batch(), both, numbered=True),
         Route("/i/v1/analytics/events", PostHogV1()),
     ]
 

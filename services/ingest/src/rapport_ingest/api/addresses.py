@@ -28,6 +28,17 @@ EVENT = {
 }
 EXAMPLES = {"batch": {"batch": [EVENT]}, "identify": {"userId": "42", "traits": {"name": "Mara"}}}
 PROBLEM = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+NUMBERED: dict[str, Any] = {
+    "type": "object",
+    "title": "A problem as Amplitude's SDKs read it",
+    "required": ["code", "error", "message", "details"],
+    "properties": {
+        "code": {"type": "integer", "description": "The status.", "example": 413},
+        "error": {"type": "string", "description": "The message again."},
+        "message": {"type": "string", "description": "What, where and what to do."},
+        "details": {"type": "object", "description": "As elsewhere, and the `code` for programs."},
+    },
+}
 
 
 def declare_addresses(app: FastAPI) -> None:
@@ -52,6 +63,7 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
     dialect = route.dialect
     name = dialect.name.capitalize()
     what = f"a {dialect.kind} event" if dialect.kind else "events"
+    problem = {"application/json": {"schema": NUMBERED}} if route.numbered else PROBLEM
     operation: dict[str, Any] = {
         "tags": ["events"],
         "summary": f"Send {what} as {name} does",
@@ -59,7 +71,7 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
         "security": [{one: []} for one in SCHEMES],
         "responses": {
             "200": {"description": "Taken: the answer that this client expects."},
-            "default": {"description": "Any error.", "content": PROBLEM},
+            "default": {"description": "Any error.", "content": problem},
         },
     }
     if route.prefix:

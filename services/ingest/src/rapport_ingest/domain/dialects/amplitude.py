@@ -83,6 +83,8 @@ class Batch(PostHog):
 
     def __init__(self) -> None:
         super().__init__()
+        # PostHog's SDKs for servers come back after either; Amplitude's give up soon after a 429.
+        self.overload = Amplitude.overload
         self._amplitude = Amplitude()
 
     @override
