@@ -9,7 +9,7 @@ installs: a folder named in a .pth file does not bring its own .pth files), rapp
 one service.
 
 What these tests leave out of the service's `domain` is shown: branches, too. A service's rules are
-what can be proven without a server, so they are to be at 100 %.
+what can be proven without a server, so they are at 100 %, or the check fails.
 """
 
 import os
@@ -28,6 +28,8 @@ from coverage import Coverage
 ROOT = Path(__file__).resolve().parents[1]
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml"))
 OTHERS = ("rapport_cli", "rapport_keys", "rapport_local")
+LEAST = {"profile": 84}
+"""How many % of a domain are held where it is not all of it yet; never to be lowered."""
 NO_SERVERS = "not integration and not e2e and not faults and not bench"
 
 
@@ -94,7 +96,12 @@ def check(service: str, *, coverage: bool) -> tuple[bool, str]:
     if tests.returncode:
         return False, tests.stdout
     summary = tests.stdout.strip().rpartition("\n")[2]
-    return True, f"{service}: {summary}" + (f"\n{domain(service)}" if coverage else "")
+    if not coverage:
+        return True, f"{service}: {summary}"
+    share, report = domain(service)
+    least = LEAST.get(service, 100)
+    short = "" if share >= least else f"\n  under {least} %: prove what did not run, or delete it"
+    return not short, f"{service}: {summary}\n{report}{short}"
 
 
 def traced(service: str) -> list[str]:
@@ -110,8 +117,8 @@ def data_file(service: str) -> Path:
     return ROOT / ".coverage" / service / "data"
 
 
-def domain(service: str) -> str:
-    """How much of the service's domain has run, and the files of which a part has not."""
+def domain(service: str) -> tuple[float, str]:
+    """How many % of the service's domain ran, and the files of which a part did not, in words."""
     rows = StringIO()
     found = Coverage(data_file=str(data_file(service)), config_file=str(ROOT / "pyproject.toml"))
     found.combine([str(data_file(service).parent)], keep=True)
@@ -123,7 +130,8 @@ def domain(service: str) -> str:
         line.split(maxsplit=6) for line in rows.getvalue().splitlines() if "/domain/" in line
     ]
     files = "".join(f"\n    {Path(one[0]).name} {one[5]}: {one[6]}" for one in missing)
-    return f"  domain {total:.1f} %{files}"
+    # Rounded down: what is shown as 100 is all of it.
+    return total, f"  domain {int(total * 10) / 10} %{files}"
 
 
 def main(arguments: list[str]) -> int:

@@ -77,10 +77,21 @@ def takes_time(value: ast.AST) -> bool:
     return name_of(value) in CLOCKS
 
 
+def hurries(tree: ast.AST) -> Iterator[int]:
+    """The lines where a property test takes back the patience that all of them have."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and name_of(node) == "settings":
+            told = {one.arg: ast.unparse(one.value) for one in node.keywords}
+            checks = told.get("suppress_health_check", "list(HealthCheck)")
+            if told.get("deadline", "None") != "None" or checks != "list(HealthCheck)":
+                yield node.lineno
+
+
 RULES = {
     "sleeps: wait for what must follow (tests/support/waiting.py)": sleeps,
     "waits outside of a loop that looks": loose_polls,
     "asserts a duration: what must be fast is a line of the bench": durations,
+    "is judged by the machine's speed: rapport_common.testing.plugin is for all": hurries,
 }
 
 
@@ -105,6 +116,8 @@ def test_no_test_counts_on_time(root: Path, python_files: list[Path], rule: str)
         ("await between_looks()", loose_polls),
         ("assert time.monotonic() - began < 1", durations),
         ("took = time.perf_counter() - began; assert took < 1", durations),
+        ("settings(deadline=200)", hurries),
+        ("settings(suppress_health_check=[HealthCheck.function_scoped_fixture])", hurries),
         ("assert (a, took := 1) and monotonic() < deadline", durations),
     ],
 )

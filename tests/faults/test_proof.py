@@ -37,7 +37,10 @@ def forgotten_orders(stack: Stack, workspace: Workspace) -> Iterator[None]:
     )
     chosen = f"workspace = $1 AND id = ({person})"
     with _copied(stack, "profile.profile", chosen, workspace.name) as database:
-        database.run(f"UPDATE profile.profile SET summary = NULL WHERE {chosen}", workspace.name)
+        nothing = """'{"members": 1, "fold": {}}'"""
+        database.run(
+            f"UPDATE profile.profile SET summary = {nothing} WHERE {chosen}", workspace.name
+        )
         yield
 
 

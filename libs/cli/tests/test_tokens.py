@@ -51,3 +51,17 @@ async def test_the_signing_key_is_rotated_without_a_gap() -> None:
 def test_without_a_secret_it_says_what_to_do() -> None:
     with pytest.raises(CliError, match="RAPPORT_SECRET"):
         mint(None, "acme")
+
+
+@pytest.mark.parametrize("scope", ["foo:read", "*:read", "segments"])
+def test_a_scope_that_no_service_asks_for_is_refused(scope: str) -> None:
+    with pytest.raises(CliError) as caught:
+        mint(SECRET, "demo", scopes=["segments:read", scope])
+    assert caught.value.code == "unknown_scope"
+    assert "segments:write" in str(caught.value)
+
+
+@pytest.mark.parametrize("hours", [float("inf"), float("nan")])
+def test_a_token_holds_for_some_hours(hours: float) -> None:
+    with pytest.raises(CliError, match="hours"):
+        mint(SECRET, "demo", hours=hours)

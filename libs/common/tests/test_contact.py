@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapport_common.events.contact import normal_contact_point, normal_email
+from rapport_common.events.contact import (
+    contact_point,
+    email_address,
+    normal_contact_point,
+    normal_email,
+    phone_number,
+)
 
 LETTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -58,13 +64,88 @@ def test_the_quick_way_and_the_thorough_way_agree(address: str) -> None:
     assert normal_email(address) == normal_email(f"\ufeff{address}") == address.lower()
 
 
-def test_a_phone_number_is_its_digits() -> None:
-    assert normal_contact_point("sms", " +49 (170) 123-45 67") == "+491701234567"
-    assert normal_contact_point("whatsapp", "0049 170 1234567") == "+491701234567"
-    assert normal_contact_point("sms", "Ada") == "Ada"
+NUMBER = "+4917012345678"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        NUMBER,
+        " +49 (170) 123-456 78",
+        "0049 170 12345678",
+        "+49 (0)170 12345678",
+        "+49 (0) 170/12345678",
+        "+49 0170 12345678",
+        "tel:+4917012345678",
+        "TEL:+49-170-12345678",
+        "+49.170.123.456.78",
+        "\uff0b\uff14\uff19 170 12345678",
+        "\u202a+49 170 12345678\u202c",
+        "+49 170 12345678",
+        "+49 170\u201112345678",
+    ],
+)
+def test_a_phone_number_is_as_e164_writes_it(written: str) -> None:
+    assert phone_number(written) == normal_contact_point("sms", written) == NUMBER
+    assert contact_point("whatsapp", written) == NUMBER
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("4917012345678", "0170 12345678", "+49 170 12345678 ext 3", "+49 170 12345678;ext=3"),
+        *("", "Ada", "+", "00", "+49", "+1 800 FLOWERS", "+49170123456789012345", "+0170123456"),
+        *("+999123456789", "+49 170 12345678, +49 170 12345679", "+49\u0661\u0662\u0663" * 3),
+        "+49170" + " " * 100 + "12345678",
+    ],
+)
+def test_what_is_no_phone_number_of_the_world_is_none(written: str) -> None:
+    assert phone_number(written) is None
+    assert contact_point("sms", written) is None
+
+
+def test_a_zero_that_is_part_of_the_number_stays() -> None:
+    assert phone_number("+39 (0)6 12345678") == phone_number("+39 06 12345678") == "+390612345678"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("a@example.com, b@example.com", "a@example.com;b@example.com", "a@b@example.com"),
+        *("Ada <ada@example.com>", "<ada@example.com>", "mailto:ada@example.com", "ada@example"),
+        *("ada @example.com", "x@example.com\r\nBcc: z@example.com", "x@example.com\x7f@a.b"),
+        *("", "@example.com", "ada@", "ada@.example.com", "ada@example..com", "ada" * 99 + "@a.de"),
+    ],
+)
+def test_what_is_not_one_address_is_none(written: str) -> None:
+    assert email_address(written) is None
+    assert contact_point("email", written) is None
+
+
+def test_an_address_is_taken_in_its_one_form() -> None:
+    assert email_address(" Ada@Example.COM\ufeff") == "ada@example.com"
+    assert email_address("o'neil+x@m\u00fcnchen.example") == "o'neil+x@m\u00fcnchen.example"
+
+
+@given(LETTERS, st.sampled_from(["email", "sms", "push"]))
+def test_a_contact_point_is_its_own(text: str, channel: str) -> None:
+    point = contact_point(channel, text)
+    assert point is None or contact_point(channel, point) == point == (
+        normal_contact_point(channel, text)
+    )
+
+
+@given(st.from_regex(r"(\+|00)[1-9][0-9 ()/-]{5,16}", fullmatch=True))
+def test_a_number_is_its_own(text: str) -> None:
+    point = phone_number(text)
+    assert point is None or phone_number(point) == point
 
 
 def test_a_contact_point_of_all_channels_is_an_address_or_a_number() -> None:
     assert normal_contact_point("all", " Ada@Example.com") == "ada@example.com"
     assert normal_contact_point("all", "0049 170 1234567") == "+491701234567"
-    assert normal_contact_point("all", " token-A7 ") == "token-A7"
+    assert (
+        normal_contact_point("all", " token-A7 ") == contact_point("all", "token-A7") == "token-A7"
+    )
+    assert contact_point("all", "0170 12345678") is None
+    assert contact_point("all", "Ada <ada@example.com>") is None

@@ -19,7 +19,7 @@ from tests.support.waiting import between_looks
 from rapport_common import bodies, runtime, tracing
 from rapport_common.auth import Operator, operator
 from rapport_common.bodies import Bodies
-from rapport_common.door import Bounds
+from rapport_common.door import Bounds, without_blanks
 from rapport_common.http import Health, create_app
 from rapport_common.http_metrics import HTTP
 from rapport_common.testing.credentials import authenticator, mint
@@ -255,6 +255,21 @@ async def test_every_error_is_counted_as_what_it_is_and_has_its_trace(
     assert (found[0], found[1]["traceparent"]) == (status, trace)
     assert counted(path, status) == before + 1
     assert "Traceback" not in capfd.readouterr().err or status == 500
+
+
+@pytest.mark.parametrize(
+    ("query", "left"),
+    [
+        (b"cursor=&limit=100", b"limit=100"),
+        (b"limit=100&state=", b"limit=100"),
+        (b"cursor=", b""),
+        (b"q=a%3D&cursor=bQ==&flag", b"q=a%3D&cursor=bQ==&flag"),
+        (b"a=1&b=2", b"a=1&b=2"),
+    ],
+)
+def test_a_field_left_empty_is_not_asked_for(query: bytes, left: bytes) -> None:
+    """As the pages under /docs send them."""
+    assert without_blanks(query) == left
 
 
 async def test_a_head_has_no_body(served: Standing) -> None:

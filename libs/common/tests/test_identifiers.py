@@ -22,6 +22,12 @@ NOBODY = [
     *("ｎｕｌｌ", "ＮＵＬＬ", "null\u200b", "\ufeffnull", "\u00a0null\u00a0", "０", "－1"),
     *("{{user_id}}", "${user.id}", "{% user %}", "<%= id %>", "*|UNIQID|*", "not set", "Not-Set"),
     *("userId", "distinct_id", "[object Undefined]", "9774d56d682e549c", "Walk-in", "-Infinity"),
+    *("1.23457E+11", "1,23457E+11", "4.91701E+12", "[object Promise]", "[object Map]", "null null"),
+    *("undefined,undefined", "undefined undefined undefined", "null-null", "None|None", "nan/nan"),
+    *("%7B%7Buser_id%7D%7D", "%257B%257Buser_id%257D%257D", "%24%7Buser.id%7D", "%user_id%"),
+    *("{{ customer.identifier | default: customer.email | downcase | url_encode }}", "shop-{{id}}"),
+    *("&#123;&#123;id&#125;&#125;", "[[contact.id]]", "{!Contact.Id}", "<?= $id ?>", "%3C%25= id"),
+    *("Promise { <pending> }", "function () { return id }", "(null),(null)"),
     *(
         "0" * 200,
         " " * 100 + "null",
@@ -32,7 +38,9 @@ NOBODY = [
 SOMEBODY = [
     *("1", "42", "ada", "10", "1000", "a0", "nullman", "guest-42", "test1", "testa", "none-1"),
     *("00000000-0000-0000-0000-000000000001", "0x1", "object-7", "Ünal", "王", "true-north"),
-    "5e2b2a1c-0d1f-4f5a-9d3e-0a8c1f6f7d10",
+    *("5e2b2a1c-0d1f-4f5a-9d3e-0a8c1f6f7d10", "{5e2b2a1c-0d1f-4f5a-9d3e-0a8c1f6f7d10}"),
+    *("1e5", "12E4", "5e10", "e+1", "null-island", "void-1", "a%20b", "100%", "50%-off", "a{1}b"),
+    *("none-of-your-business", "x&amp;y", "objective", "Mr. None Nil-Sson"),
 ]
 
 

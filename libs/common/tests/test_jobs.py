@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -143,9 +143,7 @@ async def test_a_long_step_is_held_and_ended_when_cancelled(jobs: AsyncEngine) -
     assert (await one(jobs, "long")).state == "cancelled"
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(["dies before it tells", "dies after", "freezes"]), max_size=6))
 async def test_whatever_kills_its_holders_each_step_is_told_once(
     jobs: AsyncEngine, deaths: list[str]

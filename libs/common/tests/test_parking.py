@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from libs.common.tests.parked_log import (
     TOPIC,
@@ -260,7 +260,7 @@ PLANS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(plan=PLANS)
 def test_whatever_fails_each_key_keeps_its_order_and_nothing_is_lost_or_doubled(
     plan: dict[str, Any], engine: AsyncEngine, database_url: str

@@ -44,6 +44,7 @@ NASTY: list[Any] = [
     "\0",
     "a\0b",
     "\ud800",
+    "a\ud800b",
     "x" * 300,
     "x" * 100_000,
     "a\r\nBcc: x@example.com",
@@ -54,6 +55,9 @@ NASTY: list[Any] = [
     ["a"],
     {"a": {"b": []}},
 ]
+
+JSON = {"Content-Type": "application/json"}
+"""Without it a body is read as bytes, and refused for that alone."""
 
 
 async def test_a_campaigns_life(world: Any) -> None:
@@ -185,23 +189,48 @@ async def test_unknown_variables_are_refused_with_a_list_of_what_exists(world: A
     assert "profile.computed.orders" in found["details"]["variables"]
 
 
+async def test_what_can_not_be_stored_and_null_are_refused_with_their_place(world: Any) -> None:
+    made = await world.client.post("/v1/campaigns", json=world.campaign_body)
+    url = f"/v1/campaigns/{made.json()['id']}"
+    for field in ("subject", "html", "text"):
+        for bad, told in (("a\ud800b", "half a surrogate pair"), ("a\0b", "the NUL character")):
+            body = msgspec_json({**world.campaign_body, field: bad})
+            for answer in (
+                await world.client.post("/v1/campaigns", content=body, headers=JSON),
+                await world.client.patch(url, content=msgspec_json({field: bad}), headers=JSON),
+            ):
+                assert answer.status_code == 422, answer.text
+                assert answer.json()["message"] == f"body.{field}: must not contain {told}" + (
+                    ", which is no character" if "half" in told else ""
+                )
+    for field in ("name", "html", "purpose", "include_existing"):
+        answer = await world.client.patch(url, json={field: None})
+        assert answer.status_code == 422
+        assert f"{field} can't be null" in answer.json()["message"]
+    assert (await world.client.patch(url, json={"text": None})).status_code == 200
+
+
 async def test_no_body_is_worth_a_500(world: Any) -> None:
     made = (await world.client.post("/v1/campaigns", json=world.campaign_body)).json()
     url = f"/v1/campaigns/{made['id']}"
     for field in [*world.campaign_body, "text", "allow_old_events", "include_existing", "extra"]:
         for value in NASTY:
             body = msgspec_json({**world.campaign_body, field: value})
-            answer = await world.client.post("/v1/campaigns", content=body)
+            answer = await world.client.post("/v1/campaigns", content=body, headers=JSON)
             assert answer.status_code in {201, 400, 422}, (field, value, answer.text)
             if answer.status_code != 201:
                 assert answer.json().keys() == {"code", "message", "details"}
     for value in NASTY:
         for target, field in ((f"{url}/test", "to"), ("/v1/policy", "promotion_without_consent")):
             verb = "POST" if field == "to" else "PATCH"
-            answer = await world.client.request(verb, target, content=msgspec_json({field: value}))
+            answer = await world.client.request(
+                verb, target, content=msgspec_json({field: value}), headers=JSON
+            )
             assert answer.status_code in {200, 202, 400, 422}, (field, value, answer.text)
         answer = await world.client.post(
-            f"{url}/test", content=msgspec_json({"to": "a@x.example", "profile_id": value})
+            f"{url}/test",
+            content=msgspec_json({"to": "a@x.example", "profile_id": value}),
+            headers=JSON,
         )
         assert answer.status_code in {202, 404, 400, 422}
     for raw in (
@@ -215,7 +244,8 @@ async def test_no_body_is_worth_a_500(world: Any) -> None:
         b"1" * 5000,
         b'{"a":' * 5000,
     ):
-        assert (await world.client.post("/v1/campaigns", content=raw)).status_code in {400, 422}
+        answer = await world.client.post("/v1/campaigns", content=raw, headers=JSON)
+        assert answer.status_code in {400, 422}
 
 
 def msgspec_json(value: Any) -> bytes:

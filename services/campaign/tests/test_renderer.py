@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,8 +13,9 @@ import msgspec
 import pytest
 
 from rapport_campaign.domain.model import Claimed, Content
-from rapport_campaign.render.compose import Job, Mail, Office
+from rapport_campaign.render.compose import Composer, Job, Mail, Office
 from rapport_campaign.renderer import NOT_YET, Refusal, Renderer, Source
+from rapport_common.events.profile import ComputedState, ProfileState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OFFICE = Office(b"k" * 32, "https://mail.shop.example", "no-reply@mail.shop.example")
@@ -50,6 +52,35 @@ async def one() -> AsyncIterator[Renderer]:
 
 def soon(seconds: float = 100) -> float:
     return time.monotonic() + seconds
+
+
+async def test_money_is_a_number_and_a_missing_time_is_nothing(one: Renderer) -> None:
+    html = (
+        "{% if profile.computed.revenue.EUR > 100 %}VIP{% else %}POOR{% endif %} "
+        "{{ profile.computed.revenue.EUR }} {{ profile.computed.revenue.EUR | plus: 1 }} "
+        "[{{ profile.computed.last_order_at | date: '%d.%m.%Y' }}]"
+    )
+    computed = ComputedState(orders=1, revenue={"EUR": "120.50"})
+    known = ProfileState(identifiers=[], traits=msgspec.Raw(b"{}"), computed=computed)
+    mail = Composer(OFFICE).compose(replace(job(1, html), state=known), NOW)
+    assert b"VIP 120.50 121.5 []" in mail.data
+    (same,) = await one.compose([replace(job(1, html), state=known)], NOW, until=soon())
+    assert isinstance(same, Mail)
+    assert b"VIP 120.50 121.5 []" in same.data
+
+
+async def test_a_request_has_no_variables_but_its_own(one: Renderer) -> None:
+    html = (
+        "a\n{{ nope.nope }}",
+        "{{ unsubscribe_url }}",
+        "{{ data.any.thing }}{{ profile.email }}",
+    )
+    found = await one.compose([job(n, part) for n, part in enumerate(html)], NOW, until=soon())
+    first, second, third = found
+    assert isinstance(first, Refusal)
+    assert first.reason == "template in line 2, column 4: there is no variable nope.nope"
+    assert isinstance(second, Refusal)
+    assert isinstance(third, Mail)
 
 
 async def test_a_template_that_does_not_end_costs_its_own_message(one: Renderer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,9 +55,15 @@ async def test_the_page_speaks_the_readers_language(service: Service) -> None:
         {"website": "javascript:alert(1)"},
         {"logo": "PHN2Zz4="},
         {"name": "x" * 100},
+        {"name": "a\0"},
+        {"name": "\ud800"},
+        {"website": "https://shop.example/\0"},
         {"colour": "#fff"},
     ],
 )
 async def test_what_could_not_be_shown_is_refused(service: Service, change: dict[str, str]) -> None:
-    refused = await service.client.put("/v1/brand", json={**BRAND, **change})
+    body = json.dumps({**BRAND, **change}).encode()
+    refused = await service.client.put(
+        "/v1/brand", content=body, headers={"Content-Type": "application/json"}
+    )
     assert refused.status_code == 422

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import (
@@ -15,6 +16,7 @@ from rapport_common.events.profile import (
     ProfileActivity,
     ProfileState,
 )
+from rapport_feedback.api.models import Address
 from rapport_feedback.domain import people
 from rapport_feedback.domain.people import Contact, Snapshot, named
 
@@ -112,3 +114,13 @@ def test_what_can_never_be_stored_is_named(record: ProfileActivity, *, wrong: bo
 def test_who_is_gone_has_no_identifier_any_more() -> None:
     gone = people.snapshot(ProfileActivity(workspace="ws", profile_id="p1", version=3, gone=True))
     assert gone == Snapshot("ws", "p1", 3, frozenset())
+
+
+@pytest.mark.parametrize(
+    "text", ["a@example.com,b@example.com", "mailto:a@example.com", "<a@example.com>", "a@b@c.de"]
+)
+def test_who_is_invited_has_one_address(text: str) -> None:
+    address = TypeAdapter(Address)
+    assert address.validate_python(" A@Example.com") == "a@example.com"
+    with pytest.raises(ValidationError):
+        address.validate_python(text)

@@ -131,3 +131,20 @@ def test_a_cast_gives_json_or_a_value_error(value: Any, kind: Cast, decimals: An
 def test_money_is_read_exactly(money: Any) -> None:
     assert exact(f"{money:f}") == money
     assert exact(f"{money:f}".replace(".", ","), ",") == money
+
+
+def test_an_excel_day_may_be_written_as_a_text() -> None:
+    assert cast("2026-01-31 12:00", "excel_day") == cast(46053.5, "excel_day")
+    with pytest.raises(ValueError, match="is not a time such as"):
+        cast("soon", "excel_day")
+
+
+def test_a_layout_may_have_its_own_offset() -> None:
+    layout = "%d.%m.%Y %H:%M %z"
+    found = cast("31.01.2026 09:30 +0200", "datetime", zone=ZoneInfo("Asia/Tokyo"), layout=layout)
+    assert found == "2026-01-31T07:30:00Z"
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_what_is_a_truth_value_stays_one(value: object) -> None:
+    assert cast(value, "boolean") is value

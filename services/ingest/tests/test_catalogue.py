@@ -20,6 +20,8 @@ from rapport_ingest.domain.catalogue import (
     described,
     drafted,
     example_of,
+    is_masked,
+    is_moment,
     learn,
     merged,
 )
@@ -319,3 +321,49 @@ async def test_what_could_not_be_stored_is_kept(gate: Any) -> None:
     await engine.dispose()
     assert (found.learnt.events, found.learnt.samples) == (2, 2)
     assert found.learnt.shape["properties.a"] == {"seen": 2, "integer": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("2026-01-31T09:30:00Z", True),
+        ("2026-01-31t09:30:00.123+01:00", True),
+        ("2026-01-31T09:30:00", False),
+        ("2026-01-31", False),
+        ("2026-13-31T09:30:00Z", False),
+        ("2026-01-31 09:30:00Z", False),
+        ("order-2026T", False),
+    ],
+)
+def test_a_moment_has_a_day_a_time_and_an_offset(text: str, found: bool) -> None:  # noqa: FBT001 - a column
+    assert is_moment(text) is found
+
+
+def test_what_was_cut_or_hidden_is_told_from_what_was_sent() -> None:
+    sent = {"properties": {"long": "x" * 500, "mail": "ada@example.com", "n": 5, "t": "short"}}
+    example = example_of(sent, "2026-03-01T12:00:00Z")
+    assert example is not None
+    masked = {name for name, value in example["properties"].items() if is_masked(value)}
+    assert masked == {"long", "mail"}
+
+
+def test_an_example_that_is_too_large_is_none_and_deep_objects_are_empty() -> None:
+    wide = {"properties": {f"{n}-{'x' * 90}": 1 for n in range(100)}}
+    assert example_of(wide, "2026-03-01T12:00:00Z") is None
+    deep: dict[str, Any] = {"a": {"a": {"a": {"a": {"a": {"a": 1}}}}}}
+    example = example_of({"properties": deep}, "2026-03-01T12:00:00Z")
+    assert example is not None
+    assert example["properties"] == {"a": {"a": {"a": {"a": {"a": {}}}}}}
+
+
+def test_a_number_that_is_sometimes_whole_is_a_number() -> None:
+    shape = shape_of({"properties": {"total": 1}}, {"properties": {"total": 1.5}})
+    assert drafted(shape, "properties")["properties"]["total"] == {"type": "number"}
+
+
+def test_a_text_that_is_always_a_moment_is_drafted_as_one() -> None:
+    moments = [{"properties": {"at": f"2026-01-0{n}T09:30:00Z"}} for n in (1, 2)]
+    wanted = {"type": "string", "format": "date-time"}
+    assert drafted(shape_of(*moments), "properties")["properties"]["at"] == wanted
+    mixed = shape_of(*moments, {"properties": {"at": "soon"}})
+    assert drafted(mixed, "properties")["properties"]["at"] == {"type": "string"}

@@ -235,3 +235,15 @@ def test_no_body_breaks_the_door(body: bytes, media: str) -> None:
         assert error.status in {400, 413}  # noqa: PT017 - only sometimes raised
     else:
         assert len(found.items) >= len(found.refusals)
+
+
+def test_an_id_that_is_too_long_is_replaced_by_its_digest() -> None:
+    long = "e" * 400
+    digest = hashlib.sha256(long.encode()).hexdigest()
+    assert message_id_of("/till", long) == f"{digest}.{MARK}"
+
+
+def test_an_event_whose_data_nobody_can_read_is_left_for_the_judge_to_refuse() -> None:
+    half = base64.b64encode(b'{"a":"\\ud800"}').decode()
+    [item] = opened({**GIVEN, "data_base64": half}).items
+    assert b'"properties":{"a":"\\ud800"}' in bytes(item)

@@ -8,6 +8,7 @@ import pytest
 from rapport_ingest.domain.dialects import Dialect, Opened, Request
 from rapport_ingest.domain.dialects.jitsu import Jitsu
 from rapport_ingest.domain.dialects.jitsu_three import JitsuThree
+from rapport_ingest.domain.verdict import Result
 
 KEY = "rk_0123456789ab_0123456789abcdef0123456789abcdef"
 
@@ -136,3 +137,22 @@ def test_the_policies_of_the_third_sdk() -> None:
 def test_an_amount_keeps_its_digits() -> None:
     body = msgspec.json.encode(third())[:-1] + b',"total":12345678901234567890.25}'
     assert b'"total":12345678901234567890.25' in bytes(opened(JitsuThree(), body).items[0])
+
+
+def test_a_page_that_can_not_be_read_goes_on_as_it_came() -> None:
+    body = b'{"type":"page","properties":{"name":"\xff"}}'
+    assert [bytes(one) for one in opened(Jitsu("page"), body).items] == [body]
+
+
+@pytest.mark.parametrize("dialect", [Jitsu(None), JitsuThree()])
+def test_the_answer_says_ok_beside_the_verdicts(dialect: Dialect) -> None:
+    results = [Result("m", "accepted"), Result("n", "rejected", "x", "y", "")]
+    told = msgspec.json.decode(dialect.answer(Opened([]), results).body)
+    assert (told["ok"], told["accepted"], told["rejected"]) == (True, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("query", "device"), [(b"ip_policy=strict", False), (b"ip_policy=keep", None)]
+)
+def test_who_asks_for_it_is_not_located_by_address(query: bytes, device: bool | None) -> None:  # noqa: FBT001 - a column
+    assert opened(JitsuThree(), third(), query).device is device

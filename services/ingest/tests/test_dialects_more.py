@@ -14,6 +14,7 @@ from rapport_common.errors import AppError
 from rapport_ingest.domain.dialects import Dialect, Opened, Request
 from rapport_ingest.domain.dialects.amplitude import Amplitude, Batch
 from rapport_ingest.domain.dialects.customerio import CustomerIo
+from rapport_ingest.domain.dialects.draft import Draft
 from rapport_ingest.domain.dialects.measurement import Measurement
 from rapport_ingest.domain.dialects.mixpanel import Mixpanel
 from rapport_ingest.domain.dialects.wire import epoch_iso
@@ -422,3 +423,83 @@ def test_whatever_is_in_an_object_becomes_events_or_is_refused(
             isinstance(one, dict) or index in found.refusals
             for index, one in enumerate(events(found))
         )
+
+
+def test_amplitudes_groups() -> None:
+    one = amplitude(
+        event_type="$groupidentify",
+        groups={"company": ["acme", "other"]},
+        group_properties={"$set": {"size": 5}},
+    )
+    flat = amplitude(event_type="$groupidentify", groups={"company": "acme"})
+    nobody = amplitude(event_type="$groupidentify", groups=[])
+    empty = amplitude(event_type="$groupidentify", groups={"company": []})
+    found = events(opened(Amplitude(), {"api_key": KEY, "events": [one, flat, nobody, empty]}))
+    assert [one["type"] for one in found] == ["group"] * 4
+    assert [one.get("groupId") for one in found] == ["acme", "acme", None, None]
+    assert found[0]["traits"] == {"size": 5}
+
+
+def test_amplitudes_views_and_events_without_an_id() -> None:
+    view = amplitude(event_type="[Amplitude] Page Viewed", insert_id=None, time=0)
+    said = {**view, "user_properties": {"plan": "pro"}}
+    page, _, beside = events(opened(Amplitude(), {"api_key": KEY, "events": [view, said]}))
+    assert (page["type"], "event" in page, "timestamp" in page) == ("page", False, False)
+    assert (beside["type"], "messageId" in beside) == ("identify", False)
+
+
+def test_a_body_that_only_mentions_events_is_posthogs() -> None:
+    found = opened(Batch(), {"event": "events", "distinct_id": "u", "api_key": KEY})
+    assert events(found)[0]["event"] == "events"
+
+
+def test_amplitude_refuses_a_time_that_is_none() -> None:
+    found = opened(Amplitude(), {"api_key": KEY, "events": [amplitude(time=[1])]})
+    assert problems(found) == {0: ("invalid_timestamp", "time")}
+
+
+@pytest.mark.parametrize("dialect", [Mixpanel(), Amplitude()])
+def test_an_event_that_can_not_be_read_costs_no_other(dialect: Dialect) -> None:
+    mixed = isinstance(dialect, Mixpanel)
+    good = msgspec.json.encode(mixpanel() if mixed else amplitude())
+    body = b"[" + good + b',{"a":"\\ud800"}]'
+    found = opened(
+        dialect, body if mixed else b'{"api_key":"' + KEY.encode() + b'","events":' + body + b"}"
+    )
+    assert found.write_key == KEY
+    assert [one.code for one in found.refusals.values()] == ["invalid_json"]
+    assert list(found.refusals) == [1]
+    assert msgspec.json.decode(found.items[0])["event"] == "Paid"
+
+
+def test_a_field_below_a_text_is_left_out() -> None:
+    draft = Draft()
+    draft.put(("context", "ip"), "192.0.2.1")
+    draft.put(("context", "ip", "version"), 4)
+    assert draft.fields == {"context": {"ip": "192.0.2.1"}}
+
+
+def test_a_form_of_mixpanel_has_bounds() -> None:
+    with pytest.raises(AppError, match="fields at most") as caught:
+        opened(Mixpanel(), b"&".join([b"a=1"] * 10_000))
+    assert (caught.value.status, caught.value.code) == (400, "bad_encoding")
+
+
+def test_mixpanels_page_and_device() -> None:
+    page, *_ = events(opened(Mixpanel(), [mixpanel("$mp_web_page_view")]))
+    assert (page["type"], "event" in page) == ("page", False)
+    update = {"$token": KEY, "$distinct_id": "$device:d-1", "$set": {"plan": "gold"}}
+    (found,) = events(opened(PEOPLE, [update]))
+    assert (found["anonymousId"], "userId" in found) == ("d-1", False)
+
+
+@pytest.mark.parametrize("time", [True, [1], {"a": 1}])
+def test_mixpanel_refuses_a_time_that_is_none(time: Any) -> None:
+    found = opened(Mixpanel(), [mixpanel(time=time)])
+    assert problems(found) == {0: ("invalid_timestamp", "properties.time")}
+    assert "timestamp" not in events(found)[0]
+
+
+def test_posthogs_body_needs_no_word_of_events() -> None:
+    found = opened(Batch(), {"event": "Seen", "distinct_id": "u", "api_key": KEY})
+    assert (found.write_key, events(found)[0]["event"]) == (KEY, "Seen")

@@ -420,3 +420,25 @@ def test_v1_tells_the_fate_of_each_uuid() -> None:
     assert answer["a"] == {"result": "ok"}
     assert answer["b"]["result"] == "drop"
     assert answer["c"]["details"] == "too_long: distinct_id: distinct_id has 600 characters."
+
+
+def test_traits_beside_an_event_have_its_id_if_there_is_room_and_its_library() -> None:
+    properties = {"$set": {"plan": "gold"}, "$lib": "web"}
+    for uuid, expected in (("m-1", "m-1#set"), ("m" * 100, None), (None, None)):
+        sent = {"event": "Paid", "distinct_id": "u-1", "uuid": uuid, "properties": properties}
+        _, (paid, beside) = opened({"api_key": KEY, "batch": [sent]})
+        assert (paid["type"], beside["type"], beside["traits"]) == (
+            "track",
+            "identify",
+            {"plan": "gold"},
+        )
+        assert beside.get("messageId") == expected
+        assert beside["context"] == {"library": {"name": "web"}}
+
+
+def test_a_lone_event_that_can_not_be_kept_still_says_whose_it_is() -> None:
+    for properties in (b'{"token":"' + KEY.encode() + b'"}', b'"\\ud800"'):
+        body = b'{"event":"\\ud800","properties":' + properties + b"}"
+        found, _ = opened(body)
+        assert found.write_key == (KEY if b"token" in body else None)
+        assert [one.code for one in found.refusals.values()] == ["invalid_json"]

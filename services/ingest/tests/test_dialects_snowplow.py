@@ -340,3 +340,32 @@ def test_a_unix_time_is_read_in_its_own_unit(seconds: int, unit: int) -> None:
 def test_no_parameters_are_an_exception(parameters: dict[str, str]) -> None:
     found, _ = get(**parameters)
     assert len(found.items) == 1
+
+
+def test_data_that_is_no_object_is_refused_and_the_event_kept() -> None:
+    described = {"schema": UNSTRUCT, "data": {"schema": AD_TO_CART, "data": 7}}
+    found, [made] = post({**WHO, "e": "ue", "eid": "m-1", "ue_pr": text(described)})
+    assert [(one.code, one.path) for one in found.refusals.values()] == [("invalid_type", "data")]
+    assert made["event"] == "add_to_cart"
+
+
+def test_many_entities_of_a_kind_are_a_list_and_a_session_may_lack_a_person() -> None:
+    stated = [{"schema": AD_TO_CART, "data": n} for n in (1, 2, 3)]
+    session = {"schema": SESSION, "data": {"sessionId": "s-1"}}
+    entities = {"schema": CONTEXTS, "data": [*stated, session]}
+    _, [made] = post({"aid": KEY, "tv": "andr-6.0.0", "e": "pv", "co": text(entities)})
+    assert made["context"]["entities"]["add_to_cart"] == [1, 2, 3]
+    assert made["context"]["sessionId"] == "s-1"
+    assert "anonymousId" not in made
+
+
+def test_a_parameter_may_be_a_number() -> None:
+    _, [made] = post({**WHO, "e": "se", "se_ca": "c", "se_ac": 7})
+    assert made == post({**WHO, "e": "se", "se_ca": "c", "se_ac": "7"})[1][0]
+
+
+def test_the_answer_counts_and_an_image_gets_its_image() -> None:
+    results = [Result("m", "accepted"), Result("n", "rejected", "x", "y", "")]
+    told = msgspec.json.decode(Snowplow().answer(post({**WHO, "e": "pv"})[0], results).body)
+    assert [told[name] for name in ("accepted", "rejected")] == [1, 1]
+    assert Snowplow().answer(get(**WHO, e="pv")[0], results).body == PIXEL

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapport_common.errors import UnauthorizedError
+from rapport_common.errors import AppError, UnauthorizedError
 from rapport_common.events.codec import encode
+from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import Event
 from rapport_ingest.domain.credentials import (
     credential,
@@ -19,7 +20,9 @@ from rapport_ingest.domain.credentials import (
     write_key,
 )
 from rapport_ingest.domain.event import Origin, judge
-from rapport_ingest.domain.moments import SenderClock, parse_moment
+from rapport_ingest.domain.moments import SenderClock, iso_moment, parse_moment
+from rapport_ingest.domain.reading import Refused, identifier, members
+from rapport_ingest.domain.salvage import MAX_SALVAGE_BYTES, cut_out, is_json, loose
 from rapport_ingest.domain.sender import compiled
 from rapport_ingest.domain.source import Caller, Policy
 from rapport_ingest.domain.verdict import Refusal
@@ -331,3 +334,97 @@ def test_the_id_of_a_source_comes_from_its_name(name: str, expected: str) -> Non
 def test_a_name_without_latin_letters_has_an_id_too() -> None:
     assert slug("微信") != slug("门店")
     assert slug("微信").startswith("source-")
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        (1_769_851_800, "2026-01-31T09:30:00+00:00"),
+        ("2026-01-31T10:30:00+01:00", "2026-01-31T09:30:00+00:00"),
+        ("soon", None),
+        (None, None),
+        (True, None),
+        ([1], None),
+    ],
+)
+def test_a_moment_as_text_or_none(stated: object, found: str | None) -> None:
+    assert iso_moment(stated) == found
+
+
+def test_a_time_at_the_end_of_the_calendar_from_a_slow_clock_is_the_time_of_receipt() -> None:
+    end = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    received = datetime(9999, 12, 30, tzinfo=UTC)
+    clock = SenderClock(received - timedelta(days=3), received)
+    assert clock.corrected(end) is received
+
+
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_an_identifier_that_is_missing_is_none(value: object) -> None:
+    assert identifier(value, "userId", frozenset()) is None
+
+
+def test_a_workspaces_placeholder_is_none() -> None:
+    assert identifier("Walk-In", "userId", frozenset({"walk-in"})) is None
+    assert identifier("Walk-In 2", "userId", frozenset({"walk-in"})) == "Walk-In 2"
+
+
+def test_an_object_is_required_where_one_belongs() -> None:
+    fields: dict[str, Any] = {"a": {"b": 1}, "list": [], "none": None, "text": "x"}
+    assert members(fields, "a") == {"b": 1}
+    assert dict(members(fields, "none")) == dict(members(fields, "missing")) == {}
+    assert dict(members(fields, "list")) == {}
+    assert fields["list"] == {}  # what goes on is PHP's empty map as JSON writes it
+    with pytest.raises(Refused, match="must be an object"):
+        members(fields, "text")
+
+
+def test_an_address_is_one_only_within_its_length() -> None:
+    assert email_address("Ada@Example.com") == "ada@example.com"
+    assert email_address(f"{'a' * 400}@example.com") is None
+    assert email_address(f"{'a' * 100_000}@example.com") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b' {"a":NaN,"b":["\\ud800"]} ', True),
+        (b"[" * 3_000 + b"]" * 3_000, True),
+        (b"[" * 3_000 + b"]" * 2_000, False),
+        (b'[""' + b',""' * 3_000 + b"," + b"[" * 3_000 + b"]" * 3_000 + b"]", True),
+        (b'["",' * 20_000 + b"]" * 20_000, False),
+        (b"{} x", False),
+        (b"", False),
+        (b'"' + b"x" * MAX_SALVAGE_BYTES + b'"', False),
+    ],
+    ids=range(8),
+)
+def test_what_a_lenient_reader_takes(body: bytes, found: bool) -> None:  # noqa: FBT001 - a column
+    assert is_json(body) is found
+
+
+def test_what_is_too_deep_for_the_lenient_reader_is_none() -> None:
+    assert loose(b'{"a":1.5,"b":["x"],"c":"\\ud800"}') == {"a": True, "b": ["x"], "c": "\ud800"}
+    assert loose(b"[" * 100_000) is None
+    assert loose(b"{") is None
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"batch":[]}', b'{"batch":[ ] , "x":1}', b'{"x":[],"batch":[]}']
+)
+def test_an_empty_batch_has_no_items(body: bytes) -> None:
+    around, items = cut_out(body, "batch", ValueError("x"))
+    assert (msgspec.json.decode(around), items) == (msgspec.json.decode(body), [])
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"batch":[1,]}', b'{"batch":[1', b"{batch:[]}", b'{"a":1}', b"[]"]
+)
+def test_a_body_that_is_broken_around_its_events_is_refused(body: bytes) -> None:
+    with pytest.raises(AppError, match="not valid JSON"):
+        cut_out(body, "batch", ValueError("x"))
+
+
+def test_a_batch_is_not_cut_out_beyond_its_bounds() -> None:
+    with pytest.raises(AppError) as caught:
+        cut_out(b'{"batch":[' + b",".join([b"1"] * 5_001) + b"]}", "batch", ValueError("x"))
+    assert caught.value.status == 413

@@ -69,8 +69,8 @@ def assignment(path: Path, data: bytes, name: str, **more: Any) -> Assignment:
 
 async def all_of(file: Reading) -> list[Entry]:
     found: list[Entry] = []
-    while piece := await file.take(1000):
-        found += piece
+    while not file.ended:
+        found += await file.take(1000)
     return found
 
 
@@ -138,7 +138,8 @@ async def test_reading_goes_on_from_its_place(tmp_path: Path) -> None:
 async def test_a_bomb_fails_its_job_and_the_next_one_works(start: "Start", tmp_path: Path) -> None:
     ingest = await start(data_folder=tmp_path, import_unpacked_bytes=2**30)
     before = psutil.Process().memory_info().rss
-    bomb = await imported(ingest, shared_value(), "a.parquet")
+    mapping = {"type": "identify", "fields": {"userId": "id"}}
+    bomb = await imported(ingest, shared_value(), "a.parquet", mapping=mapping)
     assert bomb["state"] == "failed"
     assert "unfolds" in bomb["error"]
     assert psutil.Process().memory_info().rss - before < 2**27

@@ -13,9 +13,11 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 from pydantic import SecretStr
+from services.ingest.tests.driving import stored
 from sqlalchemy import text
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.jobs import worker
 from rapport_ingest import spool
 from rapport_ingest.handlers import uploads
 from rapport_ingest.handlers.places import Source, granted, open_path
@@ -431,3 +433,67 @@ async def test_a_stop_gives_the_job_back(imports: Any, log_of: Log) -> None:
     assert shown["state"] == "done"
     events = await log_of(imports.workspace)
     assert len(events) == len({one["message_id"] for one in events}) == 1200
+
+
+async def test_a_file_without_a_mapped_column_sends_nothing(imports: Any, log_of: Log) -> None:
+    """Else all rows would be taken, and nobody would have an address."""
+    wrong = {"type": "identify", "fields": {"userId": "id", "traits.email": "Emial"}}
+    job = await imported(imports, b"id,Email\n1,a@x.example\n", mapping=wrong)
+    assert (job["state"], job["done"]) == ("failed", 0)
+    assert "no column 'Emial'" in job["error"]
+    assert "'id', 'Email'" in job["error"]
+    assert await log_of(imports.workspace) == []
+
+
+@pytest.mark.parametrize("most", [{"import_refused_rows": 600}, {"import_refused_bytes": 10_000}])
+async def test_an_import_of_which_too_much_is_refused_ends(
+    start: Any, tmp_path: Path, most: dict[str, int]
+) -> None:
+    """The quarantine keeps what was seen until then, and no more of it."""
+    ingest = await start(data_folder=tmp_path / "data", import_rows_per_second=10**6, **most)
+    data = b"id,mail\n1,a@x.example\n" + b",x\n" * 5000
+    tried = await imported(ingest, data, dry_run=True)
+    assert (tried["state"], tried["rejected"]) == ("done", 5000)
+    job = await imported(ingest, data)
+    assert (job["state"], job["accepted"]) == ("failed", 1)
+    assert 100 < job["rejected"] <= 1600
+    assert "no_identifier" in job["error"]
+    assert "The first is row 2" in job["error"]
+
+
+async def test_a_file_of_nothing_lets_the_others_go_first(
+    imports: Any, log_of: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "TURN_SECONDS", 0)
+    blank = (await make(imports))["id"]
+    await put(imports, blank, b"id,mail\n" + b"\n" * (3 * 2**19) + b"7,\n")
+    other = (await make(imports))["id"]
+    await put(imports, other, b"id,mail\n8,\n")
+    shown = await finished(imports, blank)
+    monkeypatch.setattr(worker, "TURN_SECONDS", 30)
+    assert (shown["state"], shown["done"], shown["report"]["events"]) == ("queued", 0, 0)
+    assert shown["progress"]["bytes"] > 2**20
+    assert (await finished(imports, other))["state"] == "done"
+    shown = await finished(imports, blank)
+    assert (shown["state"], shown["accepted"]) == ("done", 1)
+    assert sorted(one["user_id"] for one in await log_of(imports.workspace)) == ["7", "8"]
+
+
+async def test_a_check_of_totals_goes_on_where_it_was(
+    imports: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "TURN_SECONDS", 0)
+    head = b"store,till,receipt,time,sku,quantity,unit_price,customer\n"
+    line = b"7,2,1001,2026-01-07T12:00:00Z,A,2,1.50,c1\n"
+    job = (await make(imports, mapping=None, preset="pos"))["id"]
+    await put(imports, job, head + line * 5500 + b"TOTAL,5500,16500.01\n")
+    other = (await make(imports))["id"]
+    await put(imports, other, b"id,mail\n8,\n")
+    shown = await finished(imports, job)
+    monkeypatch.setattr(worker, "TURN_SECONDS", 30)
+    assert (shown["state"], shown["done"], shown["report"]["checks"]) == ("queued", 0, {})
+    assert (await stored(imports, job)).position["tally"]["lines"] == 5000
+    assert (await finished(imports, other))["state"] == "done"
+    shown = await finished(imports, job)
+    assert shown["state"] == "failed"
+    assert "add up to 16500.00" in shown["error"]

@@ -207,3 +207,28 @@ def test_any_row_becomes_an_event_or_a_mapping_error(row: dict[str, Any]) -> Non
     except MappingError:
         return
     assert event["messageId"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({f"traits.f{n}": "x" for n in range(501)}, "mapping.fields"),
+        ({"userId": Field(sum=("a", "b", "c", "d", "e"))}, "mapping.fields.userId"),
+        (
+            {"userId": "id", "timestamp": Field(path="t", layout="%d/%d/%Y")},
+            "mapping.fields.timestamp.layout",
+        ),
+    ],
+    ids=["too many fields", "too many factors", "a layout with two days"],
+)
+def test_a_mapping_that_could_not_be_followed_is_refused(
+    fields: dict[str, str | Field], path: str
+) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        Mapper(Mapping(event="x", fields=fields))
+    assert caught.value.details["path"] == path
+
+
+def test_an_event_has_a_bounded_number_of_rows() -> None:
+    with pytest.raises(MappingError, match="1001 rows belong to one event; 1000 is the most"):
+        Mapper(SALE).event([LINE] * 1001)

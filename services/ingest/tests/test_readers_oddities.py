@@ -31,12 +31,13 @@ ORDERS = Mapping(
 
 def read(data: bytes, form: Any = "csv", most: int = MOST) -> list[Row]:
     spec = ImportSpec(source="s", format=form)
-    return list(reader_for(spec, io.BytesIO(data), most).rows(Place()))
+    rows = reader_for(spec, io.BytesIO(data), most).rows(Place())
+    return [row for row in rows if isinstance(row, Row)]
 
 
 def entries(data: bytes, form: Any = "csv", mapping: Mapping = ORDERS) -> list[Entry]:
     composer = Composer(Mapper(mapping), None, ids="row", source="s", job="j")
-    return list(composer.entries(read(data, form)))
+    return [one for one in composer.entries(read(data, form)) if isinstance(one, Entry)]
 
 
 def event(entry: Entry) -> Any:
@@ -266,7 +267,8 @@ def test_a_value_that_many_rows_share_is_not_unfolded() -> None:
     data = shared("x" * (5 * 2**20), 50_000)
     assert len(data) < 5_000
     spec = ImportSpec(source="s", format="parquet")
-    rows = reader_for(spec, io.BytesIO(data), 2**40).rows(Place())
+    found = reader_for(spec, io.BytesIO(data), 2**40).rows(Place())
+    rows = (row for row in found if isinstance(row, Row))
     before = pa.total_allocated_bytes()
     first: Sequence[Row] = [next(rows) for _ in range(500)]
     assert {row.code for row in first} == {"invalid_row"}

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from services.ingest.tests.driving import drive, post, repair, stored
 from sqlalchemy import text
@@ -330,9 +330,7 @@ OPERATIONS = st.lists(
 @given(OPERATIONS)
 @settings(
     max_examples=12,
-    deadline=None,
     phases=[Phase.explicit, Phase.generate],  # a smaller example takes minutes to find
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_any_order_of_sending_repairing_and_crashing_ends_well(
     ingest: "Ingest", log_of: Log, operations: list[tuple[str, str]]

@@ -14,7 +14,7 @@ from rapport_common.events.envelope import Event
 from rapport_ingest.domain.event import Origin, judge
 from rapport_ingest.domain.live import MAX_PAYLOAD_BYTES, Shown, decode, shown
 from rapport_ingest.domain.moments import SenderClock
-from rapport_ingest.domain.plan import Plan, PlannedEvent
+from rapport_ingest.domain.plan import Plan, PlannedEvent, check_entries
 from rapport_ingest.domain.planned import Breach, breach
 from rapport_ingest.domain.policy import (
     MAX_ENTRIES,
@@ -332,3 +332,54 @@ def test_every_event_fits_into_its_message(raw: bytes, message_id: str, reason: 
 def test_texts_that_grow_when_written_are_cut_until_they_fit() -> None:
     result = Result("\1" * 900, "rejected", "\1" * 900, "\1" * 900, "\1" * 900)
     assert seen(b"\1" * 9_000, result).message_id == "\1" * 200
+
+
+# --- whose data it is ------------------------------------------------------------------------
+
+
+def test_an_event_of_a_partners_data_says_so() -> None:
+    whose = {"party": "second", "provider": "X", "legal_basis": "contract"}
+    partner = compiled(ACME, read_policy({"provenance": whose}), ())
+    raw = msgspec.Raw(b'{"type":"identify","userId":"u-1"}')
+    for sender, found in ((partner, whose), (compiled(ACME, DEFAULT, ()), None)):
+        event = judge(raw, None, Origin(sender, SenderClock(None, NOW)), "spare")
+        assert not isinstance(event, Refusal)
+        assert msgspec.to_builtins(event[0].provenance) == found
+
+
+@pytest.mark.parametrize(
+    ("schema", "place"),
+    [
+        ({"properties": {"a": {"pattern": "("}}}, "events[0].schema.properties.a.pattern"),
+        ({"type": 7}, "events[0].schema.type"),
+        ({"$defs": {"a": 1}, "allOf": [{"$ref": "#/$defs/b"}]}, "events[0].schema.allOf[0].$ref"),
+        ({"title": "a\0"}, "events[0].schema"),
+        ({"title": "\ud800"}, "events[0].schema"),
+        ({"title": "x" * 70_000}, "events[0].schema"),
+        ({"format": "nonsense"}, "events[0].schema.format"),
+        ({"$defs": {"a%20b": {}}, "$ref": "#/$defs/a%20b"}, "events[0].schema"),
+        ({"allOf": [{"title": "x"}] * 2_001}, "events[0].schema"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_schema_that_can_not_be_used_is_refused(schema: dict[str, Any], place: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        check_entries([PlannedEvent("track", "Paid", "1", schema)])
+    assert caught.value.details["field"] == place
+
+
+def test_a_part_that_is_referred_to_twice_and_one_in_a_list_are_found() -> None:
+    twice = {"a": {"$ref": "#/allOf/0"}, "b": {"$ref": "#/allOf/0"}}
+    schema = {"allOf": [{"type": "object"}], "properties": twice}
+    check_entries([PlannedEvent("track", "Paid", "1", schema)])
+    found = Plan([PlannedEvent("track", "Paid", "1", schema)]).check(
+        "track", "Paid", None, {"a": 1}
+    )
+    assert [one.path for one in found or []] == ["properties.a"]
+
+
+@pytest.mark.parametrize(("name", "version"), [("a\0", "1"), ("\ud800", "1"), ("a", "\udfff")])
+def test_a_planned_name_that_can_not_be_stored_is_refused(name: str, version: str) -> None:
+    with pytest.raises(InvalidRequestError, match="can be stored") as caught:
+        check_entries([PlannedEvent("track", name, version, {})])
+    assert caught.value.details["field"] == "events[0]"

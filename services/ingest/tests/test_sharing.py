@@ -69,7 +69,7 @@ def test_a_process_that_is_gone_is_owed_nothing() -> None:
     assert not balance.is_owed(1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(0, 400), min_size=2, max_size=6))
 def test_it_evens_out_and_comes_to_rest(counts: list[int]) -> None:
     busy, moved = settle(dict(enumerate(counts)))
@@ -78,3 +78,11 @@ def test_it_evens_out_and_comes_to_rest(counts: list[int]) -> None:
     assert all(one < share + max(1, share / 8) for one in busy.values())
     assert moved <= sum(max(0, one - share) for one in counts) + len(counts)
     assert turns(Balance(), busy) == [{}] * ROUNDS
+
+
+def test_a_connection_that_nobody_is_owed_is_nothing_paid_back() -> None:
+    balance = Balance()
+    balance.given(0)
+    assert not balance.is_owed(0)
+    turns(balance, {0: 64, 1: 0})
+    assert balance.is_owed(1)

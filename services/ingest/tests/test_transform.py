@@ -413,3 +413,15 @@ def test_defaults_in_defaults_do_not_multiply() -> None:
     found = judged(policy, {"event": "Paid", "userId": "u", "properties": {}})
     assert isinstance(found, Refusal)
     assert (found.code, found.path) == ("event_too_large", "properties.p[].p")
+
+
+def test_elements_are_changed_where_there_is_a_list_and_nothing_else_is() -> None:
+    change = compile_transforms((Transform(op="hash", path="properties.tags[]"),))
+    assert change is not None
+    for value in ("x", {"a": 1}, None):
+        fields = {"properties": {"tags": value}}
+        assert change(deepcopy(fields)) == fields
+    assert change({"properties": {"tags": ["x", None]}})["properties"]["tags"] == [
+        sha256(b"x").hexdigest(),
+        None,
+    ]

@@ -161,6 +161,14 @@ GRANT = {"contact_point": "ada@example.com", "channel": "email", "purpose": "pro
         ({"channel": "Email", "state": "Withdrawn"}, {"state": "withdrawn"}),
         ({"channel": "E-Mail", "state": "unsubscribed"}, {"state": "withdrawn"}),
         ({"purpose": "Marketing", "state": "opted out"}, {"state": "withdrawn"}),
+        (
+            {"channel": "Emails", "purpose": "Marketing Emails", "state": "withdrawn"},
+            {"state": "withdrawn"},
+        ),
+        (
+            {"channel": "sms", "contact_point": "tel:+49 (0)170 12345678", "state": "withdrawn"},
+            {"channel": "sms", "contact_point": "+4917012345678", "state": "withdrawn"},
+        ),
         ({"state": " DENIED\u200b"}, {"state": "denied"}),
         ({"purpose": "Marketing Emails", "state": "withdrawn"}, {"state": "withdrawn"}),
         (
@@ -221,6 +229,13 @@ def test_a_consent_is_kept_in_its_one_form(name: str, written: Any, normal: Any)
         ({"contact_point": "ada"}, "contact_point"),
         ({"contact_point": None}, "contact_point"),
         ({"contact_point": "", "channel": "push"}, "contact_point"),
+        ({"contact_point": "x" * 1025, "channel": "push"}, "contact_point"),
+        *(
+            ({"contact_point": number, "channel": channel}, "contact_point")
+            for channel in ("sms", "phone", "call", "WhatsApp", "text message")
+            for number in ("4917012345678", "0170 12345678", "+49 170 12345678 ext 3", "Ada")
+        ),
+        ({"contact_point": "Ada <ada@example.com>"}, "contact_point"),
     ],
 )
 def test_a_consent_that_nobody_understands_is_refused(wrong: Any, field: str) -> None:

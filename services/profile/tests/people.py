@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileState
 from rapport_profile.domain.facts import content_hash, identifier_id, naming
@@ -26,6 +27,9 @@ def event(message_id: str, /, **fields: Any) -> Event:
     minutes = fields.pop("at", 0)
     received = fields.pop("received", minutes + 1 / 60)
     said, traits = fields.pop("said", {}), fields.pop("traits", {})
+    if isinstance(stated := traits.get("email"), str) and fields.get("type") == "identify":
+        # As the door does.
+        fields.setdefault("email", email_address(stated))
     return Event(
         workspace="w",
         source="shop",

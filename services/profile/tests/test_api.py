@@ -42,9 +42,11 @@ async def test_a_person_is_found_by_any_identifier(client: httpx.AsyncClient) ->
             ("user_id", "U"),
             ("anonymous_id", "a"),
             ("email", " ADA@example.com"),
+            # As ids are stored: trimmed, without format characters at their ends.
+            ("user_id", " U\ufeff "),
         ]
     ]
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1] == found[2] == found[3]
     assert found[0]["traits"] == {"name": "Ada", "plan": "gold"}
     assert found[0]["computed"]["revenue"] == {"USD": "12.5"}
     assert found[0]["identifiers"] == [

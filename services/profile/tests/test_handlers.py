@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.profile.tests.people import Content, content, event, events, expected
 from sqlalchemy import text
@@ -87,9 +87,7 @@ def database(service_database: object) -> str:
 
 
 @pytest.mark.parametrize("heavy_from", [HEAVY_BYTES, 0], ids=["light", "heavy"])
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40)
 @given(history=st.lists(events(), max_size=16), sizes=st.lists(st.integers(1, 6)))
 def test_any_batching_of_any_copies_gives_the_same_profiles(
     database: str,

@@ -124,7 +124,7 @@ async def test_much_that_is_known_is_bounded_and_all_of_it_stays_readable(
     assert known.omitted.traits == 360 - len(shown) > 0
     assert (len(known.consent), known.omitted.consent) == (200, 30)
     found = await client.get("/v1/profiles", params={"kind": "user_id", "value": "U"})
-    path = f"/v1/profiles/{found.json()['profile_id']}"
+    path = f"/v1/profiles/{found.json()['id']}"
     traits = (await client.get(f"{path}/traits", params={"limit": 1000})).json()
     assert {one["name"] for one in traits["items"]} == {
         f"t{n}-{part}" for n in range(12) for part in range(30)

@@ -20,6 +20,8 @@ from rapport_profile.domain.facts import content_hash, naming
 from rapport_profile.domain.fold import Fold, fold_all, merge
 from rapport_profile.domain.orders import Order
 from rapport_profile.domain.published import state
+from rapport_profile.domain.reach import Reach, Told
+from rapport_profile.domain.stamps import Stamp
 from rapport_profile.handlers import draft
 
 DAY = 24 * 60
@@ -320,6 +322,67 @@ def test_contact_points_are_the_current_ones() -> None:
     assert points(old, address("3", "no address", at=2)) == [("old@example.com", True)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a@example.com, b@example.com", "Ada <ada@example.com>", "mailto:q@example.com"),
+        *("x@example.com\r\nBcc: z@example.com", "ada @example.com", "a@b@example.com"),
+        *("ada@example", "noreply@example.com", "none@none.com"),
+    ],
+)
+def test_what_is_not_an_address_of_somebody_leaves_the_former_one(text: str) -> None:
+    good = address("1", "good@example.com")
+    assert points(address("2", text, at=1)) == []
+    assert points(good, address("2", text, at=1)) == [("good@example.com", True)]
+    # Also when an old record is identified by it.
+    old = msgspec.structs.replace(address("2", text, at=1), email=text)
+    assert points(good, old) == [("good@example.com", True)]
+
+
+def test_an_address_that_the_door_does_not_take_for_the_persons_is_no_contact_point() -> None:
+    """A workspace's own placeholder, such as the till's."""
+    desk = msgspec.structs.replace(address("2", "Desk@example.com", at=1), email=None)
+    assert points(desk) == []
+    assert points(address("1", "good@example.com"), desk) == [("good@example.com", True)]
+
+
+def test_what_was_stored_before_it_was_checked_is_no_contact_point() -> None:
+    stamp = Stamp(START, "a", "shop")
+    told = {
+        "email": Reach(trusted=Told("ada <ada@example.com>", stamp)),
+        "sms": Reach(trusted=Told("017012345678", stamp), public=Told("+4917012345678", stamp)),
+    }
+    found = Fold(reach=told).contact_points()
+    assert [(one.value, one.verified) for one in found] == [("+4917012345678", False)]
+
+
+def by_phone(message: str, number: object, at: int = 0) -> Event:
+    return event(message, type="identify", user_id="U", traits={"phone": number}, at=at)
+
+
+def test_a_phone_number_is_a_contact_point_with_its_countrys_code() -> None:
+    assert points(by_phone("1", "+49 (0)170 12345678")) == [("+4917012345678", True)]
+    for other in ("0170 12345678", 4917012345678, "Ada", "+49 170 12345678 ext 3"):
+        assert points(by_phone("1", "+4917012345678"), by_phone("2", other, at=1)) == [
+            ("+4917012345678", True)
+        ]
+    assert points(by_phone("1", "+4917012345678"), by_phone("2", None, at=1)) == []
+
+
+def test_a_withdrawal_for_a_number_counts_however_it_is_written() -> None:
+    yes = consent("y", "granted", channel="sms", point="+4917012345678", received=DAY)
+    for written in (
+        "tel:+4917012345678",
+        "+49 (0)170 12345678",
+        "4917012345678",
+        "0049170/12345678",
+    ):
+        no = consent("n", "withdrawn", at=1, channel="SMS", point=written)
+        assert words(yes, no) == [("withdrawn", True)]
+    # A grant for what may be anybody's number is none.
+    assert words(consent("y", "granted", channel="sms", point="4917012345678")) == []
+
+
 def test_what_a_public_source_says_stands_beside_what_is_verified() -> None:
     true, forged = address("1", "a@example.com"), address("2", "b@example.com", "public", at=1)
     assert points(true, forged) == [("b@example.com", False), ("a@example.com", True)]
@@ -501,7 +564,7 @@ def statements(draw: st.DrawFn) -> Event:
     return event(message, type="identify", traits={"p": draw(st.integers(0, 2))}, **common)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(statements(), max_size=8, unique_by=lambda one: one.message_id),
     st.randoms(use_true_random=False),

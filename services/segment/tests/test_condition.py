@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -170,9 +170,7 @@ async def in_sql(engine: AsyncEngine, condition: Condition, states: Sequence[byt
         return [row.verdict for row in rows]
 
 
-@settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=250)
 @given(document=RULES, people=st.lists(PEOPLE, min_size=1, max_size=6))
 async def test_both_evaluators_agree(
     module_engine: AsyncEngine, document: dict[str, Any], people: list[ProfileState]

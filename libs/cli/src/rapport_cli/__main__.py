@@ -39,7 +39,7 @@ from rapport_cli import (
 from rapport_cli.client import Session
 from rapport_cli.config import Config
 from rapport_cli.errors import CliError
-from rapport_cli.tokens import mint, required
+from rapport_cli.tokens import SCOPES, mint, required
 
 MISUSED = 2  # exit code, as of other commands
 
@@ -71,6 +71,9 @@ app.add_typer(ledger.app, name="ledger")
 Workspace = Annotated[str | None, typer.Option(help="Default: RAPPORT_WORKSPACE, else demo.")]
 
 
+ABOUT_SCOPES = f"Comma separated, of {', '.join(SCOPES)}; * is all."
+
+
 @app.callback()
 def root(ctx: typer.Context, *, workspace: Workspace = None) -> None:
     """Work with a running Rapport from the shell."""
@@ -82,7 +85,7 @@ def token(
     ctx: typer.Context,
     *,
     workspace: Workspace = None,
-    scopes: Annotated[str, typer.Option(help="Comma separated; * is all.")] = "*",
+    scopes: Annotated[str, typer.Option(help=ABOUT_SCOPES)] = "*",
     hours: Annotated[float, typer.Option(help="How long it holds.", min=0.01)] = 24,
     installation: Annotated[
         bool, typer.Option("--installation", help="For work on all workspaces: positions, …")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import rapport_keys
@@ -9,6 +10,21 @@ from rapport_cli.errors import CliError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+SCOPES = (
+    "campaigns:read",
+    "campaigns:write",
+    "events:read",
+    "feedback:read",
+    "feedback:write",
+    "imports:write",
+    "ops",
+    "profiles:read",
+    "segments:read",
+    "segments:write",
+    "sources:write",
+)
+"""What the services ask for; `*` is all of it."""
 
 
 def mint(
@@ -21,10 +37,13 @@ def mint(
     installation: bool = False,
     generation: int = 1,
 ) -> str:
-    """Sign a token that every service accepts for `hours`; raises `no_secret`.
+    """Sign a token that every service accepts for `hours`; raises `no_secret`, `unknown_scope`.
 
     `installation` adds the claim for work on all workspaces at once, as positions are.
     """
+    unknown = [one for one in scopes if one != "*" and one not in SCOPES]
+    if unknown or not isfinite(hours):
+        raise _wrong(unknown)
     return rapport_keys.mint(
         required(secret),
         workspace,
@@ -34,6 +53,14 @@ def mint(
         installation=installation,
         generation=generation,
     )
+
+
+def _wrong(unknown: Sequence[str]) -> CliError:
+    if unknown:
+        return CliError(
+            "unknown_scope", f"No such scope: {', '.join(unknown)}. There are {', '.join(SCOPES)}."
+        )
+    return CliError("invalid_hours", "The hours that a token holds are a number, such as 24.")
 
 
 def required(secret: str | None) -> str:

@@ -8,6 +8,7 @@ from sqlalchemy import Column, DateTime, MetaData, Table, Text, func, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.auth import Operator, operator
+from rapport_common.operator.texts import StorableText
 from rapport_common.pages import brand as rules
 from rapport_common.pages.brand import Brand
 
@@ -38,7 +39,9 @@ class BrandBody(BaseModel):
         },
     )
 
-    name: str = Field(default="", max_length=rules.MAX_NAME, description="The sender's name.")
+    name: StorableText = Field(
+        default="", max_length=rules.MAX_NAME, description="The sender's name."
+    )
     color: Annotated[str, AfterValidator(rules.color)] = Field(
         default=rules.DEFAULT_COLOR, description="#rrggbb; text on it is black or white."
     )
@@ -47,7 +50,7 @@ class BrandBody(BaseModel):
         max_length=2 * rules.MAX_LOGO_BYTES,
         description="A PNG, JPEG, GIF or WebP of at most 64 KiB, as base64 or data: address.",
     )
-    website: Annotated[str, AfterValidator(rules.website)] = Field(
+    website: Annotated[StorableText, AfterValidator(rules.website)] = Field(
         default="", description="Where the pages lead on to."
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import logging
 from rapport_common.auth import AUDIENCE, ISSUER, Authenticator, Issuer
-from rapport_common.db import create_engine, require_head
+from rapport_common.db import SchemaGate, answers, create_engine
 from rapport_common.door import Bounds
 from rapport_common.events.topics import TOPICS, topics_of
 from rapport_common.http import Health, create_app
@@ -33,6 +34,9 @@ from rapport_common.stalled import StalledSessions
 from rapport_common.trust import KeySource
 from rapport_common.watchdog import ProgressWatchdog
 
+PATIENCE_SECONDS = 2.0
+"""So much later than a live server would a request gives up one that does not answer at all."""
+
 COMMANDS_KEPT = timedelta(days=30)
 
 
@@ -50,6 +54,9 @@ class Parts:
     engines: list[AsyncEngine] = field(default_factory=list)
     health: Health = field(default_factory=Health)
     bounds: Bounds = field(default_factory=Bounds)
+    schema: SchemaGate | None = None
+    """What the workers wait for, if the database was away when the process started."""
+
     routers: list[APIRouter] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
 
@@ -70,6 +77,7 @@ class Parts:
             # Not "has lag": a client that hangs does not know how far behind it is.
             has_work=lambda: consumer.stopped_because is None,
             last_progress=lambda: consumer.last_sign,
+            reachable=partial(answers, settings.database_url.get_secret_value()),
         )
         unparker = Unparker(self.service, self._pool("unparker", 1), consumer.batches)
         topics = TopicMaker(settings, topics_of(self.service))
@@ -136,6 +144,7 @@ class Parts:
                 workers=[stalled] if only == "api" else [stalled, *self.workers],
                 health=self.health,
                 handed=handed,
+                ready=self.schema.wait if self.schema is not None else None,
             )
         finally:
             await self.producer.stop()
@@ -144,10 +153,14 @@ class Parts:
 
 
 async def open_parts(service: str, settings: ServiceSettings, root: Path) -> Parts:
-    """Configure logging, connect, and refuse to start on a schema that is not at head."""
+    """Configure logging, connect, and refuse to start on a schema that is not at head.
+
+    While the database is away the API is up all the same, and says so; the workers wait.
+    """
     logging.configure(service, level=settings.log_level, style=settings.log_format)
     engine = open_engine(settings, service, "worker", settings.worker_pool)
-    await require_head(engine, service, root)
+    gate = SchemaGate(engine, service, root)
+    await gate.look()
     producer = Producer(
         service,
         settings.kafka_bootstrap_servers,
@@ -155,7 +168,9 @@ async def open_parts(service: str, settings: ServiceSettings, root: Path) -> Par
         compression=None,
     )
     await producer.start()
-    parts = Parts(service, settings, engine, producer, open_api_engine(settings, service))
+    parts = Parts(
+        service, settings, engine, producer, open_api_engine(settings, service), schema=gate
+    )
     parts.health.checks["database"] = unavailable_without(parts.api_engine)
     return parts
 
@@ -168,6 +183,7 @@ def open_engine(
     session: Mapping[str, str] | None = None,
     *,
     ping: bool = False,
+    patience: float = 60,
 ) -> AsyncEngine:
     """A pool of at most `pool` connections, which says in the database what it is for."""
     return create_engine(
@@ -176,6 +192,7 @@ def open_engine(
         pool=pool,
         settings=session,
         ping=ping,
+        patience=patience,
     )
 
 
@@ -186,7 +203,16 @@ def open_api_engine(settings: ServiceSettings, service: str) -> AsyncEngine:
     away would cost a request when it is back.
     """
     most = {"statement_timeout": f"{settings.request_seconds * 1000:.0f}"}
-    return open_engine(settings, service, "api", settings.database_pool, most, ping=True)
+    return open_engine(
+        settings,
+        service,
+        "api",
+        settings.database_pool,
+        most,
+        ping=True,
+        # The server's own word comes first, if it can speak.
+        patience=settings.request_seconds + PATIENCE_SECONDS,
+    )
 
 
 def authenticator_of(settings: ServiceSettings) -> Authenticator:

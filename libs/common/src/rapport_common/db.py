@@ -1,6 +1,8 @@
 """The Postgres session: engine, time-outs, naming, retriable errors and the schema check."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +11,11 @@ from sqlalchemy import MetaData, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from rapport_common import logging
+from rapport_common.discretion import told
+
+log = logging.get(__name__)
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -55,13 +62,17 @@ def create_engine(
     pool: int = 5,
     settings: Mapping[str, str] | None = None,
     ping: bool = False,
+    patience: float = 60,
 ) -> AsyncEngine:
     """An engine for a plain `postgresql://` address, with the house's time-outs on each session.
 
+    A server that stands still ends no statement: after `patience` seconds it is taken for away.
     With `ping` a connection is asked whether it still stands before it is used.
     """
     server_settings = {"application_name": application, **SESSION_SETTINGS, **(settings or {})}
-    connecting = partial(connect, plain_url(url), settings=server_settings, command_timeout=60)
+    connecting = partial(
+        connect, plain_url(url), settings=server_settings, command_timeout=patience
+    )
     return create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connecting,
@@ -166,6 +177,12 @@ def pack(values: Iterable[str]) -> str:
     return ",".join(values)
 
 
+LOOK_SECONDS = 1.0
+"""So often it is seen whether a database that was away at the start is there."""
+
+ANSWER_SECONDS = 5.0
+
+
 class SchemaError(RuntimeError):
     """The database is not at the version this code was written for."""
 
@@ -176,6 +193,58 @@ def head(root: Path) -> str:
     Read from the names, not by alembic: its import would be a tenth of every start.
     """
     return max(path.name.partition("_")[0] for path in (root / "migrations/versions").glob("*.py"))
+
+
+async def answers(url: str) -> bool:
+    """Whether the database answers on a connection of its own, within a few seconds."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            connection = await connect(url)
+            try:
+                await connection.fetchval("SELECT 1")
+            finally:
+                # Not `close`: it waits for a server that may be frozen.
+                connection.terminate()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        return False
+    return True
+
+
+class SchemaGate:
+    """Lets the workers begin when the schema is seen to be at head; it waits for the database."""
+
+    def __init__(self, engine: AsyncEngine, service: str, root: Path) -> None:
+        self._engine = engine
+        self._service = service
+        self._root = root
+        self._open = False
+
+    async def look(self) -> bool:
+        """Whether the schema is at head; False while the database is away.
+
+        SchemaError says what to run when it is at another version, or can't be read at all.
+        """
+        if not self._open:
+            try:
+                await require_head(self._engine, self._service, self._root)
+            except SchemaError as error:
+                cause = error.__cause__
+                if cause is None or not is_retriable(cause):
+                    raise
+                log.warning("the database is away, the workers wait", error=error)
+            else:
+                self._open = True
+        return self._open
+
+    async def wait(self, stop: asyncio.Event) -> bool:
+        """Wait until the schema is at head: True; or until `stop`. SchemaError, as in `look`."""
+        while not await self.look():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await stop.wait()
+            if stop.is_set():
+                return False
+        return True
 
 
 async def require_head(engine: AsyncEngine, service: str, root: Path) -> None:
@@ -189,7 +258,7 @@ async def require_head(engine: AsyncEngine, service: str, root: Path) -> None:
                 found = await connection.execute(text(f"SELECT version_num FROM {table}"))
                 actual = found.scalar()
     except (SQLAlchemyError, OSError) as error:
-        message = f"can't read the version of schema {service}: {error}"
+        message = f"can't read the version of schema {service}: {told(error)}"
         raise SchemaError(message) from error
     if actual != head(root):
         message = (

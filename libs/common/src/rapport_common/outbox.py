@@ -149,10 +149,11 @@ class OutboxStore:
         result = await tx.execute(
             text(
                 "SELECT id, topic, key, value, traceparent, age FROM ("
-                "SELECT id, topic, key, value, traceparent, "
-                "extract(epoch FROM clock_timestamp() - created_at) AS age, "
-                "sum(octet_length(value)) OVER (ORDER BY id) - octet_length(value) AS before "
-                f"FROM {self._schema}.outbox ORDER BY id LIMIT :limit) AS head "
+                "SELECT *, sum(octet_length(value)) OVER (ORDER BY id) - octet_length(value) "
+                "AS before FROM (SELECT id, topic, key, value, traceparent, "
+                "extract(epoch FROM clock_timestamp() - created_at) AS age "
+                # Cut before it is added up: else all that waits is, each time.
+                f"FROM {self._schema}.outbox ORDER BY id LIMIT :limit) AS oldest) AS head "
                 "WHERE before < :bytes ORDER BY id"
             ),
             {"limit": limit, "bytes": HEAD_BYTES},

@@ -5,7 +5,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -43,6 +43,17 @@ class Streaming(Protocol):
 
     def leave(self) -> None:
         """The process is about to stop: end them, or the API would wait for them and cut them."""
+
+
+@runtime_checkable
+class Beside(Protocol):
+    """A worker that watches over the process itself, and needs nothing for it."""
+
+    from_the_start: bool
+
+
+Ready = Callable[[asyncio.Event], Awaitable[bool]]
+"""Waits until the workers may begin: True, or until the stop it is given: False."""
 
 
 class HandedConnections(Protocol):
@@ -93,8 +104,11 @@ async def serve(
     workers: Sequence[Worker],
     health: Health,
     handed: HandedConnections | None = None,
+    ready: Ready | None = None,
 ) -> None:
     """Run the API (when `app` is given) and `workers` until SIGTERM or SIGINT.
+
+    The API answers at once; the workers begin when `ready`, unless they belong to it (Beside).
 
     The first worker that fails ends the process with its error: crash-only, the supervisor
     starts a fresh one. On a signal the API stops first, then the workers; what takes longer than
@@ -117,7 +131,7 @@ async def serve(
     server.handed = handed
     log.info("starting", port=port, workers=[one.name for one in workers])
     try:
-        await _run_all(server, [LoopWatchdog(service), *workers], leave, health)
+        await _run_all(server, [LoopWatchdog(service), *workers], leave, health, ready)
     finally:
         if metrics_server is not None:
             metrics_server.shutdown()
@@ -129,11 +143,16 @@ async def _run_all(
     workers: Sequence[Any],
     leave: asyncio.Event,
     health: Health,
+    ready: Ready | None = None,
 ) -> None:
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(_serve_http(server, leave))
-        tasks = [serving, *(group.create_task(one.run(stop)) for one in workers)]
+        beside = [one for one in workers if ready is None or isinstance(one, Beside)]
+        later = [one for one in workers if one not in beside]
+        tasks = [serving, *(group.create_task(one.run(stop)) for one in beside)]
+        if ready is not None:
+            tasks.append(group.create_task(_run_later(ready, later, stop)))
         await leave.wait()
         health.draining = True
         server.should_exit = True
@@ -149,6 +168,13 @@ async def _run_all(
         for task in late:
             log.error("did not stop in time, cut short", task=task.get_name())
             task.cancel()
+
+
+async def _run_later(ready: Ready, workers: Sequence[Any], stop: asyncio.Event) -> None:
+    if await ready(stop):
+        async with asyncio.TaskGroup() as group:
+            for one in workers:
+                group.create_task(one.run(stop))
 
 
 async def _serve_http(server: uvicorn.Server, leave: asyncio.Event) -> None:

@@ -20,6 +20,12 @@ def current() -> str | None:
     return _current.get()
 
 
+def read(header: bytes) -> str | None:
+    """A traceparent as it travels; None for what is none, which could not even be stored."""
+    text = header.decode("ascii", "replace")
+    return text if _FORM.fullmatch(text) else None
+
+
 def enter(header: str | None) -> str:
     """Continue the trace a caller sent, or start one; binds `trace_id` to the log context."""
     traceparent = header if header and _FORM.fullmatch(header) else _new()

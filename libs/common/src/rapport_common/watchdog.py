@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from rapport_common import logging, metrics
@@ -14,6 +14,8 @@ log = logging.get(__name__)
 
 STALL_EXIT = 70
 LOOP_STALL_TICKS = 30
+ASK_TICKS = 5
+"""After so many seconds without a sign it is asked whether something else is away."""
 
 
 class LoopWatchdog:
@@ -22,6 +24,8 @@ class LoopWatchdog:
     It counts its own ticks, not the clock: a process that was frozen as a whole has not
     missed any.
     """
+
+    from_the_start = True
 
     def __init__(self, service: str) -> None:
         self._service = service
@@ -48,27 +52,48 @@ class LoopWatchdog:
 
 
 class ProgressWatchdog:
-    """Ends the process when it ought to move and gave no sign for `limit` seconds."""
+    """Ends the process when it ought to move and gave no sign for `limit` seconds.
+
+    `reachable` asks whether what it depends on answers. Seconds in which that does not are not
+    counted: whoever waits for it does not hang, and a fresh process could do no more.
+    """
 
     name = "progress-watchdog"
 
     def __init__(
-        self, *, has_work: Callable[[], bool], last_progress: Callable[[], float], limit: float = 30
+        self,
+        *,
+        has_work: Callable[[], bool],
+        last_progress: Callable[[], float],
+        reachable: Callable[[], Awaitable[bool]],
+        limit: float = 30,
     ) -> None:
         self._has_work = has_work
         self._last_progress = last_progress
+        self._reachable = reachable
         self._limit = limit
+        self._idle, self._seen = 0, last_progress()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look every second until `stop`. Ticks are counted, as in the loop's watchdog."""
-        idle, seen = 0, self._last_progress()
         while not stop.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await stop.wait()
-            progress = self._last_progress()
-            idle = idle + 1 if self._has_work() and progress == seen else 0
-            seen = progress
-            if idle >= self._limit:
-                log.critical("no progress, ending the process", seconds=idle)
+            if await self.hangs():
+                log.critical("no progress, ending the process", seconds=self._idle)
                 os._exit(STALL_EXIT)
+
+    async def hangs(self) -> bool:
+        """One look: whether there was no sign for too long."""
+        progress = self._last_progress()
+        idle = self._has_work() and progress == self._seen
+        self._seen = progress
+        if not idle:
+            self._idle = 0
+        elif self._idle < ASK_TICKS or await self._reachable():
+            self._idle += 1
+        else:
+            # It begins anew when that is back: what waited for it needs a moment then.
+            self._idle = 0
+        return self._idle >= self._limit

@@ -45,7 +45,7 @@ _PHRASES: Sequence[tuple[re.Pattern[str], str]] = (
 )
 # Of a union pydantic names the alternative that it tried, as it is called inside.
 _INSIDE = re.compile(
-    r"(?:function|constrained|lax-or-strict|tagged-union|json-or-python|nullable|literal|is-instance)"
+    r"(?:function|constrained|lax-or-strict|tagged-union|json-or-python|nullable|literal|is-instance|str-enum)"
     r"[-\[].*|(?:dict|list|tuple|set|union)\[.*"
 )
 

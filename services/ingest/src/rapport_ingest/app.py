@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from rapport_common import logging
 from rapport_common.composition import Parts, open_api_engine, open_engine
-from rapport_common.db import require_head
+from rapport_common.db import SchemaGate
 from rapport_common.door import Bounds
 from rapport_common.events.topics import EVENTS, topics_of
 from rapport_common.idempotency import KEPT
@@ -118,10 +118,12 @@ async def open_parts(settings: IngestSettings) -> Parts:
     """Like other services, but without waiting for Kafka: events are taken while it is away."""
     logging.configure("ingest", level=settings.log_level, style=settings.log_format)
     engine = open_engine(settings, "ingest", "worker", settings.worker_pool)
-    await require_head(engine, "ingest", ROOT)
+    gate = SchemaGate(engine, "ingest", ROOT)
+    await gate.look()
     producer = Producer("ingest", settings.kafka_bootstrap_servers, [EVENTS], compression=None)
     await producer.start()
-    return Parts("ingest", settings, engine, producer, open_api_engine(settings, "ingest"))
+    api = open_api_engine(settings, "ingest")
+    return Parts("ingest", settings, engine, producer, api, schema=gate)
 
 
 def assemble(parts: Parts, settings: IngestSettings, only: str | None) -> Process:

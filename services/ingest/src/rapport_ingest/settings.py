@@ -54,6 +54,12 @@ class IngestSettings(ServiceSettings):
     import_unpacked_bytes: int = Field(
         default=100 * GIB, ge=1, description="More than this no file may unfold to."
     )
+    import_refused_rows: int = Field(
+        default=20_000, ge=1, description="An import of which more events are refused fails."
+    )
+    import_refused_bytes: int = Field(
+        default=64 * 2**20, ge=1, description="The same, by what the quarantine keeps of them."
+    )
     import_rows_per_second: int = Field(
         default=10_000, ge=1, description="An import is held to this pace, for the live traffic."
     )

@@ -340,6 +340,7 @@ class ParentWatch:
     """Ends a child at once when its parent is gone: nobody may stay on the port alone."""
 
     name = "parent-watch"
+    from_the_start = True
 
     def __init__(self, parent: int) -> None:
         self._parent = parent

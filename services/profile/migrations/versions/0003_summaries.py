@@ -3,6 +3,7 @@
 Revision: 0003, follows 0002.
 """
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,8 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 from rapport_common.events.consent import normal_channel, normal_purpose
-from rapport_common.events.contact import normal_contact_point, normal_email
+from rapport_common.events.contact import normal_contact_point
+from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
 
 revision = "0003"
 down_revision = "0002"
@@ -21,6 +23,8 @@ depends_on = None
 
 SCHEMA = "profile"
 ROWS = 1_000
+MAX_POINT = 320
+NO_ADDRESS = "no address"
 
 _PAGE = sa.text(
     "SELECT workspace, id, CAST(fold AS text) AS fold, CAST(expired AS text) AS expired "
@@ -36,6 +40,12 @@ _CONTEST = sa.text(
     "UPDATE profile.identifier SET contested = true WHERE kind <> 'user_id' "
     "AND (workspace, cluster_id) IN (SELECT workspace, cluster_id FROM profile.identifier "
     "WHERE kind = 'user_id' GROUP BY workspace, cluster_id HAVING count(*) > 1)"
+)
+_COUNT_MEMBERS = sa.text(
+    "UPDATE profile.profile AS p SET members = i.members FROM ("
+    "SELECT workspace, profile_id, count(*) AS members FROM profile.identifier "
+    "WHERE profile_id IS NOT NULL GROUP BY workspace, profile_id) AS i "
+    "WHERE i.workspace = p.workspace AND i.profile_id = p.id"
 )
 
 
@@ -84,6 +94,7 @@ def upgrade() -> None:
         schema=SCHEMA,
     )
     op.execute(_CONTEST)
+    op.execute(_COUNT_MEMBERS)
     _convert_folds()
 
 
@@ -105,18 +116,42 @@ def _convert_folds() -> None:
 
 
 def _converted(stored: str | None) -> str | None:
-    if stored is None or ('"consent"' not in stored and '"email"' not in stored):
+    if stored is None or not any(one in stored for one in ('"consent"', '"email"', '"phone"')):
         return stored
     fold = msgspec.json.decode(stored, type=dict[str, msgspec.Raw])
     said = fold.pop("consent", None)
     if said is not None:
         fold["consents"] = msgspec.Raw(msgspec.json.encode(_consents(said)))
     traits = msgspec.json.decode(fold.get("traits", msgspec.Raw(b"{}")), type=dict[str, Any])
-    value, stamp = traits.get("email", (None, None))
-    if stamp is not None and (value is None or isinstance(value, str)):
-        told = [normal_email(value) if value else None, stamp]
-        fold["reach"] = msgspec.Raw(msgspec.json.encode({"email": [told, None]}))
+    reach = {}
+    for name, channel in (("email", "email"), ("phone", "sms")):
+        value, stamp = traits.get(name, (None, None))
+        if stamp is not None and (point := _point(channel, value)) != NO_ADDRESS:
+            reach[channel] = [[point, stamp], None]
+    if reach:
+        fold["reach"] = msgspec.Raw(msgspec.json.encode(reach))
     return msgspec.json.encode(fold).decode()
+
+
+def _point(channel: str, value: Any) -> str | None:
+    """Where a trait says that somebody is reached: nowhere any more is None."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
+        return NO_ADDRESS
+    text = "" if value is None else str(value)
+    if is_placeholder(text):
+        return None
+    point = normal_contact_point(channel, text)
+    if channel == "email":
+        local, _at, domain = point.rpartition("@")
+        known = bool(local and domain) and not is_placeholder_email(point)
+    else:
+        known = point.lstrip("+").isdigit()
+    return point if known and len(point) <= MAX_POINT else NO_ADDRESS
+
+
+def _when(stamp: list[str]) -> tuple[datetime, str, str]:
+    """A stored stamp that can be compared: as texts 12:00:00Z would come after 12:00:00.5Z."""
+    return msgspec.convert(stamp, tuple[datetime, str, str])
 
 
 def _consents(said: msgspec.Raw) -> dict[str, list[Any]]:
@@ -129,7 +164,7 @@ def _consents(said: msgspec.Raw) -> dict[str, list[Any]]:
         key = msgspec.json.encode(subject).decode()
         place = 1 if one[0] == "granted" else 0
         kept = found.setdefault(key, [None, None, None])
-        if kept[place] is None or kept[place][2] < one[2]:
+        if kept[place] is None or _when(kept[place][2]) < _when(one[2]):
             kept[place] = one
     return found
 

@@ -10,18 +10,32 @@ import unicodedata
 from functools import lru_cache
 
 import idna
+import phonenumbers
 
 _PLAIN = re.compile(r"[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]+@[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)+")
 _XN = "xn--"
-_PHONE_NOISE = re.compile(r"[\s().\-/]+")
-_PHONE = re.compile(r"\+?[0-9]{5,15}")
+_ADDRESS = re.compile(
+    r"[^@\s\x00-\x1f\x7f\"(),:;<>\[\]\\]+"
+    r"@[^@\s\x00-\x1f\x7f\"(),:;<>\[\]\\.]+(?:\.[^@\s\x00-\x1f\x7f\"(),:;<>\[\]\\.]+)+"
+)
+_PHONE = re.compile(r"(?:tel:)?\s*(?:\+|00)\s*([0-9\s().\-/]+)", re.IGNORECASE)
+_DIGITS = re.compile(r"[0-9\s().\-/+]*")
+_DASHES = re.compile(r"[\u2010-\u2015\u2212]")
+MAX_EMAIL = 254
+"""RFC 5321, 4.5.3.1.3: a path has 256 characters, two of them the brackets."""
+MAX_STATED_EMAIL = 1024
+"""Before blanks and invisible characters are taken away."""
+MAX_STATED_PHONE = 64
+MAX_POINT = 1024
+"""Characters of a contact point: the longest are the addresses of web push."""
 _JOINERS = "\u200c\u200d"
 """Format characters that IDNA 2008 allows between some letters (RFC 5892, appendix A)."""
 
 EMAIL_CHANNEL = "email"
 ANY_CHANNEL = "all"
 """Every channel that leads to a contact point."""
-_BY_PHONE = {"sms", "phone", "call", "whatsapp"}
+BY_PHONE = frozenset({"sms", "phone", "call", "whatsapp"})
+"""The channels whose contact points are phone numbers."""
 
 
 @lru_cache(maxsize=16_384)
@@ -74,19 +88,73 @@ def _is_blank(one: str) -> bool:
     return one.isspace() or unicodedata.category(one) in {"Cf", "Cc"}
 
 
-def normal_contact_point(channel: str, point: str) -> str:
-    """A contact point as it is compared; `channel` is in normal form.
+def email_address(text: str) -> str | None:
+    """The one address that a text is, in normal form; None when it is none, or more than one.
 
-    Of every channel, what looks like an address is one, and what looks like a number is one.
+    `Ada <ada@example.com>`, `mailto:…`, lists and anything with blanks inside are no address.
     """
+    return _address(text) if len(text) <= MAX_STATED_EMAIL else None
+
+
+@lru_cache(maxsize=16_384)
+def _address(text: str) -> str | None:
+    address = normal_email(text)
+    return address if len(address) <= MAX_EMAIL and _ADDRESS.fullmatch(address) else None
+
+
+def phone_number(text: str) -> str | None:
+    """The number that a text is, as E.164 writes it; None when it is none.
+
+    It begins with `+` or `00` and the country's code (in a `tel:` of RFC 3966 too); a prefix that
+    is for calls within the country, as in `+49 (0)170 …`, is left out where that country has one.
+    Without the country's code it is nobody's in particular; with an extension no single phone.
+    """
+    # What is kept for the next time is bounded, so the length is looked at before.
+    return _e164(text) if len(text) <= MAX_STATED_PHONE else None
+
+
+@lru_cache(maxsize=16_384)
+def _e164(text: str) -> str | None:
+    plain = _DASHES.sub("-", plain_text(text))
+    match = _PHONE.fullmatch(plain)
+    if match is None or not match[1].isascii():
+        return None
+    try:
+        found = phonenumbers.parse(f"+{match[1]}")
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(found):
+        return None
+    return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+
+
+def contact_point(channel: str, text: str) -> str | None:
+    """Where somebody is reached, in its one form; None for what is no such place.
+
+    `channel` is in normal form. By e-mail an address, by phone a number as E.164 writes it; of
+    every channel, what has an `@` is an address and what has digits only a number. What the
+    places of other channels look like is not known here.
+    """
+    if channel == EMAIL_CHANNEL or (channel == ANY_CHANNEL and "@" in text):
+        return email_address(text)
+    number = phone_number(text) if channel in BY_PHONE or channel == ANY_CHANNEL else None
+    if number is not None or channel in BY_PHONE:
+        return number
+    point = _plain(text)
+    if channel == ANY_CHANNEL and _DIGITS.fullmatch(point):
+        return None
+    return point if 0 < len(point) <= MAX_POINT else None
+
+
+def normal_contact_point(channel: str, point: str) -> str:
+    """A contact point as it is compared, for any text; `channel` is in normal form."""
     if channel == EMAIL_CHANNEL or (channel == ANY_CHANNEL and "@" in point):
         return normal_email(point)
-    bare = unicodedata.normalize("NFC", _bare(_visible(point)))
-    if channel in _BY_PHONE or channel == ANY_CHANNEL:
-        digits = _PHONE_NOISE.sub("", unicodedata.normalize("NFKC", bare))
-        digits = "+" + digits[2:] if digits.startswith("00") else digits
-        return digits if _PHONE.fullmatch(digits) else bare
-    return bare
+    return (channel in {*BY_PHONE, ANY_CHANNEL} and phone_number(point)) or _plain(point)
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFC", _bare(_visible(text)))
 
 
 def plain_text(text: str) -> str:

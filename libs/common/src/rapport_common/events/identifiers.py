@@ -5,6 +5,7 @@ customer: each arrives from many people. They identify nobody, whatever their ca
 blanks around them.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
@@ -41,7 +42,31 @@ PLACEHOLDERS = frozenset(_spaced(one) for one in (_NOTHING + _ANYBODY).split())
 _MAILBOXES = frozenset(_NO_MAILBOX.split())
 _ZEROS = "0-.:{}_ "
 _QUOTES = "\"'`<>()[]{} \t\r\n"
-_TEMPLATES = ("{{", "${", "{%", "<%", "*|", "%%", "#{")
+_NOTHINGS = frozenset(_spaced(one) for one in _NOTHING.split())
+_PARTS = re.compile(r"[\s,;:|/&_-]+")
+_TEMPLATES = ("{{", "${", "{%", "<%", "*|", "%%", "#{", "{!", "[[", "$(", "@{", "<?")
+_TEMPLATE_SIGNS = frozenset("{%*&<$")
+_TEMPLATE = re.compile(
+    r"\{\{.*\}\}|\$\{.*\}|#\{.*\}|\{%.*%\}|<%.*%>|\*\|.*\|\*|%%.+%%|^%[a-z][\w.]*%$"
+    r"|%(?:25)*7b.*%(?:25)*7d|%(?:25)*3c%(?:25)*25|&#0*123;|&#x0*7b;|&l(?:brace|cub);|&lt;%",
+    re.DOTALL,
+)
+"""Fields of templates that nobody filled, also encoded for an address or for HTML."""
+
+_OBJECTS = (
+    "[object ",
+    "[function",
+    "function(",
+    "function (",
+    "promise {",
+    "symbol(",
+    "<function ",
+)
+"""JavaScript's and Python's words for a thing that is no text."""
+
+_SHORTENED = re.compile(r"[+-]?\d+(?:[.,]\d+)?e\+\d{1,3}")
+"""What a spreadsheet makes of a long number: all numbers that begin alike are written so."""
+
 MAX_PLACEHOLDER = 64
 """A longer value is never in a list of placeholders."""
 
@@ -92,19 +117,33 @@ def is_placeholder(value: str, more: AbstractSet[str] = NONE_MORE) -> bool:
     """Whether a value names nobody; `more` are a workspace's own, in plain form.
 
     Blanks, zeros alone (`0`, `0000`, the nil UUID), words for nothing or anybody, also in quotes
-    or brackets (`"null"`, `[object Object]`), and templates that nobody filled (`{{user_id}}`).
+    or brackets (`"null"`, `[object Object]`), several of them (`null null`), templates that nobody
+    filled (`{{user_id}}`, `%7B%7Buser_id%7D%7D`), and long numbers as spreadsheets shorten them
+    (`1.23457E+11`).
     """
     value = value.strip()
     size = len(value)
+    if not _TEMPLATE_SIGNS.isdisjoint(value) and _TEMPLATE.search(value.lower()) is not None:
+        return True
     if size > LONGEST_WORD and not more and value.isascii() and (value[0] + value[-1]).isalnum():
-        return not value.strip(_ZEROS) or value.lower() == _MAX_UUID
+        return not value.strip(_ZEROS) or value.lower() == _MAX_UUID or _says_nothing(value.lower())
     if size > MAX_PLACEHOLDER:
         return False
     plain = plain_identifier(value)
     if not plain.strip(_ZEROS) or (more and plain in more):
         return True
     bare = _spaced(plain.strip(_QUOTES))
-    return not bare or bare in _WORDS or plain.startswith(_TEMPLATES)
+    if not bare or bare in _WORDS or plain.startswith((*_TEMPLATES, *_OBJECTS)):
+        return True
+    return _says_nothing(plain) or _SHORTENED.fullmatch(plain) is not None
+
+
+def _says_nothing(plain: str) -> bool:
+    """Whether it is put together of words for nothing alone: a first and a last name, say."""
+    if _PARTS.split(plain, maxsplit=1)[0].strip(_QUOTES) not in _NOTHINGS:
+        return False
+    parts = _PARTS.split(plain)
+    return all(not one or one.strip(_QUOTES) in _NOTHINGS for one in parts)
 
 
 def is_placeholder_email(address: str, more: AbstractSet[str] = NONE_MORE) -> bool:

@@ -17,7 +17,7 @@ import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common import logging, metrics
+from rapport_common import logging, metrics, tracing
 from rapport_common.db import IDLE_SECONDS, is_away, is_contention, is_retriable
 from rapport_common.discretion import told
 from rapport_common.errors import InvalidEvent, Retry
@@ -370,8 +370,9 @@ class BatchWriter:
 
 
 def trace_of(one: ConsumerRecord) -> str | None:
-    """The trace that a record's header carries on."""
-    return one.headers[0][1].decode("ascii", "replace") if one.headers else None
+    """The trace that a record's header carries on; None for headers of others, or with garbage."""
+    told = next((value for name, value in one.headers if name == tracing.HEADER), None)
+    return tracing.read(told) if told else None
 
 
 def _letter(record: ConsumerRecord, reason: str) -> DeadLetter:

@@ -2,10 +2,10 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
@@ -15,12 +15,7 @@ from rapport_campaign.domain.segments import Segment, idle_reason
 from rapport_campaign.render.templates import MAX_SOURCE
 from rapport_common.events.contact import normal_email
 from rapport_common.operator.models import Ledger
-
-
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise PydanticCustomError("nul", "must not contain the NUL character")
-    return text
+from rapport_common.operator.texts import StorableText
 
 
 def _one_line(text: str) -> str:
@@ -53,9 +48,8 @@ def _segment(text: str) -> str:
 
 
 SegmentId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_segment)]
-Text = Annotated[str, AfterValidator(_storable)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
-Template = Annotated[Text, Field(min_length=1, max_length=MAX_SOURCE)]
+Template = Annotated[StorableText, Field(min_length=1, max_length=MAX_SOURCE)]
 Sender = Annotated[str, Field(max_length=320), AfterValidator(_sender)]
 _ALLOWING: JsonDict = {"promotion_without_consent": True}
 Recipient = Annotated[str, Field(max_length=320), AfterValidator(_recipient)]
@@ -116,10 +110,17 @@ class CampaignChange(BaseModel):
     allow_old_events: bool | None = None
     include_existing: bool | None = None
 
+    @model_validator(mode="after")
+    def _only_the_text_can_go(self) -> Self:
+        for name in sorted(self.model_fields_set - {"text"}):
+            if getattr(self, name) is None:
+                message = "{name} can't be null: leave it out, or give another value"
+                raise PydanticCustomError("null", message, {"name": name})
+        return self
+
     def changes(self) -> dict[str, Any]:
         """The fields that were given; only the text can be taken away."""
-        given = self.model_dump(include=self.model_fields_set)
-        return {name: one for name, one in given.items() if one is not None or name == "text"}
+        return self.model_dump(include=self.model_fields_set)
 
 
 class TestSend(BaseModel):

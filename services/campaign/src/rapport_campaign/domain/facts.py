@@ -9,10 +9,10 @@ from rapport_campaign.domain.model import PROMOTION
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
 from rapport_common.events.profile import ProfileState
+from rapport_common.events.reserved import CONSENT_UPDATED
 
 SOURCE = "campaign"
 SENT, OPENED, CLICKED = "Email Sent", "Email Opened", "Email Link Clicked"
-CONSENT = "Consent Updated"
 
 
 def identity(state: ProfileState | None, address: str) -> Identifier:
@@ -74,7 +74,7 @@ def withdrawn(workspace: str, who: Identifier, send_key: str, address: str, at: 
     return event(
         workspace=workspace,
         who=who,
-        name=CONSENT,
+        name=CONSENT_UPDATED,
         # A second "no" after a new "yes" is a new fact, a repeated request is not.
         message_id=f"unsubscribe-{send_key}-{int(at.timestamp() * 1_000_000)}",
         at=at,

@@ -42,7 +42,7 @@ def equal(left: Any, right: Any) -> bool:
         # 1 is no `true` in Liquid.
         return left is right
     meter.work(size(left))
-    return bool(left == right)
+    return bool(_exact(left, right) == _exact(right, left))
 
 
 def less(left: Any, right: Any, *, or_equal: bool = False) -> bool:
@@ -52,6 +52,7 @@ def less(left: Any, right: Any, *, or_equal: bool = False) -> bool:
     texts = isinstance(left, str) and isinstance(right, str)
     if not (numbers or texts):
         return False
+    left, right = _exact(left, right), _exact(right, left)
     return bool(left <= right if or_equal else left < right)
 
 
@@ -72,6 +73,11 @@ def _plain(value: Any) -> Any:
     if is_undefined(value):
         return None
     return value.__liquid__() if hasattr(value, "__liquid__") else value
+
+
+def _exact(value: Any, other: Any) -> Any:
+    """A number as it is written, where an amount of money is beside it: 99.99 is 99.99."""
+    return Decimal(str(value)) if isinstance(value, float) and isinstance(other, Decimal) else value
 
 
 def _is_number(value: Any) -> bool:

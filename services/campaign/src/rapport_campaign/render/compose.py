@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from rapport_campaign.render.html import (
     with_way_out,
 )
 from rapport_campaign.render.mime import Letter, mail_bytes
-from rapport_campaign.render.templates import rendered
+from rapport_campaign.render.templates import rendered, require_known
 from rapport_common.events.profile import ProfileState
 
 SEND_KEY_HEADER = "X-Rapport-Send-Key"
@@ -104,6 +105,12 @@ class Composer:
     def _from_request(self, job: Job, content: Content, now: datetime) -> Mail:
         data = msgspec.json.decode(content.data)
         variables = _variables(job) | {"data": data}
+        for part, is_html in (
+            (content.subject, False),
+            (content.html, True),
+            (content.text, False),
+        ):
+            require_known(part or "", html=is_html)
         page = rendered(content.html, variables, html=True)
         text = rendered(content.text, variables, html=False) if content.text else as_text(page)
         subject = rendered(content.subject, variables, html=False)
@@ -127,8 +134,18 @@ def _variables(job: Job) -> dict[str, Any]:
     profile: dict[str, Any] = {"email": job.address, "traits": {}, "computed": {}}
     if state is not None:
         profile["traits"] = msgspec.json.decode(state.traits)
-        profile["computed"] = msgspec.to_builtins(state.computed)
+        computed = msgspec.to_builtins(state.computed)
+        # Texts on the wire, so that no digit is lost; here they are compared and added up.
+        computed["revenue"] = {name: _amount(one) for name, one in state.computed.revenue.items()}
+        profile["computed"] = computed
     return {"profile": profile}
+
+
+def _amount(text: str) -> Decimal | str:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
 
 
 def _mail(letter: Letter, links: Sequence[Link] = ()) -> Mail:

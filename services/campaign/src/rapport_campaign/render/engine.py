@@ -11,13 +11,19 @@ from typing import Any, TextIO
 
 from liquid import BoundTemplate, Environment, RenderContext
 from liquid.ast import Node
-from liquid.exceptions import FilterArgumentError, ResourceLimitError
+from liquid.builtin.expressions.arguments import KeywordArgument
+from liquid.builtin.expressions.filtered import Filter
+from liquid.builtin.output import OutputNode
+from liquid.exceptions import LiquidInterrupt, ResourceLimitError, StopRender
 from liquid.expression import Expression
 from liquid.output import LimitedStringIO
+from liquid.stringify import to_liquid_string
 from typing_extensions import override
 
 from rapport_campaign.render import meter
 from rapport_campaign.render.comparison import MEANT
+from rapport_campaign.render.filters import forgiving, require_arguments, text_of
+from rapport_campaign.render.loops import LOOPS, ROWS
 from rapport_campaign.render.sizes import size
 
 MAX_OUTPUT = 512 * 1024
@@ -27,8 +33,7 @@ _NO_TAGS = ("include", "render")
 # `safe` would let a customer's own data into the page as HTML.
 _NO_FILTERS = ("safe",)
 _PRODUCTS = {"replace", "join", "times"}
-_DIVISIONS = {"divided_by", "modulo"}
-_SHOWN = 40
+_MEANT = MEANT | LOOPS
 
 
 class _Output(LimitedStringIO):
@@ -83,7 +88,9 @@ class Limited(Environment):
             del self.tags[tag]
         for name in _NO_FILTERS:
             del self.filters[name]
-        self.filters = {name: _metered(name, one) for name, one in self.filters.items()}
+        self.filters = {
+            name: _metered(name, forgiving(name, one)) for name, one in self.filters.items()
+        }
 
     @override
     def from_string(self, *args: Any, **kwargs: Any) -> BoundTemplate:
@@ -95,34 +102,57 @@ class Limited(Environment):
 def _count_nodes(nodes: Iterable[Node], context: RenderContext) -> None:
     for node in nodes:
         for expression in node.expressions():
-            _count_expression(expression)
+            _count_expression(expression, context.env)
         # `when` keeps its values to itself.
         own = getattr(node, "expression", None)
         if isinstance(own, Expression):
-            _count_expression(own)
+            _count_expression(own, context.env)
         _count_nodes(node.children(context), context)
         if not hasattr(type(node), "is_counted"):
-            node.__class__ = _counted_node(type(node))
+            kind: type[Node] = type(node)
+            meant: type[Node] = ROWS.get(kind, kind)
+            node.__class__ = _counted_node(meant)
 
 
-def _count_expression(expression: Expression) -> None:
+def _count_expression(expression: Expression, engine: Environment) -> None:
     if hasattr(type(expression), "is_counted"):
         return
+    filters: Iterable[Filter] = getattr(expression, "filters", None) or ()
+    for one in filters:
+        call = engine.filters.get(one.name)
+        if call is not None:
+            named = [arg.name for arg in one.args if isinstance(arg, KeywordArgument)]
+            require_arguments(one.name, call, len(one.args) - len(named), named, one.token)
     kind = type(expression)
-    meant: type[Expression] = MEANT.get(kind, kind)
+    meant: type[Expression] = _MEANT.get(kind, kind)
     expression.__class__ = _counted_expression(meant)
     for child in expression.children():
-        _count_expression(child)
+        _count_expression(child, engine)
 
 
 @cache
 def _counted_node(kind: type[Node]) -> type[Node]:
+    render = _print if issubclass(kind, OutputNode) else kind.render_to_output
+
     def render_to_output(self: Node, context: RenderContext, buffer: TextIO) -> int:
         meter.step()
-        return kind.render_to_output(self, context, buffer)
+        try:
+            return render(self, context, buffer)
+        except (ResourceLimitError, LiquidInterrupt, StopRender, RecursionError):
+            raise
+        except Exception:  # noqa: BLE001 - the engine fails in many ways, at data alone
+            # Liquid goes on behind what one person's data do not fit.
+            return 0
 
     body = {"__slots__": (), "render_to_output": render_to_output, "is_counted": True}
     return type(kind.__name__, (kind,), body)
+
+
+def _print(node: Any, context: RenderContext, buffer: TextIO) -> int:
+    value = node.expression.evaluate(context)
+    # The engine prints the words of its own language.
+    text = value if hasattr(value, "__html__") else text_of(value)
+    return buffer.write(to_liquid_string(text, context.autoescape))
 
 
 @cache
@@ -145,33 +175,8 @@ def _metered(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         # These three can multiply sizes, so the product is bounded before it exists.
         factor = max(sizes[1:], default=1) if name in _PRODUCTS else 1
         meter.work(sizes[0], max(factor, 1))
-        try:
-            result = call(value, *args, **kwargs)
-        except ResourceLimitError:
-            raise
-        except Exception as error:
-            # Data that the filter was not written for: said in words, the place is added above.
-            raise FilterArgumentError(_misfit(name, value, args), token=None) from error
+        result = call(value, *args, **kwargs)
         meter.work(size(result))
         return result
 
     return bounded
-
-
-def _misfit(name: str, value: Any, args: tuple[Any, ...]) -> str:
-    if name in _DIVISIONS and args and str(args[0]) in {"0", "0.0", ""}:
-        return f"{name}: can't divide by 0"
-    told = " and ".join(_described(one) for one in (value, *args))
-    return f"the filter {name} can't be used with {told}"
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f'the text "{value[:_SHOWN]}"'
-    if isinstance(value, int | float):
-        return f"the number {str(value)[:_SHOWN]}"
-    if isinstance(value, list | tuple | range):
-        return "a list"
-    return "nothing" if not value else "an object"

@@ -7,16 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 from liquid import BoundTemplate
-from liquid.exceptions import (
-    FilterArgumentError,
-    LiquidError,
-    LiquidSyntaxError,
-    ResourceLimitError,
-)
+from liquid.exceptions import LiquidError, LiquidSyntaxError, LiquidValueError, ResourceLimitError
 
 from rapport_campaign.render import meter
 from rapport_campaign.render.engine import Limited
-from rapport_campaign.render.variables import EXISTING, Unknown, unknown_in
+from rapport_campaign.render.variables import EXISTING, OF_REQUESTS, Unknown, unknown_in
 
 MAX_SOURCE = 64 * 1024
 _KEPT = 64
@@ -82,6 +77,13 @@ def problems(source: str, *, html: bool, existing: Any = EXISTING) -> list[Probl
     return [_unknown(one, source) for one in unknown_in(template, existing)]
 
 
+@lru_cache(maxsize=_KEPT)
+def require_known(source: str, *, html: bool) -> None:
+    """TemplateError when a request's template has a variable that requests don't have."""
+    for one in problems(source, html=html, existing=OF_REQUESTS):
+        raise TemplateError(one.message, one.line, one.column)
+
+
 def rendered(source: str, variables: Mapping[str, Any], *, html: bool) -> str:
     """The text for one person; TemplateError when the template and the data don't go together."""
     template = compiled(source, html=html)
@@ -111,7 +113,9 @@ def _check_filters(template: BoundTemplate, source: str) -> None:
 def _told(error: LiquidError, source: str) -> TemplateError:
     token = error.token
     message = str(error.message)
-    if not isinstance(error, LiquidSyntaxError | ResourceLimitError | FilterArgumentError):
+    if isinstance(error, LiquidValueError):
+        message = "a number is too large"
+    elif not isinstance(error, LiquidSyntaxError | ResourceLimitError):
         # The engine names the types of its own language here.
         message = "a value is of the wrong kind here"
     message = _WORD_OF_THE_PARSER.sub("the end", message)

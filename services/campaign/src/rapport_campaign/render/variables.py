@@ -26,6 +26,14 @@ EXISTING: Mapping[str, Any] = {
 }
 """What there is, as a tree of names."""
 
+OF_REQUESTS: Mapping[str, Any] = {
+    "profile": EXISTING["profile"],
+    "data": ANY,
+    "now": ANY,
+    "today": ANY,
+}
+"""What there is in the message that one request asks for."""
+
 # Liquid has these of every value.
 _OF_ANY_VALUE = {"size", "first", "last"}
 
@@ -69,7 +77,8 @@ def _exists(path: list[Any], tree: Any) -> bool:
         if tree is ANY or segment is None:
             return True
         if segment not in tree:
-            return tree is not EXISTING and segment in _OF_ANY_VALUE
+            is_root = tree is EXISTING or tree is OF_REQUESTS
+            return not is_root and segment in _OF_ANY_VALUE
         tree = tree[segment]
     return True
 

@@ -1,6 +1,5 @@
 """The bodies of the operator API: what may come in, and what goes out."""
 
-import re
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -8,26 +7,18 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 
 from rapport_common.errors import NotFoundError
-from rapport_common.events.contact import normal_email
+from rapport_common.events.contact import email_address
+from rapport_common.operator.texts import storable_text
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain.cases import Complaint, State, Step
 from rapport_feedback.domain.people import Contact, named
 from rapport_feedback.domain.surveys import Kind, Survey
 from rapport_feedback.handlers.surveys import Result
 
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
-
-
-def _storable(value: str) -> str:
-    if "\0" in value:
-        message = "has a NUL character, which can't be stored"
-        raise ValueError(message)
-    return value
-
 
 def _address(value: str) -> str:
-    address = normal_email(value)
-    if not _ADDRESS.fullmatch(address):
+    address = email_address(value)
+    if address is None:
         message = "is not an e-mail address"
         raise ValueError(message)
     return address
@@ -39,12 +30,12 @@ def _constraints(longest: int, shortest: int = 1) -> StringConstraints:
     )
 
 
-Line = Annotated[str, _constraints(200), AfterValidator(_storable)]
-Question = Annotated[str, _constraints(500), AfterValidator(_storable)]
-Body = Annotated[str, _constraints(10_000), AfterValidator(_storable)]
-Note = Annotated[str, _constraints(4000, 0), AfterValidator(_storable)]
-Name = Annotated[str, _constraints(512), AfterValidator(_storable)]
-Address = Annotated[str, _constraints(254), AfterValidator(_storable), AfterValidator(_address)]
+Line = Annotated[str, _constraints(200), AfterValidator(storable_text)]
+Question = Annotated[str, _constraints(500), AfterValidator(storable_text)]
+Body = Annotated[str, _constraints(10_000), AfterValidator(storable_text)]
+Note = Annotated[str, _constraints(4000, 0), AfterValidator(storable_text)]
+Name = Annotated[str, _constraints(512), AfterValidator(storable_text)]
+Address = Annotated[str, _constraints(254), AfterValidator(storable_text), AfterValidator(_address)]
 
 
 def id_of(value: str, what: str) -> UUID:

@@ -28,6 +28,7 @@ _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)?(,\d*)?")
 _DAY_NUMBER = re.compile(r"([2-7]\d{4})(\.\d+)?")
 _SHOWN = 40
+_SHAPES: dict[type, str] = {dict: "{…}", list: "[…]", type(None): "null"}
 
 
 def cast(
@@ -179,6 +180,8 @@ def _iso(moment: datetime) -> str:
 
 
 def _wrong(value: Any, wanted: str) -> ValueError:
-    shown = value if isinstance(value, (str, int, float)) else type(value).__name__
+    shown = (
+        value if isinstance(value, (str, int, float)) else _SHAPES.get(type(value), "This value")
+    )
     text = str(shown)[:_SHOWN].replace("\0", "\ufffd")
     return ValueError(f"'{text}' is not {wanted}")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import (
     EMPTY_OBJECT,
     Client,
@@ -24,7 +25,6 @@ from rapport_ingest.domain.reading import (
     MAX_NAME,
     NOTHING,
     Refused,
-    address_of,
     blocked,
     email_of,
     identifier,
@@ -279,7 +279,7 @@ def _nobody(fields: dict[str, Any], traits: dict[str, Any], context: dict[str, A
         if text(fields.get(field), field) is not None:
             return blocked(fields[field], field)
     for value, field in ((traits.get("email"), "traits.email"), (inner, "context.traits.email")):
-        if isinstance(value, str) and address_of(value) is not None:
+        if isinstance(value, str) and email_address(value) is not None:
             return blocked(value, field)
     reason = "An event needs a userId, an anonymousId or an e-mail address in its traits."
     return Refused("no_identifier", "userId", reason)

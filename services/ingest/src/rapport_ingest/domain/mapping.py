@@ -144,7 +144,11 @@ class Mapper:
         if len(rows) > MAX_GROUP:
             reason = f"{len(rows)} rows belong to one event; {MAX_GROUP} is the most."
             raise MappingError("properties.products", reason)
-        if self._key is not None and self.key(rows[0]) is None:
+        try:
+            ungrouped = self._key is not None and self.key(rows[0]) is None
+        except ValueError as error:
+            raise MappingError("group_by", f"{error}.") from error
+        if ungrouped:
             raise MappingError("group_by", f"The row has no '{self._mapping.group_by}'.")
         event: dict[str, Any] = {"type": self._mapping.type}
         if self._name is not None:

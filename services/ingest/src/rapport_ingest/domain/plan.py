@@ -1,5 +1,6 @@
 """Tracking plans: JSON Schemas per event name and version, and what breaks them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,6 +18,7 @@ from jsonschema_rs import (
 
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.envelope import EventType
+from rapport_common.wording import plain
 
 MAX_ENTRIES = 1000
 MAX_SCHEMA_BYTES = 64 * 1024
@@ -41,6 +43,7 @@ _REFUSED = {"$dynamicRef", "$recursiveRef", "$dynamicAnchor", "$recursiveAnchor"
 # Automata instead of backtracking: linear in the text, whatever the pattern.
 _PATTERNS = RegexOptions(size_limit=1 << 20, dfa_size_limit=1 << 20)
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _Validator = Draft7Validator | Draft201909Validator | Draft202012Validator
 
 
@@ -148,10 +151,10 @@ def check_entries(entries: Sequence[PlannedEvent], place: str = "events") -> Non
         named = one.type in {"track", "page", "screen"}
         if one.type == "track" and not one.name:
             _bad(f"{here}.name", "A track event has a name.")
+        if _UNSTORABLE.search(one.name + one.version):
+            _bad(here, "Neither NUL nor half a surrogate pair can be stored.")
         if (one.name and not named) or len(one.name.encode()) > MAX_NAME_BYTES:
             _bad(f"{here}.name", f"No name of an event of type {one.type}.")
-        if "\0" in one.name + one.version:
-            _bad(here, "The NUL character can't be stored.")
         if (key := (one.type, one.name, one.version)) in seen:
             _bad(here, "This type, name and version is in the plan twice.")
         seen.add(key)
@@ -159,7 +162,10 @@ def check_entries(entries: Sequence[PlannedEvent], place: str = "events") -> Non
 
 
 def _check_schema(schema: dict[str, Any], place: str) -> None:
-    encoded = msgspec.json.encode(schema)
+    try:
+        encoded = msgspec.json.encode(schema)
+    except UnicodeEncodeError as error:
+        _bad(place, f"A text in it can't be stored: {plain(error)}.")
     if len(encoded) > MAX_SCHEMA_BYTES:
         _bad(place, f"{len(encoded)} bytes; {MAX_SCHEMA_BYTES} is the most.")
     if b"\\u0000" in encoded:
@@ -170,10 +176,9 @@ def _check_schema(schema: dict[str, Any], place: str) -> None:
         _bad(place, f"More than {MAX_PARTS} parts, each reference counted as what it refers to.")
     try:
         _compiled(schema)
-    except ValidationError as error:
-        _bad(_dotted(place, error.instance_path), error.message[:MAX_MESSAGE])
-    except (ReferencingError, ValueError) as error:
-        _bad(place, str(error)[:MAX_MESSAGE])
+    except (ReferencingError, ValueError) as error:  # most are a ValidationError, with its place
+        where = _dotted(place, getattr(error, "instance_path", ()))
+        _bad(where, getattr(error, "message", str(error))[:MAX_MESSAGE])
 
 
 class _Weigher:

@@ -10,6 +10,11 @@ from rapport_ingest.domain.mapping import Field, Mapper, Mapping, find
 
 PRESETS = ("pos",)
 
+NEEDED_COLUMNS = {
+    "pos": ("store", "till", "receipt", "time", "sku", "quantity", "unit_price"),
+}
+"""The columns that a preset's files must have."""
+
 TRAILERS = {"pos": "TOTAL"}
 """The first cell of the line with the totals, unless the options name another."""
 

@@ -3,13 +3,12 @@
 What can't be read raises RefusedError with the field's path: the verdict on that one event.
 """
 
-import re
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, get_args
 
-from rapport_common.events.contact import normal_email
+from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import EventType
 from rapport_common.events.identifiers import (
     NONE_MORE,
@@ -23,9 +22,6 @@ from rapport_ingest.domain.moments import parse_moment
 MAX_MESSAGE_ID = 100
 MAX_ID = 512
 MAX_NAME = 512
-MAX_EMAIL = 254
-MAX_STATED_EMAIL = 1024
-"""Before blanks and invisible characters are taken away."""
 
 MAX_EXACT_FLOAT = 2**53
 MAX_SHOWN = 100
@@ -33,10 +29,6 @@ MAX_SHOWN = 100
 
 TYPES: dict[str, EventType] = {one: one for one in get_args(EventType)}
 NOTHING: dict[str, Any] = {}
-
-_EMAIL = re.compile(
-    r"[^@\s\x00-\x1f\"(),:;<>\[\]\\]+@[^@\s\x00-\x1f\"(),:;<>\[\]\\.]+(\.[^@\s\x00-\x1f\"(),:;<>\[\]\\.]+)+"
-)
 
 
 class Refused(Exception):  # noqa: N818 - a verdict on the input, not an error of the program
@@ -175,13 +167,5 @@ def email_of(
 
 @lru_cache(maxsize=16_384)
 def _mailbox(value: str) -> str | None:
-    address = address_of(value)
+    address = email_address(value)
     return None if address is None or is_placeholder_email(address) else address
-
-
-def address_of(value: str) -> str | None:
-    """An e-mail address in normal form; None when it is none."""
-    if len(value) > MAX_STATED_EMAIL:
-        return None
-    address = normal_email(value)
-    return address if len(address) <= MAX_EMAIL and _EMAIL.fullmatch(address) else None

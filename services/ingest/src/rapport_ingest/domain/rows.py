@@ -21,12 +21,27 @@ FORMULA_ERRORS = frozenset(
 """What a spreadsheet writes in place of a value it could not compute."""
 
 
+INSIDE = 1
+"""The `major` of a place in a line that is too long: the rest of it is no row."""
+
+
 class Place(NamedTuple):
-    """Where reading goes on: a row group and the rows of it, or 0 and bytes; rows so far."""
+    """Where reading goes on: a row group and the rows of it, or bytes of a text; rows so far.
+
+    Of a text `major` is 0 or INSIDE. `refused` marks the key of an event that has too many rows:
+    those that still follow are refused too, wherever reading goes on among them.
+    """
 
     major: int = 0
     minor: int = 0
     rows: int = 0
+    refused: str = ""
+
+
+TOO_MANY_ROWS = (
+    f"More than {MAX_GROUP} rows belong to one event, rows that can't be read among them counted, "
+    "or more than a megabyte of blank lines stands there. Check the column of group_by."
+)
 
 
 class Row(NamedTuple):
@@ -72,13 +87,16 @@ class Composer:
         self._source = source
         self._job = job
 
-    def entries(self, rows: Iterable[Row]) -> Iterator[Entry]:
-        """The entries in the order of their rows."""
+    def entries(self, rows: Iterable[Row | Place], refused: str = "") -> Iterator[Entry | Place]:
+        """The entries in the order of their rows; a place where there was nothing for long.
+
+        `refused` is that of the place where the rows begin.
+        """
         if self._mapper is not None and self._mapper.groups:
-            yield from self._grouped(self._mapper, rows)
+            yield from self._grouped(self._mapper, rows, refused)
             return
         for row in rows:
-            yield self._single(row)
+            yield row if isinstance(row, Place) else self._single(row)
 
     def _single(self, row: Row) -> Entry:
         if row.values is None:
@@ -88,27 +106,58 @@ class Composer:
             return self._entry([row], item)
         return self._mapped(self._mapper, [row])
 
-    def _grouped(self, mapper: Mapper, rows: Iterable[Row]) -> Iterator[Entry]:
-        """One entry for rows with the same key; a row that can't be read spoils it from inside."""
+    def _grouped(
+        self, mapper: Mapper, rows: Iterable[Row | Place], refused: str
+    ) -> Iterator[Entry | Place]:
+        """One entry for rows with the same key; a row that can't be read spoils it from inside.
+
+        An event that does not end is refused piece by piece, so that there is progress.
+        """
         group: list[Row] = []
-        broken: list[Row] = []
-        more, key = 0, None
+        unread: list[Row] = []
+        key = None
         for row in rows:
-            if row.values is None:
-                broken.append(row)
+            if isinstance(row, Place):
+                if group:
+                    refused = _mark(key)
+                    yield self._endless([*group, *unread], refused)
+                    group, unread = [], []
+                yield row._replace(refused=refused)
                 continue
-            found = self._key(mapper, row)
-            if not group or found is None or found != key:
-                yield from self._group(mapper, group, more, broken)
-                group, more, key = [row], 0, found
-            elif len(group) > MAX_GROUP:
-                # Too many to be kept, and refused anyway: only the last one says how far it goes.
-                more += 1 + len(broken)
-                group[-1] = row
+            if row.values is None:
+                if group:
+                    unread.append(row)
+                else:
+                    yield _marked(self._broken(row), refused)
             else:
-                group += [*broken, row]
-            broken = []
-        yield from self._group(mapper, group, more, broken)
+                found = self._key(mapper, row)
+                if group and found is not None and found == key:
+                    group += [*unread, row]
+                else:
+                    yield from self._ended(mapper, group, unread, refused)
+                    group, key = [row], found
+                    refused = refused if refused and refused == _mark(key) else ""
+                unread = []
+            if len(group) + len(unread) > MAX_GROUP:
+                refused = _mark(key)
+                yield self._endless([*group, *unread], refused)
+                group, unread = [], []
+        yield from self._ended(mapper, group, unread, refused)
+
+    def _ended(
+        self, mapper: Mapper, group: list[Row], unread: list[Row], refused: str
+    ) -> Iterator[Entry]:
+        """The event of a group, or the refused rest of one."""
+        if group:
+            yield self._endless(group, refused) if refused else self._mapped(mapper, group)
+        for row in unread:
+            yield _marked(self._broken(row), refused)
+
+    def _endless(self, rows: list[Row], refused: str) -> Entry:
+        values = [row.values for row in rows if row.values is not None]
+        entry = _marked(self._entry(rows, _encode(_plain(values[:MAX_GROUP]))), refused)
+        refusal = Refusal(entry.id, "mapping_failed", "properties.products", TOO_MANY_ROWS)
+        return entry._replace(refusal=refusal)
 
     def _key(self, mapper: Mapper, row: Row) -> str | None:
         if self._prepare is not None and row.values is not None:
@@ -117,15 +166,6 @@ class Composer:
             return mapper.key(row.values or {})
         except ValueError:
             return None
-
-    def _group(
-        self, mapper: Mapper, group: list[Row], more: int, broken: list[Row]
-    ) -> Iterator[Entry]:
-        if group:
-            entry = self._mapped(mapper, group)
-            yield entry._replace(size=entry.size + more)
-        for row in broken:
-            yield self._broken(row)
 
     def _mapped(self, mapper: Mapper, rows: list[Row]) -> Entry:
         values = [row.values for row in rows if row.values is not None]
@@ -156,6 +196,15 @@ class Composer:
         number = str(first).encode() if self._ids == "row" else b""
         parts = b"\0".join((self._source.encode(), number, content))
         return hashlib.blake2b(parts, digest_size=ID_BYTES).hexdigest()
+
+
+def _mark(key: str | None) -> str:
+    """What a place remembers of a key, which may be long."""
+    return "" if key is None else hashlib.blake2b(key.encode(), digest_size=ID_BYTES).hexdigest()
+
+
+def _marked(entry: Entry, refused: str) -> Entry:
+    return entry._replace(after=entry.after._replace(refused=refused)) if refused else entry
 
 
 def _has_errors(values: dict[str, Any]) -> bool:

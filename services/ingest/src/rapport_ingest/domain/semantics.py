@@ -19,11 +19,11 @@ from rapport_common.events.consent import (
     normal_purpose,
     normal_state,
 )
-from rapport_common.events.contact import ANY_CHANNEL, EMAIL_CHANNEL, normal_contact_point
+from rapport_common.events.contact import ANY_CHANNEL, BY_PHONE, EMAIL_CHANNEL, contact_point
 from rapport_common.events.money import CURRENCIES, MAX_DIGITS, normal_amount, normal_currency
 from rapport_common.events.orders import ORDER_AMOUNTS, ORDER_EVENTS, ORDER_REFUNDED, worth_of_line
 from rapport_common.events.reserved import CONSENT_UPDATED, plain_name, service_of
-from rapport_ingest.domain.reading import MAX_SHOWN, Refused, address_of
+from rapport_ingest.domain.reading import MAX_SHOWN, Refused
 
 LARGEST = 10 ** (MAX_DIGITS - 1)
 
@@ -111,13 +111,15 @@ def _word(
 
 def _point(properties: Properties, channel: str) -> str:
     value = properties.get("contact_point")
-    if isinstance(value, str):
-        mail = channel == EMAIL_CHANNEL or (channel == ANY_CHANNEL and "@" in value)
-        found = address_of(value) if mail else normal_contact_point(channel, value)
-        if found:
-            return found
-    wanted = "an e-mail address" if channel == EMAIL_CHANNEL else "where the person is reached"
-    raise _unread("invalid_consent", "contact_point", value, wanted)
+    found = contact_point(channel, value) if isinstance(value, str) else None
+    if found is None:
+        wanted = "where the person is reached"
+        if channel == EMAIL_CHANNEL:
+            wanted = "one e-mail address, such as ada@example.com"
+        elif channel in BY_PHONE:
+            wanted = "a phone number with its country's code, such as +49 170 1234567"
+        raise _unread("invalid_consent", "contact_point", value, wanted)
+    return found
 
 
 def order(properties: Properties, declared: str | None) -> Checked:

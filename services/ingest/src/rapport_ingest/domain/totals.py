@@ -3,21 +3,42 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from rapport_common.errors import InvalidRequestError
 from rapport_ingest.domain.casting import Decimals, exact
-from rapport_ingest.domain.rows import Row
+from rapport_ingest.domain.rows import Place, Row
 
 FACTORS = ("quantity", "unit_price")
 CENT = Decimal("0.01")
 
 
-class Totals:
-    """Adds up the lines of a file."""
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a file has been added up: where to go on, and what there was until then.
 
-    def __init__(self, decimals: Decimals) -> None:
+    `amount` is None when a line had none; `behind` counts the lines behind the trailer.
+    """
+
+    place: Place = Place()
+    lines: int = 0
+    amount: Decimal | None = Decimal(0)
+    trailer: list[str] | None = None
+    behind: int = 0
+
+
+class Totals:
+    """Adds up the lines of a file, from a tally on."""
+
+    def __init__(self, decimals: Decimals, begun: Tally) -> None:
         self._decimals = decimals
-        self._lines = 0
-        self._amount: Decimal | None = Decimal(0)
+        self._lines = begun.lines
+        self._amount = begun.amount
+
+    def tally(self, place: Place, trailer: list[str] | None, behind: int) -> Tally:
+        """What there is until a place."""
+        return Tally(
+            place=place, lines=self._lines, amount=self._amount, trailer=trailer, behind=behind
+        )
 
     def add(self, row: Row) -> None:
         """Count a line; one that can't be read has no amount, and then there is no sum."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, assert_never
 
 import msgspec
 
@@ -137,6 +137,8 @@ class _Declaration:
                 return self._cast(steps)
             case "default":
                 return self._default(steps)
+            case _:
+                assert_never(one.op)
 
     def _check_parts(self) -> None:
         one = self.transform

@@ -13,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.errors import InvalidRequestError, UnavailableError
 from rapport_common.jobs.store import Job, Step
 from rapport_ingest import metrics
-from rapport_ingest.domain.event import Origin, judge
+from rapport_ingest.domain.event import MAX_EVENT_BYTES, Origin, judge
 from rapport_ingest.domain.imports import ImportSpec
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.planned import breach
 from rapport_ingest.domain.rows import Entry, Place
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.source import Caller
+from rapport_ingest.domain.totals import Tally
 from rapport_ingest.domain.verdict import Refusal, Result
 from rapport_ingest.handlers.accept import Acceptor, Sending
 from rapport_ingest.handlers.places import Source, granted
@@ -34,6 +35,9 @@ PIECE = 50
 """So many rows are tried at a time: a few milliseconds in which others may have to wait."""
 
 BATCH_BYTES = 4 * 2**20
+BATCH_ROWS = 5000
+"""An event may be made of many rows: a step is held to the pace, and must not last."""
+
 MAX_ERRORS = 100
 MAX_PREVIEW = 3
 MAX_REASON = 300
@@ -52,9 +56,13 @@ class Report:
     rows_per_second: float = 0.0
     bytes_per_second: float = 0.0
     checks: dict[str, Any] = field(default_factory=dict)
+    refused: int = 0
+    refused_bytes: int = 0
 
     def refuse(self, entry: Entry, code: str, path: str, reason: str) -> None:
         """Note a refused entry; the first hundred with all that is known."""
+        self.refused += 1
+        self.refused_bytes += min(len(entry.item), MAX_EVENT_BYTES)
         self.codes[code] = self.codes.get(code, 0) + entry.size
         if len(self.errors) < MAX_ERRORS:
             self.errors.append(
@@ -101,10 +109,11 @@ class Importing:
             while left is None or left > 0:
                 began = time.monotonic()
                 batch = await self._batch(run, left)
-                if not batch:
+                if not batch and run.file.ended:
                     break
-                results = await self._judged(run, batch)
+                results = await self._judged(run, batch) if batch else []
                 yield self._step(run, batch, results, time.monotonic() - began)
+                self._require_some_good(run)
                 rows = sum(entry.size for entry in batch)
                 left = left - rows if left is not None else None
                 await self._pace(rows, began)
@@ -118,7 +127,6 @@ class Importing:
         async with reading(assignment) as file:
             report = msgspec.convert(job.report, Report) if job.report else Report()
             report.total_bytes = file.opened.size
-            report.checks = file.opened.checks or report.checks
             yield _Run(job, spec, sender, file, report)
 
     def _assignment(self, job: Job, spec: ImportSpec) -> Assignment:
@@ -138,6 +146,8 @@ class Importing:
             unpacked=settings.import_unpacked_bytes,
             store=_store(settings) if source.in_s3 else None,
             place=Place(*place),
+            tally=msgspec.convert(job.position.get("tally", {}), Tally),
+            checked=bool(job.report.get("checks")),
             fingerprint=job.position.get("fingerprint"),
         )
 
@@ -163,13 +173,14 @@ class Importing:
         """The next entries, at most `left` rows or so."""
         wanted = BATCH if left is None else min(BATCH, left)
         batch: list[Entry] = []
-        size = 0
-        while len(batch) < wanted and size < BATCH_BYTES:
+        size = rows = 0
+        while len(batch) < wanted and size < BATCH_BYTES and rows < BATCH_ROWS:
             piece = await run.file.take(wanted - len(batch))
             if not piece:
                 break
             batch += piece
             size += sum(len(entry.item) for entry in piece)
+            rows += sum(entry.size for entry in piece)
         return batch
 
     async def _judged(self, run: _Run, batch: list[Entry]) -> list[Result]:
@@ -220,6 +231,23 @@ class Importing:
             judged = refused
         return Result(judged.message_id, "rejected", judged.code, judged.reason, judged.path)
 
+    def _require_some_good(self, run: _Run) -> None:
+        """InvalidRequestError when more is refused than the quarantine should keep of one file."""
+        report, most = run.report, self._settings.import_refused_rows
+        size, most_bytes = report.refused_bytes, self._settings.import_refused_bytes
+        if run.spec.dry_run or (report.refused <= most and size <= most_bytes):
+            return
+        why = ", ".join(f"{count} {code}" for code, count in report.codes.items())
+        first = report.errors[0]
+        message = (
+            f"Given up in row {run.file.place.rows}: {report.refused} events of {size} bytes were "
+            f"refused, and {most} of {most_bytes} bytes are the most that is kept of one import "
+            f"(rows: {why}). The first is row {first['row']}: {first['message']} Mend the file or "
+            "its mapping, try it with dry_run, and import it again; the same rows are the same "
+            "events."
+        )
+        raise InvalidRequestError(message, code="too_many_refused")
+
     def _step(self, run: _Run, batch: list[Entry], results: list[Result], seconds: float) -> Step:
         report, accepted, rejected = run.report, 0, 0
         for entry, result in zip(batch, results, strict=True):
@@ -233,7 +261,13 @@ class Importing:
             metrics.IMPORT_ROWS.labels("accepted").inc(accepted)
             metrics.IMPORT_ROWS.labels("rejected").inc(rejected)
         _measure(run, accepted + rejected, seconds)
-        position = {"place": batch[-1].after, "fingerprint": run.file.opened.fingerprint}
+        report.checks = run.file.checks or report.checks
+        position: dict[str, Any] = {
+            "place": run.file.place,
+            "fingerprint": run.file.opened.fingerprint,
+        }
+        if not report.checks and run.file.tally.lines:
+            position["tally"] = msgspec.to_builtins(run.file.tally)
         return Step(
             position,
             accepted + rejected,

@@ -66,7 +66,7 @@ STRANGE_IDS = {
     "nan like": "NaN",
     "prototype": "__proto__",
 }
-NOBODY = {"template", "jndi", "boolean like", "null like", "nan like"}
+NOBODY = {"template", "shell", "jndi", "boolean like", "null like", "nan like"}
 """As an id they would be shared by all for whom nobody filled the field."""
 
 TIMES = {

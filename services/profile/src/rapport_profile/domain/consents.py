@@ -16,7 +16,14 @@ from rapport_common.events.consent import (
     normal_purpose,
     normal_state,
 )
-from rapport_common.events.contact import ANY_CHANNEL, normal_contact_point
+from rapport_common.events.contact import (
+    ANY_CHANNEL,
+    BY_PHONE,
+    MAX_POINT,
+    contact_point,
+    normal_contact_point,
+    phone_number,
+)
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ConsentState
 from rapport_profile.domain.facts import properties_of
@@ -24,8 +31,6 @@ from rapport_profile.domain.stamps import Stamp, stamp_of, stamp_of_refusal
 
 Subject = tuple[str, str, str]
 """(channel, purpose, contact point), each in normal form."""
-MAX_POINT = 1_024
-"""Characters of a contact point: the longest are the addresses of web push."""
 MAX_WORDING = 200
 """Characters of the name of a wording."""
 State = Literal["granted", "denied", "withdrawn"]
@@ -88,24 +93,31 @@ def _latest(one: Said | None, other: Said | None) -> Said | None:
 
 
 def consent_said(event: Event) -> tuple[Subject, Consent] | None:
-    """What a `Consent Updated` says; None when it does not say about what.
+    """What a `Consent Updated` says; None when it does not say about whom or what.
 
     The more restrictive reading: a state that can't be read is a withdrawal, one of a channel or
-    purpose that can't be read is one of all. A permission is for what it names, never for all.
+    purpose that can't be read is one of all, and a number without a `+` is one with the country's
+    code. A permission is for what it names: never for all, and never for no contact point.
     """
     said = properties_of(event)
     texts = [said.get(part) for part in ("channel", "purpose", "contact_point", "state")]
     channel, purpose, point, told = (one if isinstance(one, str) else "" for one in texts)
     channel = normal_channel(channel) or ANY_CHANNEL
     purpose = normal_purpose(purpose) or ANY_PURPOSE
-    point = normal_contact_point(channel, point)
     state = normal_state(told) or "withdrawn"
-    names_all = channel == ANY_CHANNEL or purpose == ANY_PURPOSE
-    if not 0 < len(point) <= MAX_POINT or (state == "granted" and names_all):
+    found = contact_point(channel, point)
+    if state == "granted":
+        if found is None or channel == ANY_CHANNEL or purpose == ANY_PURPOSE:
+            return None
+    elif found is None:
+        by_phone = channel in BY_PHONE or channel == ANY_CHANNEL
+        number = phone_number(f"+{point.strip()}") if by_phone else None
+        found = number or normal_contact_point(channel, point)
+    if not 0 < len(found) <= MAX_POINT:
         return None
     wording = said.get("wording_version")
     version = wording[:MAX_WORDING] if isinstance(wording, str) else None
-    subject = (channel, purpose, point)
+    subject = (channel, purpose, found)
     if state != "granted":
         return subject, Consent(refused=Said(state, version, stamp_of_refusal(event)))
     grant = Said(state, version, stamp_of(event))

@@ -13,9 +13,9 @@ from rapport_common.events.codec import encode
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
+from rapport_common.events.reserved import CONSENT_UPDATED
 from rapport_profile.domain.stamps import BEHIND, EARLIEST, NO_TIME
 
-CONSENT_UPDATED = "Consent Updated"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Id = str

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from rapport_common.events.contact import EMAIL_CHANNEL, normal_contact_point
+from rapport_common.events.contact import BY_PHONE, EMAIL_CHANNEL, contact_point
 from rapport_common.events.envelope import Event
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
 from rapport_common.events.profile import ContactPointState
@@ -17,9 +17,6 @@ from rapport_profile.domain.stamps import Stamp, stamp_of
 
 PHONE_CHANNEL = "sms"
 CHANNEL_OF_TRAIT = {"email": EMAIL_CHANNEL, "phone": PHONE_CHANNEL}
-BY_PHONE = ("sms", "phone", "call", "whatsapp")
-MAX_POINT = 320
-"""Characters: the longest e-mail address (RFC 5321: 64 before the @, 255 behind)."""
 
 _text = msgspec.json.Decoder(str | int | None)
 
@@ -42,8 +39,8 @@ class Reach(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return Reach(_latest(self.trusted, other.trusted), _latest(self.public, other.public))
 
     def current(self, channel: str) -> list[ContactPointState]:
-        """The addresses that hold, newest first."""
-        known, heard = self.trusted, self.public
+        """The addresses that hold, newest first; what was kept unchecked once may be none."""
+        known, heard = _readable(channel, self.trusted), _readable(channel, self.public)
         if known is not None and heard is not None and known.stamp.after(heard.stamp):
             heard = None
         points = []
@@ -53,6 +50,12 @@ class Reach(msgspec.Struct, array_like=True, frozen=True, gc=False):
         if known is not None and known.value is not None and known.value not in _values(points):
             points.append(_point(channel, known.value, known.stamp, verified=True))
         return points
+
+
+def _readable(channel: str, told: Told | None) -> Told | None:
+    if told is None or told.value is None:
+        return told
+    return told if contact_point(channel, told.value) == told.value else None
 
 
 def _values(points: list[ContactPointState]) -> list[str]:
@@ -73,18 +76,24 @@ def reach_said(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, Rea
     """What an event says of where its person is reached, by channel; `traits` of an identify.
 
     The services speak of addresses that they wrote to, which may be former ones: their events
-    say nothing here. A text that is no address says nothing either; null, blanks and
-    placeholders say that there is none.
+    say nothing here. An e-mail address counts when the event is identified by it too: the door
+    takes none that a workspace says is nobody's. What is no address, or nobody's, says nothing;
+    null, blanks and words for nothing say that there is none.
     """
     if event.source in SERVICES:
         return {}
     told: dict[str, str | None] = {}
     for name, channel in CHANNEL_OF_TRAIT.items():
         raw = traits.get(name)
-        if raw is not None:
-            _read(channel, raw, told)
-    if event.email and told.get(EMAIL_CHANNEL) is None and "email" not in traits:
-        _take(EMAIL_CHANNEL, event.email, told)
+        text = None if raw is None else _stated(raw)
+        if text is not None and is_placeholder(text):
+            told[channel] = None
+        elif channel == EMAIL_CHANNEL:
+            _take(channel, event.email, told)
+        else:
+            _take(channel, text, told)
+    if not told:
+        return {}
     stamp = stamp_of(event)
     return {
         channel: Reach(trusted=Told(value, stamp))
@@ -94,26 +103,18 @@ def reach_said(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, Rea
     }
 
 
-def _read(channel: str, raw: msgspec.Raw, told: dict[str, str | None]) -> None:
+def _stated(raw: msgspec.Raw) -> str | None:
+    """A trait as text, null as none of it; None for what is no text."""
     try:
         value = _text.decode(raw)
     except msgspec.MsgspecError:
-        return
-    _take(channel, "" if value is None else str(value), told)
+        return None
+    return "" if value is None else str(value)
 
 
-def _take(channel: str, text: str, told: dict[str, str | None]) -> None:
-    if is_placeholder(text):
-        told[channel] = None
-        return
-    point = normal_contact_point(channel, text)
-    if channel == EMAIL_CHANNEL:
-        local, _at, domain = point.rpartition("@")
-        if not (local and domain) or is_placeholder_email(point):
-            return
-    elif not point.lstrip("+").isdigit():
-        return
-    if len(point) <= MAX_POINT:
+def _take(channel: str, text: str | None, told: dict[str, str | None]) -> None:
+    point = contact_point(channel, text) if text else None
+    if point is not None and not (channel == EMAIL_CHANNEL and is_placeholder_email(point)):
         told[channel] = point
 
 

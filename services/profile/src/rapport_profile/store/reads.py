@@ -109,16 +109,22 @@ _LINKS = text(
     "> (CAST(:at AS timestamptz), CAST(:a AS uuid), CAST(:b AS uuid), :kind)) "
     "ORDER BY l.timestamp, l.a, l.b, l.kind LIMIT :limit"
 )
+# Of a profile that no event has touched since summaries are kept, the folds of its identifiers.
+_FOLDS = (
+    "WITH alive AS (SELECT p.workspace, p.id, p.summary -> 'fold' AS fold FROM profile.profile p "
+    "WHERE p.workspace = :workspace AND p.members > 0), "
+    "folds AS (SELECT fold FROM alive WHERE fold IS NOT NULL UNION ALL SELECT i.fold FROM alive "
+    "JOIN profile.identifier i ON i.workspace = alive.workspace AND i.profile_id = alive.id "
+    "WHERE alive.fold IS NULL) "
+)
 _COUNTS = text(
-    "SELECT count(*) AS profiles, "
-    "coalesce(sum(CAST(p.summary #>> '{fold,events}' AS bigint)), 0) AS events, "
-    "coalesce(sum(CAST(p.summary #>> '{fold,orders}' AS bigint)), 0) AS orders "
-    "FROM profile.profile p WHERE p.workspace = :workspace AND p.members > 0"
+    _FOLDS + "SELECT (SELECT count(*) FROM alive) AS profiles, "
+    "coalesce(sum(CAST(fold ->> 'events' AS bigint)), 0) AS events, "
+    "coalesce(sum(CAST(fold ->> 'orders' AS bigint)), 0) AS orders FROM folds"
 )
 _REVENUE = text(
-    "SELECT r.key AS currency, sum(CAST(r.value AS numeric)) AS amount "
-    "FROM profile.profile p, json_each_text(p.summary #> '{fold,revenue}') r "
-    "WHERE p.workspace = :workspace AND p.members > 0 GROUP BY r.key ORDER BY r.key"
+    _FOLDS + "SELECT r.key AS currency, sum(CAST(r.value AS numeric)) AS amount "
+    "FROM folds, json_each_text(fold -> 'revenue') r GROUP BY r.key ORDER BY r.key"
 )
 
 

@@ -1,6 +1,6 @@
 """Readers of files: rows with the place behind each, in memory that does not grow with the file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Protocol
 
 from rapport_ingest.domain.imports import ImportSpec
@@ -17,8 +17,11 @@ class Reader(Protocol):
     total: int | None
     """The number of rows, where the file says so."""
 
-    def rows(self, place: Place) -> Iterator[Row]:
-        """The rows from a place on."""
+    columns: Sequence[str] | None
+    """The names of the columns, where the file says them once for all rows."""
+
+    def rows(self, place: Place) -> Iterator[Row | Place]:
+        """The rows from a place on; a place in between where there is nothing for long."""
 
 
 def reader_for(spec: ImportSpec, file: BinaryIO, most: int) -> Reader:

@@ -4,22 +4,23 @@ import gc
 import resource
 import sys
 from collections.abc import Iterator
-from itertools import islice
 from typing import BinaryIO
 
 import msgspec
 
 from rapport_common.errors import AppError, InvalidRequestError, UnavailableError
+from rapport_ingest.domain.columns import require_columns
 from rapport_ingest.domain.imports import mapping_for
 from rapport_ingest.domain.mapping import Mapper
 from rapport_ingest.domain.presets import preparing
-from rapport_ingest.domain.rows import Composer, Entry
-from rapport_ingest.domain.rows import Place as RowPlace
+from rapport_ingest.domain.rows import Composer, Entry, Place, Row
 from rapport_ingest.domain.totals import Totals
 from rapport_ingest.handlers.places import Found, open_path, open_s3
 from rapport_ingest.handlers.readers import Reader, reader_for
 from rapport_ingest.handlers.readers.process import (
     Assignment,
+    Checked,
+    Checking,
     Ended,
     Failed,
     Frame,
@@ -31,7 +32,10 @@ from rapport_ingest.handlers.readers.process import (
 from rapport_ingest.handlers.readers.separated import SeparatedReader
 
 PIECE = 50
+PIECE_ROWS = 1000
 PIECE_BYTES = 2**20
+CHECKED_ROWS = 5000
+"""So often how far the check is gets told."""
 
 
 def main() -> None:
@@ -71,14 +75,13 @@ def _frames(assignment: Assignment) -> Iterator[Frame]:
         raise InvalidRequestError(message, code="file_changed")
     spec = assignment.spec
     reader = reader_for(spec, found.file, assignment.unpacked)
-    checks = {}
-    if isinstance(reader, SeparatedReader) and reader.mark and not assignment.place.rows:
-        checks = _checked(reader, assignment)
-    yield Opened(found.size, found.fingerprint, checks, reader.total)
-    entries = _composer(assignment).entries(reader.rows(assignment.place))
-    while piece := _piece(entries):
-        read = _bytes_read(found, reader, piece[-1].after.rows)
-        yield Piece([carried(one) for one in piece], read)
+    require_columns(spec, reader.columns)
+    yield Opened(found.size, found.fingerprint, reader.total)
+    if isinstance(reader, SeparatedReader) and reader.mark and not assignment.checked:
+        yield from _checking(reader, assignment, found)
+    place = assignment.place
+    for piece, after in _pieces(_composer(assignment).entries(reader.rows(place), place.refused)):
+        yield Piece([carried(one) for one in piece], after, _bytes_read(found, reader, after.rows))
     yield Ended()
 
 
@@ -94,13 +97,25 @@ def _open(assignment: Assignment) -> Found:
     )
 
 
-def _checked(reader: SeparatedReader, assignment: Assignment) -> dict[str, object]:
+def _checking(
+    reader: SeparatedReader, assignment: Assignment, found: Found
+) -> Iterator[Checking | Checked]:
     """Read the file once before anything is sent, if its last line says what must be in it."""
-    options = assignment.spec.options
-    totals = Totals(options.decimals)
-    for row in reader.rows(RowPlace()):
-        totals.add(row)
-    return totals.compared(reader.trailer, reader.behind_trailer, needed=options.require_trailer)
+    options, begun = assignment.spec.options, assignment.tally
+    totals, count = Totals(options.decimals, begun), 0
+    reader.trailer, reader.behind_trailer = begun.trailer, begun.behind
+    for row in reader.rows(begun.place):
+        place = row if isinstance(row, Place) else row.after
+        if isinstance(row, Row):
+            totals.add(row)
+            count += 1
+        if isinstance(row, Place) or count % CHECKED_ROWS == 0:
+            tally = totals.tally(place, reader.trailer, reader.behind_trailer)
+            yield Checking(tally, found.file.tell())
+    compared = totals.compared(
+        reader.trailer, reader.behind_trailer, needed=options.require_trailer
+    )
+    yield Checked(compared)
 
 
 def _composer(assignment: Assignment) -> Composer:
@@ -115,15 +130,22 @@ def _composer(assignment: Assignment) -> Composer:
     )
 
 
-def _piece(entries: Iterator[Entry]) -> list[Entry]:
+def _pieces(entries: Iterator[Entry | Place]) -> Iterator[tuple[list[Entry], Place]]:
+    """Some entries at a time with the place behind them; none where there was nothing for long."""
     piece: list[Entry] = []
-    size = 0
-    for entry in islice(entries, PIECE):
-        piece.append(entry)
-        size += len(entry.item)
-        if size > PIECE_BYTES:
-            break
-    return piece
+    size = rows = 0
+    for one in entries:
+        place = one if isinstance(one, Place) else one.after
+        if isinstance(one, Entry):
+            piece.append(one)
+            size += len(one.item)
+            rows += one.size
+            if len(piece) < PIECE and size <= PIECE_BYTES and rows < PIECE_ROWS:
+                continue
+        yield piece, place
+        piece, size, rows = [], 0, 0
+    if piece:
+        yield piece, piece[-1].after
 
 
 def _bytes_read(found: Found, reader: Reader, rows: int) -> int:

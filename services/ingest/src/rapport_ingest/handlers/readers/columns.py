@@ -6,7 +6,7 @@ numbers they are stored as: Python's own have no nanoseconds and no year 10,000.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, BinaryIO
@@ -22,6 +22,9 @@ from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES
 BATCH = 200
 BATCH_BYTES = 8 * 2**20
 """So much of a batch, as its rows would be in the end, is made into Python values at a time."""
+
+EMPTY_GROUPS = 1000
+"""After so many row groups without a row a sign is given."""
 
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 DAY_SECONDS = 86_400
@@ -44,10 +47,11 @@ class ColumnsReader:
             message = f"The file can't be read as Parquet: {error}."
             raise InvalidRequestError(message, code="unreadable_file") from error
         self.total: int | None = self._file.metadata.num_rows
+        self.columns: Sequence[str] | None = self._file.schema_arrow.names
         self._left = most
 
-    def rows(self, place: Place) -> Iterator[Row]:
-        """The rows from a place on."""
+    def rows(self, place: Place) -> Iterator[Row | Place]:
+        """The rows from a place on, and places where there is nothing for long."""
         number, skip = place.rows, place.minor
         for group in range(place.major, self._file.num_row_groups):
             done = 0
@@ -62,6 +66,8 @@ class ColumnsReader:
                         done, number = done + 1, number + 1
                         yield _row(Place(group, done, number), values)
             skip = 0
+            if not done and group % EMPTY_GROUPS == EMPTY_GROUPS - 1:
+                yield Place(group + 1, 0, number)
 
     def _batches(self, group: int) -> Iterator[Any]:
         metadata = self._file.metadata.row_group(group)

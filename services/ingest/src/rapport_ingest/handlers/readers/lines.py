@@ -1,15 +1,15 @@
 """JSON Lines: one object a line; empty lines are no rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import msgspec
 
 from rapport_common.wording import plain
 from rapport_ingest.domain.event import MAX_EVENT_BYTES
-from rapport_ingest.domain.rows import Place, Row
+from rapport_ingest.domain.rows import INSIDE, Place, Row
 from rapport_ingest.domain.salvage import UNREADABLE
-from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, Lines
+from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, SIGN_BYTES, Lines
 
 BOM = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
@@ -19,28 +19,33 @@ class LinesReader:
     """Reads JSON Lines (also called NDJSON)."""
 
     total: int | None = None
+    columns: Sequence[str] | None = None
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def rows(self, place: Place) -> Iterator[Row]:
-        """The rows from a place on."""
+    def rows(self, place: Place) -> Iterator[Row | Place]:
+        """The rows from a place on, and places where there is nothing for long."""
         lines = Lines(self._file, place.minor)
-        number = place.rows
+        number, told = place.rows, place.minor
+        if place.major == INSIDE:
+            yield from lines.skip(number)
         while line := lines.next():
-            too_long = len(line) == MAX_ROW_BYTES and not line.endswith(b"\n")
-            if too_long:
-                lines.skip()
             text = line.removeprefix(BOM).strip()
-            if not text:
-                continue
-            number += 1
-            after = Place(0, lines.offset, number)
-            if too_long:
+            if len(line) == MAX_ROW_BYTES and not line.endswith(b"\n"):
+                number += 1
                 reason = f"The line is longer than {MAX_ROW_BYTES} bytes."
+                after = Place(INSIDE, lines.offset, number)
                 yield Row(after, None, text[:MAX_EVENT_BYTES], "row_too_large", reason)
+                yield from lines.skip(number)
+            elif text:
+                number += 1
+                yield _row(Place(0, lines.offset, number), text)
+            elif lines.offset - told < SIGN_BYTES:
+                continue
             else:
-                yield _row(after, text)
+                yield Place(0, lines.offset, number)
+            told = lines.offset
 
 
 def _row(after: Place, text: bytes) -> Row:

@@ -1,8 +1,10 @@
 """Files are read in a process of their own: what a file does to its reader is not done to ingest.
 
 The parent tells the child by standard input what to read, and gets frames by standard output: one
-`Opened`, then `Piece`s, one `Ended`; or `Failed` in place of any. A pipe holds few of them, so the
-child waits while its parent is slow. It ends when its parent does: there is nobody to write to.
+`Opened`, `Checking`s and one `Checked` if there is something to check, then `Piece`s, one `Ended`;
+or `Failed` in place of any. No frame takes long to come, whatever is in the file. A pipe holds few
+of them, so the child waits while its parent is slow. It ends when its parent does: there is nobody
+to write to.
 """
 
 import asyncio
@@ -18,6 +20,7 @@ from rapport_common import logging
 from rapport_common.errors import InvalidRequestError, UnavailableError
 from rapport_ingest.domain.imports import ImportSpec
 from rapport_ingest.domain.rows import Entry, Place
+from rapport_ingest.domain.totals import Tally
 from rapport_ingest.domain.verdict import Refusal
 
 log = logging.get(__name__)
@@ -38,8 +41,9 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """What a child is to read: the file at `path`, or `bucket/key` in the `store`.
 
-    `place` and `fingerprint` are those of an import that goes on. `limit` ends it after so many
-    rows. `memory` and `unpacked` are bytes at most, of the process and of what the file unfolds to.
+    `place`, `tally` and `fingerprint` are those of an import that goes on; what has been `checked`
+    is not checked again. `memory` and `unpacked` are bytes at most, of the process and of what the
+    file unfolds to.
     """
 
     spec: ImportSpec
@@ -49,16 +53,30 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     unpacked: int
     store: Store | None = None
     place: Place = Place()
+    tally: Tally = Tally()
+    checked: bool = False
     fingerprint: str | None = None
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
-    """The file is open. `checks` is what comparing it with its last line has found."""
+    """The file is open."""
 
     size: int
     fingerprint: str
-    checks: dict[str, Any]
     total: int | None
+
+
+class Checking(msgspec.Struct, frozen=True, tag="checking"):
+    """How far it has been checked, and how many of its bytes were read for it."""
+
+    tally: Tally
+    read: int
+
+
+class Checked(msgspec.Struct, frozen=True, tag="checked"):
+    """What comparing the file with its last line has found."""
+
+    checks: dict[str, Any]
 
 
 class Carried(msgspec.Struct, frozen=True, array_like=True):
@@ -74,9 +92,13 @@ class Carried(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Piece(msgspec.Struct, frozen=True, tag="piece"):
-    """Some entries, and how many bytes of the file have been read."""
+    """Some entries, the place behind them, and how many bytes of the file have been read.
+
+    There may be none for long: then the place tells how far it is.
+    """
 
     entries: list[Carried]
+    place: Place
     read: int
 
 
@@ -92,7 +114,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     passing: bool = False
 
 
-Frame = Opened | Piece | Ended | Failed
+Frame = Opened | Checking | Checked | Piece | Ended | Failed
 _frames: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -124,31 +146,41 @@ def _entry(one: Carried) -> Entry:
 class Reading:
     """A file that a child is reading."""
 
-    def __init__(self, process: asyncio.subprocess.Process, memory: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, assignment: Assignment) -> None:
         self._process = process
-        self._memory = memory
+        self._memory = assignment.memory
         self._waiting: list[Entry] = []
-        self._ended = False
+        self.ended = False
         self.read = 0
-        self.opened = Opened(0, "", {}, None)
+        self.place, self.tally = assignment.place, assignment.tally
+        self.checks: dict[str, Any] = {}
+        self.opened = Opened(0, "", None)
 
     async def open(self) -> None:
-        """Wait until the file is open, and checked. InvalidRequestError, UnavailableError."""
+        """Wait until the file is open. InvalidRequestError, UnavailableError."""
         found = await self._frame()
         if isinstance(found, Opened):
             self.opened = found
 
     async def take(self, count: int) -> list[Entry]:
-        """The next entries, at most `count`; none at the end."""
-        while not self._waiting and not self._ended:
-            found = await self._frame()
-            if isinstance(found, Piece):
-                self._waiting = [_entry(one) for one in found.entries]
-                self.read = found.read
-            else:
-                self._ended = True
+        """The next entries, at most `count`. None: it has `ended`, or has come a little further."""
+        if not self._waiting and not self.ended:
+            self._hear(await self._frame())
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        if taken:
+            self.place = taken[-1].after
         return taken
+
+    def _hear(self, found: Frame) -> None:
+        if isinstance(found, Piece):
+            self._waiting = [_entry(one) for one in found.entries]
+            self.place, self.read = found.place, found.read
+        elif isinstance(found, Checking):
+            self.tally, self.read = found.tally, found.read
+        elif isinstance(found, Checked):
+            self.checks = found.checks
+        else:
+            self.ended = True
 
     async def _frame(self) -> Frame:
         stdout = self._process.stdout
@@ -194,10 +226,11 @@ async def reading(assignment: Assignment) -> AsyncIterator[Reading]:
                 process.stdin.write(msgspec.json.encode(assignment))
                 process.stdin.close()
                 await process.stdin.wait_closed()
-        found = Reading(process, assignment.memory)
+        found = Reading(process, assignment)
         await found.open()
         yield found
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        # Not `wait`: while its pipe is full of what nobody reads any more, that does not come back.
+        await process.communicate()

@@ -12,8 +12,8 @@ from typing import BinaryIO
 from rapport_common.errors import InvalidRequestError
 from rapport_ingest.domain.event import MAX_EVENT_BYTES
 from rapport_ingest.domain.imports import Options
-from rapport_ingest.domain.rows import Place, Row
-from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, Lines
+from rapport_ingest.domain.rows import INSIDE, Place, Row
+from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, SIGN_BYTES, Lines
 
 BOM = b"\xef\xbb\xbf"
 MANGLED_BOM = BOM.decode("latin-1").encode()
@@ -22,6 +22,11 @@ MANGLED_BOM = BOM.decode("latin-1").encode()
 MARKS = (BOM.decode(), MANGLED_BOM.decode())
 DELIMITERS = ",;\t|"
 MAX_COLUMNS = 5000
+MAX_HEAD_BYTES = 2**20
+"""So much may stand before the row after the header, blank lines for example."""
+
+NO_LINES = frozenset((b"", b"\n", b"\r\n"))
+"""The end, and blank lines: most of what is blank need not be parsed."""
 
 # Python's own limit is 128 KiB; ours is the row's, and the event's after that.
 csv.field_size_limit(MAX_ROW_BYTES)
@@ -48,26 +53,44 @@ class SeparatedReader:
         self._start = 0
         self._header: list[str] | None = None
         self._delimiter = options.delimiter or ","
-        self.columns = self._head()
+        self._names = self._head()
+        self.columns: Sequence[str] | None = self._names
 
-    def rows(self, place: Place) -> Iterator[Row]:
-        """The rows from a place on. A line with totals is no row: it goes to `trailer`."""
+    def rows(self, place: Place) -> Iterator[Row | Place]:
+        """The rows from a place on, and places where there is nothing for long.
+
+        A line with totals is no row: it goes to `trailer`.
+        """
         scan = _Scan(self._file, place.minor or self._start, self._options, self._delimiter)
-        number = place.rows
+        number, told = place.rows, scan.offset
+        if place.major == INSIDE:
+            yield from scan.skip(number)
         while (found := scan.next()) is not None:
             cells, reason = found
-            if not reason and self._is_blank(cells):
+            if self._is_row(cells, reason):
+                number += 1
+                after = Place(INSIDE if scan.inside else 0, scan.offset, number)
+                yield self._row(after, cells, reason, scan.taken)
+                if scan.inside:
+                    yield from scan.skip(number)
+            elif scan.offset - told < SIGN_BYTES:
                 continue
-            if self.mark is not None and cells and cells[0].strip() == self.mark:
-                self.trailer = cells
-                continue
-            if self.trailer is not None:
-                self.behind_trailer += 1
-            number += 1
-            yield self._row(Place(0, scan.offset, number), cells, reason, scan.taken)
+            else:
+                yield Place(0, scan.offset, number)
+            told = scan.offset
+
+    def _is_row(self, cells: list[str], reason: str) -> bool:
+        if not reason and self._is_blank(cells):
+            return False
+        if self.mark is not None and cells and cells[0].strip() == self.mark:
+            self.trailer = cells
+            return False
+        if self.trailer is not None:
+            self.behind_trailer += 1
+        return True
 
     def _row(self, after: Place, cells: list[str], reason: str, taken: bytes) -> Row:
-        count, wanted = len(cells), len(self.columns)
+        count, wanted = len(cells), len(self._names)
         if not reason and (count > wanted or (count < wanted and not self._fills)):
             reason = f"It has {count} cells, and there are {wanted} columns."
         if not reason and cells == self._header:
@@ -75,7 +98,7 @@ class SeparatedReader:
         if reason:
             text = taken.decode(self._options.encoding, "replace").rstrip("\r\n")
             return Row(after, None, text.encode()[:MAX_EVENT_BYTES], "invalid_row", reason)
-        return Row(after, dict(zip(self.columns, cells, strict=False)))
+        return Row(after, dict(zip(self._names, cells, strict=False)))
 
     @property
     def _fills(self) -> bool:
@@ -106,8 +129,8 @@ class SeparatedReader:
         reason = ""
         while self._is_blank(cells) and not reason:
             found = scan.next()
-            if found is None:
-                raise _unreadable("it is empty")
+            if found is None or scan.offset > MAX_HEAD_BYTES:
+                raise _unreadable("it is empty, or has no header among its first lines")
             cells, reason = found
         if reason:
             raise _unreadable(f"its header can't be read: {reason}")
@@ -128,6 +151,10 @@ class _Scan:
         self._began = offset
         self._first = b""
         self._size = 0
+        self._ready = b""
+        self.inside = False
+        """Whether the last row is a line that goes on behind `offset`."""
+
         self.taken = b""
         """The beginning of the bytes that the last row was read from."""
 
@@ -144,9 +171,17 @@ class _Scan:
             strict=True,
         )
 
+    def skip(self, rows: int) -> Iterator[Place]:
+        """Go behind the end of the present line, see `Lines.skip`."""
+        yield from self._lines.skip(rows)
+
     def next(self) -> tuple[list[str], str] | None:
         """The next row's cells, and what is wrong with it, "" if nothing; None at the end."""
         self._began, self._size, self.taken, self._first = self.offset, 0, b"", b""
+        self.inside = False
+        self._ready = self._lines.next()
+        if self._ready in NO_LINES:
+            return None if not self._ready else ([], "")
         try:
             cells = next(self._reader)
         except StopIteration:
@@ -160,7 +195,8 @@ class _Scan:
         return cells, ""
 
     def _texts(self) -> Iterator[str]:
-        while line := self._lines.next():
+        while line := self._ready or self._lines.next():
+            self._ready = b""
             if not self._first:
                 self._first = line
             self._size += len(line)
@@ -175,8 +211,7 @@ class _Scan:
         endless = isinstance(error, _TooLongError) or "unexpected end" in str(error)
         if endless:
             self._lines.back(self._began + len(self._first))
-            if not self._first.endswith(b"\n"):
-                self._lines.skip()
+            self.inside = not self._first.endswith(b"\n")
             self.taken = self._first[:MAX_EVENT_BYTES]
         # A reader whose lines have failed is used up.
         self._reader = self._fresh()

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 from typing_extensions import override
 
 from rapport_common.errors import InvalidRequestError
+from rapport_ingest.domain.rows import INSIDE, Place
 
 GZIP = b"\x1f\x8b"
 """The first bytes of RFC 1952."""
@@ -29,6 +30,9 @@ NO_TEXT: dict[bytes, str] = {
 
 MAX_ROW_BYTES = 4 * 2**20
 """A longer line or quoted cell is no row: far more than an event may have."""
+
+SIGN_BYTES = 2**20
+"""After so much without a row a reader tells how far it is: others wait for their turn."""
 
 BUFFER_BYTES = 2**18
 
@@ -166,10 +170,10 @@ class Lines:
         self.offset += len(line)
         return line
 
-    def skip(self) -> None:
-        """Go behind the end of the present line."""
+    def skip(self, rows: int) -> Iterator[Place]:
+        """Go behind the end of the present line, with a place after each piece of it."""
         while (line := self.next()) and not line.endswith(b"\n"):
-            pass
+            yield Place(INSIDE, self.offset, rows)
 
     def back(self, offset: int) -> None:
         """Go to an earlier offset."""
