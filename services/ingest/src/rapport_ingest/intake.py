@@ -205,9 +205,8 @@ class Intake:
             more += [*allowed, (b"content-type", shown.content_type), *shown.headers]
             return (status, more), shown.body
         body = error.body()
-        if route.numbered:
-            named = {"error": error.message, "details": {**error.details, "code": error.code}}
-            body |= {"code": status, **named}
+        if route.problem is not None:
+            body = route.problem(status, body)
         return (status, [*allowed, (b"content-type", JSON), *more]), self._encode(body)
 
 
