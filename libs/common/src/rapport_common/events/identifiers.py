@@ -126,6 +126,10 @@ def is_placeholder(value: str, more: AbstractSet[str] = NONE_MORE) -> bool:
     long numbers as spreadsheets shorten them (`1.23457E+11`).
     """
     value = value.strip()
+    if value.isalnum() and value.isascii():
+        # Most are one plain word: it is in a list, or it is not.
+        word = value.lower()
+        return not word.strip(_ZEROS) or word in _WORDS or word in more
     size = len(value)
     if not _TEMPLATE_SIGNS.isdisjoint(value) and _TEMPLATE.search(value.lower()) is not None:
         return True
