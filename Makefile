@@ -21,6 +21,8 @@ SEEDS ?= 3
 COUNT ?= 20
 BUSY ?= 2
 PYTEST := $(PY) -m pytest -n $(WORKERS)
+# Some shells tell Python not to keep bytecode: every process of a run would compile all again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # ---- getting ready
 

@@ -7,21 +7,16 @@ from contextlib import nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import httpx
 import pytest
-import typer.main
+from tests.support.documents import document_of
 from typing_extensions import override
 
-from rapport_cli.__main__ import app
+from rapport_cli.__main__ import command
 from rapport_cli.config import SERVICES
 from rapport_cli.errors import CliError
 
-if TYPE_CHECKING:
-    from rapport_local.stack import Stack
-
-pytestmark = pytest.mark.e2e
 ID = "00000000-0000-7000-8000-000000000001"
 PERSON = ["email", "someone@example.com"]
 DRAFT = '{"name": "x"}'
@@ -236,27 +231,26 @@ def typed() -> Iterator[list[str]]:
 
 
 def test_every_command_is_tried_and_takes_json() -> None:
-    known = commands(typer.main.get_command(app))
+    known = commands(command())
     assert known.keys() == {*ARGUMENTS, *OF_CONSUMERS, *OF_JOBS, *WITHOUT_A_CALL}
     without = {name for name, options in known.items() if "--json" not in options}
     assert without == WITHOUT_JSON
 
 
 def test_every_operation_has_a_command(
-    stack: "Stack", recorder: Recorder, capsys: pytest.CaptureFixture[str]
+    recorder: Recorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known = commands(typer.main.get_command(app))
+    known = commands(command())
     for line in typed():
         name = next(one for one in known if line[: len(one.split())] == one.split())
         as_json = ["--json"] if "--json" in known[name] else []
         # `debug` waits for more than this server has to say.
         with suppress(CliError) if name == "debug" else nullcontext():
-            app([*line, *as_json], standalone_mode=False)
+            command()([*line, *as_json], standalone_mode=False)
     capsys.readouterr()
     missing = []
     for service in SERVICES:
-        document = httpx.get(f"{stack.url(service)}/openapi.json", timeout=60).json()
-        for path, method in operations(document):
+        for path, method in operations(document_of(service)):
             shape = re.compile(re.sub(r"\{\w+\}", "[^/]+", path))
             called = any(
                 (one, verb) == (service, method) and shape.fullmatch(at)

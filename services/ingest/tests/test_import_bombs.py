@@ -15,7 +15,8 @@ from services.ingest.tests.test_imports import imported
 from rapport_common.errors import InvalidRequestError
 from rapport_ingest.domain.imports import spec_of
 from rapport_ingest.domain.rows import Entry, Place
-from rapport_ingest.handlers.readers.process import Assignment, Reading, reading
+from rapport_ingest.handlers.readers.frames import Assignment
+from rapport_ingest.handlers.readers.process import Reading, reading
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Start
@@ -40,8 +41,11 @@ def shared_value() -> bytes:
 
 def one_large_page() -> bytes:
     """A value of 200 MiB, which no row may be and which has to be unpacked to be seen."""
+    # Looking for repetitions and for the largest value costs the writer four seconds.
     return parquet(
-        pa.table({"id": ["1"], "note": pa.array(["x" * (200 * 2**20)], pa.large_string())})
+        pa.table({"id": ["1"], "note": pa.array(["x" * (200 * 2**20)], pa.large_string())}),
+        use_dictionary=False,
+        write_statistics=False,
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
+import typer.main
 from typer.exceptions import TyperException
 
 import rapport_keys
@@ -133,10 +135,16 @@ def keys(
         typer.echo(f"{name}='{value}'")
 
 
+@cache
+def command() -> Any:
+    """All commands as one that can be called, made once: it takes longer than most of them."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run the command line; every failure ends in one line and exit code 1."""
     try:
-        sys.exit(app(prog_name="rapport", standalone_mode=False))
+        sys.exit(command()(prog_name="rapport", standalone_mode=False))
     except CliError as error:
         show.failure(error)
         sys.exit(1)

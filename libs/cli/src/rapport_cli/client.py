@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -20,6 +22,24 @@ HINTS = {
     403: "Use a token with that scope.",
     503: "Try again in a moment; `make status` shows what is away.",
 }
+
+
+def trusted(url: str) -> ssl.SSLContext:
+    """Return whom a connection to this address trusts.
+
+    To read the authorities takes longer than a call: they are read once, and only for https.
+    """
+    return _authorities() if url.lower().startswith("https:") else _nobody()
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+@cache
+def _nobody() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Session:
@@ -79,7 +99,7 @@ class Api:
         """GET, and yield the lines of the answer as they come. Raises CliError."""
         try:
             with (
-                httpx.Client(base_url=self.url, headers=self._headers, timeout=SECONDS) as client,
+                self._client() as client,
                 client.stream("GET", path) as response,
             ):
                 if not response.is_success:
@@ -97,9 +117,14 @@ class Api:
         """PUT bytes. Raises CliError."""
         return self._call("PUT", path, content=content, headers=headers)
 
+    def _client(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=self.url, headers=self._headers, timeout=SECONDS, verify=trusted(self.url)
+        )
+
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
-            with httpx.Client(base_url=self.url, headers=self._headers, timeout=SECONDS) as client:
+            with self._client() as client:
                 response = client.request(method, path, **options)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error

@@ -6,9 +6,9 @@ from pydantic import Field, SecretStr, field_validator
 
 from rapport_common.settings import PurposeKey, ServiceSettings
 from rapport_ingest.domain.guard import network
+from rapport_ingest.domain.imports import S3
 
 GIB = 2**30
-S3 = "s3://"
 MAX_WORKERS = 4
 
 

@@ -13,6 +13,9 @@ from rapport_ingest.domain.source import LegalBasis, Party, Provenance
 KIND = "import"
 """The kind of the jobs."""
 
+S3 = "s3://"
+"""How the address of a file in an S3-compatible store begins."""
+
 Format = Literal["csv", "jsonl", "parquet"]
 Ids = Literal["row", "content", "job"]
 Encoding = Literal[

@@ -24,7 +24,8 @@ from rapport_ingest.domain.totals import Tally
 from rapport_ingest.domain.verdict import Refusal, Result
 from rapport_ingest.handlers.accept import Acceptor, Sending
 from rapport_ingest.handlers.places import Source, granted
-from rapport_ingest.handlers.readers.process import Assignment, Reading, Store, reading
+from rapport_ingest.handlers.readers.frames import Assignment, Store
+from rapport_ingest.handlers.readers.process import Reading, reading
 from rapport_ingest.handlers.senders import senders_of
 from rapport_ingest.handlers.uploads import Uploads
 from rapport_ingest.settings import IngestSettings

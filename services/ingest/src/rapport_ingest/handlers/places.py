@@ -5,11 +5,14 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 from rapport_common.errors import InvalidRequestError, UnavailableError
-from rapport_ingest.settings import S3, IngestSettings
+from rapport_ingest.domain.imports import S3
+
+if TYPE_CHECKING:  # a process that only reads has no settings, and pays for what it imports
+    from rapport_ingest.settings import IngestSettings
 
 PASSING = ("NETWORK_CONNECTION", "SLOW_DOWN", "SERVICE_UNAVAILABLE", "INTERNAL_FAILURE", "timeout")
 CONNECT_SECONDS = 5.0
@@ -35,7 +38,7 @@ class Source:
     in_s3: bool = False
 
 
-def granted(uri: str, workspace: str, settings: IngestSettings) -> Source:
+def granted(uri: str, workspace: str, settings: "IngestSettings") -> Source:
     """The file at `s3://bucket/key` or at a path, if its place is granted to the workspace.
 
     A relative path is looked for in each granted folder. InvalidRequestError for all other
@@ -64,7 +67,7 @@ def _path(uri: str, folders: Sequence[str]) -> Path:
     return next((one for one in allowed if one.exists()), allowed[0])
 
 
-def _key(uri: str, places: Sequence[str], settings: IngestSettings) -> str:
+def _key(uri: str, places: Sequence[str], settings: "IngestSettings") -> str:
     """`bucket/key`, if a granted place has the same bucket and begins with the same folders."""
     name = uri.removeprefix(S3)
     parts = name.split("/")

@@ -17,7 +17,7 @@ from rapport_ingest.domain.rows import Composer, Entry, Place, Row
 from rapport_ingest.domain.totals import Totals
 from rapport_ingest.handlers.places import Found, open_path, open_s3
 from rapport_ingest.handlers.readers import Reader, reader_for
-from rapport_ingest.handlers.readers.process import (
+from rapport_ingest.handlers.readers.frames import (
     Assignment,
     Checked,
     Checking,
