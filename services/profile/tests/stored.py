@@ -53,9 +53,9 @@ class Row(NamedTuple):
 class People:
     """Identifiers, links, profiles, timelines and what was published, between the batches."""
 
-    def __init__(self, chance: random.Random | None = None) -> None:
-        """Ids of profiles come one after the other, as in production, or by `chance`."""
-        self._chance = chance
+    def __init__(self, seed: int | None = None) -> None:
+        """Ids of profiles come one after the other, as in production, or at random."""
+        self._chance = None if seed is None else random.Random(seed)
         self._made = 0
         self.rows: dict[Id, Row] = {}
         self.links: dict[LinkKey, tuple[Evidence, bool]] = {}

@@ -70,6 +70,8 @@ def test_of_long_traits_the_newest_stay_that_have_room_together() -> None:
     history = [trait(n, f"t{n}", "x" * (MAX_TRAIT_BYTES // 4)) for n in range(6)]
     assert set(fold_all(shuffled(history)).traits) == {"t3", "t4", "t5"}
     exact = MAX_TRAIT_BYTES - len('"t0":"",')
+    full = [trait(0, "old"), trait(1, "t0", "x" * exact)]
+    assert set(fold_all(full).traits) == {"t0"}
     assert set(fold_all([trait(0, value="x" * exact)]).traits) == {"t0"}
     fold, spilled = fold_and_spill([trait(0, value="x" * (exact + 1))])
     assert (fold.traits, [one.name for one in spilled]) == ({}, ["t0"])
@@ -200,7 +202,7 @@ def test_the_user_id_then_addresses_then_what_was_named_last_is_shown() -> None:
     named = {
         ("user_id", "U"): START,
         ("email", "me@example.com"): START,
-        ("email", "former@example.com"): START,
+        ("email", "former@example.com"): trait(9).timestamp,
         **{("anonymous_id", f"x{n}"): trait(n + 1).timestamp for n in range(6)},
     }
     order_of_strength = [

@@ -54,6 +54,7 @@ def test_a_phone_that_is_no_text_leaves_the_former_one(value: object) -> None:
         *((one, "1001") for one in ("1001", "1001.0", "1.001e3", "1001.00")),
         (str(2**80), str(2**80)),
         ("-7", "-7"),
+        ("1e127", f"1{'0' * 127}"),
         (f'"{"x" * 128}"', "x" * 128),
         # These name no order; the last would be a billion digits.
         *(
