@@ -15,6 +15,7 @@ import pytest
 POLL_SECONDS = 0.02
 LONGEST_POLL_SECONDS = 0.2
 LONGER = 1.25
+STEADY_SECONDS = 0.05
 HANG_SECONDS = 60.0
 """Ten times and more what anything here should take, on a machine with other work too."""
 
@@ -83,7 +84,7 @@ async def eventually(what: str, look: Callable[[], Any], *, seconds: float = HAN
 
 async def between_looks() -> None:
     """What a loop of one's own does between two looks at what others do."""
-    await asyncio.sleep(POLL_SECONDS)
+    await asyncio.sleep(STEADY_SECONDS)
 
 
 async def pretend_slow(seconds: float) -> None:
