@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT))  # for `tests.support`
 
 from tests.support import lanes, run, seconds  # noqa: E402 - found only now
-from tests.support.servers import KAFKA, POSTGRES, TEMPLATE, create_database  # noqa: E402
+from tests.support.servers import KAFKA, POSTGRES, TEMPLATE, Servers, create_database  # noqa: E402
 
 SERVERS = {"integration", "e2e", "faults", "bench"}
 TEST_SECRET = "a secret for tests only, 32 characters"  # noqa: S105 - for tests only
@@ -104,6 +104,12 @@ def run_folder(pytestconfig: pytest.Config) -> Path:
     return pytestconfig.stash[RUN].folder
 
 
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> Servers:
+    """Who knows the servers that all workers of the run share."""
+    return pytestconfig.stash[RUN].servers
+
+
 @dataclass(frozen=True)
 class SharedPostgres:
     """The run's Postgres; `server` is the superuser's URL without a database."""
@@ -116,28 +122,26 @@ class SharedPostgres:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(pytestconfig: pytest.Config) -> SharedPostgres:
+def postgres_server(servers: Servers) -> SharedPostgres:
     """A real Postgres, shared by all tests of the run: each has databases of its own."""
-    return SharedPostgres(pytestconfig.stash[RUN].servers.ask(POSTGRES))
+    return SharedPostgres(servers.ask(POSTGRES))
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap(pytestconfig: pytest.Config) -> str:
+def kafka_bootstrap(servers: Servers) -> str:
     """A real Kafka's address, shared by all tests of the run: each looks at its own workspace."""
-    return pytestconfig.stash[RUN].servers.ask(KAFKA)
+    return servers.ask(KAFKA)
 
 
 @pytest.fixture(scope="session")
-def service_database(
-    pytestconfig: pytest.Config, postgres_server: SharedPostgres
-) -> Callable[[str], str]:
+def service_database(servers: Servers, postgres_server: SharedPostgres) -> Callable[[str], str]:
     """A function that makes a fresh, migrated database for a service and returns its URL.
 
     The migrations run once per service; each call copies the result.
     """
 
     def fresh(service: str) -> str:
-        template = pytestconfig.stash[RUN].servers.ask(f"{TEMPLATE} {service}")
+        template = servers.ask(f"{TEMPLATE} {service}")
         name = f"{service}_{uuid.uuid4().hex[:12]}"
         create_database(postgres_server.server, name, template)
         return postgres_server.url(name)

@@ -2,15 +2,13 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from tests.support import broker
+from tests.support.loopback import NOBODY
 from tests.support.metrics import metric
-from tests.support.stacks import running
 from tests.support.waiting import until
 from tests.support.workspace import Workspace
 
@@ -19,13 +17,6 @@ from rapport_local.stack import Stack
 pytestmark = pytest.mark.faults
 
 PEOPLE = 200  # enough for events in every partition
-
-
-@pytest.fixture
-def own_stack(run_folder: Path) -> Iterator[Stack]:
-    """A stack of two services of its own: what is cut away can't be healed."""
-    with running(run_folder / "cut", ("ingest", "profile")) as started:
-        yield started
 
 
 def send(workspace: Workspace, wave: str) -> None:
@@ -42,7 +33,7 @@ def profiled(workspace: Workspace) -> int:
 
 
 def ready(stack: Stack) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{stack.url('profile')}/readyz").json()
+    found: dict[str, Any] = httpx.get(f"{stack.url('profile')}/readyz", verify=NOBODY).json()
     return found
 
 
@@ -52,24 +43,24 @@ def stopped(stack: Stack) -> float:
 
 
 def test_a_cut_log_stops_the_consumer_loudly_until_its_positions_are_reset(
-    own_stack: Stack,
+    small_stack: Stack,
 ) -> None:
-    with Workspace.fresh(own_stack) as workspace:
+    with Workspace.fresh(small_stack) as workspace:
         send(workspace, "before")
         until("profiled events", lambda: profiled(workspace) == PEOPLE)
-        starts = _cut_away(own_stack, workspace)
+        starts = _cut_away(small_stack, workspace)
 
         reason = until("stopped consumer", lambda: _reason(workspace))
         assert "records are gone" in reason
-        shown = ready(own_stack)
+        shown = ready(small_stack)
         assert (shown["ready"], shown["checks"]["consumer"]) == (False, reason)
-        assert httpx.get(f"{own_stack.url('profile')}/readyz").status_code == 503
-        assert stopped(own_stack) == 1
+        assert httpx.get(f"{small_stack.url('profile')}/readyz").status_code == 503
+        assert stopped(small_stack) == 1
         assert profiled(workspace) < 3 * PEOPLE
 
         _reset(workspace, starts)
-        until("ready profile", lambda: ready(own_stack)["ready"])
-        assert stopped(own_stack) == 0
+        until("ready profile", lambda: ready(small_stack)["ready"])
+        assert stopped(small_stack) == 0
         before = profiled(workspace)
         send(workspace, "after")
         until("events after the reset", lambda: profiled(workspace) == before + PEOPLE)

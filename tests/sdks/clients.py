@@ -13,8 +13,10 @@ from tests.support.fault_proxy import Fault
 
 ALL = ("identify", "track", "page", "screen", "group", "alias", "visit")
 BROWSER = ("identify", "track", "page", "group")
+NO_GROUPS = ("identify", "track", "page")
 # PostHog's servers' SDKs have one kind of id only: nobody is there before the alias.
 VIEWS = ("page", "screen")
+UNNAMED_PAGES = ("posthog", "mixpanel", "@amplitude", "@jitsu/sdk-js")
 POSTHOG = ("identify", "track", "page", "screen", "group", "alias")
 # A pass first: some SDKs send their first event alone. Then the restart, for which all are early
 # enough to share one. Passes let back-offs start anew.
@@ -28,8 +30,8 @@ Where = Literal["python", "node", "browser"]
 class Client:
     """One SDK in one mode. `note` says why a fault is missing.
 
-    Events of a kind in `bare` can't carry properties of ours (Snowplow's views); pages of PostHog
-    and Snowplow have no name. With `schemas` an event's name is that of an Iglu schema.
+    Events of a kind in `bare` can't carry properties of ours (Snowplow's views); the pages of
+    some have no name. With `schemas` an event's name is that of an Iglu schema.
     With `late_user` an event that is repeated after the sign-in says who signed in. `secure` ones
     send to an https address: their SDK repeats nothing at any other. `captures` are the names of
     what the SDK must have sent by itself.
@@ -72,7 +74,7 @@ class Client:
     @property
     def unnamed_pages(self) -> bool:
         """Whether a page view has no name."""
-        return self.schemas or self.name.startswith("posthog")
+        return self.schemas or self.name.startswith(UNNAMED_PAGES)
 
 
 def _browser(name: str, version: str, program: str, mode: str, *more: str) -> Client:
@@ -109,6 +111,12 @@ SEGMENT = (
         faults=("pass", "slow", "reset"),
         patient=True,
         note="never repeats",
+    ),
+    replace(
+        _browser("@june-so/analytics-next", "2.0.0", "june_browser", "single"),
+        faults=("pass", "restart", "pass", "reset", "pass", "slow"),
+        late_user=True,
+        note="takes any answer for a yes",
     ),
 )
 RUDDERSTACK = (
@@ -150,6 +158,7 @@ JITSU = (
         patient=True,
         note="never repeats",
     ),
+    Client("@jitsu/sdk-js", "3.1.5", "jitsu_three", NO_GROUPS, where="browser"),
 )
 POSTHOG_SDKS = (
     Client("posthog (Python)", "7.91.1", "posthog_python", POSTHOG, mode="v0"),
@@ -204,6 +213,21 @@ OTHERS = (
         SAYS_WHO,
         faults=("pass", "slow"),
         note="repeats nothing",
+    ),
+    Client(
+        "mixpanel-browser",
+        "2.83.0",
+        "mixpanel_browser",
+        NO_GROUPS,
+        mode="newcomer",
+        where="browser",
+        faults=("pass", "503", "pass", "429", "slow", "500"),
+        captures=(None, "$mp_click"),
+        note="takes a lost connection for a yes",
+    ),
+    replace(
+        _browser("@amplitude/analytics-browser", "2.48.1", "amplitude_browser", "newcomer"),
+        captures=(None, "session_start", "[Amplitude] Element Clicked"),
     ),
 )
 FAMILIES: tuple[tuple[Client, ...], ...] = (

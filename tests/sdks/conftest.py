@@ -1,6 +1,5 @@
 """One stack and one run of all clients that were asked for; the table at the end."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,25 +7,25 @@ import pytest
 if TYPE_CHECKING:
     from tests.sdks.verdict import Outcome
 
+    from rapport_local.stack import Stack
+
 TABLE = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
-async def outcomes(request: pytest.FixtureRequest, run_folder: Path) -> dict[str, "Outcome"]:
+async def outcomes(request: pytest.FixtureRequest, small_stack: "Stack") -> dict[str, "Outcome"]:
     """Each client's outcome by its label; only of those whose tests were chosen."""
     from tests.sdks.clients import CLIENTS  # noqa: PLC0415 - the folder is found only now
     from tests.sdks.fleet import Fleet  # noqa: PLC0415
     from tests.sdks.verdict import table  # noqa: PLC0415
     from tests.support import node  # noqa: PLC0415
-    from tests.support.stacks import running  # noqa: PLC0415
 
     items = request.session.items
     # Other tests are named by clients too.
     asked = {one.name for one in items if one.name.startswith("test_all_is_stored")}
     chosen = [one for one in CLIENTS if any(one.label in name for name in asked)]
     packages = node.packages()
-    with running(run_folder / "sdks", ("ingest", "profile")) as stack:
-        found = await Fleet(stack, packages).run(chosen)
+    found = await Fleet(small_stack, packages).run(chosen)
     request.config.stash[TABLE] = table(found)
     return {one.client.label: one for one in found}
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from tests.sdks.clients import Client
 from tests.sdks.plan import Call
-from tests.sdks.verdict import Outcome, Stored, captured, is_captured
+from tests.sdks.verdict import Outcome, Stored, captured, is_captured, sent_key, stored_key
 from tests.support import node
 from tests.support.fault_proxy import FaultProxy, Restarter
 from tests.support.waiting import between_looks
@@ -26,9 +26,12 @@ from tests.support.workspace import Workspace
 from rapport_local.stack import Stack
 
 HERE = Path(__file__).parent
-RUN_SECONDS = 600.0
+RUN_SECONDS = 300.0
 SETTLE_SECONDS = 200.0
 QUIET_SECONDS = 2.0
+# Nobody backs off for longer: after that nothing comes any more. Seventeen browsers that start at
+# once take some of it.
+SILENT_SECONDS = 100.0
 
 
 @dataclass(frozen=True)
@@ -91,20 +94,23 @@ class Fleet:
             env=node.environment(self.packages),
         )
         assert process.stdin is not None
-        late = ""
+        assert process.stdout is not None
+        # Read all the time: a client that complains of each fault would wait for a full pipe.
+        output = asyncio.create_task(process.stdout.read())
+        process.stdin.write(json.dumps(job).encode() + b"\n")
+        waited = ""
+        if outcome.client.where == "browser":
+            # A page can't know when all has been taken: it stays open until then.
+            waited = await _arrived(workspace, outcome, proxy, process)
+        process.stdin.close()
         try:
             async with asyncio.timeout(RUN_SECONDS):
-                process.stdin.write(json.dumps(job).encode() + b"\n")
-                if outcome.client.where == "browser":
-                    # A page can't know when all has been taken: it stays open until then.
-                    await _arrived(workspace, outcome, proxy, process)
-                process.stdin.close()
-                told, _ = await process.communicate()
+                await process.wait()
         except TimeoutError:
-            late = f"not done after {RUN_SECONDS:g} s; "
+            waited = f"{waited} it did not end within {RUN_SECONDS:g} s."
             process.kill()
-            told, _ = await process.communicate()
-        return f"{late}{_tail(told)}" if late or process.returncode else ""
+        said = _tail(await output)
+        return f"{waited} It said: {said}" if waited or process.returncode else ""
 
     def _command(self, client: Client) -> Sequence[str | os.PathLike[str]]:
         if client.where == "python":
@@ -121,17 +127,35 @@ def _tail(output: bytes) -> str:
 
 async def _arrived(
     workspace: Workspace, outcome: Outcome, proxy: FaultProxy, process: Process
-) -> None:
-    """Wait until so many events are stored and nothing is repeated any more, or the driver ends."""
+) -> str:
+    """Wait until so many events are stored and nothing is repeated any more, or the driver ends.
+
+    Returns what was waited for in vain, after a silence or a time that only a hang reaches.
+    """
+    began = time.monotonic()
+    missing = "anything"
     while process.returncode is None:
-        with suppress(httpx.HTTPError):
-            quiet = time.monotonic() - proxy.quiet_since > QUIET_SECONDS
-            told = _stored(workspace, outcome.calls)
-            stored = [one for one in told if not _is_derived(outcome.client, one)]
-            whole = captured(told).issuperset(outcome.client.captures)
-            if quiet and whole and len(stored) >= len(outcome.calls):
-                return
+        now = time.monotonic()
+        silent = now - proxy.quiet_since
+        # While it still sends there is nothing to look for.
+        if silent > QUIET_SECONDS:
+            with suppress(httpx.HTTPError):
+                missing = _missing(workspace, outcome)
+        if not missing:
+            return ""
+        if silent > SILENT_SECONDS or now - began > RUN_SECONDS:
+            return f"{now - began:.0f} s, the last {silent:.0f} silent, did not bring {missing}."
         await between_looks()
+    return ""
+
+
+def _missing(workspace: Workspace, outcome: Outcome) -> str:
+    """What of a browser's plan is not stored yet; nothing if all is."""
+    told = _stored(workspace, outcome.calls)
+    stored = {stored_key(one) for one in told if not _is_derived(outcome.client, one)}
+    lacking = [f"{one.kind} {one.name}" for one in outcome.calls if sent_key(one) not in stored]
+    lacking += [str(name) for name in set(outcome.client.captures) - captured(told)]
+    return ", ".join(lacking)
 
 
 async def _idle(workspace: Workspace) -> None:

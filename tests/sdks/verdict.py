@@ -94,16 +94,19 @@ def sent_key(call: Call) -> Key:
 
 def stored_key(event: Stored) -> Key:
     """The same of what was stored."""
-    body = event.get("traits" if event["type"] in {"identify", "group"} else "properties") or {}
+    body = _body(event)
     if "n" in body:
         return (event["type"], None, body["n"])
     return (event["type"], event.get("user_id"), event.get("previous_id"))
 
 
+def _body(event: Stored) -> dict[str, Any]:
+    return event.get("traits" if event["type"] in {"identify", "group"} else "properties") or {}
+
+
 def is_captured(event: Stored) -> bool:
-    """Whether the SDK sent it by itself: a view or an event of the SDK's, without our number."""
-    by_itself = event["type"] == "page" or str(event.get("name")).startswith("$")
-    return by_itself and "n" not in (event.get("properties") or {})
+    """Whether the SDK sent it by itself: each call of a browser's plan has a number."""
+    return "n" not in _body(event)
 
 
 def captured(events: Iterable[Stored]) -> set[str | None]:

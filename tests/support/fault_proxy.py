@@ -27,7 +27,8 @@ RETRY_AFTER_SECONDS = 1
 GATHER_SECONDS = 6.0
 BACK_SECONDS = 30.0
 POLL_SECONDS = 0.05
-NO_EVENTS = ("/flags", "/decide")  # PostHog asks here for feature flags
+# Where flags are asked for, and recordings of sessions go.
+NO_EVENTS = ("/flags", "/decide", "/record")
 MAX_HEAD_BYTES = 2**16
 
 
@@ -122,7 +123,7 @@ class FaultProxy:
     async def _exchange(self, request: "_Request", writer: asyncio.StreamWriter) -> None:
         fault = self._next(request)
         if fault in {"500", "503", "429"}:
-            writer.write(_refusal(HTTPStatus(int(fault))))
+            writer.write(_refusal(HTTPStatus(int(fault)), request.origin))
             await writer.drain()
             return
         if fault == "restart":
@@ -182,6 +183,7 @@ class _Request:
     method: str
     path: str
     raw: bytes
+    origin: bytes
 
     @property
     def has_events(self) -> bool:
@@ -206,7 +208,7 @@ async def _request(reader: asyncio.StreamReader) -> _Request:
     own = [b"Connection: close", b"Content-Length: %d" % len(body)]
     raw = b"\r\n".join([first, *kept, *own, b"", body])
     method, path, _version = first.decode("latin-1").split(" ")
-    return _Request(method, path, raw)
+    return _Request(method, path, raw, headers.get(b"origin", b"*"))
 
 
 _OWN = {b"connection", b"content-length", b"transfer-encoding", b"keep-alive", b"expect"}
@@ -222,13 +224,14 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
     return b"".join(chunks)
 
 
-def _refusal(status: HTTPStatus) -> bytes:
-    """An answer as ingest and what stands before it give; a page may read it (CORS)."""
+def _refusal(status: HTTPStatus, origin: bytes) -> bytes:
+    """An answer as ingest and what stands before it give; a page may read it, also with cookies."""
     body = b'{"code": "a_fault", "message": "A test plays this fault."}'
     retry = b"Retry-After: %d\r\n" % RETRY_AFTER_SECONDS if status == 429 else b""
     return (
         b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode())
-        + b"Access-Control-Allow-Origin: *\r\nContent-Type: application/json\r\n"
+        + b"Access-Control-Allow-Origin: %s\r\nContent-Type: application/json\r\n" % origin
+        + b"Access-Control-Allow-Credentials: true\r\n"
         + b"Access-Control-Expose-Headers: Retry-After\r\n"
         + b"Connection: close\r\n%sContent-Length: %d\r\n\r\n%s" % (retry, len(body), body)
     )

@@ -1,4 +1,4 @@
-"""The one Kafka and the one Postgres of a run, started when the first test asks for them.
+"""The Kafka, the Postgres and the stack of a run, started when the first test asks for them.
 
 The process that runs pytest has them; with pytest-xdist its workers ask over a socket. So they
 live as long as the run, and not as the worker that happened to need them first.
@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from threading import Lock, Thread
@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 KAFKA = "kafka"
 POSTGRES = "postgres"
 TEMPLATE = "template"
+STACK = "stack"
 
 
 class Servers(Protocol):
@@ -31,7 +32,8 @@ class Servers(Protocol):
 
         `kafka`: the bootstrap address. `postgres`: the superuser's URL without a database.
         `template SERVICE`: the name of a database with that service's migrated schema, to be
-        copied. Raises RuntimeError, with the reason, when it can't be started.
+        copied. `stack`: the home of a stack of all services, which nobody kills or freezes.
+        Raises RuntimeError, with the reason, when it can't be started.
         """
 
 
@@ -44,6 +46,7 @@ class OwnServers:
         self._lock = Lock()
         self._answers: dict[str, Future[str]] = {}
         self._listener: Listener | None = None
+        self._stacks = ExitStack()
 
     def ask(self, what: str) -> str:
         """See `Servers`; each thing is started once, whoever asks at the same time."""
@@ -65,6 +68,7 @@ class OwnServers:
         if self._listener is not None:
             self._listener.close()
         self._pool.shutdown()
+        self._stacks.close()
         with suppress(AttributeError):
             self._kafka.kill()  # nobody reads its data again: no orderly end
             self._kafka.remove()
@@ -90,6 +94,8 @@ class OwnServers:
             return self._start_kafka()
         if what == POSTGRES:
             return self._start_postgres()
+        if what == STACK:
+            return self._start_stack()
         name, _, service = what.partition(" ")
         if name != TEMPLATE:
             raise RuntimeError(f"nobody here knows of {what!r}")
@@ -115,6 +121,12 @@ class OwnServers:
         settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "400"}
         self._postgres = Postgres(self._folder / "postgres", settings=settings)
         return self._postgres.start().url().removesuffix("/postgres")
+
+    def _start_stack(self) -> str:
+        from tests.support.stacks import running  # noqa: PLC0415
+
+        stack = self._stacks.enter_context(running(self._folder / "stack"))
+        return str(stack.home.root)
 
 
 class AskedServers:

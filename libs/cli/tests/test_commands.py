@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rapport_cli import show
+from rapport_cli.client import trusted
 from rapport_cli.config import SERVICES
 
 if TYPE_CHECKING:
@@ -99,6 +101,15 @@ def test_a_time_inside_a_message_stays_as_it_is() -> None:
     assert str(show.cell([said, "2026-01-31T09:30:00.5Z"])) == f"{said}, 2026-01-31 09:30:00 UTC"
     assert str(show.cell("2026-01-31T09:30:00+00:00")) == "2026-01-31 09:30:00 UTC"
     assert str(show.cell("2026-01-31T09:30:00+02:00")) == "2026-01-31T09:30:00+02:00"
+
+
+def test_only_a_secure_connection_needs_authorities() -> None:
+    plain, secure = trusted("http://127.0.0.1:8100"), trusted("https://cdp.example.com")
+    assert trusted("HTTPS://cdp.example.com") is secure
+    assert plain.cert_store_stats()["x509_ca"] == 0
+    for each in (plain, secure):
+        assert (each.verify_mode, each.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert plain is not secure
 
 
 def test_a_service_that_is_away_is_named(rapport: Rapport, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,8 @@ from rapport_common.events.contact import (
     normal_contact_point,
     normal_email,
     phone_number,
+    phone_spellings,
+    without_separators,
 )
 
 LETTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -88,6 +90,17 @@ NUMBER = "+4917012345678"
 def test_a_phone_number_is_as_e164_writes_it(written: str) -> None:
     assert phone_number(written) == normal_contact_point("sms", written) == NUMBER
     assert contact_point("whatsapp", written) == NUMBER
+
+
+@pytest.mark.parametrize(
+    "number", [NUMBER, "+390612345678", "+14155550123", "+447400123456", "+861012345678"]
+)
+def test_every_spelling_of_a_number_is_that_number(number: str) -> None:
+    spellings = phone_spellings(number)
+    assert {number, f"00{number[1:]}", f"tel:{number}"} <= spellings
+    for one in spellings:
+        assert phone_number(one) == number
+        assert without_separators(f" {one[:-4].upper()} ({one[-4]})\u2011/.{one[-3:]} ") == one
 
 
 @pytest.mark.parametrize(

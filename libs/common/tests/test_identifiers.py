@@ -1,5 +1,6 @@
 """Placeholders name nobody, however they are written; what names somebody is let through."""
 
+import unicodedata
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,9 @@ from rapport_common.events.identifiers import (
     PLACEHOLDERS,
     is_placeholder,
     is_placeholder_email,
+    normal_identifier,
     plain_identifier,
+    plain_identifiers,
 )
 
 NOBODY = [
@@ -20,6 +23,7 @@ NOBODY = [
     *("00000000-0000-0000-0000-000000000000", "0000000000000000", "00:00:00:00:00:00", "0.0"),
     *("ffffffff-ffff-ffff-ffff-ffffffffffff", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"),
     *("ｎｕｌｌ", "ＮＵＬＬ", "null\u200b", "\ufeffnull", "\u00a0null\u00a0", "０", "－1"),
+    *('"0"', "(0)", "'00'", "[-]", "<0.0>"),
     *("{{user_id}}", "${user.id}", "{% user %}", "<%= id %>", "*|UNIQID|*", "not set", "Not-Set"),
     *("userId", "distinct_id", "[object Undefined]", "9774d56d682e549c", "Walk-in", "-Infinity"),
     *("1.23457E+11", "1,23457E+11", "4.91701E+12", "[object Promise]", "[object Map]", "null null"),
@@ -90,3 +94,79 @@ def test_a_workspace_adds_its_own(value: str, own: str) -> None:
 def test_addresses_that_are_nobodys(address: str, nobody: bool) -> None:  # noqa: FBT001 - a table
     assert is_placeholder_email(address) is nobody
     assert is_placeholder_email(address, frozenset({address}))
+
+
+EDGES = st.text(" \t\u00a0\u200b\ufeff\u2060", max_size=3)
+
+
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        *((" 42\t", "42"), ("", ""), ("  ", ""), ("\u200b\ufeff", ""), ("a b", "a b")),
+        *(("\ufeffada\u200b", "ada"), ("\u00a0Ünal\u2060 ", "Ünal"), ("U\u0308nal", "Ünal")),
+        # Inside it is the id's own; so are case and width.
+        *(("a\u200bb", "a\u200bb"), ("ADA", "ADA"), ("ａｄａ", "ａｄａ")),
+    ],
+)
+def test_an_id_has_one_form(written: str, normal: str) -> None:
+    assert normal_identifier(written) == normal
+
+
+@given(st.text(max_size=12), EDGES, EDGES)
+def test_what_stands_around_an_id_is_no_part_of_it(value: str, before: str, after: str) -> None:
+    normal = normal_identifier(value)
+    assert normal_identifier(before + value + after) == normal == normal_identifier(normal)
+    assert unicodedata.is_normalized("NFC", normal)
+
+
+def test_a_workspaces_own_are_made_ready_once() -> None:
+    own = plain_identifiers([" Till-1 ", "ＤＥＳＫ", "till-1"])
+    assert own == {"till-1", "desk"}
+    assert plain_identifiers([]) == frozenset()
+    assert all(is_placeholder(one, own) for one in ("TILL-1", "\u200bdesk"))
+    assert not is_placeholder("till-2", own)
+
+
+LONG = [
+    *("0" * 200, "０" * 200, '"' + "0" * 100 + '"', "null " * 14, "(null)," * 30, " - " * 40),
+    *("[object Object] " * 9, "function () { return this.session.user.id || this.device.id }" * 2),
+    *("function () { return this.session.user.id || this.dev", "#{" + "x" * 90, "nul\u200bl " * 20),
+]
+
+
+@pytest.mark.parametrize("more", [frozenset[str](), frozenset({"desk"})], ids=["none", "own"])
+@pytest.mark.parametrize("value", [*NOBODY, *LONG])
+def test_what_names_nobody_does_so_however_long_it_is_and_whatever_a_workspace_adds(
+    value: str, more: frozenset[str]
+) -> None:
+    assert is_placeholder(value, more)
+
+
+PIECES = [
+    *(
+        "null",
+        "None",
+        "0",
+        "00",
+        "guest",
+        "ada",
+        "7f3a",
+        "e+",
+        "[object ",
+        "function (",
+        "{{",
+        "}}",
+    ),
+    *("ü", "Ｎ", '"', "(", "ffffffff-ffff-ffff-ffff-ffffffffffff", "1.2E+11"),
+]
+
+
+@given(st.lists(st.sampled_from([*PIECES, " ", "-", "_", ","]), max_size=30).map("".join))
+def test_a_workspaces_own_make_no_difference_to_other_values(value: str) -> None:
+    assert is_placeholder(value, frozenset({"the desk"})) == is_placeholder(value)
+
+
+@pytest.mark.parametrize("more", [frozenset[str](), frozenset({"desk"})], ids=["none", "own"])
+@pytest.mark.parametrize("one", ["x" * 65, "ü" * 65, "Ada " * 30, "null-island-" * 9, "ü" * 5000])
+def test_a_long_name_is_a_name(one: str, more: frozenset[str]) -> None:
+    assert not is_placeholder(one, more)

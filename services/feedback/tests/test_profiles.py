@@ -133,19 +133,47 @@ async def test_answers_of_one_person_count_once_the_last_one(service: Service) -
     assert (await service.score(survey))["n"] == 2
 
 
-async def test_a_known_person_answers_once_by_any_link(service: Service) -> None:
+async def test_a_link_shows_and_changes_only_what_was_answered_by_it(service: Service) -> None:
+    """Anybody may claim an address in a web page: two links of one wave then are one person's."""
     survey = await service.survey()
-    await deliver(service, [state(service, "p1", 1, ADA, USER)])
-    by_mail = await service.link(survey, email=ADA[1])
-    by_user = await service.link(survey, user_id=USER[1])
-    await service.answer(by_mail, score="10")
-    assert "Your answer: <strong>10</strong>" in (await service.client.get(by_user)).text
-    await service.answer(by_user, score="4")
-    rows = await service.rows("SELECT score FROM feedback.response WHERE workspace = :ws")
-    assert rows == [{"score": 4}]
+    victims = await service.link(survey, email=ADA[1])
+    attackers = await service.link(survey, user_id=USER[1])
+    await service.answer(victims, score="10", comment="my knee hurts")
+    await deliver(service, [state(service, "p1", 1, ADA), state(service, "p2", 1, USER)])
+    await deliver(service, [merge(service, "p1", 2, "p2"), state(service, "p2", 2, ADA, USER)])
+
+    seen = await service.client.get(attackers)
+    assert "Your answer" not in seen.text
+    assert "knee" not in seen.text
+    assert (await service.answer(attackers, comment="nothing hurts")).status_code == 422
+    assert "knee" not in (await service.answer(attackers, score="4")).text
+
+    kept = await service.client.get(victims)
+    assert "Your answer: <strong>10</strong>" in kept.text
+    assert "knee" in kept.text
     first, second = await service.events()
-    assert (first.email, second.user_id) == (ADA[1], USER[1])
-    assert second.message_id == first.message_id.removesuffix("1") + "2"
+    assert (first.email, first.user_id) == (ADA[1], None)
+    assert (second.email, second.user_id) == (None, USER[1])
+    assert first.message_id.removesuffix("-1") != second.message_id.removesuffix("-1")
+    # Both stand; of one person the latest counts.
+    counted = await service.score(survey)
+    assert (counted["n"], counted["detractors"]) == (1, 1)
+
+
+async def test_what_a_link_shows_is_not_moved_by_merges(service: Service) -> None:
+    survey = await service.survey()
+    names = {"email": ADA, "user_id": USER, "anonymous_id": ANON}
+    links = {
+        said: await service.link(survey, **{kind: value})
+        for said, (kind, value) in zip(("1", "2", "3"), names.values(), strict=True)
+    }
+    for said, link in links.items():
+        await service.answer(link, score=said)
+    for version, together in enumerate([[ADA], [ADA, USER], [ADA, USER, ANON], [ANON]], 1):
+        await deliver(service, [state(service, "p1", version, *together)])
+        for said, link in links.items():
+            assert f"Your answer: <strong>{said}</strong>" in (await service.client.get(link)).text
+        assert (await service.score(survey))["n"] == 4 - max(1, len(together))
 
 
 async def test_another_workspace_is_other_people(service: Service) -> None:

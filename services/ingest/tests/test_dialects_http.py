@@ -156,7 +156,7 @@ async def test_snowplow_never_hears_a_413(ingest: "Ingest") -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "too_large")
     posted = {"api_key": ingest.key, "batch": [{"event": "x", "distinct_id": "u"}] * 5_001}
     halved = await ingest.client.post("/batch/", json=posted)
-    assert (halved.status_code, halved.json()["code"]) == (413, "too_many_events")
+    assert (halved.status_code, halved.json()["details"]["code"]) == (413, "too_many_events")
     for body in (b"", b"x", b"[]", gzip.compress(b"x")[:-1]):
         answer = await ingest.client.post(TP2, content=body)
         assert answer.status_code in {400, 401}, answer.text
@@ -246,6 +246,10 @@ WRONG: dict[str, Callable[[httpx.AsyncClient, str], Awaitable[httpx.Response]]] 
     "rudder's source": lambda client, key: client.get(f"/sourceConfig/?writeKey={key}"),
     "posthog's config": lambda client, key: client.get(f"/array/{key}/config"),
     "posthog's script": lambda client, key: client.get(f"/array/{key}/config.js"),
+    "amplitude": lambda client, key: client.post(
+        "/2/httpapi", json={"api_key": key, "events": [{"event_type": "Paid", "user_id": "u-1"}]}
+    ),
+    "amplitude's config": lambda client, key: client.get(f"/config/{key}?config_group=browser"),
 }
 
 
@@ -255,7 +259,7 @@ async def test_a_wrong_key_is_a_401_a_page_may_read(ingest: "Ingest", log_of: Lo
         for key in (UNKNOWN, "something"):
             answer = await send(ingest.client, key)
             assert answer.status_code == 401, (name, answer.text)
-            assert {"code", "message", "details"} == set(answer.json())
+            assert {"code", "message", "details"} == set(answer.json()) - {"error"}
             assert answer.headers["access-control-allow-origin"] == SHOP
             assert answer.headers["access-control-allow-credentials"] == "true"
     assert await log_of(ingest.workspace) == []
@@ -266,8 +270,11 @@ CONFIGS = [
     "/customerio/v1/projects/k/settings",
     "/sourceConfig",
     "/array/k/config",
+    "/config/k",
     "/flags",
     "/s",
+    "/record",
+    "/settings",
 ]
 CONFIGS += ["/array/k/config.js", "/decide", "/v1/m", *NOTHING_THERE]
 PUBLIC = [one.path for one in ROUTES if not one.prefix] + ["/v1/webhook/k", *CONFIGS]
@@ -399,9 +406,43 @@ async def test_what_posthogs_sdks_ask_for(ingest: "Ingest") -> None:
     assert recording.json() == {"status": 1, "dropped": "Session recordings are not kept."}
 
 
+@pytest.mark.parametrize("path", ["/2/httpapi", "/batch"])
+async def test_amplitudes_sdks_read_the_status_from_the_body(ingest: "Ingest", path: str) -> None:
+    """A body too large is halved by them only at the number 413; a word is "the same again"."""
+    event = {"event_type": "Paid", "user_id": "u-1"}
+    large = {"Content-Length": str(2**30)}
+    for key, headers, status, code in (
+        (ingest.key, large, 413, "too_large"),
+        (UNKNOWN, {}, 401, "unauthorized"),
+    ):
+        sent = encoded({"api_key": key, "events": [event]})
+        answer = await ingest.client.post(path, content=sent, headers=headers)
+        told = answer.json()
+        assert (answer.status_code, told["code"], told["details"]["code"]) == (status, status, code)
+        assert len(told["message"]) > 1
+        # What does not begin so is sent again.
+        assert told["error"] == ("Invalid API key: " if status == 401 else "") + told["message"]
+
+
+async def test_what_the_pages_of_mixpanel_and_amplitude_wait_for(ingest: "Ingest") -> None:
+    asked = {"Origin": SHOP}
+    flags = await ingest.client.get("/flags/?token=x&context=%7B%7D", headers=asked)
+    settings = await ingest.client.get("/settings/?sdk_config=1&mp_lib=web", headers=asked)
+    recording = await ingest.client.post("/record/?seq=0", content=b"x" * 1000, headers=asked)
+    config = await ingest.client.get(f"/config/{ingest.key}?config_group=browser", headers=asked)
+    for answer in (flags, settings, recording, config):
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, SHOP)
+    assert flags.json()["flags"] == {}
+    # Without a known setting the SDK takes the answer for a failure.
+    assert settings.json()["sdk_config"]["config"] == {"record_sessions_percent": 0}
+    replay = config.json()["configs"]["sessionReplay"]["sr_sampling_config"]
+    assert replay["capture_enabled"] is False
+    assert (await ingest.client.get("/config/x")).status_code == 401
+
+
 async def test_settings_are_served_while_the_database_is_away(start: "Start", gate: "Gate") -> None:
     ingest = await start(database=gate.url)
     await gate.shut()
-    answer = await ingest.client.get(f"/v1/projects/{ingest.key}/settings")
-    assert answer.status_code == 200
-    assert (await ingest.client.get("/v1/projects/x/settings")).status_code == 401
+    for path in ("/v1/projects/{}/settings", "/config/{}", "/array/{}/config"):
+        assert (await ingest.client.get(path.format(ingest.key))).status_code == 200
+        assert (await ingest.client.get(path.format("x"))).status_code == 401

@@ -207,6 +207,16 @@ def test_orders_stored_before_statements_had_times_are_read(word: str) -> None:
         assert msgspec.json.decode(msgspec.json.encode(fold), type=Fold).orders == orders
 
 
+@pytest.mark.parametrize("odd", ["1e-99999999999999999999", "-0.5E+99999999999999999999", "1e400"])
+def test_a_number_of_any_size_harms_nothing_beside_it(odd: str) -> None:
+    """The door takes what is zero as a float; the order's own numbers count as ever."""
+    sold = order("a", **EUR_10, weight=7)
+    body = bytes(sold.properties).replace(b"7", odd.encode())
+    sold = msgspec.structs.replace(sold, properties=msgspec.Raw(body))
+    computed = known(sold, order("b", "Order Refunded", **{**EUR_10, "total": 4})).computed
+    assert (computed.orders, computed.revenue) == (1, {"EUR": "6"})
+
+
 def test_a_cancelled_order_was_not_the_last_one() -> None:
     first, last = order("a", at=1, **EUR_10), order("b", at=5, **{**EUR_10, "order_id": "2"})
     computed = known(first, last, order("c", "Order Cancelled", at=6, order_id="2")).computed

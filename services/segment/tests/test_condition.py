@@ -19,7 +19,7 @@ from rapport_segment.store.condition import Condition
 pytestmark = pytest.mark.integration
 
 # Few names and values, so that rules and people meet; and every trap of the two languages.
-NAMES = st.sampled_from(["a", "email", "A", "", "ä", "a.b", "0", "constructor"])
+NAMES = st.sampled_from(["a", "email", "phone", "A", "", "ä", "a.b", "0", "constructor"])
 TEXTS = st.sampled_from(
     [
         "",
@@ -38,6 +38,14 @@ TEXTS = st.sampled_from(
         "2026-01-31T02:00:00Z",
         "2026-01-31 03:00+01",
         "2026-01-31",
+        "2026-01-31T00:00:00Z",
+        "2026-01-31 00",
+        "2026-02-30",
+        "+49 (0)170 1234567",
+        "+491701234567",
+        "0049-170-123 45 67",
+        "TEL:+49.170\u20111234567",
+        " a1 ",
         "A@B.example",
         "null",
         "Ä",
@@ -78,6 +86,12 @@ ALIKE = [
     "A",
     "ab",
     "null",
+    "2000-05-06",
+    "2000-05-06T00:00:00Z",
+    "2000-05-06T00:00:00.000001Z",
+    "+49 170 1234567",
+    "00491701234567",
+    "tel:+49-170-1234567",
 ]
 VALUES = st.recursive(
     st.none() | SCALARS,

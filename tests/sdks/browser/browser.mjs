@@ -20,6 +20,11 @@ const serve = (page) =>
     server.listen(0, LOOPBACK, () => resolve(server))
   })
 
+const unfinished = (open) => {
+  const waits = [...open].map((request) => `${request.method()} ${request.url()}`).join(', ')
+  return new Error(`the page has not made all of its calls; not answered yet: ${waits || 'nothing'}`)
+}
+
 const main = async (page) => {
   const lines = readline.createInterface({ input: process.stdin })
   const iterator = lines[Symbol.asyncIterator]()
@@ -29,11 +34,19 @@ const main = async (page) => {
     await withBrowser({}, async (context) => {
       const tab = await context.newPage()
       tab.on('pageerror', (error) => console.error(`page: ${error}`))
+      const open = new Set()
+      tab.on('request', (request) => open.add(request))
+      tab.on('requestfinished', (request) => open.delete(request))
+      tab.on('requestfailed', (request) => open.delete(request))
       tab.on('console', (message) => console.error(`${message.type()}: ${message.text()}`))
       const mark = encodeURIComponent(job.key ?? '')
       await tab.goto(`http://${LOOPBACK}:${server.address().port}/?key=${mark}`)
-      if (job.calls) await tab.evaluate((all) => window.play(all), job)
-      await iterator.next()
+      const end = iterator.next()
+      if (job.calls) {
+        const played = tab.evaluate((all) => window.play(all), job).then(() => true)
+        if (!(await Promise.race([played, end.then(() => false)]))) throw unfinished(open)
+      }
+      await end
     })
   } finally {
     server.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ from rapport_cli.errors import CliError
 from rapport_cli.tokens import mint
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator
 
     from rapport_cli.config import Config
@@ -22,6 +22,24 @@ HINTS = {
     403: "Use a token with that scope.",
     503: "Try again in a moment; `make status` shows what is away.",
 }
+
+
+def trusted(url: str) -> ssl.SSLContext:
+    """Return whom a connection to this address trusts.
+
+    To read the authorities takes longer than a call: they are read once, and only for https.
+    """
+    return _authorities() if url.lower().startswith("https:") else _nobody()
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+@cache
+def _nobody() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Session:
@@ -80,7 +98,10 @@ class Api:
     def lines(self, path: str) -> Iterator[str]:
         """GET, and yield the lines of the answer as they come. Raises CliError."""
         try:
-            with self._client() as client, client.stream("GET", path) as response:
+            with (
+                self._client() as client,
+                client.stream("GET", path) as response,
+            ):
                 if not response.is_success:
                     response.read()
                     raise self._refused(response)
@@ -98,7 +119,7 @@ class Api:
 
     def _client(self) -> httpx.Client:
         return httpx.Client(
-            base_url=self.url, headers=self._headers, timeout=SECONDS, verify=_trusted()
+            base_url=self.url, headers=self._headers, timeout=SECONDS, verify=trusted(self.url)
         )
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
@@ -135,12 +156,6 @@ class Api:
             " ".join(filter(None, [f"{self.service} ({response.status_code}): {message}", hint])),
             {"status": response.status_code, **(body.get("details") or {})},
         )
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    """The authorities that are trusted, read once: that takes longer than a call."""
-    return httpx.create_ssl_context()
 
 
 def _json(response: httpx.Response) -> dict[str, Any] | None:

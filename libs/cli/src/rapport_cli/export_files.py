@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from rapport_cli.client import trusted
 from rapport_cli.errors import CliError
 
 if TYPE_CHECKING:
@@ -139,7 +140,11 @@ class Sender:
     def _post(self, body: dict[str, Any]) -> httpx.Response:
         try:
             return httpx.post(
-                f"{self._url}/v1/batch", json=body, auth=(self._key, ""), timeout=SECONDS
+                f"{self._url}/v1/batch",
+                json=body,
+                auth=(self._key, ""),
+                timeout=SECONDS,
+                verify=trusted(self._url),
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             message = f"ingest does not answer at {self._url}: {error}."

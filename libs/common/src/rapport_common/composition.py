@@ -72,6 +72,8 @@ class Parts:
             replica=settings.replica,
             batch=settings.consumer_batch,
             session_timeout_ms=settings.session_timeout_ms,
+            fetch_wait_ms=settings.fetch_wait_ms,
+            pace_seconds=settings.consumer_pace,
         )
         watchdog = ProgressWatchdog(
             # Not "has lag": a client that hangs does not know how far behind it is.
@@ -94,6 +96,7 @@ class Parts:
             schema=self.service,
             batch=self.settings.outbox_batch,
             listen_url=self.settings.database_url.get_secret_value(),
+            pace_seconds=self.settings.outbox_pace,
         )
         self.workers.append(relay)
         self.routers.append(outbox_routes(self.api_engine, OutboxStore(self.service)))

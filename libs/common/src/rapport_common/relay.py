@@ -18,6 +18,7 @@ from rapport_common.kafka.producer import (
 )
 from rapport_common.listening import listen
 from rapport_common.outbox import HEAD_BYTES, OutboxStore
+from rapport_common.pace import Pace
 
 log = logging.get(__name__)
 
@@ -55,6 +56,7 @@ class Relay:
         batch: int,
         listen_url: str,
         lease: float = LEASE_SECONDS,
+        pace_seconds: float = 0.0,
     ) -> None:
         self._engine = engine
         self._producer = producer
@@ -63,6 +65,7 @@ class Relay:
         self._batch = batch
         self._listen_url = listen_url
         self._lease = lease
+        self._pace = Pace(pace_seconds)
         self._holder = uuid.uuid4()
         self._wake = asyncio.Event()
         self._refused_in_a_row = 0
@@ -83,6 +86,7 @@ class Relay:
         ending.add_done_callback(lambda _ending: self._wake.set())
         try:
             while not stop.is_set():
+                await self._pace.wait()
                 if not await self.turn():
                     await self._pause()
         finally:
@@ -98,6 +102,7 @@ class Relay:
             rows = await self._claim()
             if not rows:
                 return False
+            self._pace.start(full=_is_full(rows, self._batch))
             async with self._held():
                 await self._publish(rows)
         except KafkaUnavailableError as error:
@@ -112,8 +117,7 @@ class Relay:
                 raise
             log.warning("outbox not readable, trying again", error=error)
             return False
-        size = sum(len(row.value) for _, row in rows)
-        return len(rows) == self._batch or size >= HEAD_BYTES
+        return _is_full(rows, self._batch)
 
     async def _claim(self) -> Sequence[Row]:
         async with self._engine.begin() as tx:
@@ -217,3 +221,8 @@ class Relay:
             async with asyncio.timeout(POLL_SECONDS):
                 await self._wake.wait()
         self._wake.clear()
+
+
+def _is_full(rows: Sequence[Row], batch: int) -> bool:
+    """Whether there may be more where these came from."""
+    return len(rows) == batch or sum(len(row.value) for _, row in rows) >= HEAD_BYTES

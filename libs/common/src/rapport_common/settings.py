@@ -63,8 +63,17 @@ class ServiceSettings(BaseSettings):
         default=10, gt=0, le=60, description="The longest a statement of an API request may take."
     )
     consumer_batch: int = Field(default=1000, ge=1, le=10_000, description="Records per batch.")
+    consumer_pace: float = Field(
+        default=0.02, ge=0, le=1, description="Seconds from batch to batch, unless they are full."
+    )
     session_timeout_ms: int = Field(default=10_000, ge=1000, description="Kafka group session.")
+    fetch_wait_ms: int = Field(
+        default=100, ge=1, le=5000, description="How long Kafka holds a fetch that finds nothing."
+    )
     outbox_batch: int = Field(default=2000, ge=1, le=10_000)
+    outbox_pace: float = Field(
+        default=0.02, ge=0, le=1, description="Seconds from batch to batch, unless they are full."
+    )
     dead_letter_retention_days: int = Field(default=90, ge=1)
     kafka_partitions: int = Field(default=12, ge=1, description="For topics created at the start.")
     kafka_replication: int = Field(default=1, ge=1)

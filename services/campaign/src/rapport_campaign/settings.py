@@ -13,6 +13,9 @@ class Settings(ServiceSettings):
 
     event_key: PurposeKey = Field(description="Kafka's keys of events derive from it.")
     link_key: PurposeKey = Field(description="Signs the links in mails.")
+    consumer_pace: float = Field(
+        default=0.1, ge=0, le=1, description="It follows everybody: fewer, larger batches."
+    )
     database_pool: int = Field(default=10, ge=2, le=100)
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(ge=1, le=65535)

@@ -30,6 +30,9 @@ class Settings(ServiceSettings):
 
     event_key: PurposeKey = Field(description="Kafka's keys of events derive from it.")
     link_key: PurposeKey = Field(description="Signs the links to surveys.")
+    consumer_pace: float = Field(
+        default=0.1, ge=0, le=1, description="It follows everybody: fewer, larger batches."
+    )
     invitation_days: int = Field(default=30, ge=1, le=3650)
     answer_grace_minutes: int = Field(default=60, ge=0, description="A score may still change.")
     complaints_per_link: int = Field(default=10, ge=1, description="Bound of a public form.")

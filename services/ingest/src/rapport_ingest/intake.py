@@ -204,7 +204,10 @@ class Intake:
         if shown is not None:
             more += [*allowed, (b"content-type", shown.content_type), *shown.headers]
             return (status, more), shown.body
-        return (status, [*allowed, (b"content-type", JSON), *more]), self._encode(error.body())
+        body = error.body()
+        if route.problem is not None:
+            body = route.problem(status, body)
+        return (status, [*allowed, (b"content-type", JSON), *more]), self._encode(body)
 
 
 async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:

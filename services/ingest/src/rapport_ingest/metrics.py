@@ -55,7 +55,7 @@ BRIDGE_AGE = Gauge(
     "rapport_ingest_mqtt_oldest_age_seconds", "Age of the oldest of them.", ["bridge"]
 )
 RECORDINGS_DROPPED = Counter(
-    "rapport_ingest_recordings_dropped_total", "PostHog session recordings, which are not kept."
+    "rapport_ingest_recordings_dropped_total", "Session recordings, which are not kept."
 )
 IMPORT_ROWS = Counter("rapport_import_rows_total", "Rows imported, by verdict.", ["verdict"])
 LIVE_STREAMS = Gauge("rapport_ingest_live_streams", "Debugger streams that are open.")

@@ -1,11 +1,12 @@
 """Which address speaks which dialect: every address that takes events is named here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rapport_common.events.envelope import EventType
 from rapport_ingest.domain.dialects import Answer, Dialect
-from rapport_ingest.domain.dialects.amplitude import Amplitude, Batch
+from rapport_ingest.domain.dialects.amplitude import Amplitude, Batch, problem
 from rapport_ingest.domain.dialects.cloudevents import CloudEvents
 from rapport_ingest.domain.dialects.customerio import CustomerIo
 from rapport_ingest.domain.dialects.jitsu import Jitsu
@@ -25,8 +26,8 @@ class Route:
 
     `key_in_url`: the write key is the rest of the path, or in the query, and counts before one in
     a header, where the sender's own credential may stand. `key_name` is what the query calls it,
-    where it may stand anywhere. `failed` is what is shown in place of
-    an error's JSON, under the error's status.
+    where it may stand anywhere. `failed` is what is shown in place of an error's JSON, under the
+    error's status. `problem` makes of that status and an error's JSON what this client reads.
     """
 
     path: str
@@ -36,6 +37,7 @@ class Route:
     key_in_url: bool = False
     key_name: str = "writeKey"
     failed: Answer | None = None
+    problem: Callable[[int, Mapping[str, Any]], dict[str, Any]] | None = None
 
 
 KINDS: Mapping[str, EventType | None] = {
@@ -91,14 +93,16 @@ def _posthog() -> list[Route]:
     """Browsers use `/e/`; servers and phones `/batch/`."""
     servers, browsers = PostHog(), PostHog(browser=True)
     named = {
-        "/batch": Batch(),
         "/i/v0/ai/batch": servers,
         "/capture": browsers,
         "/e": browsers,
         "/i/v0/e": browsers,
     }
+    both = ("POST", "GET")
     return [
-        *(Route(path, one, ("POST", "GET")) for path, one in named.items()),
+        *(Route(path, one, both) for path, one in named.items()),
+        # Amplitude's SDKs use it too, and PostHog's read no code.
+        Route("/batch", Batch(), both, problem=problem),
         Route("/i/v1/analytics/events", PostHogV1()),
     ]
 
@@ -112,7 +116,7 @@ def _others() -> list[Route]:
         Route("/engage", Mixpanel(profiles=True), both),
         Route("/groups", Mixpanel(profiles=True), both),
         Route("/import", Mixpanel(strict=True)),
-        Route("/2/httpapi", Amplitude()),
+        Route("/2/httpapi", Amplitude(), problem=problem),
         Route("/api/v1/customers/", customerio, ("PUT", "POST"), prefix=True),
         Route("/api/v1/events", customerio),
         Route("/api/v1/merge_customers", customerio),

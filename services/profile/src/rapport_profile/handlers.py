@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from uuid import UUID
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import outbox
@@ -14,7 +13,7 @@ from rapport_common.events.codec import encode, holds_nul
 from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_common.events.profile import NONE_OMITTED, ProfileActivity
 from rapport_common.events.topics import EVENTS, PROFILE_ACTIVITY
-from rapport_common.ids import uuid7
+from rapport_common.ids import uuid7_text
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore, add_tallies
@@ -44,8 +43,7 @@ MAX_REPLACED = 16
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """An event of the batch with what it says of itself."""
 
     event: Event
@@ -104,7 +102,7 @@ def draft(index: int, event: Event, traceparent: str | None = None) -> Draft:
         raise InvalidEvent(index, "the event names nobody: no user id, anonymous id or e-mail")
     if not (_is_slug(event.workspace) and _is_slug(event.source)):
         raise InvalidEvent(index, "workspace and source are slugs: a-z, 0-9, '-' and '_'")
-    if any(map(holds_nul, (event.properties, event.traits, event.context))):
+    if holds_nul(b"".join((event.properties, event.traits, event.context))):
         raise InvalidEvent(index, "the character NUL stands in the event; it can't be stored")
     key = (event.workspace, event.source, event.message_id)
     hub = identifier_id(event.workspace, named.hub)
@@ -115,10 +113,6 @@ def draft(index: int, event: Event, traceparent: str | None = None) -> Draft:
 @lru_cache(maxsize=4096)
 def _is_slug(name: str) -> bool:
     return _SLUG.fullmatch(name) is not None
-
-
-def _new_id() -> str:
-    return str(uuid7())
 
 
 async def _apply(
@@ -186,7 +180,7 @@ async def _load(
         if one.named.previous is not None:
             twins.add((workspace, identifier_id(workspace, user_twin(one.named.previous))))
     await people.ensure_identifiers(tx, wanted)
-    world, held = World(_new_id), set[people.Scoped]()
+    world, held = World(uuid7_text), set[people.Scoped]()
     await people.load(tx, world, wanted.keys() | twins, held)
     former = await people.known(tx, _possibly_aliased(world))
     doubted = {id_ for _, id_ in former} | _ends_of_doubt(world, drafts)
@@ -238,7 +232,7 @@ async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> list[ProfileActi
     fold, spilled, lost = await _without(tx, workspace, hub, told)
     whole: set[people.Scoped] = set()
     while True:
-        world = World(_new_id)
+        world = World(uuid7_text)
         await people.load_around(tx, world, seeds, set(), beyond=seeds)
         await people.load_members(tx, world, whole)
         try:
@@ -275,7 +269,7 @@ async def _without(
 def _outgoing(step: ProfileActivity, traceparent: str | None) -> Outgoing:
     if step.state is not None and step.state.omitted is not NONE_OMITTED:
         metrics.REDUCED.inc()
-    key = UUID(step.profile_id).bytes
+    key = bytes.fromhex(step.profile_id.replace("-", ""))
     return Outgoing(PROFILE_ACTIVITY.name, key, encode(step), traceparent)
 
 

@@ -128,6 +128,37 @@ def _e164(text: str) -> str | None:
     return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
 
 
+def phone_spellings(number: str) -> frozenset[str]:
+    """How a number (E.164) is written in full, without what separates its digits.
+
+    Each is that number for `phone_number`, also with the prefix for calls within the country, which
+    many leave in: `+49 (0)170 …`.
+    """
+    found = phonenumbers.parse(number)
+    region = phonenumbers.region_code_for_number(found)
+    within = (region and phonenumbers.ndd_prefix_for_region(region, True)) or ""
+    significant = phonenumbers.national_significant_number(found)
+    digits = {f"{found.country_code}{prefix}{significant}" for prefix in ("", within)}
+    return frozenset(
+        f"{scheme}{sign}{one}"
+        for one in digits
+        if phone_number(f"+{one}") == number
+        for scheme in ("", "tel:")
+        for sign in ("+", "00")
+    )
+
+
+_SEPARATORS = " \t().-/\u00a0\u2009\u202f\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+SEPARATING = ("TEL", "tel", _SEPARATORS)
+"""From, to, and what is left out: of `str.maketrans`, and of `translate` in SQL."""
+_TABLE = str.maketrans(*SEPARATING)
+
+
+def without_separators(text: str) -> str:
+    """A text as `phone_spellings` are written."""
+    return text.translate(_TABLE)
+
+
 def contact_point(channel: str, text: str) -> str | None:
     """Where somebody is reached, in its one form; None for what is no such place.
 

@@ -68,12 +68,10 @@ def events_page() -> str:
     ]
     for topic in TOPICS:
         parts.append(f"## `{topic.name}`\n\n{topic.description}")
-        fields = msgspec.inspect.type_info(topic.record)
         documentation = (topic.record.__doc__ or "").strip().splitlines()[0]
         parts.append(f"`{topic.record.__name__}`: {documentation}")
-        if isinstance(fields, msgspec.inspect.StructType):
-            names = ", ".join(f"`{one.encode_name}`" for one in fields.fields)
-            parts.append(f"Fields: {names}.")
+        names = ", ".join(f"`{one.encode_name}`" for one in msgspec.structs.fields(topic.record))
+        parts.append(f"Fields: {names}.")
         parts.append(
             "\n".join(
                 f"- v{number}: [schema](../libs/common/schemas/{topic.name}.v{number}.json), "

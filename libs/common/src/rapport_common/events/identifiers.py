@@ -42,6 +42,7 @@ PLACEHOLDERS = frozenset(_spaced(one) for one in (_NOTHING + _ANYBODY).split())
 _MAILBOXES = frozenset(_NO_MAILBOX.split())
 _ZEROS = "0-.:{}_ "
 _QUOTES = "\"'`<>()[]{} \t\r\n"
+_ZEROS_AND_QUOTES = _ZEROS + _QUOTES
 _NOTHINGS = frozenset(_spaced(one) for one in _NOTHING.split())
 _PARTS = re.compile(r"[\s,;:|/&_-]+")
 _TEMPLATES = ("{{", "${", "{%", "<%", "*|", "%%", "#{", "{!", "[[", "$(", "@{", "<?")
@@ -68,7 +69,10 @@ _SHORTENED = re.compile(r"[+-]?\d+(?:[.,]\d+)?e\+\d{1,3}")
 """What a spreadsheet makes of a long number: all numbers that begin alike are written so."""
 
 MAX_PLACEHOLDER = 64
-"""A longer value is never in a list of placeholders."""
+"""A longer value is in no workspace's list of placeholders."""
+
+MAX_READ = 1024
+"""A longer value is no identifier anyway: its letters are not looked at."""
 
 LONGEST_WORD = 20
 """Among the placeholders, the largest UUID aside."""
@@ -116,26 +120,37 @@ def plain_identifiers(values: Iterable[str]) -> frozenset[str]:
 def is_placeholder(value: str, more: AbstractSet[str] = NONE_MORE) -> bool:
     """Whether a value names nobody; `more` are a workspace's own, in plain form.
 
-    Blanks, zeros alone (`0`, `0000`, the nil UUID), words for nothing or anybody, also in quotes
-    or brackets (`"null"`, `[object Object]`), several of them (`null null`), templates that nobody
-    filled (`{{user_id}}`, `%7B%7Buser_id%7D%7D`), and long numbers as spreadsheets shorten them
-    (`1.23457E+11`).
+    Blanks, zeros alone (`0`, `0000`, the nil UUID), words for nothing or anybody, several of them
+    (`null null`), all of these also in quotes or brackets (`"null"`, `(0)`), what is no text
+    (`[object Object]`), templates that nobody filled (`{{user_id}}`, `%7B%7Buser_id%7D%7D`), and
+    long numbers as spreadsheets shorten them (`1.23457E+11`).
     """
     value = value.strip()
+    if value.isalnum() and value.isascii():
+        # Most are one plain word: it is in a list, or it is not.
+        word = value.lower()
+        return not word.strip(_ZEROS) or word in _WORDS or word in more
     size = len(value)
     if not _TEMPLATE_SIGNS.isdisjoint(value) and _TEMPLATE.search(value.lower()) is not None:
         return True
     if size > LONGEST_WORD and not more and value.isascii() and (value[0] + value[-1]).isalnum():
-        return not value.strip(_ZEROS) or value.lower() == _MAX_UUID or _says_nothing(value.lower())
-    if size > MAX_PLACEHOLDER:
+        # What most ids are: the same verdict, without what none of them can be.
+        plain = value.lower()
+        return not plain.strip(_ZEROS) or plain == _MAX_UUID or _is_made_of_nothing(plain)
+    if size > MAX_READ:
         return False
     plain = plain_identifier(value)
-    if not plain.strip(_ZEROS) or (more and plain in more):
+    if not plain.strip(_ZEROS_AND_QUOTES) or (more and plain in more):
         return True
     bare = _spaced(plain.strip(_QUOTES))
-    if not bare or bare in _WORDS or plain.startswith((*_TEMPLATES, *_OBJECTS)):
+    return bare in _WORDS or plain.startswith(_TEMPLATES) or _is_made_of_nothing(plain)
+
+
+def _is_made_of_nothing(plain: str) -> bool:
+    """Whether it is a thing's text, a shortened number, or words for nothing alone."""
+    if plain.startswith(_OBJECTS) or ("e+" in plain and _SHORTENED.fullmatch(plain) is not None):
         return True
-    return _says_nothing(plain) or _SHORTENED.fullmatch(plain) is not None
+    return _says_nothing(plain)
 
 
 def _says_nothing(plain: str) -> bool:

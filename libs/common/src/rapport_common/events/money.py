@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 MAX_DIGITS: Final = 15
@@ -12,7 +13,8 @@ SCALE: Final = 6
 
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 _MINOR_UNIT = re.compile(r"[A-Z]{2}[a-z]")
-_EXPONENT = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?[eE][+-]?[0-9]{1,3}")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?")
+_LONGEST = 90
 
 _CODES = """
 AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN
@@ -50,8 +52,16 @@ def normal_amount(value: object) -> Decimal | None:
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         return None
-    text = value.strip() if isinstance(value, str) else _plain(value)
-    if not (_AMOUNT.fullmatch(text) or (not isinstance(value, str) and _EXPONENT.fullmatch(text))):
+    if isinstance(value, int) and value.bit_length() > 8 * MAX_DIGITS:
+        return None
+    text, form = (value.strip(), _AMOUNT) if isinstance(value, str) else (str(value), _NUMBER)
+    # What is kept for the next time is bounded, so the length is looked at before.
+    return _amount(text, form) if len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=16_384)
+def _amount(text: str, form: re.Pattern[str]) -> Decimal | None:
+    if not form.fullmatch(text):
         return None
     amount = Decimal(text)
     if amount and amount.adjusted() >= MAX_DIGITS:
@@ -60,9 +70,3 @@ def normal_amount(value: object) -> Decimal | None:
     if isinstance(exponent, int) and not -SCALE <= exponent <= 0:
         amount = amount.quantize(Decimal(1) if exponent > 0 else Decimal(1).scaleb(-SCALE))
     return amount
-
-
-def _plain(value: float | Decimal) -> str:
-    if isinstance(value, int) and value.bit_length() > 8 * MAX_DIGITS:
-        return ""
-    return str(value)

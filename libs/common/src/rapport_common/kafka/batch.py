@@ -42,8 +42,7 @@ SIGN_SECONDS = 120.0
 MAX_PARKED_KEYS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A decoded record with where it came from."""
 
     topic: str

@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -21,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_common import logging, metrics
 from rapport_common.db import is_retriable
 from rapport_common.events.topics import require_consumer
+from rapport_common.kafka.assignment import Assignment
 from rapport_common.kafka.batch import (
     MAX_BACKOFF_SECONDS,
     BatchWriter,
@@ -32,6 +32,7 @@ from rapport_common.kafka.batch import (
 from rapport_common.kafka.closing import close
 from rapport_common.kafka.log_ends import require_within
 from rapport_common.kafka.store import FencedError
+from rapport_common.pace import Pace
 
 log = logging.get(__name__)
 
@@ -46,24 +47,6 @@ STUCK_WHILE_BUSY_SECONDS = 120.0
 
 class ConsumerStuckError(KafkaError):  # type: ignore[misc] # aiokafka has no types
     """The client is alive and brings nothing, although there is something: a new one has to."""
-
-
-class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
-    """Forgets positions on a rebalance; they are read again before the next batch.
-
-    Nothing here may fail or wait: aiokafka swallows exceptions of listeners.
-    """
-
-    def __init__(self, expected: Positions) -> None:
-        self._expected = expected
-
-    def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
-        for one in revoked:
-            self._expected.pop(one, None)
-
-    def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
-        for one in assigned:
-            self._expected.pop(one, None)
 
 
 class Consumer:
@@ -81,6 +64,8 @@ class Consumer:
         replica: str = "0",
         batch: int = 1000,
         session_timeout_ms: int = 10_000,
+        fetch_wait_ms: int = 100,
+        pace_seconds: float = 0.0,
     ) -> None:
         for one in subscriptions:
             require_consumer(one.topic, service)
@@ -90,7 +75,9 @@ class Consumer:
         self._bootstrap = bootstrap
         self._replica = replica
         self._batch = batch
+        self._pace = Pace(pace_seconds)
         self._session_timeout_ms = session_timeout_ms
+        self._fetch_wait_ms = fetch_wait_ms
         self._expected: Positions = {}
         self._client: AIOKafkaConsumer | None = None
         self._command = self._loaded_command = 0
@@ -167,10 +154,10 @@ class Consumer:
             heartbeat_interval_ms=max(300, self._session_timeout_ms // 4),
             max_poll_interval_ms=300_000,
             max_partition_fetch_bytes=2 * 1024 * 1024,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=self._fetch_wait_ms,
             retry_backoff_ms=100,
         )
-        client.subscribe(topics=list(self.batches.handlers), listener=_Assignment(self._expected))
+        client.subscribe(topics=list(self.batches.handlers), listener=Assignment(self._expected))
         self._client = client
         await self._start(client, stop)
         try:
@@ -195,7 +182,10 @@ class Consumer:
     async def _turn(self, client: AIOKafkaConsumer) -> None:
         self._require_assignment(client)
         await self._find_positions(client)
+        await self._pace.wait()
         fetched = await client.getmany(timeout_ms=POLL_MS, max_records=self._batch)
+        if fetched:
+            self._pace.start(full=sum(map(len, fetched.values())) >= self._batch)
         by_topic: dict[str, list[ConsumerRecord]] = {}
         for tp in sorted(fetched):
             by_topic.setdefault(tp.topic, []).extend(

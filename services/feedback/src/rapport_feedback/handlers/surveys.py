@@ -12,7 +12,6 @@ from rapport_feedback.domain import surveys as rules
 from rapport_feedback.domain.people import Contact
 from rapport_feedback.domain.surveys import Invitation, Kind, Response, Survey
 from rapport_feedback.handlers.publish import Publisher
-from rapport_feedback.store import people
 from rapport_feedback.store import surveys as store
 
 FIRST_WAVE = 1
@@ -30,7 +29,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What the survey page shows: the question, the answer so far, and whether it may change."""
+    """A link's page: the question, the answer given by this link, and whether it may change."""
 
     invitation: Invitation
     response: Response | None
@@ -149,7 +148,7 @@ class Surveys:
     async def sheet(self, tx: AsyncConnection, invitation_id: UUID, now: datetime) -> Sheet:
         """The page as it stands. Records nothing: mail clients fetch links on their own."""
         invitation = await self.opened(tx, invitation_id, now)
-        return self._sheet(invitation, await self._response(tx, invitation), now)
+        return self._sheet(invitation, await store.response_of(tx, invitation), now)
 
     async def answer(
         self,
@@ -162,17 +161,12 @@ class Surveys:
     ) -> Sheet:
         """Record a score at once, or a comment on it, and publish what is new."""
         invitation = await self.opened(tx, invitation_id, now, lock=True)
-        before = await self._response(tx, invitation)
+        before = await store.response_of(tx, invitation)
         after = rules.answer(before, score, comment, new_id=uuid4(), now=now, grace=self._grace)
         if after is not before:
             await store.save_response(tx, invitation, after)
             await self._publisher.publish(tx, facts.answered(invitation, after))
         return self._sheet(invitation, after, now, recorded=after is not before)
-
-    async def _response(self, tx: AsyncConnection, invitation: Invitation) -> Response | None:
-        contact = invitation.contact
-        names = await people.same_person(tx, invitation.workspace, contact.strongest)
-        return await store.response_by(tx, invitation, names)
 
     def _sheet(
         self,

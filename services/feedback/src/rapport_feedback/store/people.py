@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common.events.envelope import Identifier
 from rapport_feedback.domain.people import ProfileKey, Snapshot
 
 Claim = tuple[str, str, str, str]
@@ -87,19 +86,3 @@ async def _execute(tx: AsyncConnection, statement: str, claimed: Iterable[Claim]
         "profiles": [one[3] for one in ordered],
     }
     await tx.execute(text(statement), parameters)
-
-
-async def same_person(
-    tx: AsyncConnection, workspace: str, identifier: Identifier
-) -> list[Identifier]:
-    """An identifier and all others of its person, as far as known."""
-    kind, value = identifier
-    rows = await tx.execute(
-        text(
-            "SELECT DISTINCT other.kind, other.value FROM feedback.identity one "
-            "JOIN feedback.identity other USING (workspace, profile_id) "
-            "WHERE one.workspace = :workspace AND one.kind = :kind AND one.value = :value"
-        ),
-        {"workspace": workspace, "kind": kind, "value": value},
-    )
-    return sorted({identifier} | {(row.kind, row.value) for row in rows})

@@ -1,13 +1,11 @@
 """Surveys, their invitations and the answers."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common.events.envelope import Identifier
 from rapport_feedback.domain.people import Contact
 from rapport_feedback.domain.surveys import Invitation, Kind, Response, Survey
 
@@ -179,24 +177,24 @@ async def invitation(
     )
 
 
-async def response_by(
-    tx: AsyncConnection, invited: Invitation, names: Sequence[Identifier]
-) -> Response | None:
-    """A person's latest answer in the invitation's wave, under any of their names; locked."""
+async def response_of(tx: AsyncConnection, invited: Invitation) -> Response | None:
+    """The answer given by a link, which is the one under the invitation's own name.
+
+    Not under the person's other names: those are what others say, and this is read aloud.
+    """
+    kind, value = invited.contact.strongest
     rows = await tx.execute(
         text(
             "SELECT response_id, score, comment, revision, answered_at, revised_at "
             "FROM feedback.response WHERE workspace = :workspace AND survey_id = :survey_id "
-            "AND wave = :wave AND (kind, value) IN (SELECT * FROM unnest("
-            "CAST(:kinds AS text[]), CAST(:values AS text[]))) "
-            "ORDER BY revised_at DESC, response_id LIMIT 1 FOR UPDATE"
+            "AND wave = :wave AND kind = :kind AND value = :value"
         ),
         {
             "workspace": invited.workspace,
             "survey_id": invited.survey_id,
             "wave": invited.wave,
-            "kinds": [kind for kind, _ in names],
-            "values": [value for _, value in names],
+            "kind": kind,
+            "value": value,
         },
     )
     row = rows.mappings().first()

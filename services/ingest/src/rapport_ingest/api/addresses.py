@@ -27,7 +27,17 @@ EVENT = {
     "properties": {"order_id": "1001", "total": 129.9, "currency": "EUR"},
 }
 EXAMPLES = {"batch": {"batch": [EVENT]}, "identify": {"userId": "42", "traits": {"name": "Mara"}}}
-PROBLEM = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+AMPLITUDE_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "title": "A problem as Amplitude's SDKs read it",
+    "required": ["code", "error", "message", "details"],
+    "properties": {
+        "code": {"type": "integer", "description": "The status.", "example": 413},
+        "error": {"type": "string", "description": "The message; `Invalid API key: …` at a 401."},
+        "message": {"type": "string", "description": "What, where and what to do."},
+        "details": {"type": "object", "description": "As elsewhere, and the `code` for programs."},
+    },
+}
 
 
 def declare_addresses(app: FastAPI) -> None:
@@ -38,6 +48,7 @@ def declare_addresses(app: FastAPI) -> None:
     def document() -> dict[str, Any]:
         found = made()
         found["components"].setdefault("securitySchemes", {}).update(SCHEMES)
+        found["components"]["schemas"]["AmplitudeProblem"] = AMPLITUDE_PROBLEM
         for one in ROUTES:
             path = one.path + "{rest}" if one.prefix else one.path
             shown = found["paths"].setdefault(path, {})
@@ -52,6 +63,8 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
     dialect = route.dialect
     name = dialect.name.capitalize()
     what = f"a {dialect.kind} event" if dialect.kind else "events"
+    problem = "AmplitudeProblem" if route.problem else "Problem"
+    refused = {"application/json": {"schema": {"$ref": f"#/components/schemas/{problem}"}}}
     operation: dict[str, Any] = {
         "tags": ["events"],
         "summary": f"Send {what} as {name} does",
@@ -59,7 +72,7 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
         "security": [{one: []} for one in SCHEMES],
         "responses": {
             "200": {"description": "Taken: the answer that this client expects."},
-            "default": {"description": "Any error.", "content": PROBLEM},
+            "default": {"description": "Any error.", "content": refused},
         },
     }
     if route.prefix:

@@ -82,6 +82,21 @@ NOTHING_THERE: dict[str, dict[str, Any]] = {
 }
 """What else PostHog's SDKs ask for and wait for."""
 
+MIXPANEL_SETTINGS: dict[str, Any] = {"sdk_config": {"config": {"record_sessions_percent": 0}}}
+"""What Mixpanel's browser SDK waits for before it starts: nothing but that it records nothing."""
+
+AMPLITUDE_CONFIG: dict[str, Any] = {
+    "configs": {
+        "analyticsSDK": {"browserSDK": {}},
+        "diagnostics": {"browserSDK": {"enabled": False, "sampleRate": 0}},
+        "sessionReplay": {"sr_sampling_config": {"capture_enabled": False, "sample_rate": 0}},
+    }
+}
+"""What Amplitude's browser SDK waits for before its first event: what the page says stays.
+
+Its diagnostics would go to its maker, and recordings are not kept.
+"""
+
 
 def sdk_config_routes(keys: KeyRing) -> APIRouter:
     """The routes of SDKs that take no events; any page may call them."""
@@ -115,6 +130,11 @@ def sdk_config_routes(keys: KeyRing) -> APIRouter:
         """The same as a script."""
         return await keyed(request, key, lambda _, known: _posthog_script(known))
 
+    @router.get("/config/{key}")
+    async def amplitude_config(request: Request, key: str) -> Response:
+        """For @amplitude/analytics-browser, with `remoteConfig.serverUrl` this host + `/config`."""
+        return await keyed(request, key, lambda *_: _answer(AMPLITUDE_CONFIG))
+
     _add_segment(router, keyed)
     _add_answers(router)
     return router
@@ -138,12 +158,16 @@ def _add_answers(router: APIRouter) -> None:
     """The routes whose answer is the same for everyone; their bodies are not read."""
 
     async def flags() -> Response:
-        """There are no feature flags."""
+        """There are no feature flags, at PostHog's SDKs and Mixpanel's."""
         return _answer(NO_FLAGS)
 
     async def decide() -> Response:
         """What older PostHog SDKs ask: settings and flags in one."""
         return _answer(POSTHOG_DECIDE | NO_FLAGS)
+
+    async def settings() -> Response:
+        """For mixpanel-browser with `remote_settings_mode`."""
+        return _answer(MIXPANEL_SETTINGS)
 
     async def recording() -> Response:
         """A session recording: answered, so that it does not come again, and thrown away."""
@@ -158,6 +182,8 @@ def _add_answers(router: APIRouter) -> None:
         "/flags": (["POST", "GET"], flags),
         "/decide": (["POST", "GET"], decide),
         "/s": (["POST"], recording),
+        "/record": (["POST"], recording),
+        "/settings": (["GET"], settings),
         "/v1/m": (["POST"], measurements),
         **{path: (["GET"], _always(path, body)) for path, body in NOTHING_THERE.items()},
     }

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
@@ -119,11 +119,25 @@ def anonymous_twin(identifier: Identifier) -> Identifier:
 
 
 def properties_of(event: Event) -> dict[str, Any]:
-    """The properties, numbers as Decimal; empty when they are not a JSON object."""
+    """The properties, numbers as Decimal; empty when they are not a JSON object.
+
+    A number whose exponent no Decimal can have (`1e-99999999999999999999`) is None.
+    """
     try:
         return _properties.decode(event.properties)
     except msgspec.MsgspecError:
         return {}
+    except InvalidOperation:
+        return _odd_properties.decode(event.properties)
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
 
 
 _properties = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+# Its hook costs more, and hardly an event needs it.
+_odd_properties = msgspec.json.Decoder(dict[str, Any], float_hook=_number)

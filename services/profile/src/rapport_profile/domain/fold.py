@@ -124,7 +124,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
         price = order.price
         if price is not None:
             known = self.revenue.get(price.currency)
-            worth = sign * order.worth()
+            worth = sign * order.worth(price)
             self.revenue[price.currency] = worth if known is None else known + worth
 
     def _note_times(self, at: datetime | None) -> None:
@@ -168,9 +168,18 @@ class Fold(msgspec.Struct, omit_defaults=True):
 
     def trim(self) -> list[Spilled]:
         """Keep the newest of what can grow without end; the traits and consents that gave way."""
+        self.trim_short()
+        return [*self._trim_traits(), *self._trim_consents()]
+
+    def trim_short(self) -> None:
+        """Keep the newest cases and orders."""
         self._trim_cases()
         self._trim_orders()
-        return [*self._trim_traits(), *self._trim_consents()]
+
+    @property
+    def hides_nothing(self) -> bool:
+        """Whether all traits and consents that were ever folded in are there."""
+        return not (self.hidden_traits or self.hidden_consents)
 
     def weight(self) -> int:
         """About how many bytes the traits and consents have, as they are published."""
@@ -202,8 +211,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
             lambda name: (consent_worth(name, self.consents[name], points), name),
         )
         gone = [(name, self.consents.pop(name)) for name in names]
-        if gone or self.hidden_consents:
-            self.hidden_consents = bounds.left_out(self.hidden_consents, names, self.consents)
+        self.hidden_consents = bounds.left_out(self.hidden_consents, names, self.consents)
         return [
             Spilled(CONSENT, name, one.at, msgspec.Raw(msgspec.json.encode(one)))
             for name, one in gone
@@ -347,7 +355,7 @@ def names_told(event: Event) -> list[tuple[str, str]]:
 
 def _size(name: str, trait: Trait) -> int:
     """Bytes of a trait in a JSON object."""
-    return len(name.encode()) + len(bytes(trait.value)) + len('"":,')
+    return len(name.encode()) + len(trait.value) + len('"":,')
 
 
 def _put(table: dict[str, S], name: str, value: S) -> None:

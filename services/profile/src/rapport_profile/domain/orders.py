@@ -129,19 +129,17 @@ class Order(
         """Whether it is an order: completed, and not cancelled."""
         return self.at is not None and not (self.cancelled_by and self.cancelled)
 
-    def worth(self) -> Decimal:
-        """What it brings in, in the currency of its price.
+    def worth(self, price: Price) -> Decimal:
+        """What it brings in at its price, in the currency of that.
 
         Its digits behind the point do not depend on what was subtracted when.
         """
-        if self.price is None:
-            return Decimal(0)
-        amount = self.price.amount
+        amount = price.amount
         if self.at is None:
             return amount * 0
         if not (self.refunds or self.refunded_by or self.cancelled_by):
             return amount
-        back = self.refunds.get(self.price.currency, Decimal(0))
+        back = self.refunds.get(price.currency, Decimal(0))
         back += self.refunds.get(OWN_CURRENCY, Decimal(0))
         if self.cancelled or self._holds(self.refunded_by) or back > abs(amount):
             return (amount - back) * 0

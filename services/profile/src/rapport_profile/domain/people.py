@@ -14,6 +14,9 @@ from rapport_profile.domain.published import Summary, omitted, shown, strongest
 from rapport_profile.domain.stamps import EARLIEST
 from rapport_profile.domain.telling import Telling
 
+NO_FOLD = "{}"
+"""A fold of no events, as it is stored."""
+
 _IDENTIFIER_SIZE = 60
 _stored_fold = msgspec.json.Decoder(Fold)
 
@@ -49,6 +52,13 @@ class Node:
     @fold.setter
     def fold(self, fold: Fold) -> None:
         self._fold, self.stored = fold, None
+
+    @property
+    def has_events(self) -> bool:
+        """Whether it is any event's strongest identifier, apart from its profile's `sole`."""
+        if self._fold is None and self.stored in {None, NO_FOLD}:
+            return False
+        return self.fold.events > 0
 
     @property
     def is_read(self) -> bool:
@@ -103,8 +113,10 @@ class Profile:
     _heavy: bool | None = None
 
     @classmethod
-    def of(cls, id_: Id, workspace: str, version: int, summary: Summary) -> "Profile":
-        """A profile as it is stored."""
+    def of(
+        cls, id_: Id, workspace: str, version: int, summary: Summary, *, short: bool = False
+    ) -> "Profile":
+        """A profile as it is stored; `short`: so short that it can't be heavy."""
         named = {(kind, value): at for kind, value, at in summary.named}
         return cls(
             id_,
@@ -115,6 +127,7 @@ class Profile:
             sole=summary.sole,
             named=named,
             fold=summary.fold,
+            _heavy=False if short else None,
         )
 
     @classmethod
@@ -155,6 +168,9 @@ class Profile:
 
     def trim(self) -> list[Spilled]:
         """Keep the bounds; the traits and consents that gave way."""
+        if not self.is_heavy and self.fold.hides_nothing:
+            self.fold.trim_short()
+            return []
         spilled = self.fold.trim()
         if spilled:
             self._state = None
@@ -163,7 +179,7 @@ class Profile:
     def take(self, told: Telling) -> None:
         """Keep what is known up to date with one more event."""
         self.fold.take(told)
-        if told.traits or told.speaks_of_reach:
+        if told.traits or told.consent is not None:
             self._changed()
             return
         known = self._state
@@ -171,13 +187,15 @@ class Profile:
             return
         about = told.order is not None or told.case is not None
         computed = self.fold.computed() if about else self.fold.seen_again(known.computed)
+        # Most events name the address again: when it was named last is part of the state.
+        reach = bool(told.reach)
         # By name costs a third of `structs.replace`, and this is for nearly every event.
         self._state = ProfileState(
             identifiers=known.identifiers,
             traits=known.traits,
             computed=computed,
-            consent=known.consent,
-            contact_points=known.contact_points,
+            consent=self.fold.consent_states() if reach else known.consent,
+            contact_points=self.fold.contact_points() if reach else known.contact_points,
             omitted=known.omitted,
         )
 
@@ -242,7 +260,7 @@ class Profile:
 
     def learn(self, node: Node) -> None:
         """Take in what is known of an identifier that joined; who has events has no `sole`."""
-        if not node.fold.events:
+        if not node.has_events:
             return
         if self.knows_nothing:
             self.fold, self.sole, node.fold = node.fold, node.id, Fold()

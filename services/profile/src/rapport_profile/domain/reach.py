@@ -41,13 +41,16 @@ class Reach(msgspec.Struct, array_like=True, frozen=True, gc=False):
     def current(self, channel: str) -> list[ContactPointState]:
         """The addresses that hold, newest first; what was kept unchecked once may be none."""
         known, heard = _readable(channel, self.trusted), _readable(channel, self.public)
-        if known is not None and heard is not None and known.stamp.after(heard.stamp):
-            heard = None
+        if known is None or heard is None:
+            only = known or heard
+            if only is None or only.value is None:
+                return []
+            return [_point(channel, only.value, only.stamp, verified=known is not None)]
         points = []
-        if heard is not None and heard.value is not None:
-            verified = known is not None and known.value == heard.value
+        if heard.value is not None and not known.stamp.after(heard.stamp):
+            verified = known.value == heard.value
             points.append(_point(channel, heard.value, heard.stamp, verified=verified))
-        if known is not None and known.value is not None and known.value not in _values(points):
+        if known.value is not None and known.value not in _values(points):
             points.append(_point(channel, known.value, known.stamp, verified=True))
         return points
 
@@ -82,16 +85,7 @@ def reach_said(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, Rea
     """
     if event.source in SERVICES:
         return {}
-    told: dict[str, str | None] = {}
-    for name, channel in CHANNEL_OF_TRAIT.items():
-        raw = traits.get(name)
-        text = None if raw is None else _stated(raw)
-        if text is not None and is_placeholder(text):
-            told[channel] = None
-        elif channel == EMAIL_CHANNEL:
-            _take(channel, event.email, told)
-        else:
-            _take(channel, text, told)
+    told = _points_told(event, traits)
     if not told:
         return {}
     stamp = stamp_of(event)
@@ -101,6 +95,23 @@ def reach_said(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, Rea
         else Reach(public=Told(value, stamp))
         for channel, value in told.items()
     }
+
+
+def _points_told(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, str | None]:
+    told: dict[str, str | None] = {}
+    if not traits:
+        _take(EMAIL_CHANNEL, event.email, told)
+        return told
+    for name, channel in CHANNEL_OF_TRAIT.items():
+        raw = traits.get(name)
+        text = None if raw is None else _stated(raw)
+        if text is not None and is_placeholder(text):
+            told[channel] = None
+        elif channel == EMAIL_CHANNEL:
+            _take(channel, event.email, told)
+        else:
+            _take(channel, text, told)
+    return told
 
 
 def _stated(raw: msgspec.Raw) -> str | None:

@@ -41,11 +41,6 @@ class Telling(msgspec.Struct, frozen=True, gc=False):
     consent: tuple[str, Consent] | None = None
     case: tuple[str, bool] | None = None
 
-    @property
-    def speaks_of_reach(self) -> bool:
-        """Whether it may change at what, and whether, the person may be reached."""
-        return bool(self.reach) or self.consent is not None
-
 
 def telling(event: Event) -> Telling:
     """Read an event; what can't be read of it says nothing."""

@@ -115,10 +115,10 @@ class World(Steps):
         contested: then each profile among them goes into the new person whole.
         """
         nodes = [self.nodes[one] for one in ids]
+        if _are_one(nodes):
+            return []
         found = {one.profile_id: self.profiles[one.profile_id] for one in nodes if one.profile_id}
         fresh = [one for one in nodes if one.profile_id is None]
-        if not fresh and len(nodes) == 1:
-            return []
         users = {one.user for one in found.values()} | {one.id for one in fresh if one.is_user}
         if len(users - {None}) > 1:
             return None
@@ -160,7 +160,7 @@ class World(Steps):
 
     def _learn(self, profile: Profile, node: Node) -> None:
         """Take in what is known of an identifier that joined a profile."""
-        if node.fold.events and not profile.knows_nothing:
+        if node.has_events and not profile.knows_nothing:
             self.part(profile)
         profile.learn(node)
 
@@ -335,6 +335,21 @@ class World(Steps):
             self.changed_nodes[end] = node
             for key in self.links_of(end):
                 seeds.update(one for one in key[:2] if one in self.nodes)
+
+
+def _are_one(nodes: list[Node]) -> bool:
+    """Whether they are one person and were looked at together, as those of most events are."""
+    first = nodes[0]
+    if first.profile_id is None:
+        return False
+    if len(nodes) == 1:
+        return True
+    return all(
+        one.profile_id == first.profile_id
+        and one.cluster_id == first.cluster_id
+        and (one.is_user or not (one.shared or one.contested))
+        for one in nodes
+    )
 
 
 def _survivor(profile: Profile) -> tuple[bool, bool, Id]:

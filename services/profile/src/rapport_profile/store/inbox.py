@@ -1,7 +1,6 @@
 """Which copies of which messages have been applied, and the events themselves."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -21,8 +20,7 @@ _event = msgspec.json.Decoder(Event)
 _fold = msgspec.json.Decoder(Fold)
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(msgspec.Struct, frozen=True, gc=False):
     """The copy of a message that counts."""
 
     key: MessageKey
@@ -33,8 +31,7 @@ class Copy:
     replaced: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An event on its way to the timeline of its strongest identifier."""
 
     event: Event

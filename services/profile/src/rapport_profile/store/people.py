@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
 from rapport_common.events.envelope import Identifier
+from rapport_profile.domain.bounds import HEAVY_BYTES
 from rapport_profile.domain.facts import Id
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
@@ -18,6 +19,8 @@ Scoped = tuple[str, Id]
 """(workspace, id)"""
 
 _summary = msgspec.json.Decoder(Summary)
+_SHORT = HEAVY_BYTES // 4
+"""Characters: what is stored of a trait or a consent is longer than what is told of it."""
 
 _IDS = f"unnest({packed('workspaces', 'text')}, {packed('ids', 'uuid')})"
 _ENSURE = text(
@@ -199,8 +202,9 @@ async def _load_profiles(tx: AsyncConnection, world: World) -> None:
         found = (await tx.execute(_PROFILES, scoped(sorted(wanted)))).fetchall()
         for row in found:
             if row.summary is not None:
-                summary = _summary.decode(row.summary)
-                world.add_profile(Profile.of(row.id, row.workspace, row.version, summary))
+                summary, short = _summary.decode(row.summary), len(row.summary) < _SHORT
+                made = Profile.of(row.id, row.workspace, row.version, summary, short=short)
+                world.add_profile(made)
         bare = [row for row in found if row.summary is None]
         if bare:
             await _summarise(tx, world, bare)

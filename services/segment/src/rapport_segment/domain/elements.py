@@ -10,8 +10,9 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from rapport_common.events.contact import MAX_STATED_PHONE, without_separators
 from rapport_segment.domain import values
-from rapport_segment.domain.values import Scalar
+from rapport_segment.domain.values import Alike, Scalar
 
 LONG = 16
 """More elements than that are worth an index."""
@@ -55,13 +56,19 @@ class Elements(list[Any]):
     def _ends(self) -> tuple[Number, ...]:
         return (min(self._numbers), max(self._numbers)) if self._numbers else ()
 
-    def is_among(
-        self, kinds: Mapping[type, Collection[Scalar]], numbers: Collection[Number]
-    ) -> bool:
-        """Whether an element is one of these, or a text that is one of `numbers`."""
+    @cached_property
+    def _dialled(self) -> frozenset[str]:
+        """Its texts without what separates the digits of a phone number."""
+        short = (one for one in self._texts if len(one) <= MAX_STATED_PHONE)
+        return frozenset(map(without_separators, short))
+
+    def is_among(self, kinds: Mapping[type, Collection[Scalar]], alike: Alike) -> bool:
+        """Whether an element is one of these; `kinds` is what `alike` lists, by type."""
         if any(not mine.isdisjoint(kinds[kind]) for kind, mine in self._scalars.items()):
             return True
-        return bool(numbers) and not self._numbers.isdisjoint(numbers)
+        if alike.numbers and not self._numbers.isdisjoint(alike.numbers):
+            return True
+        return bool(alike.phones) and not self._dialled.isdisjoint(alike.phones)
 
     def is_beyond(self, compare: Compare, limit: Number | None, text: str | None) -> bool:
         """Whether an element is less or more than `limit`, or than `text` if it is no number."""

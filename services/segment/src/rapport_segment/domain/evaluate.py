@@ -11,7 +11,7 @@ import msgspec
 from rapport_segment.domain import values
 from rapport_segment.domain.elements import Elements, kinds_of
 from rapport_segment.domain.facts import Facts
-from rapport_segment.domain.rules import And, Identifier, Leaf, Not, Or, Rule, Trait
+from rapport_segment.domain.rules import EQUALITY, And, Identifier, Leaf, Not, Or, Rule, Trait
 from rapport_segment.domain.values import Scalar
 
 Predicate = Callable[[Facts], bool]
@@ -114,13 +114,17 @@ def _any_value(leaf: Leaf) -> Predicate:
     read = leaf.subject.read
     if leaf.op == "ne":
         return lambda facts: leaf.value not in (read(facts) or [leaf.value])
+    if leaf.op in EQUALITY:
+        # Ids are texts, alike only as they are: one that looks like a number or a date is none.
+        wanted = {leaf.value} if leaf.op == "eq" else set(leaf.value)  # type: ignore[arg-type] # of "in" a tuple
+        return lambda facts: not wanted.isdisjoint(read(facts) or ())
     test = _test(leaf.op, leaf.value)
     return lambda facts: any(test(one) for one in read(facts) or ())
 
 
 def _test(op: str, wanted: Any) -> Test:
     if op in _COMPARE:
-        return _ordered(_COMPARE[op], wanted)
+        return _ordered(op, wanted)
     if op == "in":
         return _among(wanted)
     if op == "contains":
@@ -132,28 +136,30 @@ def _test(op: str, wanted: Any) -> Test:
 
 def _among(wanted: tuple[Scalar, ...]) -> Test:
     """Equal to one of these: see `values.alike` for what is equal across types."""
-    alike, numbers = values.alike(wanted)
-    kinds = kinds_of(alike)
-    if len(alike) == 1 and not numbers:
-        [only] = alike  # a text, equal to nothing else
+    alike = values.alike(wanted)
+    kinds, numbers, phones = kinds_of(alike.listed), alike.numbers, alike.phones
+    if len(alike.listed) == 1 and not numbers and not phones:
+        [only] = alike.listed  # a text, equal to nothing else
         return lambda value: (
-            value.is_among(kinds, ()) if type(value) is Elements else bool(value == only)
+            value.is_among(kinds, alike) if type(value) is Elements else bool(value == only)
         )
     by_type = {**kinds, Decimal: kinds[int]}
 
     def holds(value: Any) -> bool:
         among = by_type.get(type(value))
         if among is None:
-            return type(value) is Elements and value.is_among(kinds, numbers)
-        return value in among or (bool(numbers) and values.number(value) in numbers)
+            return type(value) is Elements and value.is_among(kinds, alike)
+        if value in among or (bool(numbers) and values.number(value) in numbers):
+            return True
+        return bool(phones) and type(value) is str and alike.has_phone(value)
 
     return holds
 
 
-def _ordered(compare: Callable[[Any, Any], bool], wanted: Any) -> Test:
+def _ordered(op: str, wanted: Any) -> Test:
+    compare = _COMPARE[op]
     limit = values.number(wanted)
-    is_text = type(wanted) is str
-    text = wanted if is_text else None
+    text = values.limit(op, wanted) if type(wanted) is str else None
 
     def holds(value: Any) -> bool:
         kind = type(value)
@@ -163,7 +169,7 @@ def _ordered(compare: Callable[[Any, Any], bool], wanted: Any) -> Test:
             return kind is Elements and value.is_beyond(compare, limit, text)
         if limit is not None and (found := values.number(value)) is not None:
             return compare(found, limit)
-        return is_text and compare(value, wanted)
+        return text is not None and compare(value, text)
 
     return holds
 

@@ -74,14 +74,22 @@ def _traits(raw: bytes) -> tuple[bytes, dict[str, Any]]:
             pass  # Bytes that are not UTF-8, or traits that are no object.
         else:
             address = traits.get(EMAIL)
-            if type(address) is not str or normal_email(address) == address:
+            if address is None or _addresses(address) == address:
                 return raw, traits
     document = json.loads(raw.decode("utf-8", "replace"), parse_float=_number, parse_int=_integer)
     cleaned = _clean(document) if isinstance(document, dict) else {}
-    address = cleaned.get(EMAIL)
-    if isinstance(address, str):
-        cleaned[EMAIL] = normal_email(address)
+    if EMAIL in cleaned:
+        cleaned[EMAIL] = _addresses(cleaned[EMAIL])
     return _encoder.encode(cleaned), cleaned
+
+
+def _addresses(value: Any) -> Any:
+    """The trait `email` as addresses are kept, one or a list of them; what is none stays."""
+    if type(value) is str:
+        return normal_email(value)
+    if type(value) is list:
+        return [normal_email(one) if type(one) is str else one for one in value]
+    return value
 
 
 def _is_plain(raw: bytes) -> bool:

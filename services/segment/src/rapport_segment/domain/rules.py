@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,11 +10,20 @@ from decimal import Decimal
 from typing import Any
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.events.contact import phone_number
+from rapport_common.events.envelope import ANONYMOUS_ID, USER_ID
 from rapport_common.events.identifiers import normal_identifier
 from rapport_common.events.money import normal_currency
 from rapport_segment.domain.elements import indexed
 from rapport_segment.domain.facts import Facts
-from rapport_segment.domain.values import EMAIL, Scalar, instant, normal_address, normal_text
+from rapport_segment.domain.values import (
+    EMAIL,
+    Scalar,
+    instant,
+    normal_address,
+    normal_beginning,
+    normal_text,
+)
 
 MAX_DEPTH = 16
 MAX_NODES = 500
@@ -29,6 +39,13 @@ TEXT = frozenset({"contains", "starts_with"})
 COUNTS = ("events", "orders", "open_cases")
 INSTANTS = ("first_order_at", "last_order_at", "first_seen_at", "last_seen_at")
 REVENUE = "revenue"
+_SEPARATORS = re.compile(r"[\s_-]")
+_IDENTIFIERS = {_SEPARATORS.sub("", one): one for one in (USER_ID, EMAIL, ANONYMOUS_ID)}
+_PHONES = frozenset(
+    {"phone", "phonenumber", "mobile", "mobilenumber", "mobilephone", "telephone", "tel"}
+    | {"cellphone", "msisdn"}
+)
+"""Traits whose operands are phone numbers, without `_` and in lower case."""
 _DECIMAL = re.compile(r"-?\d{1,30}(\.\d{1,18})?", re.ASCII)
 
 
@@ -183,8 +200,14 @@ def _subject(document: Mapping[str, Any], path: str) -> Subject:
     if key == "trait":
         return Trait(name)
     if key == "identifier":
-        return Identifier(name.strip().lower())
+        return Identifier(_kind_of_identifier(name))
     return _computed(document, path, name)
+
+
+def _kind_of_identifier(name: str) -> str:
+    """`userId`, `user-id` and `User ID` are `user_id`."""
+    plain = name.strip().lower()
+    return _IDENTIFIERS.get(_SEPARATORS.sub("", plain), plain)
 
 
 def _computed(document: Mapping[str, Any], path: str, name: str) -> Computed:
@@ -238,10 +261,14 @@ def _converter(subject: Subject, op: str) -> Callable[[object, str], Scalar]:
     if isinstance(subject, Trait):
         if subject.name == EMAIL:
             return lambda value, path: _address_like(_scalar(value, path))
+        if op == "starts_with":
+            return lambda value, path: normal_beginning(_as_written(value, path))
+        if op in EQUALITY and _SEPARATORS.sub("", subject.name.lower()) in _PHONES:
+            return lambda value, path: _phone_like(_scalar(value, path))
         return _scalar
     if isinstance(subject, Identifier):
         if subject.kind != EMAIL:
-            return _id if op in EQUALITY else _as_written
+            return _id if op in EQUALITY else _part_of_id
         return _address if op in EQUALITY else _part_of_address
     if subject.name == REVENUE:
         return _money
@@ -253,6 +280,10 @@ def _id(value: object, path: str) -> str:
     if not text:
         raise RuleError(path, "must be an id, not blank")
     return text
+
+
+def _part_of_id(value: object, path: str) -> str:
+    return unicodedata.normalize("NFC", _as_written(value, path))
 
 
 def _address(value: object, path: str) -> str:
@@ -268,6 +299,10 @@ def _part_of_address(value: object, path: str) -> str:
 
 def _address_like(value: Scalar) -> Scalar:
     return normal_address(value) if isinstance(value, str) else value
+
+
+def _phone_like(value: Scalar) -> Scalar:
+    return (phone_number(value) or value) if isinstance(value, str) else value
 
 
 def _scalar(value: object, path: str) -> Scalar:

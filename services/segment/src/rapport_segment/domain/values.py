@@ -8,11 +8,18 @@ is another version than "1.1".
 import re
 import unicodedata
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from rapport_common.events.contact import normal_email
+from rapport_common.events.contact import (
+    MAX_STATED_PHONE,
+    normal_email,
+    phone_number,
+    phone_spellings,
+    without_separators,
+)
 
 Scalar = str | bool | int | Decimal
 
@@ -28,7 +35,27 @@ _NUMBER = re.compile(PLAIN_NUMBER)
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII
 )
+_BEGINNING = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d[\d:.]*", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_MIDNIGHT = "T00:00:00.000000Z"
 _WORDS: dict[Scalar, bool] = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """All that equals one of some values.
+
+    Beside what is in `listed`: texts that are written numbers among `numbers`, and texts that
+    without their separators are among `phones`.
+    """
+
+    listed: list[Scalar]
+    numbers: set[int | Decimal]
+    phones: frozenset[str]
+
+    def has_phone(self, text: str) -> bool:
+        """Whether a text is one of the phone numbers. Asked only where there are some."""
+        return len(text) <= MAX_STATED_PHONE and without_separators(text) in self.phones
 
 
 def number(value: Any) -> int | Decimal | None:
@@ -39,21 +66,50 @@ def number(value: Any) -> int | Decimal | None:
     return Decimal(value) if kind is str and _NUMBER.fullmatch(value) else None
 
 
-def alike(wanted: Iterable[Scalar]) -> tuple[list[Scalar], set[int | Decimal]]:
-    """(all that equals one of these, numbers that also a text may be written as)."""
-    found: list[Scalar] = []
+def alike(wanted: Iterable[Scalar]) -> Alike:
+    """What equals one of these: worked out once for a rule, not for each person."""
+    listed: list[Scalar] = []
     numbers: set[int | Decimal] = set()
+    phones: set[str] = set()
     for one in wanted:
-        found.append(one)
+        listed.append(one)
         if isinstance(one, bool):
-            found.append(str(one).lower())
+            listed.append(str(one).lower())
         elif not isinstance(one, str):
             numbers.add(one)
         elif one in _WORDS:
-            found.append(_WORDS[one])
+            listed.append(_WORDS[one])
         elif (plain := number(one)) is not None:
-            found.append(plain)
-    return found, numbers
+            listed.append(plain)
+        elif (midnight := _spelled_midnight(one)) is not None:
+            listed += [other for other in midnight if other != one]
+        elif one.startswith("+") and (phone := phone_number(one)) is not None:
+            phones |= phone_spellings(phone)
+    return Alike(listed, numbers, frozenset(phones))
+
+
+def limit(op: str, wanted: str) -> str:
+    """The text to compare texts with by code point, so that a date is its midnight, too.
+
+    A date comes right before all instants of its day, so each comparison has one that tells both.
+    """
+    midnight = _spelled_midnight(wanted)
+    if midnight is None:
+        return wanted
+    day, instant_of_it = midnight
+    return day if op in {"gte", "lt"} else instant_of_it
+
+
+def _spelled_midnight(text: str) -> tuple[str, str] | None:
+    """A date, and the instant that it is, when a text is one of the two."""
+    day = text.removesuffix(_MIDNIGHT)
+    if not _DATE.fullmatch(day):
+        return None
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        return None
+    return day, day + _MIDNIGHT
 
 
 def normal_text(text: str) -> str:
@@ -67,6 +123,13 @@ def normal_text(text: str) -> str:
     except ValueError:
         return text
     return told or text
+
+
+def normal_beginning(text: str) -> str:
+    """How a text in normal form begins that begins so: the first digits of a time are no time."""
+    if _BEGINNING.fullmatch(text):
+        return f"{text[:10]}T{text[11:]}"
+    return normal_text(text)
 
 
 def instant(moment: datetime | None) -> str | None:

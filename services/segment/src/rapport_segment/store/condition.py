@@ -1,12 +1,14 @@
 """Rules in SQL: the same verdict as `domain.evaluate` gives, over `person.state`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, assert_never
 
 import msgspec
 
+from rapport_common.events.contact import MAX_STATED_PHONE, SEPARATING
 from rapport_segment.domain import values
 from rapport_segment.domain.rules import (
+    EQUALITY,
     And,
     Computed,
     Identifier,
@@ -64,18 +66,20 @@ class Condition:
             return whole
         if op == "contains" and isinstance(subject, Trait):
             return f"({whole} OR {self._any(x, 'eq', wanted)})"
-        each = self._any(x, op, wanted)
-        return each if isinstance(subject, Identifier) else f"({whole} OR {each})"
+        if isinstance(subject, Identifier):
+            if op in EQUALITY:
+                ids = self._jsonb([wanted] if op == "eq" else wanted)
+                return _some(x, f"{ids} @> one.value")
+            return self._any(x, op, wanted)
+        return f"({whole} OR {self._any(x, op, wanted)})"
 
     def _any(self, x: str, op: str, wanted: Any) -> str:
         """Whether an element of a list fits."""
-        listed = f"CASE jsonb_typeof({x}) WHEN 'array' THEN {x} ELSE CAST('[]' AS jsonb) END"
-        test = self._test("one.value", op, wanted)
-        return f"EXISTS (SELECT 1 FROM jsonb_array_elements({listed}) AS one WHERE {test})"
+        return _some(x, self._test("one.value", op, wanted))
 
     def _test(self, x: str, op: str, wanted: Any) -> str:
         if op in _ORDER:
-            return self._ordered(x, _ORDER[op], wanted)
+            return self._ordered(x, op, wanted)
         if op == "eq":
             return self._among(x, (wanted,))
         if op == "in":
@@ -86,20 +90,32 @@ class Condition:
         return f"(jsonb_typeof({x}) = 'string' AND {inside or 'false'})"
 
     def _among(self, x: str, wanted: Sequence[Scalar]) -> str:
-        alike, numbers = values.alike(wanted)
+        alike = values.alike(wanted)
         scalar = f"jsonb_typeof({x}) IN ('string', 'number', 'boolean')"
-        found = f"({scalar} AND {self._jsonb(alike)} @> {x})"
-        if not numbers:
-            return found
-        written = f"{self._jsonb(sorted(numbers))} @> to_jsonb({_number(x)})"
-        return f"({found} OR COALESCE({written}, false))"
+        found = [f"({scalar} AND {self._jsonb(alike.listed)} @> {x})"]
+        if alike.numbers:
+            written = f"{self._jsonb(sorted(alike.numbers))} @> to_jsonb({_number(x)})"
+            found.append(f"COALESCE({written}, false)")
+        if alike.phones:
+            found.append(self._phone(x, alike.phones))
+        return f"({' OR '.join(found)})"
 
-    def _ordered(self, x: str, operator: str, wanted: Any) -> str:
+    def _phone(self, x: str, phones: Collection[str]) -> str:
+        """Whether it is a text that without its separators is one of these."""
+        said, meant, parting = SEPARATING
+        bare = f"translate({_text(x)}, {self._text(said + parting)}, {self._text(meant)})"
+        return (
+            f"(jsonb_typeof({x}) = 'string' AND length({_text(x)}) <= {MAX_STATED_PHONE} "
+            f"AND {self._jsonb(sorted(phones))} @> to_jsonb({bare}))"
+        )
+
+    def _ordered(self, x: str, op: str, wanted: Any) -> str:
+        operator = _ORDER[op]
         limit = values.number(wanted)
         # By code point, as Python compares, whatever the database's locale is.
         texts = (
             f"(jsonb_typeof({x}) = 'string' AND {_text(x)} COLLATE \"C\" {operator} "
-            f"{self._text(wanted)})"
+            f"{self._text(values.limit(op, wanted))})"
             if isinstance(wanted, str)
             else "false"
         )
@@ -125,6 +141,12 @@ class Condition:
         name = self._names.setdefault(value, f"r{len(self._names)}")
         self.parameters[name] = value
         return f"CAST(:{name} AS text)"
+
+
+def _some(x: str, test: str) -> str:
+    """Whether of a list some `one.value` passes a test; what is no list has none."""
+    listed = f"CASE jsonb_typeof({x}) WHEN 'array' THEN {x} ELSE CAST('[]' AS jsonb) END"
+    return f"EXISTS (SELECT 1 FROM jsonb_array_elements({listed}) AS one WHERE {test})"
 
 
 def _text(x: str) -> str:

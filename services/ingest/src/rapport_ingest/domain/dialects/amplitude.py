@@ -1,6 +1,7 @@
 """Amplitude's HTTP API v2 (`/2/httpapi`) and its batch API (`/batch`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -41,6 +42,7 @@ MONEY = {
 SETTING = ("$setOnce", "$set")
 COUNTING = ("$add", "$append", "$prepend", "$preInsert", "$postInsert", "$remove", "$clearAll")
 NO_CAMPAIGN = b'"EMPTY"'
+WRONG_KEY = "Invalid API key: "
 SERVERS_ADDRESS = "$remote"
 VIEWS = {"[Amplitude] Page Viewed": "page", "[Amplitude] Screen Viewed": "screen"}
 
@@ -83,6 +85,8 @@ class Batch(PostHog):
 
     def __init__(self) -> None:
         super().__init__()
+        # PostHog's SDKs for servers come back after either; Amplitude's give up soon after a 429.
+        self.overload = Amplitude.overload
         self._amplitude = Amplitude()
 
     @override
@@ -101,6 +105,19 @@ class Batch(PostHog):
         if isinstance(opened.note, list):
             return self._amplitude.answer(opened, results)
         return super().answer(opened, results)
+
+
+def problem(status: int, said: Mapping[str, Any]) -> dict[str, Any]:
+    """An error `{code, message, details}` as Amplitude's SDKs read it.
+
+    They take the status from `code` and the message from `error`, and stop sending what has a wrong
+    key only if it begins as Amplitude's does. The error's own code is in `details`.
+    """
+    message = said["message"]
+    if status == HTTPStatus.UNAUTHORIZED:
+        message = WRONG_KEY + message
+    details = {**said["details"], "code": said["code"]}
+    return {**said, "code": status, "error": message, "details": details}
 
 
 def _drafts(fields: Members, raw: msgspec.Raw) -> Sequence[Draft]:

@@ -1,0 +1,319 @@
+"""What is stored of people, in memory: a world gets of it what Postgres gives to one.
+
+Rows are kept as JSON, so nothing of a world outlives it that was not said to be changed.
+"""
+
+import random
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from rapport_common.events.codec import encode
+from rapport_common.events.envelope import Event
+from rapport_common.events.profile import ProfileActivity, ProfileState
+from rapport_profile.domain.bounds import Spilled
+from rapport_profile.domain.facts import (
+    Evidence,
+    Id,
+    LinkKey,
+    Naming,
+    anonymous_twin,
+    content_hash,
+    identifier_id,
+    link_keys,
+    naming,
+    user_twin,
+)
+from rapport_profile.domain.fold import TRAIT, Fold, fold_all, fold_and_spill, names_told
+from rapport_profile.domain.grouping import entangled
+from rapport_profile.domain.loaded import end_of
+from rapport_profile.domain.people import Link, Node, Profile
+from rapport_profile.domain.published import Summary
+from rapport_profile.domain.stamps import believed_time
+from rapport_profile.domain.steps import IncompleteError
+from rapport_profile.domain.world import World
+
+W = "w"
+
+
+class Row(NamedTuple):
+    """An identifier as it is stored."""
+
+    kind: str
+    value: str
+    profile: Id | None = None
+    cluster: Id | None = None
+    shared: bool = False
+    contested: bool = False
+    fold: str = "{}"
+
+
+class People:
+    """Identifiers, links, profiles, timelines and what was published, between the batches."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        """Ids of profiles come one after the other, as in production, or at random."""
+        self._chance = None if seed is None else random.Random(seed)
+        self._made = 0
+        self.rows: dict[Id, Row] = {}
+        self.links: dict[LinkKey, tuple[Evidence, bool]] = {}
+        self.profiles: dict[Id, tuple[int, Id | None, bytes]] = {}
+        self.counting: dict[str, Event] = {}
+        self.overflow: dict[tuple[Id, str, str], Spilled] = {}
+        self.published: list[ProfileActivity] = []
+
+    # --- a batch -----------------------------------------------------------------------------
+
+    def feed(self, batch: Sequence[Event]) -> None:
+        """Apply a batch: of copies of a message the one with the smallest hash counts."""
+        best: dict[str, Event] = {}
+        for one in batch:
+            known = best.get(one.message_id)
+            if known is None or content_hash(one) < content_hash(known):
+                best[one.message_id] = one
+        piece: list[Event] = []
+        for one in best.values():
+            known = self.counting.get(one.message_id)
+            if known is None:
+                piece.append(one)
+            elif content_hash(one) < content_hash(known):
+                self._apply(piece)
+                piece = []
+                self._take_back(known)
+                self._apply([one])
+        self._apply(piece)
+
+    def _apply(self, batch: Sequence[Event]) -> None:
+        whole: set[Id] = set()
+        while batch:
+            world = self._load(batch, whole)
+            try:
+                steps = [step for one in batch for step in world.apply(one, names_of(one))]
+                self.published += world.finish(steps)
+            except IncompleteError as error:
+                whole |= self._more(error, whole)
+                continue
+            self._save(world)
+            self.counting.update({one.message_id: one for one in batch})
+            return
+
+    def _take_back(self, event: Event) -> None:
+        named = names_of(event)
+        hub, told = identifier_id(W, named.hub), link_keys(W, named)
+        del self.counting[event.message_id]
+        left = self.timeline(hub)
+        fold, spilled = fold_and_spill(left)
+        lost = set(told).difference(*(link_keys(W, names_of(one)) for one in left))
+        seeds = {hub, identifier_id(W, anonymous_twin(named.hub)), *(key[1] for key in told)}
+        whole: set[Id] = set()
+        while True:
+            world = World(self._new_id)
+            self._load_around(world, seeds, seeds)
+            self._load_members(world, whole)
+            try:
+                steps = world.retract(hub, fold, sorted(lost), believed_time(event))
+            except IncompleteError as error:
+                whole |= self._more(error, whole)
+                continue
+            break
+        world.trim()
+        for kind, name in names_told(event):
+            self.overflow.pop((hub, kind, name), None)
+        world.spilled += [(W, hub, one) for one in spilled]
+        self._save(world)
+        self.published += steps
+
+    @staticmethod
+    def _more(error: IncompleteError, whole: set[Id]) -> set[Id]:
+        wanted = {one for _workspace, one in error.wanted}
+        assert not wanted <= whole, error
+        return wanted
+
+    def _new_id(self) -> Id:
+        self._made += 1
+        number = self._made if self._chance is None else self._chance.getrandbits(128)
+        return str(UUID(int=number))
+
+    # --- loading -----------------------------------------------------------------------------
+
+    def _load(self, batch: Sequence[Event], whole: Collection[Id]) -> World:
+        world, named = World(self._new_id), [names_of(one) for one in batch]
+        wanted = {identifier_id(W, one): one for names in named for one in names.all}
+        for id_, (kind, value) in wanted.items():
+            self.rows.setdefault(id_, Row(kind, value))
+        aliased = [one.previous for one in named if one.previous is not None]
+        twins = {identifier_id(W, user_twin(one)) for one in aliased}
+        self._load_nodes(world, {*wanted, *twins})
+        fresh = [one for one in world.nodes.values() if one.is_user and one.profile_id is None]
+        former = {identifier_id(W, anonymous_twin(one.name)) for one in fresh} & self.rows.keys()
+        doubted = former | (twins & world.nodes.keys())
+        doubted |= {
+            identifier_id(W, one)
+            for one in aliased
+            if identifier_id(W, user_twin(one)) in world.nodes
+        }
+        together = [[identifier_id(W, one) for one in names.all] for names in named]
+        seeds = entangled(world, together, doubted)
+        if seeds or former:
+            self._load_around(world, seeds | former, former)
+        self._load_members(world, whole)
+        return world
+
+    def _load_around(self, world: World, seeds: Collection[Id], beyond: Collection[Id]) -> None:
+        """The components of identifiers, their links, and the users next to them."""
+        through: dict[Id, bool] = {}
+        edge = []
+        for one in seeds:
+            if one in self.rows:
+                row = self.rows[one]
+                edge.append((one, row.kind != "user_id" and (one in beyond or not row.shared)))
+        while edge:
+            one, open_ = edge.pop()
+            if one in through and (through[one] or not open_):
+                continue
+            through[one] = open_
+            follow = one in seeds and one in beyond
+            for key, (_evidence, void) in self.links.items():
+                if open_ and one in key[:2] and (follow or not void):
+                    other = self.rows[near := key[key[0] == one]]
+                    edge.append((near, other.kind != "user_id" and not other.shared))
+        self._load_nodes(world, through)
+        for key, (evidence, void) in self.links.items():
+            if any(through.get(end) for end in key[:2]):
+                world.add_link(Link(key, W, evidence, void))
+
+    def _load_members(self, world: World, profiles: Collection[Id]) -> None:
+        self._load_nodes(world, [id_ for id_, row in self.rows.items() if row.profile in profiles])
+
+    def _load_nodes(self, world: World, wanted: Iterable[Id]) -> None:
+        for id_ in sorted(set(wanted) & self.rows.keys()):
+            world.add_node(self.node(id_))
+        for node in world.nodes.values():
+            if node.profile_id is not None and node.profile_id not in world.profiles:
+                world.add_profile(self.profile(node.profile_id))
+        world.settle()
+
+    def node(self, id_: Id) -> Node:
+        """An identifier as it is loaded."""
+        row = self.rows[id_]
+        marks = (row.profile, row.cluster, row.shared, row.contested)
+        return Node(id_, W, row.kind, row.value, *marks, stored=row.fold)
+
+    def profile(self, id_: Id) -> Profile:
+        """A profile as it is loaded."""
+        version, _merged_into, summary = self.profiles[id_]
+        return Profile.of(id_, W, version, msgspec.json.decode(summary, type=Summary))
+
+    # --- writing back ------------------------------------------------------------------------
+
+    def _save(self, world: World) -> None:
+        for one in world.changed_nodes.values():
+            fold = one.stored or encode(one.fold).decode()
+            marks = (one.profile_id, one.cluster_id, one.shared, one.contested)
+            self.rows[one.id] = Row(one.kind, one.value, *marks, fold)
+        for id_, parted in world.parted.items():
+            self.rows[id_] = self.rows[id_]._replace(fold=encode(parted).decode())
+        self._relabel(world)
+        for key in world.changed_links:
+            self.links.pop(key, None)
+            if key in world.links:
+                self.links[key] = (world.links[key].evidence, world.links[key].void)
+        for person in world.changed_profiles.values():
+            summary = encode(person.summary())
+            self.profiles[person.id] = (person.version, person.merged_into, summary)
+        for _workspace, who, gone in world.spilled:
+            known = self.overflow.get((who, gone.kind, gone.name))
+            if known is None or gone.at >= known.at:
+                self.overflow[who, gone.kind, gone.name] = gone
+
+    def _relabel(self, world: World) -> None:
+        for id_, row in self.rows.items():
+            profile, cluster = row.profile, row.cluster
+            if profile in world.merged:
+                profile = end_of(world.merged, profile)
+            if cluster in world.renamed:
+                cluster = end_of(world.renamed, cluster)
+            self.rows[id_] = row._replace(profile=profile, cluster=cluster)
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def timeline(self, hub: Id) -> list[Event]:
+        """The events that have an identifier as their strongest."""
+        return [one for one in self.counting.values() if identifier_id(W, names_of(one).hub) == hub]
+
+    def states(self) -> list[ProfileState]:
+        """What is stored of everybody, as it would be published."""
+        alive = [id_ for id_, (_version, heir, _summary) in self.profiles.items() if heir is None]
+        return [one.state() for one in map(self.profile, alive) if one.count]
+
+    def told(self) -> list[ProfileState]:
+        """What a reader of all that was published knows."""
+        states: dict[Id, ProfileState] = {}
+        for one in self.published:
+            if one.merged_into is not None or one.gone:
+                states.pop(one.profile_id, None)
+            elif one.state is not None:
+                states[one.profile_id] = one.state
+        return [one for one in states.values() if one.identifiers]
+
+    def check(self) -> None:
+        """What is kept twice, or in parts, agrees."""
+        self.check_counts()
+        for id_ in self.profiles:
+            named = {(row.kind, row.value) for row in self.rows.values() if row.profile == id_}
+            assert self.profile(id_).named.keys() == named
+        for id_ in self.rows:
+            self._check_traits(id_)
+        for key, (_evidence, void) in self.links.items():
+            ends = [self.rows[end] for end in key[:2]]
+            if not void and not any(one.shared for one in ends):
+                locks = {one.cluster or end for one, end in zip(ends, key[:2], strict=True)}
+                assert len(locks) == 1, "what is connected is under one lock"
+
+    def check_counts(self) -> None:
+        """A profile's numbers are those of its identifiers."""
+        for id_ in self.profiles:
+            self._check_profile(self.profile(id_))
+
+    def _check_profile(self, person: Profile) -> None:
+        members = {id_: row for id_, row in self.rows.items() if row.profile == person.id}
+        assert person.count == len(members)
+        assert person.user == next((i for i, row in members.items() if row.kind == "user_id"), None)
+        own = {id_: self.fold_of(id_) for id_ in members}
+        having = {id_ for id_, fold in own.items() if fold.events}
+        assert person.sole is None or having <= {person.sole}
+        assert sum(fold.events for fold in own.values()) == person.fold.events
+
+    def _check_traits(self, id_: Id) -> None:
+        """A trait is in the fold, or beside it when it gave way: by its latest word."""
+        history = self.timeline(id_)
+        assert self.fold_of(id_).traits == fold_all(history).traits
+        beside = {
+            name: one
+            for (who, kind, name), one in self.overflow.items()
+            if (who, kind) == (id_, TRAIT)
+        }
+        told = [fold_all([one]).traits for one in history]
+        for name in {name for one in told for name in one}:
+            words = [one[name] for one in told if name in one]
+            latest = max(one.stamp.at for one in words)
+            last = {bytes(one.value) for one in words if one.stamp.at == latest}
+            held = self.fold_of(id_).traits.get(name) or beside[name]
+            assert bytes(held.value) in last
+
+    def fold_of(self, id_: Id) -> Fold:
+        """What is known of an identifier by the events that have it as their strongest."""
+        row = self.rows[id_]
+        person = None if row.profile is None else self.profile(row.profile)
+        if person is not None and person.sole == id_:
+            return person.fold
+        return msgspec.json.decode(row.fold, type=Fold)
+
+
+def names_of(event: Event) -> Naming:
+    """Whom an event names; the tests' events name somebody."""
+    named = naming(event)
+    assert named is not None
+    return named
