@@ -5,9 +5,11 @@ A machine with other work is slow at any place, so a test that counts on time li
 
 import ast
 from collections.abc import Iterator
+from itertools import accumulate, islice
 from pathlib import Path
 
 import pytest
+from tests.support.waiting import LONGEST_POLL_SECONDS, POLL_SECONDS, pauses
 
 CLOCKS = {"time.monotonic", "time.perf_counter", "time.time", "monotonic", "perf_counter"}
 SLEEPS = {"asyncio.sleep", "time.sleep", "sleep"}
@@ -20,7 +22,7 @@ EXEMPT = (
     "tests/bench/",
     "deploy/local/tests/stand_in_service.py",
 )
-POLLS = {"between_looks", "look_again"}
+POLLS = {"between_looks"}
 
 
 def name_of(call: ast.AST) -> str:
@@ -133,3 +135,11 @@ def test_the_rules_let_good_waiting_pass() -> None:
         "    assert await answer(until=time.monotonic() + 1) == 'late'"
     )
     assert not [line for rule in RULES.values() for line in rule(tree)]
+
+
+def test_looks_are_ever_rarer_and_nobody_waits_much_longer_than_needed() -> None:
+    first = list(islice(pauses(), 100))
+    assert first == sorted(first)
+    assert (first[0], first[-1]) == (POLL_SECONDS, LONGEST_POLL_SECONDS)
+    for before, pause in zip(accumulate(first), first[1:], strict=False):
+        assert pause < 1.001 * (POLL_SECONDS + before / 4)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from tests.support.documents import document_of
+from tests.support.loopback import NOBODY
 
 from rapport_common.events.topics import SERVICES
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 
 def asked(stack: "Stack", service: str, path: str) -> httpx.Response:
-    return httpx.get(stack.url(service) + path, timeout=60)
+    return httpx.get(stack.url(service) + path, timeout=60, verify=NOBODY)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.support import broker
+from tests.support.loopback import NOBODY
 from tests.support.metrics import metric
 from tests.support.waiting import until
 from tests.support.workspace import Workspace
@@ -32,7 +33,7 @@ def profiled(workspace: Workspace) -> int:
 
 
 def ready(stack: Stack) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{stack.url('profile')}/readyz").json()
+    found: dict[str, Any] = httpx.get(f"{stack.url('profile')}/readyz", verify=NOBODY).json()
     return found
 
 

@@ -15,6 +15,8 @@ ENV = {
     "RAPPORT_SESSION_TIMEOUT_MS": str(SESSION_SECONDS * 1000),
     # Small batches: a fault then meets many commits, not one or two.
     "RAPPORT_CONSUMER_BATCH": "200",
+    # Most of the time nothing flows, and what asks Kafka for it takes the others' processor.
+    "RAPPORT_FETCH_WAIT_MS": "500",
 }
 # What a killed sender was handing over becomes `uncertain` when its lease ends: after two minutes
 # by default.

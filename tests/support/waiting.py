@@ -5,7 +5,7 @@ No test sleeps for itself: this is the one place, and `tests/arch/test_waiting.p
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar, overload
 
@@ -13,6 +13,9 @@ import httpx
 import pytest
 
 POLL_SECONDS = 0.02
+LONGEST_POLL_SECONDS = 0.2
+LONGER = 1.25
+STEADY_SECONDS = 0.05
 HANG_SECONDS = 60.0
 """Ten times and more what anything here should take, on a machine with other work too."""
 
@@ -27,6 +30,18 @@ def until(what: str, look: Callable[[], Found | None], *, seconds: float = HANG_
     pytest.fail(f"after {seconds:g} s still no {what}; last seen: {found!r}")
 
 
+def pauses() -> Iterator[float]:
+    """The seconds from look to look: ever longer, at most a fifth of a second.
+
+    A look takes the processor from those who are looked at. Nobody waits much longer than was
+    needed: a pause is about a quarter of what was waited before it.
+    """
+    pause = POLL_SECONDS
+    while True:
+        yield pause
+        pause = min(pause * LONGER, LONGEST_POLL_SECONDS)
+
+
 def look_until(look: Callable[[], Found | None], *, seconds: float) -> Found | None:
     """Look until there is something, or `seconds` have passed; returns what was seen last.
 
@@ -34,12 +49,12 @@ def look_until(look: Callable[[], Found | None], *, seconds: float) -> Found | N
     """
     deadline = time.monotonic() + seconds
     found: Found | None = None
-    while time.monotonic() < deadline:
+    for pause in pauses():
         with suppress(httpx.HTTPError):
             found = look()
-        if found:
+        if found or time.monotonic() > deadline:
             break
-        look_again()
+        time.sleep(pause)
     return found
 
 
@@ -55,24 +70,21 @@ async def eventually(what: str, look: Callable[[], Any], *, seconds: float = HAN
     """`until` in a loop: `look` may be a plain function or a coroutine's."""
     deadline = time.monotonic() + seconds
     found: Any = None
-    while time.monotonic() < deadline:
+    for pause in pauses():
         with suppress(httpx.HTTPError):
             seen = look()
             found = await seen if isinstance(seen, Awaitable) else seen
         if found:
             return found
-        await between_looks()
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(pause)
     pytest.fail(f"after {seconds:g} s still no {what}; last seen: {found!r}")
 
 
 async def between_looks() -> None:
     """What a loop of one's own does between two looks at what others do."""
-    await asyncio.sleep(POLL_SECONDS)
-
-
-def look_again() -> None:
-    """`between_looks` where there is no event loop."""
-    time.sleep(POLL_SECONDS)
+    await asyncio.sleep(STEADY_SECONDS)
 
 
 async def pretend_slow(seconds: float) -> None:

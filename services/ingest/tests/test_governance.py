@@ -224,9 +224,11 @@ async def test_a_plan_is_replaced_as_a_whole_or_not_at_all(ingest: "Ingest") -> 
         {"events": [{"type": "track", "name": "x", "version": "", "schema": {}}]},
     ],
 )
-async def test_a_bad_document_is_a_422(ingest: "Ingest", body: Any) -> None:
-    await call(ingest, "PUT", f"/v1/sources/{ingest.source}/plan", body, 422)
-    await call(ingest, "POST", f"/v1/sources/{ingest.source}/plan/check", body, 422)
+async def test_a_bad_document_is_a_422(standing_ingest: "Ingest", body: Any) -> None:
+    await call(standing_ingest, "PUT", f"/v1/sources/{standing_ingest.source}/plan", body, 422)
+    await call(
+        standing_ingest, "POST", f"/v1/sources/{standing_ingest.source}/plan/check", body, 422
+    )
 
 
 async def test_another_workspace_sees_and_changes_nothing(ingest: "Ingest") -> None:

@@ -21,7 +21,7 @@ from rapport_common.testing.credentials import KEY_ENVIRONMENT, mint
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 
-ROWS = 50_000
+ROWS = 20_000
 BAD = 250
 Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
 

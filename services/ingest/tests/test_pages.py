@@ -23,6 +23,12 @@ LISTS = ("/v1/catalogue", "/v1/violations", "/v1/quarantine/summary", "/v1/quara
 
 
 @pytest.fixture
+def ingest(standing_ingest: "Ingest") -> "Ingest":
+    """The one of all tests that only ask."""
+    return standing_ingest
+
+
+@pytest.fixture
 async def filled(ingest: "Ingest") -> "Ingest":
     """Many entries with equal counts and times: only names tell them apart."""
     workspace = ingest.workspace

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 
 NOWHERE = "127.0.0.1:1"
 ENOUGH = 20
+PAUSE_SECONDS = 0.1
 Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
 Launch = Callable[..., Awaitable["Running"]]
 
@@ -50,7 +51,10 @@ class Running:
             stderr=subprocess.STDOUT,
         )
         self.port = port
-        self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5)
+        self.client = self._new_client()
+
+    def _new_client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=5)
 
     async def ready(self) -> None:
         async with asyncio.timeout(90):
@@ -74,23 +78,27 @@ class Running:
         )
         return str(answer.json()["write_key"])
 
+    async def hang_up(self) -> None:
+        """Close the connections of the client."""
+        await self.client.aclose()
+        self.client = self._new_client()
+
     async def end(self, number: int) -> int:
         """The exit code after a signal."""
         self.process.send_signal(number)
         return await asyncio.to_thread(self.process.wait, HANG_SECONDS)
 
 
-@pytest.fixture
-async def launch(
-    service_database: Callable[[str], str], kafka_bootstrap: str
-) -> AsyncIterator[Launch]:
+@asynccontextmanager
+async def launching(database: Callable[[str], str], kafka: str) -> AsyncIterator[Launch]:
+    """A function that starts processes, which end with the block."""
     started: list[Running] = []
 
     async def launched(*, wait: bool = True, **settings: Any) -> Running:
         port = free_ports(6)
         environment = {
-            "RAPPORT_DATABASE_URL": service_database("ingest"),
-            "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+            "RAPPORT_DATABASE_URL": database("ingest"),
+            "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka,
             **KEY_ENVIRONMENT,
             "RAPPORT_PORT": str(port),
             "RAPPORT_METRICS_PORT": str(port + 1),
@@ -103,14 +111,33 @@ async def launch(
             await running.ready()
         return running
 
-    yield launched
-    for one in started:
-        await one.client.aclose()
-        if one.process.poll() is None:
-            one.process.terminate()
-            await asyncio.to_thread(one.process.wait, 15)
-        if one.process.stdout:
-            one.process.stdout.close()
+    try:
+        yield launched
+    finally:
+        for one in started:
+            await one.client.aclose()
+            if one.process.poll() is None:
+                one.process.terminate()
+                await asyncio.to_thread(one.process.wait, 15)
+            if one.process.stdout:
+                one.process.stdout.close()
+
+
+@pytest.fixture
+async def launch(
+    service_database: Callable[[str], str], kafka_bootstrap: str
+) -> AsyncIterator[Launch]:
+    async with launching(service_database, kafka_bootstrap) as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
+async def pair(
+    service_database: Callable[[str], str], kafka_bootstrap: str
+) -> AsyncIterator[Running]:
+    """One with two children, for all tests that leave it with two."""
+    async with launching(service_database, kafka_bootstrap) as launched:
+        yield await launched(workers=2)
 
 
 async def send_until(
@@ -162,12 +189,25 @@ async def test_a_stop_under_traffic_is_clean_and_loses_nothing(
     assert accepted <= {one["message_id"] for one in await log_of(workspace)}
 
 
+async def until_both(running: Running) -> None:
+    """Wait until two children take connections."""
+    callers = Callers(running.port)
+    await running.hang_up()
+    async with asyncio.timeout(HANG_SECONDS):
+        while len(found := connections(running)) < 2 or 0 in found:
+            await callers.call(1)
+            await between_looks()
+    await callers.leave(1000)
+    await until_connected(running, [0, 0])
+
+
 async def test_a_killed_child_is_replaced_and_costs_no_accepted_event(
-    launch: Launch, log_of: Log
+    pair: Running, log_of: Log
 ) -> None:
-    running = await launch(workers=2)
+    running = pair
     workspace = f"kill-{running.process.pid}"
     key = await running.new_key(workspace)
+    await until_both(running)
     victim = running.children[0]
 
     async def kill() -> None:
@@ -193,8 +233,8 @@ async def test_children_do_not_outlive_a_killed_parent(launch: Launch) -> None:
         await running.client.get("/healthz")
 
 
-async def test_each_child_has_its_own_metrics(launch: Launch) -> None:
-    running = await launch(workers=2)
+async def test_each_child_has_its_own_metrics(pair: Running) -> None:
+    running = pair
     async with httpx.AsyncClient() as client:
         for slot in range(2):
             address = f"http://127.0.0.1:{running.port + 1 + slot}/metrics"
@@ -321,16 +361,10 @@ async def until_connected(running: Running, wanted: list[int]) -> None:
             await between_looks()
 
 
-async def test_processes_have_equally_many_connections(launch: Launch) -> None:
-    running = await launch(workers=2)
-    await running.client.aclose()
+async def test_processes_have_equally_many_connections(pair: Running) -> None:
+    running = pair
     callers = Callers(running.port)
-    async with asyncio.timeout(HANG_SECONDS):  # until the slower child takes connections too
-        while 0 in connections(running):
-            await callers.call(1)
-            await between_looks()
-    await callers.leave(1000)
-    await until_connected(running, [0, 0])
+    await until_both(running)
     await callers.call(16)
     assert connections(running) == [8, 8]
     await callers.leave(7)
@@ -341,7 +375,10 @@ async def test_processes_have_equally_many_connections(launch: Launch) -> None:
 
 
 class Sender:
-    """Posts events over one connection, which it keeps for as long as the server does."""
+    """Posts events over one connection, which it keeps for as long as the server does.
+
+    With pauses: the machine has to start a child meanwhile.
+    """
 
     def __init__(self, running: Running, key: str, name: str) -> None:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
@@ -354,7 +391,7 @@ class Sender:
 
     async def run(self, stop: asyncio.Event) -> None:
         async with self._client:
-            while not stop.is_set():
+            while not await in_time(stop, PAUSE_SECONDS):
                 body = {"event": "x", "userId": self._name}
                 try:
                     answer = await self._client.post("/v1/track", json=body, auth=(self._key, ""))
@@ -370,6 +407,14 @@ class Sender:
                 self.sent += 1
 
 
+async def in_time(event: asyncio.Event, seconds: float) -> bool:
+    """Whether it happens within the time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
+
+
 def clients_of(child: psutil.Process, port: int) -> set[int]:
     """The ports of those who are connected with a child."""
     return {
@@ -380,11 +425,11 @@ def clients_of(child: psutil.Process, port: int) -> set[int]:
 
 
 async def test_kept_connections_are_shared_again_when_a_killed_child_is_back(
-    launch: Launch,
+    pair: Running,
 ) -> None:
-    running = await launch(workers=2)
+    running = pair
     key = await running.new_key(f"share-{running.process.pid}")
-    await running.client.aclose()
+    await until_both(running)
     senders = [Sender(running, key, f"s{number}") for number in range(64)]
     stop = asyncio.Event()
 

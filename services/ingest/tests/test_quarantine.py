@@ -192,10 +192,12 @@ async def test_rows_expire_by_age_and_sooner_once_resolved(start: "Start") -> No
     ],
 )
 async def test_each_route_has_its_scope(
-    ingest: "Ingest", method: str, path: str, scope: str
+    standing_ingest: "Ingest", method: str, path: str, scope: str
 ) -> None:
     other = {"events:read": "sources:write", "sources:write": "events:read"}[scope]
-    answer = await ingest.client.request(method, path, json={}, headers=ingest.token(other))
+    answer = await standing_ingest.client.request(
+        method, path, json={}, headers=standing_ingest.token(other)
+    )
     assert answer.status_code == 403
     assert answer.json()["details"]["needed"] == scope
 
@@ -220,9 +222,9 @@ async def test_each_route_has_its_scope(
     ],
 )
 async def test_a_bad_request_is_told_what_is_wrong(
-    ingest: "Ingest", path: str, body: bytes
+    standing_ingest: "Ingest", path: str, body: bytes
 ) -> None:
-    headers = {**ingest.token("sources:write"), "Content-Type": "application/json"}
-    answer = await ingest.client.post(path, content=body, headers=headers)
+    headers = {**standing_ingest.token("sources:write"), "Content-Type": "application/json"}
+    answer = await standing_ingest.client.post(path, content=body, headers=headers)
     assert 400 <= answer.status_code < 500, answer.text
     assert set(answer.json()) == {"code", "message", "details"}

@@ -63,10 +63,11 @@ async def records(kafka: str, workspace: str) -> list[tuple[int, bytes, bytes]]:
 async def test_the_same_records_are_published_once_more(
     ingest: "Ingest", kafka_bootstrap: str
 ) -> None:
+    since = clock.iso(clock.now())
     await send(ingest, *(event(str(index)) for index in range(20)))
     await ingest.process.counting.flush()
     before = await ingest.get("/v1/ledger")
-    job = await drive(ingest, await replay(ingest))
+    job = await drive(ingest, await replay(ingest, since=since))
     assert (job.state, job.accepted, job.rejected) == ("done", 20, 0)
     assert job.done == job.total
     assert job.report == {"selected": 20, "replayed": 20, "lost": 0}
@@ -81,14 +82,15 @@ async def test_the_same_records_are_published_once_more(
 
 async def test_only_what_was_chosen(ingest: "Ingest", log_of: Log) -> None:
     other = await ingest.add_source("Other")
+    since = clock.iso(clock.now())  # the log is the whole run's: from here on it is ours
     await send(ingest, event("1"), event("2", event="y"), event("3", userId="u"))
     key = {"Authorization": f"Bearer {other['write_key']}"}
     assert (await ingest.client.post("/v1/track", json=event("4"), headers=key)).status_code == 200
     for selection, chosen in (
-        ({"source": other["id"]}, {"4"}),
-        ({"event": "y"}, {"2"}),
-        ({"user_id": "u"}, {"3"}),
-        ({"message_ids": ["1", "4", "none"]}, {"1", "4"}),
+        ({"source": other["id"], "since": since}, {"4"}),
+        ({"event": "y", "since": since}, {"2"}),
+        ({"user_id": "u", "since": since}, {"3"}),
+        ({"message_ids": ["1", "4", "none"], "since": since}, {"1", "4"}),
         ({"until": "2020-01-01T00:00:00Z"}, set()),
         ({"since": "2999-01-01T00:00:00Z"}, set()),
         ({"since": "0001-01-01T00:00:00Z", "until": "9999-01-01T00:00:00Z"}, set("1234")),
@@ -96,7 +98,7 @@ async def test_only_what_was_chosen(ingest: "Ingest", log_of: Log) -> None:
         job = await drive(ingest, await replay(ingest, dry_run=True, **selection))
         assert job.report == {"selected": len(chosen), "replayed": 0, "lost": 0}, selection
     assert len(await log_of(ingest.workspace)) == 4
-    job = await drive(ingest, await replay(ingest, event="y"))
+    job = await drive(ingest, await replay(ingest, event="y", since=since))
     assert job.accepted == 1
     log = Counter(one["message_id"] for one in await log_of(ingest.workspace))
     assert log == {"1": 1, "2": 2, "3": 1, "4": 1}

@@ -116,10 +116,10 @@ async def test_a_policy_is_given_shown_and_changed_bit_by_bit(ingest: "Ingest") 
         b"\xff",
     ],
 )
-async def test_bad_changes_are_the_callers_error(ingest: "Ingest", body: bytes) -> None:
-    headers = {**ingest.token("sources:write"), "Content-Type": "application/json"}
-    path = f"/v1/sources/{ingest.source}"
-    answer = await ingest.client.patch(path, content=body, headers=headers)
+async def test_bad_changes_are_the_callers_error(standing_ingest: "Ingest", body: bytes) -> None:
+    headers = {**standing_ingest.token("sources:write"), "Content-Type": "application/json"}
+    path = f"/v1/sources/{standing_ingest.source}"
+    answer = await standing_ingest.client.patch(path, content=body, headers=headers)
     assert 400 <= answer.status_code < 500, answer.text
     assert {"code", "message", "details"} <= answer.json().keys()
 

@@ -72,6 +72,7 @@ class Parts:
             replica=settings.replica,
             batch=settings.consumer_batch,
             session_timeout_ms=settings.session_timeout_ms,
+            fetch_wait_ms=settings.fetch_wait_ms,
             pace_seconds=settings.consumer_pace,
         )
         watchdog = ProgressWatchdog(

@@ -67,6 +67,9 @@ class ServiceSettings(BaseSettings):
         default=0.02, ge=0, le=1, description="Seconds from batch to batch, unless they are full."
     )
     session_timeout_ms: int = Field(default=10_000, ge=1000, description="Kafka group session.")
+    fetch_wait_ms: int = Field(
+        default=100, ge=1, le=5000, description="How long Kafka holds a fetch that finds nothing."
+    )
     outbox_batch: int = Field(default=2000, ge=1, le=10_000)
     outbox_pace: float = Field(
         default=0.02, ge=0, le=1, description="Seconds from batch to batch, unless they are full."

@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-from rapport_campaign import app
 from rapport_common import entry
 
-ROOT = Path(__file__).resolve().parents[2]
-
 if __name__ == "__main__":
-    entry.main("campaign", ROOT, app.run)
+    entry.main("campaign", Path(__file__).resolve().parents[2])

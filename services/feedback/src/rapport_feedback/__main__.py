@@ -3,9 +3,6 @@
 from pathlib import Path
 
 from rapport_common import entry
-from rapport_feedback import app
-
-ROOT = Path(__file__).resolve().parents[2]
 
 if __name__ == "__main__":
-    entry.main("feedback", ROOT, app.run)
+    entry.main("feedback", Path(__file__).resolve().parents[2])

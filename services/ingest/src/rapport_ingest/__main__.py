@@ -1,7 +1,8 @@
-"""The command line of ingest: `run [--only api|worker]` and `migrate`."""
+"""`python -m rapport_ingest run [--only api|worker]` and `... migrate`."""
+
+from pathlib import Path
 
 from rapport_common import entry
-from rapport_ingest import app
 
 if __name__ == "__main__":
-    entry.main("ingest", app.ROOT, app.run)
+    entry.main("ingest", Path(__file__).resolve().parents[2])

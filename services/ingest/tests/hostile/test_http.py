@@ -217,22 +217,52 @@ HEADERS: tuple[dict[str, bytes], ...] = (
 )
 
 
+async def asked(
+    ingest: "Ingest", method: str, path: str, query: bytes, headers: dict[str, bytes]
+) -> int:
+    """The status of the answer, straight from the application: a client would cost more than it."""
+    told: list[Any] = []
+    whole = {"Host": b"ingest", "Content-Length": b"%d" % len(GOOD), **headers}
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": query,
+        "headers": [(name.lower().encode(), value) for name, value in whole.items()],
+        "server": ("ingest", 80),
+        "client": ("127.0.0.1", 123),
+    }
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": GOOD, "more_body": False}
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    await ingest.process.app(scope, receive, send)
+    assert told[-1].get("more_body", False) is False
+    return int(told[0]["status"])
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=lambda one: one.path)
 async def test_every_address_survives_strange_queries_and_headers(
     ingest: "Ingest", route: Route
 ) -> None:
     path = route.path + "x" if route.prefix else route.path
-    good = {key.encode(): value.encode() for key, value in ingest.basic.items()}
+    good = {name: value.encode() for name, value in ingest.basic.items()}
     for method in {*route.methods, "OPTIONS", "PATCH"}:
         for query in QUERIES:
-            url = httpx.URL(f"http://ingest{path}").copy_with(query=query)
             for known in (good, {}):
-                answer = await ingest.client.request(method, url, content=GOOD, headers=known)
-                assert answer.status_code < 500, (method, query[:50], answer.text)
+                status = await asked(ingest, method, path, query, known)
+                assert status < 500, (method, query[:50])
         for headers in HEADERS:
-            sent = {**good, **{key.encode(): value for key, value in headers.items()}}
-            answer = await ingest.client.request(method, path, content=GOOD, headers=sent)
-            assert answer.status_code < 500, (method, headers, answer.text)
+            status = await asked(ingest, method, path, b"", {**good, **headers})
+            assert status < 500, (method, headers)
 
 
 CONVERTED = {

@@ -1,7 +1,8 @@
-"""`python -m rapport_profile run [--only api|worker] | migrate`."""
+"""`python -m rapport_profile run [--only api|worker]` and `... migrate`."""
+
+from pathlib import Path
 
 from rapport_common import entry
-from rapport_profile import app
 
 if __name__ == "__main__":
-    entry.main(app.SERVICE, app.ROOT, app.run)
+    entry.main("profile", Path(__file__).resolve().parents[2])

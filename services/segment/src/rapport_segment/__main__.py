@@ -1,7 +1,8 @@
-"""`python -m rapport_segment run [--only api|worker] | migrate`."""
+"""`python -m rapport_segment run [--only api|worker]` and `... migrate`."""
+
+from pathlib import Path
 
 from rapport_common import entry
-from rapport_segment import app
 
 if __name__ == "__main__":
-    entry.main("segment", app.ROOT, app.run)
+    entry.main("segment", Path(__file__).resolve().parents[2])

@@ -64,6 +64,7 @@ class Consumer:
         replica: str = "0",
         batch: int = 1000,
         session_timeout_ms: int = 10_000,
+        fetch_wait_ms: int = 100,
         pace_seconds: float = 0.0,
     ) -> None:
         for one in subscriptions:
@@ -76,6 +77,7 @@ class Consumer:
         self._batch = batch
         self._pace = Pace(pace_seconds)
         self._session_timeout_ms = session_timeout_ms
+        self._fetch_wait_ms = fetch_wait_ms
         self._expected: Positions = {}
         self._client: AIOKafkaConsumer | None = None
         self._command = self._loaded_command = 0
@@ -152,7 +154,7 @@ class Consumer:
             heartbeat_interval_ms=max(300, self._session_timeout_ms // 4),
             max_poll_interval_ms=300_000,
             max_partition_fetch_bytes=2 * 1024 * 1024,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=self._fetch_wait_ms,
             retry_backoff_ms=100,
         )
         client.subscribe(topics=list(self.batches.handlers), listener=Assignment(self._expected))
