@@ -13,12 +13,14 @@ from rapport_campaign.domain.model import Claimed, Content, MessageKey, MessageS
 from rapport_campaign.domain.turns import Turn
 
 # Who has express messages is found by one look into the index for each workspace, not by reading
-# them; campaigns by their own table.
+# them; campaigns by their own table. The order names both columns, `''` being the least of all
+# queues: so no other index will do, whatever the planner believes of the table.
 _QUEUES = (
     "WITH RECURSIVE asking AS ((SELECT workspace FROM campaign.message "
-    "WHERE state = 'planned' AND queue = '' ORDER BY workspace LIMIT 1) "
+    "WHERE state = 'planned' AND queue <= '' ORDER BY queue, workspace LIMIT 1) "
     "UNION ALL SELECT (SELECT workspace FROM campaign.message WHERE state = 'planned' "
-    "AND queue = '' AND workspace > asking.workspace ORDER BY workspace LIMIT 1) "
+    "AND queue <= '' AND (queue, workspace) > ('', asking.workspace) "
+    "ORDER BY queue, workspace LIMIT 1) "
     "FROM asking WHERE asking.workspace IS NOT NULL), "
     "queues AS NOT MATERIALIZED (SELECT workspace, '' AS queue, true AS express FROM asking "
     "WHERE workspace IS NOT NULL UNION ALL SELECT workspace, campaign_id::text, false "
