@@ -6,14 +6,13 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.waiting import look_again
+from tests.support.waiting import until
 
 from rapport_local import jars, paths, reaper
 from rapport_local.backoff import LONGEST_WAIT, Backoff
@@ -221,8 +220,7 @@ def test_a_process_that_ignores_its_signal_is_killed_in_the_end(tmp_path: Path) 
     )
     log = tmp_path / "log"
     running = spawn(Program((sys.executable, "-c", deaf), stop_seconds=0.3), log)
-    while not tail(log):
-        look_again()
+    until("word of it", lambda: tail(log))
     assert running.stop() == -9
 
 
@@ -233,8 +231,7 @@ def test_a_killed_process_takes_its_workers_with_it(tmp_path: Path) -> None:
     )
     log = tmp_path / "log"
     running = spawn(Program((sys.executable, "-c", parent)), log)
-    while not tail(log):
-        look_again()
+    until("word of it", lambda: tail(log))
     running.send(9)
     assert running.exited.wait(5)
     _wait_gone(int(tail(log)[0]))
@@ -277,12 +274,10 @@ def test_an_error_crosses_processes_unchanged() -> None:
 
 
 def _wait_gone(pid: int) -> None:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
+    def gone() -> bool:
         try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
-            return
-        look_again()
-    pytest.fail(f"process {pid} is still there")
+            return True
+
+    until(f"end of process {pid}", gone)
