@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import jsonschema_rs
 import pytest
-from tests.support.documents import document_of
+from httpx import ASGITransport, AsyncClient
+from tests.support.documents import api_of, document_of
 
 from rapport_common.events.topics import SERVICES
+from rapport_common.testing.credentials import mint
 
 OPEN = {"/healthz", "/readyz"}
 TOKEN = "operator token"
@@ -272,6 +275,33 @@ def test_operations_have_a_name_and_errors_one_form(service: str) -> None:
         assert one.told.get("summary"), one.place
         problem = one.told["responses"].get("default") or one.told["responses"].get("4XX")
         assert f"/schemas/{ERRORS.get(one.path, 'Problem')}'" in str(problem), one.place
+
+
+# Their parameters have a form of their own, which is looked at before who calls.
+FILLED = {
+    "key_id": "7",
+    "row_id": "7",
+    "dead_letter_id": "7",
+    "id": "7",
+    "survey_id": "00000000-0000-4000-8000-000000000000",
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_parameter_that_there_is_not_is_refused(service: str) -> None:
+    """Before anything is looked up; the answer says which there are."""
+    token = mint("acme", "ann", ["*"], timedelta(minutes=5), installation=True)
+    api = ASGITransport(api_of(service), raise_app_exceptions=False)
+    async with AsyncClient(
+        transport=api, base_url="http://test", headers={"Authorization": f"Bearer {token}"}
+    ) as client:
+        for one in operators(service):
+            path = re.sub(r"{(\w+)(?::\w+)?}", lambda it: FILLED.get(it[1], "x"), one.path)
+            answer = await client.request(one.method, path, params={"limt": "5"}, json={})
+            told = answer.json()
+            assert (answer.status_code, told["code"]) == (422, "invalid_request"), one.place
+            assert told["details"].get("known") == sorted(one.query()), (one.place, told)
+            assert told["message"].startswith("query.limt: "), one.place
 
 
 def test_exceptions_are_of_operations_that_there_are() -> None:

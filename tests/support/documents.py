@@ -1,4 +1,4 @@
-"""The OpenAPI documents of the five services, made without a server, a database or Kafka."""
+"""The five services and their OpenAPI documents, made without a server, a database or Kafka."""
 
 from functools import cache
 from typing import Any
@@ -35,11 +35,13 @@ NOWHERE: dict[str, Any] = {
 @cache
 def document_of(service: str) -> dict[str, Any]:
     """The document as `/openapi.json` of the service gives it."""
-    found: dict[str, Any] = _api(service).openapi()
+    found: dict[str, Any] = api_of(service).openapi()
     return found
 
 
-def _api(service: str) -> FastAPI:
+@cache
+def api_of(service: str) -> FastAPI:
+    """The application, over a database and a Kafka that are nowhere."""
     if service == "ingest":
         settings = IngestSettings(**NOWHERE)
         return ingest.assemble(_parts(service, settings), settings, None).api

@@ -220,7 +220,7 @@ def test_a_process_that_ignores_its_signal_is_killed_in_the_end(tmp_path: Path) 
     )
     log = tmp_path / "log"
     running = spawn(Program((sys.executable, "-c", deaf), stop_seconds=0.3), log)
-    until("word of it", lambda: tail(log))
+    until("line in the log", lambda: tail(log))
     assert running.stop() == -9
 
 
@@ -231,7 +231,7 @@ def test_a_killed_process_takes_its_workers_with_it(tmp_path: Path) -> None:
     )
     log = tmp_path / "log"
     running = spawn(Program((sys.executable, "-c", parent)), log)
-    until("word of it", lambda: tail(log))
+    until("line in the log", lambda: tail(log))
     running.send(9)
     assert running.exited.wait(5)
     _wait_gone(int(tail(log)[0]))
@@ -274,10 +274,11 @@ def test_an_error_crosses_processes_unchanged() -> None:
 
 
 def _wait_gone(pid: int) -> None:
-    def gone() -> bool:
-        try:
-            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return True
+    until(f"end of process {pid}", lambda: _is_gone(pid))
 
-    until(f"end of process {pid}", gone)
+
+def _is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -86,6 +86,16 @@ def test_a_repair_is_followed_to_its_end(rapport: Rapport, server: Answers) -> N
     }
 
 
+def test_what_no_repair_can_read_is_to_be_discarded(rapport: Rapport, server: Answers) -> None:
+    skipped = {"not_an_object": 2, "truncated": 1, "source_in_test_mode": 7}
+    server.answers["POST /v1/quarantine/repair"] = (202, STARTED)
+    told = {**JOB["report"], "skipped": skipped}  # type: ignore[dict-item] # it is an object
+    server.answers["GET /v1/jobs/j-1"] = (200, {**JOB, "report": told})
+    shown = " ".join(rapport("quarantine", "repair").stdout.split())
+    assert "3 of the skipped can't be repaired" in shown
+    assert "`rapport quarantine discard`" in shown
+
+
 def test_a_failed_job_is_a_failure(rapport: Rapport, server: Answers) -> None:
     server.answers["POST /v1/replays/topic"] = (202, STARTED)
     server.answers["GET /v1/jobs/j-1"] = (200, {**JOB, "state": "failed", "error": "made anew"})

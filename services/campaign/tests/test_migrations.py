@@ -5,15 +5,20 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from alembic import command
 from sqlalchemy import text
 
+from rapport_campaign.domain.permission import objections_of
 from rapport_common.db import create_engine
+from rapport_common.events.profile import ComputedState, ConsentState, ProfileState
 from rapport_common.migrations import alembic_config
 
 ROOT = Path(__file__).resolve().parents[1]
+DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.integration
@@ -64,3 +69,81 @@ async def test_what_is_stored_takes_the_normal_form(
     await engine.dispose()
     assert suppressed == [("ada@example.com", datetime(2026, 1, 2, tzinfo=UTC))]
     assert said == [("bob@example.com", "promotion")]
+
+
+OLD_WORDS = [
+    # contact point, channel, purpose, state; and the objection
+    (" Ada@Example.com", "all", "marketing", "withdrawn", ("ada@example.com", "promotion")),
+    ("bo@example.com", "email", "promos", "denied", ("bo@example.com", "promotion")),
+    ("cy@example.com", "*", "*", "withdrawn", ("cy@example.com", "promotion")),
+    ("di@example.com", "letterbox", "promotion", "withdrawn", ("di@example.com", "promotion")),
+    ("ed@example.com", "E-Mails", "Marketing Emails", "denied", ("ed@example.com", "promotion")),
+    ("fe@example.com", "email", "x_club", "withdrawn", ("fe@example.com", "x_club")),
+    ("gi@example.com", "email", "all", "granted", None),
+    ("+491701234567", "sms", "promotion", "withdrawn", None),
+]
+
+
+@pytest.mark.integration
+async def test_a_no_in_old_words_counts_without_another_activity(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = service_database("campaign")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    config = alembic_config(ROOT)
+    await asyncio.to_thread(command.downgrade, config, "0008")
+    engine = create_engine(url, application="campaign-test")
+    names = ("contact_point", "channel", "purpose", "state")
+    said = [
+        {**dict(zip(names, word, strict=False)), "at": "2026-01-01T00:00:00Z"} for word in OLD_WORDS
+    ]
+    taken_back = [
+        {**said[0], "purpose": "Marketing", "state": "withdrawn"},
+        {**said[0], "channel": "email", "state": "granted", "at": "2026-01-02T00:00:00.5+02:00"},
+    ]
+    people = {f"p{number:04}": [one] for number, one in enumerate(said)}
+    # More than a page of them, also those who have said nothing.
+    people |= {f"q{number:04}": [] for number in range(1200)}
+    people |= {f"r{number:04}": [said[4]] for number in range(1200)}
+    people["z"] = taken_back
+    async with engine.begin() as tx:
+        await tx.execute(
+            text(
+                "INSERT INTO campaign.person (workspace, profile_id, version, state) "
+                "SELECT 'acme', key, 1, json_build_object('consent', value) "
+                "FROM json_each(CAST(:people AS json))"
+            ),
+            {"people": json.dumps(people)},
+        )
+        await tx.execute(
+            text("INSERT INTO campaign.person VALUES ('acme', 'merged', 1, 'p0001', NULL)")
+        )
+    await asyncio.to_thread(command.upgrade, config, "head")
+    async with engine.begin() as tx:
+        rows = await tx.execute(
+            text("SELECT profile_id, address, purpose, word FROM campaign.objection ORDER BY 1")
+        )
+        stored = {(one[0], one[1], one[2]): one[3] for one in rows}
+    await engine.dispose()
+    expected = {
+        (f"p{number:04}", *place): state
+        for number, (_, _, _, state, place) in enumerate(OLD_WORDS)
+        if place is not None
+    }
+    assert expected.items() <= stored.items()
+    assert {profile for profile, _, _ in stored} == {profile for profile, _, _ in expected} | {
+        one for one in people if one.startswith("r")
+    }
+
+
+@pytest.mark.parametrize("word", OLD_WORDS, ids=lambda word: word[2])
+def test_it_is_what_a_new_state_would_have_said(word: tuple[Any, ...]) -> None:
+    """The migration's own reading, frozen as it is, and the sender's are one."""
+    point, channel, purpose, state, place = word
+    consent = ConsentState(
+        contact_point=point, channel=channel, purpose=purpose, state=state, at=DAY, source="web"
+    )
+    told = ProfileState(
+        identifiers=[], traits=msgspec.Raw(b"{}"), computed=ComputedState(), consent=[consent]
+    )
+    assert objections_of(told) == ({} if place is None else {place: state})

@@ -17,7 +17,8 @@ from rapport_ingest.domain.dialects.customerio import CustomerIo
 from rapport_ingest.domain.dialects.draft import Draft
 from rapport_ingest.domain.dialects.measurement import Measurement
 from rapport_ingest.domain.dialects.mixpanel import Mixpanel
-from rapport_ingest.domain.dialects.wire import epoch_iso
+from rapport_ingest.domain.dialects.posthog import PostHog
+from rapport_ingest.domain.dialects.wire import epoch_iso, joined_pairs
 from rapport_ingest.domain.verdict import Result
 
 KEY = "rk_0123456789ab_0123456789abcdef0123456789abcdef"
@@ -72,6 +73,33 @@ def test_mixpanel_wraps_its_events_in_four_ways(form: str) -> None:
         assert answer == b"1"
     else:
         assert msgspec.json.decode(answer)["status"] == 1
+
+
+def by_a_page(text: str) -> bytes:
+    """As mixpanel-browser encodes it: each UTF-16 unit alone."""
+    units = text.encode("utf-16-le", "surrogatepass")
+    return b"".join(
+        chr(int.from_bytes(units[at : at + 2], "little")).encode("utf-8", "surrogatepass")
+        for at in range(0, len(units), 2)
+    )
+
+
+def test_emoji_in_base64_of_a_page_cost_no_event() -> None:
+    event = mixpanel("Bücher 📚", shelf="Zoë 👩‍👧")
+    for dialect in (Mixpanel(), PostHog()):
+        sent = base64.b64encode(by_a_page(msgspec.json.encode(event).decode()))
+        found = opened(dialect, urlencode({"data": sent}).encode())
+        [only] = events(found)
+        assert not found.refusals
+        assert (only["event"], only["properties"]["shelf"]) == (event["event"], "Zoë 👩‍👧")
+
+
+@given(st.text(), st.characters(categories=["Cs"]))
+def test_pairs_are_joined_and_halves_are_marked(text: str, half: str) -> None:
+    assert joined_pairs(text.encode()) == joined_pairs(by_a_page(text)) == text.encode()
+    halved = joined_pairs(by_a_page(f"{text}a{half}b")).decode()
+    assert halved == f"{text}a\ufffdb"
+    assert joined_pairs(b"\xff" + by_a_page(text)) == b"\xff" + by_a_page(text)
 
 
 def test_mixpanels_visitors_sign_in() -> None:

@@ -94,6 +94,8 @@ async def test_rows_become_events_and_bad_ones_are_kept_with_their_number(
     assert {one["provenance"]["party"] for one in events} == {"third"}
     kept = (await imports.get("/v1/quarantine", "events:read"))["items"]
     assert sorted(one["message"].partition(":")[0] for one in kept) == ["row 2", "row 3"]
+    [broken] = [one["message"] for one in kept if one["code"] == "invalid_row"]
+    assert "mend the file, import it again, and discard this" in broken
     # The same file again: the same ids.
     again = await imported(imports, data, **spec)
     assert again["accepted"] == 2

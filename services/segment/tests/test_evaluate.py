@@ -224,6 +224,7 @@ def test_every_comparison_is_explained() -> None:
         (b' {"a":1e100} ', "a", 10**100),
         (b'{"email":" Ada@X.ORG"}', "email", "ada@x.org"),
         (b'{"email":[" Ada@X.ORG",1,null]}', "email", ["ada@x.org", 1, None]),
+        (b' {"email":5}', "email", 5),
         # Written like an instant, but there is no such day or hour.
         (b'{"a":"2026-02-30T10:00:00Z"}', "a", "2026-02-30T10:00:00Z"),
         (b'{"a":"2026-01-31 25:00"}', "a", "2026-01-31 25:00"),

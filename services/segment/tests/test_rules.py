@@ -70,6 +70,7 @@ def test_a_tree_of_every_kind() -> None:
         ({"trait": "plan", "op": "in", "value": ["gold", {}]}, "value[1]"),
         ({"trait": "plan", "op": "gt", "value": True}, "value"),
         ({"trait": "plan", "op": "starts_with", "value": 1}, "value"),
+        ({"trait": "email", "op": "starts_with", "value": 1}, "value"),
         ({"trait": "plan", "op": "eq", "value": "a\0b"}, "value"),
         ({"trait": "plan", "op": "eq", "value": "\ud800"}, "value"),
         ({"trait": "plan", "op": "eq", "value": "x" * 1001}, "value"),

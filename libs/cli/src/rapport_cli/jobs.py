@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Long work: imports, replays, builds of segments.", no_args_is_help=True)
 ENDED = frozenset({"done", "failed", "cancelled"})
 POLL_SECONDS = 0.5
+BEYOND_REPAIR = ("truncated", "invalid_json", "too_deep", "not_an_object")
+"""Reasons of a replay for skipping a row that stay, whatever is changed."""
 COLUMNS = ["id", "kind", "subject", "state", "done", "accepted", "rejected", "created_at"]
 Service = Annotated[str, typer.Option(help="Whose: ingest, segment or campaign.")]
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
@@ -119,6 +121,18 @@ def report(found: dict[str, Any]) -> None:
     """Print what a replay came to, reason by reason."""
     told = found.get("report") or {}
     show.pairs({"job": found["id"], **{key: value for key, value in told.items() if value != {}}})
+    tell_beyond_repair(told.get("skipped") or {})
+
+
+def tell_beyond_repair(skipped: dict[str, int]) -> None:
+    """Say what is left to do with rows that no repair can read."""
+    rows = sum(skipped.get(one, 0) for one in BEYOND_REPAIR)
+    if rows:
+        show.line(
+            f"{rows} of the skipped can't be repaired: what is kept of them is no whole event. "
+            "Mend them where they come from (a file's row: in the file, and import that again), "
+            "then `rapport quarantine discard` them."
+        )
 
 
 def end(found: dict[str, Any], *, as_json: bool) -> None:

@@ -262,6 +262,7 @@ def _tried(answer: dict[str, Any], *, as_json: bool) -> None:
         return
     shown = ("matched", "judged", "would_pass", "still_rejected", "skipped")
     show.pairs({key: answer[key] for key in shown})
+    jobs.tell_beyond_repair(answer["skipped"])
     if answer["failures"]:
         show.line("\nThe first that would still be refused:")
         show.rows(answer["failures"], ["id", "message_id", "code", "path", "message"])

@@ -22,6 +22,7 @@ SCOPES = (
     "profiles:read",
     "segments:read",
     "segments:write",
+    "sources:read",
     "sources:write",
 )
 """What the services ask for; `*` is all of it."""

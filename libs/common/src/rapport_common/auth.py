@@ -14,6 +14,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError, SecurityWarning
 
 from rapport_common.errors import ForbiddenError, UnauthorizedError
+from rapport_common.parameters import require_known_parameters
 from rapport_common.trust import KeySource
 
 ISSUER = AUDIENCE = "rapport"
@@ -35,9 +36,9 @@ class Operator:
     installation: bool = False
     """Whether they work on the installation as a whole; a claim of its own, never part of `*`."""
 
-    def require(self, scope: str) -> None:
-        """Raise ForbiddenError unless the token carries `scope` or `*`."""
-        if not self.scopes & {scope, "*"}:
+    def require(self, scope: str, *wider: str) -> None:
+        """Raise ForbiddenError unless the token carries `scope`, one that includes it, or `*`."""
+        if not self.scopes & {scope, *wider, "*"}:
             message = f"This token lacks the scope '{scope}'. Ask for a token that has it."
             raise ForbiddenError(message, details={"needed": scope, "has": sorted(self.scopes)})
 
@@ -207,12 +208,16 @@ async def authenticate(request: Request) -> Operator:
     return verified
 
 
-def operator(scope: str) -> Callable[[Request], Awaitable[Operator]]:
-    """A FastAPI dependency: the verified caller, who has `scope`."""
+def operator(scope: str, *wider: str) -> Callable[[Request], Awaitable[Operator]]:
+    """A FastAPI dependency: the verified caller, who has `scope` and asks for nothing unknown.
+
+    `wider` are scopes that include it.
+    """
 
     async def verified(request: Request, _shown: Shown = None) -> Operator:
         caller = await authenticate(request)
-        caller.require(scope)
+        caller.require(scope, *wider)
+        require_known_parameters(request)
         return caller
 
     return verified

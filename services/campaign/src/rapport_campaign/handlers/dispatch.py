@@ -13,6 +13,7 @@ from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.delivery import Outcome, next_step
 from rapport_campaign.domain.model import Claimed, Person, Purpose
 from rapport_campaign.domain.permission import Policy, Send, Suppress, Verdict, decide
+from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store import campaigns, locks, objections, people, sending, tracking
@@ -63,6 +64,7 @@ class Dispatcher:
     def __init__(self, publisher: Publisher, limits: Limits) -> None:
         self._publisher = publisher
         self._limits = limits
+        self._turn = Turn()
 
     async def claim(self, tx: AsyncConnection, size: int, token: str) -> Batch:
         """Decide on at most `size` due messages and mark those that may go as `sending`.
@@ -70,9 +72,10 @@ class Dispatcher:
         Everything the decision rests on is locked until the commit: the person, the campaign's
         state, the suppression of the address. So whatever was committed before is heeded.
         """
-        found = await sending.claim(tx, size)
+        found = await sending.claim(tx, size, self._turn)
         if not found:
             return Batch(token)
+        self._turn = self._turn.followed_by(found[0].workspace, found[0].kind)
         persons = await _persons(tx, found)
         held = await campaigns.hold(
             tx, [(one.workspace, one.campaign_id) for one in found if one.campaign_id]

@@ -10,24 +10,40 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.delivery import Step
 from rapport_campaign.domain.model import Claimed, Content, MessageKey, MessageState
+from rapport_campaign.domain.turns import Turn
 
-# Campaigns in random order: a long queue does not keep the others waiting.
+# Who has express messages is found by one look into the index for each workspace, not by reading
+# them; campaigns by their own table.
 _QUEUES = (
-    "SELECT '' AS queue UNION ALL (SELECT campaign_id::text FROM campaign.campaign "
-    "WHERE state = 'running' ORDER BY random())"
+    "WITH RECURSIVE asking AS ((SELECT workspace FROM campaign.message "
+    "WHERE state = 'planned' AND queue = '' ORDER BY workspace LIMIT 1) "
+    "UNION ALL SELECT (SELECT workspace FROM campaign.message WHERE state = 'planned' "
+    "AND queue = '' AND workspace > asking.workspace ORDER BY workspace LIMIT 1) "
+    "FROM asking WHERE asking.workspace IS NOT NULL), "
+    "queues AS NOT MATERIALIZED (SELECT workspace, '' AS queue, true AS express FROM asking "
+    "WHERE workspace IS NOT NULL UNION ALL SELECT workspace, campaign_id::text, false "
+    "FROM campaign.campaign WHERE state = 'running') "
+)
+# The time of the statement is one for all its rows, so the index knows what is due.
+_PLANNED_AND_DUE = (
+    "m.queue = q.queue AND m.workspace = q.workspace AND m.state = 'planned' "
+    "AND m.next_attempt_at <= statement_timestamp()"
 )
 _DUE = text(
-    f"SELECT EXISTS (SELECT 1 FROM ({_QUEUES}) AS q JOIN campaign.message m "
-    "ON m.queue = q.queue WHERE m.state = 'planned' AND m.next_attempt_at <= clock_timestamp())"
+    f"{_QUEUES} SELECT EXISTS (SELECT 1 FROM queues q CROSS JOIN LATERAL ("
+    f"SELECT FROM campaign.message m WHERE {_PLANNED_AND_DUE} LIMIT 1) AS due)"
 )
+# The campaigns of a workspace in random order: a long queue does not keep the others waiting.
 _CLAIM = text(
+    f"{_QUEUES} "
     "SELECT m.workspace, m.send_key, m.kind, m.purpose, m.campaign_id::text AS campaign_id, "
     "m.occasion, m.profile_id, m.needed_version, m.to_address, m.attempt, m.waits, m.traceparent, "
     "now() - m.planned_at AS waited "
-    f"FROM ({_QUEUES}) AS q CROSS JOIN LATERAL ("
-    "SELECT * FROM campaign.message WHERE queue = q.queue AND state = 'planned' "
-    "AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at LIMIT :limit "
-    "FOR UPDATE SKIP LOCKED) AS m LIMIT :limit"
+    "FROM (SELECT * FROM queues ORDER BY express <> :express_first, workspace <= "
+    "CASE WHEN express THEN CAST(:express_after AS text) ELSE CAST(:campaigns_after AS text) END, "
+    "workspace, random()) AS q CROSS JOIN LATERAL ("
+    f"SELECT * FROM campaign.message m WHERE {_PLANNED_AND_DUE} "
+    "ORDER BY m.next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED) AS m LIMIT :limit"
 )
 _MARK = text(
     "UPDATE campaign.message AS m SET state = v.state, reason = v.reason, "
@@ -103,9 +119,20 @@ async def anything_due(tx: AsyncConnection) -> bool:
     return bool(await tx.scalar(_DUE))
 
 
-async def claim(tx: AsyncConnection, limit: int) -> list[Claimed]:
-    """At most `limit` messages that are due and that nobody else is claiming, locked."""
-    rows = await tx.execute(_CLAIM, {"limit": limit})
+async def claim(tx: AsyncConnection, limit: int, turn: Turn) -> list[Claimed]:
+    """At most `limit` messages that are due and that nobody else is claiming, locked.
+
+    The first one is of whoever's turn it is.
+    """
+    rows = await tx.execute(
+        _CLAIM,
+        {
+            "limit": limit,
+            "express_first": turn.express_first,
+            "express_after": turn.express_after,
+            "campaigns_after": turn.campaigns_after,
+        },
+    )
     return [Claimed(**row) for row in rows.mappings()]
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from rapport_common import clock
 from rapport_common.auth import Shown, operator
 from rapport_common.errors import ForbiddenError, InvalidRequestError
+from rapport_common.parameters import require_known_parameters
 from rapport_ingest.api.fields import MessageId, Text
 from rapport_ingest.api.models import EventPlace
 from rapport_ingest.domain.credentials import credential, key_id_of
@@ -28,6 +29,7 @@ def event_routes(keys: KeyRing, locator: Locator) -> APIRouter:
         key = credential(dict(request.scope["headers"]))
         if key is not None and key_id_of(key) is not None:
             found = await keys.sender(key)
+            require_known_parameters(request)
             if found.trust == "public":
                 message = (
                     "This key may stand where everybody can read it, so it only sends. Ask with a "

@@ -12,7 +12,7 @@ from rapport_common import clock
 from rapport_common.errors import InvalidRequestError
 from rapport_common.paging import Listed, Paging
 from rapport_ingest.api import models
-from rapport_ingest.api.fields import NO_NUL, Name, Reader, SourceId, Writer
+from rapport_ingest.api.fields import NO_NUL, Looker, Name, Reader, SourceId, Writer
 from rapport_ingest.domain import policy
 from rapport_ingest.domain.source import DEFAULT_KIND, MEANINGS, Caller, Kind, trust_of
 from rapport_ingest.domain.warnings import ADVICE
@@ -86,7 +86,7 @@ def source_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
         return {**named, "means": MEANINGS[trust_of(body.kind)], "write_key": key.key}
 
     @router.get("/v1/sources", response_model=Listed[models.Source])
-    async def list_sources(caller: Writer, page: Paging) -> dict[str, Any]:
+    async def list_sources(caller: Looker, page: Paging) -> dict[str, Any]:
         """The sources by id, with their policies, counts and warnings."""
         after = page.after(str)
         async with engine.begin() as tx:
@@ -116,7 +116,7 @@ def _add_single(router: APIRouter, engine: AsyncEngine, sources: Sources) -> Non
         return _shown(found, counts.get(found.id, Tally()), warned.get(found.id, ()))
 
     @router.get("/v1/sources/{source}", response_model=models.Source)
-    async def show_source(source: SourceId, caller: Writer) -> dict[str, Any]:
+    async def show_source(source: SourceId, caller: Looker) -> dict[str, Any]:
         """A source with its policy, defaults written out, and its counts."""
         return await one(Caller(caller.workspace, source))
 
@@ -138,7 +138,7 @@ def policy_routes(engine: AsyncEngine) -> APIRouter:
     router = APIRouter(tags=["sources"])
 
     @router.get("/v1/policy")
-    async def show_policy(caller: Writer) -> WorkspacePolicy:
+    async def show_policy(caller: Looker) -> WorkspacePolicy:
         """The rules of all sources of the workspace, defaults written out."""
         async with engine.begin() as tx:
             found = await store.workspace_policy(tx, caller.workspace)
@@ -188,7 +188,7 @@ def key_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
     router = APIRouter(tags=["sources"])
 
     @router.get("/v1/sources/{source}/keys", response_model=Listed[models.Key])
-    async def list_keys(source: SourceId, caller: Writer, page: Paging) -> dict[str, Any]:
+    async def list_keys(source: SourceId, caller: Looker, page: Paging) -> dict[str, Any]:
         """All keys the source has had, oldest first; a key begins with `rk_` and its id."""
         whose = Caller(caller.workspace, source)
         async with engine.begin() as tx:

@@ -38,6 +38,7 @@ class Place(NamedTuple):
     refused: str = ""
 
 
+MEND = "It can't be repaired in the quarantine: mend the file, import it again, and discard this."
 TOO_MANY_ROWS = (
     f"More than {MAX_GROUP} rows belong to one event, rows that can't be read among them counted, "
     "or more than a megabyte of blank lines stands there. Check the column of group_by."
@@ -184,7 +185,7 @@ class Composer:
 
     def _broken(self, row: Row) -> Entry:
         entry = self._entry([row], _encode((row.raw or b"").decode("utf-8", "replace")))
-        return entry._replace(refusal=Refusal(entry.id, row.code, "", row.reason))
+        return entry._replace(refusal=Refusal(entry.id, row.code, "", f"{row.reason} {MEND}"))
 
     def _entry(self, rows: list[Row], item: bytes) -> Entry:
         first, last = rows[0].after.rows, rows[-1].after

@@ -16,7 +16,7 @@ from rapport_ingest.domain.dialects.draft import Draft, Members, members, text_o
 from rapport_ingest.domain.dialects.drafting import drafted, items_of
 from rapport_ingest.domain.dialects.originals import content_id
 from rapport_ingest.domain.dialects.unsubscribing import withdrawals
-from rapport_ingest.domain.dialects.wire import base64_bytes, epoch_iso
+from rapport_ingest.domain.dialects.wire import base64_bytes, epoch_iso, joined_pairs
 from rapport_ingest.domain.source import Policy
 from rapport_ingest.domain.verdict import Result
 
@@ -124,7 +124,7 @@ def _json(request: Request, form: dict[str, str]) -> bytes:
     if not found:
         message = "The body is neither JSON nor a form whose field `data` is JSON or base64 of it."
         raise AppError(message, code="bad_encoding")
-    return found
+    return joined_pairs(found)
 
 
 def _token(items: Sequence[msgspec.Raw]) -> str | None:

@@ -13,7 +13,7 @@ from rapport_common.wording import plain
 from rapport_ingest.domain.body import GZIP_MAGIC, unpack
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.posthog_event import Around, Converted, converted
-from rapport_ingest.domain.dialects.wire import base64_bytes, epoch_iso, form_of
+from rapport_ingest.domain.dialects.wire import base64_bytes, epoch_iso, form_of, joined_pairs
 from rapport_ingest.domain.salvage import (
     MAX_SALVAGE_BYTES,
     UNREADABLE,
@@ -194,7 +194,7 @@ def _plain(request: Request) -> bytes:
     if not found:
         message = "The body is neither JSON nor base64 of JSON in a field called data."
         raise AppError(message, code="bad_encoding")
-    return unpack(found, "") if found[:2] == GZIP_MAGIC else found
+    return unpack(found, "") if found[:2] == GZIP_MAGIC else joined_pairs(found)
 
 
 def _opened(body: bytes) -> _Envelope:

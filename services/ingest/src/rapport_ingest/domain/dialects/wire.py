@@ -46,6 +46,21 @@ def base64_text(text: bytes | str) -> str | None:
         return None
 
 
+def joined_pairs(text: bytes) -> bytes:
+    """UTF-8 of what may be CESU-8 (Unicode TR 26), where an emoji is two surrogates of three bytes.
+
+    Browser SDKs with an encoder of their own write so before base64. Half a pair becomes U+FFFD;
+    what is neither stays as it is, for the reader to refuse.
+    """
+    if b"\xed" not in text:
+        return text
+    try:
+        found = text.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return text
+    return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+
+
 def epoch_iso(stated: Any) -> str | None:
     """ISO 8601 in UTC of a Unix time in any unit, a number or its digits; else None."""
     if isinstance(stated, (int, float)) or (isinstance(stated, str) and is_unix(stated)):

@@ -1,0 +1,177 @@
+"""Workspaces take turns at the mail server, however much one of them has to send."""
+
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign.domain.model import Claimed, Kind
+from rapport_campaign.domain.turns import Turn
+from rapport_campaign.store import sending
+from rapport_campaign.store.sending import Mark
+
+BATCH = 5
+HEAVY, LIGHT = "heavy", "light"
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["entry", "request", "test"]))))
+def test_who_was_served_goes_behind_the_others(served: list[tuple[str, Kind]]) -> None:
+    turn = Turn()
+    for workspace, kind in served:
+        before, turn = turn, turn.followed_by(workspace, kind)
+        if kind == "entry":
+            assert turn == Turn(
+                express_first=True,
+                express_after=before.express_after,
+                campaigns_after=workspace,
+            )
+        else:
+            assert turn == Turn(
+                express_first=False,
+                express_after=workspace,
+                campaigns_after=before.campaigns_after,
+            )
+
+
+async def running(tx: AsyncConnection, workspace: str) -> str:
+    campaign_id = str(uuid.uuid4())
+    await tx.execute(
+        text(
+            "INSERT INTO campaign.campaign (workspace, campaign_id, name, segment_id, purpose, "
+            "from_address, subject, html, allow_old_events, include_existing, state, created_at) "
+            "VALUES (:workspace, CAST(:id AS uuid), 'n', 's', 'promotion', 'a@b.example', 's', "
+            "'h', false, false, 'running', now())"
+        ),
+        {"workspace": workspace, "id": campaign_id},
+    )
+    return campaign_id
+
+
+async def planned(
+    tx: AsyncConnection, workspace: str, count: int, campaign_id: str | None = None, due: int = -1
+) -> None:
+    """So many messages of a campaign, or so many requests; due in so many seconds."""
+    await tx.execute(
+        text(
+            "INSERT INTO campaign.message (workspace, send_key, kind, queue, purpose, campaign_id, "
+            "occasion, step, channel, profile_id, needed_version, state, next_attempt_at, "
+            "planned_at) SELECT :workspace, gen_random_uuid(), CASE WHEN :queue = '' "
+            "THEN 'request' ELSE 'entry' END, :queue, 'promotion', CAST(:campaign AS uuid), "
+            "gen_random_uuid(), '1', 'email', 'p', 1, 'planned', "
+            "now() + make_interval(secs => :due) + n * interval '1 us', now() "
+            "FROM generate_series(1, :count) AS n"
+        ),
+        {
+            "workspace": workspace,
+            "queue": campaign_id or "",
+            "campaign": campaign_id,
+            "due": due,
+            "count": count,
+        },
+    )
+
+
+class Senders:
+    """Claims batch after batch, as the lanes of a process do, and settles what it has."""
+
+    def __init__(self, tx: AsyncConnection) -> None:
+        self._tx = tx
+        self.turn = Turn()
+
+    async def claim(self) -> list[Claimed]:
+        found = await sending.claim(self._tx, BATCH, self.turn)
+        if found:
+            self.turn = self.turn.followed_by(found[0].workspace, found[0].kind)
+            marks = [Mark(one.key, "suppressed", "test") for one in found]
+            await sending.mark(self._tx, marks, token=str(uuid.uuid4()), lease=1)
+        return found
+
+    async def until(self, workspace: str, kind: str = "entry") -> int:
+        """How many claims it takes until something of a workspace is among them."""
+        for number in range(1, 100):
+            if any((one.workspace, one.kind) == (workspace, kind) for one in await self.claim()):
+                return number
+        pytest.fail("it never comes")
+
+
+@pytest.mark.integration
+async def test_ten_heavy_campaigns_do_not_keep_another_workspaces_one_mail(world: Any) -> None:
+    async with world.engine.begin() as tx:
+        for _ in range(10):
+            await planned(tx, HEAVY, 60, await running(tx, HEAVY))
+        light = await running(tx, LIGHT)
+        senders = Senders(tx)
+        for _ in range(20):
+            await planned(tx, LIGHT, 1, light)
+            assert await senders.until(LIGHT) <= 2
+
+
+@pytest.mark.integration
+async def test_who_has_much_to_send_shares_the_turns_with_who_has_as_much(world: Any) -> None:
+    names = [f"w{number}" for number in range(4)]
+    async with world.engine.begin() as tx:
+        for number, name in enumerate(names):
+            for _ in range(1 + 3 * number):
+                await planned(tx, name, 40, await running(tx, name))
+        senders = Senders(tx)
+        first = [(await senders.claim())[0].workspace for _ in range(20)]
+    assert {name: first.count(name) for name in names} == dict.fromkeys(names, 5)
+
+
+@pytest.mark.integration
+async def test_express_messages_and_campaigns_do_not_wait_for_each_other(world: Any) -> None:
+    """Neither a flood of requests stops the campaigns, nor campaigns a request."""
+    async with world.engine.begin() as tx:
+        senders = Senders(tx)
+        await planned(tx, HEAVY, 400)
+        for name in (HEAVY, LIGHT):
+            await planned(tx, name, 200, await running(tx, name))
+        for _ in range(5):
+            await planned(tx, LIGHT, 1)
+            assert await senders.until(LIGHT, "request") <= 4
+            assert await senders.until(LIGHT) <= 4
+
+
+@pytest.mark.integration
+async def test_a_batch_is_filled_from_whoever_has_something(world: Any) -> None:
+    async with world.engine.begin() as tx:
+        assert not await sending.anything_due(tx)
+        for name in ("a", "b", "c"):
+            await planned(tx, name, 1, await running(tx, name))
+            await planned(tx, name, 1)
+            await planned(tx, name, 3, due=60)
+        senders = Senders(tx)
+        assert await sending.anything_due(tx)
+        assert [len(await senders.claim()) for _ in range(3)] == [5, 1, 0]
+        assert not await sending.anything_due(tx)
+
+
+@pytest.mark.integration
+async def test_a_claim_reads_nothing_that_is_not_due(world: Any) -> None:
+    """Whatever waits in the ledger: it is asked for by the index, a row per queue."""
+    async with world.engine.begin() as tx:
+        for name in (HEAVY, LIGHT):
+            campaign = await running(tx, name)
+            await planned(tx, name, 2000, campaign, due=3600)
+            await planned(tx, name, 2000, due=3600)
+            await planned(tx, name, 3, campaign)
+        await tx.execute(text("ANALYZE campaign.message"))
+        before = await read(tx)
+        assert len(await sending.claim(tx, BATCH, Turn())) == BATCH
+        assert await sending.anything_due(tx)
+        assert await read(tx) - before < 100
+
+
+async def read(tx: AsyncConnection) -> int:
+    """Rows of the ledger that this transaction has read, by whatever way."""
+    found = await tx.scalar(
+        text(
+            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables "
+            "WHERE schemaname = 'campaign' AND relname = 'message'"
+        )
+    )
+    return int(found or 0)
