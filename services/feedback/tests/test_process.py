@@ -148,7 +148,9 @@ async def test_from_a_profile_to_an_answer_in_the_log(
             by_mail = await link(client, survey, email="ada@example.com")
             by_user = await link(client, survey, user_id="u1")
             assert (await client.post(by_mail, data={"score": "9"})).status_code == 200
-            assert "Your answer: <strong>9</strong>" in (await client.get(by_user)).text
+            assert "Your answer: <strong>9</strong>" in (await client.get(by_mail)).text
+            # The same person's other link was told nothing.
+            assert "Your answer" not in (await client.get(by_user)).text
 
             key, event = await read_event(kafka_bootstrap, "answer-")
             expected = EVENT_KEY

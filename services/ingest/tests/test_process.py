@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from random import SystemRandom
 from typing import Any
 
 import httpx
@@ -24,13 +25,21 @@ pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 NOWHERE = "127.0.0.1:1"
 ENOUGH = 20
 PAUSE_SECONDS = 0.1
+RANGE = 1_800
 Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
 Launch = Callable[..., Awaitable["Running"]]
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that are free now."""
-    for first in range(21_000 + os.getpid() % 1000, 60_000, count):
+    """The first of `count` ports in a row that are free now.
+
+    Each worker of a run has a range of its own, below the one that the system gives to clients:
+    what two look at at a time would be free for both. Where in it is chance: runs may share a host.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    lowest = 21_000 + worker % 6 * RANGE
+    for _ in range(100):
+        first = SystemRandom().randrange(lowest, lowest + RANGE - count)
         with suppress(OSError):
             for port in range(first, first + count):
                 with socket.socket() as probe:

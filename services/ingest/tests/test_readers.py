@@ -19,7 +19,7 @@ from rapport_common.errors import InvalidRequestError
 from rapport_ingest.domain.imports import ImportSpec, Options, mapping_for, spec_of
 from rapport_ingest.domain.mapping import Field, Mapper, Mapping
 from rapport_ingest.domain.presets import preparing
-from rapport_ingest.domain.rows import Composer, Entry, Place, Row
+from rapport_ingest.domain.rows import MEND, Composer, Entry, Place, Row
 from rapport_ingest.domain.totals import Tally, Totals
 from rapport_ingest.handlers.readers import Reader, reader_for
 from rapport_ingest.handlers.readers.separated import SeparatedReader
@@ -425,7 +425,8 @@ def test_a_row_that_can_not_be_read_is_refused_alone() -> None:
     for mapping in (None, IDENTIFY, mapping_for(spec_of(POS_SPEC))):
         [entry] = composed([broken], mapping)
         assert entry.refusal is not None
-        assert (entry.refusal.code, entry.refusal.reason) == ("bad_row", "It is not text.")
+        assert entry.refusal.code == "bad_row"
+        assert entry.refusal.reason == f"It is not text. {MEND}"
         assert msgspec.json.decode(entry.item) == "\ufffd"
 
 

@@ -130,7 +130,11 @@ async def test_a_flood_of_pipelined_requests_is_cut(ingest: "Ingest", port: int)
         (b"1a\r\n" + EVENT + b"\r\n", 408),
     ],
 )
-async def test_chunks(ingest: "Ingest", port: int, chunks: bytes, expected: int) -> None:
+async def test_chunks(
+    ingest: "Ingest", port: int, monkeypatch: pytest.MonkeyPatch, chunks: bytes, expected: int
+) -> None:
+    if expected != 408:  # 16 MiB may take their time where others work too
+        monkeypatch.setattr(bodies, "BODY_SECONDS", PATIENCE)
     more = b"Transfer-Encoding: chunked\r\n" + CLOSE
     found = statuses(await talked(port, head(ingest, more), chunks, pause=0.05))
     assert found == [expected] or (found == [] and expected in {413, 431})
