@@ -50,9 +50,9 @@ async def test_ghosts_end_loudly(
         """
     )
     await asyncio.to_thread(command.upgrade, config, "head")
-    [row] = await connection.fetch("SELECT topic, key, value FROM segment.outbox")
-    record = msgspec.json.decode(row["value"], type=Membership)
-    assert (row["topic"], row["key"]) == ("segment.membership", record.profile_id.encode())
+    [row] = await connection.fetch("SELECT topic, keys, payloads FROM segment.outbox_batch")
+    record = msgspec.json.decode(row["payloads"][0], type=Membership)
+    assert (row["topic"], row["keys"][0]) == ("segment.membership", record.profile_id.encode())
     assert (record.change, record.profile_id[-1], record.profile_version) == ("exited", "1", 7)
     assert record.at.tzinfo is not None
     living = await connection.fetch("SELECT version FROM segment.person WHERE state IS NOT NULL")

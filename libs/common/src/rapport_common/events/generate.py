@@ -52,8 +52,9 @@ def topic_table() -> str:
     for one in TOPICS:
         kept = f"{one.retention_ms // 3_600_000} h"
         rows.append(
-            f"| `{one.name}` | {one.key} | `{one.record.__name__}` | {', '.join(one.producers)} "
-            f"| {', '.join(one.consumers)} | {one.partitions} | {kept} |"
+            f"| `{one.name}` | {one.key.value} | `{one.record.__name__}` "
+            f"| {', '.join(one.producers)} | {', '.join(one.consumers)} "
+            f"| {one.partitions} | {kept} |"
         )
     return "\n".join(rows)
 

@@ -18,6 +18,7 @@ class Entry:
 
     raw: Any
     lane: Lane
+    version: int | None = None
     record: Any = None
     dead: str | None = None
 
