@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 import pytest
 from libs.common.tests.parked_log import TOPIC, Faults, Log, Member, applied, empty, membership
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import outbox

@@ -29,7 +29,7 @@ async def test_up_and_down_and_up(
     # Threads: alembic's environment runs an event loop of its own.
     await asyncio.to_thread(command.check, CONFIG)
     made = await tables(url)
-    assert {"identifier", "link", "profile", "timeline", "inbox", "outbox"} <= made
+    assert {"identifier", "link", "profile", "timeline", "inbox", "outbox_batch"} <= made
     await asyncio.to_thread(command.downgrade, CONFIG, "base")
     assert await tables(url) == {"alembic_version"}
     await asyncio.to_thread(command.upgrade, CONFIG, "head")
