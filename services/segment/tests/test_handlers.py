@@ -229,13 +229,10 @@ async def outcome(
         position += size
     assert position >= len(made)
     assert await misplaced(engine) == []
-    columns = ("outbox", "value, key"), ("membership", "*"), ("alias", "*"), ("person", "*")
-    left = [
-        await rows(engine, f"SELECT {what} FROM segment.{table} ORDER BY {order}")
-        for (table, what), order in zip(
-            columns, ("id", "entry_id", "old_id", "profile_id"), strict=True
-        )
-    ]
+    async with engine.begin() as tx:
+        left: list[Any] = [[(one.key, one.value) for one in await waiting(tx, "segment")]]
+    for table, order in (("membership", "entry_id"), ("alias", "old_id"), ("person", "profile_id")):
+        left.append(await rows(engine, f"SELECT * FROM segment.{table} ORDER BY {order}"))
     await rows_gone(engine)
     return left
 

@@ -70,6 +70,10 @@ def _take_what_the_version_before_writes() -> None:
         f"traces[1] AS traceparent, created_at FROM {SCHEMA}.outbox_batch WHERE false"
     )
     op.execute(
+        f"COMMENT ON VIEW {SCHEMA}.outbox IS "
+        "'For processes of the release before, and always empty: what waits is in outbox_batch'"
+    )
+    op.execute(
         f"""
         CREATE FUNCTION {SCHEMA}.outbox_of_before() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN

@@ -285,7 +285,8 @@ class BatchWriter:
 
     async def _commit(self, course: _Course, part: Sequence[Entry]) -> None:
         positions = course.positions
-        ends = {TopicPartition(course.topic, one.raw.partition): one.raw.offset + 1 for one in part}
+        last = {one.raw.partition: one.raw.offset for one in part}
+        ends = {TopicPartition(course.topic, number): at + 1 for number, at in last.items()}
         if any(tp not in positions for tp in ends):
             # A rebalance took a partition while an earlier part was being applied.
             raise FencedError
@@ -366,6 +367,8 @@ class BatchWriter:
             metrics.DEAD_LETTERS.labels(self._service).inc(len(dead))
             log.error("records put aside", topic=topic, count=len(dead), first=dead[0])
         limit = self._limits.setdefault(topic, DeadLetterLimit())
+        if not dead and limit.note_applied(len(part)):
+            return
         # A record without a key is about nobody else's: it counts for itself.
         reason = limit.note(
             None if one.dead is None else one.lane[2] or b"%d" % one.raw.offset for one in part
