@@ -31,6 +31,10 @@ def made(name: str, *fields: Any, **more: Any) -> Any:
     return msgspec.defstruct(name, fields, frozen=True, **more)
 
 
+def many(one: Any) -> Any:
+    return list.__class_getitem__(one)
+
+
 INNER = made("Inner", ("x", int), ("y", int, 0))
 ARRAY = made("Array", ("x", int, 0), array_like=True)
 BASE: list[Any] = [
@@ -38,7 +42,7 @@ BASE: list[Any] = [
     ("kind", Literal["a", "b"]),
     ("inner", INNER),
     ("maybe", INNER | None, None),
-    ("many", list[INNER], []),
+    ("many", many(INNER), []),
     ("named", dict[str, int], {}),
     ("places", ARRAY, ARRAY()),
     ("count", int, 0),
@@ -63,7 +67,7 @@ LONGER = made("Longer", ("x", int, 0), ("y", int, 0), array_like=True)
         changed("inner", WIDER),
         changed("maybe", WIDER | None, None),
         changed("maybe", made("Other", ("x", int), ("y", int, 0)) | None, None),
-        changed("many", list[WIDER], []),
+        changed("many", many(WIDER), []),
         changed("places", LONGER, LONGER()),
         changed("kind", Literal["b", "a"]),
         list(reversed(BASE)),
@@ -95,7 +99,7 @@ SHORTER = made("Shorter", array_like=True)
         (changed("inner", STRICTER), "/inner/y: it is required"),
         (changed("maybe", NARROWER | None, None), "/maybe: what it may be has changed"),
         (changed("maybe", INNER | str | None, None), "/maybe: it may be what it could not be"),
-        (changed("many", list[NARROWER], []), "/many/*/y: it is gone"),
+        (changed("many", many(NARROWER), []), "/many/*/y: it is gone"),
         (changed("many", list[Any], []), "/many: items was"),
         (changed("named", dict[str, str], {}), "/named/*: type was integer, is string"),
         (changed("named", dict[str, Any], {}), "/named"),

@@ -76,9 +76,12 @@ def test_each_version_is_read_as_the_newest() -> None:
 
 
 def test_steps_follow_each_other() -> None:
-    third = topic_of(First, Second, First, upcasts=(as_second, lambda one: First(*"wp", one.names)))
-    assert Reader(third).read(OLD, 1).name == ["Ada", "Lovelace"]
-    assert Reader(third).read(NEW, 2).name == ["Ada"]
+    def as_first(one: Second) -> First:
+        return First(one.workspace, one.profile_id, "-".join(one.names))
+
+    third = topic_of(First, Second, First, upcasts=(as_second, as_first))
+    assert Reader(third).read(OLD, 1).name == "Ada-Lovelace"
+    assert Reader(third).read(NEW, 2).name == "Ada"
     assert Reader(third).read(OLD, 3).name == "Ada Lovelace"
 
 

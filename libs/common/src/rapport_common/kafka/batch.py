@@ -10,23 +10,23 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common import logging, metrics, tracing
+from rapport_common import logging, metrics
 from rapport_common.db import IDLE_SECONDS, is_away, is_contention, is_retriable
 from rapport_common.discretion import told
 from rapport_common.errors import InvalidEvent, Retry
 from rapport_common.events.codec import workspace_of
 from rapport_common.events.topics import Topic
-from rapport_common.events.versions import HEADER, Reader, UnknownVersionError, UnreadableError
+from rapport_common.events.versions import Reader, UnknownVersionError, UnreadableError
+from rapport_common.kafka.headers import trace_of, version_of
 from rapport_common.kafka.limit import DeadLetterLimit
 from rapport_common.kafka.parking import MAX_KEY_BYTES, NewlyParked, ParkedRecord, ParkingStore
-from rapport_common.kafka.part import Entry, Evidence, Lane, take
+from rapport_common.kafka.part import Blame, Entry, Evidence, Lane, take
 from rapport_common.kafka.store import ConsumerStore, DeadLetter, FencedError, Move
 
 log = logging.get(__name__)
@@ -85,15 +85,6 @@ class _JudgedError(Exception):
 
 class _RehearsedError(Exception):
     """Others could be applied: time to see whether the suspects fail again."""
-
-
-class Blame(Enum):
-    """Whose fault a passing failure is."""
-
-    WORLD = "world"
-    WORK = "work"
-    KILLED = "killed"
-    """The work's too, and the same again will take as long again."""
 
 
 @dataclass(slots=True)
@@ -392,22 +383,6 @@ def _entry(reader: Reader, topic: str, one: ConsumerRecord) -> Entry:
         entry.dead = f"its key has {len(key)} bytes, {MAX_KEY_BYTES} is the most"
     entry.record = Record(topic, one.partition, one.offset, key, value, trace_of(one))
     return entry
-
-
-def trace_of(one: ConsumerRecord) -> str | None:
-    """The trace that a record's header carries on; None for headers of others, or with garbage."""
-    for name, value in one.headers:
-        if name == tracing.HEADER:
-            return tracing.read(value) if value else None
-    return None
-
-
-def version_of(one: ConsumerRecord, reader: Reader) -> int | None:
-    """The version that a record's header tells; None when it has none, as those of before."""
-    for name, value in one.headers:
-        if name == HEADER:
-            return reader.version(value)
-    return None
 
 
 def _letter(entry: Entry, reason: str) -> DeadLetter:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 Lane = tuple[str, int, bytes]
@@ -10,6 +11,15 @@ Lane = tuple[str, int, bytes]
 PATIENCE_SECONDS = 60.0
 MAX_SUSPECTS = 8
 """When so many keys fail one after the other and none succeeds, it is not about the keys."""
+
+
+class Blame(Enum):
+    """Whose fault a passing failure is."""
+
+    WORLD = "world"
+    WORK = "work"
+    KILLED = "killed"
+    """The work's too, and the same again will take as long again."""
 
 
 @dataclass(slots=True, eq=False)

@@ -15,8 +15,9 @@ from rapport_common.discretion import told
 from rapport_common.errors import InvalidEvent, Retry
 from rapport_common.events.codec import workspace_of
 from rapport_common.events.versions import UnreadableError
-from rapport_common.kafka.batch import BatchWriter, Blame, Record
+from rapport_common.kafka.batch import BatchWriter, Record
 from rapport_common.kafka.parking import ParkedKey, ParkedRecord
+from rapport_common.kafka.part import Blame
 from rapport_common.kafka.store import DeadLetter
 
 log = logging.get(__name__)

@@ -18,8 +18,8 @@ from rapport_common.errors import NotFoundError, UnavailableError
 from rapport_common.events.envelope import Event
 from rapport_common.events.topics import EVENTS, require_consumer
 from rapport_common.events.versions import Reader, UnknownVersionError, UnreadableError
-from rapport_common.kafka.batch import version_of
 from rapport_common.kafka.closing import close
+from rapport_common.kafka.headers import version_of
 from rapport_common.limits import WorkspaceLimit
 from rapport_ingest.store import quarantine, spool
 from rapport_ingest.store.quarantine import Quarantined

@@ -16,8 +16,8 @@ from rapport_common.errors import ConflictError, UnavailableError
 from rapport_common.events.topics import EVENTS, require_consumer
 from rapport_common.events.versions import GARBAGE, Reader
 from rapport_common.jobs.store import Job, Step
-from rapport_common.kafka.batch import trace_of, version_of
 from rapport_common.kafka.closing import close
+from rapport_common.kafka.headers import trace_of, version_of
 from rapport_common.kafka.producer import Outgoing, Producer
 from rapport_ingest import metrics
 from rapport_ingest.domain.selection import LogSelection, TopicReplay
