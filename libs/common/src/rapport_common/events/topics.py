@@ -1,7 +1,7 @@
 """The one registry of topics. Kafka's topics, docs, schemas and run-time checks come from it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rapport_common.events.definition import SegmentDefinition
@@ -36,20 +36,19 @@ class Topic:
     max_message_bytes: int = 1_048_588
     upcasts: tuple[Callable[[Any], Any], ...] = ()
 
+    record: type[Any] = field(init=False)
+    """The newest version's record type."""
+
+    version: int = field(init=False)
+    """The newest version's number."""
+
     def __post_init__(self) -> None:
         if len(self.upcasts) != len(self.versions) - 1:
             message = f"{self.name}: each version but the newest has one function to the next"
             raise ValueError(message)
-
-    @property
-    def version(self) -> int:
-        """The newest version's number."""
-        return len(self.versions)
-
-    @property
-    def record(self) -> type[Any]:
-        """The newest version's record type."""
-        return self.versions[-1]
+        # Kept, not asked for: both are wanted for each record that is made.
+        object.__setattr__(self, "record", self.versions[-1])
+        object.__setattr__(self, "version", len(self.versions))
 
 
 EVENTS = Topic(
