@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from rapport_common.discretion import told
 from rapport_common.errors import Retry
 from rapport_common.events.topics import Topic
 from rapport_common.wording import plain
@@ -19,7 +20,7 @@ FIRST = 1
 GARBAGE = 0
 """What is kept as the version of a record whose header can't be read: no reader takes it."""
 
-_FORM = re.compile(rb"([a-z]+(?:\.[a-z]+)*)/([1-9][0-9]{0,3})")
+_NUMBER = re.compile(rb"[1-9][0-9]{0,3}")
 
 
 class UnreadableError(ValueError):
@@ -48,15 +49,15 @@ class Reader:
         self.newest = topic.version
         self._known = {header(topic.name, one): one for one in range(1, topic.version + 1)}
 
-    def version(self, told: bytes | None) -> int:
+    def version(self, said: bytes | None) -> int:
         """The version that a header's value tells, known or not; GARBAGE for what is none."""
-        found = self._known.get(told or b"")
+        found = self._known.get(said or b"")
         if found is not None:
             return found
-        form = _FORM.fullmatch(told or b"")
-        if form is None or form[1].decode() != self._topic.name:
+        name, _, number = (said or b"").rpartition(b"/")
+        if name != self._topic.name.encode() or not _NUMBER.fullmatch(number):
             return GARBAGE
-        return int(form[2])
+        return int(number)
 
     def read(self, value: bytes | None, version: int | None) -> Any:
         """The record as the topic's newest type; `version` None: it came without a header.
@@ -81,6 +82,6 @@ class Reader:
             try:
                 record = step(record)
             except Exception as error:
-                message = f"it can't be read as version {self._topic.version}: {error!r}"
+                message = f"it can't be read as version {self._topic.version}: {told(error)}"
                 raise UnreadableError(message) from error
         return record
