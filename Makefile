@@ -158,8 +158,8 @@ fmt: $(STAMP) ## Format the code and apply the safe fixes
 	@$(PY) -m ruff format .
 
 .PHONY: generate
-generate: $(STAMP) ## Write docs/events.md and the JSON Schemas from the topic registry
-	@$(PY) -m rapport_common.events.generate
+generate: $(STAMP) ## Write docs/events.md and the JSON Schemas from the topic registry (ARGS=--release: keep them as released)
+	@$(PY) -m rapport_common.events.generate $(ARGS)
 
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url
 .PHONY: lock

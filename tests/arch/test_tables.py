@@ -8,7 +8,7 @@ from sqlalchemy import MetaData, Table
 # The bookkeeping of consumers, relays and migrations: about the log, not about a brand's people.
 INFRASTRUCTURE = {
     *("position", "dead_letter", "parked_key", "parked", "consumer_command", "consumer_stop"),
-    *("outbox", "outbox_refused", "relay_lease", "tally", "alembic_version", "live_message"),
+    *("outbox_batch", "outbox_refused", "relay_lease", "tally", "alembic_version", "live_message"),
 }
 SERVICES = ("ingest", "profile", "segment", "campaign", "feedback")
 

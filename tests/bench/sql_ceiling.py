@@ -19,7 +19,8 @@ CREATE TABLE timeline (workspace text, identifier_id uuid, at timestamptz, messa
   event json NOT NULL, PRIMARY KEY (workspace, identifier_id, at, message_id));
 CREATE TABLE identifier (workspace text, id uuid, fold json NOT NULL, PRIMARY KEY (workspace, id));
 CREATE TABLE outbox (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, topic text NOT NULL,
-  key bytea NOT NULL, value bytea NOT NULL);
+  keys bytea[] NOT NULL, payloads bytea[] NOT NULL);
+ALTER TABLE outbox ALTER COLUMN payloads SET STORAGE EXTERNAL;
 """
 INBOX = """INSERT INTO inbox SELECT 'w', 's', id, sum FROM unnest($1::text[], $2::bytea[])
   AS v(id, sum) ON CONFLICT DO NOTHING"""
@@ -28,8 +29,7 @@ TIMELINE = """INSERT INTO timeline SELECT 'w', who, now(), id, event::json
 IDENTIFIER = """INSERT INTO identifier SELECT 'w', id, fold::json
   FROM unnest($1::uuid[], $2::text[]) AS v(id, fold)
   ON CONFLICT (workspace, id) DO UPDATE SET fold = excluded.fold"""
-OUTBOX = """INSERT INTO outbox (topic, key, value) SELECT 'profile.activity', key, value
-  FROM unnest($1::bytea[], $2::bytea[]) AS v(key, value)"""
+OUTBOX = """INSERT INTO outbox (topic, keys, payloads) VALUES ('profile.activity', $1, $2)"""
 FOLD = '{"events":7,"orders":7,"revenue":{"USD":"123.40"},"first":"1997-01-01","last":"1998-01-01"}'
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
 
 from rapport_common.db import metadata
+from rapport_common.events.keys import Key
 from rapport_common.events.membership import Membership
 from rapport_common.events.topics import Topic
 from rapport_common.kafka.admin import ensure_topics
@@ -56,7 +57,7 @@ async def topic(kafka_bootstrap: str, service: str) -> Topic:
     """A topic nobody else uses, with three partitions."""
     made = Topic(
         name=f"test-{uuid.uuid4().hex[:12]}",
-        key="any",
+        key=Key.PROFILE,
         versions=(Membership,),
         producers=(SERVICE,),
         consumers=(service,),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from rapport_common.events.keys import Key
 from rapport_common.events.membership import Membership
 from rapport_common.events.topics import Topic
 from rapport_common.kafka import producer as module
@@ -13,7 +14,7 @@ from rapport_common.kafka.producer import KafkaUnavailableError, Outgoing, Produ
 SERVICE = "segment"
 TOPIC = Topic(
     name="nobody-reads-it",
-    key="any",
+    key=Key.PROFILE,
     versions=(Membership,),
     producers=(SERVICE,),
     consumers=(SERVICE,),

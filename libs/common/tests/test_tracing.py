@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rapport_common.kafka.batch import trace_of
+from rapport_common.kafka.headers import trace_of
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

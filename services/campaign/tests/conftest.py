@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
+from tests.support.outbox import waiting
 from tests.support.waiting import HANG_SECONDS, between_looks, pretend_slow
 
 from rapport_campaign.api import routers
@@ -59,6 +60,7 @@ from rapport_common.events.profile import (
 from rapport_common.http import Health, create_app
 from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
+from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.testing.credentials import (
     EVENT_KEY,
@@ -296,8 +298,12 @@ class Ledger:
             return [dict(row) for row in (await tx.execute(text(sql))).mappings()]
 
     async def events(self) -> list[Event]:
-        rows = await self.query("SELECT value FROM campaign.outbox ORDER BY id")
-        return [msgspec.json.decode(row["value"], type=Event) for row in rows]
+        return [msgspec.json.decode(one.value, type=Event) for one in await self.waiting()]
+
+    async def waiting(self) -> list[Outgoing]:
+        """The records in the outbox, in their order."""
+        async with self._engine.begin() as tx:
+            return await waiting(tx, "campaign")
 
 
 def quick_settings(smtp_port: int, **more: Any) -> Settings:

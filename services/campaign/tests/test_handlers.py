@@ -274,9 +274,7 @@ async def test_the_trace_travels_from_the_record_to_the_event(world: Any) -> Non
     await world.topics.bring("segment.membership", stay("p1", 1, "entered"), trace=trace)
     async with world.sending():
         await world.settled()
-    assert [
-        row["traceparent"] for row in await world.ledger.query("SELECT * FROM campaign.outbox")
-    ] == [trace]
+    assert [one.traceparent for one in await world.ledger.waiting()] == [trace]
 
 
 # --- locks -----------------------------------------------------------------------------------

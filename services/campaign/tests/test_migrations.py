@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from alembic import command
 from sqlalchemy import text
+from tests.support.former_outbox import beside
 
 from rapport_campaign.domain.permission import objections_of
 from rapport_common.db import create_engine
@@ -147,3 +148,12 @@ def test_it_is_what_a_new_state_would_have_said(word: tuple[Any, ...]) -> None:
         identifiers=[], traits=msgspec.Raw(b"{}"), computed=ComputedState(), consent=[consent]
     )
     assert objections_of(told) == ({} if place is None else {place: state})
+
+
+@pytest.mark.integration
+async def test_the_release_before_goes_on_beside(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = service_database("campaign")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    await beside(url, "campaign", ROOT, "0010")

@@ -14,9 +14,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
+from tests.support.outbox import waiting
 
 from rapport_common.events.envelope import Event
 from rapport_common.http import Health, create_app
+from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.testing.credentials import KEY_SETTINGS, authenticator, mint
 from rapport_feedback.app import routes
@@ -61,9 +63,14 @@ class Service:
 
     async def events(self) -> list[Event]:
         """The workspace's events in the outbox, in their order."""
-        rows = await self.rows("SELECT value FROM feedback.outbox ORDER BY id")
-        decoded = [msgspec.json.decode(row["value"], type=Event) for row in rows]
-        return [event for event in decoded if event.workspace == self.workspace]
+        return [event for event, _ in await self.told()]
+
+    async def told(self) -> list[tuple[Event, Outgoing]]:
+        """The same, each with the record in the outbox."""
+        async with self.engine.begin() as tx:
+            found = await waiting(tx, "feedback")
+        decoded = [(msgspec.json.decode(one.value, type=Event), one) for one in found]
+        return [(event, one) for event, one in decoded if event.workspace == self.workspace]
 
     async def survey(self, question: str = "How likely are you to recommend us?") -> str:
         body = {"name": "NPS", "kind": "nps", "question": question}

@@ -66,12 +66,9 @@ async def test_the_event_is_keyed_by_the_person_and_carries_the_trace(service: S
     path = await service.link(await service.survey(), user_id="u1")
     trace = f"00-{'a' * 32}-{'b' * 16}-01"
     await service.client.post(path, data={"score": "3"}, headers={"traceparent": trace})
-    (row,) = await service.rows(
-        "SELECT topic, key, traceparent FROM feedback.outbox "
-        "WHERE convert_from(value, 'UTF8')::json ->> 'workspace' = :ws"
-    )
-    assert (row["topic"], row["traceparent"]) == ("events", trace)
-    assert len(row["key"]) == 16
+    ((_, record),) = await service.told()
+    assert (record.topic, record.version, record.traceparent) == ("events", 1, trace)
+    assert len(record.key) == 16
 
 
 async def test_a_comment_comes_after_the_score(service: Service) -> None:

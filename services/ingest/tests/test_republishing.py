@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 from services.ingest.tests.driving import HOLDER, drive, post, stored
@@ -16,7 +16,7 @@ from rapport_common.errors import ConflictError
 from rapport_common.events.topics import EVENTS
 from rapport_common.jobs.store import Step
 from rapport_ingest.domain.selection import LogSelection
-from rapport_ingest.handlers.republishing import Chooser, _Place
+from rapport_ingest.handlers.republishing import Chooser, _pieces, _Place
 from rapport_ingest.store.jobs import JOBS
 
 if TYPE_CHECKING:
@@ -42,8 +42,11 @@ async def replay(ingest: "Ingest", *, dry_run: bool = False, **selection: Any) -
     return str((await post(ingest, path, {"selection": selection}))["id"])
 
 
-async def records(kafka: str, workspace: str) -> list[tuple[int, bytes, bytes]]:
-    """(partition, key, value) of all records of a workspace."""
+Found = tuple[int, bytes, bytes, tuple[tuple[str, bytes], ...]]
+
+
+async def records(kafka: str, workspace: str) -> list[Found]:
+    """(partition, key, value, headers) of all records of a workspace."""
     consumer = AIOKafkaConsumer(EVENTS.name, bootstrap_servers=kafka, auto_offset_reset="earliest")
     await consumer.start()
     found = []
@@ -52,7 +55,7 @@ async def records(kafka: str, workspace: str) -> list[tuple[int, bytes, bytes]]:
         left = {one for one, end in ends.items() if end}
         while left:
             for one, batch in (await consumer.getmany(timeout_ms=500)).items():
-                found += [(one.partition, each.key, each.value) for each in batch]
+                found += [(one.partition, each.key, each.value, each.headers) for each in batch]
                 if batch[-1].offset + 1 >= ends[one]:
                     left.discard(one)
     finally:
@@ -72,12 +75,36 @@ async def test_the_same_records_are_published_once_more(
     assert job.done == job.total
     assert job.report == {"selected": 20, "replayed": 20, "lost": 0}
     found = Counter(await records(kafka_bootstrap, ingest.workspace))
-    # Same partition, same key, same bytes.
+    # Same partition, same key, same bytes, same headers.
     assert (len(found), set(found.values())) == (20, {2})
+    assert all(("record", b"events/1") in headers for *_, headers in found)
     after = await ingest.get("/v1/ledger")
     # A replay is no receipt: accepted <= records of `events` + spooled goes on to hold.
     assert after["accepted"] == before["accepted"]
     assert after["topic"]["end_offsets_total"] >= before["topic"]["end_offsets_total"] + 20
+
+
+def raw(offset: int, *headers: tuple[str, bytes | None]) -> Any:
+    value = b'{"workspace": "w", "source": "s", "message_id": "1"}'
+    made: Any = ConsumerRecord(EVENTS.name, 0, offset, 0, 0, b"k", value, None, 1, 1, headers)
+    return made
+
+
+def test_a_record_goes_on_as_what_it_was() -> None:
+    """Of before, of today, of a newer release; one that says nothing readable is nobody's."""
+    told = [
+        *(raw(0), raw(1, ("record", b"events/1")), raw(2, ("record", b"events/7"))),
+        *(raw(3, ("record", b"what")), raw(4, ("record", None))),
+        raw(5, ("traceparent", b"no trace")),
+    ]
+    place = _Place({0: 0}, {0: 6})
+    chooser = Chooser("w", LogSelection(message_ids=frozenset({"1"})))
+    (piece,) = _pieces({TopicPartition(EVENTS.name, 0): told}, place, chooser, 100)
+    assert [one.version for one in piece.outgoing] == [None, 1, 7, None]
+    assert {(one.traceparent, one.value, one.key) for one in piece.outgoing} == {
+        (None, told[0].value, b"k")
+    }
+    assert (piece.read, place.open()) == (6, set())
 
 
 async def test_only_what_was_chosen(ingest: "Ingest", log_of: Log) -> None:

@@ -99,6 +99,22 @@ async def test_the_worker_drains_by_itself_beside_new_traffic(start: "Start", lo
     assert len(ids) == len(set(ids)) == 2520
 
 
+async def test_the_version_waits_with_the_event(start: "Start") -> None:
+    """Also of an event that was put aside; one of a release before has none, and gets none."""
+    away = await start(kafka=NOWHERE)
+    await away.send("/v1/batch", {"batch": [event("m-1"), event("m-2")]})
+    async with away.parts.engine.begin() as tx:
+        await tx.execute(text("UPDATE ingest.spool SET version = NULL WHERE message_id = 'm-2'"))
+        rows = await store.oldest_spooled(tx, "events", 10)
+        for row_id, _ in rows:
+            await store.refuse(tx, row_id, "no")
+        for row_id, _ in rows:
+            assert await store.retry(tx, away.workspace, row_id)
+        again = await store.oldest_spooled(tx, "events", 10)
+    assert [one.version for _, one in again] == [1, None]
+    assert [one for _, one in again] == [one for _, one in rows]
+
+
 async def test_two_processes_drain_without_doubling(start: "Start", log_of: Log) -> None:
     away = await start(kafka=NOWHERE)
     for number in range(40):

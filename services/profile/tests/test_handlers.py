@@ -13,6 +13,7 @@ from services.profile.tests.people import Content, content, event, events, expec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.engines import patient_engine
+from tests.support.outbox import waiting
 from tests.support.waiting import between_looks
 
 from rapport_common.db import is_retriable
@@ -60,9 +61,8 @@ async def known(tx: AsyncConnection) -> Content:
 
 async def told(tx: AsyncConnection) -> Content:
     """What a reader of profile.activity knows at the end."""
-    rows = await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))
     states: dict[str, ProfileState] = {}
-    for row in rows:
+    for row in await waiting(tx, "profile"):
         one = msgspec.json.decode(row.value, type=ProfileActivity)
         if one.merged_into is not None or one.gone:
             states.pop(one.profile_id, None)
@@ -76,7 +76,7 @@ async def wipe(engine: AsyncEngine) -> None:
         await tx.execute(
             text(
                 "TRUNCATE profile.identifier, profile.link, profile.profile, profile.inbox, "
-                "profile.timeline, profile.outbox, profile.tally, profile.overflow"
+                "profile.timeline, profile.outbox_batch, profile.tally, profile.overflow"
             )
         )
 

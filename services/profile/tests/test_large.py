@@ -8,6 +8,7 @@ import pytest
 from services.profile.tests.people import event
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tests.support.outbox import waiting
 
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ProfileActivity, ProfileState
@@ -36,7 +37,7 @@ async def rows_touched(engine: AsyncEngine, one: Event) -> int:
 
 async def last_states(engine: AsyncEngine) -> list[tuple[int, ProfileState]]:
     async with engine.begin() as tx:
-        rows = await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))
+        rows = await waiting(tx, "profile")
         told = [
             (len(row.value), msgspec.json.decode(row.value, type=ProfileActivity)) for row in rows
         ]
@@ -168,7 +169,7 @@ async def test_a_profile_that_nothing_speaks_of_any_more_is_told_as_gone(
     async with engine.begin() as tx:
         await feed(tx, copies[:1])
         await feed(tx, copies[1:])
-        rows = await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))
+        rows = await waiting(tx, "profile")
         told = [msgspec.json.decode(row.value, type=ProfileActivity) for row in rows]
         totals = await reads.stats(tx, "w")
     first, gone, second = told
@@ -233,7 +234,7 @@ async def test_a_long_state_is_told_once_for_many_events(engine: AsyncEngine) ->
         await feed(tx, [event("first", type="identify", user_id="A", traits=much)])
         await feed(tx, many)
     async with engine.begin() as tx:
-        rows = (await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))).fetchall()
+        rows = await waiting(tx, "profile")
     told = [msgspec.json.decode(row.value, type=ProfileActivity) for row in rows]
     assert [one.event.message_id for one in told if one.event] == [
         "first",
@@ -260,6 +261,5 @@ async def test_traits_and_consents_beyond_the_bounds_cost_their_bytes_once(
         async with engine.begin() as tx:
             await feed(tx, said[start : start + 500])
     async with engine.begin() as tx:
-        sizes = (await tx.execute(text("SELECT sum(length(value)) FROM profile.outbox"))).scalar()
-    assert sizes is not None
+        sizes = sum(len(one.value) for one in await waiting(tx, "profile"))
     assert sizes < 2 * len(said) * 700

@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from alembic import command
+from tests.support.former_outbox import beside
 
 from rapport_common.migrations import alembic_config
 
@@ -29,9 +30,17 @@ async def test_up_and_down_and_up(
     # Threads: alembic's environment runs an event loop of its own.
     await asyncio.to_thread(command.check, CONFIG)
     made = await tables(url)
-    assert {"identifier", "link", "profile", "timeline", "inbox", "outbox"} <= made
+    assert {"identifier", "link", "profile", "timeline", "inbox", "outbox_batch"} <= made
     await asyncio.to_thread(command.downgrade, CONFIG, "base")
     assert await tables(url) == {"alembic_version"}
     await asyncio.to_thread(command.upgrade, CONFIG, "head")
     await asyncio.to_thread(command.check, CONFIG)
     assert await tables(url) == made
+
+
+async def test_the_release_before_goes_on_beside(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = service_database("profile")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    await beside(url, "profile", Path(__file__).parents[1], "0004")

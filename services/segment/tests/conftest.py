@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
+from tests.support.outbox import waiting
 
 from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.envelope import Event
@@ -156,11 +157,8 @@ def told(engine: AsyncEngine) -> Callable[[], Any]:
 
 async def _outbox(engine: AsyncEngine, topic: Topic) -> list[Any]:
     async with engine.begin() as tx:
-        rows = await tx.execute(
-            text("SELECT value FROM segment.outbox WHERE topic = :topic ORDER BY id"),
-            {"topic": topic.name},
-        )
-        return [msgspec.json.decode(row.value, type=topic.record) for row in rows]
+        found = await waiting(tx, "segment", topic.name)
+        return [msgspec.json.decode(one.value, type=topic.record) for one in found]
 
 
 @pytest.fixture

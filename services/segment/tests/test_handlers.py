@@ -13,6 +13,7 @@ from services.segment.tests.building import build
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.outbox import waiting
 from tests.support.waiting import between_looks
 
 from rapport_common.auth import Operator
@@ -103,11 +104,9 @@ async def test_the_outbox_row_carries_key_and_trace(
 ) -> None:
     await define(engine, "buyers", BUYERS)
     await apply(engine, records, records.state(BOB), records.state(ADA, orders=1))
-    kept = await rows(
-        engine,
-        "SELECT topic, key, traceparent FROM segment.outbox WHERE topic <> 'segment.definition'",
-    )
-    assert kept == [("segment.membership", str(ADA).encode(), f"00-{1:032x}-1")]
+    async with engine.begin() as tx:
+        (kept,) = await waiting(tx, "segment", "segment.membership")
+    assert (kept.version, kept.key, kept.traceparent) == (1, ADA.bytes, f"00-{1:032x}-1")
 
 
 async def test_a_state_seen_before_changes_nothing(
@@ -230,13 +229,10 @@ async def outcome(
         position += size
     assert position >= len(made)
     assert await misplaced(engine) == []
-    columns = ("outbox", "value, key"), ("membership", "*"), ("alias", "*"), ("person", "*")
-    left = [
-        await rows(engine, f"SELECT {what} FROM segment.{table} ORDER BY {order}")
-        for (table, what), order in zip(
-            columns, ("id", "entry_id", "old_id", "profile_id"), strict=True
-        )
-    ]
+    async with engine.begin() as tx:
+        left: list[Any] = [[(one.key, one.value) for one in await waiting(tx, "segment")]]
+    for table, order in (("membership", "entry_id"), ("alias", "old_id"), ("person", "profile_id")):
+        left.append(await rows(engine, f"SELECT * FROM segment.{table} ORDER BY {order}"))
     await rows_gone(engine)
     return left
 
@@ -244,7 +240,7 @@ async def outcome(
 async def rows_gone(engine: AsyncEngine) -> None:
     async with engine.begin() as tx:
         await tx.execute(
-            text("TRUNCATE segment.outbox, segment.membership, segment.alias, segment.person")
+            text("TRUNCATE segment.outbox_batch, segment.membership, segment.alias, segment.person")
         )
 
 

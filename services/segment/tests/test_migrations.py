@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 import pytest
 from alembic import command
+from tests.support.former_outbox import beside
 
 from rapport_common.events.membership import Membership
 from rapport_common.migrations import alembic_config
@@ -50,9 +51,9 @@ async def test_ghosts_end_loudly(
         """
     )
     await asyncio.to_thread(command.upgrade, config, "head")
-    [row] = await connection.fetch("SELECT topic, key, value FROM segment.outbox")
-    record = msgspec.json.decode(row["value"], type=Membership)
-    assert (row["topic"], row["key"]) == ("segment.membership", record.profile_id.encode())
+    [row] = await connection.fetch("SELECT topic, keys, payloads FROM segment.outbox_batch")
+    record = msgspec.json.decode(row["payloads"][0], type=Membership)
+    assert (row["topic"], row["keys"][0]) == ("segment.membership", record.profile_id.encode())
     assert (record.change, record.profile_id[-1], record.profile_version) == ("exited", "1", 7)
     assert record.at.tzinfo is not None
     living = await connection.fetch("SELECT version FROM segment.person WHERE state IS NOT NULL")
@@ -60,3 +61,12 @@ async def test_ghosts_end_loudly(
     exited = await connection.fetchval("SELECT value FROM segment.tally WHERE name = 'exited'")
     await connection.close()
     assert ([row["version"] for row in living], len(opened), exited) == ([1], 1, 1)
+
+
+@pytest.mark.integration
+async def test_the_release_before_goes_on_beside(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = service_database("segment")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    await beside(url, "segment", ROOT, "0005")

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.outbox import waiting
 
 from rapport_common import clock
 from rapport_segment.handlers.telling import Telling
@@ -42,9 +44,9 @@ async def test_every_change_is_told_in_its_order(
     assert [one.archived_at is None for one in records] == [True, True, True, False]
     assert [one.at for one in records] == sorted(one.at for one in records)
     async with engine.begin() as tx:
-        keys = await tx.execute(text("SELECT key, traceparent FROM segment.outbox"))
+        records = await waiting(tx, "segment")
     # Of a change of who is in there is none: nobody is known.
-    assert {row.key for row in keys} == {segment_id.encode()}
+    assert {one.key for one in records} == {UUID(segment_id).bytes}
 
 
 async def test_what_is_refused_is_not_told(
@@ -62,7 +64,7 @@ async def test_what_nobody_was_told_of_is_told_at_the_start(
     """Definitions from before this was told, and those an older process writes meanwhile."""
     before, older, current = [await made(client, name) for name in ("A", "B", "C")]
     async with engine.begin() as tx:
-        await tx.execute(text("DELETE FROM segment.outbox"))
+        await tx.execute(text("DELETE FROM segment.outbox_batch"))
         await tx.execute(
             text("UPDATE segment.definition SET told_at = NULL WHERE segment_id = :id"),
             {"id": before},

@@ -1,4 +1,4 @@
-"""`rapport outbox refused`: rows that Kafka will not take."""
+"""`rapport outbox refused`: records that Kafka will not take."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def list_rows(
     installation: show.Installation = False,
     as_json: show.AsJson = False,
 ) -> None:
-    """List the rows that were put aside, the newest first, with Kafka's reason."""
+    """List the records that were put aside, the newest first, with Kafka's reason."""
     api = show.session(ctx).api(service, installation=installation)
     answer = api.get("/v1/outbox/refused", limit=limit, cursor=cursor)
     if as_json:

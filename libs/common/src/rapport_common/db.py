@@ -1,16 +1,18 @@
 """The Postgres session: engine, time-outs, naming, retriable errors and the schema check."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import asyncpg
 from sqlalchemy import MetaData, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from typing_extensions import override
 
 from rapport_common import logging
 from rapport_common.discretion import told
@@ -73,7 +75,7 @@ def create_engine(
     connecting = partial(
         connect, plain_url(url), settings=server_settings, command_timeout=patience
     )
-    return create_async_engine(
+    made = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connecting,
         pool_size=pool,
@@ -82,6 +84,36 @@ def create_engine(
         pool_pre_ping=ping,
         hide_parameters=True,  # errors are logged and kept: they must not repeat people's data
     )
+    return Engine(made.sync_engine)
+
+
+_after_commit: WeakKeyDictionary[AsyncConnection, list[Callable[[], None]]] = WeakKeyDictionary()
+
+
+class Engine(AsyncEngine):
+    """An engine whose `begin`, the one edge of every transaction, keeps `after_commit`."""
+
+    @override
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: committed at the block's end, rolled back by an exception."""
+        calls: list[Callable[[], None]] = []
+        async with super().begin() as tx:
+            _after_commit[tx] = calls
+            yield tx
+        for call in calls:
+            call()
+
+
+def after_commit(tx: AsyncConnection, call: Callable[[], None]) -> None:
+    """Call when `tx` has committed; not when it is rolled back, nor when the process ends first.
+
+    So nothing may depend on it but speed. It must be quick and not raise. A transaction that
+    was not begun by `begin` of the house's engine calls nothing.
+    """
+    calls = _after_commit.get(tx)
+    if calls is not None and call not in calls:
+        calls.append(call)
 
 
 async def connect(

@@ -42,7 +42,11 @@ PARKED = Counter(
 )
 PARKED_KEYS = Gauge("rapport_parked_keys", "Keys whose records wait.", ["service"])
 PARKED_RECORDS = Gauge("rapport_parked_records", "Records that wait behind them.", ["service"])
-OUTBOX_ROWS = Gauge("rapport_outbox_rows", "Records waiting to be relayed.", ["service"])
+OUTBOX_ROWS = Gauge(
+    "rapport_outbox_rows",
+    "Records that wait to be relayed: all, or the oldest that the relay has in hand.",
+    ["service"],
+)
 OUTBOX_AGE = Gauge(
     "rapport_outbox_oldest_age_seconds", "Age of the oldest waiting record.", ["service"]
 )
@@ -51,7 +55,7 @@ OUTBOX_FAILURES = Counter(
     "rapport_outbox_publish_failures_total", "Relay batches Kafka did not take.", ["service"]
 )
 OUTBOX_REFUSED = Counter(
-    "rapport_outbox_refused_total", "Rows put aside because Kafka refuses them.", ["service"]
+    "rapport_outbox_refused_total", "Records put aside because Kafka refuses them.", ["service"]
 )
 PRODUCER_RECREATED = Counter(
     "rapport_producer_recreated_total", "Producers replaced after a failed send.", ["service"]

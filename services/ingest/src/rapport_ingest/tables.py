@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -80,6 +81,7 @@ SPOOL = Table(
     Column("key", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=False),
     Column("traceparent", Text),
+    Column("version", SmallInteger),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("workspace", "id"),
     # Drained oldest first over all workspaces.
@@ -97,6 +99,7 @@ SPOOL_REFUSED = Table(
     Column("key", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=False),
     Column("traceparent", Text),
+    Column("version", SmallInteger),
     Column("reason", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("refused_at", DateTime(timezone=True), nullable=False, server_default=func.now()),

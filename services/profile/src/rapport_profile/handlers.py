@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import outbox
 from rapport_common.errors import InvalidEvent
-from rapport_common.events.codec import encode, holds_nul
+from rapport_common.events.codec import holds_nul
 from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_common.events.profile import NONE_OMITTED, ProfileActivity
 from rapport_common.events.topics import EVENTS, PROFILE_ACTIVITY
@@ -269,8 +269,7 @@ async def _without(
 def _outgoing(step: ProfileActivity, traceparent: str | None) -> Outgoing:
     if step.state is not None and step.state.omitted is not NONE_OMITTED:
         metrics.REDUCED.inc()
-    key = bytes.fromhex(step.profile_id.replace("-", ""))
-    return Outgoing(PROFILE_ACTIVITY.name, key, encode(step), traceparent)
+    return Outgoing.of(PROFILE_ACTIVITY, step, traceparent)
 
 
 async def equations(bookkeeping: ConsumerStore, tx: AsyncConnection) -> dict[str, int]:

@@ -1,10 +1,12 @@
 """The one registry of topics. Kafka's topics, docs, schemas and run-time checks come from it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.envelope import Event
+from rapport_common.events.keys import Key
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
 from rapport_common.events.privacy import PrivacyRecord
@@ -16,10 +18,15 @@ HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as the field knows it, plus who may write and read it."""
+    """A topic as the field knows it, plus who may write and read it.
+
+    `versions` are the record types, oldest first: producers write the last one, consumers read
+    all. `upcasts` are the pure functions between them: the first one makes a record of version 2
+    of one of version 1, and so on.
+    """
 
     name: str
-    key: str
+    key: Key
     versions: tuple[type[Any], ...]
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
@@ -27,16 +34,26 @@ class Topic:
     retention_ms: int = 72 * HOUR_MS
     partitions: int = 12
     max_message_bytes: int = 1_048_588
+    upcasts: tuple[Callable[[Any], Any], ...] = ()
 
-    @property
-    def record(self) -> type[Any]:
-        """The newest version's record type."""
-        return self.versions[-1]
+    record: type[Any] = field(init=False)
+    """The newest version's record type."""
+
+    version: int = field(init=False)
+    """The newest version's number."""
+
+    def __post_init__(self) -> None:
+        if len(self.upcasts) != len(self.versions) - 1:
+            message = f"{self.name}: each version but the newest has one function to the next"
+            raise ValueError(message)
+        # Kept, not asked for: both are wanted for each record that is made.
+        object.__setattr__(self, "record", self.versions[-1])
+        object.__setattr__(self, "version", len(self.versions))
 
 
 EVENTS = Topic(
     name="events",
-    key="HMAC of workspace and strongest identifier",
+    key=Key.PERSON,
     versions=(Event,),
     producers=("ingest", "campaign", "feedback"),
     consumers=("profile", "ingest"),
@@ -45,7 +62,7 @@ EVENTS = Topic(
 )
 PROFILE_ACTIVITY = Topic(
     name="profile.activity",
-    key="profile id",
+    key=Key.PROFILE,
     versions=(ProfileActivity,),
     producers=("profile",),
     consumers=("segment", "campaign", "feedback"),
@@ -54,7 +71,7 @@ PROFILE_ACTIVITY = Topic(
 )
 SEGMENT_MEMBERSHIP = Topic(
     name="segment.membership",
-    key="profile id",
+    key=Key.PROFILE,
     versions=(Membership,),
     producers=("segment",),
     consumers=("campaign", "feedback"),
@@ -62,7 +79,7 @@ SEGMENT_MEMBERSHIP = Topic(
 )
 SEGMENT_DEFINITION = Topic(
     name="segment.definition",
-    key="segment id",
+    key=Key.SEGMENT,
     versions=(SegmentDefinition,),
     producers=("segment",),
     consumers=("campaign",),
@@ -71,7 +88,7 @@ SEGMENT_DEFINITION = Topic(
 )
 MESSAGE_REQUESTS = Topic(
     name="message.requests",
-    key="profile id",
+    key=Key.PROFILE,
     versions=(MessageRequest,),
     producers=("feedback", "campaign"),
     consumers=("campaign",),
@@ -79,7 +96,7 @@ MESSAGE_REQUESTS = Topic(
 )
 PRIVACY = Topic(
     name="privacy",
-    key="profile id",
+    key=Key.PROFILE,
     versions=(PrivacyRecord,),
     producers=SERVICES,
     consumers=SERVICES,

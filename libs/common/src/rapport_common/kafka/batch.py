@@ -10,24 +10,24 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common import logging, metrics, tracing
+from rapport_common import logging, metrics
 from rapport_common.db import IDLE_SECONDS, is_away, is_contention, is_retriable
 from rapport_common.discretion import told
 from rapport_common.errors import InvalidEvent, Retry
 from rapport_common.events.codec import workspace_of
 from rapport_common.events.topics import Topic
+from rapport_common.events.versions import Reader, UnknownVersionError, UnreadableError
+from rapport_common.kafka.headers import trace_of, version_of
 from rapport_common.kafka.limit import DeadLetterLimit
 from rapport_common.kafka.parking import MAX_KEY_BYTES, NewlyParked, ParkedRecord, ParkingStore
-from rapport_common.kafka.part import Entry, Evidence, Lane, take
+from rapport_common.kafka.part import Blame, Entry, Evidence, Lane, take
 from rapport_common.kafka.store import ConsumerStore, DeadLetter, FencedError, Move
-from rapport_common.wording import plain
 
 log = logging.get(__name__)
 
@@ -87,15 +87,6 @@ class _RehearsedError(Exception):
     """Others could be applied: time to see whether the suspects fail again."""
 
 
-class Blame(Enum):
-    """Whose fault a passing failure is."""
-
-    WORLD = "world"
-    WORK = "work"
-    KILLED = "killed"
-    """The work's too, and the same again will take as long again."""
-
-
 @dataclass(slots=True)
 class _Course:
     """How far a batch has been applied, and how much of it is tried at once."""
@@ -129,8 +120,8 @@ class BatchWriter:
         self.store = ConsumerStore(service, service)
         self.parking = ParkingStore(service, service)
         self.handlers: Mapping[str, Handler] = {one.topic.name: one.handle for one in subscriptions}
-        self.decoders: Mapping[str, msgspec.json.Decoder[Any]] = {
-            one.topic.name: msgspec.json.Decoder(one.topic.record) for one in subscriptions
+        self.readers: Mapping[str, Reader] = {
+            one.topic.name: Reader(one.topic) for one in subscriptions
         }
         self.parked: set[Lane] = set()
         self._service = service
@@ -152,9 +143,10 @@ class BatchWriter:
         """Commit a batch, part by part if need be, and move `positions`.
 
         Raises FencedError when the stored position is not the expected one, UnsettledError when
-        the rest has to wait, and ConsumerStoppedError when too many records are poison.
+        the rest has to wait, and ConsumerStoppedError when too many records are poison, or at a
+        record of a newer version than this program knows.
         """
-        entries = [self._decode(topic, one) for one in records]
+        entries, newer = self._decode_all(topic, records)
         course = _Course(topic, entries, positions, self._widths.get(topic))
         self._evidence.try_again()
         while course.begin < len(entries):
@@ -179,6 +171,8 @@ class BatchWriter:
             self._widths[topic] = course.width
         else:
             self._widths.pop(topic, None)
+        if newer is not None:
+            raise ConsumerStoppedError(newer)
 
     def _aside(self) -> set[Lane]:
         return self.parked | self._evidence.aside() if self._evidence.suspects else self.parked
@@ -263,22 +257,27 @@ class BatchWriter:
 
     # --- one transaction ---------------------------------------------------------------------
 
-    def _decode(self, topic: str, one: ConsumerRecord) -> Entry:
-        key = one.key or b""
-        entry = Entry(one, (topic, one.partition, key))
-        try:
-            value = self.decoders[topic].decode(one.value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            entry.dead = f"not a {topic} record: {plain(error)}"
-            return entry
-        if len(key) > MAX_KEY_BYTES:
-            entry.dead = f"its key has {len(key)} bytes, {MAX_KEY_BYTES} is the most"
-        entry.record = Record(topic, one.partition, one.offset, key, value, trace_of(one))
-        return entry
+    def _decode_all(
+        self, topic: str, records: Sequence[ConsumerRecord]
+    ) -> tuple[list[Entry], str | None]:
+        """The records up to the first that is of a newer version, and what to say of that one.
+
+        It is no poison, and those behind it are to be applied after it: all wait for a program
+        that reads it.
+        """
+        reader = self.readers[topic]
+        entries: list[Entry] = []
+        for one in records:
+            try:
+                entries.append(_entry(reader, topic, one))
+            except UnknownVersionError as error:
+                return entries, f"{topic}/{one.partition} at {one.offset}: {error}"
+        return entries, None
 
     async def _commit(self, course: _Course, part: Sequence[Entry]) -> None:
         positions = course.positions
-        ends = {TopicPartition(course.topic, one.raw.partition): one.raw.offset + 1 for one in part}
+        last = {one.raw.partition: one.raw.offset for one in part}
+        ends = {TopicPartition(course.topic, number): at + 1 for number, at in last.items()}
         if any(tp not in positions for tp in ends):
             # A rebalance took a partition while an earlier part was being applied.
             raise FencedError
@@ -290,7 +289,7 @@ class BatchWriter:
                 await self._handle(course.topic, live, tx)
             fresh = self._convicted(waiting, proof=bool(live)) if waiting else set()
             await self.parking.park(tx, [self._to_park(one) for one in waiting])
-            letters = [_letter(one.raw, one.dead) for one in part if one.dead is not None]
+            letters = [_letter(one, one.dead) for one in part if one.dead is not None]
             await self.store.bury(tx, letters)
         positions.update(ends)
         self._note(live, fresh)
@@ -334,7 +333,7 @@ class BatchWriter:
         return fresh
 
     def _to_park(self, one: Entry) -> NewlyParked:
-        record = ParkedRecord(one.raw.offset, one.raw.value, one.record.traceparent)
+        record = ParkedRecord(one.raw.offset, one.raw.value, one.record.traceparent, one.version)
         if one.lane in self.parked:
             return NewlyParked(one.lane, record)
         reason = self._evidence.suspects[one.lane].reason
@@ -359,6 +358,8 @@ class BatchWriter:
             metrics.DEAD_LETTERS.labels(self._service).inc(len(dead))
             log.error("records put aside", topic=topic, count=len(dead), first=dead[0])
         limit = self._limits.setdefault(topic, DeadLetterLimit())
+        if not dead and limit.note_applied(len(part)):
+            return
         # A record without a key is about nobody else's: it counts for itself.
         reason = limit.note(
             None if one.dead is None else one.lane[2] or b"%d" % one.raw.offset for one in part
@@ -368,13 +369,24 @@ class BatchWriter:
             raise ConsumerStoppedError(message)
 
 
-def trace_of(one: ConsumerRecord) -> str | None:
-    """The trace that a record's header carries on; None for headers of others, or with garbage."""
-    told = next((value for name, value in one.headers if name == tracing.HEADER), None)
-    return tracing.read(told) if told else None
+def _entry(reader: Reader, topic: str, one: ConsumerRecord) -> Entry:
+    """The record, decoded or dead; UnknownVersionError for one of a newer version."""
+    key = one.key or b""
+    version = version_of(one, reader)
+    entry = Entry(one, (topic, one.partition, key), version)
+    try:
+        value = reader.read(one.value, version)
+    except UnreadableError as error:
+        entry.dead = f"not a {topic} record: {error}"
+        return entry
+    if len(key) > MAX_KEY_BYTES:
+        entry.dead = f"its key has {len(key)} bytes, {MAX_KEY_BYTES} is the most"
+    entry.record = Record(topic, one.partition, one.offset, key, value, trace_of(one))
+    return entry
 
 
-def _letter(record: ConsumerRecord, reason: str) -> DeadLetter:
+def _letter(entry: Entry, reason: str) -> DeadLetter:
+    record = entry.raw
     return DeadLetter(
         record.topic,
         record.partition,
@@ -383,4 +395,5 @@ def _letter(record: ConsumerRecord, reason: str) -> DeadLetter:
         record.value,
         reason,
         workspace=workspace_of(record.value),
+        version=entry.version,
     )

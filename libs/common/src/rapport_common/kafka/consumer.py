@@ -142,6 +142,8 @@ class Consumer:
         self._seen.clear()
         self._assigned_at = time.monotonic()
         self.batches.forgive()
+        # What stopped an earlier life of this replica is not what stops this one.
+        await self._transact(lambda tx: self.store.note_stop(tx, self._replica, None))
         client = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             client_id=f"{self._service}-{self._replica}",

@@ -21,6 +21,14 @@ class DeadLetterLimit:
     _dead: list[bytes] = field(default_factory=list)
     _run: list[bytes] = field(default_factory=list)
 
+    def note_applied(self, records: int) -> bool:
+        """Take in records that were all applied, at once; False when they have to be `note`d."""
+        if self._dead:
+            return False
+        self._run.clear()
+        self._seen = (self._seen + records) % self.window
+        return True
+
     def note(self, dead_keys: Iterable[bytes | None]) -> str | None:
         """Take in, in order, the key of each dead record, None for one that was applied.
 

@@ -23,6 +23,7 @@ class ParkedRecord:
     offset: int
     value: bytes | None
     traceparent: str | None
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,8 @@ class ParkingStore:
         await tx.execute(
             text(
                 f"INSERT INTO {self._schema}.parked "
-                '(grp, topic, partition, key, "offset", value, traceparent) '
-                "VALUES (:grp, :topic, :partition, :key, :offset, :value, :traceparent) "
+                '(grp, topic, partition, key, "offset", value, traceparent, version) '
+                "VALUES (:grp, :topic, :partition, :key, :offset, :value, :traceparent, :version) "
                 "ON CONFLICT DO NOTHING"
             ),
             [
@@ -111,6 +112,7 @@ class ParkingStore:
                     "offset": one.record.offset,
                     "value": one.record.value,
                     "traceparent": one.record.traceparent,
+                    "version": one.record.version,
                 }
                 for one in records
             ],
@@ -168,7 +170,7 @@ class ParkingStore:
         """The records of a key beyond offset `after`, in their order."""
         rows = await tx.execute(
             text(
-                f'SELECT "offset", value, traceparent FROM {self._schema}.parked '
+                f'SELECT "offset", value, traceparent, version FROM {self._schema}.parked '
                 "WHERE grp = :grp AND topic = :topic AND partition = :partition AND key = :key "
                 'AND "offset" > :after ORDER BY "offset" LIMIT :limit'
             ),

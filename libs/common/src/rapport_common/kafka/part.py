@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 Lane = tuple[str, int, bytes]
@@ -12,12 +13,22 @@ MAX_SUSPECTS = 8
 """When so many keys fail one after the other and none succeeds, it is not about the keys."""
 
 
+class Blame(Enum):
+    """Whose fault a passing failure is."""
+
+    WORLD = "world"
+    WORK = "work"
+    KILLED = "killed"
+    """The work's too, and the same again will take as long again."""
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """A record of a batch: what it came as, what it was decoded to, or why it can't be applied."""
 
     raw: Any
     lane: Lane
+    version: int | None = None
     record: Any = None
     dead: str | None = None
 

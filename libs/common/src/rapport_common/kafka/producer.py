@@ -19,7 +19,10 @@ from aiokafka.errors import (
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from rapport_common import logging, metrics
+from rapport_common import logging, metrics, tracing
+from rapport_common.events import versions
+from rapport_common.events.codec import encode
+from rapport_common.events.keys import kafka_key
 from rapport_common.events.topics import Topic, require_producer
 from rapport_common.kafka.closing import close
 
@@ -30,7 +33,7 @@ REQUEST_TIMEOUT_MS = 5_000
 WATCH_SECONDS = 0.1
 LINGER_SECONDS = 0.005
 ENVELOPE_BYTES = 256
-"""What Kafka's batch and record headers, with a trace, add to one key and value at most."""
+"""What Kafka's batch and record headers, with version and trace, add to a key and value at most."""
 CROWD = 4
 """When so many callers shared the last flush, the next one waits a moment for more."""
 
@@ -57,13 +60,36 @@ class RecordsRefusedError(KafkaUnavailableError):
     """
 
 
-class Outgoing(msgspec.Struct, frozen=True):
-    """One record to send; `value` is the encoded JSON."""
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
+    """One record to send; `value` is the encoded JSON.
+
+    `version` None: it came without one, and is passed on so. New ones are made by `of`.
+    """
 
     topic: str
     key: bytes
     value: bytes
     traceparent: str | None = None
+    version: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        topic: Topic,
+        record: msgspec.Struct,
+        traceparent: str | None = None,
+        *,
+        secret: bytes | None = None,
+    ) -> "Outgoing":
+        """A new record, of the topic's newest version; `secret` is for keys of persons.
+
+        The one way to make one: key, bytes and version are what the registry says of the topic.
+        """
+        if type(record) is not topic.record:
+            message = f"{type(record).__name__} is not the newest record of {topic.name}"
+            raise TypeError(message)
+        key = kafka_key(topic.key, record, secret)
+        return cls(topic.name, key, encode(record), traceparent, topic.version)
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -288,13 +314,22 @@ def _too_large(record: Outgoing, largest: int) -> str:
     return f"a record of {size:,} bytes for {record.topic!r}, which takes {largest:,} at most"
 
 
+def _headers(record: Outgoing) -> list[tuple[str, bytes]]:
+    headers = []
+    if record.version is not None:
+        headers.append((versions.HEADER, versions.header(record.topic, record.version)))
+    if record.traceparent:
+        headers.append((tracing.HEADER, record.traceparent.encode()))
+    return headers
+
+
 def _batches(client: AIOKafkaProducer, records: Sequence[Outgoing]) -> list[BatchBuilder]:
     """The records in their order, in as many batches as the size limit needs."""
     now_ms = time.time_ns() // 1_000_000
     batches = [client.create_batch()]
     append = batches[-1].append
     for one in records:
-        headers = [("traceparent", one.traceparent.encode())] if one.traceparent else []
+        headers = _headers(one)
         if append(key=one.key, value=one.value, timestamp=now_ms, headers=headers) is None:
             batches.append(client.create_batch())
             append = batches[-1].append

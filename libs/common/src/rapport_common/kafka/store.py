@@ -35,6 +35,7 @@ class DeadLetter:
     created_at: datetime | None = None
     replayed_at: datetime | None = None
     workspace: str | None = None
+    version: int | None = None
 
 
 class FencedError(Exception):
@@ -188,8 +189,9 @@ class ConsumerStore:
         await tx.execute(
             text(
                 f"INSERT INTO {self._schema}.dead_letter "
-                '(grp, topic, partition, "offset", key, value, reason, workspace) '
-                "VALUES (:grp, :topic, :partition, :offset, :key, :value, :reason, :workspace) "
+                '(grp, topic, partition, "offset", key, value, reason, workspace, version) '
+                "VALUES (:grp, :topic, :partition, :offset, :key, :value, :reason, :workspace, "
+                ":version) "
                 "ON CONFLICT DO NOTHING"
             ),
             [
@@ -202,6 +204,7 @@ class ConsumerStore:
                     "value": one.value,
                     "reason": storable(one.reason, 2000),
                     "workspace": one.workspace,
+                    "version": one.version,
                 }
                 for one in letters
             ],
@@ -223,7 +226,7 @@ class ConsumerStore:
         rows = await tx.execute(
             text(
                 f'SELECT id, topic, partition, "offset", key, value, reason, created_at, '
-                f"replayed_at, workspace FROM {self._schema}.dead_letter "
+                f"replayed_at, workspace, version FROM {self._schema}.dead_letter "
                 "WHERE grp = :grp AND (CAST(:only AS bigint) IS NULL OR id = :only) "
                 "AND (CAST(:before AS bigint) IS NULL OR id < :before) "
                 "AND (CAST(:workspace AS text) IS NULL OR workspace = :workspace) "
@@ -249,6 +252,7 @@ class ConsumerStore:
                 created_at=row.created_at,
                 replayed_at=row.replayed_at,
                 workspace=row.workspace,
+                version=row.version,
             )
             for row in rows
         ]
@@ -287,7 +291,7 @@ class ConsumerStore:
             "tallies": tallies,
             **await self._counted(
                 tx,
-                "SELECT 'outbox', count(*) FROM {0}.outbox "
+                "SELECT 'outbox', coalesce(sum(records - first), 0) FROM {0}.outbox_batch "
                 "UNION ALL SELECT 'outbox_refused', count(*) FROM {0}.outbox_refused",
             ),
         }

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -45,6 +46,8 @@ def consumer_tables(metadata: MetaData) -> None:
         Column("reason", Text, nullable=False),
         # The workspace that the record names; empty when it can't be read.
         Column("workspace", Text),
+        # What its header said; empty: it had none, 0: garbage.
+        Column("version", SmallInteger),
         _created(),
         Column("replayed_at", DateTime(timezone=True)),
         UniqueConstraint("grp", "topic", "partition", "offset"),
@@ -85,6 +88,7 @@ def _parked_tables(metadata: MetaData) -> None:
         Column("offset", BigInteger, primary_key=True, autoincrement=False),
         Column("value", LargeBinary),
         Column("traceparent", Text),
+        Column("version", SmallInteger),
         _created(),
     )
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import logging, metrics
@@ -15,10 +14,11 @@ from rapport_common.db import is_retriable
 from rapport_common.discretion import told
 from rapport_common.errors import InvalidEvent, Retry
 from rapport_common.events.codec import workspace_of
-from rapport_common.kafka.batch import BatchWriter, Blame, Record
+from rapport_common.events.versions import UnreadableError
+from rapport_common.kafka.batch import BatchWriter, Record
 from rapport_common.kafka.parking import ParkedKey, ParkedRecord
+from rapport_common.kafka.part import Blame
 from rapport_common.kafka.store import DeadLetter
-from rapport_common.wording import plain
 
 log = logging.get(__name__)
 
@@ -162,9 +162,9 @@ class Unparker:
             if one.offset in dead:
                 continue
             try:
-                value = self._batches.decoders[key.topic].decode(one.value or b"")
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                dead[one.offset] = f"not a {key.topic} record: {plain(error)}"
+                value = self._batches.readers[key.topic].read(one.value, one.version)
+            except UnreadableError as error:
+                dead[one.offset] = f"not a {key.topic} record: {error}"
                 continue
             live.append(
                 Record(key.topic, key.partition, one.offset, key.key, value, one.traceparent)
@@ -199,4 +199,5 @@ def _letter(key: ParkedKey, one: ParkedRecord, reason: str) -> DeadLetter:
         one.value,
         reason,
         workspace=workspace_of(one.value),
+        version=one.version,
     )

@@ -1,5 +1,6 @@
 """/v1/dead-letters: records that could not be applied, and trying them again."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -11,18 +12,22 @@ from rapport_common import clock
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import ConflictError, InvalidEvent, InvalidRequestError, NotFoundError
 from rapport_common.events.codec import workspace_of
+from rapport_common.events.versions import GARBAGE, UnknownVersionError, UnreadableError
 from rapport_common.kafka.batch import BatchWriter, Record
 from rapport_common.kafka.store import DeadLetter
 from rapport_common.operator.models import Replayed, ShownDeadLetter
 from rapport_common.operator.shown import shown_value
 from rapport_common.paging import BigId, Listed, Paging
-from rapport_common.wording import plain
 
 Ops = Annotated[Operator, Depends(operator("ops"))]
 
 
 class ReplayDeadLetter(BaseModel):
-    """Apply a dead letter again, as it is or with a fixed record."""
+    """Apply a dead letter again, as it is or with a fixed record.
+
+    A fixed one is of the version that the dead letter is of, or of the newest if that is `0`: its
+    header could not be read.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,17 +54,18 @@ def dead_letter_routes(engine: AsyncEngine, batches: BatchWriter) -> APIRouter:
     ) -> Replayed:
         async with engine.begin() as tx:
             letter = await _open_letter(tx, batches, letter_id, caller)
-            raw = letter.value or b""
             if body is not None and body.value is not None:
-                raw = _fixed(body.value, caller)
-            await _apply(tx, batches, letter, raw)
+                letter = _fixed(letter, body.value, caller, batches)
+            await _apply(tx, batches, letter)
             await store.mark_replayed(tx, letter_id)
         return Replayed(id=letter_id, replayed_at=clock.now())
 
     return router
 
 
-def _fixed(value: dict[str, Any], caller: Operator) -> bytes:
+def _fixed(
+    letter: DeadLetter, value: dict[str, Any], caller: Operator, batches: BatchWriter
+) -> DeadLetter:
     """The corrected record; a workspace that is not the caller's takes the installation's claim."""
     try:
         raw = msgspec.json.encode(value)
@@ -68,7 +74,9 @@ def _fixed(value: dict[str, Any], caller: Operator) -> bytes:
         raise InvalidRequestError(message) from error
     if workspace_of(raw) != caller.workspace:
         caller.require_installation()
-    return raw
+    if letter.version == GARBAGE and letter.topic in batches.readers:
+        return replace(letter, value=raw, version=batches.readers[letter.topic].newest)
+    return replace(letter, value=raw)
 
 
 async def _open_letter(
@@ -84,16 +92,19 @@ async def _open_letter(
     return letters[0]
 
 
-async def _apply(tx: AsyncConnection, batches: BatchWriter, letter: DeadLetter, raw: bytes) -> None:
+async def _apply(tx: AsyncConnection, batches: BatchWriter, letter: DeadLetter) -> None:
     details = {"topic": letter.topic}
-    if letter.topic not in batches.decoders:
+    if letter.topic not in batches.readers:
         message = f"This service does not read {letter.topic} any more."
         raise ConflictError(message, details=details)
     try:
-        value = batches.decoders[letter.topic].decode(raw)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        message = f"This is not a record of {letter.topic}: {plain(error)}"
+        value = batches.readers[letter.topic].read(letter.value, letter.version)
+    except UnreadableError as error:
+        message = f"This is not a record of {letter.topic}: {error}"
         raise InvalidRequestError(message, details=details) from error
+    except UnknownVersionError as error:
+        message = f"This service can't read it yet: {error}."
+        raise ConflictError(message, details=details) from error
     record = Record(letter.topic, letter.partition, letter.offset, letter.key or b"", value)
     try:
         await batches.handlers[letter.topic]([record], tx)
@@ -107,6 +118,7 @@ def _shown(letter: DeadLetter) -> dict[str, Any]:
         "id": letter.id,
         "workspace": letter.workspace,
         "topic": letter.topic,
+        "version": letter.version,
         "partition": letter.partition,
         "offset": letter.offset,
         "reason": letter.reason,

@@ -30,11 +30,15 @@ class Resumed(BaseModel):
 
 
 class ShownDeadLetter(BaseModel):
-    """A record that could not be applied; `workspace` is null when it can't be read."""
+    """A record that could not be applied; `workspace` is null when it can't be read.
+
+    `version` is the one its header told, null when it had none, and 0 when that can't be read.
+    """
 
     id: int
     workspace: str | None
     topic: str
+    version: int | None
     partition: int
     offset: int
     reason: str
@@ -90,11 +94,12 @@ class DiscardedKey(BaseModel):
 
 
 class RefusedRow(BaseModel):
-    """A row that Kafka will not take; a value of more than 64 KiB is not shown."""
+    """A record that Kafka will not take; a value of more than 64 KiB is not shown."""
 
     id: int
     workspace: str | None
     topic: str
+    version: int | None
     key: str
     bytes: int
     reason: str

@@ -1,4 +1,4 @@
-"""/v1/outbox/refused: rows that Kafka will not take."""
+"""/v1/outbox/refused: records that Kafka will not take."""
 
 from typing import Annotated, Any
 
@@ -52,6 +52,7 @@ def _shown(row: Refused) -> dict[str, Any]:
         "id": row.id,
         "workspace": row.workspace,
         "topic": row.topic,
+        "version": row.version,
         "key": shown_key(row.key),
         "bytes": len(row.value),
         "reason": row.reason,

@@ -6,8 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.tables import SCHEMA
 from rapport_common import outbox
-from rapport_common.events.codec import encode
-from rapport_common.events.envelope import Event, partition_key
+from rapport_common.events.envelope import Event
 from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.producer import Outgoing
 
@@ -23,5 +22,4 @@ class Publisher:
         await outbox.append(tx, SCHEMA, [self._outgoing(one, trace) for one, trace in events])
 
     def _outgoing(self, event: Event, traceparent: str | None) -> Outgoing:
-        key = partition_key(self._key, event.workspace, event.strongest())
-        return Outgoing(EVENTS.name, key, encode(event), traceparent)
+        return Outgoing.of(EVENTS, event, traceparent, secret=self._key)

@@ -3,8 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import outbox, tracing
-from rapport_common.events.codec import encode
-from rapport_common.events.envelope import Event, partition_key
+from rapport_common.events.envelope import Event
 from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.producer import Outgoing
 from rapport_feedback.tables import SCHEMA
@@ -22,5 +21,4 @@ class Publisher:
             await outbox.append(tx, SCHEMA, [self._outgoing(event)])
 
     def _outgoing(self, event: Event) -> Outgoing:
-        key = partition_key(self._key, event.workspace, event.strongest())
-        return Outgoing(EVENTS.name, key, encode(event), tracing.current())
+        return Outgoing.of(EVENTS, event, tracing.current(), secret=self._key)

@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common import logging
 from rapport_common.db import is_retriable
 from rapport_common.errors import UnavailableError
-from rapport_common.events.codec import encode
-from rapport_common.events.envelope import Event, EventType, Trust, partition_key
+from rapport_common.events.envelope import Event, EventType, Trust
 from rapport_common.events.topics import EVENTS
 from rapport_common.ids import uuid7
 from rapport_common.kafka.producer import Outgoing
@@ -235,8 +234,7 @@ class Acceptor:
             log.warning("refused events are kept twice", rows=len(ids), error=error)
 
     def _record(self, event: Event, traceparent: str | None) -> Outgoing:
-        key = partition_key(self._secret, event.workspace, event.strongest())
-        return Outgoing(EVENTS.name, key, encode(event), traceparent)
+        return Outgoing.of(EVENTS, event, traceparent, secret=self._secret)
 
 
 def _quarantined(sending: Sending, index: int, refusal: Refusal, raw: msgspec.Raw) -> Quarantined:

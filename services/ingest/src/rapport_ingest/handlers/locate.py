@@ -17,7 +17,9 @@ from rapport_common import clock
 from rapport_common.errors import NotFoundError, UnavailableError
 from rapport_common.events.envelope import Event
 from rapport_common.events.topics import EVENTS, require_consumer
+from rapport_common.events.versions import Reader, UnknownVersionError, UnreadableError
 from rapport_common.kafka.closing import close
+from rapport_common.kafka.headers import version_of
 from rapport_common.limits import WorkspaceLimit
 from rapport_ingest.store import quarantine, spool
 from rapport_ingest.store.quarantine import Quarantined
@@ -36,7 +38,7 @@ POLL_MS = 500
 
 Offsets = dict[TopicPartition, int]
 
-_decoder = msgspec.json.Decoder(Event)
+_reader = Reader(EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ class _Search:
         for record in records:
             # Finding bytes is a hundred times cheaper than decoding, and nearly always enough.
             if record.value and self.needle in record.value:
-                event = _decoder.decode(record.value)
-                if self.wanted.matches(event):
+                event = _read(record.value, version_of(record, _reader))
+                if event is not None and self.wanted.matches(event):
                     return _answer(event, "accepted", record.partition, record.offset)
         return None
 
@@ -107,8 +109,9 @@ class Locator:
                 message_id=wanted.message_id,
                 limit=1,
             )
-        if spooled is not None:
-            return _answer(_decoder.decode(spooled[1]), "spooled")
+        waiting = None if spooled is None else _read(*spooled[1:])
+        if waiting is not None:
+            return _answer(waiting, "spooled")
         start = max(since, refused[0].received_at) if refused else since
         seconds = AFTER_REJECTION_SECONDS if refused else SEARCH_SECONDS
         found, complete = await self._scan(wanted, start, seconds)
@@ -210,6 +213,15 @@ async def _look_through(
             if records[-1].offset + 1 >= left[one]:
                 del left[one]
     return None, not left
+
+
+def _read(value: bytes, version: int | None) -> Event | None:
+    """The event; None for what can't be read, of which profile says loudly what becomes of it."""
+    try:
+        event: Event = _reader.read(value, version)
+    except (UnreadableError, UnknownVersionError):
+        return None
+    return event
 
 
 def _answer(

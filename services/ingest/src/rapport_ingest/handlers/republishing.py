@@ -14,8 +14,10 @@ from aiokafka.errors import KafkaError
 
 from rapport_common.errors import ConflictError, UnavailableError
 from rapport_common.events.topics import EVENTS, require_consumer
+from rapport_common.events.versions import GARBAGE, Reader
 from rapport_common.jobs.store import Job, Step
 from rapport_common.kafka.closing import close
+from rapport_common.kafka.headers import trace_of, version_of
 from rapport_common.kafka.producer import Outgoing, Producer
 from rapport_ingest import metrics
 from rapport_ingest.domain.selection import LogSelection, TopicReplay
@@ -41,6 +43,7 @@ class _Head(msgspec.Struct):
 
 
 _head = msgspec.json.Decoder(_Head)
+_reader = Reader(EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +261,7 @@ def _pieces(
             if place.move(number, offset + 1) == 0:
                 break
             piece.read += 1
-            if chooser.takes(record.value, record.timestamp):
+            if _is_named(record) and chooser.takes(record.value, record.timestamp):
                 piece.outgoing.append(_again(record))
             if len(piece.outgoing) == most:
                 yield piece
@@ -267,9 +270,15 @@ def _pieces(
         yield piece
 
 
+def _is_named(record: ConsumerRecord) -> bool:
+    """Whether it says what it is, or is of before; profile has put all others aside."""
+    return version_of(record, _reader) != GARBAGE
+
+
 def _again(record: ConsumerRecord) -> Outgoing:
-    trace = dict(record.headers).get("traceparent")
-    return Outgoing(EVENTS.name, record.key or b"", record.value, trace.decode() if trace else None)
+    """The record as it was, with the version it was written in, whatever that is."""
+    version = version_of(record, _reader)
+    return Outgoing(EVENTS.name, record.key or b"", record.value, trace_of(record), version)
 
 
 def _step(place: _Place, piece: _Piece, asked: TopicReplay) -> Step:

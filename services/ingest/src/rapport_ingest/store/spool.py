@@ -51,10 +51,11 @@ async def spool(tx: AsyncConnection, rows: Sequence[Spooled]) -> None:
     """Keep accepted events until Kafka takes them."""
     await tx.execute(
         text(
-            "INSERT INTO ingest.spool (workspace, source, message_id, key, value, traceparent) "
+            "INSERT INTO ingest.spool "
+            "(workspace, source, message_id, key, value, traceparent, version) "
             "SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:sources AS text[]), "
             "CAST(:message_ids AS text[]), CAST(:keys AS bytea[]), CAST(:values AS bytea[]), "
-            "CAST(:traces AS text[]))"
+            "CAST(:traces AS text[]), CAST(:versions AS smallint[]))"
         ),
         {
             "workspaces": [one.caller.workspace for one in rows],
@@ -63,6 +64,7 @@ async def spool(tx: AsyncConnection, rows: Sequence[Spooled]) -> None:
             "keys": [one.outgoing.key for one in rows],
             "values": [one.outgoing.value for one in rows],
             "traces": [one.outgoing.traceparent for one in rows],
+            "versions": [one.outgoing.version for one in rows],
         },
     )
 
@@ -79,10 +81,12 @@ async def oldest_spooled(tx: AsyncConnection, topic: str, limit: int) -> list[tu
     if not free.scalar_one():
         return []
     result = await tx.execute(
-        text("SELECT id, key, value, traceparent FROM ingest.spool ORDER BY id LIMIT :limit"),
+        text(
+            "SELECT id, key, value, traceparent, version FROM ingest.spool ORDER BY id LIMIT :limit"
+        ),
         {"limit": limit},
     )
-    return [(row[0], Outgoing(topic, row[1], row[2], row[3])) for row in result]
+    return [(row[0], Outgoing(topic, *row[1:])) for row in result]
 
 
 async def refuse(tx: AsyncConnection, row_id: int, reason: str) -> None:
@@ -91,9 +95,9 @@ async def refuse(tx: AsyncConnection, row_id: int, reason: str) -> None:
         text(
             "WITH gone AS (DELETE FROM ingest.spool WHERE id = :id RETURNING *) "
             "INSERT INTO ingest.spool_refused "
-            "(workspace, id, source, message_id, key, value, traceparent, reason, created_at) "
-            "SELECT workspace, id, source, message_id, key, value, traceparent, :reason, "
-            "created_at FROM gone"
+            "(workspace, id, source, message_id, key, value, traceparent, version, reason, "
+            "created_at) SELECT workspace, id, source, message_id, key, value, traceparent, "
+            "version, :reason, created_at FROM gone"
         ),
         {"id": row_id, "reason": storable(reason, MAX_REASON)},
     )
@@ -120,8 +124,9 @@ async def retry(tx: AsyncConnection, workspace: str, row_id: int) -> bool:
         text(
             "WITH back AS (DELETE FROM ingest.spool_refused "
             "WHERE workspace = :workspace AND id = :id RETURNING *) "
-            "INSERT INTO ingest.spool (workspace, source, message_id, key, value, traceparent) "
-            "SELECT workspace, source, message_id, key, value, traceparent FROM back"
+            "INSERT INTO ingest.spool "
+            "(workspace, source, message_id, key, value, traceparent, version) "
+            "SELECT workspace, source, message_id, key, value, traceparent, version FROM back"
         ),
         {"workspace": workspace, "id": row_id},
     )
@@ -178,15 +183,15 @@ async def spool_size(tx: AsyncConnection) -> SpoolSize:
 
 async def spooled_event(
     tx: AsyncConnection, workspace: str, message_id: str, source: str | None
-) -> tuple[str, bytes] | None:
-    """(source, value) of an event that waits in the spool."""
+) -> tuple[str, bytes, int | None] | None:
+    """(source, value, version) of an event that waits in the spool."""
     result = await tx.execute(
         text(
-            "SELECT source, value FROM ingest.spool "
+            "SELECT source, value, version FROM ingest.spool "
             "WHERE workspace = :workspace AND message_id = :message_id "
             "AND (CAST(:source AS text) IS NULL OR source = :source) ORDER BY id LIMIT 1"
         ),
         {"workspace": workspace, "message_id": message_id, "source": source},
     )
     row = result.first()
-    return None if row is None else (row[0], row[1])
+    return None if row is None else (row[0], row[1], row[2])

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import outbox, tracing
-from rapport_common.events.codec import encode
 from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.topics import SEGMENT_DEFINITION, SEGMENT_MEMBERSHIP
 from rapport_common.kafka.producer import Outgoing
@@ -17,10 +16,8 @@ from rapport_segment.store.definitions import Stored
 
 
 def outgoing(change: Change, traceparent: str | None) -> Outgoing:
-    """The record of a change, keyed by the profile id."""
-    record = change.record
-    key = record.profile_id.encode()
-    return Outgoing(SEGMENT_MEMBERSHIP.name, key, encode(record), traceparent)
+    """The record of a change."""
+    return Outgoing.of(SEGMENT_MEMBERSHIP, change.record, traceparent)
 
 
 async def tell(tx: AsyncConnection, definitions: Sequence[Stored]) -> None:
@@ -37,12 +34,9 @@ async def tell(tx: AsyncConnection, definitions: Sequence[Stored]) -> None:
         )
         for one in definitions
     ]
-    topic, trace = SEGMENT_DEFINITION.name, tracing.current()
-    await outbox.append(
-        tx,
-        "segment",
-        [Outgoing(topic, one.segment_id.encode(), encode(one), trace) for one in records],
-    )
+    trace = tracing.current()
+    told = [Outgoing.of(SEGMENT_DEFINITION, one, trace) for one in records]
+    await outbox.append(tx, "segment", told)
 
 
 async def tally(tx: AsyncConnection, changes: Sequence[Change]) -> None:

@@ -1,0 +1,14 @@
+"""Every golden record of every version is applied by the consumer of today."""
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.golden import refused
+
+from rapport_segment.consumer import subscriptions
+from rapport_segment.handlers.activity import ActivityHandler
+
+pytestmark = pytest.mark.integration
+
+
+async def test_golden_records_are_applied(engine: AsyncEngine) -> None:
+    assert await refused(engine, "segment", subscriptions(ActivityHandler())) == []
