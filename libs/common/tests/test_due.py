@@ -135,9 +135,9 @@ async def test_scheduled_again_it_has_the_new_time(place: Place) -> None:
 
 async def test_what_is_rolled_back_was_never_scheduled(place: Place) -> None:
     async with place.engine.connect() as connection:
-        await connection.begin()
+        begun = await connection.begin()
         await place.store.schedule(connection, [NewDue("acme", "x", "a", NOON)])
-        await connection.rollback()
+        await begun.rollback()
     await place.add("b", at=-HOUR)
     await empty(place.worker())
     assert await place.ran() == ["acme/x/b"]
@@ -262,11 +262,11 @@ async def test_what_another_has_in_hand_is_left_to_it(place: Place) -> None:
     await place.add("a", "b")
     place.clock.now += HOUR
     async with place.engine.connect() as other:
-        await other.begin()
+        begun = await other.begin()
         await other.execute(text("SELECT 1 FROM segment.due WHERE key = 'a' FOR UPDATE"))
         await empty(place.worker())
         assert await place.ran() == ["acme/x/b"]
-        await other.rollback()
+        await begun.rollback()
     await empty(place.worker())
     assert await place.ran() == ["acme/x/a", "acme/x/b"]
 
@@ -303,7 +303,7 @@ async def test_who_waits_for_the_worker_is_not_waited_for(place: Place) -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["schedule", "cancel", "turn", "killed", "frozen"]),
+            st.sampled_from(["schedule", "cancel", "turn", "killed"]),
             st.sampled_from("abc"),
             st.integers(0, 4),
         ),
@@ -318,7 +318,6 @@ async def test_whatever_is_killed_each_time_runs_once(
     expected: list[str] = []
     model: dict[str, datetime] = {}
     worker = place.worker()
-    frozen: list[AsyncConnection] = []
     for what, key, number in steps:
         place.clock.now += number * SECOND
         due = {one for one, at in model.items() if at <= place.clock.now}
@@ -336,8 +335,6 @@ async def test_whatever_is_killed_each_time_runs_once(
             model = {one: at for one, at in model.items() if one not in due}
         else:
             await _dies_in_a_batch(place, place.worker())
-    for one in frozen:
-        await one.close()
     place.clock.now += HOUR
     await empty(worker)
     expected += sorted(model)
@@ -354,13 +351,13 @@ async def _forget(place: Place) -> None:
 async def _dies_in_a_batch(place: Place, worker: DueWorker) -> None:
     """A process takes what is due, does its work, and is gone before it commits."""
     async with place.engine.connect() as connection:
-        await connection.begin()
+        begun = await connection.begin()
         now, heads = await place.store.look(connection, ["x"], None)
         chosen = worker._turns.next(heads, now, 10)
         if chosen is not None:
             rows = await place.store.take(connection, chosen[0], now, None)
             await place.note(connection, rows, now)
-        await connection.rollback()
+        await begun.rollback()
 
 
 async def test_a_loop_runs_what_falls_due_and_stops(place: Place) -> None:

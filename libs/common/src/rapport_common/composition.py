@@ -104,7 +104,7 @@ class Parts:
         return relay
 
     def due(self, handlers: Mapping[str, Handler]) -> DueWorker:
-        """Add the worker of what has a time, one handler for each kind, with its operator routes."""
+        """Add the worker of what has a time, a handler for each kind, and its operator routes."""
         store = DueStore(self.service)
         worker = DueWorker(self._pool("due", 1, SESSION), store, handlers)
         self.workers += [worker, self._watchdog(lambda: worker.last_sign)]

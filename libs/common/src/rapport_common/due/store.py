@@ -63,7 +63,8 @@ class Due:
 
 
 def _row(found: Any) -> Due:
-    return Due(*found[:5], msgspec.json.decode(found[5]), *found[6:])
+    payload = msgspec.json.decode(found.payload)
+    return Due(**{**found._mapping, "payload": payload})
 
 
 class DueStore:
@@ -259,12 +260,13 @@ class DueStore:
         at, *place = after or (None, None, None, None)
         result = await tx.execute(
             text(
-                f"SELECT d.* FROM {self._lanes} l CROSS JOIN LATERAL (SELECT {_COLUMNS} "
-                f"FROM {self._table} WHERE workspace = l.workspace AND kind = l.kind "
+                f"SELECT d.* FROM {self._lanes} l CROSS JOIN LATERAL ("
+                f"SELECT {_COLUMNS} FROM {self._table} WHERE workspace = l.workspace AND kind = l.kind "
                 f"AND failed_at IS {'NOT ' if failed else ''}NULL "
                 "AND try_at >= coalesce(CAST(:at AS timestamptz), '-infinity') "
-                "AND (CAST(:at AS timestamptz) IS NULL OR (try_at, workspace, kind, key) > "
-                "(CAST(:at AS timestamptz), CAST(:w AS text), CAST(:k AS text), CAST(:key AS text))) "
+                "AND (CAST(:at AS timestamptz) IS NULL OR (try_at, workspace, kind, key) > ("
+                "CAST(:at AS timestamptz), CAST(:w AS text), CAST(:k AS text), "
+                "CAST(:key AS text))) "
                 "ORDER BY try_at, key LIMIT :limit) AS d "
                 "WHERE (CAST(:workspace AS text) IS NULL OR l.workspace = :workspace) "
                 "AND (CAST(:kind AS text) IS NULL OR l.kind = :kind) "
