@@ -102,6 +102,10 @@ async def test_a_step_stops_its_clock(service: Service) -> None:
 async def test_what_was_missed_is_kept_when_the_case_is_reopened(service: Service) -> None:
     case = await opened(service)
     await run(service, clock.now() + LATER)
+    # As long ago as it would be.
+    await service.change(
+        "UPDATE feedback.case_breach SET due_at = due_at - interval '40 days' WHERE workspace = :ws"
+    )
     await moved(service, case["id"], "acknowledged", "assessed", "response_offered", "closed")
     await moved(service, case["id"], "reopened")
     found = await shown(service, case["id"])

@@ -64,7 +64,7 @@ class Due:
 
 def _row(found: Any) -> Due:
     payload = msgspec.json.decode(found.payload)
-    return Due(**{**found._mapping, "payload": payload})
+    return Due(**{**found._asdict(), "payload": payload})
 
 
 class DueStore:
@@ -266,7 +266,7 @@ class DueStore:
                 "AND try_at >= coalesce(CAST(:at AS timestamptz), '-infinity') "
                 "AND (CAST(:at AS timestamptz) IS NULL OR (try_at, workspace, kind, key) > ("
                 "CAST(:at AS timestamptz), CAST(:w AS text), CAST(:k AS text), "
-                "CAST(:key AS text))) "
+                "CAST(:i AS text))) "
                 "ORDER BY try_at, key LIMIT :limit) AS d "
                 "WHERE (CAST(:workspace AS text) IS NULL OR l.workspace = :workspace) "
                 "AND (CAST(:kind AS text) IS NULL OR l.kind = :kind) "
@@ -277,7 +277,7 @@ class DueStore:
                 "kind": kind,
                 "limit": limit,
                 "at": at,
-                **dict(zip(("w", "k", "key"), place, strict=True)),
+                **dict(zip(("w", "k", "i"), place, strict=True)),
             },
         )
         return [_row(one) for one in result]
