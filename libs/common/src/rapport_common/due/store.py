@@ -261,7 +261,8 @@ class DueStore:
         result = await tx.execute(
             text(
                 f"SELECT d.* FROM {self._lanes} l CROSS JOIN LATERAL ("
-                f"SELECT {_COLUMNS} FROM {self._table} WHERE workspace = l.workspace AND kind = l.kind "
+                f"SELECT {_COLUMNS} FROM {self._table} "
+                "WHERE workspace = l.workspace AND kind = l.kind "
                 f"AND failed_at IS {'NOT ' if failed else ''}NULL "
                 "AND try_at >= coalesce(CAST(:at AS timestamptz), '-infinity') "
                 "AND (CAST(:at AS timestamptz) IS NULL OR (try_at, workspace, kind, key) > ("
