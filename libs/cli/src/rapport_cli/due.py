@@ -36,7 +36,12 @@ def list_due(
     state = "failed" if failed else "waiting"
     answer = api.get("/v1/due", state=state, kind=kind, limit=limit, cursor=cursor)
     columns = ["workspace", *COLUMNS] if installation else COLUMNS
-    show.page(answer, columns, empty=f"Nothing is {state}.", as_json=as_json)
+    show.page(
+        answer,
+        columns,
+        empty="Nothing was put aside." if failed else "Nothing waits.",
+        as_json=as_json,
+    )
 
 
 @app.command()
