@@ -71,6 +71,7 @@ class Deadlines:
                 tracing.enter(asked[place].traceparent)
                 await self._publisher.publish(tx, facts.case_overdue(complaint, breach))
                 metrics.BREACHES.labels(breach.clock).inc()
+        tracing.leave()
 
 
 def _again(row: Due, at: datetime) -> NewDue:
