@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.engines import patient_engine
 from tests.support.waiting import eventually
 
-from rapport_common.db import metadata
+from rapport_common.db import create_engine, metadata
 from rapport_common.due.store import Due, DueStore, NewDue
 from rapport_common.due.tables import due_tables
 from rapport_common.due.worker import MAX_ATTEMPTS, SESSION, DueWorker, Handler
@@ -379,6 +379,21 @@ async def test_a_loop_runs_what_falls_due_and_stops(place: Place) -> None:
         stop.set()
         await asyncio.wait(tasks)
     assert await place.ran() == [f"acme/x/{key}" for key in keys]
+
+
+async def test_a_database_that_is_away_ends_no_loop(place: Place) -> None:
+    nowhere = create_engine("postgresql://nobody@127.0.0.1:1/none", application="tests")
+    worker, stop = DueWorker(nowhere, place.store, {"x": place.note}), asyncio.Event()
+    first = worker.last_sign
+
+    def lives() -> bool:
+        return worker.last_sign != first
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.run(stop))
+        await eventually("sign of life", lives)
+        stop.set()
+    await nowhere.dispose()
 
 
 @pytest.mark.parametrize("row", [NewDue("acme", "X", "a", NOON), NewDue("acme", "x", "a/b", NOON)])

@@ -21,7 +21,7 @@ BATCH = 500
 POLL_SECONDS = 0.5
 """So often it looks at the least: what others have scheduled is known by then."""
 
-PACE_SECONDS = 0.1
+PACE_SECONDS = 0.2
 """From batch to batch, unless more is due: fewer and larger ones."""
 
 ISOLATE_SECONDS = 0.5
