@@ -254,6 +254,9 @@ async def test_what_no_handler_knows_waits(place: Place) -> None:
     place.clock.now += HOUR
     await empty(place.worker())
     assert await place.ran() == ["acme/x/b"]
+    async with place.engine.begin() as tx:
+        assert await place.store.unknown(tx, ["x"]) == ["new"]
+        assert await place.store.unknown(tx, ["new"]) == []
     await empty(place.worker("new"))
     assert await place.ran() == ["acme/new/a", "acme/x/b"]
 

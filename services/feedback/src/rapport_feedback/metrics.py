@@ -18,6 +18,3 @@ ANSWERS = Counter(
 CASES = Counter(
     "rapport_case_steps_total", "Steps of complaint cases, by the new state.", ["state"]
 )
-BREACHES = Counter(
-    "rapport_case_breaches_total", "Limits of complaint cases that have passed.", ["clock"]
-)

@@ -315,6 +315,19 @@ class DueStore:
         )
         return result.rowcount == 1
 
+    async def unknown(self, tx: AsyncConnection, kinds: Sequence[str]) -> list[str]:
+        """Kinds other than these of which something is due."""
+        result = await tx.execute(
+            text(
+                f"SELECT DISTINCT l.kind FROM {self._lanes} l "
+                "WHERE l.kind <> ALL(CAST(:kinds AS text[])) AND EXISTS ("
+                f"SELECT FROM {self._table} WHERE workspace = l.workspace AND kind = l.kind AND failed_at IS NULL "
+                f"AND try_at <= {self._clock}) ORDER BY 1"
+            ),
+            self._given(kinds=list(kinds)),
+        )
+        return list(result.scalars())
+
     async def counts(self, tx: AsyncConnection) -> tuple[int, int]:
         """(about how many rows there are, as Postgres believes; how many were put aside)."""
         result = await tx.execute(

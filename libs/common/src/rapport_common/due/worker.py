@@ -187,8 +187,11 @@ class DueWorker:
         self._next_count = time.monotonic() + COUNT_SECONDS
         async with self._engine.begin() as tx:
             waiting, failed = await self._store.counts(tx)
+            unknown = await self._store.unknown(tx, list(self._handlers))
         metrics.DUE_ROWS.labels(self._store.schema).set(waiting)
         metrics.DUE_FAILED.labels(self._store.schema).set(failed)
+        if unknown:
+            log.warning("something is due that this version can't run", kinds=unknown)
 
 
 def _is_away(error: Exception, took: float) -> bool:

@@ -9,28 +9,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common import tracing
 from rapport_common.due.store import Due, DueStore, NewDue
 from rapport_common.due.worker import Handler
-from rapport_feedback import metrics
 from rapport_feedback.domain import facts
-from rapport_feedback.domain.cases import Breach, Clock, Complaint
+from rapport_feedback.domain.cases import Breach, Complaint
 from rapport_feedback.handlers.publish import Publisher
 from rapport_feedback.store import breaches
 from rapport_feedback.store import cases as store
-from rapport_feedback.tables import SCHEMA
+from rapport_feedback.store.due import CLOCKS, DUE
 
-DUE = DueStore(SCHEMA)
-KINDS = {f"case_{clock}": clock for clock in Clock}
 AGAIN = timedelta(seconds=1)
 
 
 async def watch(tx: AsyncConnection, complaint: Complaint) -> None:
     """Let the clocks of a case run as its state says; the others stop."""
     workspace, key = complaint.workspace, str(complaint.case_id)
-    running = complaint.case.clocks
-    stopped = [kind for kind, clock in KINDS.items() if clock not in running]
-    await DUE.cancel(tx, [(workspace, kind, key) for kind in stopped])
-    await DUE.schedule(
-        tx, [NewDue(workspace, f"case_{clock}", key, at) for clock, at in running.items()]
-    )
+    limits = {kind: complaint.case.clocks.get(clock) for kind, clock in CLOCKS.items()}
+    await DUE.cancel(tx, [(workspace, kind, key) for kind, at in limits.items() if at is None])
+    running = [NewDue(workspace, kind, key, at) for kind, at in limits.items() if at is not None]
+    await DUE.schedule(tx, running)
 
 
 class Deadlines:
@@ -43,7 +38,7 @@ class Deadlines:
     @property
     def kinds(self) -> dict[str, Handler]:
         """What is done when each kind is due."""
-        return dict.fromkeys(KINDS, self.reached)
+        return dict.fromkeys(CLOCKS, self.reached)
 
     async def reached(self, tx: AsyncConnection, rows: Sequence[Due], now: datetime) -> None:
         """Look at the cases whose clock should have run out.
@@ -58,11 +53,11 @@ class Deadlines:
         missed: list[tuple[Complaint, Breach]] = []
         for one in cases:
             row = asked[one.workspace, one.case_id]
-            limit = one.case.clocks.get(KINDS[row.kind])
+            limit = one.case.clocks.get(CLOCKS[row.kind])
             if limit is not None and limit > now:
                 later.append(_again(row, limit))
             elif limit is not None:
-                missed.append((one, Breach(KINDS[row.kind], limit, now)))
+                missed.append((one, Breach(CLOCKS[row.kind], limit, now)))
         await self._due.schedule(tx, later)
         fresh = await breaches.add(tx, missed)
         for complaint, breach in missed:
@@ -70,7 +65,6 @@ class Deadlines:
             if (*place, breach.clock, breach.due_at) in fresh:
                 tracing.enter(asked[place].traceparent)
                 await self._publisher.publish(tx, facts.case_overdue(complaint, breach))
-                metrics.BREACHES.labels(breach.clock).inc()
         tracing.leave()
 
 

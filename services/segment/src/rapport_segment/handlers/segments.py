@@ -22,9 +22,10 @@ from rapport_segment.domain.membership import Entry, Person
 from rapport_segment.handlers.activity import rule_of
 from rapport_segment.handlers.building import build
 from rapport_segment.handlers.publish import tell
-from rapport_segment.handlers.telling import DUE, LOOK_AFTER, next_look
+from rapport_segment.handlers.telling import LOOK_AFTER, next_look
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Listed, Stored
+from rapport_segment.store.due import DUE
 from rapport_segment.store.jobs import JOBS
 
 PREVIEW_SECONDS = 5.0

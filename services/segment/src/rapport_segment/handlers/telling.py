@@ -13,12 +13,11 @@ from rapport_common.due.store import Due, DueStore, NewDue
 from rapport_common.due.worker import Handler
 from rapport_segment.handlers.publish import tell
 from rapport_segment.store import definitions
+from rapport_segment.store.due import DUE, TELL
 
-TELL = "tell"
 AGAIN_AFTER = timedelta(days=1)
 LOOK_AFTER = timedelta(hours=1)
 AT_ONCE = 500
-DUE = DueStore("segment")
 
 
 def next_look(workspace: str, at: datetime) -> NewDue:
