@@ -321,8 +321,8 @@ class DueStore:
             text(
                 f"SELECT DISTINCT l.kind FROM {self._lanes} l "
                 "WHERE l.kind <> ALL(CAST(:kinds AS text[])) AND EXISTS ("
-                f"SELECT FROM {self._table} WHERE workspace = l.workspace AND kind = l.kind AND failed_at IS NULL "
-                f"AND try_at <= {self._clock}) ORDER BY 1"
+                f"SELECT FROM {self._table} WHERE workspace = l.workspace AND kind = l.kind "
+                f"AND failed_at IS NULL AND try_at <= {self._clock}) ORDER BY 1"
             ),
             self._given(kinds=list(kinds)),
         )
