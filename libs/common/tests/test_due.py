@@ -45,6 +45,12 @@ class Place:
         self.bad: set[str] = set()
         self.batches: list[tuple[str, int]] = []
 
+    async def clear(self) -> None:
+        self.clock.now = NOON
+        async with self.engine.begin() as tx:
+            for table in ("due", "due_lane", "effect"):
+                await tx.execute(text(f"DELETE FROM segment.{table}"))
+
     async def add(
         self, *keys: str, at: timedelta = HOUR, workspace: str = "acme", kind: str = "x"
     ) -> None:
@@ -87,17 +93,24 @@ async def empty(worker: DueWorker, turns: int = 1000) -> int:
     pytest.fail("there is always more")
 
 
-@pytest.fixture
-async def place(database_url: str) -> AsyncIterator[Place]:
+@pytest.fixture(scope="module")
+async def engine(module_database_url: str) -> AsyncIterator[AsyncEngine]:
     tables = metadata("segment")
     due_tables(tables)
-    engine = patient_engine(database_url, application="tests", settings=SESSION)
-    async with engine.begin() as tx:
+    made = patient_engine(module_database_url, application="tests", settings=SESSION)
+    async with made.begin() as tx:
         await tx.execute(text("CREATE SCHEMA segment"))
         await tx.run_sync(tables.create_all)
         await tx.execute(text("CREATE TABLE segment.effect (id text)"))
-    yield Place(engine)
-    await engine.dispose()
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+async def place(engine: AsyncEngine) -> Place:
+    made = Place(engine)
+    await made.clear()
+    return made
 
 
 async def test_it_runs_when_it_is_due_and_once(place: Place) -> None:
@@ -317,7 +330,7 @@ async def test_whatever_is_killed_each_time_runs_once(
     place: Place, steps: list[tuple[str, str, int]]
 ) -> None:
     """Beside a model: a row for each key; who dies in a batch has done nothing of it."""
-    await _forget(place)
+    await place.clear()
     expected: list[str] = []
     model: dict[str, datetime] = {}
     worker = place.worker()
@@ -343,12 +356,6 @@ async def test_whatever_is_killed_each_time_runs_once(
     expected += sorted(model)
     assert await place.ran() == sorted(f"acme/x/{key}" for key in expected)
     assert await place.listed() == []
-
-
-async def _forget(place: Place) -> None:
-    place.clock.now = NOON
-    async with place.engine.begin() as tx:
-        await tx.execute(text("TRUNCATE segment.due, segment.due_lane, segment.effect"))
 
 
 async def _dies_in_a_batch(place: Place, worker: DueWorker) -> None:
