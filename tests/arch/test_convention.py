@@ -36,6 +36,7 @@ KEYED = {
     "/v1/quarantine/summary": "source, code and path",
     "/v1/quarantine/balance": "source",
     "/v1/positions": "topic and partition",
+    "/v1/due": "kind and key",
     "/v1/parked/{key_id}/records": "offset",
     "/v1/segments/{segment_id}/versions": "version",
     "/v1/campaigns/{campaign_id}/messages": "the send key",

@@ -1,4 +1,4 @@
-"""`python tests/bench [--only ingest|pipeline]`: measure, with the ceiling beside each number."""
+"""`python tests/bench [--only PART]`: measure, with the ceiling beside each number."""
 
 import sys
 from pathlib import Path

@@ -35,6 +35,11 @@ OF_CONSUMERS = {
     "outbox refused retry": ["1"],
     "outbox refused discard": ["1", "--yes"],
 }
+OF_DUE: dict[str, list[str]] = {
+    "due list": [],
+    "due retry": ["k", "1"],
+    "due discard": ["k", "1", "--yes"],
+}
 OF_JOBS: dict[str, list[str]] = {"job list": [], "job show": ["j"], "job cancel": ["j"]}
 # What a person types after each command.
 ARGUMENTS: dict[str, list[str]] = {
@@ -140,7 +145,9 @@ ANSWER: dict[str, Any] = {
     **dict.fromkeys(
         ("spool_refused", "spool_discarded", "planned", "sending", "failed", "suppressed"), 0
     ),
-    **dict.fromkeys(("uncertain", "sent", "planned_total", "discarded", "offset", "done"), 0),
+    **dict.fromkeys(
+        ("uncertain", "sent", "planned_total", "discarded", "offset", "done", "retried"), 0
+    ),
     "topic": {"end_offsets_total": 0},
     "consumed": {"events": 0, "profile.activity": 0},
     "dead_letters": {},
@@ -222,17 +229,20 @@ def typed() -> Iterator[list[str]]:
     for services, table in (
         (CONSUMERS, OF_CONSUMERS),
         (("ingest", "segment", "campaign"), OF_JOBS),
+        (("segment", "feedback"), OF_DUE),
     ):
         for name, rest in table.items():
             for service in services:
                 yield [*name.split(), *rest, "--service", service]
+    for service in ("segment", "feedback"):
+        yield ["due", "retry", "--all", "--service", service]
     yield ["plan", "push", "file.json", "--source", "s", "--dry-run"]
     yield ["profile", "show", *PERSON]
 
 
 def test_every_command_is_tried_and_takes_json() -> None:
     known = commands(command())
-    assert known.keys() == {*ARGUMENTS, *OF_CONSUMERS, *OF_JOBS, *WITHOUT_A_CALL}
+    assert known.keys() == {*ARGUMENTS, *OF_CONSUMERS, *OF_DUE, *OF_JOBS, *WITHOUT_A_CALL}
     without = {name for name, options in known.items() if "--json" not in options}
     assert without == WITHOUT_JSON
 

@@ -22,6 +22,16 @@ SERVICE = "segment"
 
 @pytest.fixture
 async def database_url(postgres_server: object) -> str:
+    return await _database(postgres_server)
+
+
+@pytest.fixture(scope="module")
+async def module_database_url(postgres_server: object) -> str:
+    """One for all tests of a module."""
+    return await _database(postgres_server)
+
+
+async def _database(postgres_server: object) -> str:
     name = f"common_{uuid.uuid4().hex[:12]}"
     url: Callable[..., str] = postgres_server.url  # type: ignore[attr-defined] # see root conftest
     connection = await asyncpg.connect(url())

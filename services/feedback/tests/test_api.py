@@ -250,6 +250,7 @@ async def test_the_ledger_adds_up(service: Service) -> None:
         "outbox_refused": 0,
         "open_cases": 1,
         "case_steps": 1,
+        "case_breaches": 0,
         "outbox": 3,
     }
     assert set(after) >= {"consumed", "dead_letters", "tallies"}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_feedback.domain import cases
-from rapport_feedback.domain.cases import Case, IllegalMoveError, Policy, State
+from rapport_feedback.domain.cases import Case, Clock, IllegalMoveError, Policy, State
 from rapport_feedback.domain.hours import Calendar, on_days
 
 POLICY = Policy(
@@ -112,6 +112,24 @@ def test_overdue_goes_by_the_clock_that_runs() -> None:
     assert not cases.is_overdue(acknowledged, monday + a_moment)
     assert cases.is_overdue(acknowledged, acknowledged.due_at + a_moment)
     assert not cases.is_overdue(walk(*THE_USUAL_WAY), FRIDAY + timedelta(days=500))
+
+
+def test_overdue_since_the_limit_that_passed_first() -> None:
+    case = walk()
+    late = case.due_at + HOUR
+    assert cases.overdue_at(case, case.acknowledge_due_at) is None
+    assert cases.overdue_at(case, late) == case.acknowledge_due_at
+    assert cases.overdue_at(walk(State.ACKNOWLEDGED), late) == case.due_at
+    assert cases.overdue_at(walk(*THE_USUAL_WAY), late) is None
+
+
+def test_the_clocks_that_run_go_by_the_state() -> None:
+    case = walk()
+    both = {Clock.ACKNOWLEDGE: case.acknowledge_due_at, Clock.RESOLVE: case.due_at}
+    assert case.clocks == both
+    assert walk(State.ACKNOWLEDGED).clocks == {Clock.RESOLVE: case.due_at}
+    assert walk(*THE_USUAL_WAY).clocks == {}
+    assert set(walk(*THE_USUAL_WAY, State.REOPENED).clocks) == set(both)
 
 
 def test_every_state_can_be_reached_and_left() -> None:

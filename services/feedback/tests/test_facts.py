@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from rapport_feedback.domain import cases, facts
-from rapport_feedback.domain.cases import Case, Complaint, State
+from rapport_feedback.domain.cases import Breach, Case, Clock, Complaint, State
 from rapport_feedback.domain.people import Contact
 from rapport_feedback.domain.surveys import Invitation, Kind, Response
 
@@ -50,6 +50,18 @@ def test_a_step_of_a_case_is_told_by_its_name_and_without_its_text(state: State,
     assert (event.name, event.message_id, event.timestamp) == (name, f"case-{ONE}-3", NOON)
     told = msgspec.json.decode(event.properties)
     assert (told["number"], told["state"], told["subject"]) == (7, state, "Torn cover")
+    assert b"It came torn." not in bytes(event.properties)
+
+
+def test_a_limit_that_passed_is_told_with_its_own_time() -> None:
+    noted = NOON + timedelta(seconds=1)
+    breach = Breach(Clock.RESOLVE, NOON, noted)
+    event = facts.case_overdue(complaint(State.ASSESSED), breach)
+    assert event is not None
+    assert (event.name, event.timestamp, event.received_at) == ("Case Overdue", NOON, noted)
+    assert event.message_id == f"case-{ONE}-resolve-{NOON.timestamp():.6f}"
+    told = msgspec.json.decode(event.properties)
+    assert (told["clock"], told["number"], told["state"]) == ("resolve", 7, "assessed")
     assert b"It came torn." not in bytes(event.properties)
 
 

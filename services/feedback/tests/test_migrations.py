@@ -44,3 +44,36 @@ async def test_the_release_before_goes_on_beside(
     url = service_database("feedback")
     monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
     await beside(url, "feedback", Path(__file__).parents[1], "0006")
+
+
+async def test_clocks_of_open_cases_are_set(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database of the version before goes on: limits that run are there, passed ones are now."""
+    url = service_database("feedback")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    await asyncio.to_thread(command.downgrade, CONFIG, "0005")
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        """
+        INSERT INTO feedback.complaint (workspace, case_id, number, state, step, subject, body,
+            opened_at, acknowledge_due_at, due_at)
+        SELECT 'acme', gen_random_uuid(), n, state, 1, 's', 'b', now() - interval '9 days',
+            now() - interval '1 day', now() + interval '1 day'
+        FROM unnest(ARRAY['received', 'assessed', 'closed']) WITH ORDINALITY AS v(state, n)
+        """
+    )
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")
+    rows = await connection.fetch(
+        "SELECT c.number, d.kind, d.at = c.due_at OR d.at = c.acknowledge_due_at AS at_its_time, "
+        "d.try_at >= c.opened_at + interval '9 days' AS not_before FROM feedback.due d "
+        "JOIN feedback.complaint c ON c.case_id::text = d.key ORDER BY 1, 2"
+    )
+    lanes = await connection.fetch("SELECT kind FROM feedback.due_lane ORDER BY 1")
+    await connection.close()
+    assert [tuple(row) for row in rows] == [
+        (1, "case_acknowledge", True, True),
+        (1, "case_resolve", True, True),
+        (2, "case_resolve", True, True),
+    ]
+    assert [row["kind"] for row in lanes] == ["case_acknowledge", "case_resolve"]

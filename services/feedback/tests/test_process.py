@@ -31,6 +31,13 @@ from rapport_common.testing.credentials import EVENT_KEY, KEY_ENVIRONMENT, mint
 
 pytestmark = pytest.mark.integration
 WORKSPACE = "process-test"
+# Round the clock, and a complaint is to be acknowledged in less than half a second.
+SETTINGS = {
+    "RAPPORT_ACKNOWLEDGE_BUSINESS_HOURS": "0.0001",
+    "RAPPORT_BUSINESS_DAYS": '["mon", "tue", "wed", "thu", "fri", "sat", "sun"]',
+    "RAPPORT_BUSINESS_OPENS": "00:00",
+    "RAPPORT_BUSINESS_CLOSES": "24:00",
+}
 
 
 def free_port() -> int:
@@ -53,6 +60,7 @@ async def running(
         **KEY_ENVIRONMENT,
         "RAPPORT_PORT": str(port),
         "RAPPORT_METRICS_PORT": str(metrics_port),
+        **SETTINGS,
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "rapport_feedback", "run", *arguments),
@@ -156,8 +164,17 @@ async def test_from_a_profile_to_an_answer_in_the_log(
             expected = EVENT_KEY
             assert key == partition_key(expected, WORKSPACE, ("email", "ada@example.com"))
             assert msgspec.json.decode(event.properties)["score"] == 9
+            case = {"user_id": "u1", "subject": "Late", "body": "Three weeks late"}
+            case_id = (await client.post("/v1/cases", json=case)).json()["id"]
+            _, event = await read_event(kafka_bootstrap, f"case-{case_id}-acknowledge")
+            assert (event.name, event.user_id) == ("Case Overdue", "u1")
+            [waiting] = (await client.get("/v1/due")).json()["items"]
+            assert (waiting["kind"], waiting["key"]) == ("case_resolve", case_id)
+
             exposed = (await client.get(f"{metrics}/metrics")).text
             assert 'rapport_survey_answers_total{result="recorded"} 1.0' in exposed
+            late = 'rapport_due_late_seconds_count{kind="case_acknowledge",service="feedback"} 1.0'
+            assert late in exposed
             await until(lambda: outbox_is_empty(client))
             assert (await client.get("/healthz")).json() == {"alive": True}
         await stops_at_once(process)

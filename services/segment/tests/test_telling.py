@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.outbox import waiting
 
 from rapport_common import clock
+from rapport_common.due.store import DueStore
+from rapport_common.due.worker import DueWorker
 from rapport_segment.handlers.telling import Telling
 
 pytestmark = pytest.mark.integration
@@ -22,6 +24,14 @@ async def made(client: httpx.AsyncClient, name: str = "Buyers") -> str:
     answer = await client.post("/v1/segments", json={"name": name, "rule": RULE})
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
+
+
+async def look(engine: AsyncEngine, now: datetime) -> None:
+    """Run what is due by then."""
+    store = DueStore("segment", now=lambda: now)
+    worker = DueWorker(engine, store, Telling(store).kinds)
+    while await worker.turn():
+        pass
 
 
 async def test_every_change_is_told_in_its_order(
@@ -58,10 +68,10 @@ async def test_what_is_refused_is_not_told(
     assert len(await told()) == 1
 
 
-async def test_what_nobody_was_told_of_is_told_at_the_start(
+async def test_what_nobody_was_told_of_is_told_within_the_hour(
     client: httpx.AsyncClient, told: Callable[[], Any], engine: AsyncEngine
 ) -> None:
-    """Definitions from before this was told, and those an older process writes meanwhile."""
+    """Those that an older process writes while a newer one runs beside it."""
     before, older, current = [await made(client, name) for name in ("A", "B", "C")]
     async with engine.begin() as tx:
         await tx.execute(text("DELETE FROM segment.outbox_batch"))
@@ -76,12 +86,14 @@ async def test_what_nobody_was_told_of_is_told_at_the_start(
             ),
             {"id": older},
         )
-    later = clock.now() + timedelta(seconds=5)
-    assert await Telling(engine, lambda: later).turn() == 2
+    later = clock.now() + timedelta(hours=2)
+    await look(engine, later)
+    assert len(await told()) == 2
     found = {one.segment_id: one.version for one in await told()}
     assert found == {before: 1, older: 2}
     assert current not in found
-    assert await Telling(engine, lambda: later).turn() == 0
+    await look(engine, later + timedelta(hours=2))
+    assert len(await told()) == 2
 
 
 async def test_all_are_told_again_once_a_day(
@@ -92,14 +104,29 @@ async def test_all_are_told_again_once_a_day(
     await client.delete(f"/v1/segments/{second}")
     start = clock.now()
 
-    async def turn(now: datetime) -> int:
-        return await Telling(engine, lambda: now).turn()
+    before = len(await told())
 
-    assert await turn(start + timedelta(hours=23)) == 0
-    assert await turn(start + timedelta(hours=25)) == 2
-    assert await turn(start + timedelta(hours=26)) == 0
+    async def told_by(hours: int) -> int:
+        await look(engine, start + timedelta(hours=hours))
+        return len(await told()) - before
+
+    assert await told_by(23) == 0
+    assert await told_by(25) == 2
+    assert await told_by(27) == 2
     again = (await told())[-2:]
     assert {(one.segment_id, one.archived_at is not None) for one in again} == {
         (first, False),
         (second, True),
     }
+
+
+async def test_a_workspace_that_is_always_changing_something_is_told_all_again(
+    client: httpx.AsyncClient, told: Callable[[], Any], engine: AsyncEngine
+) -> None:
+    still = await made(client, "A")
+    busy = await made(client, "B")
+    start = clock.now()
+    for hours in range(0, 30, 5):
+        await client.patch(f"/v1/segments/{busy}", json={"name": f"B{hours}"})
+        await look(engine, start + timedelta(hours=hours))
+    assert [one.segment_id for one in await told()].count(still) == 2

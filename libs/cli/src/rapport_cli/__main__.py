@@ -19,6 +19,7 @@ from rapport_cli import (
     consents,
     dead_letters,
     debugger,
+    due,
     events,
     imports,
     jobs,
@@ -68,6 +69,7 @@ app.add_typer(positions.app, name="position")
 app.add_typer(dead_letters.app, name="dead-letter")
 app.add_typer(parked.app, name="parked")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(due.app, name="due")
 app.add_typer(spool.app, name="spool")
 app.add_typer(ledger.app, name="ledger")
 Workspace = Annotated[str | None, typer.Option(help="Default: RAPPORT_WORKSPACE, else demo.")]

@@ -13,7 +13,7 @@ from rapport_cli.surveys import AnonymousId, Email, UserId, somebody
 app = typer.Typer(help="Complaint cases.", no_args_is_help=True)
 CaseId = Annotated[str, typer.Argument(help="The case's id.")]
 Note = Annotated[str, typer.Option(help="Why, for the history.")]
-COLUMNS = ["number", "id", "state", "subject", "opened_at", "due_at", "overdue"]
+COLUMNS = ["number", "id", "state", "subject", "opened_at", "due_at", "overdue_at"]
 
 
 @app.command("list")
@@ -44,8 +44,10 @@ def show_case(ctx: typer.Context, case: CaseId, *, as_json: show.AsJson = False)
     if as_json:
         show.data(found)
         return
-    show.pairs({key: value for key, value in found.items() if key != "history"})
+    tables = ("history", "breaches")
+    show.pairs({key: value for key, value in found.items() if key not in tables})
     show.rows(found["history"], ["step", "at", "actor", "from_state", "to_state", "note"])
+    show.rows(found["breaches"], ["clock", "due_at", "at"], empty="No limit was missed.")
 
 
 @app.command()

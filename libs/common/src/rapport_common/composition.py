@@ -1,6 +1,6 @@
 """What the composition roots share: engine, producer, consumer, relay and operator routes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -14,6 +14,9 @@ from rapport_common import logging
 from rapport_common.auth import AUDIENCE, ISSUER, Authenticator, Issuer
 from rapport_common.db import SchemaGate, answers, create_engine
 from rapport_common.door import Bounds
+from rapport_common.due.routes import due_routes
+from rapport_common.due.store import DueStore
+from rapport_common.due.worker import SESSION, DueWorker, Handler
 from rapport_common.events.topics import TOPICS, topics_of
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.batch import Subscription
@@ -75,11 +78,9 @@ class Parts:
             fetch_wait_ms=settings.fetch_wait_ms,
             pace_seconds=settings.consumer_pace,
         )
-        watchdog = ProgressWatchdog(
-            # Not "has lag": a client that hangs does not know how far behind it is.
-            has_work=lambda: consumer.stopped_because is None,
-            last_progress=lambda: consumer.last_sign,
-            reachable=partial(answers, settings.database_url.get_secret_value()),
+        # Not "has lag": a client that hangs does not know how far behind it is.
+        watchdog = self._watchdog(
+            lambda: consumer.last_sign, has_work=lambda: consumer.stopped_because is None
         )
         unparker = Unparker(self.service, self._pool("unparker", 1), consumer.batches)
         topics = TopicMaker(settings, topics_of(self.service))
@@ -102,9 +103,25 @@ class Parts:
         self.routers.append(outbox_routes(self.api_engine, OutboxStore(self.service)))
         return relay
 
-    def _pool(self, what: str, size: int) -> AsyncEngine:
+    def due(self, handlers: Mapping[str, Handler]) -> DueWorker:
+        """Add the worker of what has a time, a handler for each kind, and its operator routes."""
+        store = DueStore(self.service)
+        worker = DueWorker(self._pool("due", 1, SESSION), store, handlers)
+        self.workers += [worker, self._watchdog(lambda: worker.last_sign)]
+        self.routers.append(due_routes(self.api_engine, store))
+        return worker
+
+    def _watchdog(
+        self, last_sign: Callable[[], float], has_work: Callable[[], bool] = lambda: True
+    ) -> ProgressWatchdog:
+        url = self.settings.database_url.get_secret_value()
+        return ProgressWatchdog(
+            has_work=has_work, last_progress=last_sign, reachable=partial(answers, url)
+        )
+
+    def _pool(self, what: str, size: int, session: Mapping[str, str] | None = None) -> AsyncEngine:
         """Connections of one worker's own: no other one can use them up."""
-        made = open_engine(self.settings, self.service, what, size)
+        made = open_engine(self.settings, self.service, what, size, session)
         self.engines.append(made)
         return made
 

@@ -64,6 +64,22 @@ RETENTION_DELETED = Counter(
     "rapport_retention_deleted_total", "Rows deleted by retention.", ["service", "table"]
 )
 JOBS = Counter("rapport_jobs_total", "Jobs ended, by kind and state.", ["service", "kind", "state"])
+DUE_LATE = Histogram(
+    "rapport_due_late_seconds",
+    "How long after their time rows were run and committed.",
+    ["service", "kind"],
+    buckets=(*LATENCY_BUCKETS, 30, 60, 300),
+)
+DUE_FAILURES = Counter(
+    "rapport_due_failures_total", "Tries of rows that have failed alone.", ["service", "kind"]
+)
+DUE_OLDEST_LATE = Gauge(
+    "rapport_due_oldest_late_seconds", "How late the first row is that has not run.", ["service"]
+)
+DUE_ROWS = Gauge("rapport_due_rows", "Rows that have a time, about.", ["service"])
+DUE_FAILED = Gauge(
+    "rapport_due_failed_rows", "Rows put aside because they keep failing.", ["service"]
+)
 LOOP_LAG = Gauge("rapport_event_loop_lag_seconds", "Delay of the event loop, sampled.", ["service"])
 STALLED_SESSIONS = Counter(
     "rapport_stalled_sessions_ended_total",

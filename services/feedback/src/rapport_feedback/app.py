@@ -17,6 +17,7 @@ from rapport_feedback.api.public import survey_pages
 from rapport_feedback.api.surveys import invitation_routes, survey_change_routes, survey_routes
 from rapport_feedback.consumer import SUBSCRIPTIONS
 from rapport_feedback.handlers.cases import Cases
+from rapport_feedback.handlers.deadlines import Deadlines
 from rapport_feedback.handlers.publish import Publisher
 from rapport_feedback.handlers.surveys import Surveys
 from rapport_feedback.settings import Settings
@@ -36,6 +37,7 @@ def assemble(parts: Parts, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
     consumer = parts.consume(SUBSCRIPTIONS)
     parts.relay()
+    parts.due(Deadlines(Publisher(key_bytes(settings.event_key))).kinds)
     parts.retain([KEPT])
     parts.routers += routes(parts.api_engine, consumer.store, settings)
     return parts.api()

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import UUID
 
 from rapport_common.brands import brand_table
 from rapport_common.db import metadata
+from rapport_common.due.tables import due_tables
 from rapport_common.idempotency import idempotency_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
@@ -27,6 +28,7 @@ consumer_tables(METADATA)
 outbox_tables(METADATA)
 brand_table(METADATA)
 idempotency_table(METADATA)
+due_tables(METADATA)
 
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=True)
@@ -150,6 +152,20 @@ Table(
     Column("note", Text, nullable=False),
     Column("acknowledge_due_at", Instant, nullable=False),
     Column("due_at", Instant, nullable=False),
+    ForeignKeyConstraint(
+        ["workspace", "case_id"], [f"{SCHEMA}.complaint.workspace", f"{SCHEMA}.complaint.case_id"]
+    ),
+)
+
+# Limits that have passed: facts, each once for ever. A case that is reopened has new ones.
+Table(
+    "case_breach",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("case_id", Id, primary_key=True),
+    Column("clock", Text, primary_key=True),
+    Column("due_at", Instant, primary_key=True),
+    Column("at", Instant, nullable=False),
     ForeignKeyConstraint(
         ["workspace", "case_id"], [f"{SCHEMA}.complaint.workspace", f"{SCHEMA}.complaint.case_id"]
     ),

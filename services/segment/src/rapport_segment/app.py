@@ -36,7 +36,7 @@ def assemble(parts: Parts, settings: Settings) -> FastAPI:
     consumer = parts.consume(subscriptions(ActivityHandler()))
     parts.relay()
     parts.workers.append(Jobs(parts.engine, JOBS, {BUILD: Building(parts.engine).work}))
-    parts.workers.append(Telling(parts.engine))
+    parts.due(Telling().kinds)
     parts.retain([Policy("job", "finished_at", timedelta(days=settings.job_retention_days))])
     handler = SegmentHandler()
     parts.routers += [

@@ -4,6 +4,7 @@ from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, Ta
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from rapport_common.db import metadata
+from rapport_common.due.tables import due_tables
 from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
@@ -12,6 +13,7 @@ METADATA = metadata("segment")
 consumer_tables(METADATA)
 outbox_tables(METADATA)
 job_table(METADATA)
+due_tables(METADATA)
 
 Table(
     "person",

@@ -16,6 +16,7 @@ RESERVED_EVENTS: dict[str, str] = {
     "Case Closed": "feedback",
     "Case Reopened": "feedback",
     "Case State Changed": "feedback",
+    "Case Overdue": "feedback",
 }
 """The events that only a service tells, and which one it is."""
 

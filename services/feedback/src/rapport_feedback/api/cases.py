@@ -40,7 +40,7 @@ def case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
                 tx, SCHEMA, workspace, body=body.model_dump(), made_id=str(new)
             )
             if made is not None:
-                found, _steps = await cases.get(tx, workspace, UUID(made))
+                found, *_rest = await cases.get(tx, workspace, UUID(made))
                 return CaseView.of(found, now)
             complaint = await cases.open(
                 tx,
@@ -86,9 +86,9 @@ def one_case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
     async def one(case_id: str, caller: Reader) -> CaseWithHistory:
         now = clock.now()
         async with engine.begin() as tx:
-            found, steps = await cases.get(tx, caller.workspace, id_of(case_id, "case"))
+            found, steps, missed = await cases.get(tx, caller.workspace, id_of(case_id, "case"))
         allowed = rules.allowed_from(found.case, cases.policy, now)
-        return CaseWithHistory.told(found, steps, allowed, now)
+        return CaseWithHistory.told(found, steps, missed, allowed, now)
 
     @router.post("/{case_id}/state")
     async def move(case_id: str, body: NewState, caller: Writer) -> CaseView:

@@ -12,7 +12,7 @@ from rapport_feedback.store import ledger
 
 
 class FeedbackLedger(Ledger):
-    """Events published = answers + case_steps; those in `outbox` are on their way."""
+    """Events published = answers + case_steps + case_breaches; some may be in `outbox`."""
 
     persons: int
     invitations: int
@@ -21,10 +21,11 @@ class FeedbackLedger(Ledger):
     cases: int
     open_cases: int
     case_steps: int
+    case_breaches: int
 
 
 def ledger_routes(engine: AsyncEngine, consumer: ConsumerStore) -> APIRouter:
-    """/v1/ledger: events published = answers + case_steps; those in `outbox` are on their way."""
+    """/v1/ledger: what was read, and what was published."""
     router = APIRouter(tags=["operations"])
 
     @router.get("/v1/ledger", response_model=FeedbackLedger)

@@ -4,13 +4,20 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from rapport_common.errors import NotFoundError
 from rapport_common.events.contact import email_address
 from rapport_common.operator.texts import storable_text
 from rapport_feedback.domain import cases as rules
-from rapport_feedback.domain.cases import Complaint, State, Step
+from rapport_feedback.domain.cases import Breach, Clock, Complaint, State, Step
 from rapport_feedback.domain.people import Contact, named
 from rapport_feedback.domain.surveys import Kind, Survey
 from rapport_feedback.handlers.surveys import Result
@@ -171,6 +178,7 @@ class CaseView(BaseModel):
     number: int
     state: State
     overdue: bool
+    overdue_at: datetime | None = Field(description="since when: the limit that has passed")
     subject: str
     body: str
     user_id: str | None
@@ -189,6 +197,7 @@ class CaseView(BaseModel):
             number=one.number,
             state=one.case.state,
             overdue=rules.is_overdue(one.case, now),
+            overdue_at=rules.overdue_at(one.case, now),
             subject=one.subject,
             body=one.body,
             user_id=one.contact.user_id,
@@ -214,21 +223,38 @@ class StepView(BaseModel):
     due_at: datetime
 
 
+class BreachView(BaseModel):
+    """A limit that passed while it ran, and when that was noted."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    clock: Clock
+    due_at: datetime
+    at: datetime
+
+
 class CaseWithHistory(CaseView):
     """A case, what may follow, and how it came to be as it is, oldest step first."""
 
     allowed: list[State]
     history: list[StepView]
+    breaches: list[BreachView]
 
     @classmethod
     def told(
-        cls, one: Complaint, steps: list[Step], allowed: frozenset[State], now: datetime
+        cls,
+        one: Complaint,
+        steps: list[Step],
+        breaches: list[Breach],
+        allowed: frozenset[State],
+        now: datetime,
     ) -> Self:
-        """A case with its history."""
+        """A case with its history and the limits it has missed."""
         return cls(
             **CaseView.of(one, now).model_dump(),
             allowed=sorted(allowed),
             history=[StepView.model_validate(step) for step in steps],
+            breaches=[BreachView.model_validate(breach) for breach in breaches],
         )
 
 

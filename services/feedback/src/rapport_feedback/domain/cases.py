@@ -42,6 +42,13 @@ NEXT: dict[State, frozenset[State]] = {
 UNACKNOWLEDGED = frozenset({State.RECEIVED, State.REOPENED})
 
 
+class Clock(StrEnum):
+    """What a case has a limit for."""
+
+    ACKNOWLEDGE = "acknowledge"
+    RESOLVE = "resolve"
+
+
 @dataclass(frozen=True)
 class Policy:
     """How long things may take. Acknowledging is counted in open hours, the rest in wall time."""
@@ -64,13 +71,18 @@ class Case:
     closed_at: datetime | None = None
 
     @property
+    def clocks(self) -> dict[Clock, datetime]:
+        """The limits that still run."""
+        if self.state is State.CLOSED:
+            return {}
+        if self.state in UNACKNOWLEDGED:
+            return {Clock.ACKNOWLEDGE: self.acknowledge_due_at, Clock.RESOLVE: self.due_at}
+        return {Clock.RESOLVE: self.due_at}
+
+    @property
     def deadline_at(self) -> datetime | None:
         """The earliest limit that still runs; None when none does."""
-        if self.state is State.CLOSED:
-            return None
-        if self.state in UNACKNOWLEDGED:
-            return min(self.acknowledge_due_at, self.due_at)
-        return self.due_at
+        return min(self.clocks.values(), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,15 @@ class Step:
     note: str
     acknowledge_due_at: datetime
     due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A limit that has passed while it ran: `at` it was noted, `due_at` is the limit."""
+
+    clock: Clock
+    due_at: datetime
+    at: datetime
 
 
 class IllegalMoveError(ConflictError):
@@ -167,6 +188,12 @@ def allowed_from(case: Case, policy: Policy, now: datetime) -> frozenset[State]:
     return NEXT[case.state]
 
 
+def overdue_at(case: Case, now: datetime) -> datetime | None:
+    """Since when the case is overdue: the earliest limit that still runs, if that has passed."""
+    limit = case.deadline_at
+    return limit if limit is not None and now > limit else None
+
+
 def is_overdue(case: Case, now: datetime) -> bool:
     """Whether a limit that still runs has passed."""
-    return case.deadline_at is not None and now > case.deadline_at
+    return overdue_at(case, now) is not None

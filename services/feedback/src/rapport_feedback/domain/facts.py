@@ -5,13 +5,14 @@ from datetime import datetime
 import msgspec
 
 from rapport_common.events.envelope import Event
-from rapport_feedback.domain.cases import Complaint, State
+from rapport_feedback.domain.cases import Breach, Complaint, State
 from rapport_feedback.domain.people import Contact, named
 from rapport_feedback.domain.surveys import Invitation, Response
 
 SOURCE = "feedback"
 ANSWERED = "Survey Answered"
 CASE_CHANGED = "Case State Changed"
+CASE_OVERDUE = "Case Overdue"
 # Who counts open cases goes by these alone.
 CASE_NAMES = {
     State.RECEIVED: "Case Opened",
@@ -64,6 +65,26 @@ def case_step(complaint: Complaint, at: datetime) -> Event | None:
     )
 
 
+def case_overdue(complaint: Complaint, breach: Breach) -> Event | None:
+    """A limit that has passed: it happened then, whenever it was noted. None as for a step."""
+    return _track(
+        complaint.workspace,
+        complaint.contact,
+        name=CASE_OVERDUE,
+        message_id=f"case-{complaint.case_id}-{breach.clock}-{breach.due_at.timestamp():.6f}",
+        at=breach.due_at,
+        received_at=breach.at,
+        properties={
+            "case_id": str(complaint.case_id),
+            "number": complaint.number,
+            "state": complaint.case.state,
+            "subject": complaint.subject,
+            "clock": breach.clock,
+            "due_at": breach.due_at,
+        },
+    )
+
+
 def _track(
     workspace: str,
     contact: Contact,
@@ -72,6 +93,7 @@ def _track(
     message_id: str,
     at: datetime,
     properties: dict[str, object],
+    received_at: datetime | None = None,
 ) -> Event | None:
     person = named(contact.user_id, contact.email, contact.anonymous_id)
     if person is None:
@@ -83,7 +105,7 @@ def _track(
         type="track",
         name=name,
         timestamp=at,
-        received_at=at,
+        received_at=received_at or at,
         user_id=person.user_id,
         email=person.email,
         anonymous_id=person.anonymous_id,

@@ -9,10 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.errors import AppError, NotFoundError
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain import facts
-from rapport_feedback.domain.cases import Complaint, Policy, State, Step
+from rapport_feedback.domain.cases import Breach, Complaint, Policy, State, Step
 from rapport_feedback.domain.people import Contact
 from rapport_feedback.domain.surveys import Invitation
+from rapport_feedback.handlers.deadlines import watch
 from rapport_feedback.handlers.publish import Publisher
+from rapport_feedback.store import breaches
 from rapport_feedback.store import cases as store
 
 CUSTOMER = "customer"
@@ -94,10 +96,13 @@ class Cases:
 
     async def get(
         self, tx: AsyncConnection, workspace: str, case_id: UUID
-    ) -> tuple[Complaint, list[Step]]:
-        """A case and its history; NotFoundError when the workspace has none with this id."""
+    ) -> tuple[Complaint, list[Step], list[Breach]]:
+        """A case, its history and the limits it has missed; NotFoundError when the workspace has
+        none with this id.
+        """
         complaint = await self._load(tx, workspace, case_id)
-        return complaint, await store.history(tx, workspace, case_id)
+        steps = await store.history(tx, workspace, case_id)
+        return complaint, steps, await breaches.of_case(tx, workspace, case_id)
 
     async def move(
         self,
@@ -151,9 +156,10 @@ class Cases:
         note: str,
         now: datetime,
     ) -> None:
-        """Write the step into the history and publish it."""
+        """Write the step into the history, set the clocks by it, and publish it."""
         step = rules.step_of(complaint.case, before, actor=actor, note=note, now=now)
         await store.add_step(tx, complaint, step)
+        await watch(tx, complaint)
         await self._publisher.publish(tx, facts.case_step(complaint, now))
 
     async def _require_room(self, tx: AsyncConnection, invitation: Invitation) -> None:

@@ -1,5 +1,6 @@
 """Complaint cases and their history."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -93,6 +94,31 @@ async def case(
     )
     row = rows.mappings().first()
     return _complaint(row) if row else None
+
+
+async def unmoved(tx: AsyncConnection, places: Sequence[tuple[str, UUID]]) -> list[Complaint]:
+    """Those of these cases (workspace, id) that nobody is moving on just now, locked."""
+    rows = await tx.execute(
+        text(
+            f"SELECT {_COLUMNS} FROM feedback.complaint WHERE (workspace, case_id) IN "
+            "(SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:cases AS uuid[]))) "
+            "FOR UPDATE SKIP LOCKED"
+        ),
+        {"workspaces": [one[0] for one in places], "cases": [one[1] for one in places]},
+    )
+    return [_complaint(row) for row in rows.mappings()]
+
+
+async def known(tx: AsyncConnection, places: Sequence[tuple[str, UUID]]) -> set[tuple[str, UUID]]:
+    """Those of these cases (workspace, id) that there are."""
+    rows = await tx.execute(
+        text(
+            "SELECT workspace, case_id FROM feedback.complaint WHERE (workspace, case_id) IN "
+            "(SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:cases AS uuid[])))"
+        ),
+        {"workspaces": [one[0] for one in places], "cases": [one[1] for one in places]},
+    )
+    return {(row.workspace, row.case_id) for row in rows}
 
 
 async def cases(

@@ -22,8 +22,10 @@ from rapport_segment.domain.membership import Entry, Person
 from rapport_segment.handlers.activity import rule_of
 from rapport_segment.handlers.building import build
 from rapport_segment.handlers.publish import tell
+from rapport_segment.handlers.telling import LOOK_AFTER, next_look
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Listed, Stored
+from rapport_segment.store.due import DUE
 from rapport_segment.store.jobs import JOBS
 
 PREVIEW_SECONDS = 5.0
@@ -142,6 +144,8 @@ class SegmentHandler:
     async def _write(self, tx: AsyncConnection, one: Stored, caller: Operator) -> Listed:
         await definitions.write(tx, one, caller.subject)
         await tell(tx, [one])
+        ahead = next_look(one.workspace, self._now() + LOOK_AFTER)
+        await DUE.schedule(tx, [ahead], keep=True)
         return await require_listed(tx, one.workspace, one.segment_id)
 
     async def _start(self, tx: AsyncConnection, one: Stored) -> str:

@@ -1,56 +1,47 @@
 """Telling of definitions again: those that nobody was told of, and all of them once a day.
 
-A change is told as it is made. This is for what was there before definitions were told, for what
-an older process writes while a newer one runs beside it, and for readers that begin anew: the
-topic keeps less than it would take to know all.
+A change is told as it is made. This is for what an older process writes while a newer one runs
+beside it, and for readers that begin anew: the topic keeps less than it would take to know all.
 """
 
-import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common import clock, logging
-from rapport_common.db import is_retriable
+from rapport_common.due.store import Due, DueStore, NewDue
+from rapport_common.due.worker import Handler
 from rapport_segment.handlers.publish import tell
 from rapport_segment.store import definitions
-
-log = logging.get(__name__)
+from rapport_segment.store.due import DUE, TELL
 
 AGAIN_AFTER = timedelta(days=1)
-LOOK_SECONDS = 60.0
+LOOK_AFTER = timedelta(hours=1)
 AT_ONCE = 500
 
 
+def next_look(workspace: str, at: datetime) -> NewDue:
+    """A look at the definitions of a workspace; each has one that is always ahead."""
+    return NewDue(workspace, TELL, "definitions", at)
+
+
 class Telling:
-    """The worker that does so; it looks when it starts, and then once a minute."""
+    """Looks once an hour at the definitions of each workspace that has some."""
 
-    name = "telling"
+    def __init__(self, due: DueStore = DUE) -> None:
+        self._due = due
 
-    def __init__(self, engine: AsyncEngine, now: Callable[[], datetime] = clock.now) -> None:
-        self._engine = engine
-        self._now = now
+    @property
+    def kinds(self) -> dict[str, Handler]:
+        """What is done when each kind is due."""
+        return {TELL: self.again}
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Look until `stop`."""
-        while not stop.is_set():
-            try:
-                while await self.turn() == AT_ONCE and not stop.is_set():
-                    pass
-            except Exception as error:
-                if not is_retriable(error):
-                    raise
-                log.warning("definitions not told again, trying later", error=error)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await stop.wait()
-
-    async def turn(self) -> int:
-        """Tell what is due, 500 at most; how many."""
-        now = self._now()
-        async with self._engine.begin() as tx:
-            due = await definitions.untold(tx, before=now - AGAIN_AFTER, now=now, limit=AT_ONCE)
-            await tell(tx, due)
-        return len(due)
+    async def again(self, tx: AsyncConnection, rows: Sequence[Due], now: datetime) -> None:
+        """Tell what is to be told, 500 of a workspace at most, and go on with the rest at once."""
+        for one in rows:
+            told = await definitions.untold(
+                tx, one.workspace, before=now - AGAIN_AFTER, now=now, limit=AT_ONCE
+            )
+            await tell(tx, told)
+            wait = timedelta() if len(told) == AT_ONCE else LOOK_AFTER
+            await self._due.schedule(tx, [next_look(one.workspace, now + wait)])

@@ -222,7 +222,7 @@ async def write(tx: AsyncConnection, one: Stored, author: str) -> None:
 
 
 async def untold(
-    tx: AsyncConnection, *, before: datetime, now: datetime, limit: int
+    tx: AsyncConnection, workspace: str, *, before: datetime, now: datetime, limit: int
 ) -> list[Stored]:
     """Definitions of which nobody was told since they changed, or since `before`; from now on
     they count as told at `now`.
@@ -230,11 +230,11 @@ async def untold(
     rows = await tx.execute(
         text(
             "UPDATE segment.definition AS d SET told_at = :now WHERE (workspace, segment_id) IN ("
-            "SELECT workspace, segment_id FROM segment.definition WHERE told_at IS NULL "
-            "OR told_at < updated_at OR told_at < :before "
+            "SELECT workspace, segment_id FROM segment.definition WHERE workspace = :workspace "
+            "AND (told_at IS NULL OR told_at < updated_at OR told_at < :before) "
             f"LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING {_STORED}"
         ),
-        {"before": before, "now": now, "limit": limit},
+        {"workspace": workspace, "before": before, "now": now, "limit": limit},
     )
     return [Stored(*row) for row in rows.all()]
 

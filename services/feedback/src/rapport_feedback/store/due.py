@@ -1,0 +1,9 @@
+"""What has a time in this service: the limits of cases."""
+
+from rapport_common.due.store import DueStore
+from rapport_feedback.domain.cases import Clock
+
+CLOCKS = {f"case_{clock}": clock for clock in Clock}
+"""The kinds of rows; their keys are ids of cases."""
+
+DUE = DueStore("feedback")

@@ -1,0 +1,160 @@
+"""The clocks of cases run out: once each, told to the others, and kept whatever follows."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from rapport_common import clock
+from rapport_common.due.store import DueStore
+from rapport_common.due.worker import DueWorker
+from rapport_feedback.handlers.deadlines import Deadlines
+from rapport_feedback.handlers.publish import Publisher
+from rapport_feedback.tables import SCHEMA
+
+if TYPE_CHECKING:
+    from services.feedback.tests.conftest import Service
+
+pytestmark = pytest.mark.integration
+
+LATER = timedelta(days=30)
+"""Both are behind it in turn: 8 open hours, and 30 days less than eight weeks."""
+
+MUCH_LATER = timedelta(days=60)
+
+
+async def opened(service: Service) -> dict[str, Any]:
+    body = {"user_id": "u1", "subject": "Late", "body": "Three weeks late"}
+    made = await service.client.post("/v1/cases", json=body)
+    assert made.status_code == 201, made.text
+    return dict(made.json())
+
+
+async def moved(service: Service, case_id: str, *states: str) -> None:
+    for state in states:
+        answer = await service.client.post(f"/v1/cases/{case_id}/state", json={"state": state})
+        assert answer.status_code == 200, answer.text
+
+
+async def shown(service: Service, case_id: str) -> dict[str, Any]:
+    return dict((await service.client.get(f"/v1/cases/{case_id}")).json())
+
+
+async def run(service: Service, now: datetime) -> None:
+    """Run what is due by then."""
+    store = DueStore(SCHEMA, now=lambda: now)
+    worker = DueWorker(service.engine, store, Deadlines(Publisher(b"k" * 32), store).kinds)
+    while await worker.turn():
+        pass
+
+
+async def overdue(service: Service) -> list[tuple[str, str]]:
+    """What the others were told: (clock, limit)."""
+    found = [one for one in await service.events() if one.name == "Case Overdue"]
+    told = [msgspec.json.decode(one.properties) for one in found]
+    assert [one.timestamp.timestamp() for one in found] == [
+        datetime.fromisoformat(one["due_at"]).timestamp() for one in told
+    ]
+    return [(one["clock"], one["due_at"]) for one in told]
+
+
+async def waiting(service: Service) -> list[tuple[str, datetime]]:
+    rows = await service.rows(
+        "SELECT kind, at FROM feedback.due WHERE workspace = :ws ORDER BY kind"
+    )
+    return [(one["kind"], one["at"]) for one in rows]
+
+
+async def test_a_limit_that_passes_is_told_once_and_shown(service: Service) -> None:
+    case = await opened(service)
+    now = clock.now()
+    await run(service, now)
+    assert await overdue(service) == []
+    await run(service, now + LATER)
+    await run(service, now + LATER)
+    assert await overdue(service) == [("acknowledge", case["acknowledge_due_at"])]
+    await run(service, now + MUCH_LATER)
+    limits = [("acknowledge", case["acknowledge_due_at"]), ("resolve", case["due_at"])]
+    assert await overdue(service) == limits
+    found = await shown(service, case["id"])
+    assert [(one["clock"], one["due_at"]) for one in found["breaches"]] == limits
+    assert await waiting(service) == []
+
+
+async def test_a_step_stops_its_clock(service: Service) -> None:
+    case = await opened(service)
+    assert [kind for kind, _ in await waiting(service)] == ["case_acknowledge", "case_resolve"]
+    await moved(service, case["id"], "acknowledged")
+    due = datetime.fromisoformat(case["due_at"])
+    assert await waiting(service) == [("case_resolve", due)]
+    await moved(service, case["id"], "assessed", "response_offered", "closed")
+    assert await waiting(service) == []
+    await run(service, clock.now() + MUCH_LATER)
+    assert await overdue(service) == []
+    await moved(service, case["id"], "reopened")
+    assert [kind for kind, _ in await waiting(service)] == ["case_acknowledge", "case_resolve"]
+
+
+async def test_what_was_missed_is_kept_when_the_case_is_reopened(service: Service) -> None:
+    case = await opened(service)
+    await run(service, clock.now() + LATER)
+    # As long ago as it would be.
+    await service.change(
+        "UPDATE feedback.case_breach SET due_at = due_at - interval '40 days' WHERE workspace = :ws"
+    )
+    await moved(service, case["id"], "acknowledged", "assessed", "response_offered", "closed")
+    await moved(service, case["id"], "reopened")
+    found = await shown(service, case["id"])
+    assert (found["overdue_at"], len(found["breaches"])) == (None, 1)
+    await run(service, clock.now() + LATER)
+    assert [one for one, _ in await overdue(service)] == ["acknowledge", "acknowledge"]
+    assert len((await shown(service, case["id"]))["breaches"]) == 2
+
+
+async def test_overdue_says_since_when(service: Service) -> None:
+    case = await opened(service)
+    assert (case["overdue"], case["overdue_at"]) == (False, None)
+    await service.change(
+        "UPDATE feedback.complaint SET acknowledge_due_at = now() - interval '1 hour', "
+        "deadline_at = now() - interval '1 hour' WHERE workspace = :ws"
+    )
+    found = await shown(service, case["id"])
+    assert (found["overdue"], found["overdue_at"]) == (True, found["acknowledge_due_at"])
+
+
+async def test_a_row_older_than_its_case_changes_nothing(service: Service) -> None:
+    """As one that an older process forgot to stop, or to move."""
+    first, second = await opened(service), await opened(service)
+    await service.change(
+        "UPDATE feedback.complaint SET state = 'closed', closed_at = now() "
+        "WHERE workspace = :ws AND case_id = CAST(:id AS uuid)",
+        id=first["id"],
+    )
+    far = clock.now() + timedelta(days=40)
+    await service.change(
+        "UPDATE feedback.complaint SET acknowledge_due_at = :far "
+        "WHERE workspace = :ws AND case_id = CAST(:id AS uuid)",
+        far=far,
+        id=second["id"],
+    )
+    await run(service, clock.now() + LATER)
+    assert await overdue(service) == []
+    assert ("case_acknowledge", far) in await waiting(service)
+
+
+async def test_who_is_being_moved_on_is_looked_at_a_moment_later(service: Service) -> None:
+    case = await opened(service)
+    now = clock.now() + LATER
+    async with service.engine.begin() as mover:
+        await mover.execute(
+            text("SELECT 1 FROM feedback.complaint WHERE workspace = :ws FOR UPDATE"),
+            {"ws": service.workspace},
+        )
+        await run(service, now)
+    assert await overdue(service) == []
+    await run(service, now + timedelta(seconds=1))
+    assert await overdue(service) == [("acknowledge", case["acknowledge_due_at"])]
