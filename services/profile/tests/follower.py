@@ -72,7 +72,8 @@ class Follower:
         assert len(held) in {0, len(SECTIONS)}, "a person is known as a whole, or not at all"
         assert [held.get(name, (0,))[0] for name in SECTIONS] == _versions(record), record
         for name, version in zip(SECTIONS, _versions(record), strict=True):
-            assert (getattr(record, name) is None) == (version != record.version), name
+            is_told = getattr(record, name) is not None
+            assert is_told == (record.republished or version == record.version), name
 
     def states(self) -> list[Known]:
         """Who there is, and what is known of them."""

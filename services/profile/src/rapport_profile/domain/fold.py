@@ -293,7 +293,9 @@ class Fold(msgspec.Struct, omit_defaults=True):
         first, last = self.first_order_at, self.last_order_at
         for order in self.purchases.values():
             at = order.at
-            if at is None or order.cancelled:
+            if at is None or (first is not None and last is not None and first <= at <= last):
+                continue
+            if order.cancelled:
                 continue
             if first is None or at < first:
                 first = at

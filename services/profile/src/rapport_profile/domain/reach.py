@@ -6,11 +6,12 @@ later stands beside it, unverified; it never takes its place.
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
 from rapport_common.events.activity import ContactPoint
-from rapport_common.events.contact import BY_PHONE, EMAIL_CHANNEL, contact_point
+from rapport_common.events.contact import BY_PHONE, EMAIL_CHANNEL, MAX_POINT, contact_point
 from rapport_common.events.envelope import Event
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
 from rapport_common.events.topics import SERVICES
@@ -141,9 +142,18 @@ def _stated(raw: msgspec.Raw) -> str | None:
 
 
 def _take(channel: str, text: str | None, told: dict[str, str | None]) -> None:
-    point = contact_point(channel, text) if text else None
-    if point is not None and not (channel == EMAIL_CHANNEL and is_placeholder_email(point)):
+    # What is kept for the next time is bounded, so the length is looked at before.
+    point = _somebodys(channel, text) if text and len(text) <= MAX_POINT else None
+    if point is not None:
         told[channel] = point
+
+
+@lru_cache(maxsize=16_384)
+def _somebodys(channel: str, text: str) -> str | None:
+    """The contact point that a text is, unless it is nobody's."""
+    point = contact_point(channel, text)
+    nobodys = point is not None and channel == EMAIL_CHANNEL and is_placeholder_email(point)
+    return None if nobodys else point
 
 
 def current_points(reach: Mapping[str, Reach]) -> list[Point]:
