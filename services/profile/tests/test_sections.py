@@ -13,10 +13,11 @@ from services.profile.tests.stored import People
 
 from rapport_common.events.activity import SECTIONS, ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_profile.domain import people
+from rapport_profile.domain import bounds, people
 from rapport_profile.domain.facts import content_hash
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.republished import republished
+from rapport_profile.domain.sections import NEVER_TOLD
 
 
 def sections(record: ProfileActivity) -> set[str]:
@@ -171,6 +172,41 @@ def test_of_who_is_heavy_a_merge_is_told_with_what_it_made(
     assert (sections(first), first.absorbed) == (set(), [])
     assert (sections(second), len(second.absorbed)) == (set(SECTIONS), 1)
     made.told()
+
+
+def test_what_gave_way_and_is_told_again_is_not_counted_as_omitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a person of whom little is told, in the same record."""
+    monkeypatch.setattr(bounds, "MAX_TRAIT_BYTES", 4_000)
+    made = People()
+    for batch in (
+        KNOWN,
+        [identify("long", 5, about="x" * 9_000)],
+        [identify("short", 6, about="x")],
+        [event("4", user_id="U", at=7)],
+    ):
+        made.feed(batch)
+        assert content(made.told()) == content(made.states())
+    # The oldest give way, until the newest has room or is gone too.
+    assert [one.omitted.traits for one in made.published[-3:]] == [4, 3, 0]
+
+
+def test_who_is_gone_is_told_again_as_gone() -> None:
+    copies = sorted((event("m", user_id=one) for one in "AB"), key=content_hash, reverse=True)
+    made = People()
+    made.feed(copies[:1])
+    made.feed(copies[1:])
+    again = [republished(made.profile(one)) for one in made.profiles]
+    assert [(one.gone, one.version, one.versions is None) for one in again] == [
+        (True, 2, True),
+        (False, 1, False),
+    ]
+    older = People()
+    older.feed(KNOWN)
+    (profile,) = map(older.profile, older.profiles)
+    profile.told = NEVER_TOLD
+    assert msgspec.json.encode(republished(profile).versions) == b"[3,3,3,3,3]"
 
 
 @settings(max_examples=100)

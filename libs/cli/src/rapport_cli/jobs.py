@@ -15,7 +15,9 @@ from rapport_cli.errors import CliError
 if TYPE_CHECKING:
     from rapport_cli.client import Api
 
-app = typer.Typer(help="Long work: imports, replays, builds of segments.", no_args_is_help=True)
+app = typer.Typer(
+    help="Long work: imports, replays, builds of segments, republishing.", no_args_is_help=True
+)
 ENDED = frozenset({"done", "failed", "cancelled"})
 POLL_SECONDS = 0.5
 BEYOND_REPAIR = ("truncated", "invalid_json", "too_deep", "not_an_object")

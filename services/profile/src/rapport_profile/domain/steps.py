@@ -51,8 +51,7 @@ class Steps(Loaded):
         """A profile's last step so far, with these sections as they are now, within bounds."""
         if sections & LONG:
             self.freshen(profile)
-            if profile.is_heavy:
-                self.trim_profile(profile)
+            self.trim_profile(profile)
         return profile.tell(sections, event)
 
     def finish(self, steps: list[ProfileActivity]) -> list[ProfileActivity]:
