@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.codec import SLUG_LENGTH, encode, holds_nul, workspace_of
-from rapport_common.events.profile import ProfileActivity
 
 STEP = ProfileActivity(workspace="shop", profile_id="p", version=1)
 TEXTS = st.text(st.sampled_from('\0\\"u0Aé'), max_size=12)

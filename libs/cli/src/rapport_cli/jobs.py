@@ -15,13 +15,15 @@ from rapport_cli.errors import CliError
 if TYPE_CHECKING:
     from rapport_cli.client import Api
 
-app = typer.Typer(help="Long work: imports, replays, builds of segments.", no_args_is_help=True)
+app = typer.Typer(
+    help="Long work: imports, replays, builds of segments, republishing.", no_args_is_help=True
+)
 ENDED = frozenset({"done", "failed", "cancelled"})
 POLL_SECONDS = 0.5
 BEYOND_REPAIR = ("truncated", "invalid_json", "too_deep", "not_an_object")
 """Reasons of a replay for skipping a row that stay, whatever is changed."""
 COLUMNS = ["id", "kind", "subject", "state", "done", "accepted", "rejected", "created_at"]
-Service = Annotated[str, typer.Option(help="Whose: ingest, segment or campaign.")]
+Service = Annotated[str, typer.Option(help="Whose: ingest, profile, segment or campaign.")]
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
 

@@ -1,6 +1,6 @@
 """What has a time, and the limits of cases that have passed.
 
-Revision: 0006, follows 0005.
+Revision: 0007, follows 0006.
 """
 
 import sqlalchemy as sa

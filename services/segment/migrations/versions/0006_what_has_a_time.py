@@ -1,6 +1,6 @@
 """What has a time: definitions are told again by it.
 
-Revision: 0005, follows 0004.
+Revision: 0006, follows 0005.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""The record on `profile.activity`: an event as applied, and the person it left behind."""
+"""The first version of the record on `profile.activity`, and what `activity.py` has of it."""
 
 from datetime import datetime
 from typing import Literal
@@ -96,8 +96,8 @@ class AbsorbedId(msgspec.Struct, frozen=True, gc=False):
     version: int
 
 
-class ProfileActivity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One step in a profile's life.
+class ProfileActivityV1(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step in a profile's life, as it was told until states were told in sections.
 
     Five forms, told apart by what is set: `event` with `state` (an event was applied); `event`
     alone (the same of a profile with a long state, which a later record of the same profile

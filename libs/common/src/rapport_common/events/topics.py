@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rapport_common.events.activity import ProfileActivity, from_v1
 from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.envelope import Event
 from rapport_common.events.keys import Key
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
 from rapport_common.events.privacy import PrivacyRecord
-from rapport_common.events.profile import ProfileActivity
+from rapport_common.events.profile import ProfileActivityV1
 
 SERVICES = ("ingest", "profile", "segment", "campaign", "feedback")
 HOUR_MS = 3_600_000
@@ -63,11 +64,12 @@ EVENTS = Topic(
 PROFILE_ACTIVITY = Topic(
     name="profile.activity",
     key=Key.PROFILE,
-    versions=(ProfileActivity,),
+    versions=(ProfileActivityV1, ProfileActivity),
+    upcasts=(from_v1,),
     producers=("profile",),
     consumers=("segment", "campaign", "feedback"),
-    description="Each event as applied to a profile, with the profile's full state and version; "
-    "merges and splits.",
+    description="Each event as applied to a profile, with the profile's version and the sections "
+    "of it that changed; merges and splits.",
 )
 SEGMENT_MEMBERSHIP = Topic(
     name="segment.membership",
