@@ -15,6 +15,7 @@ class FeedbackLedger(Ledger):
     """Events published = answers + case_steps; those in `outbox` are on their way."""
 
     persons: int
+    lacking: int
     invitations: int
     responses: int
     answers: int
