@@ -65,7 +65,7 @@ def downgrade() -> None:
         "UPDATE campaign.person SET state = json_build_object('identifiers', identifiers, "
         "'traits', traits, 'computed', computed, 'consent', consent -> 'said', "
         "'omitted', json_build_object('consent', consent -> 'omitted'), 'contact_points', "
-        "(SELECT COALESCE(json_agg(CAST(one AS jsonb) || '{\"at\": \"2000-01-01T00:00:00Z\"}'), "
+        '(SELECT COALESCE(json_agg(CAST(one AS jsonb) || \'{"at": "2000-01-01T00:00:00Z"}\'), '
         "'[]') FROM json_array_elements(contact_points) AS one)) WHERE known"
     )
     for name in (*SECTIONS, "lacks", *(f"{one}_version" for one in SECTIONS), "ended", "known"):

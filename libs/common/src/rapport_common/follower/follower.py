@@ -1,6 +1,6 @@
 """Follows the records of a batch: who is concerned is locked and read, and written at the end."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,9 +61,9 @@ class Follower:
             heirs = {
                 (end.key[0], end.heir) for one in steps for end in one.ends if end.heir is not None
             }
-            asked |= {key: with_heirs for key in heirs}
+            asked |= dict.fromkeys(heirs, with_heirs)
         batch = Batch(Following({}))
-        held = {}
+        held: dict[Key, Held] = {}
         # Whom an id leads to can only change under its lock: locked, then read, and again for
         # those it leads to.
         while asked:
@@ -74,13 +74,13 @@ class Follower:
         batch.following = Following(held)
         return batch
 
-    async def _lacking(self, tx: AsyncConnection, steps: Sequence[Step]) -> Collection[Key]:
+    async def _lacking(self, tx: AsyncConnection, steps: Sequence[Step]) -> set[Key]:
         """Those of whom these steps, which tell nothing, show that something was missed."""
         if not steps:
-            return ()
+            return set()
         held = await self.store.held(tx, {one.key for one in steps})
         nothing = Held((0,) * len(self.followed.sections))
-        found = set()
+        found: set[Key] = set()
         for one in steps:
             known = held.get(one.key, nothing)
             if one.versions is not None and overlay(known, one.versions, ()) is not known:

@@ -33,8 +33,8 @@ def reading(sections: Sequence[str], *, ids_are_uuids: bool) -> Reading:
         key = (workspace, to_id(index, "profile_id", record.profile_id))
         if record.versions is None:
             if record.gone or record.merged_into is not None:
-                ends = (_own_end(index, record, key, to_id),)
-                return Step(key, record.version, record, ends=ends)
+                own = _own_end(index, record, key, to_id)
+                return Step(key, record.version, record, ends=(own,))
             if record.event is None:
                 raise InvalidEvent(index, "neither versions nor merged_into nor gone")
             # A later record tells what has become of the profile.

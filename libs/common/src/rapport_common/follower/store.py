@@ -14,7 +14,7 @@ MAX_CHAIN = 50
 """So many merges one after the other are followed from an id to who it is now."""
 
 Stored = tuple[str | None, ...]
-"""The sections of an id as they are kept, in their order; None for what is not, or not asked for."""
+"""The sections of an id as they are kept, in their order; None: it is not, or was not asked for."""
 
 TextOf = Callable[[Key, int, Any], str]
 """From (key, place of the section, record that told it) to the text that is kept of it."""
@@ -127,7 +127,8 @@ class FollowerStore:
         query = text(f"SELECT count(*) FROM {self._table} WHERE lacks IS NOT NULL")
         return int(await tx.scalar(query) or 0)
 
-    def _read(self, row: Row[Any]) -> Held:
+    def _read(self, found: Row[Any]) -> Held:
+        row: Sequence[Any] = found
         lacks = None if row[5] is None else tuple(row[5])
         end = 6 + len(self.followed.sections)
         return Held(tuple(row[6:end]), row[2], row[3], row[4], lacks)

@@ -85,7 +85,9 @@ class Profiles:
         self._step(who)
         return self._state(who, changed)
 
-    def merged(self, old: str, into: str, **changed: Any) -> tuple[ProfileActivity, ProfileActivity]:
+    def merged(
+        self, old: str, into: str, **changed: Any
+    ) -> tuple[ProfileActivity, ProfileActivity]:
         """(the end of `old`, the step of its heir, with these sections)."""
         end, survivor = self._step(old), self._step(into)
         end.heir, end.lives = into, False

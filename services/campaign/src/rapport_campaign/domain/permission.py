@@ -218,9 +218,7 @@ def _unverified(address: Address, policy: Policy) -> str | None:
     return None if address.verified or policy.takes_unconfirmed else UNVERIFIED
 
 
-def _to_given(
-    kind: Kind, address: str, state: State | None, suppressions: Suppressions
-) -> Verdict:
+def _to_given(kind: Kind, address: str, state: State | None, suppressions: Suppressions) -> Verdict:
     address = normal_email(address)
     if not envelope_address(address):
         return Suppress(NO_ADDRESS)

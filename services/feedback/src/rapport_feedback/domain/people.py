@@ -12,7 +12,6 @@ from rapport_common.events.identifiers import (
 )
 
 
-
 @dataclass(frozen=True, slots=True)
 class Contact:
     """The identifiers a person was named by; at least one."""

@@ -19,6 +19,7 @@ from rapport_segment.domain.rules import Rule, sections_read
 Cause = Literal["event", "definition", "merge"]
 GONE = "nobody has this profile any more"
 
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """One version of a segment; `matches` is its rule as a function, `reads` its sections as bits.
