@@ -22,16 +22,16 @@ from aiokafka import AIOKafkaConsumer
 from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common import clock
+from rapport_common.events.activity import (
+    SECTIONS,
+    ContactPoint,
+    ProfileActivity,
+    SectionVersions,
+)
 from rapport_common.events.codec import encode
 from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
-from rapport_common.events.profile import (
-    ComputedState,
-    IdentifierState,
-    ProfileActivity,
-    ProfileState,
-)
 from rapport_common.events.topics import (
     PROFILE_ACTIVITY,
     SEGMENT_DEFINITION,
@@ -40,6 +40,7 @@ from rapport_common.events.topics import (
 from rapport_common.kafka.admin import ensure_topics
 from rapport_common.kafka.producer import Outgoing, Producer
 from rapport_common.testing.credentials import KEY_ENVIRONMENT, mint
+from rapport_common.testing.profiles import sections
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 SEGMENT = "22222222-2222-2222-2222-222222222222"
@@ -138,12 +139,14 @@ async def bring_people(bootstrap: str, workspace: str) -> None:
     activity, entries = [], []
     for number in range(PEOPLE):
         who = f"{workspace}-{number}"
-        state = ProfileState(
-            identifiers=[IdentifierState("email", f"{who}@example.com")],
-            traits=msgspec.Raw(b'{"first_name": "Ada"}'),
-            computed=ComputedState(),
+        address = ContactPoint(channel="email", value=f"{who}@example.com")
+        person = ProfileActivity(
+            workspace=workspace,
+            profile_id=who,
+            version=1,
+            versions=SectionVersions(*[1] * len(SECTIONS)),
+            **sections([("email", address.value)], {"first_name": "Ada"}, [address]),
         )
-        person = ProfileActivity(workspace=workspace, profile_id=who, version=1, state=state)
         entry = Membership(
             workspace=workspace,
             profile_id=who,

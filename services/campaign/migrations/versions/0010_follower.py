@@ -27,7 +27,9 @@ ADDRESSES = """
 
 def upgrade() -> None:
     op.alter_column("person", "merged_into", new_column_name="heir", schema=SCHEMA)
-    known = sa.Column("known", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    known: sa.Column[bool] = sa.Column(
+        "known", sa.Boolean(), server_default=sa.text("false"), nullable=False
+    )
     op.add_column("person", known, schema=SCHEMA)
     for name in ("ended", *(f"{one}_version" for one in SECTIONS)):
         number = sa.Column(name, sa.BigInteger(), server_default=sa.text("0"), nullable=False)

@@ -18,7 +18,8 @@ NUMBERS = ("ended", "into_version", "identifiers_version")
 
 def upgrade() -> None:
     op.alter_column("person", "merged_into", new_column_name="heir", schema=SCHEMA)
-    known = sa.Column("known", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    no = sa.text("false")
+    known: sa.Column[bool] = sa.Column("known", sa.Boolean(), server_default=no, nullable=False)
     op.add_column("person", known, schema=SCHEMA)
     for name in NUMBERS:
         number = sa.Column(name, sa.BigInteger(), server_default=sa.text("0"), nullable=False)

@@ -18,7 +18,8 @@ SECTIONS = ("identifiers", "traits", "computed")
 
 def upgrade() -> None:
     op.add_column("person", sa.Column("heir", UUID()), schema=SCHEMA)
-    known = sa.Column("known", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    no = sa.text("false")
+    known: sa.Column[bool] = sa.Column("known", sa.Boolean(), server_default=no, nullable=False)
     op.add_column("person", known, schema=SCHEMA)
     for name in ("ended", "into_version", *(f"{one}_version" for one in SECTIONS)):
         number = sa.Column(name, sa.BigInteger(), server_default=sa.text("0"), nullable=False)

@@ -55,7 +55,7 @@ class ActivityHandler:
                 # Dear rules of one workspace must not hold up the API, nor look like a hang.
                 await asyncio.sleep(0)
                 turn = time.monotonic()
-            changes = _applied(index, step, loaded.following, stays)
+            changes = applied(index, step, loaded.following, stays)
             changed += changes
             messages += [outgoing(one, record.traceparent) for one in changes]
         await _save(tx, loaded.following, stays)
@@ -99,7 +99,8 @@ def _wanted(steps: Sequence[Step], in_force: Mapping[str, Sequence[Definition]])
     return wanted
 
 
-def _applied(index: int, step: Step, following: Following, stays: Stays) -> list[Change]:
+def applied(index: int, step: Step, following: Following, stays: Stays) -> list[Change]:
+    """Carry out what one record says; the entries and exits that come of it."""
     changes: list[Change] = []
     for turn in following.apply(step):
         if isinstance(turn, Ended):
