@@ -52,7 +52,7 @@ class Follower:
         them is read. Whom a record only speaks of is looked at and not locked, unless something
         was missed of them.
         """
-        wanted = wanted or {}
+        reads, wanted = wanted is not None, wanted or {}
         keys = {one.key for one in steps if one.told}
         keys |= {end.key for one in steps for end in one.ends}
         keys |= await self._lacking(tx, [one for one in steps if one.key not in keys])
@@ -67,7 +67,7 @@ class Follower:
         # Whom an id leads to can only change under its lock: locked, then read, and again for
         # those it leads to.
         while asked:
-            more, stored = await self.store.lock(tx, asked)
+            more, stored = await self.store.lock(tx, asked, reads=reads)
             held |= more
             batch.stored |= stored
             asked = {} if with_heirs is None else _beyond(held, with_heirs)

@@ -45,41 +45,41 @@ class FollowerStore:
         return {(row[0], row[1]): self._read(row) for row in rows.all()}
 
     async def lock(
-        self, tx: AsyncConnection, wanted: Mapping[Key, int]
+        self, tx: AsyncConnection, wanted: Mapping[Key, int], *, reads: bool
     ) -> tuple[dict[Key, Held], dict[Key, Stored]]:
         """Lock these ids in the order of their keys, made if missing: (what is held, as kept).
 
-        `wanted` are bits by the places of the sections whose text is to be read, too; of an id that
-        lacks something all are.
+        `wanted` are bits by the places of the sections whose text is to be read, too; for a service
+        that `reads` any, all are of an id that lacks something.
         """
-        held: dict[Key, Held] = {}
-        stored: dict[Key, Stored] = {}
-        await self._lock_those_there(tx, wanted, held, stored)
-        missing = wanted.keys() - held.keys()
+        held, stored = await self._lock_those_there(tx, wanted)
+        missing = {key: wanted[key] for key in wanted if key not in held}
         if missing:
             await tx.execute(self._insert, _split(missing))
-            await self._lock_those_there(tx, {key: wanted[key] for key in missing}, held, stored)
+            more, texts = await self._lock_those_there(tx, missing)
+            held |= more
+            stored |= texts
+        lacking = [key for key, one in held.items() if one.lacks is not None] if reads else ()
+        if lacking:
+            everything = (1 << len(self.followed.sections)) - 1
+            stored |= (await self._lock_those_there(tx, dict.fromkeys(lacking, everything)))[1]
         return held, stored
 
     async def _lock_those_there(
-        self,
-        tx: AsyncConnection,
-        wanted: Mapping[Key, int],
-        held: dict[Key, Held],
-        stored: dict[Key, Stored],
-    ) -> None:
+        self, tx: AsyncConnection, wanted: Mapping[Key, int]
+    ) -> tuple[dict[Key, Held], dict[Key, Stored]]:
         if not any(wanted.values()):
             rows = await tx.execute(self._lock, _split(wanted))
-            held |= {(row[0], row[1]): self._read(row) for row in rows.all()}
-            return
+            return {(row[0], row[1]): self._read(row) for row in rows.all()}, {}
         width = len(self.followed.sections)
-        rows = await tx.execute(
-            self._lock_and_read, {**_split(wanted), "wanted": list(wanted.values())}
-        )
-        for row in rows.all():
+        given = {**_split(wanted), "wanted": list(wanted.values())}
+        held: dict[Key, Held] = {}
+        stored: dict[Key, Stored] = {}
+        for row in (await tx.execute(self._lock_and_read, given)).all():
             key = (row[0], row[1])
             held[key] = self._read(row)
             stored[key] = tuple(row[-width:])
+        return held, stored
 
     async def save(
         self,
@@ -156,8 +156,7 @@ class FollowerStore:
         if self.followed.kept is None:
             return bare, bare
         sections = ", ".join(
-            f"CASE WHEN v.wanted & {1 << place} > 0 OR p.lacks IS NOT NULL "
-            f"THEN CAST(p.{name} AS text) END AS {name}"
+            f"CASE WHEN v.wanted & {1 << place} > 0 THEN CAST(p.{name} AS text) END AS {name}"
             for place, name in enumerate(self.followed.sections)
         )
         keys = (

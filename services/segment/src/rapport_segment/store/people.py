@@ -40,7 +40,7 @@ def ordered(people: Iterable[Person]) -> list[Person]:
 async def lock(tx: AsyncConnection, workspace: str, ids: Iterable[UUID]) -> list[Person]:
     """The persons with these ids, locked, with all that is known and their open entries."""
     wanted = {(workspace, str(one)): facts.ALL_SECTIONS for one in ids}
-    held, stored = await FOLLOWER.store.lock(tx, wanted)
+    held, stored = await FOLLOWER.store.lock(tx, wanted, reads=True)
     return ordered((await loaded(tx, Batch(Following(held), stored))).values())
 
 
