@@ -73,6 +73,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "policy show": [],
     "profile identifiers": PERSON,
     "profile links": PERSON,
+    "profile republish": ["--wait"],
     "profile show": ["id", ID],
     "profile stats": [],
     "profile timeline": PERSON,
@@ -221,7 +222,7 @@ def typed() -> Iterator[list[str]]:
         yield [*name.split(), *rest]
     for services, table in (
         (CONSUMERS, OF_CONSUMERS),
-        (("ingest", "segment", "campaign"), OF_JOBS),
+        (("ingest", "profile", "segment", "campaign"), OF_JOBS),
     ):
         for name, rest in table.items():
             for service in services:

@@ -89,7 +89,7 @@ def test_a_state_is_all_sections_from_the_records_version() -> None:
         {"merged_into": "q", "into_version": 9},
         {"gone": True},
     ],
-    ids=lambda told: "+".join(told),
+    ids="+".join,
 )
 def test_what_tells_no_state_says_the_same(told: dict[str, object]) -> None:
     assert from_v1(replace(STEP, **told)) == ProfileActivity(

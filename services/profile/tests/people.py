@@ -6,14 +6,13 @@ from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
+from services.profile.tests.follower import Known, state
 
 from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import Event
-from rapport_common.events.profile import ProfileState
 from rapport_profile.domain.facts import content_hash, identifier_id, naming
 from rapport_profile.domain.fold import fold_all, merge
 from rapport_profile.domain.identity import resolve
-from rapport_profile.domain.published import state
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Content = set[bytes]
@@ -66,7 +65,7 @@ def events(draw: st.DrawFn) -> Event:
     return event(draw(st.sampled_from([f"m{n}" for n in range(12)])), **fields)
 
 
-def content(states: Iterable[ProfileState]) -> Content:
+def content(states: Iterable[Known]) -> Content:
     """What is known, without ids and versions, which may differ."""
     return {msgspec.json.encode(one) for one in states}
 

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+from services.profile.tests.follower import Known, followed, state
 
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
-from rapport_common.events.profile import ProfileActivity, ProfileState
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.facts import (
     Evidence,
@@ -203,8 +204,10 @@ class People:
 
     def profile(self, id_: Id) -> Profile:
         """A profile as it is loaded."""
-        version, _merged_into, summary = self.profiles[id_]
-        return Profile.of(id_, W, version, msgspec.json.decode(summary, type=Summary))
+        version, merged_into, summary = self.profiles[id_]
+        made = Profile.of(id_, W, version, msgspec.json.decode(summary, type=Summary))
+        made.merged_into = merged_into
+        return made
 
     # --- writing back ------------------------------------------------------------------------
 
@@ -243,20 +246,15 @@ class People:
         """The events that have an identifier as their strongest."""
         return [one for one in self.counting.values() if identifier_id(W, names_of(one).hub) == hub]
 
-    def states(self) -> list[ProfileState]:
+    def states(self) -> list[Known]:
         """What is stored of everybody, as it would be published."""
         alive = [id_ for id_, (_version, heir, _summary) in self.profiles.items() if heir is None]
-        return [one.state() for one in map(self.profile, alive) if one.count]
+        people = [one for one in map(self.profile, alive) if one.count]
+        return [state(one.named, one.fold, one.count) for one in people]
 
-    def told(self) -> list[ProfileState]:
+    def told(self) -> list[Known]:
         """What a reader of all that was published knows."""
-        states: dict[Id, ProfileState] = {}
-        for one in self.published:
-            if one.merged_into is not None or one.gone:
-                states.pop(one.profile_id, None)
-            elif one.state is not None:
-                states[one.profile_id] = one.state
-        return [one for one in states.values() if one.identifiers]
+        return followed(self.published).states()
 
     def check(self) -> None:
         """What is kept twice, or in parts, agrees."""

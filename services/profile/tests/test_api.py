@@ -7,7 +7,7 @@ from services.profile.tests.people import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.kafka.batch import Record
-from rapport_profile import handlers
+from rapport_profile.handlers import events as handlers
 
 pytestmark = pytest.mark.integration
 NOBODY = "f3fef9e5-16dc-47fa-a2b4-3d4c1b482afe"

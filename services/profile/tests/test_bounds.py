@@ -4,10 +4,11 @@ import random
 
 import msgspec
 import pytest
+from services.profile.tests.follower import Known, state
 from services.profile.tests.people import START, event
 
 from rapport_common.events.envelope import Event
-from rapport_common.events.profile import Omitted, ProfileState
+from rapport_common.events.profile import Omitted
 from rapport_profile.domain.bounds import (
     MAX_CASES,
     MAX_CONSENTS,
@@ -19,7 +20,7 @@ from rapport_profile.domain.bounds import (
 from rapport_profile.domain.fold import CONSENT, TRAIT, Fold, fold_all, fold_and_spill, merge
 from rapport_profile.domain.orders import Order
 from rapport_profile.domain.people import Node, Profile
-from rapport_profile.domain.published import state, strongest
+from rapport_profile.domain.published import strongest
 from rapport_profile.domain.stamps import EARLIEST
 
 
@@ -215,9 +216,9 @@ def test_the_user_id_then_addresses_then_what_was_named_last_is_shown() -> None:
         assert strongest(named, fold, most) == {one: named[one] for one in kept}
 
 
-def state_of(nodes: list[Node]) -> tuple[Profile, ProfileState]:
+def state_of(nodes: list[Node]) -> tuple[Profile, Known]:
     made = Profile.made_of("p", "w", 7, nodes)
-    return made, made.state()
+    return made, state(made.named, made.fold, made.count)
 
 
 def test_a_profile_made_of_its_identifiers_is_what_they_amount_to() -> None:

@@ -6,10 +6,11 @@ from uuid import UUID
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from services.profile.tests.follower import followed, state
 from services.profile.tests.people import Content, content, event, events, expected
 
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_common.events.profile import ProfileActivity, ProfileState
 from rapport_profile.domain.facts import content_hash, identifier_id, naming
 from rapport_profile.domain.fold import Fold, fold_all, merge
 from rapport_profile.domain.people import Node
@@ -39,7 +40,8 @@ def play(history: list[Event], seed: int = 0) -> tuple[World, list[ProfileActivi
 
 
 def known(world: World) -> Content:
-    return content(one.state() for one in world.profiles.values() if one.count)
+    alive = [one for one in world.profiles.values() if one.count]
+    return content(state(one.named, one.fold, one.count) for one in alive)
 
 
 def distinct(history: list[Event]) -> list[Event]:
@@ -60,18 +62,13 @@ def test_profiles_do_not_depend_on_the_order_of_events_nor_on_their_ids(
 @settings(max_examples=200)
 @given(st.lists(events(), max_size=14))
 def test_what_is_published_leads_readers_to_the_same_profiles(history: list[Event]) -> None:
-    """A reader that keeps the newest state per id and drops merged ones sees what we know."""
+    """A reader that overlays sections and drops merged ids sees what we know."""
     world, published = play(distinct(history))
-    states: dict[str, ProfileState] = {}
     versions: dict[str, int] = {}
     for one in published:
         assert one.version == versions.get(one.profile_id, 0) + 1
         versions[one.profile_id] = one.version
-        if one.merged_into is not None or one.gone:
-            states.pop(one.profile_id, None)
-        elif one.state is not None:
-            states[one.profile_id] = one.state
-    assert content(one for one in states.values() if one.identifiers) == known(world)
+    assert content(followed(published).states()) == known(world)
     applied = [one.event.message_id for one in published if one.event is not None]
     assert applied == [one.message_id for one in distinct(history)]
 

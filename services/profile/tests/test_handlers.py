@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from services.profile.tests.follower import followed, state
 from services.profile.tests.people import Content, content, event, events, expected
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -17,13 +18,12 @@ from tests.support.waiting import between_looks
 
 from rapport_common.db import is_retriable
 from rapport_common.errors import InvalidEvent
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_common.events.profile import ProfileActivity, ProfileState
 from rapport_common.kafka.batch import Record
-from rapport_profile import handlers
 from rapport_profile.domain.bounds import HEAVY_BYTES
 from rapport_profile.domain.fold import merge
-from rapport_profile.domain.published import state
+from rapport_profile.handlers import events as handlers
 from rapport_profile.store import inbox, reads
 
 pytestmark = pytest.mark.integration
@@ -61,14 +61,8 @@ async def known(tx: AsyncConnection) -> Content:
 async def told(tx: AsyncConnection) -> Content:
     """What a reader of profile.activity knows at the end."""
     rows = await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))
-    states: dict[str, ProfileState] = {}
-    for row in rows:
-        one = msgspec.json.decode(row.value, type=ProfileActivity)
-        if one.merged_into is not None or one.gone:
-            states.pop(one.profile_id, None)
-        elif one.state is not None:
-            states[one.profile_id] = one.state
-    return content(one for one in states.values() if one.identifiers)
+    records = [msgspec.json.decode(row.value, type=ProfileActivity) for row in rows]
+    return content(followed(records).states())
 
 
 async def wipe(engine: AsyncEngine) -> None:

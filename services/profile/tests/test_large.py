@@ -5,14 +5,15 @@ from collections.abc import Callable, Sequence
 import httpx
 import msgspec
 import pytest
+from services.profile.tests.follower import Known, followed
 from services.profile.tests.people import event
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_common.events.profile import ProfileActivity, ProfileState
 from rapport_common.kafka.batch import Record
-from rapport_profile import handlers
+from rapport_profile.handlers import events as handlers
 from rapport_profile.store import reads
 
 pytestmark = pytest.mark.integration
@@ -34,13 +35,19 @@ async def rows_touched(engine: AsyncEngine, one: Event) -> int:
         return len(world.nodes) + len(world.links) + len(world.profiles)
 
 
-async def last_states(engine: AsyncEngine) -> list[tuple[int, ProfileState]]:
+async def records(engine: AsyncEngine) -> list[tuple[int, ProfileActivity]]:
+    """What was published, with its length in bytes."""
     async with engine.begin() as tx:
         rows = await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))
-        told = [
+        return [
             (len(row.value), msgspec.json.decode(row.value, type=ProfileActivity)) for row in rows
         ]
-    return [(size, one.state) for size, one in told if one.state is not None]
+
+
+async def last_state(engine: AsyncEngine) -> Known:
+    """What was told of the only person there is."""
+    (known,) = followed(one for _size, one in await records(engine)).states()
+    return known
 
 
 def by_user(n: int) -> list[Event]:
@@ -82,9 +89,10 @@ async def test_one_more_identifier_costs_the_same_whatever_is_there(
         assert await rows_touched(engine, one) <= MOST_ROWS
         async with engine.begin() as tx:
             await feed(tx, [one])
-    states = await last_states(engine)
-    assert max(size for size, _ in states) < LARGEST_RECORD
-    biggest = max((one for _, one in states), key=lambda one: one.omitted.identifiers)
+    told = await records(engine)
+    assert max(size for size, _ in told) < LARGEST_RECORD
+    states = followed(one for _, one in told).states()
+    biggest = max(states, key=lambda one: one.omitted.identifiers)
     if grow is not shared_device:
         assert (len(biggest.identifiers), biggest.omitted.identifiers) == (200, 252)
 
@@ -116,8 +124,8 @@ async def test_much_that_is_known_is_bounded_and_all_of_it_stays_readable(
     history += [withdrawal(n) for n in range(230)]
     async with engine.begin() as tx:
         await feed(tx, history)
-    size, known = (await last_states(engine))[-1]
-    assert size < LARGEST_RECORD
+    assert max(size for size, _ in await records(engine)) < LARGEST_RECORD
+    known = await last_state(engine)
     shown = msgspec.json.decode(known.traits)
     assert len(known.traits) <= 128 * 1024
     assert {"t11-0", "t11-29"} < shown.keys()
@@ -174,7 +182,7 @@ async def test_a_profile_that_nothing_speaks_of_any_more_is_told_as_gone(
     first, gone, second = told
     assert gone.gone
     assert gone.profile_id == first.profile_id != second.profile_id
-    assert (gone.state, gone.merged_into, gone.version) == (None, None, 2)
+    assert (gone.versions, gone.merged_into, gone.version) == (None, None, 2)
     assert totals["profiles"] == 1
     for part in ("", "/timeline", "/links", "/traits"):
         answer = await client.get(f"/v1/profiles/{gone.profile_id}{part}")
@@ -206,7 +214,7 @@ async def test_who_alone_has_events_shares_the_fold_of_the_profile_until_another
     async with engine.begin() as tx:
         await feed(tx, [event("m3", anonymous_id="x", at=2)])
     assert await folds_of_their_own(engine) == {"A": 2, "x": 1}
-    _size, state = (await last_states(engine))[-1]
+    state = await last_state(engine)
     assert (state.computed.events, msgspec.json.decode(state.traits)) == (3, {"plan": "gold"})
 
 
@@ -221,7 +229,7 @@ async def test_of_two_people_who_become_one_each_keeps_what_was_said_of_it(
         # Only the two devices are named.
         await feed(tx, [event("m5", type="alias", anonymous_id="x", previous_id="y", at=4)])
     assert await folds_of_their_own(engine) == {"A": 2, "e1": 2, "x": 1}
-    _size, state = (await last_states(engine))[-1]
+    state = await last_state(engine)
     assert state.computed.events == 5
     assert msgspec.json.decode(state.traits) == {"a": 1, "b": 2}
 
@@ -232,19 +240,16 @@ async def test_a_long_state_is_told_once_for_many_events(engine: AsyncEngine) ->
     async with engine.begin() as tx:
         await feed(tx, [event("first", type="identify", user_id="A", traits=much)])
         await feed(tx, many)
-    async with engine.begin() as tx:
-        rows = (await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))).fetchall()
-    told = [msgspec.json.decode(row.value, type=ProfileActivity) for row in rows]
+    told = [one for _size, one in await records(engine)]
     assert [one.event.message_id for one in told if one.event] == [
         "first",
         *(one.message_id for one in many),
     ]
-    assert [one.version for one in told if one.state is not None] == [1, 301]
-    last = told[-1].state
-    assert last is not None
-    assert last.computed.events == 301
-    assert len(msgspec.json.decode(last.traits)) == 900
-    assert sum(len(row.value) for row in rows) < LARGEST_RECORD
+    assert [one.version for one in told if one.traits is not None] == [1]
+    assert [one.computed.events for one in told if one.computed] == list(range(1, 302))
+    known = await last_state(engine)
+    assert (known.computed.events, len(msgspec.json.decode(known.traits))) == (301, 900)
+    assert sum(size for size, _ in await records(engine)) < LARGEST_RECORD
 
 
 async def test_traits_and_consents_beyond_the_bounds_cost_their_bytes_once(

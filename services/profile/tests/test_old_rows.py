@@ -22,9 +22,9 @@ from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.migrations import alembic_config
 from rapport_common.testing.credentials import authenticator, mint
-from rapport_profile import handlers
 from rapport_profile.api import routes
 from rapport_profile.domain.facts import identifier_id
+from rapport_profile.handlers import events as handlers
 
 pytestmark = pytest.mark.integration
 CONFIG = alembic_config(Path(__file__).parents[1])

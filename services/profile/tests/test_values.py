@@ -10,24 +10,23 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from services.profile.tests.follower import Known, state
 from services.profile.tests.people import START, event
 
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
-from rapport_common.events.profile import ProfileState
 from rapport_profile.domain.facts import content_hash, naming
 from rapport_profile.domain.fold import Fold, fold_all, merge
 from rapport_profile.domain.orders import Order
-from rapport_profile.domain.published import state
 from rapport_profile.domain.reach import Reach, Told
 from rapport_profile.domain.stamps import Stamp
-from rapport_profile.handlers import draft
+from rapport_profile.handlers.events import draft
 
 DAY = 24 * 60
 
 
-def known(*history: Event) -> ProfileState:
+def known(*history: Event) -> Known:
     """What these events amount to: the same in every order, and folded apart and joined."""
     wanted = state([], fold_all(history))
     for some in itertools.islice(itertools.permutations(history), 24):

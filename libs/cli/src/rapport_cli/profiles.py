@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from rapport_cli import show
+from rapport_cli import jobs, show
 from rapport_cli.client import Api
 from rapport_cli.errors import CliError
 
@@ -128,6 +128,30 @@ def stats(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
     """Show how many people there are, and their totals."""
     found = show.session(ctx).api("profile").get("/v1/stats")
     (show.data if as_json else show.pairs)(found)
+
+
+@app.command()
+def republish(
+    ctx: typer.Context,
+    *,
+    everywhere: Annotated[
+        bool, typer.Option(help="All workspaces: the token needs the claim `installation`.")
+    ] = False,
+    wait: Annotated[bool, typer.Option(help="Until everybody has been told again.")] = False,
+    as_json: show.AsJson = False,
+) -> None:
+    """Tell everybody again to the services that read profiles: to one that is new or has a gap."""
+    api = show.session(ctx).api("profile", installation=everywhere)
+    job = api.post("/v1/profiles/republish", {"everywhere": everywhere})
+    if wait:
+        job = jobs.watch(api, job["id"], quiet=as_json)
+    if as_json:
+        show.data(job)
+    elif wait:
+        show.line(f"{job['done']:,} profiles are told again.")
+    else:
+        again = f"rapport job show --wait --service profile {job['id']}"
+        show.line(f"Job {job['id']} tells everybody again: `{again}` shows how far it is.")
 
 
 def part(

@@ -7,11 +7,17 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from rapport_common.composition import Parts, open_parts
+from rapport_common.idempotency import KEPT
+from rapport_common.jobs.routes import job_routes
+from rapport_common.jobs.worker import Jobs
 from rapport_common.retention import Policy
-from rapport_profile import api, handlers
+from rapport_profile import api
 from rapport_profile.consumer import SUBSCRIPTIONS
+from rapport_profile.handlers.events import equations
+from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.settings import Settings
 from rapport_profile.store import inbox
+from rapport_profile.store.jobs import JOBS, REPUBLISH
 
 SERVICE = "profile"
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,14 +35,19 @@ def assemble(parts: Parts, settings: Settings) -> FastAPI:
     consumer = parts.consume(SUBSCRIPTIONS)
     parts.relay()
     parts.retain(policies(settings))
-    parts.watch_ledger(partial(handlers.equations, consumer.store))
-    parts.routers.append(api.routes(parts.api_engine, consumer.store))
+    parts.watch_ledger(partial(equations, consumer.store))
+    works = {REPUBLISH: Republishing(parts.engine, settings.republish_rate).work}
+    parts.workers.append(Jobs(parts.engine, JOBS, works))
+    parts.routers += [
+        api.routes(parts.api_engine, consumer.store),
+        job_routes(parts.api_engine, JOBS, read="ops", write="ops"),
+    ]
     return parts.api()
 
 
 def policies(settings: Settings) -> list[Policy]:
     """What is deleted after how long."""
-    chosen = []
+    chosen = [Policy("job", "finished_at", timedelta(days=settings.job_retention_days)), KEPT]
     if settings.inbox_retention_days:
         age = timedelta(days=settings.inbox_retention_days)
         chosen.append(Policy("inbox", "received_at", age))

@@ -11,7 +11,10 @@ EVENTS = Counter(
 )
 REDUCED = Counter(
     "rapport_profile_reduced_states_total",
-    "Published states of profiles so large that only the newest part of them is published.",
+    "Records of profiles so large that only the newest part of what they tell is published.",
+)
+REPUBLISHED = Counter(
+    "rapport_profile_republished_total", "Profiles told again by jobs that republish."
 )
 for _outcome in ("profiled", "duplicate", "replaced"):
     EVENTS.labels(_outcome)

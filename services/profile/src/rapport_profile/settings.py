@@ -14,3 +14,7 @@ class Settings(ServiceSettings):
     timeline_retention_days: int = Field(
         default=0, ge=0, description="0 keeps events for ever; else their sums stay, they go."
     )
+    republish_rate: int = Field(
+        default=2_000, ge=1, le=100_000, description="Records per second of a republishing job."
+    )
+    job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")

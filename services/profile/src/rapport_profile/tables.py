@@ -16,12 +16,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, UUID
 
 from rapport_common.db import metadata
+from rapport_common.idempotency import idempotency_table
+from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
 
 METADATA = metadata("profile")
 consumer_tables(METADATA)
 outbox_tables(METADATA)
+job_table(METADATA)
+idempotency_table(METADATA)
 
 IDENTIFIER = Table(
     "identifier",

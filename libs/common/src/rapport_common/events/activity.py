@@ -17,7 +17,6 @@ from rapport_common.events.profile import (
     ProfileState,
 )
 
-
 if TYPE_CHECKING:
     RawOrNone = msgspec.Raw | None
 else:
@@ -29,7 +28,7 @@ class ContactPoint(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
     """An address at which the person can be reached now; former ones are identifiers only.
 
     `verified`: a trusted source said so. An unverified one gets nothing that holds the person's
-    data.
+    data. Of a channel's points the newest stands first.
     """
 
     channel: str

@@ -50,8 +50,8 @@ PROFILE_ACTIVITY = Topic(
     versions=(ProfileActivityV1, ProfileActivity),
     producers=("profile",),
     consumers=("segment", "campaign", "feedback"),
-    description="Each event as applied to a profile, with the profile's version and the sections of "
-    "it that changed; merges and splits.",
+    description="Each event as applied to a profile, with the profile's version and the sections "
+    "of it that changed; merges and splits.",
 )
 SEGMENT_MEMBERSHIP = Topic(
     name="segment.membership",

@@ -18,11 +18,12 @@ from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.models import Ledger
 from rapport_common.paging import Listed, Paging
 from rapport_profile.api import models
+from rapport_profile.api.republishing import republishing_routes
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.consents import consent_state
 from rapport_profile.domain.facts import identifier_id
 from rapport_profile.domain.fold import merge
-from rapport_profile.domain.published import Summary, state
+from rapport_profile.domain.published import Summary, omitted, shown
 from rapport_profile.domain.reach import reachable
 from rapport_profile.domain.stamps import EARLIEST
 from rapport_profile.store import reads
@@ -53,6 +54,7 @@ def routes(engine: AsyncEngine, bookkeeping: ConsumerStore) -> APIRouter:
     router.include_router(_profiles(engine), tags=["profiles"])
     router.include_router(_parts(engine), tags=["profiles"])
     router.include_router(_histories(engine), tags=["profiles"])
+    router.include_router(republishing_routes(engine), tags=["jobs"])
 
     @router.get("/v1/stats", response_model=models.Stats, tags=["profiles"])
     async def stats(caller: Reader) -> dict[str, Any]:
@@ -207,19 +209,17 @@ async def _summary(tx: AsyncConnection, who: reads.Person, found: reads.Found) -
 async def _shown(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Response:
     who, found = await _person(tx, workspace, profile_id)
     summary = await _summary(tx, who, found)
-    known = state(
-        ((kind, value) for kind, value, _ in summary.named), summary.fold, summary.members
-    )
+    fold = summary.fold
     return _json(
         Shown(
             str(found.id),
             found.version,
-            known.identifiers,
-            known.traits,
-            known.computed,
-            known.consent,
-            known.contact_points or [],
-            known.omitted,
+            shown((kind, value) for kind, value, _ in summary.named),
+            fold.visible_traits(),
+            fold.computed(),
+            fold.consent_states(),
+            fold.contact_points(),
+            omitted(fold, summary.members, len(summary.named)),
         )
     )
 

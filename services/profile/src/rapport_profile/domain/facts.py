@@ -1,7 +1,6 @@
 """What one event says of who it is about: whom it names, which identifiers belong together."""
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -58,8 +57,7 @@ def content_hash(event: Event) -> bytes:
     return hashlib.blake2b(encode(same), digest_size=16).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Naming:
+class Naming(msgspec.Struct, frozen=True, gc=False):
     """The identifiers of one event.
 
     `hub` is the strongest; the event is folded there, and each other identifier is linked to

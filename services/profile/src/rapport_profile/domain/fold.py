@@ -15,12 +15,12 @@ from typing import TypeVar
 import msgspec
 
 from rapport_common.events.envelope import Event
-from rapport_common.events.profile import ComputedState, ConsentState, ContactPointState
-from rapport_profile.domain import bounds
+from rapport_common.events.profile import ComputedState, ConsentState
+from rapport_profile.domain import bounds, sections
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.consents import Consent, consent_state, consent_worth
-from rapport_profile.domain.orders import OWN_CURRENCY, Money, Order, Statement, add, merged
-from rapport_profile.domain.reach import Reach, current_points, reachable
+from rapport_profile.domain.orders import Order, Statement, add, merged, net
+from rapport_profile.domain.reach import Point, Reach, as_told, current_points, reachable
 from rapport_profile.domain.stamps import Stamp, earlier, later
 from rapport_profile.domain.telling import Telling, Trait, telling
 
@@ -69,8 +69,13 @@ class Fold(msgspec.Struct, omit_defaults=True):
 
     # --- taking in ---------------------------------------------------------------------------
 
-    def take(self, told: Telling) -> None:
-        """Fold one more event in; of traits and consents `trim` keeps the bounds."""
+    def take(self, told: Telling) -> int:
+        """Fold one more event in; of traits and consents `trim` keeps the bounds.
+
+        Which sections are not as they were is found by what the event tells: what is known is
+        not compared, for it may be long.
+        """
+        changed = sections.COMPUTED
         self.events += 1
         at, first, last = told.at, self.first_seen_at, self.last_seen_at
         if first is None or at < first:
@@ -81,17 +86,49 @@ class Fold(msgspec.Struct, omit_defaults=True):
             self._take_order(told.order)
             self._trim_orders()
         elif told.traits:
-            for name, trait in told.traits.items():
-                _put(self.traits, name, trait)
+            changed |= self._take_traits(told.traits)
         elif told.consent is not None:
-            key, consent = told.consent
-            self._take_consents({key: consent})
+            changed |= self._take_consent(*told.consent)
         elif told.case is not None:
             case_id, is_open = told.case
             _put(self.cases, case_id, Case(is_open, told.stamp))
             self._trim_cases()
-        if told.reach:
-            self._take_reach(told.reach)
+        return changed | self._hear(told.reach) if told.reach else changed
+
+    def _take_traits(self, said: Mapping[str, Trait]) -> int:
+        changed = sections.TRAITS if self.hidden_traits else 0
+        for name, trait in said.items():
+            known = self.traits.get(name)
+            if known is not None and not trait.stamp.after(known.stamp):
+                continue
+            self.traits[name] = trait
+            if known is None or bytes(known.value) != bytes(trait.value):
+                changed = sections.TRAITS
+        return changed
+
+    def _take_consent(self, key: str, said: Consent) -> int:
+        known = self.consents.get(key)
+        if known is None:
+            self.consents[key] = said
+            return sections.CONSENT
+        now = self.consents[key] = known.join(said)
+        points = reachable(self.contact_points())
+        same = consent_state(key, known, points) == consent_state(key, now, points)
+        return sections.CONSENT if self.hidden_consents or not same else 0
+
+    def _hear(self, said: Mapping[str, Reach]) -> int:
+        """Take in where the person is reached, on which the word of public sources depends."""
+        if all(one.says_again(self.reach.get(channel)) for channel, one in said.items()):
+            # Most events name the address again.
+            self._take_reach(said)
+            return 0
+        before = self.contact_points()
+        permitted = self.consent_states()
+        self._take_reach(said)
+        if as_told(before) == as_told(self.contact_points()):
+            return 0
+        same = permitted == self.consent_states()
+        return sections.CONTACT_POINTS | (0 if same else sections.CONSENT)
 
     def _take_reach(self, said: Mapping[str, Reach]) -> None:
         for channel, reach in said.items():
@@ -256,7 +293,9 @@ class Fold(msgspec.Struct, omit_defaults=True):
         first, last = self.first_order_at, self.last_order_at
         for order in self.purchases.values():
             at = order.at
-            if at is None or order.cancelled:
+            if at is None or (first is not None and last is not None and first <= at <= last):
+                continue
+            if order.cancelled:
                 continue
             if first is None or at < first:
                 first = at
@@ -265,7 +304,10 @@ class Fold(msgspec.Struct, omit_defaults=True):
         return ComputedState(
             events=self.events,
             orders=self.orders,
-            revenue={name: format(amount, "f") for name, amount in sorted(self.net().items())},
+            revenue={
+                name: format(amount, "f")
+                for name, amount in sorted(net(self.revenue, self.refunds).items())
+            },
             first_order_at=first,
             last_order_at=last,
             first_seen_at=self.first_seen_at,
@@ -286,23 +328,8 @@ class Fold(msgspec.Struct, omit_defaults=True):
             open_cases=known.open_cases,
         )
 
-    def net(self) -> Money:
-        """Revenue less the refunds that name no order, never below nothing for them."""
-        refunds = self.refunds
-        if not refunds:
-            return self.revenue
-        if OWN_CURRENCY in refunds and len(self.revenue) == 1:
-            # There is one currency it can be in.
-            (only,) = self.revenue
-            refunds = {only: refunds[OWN_CURRENCY] + refunds.get(only, Decimal(0))}
-        net = {}
-        for currency, amount in self.revenue.items():
-            back = refunds.get(currency)
-            net[currency] = amount if back is None else max(amount - back, min(amount, 0 * back))
-        return net
-
-    def contact_points(self) -> list[ContactPointState]:
-        """Where the person is reached now, newest first."""
+    def contact_points(self) -> list[Point]:
+        """Where the person is reached now, see `current_points`."""
         return current_points(self.reach)
 
     def consent_states(self) -> list[ConsentState]:

@@ -15,13 +15,16 @@ def entangled(world: World, named: Iterable[Sequence[Id]], doubted: AbstractSet[
     identifiers and their profiles are loaded.
     """
     parts = _Parts()
+    settled: list[Sequence[Id]] = []
     for ids in named:
-        hub = ids[0]
-        for one in ids:
-            if one is not hub:
-                parts.connect(hub, one)
-            # Two events may speak of one profile by different identifiers.
-            parts.connect(one, world.nodes[one].profile_id or one)
+        if _is_settled(world, ids, doubted):
+            settled.append(ids)
+        else:
+            _connect(parts, world, ids)
+    for ids in settled:
+        # Most events; they matter only where others connect their person with somebody.
+        if parts.has(world.nodes[ids[0]].profile_id):
+            _connect(parts, world, ids)
     users: dict[Id, set[Id]] = {}
     marked: set[Id] = set()
     together = [one for one in parts.seen() if one in world.nodes]
@@ -38,6 +41,27 @@ def entangled(world: World, named: Iterable[Sequence[Id]], doubted: AbstractSet[
             users.setdefault(part, set()).add(owner)
     marked.update(part for part, known in users.items() if len(known) > 1)
     return {one for one in together if parts.of(one) in marked} if marked else set()
+
+
+def _is_settled(world: World, ids: Sequence[Id], doubted: AbstractSet[Id]) -> bool:
+    """Whether an event by itself connects nothing and takes nobody apart."""
+    first = world.nodes[ids[0]].profile_id
+    if first is None:
+        return False
+    for one in ids:
+        node = world.nodes[one]
+        if node.profile_id != first or node.shared or node.contested or one in doubted:
+            return False
+    return True
+
+
+def _connect(parts: "_Parts", world: World, ids: Sequence[Id]) -> None:
+    hub = ids[0]
+    for one in ids:
+        if one is not hub:
+            parts.connect(hub, one)
+        # Two events may speak of one profile by different identifiers.
+        parts.connect(one, world.nodes[one].profile_id or one)
 
 
 class _Parts:
@@ -58,6 +82,9 @@ class _Parts:
             parent[one] = parent[parent[one]]
             one = parent[one]
         return one
+
+    def has(self, one: Id | None) -> bool:
+        return one in self._parent
 
     def seen(self) -> list[Id]:
         return list(self._parent)

@@ -229,6 +229,21 @@ def _lines(said: dict[str, Any]) -> Decimal | None:
     return normal_amount(sum(found, Decimal(0)))
 
 
+def net(revenue: Money, refunds: Money) -> Money:
+    """Revenue less the refunds that name no order, never below nothing for them."""
+    if not refunds:
+        return revenue
+    if OWN_CURRENCY in refunds and len(revenue) == 1:
+        # There is one currency it can be in.
+        (only,) = revenue
+        refunds = {only: refunds[OWN_CURRENCY] + refunds.get(only, Decimal(0))}
+    left = {}
+    for currency, amount in revenue.items():
+        back = refunds.get(currency)
+        left[currency] = amount if back is None else max(amount - back, min(amount, 0 * back))
+    return left
+
+
 def _currency(event: Event, said: dict[str, Any]) -> str | None:
     """The currency an event names, else the one its source declared; never a guess."""
     named = said.get("currency")

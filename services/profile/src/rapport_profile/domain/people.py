@@ -2,15 +2,29 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from rapport_common.events.envelope import USER_ID, Identifier
-from rapport_common.events.profile import AbsorbedId, IdentifierState, ProfileState
+from rapport_common.events.activity import ProfileActivity, SectionVersions
+from rapport_common.events.envelope import USER_ID, Event, Identifier
+from rapport_common.events.profile import AbsorbedId, ComputedState, IdentifierState
 from rapport_profile.domain.bounds import HEAVY_BYTES, MAX_SHOWN, Spilled
 from rapport_profile.domain.facts import Evidence, Id, LinkKey
 from rapport_profile.domain.fold import Fold, merge
 from rapport_profile.domain.published import Summary, omitted, shown, strongest
+from rapport_profile.domain.reach import as_told
+from rapport_profile.domain.sections import (
+    ALL,
+    COMPUTED,
+    CONSENT,
+    CONTACT_POINTS,
+    IDENTIFIERS,
+    LONG,
+    NEVER_TOLD,
+    TRAITS,
+    renewed,
+)
 from rapport_profile.domain.stamps import EARLIEST
 from rapport_profile.domain.telling import Telling
 
@@ -93,7 +107,8 @@ class Profile:
     `sole`: the only member with events. The profile's fold is its fold too, and the member has
     none of its own: most people are like that, and each event is folded and stored once.
     `stale`: a member with events has left, so the fold is to be made anew from all members;
-    then there is no `sole`.
+    then there is no `sole`, and all is due.
+    `told` are the versions of the sections, `due` the sections that are not as they were told.
     """
 
     id: Id
@@ -108,9 +123,12 @@ class Profile:
     members: set[Id] = field(default_factory=set)
     absorbed: list[AbsorbedId] = field(default_factory=list)
     stale: bool = False
-    _state: ProfileState | None = None
+    told: SectionVersions = NEVER_TOLD
+    due: int = ALL
+    _computed: ComputedState | None = None
     _shown: list[IdentifierState] | None = None
     _heavy: bool | None = None
+    _grown: bool = True
 
     @classmethod
     def of(
@@ -118,7 +136,7 @@ class Profile:
     ) -> "Profile":
         """A profile as it is stored; `short`: so short that it can't be heavy."""
         named = {(kind, value): at for kind, value, at in summary.named}
-        return cls(
+        made = cls(
             id_,
             workspace,
             version,
@@ -127,8 +145,12 @@ class Profile:
             sole=summary.sole,
             named=named,
             fold=summary.fold,
+            told=summary.versions,
             _heavy=False if short else None,
         )
+        if made.was_told:
+            made.due, made._grown = 0, False
+        return made
 
     @classmethod
     def made_of(cls, id_: Id, workspace: str, version: int, nodes: list[Node]) -> "Profile":
@@ -143,7 +165,12 @@ class Profile:
     def summary(self) -> Summary:
         """What is stored of it."""
         named = [(kind, value, at) for (kind, value), at in self.named.items()]
-        return Summary(self.count, self.user, self.sole, named, self.fold)
+        return Summary(self.count, self.user, self.sole, named, self.fold, self.told)
+
+    @property
+    def was_told(self) -> bool:
+        """Whether its sections have been told: all of them were, then."""
+        return self.told.computed > 0
 
     @property
     def knows_nothing(self) -> bool:
@@ -152,7 +179,7 @@ class Profile:
 
     @property
     def is_heavy(self) -> bool:
-        """Whether its state is so long that it is not told with each event of a batch.
+        """Whether so much is known that its long sections are not told with each event of a batch.
 
         Who was heavy stays so for the batch; a light one is within all bounds.
         """
@@ -161,43 +188,36 @@ class Profile:
             self._heavy = weight > HEAVY_BYTES
         return self._heavy
 
-    def _changed(self) -> None:
-        """More is known of it than numbers and times."""
-        self._state = None
+    def _grow(self, sections: int) -> None:
+        """These long sections are not as they were."""
+        self.due |= sections
         self._heavy = self._heavy or None
+        self._grown = True
+
+    def tell_all(self) -> None:
+        """It is not as it was: all its sections are due."""
+        self._computed = self._shown = None
+        self._grow(ALL)
 
     def trim(self) -> list[Spilled]:
         """Keep the bounds; the traits and consents that gave way."""
+        if not self._grown:
+            return []
         if not self.is_heavy and self.fold.hides_nothing:
             self.fold.trim_short()
             return []
-        spilled = self.fold.trim()
-        if spilled:
-            self._state = None
-        return spilled
+        return self.fold.trim()
 
     def take(self, told: Telling) -> None:
         """Keep what is known up to date with one more event."""
-        self.fold.take(told)
-        if told.traits or told.consent is not None:
-            self._changed()
-            return
-        known = self._state
-        if known is None:
-            return
-        about = told.order is not None or told.case is not None
-        computed = self.fold.computed() if about else self.fold.seen_again(known.computed)
-        # Most events name the address again: when it was named last is part of the state.
-        reach = bool(told.reach)
-        # By name costs a third of `structs.replace`, and this is for nearly every event.
-        self._state = ProfileState(
-            identifiers=known.identifiers,
-            traits=known.traits,
-            computed=computed,
-            consent=self.fold.consent_states() if reach else known.consent,
-            contact_points=self.fold.contact_points() if reach else known.contact_points,
-            omitted=known.omitted,
-        )
+        changed = self.fold.take(told)
+        self.due |= changed
+        if changed & LONG:
+            self._grow(changed)
+        known = self._computed
+        if known is not None:
+            about = told.order is not None or told.case is not None
+            self._computed = None if about else self.fold.seen_again(known)
 
     def add(self, node: Node, at: datetime) -> None:
         """An identifier joins, named last at `at`; what is known of it is taken in apart."""
@@ -218,8 +238,7 @@ class Profile:
         self.members.discard(node.id)
         if self.user == node.id:
             self.user = None
-        self._shown = None
-        self._changed()
+        self.tell_all()
         return self.named.pop(node.name, None)
 
     def note(self, node: Node, at: datetime) -> None:
@@ -231,7 +250,7 @@ class Profile:
         if known is not None:
             return
         self._shown = None
-        self._changed()
+        self._grow(IDENTIFIERS)
         if len(self.named) > MAX_SHOWN:
             self.named = strongest(self.named, self.fold)
 
@@ -250,13 +269,13 @@ class Profile:
             self.named = strongest(self.named, self.fold)
         self.absorbed += other.absorbed
         other.empty()
-        self._shown = None
-        self._changed()
+        self.tell_all()
 
     def empty(self) -> None:
         """It has no identifiers any more."""
         self.count, self.user, self.members, self.named = 0, None, set(), {}
         self.fold, self.sole, self.stale, self.absorbed = Fold(), None, False, []
+        self.told, self.due = NEVER_TOLD, ALL
 
     def learn(self, node: Node) -> None:
         """Take in what is known of an identifier that joined; who has events has no `sole`."""
@@ -266,29 +285,66 @@ class Profile:
             self.fold, self.sole, node.fold = node.fold, node.id, Fold()
         else:
             self.fold.join(node.fold)
-        self._changed()
+        self.tell_all()
 
     def replace(self, fold: Fold) -> None:
         """What is known of its only member with events is this now."""
         self.fold = fold
-        self._changed()
+        self.tell_all()
 
     def remake(self, folds: list[Fold]) -> None:
         """Make the fold anew from those of all members."""
         self.fold, self.stale = merge(folds), False
-        self._changed()
+        self.tell_all()
 
-    def state(self) -> ProfileState:
-        """Everything known of it now, bounded; the fold is not stale."""
-        if self._state is None:
+    # --- telling -----------------------------------------------------------------------------
+
+    def tell(self, sections: int, event: Event | None = None) -> ProfileActivity:
+        """The record of its current version, which tells these sections; the fold is not stale."""
+        versions = self.told = renewed(self.told, sections, self.version)
+        self.due &= ~sections
+        if sections == COMPUTED:
+            return ProfileActivity(
+                workspace=self.workspace,
+                profile_id=self.id,
+                version=self.version,
+                event=event,
+                versions=versions,
+                computed=self._aggregates(),
+            )
+        absorbed: list[AbsorbedId] = []
+        if sections == ALL:
+            absorbed, self.absorbed = self.absorbed, absorbed
+        return ProfileActivity(
+            workspace=self.workspace,
+            profile_id=self.id,
+            version=self.version,
+            event=event,
+            versions=versions,
+            absorbed=absorbed,
+            **self.sections(sections),
+        )
+
+    def sections(self, sections: int) -> dict[str, Any]:
+        """These sections, as fields of a record."""
+        found: dict[str, Any] = {}
+        if sections & IDENTIFIERS:
             if self._shown is None:
                 self._shown = shown(self.named)
-            self._state = ProfileState(
-                identifiers=self._shown,
-                traits=self.fold.visible_traits(),
-                computed=self.fold.computed(),
-                consent=self.fold.consent_states(),
-                contact_points=self.fold.contact_points(),
-                omitted=omitted(self.fold, self.count, len(self._shown)),
-            )
-        return self._state
+            found["identifiers"] = self._shown
+        if sections & CONTACT_POINTS:
+            found["contact_points"] = as_told(self.fold.contact_points())
+        if sections & TRAITS:
+            found["traits"] = self.fold.visible_traits()
+        if sections & COMPUTED:
+            found["computed"] = self._aggregates()
+        if sections & CONSENT:
+            found["consent"] = self.fold.consent_states()
+        if sections & LONG:
+            found["omitted"] = omitted(self.fold, self.count, len(self.named), sections)
+        return found
+
+    def _aggregates(self) -> ComputedState:
+        if self._computed is None:
+            self._computed = self.fold.computed()
+        return self._computed

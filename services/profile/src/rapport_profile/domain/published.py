@@ -5,10 +5,12 @@ from datetime import datetime
 
 import msgspec
 
+from rapport_common.events.activity import SectionVersions
 from rapport_common.events.envelope import EMAIL, USER_ID, Identifier
-from rapport_common.events.profile import NONE_OMITTED, IdentifierState, Omitted, ProfileState
+from rapport_common.events.profile import NONE_OMITTED, IdentifierState, Omitted
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.sections import ALL, CONSENT, IDENTIFIERS, NEVER_TOLD, TRAITS
 
 _STRENGTH = {USER_ID: 2, EMAIL: 1}
 
@@ -20,7 +22,8 @@ class Summary(msgspec.Struct, omit_defaults=True):
     its own, that is `fold`.
     `named` are the identifiers that are shown, (kind, value, when an event named it last).
     All of it is kept up to date without looking at the members, so that an event of a large
-    profile costs no more than one of a small profile.
+    profile costs no more than one of a small profile. `versions` are those of the sections as
+    they were told last; of a profile stored before they were kept all is to be told once.
     """
 
     members: int = 0
@@ -28,6 +31,7 @@ class Summary(msgspec.Struct, omit_defaults=True):
     sole: str | None = None
     named: list[tuple[str, str, datetime]] = []
     fold: Fold = msgspec.field(default_factory=Fold)
+    versions: SectionVersions = NEVER_TOLD
 
 
 def strongest(
@@ -52,25 +56,13 @@ def shown(identifiers: Iterable[Identifier]) -> list[IdentifierState]:
     return [IdentifierState(kind, value) for kind, value in sorted(identifiers)]
 
 
-def omitted(fold: Fold, members: int, listed: int) -> Omitted:
-    """How much of a profile is not in its published form."""
-    if members <= listed and not fold.hidden_traits and not fold.hidden_consents:
+def omitted(fold: Fold, members: int, listed: int, sections: int = ALL) -> Omitted:
+    """How much of these sections of a profile is not in their published form."""
+    if members <= listed and fold.hides_nothing:
         return NONE_OMITTED
-    return Omitted(
-        identifiers=max(members - listed, 0),
-        traits=len(fold.hidden_traits),
-        consent=len(fold.hidden_consents),
+    found = Omitted(
+        identifiers=max(members - listed, 0) if sections & IDENTIFIERS else 0,
+        traits=len(fold.hidden_traits) if sections & TRAITS else 0,
+        consent=len(fold.hidden_consents) if sections & CONSENT else 0,
     )
-
-
-def state(identifiers: Iterable[Identifier], fold: Fold, members: int = 0) -> ProfileState:
-    """The published form of a profile; `members`: of how many identifiers these are some."""
-    listed = shown(identifiers)
-    return ProfileState(
-        identifiers=listed,
-        traits=fold.visible_traits(),
-        computed=fold.computed(),
-        consent=fold.consent_states(),
-        contact_points=fold.contact_points(),
-        omitted=omitted(fold, members, len(listed)),
-    )
+    return NONE_OMITTED if found == NONE_OMITTED else found

@@ -5,13 +5,15 @@ later stands beside it, unverified; it never takes its place.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
-from rapport_common.events.contact import BY_PHONE, EMAIL_CHANNEL, contact_point
+from rapport_common.events.activity import ContactPoint
+from rapport_common.events.contact import BY_PHONE, EMAIL_CHANNEL, MAX_POINT, contact_point
 from rapport_common.events.envelope import Event
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
-from rapport_common.events.profile import ContactPointState
 from rapport_common.events.topics import SERVICES
 from rapport_profile.domain.stamps import Stamp, stamp_of
 
@@ -19,6 +21,15 @@ PHONE_CHANNEL = "sms"
 CHANNEL_OF_TRAIT = {"email": EMAIL_CHANNEL, "phone": PHONE_CHANNEL}
 
 _text = msgspec.json.Decoder(str | int | None)
+
+
+class Point(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """An address that holds, see `ContactPoint`; `at` is when it was last told of."""
+
+    channel: str
+    value: str
+    at: datetime
+    verified: bool = True
 
 
 class Told(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -38,7 +49,14 @@ class Reach(msgspec.Struct, array_like=True, frozen=True, gc=False):
         """What counts of both."""
         return Reach(_latest(self.trusted, other.trusted), _latest(self.public, other.public))
 
-    def current(self, channel: str) -> list[ContactPointState]:
+    def says_again(self, known: "Reach | None") -> bool:
+        """Whether these words about a channel add nothing to the known ones but their time."""
+        if known is None or (known.trusted is None and self.trusted is not None):
+            return False
+        words = (self.trusted, self.public, known.trusted, known.public)
+        return len({one.value for one in words if one is not None}) == 1
+
+    def current(self, channel: str) -> list[Point]:
         """The addresses that hold, newest first; what was kept unchecked once may be none."""
         known, heard = _readable(channel, self.trusted), _readable(channel, self.public)
         if known is None or heard is None:
@@ -61,12 +79,12 @@ def _readable(channel: str, told: Told | None) -> Told | None:
     return told if contact_point(channel, told.value) == told.value else None
 
 
-def _values(points: list[ContactPointState]) -> list[str]:
+def _values(points: list[Point]) -> list[str]:
     return [one.value for one in points]
 
 
-def _point(channel: str, value: str, stamp: Stamp, *, verified: bool) -> ContactPointState:
-    return ContactPointState(channel=channel, value=value, at=stamp.at, verified=verified)
+def _point(channel: str, value: str, stamp: Stamp, *, verified: bool) -> Point:
+    return Point(channel=channel, value=value, at=stamp.at, verified=verified)
 
 
 def _latest(one: Told | None, other: Told | None) -> Told | None:
@@ -124,20 +142,33 @@ def _stated(raw: msgspec.Raw) -> str | None:
 
 
 def _take(channel: str, text: str | None, told: dict[str, str | None]) -> None:
-    point = contact_point(channel, text) if text else None
-    if point is not None and not (channel == EMAIL_CHANNEL and is_placeholder_email(point)):
+    # What is kept for the next time is bounded, so the length is looked at before.
+    point = _somebodys(channel, text) if text and len(text) <= MAX_POINT else None
+    if point is not None:
         told[channel] = point
 
 
-def current_points(reach: Mapping[str, Reach]) -> list[ContactPointState]:
-    """All addresses that hold, newest first."""
-    found = [one for channel, told in reach.items() for one in told.current(channel)]
-    if len(found) <= 1:
-        return found
-    return sorted(found, key=lambda one: (one.at, one.verified, one.channel, one.value))[::-1]
+@lru_cache(maxsize=16_384)
+def _somebodys(channel: str, text: str) -> str | None:
+    """The contact point that a text is, unless it is nobody's."""
+    point = contact_point(channel, text)
+    nobodys = point is not None and channel == EMAIL_CHANNEL and is_placeholder_email(point)
+    return None if nobodys else point
 
 
-def reachable(points: list[ContactPointState]) -> set[tuple[str, str]]:
+def current_points(reach: Mapping[str, Reach]) -> list[Point]:
+    """All addresses that hold, by channel, and of each channel the newest first."""
+    return [one for channel in sorted(reach) for one in reach[channel].current(channel)]
+
+
+def as_told(points: list[Point]) -> list[ContactPoint]:
+    """Points as they are published."""
+    return [
+        ContactPoint(channel=one.channel, value=one.value, verified=one.verified) for one in points
+    ]
+
+
+def reachable(points: list[Point]) -> set[tuple[str, str]]:
     """(channel, value) under which consents may speak of these points."""
     pairs: set[tuple[str, str]] = set()
     for one in points:

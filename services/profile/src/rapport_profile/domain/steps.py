@@ -1,10 +1,11 @@
 """The steps in the lives of profiles, as they are published."""
 
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_common.events.profile import ProfileActivity
 from rapport_profile.domain.facts import Id
 from rapport_profile.domain.loaded import Loaded, end_of
 from rapport_profile.domain.people import Profile
+from rapport_profile.domain.sections import ALL, COMPUTED, CONTACT_POINTS, LONG, SHORT
 
 
 class IncompleteError(Exception):
@@ -20,7 +21,7 @@ class Steps(Loaded):
 
     def __init__(self) -> None:
         super().__init__()
-        self._owed = False
+        self._owed: set[Id] = set()
 
     def step(self, profile: Profile, event: Event | None = None) -> ProfileActivity:
         """The next version of a profile, as it is published."""
@@ -39,47 +40,45 @@ class Steps(Loaded):
             return ProfileActivity(
                 workspace=workspace, profile_id=profile.id, version=version, gone=True
             )
-        step = ProfileActivity(
-            workspace=workspace, profile_id=profile.id, version=version, event=event
-        )
-        if event is not None and profile.is_heavy:
-            self._owed = True
-            return step
-        return self._stated(step)
+        due = profile.due
+        if event is None or not due & LONG or not profile.is_heavy:
+            return self._told(profile, due, event)
+        self._owed.add(profile.id)
+        # Of who is told anew as a whole, nothing before the rest: see `ProfileActivity`.
+        return profile.tell(0 if due == ALL else due & SHORT, event)
 
-    def _stated(self, step: ProfileActivity) -> ProfileActivity:
-        """A step with the state that it leads to."""
-        profile = self.profiles[step.profile_id]
-        self.freshen(profile)
-        if profile.is_heavy:
-            self.trim_profile(profile)
-        absorbed, profile.absorbed = profile.absorbed, []
-        return ProfileActivity(
-            workspace=step.workspace,
-            profile_id=step.profile_id,
-            version=step.version,
-            event=step.event,
-            state=profile.state(),
-            absorbed=absorbed,
-        )
+    def _told(self, profile: Profile, sections: int, event: Event | None) -> ProfileActivity:
+        """A profile's last step so far, with these sections as they are now, within bounds."""
+        if sections & LONG:
+            self.freshen(profile)
+            if profile.is_heavy:
+                self.trim_profile(profile)
+        return profile.tell(sections, event)
 
     def finish(self, steps: list[ProfileActivity]) -> list[ProfileActivity]:
-        """After all steps of a batch: keep the bounds, and tell the states of heavy profiles.
+        """After all steps of a batch: keep the bounds, and tell what heavy profiles owe.
 
-        Each is told with the last step of its profile. With every event it would make a batch of
-        somebody's events a thousand times as long.
+        Each tells it with its last step. With every event it would make a batch of somebody's
+        events a thousand times as long.
         """
         self.trim()
         if not self._owed:
             return steps
-        told: set[Id] = set()
         finished = []
         for step in reversed(steps):
-            last = step.profile_id not in told
-            told.add(step.profile_id)
-            owes = last and step.event is not None and step.state is None
-            finished.append(self._stated(step) if owes else step)
+            owes = step.profile_id in self._owed
+            self._owed.discard(step.profile_id)
+            finished.append(self._settled(step) if owes else step)
         return finished[::-1]
+
+    def _settled(self, step: ProfileActivity) -> ProfileActivity:
+        """The last step of a profile with all that is due; of who was merged away nothing is."""
+        profile = self.profiles[step.profile_id]
+        if step.versions is None or not profile.due:
+            return step
+        points = CONTACT_POINTS if step.contact_points is not None else 0
+        computed = COMPUTED if step.computed is not None else 0
+        return self._told(profile, profile.due | points | computed, step.event)
 
     def freshen(self, profile: Profile) -> None:
         """Make a stale fold anew; IncompleteError when not all members are loaded."""

@@ -9,8 +9,9 @@ says `grouping.py` before (see `handlers.py`). Here is no I/O.
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_common.events.profile import AbsorbedId, ProfileActivity
+from rapport_common.events.profile import AbsorbedId
 from rapport_profile.domain.facts import (
     ALIAS,
     Id,
@@ -291,6 +292,8 @@ class World(Steps):
                 # Every heir is published next, here or by the caller.
                 heir = self.profiles[profile.merged_into]
                 heir.absorbed += [*pending, AbsorbedId(profile.id, profile.version)]
+        for one in touched:
+            self.profiles[one].tell_all()
         alive = [self.profiles[one] for one in sorted(touched) if one != beside]
         return published + [self.step(one) for one in alive if one.count]
 
@@ -311,6 +314,7 @@ class World(Steps):
         else:
             self.part(profile)
             node.fold, profile.stale = fold, True
+            profile.tell_all()
         self.changed_nodes[hub] = node
         seeds = {hub}
         for key in lost:

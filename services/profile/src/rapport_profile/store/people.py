@@ -176,12 +176,8 @@ async def _load_nodes(
 ) -> None:
     if not wanted:
         return
-    for row in await tx.execute(query, scoped(sorted(wanted))):
-        node = Node(row.id, row.workspace, row.kind, row.value)
-        node.profile_id, node.cluster_id = row.profile_id, row.cluster_id
-        node.shared, node.contested = row.shared, row.contested
-        node.stored = row.fold
-        world.add_node(node)
+    for workspace, id_, *known in await tx.execute(query, scoped(sorted(wanted))):
+        world.add_node(Node(id_, workspace, *known))
 
 
 async def _load_links(tx: AsyncConnection, world: World, ends: Collection[Scoped]) -> None:

@@ -1,4 +1,4 @@
-"""Use cases: fold a batch of events into the people they are about."""
+"""A batch of events is folded into the people it is about."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -9,13 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import outbox
 from rapport_common.errors import InvalidEvent
-from rapport_common.events.codec import encode, holds_nul
+from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.codec import holds_nul
 from rapport_common.events.envelope import USER_ID, Event, Identifier
-from rapport_common.events.profile import NONE_OMITTED, ProfileActivity
-from rapport_common.events.topics import EVENTS, PROFILE_ACTIVITY
+from rapport_common.events.topics import EVENTS
 from rapport_common.ids import uuid7_text
 from rapport_common.kafka.batch import Record
-from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore, add_tallies
 from rapport_profile import metrics
 from rapport_profile.domain.bounds import Spilled
@@ -35,6 +34,7 @@ from rapport_profile.domain.grouping import entangled
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.domain.steps import IncompleteError
 from rapport_profile.domain.world import World
+from rapport_profile.handlers.publish import outgoing
 from rapport_profile.store import changes, inbox, people
 
 SCHEMA = "profile"
@@ -122,36 +122,41 @@ async def _apply(
 
     `before`: the steps by which the copy that these replace was taken back. Nobody is told of a
     state that held for no moment: who counts the missing event would let people go and take them
-    in again.
+    in again. So the steps that follow tell all that those would have told.
     """
     if not drafts:
         return
-    world, steps = await applied(tx, drafts)
-    follows = {step.profile_id for step, _trace in steps if step.state is not None}
+    plain = {one.profile_id for one in before if _is_plain(one)}
+    world, steps = await applied(tx, drafts, untold=plain)
+    follows = {step.profile_id for step, _trace in steps if step.identifiers is not None}
     lasting = [one for one in before if not (_is_plain(one) and one.profile_id in follows)]
-    published = [_outgoing(one, None) for one in lasting]
-    published += [_outgoing(step, trace) for step, trace in steps]
+    published = [outgoing(one, None) for one in lasting]
+    published += [outgoing(step, trace) for step, trace in steps]
     await changes.save(tx, world)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
     await outbox.append(tx, SCHEMA, published)
 
 
 def _is_plain(step: ProfileActivity) -> bool:
-    """Whether it tells of a state and of nothing else."""
-    return step.state is not None and step.event is None and not step.absorbed
+    """Whether it tells of sections and of nothing else."""
+    return step.versions is not None and step.event is None and not step.absorbed
 
 
 async def applied(
-    tx: AsyncConnection, drafts: Sequence[Draft]
+    tx: AsyncConnection, drafts: Sequence[Draft], *, untold: Collection[Id] = ()
 ) -> tuple[World, list[tuple[ProfileActivity, str | None]]]:
     """The people after the events, and what is to be published, with its trace.
 
+    Of the profiles `untold` nobody knows what is stored: all their sections are due.
     When a profile turns out to be one that has to be made anew from all its identifiers, these
     are loaded too and all is done again: nothing has been written yet.
     """
     whole: set[people.Scoped] = set()
     while True:
         world = await _load(tx, drafts, whole)
+        for profile_id in untold:
+            if profile_id in world.profiles:
+                world.profiles[profile_id].tell_all()
         published: list[tuple[ProfileActivity, str | None]] = []
         try:
             for one in drafts:
@@ -264,13 +269,6 @@ async def _without(
     names = [naming(one) for one in events]
     still = {key for one in names if one is not None for key in link_keys(workspace, one)}
     return fold, spilled, [key for key in told if key not in still]
-
-
-def _outgoing(step: ProfileActivity, traceparent: str | None) -> Outgoing:
-    if step.state is not None and step.state.omitted is not NONE_OMITTED:
-        metrics.REDUCED.inc()
-    key = bytes.fromhex(step.profile_id.replace("-", ""))
-    return Outgoing(PROFILE_ACTIVITY.name, key, encode(step), traceparent)
 
 
 async def equations(bookkeeping: ConsumerStore, tx: AsyncConnection) -> dict[str, int]:

@@ -1,0 +1,45 @@
+"""Telling everybody again, as a job."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.auth import Operator, operator
+from rapport_common.errors import NotFoundError
+from rapport_common.idempotency import Repeatable
+from rapport_common.jobs.routes import ShownJob, shown
+from rapport_profile.handlers.republishing import Wanted, start
+
+Ops = Annotated[Operator, Depends(operator("ops"))]
+
+
+class NewRepublishing(BaseModel):
+    """Whose profiles are told again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    everywhere: bool = Field(
+        default=False,
+        description="those of all workspaces, which takes the claim `installation`",
+    )
+
+
+def republishing_routes(engine: AsyncEngine) -> APIRouter:
+    """Start the job; `/v1/jobs` shows how far it is, and ends it."""
+    router = APIRouter()
+
+    @router.post("/v1/profiles/republish", status_code=202)
+    async def republish(body: NewRepublishing, caller: Ops, once: Repeatable) -> ShownJob:
+        """Tell all profiles again on `profile.activity`, for who has lost or never had them."""
+        if body.everywhere:
+            caller.require_installation()
+        async with engine.begin() as tx:
+            job = await start(tx, once, caller.workspace, Wanted(everywhere=body.everywhere))
+        if job is None:
+            message = "The job that this request has made is forgotten: send it under another key."
+            raise NotFoundError(message)
+        return shown(job)
+
+    return router

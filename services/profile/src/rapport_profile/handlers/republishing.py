@@ -1,0 +1,150 @@
+"""Republishing: everybody is told again as a whole, for who has lost or never had it.
+
+A page of profiles is locked, read and written to the outbox in one transaction, so its records
+stand in the outbox behind what was told of these profiles before, and before what is told later.
+What a crash repeats changes nothing: a reader takes what is newer than what it holds.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from rapport_common import logging, outbox
+from rapport_common.db import is_retriable
+from rapport_common.idempotency import Once
+from rapport_common.ids import uuid7_text
+from rapport_common.jobs.store import Job, NewJob, Step
+from rapport_common.pace import Pace
+from rapport_profile import metrics
+from rapport_profile.domain.republished import republished
+from rapport_profile.handlers.publish import outgoing
+from rapport_profile.store import retelling
+from rapport_profile.store.jobs import JOBS, REPUBLISH
+from rapport_profile.store.retelling import Stretch
+
+log = logging.get(__name__)
+
+SCHEMA = "profile"
+TURN_SECONDS = 0.25
+"""Of the records that a rate allows, a page has those of so long: a stop is never waited for."""
+MOST = 500
+FEWER = (1, 10, 100)
+"""By what a page is divided after it met with a batch's locks."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a job of this kind is to do: its workspace's profiles, or those of all."""
+
+    everywhere: bool = False
+
+
+class Place(msgspec.Struct, frozen=True):
+    """How far a job is: behind `after`, in a workspace whose last profile at the start is `until`.
+
+    `until` is None where there is nothing left.
+    """
+
+    workspace: str
+    after: str | None
+    until: str | None
+
+
+async def start(tx: AsyncConnection, once: Once, workspace: str, wanted: Wanted) -> Job | None:
+    """Make a job, unless the same request has made one before; None when that is forgotten."""
+    spec = msgspec.to_builtins(wanted)
+    new = NewJob(uuid7_text(), REPUBLISH, spec)
+    made = await once.earlier(tx, SCHEMA, workspace, body=spec, made_id=new.id)
+    if made is None:
+        await JOBS.add(tx, workspace, new)
+    return await JOBS.find(tx, workspace, made or new.id)
+
+
+class Republishing:
+    """The work of the jobs of kind `republish`."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        rate: int,
+        pace: Callable[[float], Pace] = Pace,
+        fewer: Sequence[int] = FEWER,
+    ) -> None:
+        """`rate`: records per second, at most."""
+        self._engine = engine
+        self._page = max(1, min(MOST, round(rate * TURN_SECONDS)))
+        self._seconds = self._page / rate
+        self._pace = pace
+        self._fewer = fewer
+
+    async def work(self, job: Job) -> AsyncIterator[Step]:
+        """Work a job off, see `jobs.worker.Work`."""
+        wanted = msgspec.convert(job.spec, Wanted)
+        if job.position:
+            place = msgspec.convert(job.position, Place)
+        else:
+            place, total = await self._begun(job.workspace, wanted)
+            yield _step(place, 0, total)
+        pace = self._pace(self._seconds)
+        while place.until is not None:
+            await pace.wait()
+            pace.start()
+            last, told = await self._told(place)
+            if last is not None:
+                place = msgspec.structs.replace(place, after=last)
+            else:
+                place = await self._next(place, wanted)
+            yield _step(place, told)
+
+    async def _begun(self, workspace: str, wanted: Wanted) -> tuple[Place, int]:
+        """The first place, and how many profiles there are."""
+        async with self._engine.begin() as tx:
+            if not wanted.everywhere:
+                total = await retelling.count(tx, workspace)
+                return Place(workspace, None, await retelling.last(tx, workspace)), total
+            total = await retelling.count(tx, None)
+        return await self._next(Place("", None, None), wanted), total
+
+    async def _next(self, place: Place, wanted: Wanted) -> Place:
+        """Where to go on when a workspace is done."""
+        if not wanted.everywhere:
+            return msgspec.structs.replace(place, until=None)
+        async with self._engine.begin() as tx:
+            following = await retelling.workspace_after(tx, place.workspace)
+            if following is None:
+                return msgspec.structs.replace(place, until=None)
+            return Place(following, None, await retelling.last(tx, following))
+
+    async def _told(self, place: Place) -> tuple[str | None, int]:
+        """Tell a page of profiles; its last one (None: there was none), and how many it had.
+
+        It has fewer each time that it meets with locks.
+        """
+        for number, divisor in enumerate(self._fewer, 1):
+            stretch = Stretch(
+                place.workspace, place.after, str(place.until), max(1, self._page // divisor)
+            )
+            try:
+                async with self._engine.begin() as tx:
+                    return await _tell(tx, stretch)
+            except Exception as error:
+                if not is_retriable(error) or number == len(self._fewer):
+                    raise
+                log.info("page of profiles tried again", workspace=place.workspace, error=error)
+        raise AssertionError("the last try raises or returns")
+
+
+async def _tell(tx: AsyncConnection, stretch: Stretch) -> tuple[str | None, int]:
+    profiles = await retelling.page(tx, stretch)
+    if not profiles:
+        return None, 0
+    records = [republished(one) for one in profiles]
+    await outbox.append(tx, SCHEMA, [outgoing(one, None) for one in records])
+    metrics.REPUBLISHED.inc(len(records))
+    return profiles[-1].id, len(records)
+
+
+def _step(place: Place, told: int, total: int | None = None) -> Step:
+    position: dict[str, Any] = msgspec.to_builtins(place)
+    return Step(position, told, told, 0, {}, total)
