@@ -249,7 +249,8 @@ def test_of_an_old_heavy_profile_a_later_record_tells() -> None:
 
 
 def record(**fields: Any) -> ProfileActivity:
-    return ProfileActivity(**({"workspace": "acme", "profile_id": "a", "version": 1} | fields))
+    given: dict[str, Any] = {"workspace": "acme", "profile_id": "a", "version": 1, **fields}
+    return ProfileActivity(**given)
 
 
 BAD = {

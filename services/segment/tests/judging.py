@@ -109,7 +109,7 @@ class People:
     def shown(self) -> dict[Key, Any]:
         """Everybody, comparable."""
         return {
-            key: (msgspec.structs.replace(one, facts=None), values(one.facts))  # type: ignore[arg-type] # shown only
+            key: (msgspec.structs.replace(one, facts=None), values(one.facts))
             for key, one in self.stays.people.items()
         }
 

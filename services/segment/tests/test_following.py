@@ -29,7 +29,11 @@ OPERATOR = Operator("ada", "acme", frozenset({"*"}))
 BUYERS = {"computed": "orders", "op": "gte", "value": 1}
 GOLD = {"trait": "plan", "op": "eq", "value": "gold"}
 REACHED = {"identifier": "email", "op": "exists"}
-RULES = {"buyers": BUYERS, "gold buyers": {"and": [GOLD, BUYERS]}, "plain": {"not": GOLD}}
+RULES: dict[str, dict[str, Any]] = {
+    "buyers": BUYERS,
+    "gold buyers": {"and": [GOLD, BUYERS]},
+    "plain": {"not": GOLD},
+}
 PEOPLE = (
     "profile_id, version, known, ended, heir, lacks, identifiers, traits, computed, "
     "identifiers_version, traits_version, computed_version"

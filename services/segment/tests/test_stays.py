@@ -10,7 +10,7 @@ from services.segment.tests.judging import NOON, People, key_of
 
 from rapport_common.follower.domain import Key
 from rapport_common.testing.profiles import Profiles, sections
-from rapport_segment.domain.facts import TRAITS, Section
+from rapport_segment.domain.facts import TRAITS, Facts, Section
 from rapport_segment.domain.membership import Definition, Moment, Person, judge
 from rapport_segment.domain.rules import parse
 
@@ -34,9 +34,12 @@ def test_only_the_rules_that_read_what_has_changed_are_asked() -> None:
 
     def counting(number: int, document: dict[str, Any]) -> Definition:
         one = definition(number, document)
-        return dataclasses.replace(
-            one, matches=lambda facts: asked.append(one.name) or one.matches(facts)
-        )
+
+        def matches(facts: Facts) -> bool:
+            asked.append(one.name)
+            return one.matches(facts)
+
+        return dataclasses.replace(one, matches=matches)
 
     rules = [
         counting(1, {"trait": "plan", "op": "eq", "value": "gold"}),
