@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.activity import (
     SECTIONS,
-    AbsorbedId,
     ProfileActivity,
     SectionVersions,
     from_v1,
 )
-from rapport_common.events.profile import ProfileActivityV1
+from rapport_common.events.profile import AbsorbedId, ProfileActivityV1
 from rapport_common.follower.domain import (
     Ended,
     Following,

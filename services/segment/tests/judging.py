@@ -12,7 +12,7 @@ from rapport_common.events.profile import ComputedState, ProfileState
 from rapport_common.follower.domain import Following, Held, Key
 from rapport_common.testing.profiles import happened, sections
 from rapport_segment.domain.facts import COMPUTED, IDENTIFIERS, TRAITS, Facts, Section
-from rapport_segment.domain.membership import Change, Definition, Person
+from rapport_segment.domain.membership import Change, Definition, Person, Rulebook
 from rapport_segment.domain.stays import Stays
 from rapport_segment.handlers.activity import applied
 from rapport_segment.store.people import FOLLOWER
@@ -90,7 +90,7 @@ class People:
         held: dict[Key, Held] | None = None,
         now: datetime = NOON,
     ) -> None:
-        self.stays = Stays({"acme": definitions}, people, now)
+        self.stays = Stays({"acme": Rulebook(definitions)}, people, now)
         self.following = Following(held or dict.fromkeys(people, NOTHING))
 
     def apply(self, *records: ProfileActivity) -> list[Change]:

@@ -1,5 +1,6 @@
 """Reads records of `profile.activity` as far as a service follows them (pure)."""
 
+import re
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -10,6 +11,7 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_common.follower.domain import End, Step, Versions
 
 MAX_VERSION = 2**63 - 1
+_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
 Reading = Callable[[int, ProfileActivity], Step | None]
 """From (index in the batch, record) to what it says; None if that is nothing of ids."""
@@ -83,6 +85,8 @@ def _text(index: int, name: str, text: str) -> str:
 
 
 def _uuid(index: int, name: str, text: str) -> str:
+    if _CANONICAL.fullmatch(text):
+        return text
     try:
         return str(UUID(text))
     except ValueError as error:

@@ -44,6 +44,36 @@ class Definition:
         return cls(segment_id, version, name, rule, matches, reads, building)
 
 
+class Rulebook:
+    """The definitions in force of a workspace, in a fixed order, and who of them reads what."""
+
+    def __init__(self, definitions: Sequence[Definition] = ()) -> None:
+        self.definitions = definitions
+        self._reading: dict[int, list[Definition]] = {}
+        self._asked: dict[int, int] = {}
+
+    def reading(self, sections: int) -> list[Definition]:
+        """Those that read at least one of these sections (bits)."""
+        found = self._reading.get(sections)
+        if found is None:
+            found = [one for one in self.definitions if one.reads & sections]
+            self._reading[sections] = found
+        return found
+
+    def asked(self, told: int) -> int:
+        """What is asked of who is told of these sections, besides what is told (bits).
+
+        Whether somebody was out of place before is asked only while a build goes on.
+        """
+        found = self._asked.get(told)
+        if found is None:
+            found = 0
+            for one in self.reading(told):
+                found |= one.reads if one.building else one.reads & ~told
+            self._asked[told] = found
+        return found
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One stay of a person in a segment; open while `exited_at` is None.
 

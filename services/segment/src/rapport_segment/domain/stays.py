@@ -1,6 +1,6 @@
 """The stays of people in segments, as one record after the other is told of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -11,14 +11,16 @@ from rapport_segment.domain.facts import Section
 from rapport_segment.domain.membership import (
     Cause,
     Change,
-    Definition,
     Entry,
     Moment,
     Person,
+    Rulebook,
     end,
     judge,
     merge,
 )
+
+NO_RULES = Rulebook()
 
 
 class Stays:
@@ -31,11 +33,11 @@ class Stays:
 
     def __init__(
         self,
-        definitions: Mapping[str, Sequence[Definition]],
+        rulebooks: Mapping[str, Rulebook],
         people: dict[Key, Person],
         now: datetime,
     ) -> None:
-        self._definitions = definitions
+        self._rulebooks = rulebooks
         self._now = now
         self.people = people
         self.loaded = {
@@ -59,12 +61,14 @@ class Stays:
         if not person.known:
             return []
         self.judged.add(turn.key)
-        definitions = self._definitions.get(turn.key[0], ())
-        if turn.before.known:
-            bits = sum(1 << place for place in turn.taken)
-            definitions = [one for one in definitions if one.reads & bits]
-        facts = before.facts if turn.before.known else None
-        return self._keep(turn.key, *judge(person, definitions, self._moment(turn, step), facts))
+        rules, moment = self._rulebook(turn.key), self._moment(turn, step)
+        if not turn.before.known:
+            return self._keep(turn.key, *judge(person, rules.definitions, moment))
+        touched = rules.reading(sum(1 << place for place in turn.taken))
+        return self._keep(turn.key, *judge(person, touched, moment, before.facts))
+
+    def _rulebook(self, key: Key) -> Rulebook:
+        return self._rulebooks.get(key[0], NO_RULES)
 
     def _moment(self, turn: Overlaid, step: Step) -> Moment:
         """What this is caused by. Who was not known in full is put right: it is no news."""
@@ -88,7 +92,7 @@ class Stays:
         survivor, changes = merge(
             gone,
             into,
-            self._definitions.get(turn.key[0], ()),
+            self._rulebook(turn.key).definitions,
             self._now,
             is_told=turn.is_told,
         )

@@ -17,8 +17,8 @@ from rapport_common.kafka.producer import Outgoing
 from rapport_segment import metrics
 from rapport_segment.domain import facts, rules
 from rapport_segment.domain.facts import ALL_SECTIONS, Section
-from rapport_segment.domain.membership import Change, Definition
-from rapport_segment.domain.stays import Stays
+from rapport_segment.domain.membership import Change, Definition, Rulebook
+from rapport_segment.domain.stays import NO_RULES, Stays
 from rapport_segment.handlers.publish import outgoing, tally
 from rapport_segment.store import definitions, people
 from rapport_segment.store.people import FOLLOWER
@@ -35,7 +35,7 @@ class ActivityHandler:
 
     def __init__(self, now: Callable[[], datetime] = clock.now) -> None:
         self._now = now
-        self._compiled: dict[str, tuple[int, list[Definition]]] = {}
+        self._compiled: dict[str, tuple[int, Rulebook]] = {}
 
     async def on_activity(self, batch: Sequence[Record], tx: AsyncConnection) -> None:
         """Apply records in their order; nobody's definitions change meanwhile."""
@@ -65,12 +65,12 @@ class ActivityHandler:
 
     async def _definitions(
         self, tx: AsyncConnection, workspaces: Sequence[str]
-    ) -> dict[str, list[Definition]]:
+    ) -> dict[str, Rulebook]:
         revisions = await definitions.share(tx, workspaces)
         stale = [
             one
             for one, revision in revisions.items()
-            if self._compiled.get(one, (0, []))[0] != revision
+            if one not in self._compiled or self._compiled[one][0] != revision
         ]
         if stale:
             fresh: dict[str, list[Definition]] = {one: [] for one in stale}
@@ -80,20 +80,17 @@ class ActivityHandler:
                 except rules.RuleError as error:
                     # Written when rules were read otherwise: it must not stop the others.
                     log.error("segment left out", segment=str(one.segment_id), error=error.message)  # noqa: TRY400
-            self._compiled |= {one: (revisions[one], fresh[one]) for one in stale}
+            self._compiled |= {one: (revisions[one], Rulebook(fresh[one])) for one in stale}
         return {one: self._compiled[one][1] for one in revisions}
 
 
-def _wanted(steps: Sequence[Step], in_force: Mapping[str, Sequence[Definition]]) -> dict[Key, int]:
+def _wanted(steps: Sequence[Step], in_force: Mapping[str, Rulebook]) -> dict[Key, int]:
     """Which stored sections the rules may ask for of whom: bits, by key."""
     wanted: dict[Key, int] = {}
     for step in steps:
         told = sum(1 << place for place in step.told)
-        asked = ALL_SECTIONS if step.ends else 0
-        for one in in_force.get(step.key[0], ()):
-            if one.reads & told:
-                # Whether somebody was out of place before is asked only while a build goes on.
-                asked |= one.reads if one.building else one.reads & ~told
+        rules = in_force.get(step.key[0], NO_RULES)
+        asked = ALL_SECTIONS if step.ends else rules.asked(told)
         if asked:
             wanted[step.key] = wanted.get(step.key, 0) | asked
     return wanted

@@ -67,9 +67,9 @@ def _split(keys: Iterable[Key]) -> dict[str, Any]:
     return {"workspaces": [one[0] for one in keys], "ids": [one[1] for one in keys]}
 
 
-async def open_entries(tx: AsyncConnection, keys: Iterable[Key]) -> list[Entry]:
-    """The open entries of these ids, as far as judging needs them."""
-    given = list(keys)
+async def open_entries(tx: AsyncConnection, people: Mapping[Key, Person]) -> list[Entry]:
+    """The open entries of these people, as far as judging needs them."""
+    given = list(people.values())
     rows = await tx.execute(
         text(
             # Numbers instead of keys, and no reasons: most of the time goes into reading rows.
@@ -81,13 +81,14 @@ async def open_entries(tx: AsyncConnection, keys: Iterable[Key]) -> list[Entry]:
             "WHERE o.workspace = v.workspace AND o.profile_id = v.profile_id "
             "AND o.exited_at IS NULL OFFSET 0) AS m"
         ),
-        _split(given),
+        _split(people),
     )
     entries = []
     for number, segment_id, entry_id, entered_at, version in rows.all():
-        workspace, profile_id = given[number - 1]
-        who = UUID(profile_id)
-        entries.append(Entry(workspace, segment_id, who, entry_id, entered_at, version))
+        who = given[number - 1]
+        entries.append(
+            Entry(who.workspace, segment_id, who.profile_id, entry_id, entered_at, version)
+        )
     return entries
 
 
