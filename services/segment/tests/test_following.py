@@ -134,6 +134,21 @@ async def test_who_is_known_in_part_is_not_judged_until_all_is_told_again(
     assert (ledger["lacking"], ledger["persons"], ledger["open_memberships"]) == (0, 1, 2)
 
 
+async def test_what_is_missed_and_told_again_in_one_batch_is_judged_by_all_that_is_kept(
+    world: World, published: Published
+) -> None:
+    """Nobody knew before the batch that the identifiers would be asked for."""
+    await world.define(reached=REACHED)
+    await world.apply(world.profiles.event(IDS[0], **person(1, "free", ("email", "a@x.org"))))
+    world.profiles.event(IDS[0], traits=person(1)["traits"])
+    await world.apply(
+        world.profiles.event(IDS[0], computed=person(2)["computed"]),
+        world.profiles.event(IDS[0], traits=person(1, "gold")["traits"]),
+    )
+    assert [one.change for one in await published()] == ["entered"]
+    assert (await world.outcome())[0][0][2:6] == (True, 0, None, None)
+
+
 async def test_who_holds_all_of_it_changes_nothing_when_it_is_told_again(
     world: World, published: Published
 ) -> None:

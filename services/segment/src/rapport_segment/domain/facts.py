@@ -32,6 +32,10 @@ ALL_SECTIONS = 1 << IDENTIFIERS | 1 << TRAITS | 1 << COMPUTED
 """Sets of sections are bits by their places."""
 
 
+class UnreadSectionError(Exception):
+    """A rule asks for a section that is kept, and was not read with the others."""
+
+
 class Section:
     """What is known of a person, in part: as a record tells it, or as it is kept.
 
@@ -39,10 +43,13 @@ class Section:
     counter must not cost the reading of 128 KiB of traits.
     """
 
-    def __init__(self, place: int, told: Any = None, text: str | None = None) -> None:
+    def __init__(
+        self, place: int, told: Any = None, text: str | None = None, *, unread: bool = False
+    ) -> None:
         self._place = place
         self._told = told
         self._text = text
+        self._unread = unread
 
     @cached_property
     def value(self) -> dict[str, Any]:
@@ -51,6 +58,8 @@ class Section:
             return self._read[1]
         if self._told is not None:
             return _VALUES[self._place](self._told)
+        if self._unread:
+            raise UnreadSectionError
         if self._text is None:
             return {REVENUE: {}} if self._place == COMPUTED else {}
         return _object.decode(self._text)
@@ -103,12 +112,18 @@ class Facts:
         return Facts([news.get(place, one) for place, one in enumerate(self.sections)])
 
 
-def stored(texts: Sequence[str | None]) -> Facts:
-    """The facts as they are kept, by section."""
-    return Facts([Section(place, text=text) for place, text in enumerate(texts)])
+def stored(texts: Sequence[str | None], versions: Sequence[int] = (1, 1, 1)) -> Facts:
+    """The facts as they are kept, by section; None is what was not read, or of version 0."""
+    return Facts(
+        [
+            Section(place, text=text, unread=text is None and versions[place] > 0)
+            for place, text in enumerate(texts)
+        ]
+    )
 
 
-NO_FACTS = stored([None, None, None])
+NOT_READ = (None, None, None)
+NO_FACTS = stored(NOT_READ, (0, 0, 0))
 
 # Numbers stay exact: as floats, two values that Postgres tells apart could be one here.
 _object = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)

@@ -16,7 +16,7 @@ from rapport_common.kafka.batch import Record
 from rapport_common.kafka.producer import Outgoing
 from rapport_segment import metrics
 from rapport_segment.domain import facts, rules
-from rapport_segment.domain.facts import ALL_SECTIONS, Section
+from rapport_segment.domain.facts import ALL_SECTIONS, Section, UnreadSectionError
 from rapport_segment.domain.membership import Change, Definition, Rulebook
 from rapport_segment.domain.stays import NO_RULES, Stays
 from rapport_segment.handlers.publish import outgoing, tally
@@ -44,24 +44,44 @@ class ActivityHandler:
             return
         in_force = await self._definitions(tx, sorted({step.key[0] for step, _record in steps}))
         told = [step for step, _record in steps]
-        wanted = _wanted(told, in_force)
-        loaded = await FOLLOWER.load(tx, told, wanted, with_heirs=ALL_SECTIONS)
-        stays = Stays(in_force, await people.loaded(tx, loaded), self._now())
+        try:
+            following, stays, changes = await self._judged(
+                tx, told, in_force, _wanted(told, in_force)
+            )
+        except UnreadSectionError:
+            # Something was missed, and told again in the same batch. Nothing is written yet.
+            everything = dict.fromkeys((one.key for one in told), ALL_SECTIONS)
+            following, stays, changes = await self._judged(tx, told, in_force, everything)
+        await _save(tx, following, stays)
+        metrics.JUDGED.inc(len(stays.judged))
+        await tally(tx, [one for by_record in changes for one in by_record])
         messages: list[Outgoing] = []
-        changed: list[Change] = []
+        for (_step, record), by_record in zip(steps, changes, strict=True):
+            messages += [outgoing(one, record.traceparent) for one in by_record]
+        await outbox.append(tx, "segment", messages)
+
+    async def _judged(
+        self,
+        tx: AsyncConnection,
+        steps: Sequence[Step],
+        in_force: Mapping[str, Rulebook],
+        wanted: Mapping[Key, int],
+    ) -> tuple[Following, Stays, list[list[Change]]]:
+        """Carry the steps out in memory; the changes that come of each.
+
+        `wanted` are the sections that rules may ask for. UnreadSectionError if they ask for others.
+        """
+        loaded = await FOLLOWER.load(tx, steps, wanted, with_heirs=ALL_SECTIONS)
+        stays = Stays(in_force, await people.loaded(tx, loaded), self._now())
+        changes: list[list[Change]] = []
         turn = time.monotonic()
-        for index, (step, record) in enumerate(steps):
+        for index, step in enumerate(steps):
             if time.monotonic() - turn > TURN_SECONDS:
                 # Dear rules of one workspace must not hold up the API, nor look like a hang.
                 await asyncio.sleep(0)
                 turn = time.monotonic()
-            changes = applied(index, step, loaded.following, stays)
-            changed += changes
-            messages += [outgoing(one, record.traceparent) for one in changes]
-        await _save(tx, loaded.following, stays)
-        metrics.JUDGED.inc(len(stays.judged))
-        await tally(tx, changed)
-        await outbox.append(tx, "segment", messages)
+            changes.append(applied(index, step, loaded.following, stays))
+        return loaded.following, stays, changes
 
     async def _definitions(
         self, tx: AsyncConnection, workspaces: Sequence[str]

@@ -53,7 +53,7 @@ async def loaded(tx: AsyncConnection, batch: Batch) -> dict[Key, Person]:
             profile_id=UUID(key[1]),
             version=one.version,
             versions=one.versions,
-            facts=facts.stored(stored[key]) if key in stored else facts.NO_FACTS,
+            facts=facts.stored(stored.get(key, facts.NOT_READ), one.versions),
             known=one.known,
         )
         for key, one in batch.following.held.items()
