@@ -10,8 +10,16 @@ from services.segment.tests.judging import NOON, People, key_of
 
 from rapport_common.follower.domain import Key
 from rapport_common.testing.profiles import Profiles, sections
-from rapport_segment.domain.facts import TRAITS, Facts, Section
-from rapport_segment.domain.membership import Definition, Moment, Person, judge
+from rapport_segment.domain.facts import (
+    COMPUTED,
+    IDENTIFIERS,
+    TRAITS,
+    Facts,
+    Section,
+    UnreadSectionError,
+    stored,
+)
+from rapport_segment.domain.membership import Definition, Moment, Person, Rulebook, judge
 from rapport_segment.domain.rules import parse
 
 ADA = UUID(int=1)
@@ -111,3 +119,23 @@ def test_an_entry_has_an_id_of_its_own_whatever_was_missed_before() -> None:
     _, [first] = judge(person, [rule], Moment(NOON, "event"))
     _, [second] = judge(replace(person, versions=(5, 4, 5)), [rule], Moment(NOON, "event"))
     assert first.record.entry_id != second.record.entry_id
+
+
+def test_what_is_asked_of_whom_is_known_before_they_are_read() -> None:
+    gold = {"trait": "plan", "op": "eq", "value": "gold"}
+    both = definition(1, {"and": [gold, ORDERED]})
+    rules = Rulebook([both, BUYER, definition(3, gold)])
+    assert rules.asked(1 << COMPUTED) == 1 << TRAITS
+    assert rules.asked(1 << TRAITS) == 1 << COMPUTED
+    assert rules.asked(1 << TRAITS | 1 << COMPUTED) == rules.asked(1 << IDENTIFIERS) == 0
+    # Whether somebody was out of place before: by what is kept, although it is told anew.
+    while_built = Rulebook([dataclasses.replace(BUYER, building=True)])
+    assert while_built.asked(1 << COMPUTED) == 1 << COMPUTED
+
+
+def test_a_section_that_was_not_read_is_no_empty_one() -> None:
+    facts = stored([None, '{"plan":"gold"}', None], [0, 2, 3])
+    assert (facts.identifiers, facts.traits) == ({}, {"plan": "gold"})
+    assert facts.sections[TRAITS].text == '{"plan":"gold"}'
+    with pytest.raises(UnreadSectionError):
+        _ = facts.computed
