@@ -36,17 +36,17 @@ class Workspace:
     _mails: dict[Path, EmailMessage | None] = field(default_factory=dict)
 
     @classmethod
-    def fresh(cls, stack: Stack) -> Self:
-        """Make a workspace that allows promotions, and a source in it."""
-        name, secret = f"w-{secrets.token_hex(5)}", stack.credentials().secret
-        token = operator_token(secret, workspace=name, installation=True)
+    def fresh(cls, stack: Stack, name: str = "", *, source: str = "till") -> Self:
+        """Make a workspace (of this name) that allows promotions, and a source in it."""
+        name = name or f"w-{secrets.token_hex(5)}"
+        token = operator_token(stack.credentials().secret, workspace=name, installation=True)
         # A service that its watchdog has just ended is back within seconds, and nothing was sent.
         patient = httpx.HTTPTransport(retries=CONNECT_RETRIES, verify=NOBODY)
         operator = httpx.Client(
             headers={"Authorization": f"Bearer {token}"}, timeout=SECONDS, transport=patient
         )
         made = cls(stack, name, operator, httpx.Client(timeout=SECONDS, verify=NOBODY))
-        made.write_key = made.post("ingest", "/v1/sources", {"name": "till"})["write_key"]
+        made.write_key = made.post("ingest", "/v1/sources", {"name": source})["write_key"]
         made.sender.auth = (made.write_key, "")
         if "campaign" in stack.config.services:
             made.patch("campaign", "/v1/policy", {"promotion_without_consent": True})

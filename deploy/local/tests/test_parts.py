@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import psutil
@@ -282,3 +283,10 @@ def _is_gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def test_an_error_that_nobody_catches_shows_the_end_of_the_log() -> None:
+    details: dict[str, object] = {"tail": ["first", "last words"]}
+    error = LocalError(code="component_died", message="kafka ended.", details=details)
+    told = "".join(traceback.format_exception(LocalError.from_json(error.as_json())))
+    assert "last words" in told

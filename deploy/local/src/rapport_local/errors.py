@@ -20,6 +20,10 @@ class LocalError(Exception):
         self.code = code
         self.message = message
         self.details = details or {}
+        lines = self.details.get("tail")
+        if isinstance(lines, list) and lines:
+            # Where it is not caught, as in a test: the log may be gone when somebody reads of it.
+            self.add_note("\n".join(map(str, lines)))
 
     def as_json(self) -> dict[str, object]:
         """Return the error as `{code, message, details}`."""
