@@ -30,6 +30,8 @@ class Follower:
     def __init__(self, followed: Followed) -> None:
         self.followed = followed
         self.store = FollowerStore(followed)
+        # From the start: a first gap is an increase only of what was there before.
+        self._gaps = metrics.FOLLOWER_GAPS.labels(followed.schema)
         self._step = reading(followed.sections, ids_are_uuids=followed.ids == "uuid")
 
     def read(self, batch: Sequence[Record]) -> list[tuple[Step, Record]]:
@@ -99,7 +101,7 @@ class Follower:
         await self.store.save(tx, held, news, text_of, cleared=following.has_cleared)
         number = following.newly_lacking
         if number:
-            metrics.FOLLOWER_GAPS.labels(self.followed.schema).inc(number)
+            self._gaps.inc(number)
             log.error("records of profiles were missed; republish them", profiles=number)
 
 
