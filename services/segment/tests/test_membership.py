@@ -46,7 +46,7 @@ def everybody(*ids: UUID) -> dict[Key, Person]:
     return {key_of(one): Person("acme", one) for one in ids}
 
 
-def fold(*records: ProfileActivity, now: datetime = NOON) -> tuple[People, list[Change]]:
+def followed(*records: ProfileActivity, now: datetime = NOON) -> tuple[People, list[Change]]:
     made = People(ALL, everybody(*IDS), now=now)
     return made, made.apply(*records)
 
@@ -113,7 +113,7 @@ def test_while_a_segment_is_built_the_record_is_the_cause_only_of_what_it_change
 
 
 def test_all_stays_of_a_person_who_is_gone_end() -> None:
-    made, changes = fold(state(ADA, 1, 1, "500"), gone(ADA, 2, None))
+    made, changes = followed(state(ADA, 1, 1, "500"), gone(ADA, 2, None))
     assert told(changes[2:]) == [("exited", "1", "1"), ("exited", "2", "1")]
     assert {(one.record.reason, one.record.profile_version) for one in changes[2:]} == {(GONE, 2)}
     assert made.stays.people[key_of(ADA)] == Person("acme", ADA, 2)
@@ -121,13 +121,13 @@ def test_all_stays_of_a_person_who_is_gone_end() -> None:
 
 
 def test_an_end_that_is_older_than_the_state_changes_nothing() -> None:
-    made, changes = fold(state(ADA, 2, 1), gone(ADA, 1, None))
+    made, changes = followed(state(ADA, 2, 1), gone(ADA, 1, None))
     assert told(changes) == [("entered", "2", "1")]
     assert len(made.stays.people[key_of(ADA)].entries) == 1
 
 
 def test_entries_are_given_to_those_they_belong_to() -> None:
-    made, _ = fold(state(ADA, 1, 1, "500"), state(BOB, 1, 0))
+    made, _ = followed(state(ADA, 1, 1, "500"), state(BOB, 1, 0))
     bare = {key: replace(one, entries={}) for key, one in made.stays.people.items()}
     assert with_entries(bare, reversed(made.stays.entries.values())) == made.stays.people
 
@@ -166,7 +166,7 @@ def test_the_order_of_changes_does_not_depend_on_where_entries_come_from() -> No
 
 
 def test_the_survivors_state_decides_about_what_it_inherits() -> None:
-    made, changes = fold(state(ADA, 1, 1), state(BOB, 1, 0), gone(ADA, 2, BOB))
+    made, changes = followed(state(ADA, 1, 1), state(BOB, 1, 0), gone(ADA, 2, BOB))
     assert told(changes)[-1] == ("exited", "2", "2")
     assert changes[-1].record.cause == "merge"
     assert set(made.stays.people[key_of(BOB)].entries) == {EMPTY.segment_id}
@@ -180,7 +180,7 @@ def test_a_merge_is_one_step_in_whichever_order_its_two_records_come(*, end_firs
     """The guest has ordered, the user has not: the one person they are has, all the time."""
     whole = replace(state(BOB, 2, 1), absorbed=[AbsorbedId(str(ADA), 2)])
     two = [MERGED, whole] if end_first else [whole, MERGED]
-    made, changes = fold(state(ADA, 1, 1), state(BOB, 1, 0), *two)
+    made, changes = followed(state(ADA, 1, 1), state(BOB, 1, 0), *two)
     assert told(changes) == [("entered", "2", "1"), ("entered", "3", "2"), ("exited", "3", "2")]
     assert made.heirs == {key_of(ADA): str(BOB)}
     (entry,) = made.stays.people[key_of(BOB)].entries.values()
@@ -192,20 +192,22 @@ def test_a_merge_into_somebody_merged_since_is_judged_by_the_last(*, end_first: 
     """BOB's record about ADA comes after CY's about BOB; CY's has decided for all three."""
     late = replace(state(BOB, 2, 1), absorbed=[AbsorbedId(str(ADA), 2)])
     last = replace(state(CY, 1, 0), absorbed=[AbsorbedId(str(BOB), 3)])
-    made, changes = fold(state(ADA, 1, 1), last, *([MERGED, late] if end_first else [late, MERGED]))
+    made, changes = followed(
+        state(ADA, 1, 1), last, *([MERGED, late] if end_first else [late, MERGED])
+    )
     assert told(changes)[-1] == ("exited", "2", "3")
     assert set(made.stays.people[key_of(CY)].entries) == {EMPTY.segment_id}
 
 
 def test_an_id_that_is_merged_away_has_no_say_any_more() -> None:
-    made, changes = fold(gone(ADA, 5, BOB), state(ADA, 4, 1), state(ADA, 5, 1))
+    made, changes = followed(gone(ADA, 5, BOB), state(ADA, 4, 1), state(ADA, 5, 1))
     assert changes == []
     assert not made.stays.people[key_of(ADA)].known
 
 
 def test_a_chain_of_merges_ends_at_the_last_survivor_in_any_order() -> None:
-    one, changes = fold(state(ADA, 1, 1), gone(ADA, 2, BOB), gone(BOB, 1, CY), state(CY, 1, 1))
-    two, same = fold(state(ADA, 1, 1), gone(BOB, 1, CY), gone(ADA, 2, BOB), state(CY, 1, 1))
+    one, changes = followed(state(ADA, 1, 1), gone(ADA, 2, BOB), gone(BOB, 1, CY), state(CY, 1, 1))
+    two, same = followed(state(ADA, 1, 1), gone(BOB, 1, CY), gone(ADA, 2, BOB), state(CY, 1, 1))
     assert told(changes) == told(same) == [("entered", "2", "1")]
     assert one.heirs == two.heirs == {key_of(ADA): str(BOB), key_of(BOB): str(CY)}
     assert one.stays.moves == two.stays.moves == {key_of(ADA): CY, key_of(BOB): CY}
@@ -214,14 +216,16 @@ def test_a_chain_of_merges_ends_at_the_last_survivor_in_any_order() -> None:
 
 
 def test_a_newer_state_brings_an_id_back_to_life() -> None:
-    made, changes = fold(state(ADA, 1, 1), gone(ADA, 2, BOB), state(BOB, 1, 1), state(ADA, 3, 1))
+    made, changes = followed(
+        state(ADA, 1, 1), gone(ADA, 2, BOB), state(BOB, 1, 1), state(ADA, 3, 1)
+    )
     assert told(changes) == [("entered", "2", "1"), ("entered", "2", "1")]
     assert made.heirs == {}
     assert {one.profile_id for one in made.stays.entries.values()} == {ADA, BOB}
 
 
 def test_two_ids_that_change_places_do_not_go_in_circles() -> None:
-    made, changes = fold(
+    made, changes = followed(
         state(ADA, 1, 1), gone(ADA, 2, BOB), gone(BOB, 1, ADA), gone(ADA, 3, ADA), state(ADA, 4, 1)
     )
     assert made.heirs == {key_of(BOB): str(ADA)}
@@ -231,8 +235,8 @@ def test_two_ids_that_change_places_do_not_go_in_circles() -> None:
 
 def test_repeated_records_are_harmless() -> None:
     sequence = [state(ADA, 1, 1), gone(ADA, 2, BOB), state(BOB, 1, 1)]
-    once, changes = fold(*sequence)
-    twice, same = fold(*sequence, *sequence)
+    once, changes = followed(*sequence)
+    twice, same = followed(*sequence, *sequence)
     assert told(changes) == told(same)
     assert once.shown() == twice.shown()
 
@@ -262,7 +266,7 @@ def histories(draw: st.DrawFn) -> list[ProfileActivity]:
 def test_the_batching_makes_no_difference(
     history: list[ProfileActivity], data: st.DataObject
 ) -> None:
-    whole, changes = fold(*history)
+    whole, changes = followed(*history)
     people, held = everybody(*IDS), None
     pieces: list[Change] = []
     rest = history
@@ -300,7 +304,7 @@ def lives(draw: st.DrawFn) -> list[ProfileActivity]:
 
 @given(lives())
 def test_entries_and_exits_add_up(history: list[ProfileActivity]) -> None:
-    made, changes = fold(*history)
+    made, changes = followed(*history)
     kinds = [one.record.change for one in changes]
     still_open = [entry for one in made.stays.people.values() for entry in one.entries.values()]
     assert kinds.count("entered") - kinds.count("exited") == len(still_open)
