@@ -70,7 +70,7 @@ def _positions(rows: str) -> dict[str, int]:
 
 def _is_told(workspace: Workspace) -> bool:
     with Database(workspace.stack) as database:
-        return database.column("SELECT count(*) FROM profile.outbox") == [0]
+        return database.column("SELECT count(*) FROM profile.outbox_batch") == [0]
 
 
 def _accepted(workspace: Workspace) -> int:

@@ -19,7 +19,12 @@ def sound(draw: st.DrawFn) -> Ledgers:
     topic = profiled + twice + dead + parked
     accepted = min(accepted, topic)
     activity = {"profile.activity": profiled + own}
-    reader: dict[str, Any] = {"consumed": activity, "dead_letters": {}, "tallies": {}}
+    reader: dict[str, Any] = {
+        "consumed": activity,
+        "dead_letters": {},
+        "tallies": {},
+        "lacking": 0,
+    }
     counts = {state: draw(Count) for state in STATES}
     return {
         "ingest": {
@@ -56,6 +61,7 @@ LOSSES = [
     ("profiled", ("profile", "tallies", "duplicate")),
     ("profiled", ("profile", "tallies", "profiled")),
     ("in step: profile.activity", ("campaign", "consumed", "profile.activity")),
+    ("known", ("feedback", "lacking")),
     ("messages", ("campaign", "planned_total")),
     ("messages", ("campaign", "suppressed")),
 ]

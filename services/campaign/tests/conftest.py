@@ -44,19 +44,17 @@ from rapport_campaign.smtp import Connection
 from rapport_campaign.store.jobs import JOBS
 from rapport_campaign.tables import METADATA
 from rapport_common import clock
+from rapport_common.events.activity import (
+    SECTIONS,
+    ContactPoint,
+    ProfileActivity,
+    SectionVersions,
+)
 from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
-from rapport_common.events.profile import (
-    AbsorbedId,
-    ComputedState,
-    ConsentState,
-    ContactPointState,
-    IdentifierState,
-    ProfileActivity,
-    ProfileState,
-)
+from rapport_common.events.profile import AbsorbedId, ConsentState
 from rapport_common.http import Health, create_app
 from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
@@ -69,6 +67,7 @@ from rapport_common.testing.credentials import (
     authenticator,
     mint,
 )
+from rapport_common.testing.profiles import sections
 
 PUBLIC = "https://mail.shop.example"
 SEGMENT = "11111111-1111-1111-1111-111111111111"
@@ -87,12 +86,13 @@ def profile_state(
     consent: str | None = "granted",
     open_cases: int = 0,
     consent_at: datetime | None = None,
-    contact_points: Sequence[ContactPointState] | None = None,
+    contact_points: Sequence[ContactPoint] | None = None,
     confirmed: bool = True,
     **traits: Any,
-) -> ProfileState:
-    """A person with addresses; `consent` is given for each of them."""
-    names = [IdentifierState("user_id", user_id)] if user_id else []
+) -> dict[str, Any]:
+    """The sections of a person with addresses; `consent` is given for each of them."""
+    names = [("user_id", user_id)] if user_id else []
+    points = [ContactPoint(channel="email", value=one) for one in emails]
     said = [
         ConsentState(
             contact_point=one,
@@ -106,12 +106,14 @@ def profile_state(
         for one in emails
         if consent
     ]
-    return ProfileState(
-        identifiers=[*names, *(IdentifierState("email", one) for one in emails)],
-        traits=msgspec.Raw(msgspec.json.encode(traits)),
-        computed=ComputedState(open_cases=open_cases, orders=3, revenue={"USD": "12.30"}),
-        consent=said,
-        contact_points=list(contact_points) if contact_points is not None else None,
+    return sections(
+        [*names, *(("email", one) for one in emails)],
+        traits,
+        points if contact_points is None else contact_points,
+        said,
+        open_cases=open_cases,
+        orders=3,
+        revenue={"USD": "12.30"},
     )
 
 
@@ -136,13 +138,13 @@ class Topics:
         absorbed: Sequence[AbsorbedId] = (),
         **more: Any,
     ) -> None:
-        state = profile_state(*emails, **more)
         activity = ProfileActivity(
             workspace=workspace,
             profile_id=profile_id,
             version=version,
-            state=state,
+            versions=SectionVersions(*[version] * len(SECTIONS)),
             absorbed=list(absorbed),
+            **profile_state(*emails, **more),
         )
         await self.bring("profile.activity", activity)
 

@@ -22,17 +22,18 @@ from aiokafka import AIOKafkaConsumer
 from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common import clock
+from rapport_common.events.activity import (
+    SECTIONS,
+    ContactPoint,
+    ProfileActivity,
+    SectionVersions,
+)
 from rapport_common.events.codec import encode
 from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
-from rapport_common.events.profile import (
-    ComputedState,
-    IdentifierState,
-    ProfileActivity,
-    ProfileState,
-)
 from rapport_common.events.topics import (
+    Topic,
     PROFILE_ACTIVITY,
     SEGMENT_DEFINITION,
     SEGMENT_MEMBERSHIP,
@@ -40,6 +41,7 @@ from rapport_common.events.topics import (
 from rapport_common.kafka.admin import ensure_topics
 from rapport_common.kafka.producer import Outgoing, Producer
 from rapport_common.testing.credentials import KEY_ENVIRONMENT, mint
+from rapport_common.testing.profiles import sections
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 SEGMENT = "22222222-2222-2222-2222-222222222222"
@@ -138,12 +140,14 @@ async def bring_people(bootstrap: str, workspace: str) -> None:
     activity, entries = [], []
     for number in range(PEOPLE):
         who = f"{workspace}-{number}"
-        state = ProfileState(
-            identifiers=[IdentifierState("email", f"{who}@example.com")],
-            traits=msgspec.Raw(b'{"first_name": "Ada"}'),
-            computed=ComputedState(),
+        address = ContactPoint(channel="email", value=f"{who}@example.com")
+        person = ProfileActivity(
+            workspace=workspace,
+            profile_id=who,
+            version=1,
+            versions=SectionVersions(*[1] * len(SECTIONS)),
+            **sections([("email", address.value)], {"first_name": "Ada"}, [address]),
         )
-        person = ProfileActivity(workspace=workspace, profile_id=who, version=1, state=state)
         entry = Membership(
             workspace=workspace,
             profile_id=who,
@@ -156,13 +160,18 @@ async def bring_people(bootstrap: str, workspace: str) -> None:
             cause="event",
             reason="r",
         )
-        activity.append(Outgoing(PROFILE_ACTIVITY.name, who.encode(), encode(person)))
-        entries.append(Outgoing(SEGMENT_MEMBERSHIP.name, who.encode(), encode(entry)))
+        activity.append(outgoing(PROFILE_ACTIVITY, who, person))
+        entries.append(outgoing(SEGMENT_MEMBERSHIP, who, entry))
     # Entries first: each message has to wait for its person.
     async with producer(bootstrap, "segment", SEGMENT_MEMBERSHIP) as one:
         await one.publish(entries + entries)
     async with producer(bootstrap, "profile", PROFILE_ACTIVITY) as one:
         await one.publish(activity + activity)
+
+
+def outgoing(topic: Topic, key: str, record: msgspec.Struct) -> Outgoing:
+    """Under any key: the ids here are short ones."""
+    return Outgoing(topic.name, key.encode(), encode(record), None, topic.version)
 
 
 async def sent_events(bootstrap: str, workspace: str) -> Counter[str]:
@@ -186,7 +195,7 @@ async def define_segment(bootstrap: str, workspace: str) -> None:
     definition = SegmentDefinition(
         workspace=workspace, segment_id=SEGMENT, version=1, name="Everybody", at=clock.now()
     )
-    record = Outgoing(SEGMENT_DEFINITION.name, SEGMENT.encode(), encode(definition))
+    record = outgoing(SEGMENT_DEFINITION, SEGMENT, definition)
     async with producer(bootstrap, "segment", SEGMENT_DEFINITION) as one:
         await one.publish([record])
 

@@ -18,8 +18,8 @@ from rapport_campaign.store import locks, people
 from rapport_campaign.store.jobs import JOBS
 from rapport_common import clock
 from rapport_common.errors import InvalidEvent
+from rapport_common.events.activity import ProfileActivity, SectionVersions
 from rapport_common.events.membership import Membership
-from rapport_common.events.profile import ProfileActivity, ProfileState
 from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
 
@@ -29,7 +29,7 @@ SEGMENT = "11111111-1111-1111-1111-111111111111"
 
 async def people_rows(ledger: Any) -> list[tuple[Any, ...]]:
     rows = await ledger.query(
-        "SELECT profile_id, version, merged_into, state IS NULL AS gone FROM campaign.person "
+        "SELECT profile_id, version, heir, NOT known AS gone FROM campaign.person "
         "ORDER BY profile_id"
     )
     return [tuple(row.values()) for row in rows]
@@ -42,9 +42,11 @@ async def test_the_newest_word_on_a_profile_stays(world: Any) -> None:
     await world.topics.person("p1", "new@example.com", version=5)
     await world.topics.person("p1", "old@example.com", version=4)
     await world.topics.person("p1", "other@example.com", version=5)
-    (row,) = await world.ledger.query("SELECT version, state::text AS state FROM campaign.person")
+    (row,) = await world.ledger.query(
+        "SELECT version, contact_points::text AS at FROM campaign.person"
+    )
     assert row["version"] == 5
-    assert "new@example.com" in row["state"]
+    assert "new@example.com" in row["at"]
     await world.topics.merged("p1", "p2", version=5)
     await world.topics.person("p1", "late@example.com", version=5)
     assert await people_rows(world.ledger) == [("p1", 5, "p2", True)]
@@ -82,9 +84,13 @@ async def test_poison_is_named(bad: str, world: Any) -> None:
     if bad == "nul":
         poison = ProfileActivity(workspace="acme", profile_id="p\0", version=1, merged_into="q")
     else:
-        raw = b'{"identifiers": [], "traits": [], "computed": {}}'
-        state = msgspec.json.decode(raw, type=ProfileState)
-        poison = ProfileActivity(workspace="acme", profile_id="p", version=1, state=state)
+        poison = ProfileActivity(
+            workspace="acme",
+            profile_id="p",
+            version=1,
+            versions=SectionVersions(traits=1),
+            traits=msgspec.Raw(b"[]"),
+        )
     batch = [Record("t", 0, index, b"", one) for index, one in enumerate([good, poison])]
     with pytest.raises(InvalidEvent) as caught:
         async with world.engine.begin() as tx:

@@ -7,15 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from alembic import command
 from sqlalchemy import text
 from tests.support.former_outbox import beside
 
+from rapport_campaign.domain.addresses import addresses_of
+from rapport_campaign.domain.model import State
 from rapport_campaign.domain.permission import objections_of
+from rapport_campaign.store import people
 from rapport_common.db import create_engine
-from rapport_common.events.profile import ComputedState, ConsentState, ProfileState
+from rapport_common.events.profile import ConsentState
+from rapport_common.follower.domain import Held
 from rapport_common.migrations import alembic_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,7 +120,7 @@ async def test_a_no_in_old_words_counts_without_another_activity(
             {"people": json.dumps(people)},
         )
         await tx.execute(
-            text("INSERT INTO campaign.person VALUES ('acme', 'merged', 1, 'p0001', NULL)")
+            text(_MERGED),
         )
     await asyncio.to_thread(command.upgrade, config, "head")
     async with engine.begin() as tx:
@@ -137,6 +140,87 @@ async def test_a_no_in_old_words_counts_without_another_activity(
     }
 
 
+_MERGED = (
+    "INSERT INTO campaign.person (workspace, profile_id, version, merged_into) "
+    "VALUES ('acme', 'merged', 1, 'p0001')"
+)
+OLD_STATE = {
+    "identifiers": [{"kind": "email", "value": "b@x.example"}, {"kind": "user_id", "value": "u1"}],
+    "traits": {"email": "Ada@X.example", "plan": "gold"},
+    "computed": {"events": 3, "orders": 1, "revenue": {"USD": "12.30"}, "open_cases": 0},
+    "consent": [
+        {
+            "contact_point": "ada@x.example",
+            "channel": "email",
+            "purpose": "promotion",
+            "state": "granted",
+            "at": "2026-01-01T00:00:00Z",
+            "source": "shop",
+        }
+    ],
+}
+OLD_POINT = {"channel": "email", "value": "new@x.example", "at": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.integration
+async def test_people_of_before_are_known_by_section(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Living, merged and gone ones; and the version before could go on with what comes of them."""
+    url = service_database("campaign")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    config = alembic_config(ROOT)
+    await asyncio.to_thread(command.downgrade, config, "0009")
+    engine = create_engine(url, application="campaign-test")
+    later = {**OLD_STATE, "contact_points": [OLD_POINT], "omitted": {"consent": 2}}
+    insert = text(
+        "INSERT INTO campaign.person (workspace, profile_id, version, merged_into, into_version, "
+        "state) VALUES ('acme', :id, :version, :heir, :into, CAST(:state AS json))"
+    )
+    rows = [
+        ("gone", 4, None, 0, None),
+        ("later", 7, None, 0, later),
+        ("merged", 5, "later", 6, None),
+        ("old", 3, None, 0, OLD_STATE),
+    ]
+    async with engine.begin() as tx:
+        for who, version, heir, into, state in rows:
+            given = {"id": who, "version": version, "heir": heir, "into": into}
+            await tx.execute(insert, {**given, "state": state and json.dumps(state)})
+    for direction in (command.upgrade, command.downgrade, command.upgrade):
+        goal = "head" if direction is command.upgrade else "0009"
+        await asyncio.to_thread(direction, config, goal)
+    keys = [("acme", row[0]) for row in rows]
+    async with engine.begin() as tx:
+        held = await people.FOLLOWER.store.held(tx, keys)
+        known = await people.load(tx, keys)
+        now_ids = await people.resolve(tx, keys)
+    await engine.dispose()
+    assert [held[key] for key in keys] == [
+        Held((0,) * 5, 4),
+        Held((7,) * 5),
+        Held((0,) * 5, 5, "later", 6),
+        Held((3,) * 5),
+    ]
+    assert now_ids["acme", "merged"] == "later"
+    assert [known[key].gone for key in keys] == [True, False, False, False]
+    for who, addresses, omitted in (("later", ["new"], 2), ("old", ["ada", "b"], 0)):
+        found = known["acme", who].state
+        assert found is not None
+        assert [one.value for one in addresses_of(found)] == [
+            f"{one}@x.example" for one in addresses
+        ]
+        assert found.omitted_consent == omitted
+        _is_the_old_one(found)
+
+
+def _is_the_old_one(found: State) -> None:
+    assert found.values("user_id") == ["u1"]
+    assert found.computed.revenue == {"USD": "12.30"}
+    assert b"gold" in bytes(found.traits)
+    assert [one.state for one in found.consent] == ["granted"]
+
+
 @pytest.mark.parametrize("word", OLD_WORDS, ids=lambda word: word[2])
 def test_it_is_what_a_new_state_would_have_said(word: tuple[Any, ...]) -> None:
     """The migration's own reading, frozen as it is, and the sender's are one."""
@@ -144,10 +228,7 @@ def test_it_is_what_a_new_state_would_have_said(word: tuple[Any, ...]) -> None:
     consent = ConsentState(
         contact_point=point, channel=channel, purpose=purpose, state=state, at=DAY, source="web"
     )
-    told = ProfileState(
-        identifiers=[], traits=msgspec.Raw(b"{}"), computed=ComputedState(), consent=[consent]
-    )
-    assert objections_of(told) == ({} if place is None else {place: state})
+    assert objections_of([consent]) == ({} if place is None else {place: state})
 
 
 @pytest.mark.integration

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_campaign.domain.addresses import Address, addresses_of
-from rapport_campaign.domain.model import Person
+from rapport_campaign.domain.model import Person, State
 from rapport_campaign.domain.permission import (
     NO_CONSENT,
     Policy,
@@ -22,13 +22,11 @@ from rapport_campaign.domain.permission import (
     objections_of,
     promotion,
 )
+from rapport_common.events.activity import ContactPoint
 from rapport_common.events.profile import (
     ComputedState,
     ConsentState,
-    ContactPointState,
     IdentifierState,
-    Omitted,
-    ProfileState,
 )
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -42,19 +40,18 @@ def said(state: str = "granted", point: str = ADA, **more: Any) -> ConsentState:
     return ConsentState(contact_point=point, state=state, **fields)  # type: ignore[arg-type] # words
 
 
-def point(value: str, **more: Any) -> ContactPointState:
-    return ContactPointState(**{"channel": "email", "value": value, "at": NOON, **more})
+def point(value: str, **more: Any) -> ContactPoint:
+    return ContactPoint(**{"channel": "email", "value": value, **more})
 
 
-def state(
-    *consent: ConsentState, points: list[ContactPointState] | None = None, **more: Any
-) -> ProfileState:
-    return ProfileState(
-        identifiers=[IdentifierState("email", one) for one in more.get("emails", [ADA])],
+def state(*consent: ConsentState, points: list[ContactPoint] | None = None, **more: Any) -> State:
+    emails = more.get("emails", [ADA])
+    return State(
+        identifiers=[IdentifierState("email", one) for one in emails],
         traits=msgspec.Raw(msgspec.json.encode(more.get("traits", {}))),
         computed=ComputedState(),
         consent=list(consent),
-        contact_points=points,
+        contact_points=[point(one) for one in emails] if points is None else points,
     )
 
 
@@ -86,9 +83,9 @@ def test_a_no_is_heard_however_it_is_written(again: ConsentState) -> None:
 def test_where_some_words_are_not_told_there_may_be_a_no_among_them() -> None:
     policy = Policy(promotion_without_consent=True)
     assert promotion(state(), policy, {}) == Send(ADA)
-    some = msgspec.structs.replace(state(), omitted=Omitted(consent=1))
+    some = msgspec.structs.replace(state(), omitted_consent=1)
     assert promotion(some, policy, {}) == Suppress(NO_CONSENT)
-    whole = msgspec.structs.replace(state(said()), omitted=Omitted(consent=1))
+    whole = msgspec.structs.replace(state(said()), omitted_consent=1)
     assert promotion(whole, policy, {}) == Send(ADA)
 
 
@@ -106,13 +103,13 @@ def test_a_later_yes_is_a_yes_and_other_channels_say_nothing() -> None:
 def test_a_no_to_all_holds_until_a_later_yes_and_a_yes_to_all_is_none() -> None:
     no = said("withdrawn", channel="all", purpose="all")
     assert promotion(state(no, said(at=LATER)), Policy(), {}) == Send(ADA)
-    assert objections_of(state(no)) == {(ADA, "promotion"): "withdrawn"}
+    assert objections_of([no]) == {(ADA, "promotion"): "withdrawn"}
     for every in ({"purpose": "all"}, {"channel": "all"}, {"purpose": "who knows"}):
         assert promotion(state(said(**every)), Policy(), {}) == Suppress("no consent")
 
 
 def test_what_one_says_of_an_address_holds_for_all_who_have_it() -> None:
-    other = objections_of(state(said("withdrawn", "ADA@example.com")))
+    other = objections_of([said("withdrawn", "ADA@example.com")])
     assert other == {(ADA, "promotion"): "withdrawn"}
     objections = [(address, "promotion", word) for (address, _), word in other.items()]
     person = state(said(at=LATER))
@@ -162,7 +159,7 @@ def test_only_the_addresses_of_now_get_mail() -> None:
     assert addresses_of(spelled) == [Address(ADA, verified=True)]
 
 
-def verdict(person: ProfileState | None, **more: Any) -> Verdict:
+def verdict(person: State | None, **more: Any) -> Verdict:
     """The verdict on a service mail to somebody; without a state they are gone."""
     fields: dict[str, Any] = {
         "kind": "entry",
@@ -177,7 +174,7 @@ def verdict(person: ProfileState | None, **more: Any) -> Verdict:
 
 
 def test_service_mail_goes_to_verified_addresses_only() -> None:
-    strange = point("stranger@example.com", verified=False, at=LATER)
+    strange = point("stranger@example.com", verified=False)
     assert verdict(state(points=[strange])) == Suppress("address not verified")
     assert verdict(state(points=[strange]), policy=TRUSTING) == Suppress("address not verified")
     assert verdict(state(points=[strange, point(ADA)])) == Send(ADA)
@@ -229,9 +226,7 @@ def test_when_somebody_agreed_is_told_while_it_is_their_word(
         (state(said(), points=[point(ADA, verified=False)]), "address not verified"),
     ],
 )
-def test_a_public_word_is_enough_where_the_policy_says_so(
-    person: ProfileState, reason: str
-) -> None:
+def test_a_public_word_is_enough_where_the_policy_says_so(person: State, reason: str) -> None:
     assert promotion(person, Policy(), {}) == Suppress(reason)
     assert promotion(person, TRUSTING, {}) == Send(ADA)
 

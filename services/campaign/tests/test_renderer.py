@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from rapport_campaign.domain.model import Claimed, Content
+from rapport_campaign.domain.model import Claimed, Content, State
 from rapport_campaign.render.compose import Composer, Job, Mail, Office
 from rapport_campaign.renderer import NOT_YET, Refusal, Renderer, Source
-from rapport_common.events.profile import ComputedState, ProfileState
+from rapport_common.events.profile import ComputedState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OFFICE = Office(b"k" * 32, "https://mail.shop.example", "no-reply@mail.shop.example")
@@ -61,7 +61,7 @@ async def test_money_is_a_number_and_a_missing_time_is_nothing(one: Renderer) ->
         "[{{ profile.computed.last_order_at | date: '%d.%m.%Y' }}]"
     )
     computed = ComputedState(orders=1, revenue={"EUR": "120.50"})
-    known = ProfileState(identifiers=[], traits=msgspec.Raw(b"{}"), computed=computed)
+    known = State(identifiers=[], traits=msgspec.Raw(b"{}"), computed=computed)
     mail = Composer(OFFICE).compose(replace(job(1, html), state=known), NOW)
     assert b"VIP 120.50 121.5 []" in mail.data
     (same,) = await one.compose([replace(job(1, html), state=known)], NOW, until=soon())

@@ -8,7 +8,8 @@ from sqlalchemy import text
 
 from rapport_campaign.store import locks
 from rapport_common import clock
-from rapport_common.events.profile import AbsorbedId, ProfileActivity
+from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.profile import AbsorbedId
 
 pytestmark = pytest.mark.integration
 ADA = "ada@example.com"

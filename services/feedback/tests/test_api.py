@@ -243,6 +243,7 @@ async def test_the_ledger_adds_up(service: Service) -> None:
     grown = {key: after[key] - before[key] for key in after if isinstance(after[key], int)}
     assert grown == {
         "persons": 0,
+        "lacking": 0,
         "invitations": 1,
         "responses": 1,
         "answers": 2,

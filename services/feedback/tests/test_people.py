@@ -1,43 +1,17 @@
-"""What a record says about a person, and which of several says it last."""
+"""Whom identifiers name, and what can never be stored of them."""
 
-import itertools
-from datetime import UTC, datetime
-
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from rapport_common.events.envelope import Event
-from rapport_common.events.profile import (
-    ComputedState,
-    IdentifierState,
-    ProfileActivity,
-    ProfileState,
-)
+from rapport_common.events.activity import ProfileActivity
+from rapport_common.testing.profiles import sections
 from rapport_feedback.api.models import Address
 from rapport_feedback.domain import people
-from rapport_feedback.domain.people import Contact, Snapshot, named
-
-SNAPSHOTS = st.builds(
-    Snapshot,
-    st.just("ws"),
-    st.sampled_from(["p1", "p2"]),
-    st.integers(1, 4),
-    st.just(frozenset({("email", "a@example.com")})),
-    st.none() | st.just("p2"),
-)
+from rapport_feedback.domain.people import Contact, named
 
 
-def activity(version: int = 1, *names: tuple[str, str], **changes: object) -> ProfileActivity:
-    state = ProfileState(
-        identifiers=[IdentifierState(kind, value) for kind, value in names],
-        traits=msgspec.Raw(b"{}"),
-        computed=ComputedState(),
-    )
-    given = {"state": state, **changes}
-    return ProfileActivity(workspace="ws", profile_id="p1", version=version, **given)  # type: ignore[arg-type] # tests give what fits
+def activity(*names: tuple[str, str]) -> ProfileActivity:
+    return ProfileActivity(workspace="ws", profile_id="p1", version=1, **sections(names))
 
 
 @pytest.mark.parametrize(
@@ -69,51 +43,17 @@ def test_an_empty_contact_has_no_name() -> None:
         _ = Contact().strongest
 
 
-def test_a_state_names_all_identifiers() -> None:
-    names = [("email", "a@example.com"), ("user_id", "u1")]
-    assert people.snapshot(activity(3, *names)) == Snapshot("ws", "p1", 3, frozenset(names))
-
-
-def test_a_merge_leaves_nothing_behind() -> None:
-    merged = activity(4, state=None, merged_into="p2")
-    assert people.snapshot(merged) == Snapshot("ws", "p1", 4, frozenset(), "p2")
-
-
-def test_an_event_alone_says_nothing_about_identifiers() -> None:
-    at = datetime(2026, 1, 1, tzinfo=UTC)
-    event = Event(
-        workspace="ws", source="s", message_id="m", type="page", timestamp=at, received_at=at
-    )
-    assert people.snapshot(activity(5, state=None, event=event)) is None
-
-
-@given(st.lists(SNAPSHOTS, max_size=5))
-def test_the_newest_is_the_same_in_any_order(snapshots: list[Snapshot]) -> None:
-    results = [people.newest(order) for order in itertools.permutations(snapshots)]
-    assert all(one == results[0] for one in results)
-    for one in snapshots:
-        newest = results[0][one.key]
-        assert newest.version >= one.version
-        if newest.version == one.version and one.merged_into:
-            assert newest.merged_into
-
-
 @pytest.mark.parametrize(
     ("record", "wrong"),
     [
-        (activity(1, ("email", "a@example.com")), False),
-        (activity(1, ("user_id", "a\0b")), True),
-        (activity(1, ("a\0b", "x")), True),
-        (activity(1, state=None, merged_into="p\0"), True),
+        (activity(("email", "a@example.com")), False),
+        (activity(("user_id", "a\0b")), True),
+        (activity(("a\0b", "x")), True),
+        (ProfileActivity(workspace="ws", profile_id="p1", version=1, gone=True), False),
     ],
 )
 def test_what_can_never_be_stored_is_named(record: ProfileActivity, *, wrong: bool) -> None:
     assert (people.unstorable(record) is not None) == wrong
-
-
-def test_who_is_gone_has_no_identifier_any_more() -> None:
-    gone = people.snapshot(ProfileActivity(workspace="ws", profile_id="p1", version=3, gone=True))
-    assert gone == Snapshot("ws", "p1", 3, frozenset())
 
 
 @pytest.mark.parametrize(

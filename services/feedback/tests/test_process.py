@@ -17,17 +17,14 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from tests.support.waiting import HANG_SECONDS, between_looks
 
+from rapport_common.events.activity import SECTIONS, ProfileActivity, SectionVersions
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event, partition_key
-from rapport_common.events.profile import (
-    ComputedState,
-    IdentifierState,
-    ProfileActivity,
-    ProfileState,
-)
-from rapport_common.events.topics import topics_of
+from rapport_common.events.topics import PROFILE_ACTIVITY, topics_of
+from rapport_common.events.versions import HEADER, header
 from rapport_common.kafka.admin import ensure_topics
 from rapport_common.testing.credentials import EVENT_KEY, KEY_ENVIRONMENT, mint
+from rapport_common.testing.profiles import sections
 
 pytestmark = pytest.mark.integration
 WORKSPACE = "process-test"
@@ -102,17 +99,16 @@ async def send_profile(bootstrap: str) -> None:
         workspace=WORKSPACE,
         profile_id="p1",
         version=1,
-        state=ProfileState(
-            identifiers=[
-                IdentifierState("user_id", "u1"),
-                IdentifierState("email", "ada@example.com"),
-            ],
-            traits=msgspec.Raw(b"{}"),
-            computed=ComputedState(),
-        ),
+        versions=SectionVersions(*[1] * len(SECTIONS)),
+        **sections([("user_id", "u1"), ("email", "ada@example.com")]),
     )
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all") as producer:
-        await producer.send_and_wait("profile.activity", encode(record), key=b"p1")
+        await producer.send_and_wait(
+            PROFILE_ACTIVITY.name,
+            encode(record),
+            key=b"p1",
+            headers=[(HEADER, header(PROFILE_ACTIVITY.name, PROFILE_ACTIVITY.version))],
+        )
 
 
 async def read_event(bootstrap: str, message_id: str) -> tuple[bytes, Event]:

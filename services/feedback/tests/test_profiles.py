@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from rapport_common.errors import InvalidEvent
-from rapport_common.events.profile import (
-    ComputedState,
-    IdentifierState,
-    ProfileActivity,
-    ProfileState,
-)
+from rapport_common.events.activity import SECTIONS, ProfileActivity, SectionVersions
 from rapport_common.kafka.batch import Record
+from rapport_common.testing.profiles import Profiles, happened, sections
 from rapport_feedback.handlers.profiles import on_activity
 
 if TYPE_CHECKING:
@@ -32,11 +29,8 @@ def state(service: Service, profile: str, version: int, *names: tuple[str, str])
         workspace=service.workspace,
         profile_id=profile,
         version=version,
-        state=ProfileState(
-            identifiers=[IdentifierState(kind, value) for kind, value in names],
-            traits=msgspec.Raw(b"{}"),
-            computed=ComputedState(),
-        ),
+        versions=SectionVersions(*[version] * len(SECTIONS)),
+        **sections(names),
     )
 
 
@@ -199,7 +193,89 @@ async def test_what_can_never_be_stored_is_named(service: Service) -> None:
     assert await people(service) == set()
 
 
-async def test_a_batch_without_news_is_no_work(service: Service) -> None:
+async def test_an_event_that_tells_no_identifiers_writes_nothing(service: Service) -> None:
+    profiles = Profiles(service.workspace)
     await deliver(service, [])
-    await deliver(service, [msgspec.structs.replace(state(service, "p1", 1), state=None)])
-    assert await people(service) == set()
+    await deliver(service, [profiles.event("p1", **sections([ADA]))])
+    unheard = ProfileActivity(
+        workspace=service.workspace,
+        profile_id="p1",
+        version=2,
+        event=happened(service.workspace, 2),
+    )
+    await deliver(service, [unheard])
+    rows = "SELECT *, xmin, ctid FROM feedback.person WHERE workspace = :ws"
+    before = await service.rows(rows)
+    await deliver(service, [profiles.event("p1", computed=sections()["computed"])])
+    # Neither written nor locked: the row is the one that it was.
+    assert await service.rows(rows) == before
+    assert await people(service) == {(*ADA, "p1")}
+
+
+async def test_an_emptied_service_is_filled_by_telling_again_while_events_flow(
+    service: Service,
+) -> None:
+    chance, profiles = random.Random(3), Profiles(service.workspace)
+    ids = [f"p{number}" for number in range(8)]
+    living = list(ids)
+
+    def step(number: int) -> list[ProfileActivity]:
+        who = chance.choice(living)
+        names = [("user_id", who), ("anonymous_id", str(number))]
+        if number % 10 == 9 and len(living) > 3:
+            living.remove(who)
+            heir = chance.choice(living)
+            return list(profiles.merged(who, heir, **sections([("user_id", heir)])))
+        if number % 3:
+            return [profiles.event(who, computed=sections(events=number)["computed"])]
+        return [profiles.event(who, identifiers=sections(names)["identifiers"])]
+
+    async def outcome() -> tuple[set[tuple[str, str, str]], list[dict[str, object]]]:
+        kept = "profile_id, version, known, heir, lacks, identifiers_version"
+        rows = f"SELECT {kept} FROM feedback.person WHERE workspace = :ws ORDER BY 1"
+        return await people(service), await service.rows(rows)
+
+    log = [profiles.event(who, **sections([("user_id", who)])) for who in ids]
+    log += [one for number in range(40) for one in step(number)]
+    await deliver(service, log)
+    for table in ("person", "identity"):
+        await service.change(f"DELETE FROM feedback.{table} WHERE workspace = :ws")
+    flowing: list[ProfileActivity] = []
+    for number, again in enumerate(profiles.republished()):
+        late = step(100 + number)
+        await deliver(service, late)
+        # Told at the moment at which it is told, or it would be of the past.
+        current = profiles.republished([again.profile_id])
+        await deliver(service, current)
+        flowing += late
+    lacking = await service.rows(
+        "SELECT 1 FROM feedback.person WHERE workspace = :ws AND lacks IS NOT NULL"
+    )
+    assert lacking == []
+    filled = await outcome()
+    for table in ("person", "identity"):
+        await service.change(f"DELETE FROM feedback.{table} WHERE workspace = :ws")
+    await deliver(service, [*log, *flowing])
+    assert await outcome() == filled
+
+
+async def test_what_was_missed_is_counted_until_it_is_told_again(service: Service) -> None:
+    profiles = Profiles(service.workspace)
+
+    async def lacking() -> int:
+        ledger = await service.as_operator("ops").get("/v1/ledger")
+        return int(ledger.json()["lacking"])
+
+    def counted() -> float:
+        labels = {"service": "feedback"}
+        return REGISTRY.get_sample_value("rapport_follower_gaps_total", labels) or 0
+
+    before, counted_before = await lacking(), counted()
+    await deliver(service, [profiles.event("p1", **sections([ADA]))])
+    profiles.event("p1", identifiers=sections([USER])["identifiers"])
+    for _ in range(2):
+        await deliver(service, [profiles.event("p1", computed=sections()["computed"])])
+    assert (await lacking(), await people(service)) == (before + 1, {(*ADA, "p1")})
+    assert counted() == counted_before + 1
+    await deliver(service, profiles.republished())
+    assert (await lacking(), await people(service)) == (before, {(*USER, "p1")})

@@ -12,6 +12,7 @@ from services.profile.tests.follower import Follower, followed
 from services.profile.tests.people import content, event, expected
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.outbox import waiting
 
 from rapport_common.db import is_retriable
 from rapport_common.events.activity import ProfileActivity
@@ -68,14 +69,14 @@ def people(*numbers: int, at: int = 0) -> list[Event]:
 
 async def published(engine: AsyncEngine) -> list[ProfileActivity]:
     async with engine.begin() as tx:
-        rows = await tx.execute(text("SELECT value FROM profile.outbox ORDER BY id"))
+        rows = await waiting(tx, "profile")
         return [msgspec.json.decode(row.value, type=ProfileActivity) for row in rows]
 
 
 async def forget(engine: AsyncEngine) -> None:
     """What was published is out of the log."""
     async with engine.begin() as tx:
-        await tx.execute(text("DELETE FROM profile.outbox"))
+        await tx.execute(text("DELETE FROM profile.outbox_batch"))
 
 
 def unhurried(_seconds: float) -> Pace:

@@ -3,7 +3,7 @@
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -15,21 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
 from tests.support.outbox import waiting
 
+from rapport_common.events.activity import SECTIONS, ProfileActivity, SectionVersions
 from rapport_common.events.definition import SegmentDefinition
-from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
-from rapport_common.events.profile import (
-    ComputedState,
-    IdentifierState,
-    ProfileActivity,
-    ProfileState,
-)
 from rapport_common.events.topics import SEGMENT_DEFINITION, SEGMENT_MEMBERSHIP, Topic
 from rapport_common.http import Health, create_app
 from rapport_common.jobs.routes import job_routes
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.testing.credentials import authenticator, mint
+from rapport_common.testing.profiles import NOON, happened, sections
 from rapport_segment.api.callers import READ, WRITE
 from rapport_segment.api.ledger import ledger_routes
 from rapport_segment.api.members import member_routes
@@ -38,11 +33,9 @@ from rapport_segment.handlers.segments import SegmentHandler
 from rapport_segment.store.jobs import JOBS
 from rapport_segment.tables import METADATA
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
 
 class Records:
-    """Builds the records of profile.activity; each call counts the person's version up."""
+    """Builds records that tell all of a person; each call counts the person's version up."""
 
     def __init__(self) -> None:
         self._versions: dict[uuid.UUID, int] = {}
@@ -66,13 +59,9 @@ class Records:
             profile_id=str(who),
             version=number,
             event=happened(workspace, number) if event else None,
-            state=ProfileState(
-                identifiers=[
-                    IdentifierState("user_id", str(who)),
-                    *(IdentifierState("email", one) for one in emails),
-                ],
-                traits=msgspec.Raw(msgspec.json.encode(traits or {})),
-                computed=ComputedState(**computed),
+            versions=SectionVersions(*[number] * len(SECTIONS)),
+            **sections(
+                [("user_id", str(who)), *(("email", one) for one in emails)], traits, **computed
             ),
         )
 
@@ -93,20 +82,6 @@ class Records:
     def record(self, value: ProfileActivity, trace: str | None = None) -> Record:
         key = value.profile_id.encode()
         return Record("profile.activity", 0, next(self._offsets), key, value, trace)
-
-
-def happened(workspace: str, number: int) -> Event:
-    when = NOON + timedelta(minutes=number)
-    return Event(
-        workspace=workspace,
-        source="shop",
-        message_id=str(number),
-        type="track",
-        timestamp=when,
-        received_at=when,
-        name="Order Completed",
-        user_id="u",
-    )
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from services.segment.tests.building import build
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.membership import Membership
-from rapport_common.events.profile import ProfileActivity
 from rapport_segment.api.callers import PREVIEWS
 from rapport_segment.api.rules import EXAMPLE, Rule
-from rapport_segment.domain.rules import COUNTS, INSTANTS, REVENUE, parse
+from rapport_segment.domain.facts import REVENUE
+from rapport_segment.domain.rules import COUNTS, INSTANTS, parse
 from rapport_segment.handlers import segments
 from rapport_segment.handlers.activity import ActivityHandler
 

@@ -14,8 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.auth import Operator
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.membership import Membership
-from rapport_common.events.profile import ProfileActivity
 from rapport_common.jobs.store import Job, Step
 from rapport_segment.handlers.activity import ActivityHandler, rule_of
 from rapport_segment.handlers.building import Building
@@ -259,13 +259,10 @@ async def test_an_archived_segment_is_left_loudly_and_its_name_is_free(
 async def test_nobody_is_in_no_segment(
     engine: AsyncEngine, records: "Records", client: httpx.AsyncClient, published: Published
 ) -> None:
-    """An id that is gone, and a state without an identifier, fit no rule: not even not_exists."""
+    """An id that is gone fits no rule: not even not_exists."""
     world = World(engine, records, random.Random(0))
-    ghost = records.state(IDS[2])
-    assert ghost.state is not None
-    ghost.state.identifiers.clear()
     await world.define("no address", NOBODY_ELSE)
-    await world.apply(records.state(IDS[0]), records.state(IDS[1]), ghost)
+    await world.apply(records.state(IDS[0]), records.state(IDS[1]))
     older = records.state(IDS[1])
     await world.apply(records.gone(IDS[1]), older)
     await build(engine)

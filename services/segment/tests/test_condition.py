@@ -7,12 +7,13 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from services.segment.tests.judging import kept, told
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
 from rapport_segment.domain.evaluate import predicate
-from rapport_segment.domain.facts import project
+from rapport_segment.domain.facts import Facts
 from rapport_segment.domain.rules import EQUALITY, ORDER, PRESENCE, TEXT, RuleError, parse
 from rapport_segment.store.condition import Condition
 
@@ -172,14 +173,18 @@ RULES = st.recursive(
 )
 
 
-async def in_sql(engine: AsyncEngine, condition: Condition, states: Sequence[bytes]) -> list[bool]:
+async def in_sql(engine: AsyncEngine, condition: Condition, people: Sequence[Facts]) -> list[bool]:
+    columns = dict(zip("itc", map(list, zip(*map(kept, people), strict=True)), strict=True))
     async with engine.begin() as tx:
         rows = await tx.execute(
             text(
-                f"SELECT {condition.sql} AS verdict FROM (SELECT n, CAST(s AS jsonb) AS state "
-                "FROM unnest(CAST(:states AS text[])) WITH ORDINALITY AS u(s, n)) AS p ORDER BY n"
+                f"SELECT {condition.sql} AS verdict FROM (SELECT n, "
+                "CAST(i AS jsonb) AS identifiers, CAST(t AS jsonb) AS traits, "
+                "CAST(c AS jsonb) AS computed FROM unnest("
+                "CAST(:i AS text[]), CAST(:t AS text[]), CAST(:c AS text[])) "
+                "WITH ORDINALITY AS u(i, t, c, n)) AS p ORDER BY n"
             ),
-            {"states": [one.decode() for one in states], **condition.parameters},
+            {**columns, **condition.parameters},
         )
         return [row.verdict for row in rows]
 
@@ -190,21 +195,19 @@ async def test_both_evaluators_agree(
     module_engine: AsyncEngine, document: dict[str, Any], people: list[ProfileState]
 ) -> None:
     rule = parse(document)
-    projected = [project(one) for one in people]
+    known = [told(one) for one in people]
     matches = predicate(rule)
-    expected = [matches(facts) for _, facts in projected]
-    stored = [document for document, _ in projected]
-    assert await in_sql(module_engine, Condition(rule), stored) == expected
+    expected = [matches(facts) for facts in known]
+    assert await in_sql(module_engine, Condition(rule), known) == expected
 
 
 async def test_they_agree_about_what_looks_alike(module_engine: AsyncEngine) -> None:
     values = [*ALIKE, None, [], {}, *([one] for one in ALIKE), [ALIKE], {"a": "a"}]
     traits = [b"{}", *(msgspec.json.encode({"a": value}) for value in values)]
     people = [
-        project(ProfileState(identifiers=[], traits=msgspec.Raw(raw), computed=ComputedState()))
+        told(ProfileState(identifiers=[], traits=msgspec.Raw(raw), computed=ComputedState()))
         for raw in traits
     ]
-    stored = [document for document, _ in people]
     for op in sorted(PRESENCE | EQUALITY | ORDER | TEXT):
         for wanted in ALIKE:
             document = leaf({"trait": "a"}, op, [wanted] if op == "in" else wanted)
@@ -212,15 +215,15 @@ async def test_they_agree_about_what_looks_alike(module_engine: AsyncEngine) -> 
                 continue
             rule = parse(document)
             matches = predicate(rule)
-            expected = [matches(facts) for _, facts in people]
-            assert await in_sql(module_engine, Condition(rule), stored) == expected, document
+            expected = [matches(facts) for facts in people]
+            assert await in_sql(module_engine, Condition(rule), people) == expected, document
 
 
 async def test_a_rule_of_full_size_can_be_asked(module_engine: AsyncEngine) -> None:
     one = {"trait": "a", "op": "in", "value": [str(number) for number in range(1000)]}
     rule = parse({"or": [one] * 499})
-    stored, facts = project(
+    facts = told(
         ProfileState(identifiers=[], traits=msgspec.Raw(b'{"a":"999"}'), computed=ComputedState())
     )
     assert predicate(rule)(facts)
-    assert await in_sql(module_engine, Condition(rule), [stored]) == [True]
+    assert await in_sql(module_engine, Condition(rule), [facts]) == [True]

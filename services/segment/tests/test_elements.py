@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from services.segment.tests.judging import with_traits
 from typing_extensions import override
 
 from rapport_segment.domain import elements
 from rapport_segment.domain.evaluate import predicate
-from rapport_segment.domain.facts import Facts
 from rapport_segment.domain.rules import parse
 
 SCALARS = st.one_of(
@@ -31,8 +31,8 @@ def test_an_index_answers_as_looking_through_the_list_does(
         wanted = str(wanted)
     asked = [wanted, other] if op == "in" else wanted
     holds = predicate(parse({"trait": "t", "op": op, "value": asked}))
-    plain = Facts({"t": list(values)}, {}, {})
-    long = Facts({"t": elements.Elements(values)}, {}, {})
+    plain = with_traits({"t": list(values)})
+    long = with_traits({"t": elements.Elements(values)})
     assert holds(long) == holds(plain)
 
 
@@ -53,7 +53,7 @@ def test_beside_a_number_words_are_compared_as_texts(
 ) -> None:
     rule = predicate(parse({"trait": "t", "op": op, "value": "5"}))
     for one in (values, elements.Elements(values)):
-        assert rule(Facts({"t": one}, {}, {})) is holds
+        assert rule(with_traits({"t": one})) is holds
 
 
 def test_a_long_list_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_a_long_list_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(elements, "Elements", Counting)
     monkeypatch.setattr("rapport_segment.domain.evaluate.Elements", Counting)
-    facts = Facts({"tags": [str(n) for n in range(1000)]}, {}, {})
+    facts = with_traits({"tags": [str(n) for n in range(1000)]})
     many = [
         {"trait": "tags", "op": op, "value": f"z{n}"}
         for op in ("contains", "eq", "starts_with", "gt")

@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from services.segment.tests.judging import kept, told, values
 
 from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
 from rapport_segment.domain.evaluate import MAX_REASON, explain, predicate, reason
-from rapport_segment.domain.facts import Facts, exact, project, read
+from rapport_segment.domain.facts import Facts, exact, stored
 from rapport_segment.domain.rules import parse
 
 STATE = ProfileState(
@@ -27,8 +28,8 @@ STATE = ProfileState(
 
 
 def facts_of(state: ProfileState) -> Facts:
-    stored, facts = project(state)
-    assert read(stored) == facts
+    facts = told(state)
+    assert values(stored(kept(facts))) == values(facts)
     return facts
 
 

@@ -19,15 +19,11 @@ from tests.support.waiting import between_looks
 from rapport_common.auth import Operator
 from rapport_common.db import is_retriable
 from rapport_common.errors import InvalidEvent
+from rapport_common.events.activity import ProfileActivity, SectionVersions
 from rapport_common.events.membership import Membership
-from rapport_common.events.profile import (
-    AbsorbedId,
-    ComputedState,
-    IdentifierState,
-    ProfileActivity,
-    ProfileState,
-)
+from rapport_common.events.profile import AbsorbedId
 from rapport_common.kafka.store import read_tallies
+from rapport_common.testing.profiles import sections
 from rapport_segment.handlers.activity import ActivityHandler, rule_of
 from rapport_segment.handlers.segments import SegmentHandler, Wish
 from rapport_segment.store import definitions, people
@@ -96,7 +92,7 @@ async def test_states_are_kept_judged_and_told(
     assert await rows(engine, "SELECT version FROM segment.person") == [(3,)]
     async with engine.begin() as tx:
         assert await read_tallies(tx, "segment") == {"entered": 2, "exited": 1}
-        assert await people.counts(tx) == {"persons": 1, "open_memberships": 1}
+        assert await people.counts(tx) == {"persons": 1, "open_memberships": 1, "lacking": 0}
 
 
 async def test_the_outbox_row_carries_key_and_trace(
@@ -125,7 +121,11 @@ async def test_an_event_whose_state_comes_later_changes_nothing_yet(
     await define(engine, "buyers", BUYERS)
     first, second, third = (records.state(ADA, orders=n) for n in (0, 1, 1))
     assert second.event is not None
-    await apply(engine, records, first, msgspec.structs.replace(second, state=None))
+    # As of an old heavy profile: the event alone.
+    alone = ProfileActivity(
+        workspace="acme", profile_id=str(ADA), version=second.version, event=second.event
+    )
+    await apply(engine, records, first, alone)
     assert await rows(engine, "SELECT version FROM segment.person") == [(1,)]
     await apply(engine, records, third)
     assert [(one.change, one.profile_version) for one in await published()] == [("entered", 3)]
@@ -160,7 +160,8 @@ async def test_a_merge_in_two_batches_in_either_order(
     )
     assert open_rows == [(BOB, None)]
     assert await rows(engine, "SELECT DISTINCT profile_id FROM segment.membership") == [(BOB,)]
-    assert await rows(engine, "SELECT old_id, profile_id FROM segment.alias") == [(ADA, BOB)]
+    heirs = "SELECT profile_id, heir FROM segment.person WHERE heir IS NOT NULL"
+    assert await rows(engine, heirs) == [(ADA, BOB)]
     told = await published()
     gone = [one for one in told if one.change == "exited" and one.profile_id == str(ADA)]
     assert [one.cause for one in gone] == (["merge"] if state_first else [])
@@ -185,7 +186,7 @@ async def test_a_merge_begins_no_second_stay(
     assert await misplaced(engine) == []
 
 
-async def test_chains_of_merges_are_flat_in_the_database(
+async def test_chains_of_merges_lead_to_the_last_heir(
     engine: AsyncEngine, records: "Records"
 ) -> None:
     await define(engine, "buyers", BUYERS)
@@ -193,8 +194,6 @@ async def test_chains_of_merges_are_flat_in_the_database(
     await apply(engine, records, records.merged(ADA, BOB))
     await apply(engine, records, records.merged(BOB, CY))
     await apply(engine, records, records.state(CY, orders=1))
-    kept = await rows(engine, "SELECT old_id, profile_id FROM segment.alias ORDER BY 1")
-    assert kept == [(ADA, CY), (BOB, CY)]
     assert await rows(engine, "SELECT profile_id FROM segment.membership") == [(CY,)]
     async with engine.begin() as tx:
         found = await people.find(tx, "acme", ADA)
@@ -231,7 +230,7 @@ async def outcome(
     assert await misplaced(engine) == []
     async with engine.begin() as tx:
         left: list[Any] = [[(one.key, one.value) for one in await waiting(tx, "segment")]]
-    for table, order in (("membership", "entry_id"), ("alias", "old_id"), ("person", "profile_id")):
+    for table, order in (("membership", "entry_id"), ("person", "profile_id")):
         left.append(await rows(engine, f"SELECT * FROM segment.{table} ORDER BY {order}"))
     await rows_gone(engine)
     return left
@@ -239,9 +238,7 @@ async def outcome(
 
 async def rows_gone(engine: AsyncEngine) -> None:
     async with engine.begin() as tx:
-        await tx.execute(
-            text("TRUNCATE segment.outbox_batch, segment.membership, segment.alias, segment.person")
-        )
+        await tx.execute(text("TRUNCATE segment.outbox_batch, segment.membership, segment.person"))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -350,11 +347,8 @@ async def test_odd_traits_are_no_poison(engine: AsyncEngine, records: "Records")
                 workspace="acme",
                 profile_id=str(uuid.uuid4()),
                 version=1,
-                state=ProfileState(
-                    identifiers=[IdentifierState("user_id", "u")],
-                    traits=msgspec.Raw(one),
-                    computed=ComputedState(),
-                ),
+                versions=SectionVersions(*[1] * 5),
+                **{**sections([("user_id", "u")]), "traits": msgspec.Raw(one)},
             )
             for one in raw
         ),

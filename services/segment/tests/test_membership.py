@@ -2,33 +2,31 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-
-from rapport_common.events.profile import ComputedState, ProfileState
-from rapport_segment.domain.facts import project
-from rapport_segment.domain.fold import Fold
-from rapport_segment.domain.membership import (
-    GONE,
-    Activity,
-    Change,
-    Definition,
-    Key,
-    Person,
-    merge,
+from services.segment.tests.judging import (
+    NOON,
+    People,
+    gone,
+    key_of,
+    state,
     step,
-    with_entries,
 )
-from rapport_segment.domain.rules import parse
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.profile import AbsorbedId
+from rapport_common.follower.domain import Key
+from rapport_common.testing.profiles import Profiles, sections
+from rapport_segment.domain.membership import GONE, Change, Definition, Person, merge
+from rapport_segment.domain.rules import parse
+from rapport_segment.domain.stays import with_entries
+
 LATER = NOON + timedelta(hours=1)
 IDS = [uuid.UUID(int=number) for number in range(1, 6)]
 ADA, BOB, CY = IDS[:3]
@@ -44,27 +42,13 @@ EMPTY = definition(3, {"computed": "orders", "op": "eq", "value": 0})
 ALL = (RICH, BUYER, EMPTY)
 
 
-def state(
-    who: UUID, version: int, orders: int = 0, usd: str = "0", *, event: bool = True
-) -> Activity:
-    computed = ComputedState(orders=orders, revenue={"USD": usd})
-    stored, facts = project(
-        ProfileState(identifiers=[], traits=msgspec.Raw(b"{}"), computed=computed)
-    )
-    return Activity("acme", who, version, facts, stored, event_timestamp=NOON if event else None)
+def everybody(*ids: UUID) -> dict[Key, Person]:
+    return {key_of(one): Person("acme", one) for one in ids}
 
 
-def gone(who: UUID, version: int, into: UUID) -> Activity:
-    return Activity("acme", who, version, merged_into=into)
-
-
-def world(*ids: UUID) -> dict[Key, Person]:
-    return {("acme", one): Person("acme", one) for one in ids}
-
-
-def fold(*activities: Activity, now: datetime = NOON) -> tuple[Fold, list[Change]]:
-    made = Fold({"acme": ALL}, world(*IDS), {}, now)
-    return made, [change for one in activities for change in made.apply(one)]
+def followed(*records: ProfileActivity, now: datetime = NOON) -> tuple[People, list[Change]]:
+    made = People(ALL, everybody(*IDS), now=now)
+    return made, made.apply(*records)
 
 
 def told(changes: Sequence[Change]) -> list[tuple[str, str, str]]:
@@ -128,29 +112,24 @@ def test_while_a_segment_is_built_the_record_is_the_cause_only_of_what_it_change
     assert (change.record.at, change.record.event_timestamp) == (LATER, event_timestamp)
 
 
-def ended(who: UUID, version: int) -> Activity:
-    return Activity("acme", who, version, gone=True)
-
-
 def test_all_stays_of_a_person_who_is_gone_end() -> None:
-    made, changes = fold(state(ADA, 1, 1, "500"), ended(ADA, 2))
+    made, changes = followed(state(ADA, 1, 1, "500"), gone(ADA, 2, None))
     assert told(changes[2:]) == [("exited", "1", "1"), ("exited", "2", "1")]
     assert {(one.record.reason, one.record.profile_version) for one in changes[2:]} == {(GONE, 2)}
-    assert made.people["acme", ADA] == Person("acme", ADA, 2)
-    assert {one.exit_reason for one in made.entries.values()} == {GONE}
+    assert made.stays.people[key_of(ADA)] == Person("acme", ADA, 2)
+    assert {one.exit_reason for one in made.stays.entries.values()} == {GONE}
 
 
-@pytest.mark.parametrize("version", [0, 1])
-def test_an_end_that_is_older_than_the_state_changes_nothing(version: int) -> None:
-    made, changes = fold(state(ADA, 1, 1), ended(ADA, version))
+def test_an_end_that_is_older_than_the_state_changes_nothing() -> None:
+    made, changes = followed(state(ADA, 2, 1), gone(ADA, 1, None))
     assert told(changes) == [("entered", "2", "1")]
-    assert len(made.people["acme", ADA].entries) == 1
+    assert len(made.stays.people[key_of(ADA)].entries) == 1
 
 
 def test_entries_are_given_to_those_they_belong_to() -> None:
-    made, _ = fold(state(ADA, 1, 1, "500"), state(BOB, 1, 0))
-    bare = {key: replace(one, entries={}) for key, one in made.people.items()}
-    assert with_entries(bare, reversed(made.entries.values())) == made.people
+    made, _ = followed(state(ADA, 1, 1, "500"), state(BOB, 1, 0))
+    bare = {key: replace(one, entries={}) for key, one in made.stays.people.items()}
+    assert with_entries(bare, reversed(made.stays.entries.values())) == made.stays.people
 
 
 def test_a_stay_goes_on_under_the_survivor() -> None:
@@ -187,76 +166,79 @@ def test_the_order_of_changes_does_not_depend_on_where_entries_come_from() -> No
 
 
 def test_the_survivors_state_decides_about_what_it_inherits() -> None:
-    made, changes = fold(state(ADA, 1, 1), state(BOB, 1, 0), gone(ADA, 2, BOB))
+    made, changes = followed(state(ADA, 1, 1), state(BOB, 1, 0), gone(ADA, 2, BOB))
     assert told(changes)[-1] == ("exited", "2", "2")
     assert changes[-1].record.cause == "merge"
-    assert set(made.people["acme", BOB].entries) == {EMPTY.segment_id}
+    assert set(made.stays.people[key_of(BOB)].entries) == {EMPTY.segment_id}
 
 
-MERGED = Activity("acme", ADA, 2, merged_into=BOB, into_version=2)
+MERGED = gone(ADA, 2, BOB, into_version=2)
 
 
 @pytest.mark.parametrize("end_first", [True, False])
 def test_a_merge_is_one_step_in_whichever_order_its_two_records_come(*, end_first: bool) -> None:
     """The guest has ordered, the user has not: the one person they are has, all the time."""
-    whole = replace(state(BOB, 2, 1), absorbed=((ADA, 2),))
+    whole = replace(state(BOB, 2, 1), absorbed=[AbsorbedId(str(ADA), 2)])
     two = [MERGED, whole] if end_first else [whole, MERGED]
-    made, changes = fold(state(ADA, 1, 1), state(BOB, 1, 0), *two)
+    made, changes = followed(state(ADA, 1, 1), state(BOB, 1, 0), *two)
     assert told(changes) == [("entered", "2", "1"), ("entered", "3", "2"), ("exited", "3", "2")]
-    assert made.aliases == {("acme", ADA): BOB}
-    (entry,) = made.people["acme", BOB].entries.values()
+    assert made.heirs == {key_of(ADA): str(BOB)}
+    (entry,) = made.stays.people[key_of(BOB)].entries.values()
     assert str(entry.entry_id) == changes[0].record.entry_id
 
 
 @pytest.mark.parametrize("end_first", [True, False])
 def test_a_merge_into_somebody_merged_since_is_judged_by_the_last(*, end_first: bool) -> None:
     """BOB's record about ADA comes after CY's about BOB; CY's has decided for all three."""
-    late = replace(state(BOB, 2, 1), absorbed=((ADA, 2),))
-    last = replace(state(CY, 1, 0), absorbed=((BOB, 3),))
-    made, changes = fold(state(ADA, 1, 1), last, *([MERGED, late] if end_first else [late, MERGED]))
+    late = replace(state(BOB, 2, 1), absorbed=[AbsorbedId(str(ADA), 2)])
+    last = replace(state(CY, 1, 0), absorbed=[AbsorbedId(str(BOB), 3)])
+    made, changes = followed(
+        state(ADA, 1, 1), last, *([MERGED, late] if end_first else [late, MERGED])
+    )
     assert told(changes)[-1] == ("exited", "2", "3")
-    assert set(made.people["acme", CY].entries) == {EMPTY.segment_id}
+    assert set(made.stays.people[key_of(CY)].entries) == {EMPTY.segment_id}
 
 
 def test_an_id_that_is_merged_away_has_no_say_any_more() -> None:
-    made, changes = fold(gone(ADA, 5, BOB), state(ADA, 4, 1), state(ADA, 5, 1))
+    made, changes = followed(gone(ADA, 5, BOB), state(ADA, 4, 1), state(ADA, 5, 1))
     assert changes == []
-    assert made.people["acme", ADA].facts is None
+    assert not made.stays.people[key_of(ADA)].known
 
 
 def test_a_chain_of_merges_ends_at_the_last_survivor_in_any_order() -> None:
-    one, changes = fold(state(ADA, 1, 1), gone(ADA, 2, BOB), gone(BOB, 1, CY), state(CY, 1, 1))
-    two, same = fold(state(ADA, 1, 1), gone(BOB, 1, CY), gone(ADA, 2, BOB), state(CY, 1, 1))
+    one, changes = followed(state(ADA, 1, 1), gone(ADA, 2, BOB), gone(BOB, 1, CY), state(CY, 1, 1))
+    two, same = followed(state(ADA, 1, 1), gone(BOB, 1, CY), gone(ADA, 2, BOB), state(CY, 1, 1))
     assert told(changes) == told(same) == [("entered", "2", "1")]
-    assert one.aliases == two.aliases == {("acme", ADA): CY, ("acme", BOB): CY}
-    assert one.moves == one.aliases
-    assert one.people["acme", CY] == two.people["acme", CY]
-    assert [entry.profile_id for entry in one.entries.values()] == [CY]
+    assert one.heirs == two.heirs == {key_of(ADA): str(BOB), key_of(BOB): str(CY)}
+    assert one.stays.moves == two.stays.moves == {key_of(ADA): CY, key_of(BOB): CY}
+    assert one.shown()[key_of(CY)] == two.shown()[key_of(CY)]
+    assert [entry.profile_id for entry in one.stays.entries.values()] == [CY]
 
 
 def test_a_newer_state_brings_an_id_back_to_life() -> None:
-    made, changes = fold(state(ADA, 1, 1), gone(ADA, 2, BOB), state(BOB, 1, 1), state(ADA, 3, 1))
+    made, changes = followed(
+        state(ADA, 1, 1), gone(ADA, 2, BOB), state(BOB, 1, 1), state(ADA, 3, 1)
+    )
     assert told(changes) == [("entered", "2", "1"), ("entered", "2", "1")]
-    assert made.aliases == {}
-    assert made.revived == {("acme", ADA)}
-    assert {one.profile_id for one in made.entries.values()} == {ADA, BOB}
+    assert made.heirs == {}
+    assert {one.profile_id for one in made.stays.entries.values()} == {ADA, BOB}
 
 
 def test_two_ids_that_change_places_do_not_go_in_circles() -> None:
-    made, changes = fold(
+    made, changes = followed(
         state(ADA, 1, 1), gone(ADA, 2, BOB), gone(BOB, 1, ADA), gone(ADA, 3, ADA), state(ADA, 4, 1)
     )
-    assert made.aliases == {("acme", BOB): ADA}
+    assert made.heirs == {key_of(BOB): str(ADA)}
     assert told(changes) == [("entered", "2", "1")]
-    assert [one.profile_id for one in made.entries.values()] == [ADA]
+    assert [one.profile_id for one in made.stays.entries.values()] == [ADA]
 
 
 def test_repeated_records_are_harmless() -> None:
     sequence = [state(ADA, 1, 1), gone(ADA, 2, BOB), state(BOB, 1, 1)]
-    once, changes = fold(*sequence)
-    twice, same = fold(*sequence, *sequence)
+    once, changes = followed(*sequence)
+    twice, same = followed(*sequence, *sequence)
     assert told(changes) == told(same)
-    assert once.people == twice.people
+    assert once.shown() == twice.shown()
 
 
 STATES = st.tuples(st.sampled_from(IDS), st.integers(0, 1), st.sampled_from(["0", "500"]))
@@ -264,13 +246,13 @@ MERGES = st.tuples(st.sampled_from(IDS), st.sampled_from(IDS))
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Activity]:
+def histories(draw: st.DrawFn) -> list[ProfileActivity]:
     """Records as they may come: versions mostly rise, some records are late or repeated."""
     versions = dict.fromkeys(IDS, 1)
-    history: list[Activity] = []
+    history: list[ProfileActivity] = []
     for _ in range(draw(st.integers(1, 15))):
         who, other = draw(MERGES)
-        versions[who] += draw(st.sampled_from([0, 1, 1, 1, -1]))
+        versions[who] = max(1, versions[who] + draw(st.sampled_from([0, 1, 1, 1, -1])))
         if draw(st.sampled_from([True, False, False])):
             history.append(gone(who, versions[who], other))
         else:
@@ -281,33 +263,56 @@ def histories(draw: st.DrawFn) -> list[Activity]:
 
 
 @given(histories(), st.data())
-def test_the_batching_makes_no_difference(history: list[Activity], data: st.DataObject) -> None:
-    whole, changes = fold(*history)
-    people: dict[Key, Person] = world(*IDS)
-    aliases: dict[Key, UUID] = {}
+def test_the_batching_makes_no_difference(
+    history: list[ProfileActivity], data: st.DataObject
+) -> None:
+    whole, changes = followed(*history)
+    people, held = everybody(*IDS), None
     pieces: list[Change] = []
     rest = history
     while rest:
         size = data.draw(st.integers(1, len(rest)))
-        piece = Fold({"acme": ALL}, people, aliases, NOON)
-        pieces += [change for one in rest[:size] for change in piece.apply(one)]
-        people, aliases, rest = piece.people, piece.aliases, rest[size:]
+        piece = People(ALL, people, held)
+        pieces += piece.apply(*rest[:size])
+        people, held, rest = piece.stays.people, piece.following.held, rest[size:]
     assert pieces == changes
-    assert people == whole.people
-    assert aliases == whole.aliases
+    assert piece.shown() == whole.shown()
+    assert held == whole.following.held
 
 
-@given(histories())
-def test_entries_and_exits_add_up(history: list[Activity]) -> None:
-    made, changes = fold(*history)
+@st.composite
+def lives(draw: st.DrawFn) -> list[ProfileActivity]:
+    """Records that fit each other, in their order; some come again later."""
+    profiles, history = Profiles(), list[ProfileActivity]()
+    for _ in range(draw(st.integers(1, 20))):
+        who, other = (str(one) for one in draw(st.permutations(IDS))[:2])
+        made = sections(orders=draw(st.integers(0, 1)), revenue={"USD": draw(STATES)[2]})
+        known = who in profiles.held and profiles.held[who].lives
+        kind = draw(st.sampled_from(["event", "event", "event", "merge", "gone", "again", "twice"]))
+        if kind == "merge" and known:
+            history += profiles.merged(who, other, **made)
+        elif kind == "gone" and known:
+            history.append(profiles.gone(who))
+        elif kind == "again":
+            history += profiles.republished()
+        elif kind == "twice" and history:
+            history.append(draw(st.sampled_from(history)))
+        else:
+            history.append(profiles.event(who, computed=made["computed"]))
+    return history
+
+
+@given(lives())
+def test_entries_and_exits_add_up(history: list[ProfileActivity]) -> None:
+    made, changes = followed(*history)
     kinds = [one.record.change for one in changes]
-    still_open = [entry for one in made.people.values() for entry in one.entries.values()]
+    still_open = [entry for one in made.stays.people.values() for entry in one.entries.values()]
     assert kinds.count("entered") - kinds.count("exited") == len(still_open)
     entered = [one.record.entry_id for one in changes if one.record.change == "entered"]
     assert len(set(entered)) == len(entered)
-    for key, person in made.people.items():
-        assert all(entry.profile_id == key[1] for entry in person.entries.values())
-        assert key not in made.aliases or not person.entries
-        if person.facts is not None:
+    for key, person in made.stays.people.items():
+        assert all(str(entry.profile_id) == key[1] for entry in person.entries.values())
+        assert person.known or not person.entries
+        if person.known:
             fits = {one.segment_id for one in ALL if one.matches(person.facts)}
             assert set(person.entries) == fits

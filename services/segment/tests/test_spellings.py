@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from services.segment.tests.judging import told
 
 from rapport_common.events.contact import phone_number
 from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
 from rapport_segment.domain.elements import LONG
 from rapport_segment.domain.evaluate import predicate
-from rapport_segment.domain.facts import project
 from rapport_segment.domain.rules import parse
 
 
@@ -25,7 +25,7 @@ def fits(value: Any, op: str, wanted: Any, name: str = "t") -> bool:
     for shown in (value, listed, listed + [None] * LONG):
         raw = msgspec.Raw(msgspec.json.encode({name: shown}))
         state = ProfileState(identifiers=[], traits=raw, computed=ComputedState())
-        verdicts.add(rule(project(state)[1]))
+        verdicts.add(rule(told(state)))
     [verdict] = verdicts
     return verdict
 
@@ -153,7 +153,7 @@ def test_an_id_is_a_text_whatever_it_looks_like(mine: str) -> None:
         traits=msgspec.Raw(b"{}"),
         computed=ComputedState(),
     )
-    _, facts = project(state)
+    facts = told(state)
     others = {*ID_LIKE, "36.0", "2000-05-06T00:00:00.000000Z", "+49 170 1234567"} - {mine}
     for kind in ("user_id", "userId", " User-ID"):
 
@@ -176,4 +176,4 @@ def test_a_part_of_an_id_is_composed() -> None:
     )
     for op, part in (("contains", "fe\u0301-"), ("starts_with", "cafe\u0301")):
         rule = parse({"identifier": "user_id", "op": op, "value": part})
-        assert predicate(rule)(project(state)[1])
+        assert predicate(rule)(told(state))

@@ -40,7 +40,7 @@ def equations(ledgers: Ledgers, send_keys: Mapping[str, int] | None = None) -> l
     `send_keys` counts the mails per send key; None when there is no Maildir to look at.
     """
     found = [*_ingest(ledgers["ingest"]), *_events(ledgers), *_in_step(ledgers)]
-    found.append(_messages(ledgers["campaign"]))
+    found += [_followed(ledgers), _messages(ledgers["campaign"])]
     if send_keys is not None:
         found += _mails(ledgers["campaign"], send_keys)
     return found
@@ -123,6 +123,17 @@ def _same(ledgers: Ledgers, topic: str) -> Equation | None:
         f"`{topic}` consumed by " + " = ".join(counts),
         " = ".join(f"{count:,}" for count in counts.values()),
         len(set(counts.values())) == 1,
+    )
+
+
+def _followed(ledgers: Ledgers) -> Equation:
+    """No reader of `profile.activity` has missed a record of somebody."""
+    lacking = {name: int(ledgers[name].get("lacking", 0)) for name in READERS if name != "profile"}
+    return Equation(
+        "known",
+        "profiles of which a record was missed, by " + ", ".join(lacking) + " = 0",
+        " + ".join(f"{count:,}" for count in lacking.values()) + " = 0",
+        not any(lacking.values()),
     )
 
 

@@ -60,6 +60,11 @@ OUTBOX_REFUSED = Counter(
 PRODUCER_RECREATED = Counter(
     "rapport_producer_recreated_total", "Producers replaced after a failed send.", ["service"]
 )
+FOLLOWER_GAPS = Counter(
+    "rapport_follower_gaps_total",
+    "Profiles of which it has come out that a record was missed.",
+    ["service"],
+)
 RETENTION_DELETED = Counter(
     "rapport_retention_deleted_total", "Rows deleted by retention.", ["service", "table"]
 )

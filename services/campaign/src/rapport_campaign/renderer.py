@@ -19,10 +19,9 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
-from rapport_campaign.domain.model import Campaign, Claimed, Content
+from rapport_campaign.domain.model import Campaign, Claimed, Content, State
 from rapport_campaign.render.compose import Composer, Job, Mail, Office
 from rapport_campaign.render.templates import Problem, TemplateError, problems
-from rapport_common.events.profile import ProfileState
 
 LENGTH = 4
 START_SECONDS = 60.0
@@ -51,7 +50,7 @@ class _Task(msgspec.Struct, frozen=True):
 
     claimed: Claimed
     address: str
-    state: ProfileState | None
+    state: State | None
     campaign: int | None
     content: Content | None
 

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import UUID
 
 from rapport_common.brands import brand_table
 from rapport_common.db import metadata
+from rapport_common.follower.tables import Followed, follower_table
 from rapport_common.idempotency import idempotency_table
 from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
@@ -34,21 +35,10 @@ idempotency_table(METADATA)
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=False)
 
-# The newest word on each profile id: a state, or that it is history and who it became. Neither:
-# nobody has the id any more.
-Table(
-    "person",
-    METADATA,
-    Column("workspace", Text, primary_key=True),
-    Column("profile_id", Text, primary_key=True),
-    Column("version", BigInteger, nullable=False),
-    Column("merged_into", Text),
-    # The heir's version from which on its state speaks for both.
-    Column("into_version", BigInteger, nullable=False, server_default=text("0")),
-    Column("state", JSON),
-    # Each event of a person rewrites the row: room for it on the same page.
-    postgresql_with={"fillfactor": "70"},
+FOLLOWED = Followed(
+    SCHEMA, ("identifiers", "contact_points", "traits", "computed", "consent"), kept="json"
 )
+follower_table(METADATA, FOLLOWED)
 
 # Stays in segments, under the ids that the segment service used when they began. After a merge a
 # stay's end is told under another id, on another partition, perhaps before its beginning: so ended

@@ -3,9 +3,7 @@
 from prometheus_client import Counter
 
 PROFILES = Counter(
-    "rapport_feedback_profile_snapshots_total",
-    "Profile snapshots read: applied (newer than what was known) or stale.",
-    ["result"],
+    "rapport_feedback_profiles_total", "Profiles that have got other identifiers, or have ended."
 )
 INVITATIONS = Counter(
     "rapport_survey_invitations_total", "Invitations asked for: new or repeated.", ["result"]

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import UUID
 from rapport_common.brands import brand_table
 from rapport_common.db import metadata
 from rapport_common.due.tables import due_tables
+from rapport_common.follower.tables import Followed, follower_table
 from rapport_common.idempotency import idempotency_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
@@ -33,22 +34,12 @@ due_tables(METADATA)
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=True)
 
-# Profiles as this service knows them: the version says which snapshot of a profile is newer,
-# `merged_into` that it is history.
-Table(
-    "person",
-    METADATA,
-    Column("workspace", Text, primary_key=True),
-    Column("profile_id", Text, primary_key=True),
-    Column("version", BigInteger, nullable=False),
-    Column("merged_into", Text),
-    # Each event of a person rewrites the version: room for it on the same page.
-    postgresql_with={"fillfactor": "70"},
-)
+FOLLOWED = Followed(SCHEMA, ("identifiers",))
+follower_table(METADATA, FOLLOWED)
 
-# Which profile an identifier belongs to, as the newest snapshots say. Answers and cases are kept
+# Which profile an identifier belongs to, as was told last. Answers and cases are kept
 # by identifier and find their person here, so a merge or a split moves none of them. While
-# snapshots of two profiles are under way, both may name an identifier.
+# records of two profiles are under way, both may name an identifier.
 Table(
     "identity",
     METADATA,

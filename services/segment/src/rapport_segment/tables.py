@@ -5,6 +5,7 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from rapport_common.db import metadata
 from rapport_common.due.tables import due_tables
+from rapport_common.follower.tables import Followed, follower_table
 from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
@@ -15,24 +16,8 @@ outbox_tables(METADATA)
 job_table(METADATA)
 due_tables(METADATA)
 
-Table(
-    "person",
-    METADATA,
-    Column("workspace", Text, primary_key=True),
-    Column("profile_id", UUID(as_uuid=True), primary_key=True),
-    Column("version", BigInteger, nullable=False),
-    # NULL: the id is only known by a merge, or is merged away.
-    Column("state", JSONB),
-)
-
-Table(
-    "alias",
-    METADATA,
-    Column("workspace", Text, primary_key=True),
-    Column("old_id", UUID(as_uuid=True), primary_key=True),
-    Column("profile_id", UUID(as_uuid=True), nullable=False),
-    Index(None, "workspace", "profile_id"),
-)
+FOLLOWED = Followed("segment", ("identifiers", "traits", "computed"), ids="uuid", kept="jsonb")
+follower_table(METADATA, FOLLOWED)
 
 Table(
     "revision",

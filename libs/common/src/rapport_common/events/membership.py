@@ -9,7 +9,8 @@ import msgspec
 class Membership(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry or exit. An entry and the exit that ends it share `entry_id`.
 
-    `historic`: the event behind it tells of the past (an import).
+    `historic`: the event behind it tells of the past (an import). `restored`: nothing has happened;
+    what was missed of the person was told again, and who has been in for long may seem to enter.
     """
 
     workspace: str
@@ -24,3 +25,4 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
     event_timestamp: datetime | None = None
     historic: bool = False
+    restored: bool = False

@@ -176,6 +176,7 @@ class TestView(BaseModel):
 class CampaignLedger(Ledger):
     """`planned_total` = the sum of the states, test sends included."""
 
+    lacking: int = Field(description="profiles of which a record was missed")
     planned_total: int
     planned: int
     sending: int

@@ -30,7 +30,7 @@ from rapport_campaign.handlers.consume import PLANNED_TALLY
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.store import campaigns, segments
+from rapport_campaign.store import campaigns, people, segments
 from rapport_campaign.tables import SCHEMA
 from rapport_common import clock
 from rapport_common.auth import InstallationOps, Operator, operator
@@ -245,7 +245,9 @@ def _ledger_route(router: APIRouter, engine: AsyncEngine, consumer: ConsumerStor
             snapshot = await tx.execution_options(isolation_level="REPEATABLE READ")
             known = await consumer.ledger(snapshot)
             states = await campaigns.totals(snapshot)
-        return {**known, "planned_total": known["tallies"].get(PLANNED_TALLY, 0), **states}
+            lacking = await people.lacking(snapshot)
+        planned = known["tallies"].get(PLANNED_TALLY, 0)
+        return {**known, "planned_total": planned, "lacking": lacking, **states}
 
 
 def known_id(text: str) -> str:

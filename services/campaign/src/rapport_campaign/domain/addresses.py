@@ -3,13 +3,11 @@
 import re
 from dataclasses import dataclass
 
-import msgspec
 from email_validator import EmailNotValidError, validate_email
 
+from rapport_campaign.domain.model import State
 from rapport_common.events.consent import normal_channel
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
-from rapport_common.events.envelope import EMAIL
-from rapport_common.events.profile import ProfileState
 
 _PLAIN = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -76,31 +74,14 @@ def sender_address(text: str) -> str:
     return f"{quoted_name(name)} <{found}>" if name else found
 
 
-def addresses_of(state: ProfileState) -> list[Address]:
-    """A person's usable addresses of now, newest first.
-
-    States from before there were contact points tell the current address by the trait; the
-    identifiers come after it.
-    """
-    if state.contact_points is None:
-        told = [Address(normal_email(one)) for one in (_trait(state), *state.values(EMAIL)) if one]
-    else:
-        told = [
-            Address(normal_email(one.value), one.verified)
-            for one in state.contact_points
-            if normal_channel(one.channel) == EMAIL_CHANNEL
-        ]
+def addresses_of(state: State) -> list[Address]:
+    """A person's usable addresses of now, newest first."""
     found: dict[str, Address] = {}
-    for one in told:
+    for point in state.contact_points:
+        if normal_channel(point.channel) != EMAIL_CHANNEL:
+            continue
+        one = Address(normal_email(point.value), point.verified)
         known = found.get(one.value)
         if (known is None and envelope_address(one.value)) or (known is not None and one.verified):
             found[one.value] = one
     return list(found.values())
-
-
-def _trait(state: ProfileState) -> str | None:
-    traits = msgspec.json.decode(state.traits, type=dict[str, msgspec.Raw])
-    if EMAIL not in traits:
-        return None
-    value = msgspec.json.decode(traits[EMAIL])
-    return value if isinstance(value, str) else None

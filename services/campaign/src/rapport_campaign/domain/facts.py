@@ -5,17 +5,16 @@ from datetime import datetime
 
 import msgspec
 
-from rapport_campaign.domain.model import PROMOTION
+from rapport_campaign.domain.model import PROMOTION, State
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
-from rapport_common.events.profile import ProfileState
 from rapport_common.events.reserved import CONSENT_UPDATED
 
 SOURCE = "campaign"
 SENT, OPENED, CLICKED = "Email Sent", "Email Opened", "Email Link Clicked"
 
 
-def identity(state: ProfileState | None, address: str) -> Identifier:
+def identity(state: State | None, address: str) -> Identifier:
     """A person's strongest identifier; the address a mail went to when nothing else is known.
 
     One and no more: two identifiers in an event would claim that they are the same person, and

@@ -7,8 +7,9 @@ from typing import Literal
 
 import msgspec
 
+from rapport_common.events.activity import ContactPoint
 from rapport_common.events.contact import EMAIL_CHANNEL
-from rapport_common.events.profile import ProfileState
+from rapport_common.events.profile import ComputedState, ConsentState, IdentifierState
 
 Purpose = Literal["promotion", "service"]
 Kind = Literal["entry", "request", "test"]
@@ -71,6 +72,7 @@ class Entry:
     at: datetime
     event_timestamp: datetime | None = None
     historic: bool = False
+    restored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +148,34 @@ class Content:
     data: bytes = b"{}"
 
 
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known about a person; `omitted_consent`: so many of their words are not told.
+
+    `contact_points` are the current ones, newest first.
+    """
+
+    identifiers: list[IdentifierState]
+    traits: msgspec.Raw
+    computed: ComputedState
+    contact_points: list[ContactPoint] = []
+    consent: list[ConsentState] = []
+    omitted_consent: int = 0
+
+    def values(self, kind: str) -> list[str]:
+        """All identifiers of one kind, in a fixed order."""
+        return sorted(one.value for one in self.identifiers if one.kind == kind)
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A profile at one version. Without a state it is history: merged into another, or `gone`."""
+    """A profile at one version.
+
+    Without a state it is history, merged into another or `gone`, or too little is known of it.
+    """
 
     profile_id: str
     version: int
-    state: ProfileState | None
+    state: State | None
     gone: bool = False
 
 

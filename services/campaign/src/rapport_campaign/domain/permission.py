@@ -4,13 +4,13 @@ Every comparison is between normal forms: of addresses, channels and purposes. O
 the same thing the more restrictive one holds, whichever profile of the workspace it came from.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from rapport_campaign.domain.addresses import Address, addresses_of, envelope_address
-from rapport_campaign.domain.model import PROMOTION, SERVICE, Kind, Person, Purpose
+from rapport_campaign.domain.model import PROMOTION, SERVICE, Kind, Person, Purpose, State
 from rapport_common.events.consent import (
     ANY_PURPOSE,
     ConsentWord,
@@ -20,7 +20,7 @@ from rapport_common.events.consent import (
     normal_purpose,
 )
 from rapport_common.events.contact import ANY_CHANNEL, EMAIL_CHANNEL, normal_email
-from rapport_common.events.profile import ConsentState, ProfileState
+from rapport_common.events.profile import ConsentState
 
 Suppressions = Mapping[tuple[str, Purpose], datetime]
 """Since when an address of this workspace is suppressed for a purpose."""
@@ -113,12 +113,12 @@ def decide(
 
 
 def promotion(
-    state: ProfileState, policy: Policy, suppressions: Suppressions, objections: Objections = ()
+    state: State, policy: Policy, suppressions: Suppressions, objections: Objections = ()
 ) -> Verdict:
     """The first of a person's addresses that may get promotional mail."""
     if state.computed.open_cases > 0:
         return Suppress(OPEN_COMPLAINT)
-    consents = consents_of(state)
+    consents = consents_of(state.consent)
     addresses = addresses_of(state)
     if not addresses:
         return Suppress(NO_ADDRESS)
@@ -139,19 +139,19 @@ def promotion(
         one.state != _GRANTED for (_, purpose), one in consents.items() if purpose == PROMOTION
     )
     # What is known of very many consents is not told: a no may be among them.
-    if policy.promotion_without_consent and not objects and not state.omitted.consent:
+    if policy.promotion_without_consent and not objects and not state.omitted_consent:
         usable = [one for one in addresses if _unverified(one, policy) is None]
         return Send(usable[0].value) if usable else Suppress(UNVERIFIED)
     return Suppress(refusals[0])
 
 
-def consents_of(state: ProfileState) -> dict[tuple[str, str], ConsentState]:
+def consents_of(said: Iterable[ConsentState]) -> dict[tuple[str, str], ConsentState]:
     """A person's word per (address, purpose) of e-mail, both in normal form.
 
     Two spellings of one thing: the later word counts, at the same time the more restrictive one.
     """
     found: dict[tuple[str, str], ConsentState] = {}
-    for one in state.consent:
+    for one in said:
         purpose = _purpose_by_mail(one)
         if purpose is None:
             continue
@@ -178,15 +178,15 @@ def _purpose_by_mail(one: ConsentState) -> str | None:
     return PROMOTION if is_wide else purpose
 
 
-def objections_of(state: ProfileState) -> dict[tuple[str, str], ConsentWord]:
+def objections_of(said: Iterable[ConsentState]) -> dict[tuple[str, str], ConsentWord]:
     """The addresses and purposes about which a person says no: it holds for everybody there."""
-    said = consents_of(state).items()
-    return {place: one.state for place, one in said if one.state != _GRANTED}
+    words = consents_of(said).items()
+    return {place: one.state for place, one in words if one.state != _GRANTED}
 
 
-def granted_at(state: ProfileState | None, address: str) -> datetime | None:
+def granted_at(state: State | None, address: str) -> datetime | None:
     """When a person last agreed to promotions at an address, if that is their word of now."""
-    one = consents_of(state).get((address, PROMOTION)) if state is not None else None
+    one = consents_of(state.consent).get((address, PROMOTION)) if state is not None else None
     return one.at if one is not None and one.state == _GRANTED else None
 
 
@@ -218,9 +218,7 @@ def _unverified(address: Address, policy: Policy) -> str | None:
     return None if address.verified or policy.takes_unconfirmed else UNVERIFIED
 
 
-def _to_given(
-    kind: Kind, address: str, state: ProfileState | None, suppressions: Suppressions
-) -> Verdict:
+def _to_given(kind: Kind, address: str, state: State | None, suppressions: Suppressions) -> Verdict:
     address = normal_email(address)
     if not envelope_address(address):
         return Suppress(NO_ADDRESS)

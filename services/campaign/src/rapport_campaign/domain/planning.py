@@ -9,6 +9,7 @@ OLD_AFTER = timedelta(hours=24)
 OLD_EVENT = "old event"
 HISTORIC = "historic event"
 MERGED = "entered by a merge"
+RESTORED = "entered when their profile was told again"
 SAME_PERSON = "same person as another entry"
 
 
@@ -23,7 +24,8 @@ def plan_entry(
     """The message for someone who has just entered, or None when the campaign is not about them.
 
     `profile_id` is who the person is now, after merges; `closed_at` is when the segment was
-    archived. A paused campaign plans and does not send: a pause loses nobody.
+    archived. A paused campaign plans and does not send: a pause loses nobody. Of who seems to enter
+    since records were missed nobody knows when they did: they get no mail, even if old events do.
     """
     if closed_at is not None and entry.at >= closed_at:
         return None
@@ -32,6 +34,8 @@ def plan_entry(
     before_start = entry.at < campaign.started_at or entry.cause == "definition"
     if before_start and not campaign.include_existing:
         return None
+    if entry.restored:
+        return _message(campaign, entry, profile_id, RESTORED, traceparent)
     stale = None if campaign.allow_old_events else old_news(entry)
     return _message(campaign, entry, profile_id, stale, traceparent)
 

@@ -1,6 +1,6 @@
 """What the topics bring: people, entries into segments, wishes for a single message."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,15 +11,17 @@ from rapport_campaign.domain.permission import objections_of
 from rapport_campaign.domain.planning import plan_entry
 from rapport_campaign.domain.segments import Segment
 from rapport_campaign.store import campaigns, locks, objections, people, segments
-from rapport_campaign.store.people import ProfileKey, Snapshot
+from rapport_campaign.store.objections import Said
+from rapport_campaign.store.people import FOLLOWER
 from rapport_campaign.store.segments import SegmentKey
 from rapport_campaign.tables import SCHEMA
 from rapport_common.errors import InvalidEvent
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
-from rapport_common.events.profile import ProfileActivity
+from rapport_common.follower.domain import Following, Key, Overlaid, Step
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import add_tallies
 
@@ -27,38 +29,33 @@ PLANNED_TALLY = "messages_planned"
 
 
 async def on_activity(batch: Sequence[Record], tx: AsyncConnection) -> None:
-    """Keep the newest snapshot of each profile."""
-    newest: dict[ProfileKey, tuple[Snapshot, ProfileActivity]] = {}
+    """Keep the newest of each section of each profile, and what became of ids."""
     for index, record in enumerate(batch):
-        activity: ProfileActivity = record.value
-        key = (activity.workspace, activity.profile_id)
-        _require_text(index, *key, activity.merged_into)
-        _require_object(index, activity)
-        snapshot = _snapshot(activity)
-        known = newest.get(key)
-        if snapshot and (known is None or snapshot.rank > known[0].rank):
-            newest[key] = snapshot, activity
-    taken = await people.save(tx, {key: snapshot for key, (snapshot, _) in newest.items()})
-    await _keep_objections(tx, {key: newest[key][1] for key in taken})
+        _require_object(index, record.value)
+    steps = [step for step, _record in FOLLOWER.read(batch)]
+    following = (await FOLLOWER.load(tx, steps)).following
+    said: dict[Key, Said] = {}
+    for step in steps:
+        said |= _objected(following, step)
+    await FOLLOWER.save(tx, following, people.kept)
+    new = await objections.replace(tx, said)
+    await locks.own_addresses(tx, new)
 
 
-async def _keep_objections(
-    tx: AsyncConnection, taken: Mapping[ProfileKey, ProfileActivity]
-) -> None:
-    """What these profiles now say no to, so that the address is heard whoever else has it.
+def _objected(following: Following, step: Step) -> dict[Key, Said]:
+    """What profiles say no to by this record, so that the address is heard whoever else has it.
 
     A merged profile's words stay until its heir's state has them.
     """
-    said = {
-        key: objections_of(activity.state) if activity.state is not None else {}
-        for key, activity in taken.items()
-        if activity.merged_into is None
-    }
-    for (workspace, _), activity in taken.items():
-        for one in activity.absorbed:
-            said.setdefault((workspace, one.profile_id), {})
-    new = await objections.replace(tx, said)
-    await locks.own_addresses(tx, new)
+    said: dict[Key, Said] = {}
+    for turn in following.apply(step):
+        if isinstance(turn, Overlaid):
+            if people.CONSENT in turn.taken:
+                said[turn.key] = objections_of(step.record.consent or ())
+        elif turn.survivor is None:
+            said[turn.key] = {}
+    absorbed = step.ends if step.versions is not None else ()
+    return said | {one.key: {} for one in absorbed if not following.held[one.key].lives}
 
 
 async def on_membership(batch: Sequence[Record], tx: AsyncConnection) -> None:
@@ -150,12 +147,13 @@ def _change(index: int, record: Record) -> Change:
         at=one.at,
         event_timestamp=one.event_timestamp,
         historic=one.historic,
+        restored=one.restored,
     )
     return entry, one.change == "exited", record.traceparent
 
 
 def _requested(
-    request: MessageRequest, traceparent: str | None, now_ids: dict[ProfileKey, str]
+    request: MessageRequest, traceparent: str | None, now_ids: dict[Key, str]
 ) -> tuple[NewMessage, Content]:
     message = NewMessage(
         workspace=request.workspace,
@@ -171,22 +169,8 @@ def _requested(
     return message, Content(request.subject, request.html, request.text or None, data)
 
 
-def _snapshot(activity: ProfileActivity) -> Snapshot | None:
-    if activity.merged_into is not None:
-        return Snapshot(
-            activity.version,
-            merged_into=activity.merged_into,
-            into_version=activity.into_version,
-        )
-    if activity.gone:
-        return Snapshot(activity.version)
-    if activity.state is None:
-        return None
-    return Snapshot(activity.version, msgspec.json.encode(activity.state).decode())
-
-
 def _require_object(index: int, activity: ProfileActivity) -> None:
-    if activity.state is not None and not bytes(activity.state.traits).lstrip().startswith(b"{"):
+    if activity.traits is not None and not bytes(activity.traits).lstrip().startswith(b"{"):
         raise InvalidEvent(index, "the traits are not a JSON object")
 
 

@@ -11,19 +11,18 @@ from rapport_campaign import metrics
 from rapport_campaign.domain import facts
 from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.delivery import Outcome, next_step
-from rapport_campaign.domain.model import Claimed, Person, Purpose
+from rapport_campaign.domain.model import Claimed, Person, Purpose, State
 from rapport_campaign.domain.permission import Policy, Send, Suppress, Verdict, decide
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store import campaigns, locks, objections, people, sending, tracking
 from rapport_campaign.store.objections import Objection
-from rapport_campaign.store.people import ProfileKey
 from rapport_campaign.store.sending import Ending, Mark
 from rapport_common.events.consent import ConsentWord
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import Event
-from rapport_common.events.profile import ProfileState
+from rapport_common.follower.domain import Key
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
 MOST_WITHDRAWN = 2000
@@ -180,7 +179,7 @@ async def _persons(
     tx: AsyncConnection, claimed: Sequence[Claimed]
 ) -> dict[tuple[str, str], Person]:
     """Who each message is for, by its place in the ledger: after merges, and new enough."""
-    keys: list[ProfileKey] = [(one.workspace, one.profile_id) for one in claimed]
+    keys: list[Key] = [(one.workspace, one.profile_id) for one in claimed]
     now_ids = await people.resolve(tx, keys)
     targets = [(workspace, now_ids[workspace, asked]) for workspace, asked in keys]
     loaded = await people.load(tx, [*keys, *targets], lock=True)
@@ -235,7 +234,7 @@ def _address(verdict: Verdict) -> str:
     return verdict.address if isinstance(verdict, Send) else ""
 
 
-def _state(person: Person | None) -> ProfileState | None:
+def _state(person: Person | None) -> State | None:
     return person.state if person is not None else None
 
 

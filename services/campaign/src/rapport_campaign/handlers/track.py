@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign import metrics
 from rapport_campaign.domain import facts
-from rapport_campaign.domain.model import PROMOTION
+from rapport_campaign.domain.model import PROMOTION, State
 from rapport_campaign.domain.permission import granted_at
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.handlers.publish import Publisher
@@ -15,7 +15,6 @@ from rapport_campaign.store.tracking import Sent
 from rapport_common import clock
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import Event, Identifier
-from rapport_common.events.profile import ProfileState
 
 UNSUBSCRIBED = "unsubscribed by link"
 CLICK_EVENTS = 10
@@ -121,7 +120,7 @@ class Tracker:
     async def _who(self, tx: AsyncConnection, sent: Sent) -> Identifier:
         return facts.identity(await self._state(tx, sent), sent.to_address)
 
-    async def _state(self, tx: AsyncConnection, sent: Sent) -> ProfileState | None:
+    async def _state(self, tx: AsyncConnection, sent: Sent) -> State | None:
         key = (sent.workspace, sent.profile_id)
         now = (sent.workspace, (await people.resolve(tx, [key]))[key])
         person = (await people.load(tx, [now])).get(now)

@@ -10,7 +10,7 @@ import msgspec
 
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.addresses import envelope_address, mailbox
-from rapport_campaign.domain.model import PROMOTION, Campaign, Claimed, Content, Link
+from rapport_campaign.domain.model import PROMOTION, Campaign, Claimed, Content, Link, State
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.render.html import (
     as_text,
@@ -21,7 +21,6 @@ from rapport_campaign.render.html import (
 )
 from rapport_campaign.render.mime import Letter, mail_bytes
 from rapport_campaign.render.templates import rendered, require_known
-from rapport_common.events.profile import ProfileState
 
 SEND_KEY_HEADER = "X-Rapport-Send-Key"
 TEST_HEADER = "X-Rapport-Test"
@@ -33,7 +32,7 @@ class Job:
 
     claimed: Claimed
     address: str
-    state: ProfileState | None
+    state: State | None
     campaign: Campaign | None = None
     content: Content | None = None
 

@@ -13,7 +13,7 @@ WITHDRAW = "withdraw"
 _MOVED = text(
     "SELECT e.entry_id, e.profile_id FROM campaign.entry e JOIN campaign.person p "
     "ON p.workspace = e.workspace AND p.profile_id = e.profile_id "
-    "AND p.merged_into IS NOT NULL WHERE e.workspace = :workspace "
+    "AND p.heir IS NOT NULL WHERE e.workspace = :workspace "
     "AND e.segment_id = :segment AND e.ended_at IS NULL"
 )
 _OWN = text(

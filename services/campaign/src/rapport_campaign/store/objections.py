@@ -7,8 +7,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import Purpose
-from rapport_campaign.store.people import MAX_CHAIN, ProfileKey
 from rapport_common.events.consent import ConsentWord
+from rapport_common.follower.domain import Key
+from rapport_common.follower.store import MAX_CHAIN
 
 _REPLACE = text(
     "WITH said AS (SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:profiles AS text[]), "
@@ -34,14 +35,14 @@ _ABOUT = text(
     "SELECT o.workspace, o.address, o.purpose, o.word, o.profile_id AS at, true AS told, "
     "0 AS depth FROM campaign.objection o WHERE (o.workspace, o.address) IN ("
     "SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:addresses AS text[]))) "
-    "UNION ALL SELECT path.workspace, path.address, path.purpose, path.word, p.merged_into, "
-    "path.told AND coalesce(heir.version >= p.into_version, false), depth + 1 "
+    "UNION ALL SELECT path.workspace, path.address, path.purpose, path.word, p.heir, "
+    "path.told AND coalesce(next.version >= p.into_version, false), depth + 1 "
     "FROM path JOIN campaign.person p ON p.workspace = path.workspace AND p.profile_id = path.at "
-    "AND p.merged_into IS NOT NULL LEFT JOIN campaign.person heir "
-    "ON heir.workspace = p.workspace AND heir.profile_id = p.merged_into WHERE depth < :deep) "
+    "AND p.heir IS NOT NULL LEFT JOIN campaign.person next "
+    "ON next.workspace = p.workspace AND next.profile_id = p.heir WHERE depth < :deep) "
     "SELECT workspace, address, purpose, word, at, told FROM path WHERE NOT EXISTS ("
     "SELECT 1 FROM campaign.person p WHERE p.workspace = path.workspace "
-    "AND p.profile_id = path.at AND p.merged_into IS NOT NULL AND path.depth < :deep)"
+    "AND p.profile_id = path.at AND p.heir IS NOT NULL AND path.depth < :deep)"
 )
 
 
@@ -63,7 +64,7 @@ Said = Mapping[tuple[str, str], ConsentWord]
 """Words by (address, purpose)."""
 
 
-async def replace(tx: AsyncConnection, said: Mapping[ProfileKey, Said]) -> list[tuple[str, str]]:
+async def replace(tx: AsyncConnection, said: Mapping[Key, Said]) -> list[tuple[str, str]]:
     """What each of these profiles objects to, instead of what is stored of it.
 
     Gives the (workspace, address) of new words.

@@ -1,48 +1,28 @@
-"""People: the newest snapshot of each profile, who was merged into whom, who is in a segment."""
+"""People: what was told of each profile, who was merged into whom, who is in a segment."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.model import Entry, Person
-from rapport_common.events.profile import ProfileState
+from rapport_campaign.domain.model import Entry, Person, State
+from rapport_campaign.tables import FOLLOWED
+from rapport_common.events.activity import ContactPoint, ProfileActivity
+from rapport_common.events.profile import ComputedState, ConsentState, IdentifierState
+from rapport_common.follower.domain import Key
+from rapport_common.follower.follower import Follower
 
-ProfileKey = tuple[str, str]
-"""(workspace, profile id)."""
+FOLLOWER = Follower(FOLLOWED)
+CONSENT = FOLLOWED.sections.index("consent")
+resolve = FOLLOWER.store.resolve
+lacking = FOLLOWER.store.lacking
 
-MAX_CHAIN = 20
-_state = msgspec.json.Decoder(ProfileState)
-
-_SAVE = text(
-    "INSERT INTO campaign.person AS p (workspace, profile_id, version, merged_into, into_version, "
-    "state) "
-    "SELECT workspace, profile_id, version, merged_into, into_version, state::json FROM unnest("
-    "CAST(:workspaces AS text[]), CAST(:ids AS text[]), CAST(:versions AS bigint[]), "
-    "CAST(:merged AS text[]), CAST(:intos AS bigint[]), CAST(:states AS text[])) "
-    "AS v(workspace, profile_id, version, merged_into, into_version, state) "
-    "ORDER BY workspace, profile_id "
-    "ON CONFLICT (workspace, profile_id) DO UPDATE SET version = excluded.version, "
-    "merged_into = excluded.merged_into, into_version = excluded.into_version, "
-    "state = excluded.state WHERE p.version < excluded.version "
-    "OR (p.version = excluded.version AND excluded.state IS NULL AND p.state IS NOT NULL) "
-    "RETURNING p.workspace, p.profile_id"
-)
-_RESOLVE = text(
-    "WITH RECURSIVE path AS ("
-    "SELECT workspace, asked, asked AS at, 0 AS depth FROM unnest("
-    "CAST(:workspaces AS text[]), CAST(:ids AS text[])) AS w(workspace, asked) "
-    "UNION ALL SELECT path.workspace, path.asked, p.merged_into, depth + 1 FROM path "
-    "JOIN campaign.person p ON p.workspace = path.workspace AND p.profile_id = path.at "
-    "AND p.merged_into IS NOT NULL WHERE depth < :deep) "
-    "SELECT DISTINCT ON (workspace, asked) workspace, asked, at FROM path "
-    "ORDER BY workspace, asked, depth DESC"
-)
+_sections = ", ".join(f"{name}::text AS {name}" for name in FOLLOWED.sections)
 _LOAD = (
-    "SELECT workspace, profile_id, version, merged_into, state::text AS state FROM campaign.person "
+    f"SELECT workspace, profile_id, version, known, ended, heir, {_sections} FROM campaign.person "
     "WHERE (workspace, profile_id) IN (SELECT * FROM unnest("
     "CAST(:workspaces AS text[]), CAST(:ids AS text[]))) ORDER BY workspace, profile_id"
 )
@@ -59,56 +39,35 @@ _STAYS = text(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What a record says about a profile: a state (JSON), or its end.
+class _Consent(msgspec.Struct):
+    """A person's words as they are kept, and how many are not told."""
 
-    An end has an heir, whose state speaks for both from `into_version` on, or none: then nobody
-    has the id any more.
-    """
-
-    version: int
-    state: str | None = None
-    merged_into: str | None = None
-    into_version: int = 0
-
-    @property
-    def rank(self) -> tuple[int, bool]:
-        """Orders what is said of one profile: at the same version its end is the newer word."""
-        return self.version, self.state is None
+    said: list[ConsentState]
+    omitted: int = 0
 
 
-async def save(tx: AsyncConnection, snapshots: Mapping[ProfileKey, Snapshot]) -> list[ProfileKey]:
-    """Keep those that are newer than what is there; which ones those were."""
-    if not snapshots:
-        return []
-    kept = list(snapshots.values())
-    rows = await tx.execute(
-        _SAVE,
-        {
-            **_keys(snapshots),
-            "versions": [one.version for one in kept],
-            "merged": [one.merged_into for one in kept],
-            "intos": [one.into_version for one in kept],
-            "states": [one.state for one in kept],
-        },
-    )
-    return [(row.workspace, row.profile_id) for row in rows]
+_encoder = msgspec.json.Encoder()
+_identifiers = msgspec.json.Decoder(list[IdentifierState])
+_contact_points = msgspec.json.Decoder(list[ContactPoint])
+_computed = msgspec.json.Decoder(ComputedState)
+_consent = msgspec.json.Decoder(_Consent)
 
 
-async def resolve(tx: AsyncConnection, keys: Iterable[ProfileKey]) -> dict[ProfileKey, str]:
-    """Who each profile id is now, after all merges; an id without a merge is itself."""
-    wanted = sorted(set(keys))
-    if not wanted:
-        return {}
-    rows = await tx.execute(_RESOLVE, {**_keys(wanted), "deep": MAX_CHAIN})
-    return {(row.workspace, row.asked): row.at for row in rows}
+def kept(_key: Key, place: int, record: ProfileActivity) -> str:
+    """What is kept of a section that a record tells."""
+    told = getattr(record, FOLLOWED.sections[place])
+    if place == CONSENT:
+        told = _Consent(told, record.omitted.consent)
+    return _encoder.encode(told).decode()
 
 
 async def load(
-    tx: AsyncConnection, keys: Iterable[ProfileKey], *, lock: bool = False
-) -> dict[ProfileKey, Person]:
-    """The people that are known; with `lock` nobody changes them before the commit."""
+    tx: AsyncConnection, keys: Iterable[Key], *, lock: bool = False
+) -> dict[Key, Person]:
+    """The people there are; with `lock` nobody changes them before the commit.
+
+    Of whom something was missed is as of whom nothing was told: unknown.
+    """
     wanted = sorted(set(keys))
     if not wanted:
         return {}
@@ -117,11 +76,23 @@ async def load(
         (row.workspace, row.profile_id): Person(
             row.profile_id,
             row.version,
-            _state.decode(row.state) if row.state else None,
-            gone=row.state is None and row.merged_into is None,
+            _state(row) if row.known else None,
+            gone=row.heir is None and 0 < row.version == row.ended,
         )
         for row in rows
     }
+
+
+def _state(row: Row[Any]) -> State:
+    consent = _consent.decode(row.consent or b'{"said":[]}')
+    return State(
+        identifiers=_identifiers.decode(row.identifiers or b"[]"),
+        contact_points=_contact_points.decode(row.contact_points or b"[]"),
+        traits=msgspec.Raw((row.traits or "{}").encode()),
+        computed=_computed.decode(row.computed or b"{}"),
+        consent=consent.said,
+        omitted_consent=consent.omitted,
+    )
 
 
 async def stays(tx: AsyncConnection, stays: Iterable[tuple[Entry, datetime | None]]) -> None:
@@ -151,6 +122,6 @@ async def stays(tx: AsyncConnection, stays: Iterable[tuple[Entry, datetime | Non
     )
 
 
-def _keys(keys: Iterable[ProfileKey]) -> dict[str, list[str]]:
+def _keys(keys: Iterable[Key]) -> dict[str, list[str]]:
     listed = list(keys)
     return {"workspaces": [one[0] for one in listed], "ids": [one[1] for one in listed]}

@@ -15,6 +15,7 @@ class FeedbackLedger(Ledger):
     """Events published = answers + case_steps + case_breaches; some may be in `outbox`."""
 
     persons: int
+    lacking: int
     invitations: int
     responses: int
     answers: int

@@ -1,8 +1,8 @@
-"""Who someone is: the identifiers a customer is named by, and what profiles say of them."""
+"""Who someone is: the identifiers a customer is named by."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Identifier
 from rapport_common.events.identifiers import (
@@ -10,7 +10,6 @@ from rapport_common.events.identifiers import (
     is_placeholder_email,
     normal_identifier,
 )
-from rapport_common.events.profile import ProfileActivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,59 +51,9 @@ def _id(value: str | None) -> str | None:
     return None if not found or is_placeholder(found) else found
 
 
-ProfileKey = tuple[str, str]
-"""(workspace, profile id)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What a profile was at one version: its identifiers, none when it is merged away."""
-
-    workspace: str
-    profile_id: str
-    version: int
-    identifiers: frozenset[Identifier]
-    merged_into: str | None = None
-
-    @property
-    def key(self) -> ProfileKey:
-        """The profile this is about."""
-        return (self.workspace, self.profile_id)
-
-
-def snapshot(record: ProfileActivity) -> Snapshot | None:
-    """What a record says about its profile's identifiers; None when it says nothing.
-
-    Who is gone has none any more.
-    """
-    workspace, profile_id, version = record.workspace, record.profile_id, record.version
-    if record.gone:
-        return Snapshot(workspace, profile_id, version, frozenset())
-    if record.merged_into is not None:
-        return Snapshot(workspace, profile_id, version, frozenset(), record.merged_into)
-    if record.state is None:
-        return None
-    names = frozenset((one.kind, one.value) for one in record.state.identifiers)
-    return Snapshot(workspace, profile_id, version, names)
-
-
-def newest(snapshots: Iterable[Snapshot]) -> dict[ProfileKey, Snapshot]:
-    """The newest snapshot of each profile; at the same version a merge is the newer one."""
-    latest: dict[ProfileKey, Snapshot] = {}
-    for one in snapshots:
-        known = latest.get(one.key)
-        if known is None or _rank(one) > _rank(known):
-            latest[one.key] = one
-    return latest
-
-
-def _rank(one: Snapshot) -> tuple[int, bool]:
-    return (one.version, one.merged_into is not None)
-
-
 def unstorable(record: ProfileActivity) -> str | None:
-    """Why Postgres could never hold what a record names, or None: text has no NUL character."""
-    names = [record.workspace, record.profile_id, record.merged_into or ""]
-    if record.state is not None:
-        names += [text for one in record.state.identifiers for text in (one.kind, one.value)]
-    return "an identifier has a NUL character" if any("\0" in name for name in names) else None
+    """Why Postgres could never hold the identifiers of a record, or None: it has no NUL."""
+    named = record.identifiers or ()
+    if any("\0" in one.kind or "\0" in one.value for one in named):
+        return "an identifier has a NUL character"
+    return None

@@ -1,43 +1,47 @@
 """Follows `profile.activity`: which identifiers are the same person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import InvalidEvent
+from rapport_common.follower.domain import Following, Key
 from rapport_common.kafka.batch import Record
-from rapport_common.kafka.store import add_tallies
 from rapport_feedback import metrics
-from rapport_feedback.domain import people
-from rapport_feedback.domain.people import ProfileKey, Snapshot
-from rapport_feedback.store import people as store
-from rapport_feedback.store.people import Claim
-from rapport_feedback.tables import SCHEMA
+from rapport_feedback.domain.people import unstorable
+from rapport_feedback.store import people
+from rapport_feedback.store.people import FOLLOWER, Claim
 
 
 async def on_activity(batch: Sequence[Record], tx: AsyncConnection) -> None:
-    """Apply the newest snapshot of each profile in the batch; older ones change nothing."""
+    """Take in the identifiers that are told; a record that tells none writes nothing."""
     for index, record in enumerate(batch):
-        reason = people.unstorable(record.value)
+        reason = unstorable(record.value)
         if reason is not None:
             raise InvalidEvent(index, reason)
-    latest = people.newest(filter(None, (people.snapshot(record.value) for record in batch)))
-    applied = await store.apply(tx, list(latest.values())) if latest else set()
-    await _claim(tx, {key: latest[key] for key in applied})
-    await add_tallies(tx, SCHEMA, {"activity_records": len(batch), "snapshots": len(applied)})
-    metrics.PROFILES.labels("applied").inc(len(applied))
-    metrics.PROFILES.labels("stale").inc(len(latest) - len(applied))
+    steps = [step for step, _record in FOLLOWER.read(batch)]
+    following = (await FOLLOWER.load(tx, steps)).following
+    moved = {turn.key for step in steps for turn in following.apply(step)}
+    await FOLLOWER.save(tx, following)
+    await _claim(tx, {key: _names(following, key) for key in moved})
+    metrics.PROFILES.inc(len(moved))
 
 
-async def _claim(tx: AsyncConnection, snapshots: dict[ProfileKey, Snapshot]) -> None:
-    """Make the stored identifiers those of the snapshots; most snapshots change none."""
-    if not snapshots:
+def _names(following: Following, key: Key) -> set[tuple[str, str]]:
+    """All identifiers of a profile that has got others; none any more if it is history."""
+    [told] = following.news.get(key, {}).values() or [None]
+    return set() if told is None else {(one.kind, one.value) for one in told.identifiers or ()}
+
+
+async def _claim(tx: AsyncConnection, names: Mapping[Key, set[tuple[str, str]]]) -> None:
+    """Make the stored identifiers of these profiles the given ones."""
+    if not names:
         return
-    known = await store.claims(tx, snapshots)
+    known = await people.claims(tx, names)
     wanted: set[Claim] = {
-        (one.workspace, kind, value, one.profile_id)
-        for one in snapshots.values()
-        for kind, value in one.identifiers
+        (workspace, kind, value, profile_id)
+        for (workspace, profile_id), told in names.items()
+        for kind, value in told
     }
-    await store.remove_claims(tx, known - wanted)
-    await store.add_claims(tx, wanted - known)
+    await people.remove_claims(tx, known - wanted)
+    await people.add_claims(tx, wanted - known)

@@ -8,7 +8,8 @@ async def counts(tx: AsyncConnection) -> dict[str, int]:
     """Rows by kind, over all workspaces; cases whose last step is not `closed` are open."""
     rows = await tx.execute(
         text(
-            "SELECT (SELECT count(*) FROM feedback.person WHERE merged_into IS NULL) AS persons, "
+            "SELECT (SELECT count(*) FROM feedback.person WHERE known) AS persons, "
+            "(SELECT count(*) FROM feedback.person WHERE lacks IS NOT NULL) AS lacking, "
             "(SELECT count(*) FROM feedback.invitation) AS invitations, "
             "(SELECT count(*) FROM feedback.response) AS responses, "
             "(SELECT coalesce(sum(revision), 0) FROM feedback.response) AS answers, "

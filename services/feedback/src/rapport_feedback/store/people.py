@@ -1,44 +1,21 @@
-"""Profiles and their identifiers, as the newest snapshots say."""
+"""Profiles and their identifiers, as was told last."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_feedback.domain.people import ProfileKey, Snapshot
+from rapport_common.follower.domain import Key
+from rapport_common.follower.follower import Follower
+from rapport_feedback.tables import FOLLOWED
+
+FOLLOWER = Follower(FOLLOWED)
 
 Claim = tuple[str, str, str, str]
 """(workspace, kind, value, profile id)."""
 
 
-async def apply(tx: AsyncConnection, snapshots: Sequence[Snapshot]) -> set[ProfileKey]:
-    """Write the snapshots that are newer than what is stored; the profiles they are about.
-
-    Locks the rows in the order of their keys. At the same version a merge is the newer one.
-    """
-    ordered = sorted(snapshots, key=lambda one: one.key)
-    rows = await tx.execute(
-        text(
-            "INSERT INTO feedback.person AS p (workspace, profile_id, version, merged_into) "
-            "SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:profiles AS text[]), "
-            "CAST(:versions AS bigint[]), CAST(:merged AS text[])) "
-            "ON CONFLICT (workspace, profile_id) DO UPDATE "
-            "SET version = excluded.version, merged_into = excluded.merged_into "
-            "WHERE excluded.version > p.version OR (excluded.version = p.version "
-            "AND excluded.merged_into IS NOT NULL AND p.merged_into IS NULL) "
-            "RETURNING workspace, profile_id"
-        ),
-        {
-            "workspaces": [one.workspace for one in ordered],
-            "profiles": [one.profile_id for one in ordered],
-            "versions": [one.version for one in ordered],
-            "merged": [one.merged_into for one in ordered],
-        },
-    )
-    return {(row.workspace, row.profile_id) for row in rows}
-
-
-async def claims(tx: AsyncConnection, profiles: Iterable[ProfileKey]) -> set[Claim]:
+async def claims(tx: AsyncConnection, profiles: Iterable[Key]) -> set[Claim]:
     """All identifiers of some profiles."""
     keys = sorted(profiles)
     rows = await tx.execute(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.auth import InstallationOps
@@ -18,6 +19,7 @@ class SegmentLedger(Ledger):
     exited: int
     persons: int
     open_memberships: int
+    lacking: int = Field(description="profiles of which a record was missed")
 
 
 def ledger_routes(engine: AsyncEngine, consumer: ConsumerStore) -> APIRouter:

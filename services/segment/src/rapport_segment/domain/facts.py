@@ -1,18 +1,21 @@
-"""What rules can ask about a person: one JSON document, the same for both evaluators."""
+"""What rules can ask about a person: a JSON document per section, the same for both evaluators."""
 
 import json
 import re
 import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from rapport_common.events.contact import normal_email
-from rapport_common.events.profile import ComputedState, ProfileState
+from rapport_common.events.profile import ComputedState, IdentifierState
 from rapport_segment.domain.values import EMAIL, instant, normal_text
 
 MAX_EXPONENT = 400
+REVENUE = "revenue"
 _MOMENTS = ("first_order_at", "last_order_at", "first_seen_at", "last_seen_at")
 # What Postgres' jsonb may refuse: numbers of absurd size.
 _HUGE = re.compile(rb"[eE][+-]?\d{3}")
@@ -22,26 +25,109 @@ _LONG_BYTES = 400
 _INSTANT = re.compile(rb"-\d\d[Tt ]\d\d:")
 
 
-class Facts(msgspec.Struct, frozen=True):
-    """`computed`: counts, `revenue` by currency as numbers, instants as fixed-width UTC text."""
+IDENTIFIERS, TRAITS, COMPUTED = range(3)
+"""The places of the sections that rules read."""
 
-    traits: dict[str, Any]
-    computed: dict[str, Any]
-    identifiers: dict[str, list[str]]
+ALL_SECTIONS = 1 << IDENTIFIERS | 1 << TRAITS | 1 << COMPUTED
+"""Sets of sections are bits by their places."""
 
 
-class _Document(msgspec.Struct):
-    traits: msgspec.Raw
-    computed: dict[str, Any]
-    identifiers: dict[str, list[str]]
+class UnreadSectionError(Exception):
+    """A rule asks for a section that is kept, and was not read with the others."""
 
+
+class Section:
+    """What is known of a person, in part: as a record tells it, or as it is kept.
+
+    What rules read, and what is kept, are made when they are asked for: a record that moves a
+    counter must not cost the reading of 128 KiB of traits.
+    """
+
+    def __init__(
+        self, place: int, told: Any = None, text: str | None = None, *, unread: bool = False
+    ) -> None:
+        self._place = place
+        self._told = told
+        self._text = text
+        self._unread = unread
+
+    @cached_property
+    def value(self) -> dict[str, Any]:
+        """What rules read: a fresh dict of the traits, the aggregates, or ids by kind."""
+        if self._place == TRAITS and self._told is not None:
+            return self._read[1]
+        if self._told is not None:
+            return _VALUES[self._place](self._told)
+        if self._unread:
+            raise UnreadSectionError
+        if self._text is None:
+            return {REVENUE: {}} if self._place == COMPUTED else {}
+        return _object.decode(self._text)
+
+    @cached_property
+    def text(self) -> str:
+        """What is kept: JSON that Postgres takes, and that reads as `value`."""
+        if self._told is None:
+            return self._text or "{}"
+        if self._place == TRAITS:
+            return self._read[0].decode()
+        return _encoder.encode(self.value).decode()
+
+    def require_readable(self) -> None:
+        """Raise ValueError, RecursionError or MsgspecError for traits that can't be read."""
+        if self._place == TRAITS and self._told is not None:
+            _ = self._read
+
+    @cached_property
+    def _read(self) -> tuple[bytes, dict[str, Any]]:
+        return _traits(bytes(self._told).strip())
+
+
+class Facts:
+    """What rules can ask about a person.
+
+    `computed`: counts, `revenue` by currency as numbers, instants as fixed-width UTC text.
+    """
+
+    def __init__(self, sections: Sequence[Section]) -> None:
+        self.sections = tuple(sections)
+
+    @cached_property
+    def identifiers(self) -> dict[str, list[str]]:
+        """All ids by kind."""
+        return self.sections[IDENTIFIERS].value
+
+    @cached_property
+    def traits(self) -> dict[str, Any]:
+        """Values by name."""
+        return self.sections[TRAITS].value
+
+    @cached_property
+    def computed(self) -> dict[str, Any]:
+        """Aggregates by name."""
+        return self.sections[COMPUTED].value
+
+    def overlaid(self, news: Mapping[int, Section]) -> "Facts":
+        """The same with other sections, by their places."""
+        return Facts([news.get(place, one) for place, one in enumerate(self.sections)])
+
+
+def stored(texts: Sequence[str | None], versions: Sequence[int] = (1, 1, 1)) -> Facts:
+    """The facts as they are kept, by section; None is what was not read, or of version 0."""
+    return Facts(
+        [
+            Section(place, text=text, unread=text is None and versions[place] > 0)
+            for place, text in enumerate(texts)
+        ]
+    )
+
+
+NOT_READ = (None, None, None)
+NO_FACTS = stored(NOT_READ, (0, 0, 0))
 
 # Numbers stay exact: as floats, two values that Postgres tells apart could be one here.
-_decoder = msgspec.json.Decoder(Facts, float_hook=Decimal)
-_traits_decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+_object = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
-
-
 _exact = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -50,26 +136,17 @@ def exact(document: str | bytes) -> Any:
     return _exact.decode(document)
 
 
-def read(stored: str | bytes) -> Facts:
-    """The facts of a stored document."""
-    return _decoder.decode(stored)
-
-
-def project(state: ProfileState) -> tuple[bytes, Facts]:
-    """The document to store for a person, and its facts: what is judged is what is stored."""
-    computed = _computed(state.computed)
+def _identifiers(told: Iterable[IdentifierState]) -> dict[str, list[str]]:
     identifiers: dict[str, list[str]] = {}
-    for one in state.identifiers:
+    for one in told:
         identifiers.setdefault(_storable(one.kind), []).append(_storable(one.value))
-    raw, traits = _traits(bytes(state.traits).strip())
-    stored = _encoder.encode(_Document(msgspec.Raw(raw), computed, identifiers))
-    return stored, Facts(traits, computed, identifiers)
+    return identifiers
 
 
 def _traits(raw: bytes) -> tuple[bytes, dict[str, Any]]:
     if _is_plain(raw):
         try:
-            traits = _traits_decoder.decode(raw)
+            traits = _object.decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass  # Bytes that are not UTF-8, or traits that are no object.
         else:
@@ -109,7 +186,7 @@ def _computed(state: ComputedState) -> dict[str, Any]:
         "events": state.events,
         "orders": state.orders,
         "open_cases": state.open_cases,
-        "revenue": _amounts(state.revenue),
+        REVENUE: _amounts(state.revenue),
     }
     for name in _MOMENTS:
         told = instant(getattr(state, name))
@@ -152,3 +229,9 @@ def _number(text: str) -> Decimal | None:
 
 def _integer(text: str) -> int | None:
     return int(text) if len(text) <= MAX_EXPONENT else None
+
+
+_VALUES: dict[int, Callable[[Any], dict[str, Any]]] = {
+    IDENTIFIERS: _identifiers,
+    COMPUTED: _computed,
+}

@@ -1,7 +1,7 @@
-"""Who enters and who leaves: the fold over a person's records, one after the other."""
+"""Who enters and who leaves: a person held against definitions, and what comes of a merge."""
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -11,19 +11,18 @@ import msgspec
 from msgspec.structs import replace
 
 from rapport_common.events.membership import Membership
+from rapport_common.follower.domain import Versions
 from rapport_segment.domain import evaluate
-from rapport_segment.domain.facts import Facts
-from rapport_segment.domain.rules import Rule
+from rapport_segment.domain.facts import NO_FACTS, Facts
+from rapport_segment.domain.rules import Rule, sections_read
 
 Cause = Literal["event", "definition", "merge"]
 GONE = "nobody has this profile any more"
-Key = tuple[str, UUID]
-"""(workspace, profile id)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One version of a segment; `matches` is its rule as a function.
+    """One version of a segment; `matches` is its rule as a function, `reads` its sections as bits.
 
     `building`: not everybody has been held against it yet, so somebody may be out of place since
     before the record in hand.
@@ -34,13 +33,45 @@ class Definition:
     name: str
     rule: Rule
     matches: Callable[[Facts], bool]
+    reads: int
     building: bool = False
 
     @classmethod
     def of(
         cls, segment_id: UUID, version: int, name: str, rule: Rule, *, building: bool = False
     ) -> "Definition":
-        return cls(segment_id, version, name, rule, evaluate.predicate(rule), building)
+        matches, reads = evaluate.predicate(rule), sections_read(rule)
+        return cls(segment_id, version, name, rule, matches, reads, building)
+
+
+class Rulebook:
+    """The definitions in force of a workspace, in a fixed order, and who of them reads what."""
+
+    def __init__(self, definitions: Sequence[Definition] = ()) -> None:
+        self.definitions = definitions
+        self._reading: dict[int, list[Definition]] = {}
+        self._asked: dict[int, int] = {}
+
+    def reading(self, sections: int) -> list[Definition]:
+        """Those that read at least one of these sections (bits)."""
+        found = self._reading.get(sections)
+        if found is None:
+            found = [one for one in self.definitions if one.reads & sections]
+            self._reading[sections] = found
+        return found
+
+    def asked(self, told: int) -> int:
+        """What is asked of who is told of these sections, besides what is told (bits).
+
+        Whether somebody was out of place before is asked only while a build goes on.
+        """
+        found = self._asked.get(told)
+        if found is None:
+            found = 0
+            for one in self.reading(told):
+                found |= one.reads if one.building else one.reads & ~told
+            self._asked[told] = found
+        return found
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -64,40 +95,17 @@ class Entry(msgspec.Struct, frozen=True):
 class Person(msgspec.Struct, frozen=True):
     """What is known of one profile id; `entries` are the open ones by segment.
 
-    `version` is that of the newest record about the id, be it a state or its end in a merge.
+    `version` is the newest that is known of the id, `versions` those of its sections. `known`: it
+    is somebody, and all that was told of them is here; nobody else is judged.
     """
 
     workspace: str
     profile_id: UUID
     version: int = 0
-    facts: Facts | None = None
-    stored: bytes | None = None
+    versions: Versions = ()
+    facts: Facts = NO_FACTS
+    known: bool = False
     entries: Mapping[UUID, Entry] = msgspec.field(default_factory=dict)
-
-
-class Activity(msgspec.Struct, frozen=True):
-    """A record of profile.activity: a state (`facts`, `stored`), or an end: in another
-    (`merged_into`), or for good (`gone`).
-
-    `into_version` is the first version of the survivor that speaks for both; `absorbed` are the
-    ids, with their last versions, for which a state is that one.
-    """
-
-    workspace: str
-    profile_id: UUID
-    version: int
-    facts: Facts | None = None
-    stored: bytes | None = None
-    merged_into: UUID | None = None
-    event_timestamp: datetime | None = None
-    historic: bool = False
-    into_version: int = 0
-    absorbed: tuple[tuple[UUID, int], ...] = ()
-    gone: bool = False
-
-    @property
-    def key(self) -> Key:
-        return self.workspace, self.profile_id
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -107,6 +115,7 @@ class Moment(msgspec.Struct, frozen=True):
     cause: Cause
     event_timestamp: datetime | None = None
     historic: bool = False
+    restored: bool = False
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -120,9 +129,10 @@ def entry_id(person: Person, definition: Definition) -> UUID:
     """The same for the same person, state and definition, however often it is worked out.
 
     The definition's version is in it: a rule that changes to and fro makes the same state
-    enter twice.
+    enter twice. All of the state's versions are: what was missed may be told later.
     """
-    name = f"{person.workspace}/{person.profile_id}/{person.version}/{definition.version}"
+    state = ".".join(map(str, person.versions))
+    name = f"{person.workspace}/{person.profile_id}/{state}/{definition.version}"
     return uuid.uuid5(definition.segment_id, name)
 
 
@@ -175,6 +185,7 @@ def _record(
         reason=reason,
         event_timestamp=moment.event_timestamp,
         historic=moment.historic,
+        restored=moment.restored,
     )
 
 
@@ -184,14 +195,14 @@ def judge(
     moment: Moment,
     before: Facts | None = None,
 ) -> tuple[Person, list[Change]]:
-    """Hold a person's facts against every definition; no facts, no verdict.
+    """Hold a person's facts against definitions; of who is not known there is no verdict.
 
     `before` are the facts before the record in hand. Who was out of place by these already is
     put right because of the definition, not because of the record: it only came before the build.
     """
-    facts = person.facts
-    if facts is None:
+    if not person.known:
         return person, []
+    facts = person.facts
     changes: list[Change] = []
     for definition in definitions:
         entry = person.entries.get(definition.segment_id)
@@ -220,26 +231,6 @@ def _with(person: Person, changes: Sequence[Change]) -> Person:
         else:
             del entries[change.entry.segment_id]
     return replace(person, entries=entries)
-
-
-def step(
-    person: Person, activity: Activity, definitions: Sequence[Definition], now: datetime
-) -> tuple[Person, list[Change]]:
-    """A state is applied when it is newer than what is known, and judged at once."""
-    if activity.version <= person.version:
-        return person, []
-    newer = Person(
-        person.workspace,
-        person.profile_id,
-        activity.version,
-        activity.facts,
-        activity.stored,
-        person.entries,
-    )
-    # A state without an event: identifiers joined or left.
-    cause: Cause = "merge" if activity.event_timestamp is None else "event"
-    moment = Moment(now, cause, activity.event_timestamp, activity.historic)
-    return judge(newer, definitions, moment, person.facts)
 
 
 def end(person: Person, version: int, now: datetime) -> tuple[Person, list[Change]]:
@@ -286,14 +277,3 @@ def merge(
         return survivor, changes
     judged, more = judge(survivor, definitions, moment)
     return judged, changes + more
-
-
-def with_entries(people: Mapping[Key, Person], entries: Iterable[Entry]) -> dict[Key, Person]:
-    """The people with their open entries."""
-    held: dict[Key, dict[UUID, Entry]] = {}
-    for entry in entries:
-        held.setdefault((entry.workspace, entry.profile_id), {})[entry.segment_id] = entry
-    return {
-        key: replace(person, entries=held[key]) if key in held else person
-        for key, person in people.items()
-    }

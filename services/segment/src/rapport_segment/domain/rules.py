@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar, assert_never
 
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.contact import phone_number
@@ -15,7 +15,7 @@ from rapport_common.events.envelope import ANONYMOUS_ID, USER_ID
 from rapport_common.events.identifiers import normal_identifier
 from rapport_common.events.money import normal_currency
 from rapport_segment.domain.elements import indexed
-from rapport_segment.domain.facts import Facts
+from rapport_segment.domain.facts import COMPUTED, IDENTIFIERS, REVENUE, TRAITS, Facts
 from rapport_segment.domain.values import (
     EMAIL,
     Scalar,
@@ -38,7 +38,6 @@ TEXT = frozenset({"contains", "starts_with"})
 
 COUNTS = ("events", "orders", "open_cases")
 INSTANTS = ("first_order_at", "last_order_at", "first_seen_at", "last_seen_at")
-REVENUE = "revenue"
 _SEPARATORS = re.compile(r"[\s_-]")
 _IDENTIFIERS = {_SEPARATORS.sub("", one): one for one in (USER_ID, EMAIL, ANONYMOUS_ID)}
 _PHONES = frozenset(
@@ -65,6 +64,8 @@ class Trait:
 
     name: str
 
+    section: ClassVar[int] = TRAITS
+
     @property
     def label(self) -> str:
         return f"trait {self.name}"
@@ -79,6 +80,8 @@ class Computed:
 
     name: str
     currency: str | None = None
+
+    section: ClassVar[int] = COMPUTED
 
     @property
     def label(self) -> str:
@@ -95,6 +98,8 @@ class Identifier:
     """All of the person's identifiers of one kind: a list of strings."""
 
     kind: str
+
+    section: ClassVar[int] = IDENTIFIERS
 
     @property
     def label(self) -> str:
@@ -133,6 +138,22 @@ class Not:
 
 
 Rule = And | Or | Not | Leaf
+
+
+def sections_read(rule: Rule) -> int:
+    """The sections that a rule reads, as bits by their places."""
+    match rule:
+        case Leaf():
+            return 1 << rule.subject.section
+        case Not():
+            return sections_read(rule.child)
+        case And() | Or():
+            found = 0
+            for one in rule.children:
+                found |= sections_read(one)
+            return found
+        case _:
+            assert_never(rule)
 
 
 def parse(document: object) -> Rule:

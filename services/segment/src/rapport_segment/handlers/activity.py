@@ -1,10 +1,9 @@
-"""Applies batches of profile.activity: states and merges in, entries and exits out."""
+"""Applies batches of profile.activity: sections and merges in, entries and exits out."""
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
@@ -12,63 +11,86 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import clock, logging, outbox
 from rapport_common.errors import InvalidEvent
-from rapport_common.events.profile import AbsorbedId, ProfileActivity, ProfileState
+from rapport_common.follower.domain import Ended, Following, Key, Step
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.producer import Outgoing
 from rapport_segment import metrics
 from rapport_segment.domain import facts, rules
-from rapport_segment.domain.fold import Fold
-from rapport_segment.domain.membership import Activity, Definition, Key, Person, with_entries
+from rapport_segment.domain.facts import ALL_SECTIONS, Section, UnreadSectionError
+from rapport_segment.domain.membership import Change, Definition, Rulebook
+from rapport_segment.domain.stays import NO_RULES, Stays
 from rapport_segment.handlers.publish import outgoing, tally
 from rapport_segment.store import definitions, people
+from rapport_segment.store.people import FOLLOWER
+from rapport_segment.tables import FOLLOWED
 
 log = logging.get(__name__)
 
 TURN_SECONDS = 0.05
 """So long people are judged before others get their turn."""
-MAX_VERSION = 2**63 - 1
 
 
 class ActivityHandler:
-    """Judges people as their states come in; compiled definitions are kept between batches."""
+    """Judges people as records tell of them; compiled definitions are kept between batches."""
 
     def __init__(self, now: Callable[[], datetime] = clock.now) -> None:
         self._now = now
-        self._compiled: dict[str, tuple[int, list[Definition]]] = {}
+        self._compiled: dict[str, tuple[int, Rulebook]] = {}
 
     async def on_activity(self, batch: Sequence[Record], tx: AsyncConnection) -> None:
         """Apply records in their order; nobody's definitions change meanwhile."""
-        read = ((_activity(index, one.value), one) for index, one in enumerate(batch))
-        told = [(activity, one) for activity, one in read if activity is not None]
-        if not told:
+        steps = FOLLOWER.read(batch)
+        if not steps:
             return
-        activities = [activity for activity, _record in told]
-        in_force = await self._definitions(tx, sorted({one.workspace for one in activities}))
-        fold = await self._load(tx, activities, in_force)
+        in_force = await self._definitions(tx, sorted({step.key[0] for step, _record in steps}))
+        told = [step for step, _record in steps]
+        try:
+            following, stays, changes = await self._judged(
+                tx, told, in_force, _wanted(told, in_force)
+            )
+        except UnreadSectionError:
+            # Something was missed, and told again in the same batch. Nothing is written yet.
+            everything = dict.fromkeys((one.key for one in told), ALL_SECTIONS)
+            following, stays, changes = await self._judged(tx, told, in_force, everything)
+        await _save(tx, following, stays)
+        metrics.JUDGED.inc(len(stays.judged))
+        await tally(tx, [one for by_record in changes for one in by_record])
         messages: list[Outgoing] = []
-        changed = []
+        for (_step, record), by_record in zip(steps, changes, strict=True):
+            messages += [outgoing(one, record.traceparent) for one in by_record]
+        await outbox.append(tx, "segment", messages)
+
+    async def _judged(
+        self,
+        tx: AsyncConnection,
+        steps: Sequence[Step],
+        in_force: Mapping[str, Rulebook],
+        wanted: Mapping[Key, int],
+    ) -> tuple[Following, Stays, list[list[Change]]]:
+        """Carry the steps out in memory; the changes that come of each.
+
+        `wanted` are the sections that rules may ask for. UnreadSectionError if they ask for others.
+        """
+        loaded = await FOLLOWER.load(tx, steps, wanted, with_heirs=ALL_SECTIONS)
+        stays = Stays(in_force, await people.loaded(tx, loaded), self._now())
+        changes: list[list[Change]] = []
         turn = time.monotonic()
-        for activity, record in told:
+        for index, step in enumerate(steps):
             if time.monotonic() - turn > TURN_SECONDS:
                 # Dear rules of one workspace must not hold up the API, nor look like a hang.
                 await asyncio.sleep(0)
                 turn = time.monotonic()
-            changes = fold.apply(activity)
-            changed += changes
-            messages += [outgoing(one, record.traceparent) for one in changes]
-        await _save(tx, fold)
-        metrics.JUDGED.inc(len(fold.written))
-        await tally(tx, changed)
-        await outbox.append(tx, "segment", messages)
+            changes.append(applied(index, step, loaded.following, stays))
+        return loaded.following, stays, changes
 
     async def _definitions(
         self, tx: AsyncConnection, workspaces: Sequence[str]
-    ) -> dict[str, list[Definition]]:
+    ) -> dict[str, Rulebook]:
         revisions = await definitions.share(tx, workspaces)
         stale = [
             one
             for one, revision in revisions.items()
-            if self._compiled.get(one, (0, []))[0] != revision
+            if one not in self._compiled or self._compiled[one][0] != revision
         ]
         if stale:
             fresh: dict[str, list[Definition]] = {one: [] for one in stale}
@@ -78,55 +100,57 @@ class ActivityHandler:
                 except rules.RuleError as error:
                     # Written when rules were read otherwise: it must not stop the others.
                     log.error("segment left out", segment=str(one.segment_id), error=error.message)  # noqa: TRY400
-            self._compiled |= {one: (revisions[one], fresh[one]) for one in stale}
+            self._compiled |= {one: (revisions[one], Rulebook(fresh[one])) for one in stale}
         return {one: self._compiled[one][1] for one in revisions}
 
-    async def _load(
-        self,
-        tx: AsyncConnection,
-        activities: Sequence[Activity],
-        in_force: dict[str, list[Definition]],
-    ) -> Fold:
-        keys = {one.key for one in activities}
-        keys |= {(one.workspace, gone) for one in activities for gone, _ in one.absorbed}
-        survivors = {
-            (one.workspace, one.merged_into) for one in activities if one.merged_into is not None
-        }
-        with_facts = survivors | {one.key for one in activities if one.absorbed}
-        # Whether somebody was out of place before is asked only while a build goes on.
-        building = {name for name, held in in_force.items() if any(one.building for one in held)}
-        with_facts |= {key for key in keys if key[0] in building}
-        persons: dict[Key, Person] = {}
-        gone: dict[Key, UUID] = {}
-        wanted = keys | survivors
-        # An id's alias can only change under the lock of its person: locked, then read, and
-        # again for those it leads to.
-        while wanted:
-            persons |= await people.lock(tx, wanted, with_facts)
-            found = await people.aliases(tx, wanted)
-            gone |= found
-            wanted = {(key[0], target) for key, target in found.items()} - persons.keys()
-            with_facts |= wanted
-        entries = await people.open_entries(tx, persons)
-        return Fold(in_force, with_entries(persons, entries), gone, self._now())
+
+def _wanted(steps: Sequence[Step], in_force: Mapping[str, Rulebook]) -> dict[Key, int]:
+    """Which stored sections the rules may ask for of whom: bits, by key."""
+    wanted: dict[Key, int] = {}
+    for step in steps:
+        told = sum(1 << place for place in step.told)
+        rules = in_force.get(step.key[0], NO_RULES)
+        asked = ALL_SECTIONS if step.ends else rules.asked(told)
+        if asked:
+            wanted[step.key] = wanted.get(step.key, 0) | asked
+    return wanted
 
 
-async def _save(tx: AsyncConnection, fold: Fold) -> None:
+def applied(index: int, step: Step, following: Following, stays: Stays) -> list[Change]:
+    """Carry out what one record says; the entries and exits that come of it."""
+    changes: list[Change] = []
+    for turn in following.apply(step):
+        if isinstance(turn, Ended):
+            changes += stays.ended(turn)
+        else:
+            changes += stays.overlaid(turn, step, _told(index, step))
+    return changes
+
+
+def _told(index: int, step: Step) -> dict[int, Section]:
+    """The sections that a record tells; InvalidEvent if they can't be read."""
+    names = FOLLOWED.sections
+    told = {place: Section(place, getattr(step.record, names[place])) for place in step.told}
+    try:
+        for one in told.values():
+            one.require_readable()
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise InvalidEvent(index, f"the traits can't be read: {error}") from error
+    return told
+
+
+async def _save(tx: AsyncConnection, following: Following, stays: Stays) -> None:
     """In this order: an open entry must be closed before its twin moves to the same person."""
-    await people.save(tx, [fold.people[key] for key in people.ordered(fold.written)])
-    await people.update_entries(
-        tx,
-        [
-            replace(one, profile_id=fold.loaded[one.entry_id])
-            for one in fold.entries.values()
-            if one.entry_id in fold.loaded
-        ],
+    await FOLLOWER.save(
+        tx, following, lambda key, place, _record: stays.people[key].facts.sections[place].text
     )
-    await people.move(tx, fold.moves)
-    joined = {key: fold.aliases[key] for key in fold.joined if key in fold.aliases}
-    await people.set_aliases(tx, joined, fold.revived - joined.keys())
+    known = [one for one in stays.entries.values() if one.entry_id in stays.loaded]
+    await people.update_entries(
+        tx, [replace(one, profile_id=stays.loaded[one.entry_id]) for one in known]
+    )
+    await people.move(tx, stays.moves)
     await people.insert_entries(
-        tx, [one for one in fold.entries.values() if one.entry_id not in fold.loaded]
+        tx, [one for one in stays.entries.values() if one.entry_id not in stays.loaded]
     )
 
 
@@ -139,64 +163,3 @@ def compiled(one: definitions.Stored) -> Definition:
 def rule_of(one: definitions.Stored) -> rules.Rule:
     """The rule of a stored definition."""
     return rules.parse(facts.exact(one.rule))
-
-
-def _activity(index: int, value: ProfileActivity) -> Activity | None:
-    """The record as the domain has it; None if it tells no state.
-
-    InvalidEvent names what can't be.
-    """
-    if "\0" in value.workspace or not 0 < value.version <= MAX_VERSION:
-        reason = f"workspace {value.workspace!r}, version {value.version}: out of range"
-        raise InvalidEvent(index, reason)
-    profile_id = _uuid(index, "profile_id", value.profile_id)
-    if value.merged_into is not None:
-        into = _uuid(index, "merged_into", value.merged_into)
-        return Activity(
-            value.workspace,
-            profile_id,
-            value.version,
-            merged_into=into,
-            into_version=value.into_version,
-        )
-    if value.gone or is_nobody(value.state):
-        return Activity(value.workspace, profile_id, value.version, gone=True)
-    if value.state is None and value.event is not None:
-        # A later record of the same profile tells what has become of it.
-        return None
-    if value.state is None:
-        raise InvalidEvent(index, "neither a state nor merged_into nor gone")
-    try:
-        stored, known = facts.project(value.state)
-    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise InvalidEvent(index, f"the state can't be read: {error}") from error
-    happened = value.event.timestamp if value.event else None
-    return Activity(
-        value.workspace,
-        profile_id,
-        value.version,
-        known,
-        stored,
-        event_timestamp=happened,
-        historic=value.event is not None and value.event.historic,
-        absorbed=tuple(_ending(index, one) for one in value.absorbed),
-    )
-
-
-def is_nobody(state: ProfileState | None) -> bool:
-    """Whether a state tells of nobody: no event that names anybody is left in it."""
-    return state is not None and not state.identifiers and not state.omitted.identifiers
-
-
-def _ending(index: int, one: AbsorbedId) -> tuple[UUID, int]:
-    if not 0 < one.version <= MAX_VERSION:
-        reason = f"absorbed {one.profile_id!r}, version {one.version}: out of range"
-        raise InvalidEvent(index, reason)
-    return _uuid(index, "absorbed.profile_id", one.profile_id), one.version
-
-
-def _uuid(index: int, name: str, text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise InvalidEvent(index, f"{name} {text[:80]!r} is not a UUID") from error

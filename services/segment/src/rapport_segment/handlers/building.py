@@ -17,7 +17,7 @@ from rapport_common import clock, logging, outbox
 from rapport_common.db import is_retriable
 from rapport_common.jobs.store import Job, NewJob, Step
 from rapport_segment import metrics
-from rapport_segment.domain.membership import Change, Moment, Person, judge, leave, with_entries
+from rapport_segment.domain.membership import Change, Moment, Person, judge, leave
 from rapport_segment.handlers.activity import compiled
 from rapport_segment.handlers.publish import outgoing, tally
 from rapport_segment.store import definitions, people
@@ -148,10 +148,8 @@ async def _correct(
     """Lock these people, and put right who is still out of place."""
     if not ids:
         return
-    keys = [(workspace, profile_id) for profile_id in ids]
-    locked = await people.lock(tx, keys, keys)
-    persons = with_entries(locked, await people.open_entries(tx, keys))
-    changes = [one for key in people.ordered(persons) for one in put_right(persons[key])]
+    persons = await people.lock(tx, workspace, ids)
+    changes = [change for person in persons for change in put_right(person)]
     entries = [change.entry for change in changes]
     await people.insert_entries(tx, [entry for entry in entries if entry.exited_at is None])
     await people.update_entries(tx, [entry for entry in entries if entry.exited_at])

@@ -175,7 +175,7 @@ class SegmentHandler:
         """Whether, since when and why a person is in a segment, or why not."""
         one = await require(tx, workspace, segment_id)
         person = await people.find(tx, workspace, profile_id)
-        if person is None or person.facts is None:
+        if person is None:
             raise NotFoundError(f"Nothing is known of a profile {profile_id}.")
         rule = rule_of(one)
         found = await people.stays(tx, workspace, segment_id, person.profile_id)

@@ -1,4 +1,4 @@
-"""Rules in SQL: the same verdict as `domain.evaluate` gives, over `person.state`."""
+"""Rules in SQL: the same verdict as `domain.evaluate` gives, over the columns of `person`."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, assert_never
@@ -126,10 +126,10 @@ class Condition:
 
     def _read(self, subject: Subject) -> str:
         if isinstance(subject, Trait):
-            return f"(p.state -> 'traits' -> {self._text(subject.name)})"
+            return f"(p.traits -> {self._text(subject.name)})"
         if isinstance(subject, Identifier):
-            return f"(p.state -> 'identifiers' -> {self._text(subject.kind)})"
-        computed = f"p.state -> 'computed' -> {self._text(subject.name)}"
+            return f"(p.identifiers -> {self._text(subject.kind)})"
+        computed = f"p.computed -> {self._text(subject.name)}"
         if subject.currency is None:
             return f"({computed})"
         return f"({computed} -> {self._text(subject.currency)})"

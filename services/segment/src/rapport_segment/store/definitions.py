@@ -286,7 +286,7 @@ async def preview(
     rows = await tx.execute(
         text(
             f"SELECT count(*) FILTER (WHERE {condition.sql}), count(*) FROM segment.person p "
-            "WHERE p.workspace = :workspace AND p.state IS NOT NULL"
+            "WHERE p.workspace = :workspace AND p.known"
         ),
         {"workspace": workspace, **condition.parameters},
     )
@@ -313,7 +313,7 @@ async def misplaced(
             "SELECT p.profile_id FROM segment.person p LEFT JOIN segment.membership m "
             "ON m.workspace = p.workspace AND m.segment_id = :segment "
             "AND m.profile_id = p.profile_id AND m.exited_at IS NULL "
-            "WHERE p.workspace = :workspace AND p.state IS NOT NULL "
+            "WHERE p.workspace = :workspace AND p.known "
             "AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid)) "
             "AND (CAST(:upto AS uuid) IS NULL OR p.profile_id <= CAST(:upto AS uuid)) "
             f"AND (m.entry_id IS NOT NULL) <> ({condition.sql}) ORDER BY p.profile_id"

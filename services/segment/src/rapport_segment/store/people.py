@@ -1,14 +1,18 @@
-"""The SQL of persons, aliases and memberships."""
+"""The SQL of persons and memberships."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.follower.domain import Following, Key
+from rapport_common.follower.follower import Batch, Follower
 from rapport_segment.domain import facts
-from rapport_segment.domain.membership import Entry, Key, Person
+from rapport_segment.domain.membership import Entry, Person
+from rapport_segment.domain.stays import with_entries
+from rapport_segment.tables import FOLLOWED
 
 _ENTRY_COLUMNS = Entry.__struct_fields__
 _ENTRY = ", ".join(f"m.{name}" for name in _ENTRY_COLUMNS)
@@ -24,73 +28,48 @@ _ENTRY_TYPES = (
     "timestamptz[]",
     "text[]",
 )
-_KEYS = "unnest(CAST(:workspaces AS text[]), CAST(:ids AS uuid[]))"
+FOLLOWER = Follower(FOLLOWED)
 
 
-def ordered(keys: Iterable[Key]) -> list[Key]:
-    """Keys in the order in which their rows are locked, everywhere."""
+def ordered(people: Iterable[Person]) -> list[Person]:
+    """People in the order in which their rows are locked, everywhere."""
     # By the numbers behind: comparing UUIDs themselves takes several times as long.
-    return sorted(keys, key=lambda key: (key[0], key[1].int))
+    return sorted(people, key=lambda one: (one.workspace, one.profile_id.int))
+
+
+async def lock(tx: AsyncConnection, workspace: str, ids: Iterable[UUID]) -> list[Person]:
+    """The persons with these ids, locked, with all that is known and their open entries."""
+    wanted = {(workspace, str(one)): facts.ALL_SECTIONS for one in ids}
+    held, stored = await FOLLOWER.store.lock(tx, wanted, reads=True)
+    return ordered((await loaded(tx, Batch(Following(held), stored))).values())
+
+
+async def loaded(tx: AsyncConnection, batch: Batch) -> dict[Key, Person]:
+    """The persons of a batch, with what is read of them and their open entries."""
+    stored = batch.stored
+    people = {
+        key: Person(
+            workspace=key[0],
+            profile_id=UUID(key[1]),
+            version=one.version,
+            versions=one.versions,
+            facts=facts.stored(stored.get(key, facts.NOT_READ), one.versions),
+            known=one.known,
+        )
+        for key, one in batch.following.held.items()
+    }
+    return with_entries(people, await open_entries(tx, people))
 
 
 def _split(keys: Iterable[Key]) -> dict[str, Any]:
-    """Parameters for `_KEYS`, in the order given."""
+    """Parameters for keys, in the order given."""
     keys = list(keys)
     return {"workspaces": [one[0] for one in keys], "ids": [one[1] for one in keys]}
 
 
-async def lock(
-    tx: AsyncConnection, keys: Collection[Key], with_facts: Collection[Key]
-) -> dict[Key, Person]:
-    """The persons with these ids, made if missing, locked in the order of their ids.
-
-    `facts` are loaded for those in `with_facts`; entries are not.
-    """
-    sorted_keys = ordered(keys)
-    given = _split(sorted_keys)
-    await tx.execute(
-        text(
-            "INSERT INTO segment.person (workspace, profile_id, version) "
-            f"SELECT v.workspace, v.profile_id, 0 FROM {_KEYS} AS v(workspace, profile_id) "
-            "ORDER BY 1, 2 ON CONFLICT DO NOTHING"
-        ),
-        given,
-    )
-    rows = await tx.execute(
-        text(
-            "SELECT p.workspace, p.profile_id, p.version, "
-            "CASE WHEN v.wanted THEN CAST(p.state AS text) END AS state "
-            "FROM segment.person p JOIN unnest(CAST(:workspaces AS text[]), "
-            "CAST(:ids AS uuid[]), CAST(:wanted AS bool[])) AS v(workspace, profile_id, wanted) "
-            "USING (workspace, profile_id) ORDER BY 1, 2 FOR UPDATE OF p"
-        ),
-        {**given, "wanted": [key in with_facts for key in sorted_keys]},
-    )
-    return {(row.workspace, row.profile_id): _person(row) for row in rows.all()}
-
-
-def _person(row: Row[Any]) -> Person:
-    if row.state is None:
-        return Person(row.workspace, row.profile_id, row.version)
-    known = facts.read(row.state)
-    return Person(row.workspace, row.profile_id, row.version, known, row.state.encode())
-
-
-async def aliases(tx: AsyncConnection, keys: Collection[Key]) -> dict[Key, UUID]:
-    """Of these ids, those that are merged away, and into which."""
-    rows = await tx.execute(
-        text(
-            "SELECT a.workspace, a.old_id, a.profile_id FROM segment.alias a "
-            f"JOIN {_KEYS} AS v(workspace, old_id) USING (workspace, old_id)"
-        ),
-        _split(keys),
-    )
-    return {(row.workspace, row.old_id): row.profile_id for row in rows.all()}
-
-
-async def open_entries(tx: AsyncConnection, keys: Collection[Key]) -> list[Entry]:
-    """The open entries of these ids, as far as judging needs them."""
-    given = list(keys)
+async def open_entries(tx: AsyncConnection, people: Mapping[Key, Person]) -> list[Entry]:
+    """The open entries of these people, as far as judging needs them."""
+    given = list(people.values())
     rows = await tx.execute(
         text(
             # Numbers instead of keys, and no reasons: most of the time goes into reading rows.
@@ -102,34 +81,15 @@ async def open_entries(tx: AsyncConnection, keys: Collection[Key]) -> list[Entry
             "WHERE o.workspace = v.workspace AND o.profile_id = v.profile_id "
             "AND o.exited_at IS NULL OFFSET 0) AS m"
         ),
-        _split(given),
+        _split(people),
     )
     entries = []
     for number, segment_id, entry_id, entered_at, version in rows.all():
-        workspace, profile_id = given[number - 1]
-        entries.append(Entry(workspace, segment_id, profile_id, entry_id, entered_at, version))
+        who = given[number - 1]
+        entries.append(
+            Entry(who.workspace, segment_id, who.profile_id, entry_id, entered_at, version)
+        )
     return entries
-
-
-async def save(tx: AsyncConnection, people: Sequence[Person]) -> None:
-    """Write version and state of locked persons."""
-    if not people:
-        return
-    await tx.execute(
-        text(
-            "UPDATE segment.person AS p SET version = v.version, state = CAST(v.state AS jsonb) "
-            "FROM unnest(CAST(:workspaces AS text[]), CAST(:ids AS uuid[]), "
-            "CAST(:versions AS bigint[]), CAST(:states AS text[])) "
-            "AS v(workspace, profile_id, version, state) "
-            "WHERE p.workspace = v.workspace AND p.profile_id = v.profile_id"
-        ),
-        {
-            "workspaces": [one.workspace for one in people],
-            "ids": [one.profile_id for one in people],
-            "versions": [one.version for one in people],
-            "states": [one.stored.decode() if one.stored else None for one in people],
-        },
-    )
 
 
 async def insert_entries(tx: AsyncConnection, entries: Sequence[Entry]) -> None:
@@ -173,69 +133,40 @@ async def update_entries(tx: AsyncConnection, entries: Sequence[Entry]) -> None:
     )
 
 
-_MOVES = (
-    "unnest(CAST(:workspaces AS text[]), CAST(:ids AS uuid[]), CAST(:survivors AS uuid[])) "
-    "AS v(workspace, old_id, survivor)"
-)
-
-
-def _pairs(held: Mapping[Key, UUID]) -> dict[str, Any]:
-    return {**_split(held), "survivors": list(held.values())}
-
-
 async def move(tx: AsyncConnection, moves: Mapping[Key, UUID]) -> None:
-    """Make the entries and aliases of ids those of others.
+    """Make the entries of ids those of others.
 
     Open entries that the other has as well must have been closed before.
     """
     if not moves:
         return
-    for table in ("membership", "alias"):
-        await tx.execute(
-            text(
-                f"UPDATE segment.{table} AS t SET profile_id = v.survivor FROM {_MOVES} "
-                "WHERE t.workspace = v.workspace AND t.profile_id = v.old_id"
-            ),
-            _pairs(moves),
-        )
-
-
-async def set_aliases(
-    tx: AsyncConnection, joined: Mapping[Key, UUID], revived: Collection[Key]
-) -> None:
-    """Write what ids are merged into, and that others are nobody's alias any more."""
-    if revived:
-        await tx.execute(
-            text(
-                f"DELETE FROM segment.alias a USING {_KEYS} AS v(workspace, old_id) "
-                "WHERE a.workspace = v.workspace AND a.old_id = v.old_id"
-            ),
-            _split(revived),
-        )
-    if joined:
-        await tx.execute(
-            text(
-                "INSERT INTO segment.alias (workspace, old_id, profile_id) "
-                f"SELECT v.workspace, v.old_id, v.survivor FROM {_MOVES} "
-                "ON CONFLICT (workspace, old_id) DO UPDATE SET profile_id = excluded.profile_id"
-            ),
-            _pairs(joined),
-        )
+    await tx.execute(
+        text(
+            "UPDATE segment.membership AS t SET profile_id = v.survivor FROM unnest("
+            "CAST(:workspaces AS text[]), CAST(:ids AS uuid[]), CAST(:survivors AS uuid[])) "
+            "AS v(workspace, old_id, survivor) "
+            "WHERE t.workspace = v.workspace AND t.profile_id = v.old_id"
+        ),
+        {**_split(moves), "survivors": list(moves.values())},
+    )
 
 
 async def find(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Person | None:
-    """The person an id stands for, after merges; None when nothing is known of it."""
+    """The person an id stands for, after merges; None when too little is known of it."""
+    asked = (workspace, str(profile_id))
+    now_id = (await FOLLOWER.store.resolve(tx, [asked]))[asked]
     rows = await tx.execute(
         text(
-            "SELECT p.workspace, p.profile_id, p.version, CAST(p.state AS text) AS state "
-            "FROM segment.person p WHERE p.workspace = :workspace AND p.state IS NOT NULL "
-            "AND p.profile_id = COALESCE((SELECT a.profile_id FROM segment.alias a "
-            "WHERE a.workspace = :workspace AND a.old_id = :id), :id)"
+            "SELECT p.workspace, p.profile_id, p.version, CAST(p.identifiers AS text), "
+            "CAST(p.traits AS text), CAST(p.computed AS text) FROM segment.person p "
+            "WHERE p.workspace = :workspace AND p.known AND p.profile_id = :id"
         ),
-        {"workspace": workspace, "id": profile_id},
+        {"workspace": workspace, "id": now_id},
     )
     row = rows.first()
-    return None if row is None else _person(row)
+    if row is None:
+        return None
+    return Person(row[0], row[1], row[2], facts=facts.stored(row[3:]), known=True)
 
 
 async def stays(
@@ -273,12 +204,13 @@ async def counts(tx: AsyncConnection) -> dict[str, int]:
     """How many persons and open entries there are, over all workspaces."""
     row = await tx.execute(
         text(
-            "SELECT (SELECT count(*) FROM segment.person WHERE state IS NOT NULL), "
-            "(SELECT count(*) FROM segment.membership WHERE exited_at IS NULL)"
+            "SELECT (SELECT count(*) FROM segment.person WHERE known), "
+            "(SELECT count(*) FROM segment.membership WHERE exited_at IS NULL), "
+            "(SELECT count(*) FROM segment.person WHERE lacks IS NOT NULL)"
         )
     )
-    persons, open_memberships = row.one()
-    return {"persons": persons, "open_memberships": open_memberships}
+    persons, open_memberships, lacking = row.one()
+    return {"persons": persons, "open_memberships": open_memberships, "lacking": lacking}
 
 
 async def page(

@@ -1,0 +1,1 @@
+"""Follows `profile.activity`: of each id what was told last, and what became of it."""

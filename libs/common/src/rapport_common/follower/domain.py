@@ -1,0 +1,229 @@
+"""What is held of profile ids, and what a record changes of it (pure).
+
+Of each section the newest word counts, of each id the newest end: both are maxima, so the same
+records leave the same behind in any order, however often they come.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from rapport_common.events.activity import ProfileActivity
+
+Key = tuple[str, str]
+"""(workspace, profile id)."""
+
+Versions = tuple[int, ...]
+"""A version for each section that is followed, in their order; 0: none."""
+
+
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """What is held of one id.
+
+    `versions`: of the sections that are held. `ended`: the version of its newest end, which all
+    sections up to there went with; `heir` is whom it was merged into, while it does not live again,
+    and `into_version` that heir's version from which on what is told of it speaks for both.
+    `lacks`: versions of sections that are known to have been told, and are not held; None if all
+    are.
+    """
+
+    versions: Versions
+    ended: int = 0
+    heir: str | None = None
+    into_version: int = 0
+    lacks: Versions | None = None
+
+    @property
+    def version(self) -> int:
+        """The newest that is known of the id: a section, or its end."""
+        return max(self.ended, *self.versions)
+
+    @property
+    def lives(self) -> bool:
+        """Whether something is held of it, so that it is somebody."""
+        return any(self.versions)
+
+    @property
+    def known(self) -> bool:
+        """Whether it is somebody, and all that was told is held."""
+        return self.lives and self.lacks is None
+
+
+class End(msgspec.Struct, frozen=True, gc=False):
+    """That an id is history from a version on; without an `heir` nobody has it any more."""
+
+    key: Key
+    version: int
+    heir: str | None = None
+    into_version: int = 0
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What one record says of ids.
+
+    `versions`: those that it speaks of; None when it speaks of no sections. `told`: which of the
+    followed sections it tells, by their places. `ends`: of ids that are history by it.
+    """
+
+    key: Key
+    version: int
+    record: ProfileActivity
+    versions: Versions | None = None
+    told: tuple[int, ...] = ()
+    ends: tuple[End, ...] = ()
+
+
+class Overlaid(msgspec.Struct, frozen=True):
+    """Sections of an id were taken in: those at the places `taken`."""
+
+    key: Key
+    before: Held
+    after: Held
+    taken: tuple[int, ...]
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """An id has become history at `version`.
+
+    `survivor`: who has its rows now, after all merges; None if nobody. `is_told`: whether what is
+    held of the survivor speaks for both.
+    """
+
+    key: Key
+    version: int
+    survivor: Key | None = None
+    is_told: bool = True
+
+
+def overlay(held: Held, versions: Versions, told: Sequence[int]) -> Held:
+    """What is held after a record that speaks of these versions and tells the sections at `told`.
+
+    The same object if it brings nothing new. What is not newer than the id's end is of its former
+    life.
+    """
+    spoken = tuple(one if one > held.ended else 0 for one in versions)
+    after = list(held.versions)
+    for place in told:
+        after[place] = max(after[place], spoken[place])
+    lacks = _lacks(after, spoken, held.lacks or ())
+    if lacks == held.lacks and tuple(after) == held.versions:
+        return held
+    if not any(after):
+        return msgspec.structs.replace(held, lacks=lacks)
+    return Held(tuple(after), held.ended, lacks=lacks)
+
+
+def _lacks(held: Sequence[int], *told: Sequence[int]) -> Versions | None:
+    """Of the versions that are told of, the newest of each section that are not held."""
+    wanted = [0] * len(held)
+    for versions in told:
+        for place, version in enumerate(versions):
+            if version > held[place] and version > wanted[place]:
+                wanted[place] = version
+    return tuple(wanted) if any(wanted) else None
+
+
+def close(held: Held, end: End) -> Held:
+    """What is held after an end; the same object if it is an old one.
+
+    Of two ends at one version the merge is the newer word.
+    """
+    if (end.version, end.heir or "") < (held.ended, held.heir or ""):
+        return held
+    left = tuple(one if one > end.version else 0 for one in held.versions)
+    lacks = _lacks(left, [one if one > end.version else 0 for one in held.lacks or ()])
+    if any(left):
+        after = Held(left, end.version, lacks=lacks)
+    elif end.version == held.ended and end.heir == held.heir:
+        into = min(end.into_version, held.into_version)
+        after = Held(left, end.version, end.heir, into, lacks)
+    else:
+        after = Held(left, end.version, end.heir, end.into_version, lacks)
+    return held if after == held else after
+
+
+def survivor_of(held: Mapping[Key, Held], key: Key) -> Key:
+    """Where the way from heir to heir leads, as far as it is held; in a circle, once around."""
+    passed = {key}
+    while (one := held.get(key)) is not None and one.heir is not None:
+        following = (key[0], one.heir)
+        if following in passed:
+            break
+        passed.add(following)
+        key = following
+    return key
+
+
+class Following:
+    """The ids of some records in memory; `apply` takes the records one by one.
+
+    `held` has every id that is to be followed: what is said of others is passed over. Afterwards
+    `changed` are the keys to write, `news` tells by which record each of their sections was taken
+    in, and `has_cleared` whether any has lost sections.
+    """
+
+    def __init__(self, held: dict[Key, Held]) -> None:
+        self.held = held
+        self._before = dict(held)
+        self.changed: set[Key] = set()
+        self.has_cleared = False
+        self.news: dict[Key, dict[int, ProfileActivity]] = {}
+
+    @property
+    def newly_lacking(self) -> int:
+        """Of how many ids it has come out that something was missed."""
+        return sum(
+            self._before[one].lacks is None and self.held[one].lacks is not None
+            for one in self.changed
+        )
+
+    def apply(self, step: Step) -> list[Overlaid | Ended]:
+        """Carry out one record; what has become of whom, in this order."""
+        turns: list[Overlaid | Ended] = []
+        for end in step.ends:
+            turns += self._close(end)
+        if step.versions is not None and step.key in self.held:
+            turns += self._overlay(step, step.versions)
+        return turns
+
+    def _overlay(self, step: Step, versions: Versions) -> Sequence[Overlaid]:
+        before = self.held[step.key]
+        after = overlay(before, versions, step.told)
+        if after is before:
+            return ()
+        self._keep(step.key, after)
+        taken = tuple(one for one in step.told if after.versions[one] > before.versions[one])
+        if not taken:
+            return ()
+        self.news.setdefault(step.key, {}).update(dict.fromkeys(taken, step.record))
+        return (Overlaid(step.key, before, after, taken),)
+
+    def _close(self, end: End) -> Sequence[Ended]:
+        before = self.held.get(end.key)
+        if before is None or end.heir == end.key[1]:
+            return ()
+        after = close(before, end)
+        if after is before:
+            return ()
+        self._keep(end.key, after)
+        self.has_cleared |= after.versions != before.versions
+        kept = self.news.pop(end.key, {})
+        self.news[end.key] = {one: by for one, by in kept.items() if after.versions[one]}
+        is_repeated = before.ended == after.ended and before.heir == after.heir
+        if after.lives or is_repeated:
+            return ()
+        if after.heir is None:
+            return (Ended(end.key, end.version),)
+        heir = (end.key[0], after.heir)
+        survivor = survivor_of(self.held, heir)
+        if survivor == end.key:
+            survivor = heir  # which had been merged into this one: the newer word holds
+        return (Ended(end.key, end.version, survivor, self._is_told(heir, survivor, after)),)
+
+    def _is_told(self, heir: Key, survivor: Key, after: Held) -> bool:
+        held = self.held.get(heir)
+        return survivor != heir or held is None or held.version >= after.into_version
+
+    def _keep(self, key: Key, after: Held) -> None:
+        self.held[key] = after
+        self.changed.add(key)

@@ -1,0 +1,138 @@
+"""The stays of people in segments, as one record after the other is told of them."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from rapport_common.follower.domain import Ended, Key, Overlaid, Step
+from rapport_segment.domain.facts import Section
+from rapport_segment.domain.membership import (
+    Cause,
+    Change,
+    Entry,
+    Moment,
+    Person,
+    Rulebook,
+    end,
+    judge,
+    merge,
+)
+
+NO_RULES = Rulebook()
+
+
+class Stays:
+    """People in memory with their open entries; `overlaid` and `ended` take what is told of them.
+
+    Whoever made it has put in everybody whom the records name, with the sections that are read.
+    Afterwards it tells what to write: the `entries` (new unless in `loaded`, with the id that their
+    rows are under), and the `moves` of stored rows from an id to another.
+    """
+
+    def __init__(
+        self,
+        rulebooks: Mapping[str, Rulebook],
+        people: dict[Key, Person],
+        now: datetime,
+    ) -> None:
+        self._rulebooks = rulebooks
+        self._now = now
+        self.people = people
+        self.loaded = {
+            one.entry_id: one.profile_id for who in people.values() for one in who.entries.values()
+        }
+        self.judged: set[Key] = set()
+        self.entries: dict[UUID, Entry] = {}
+        self.moves: dict[Key, UUID] = {}
+
+    def overlaid(self, turn: Overlaid, step: Step, told: Mapping[int, Section]) -> list[Change]:
+        """Take in sections, and judge who is known: by the rules that read what has changed."""
+        before = self.people[turn.key]
+        person = replace(
+            before,
+            version=turn.after.version,
+            versions=turn.after.versions,
+            facts=before.facts.overlaid({place: told[place] for place in turn.taken}),
+            known=turn.after.known,
+        )
+        self.people[turn.key] = person
+        if not person.known:
+            return []
+        self.judged.add(turn.key)
+        rules, moment = self._rulebook(turn.key), self._moment(turn, step)
+        if not turn.before.known:
+            return self._keep(turn.key, *judge(person, rules.definitions, moment))
+        touched = rules.reading(sum(1 << place for place in turn.taken))
+        return self._keep(turn.key, *judge(person, touched, moment, before.facts))
+
+    def _rulebook(self, key: Key) -> Rulebook:
+        return self._rulebooks.get(key[0], NO_RULES)
+
+    def _moment(self, turn: Overlaid, step: Step) -> Moment:
+        """What this is caused by. Who was not known in full is put right: it is no news."""
+        event = step.record.event
+        if step.record.republished or turn.before.lacks is not None:
+            # By an older reader it is taken for a merge of long ago, which nobody is told of.
+            return Moment(self._now, "merge", historic=True, restored=True)
+        # A state without an event: identifiers joined or left.
+        cause: Cause = "merge" if event is None else "event"
+        when = None if event is None else event.timestamp
+        return Moment(self._now, cause, when, historic=event is not None and event.historic)
+
+    def ended(self, turn: Ended) -> list[Change]:
+        """All stays of an id end, or go on under its survivor."""
+        gone = self.people[turn.key]
+        after, changes = end(gone, turn.version, self._now)
+        if turn.survivor is None:
+            return self._keep(turn.key, after, changes)
+        into = self.people[turn.survivor]
+        gone = replace(gone, version=turn.version)
+        survivor, changes = merge(
+            gone,
+            into,
+            self._rulebook(turn.key).definitions,
+            self._now,
+            is_told=turn.is_told,
+        )
+        self._move(turn.key, survivor.profile_id)
+        self._keep(turn.key, after, [])
+        return self._keep(turn.survivor, survivor, changes)
+
+    def _move(self, key: Key, survivor: UUID) -> None:
+        """Everything of `key`, and of those merged into it before, is the survivor's now."""
+        workspace, gone = key[0], self.people[key].profile_id
+        for old, target in self.moves.items():
+            if old[0] == workspace and target == gone:
+                self.moves[old] = survivor
+        # Rows move once: what an id gets after it was revived is only in memory yet.
+        self.moves.setdefault(key, survivor)
+        mine = [
+            one
+            for one in self.entries.values()
+            if one.workspace == workspace and one.profile_id == gone
+        ]
+        for one in mine:
+            self.entries[one.entry_id] = replace(one, profile_id=survivor)
+
+    def _keep(self, key: Key, person: Person, changes: list[Change]) -> list[Change]:
+        before = self.people[key].entries
+        self.people[key] = person
+        for change in changes:
+            self.entries[change.entry.entry_id] = change.entry
+        for segment_id, entry in person.entries.items():
+            if entry is not before.get(segment_id):
+                self.entries[entry.entry_id] = entry
+        return changes
+
+
+def with_entries(people: Mapping[Key, Person], entries: Iterable[Entry]) -> dict[Key, Person]:
+    """The people with their open entries."""
+    held: dict[tuple[str, UUID], dict[UUID, Entry]] = {}
+    for entry in entries:
+        held.setdefault((entry.workspace, entry.profile_id), {})[entry.segment_id] = entry
+    return {
+        key: replace(person, entries=held.get((person.workspace, person.profile_id), {}))
+        for key, person in people.items()
+    }

@@ -1,0 +1,141 @@
+"""Judged by section: who is asked by which rule, and who is known by telling again."""
+
+import dataclasses
+from typing import Any
+from uuid import UUID
+
+import pytest
+from msgspec.structs import replace
+from services.segment.tests.judging import NOON, People, key_of
+
+from rapport_common.follower.domain import Key
+from rapport_common.testing.profiles import Profiles, sections
+from rapport_segment.domain.facts import (
+    COMPUTED,
+    IDENTIFIERS,
+    TRAITS,
+    Facts,
+    Section,
+    UnreadSectionError,
+    stored,
+)
+from rapport_segment.domain.membership import Definition, Moment, Person, Rulebook, judge
+from rapport_segment.domain.rules import parse
+
+ADA = UUID(int=1)
+ORDERED = {"computed": "orders", "op": "exists"}
+
+
+def definition(number: int, document: dict[str, Any]) -> Definition:
+    return Definition.of(UUID(int=1000 + number), 1, f"segment {number}", parse(document))
+
+
+BUYER = definition(2, {"computed": "orders", "op": "gte", "value": 1})
+
+
+def everybody(*ids: UUID) -> dict[Key, Person]:
+    return {key_of(one): Person("acme", one) for one in ids}
+
+
+def test_only_the_rules_that_read_what_has_changed_are_asked() -> None:
+    asked: list[str] = []
+
+    def counting(number: int, document: dict[str, Any]) -> Definition:
+        one = definition(number, document)
+
+        def matches(facts: Facts) -> bool:
+            asked.append(one.name)
+            return one.matches(facts)
+
+        return dataclasses.replace(one, matches=matches)
+
+    rules = [
+        counting(1, {"trait": "plan", "op": "eq", "value": "gold"}),
+        counting(2, {"computed": "orders", "op": "gte", "value": 1}),
+        counting(
+            3,
+            {
+                "not": {
+                    "and": [
+                        {"identifier": "email", "op": "exists"},
+                        {"computed": "orders", "op": "exists"},
+                    ]
+                }
+            },
+        ),
+    ]
+    profiles, made = Profiles(), People(rules, everybody(ADA))
+    who = str(ADA)
+    made.apply(profiles.event(who))
+    assert asked == ["segment 1", "segment 2", "segment 3"]
+    for name, expected in (
+        ("computed", ["segment 2", "segment 3"]),
+        ("traits", ["segment 1"]),
+        ("identifiers", ["segment 3"]),
+        ("consent", []),
+    ):
+        asked.clear()
+        made.apply(profiles.event(who, **{name: sections()[name]}))
+        assert asked == expected
+
+
+def test_traits_that_no_rule_reads_are_not_read() -> None:
+    """They are not loaded for an event that moves an aggregate: whoever asked would be wrong."""
+    profiles, who = Profiles(), str(ADA)
+    made = People((BUYER,), everybody(ADA))
+    made.apply(profiles.event(who, **sections([("user_id", "u")], {"plan": "gold"})))
+    facts = made.stays.people[key_of(ADA)].facts
+    unread = facts.overlaid({TRAITS: Section(TRAITS, text="never read")})
+    people = {key_of(ADA): replace(made.stays.people[key_of(ADA)], facts=unread)}
+    later = People((BUYER,), people, made.following.held)
+    [entered] = later.apply(profiles.event(who, computed=sections(orders=1)["computed"]))
+    assert entered.record.reason == "orders 1 >= 1"
+
+
+@pytest.mark.parametrize("missed", [True, False])
+def test_who_is_known_by_telling_again_is_no_news(*, missed: bool) -> None:
+    profiles, who = Profiles(), str(ADA)
+    first = profiles.event(who, **sections(orders=1))
+    if missed:
+        made = People((BUYER,), everybody(ADA))
+        # Of somebody who is known in part nobody can say where they belong.
+        assert made.apply(profiles.event(who, computed=sections(orders=1)["computed"])) == []
+        [entered] = made.apply(*profiles.republished())
+    else:
+        made = People((BUYER,), everybody(ADA))
+        [entered] = made.apply(*profiles.republished())
+    record = entered.record
+    assert (record.cause, record.historic, record.restored) == ("merge", True, True)
+    assert made.apply(first, *profiles.republished()) == []
+    # From then on events are news again.
+    [left] = made.apply(profiles.event(who, computed=sections()["computed"]))
+    assert (left.record.cause, left.record.restored) == ("event", False)
+
+
+def test_an_entry_has_an_id_of_its_own_whatever_was_missed_before() -> None:
+    """What is told again is of old versions: the newest alone would not tell two states apart."""
+    rule = definition(1, {"not": {"trait": "plan", "op": "eq", "value": "gold"}})
+    person = Person("acme", ADA, 5, (5, 3, 5), known=True)
+    _, [first] = judge(person, [rule], Moment(NOON, "event"))
+    _, [second] = judge(replace(person, versions=(5, 4, 5)), [rule], Moment(NOON, "event"))
+    assert first.record.entry_id != second.record.entry_id
+
+
+def test_what_is_asked_of_whom_is_known_before_they_are_read() -> None:
+    gold = {"trait": "plan", "op": "eq", "value": "gold"}
+    both = definition(1, {"and": [gold, ORDERED]})
+    rules = Rulebook([both, BUYER, definition(3, gold)])
+    assert rules.asked(1 << COMPUTED) == 1 << TRAITS
+    assert rules.asked(1 << TRAITS) == 1 << COMPUTED
+    assert rules.asked(1 << TRAITS | 1 << COMPUTED) == rules.asked(1 << IDENTIFIERS) == 0
+    # Whether somebody was out of place before: by what is kept, although it is told anew.
+    while_built = Rulebook([dataclasses.replace(BUYER, building=True)])
+    assert while_built.asked(1 << COMPUTED) == 1 << COMPUTED
+
+
+def test_a_section_that_was_not_read_is_no_empty_one() -> None:
+    facts = stored([None, '{"plan":"gold"}', None], [0, 2, 3])
+    assert (facts.identifiers, facts.traits) == ({}, {"plan": "gold"})
+    assert facts.sections[TRAITS].text == '{"plan":"gold"}'
+    with pytest.raises(UnreadSectionError):
+        _ = facts.computed
