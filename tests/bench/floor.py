@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,19 +65,27 @@ class Floor:
         await send({"type": "http.response.body", "body": answer})
 
 
+@dataclass(frozen=True)
+class Workers:
+    """The floor's processes, and the port of each."""
+
+    ports: tuple[int, ...]
+    pids: tuple[int, ...]
+
+
 @contextlib.contextmanager
-def serving(bootstrap: str, workers: int) -> Iterator[tuple[int, ...]]:
+def serving(bootstrap: str, workers: int) -> Iterator[Workers]:
     """Run the floor on free ports of this machine, one per worker: all get as many connections."""
     uvloop.run(ensure_topic(bootstrap))
     with contextlib.ExitStack() as stack:
-        ports = tuple(stack.enter_context(_worker(bootstrap)) for _ in range(workers))
-        for port in ports:
+        started = [stack.enter_context(_worker(bootstrap)) for _ in range(workers)]
+        for port, _pid in started:
             _wait(port)
-        yield ports
+        yield Workers(tuple(port for port, _ in started), tuple(pid for _, pid in started))
 
 
 @contextlib.contextmanager
-def _worker(bootstrap: str) -> Iterator[int]:
+def _worker(bootstrap: str) -> Iterator[tuple[int, int]]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(BACKLOG)
@@ -84,7 +93,7 @@ def _worker(bootstrap: str) -> Iterator[int]:
         command = [sys.executable, "-m", "tests.bench.floor", bootstrap, str(number)]
         process = subprocess.Popen(command, pass_fds=[number], cwd=ROOT)
         try:
-            yield int(listening.getsockname()[1])
+            yield int(listening.getsockname()[1]), process.pid
         finally:
             process.kill()
             process.wait()

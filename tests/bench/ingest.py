@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 from tests.bench import floor, load
+from tests.bench.cpu import Meter, Spent
 from tests.bench.load import Load, Result, in_process
 from tests.bench.place import Place, running
 from tests.bench.table import Row, console
 
 from rapport_local.ports import HOST
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 WARM_UP_SECONDS = 3.0
 SECONDS = 10.0
@@ -25,7 +22,6 @@ ROUNDS, ROUND_SECONDS = 3, 5.0
 
 PEOPLE = 10_000
 WORKERS = 2
-MILLION = 1_000_000
 POLICY = {"events_per_second": 10_000_000, "events_per_day": 10**12}
 """Limits that are never reached: what is measured is that they are looked at."""
 
@@ -48,61 +44,36 @@ MANY = Shape("one by one, 512 connections", 512, 1, "11,500; 80% of the floor")
 SHAPES = (BATCHES, FEW, MANY)
 
 
-@dataclass(frozen=True)
-class Cost:
-    """CPU seconds used so far by ingest, Kafka and Postgres."""
-
-    ingest: float
-    kafka: float
-    postgres: float
-
-    @classmethod
-    def of(cls, place: Place) -> Cost:
-        """Read the processes' own accounts."""
-        return cls(*(_cpu([place.stack.pid(name)]) for name in ("ingest", "kafka", "postgres")))
-
-    def until(self, later: Cost, result: Result) -> str:
-        """Tell the CPU seconds per million events between two readings."""
-        events = max(1, result.events) / MILLION
-        spent = (
-            ("ingest", later.ingest - self.ingest),
-            ("kafka", later.kafka - self.kafka),
-            ("postgres", later.postgres - self.postgres),
-            ("generator", result.cpu * result.seconds),
-        )
-        return "CPU s per million: " + ", ".join(f"{one} {cpu / events:.1f}" for one, cpu in spent)
-
-
 def measure() -> list[Row]:
     """Return a row per way of sending; only ingest runs, with Kafka and Postgres beside it."""
     rows: list[Row] = []
     with running(("ingest",), workers=WORKERS) as place:
         key = _source(place, "bench")
         planned = _source(place, "planned", plan=True)
-        with floor.serving(place.bootstrap, WORKERS) as ports:
+        with floor.serving(place.bootstrap, WORKERS) as below:
             for shape in SHAPES:
-                rows += _rows(place, key, shape, ports)
+                rows += _rows(place, key, shape, below)
             under_plan = replace(BATCHES, name=f"{BATCHES.name}, plan of {PLANNED} events")
-            rows += _rows(place, planned, under_plan, ports, half=False)
+            rows += _rows(place, planned, under_plan, below, half=False)
         rows.append(_memory(place))
     return [*rows, *_growth()]
 
 
 def _rows(
-    place: Place, key: str, shape: Shape, ports: tuple[int, ...], *, half: bool = True
+    place: Place, key: str, shape: Shape, below: floor.Workers, *, half: bool = True
 ) -> list[Row]:
     console.print(f"{shape.name} …")
-    send(place, key, shape, WARM_UP_SECONDS, 0, ports=ports)
+    send(place, key, shape, WARM_UP_SECONDS, 0, below=below)
     send(place, key, shape, WARM_UP_SECONDS, 0)
     floors, rounds = [], []
     for number in range(ROUNDS):
         counter = 2**24 + number * 2**20
-        floors.append(send(place, key, shape, ROUND_SECONDS, counter, ports=ports).rate)
-        before = Cost.of(place)
-        result = send(place, key, shape, ROUND_SECONDS, counter)
-        rounds.append((result.rate, f"{_note(result)}; {before.until(Cost.of(place), result)}"))
-    value, note = sorted(rounds)[ROUNDS // 2]
-    rows = [Row(shape.name, value, "events/s", shape.goal, median(floors), note)]
+        floors.append(send(place, key, shape, ROUND_SECONDS, counter, below=below))
+        rounds.append(send(place, key, shape, ROUND_SECONDS, counter))
+    under, over = _median(floors), _median(rounds)
+    value, note = over.rate, _note(over)
+    spent = _spent(shape.name, over), _spent("its floor", under)
+    rows = [Row(shape.name, value, "events/s", shape.goal, under.rate, note, spent)]
     if half:
         rate = value / shape.size / 2
         paced = send(place, key, shape, SECONDS, 2**25, rate=rate)
@@ -162,14 +133,12 @@ def _memory(place: Place) -> Row:
     return Row("memory of the largest worker", max(sizes), "MiB", "250", note=f"each: {shown}")
 
 
-def _cpu(pids: Sequence[int]) -> float:
-    total = 0.0
-    for pid in pids:
-        process = psutil.Process(pid)
-        for one in (process, *process.children(recursive=True)):
-            times = one.cpu_times()
-            total += times.user + times.system
-    return total
+def _median(rounds: list[Result]) -> Result:
+    return sorted(rounds, key=lambda one: one.rate)[len(rounds) // 2]
+
+
+def _spent(phase: str, result: Result) -> Spent:
+    return Spent.between(phase, result.read, result.events, result.cpu)
 
 
 def send(
@@ -180,12 +149,15 @@ def send(
     counter: int,
     *,
     rate: float = 0.0,
-    ports: tuple[int, ...] = (),
+    below: floor.Workers | None = None,
 ) -> Result:
-    """Send a shape to ingest or to other `ports` from a process of its own."""
+    """Send a shape to ingest, or to the floor `below` it, from a process of its own."""
+    meter = place.meter()
+    if below is not None:
+        meter = Meter({**meter.processes, "floor": below.pids})
     asked = Load(
         HOST,
-        ports or (place.stack.config.ports.service("ingest"),),
+        below.ports if below else (place.stack.config.ports.service("ingest"),),
         key,
         shape.connections,
         shape.size,
@@ -193,6 +165,7 @@ def send(
         seconds,
         counter=counter,
         rate=rate,
+        meter=meter,
     )
     return in_process(load.run, asked)
 

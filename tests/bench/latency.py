@@ -13,6 +13,7 @@ import msgspec
 import uvloop
 from aiokafka import AIOKafkaConsumer
 from tests.bench import payloads
+from tests.bench.cpu import Meter, Reading
 from tests.bench.wire import Connection
 
 TOPIC = "segment.membership"
@@ -24,7 +25,10 @@ FIRST = datetime(2001, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Paced:
-    """What to send: `rate` newcomers a second for `seconds`, who all enter `segment_id`."""
+    """What to send: `rate` newcomers a second for `seconds`, who all enter `segment_id`.
+
+    `meter` is read when all is ready to begin, and when the last membership has come.
+    """
 
     host: str
     port: int
@@ -33,14 +37,20 @@ class Paced:
     segment_id: str
     rate: int
     seconds: float
+    meter: Meter
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds from the planned send to the membership's arrival, and how many never came."""
+    """Seconds from the planned send to the membership's arrival, and how many never came.
+
+    `cpu` are the CPU seconds of sending and watching, `read` what the meter said before and after.
+    """
 
     latencies: list[float]
     missing: int
+    cpu: float
+    read: tuple[Reading, Reading]
 
 
 class _Membership(msgspec.Struct):
@@ -61,11 +71,13 @@ async def _run(paced: Paced) -> Timing:
     try:
         await consumer.seek_to_end()
         sender = _Sender(paced, count)
+        before, cpu = paced.meter.read(), time.process_time()
         sending = asyncio.get_running_loop().create_task(sender.run())
         arrived = await _watch(consumer, paced, count)
         await sending
+        cpu, after = time.process_time() - cpu, paced.meter.read()
         found = [arrived[one] - sent for one, sent in sender.sent.items() if one in arrived]
-        return Timing(found, count - len(found))
+        return Timing(found, count - len(found), cpu, (before, after))
     finally:
         await consumer.stop()
 

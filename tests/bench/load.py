@@ -18,6 +18,8 @@ from tests.bench.wire import Connection, percentile
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.bench.cpu import Meter, Reading
+
 Answer = TypeVar("Answer")
 PACE_SECONDS = 0.002
 """uvloop counts in whole milliseconds: a sleep of half of one is none, and burns a core."""
@@ -31,7 +33,8 @@ class Load:
     Events are of `people` persons, or all of one on ever new devices if there are none; message
     ids begin at `counter`. With a `rate` (requests per
     second) requests are due at fixed times and their latency counts from then, whether a
-    connection was free or not; without one every answer triggers the next request.
+    connection was free or not; without one every answer triggers the next request. `meter` is read
+    when all connections are open, and after the last answer.
     """
 
     host: str
@@ -44,12 +47,13 @@ class Load:
     requests: int = 2**31
     counter: int = 0
     rate: float = 0.0
+    meter: Meter | None = None
 
 
 @dataclass
 class Result:
-    """What came back. `began` is on the clock of perf_counter, which processes share; `cpu` is
-    the generator's own share of one core (0 to 1).
+    """What came back. `began` is on the clock of perf_counter, which processes share; `cpu` are
+    the generator's own CPU seconds, `read` what the meter said at the start and the end.
     """
 
     requests: int
@@ -59,6 +63,7 @@ class Result:
     latencies: list[float] = field(repr=False)
     cpu: float = 0.0
     began: float = 0.0
+    read: list[Reading] = field(default_factory=list, repr=False)
 
     @property
     def rate(self) -> float:
@@ -101,6 +106,7 @@ class _Run:
             (await loop.create_connection(make, load.host, load.ports[one % len(load.ports)]))[1]
             for one in range(load.connections)
         ]
+        self._read()
         wall, cpu = time.perf_counter(), time.process_time()
         self._deadline = wall + load.seconds
         self._result.began = wall
@@ -112,10 +118,15 @@ class _Run:
                 self._next(connection)
             await self._finished.wait()
         self._result.seconds = time.perf_counter() - wall
-        self._result.cpu = (time.process_time() - cpu) / self._result.seconds
+        self._result.cpu = time.process_time() - cpu
+        self._read()
         for connection in connections:
             connection.close()
         return self._result
+
+    def _read(self) -> None:
+        if self._load.meter is not None:
+            self._result.read.append(self._load.meter.read())
 
     async def _paced(self, connections: list[Connection], began: float) -> None:
         """Send each request when it is due, or as soon after that as a connection is free."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.bench import kafka_ceiling, latency, load, sql_ceiling
+from tests.bench.cpu import Spent
 from tests.bench.latency import Paced
 from tests.bench.load import Load, in_process
 from tests.bench.place import Place
@@ -43,15 +44,18 @@ def measure(place: Place) -> list[Row]:
     console.print(f"{RATE} newcomers a second …")
     _wait_until_quiet(place)
     return [
-        Row("folded into profiles", burst.profiled, "events/s", "", ceiling, _burst_note()),
+        Row(
+            "folded into profiles",
+            burst.profiled,
+            "events/s",
+            ceiling=ceiling,
+            note=f"burst of {EVENTS:,}, ten segments; ceiling: the same writes in bare SQL",
+            spent=(burst.spent,),
+        ),
         Row("through profile and segment", burst.segmented, "events/s", "3,000", ceiling),
         crowd.row(burst.profiled),
         *_latency(place, key, segment, records),
     ]
-
-
-def _burst_note() -> str:
-    return f"burst of {EVENTS:,}, ten segments; ceiling: the same writes in bare SQL"
 
 
 def _segments(place: Place) -> str:
@@ -69,24 +73,44 @@ def _segments(place: Place) -> str:
 
 @dataclass(frozen=True)
 class Burst:
-    """Events per second: until the last was in its profile, and until segments were right."""
+    """Events per second: until the last was in its profile, and until segments were right.
+
+    `spent` is up to there; campaign and feedback may not have read all of it then.
+    """
 
     profiled: float
     segmented: float
+    spent: Spent
 
 
 def _burst(place: Place, key: str) -> Burst:
     events, activity = _consumed(place, "profile"), _consumed(place, "segment")
-    port = place.stack.config.ports.service("ingest")
-    requests = EVENTS // BATCH
-    asked = Load(HOST, (port,), key, CONNECTIONS, BATCH, PEOPLE, PATIENCE_SECONDS, requests)
-    sent = in_process(load.run, asked)
+    sent = _send(place, key, PEOPLE, EVENTS, 0)
     if sent.refused:
         console.print(f"{sent.refused} requests were refused: the numbers below mean little")
     _until(lambda: _consumed(place, "profile") - events >= EVENTS)
     profiled = time.perf_counter() - sent.began
     _until(lambda: _consumed(place, "segment") - activity >= EVENTS)
-    return Burst(EVENTS / profiled, EVENTS / (time.perf_counter() - sent.began))
+    seconds, after = time.perf_counter() - sent.began, place.meter().read()
+    spent = Spent.between("burst", (*sent.read, after), EVENTS, sent.cpu)
+    return Burst(EVENTS / profiled, EVENTS / seconds, spent)
+
+
+def _send(place: Place, key: str, people: int, events: int, counter: int) -> load.Result:
+    port = place.stack.config.ports.service("ingest")
+    asked = Load(
+        HOST,
+        (port,),
+        key,
+        CONNECTIONS,
+        BATCH,
+        people,
+        PATIENCE_SECONDS,
+        events // BATCH,
+        counter=counter,
+        meter=place.meter(),
+    )
+    return in_process(load.run, asked)
 
 
 @dataclass(frozen=True)
@@ -96,6 +120,7 @@ class Crowd:
     rate: float
     before: float
     after: float
+    spent: Spent
 
     def row(self, usual: float) -> Row:
         """Beside the rate of a burst of usual people."""
@@ -103,18 +128,17 @@ class Crowd:
             f"profile's memory {self.before:.0f} → {self.after:.0f} MiB; ceiling: the burst above"
         )
         name = f"one person on {CROWD:,} devices"
-        return Row(name, self.rate, "events/s", "half of the burst", usual, note)
+        goal, spent = "half of the burst", (self.spent,)
+        return Row(name, self.rate, "events/s", goal, usual, note, spent)
 
 
 def _crowd(place: Place, key: str) -> Crowd:
     events, before = _consumed(place, "profile"), _memory(place)
-    port = place.stack.config.ports.service("ingest")
-    requests = CROWD // BATCH
-    sent = in_process(
-        load.run, Load(HOST, (port,), key, CONNECTIONS, BATCH, 0, PATIENCE_SECONDS, requests, 2**30)
-    )
+    sent = _send(place, key, 0, CROWD, 2**30)
     _until(lambda: _consumed(place, "profile") - events >= CROWD)
-    return Crowd(CROWD / (time.perf_counter() - sent.began), before, _memory(place))
+    seconds, after = time.perf_counter() - sent.began, place.meter().read()
+    spent = Spent.between("one person", (*sent.read, after), CROWD, sent.cpu)
+    return Crowd(CROWD / seconds, before, _memory(place), spent)
 
 
 def _memory(place: Place) -> float:
@@ -154,8 +178,10 @@ def _until(reached: Callable[[], bool]) -> None:
 
 def _latency(place: Place, key: str, segment: str, records: kafka_ceiling.Records) -> list[Row]:
     port = place.stack.config.ports.service("ingest")
-    paced = Paced(HOST, port, place.bootstrap, key, segment, RATE, RATE_SECONDS)
+    paced = Paced(HOST, port, place.bootstrap, key, segment, RATE, RATE_SECONDS, place.meter())
     timing = in_process(latency.run, paced)
+    count = int(RATE * RATE_SECONDS)
+    spent = Spent.between(f"{RATE} newcomers/s", timing.read, count, timing.cpu)
     floor = in_process(kafka_ceiling.round_trips, place.bootstrap, records, RATE, 5.0)
     missing = f"; {timing.missing} NEVER CAME" if timing.missing else ""
     note = f"{RATE} newcomers/s, sent to membership; floor: one bare Kafka hop{missing}"
@@ -167,6 +193,7 @@ def _latency(place: Place, key: str, segment: str, records: kafka_ceiling.Record
             goal,
             percentile(floor, share) * 1000,
             note,
+            phases,
         )
-        for share, goal in ((0.5, "100"), (0.99, "1,000"))
+        for share, goal, phases in ((0.5, "100", (spent,)), (0.99, "1,000", ()))
     ]

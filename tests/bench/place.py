@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.bench.cpu import Meter
 
 from rapport_local.config import Config
 from rapport_local.credentials import operator_token
@@ -39,6 +40,11 @@ class Place:
         """The superuser's URL without a database."""
         password = self.stack.credentials().passwords["postgres"]
         return f"postgresql://postgres:{password}@{HOST}:{self.stack.config.ports.postgres}"
+
+    def meter(self) -> Meter:
+        """Reads what each component uses of the CPU; not valid any more after one is killed."""
+        names = (*self.stack.config.services, "kafka", "postgres")
+        return Meter({name: (self.stack.pid(name),) for name in names})
 
     def get(self, service: str, path: str) -> dict[str, Any]:
         """GET JSON as an operator."""

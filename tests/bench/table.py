@@ -9,16 +9,22 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from tests.bench import cpu
+from tests.bench.cpu import Spent
 
 console = Console(highlight=False, width=130)
 
 TIMES = frozenset({"ms", "s"})
 SMALL_IS_BETTER = TIMES | {"MiB"}
+PHASES_ABREAST = 6
 
 
 @dataclass(frozen=True)
 class Row:
-    """A measurement. `ceiling` is in the same unit; `goal` and `note` are words for people."""
+    """A measurement. `ceiling` is in the same unit; `goal` and `note` are words for people.
+
+    `spent` are the phases it was taken in: which process used which CPU.
+    """
 
     name: str
     value: float
@@ -26,6 +32,7 @@ class Row:
     goal: str = ""
     ceiling: float | None = None
     note: str = ""
+    spent: tuple[Spent, ...] = ()
 
     @property
     def share(self) -> float | None:
@@ -44,7 +51,7 @@ class Row:
             return ""
         return f"{self.share:.1f} x" if self.unit in TIMES else f"{self.share:.0%}"
 
-    def record(self) -> dict[str, str | float | None]:
+    def record(self) -> dict[str, object]:
         """The row for programs that compare runs."""
         return {
             "name": self.name,
@@ -54,6 +61,7 @@ class Row:
             "floor": self.ceiling,
             "ratio": self.share,
             "better": self.better,
+            "cpu": [one.record() for one in self.spent],
         }
 
     def cells(self) -> tuple[str, ...]:
@@ -76,6 +84,9 @@ def show(rows: list[Row], busy: str) -> None:
     for row in rows:
         table.add_row(*row.cells())
     console.print(table)
+    phases = [one for row in rows for one in row.spent]
+    for start in range(0, len(phases), PHASES_ABREAST):
+        console.print(cpu.table(phases[start : start + PHASES_ABREAST]))
 
 
 def save(rows: list[Row], busy: str, file: Path) -> None:

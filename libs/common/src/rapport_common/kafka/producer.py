@@ -25,17 +25,24 @@ from rapport_common.events.codec import encode
 from rapport_common.events.keys import kafka_key
 from rapport_common.events.topics import Topic, require_producer
 from rapport_common.kafka.closing import close
+from rapport_common.kafka.grouping import Entry, Flight, Grouping
 
 log = logging.get(__name__)
 
 MAX_BATCH_BYTES = 900_000
 REQUEST_TIMEOUT_MS = 5_000
 WATCH_SECONDS = 0.1
-LINGER_SECONDS = 0.005
+CLIENTS = 2
+"""So many flushes overlap. A third would find few callers: a flush has half a round trip alone."""
+
+MIN_APART, MAX_APART = 0.002, 0.005
+"""Seconds from the start of a flush to that of the next, which waits for half a round trip within
+these: each flush costs per partition, here and at the broker."""
+
 ENVELOPE_BYTES = 256
 """What Kafka's batch and record headers, with version and trace, add to a key and value at most."""
 CROWD = 4
-"""When so many callers shared the last flush, the next one waits a moment for more."""
+"""When so many callers shared the last flush, the next one waits for them even if it is alone."""
 
 
 REFUSALS = (
@@ -97,33 +104,14 @@ def partition_of(key: bytes, partitions: int) -> int:
     return zlib.crc32(key) % partitions
 
 
-class _Waiting:
-    """A caller's records, waiting for their turn, and the future it awaits."""
-
-    __slots__ = ("deadline", "future", "records")
-
-    def __init__(
-        self, records: Sequence[Outgoing], future: "asyncio.Future[None]", deadline: float
-    ) -> None:
-        self.records = records
-        self.future = future
-        self.deadline = deadline
-
-    def size(self) -> int:
-        """Bytes of its records' values."""
-        return sum(len(one.value) for one in self.records)
-
-
 class Producer:
-    """Sends with `acks=all` from one idempotent aiokafka producer.
+    """Sends with `acks=all` from idempotent aiokafka producers.
 
-    One flush is in flight at a time and takes everything that waited meanwhile, like a
-    database's group commit: under load the batches grow by themselves, alone a record waits
-    for nobody. After any failed send the client is thrown away, because an idempotent producer
-    can be left with a gap in its sequence numbers (aiokafka #1017).
-
-    `abandoned` are the bytes in the flush in flight whose callers have been told that it takes
-    too long: their memory is not free before it ends.
+    A flush takes everything that waits, like a database's group commit: under load the batches
+    grow by themselves, alone a record waits for nobody. Flushes overlap, each on a client of its
+    own, for a client has one request in flight per broker; what has a key in common goes one
+    after the other (see `Grouping`). After any failed send the client is thrown away, because an
+    idempotent producer can be left with a gap in its sequence numbers (aiokafka #1017).
     """
 
     def __init__(
@@ -135,21 +123,25 @@ class Producer:
         self._service = service
         self._bootstrap = bootstrap
         self._compression = compression
-        self._client: AIOKafkaProducer | None = None
-        self._waiting: list[_Waiting] = []
+        self._group: Grouping[Outgoing] = Grouping()
+        # Those that no flush uses, the last used at the end; None is one that has to be made.
+        self._free: list[AIOKafkaProducer | None] = [None] * CLIENTS
         self._wake = asyncio.Event()
+        self._landed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._flushing_since: float | None = None
-        self._taken: list[_Waiting] = []
-        self.abandoned = 0
-        self._tasks: list[asyncio.Task[None]] = []
+        self._next_start = 0.0
+        self._apart = MIN_APART
+        self._crowded = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop
         metrics.PRODUCER_RECREATED.labels(service)
 
     async def start(self) -> None:
-        """Start the flush loop; Kafka need not be there yet."""
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._loop()), loop.create_task(self._watch())]
+        """Start sending; Kafka need not be there yet."""
+        # Kept: asyncio.get_running_loop() asks the system for the process id each time.
+        self._loop = asyncio.get_running_loop()
+        self._tasks = {self._loop.create_task(one) for one in (self._run(), self._watch())}
 
     async def stop(self) -> None:
         """Send what waits (5 s at most) and close."""
@@ -158,17 +150,24 @@ class Producer:
                 await self._idle.wait()
         for task in self._tasks:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        for entry in (*self._waiting, *self._taken):
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for entry in self._group.entries():
             if not entry.future.done():
                 entry.future.set_exception(KafkaUnavailableError("the producer was stopped"))
-        await self._discard()
+        await asyncio.gather(*(close(one, seconds=1) for one in self._free if one is not None))
+
+    @property
+    def abandoned(self) -> int:
+        """Bytes in flight whose callers have been told that it takes too long.
+
+        Their memory is not free before the flush ends.
+        """
+        return self._group.abandoned
 
     @property
     def stalled_for(self) -> float:
-        """Seconds that the flush in flight has been waiting for Kafka; 0 when there is none."""
-        since = self._flushing_since
+        """Seconds that the oldest flush in flight has waited for Kafka; 0 when there is none."""
+        since = self._group.oldest
         return 0.0 if since is None else time.monotonic() - since
 
     async def quiet(self) -> None:
@@ -191,94 +190,91 @@ class Producer:
                 raise RecordsRefusedError(message)
             if len(record.value) + len(record.key) > largest:
                 raise RecordsRefusedError(_too_large(record, largest))
-        # Not asyncio.get_running_loop(), which asks the system for the process id each time.
-        future = self._tasks[0].get_loop().create_future()
-        entry = _Waiting(records, future, time.monotonic() + timeout)
-        self._waiting.append(entry)
+        future = self._loop.create_future()
+        self._group.put(Entry(records, future, time.monotonic() + timeout))
         self._idle.clear()
         self._wake.set()
-        await entry.future
+        await future
 
     async def _watch(self) -> None:
         """Tell callers whose time is up. One look for all: a timer for each costs more."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            now = time.monotonic()
-            late = [one for one in (*self._waiting, *self._taken) if one.deadline <= now]
-            for one in late:
-                if not one.future.done():
-                    error = KafkaUnavailableError("Kafka has not acknowledged in time")
-                    one.future.set_exception(error)
-            self.abandoned = sum(one.size() for one in self._taken if one.future.done())
-            # What has not been handed over yet is not sent any more.
-            self._waiting = [one for one in self._waiting if not one.future.done()]
+            for one in self._group.late(time.monotonic()):
+                error = KafkaUnavailableError("Kafka has not acknowledged in time")
+                one.future.set_exception(error)
+            self._group.tidy()
+            self._look_round()
 
-    async def _loop(self) -> None:
-        crowded = False
+    async def _run(self) -> None:
+        """Start a flush when there is something to send, a client for it, and it is time."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            # Callers that are ready in this turn of the loop join the flush; where there were
-            # many the last time, those of the next moment too: each flush costs per partition.
-            await asyncio.sleep(LINGER_SECONDS if crowded else 0)
-            taken = [one for one in self._waiting if not one.future.done()]
-            self._waiting = []
-            self._taken = taken
-            crowded = len(taken) >= CROWD
-            if not taken:
-                self._idle.set()
+            # Callers that are ready in this turn of the loop join the flush.
+            await asyncio.sleep(0)
+            await self._time_to_start()
+            if not self._free:
+                continue  # woken when a flush has ended
+            flight = self._group.take(time.monotonic())
+            if flight is None:
+                self._look_round()
                 continue
-            self._flushing_since = time.monotonic()
-            failure = await self._flush(taken)
-            self._flushing_since = None
-            self._taken = []
-            self.abandoned = 0
-            for entry in taken:
-                if entry.future.done():
-                    continue
-                if failure is None:
-                    entry.future.set_result(None)
-                elif isinstance(failure, REFUSALS):
-                    entry.future.set_exception(RecordsRefusedError(repr(failure)))
-                else:
-                    entry.future.set_exception(KafkaUnavailableError(repr(failure)))
-            if self._waiting:
-                self._wake.set()
-            else:
-                self._idle.set()
+            self._next_start = flight.since + self._apart
+            self._crowded = len(flight.entries) >= CROWD
+            task = self._loop.create_task(self._fly(flight, self._free.pop()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _flush(self, entries: list[_Waiting]) -> Exception | None:
+    async def _time_to_start(self) -> None:
+        left = self._next_start - time.monotonic()
+        if left <= 0:
+            return
+        if self._crowded:
+            # The end of a flush does not cut this short: who is answered then comes again.
+            await asyncio.sleep(left)
+        elif self._group.flying:
+            self._landed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._landed.wait()
+
+    def _look_round(self) -> None:
+        """Tell who waits for it when there is nothing left to do."""
+        if not (self._group.flying or self._group.waiting):
+            self._idle.set()
+
+    async def _fly(self, flight: Flight[Outgoing], client: AIOKafkaProducer | None) -> None:
+        """Send a flight's records with a client, and tell its callers."""
+        client, failure = await self._flush(flight, client)
+        self._free.append(client)
+        self._group.land(flight)
+        self._landed.set()
+        taken = time.monotonic() - flight.since
+        self._apart = min(max(MIN_APART, taken / 2), MAX_APART)
+        for entry in flight.entries:
+            _end(entry.future, failure)
+        if self._group.waiting:
+            self._wake.set()
+        self._look_round()
+
+    async def _flush(
+        self, flight: Flight[Outgoing], client: AIOKafkaProducer | None
+    ) -> tuple[AIOKafkaProducer | None, Exception | None]:
+        """The client that goes on, None after a failure, and that."""
+        futures: list[asyncio.Future[object]] = []
         try:
-            client = self._client or await self._connect()
-            futures = await self._submit(client, entries)
-            async with asyncio.timeout(2 * REQUEST_TIMEOUT_MS / 1000):
-                await asyncio.gather(*futures)
-        except Exception as error:  # noqa: BLE001 - the callers hear of it, whatever it is
+            client = client or await self._connect()
+            await _submit(client, flight.entries, futures)
+            await _acknowledged(futures)
+        except BaseException as error:
+            await _discard(client, futures)
+            if not isinstance(error, Exception):
+                raise
             log.warning("kafka did not take a batch, the producer is replaced", error=error)
             metrics.PRODUCER_RECREATED.labels(self._service).inc()
-            await self._discard()
-            return error
-        return None
-
-    async def _submit(
-        self, client: AIOKafkaProducer, entries: list[_Waiting]
-    ) -> list["asyncio.Future[object]"]:
-        grouped: dict[tuple[str, int], list[Outgoing]] = defaultdict(list)
-        counts: dict[str, int] = {}
-        for entry in entries:
-            for record in entry.records:
-                count = counts.get(record.topic)
-                if count is None:
-                    count = len(await client.partitions_for(record.topic))
-                    counts[record.topic] = count
-                grouped[record.topic, zlib.crc32(record.key) % count].append(record)
-        futures: list[asyncio.Future[object]] = []
-        for (topic, partition), records in grouped.items():
-            futures += [
-                await client.send_batch(batch, topic, partition=partition)
-                for batch in _batches(client, records)
-            ]
-        return futures
+            return None, error
+        return client, None
 
     async def _connect(self) -> AIOKafkaProducer:
         client = AIOKafkaProducer(
@@ -298,15 +294,61 @@ class Producer:
         except BaseException:
             await close(client, seconds=1)
             raise
-        self._client = client
         return client
 
-    async def _discard(self) -> None:
-        client, self._client = self._client, None
-        if client is None:
-            return
+
+async def _acknowledged(futures: Sequence["asyncio.Future[object]"]) -> None:
+    """Return when all are done; the first failure ends it, or TimeoutError."""
+    limit = 2 * REQUEST_TIMEOUT_MS / 1000
+    done, left = await asyncio.wait(futures, timeout=limit, return_when=asyncio.FIRST_EXCEPTION)
+    for one in done:
+        one.result()
+    if left:
+        raise TimeoutError
+
+
+async def _discard(
+    client: AIOKafkaProducer | None, futures: Iterable["asyncio.Future[object]"]
+) -> None:
+    for one in futures:
+        # Nobody asks any more; a failure that nobody has heard of would be logged.
+        one.add_done_callback(lambda future: future.cancelled() or future.exception())
+    if client is not None:
         # It flushes first, and would wait for a broker that does not answer.
         await close(client, seconds=1)
+
+
+def _end(future: "asyncio.Future[None]", failure: Exception | None) -> None:
+    if future.done():
+        return
+    if failure is None:
+        future.set_result(None)
+    elif isinstance(failure, REFUSALS):
+        future.set_exception(RecordsRefusedError(repr(failure)))
+    else:
+        future.set_exception(KafkaUnavailableError(repr(failure)))
+
+
+async def _submit(
+    client: AIOKafkaProducer,
+    entries: Sequence[Entry[Outgoing]],
+    futures: list["asyncio.Future[object]"],
+) -> None:
+    """Hand the records to a client; adds a future for each batch of a partition, as it goes."""
+    grouped: dict[tuple[str, int], list[Outgoing]] = defaultdict(list)
+    counts: dict[str, int] = {}
+    for entry in entries:
+        for record in entry.records:
+            count = counts.get(record.topic)
+            if count is None:
+                count = len(await client.partitions_for(record.topic))
+                counts[record.topic] = count
+            grouped[record.topic, zlib.crc32(record.key) % count].append(record)
+    for (topic, partition), records in grouped.items():
+        for batch in _batches(client, records):
+            # One by one: those before one that fails are wanted, too.
+            future = await client.send_batch(batch, topic, partition=partition)
+            futures.append(future)
 
 
 def _too_large(record: Outgoing, largest: int) -> str:
