@@ -9,6 +9,7 @@ import pytest
 from tests.support.senders import Sender, logged, senders
 from tests.support.waiting import HANG_SECONDS, eventually
 
+from rapport_common.events.keys import Key
 from rapport_common.events.membership import Membership
 from rapport_common.events.topics import Topic
 from rapport_common.kafka import producer as module
@@ -35,7 +36,7 @@ def broker(tmp_path: Path) -> Iterator[Kafka]:
 
 @pytest.fixture
 async def topic(broker: Kafka) -> Topic:
-    made = Topic("test", "any", (Membership,), (SERVICE,), (SERVICE,), "for these tests")
+    made = Topic("test", Key.PROFILE, (Membership,), (SERVICE,), (SERVICE,), "for these tests")
     await ensure_topics(broker.bootstrap_servers, [made], partitions=made.partitions, replication=1)
     return made
 

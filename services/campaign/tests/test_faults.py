@@ -33,10 +33,10 @@ from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.topics import (
-    Topic,
     PROFILE_ACTIVITY,
     SEGMENT_DEFINITION,
     SEGMENT_MEMBERSHIP,
+    Topic,
 )
 from rapport_common.kafka.admin import ensure_topics
 from rapport_common.kafka.producer import Outgoing, Producer

@@ -81,7 +81,9 @@ class World:
 
     async def empty(self) -> None:
         async with self.engine.begin() as tx:
-            await tx.execute(text("TRUNCATE segment.person, segment.membership, segment.outbox_batch"))
+            await tx.execute(
+                text("TRUNCATE segment.person, segment.membership, segment.outbox_batch")
+            )
 
 
 @pytest.fixture
