@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from rapport_common.events.topics import TOPICS
+from rapport_common.events.versions import HEADER
 from rapport_local.ports import HOST, SERVICES
 from rapport_local.provision import DATABASE
 from rapport_local.stack import Stack
@@ -21,7 +22,9 @@ from rapport_local.stack import Stack
 Rows = dict[str, str]
 """{table: its rows in COPY's text form, the names of the columns as its first line}"""
 Log = dict[str, list[list[str | None]]]
-"""{partition: [[key, value] in base64, in the order of the offsets, which begin with 0]}"""
+"""{partition: [[key, value, type] in base64, in the order of the offsets, which begin with 0]}
+
+The type is that in the record's header; records of before there was one lack it."""
 
 
 @dataclass
@@ -118,7 +121,8 @@ async def _read(
     await consumer.seek_to_beginning(place)
     while len(records) < end:
         one = await consumer.getone()
-        records.append([_text(one.key), _text(one.value)])
+        kind = dict(one.headers).get(HEADER)
+        records.append([_text(one.key), _text(one.value), _text(kind)])
     return records
 
 
@@ -179,9 +183,14 @@ async def _write_log(past: Past, stack: Stack) -> None:
     try:
         for topic, log in past.topics.items():
             for partition, records in log.items():
-                for key, value in records:
+                for key, value, *kind in records:
+                    headers = [(HEADER, _bytes(one)) for one in kind if one is not None]
                     await producer.send(
-                        topic, _bytes(value), key=_bytes(key), partition=int(partition)
+                        topic,
+                        _bytes(value),
+                        key=_bytes(key),
+                        partition=int(partition),
+                        headers=headers,
                     )
         await producer.flush()
     finally:

@@ -53,13 +53,17 @@ def main() -> None:
 
 def _hold_back(past: Past) -> None:
     """The newest record of each partition waits in profile's outbox: nobody has read it yet."""
-    rows = ["id,topic,key,value,traceparent,created_at"]
+    rows = io.StringIO()
+    table = csv.writer(rows, lineterminator="\n")
+    table.writerow(["id", "topic", "version", "keys", "payloads", "records", "bytes"])
     heard = _positions(past.rows["segment"]["position"])
-    for partition, log in past.topics[ACTIVITY].items():
+    for number, (partition, log) in enumerate(past.topics[ACTIVITY].items(), start=1):
         if len(log) > heard[partition]:
-            key, value = (base64.b64decode(one or "").hex() for one in log.pop())
-            rows.append(f"{len(rows)},{ACTIVITY},\\x{key},\\x{value},,2026-11-28 22:40:00+00")
-    past.rows["profile"]["outbox"] = "\n".join(rows) + "\n"
+            key, value = (base64.b64decode(one or "") for one in log.pop()[:2])
+            version, size = PROFILE_ACTIVITY.version, len(key) + len(value)
+            arrays = [f'{{"\\\\x{one.hex()}"}}' for one in (key, value)]
+            table.writerow([number, ACTIVITY, version, *arrays, 1, size])
+    past.rows["profile"]["outbox_batch"] = rows.getvalue()
 
 
 def _positions(rows: str) -> dict[str, int]:
