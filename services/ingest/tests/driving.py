@@ -17,6 +17,27 @@ Work = Callable[[Job], AsyncIterator[Step]]
 HOLDER = "test"
 
 
+class Death:
+    """The process dies before it tells the `number`th step with events.
+
+    A job's start and its signs of life are steps too, but how many of them there are is up to how
+    Kafka hands out its records.
+    """
+
+    def __init__(self, number: int = 1) -> None:
+        self._left = number
+        self.untold: Step | None = None
+        """What was done and not told."""
+
+    def comes(self, step: Step) -> bool:
+        """Whether it dies before this one."""
+        self._left -= step.accepted + step.rejected > 0
+        if self._left:
+            return False
+        self.untold = step
+        return True
+
+
 def work_of(ingest: "Ingest", kind: str) -> Work:
     """The work that the process itself does for jobs of this kind."""
     [runner] = [one for one in ingest.parts.workers if isinstance(one, Jobs)]
@@ -31,23 +52,21 @@ async def stored(ingest: "Ingest", job: str) -> Job:
 
 
 async def drive(
-    ingest: "Ingest", job: str, *, work: Work | None = None, untold_after: int | None = None
+    ingest: "Ingest", job: str, *, work: Work | None = None, death: Death | None = None
 ) -> Job:
-    """Work a job off; after `untold_after` told steps the process dies before it tells the next."""
+    """Work a job off, or until the process dies."""
     async with ingest.parts.engine.begin() as tx:
         await tx.execute(
             text("UPDATE ingest.job SET state = 'running', holder = :holder WHERE id = :id"),
             {"holder": HOLDER, "id": job},
         )
     found = await stored(ingest, job)
-    told = 0
     async with aclosing((work or work_of(ingest, found.kind))(found)) as steps:  # type: ignore[type-var] # works are async generators
         async for step in steps:
-            if told == untold_after:
+            if death is not None and death.comes(step):
                 return await stored(ingest, job)
             async with ingest.parts.engine.begin() as tx:
                 assert await JOBS.advance(tx, found, HOLDER, step)
-            told += 1
     async with ingest.parts.engine.begin() as tx:
         await JOBS.finish(tx, found, HOLDER, "done")
     return await stored(ingest, job)

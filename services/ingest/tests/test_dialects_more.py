@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rapport_common.errors import AppError
 from rapport_ingest.domain.dialects import Dialect, Opened, Request
-from rapport_ingest.domain.dialects.amplitude import Amplitude, Batch
+from rapport_ingest.domain.dialects.amplitude import Amplitude, Batch, problem
 from rapport_ingest.domain.dialects.customerio import CustomerIo
 from rapport_ingest.domain.dialects.draft import Draft
 from rapport_ingest.domain.dialects.measurement import Measurement
@@ -213,6 +213,18 @@ def test_amplitudes_properties_of_a_person() -> None:
     assert (paid["type"], also["type"], also["traits"]) == ("track", "identify", {"plan": "pro"})
     assert (also["messageId"], also["userId"]) == ("m-1#set", "u-1")
     assert problems(found) == {3: ("not_supported", "user_properties.$add")}
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, "Invalid API key: Nobody has this key."), (413, "Nobody has this key.")],
+)
+def test_amplitudes_sdks_read_an_error_as_amplitudes(status: int, error: str) -> None:
+    said = {"code": "unknown", "message": "Nobody has this key.", "details": {"at": "api_key"}}
+    told = problem(status, said)
+    assert told["code"] == status
+    assert told["error"] == error
+    assert told["details"] == {"at": "api_key", "code": "unknown"}
 
 
 def test_amplitudes_word_for_no_campaign_is_no_trait() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from services.ingest.tests.driving import drive, post, repair, stored
+from services.ingest.tests.driving import Death, drive, post, repair, stored
 from sqlalchemy import text
 from tests.support.waiting import HANG_SECONDS, between_looks
 
@@ -222,7 +222,7 @@ async def test_a_crash_before_the_step_is_told_is_made_up_for(
 ) -> None:
     await send(ingest, *(bad(f"m-{index}") for index in range(3)), good("t", traits=[0]))
     job = await repair(ingest, DROP_USER)
-    half = await drive(ingest, job, untold_after=1)
+    half = await drive(ingest, job, death=Death())
     assert (half.done, half.accepted) == (0, 0)
     done = await drive(ingest, job)
     assert (done.total, done.done, done.accepted, done.rejected) == (4, 4, 3, 1)
@@ -355,7 +355,7 @@ async def test_any_order_of_sending_repairing_and_crashing_ends_well(
                     await drive(ingest, unfinished[-1], work=dying_after_acceptance(ingest).work)
             case "untold":
                 unfinished.append(await repair(ingest, DROP_USER))
-                await drive(ingest, unfinished[-1], untold_after=1)
+                await drive(ingest, unfinished[-1], death=Death())
             case "replay" | "repair":
                 await drive(ingest, await repair(ingest, *[DROP_USER][: what == "repair"]))
             case _:

@@ -4,7 +4,7 @@ import asyncio
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -365,17 +365,19 @@ def _headers(record: Outgoing) -> list[tuple[str, bytes]]:
     return headers
 
 
-def _batches(client: AIOKafkaProducer, records: Sequence[Outgoing]) -> list[BatchBuilder]:
-    """The records in their order, in as many batches as the size limit needs."""
+def _batches(client: AIOKafkaProducer, records: Sequence[Outgoing]) -> Iterator[BatchBuilder]:
+    """The records in their order, in as many batches as the size limit needs.
+
+    Each is built when the one before has been taken: uncompressed there is one at a time.
+    """
     now_ms = time.time_ns() // 1_000_000
-    batches = [client.create_batch()]
-    append = batches[-1].append
+    batch = client.create_batch()
     for one in records:
         headers = _headers(one)
-        if append(key=one.key, value=one.value, timestamp=now_ms, headers=headers) is None:
-            batches.append(client.create_batch())
-            append = batches[-1].append
-            append(key=one.key, value=one.value, timestamp=now_ms, headers=headers)
-    for batch in batches:
-        batch.close()
-    return batches
+        if batch.append(key=one.key, value=one.value, timestamp=now_ms, headers=headers) is None:
+            batch.close()
+            yield batch
+            batch = client.create_batch()
+            batch.append(key=one.key, value=one.value, timestamp=now_ms, headers=headers)
+    batch.close()
+    yield batch
