@@ -56,6 +56,13 @@ def test_beside_a_number_words_are_compared_as_texts(
         assert rule(with_traits({"t": one})) is holds
 
 
+def test_in_a_long_list_a_number_is_found_however_it_is_written() -> None:
+    rule = predicate(parse({"trait": "t", "op": "in", "value": [7, 8]}))
+    for one in (["7.0"], ["a", "8"], [Decimal("7.00")]):
+        assert rule(with_traits({"t": elements.Elements(one)}))
+    assert not rule(with_traits({"t": elements.Elements(["7.1"])}))
+
+
 def test_a_long_list_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
 

@@ -23,7 +23,7 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.profile import AbsorbedId
 from rapport_common.follower.domain import Key
 from rapport_common.testing.profiles import Profiles, sections
-from rapport_segment.domain.membership import GONE, Change, Definition, Person, merge
+from rapport_segment.domain.membership import GONE, Change, Definition, Person, Rulebook, merge
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.stays import with_entries
 
@@ -110,6 +110,14 @@ def test_while_a_segment_is_built_the_record_is_the_cause_only_of_what_it_change
     _, [change] = step(person, state(ADA, 2, 3), (rule,), LATER)
     assert (change.record.change, change.record.cause) == ("entered", cause)
     assert (change.record.at, change.record.event_timestamp) == (LATER, event_timestamp)
+
+
+def test_only_while_a_segment_is_built_is_asked_what_was_before() -> None:
+    rule = {"computed": "orders", "op": "gte", "value": 1}
+    built, building_it = Rulebook([definition(1, rule)]), Rulebook([building(1, rule)])
+    read = built.definitions[0].reads
+    for _ in range(2):
+        assert (built.asked(read), building_it.asked(read)) == (0, read)
 
 
 def test_all_stays_of_a_person_who_is_gone_end() -> None:

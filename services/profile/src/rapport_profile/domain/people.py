@@ -8,7 +8,7 @@ import msgspec
 
 from rapport_common.events.activity import ProfileActivity, SectionVersions
 from rapport_common.events.envelope import USER_ID, Event, Identifier
-from rapport_common.events.profile import AbsorbedId, ComputedState, IdentifierState
+from rapport_common.events.profile import AbsorbedId, ComputedState
 from rapport_profile.domain.bounds import HEAVY_BYTES, MAX_SHOWN, Spilled
 from rapport_profile.domain.facts import Evidence, Id, LinkKey
 from rapport_profile.domain.fold import Fold, merge
@@ -126,7 +126,6 @@ class Profile:
     told: SectionVersions = NEVER_TOLD
     due: int = ALL
     _computed: ComputedState | None = None
-    _shown: list[IdentifierState] | None = None
     _heavy: bool | None = None
     _grown: bool = True
 
@@ -196,7 +195,7 @@ class Profile:
 
     def tell_all(self) -> None:
         """It is not as it was: all its sections are due."""
-        self._computed = self._shown = None
+        self._computed = None
         self._grow(ALL)
 
     def trim(self) -> list[Spilled]:
@@ -249,7 +248,6 @@ class Profile:
         self.named[node.name] = at
         if known is not None:
             return
-        self._shown = None
         self._grow(IDENTIFIERS)
         if len(self.named) > MAX_SHOWN:
             self.named = strongest(self.named, self.fold)
@@ -329,9 +327,7 @@ class Profile:
         """These sections, as fields of a record."""
         found: dict[str, Any] = {}
         if sections & IDENTIFIERS:
-            if self._shown is None:
-                self._shown = shown(self.named)
-            found["identifiers"] = self._shown
+            found["identifiers"] = shown(self.named)
         if sections & CONTACT_POINTS:
             found["contact_points"] = as_told(self.fold.contact_points())
         if sections & TRAITS:
