@@ -15,21 +15,21 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.bounds import Spilled
-from rapport_profile.domain.facts import (
+from rapport_profile.domain.content import content_hash
+from rapport_profile.domain.fold import TRAIT, Fold, fold_all, fold_and_spill, names_told
+from rapport_profile.domain.grouping import entangled
+from rapport_profile.domain.loaded import end_of
+from rapport_profile.domain.naming import (
     Evidence,
     Id,
     LinkKey,
     Naming,
     anonymous_twin,
-    content_hash,
     identifier_id,
     link_keys,
     naming,
     user_twin,
 )
-from rapport_profile.domain.fold import TRAIT, Fold, fold_all, fold_and_spill, names_told
-from rapport_profile.domain.grouping import entangled
-from rapport_profile.domain.loaded import end_of
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.stamps import believed_time

@@ -14,8 +14,9 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_profile.domain import bounds, people, world
 from rapport_profile.domain.bounds import MAX_SHOWN
-from rapport_profile.domain.facts import SEEN, content_hash, identifier_id
+from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import fold_all
+from rapport_profile.domain.naming import SEEN, identifier_id
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.domain.world import World

@@ -11,8 +11,9 @@ from services.profile.tests.people import Content, content, event, events, expec
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.facts import content_hash, identifier_id, naming
+from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import Fold, fold_all, merge
+from rapport_profile.domain.naming import identifier_id, naming
 from rapport_profile.domain.people import Node
 from rapport_profile.domain.world import World
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
-from rapport_profile.domain.facts import Id
+from rapport_profile.domain.naming import Id
 from rapport_profile.domain.world import World
 
 

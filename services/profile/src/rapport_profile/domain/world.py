@@ -12,7 +12,9 @@ from datetime import datetime
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import AbsorbedId
-from rapport_profile.domain.facts import (
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.identity import Resolution, keep_ids, resolve
+from rapport_profile.domain.naming import (
     ALIAS,
     Id,
     LinkKey,
@@ -22,8 +24,6 @@ from rapport_profile.domain.facts import (
     link_keys,
     user_twin,
 )
-from rapport_profile.domain.fold import Fold
-from rapport_profile.domain.identity import Resolution, keep_ids, resolve
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.steps import Steps
 from rapport_profile.domain.telling import Telling, telling

@@ -18,19 +18,19 @@ from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore, add_tallies
 from rapport_profile import metrics
 from rapport_profile.domain.bounds import Spilled
-from rapport_profile.domain.facts import (
+from rapport_profile.domain.content import content_hash
+from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
+from rapport_profile.domain.grouping import entangled
+from rapport_profile.domain.naming import (
     Id,
     LinkKey,
     Naming,
     anonymous_twin,
-    content_hash,
     identifier_id,
     link_keys,
     naming,
     user_twin,
 )
-from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
-from rapport_profile.domain.grouping import entangled
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.domain.steps import IncompleteError
 from rapport_profile.domain.world import World

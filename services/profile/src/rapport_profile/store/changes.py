@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
 from rapport_common.events.codec import encode
-from rapport_profile.domain.facts import Id
 from rapport_profile.domain.loaded import end_of
+from rapport_profile.domain.naming import Id
 from rapport_profile.domain.people import Link, Node
 from rapport_profile.domain.world import World
 from rapport_profile.store.people import scoped

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.db import pack, packed
 from rapport_common.events.envelope import Identifier
 from rapport_profile.domain.bounds import HEAVY_BYTES
-from rapport_profile.domain.facts import Id
+from rapport_profile.domain.naming import Id
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.world import World
