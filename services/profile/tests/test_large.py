@@ -32,8 +32,8 @@ async def feed(tx: AsyncConnection, history: Sequence[Event]) -> None:
 async def rows_touched(engine: AsyncEngine, one: Event) -> int:
     """How many identifiers, links and profiles an event has loaded."""
     async with engine.begin() as tx:
-        world, _published = await handlers.applied(tx, [handlers.draft(0, one)])
-        return len(world.nodes) + len(world.links) + len(world.profiles)
+        working, _published = await handlers.applied(tx, [handlers.draft(0, one)])
+        return len(working.nodes) + len(working.links) + len(working.profiles)
 
 
 async def records(engine: AsyncEngine) -> list[tuple[int, ProfileActivity]]:
