@@ -25,7 +25,8 @@ from rapport_common.db import metadata
 from rapport_common.idempotency import idempotency_table
 from rapport_common.jobs.tables import job_table
 
-METADATA = metadata("ingest")
+SCHEMA = "ingest"
+METADATA = metadata(SCHEMA)
 
 SOURCE = Table(
     "source",

@@ -13,7 +13,7 @@ from rapport_common.jobs.worker import Jobs
 from rapport_common.retention import Policy
 from rapport_profile import api
 from rapport_profile.consumer import SUBSCRIPTIONS
-from rapport_profile.handlers.events import equations
+from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.settings import Settings
 from rapport_profile.store import inbox

@@ -10,7 +10,8 @@ from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
 
-METADATA = metadata("segment")
+SCHEMA = "segment"
+METADATA = metadata(SCHEMA)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
 job_table(METADATA)

@@ -7,9 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.idempotency import Once
 from rapport_common.jobs.store import NewJob
 from rapport_ingest.store.jobs import JOBS
-from rapport_ingest.tables import METADATA
-
-SCHEMA = str(METADATA.schema)
+from rapport_ingest.tables import SCHEMA
 
 
 async def started(tx: AsyncConnection, once: Once, workspace: str, new: NewJob) -> dict[str, Any]:

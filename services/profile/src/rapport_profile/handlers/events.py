@@ -7,15 +7,13 @@ from functools import lru_cache
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common import outbox
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.codec import holds_nul
 from rapport_common.events.envelope import USER_ID, Event, Identifier
-from rapport_common.events.topics import EVENTS
 from rapport_common.ids import uuid7_text
 from rapport_common.kafka.batch import Record
-from rapport_common.kafka.store import ConsumerStore, add_tallies
+from rapport_common.kafka.store import add_tallies
 from rapport_profile import metrics
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.content import content_hash
@@ -34,10 +32,10 @@ from rapport_profile.domain.naming import (
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.domain.steps import IncompleteError
 from rapport_profile.domain.working_set import WorkingSet
-from rapport_profile.handlers.publish import outgoing
+from rapport_profile.handlers.publish import publish
 from rapport_profile.store import changes, inbox, people
+from rapport_profile.tables import SCHEMA
 
-SCHEMA = "profile"
 MAX_REPLACED = 16
 """How often one message gives way to a copy of it with a smaller hash."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -130,11 +128,9 @@ async def _apply(
     working, steps = await applied(tx, drafts, untold=plain)
     follows = {step.profile_id for step, _trace in steps if step.identifiers is not None}
     lasting = [one for one in before if not (_is_plain(one) and one.profile_id in follows)]
-    published = [outgoing(one, None) for one in lasting]
-    published += [outgoing(step, trace) for step, trace in steps]
     await changes.save(tx, working)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
-    await outbox.append(tx, SCHEMA, published)
+    await publish(tx, [*((step, None) for step in lasting), *steps])
 
 
 def _is_plain(step: ProfileActivity) -> bool:
@@ -269,13 +265,3 @@ async def _without(
     names = [naming(one) for one in events]
     still = {key for one in names if one is not None for key in link_keys(workspace, one)}
     return fold, spilled, [key for key in told if key not in still]
-
-
-async def equations(bookkeeping: ConsumerStore, tx: AsyncConnection) -> dict[str, int]:
-    """Every record of `events` was profiled, a duplicate, put aside or skipped by an operator."""
-    known = await bookkeeping.ledger(tx)
-    topic, tallies = EVENTS.name, known["tallies"]
-    consumed = known["consumed"].get(topic, 0) - known["skipped"].get(topic, 0)
-    settled = tallies.get("profiled", 0) + tallies.get("duplicate", 0)
-    aside = known["dead_letters"].get(topic, 0) + known["parked"].get(topic, 0)
-    return {"profiled": consumed - settled - aside}

@@ -1,14 +1,22 @@
 """Steps of profiles, on their way to `profile.activity`."""
 
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.profile import NONE_OMITTED
 from rapport_common.events.topics import PROFILE_ACTIVITY
-from rapport_common.kafka.producer import Outgoing
+from rapport_common.publisher import Publisher
 from rapport_profile import metrics
+from rapport_profile.tables import SCHEMA
+
+_ACTIVITY = Publisher(SCHEMA, PROFILE_ACTIVITY)
 
 
-def outgoing(step: ProfileActivity, traceparent: str | None) -> Outgoing:
-    """A step as it is written to the outbox, under the key of its profile."""
-    if step.omitted is not NONE_OMITTED:
-        metrics.REDUCED.inc()
-    return Outgoing.of(PROFILE_ACTIVITY, step, traceparent)
+async def publish(tx: AsyncConnection, steps: Sequence[tuple[ProfileActivity, str | None]]) -> None:
+    """Append (step, traceparent) to the outbox, each under the key of its profile."""
+    reduced = sum(step.omitted is not NONE_OMITTED for step, _trace in steps)
+    if reduced:
+        metrics.REDUCED.inc(reduced)
+    await _ACTIVITY.publish(tx, steps)

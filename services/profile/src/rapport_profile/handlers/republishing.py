@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common import logging, outbox
+from rapport_common import logging
 from rapport_common.db import is_retriable
 from rapport_common.idempotency import Once
 from rapport_common.ids import uuid7_text
@@ -19,14 +19,14 @@ from rapport_common.jobs.store import Job, NewJob, Step
 from rapport_common.pace import Pace
 from rapport_profile import metrics
 from rapport_profile.domain.republished import republished
-from rapport_profile.handlers.publish import outgoing
+from rapport_profile.handlers.publish import publish
 from rapport_profile.store import retelling
 from rapport_profile.store.jobs import JOBS, REPUBLISH
 from rapport_profile.store.retelling import Stretch
+from rapport_profile.tables import SCHEMA
 
 log = logging.get(__name__)
 
-SCHEMA = "profile"
 TURN_SECONDS = 0.25
 """Of the records that a rate allows, a page has those of so long: a stop is never waited for."""
 MOST = 500
@@ -139,10 +139,9 @@ async def _tell(tx: AsyncConnection, stretch: Stretch) -> tuple[str | None, int]
     profiles = await retelling.page(tx, stretch)
     if not profiles:
         return None, 0
-    records = [republished(one) for one in profiles]
-    await outbox.append(tx, SCHEMA, [outgoing(one, None) for one in records])
-    metrics.REPUBLISHED.inc(len(records))
-    return profiles[-1].id, len(records)
+    await publish(tx, [(republished(profile), None) for profile in profiles])
+    metrics.REPUBLISHED.inc(len(profiles))
+    return profiles[-1].id, len(profiles)
 
 
 def _step(place: Place, told: int, total: int | None = None) -> Step:
