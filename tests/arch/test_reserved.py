@@ -10,10 +10,10 @@ TELLERS = ("campaign", "feedback")
 
 def _emitted(root: Path, service: str) -> set[str]:
     """The names of events in the module in which a service says what it tells."""
-    facts = root / "services" / service / "src" / f"rapport_{service}" / "domain" / "facts.py"
+    module = root / "services" / service / "src" / f"rapport_{service}" / "domain" / "own_events.py"
     return {
         node.value
-        for node in ast.walk(ast.parse(facts.read_text()))
+        for node in ast.walk(ast.parse(module.read_text()))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and node.value.istitle()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapport_campaign.domain import facts, tokens
+from rapport_campaign.domain import own_events, tokens
 from rapport_campaign.domain.addresses import addresses_of, envelope_address, sender_address
 from rapport_campaign.domain.delivery import MAX_DELAY_SECONDS, Outcome, backoff, next_step
 from rapport_campaign.domain.model import Campaign, Entry, Person, State, send_key
@@ -361,7 +361,7 @@ def test_events_name_one_identifier_only() -> None:
         traits=msgspec.Raw(b"{}"),
         computed=ComputedState(),
     )
-    who = facts.identity(person, "a@x.example")
-    event = facts.sent("acme", who, "ab", None, NOON)
+    who = own_events.identity(person, "a@x.example")
+    event = own_events.sent("acme", who, "ab", None, NOON)
     assert event.identifiers() == [("user_id", "u1")]
-    assert facts.identity(None, "A@x.example") == ("email", "a@x.example")
+    assert own_events.identity(None, "A@x.example") == ("email", "a@x.example")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rapport_campaign.domain import facts, tokens
+from rapport_campaign.domain import own_events, tokens
 from rapport_campaign.domain.delivery import MAX_REASON, Outcome, next_step
 from rapport_campaign.domain.model import EXPRESS, Claimed, NewMessage, send_key
 
@@ -54,7 +54,7 @@ def test_what_a_server_says_can_be_stored(said: str | None, kept: str | None) ->
 
 
 def test_an_unsubscribe_is_an_event_about_the_address() -> None:
-    event = facts.withdrawn("acme", ("user_id", "42"), "key", "ada@example.com", NOON)
+    event = own_events.withdrawn("acme", ("user_id", "42"), "key", "ada@example.com", NOON)
     assert (event.name, event.user_id, event.timestamp) == ("Consent Updated", "42", NOON)
     assert b"ada@example.com" in bytes(event.properties)
 

@@ -11,8 +11,8 @@ from rapport_common.events.activity import SECTIONS, ProfileActivity, SectionVer
 from rapport_common.events.profile import ComputedState, ProfileState
 from rapport_common.follower.domain import Following, Held, Key
 from rapport_common.testing.profiles import happened, sections
-from rapport_segment.domain.facts import COMPUTED, IDENTIFIERS, TRAITS, Facts, Section
 from rapport_segment.domain.membership import Change, Definition, Person, Rulebook
+from rapport_segment.domain.sections import COMPUTED, IDENTIFIERS, TRAITS, Facts, Section
 from rapport_segment.domain.stays import Stays
 from rapport_segment.handlers.activity import applied
 from rapport_segment.store.people import FOLLOWER

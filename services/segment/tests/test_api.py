@@ -16,8 +16,8 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.membership import Membership
 from rapport_segment.api.callers import PREVIEWS
 from rapport_segment.api.rules import EXAMPLE, Rule
-from rapport_segment.domain.facts import REVENUE
 from rapport_segment.domain.rules import COUNTS, INSTANTS, parse
+from rapport_segment.domain.sections import REVENUE
 from rapport_segment.handlers import segments
 from rapport_segment.handlers.activity import ActivityHandler
 

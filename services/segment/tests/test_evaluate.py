@@ -9,8 +9,8 @@ from services.segment.tests.judging import kept, told, values
 
 from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
 from rapport_segment.domain.evaluate import MAX_REASON, explain, predicate, reason
-from rapport_segment.domain.facts import Facts, exact, stored
 from rapport_segment.domain.rules import parse
+from rapport_segment.domain.sections import Facts, exact, stored
 
 STATE = ProfileState(
     identifiers=[IdentifierState("email", "ada@x.org"), IdentifierState("email", "a@y.org")],

@@ -10,7 +10,9 @@ from services.segment.tests.judging import NOON, People, key_of
 
 from rapport_common.follower.domain import Key
 from rapport_common.testing.profiles import Profiles, sections
-from rapport_segment.domain.facts import (
+from rapport_segment.domain.membership import Definition, Moment, Person, Rulebook, judge
+from rapport_segment.domain.rules import parse
+from rapport_segment.domain.sections import (
     COMPUTED,
     IDENTIFIERS,
     TRAITS,
@@ -19,8 +21,6 @@ from rapport_segment.domain.facts import (
     UnreadSectionError,
     stored,
 )
-from rapport_segment.domain.membership import Definition, Moment, Person, Rulebook, judge
-from rapport_segment.domain.rules import parse
 
 ADA = UUID(int=1)
 ORDERED = {"computed": "orders", "op": "exists"}

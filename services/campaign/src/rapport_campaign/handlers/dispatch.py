@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign import metrics
-from rapport_campaign.domain import facts
+from rapport_campaign.domain import own_events
 from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.delivery import Outcome, next_step
 from rapport_campaign.domain.model import Claimed, Person, Purpose, State
@@ -239,8 +239,7 @@ def _state(person: Person | None) -> State | None:
 
 
 def _sent_event(result: Result) -> tuple[Event, str | None]:
-    job = result.job
-    who = facts.identity(job.state, job.address)
-    claimed = job.claimed
-    event = facts.sent(claimed.workspace, who, claimed.send_key, claimed.campaign_id, result.at)
-    return event, claimed.traceparent
+    job, claimed = result.job, result.job.claimed
+    who = own_events.identity(job.state, job.address)
+    key, campaign_id = claimed.send_key, claimed.campaign_id
+    return own_events.sent(claimed.workspace, who, key, campaign_id, result.at), claimed.traceparent

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign import metrics
-from rapport_campaign.domain import facts
+from rapport_campaign.domain import own_events
 from rapport_campaign.domain.model import PROMOTION, State
 from rapport_campaign.domain.permission import granted_at
 from rapport_campaign.domain.tokens import Token
@@ -59,7 +59,7 @@ class Tracker:
         sent = await tracking.message(tx, token.workspace, token.send_key)
         if sent is None or sent.kind == "test" or not await tracking.touch(tx, sent, "opened_at"):
             return
-        event = await self._event(tx, sent, facts.OPENED, f"open-{sent.send_key}")
+        event = await self._event(tx, sent, own_events.OPENED, f"open-{sent.send_key}")
         await self._publisher.append(tx, [(event, trace or sent.traceparent)])
         metrics.TRACKED.labels("open").inc()
 
@@ -82,7 +82,7 @@ class Tracker:
             return url
         await tracking.touch(tx, sent, "clicked_at")
         message_id = f"click-{sent.send_key}-{token.link_id}-{number}"
-        event = await self._event(tx, sent, facts.CLICKED, message_id, url)
+        event = await self._event(tx, sent, own_events.CLICKED, message_id, url)
         await self._publisher.append(tx, [(event, trace or sent.traceparent)])
         metrics.TRACKED.labels("click").inc()
         return url
@@ -100,15 +100,15 @@ class Tracker:
         now = clock.now()
         # What was agreed before is taken back, also when a clock that is ahead has stamped it.
         await tracking.suppress(tx, *key, UNSUBSCRIBED, max(now, agreed or now))
-        who = facts.identity(state, address)
-        event = facts.withdrawn(sent.workspace, who, sent.send_key, address, now)
+        who = own_events.identity(state, address)
+        event = own_events.withdrawn(sent.workspace, who, sent.send_key, address, now)
         await self._publisher.append(tx, [(event, trace)])
         metrics.TRACKED.labels("unsubscribe").inc()
 
     async def _event(
         self, tx: AsyncConnection, sent: Sent, name: str, message_id: str, link: str | None = None
     ) -> Event:
-        return facts.event(
+        return own_events.event(
             workspace=sent.workspace,
             who=await self._who(tx, sent),
             name=name,
@@ -118,7 +118,7 @@ class Tracker:
         )
 
     async def _who(self, tx: AsyncConnection, sent: Sent) -> Identifier:
-        return facts.identity(await self._state(tx, sent), sent.to_address)
+        return own_events.identity(await self._state(tx, sent), sent.to_address)
 
     async def _state(self, tx: AsyncConnection, sent: Sent) -> State | None:
         key = (sent.workspace, sent.profile_id)

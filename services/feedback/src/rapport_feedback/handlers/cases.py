@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import AppError, NotFoundError
 from rapport_feedback.domain import cases as rules
-from rapport_feedback.domain import facts
+from rapport_feedback.domain import own_events
 from rapport_feedback.domain.cases import Breach, Complaint, Policy, State, Step
 from rapport_feedback.domain.people import Contact
 from rapport_feedback.domain.surveys import Invitation
@@ -160,7 +160,7 @@ class Cases:
         step = rules.step_of(complaint.case, before, actor=actor, note=note, now=now)
         await store.add_step(tx, complaint, step)
         await watch(tx, complaint)
-        await self._publisher.publish(tx, facts.case_step(complaint, now))
+        await self._publisher.publish(tx, own_events.case_step(complaint, now))
 
     async def _require_room(self, tx: AsyncConnection, invitation: Invitation) -> None:
         workspace = invitation.workspace

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import NotFoundError
-from rapport_feedback.domain import facts, links, nps
+from rapport_feedback.domain import links, nps, own_events
 from rapport_feedback.domain import surveys as rules
 from rapport_feedback.domain.people import Contact
 from rapport_feedback.domain.surveys import Invitation, Kind, Response, Survey
@@ -165,7 +165,7 @@ class Surveys:
         after = rules.answer(before, score, comment, new_id=uuid4(), now=now, grace=self._grace)
         if after is not before:
             await store.save_response(tx, invitation, after)
-            await self._publisher.publish(tx, facts.answered(invitation, after))
+            await self._publisher.publish(tx, own_events.answered(invitation, after))
         return self._sheet(invitation, after, now, recorded=after is not before)
 
     def _sheet(

@@ -10,8 +10,8 @@ import msgspec
 
 from rapport_segment.domain import values
 from rapport_segment.domain.elements import Elements, kinds_of
-from rapport_segment.domain.facts import Facts
 from rapport_segment.domain.rules import EQUALITY, And, Identifier, Leaf, Not, Or, Rule, Trait
+from rapport_segment.domain.sections import Facts
 from rapport_segment.domain.values import Scalar
 
 Predicate = Callable[[Facts], bool]

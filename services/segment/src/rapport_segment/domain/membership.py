@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from rapport_common.events.membership import Membership
 from rapport_common.follower.domain import Versions
 from rapport_segment.domain import evaluate
-from rapport_segment.domain.facts import NO_FACTS, Facts
 from rapport_segment.domain.rules import Rule, sections_read
+from rapport_segment.domain.sections import NO_FACTS, Facts
 
 Cause = Literal["event", "definition", "merge"]
 GONE = "nobody has this profile any more"

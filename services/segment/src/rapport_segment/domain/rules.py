@@ -15,7 +15,7 @@ from rapport_common.events.envelope import ANONYMOUS_ID, USER_ID
 from rapport_common.events.identifiers import normal_identifier
 from rapport_common.events.money import normal_currency
 from rapport_segment.domain.elements import indexed
-from rapport_segment.domain.facts import COMPUTED, IDENTIFIERS, REVENUE, TRAITS, Facts
+from rapport_segment.domain.sections import COMPUTED, IDENTIFIERS, REVENUE, TRAITS, Facts
 from rapport_segment.domain.values import (
     EMAIL,
     Scalar,

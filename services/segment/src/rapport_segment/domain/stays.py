@@ -7,7 +7,6 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from rapport_common.follower.domain import Ended, Key, Overlaid, Step
-from rapport_segment.domain.facts import Section
 from rapport_segment.domain.membership import (
     Cause,
     Change,
@@ -19,6 +18,7 @@ from rapport_segment.domain.membership import (
     judge,
     merge,
 )
+from rapport_segment.domain.sections import Section
 
 NO_RULES = Rulebook()
 

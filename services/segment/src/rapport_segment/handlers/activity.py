@@ -15,9 +15,9 @@ from rapport_common.follower.domain import Ended, Following, Key, Step
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.producer import Outgoing
 from rapport_segment import metrics
-from rapport_segment.domain import facts, rules
-from rapport_segment.domain.facts import ALL_SECTIONS, Section, UnreadSectionError
+from rapport_segment.domain import rules, sections
 from rapport_segment.domain.membership import Change, Definition, Rulebook
+from rapport_segment.domain.sections import ALL_SECTIONS, Section, UnreadSectionError
 from rapport_segment.domain.stays import NO_RULES, Stays
 from rapport_segment.handlers.publish import outgoing, tally
 from rapport_segment.store import definitions, people
@@ -162,4 +162,4 @@ def compiled(one: definitions.Stored) -> Definition:
 
 def rule_of(one: definitions.Stored) -> rules.Rule:
     """The rule of a stored definition."""
-    return rules.parse(facts.exact(one.rule))
+    return rules.parse(sections.exact(one.rule))

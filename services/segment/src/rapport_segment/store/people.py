@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.follower.domain import Following, Key
 from rapport_common.follower.follower import Batch, Follower
-from rapport_segment.domain import facts
+from rapport_segment.domain import sections
 from rapport_segment.domain.membership import Entry, Person
 from rapport_segment.domain.stays import with_entries
 from rapport_segment.tables import FOLLOWED
@@ -39,7 +39,7 @@ def ordered(people: Iterable[Person]) -> list[Person]:
 
 async def lock(tx: AsyncConnection, workspace: str, ids: Iterable[UUID]) -> list[Person]:
     """The persons with these ids, locked, with all that is known and their open entries."""
-    wanted = {(workspace, str(one)): facts.ALL_SECTIONS for one in ids}
+    wanted = {(workspace, str(one)): sections.ALL_SECTIONS for one in ids}
     held, stored = await FOLLOWER.store.lock(tx, wanted, reads=True)
     return ordered((await loaded(tx, Batch(Following(held), stored))).values())
 
@@ -53,7 +53,7 @@ async def loaded(tx: AsyncConnection, batch: Batch) -> dict[Key, Person]:
             profile_id=UUID(key[1]),
             version=one.version,
             versions=one.versions,
-            facts=facts.stored(stored.get(key, facts.NOT_READ), one.versions),
+            facts=sections.stored(stored.get(key, sections.NOT_READ), one.versions),
             known=one.known,
         )
         for key, one in batch.following.held.items()
@@ -166,7 +166,7 @@ async def find(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Person 
     row = rows.first()
     if row is None:
         return None
-    return Person(row[0], row[1], row[2], facts=facts.stored(row[3:]), known=True)
+    return Person(row[0], row[1], row[2], facts=sections.stored(row[3:]), known=True)
 
 
 async def stays(

@@ -1,4 +1,4 @@
-"""What rules can ask about a person: a JSON document per section, the same for both evaluators."""
+"""What rules ask of a person: facts, a JSON document per section, the same for both evaluators."""
 
 import json
 import re

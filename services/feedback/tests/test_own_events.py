@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from rapport_feedback.domain import cases, facts
+from rapport_feedback.domain import cases, own_events
 from rapport_feedback.domain.cases import Breach, Case, Clock, Complaint, State
 from rapport_feedback.domain.people import Contact
 from rapport_feedback.domain.surveys import Invitation, Kind, Response
@@ -25,7 +25,7 @@ def complaint(state: State) -> Complaint:
 def test_an_answer_is_an_event_per_revision_at_the_time_it_was_changed() -> None:
     later = NOON + timedelta(minutes=5)
     invitation = Invitation("acme", ONE, TWO, 1, ADA, later, Kind.NPS, "Why?")
-    event = facts.answered(invitation, Response(ONE, 9, "Quick", 2, NOON, later))
+    event = own_events.answered(invitation, Response(ONE, 9, "Quick", 2, NOON, later))
     assert event is not None
     assert (event.name, event.message_id) == ("Survey Answered", f"answer-{ONE}-2")
     assert (event.workspace, event.source, event.type) == ("acme", "feedback", "track")
@@ -45,7 +45,7 @@ def test_an_answer_is_an_event_per_revision_at_the_time_it_was_changed() -> None
     ],
 )
 def test_a_step_of_a_case_is_told_by_its_name_and_without_its_text(state: State, name: str) -> None:
-    event = facts.case_step(complaint(state), NOON)
+    event = own_events.case_step(complaint(state), NOON)
     assert event is not None
     assert (event.name, event.message_id, event.timestamp) == (name, f"case-{ONE}-3", NOON)
     told = msgspec.json.decode(event.properties)
@@ -56,7 +56,7 @@ def test_a_step_of_a_case_is_told_by_its_name_and_without_its_text(state: State,
 def test_a_limit_that_passed_is_told_with_its_own_time() -> None:
     noted = NOON + timedelta(seconds=1)
     breach = Breach(Clock.RESOLVE, NOON, noted)
-    event = facts.case_overdue(complaint(State.ASSESSED), breach)
+    event = own_events.case_overdue(complaint(State.ASSESSED), breach)
     assert event is not None
     assert (event.name, event.timestamp, event.received_at) == ("Case Overdue", NOON, noted)
     assert event.message_id == f"case-{ONE}-resolve-{NOON.timestamp():.6f}"
@@ -67,9 +67,9 @@ def test_a_limit_that_passed_is_told_with_its_own_time() -> None:
 
 def test_what_names_nobody_is_told_to_nobody() -> None:
     nobody = Contact("null", "noreply@example.com", "0")
-    assert facts.case_step(replace(complaint(State.RECEIVED), contact=nobody), NOON) is None
+    assert own_events.case_step(replace(complaint(State.RECEIVED), contact=nobody), NOON) is None
     half = replace(complaint(State.RECEIVED), contact=Contact("null", "Eve@Example.com"))
-    event = facts.case_step(half, NOON)
+    event = own_events.case_step(half, NOON)
     assert event is not None
     assert event.identifiers() == [("email", "eve@example.com")]
 
