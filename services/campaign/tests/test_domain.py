@@ -14,7 +14,7 @@ from rapport_campaign.domain.delivery import MAX_DELAY_SECONDS, Outcome, backoff
 from rapport_campaign.domain.model import Campaign, Entry, Person, State, send_key
 from rapport_campaign.domain.permission import (
     GIVE_UP_AFTER,
-    Policy,
+    PermissionPolicy,
     Send,
     Suppress,
     Wait,
@@ -31,7 +31,8 @@ from rapport_common.events.profile import (
 )
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-OPEN_DOOR = Policy(promotion_without_consent=True)
+STANDARD = PermissionPolicy()
+OPEN_DOOR = PermissionPolicy(promotion_without_consent=True)
 
 
 def campaign(**changes: Any) -> Campaign:
@@ -151,9 +152,17 @@ def test_send_keys_differ_when_anything_differs(parts: list[str], data: st.DataO
 @pytest.mark.parametrize(
     ("person", "policy", "verdict"),
     [
-        (state("a@x.example", consent={"a@x.example": "granted"}), Policy(), Send("a@x.example")),
-        (state("a@x.example", consent={"A@X.example ": "granted"}), Policy(), Send("a@x.example")),
-        (state("a@x.example"), Policy(), Suppress("no consent")),
+        (
+            state("a@x.example", consent={"a@x.example": "granted"}),
+            STANDARD,
+            Send("a@x.example"),
+        ),
+        (
+            state("a@x.example", consent={"A@X.example ": "granted"}),
+            STANDARD,
+            Send("a@x.example"),
+        ),
+        (state("a@x.example"), STANDARD, Suppress("no consent")),
         (state("a@x.example"), OPEN_DOOR, Send("a@x.example")),
         (
             state("a@x.example", consent={"a@x.example": "withdrawn"}),
@@ -162,7 +171,7 @@ def test_send_keys_differ_when_anything_differs(parts: list[str], data: st.DataO
         ),
         (
             state("a@x.example", "b@x.example", consent={"b@x.example": "granted"}),
-            Policy(),
+            STANDARD,
             Send("b@x.example"),
         ),
         (
@@ -184,7 +193,7 @@ def test_send_keys_differ_when_anything_differs(parts: list[str], data: st.DataO
         (state("not an address"), OPEN_DOOR, Suppress("no e-mail address")),
     ],
 )
-def test_promotion(person: State, policy: Policy, verdict: object) -> None:
+def test_promotion(person: State, policy: PermissionPolicy, verdict: object) -> None:
     assert promotion(person, policy, {}) == verdict
 
 
@@ -200,7 +209,7 @@ def test_only_a_younger_yes_takes_an_unsubscribe_back(
     suppressed_at: datetime, verdict: object
 ) -> None:
     person = state("a@x.example", consent={"a@x.example": "granted"})
-    assert promotion(person, Policy(), {("a@x.example", "promotion"): suppressed_at}) == verdict
+    assert promotion(person, STANDARD, {("a@x.example", "promotion"): suppressed_at}) == verdict
 
 
 def test_an_unsubscribe_closes_the_open_door_for_all_addresses() -> None:
@@ -216,7 +225,7 @@ def verdict_on(**changes: Any) -> object:
         "to_address": None,
         "waited": timedelta(),
         "person": None,
-        "policy": Policy(),
+        "policy": STANDARD,
         "suppressions": {},
     }
     return decide(**{**fields, **changes})

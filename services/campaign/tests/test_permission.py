@@ -13,7 +13,7 @@ from rapport_campaign.domain.addresses import Address, addresses_of
 from rapport_campaign.domain.model import Person, State
 from rapport_campaign.domain.permission import (
     NO_CONSENT,
-    Policy,
+    PermissionPolicy,
     Send,
     Suppress,
     Verdict,
@@ -32,7 +32,8 @@ from rapport_common.events.profile import (
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=1)
 ADA = "ada@example.com"
-TRUSTING = Policy(unconfirmed_consent="allow")
+STANDARD = PermissionPolicy()
+TRUSTING = PermissionPolicy(unconfirmed_consent="allow")
 
 
 def said(state: str = "granted", point: str = ADA, **more: Any) -> ConsentState:
@@ -74,14 +75,13 @@ def state(*consent: ConsentState, points: list[ContactPoint] | None = None, **mo
 )
 def test_a_no_is_heard_however_it_is_written(again: ConsentState) -> None:
     for order in itertools.permutations([said(), again]):
-        assert promotion(state(*order), Policy(), {}) == Suppress(f"consent {again.state}")
-    assert promotion(state(again), Policy(promotion_without_consent=True), {}) == Suppress(
-        f"consent {again.state}"
-    )
+        assert promotion(state(*order), STANDARD, {}) == Suppress(f"consent {again.state}")
+    lenient = PermissionPolicy(promotion_without_consent=True)
+    assert promotion(state(again), lenient, {}) == Suppress(f"consent {again.state}")
 
 
 def test_where_some_words_are_not_told_there_may_be_a_no_among_them() -> None:
-    policy = Policy(promotion_without_consent=True)
+    policy = PermissionPolicy(promotion_without_consent=True)
     assert promotion(state(), policy, {}) == Send(ADA)
     some = msgspec.structs.replace(state(), omitted_consent=1)
     assert promotion(some, policy, {}) == Suppress(NO_CONSENT)
@@ -91,21 +91,21 @@ def test_where_some_words_are_not_told_there_may_be_a_no_among_them() -> None:
 
 def test_a_later_yes_is_a_yes_and_other_channels_say_nothing() -> None:
     person = state(said("withdrawn"), said("granted", " Ada@Example.com", at=LATER))
-    assert promotion(person, Policy(), {}) == Send(ADA)
+    assert promotion(person, STANDARD, {}) == Send(ADA)
     person = state(said(), said("withdrawn", channel="sms"), said("withdrawn", purpose="survey"))
-    assert promotion(person, Policy(), {}) == Send(ADA)
+    assert promotion(person, STANDARD, {}) == Send(ADA)
     person = state(said(), *(said("denied", purpose=one) for one in ("service", "x_beta", "ads x")))
-    assert promotion(person, Policy(), {}) == Suppress("consent denied")
+    assert promotion(person, STANDARD, {}) == Suppress("consent denied")
     person = state(said(), said("denied", purpose="x_beta"), said("denied", channel="x_kiosk"))
-    assert promotion(person, Policy(), {}) == Send(ADA)
+    assert promotion(person, STANDARD, {}) == Send(ADA)
 
 
 def test_a_no_to_all_holds_until_a_later_yes_and_a_yes_to_all_is_none() -> None:
     no = said("withdrawn", channel="all", purpose="all")
-    assert promotion(state(no, said(at=LATER)), Policy(), {}) == Send(ADA)
+    assert promotion(state(no, said(at=LATER)), STANDARD, {}) == Send(ADA)
     assert objections_of([no]) == {(ADA, "promotion"): "withdrawn"}
     for every in ({"purpose": "all"}, {"channel": "all"}, {"purpose": "who knows"}):
-        assert promotion(state(said(**every)), Policy(), {}) == Suppress("no consent")
+        assert promotion(state(said(**every)), STANDARD, {}) == Suppress("no consent")
 
 
 def test_what_one_says_of_an_address_holds_for_all_who_have_it() -> None:
@@ -113,9 +113,9 @@ def test_what_one_says_of_an_address_holds_for_all_who_have_it() -> None:
     assert other == {(ADA, "promotion"): "withdrawn"}
     objections = [(address, "promotion", word) for (address, _), word in other.items()]
     person = state(said(at=LATER))
-    assert promotion(person, Policy(), {}, objections) == Suppress("consent withdrawn")  # type: ignore[arg-type] # literals
+    assert promotion(person, STANDARD, {}, objections) == Suppress("consent withdrawn")  # type: ignore[arg-type] # literals
     without = state()
-    policy = Policy(promotion_without_consent=True)
+    policy = PermissionPolicy(promotion_without_consent=True)
     assert promotion(without, policy, {}, objections) == Suppress("consent withdrawn")  # type: ignore[arg-type] # literals
 
 
@@ -143,16 +143,16 @@ def test_the_order_of_words_does_not_matter(words: list[Any], order: Any) -> Non
     verdicts = set()
     for _ in range(3):
         order.shuffle(consent)
-        verdicts.add(isinstance(promotion(state(*consent), Policy(), {}), Send))
+        verdicts.add(isinstance(promotion(state(*consent), STANDARD, {}), Send))
     assert verdicts == {not refused}
 
 
 def test_only_the_addresses_of_now_get_mail() -> None:
     former = state(said(), points=[point("new@example.com")], emails=[ADA, "new@example.com"])
     assert addresses_of(former) == [Address("new@example.com")]
-    assert promotion(former, Policy(), {}) == Suppress("no consent")
+    assert promotion(former, STANDARD, {}) == Suppress("no consent")
     removed = state(said(), points=[], traits={"email": ADA})
-    assert promotion(removed, Policy(), {}) == Suppress("no e-mail address")
+    assert promotion(removed, STANDARD, {}) == Suppress("no e-mail address")
     by_phone = state(points=[point("+491700000", channel="sms")])
     assert addresses_of(by_phone) == []
     spelled = state(points=[point(" Ada@Example.COM", channel="Email", verified=False), point(ADA)])
@@ -167,7 +167,7 @@ def verdict(person: State | None, **more: Any) -> Verdict:
         "to_address": None,
         "waited": timedelta(),
         "person": Person("p1", 1, person, gone=person is None),
-        "policy": Policy(),
+        "policy": STANDARD,
         "suppressions": {},
     }
     return decide(**{**fields, **more})
@@ -227,7 +227,7 @@ def test_when_somebody_agreed_is_told_while_it_is_their_word(
     ],
 )
 def test_a_public_word_is_enough_where_the_policy_says_so(person: State, reason: str) -> None:
-    assert promotion(person, Policy(), {}) == Suppress(reason)
+    assert promotion(person, STANDARD, {}) == Suppress(reason)
     assert promotion(person, TRUSTING, {}) == Send(ADA)
 
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_feedback.domain import cases
-from rapport_feedback.domain.cases import Case, Clock, IllegalMoveError, Policy, State
+from rapport_feedback.domain.cases import Case, Clock, IllegalMoveError, ServiceLevels, State
 from rapport_feedback.domain.hours import Calendar, on_days
 
-POLICY = Policy(
+LEVELS = ServiceLevels(
     calendar=Calendar(on_days(range(5), time(9), time(17))),
     acknowledge=timedelta(hours=1),
     resolve=timedelta(days=56),
@@ -34,14 +34,14 @@ WALKS = st.lists(
 
 
 def walk(*states: State) -> Case:
-    case = cases.begin(POLICY, FRIDAY)
+    case = cases.begin(LEVELS, FRIDAY)
     for hours, state in enumerate(states, start=1):
-        case = cases.move(case, state, POLICY, FRIDAY + hours * HOUR)
+        case = cases.move(case, state, LEVELS, FRIDAY + hours * HOUR)
     return case
 
 
 def test_a_complaint_of_friday_afternoon_is_acknowledged_by_monday() -> None:
-    case = cases.begin(POLICY, FRIDAY)
+    case = cases.begin(LEVELS, FRIDAY)
     assert case.acknowledge_due_at == datetime(2026, 1, 19, 9, 30, tzinfo=UTC)
     assert case.due_at == FRIDAY + timedelta(weeks=8)
 
@@ -84,23 +84,23 @@ def test_every_way_out(ending: tuple[State, ...]) -> None:
 def test_a_step_that_is_not_allowed_names_those_that_are(way: tuple[State, ...], to: State) -> None:
     case = walk(*way)
     with pytest.raises(IllegalMoveError) as refused:
-        cases.move(case, to, POLICY, FRIDAY + 20 * HOUR)
+        cases.move(case, to, LEVELS, FRIDAY + 20 * HOUR)
     assert refused.value.status == 409
     assert refused.value.details["allowed"] == sorted(cases.NEXT[case.state])
 
 
 def test_reopening_starts_new_clocks() -> None:
     late = FRIDAY + timedelta(days=80)
-    case = cases.move(walk(*THE_USUAL_WAY), State.REOPENED, POLICY, late)
+    case = cases.move(walk(*THE_USUAL_WAY), State.REOPENED, LEVELS, late)
     assert (case.state, case.closed_at) == (State.REOPENED, None)
     assert case.opened_at == FRIDAY
-    assert case.due_at == late + POLICY.resolve
+    assert case.due_at == late + LEVELS.resolve
     assert not cases.is_overdue(case, late)
 
 
 def test_a_case_closed_long_ago_stays_closed() -> None:
     with pytest.raises(IllegalMoveError, match="open a new case"):
-        cases.move(walk(*THE_USUAL_WAY), State.REOPENED, POLICY, FRIDAY + timedelta(days=100))
+        cases.move(walk(*THE_USUAL_WAY), State.REOPENED, LEVELS, FRIDAY + timedelta(days=100))
 
 
 def test_overdue_goes_by_the_clock_that_runs() -> None:
@@ -140,13 +140,13 @@ def test_every_state_can_be_reached_and_left() -> None:
 
 @given(WALKS)
 def test_a_random_walk_takes_allowed_steps_only(steps: list[tuple[State, timedelta]]) -> None:
-    now, case = FRIDAY, cases.begin(POLICY, FRIDAY)
+    now, case = FRIDAY, cases.begin(LEVELS, FRIDAY)
     for to, wait in steps:
         now += wait
-        allowed = cases.allowed_from(case, POLICY, now)
+        allowed = cases.allowed_from(case, LEVELS, now)
         before = case
         try:
-            case = cases.move(case, to, POLICY, now)
+            case = cases.move(case, to, LEVELS, now)
         except IllegalMoveError:
             assert to not in allowed
             continue
@@ -158,11 +158,11 @@ def test_a_random_walk_takes_allowed_steps_only(steps: list[tuple[State, timedel
 
 @given(WALKS)
 def test_limits_move_only_when_a_case_is_reopened(steps: list[tuple[State, timedelta]]) -> None:
-    now, case = FRIDAY, cases.begin(POLICY, FRIDAY)
+    now, case = FRIDAY, cases.begin(LEVELS, FRIDAY)
     for to, wait in steps:
         now += wait
-        if to not in cases.allowed_from(case, POLICY, now):
+        if to not in cases.allowed_from(case, LEVELS, now):
             continue
-        before, case = case, cases.move(case, to, POLICY, now)
+        before, case = case, cases.move(case, to, LEVELS, now)
         same = (before.due_at, before.acknowledge_due_at) == (case.due_at, case.acknowledge_due_at)
         assert same != (to is State.REOPENED and wait > timedelta(0)) or to is State.REOPENED

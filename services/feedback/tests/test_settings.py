@@ -14,15 +14,15 @@ MONDAY = datetime(2026, 1, 19, 9, tzinfo=UTC)
 
 
 def test_a_complaint_is_acknowledged_within_a_business_day_by_default(settings_with: Make) -> None:
-    policy = settings_with().case_policy()
-    assert policy.calendar.due(MONDAY, policy.acknowledge) == MONDAY + timedelta(hours=8)
-    assert policy.resolve == timedelta(weeks=8)
+    levels = settings_with().service_levels()
+    assert levels.calendar.due(MONDAY, levels.acknowledge) == MONDAY + timedelta(hours=8)
+    assert levels.resolve == timedelta(weeks=8)
 
 
 def test_the_offices_of_berlin_open_by_their_own_clock(settings_with: Make) -> None:
-    policy = settings_with(business_zone="Europe/Berlin", business_opens=time(8)).case_policy()
+    levels = settings_with(business_zone="Europe/Berlin", business_opens=time(8)).service_levels()
     start = datetime(2026, 1, 19, 6, tzinfo=ZoneInfo("Europe/Berlin"))
-    assert policy.calendar.due(start, timedelta(hours=1)) == start + timedelta(hours=3)
+    assert levels.calendar.due(start, timedelta(hours=1)) == start + timedelta(hours=3)
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,11 @@ def test_offices_may_be_open_at_night(
 ) -> None:
     """From Monday 23:00 UTC on, two open hours later."""
     days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-    policy = settings_with(
+    levels = settings_with(
         business_days=days, business_opens=opens, business_closes=closes
-    ).case_policy()
+    ).service_levels()
     night = MONDAY + timedelta(hours=14)
-    due = policy.calendar.due(night, timedelta(hours=2))
+    due = levels.calendar.due(night, timedelta(hours=2))
     assert due == night + timedelta(hours=hours)
 
 

@@ -15,7 +15,7 @@ from rapport_ingest.domain.dialects.draft import value_of
 from rapport_ingest.domain.dialects.snowplow import PIXEL, Snowplow
 from rapport_ingest.domain.dialects.wire import base64_bytes, base64_text, epoch_iso
 from rapport_ingest.domain.moments import parse_moment
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
 KEY = "rk_0123456789ab_0123456789abcdef0123456789abcdef"
@@ -30,13 +30,15 @@ Fields = dict[str, Any]
 WHO = {"aid": KEY, "duid": "d-1", "tv": "js-4.10.1"}
 
 
-def post(*items: Any, policy: Policy | None = None, **headers: str) -> tuple[Opened, list[Fields]]:
+def post(
+    *items: Any, policy: SourcePolicy | None = None, **headers: str
+) -> tuple[Opened, list[Fields]]:
     body = msgspec.json.encode({"schema": PAYLOAD, "data": items})
     return posted(body, policy, **headers)
 
 
 def posted(
-    body: bytes, policy: Policy | None = None, **headers: str
+    body: bytes, policy: SourcePolicy | None = None, **headers: str
 ) -> tuple[Opened, list[Fields]]:
     named = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
     found = Snowplow().open(Request("POST", TP2, b"", named, body), policy)
@@ -282,7 +284,7 @@ def test_what_is_refused_is_kept_in_a_form_that_can_be_repaired() -> None:
 
 def test_with_a_key_in_the_headers_the_application_has_a_name() -> None:
     found, [one, other] = post(
-        {**WHO, "aid": "shop", "e": "pv"}, {**WHO, "e": "pv"}, policy=Policy()
+        {**WHO, "aid": "shop", "e": "pv"}, {**WHO, "e": "pv"}, policy=SourcePolicy()
     )
     assert found.refusals == {}
     assert one["context"]["app"] == {"name": "shop"}

@@ -24,11 +24,13 @@ from rapport_ingest.domain.moments import SenderClock, iso_moment, parse_moment
 from rapport_ingest.domain.reading import Refused, identifier, members
 from rapport_ingest.domain.salvage import MAX_SALVAGE_BYTES, cut_out, is_json, loose
 from rapport_ingest.domain.sender import compiled
-from rapport_ingest.domain.source import Caller, Policy
+from rapport_ingest.domain.source import Caller, SourcePolicy
 from rapport_ingest.domain.verdict import Refusal
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ORIGIN = Origin(compiled(Caller("demo", "web"), Policy(ip="keep"), []), SenderClock(None, NOW))
+ORIGIN = Origin(
+    compiled(Caller("demo", "web"), SourcePolicy(ip="keep"), []), SenderClock(None, NOW)
+)
 NUL = "\\u0000"
 TRACK = {"type": "track", "event": "Viewed", "userId": "u-1", "messageId": "m-1"}
 

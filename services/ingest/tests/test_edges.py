@@ -17,7 +17,7 @@ from rapport_ingest.domain.dialects.pixel import GIF
 from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.dialects.webhook import reopen
 from rapport_ingest.domain.sender import compiled
-from rapport_ingest.domain.source import Caller, Policy
+from rapport_ingest.domain.source import Caller, SourcePolicy
 from rapport_ingest.handlers.quarantine import Bench
 from rapport_ingest.store.quarantine import Row
 
@@ -194,7 +194,7 @@ async def test_an_unmapped_webhook_is_kept_as_it_came_and_mapped_later(
     assert (event["name"], event["user_id"]) == ("Order paid", "u7")
     assert event["message_id"] == "order-7"
     # What a replay does with the kept body.
-    policy = msgspec.convert({"webhook": SHOP}, Policy)
+    policy = msgspec.convert({"webhook": SHOP}, SourcePolicy)
     again = msgspec.json.decode(reopen(msgspec.Raw(kept[0]["body"]), policy, "x"))
     assert again["messageId"] == "order-7"
 
@@ -274,7 +274,7 @@ def test_a_replay_makes_the_event_anew(dialect: str) -> None:
     )
     unmapped, mapped = (
         Bench([], {"s": compiled(Caller("w", "s"), policy, ())}, Reopener()).try_row(row)
-        for policy in (Policy(), msgspec.convert({"webhook": SHOP}, Policy))
+        for policy in (SourcePolicy(), msgspec.convert({"webhook": SHOP}, SourcePolicy))
     )
     assert mapped.passes
     made = "order-7" if dialect == "webhook" else message_id_of("/till/1", "1001")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rapport_common.errors import ForbiddenError, InvalidRequestError
 from rapport_ingest.domain.guard import Guard, Proxies
 from rapport_ingest.domain.policy import merge_patch, patched, read_policy
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 
 ORIGINS = ("https://shop.example", "http://localhost:3000", "https://*.shop.example", "app://x:80")
 
@@ -27,7 +27,7 @@ ORIGINS = ("https://shop.example", "http://localhost:3000", "https://*.shop.exam
     ],
 )
 def test_allowed_origins_pass(origin: bytes | None) -> None:
-    Guard(Policy(allowed_origins=ORIGINS)).check(origin, None)
+    Guard(SourcePolicy(allowed_origins=ORIGINS)).check(origin, None)
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_allowed_origins_pass(origin: bytes | None) -> None:
 )
 def test_other_origins_are_refused(origin: bytes) -> None:
     with pytest.raises(ForbiddenError) as refused:
-        Guard(Policy(allowed_origins=ORIGINS)).check(origin, "192.0.2.1")
+        Guard(SourcePolicy(allowed_origins=ORIGINS)).check(origin, "192.0.2.1")
     assert refused.value.code == "origin_not_allowed"
 
 
 def test_a_default_port_is_as_good_as_none() -> None:
-    guard = Guard(Policy(allowed_origins=("https://a.example:443", "http://*.b.example:80")))
+    guard = Guard(SourcePolicy(allowed_origins=("https://a.example:443", "http://*.b.example:80")))
     guard.check(b"https://a.example", None)
     guard.check(b"http://x.b.example", None)
 
@@ -74,7 +74,7 @@ def test_a_default_port_is_as_good_as_none() -> None:
     ],
 )
 def test_only_addresses_of_the_networks_pass(address: str | None, passes: bool) -> None:  # noqa: FBT001 - a table
-    guard = Guard(Policy(allowed_ips=("203.0.113.0/24", "2001:db8::/32", "198.51.100.1")))
+    guard = Guard(SourcePolicy(allowed_ips=("203.0.113.0/24", "2001:db8::/32", "198.51.100.1")))
     if passes:
         guard.check(b"https://any.example", address)
         return

@@ -7,7 +7,7 @@ import pytest
 from services.ingest.tests.driving import post
 
 from rapport_common import clock
-from rapport_common.retention import Policy, Retention
+from rapport_common.retention import Retention, RetentionWorker
 from rapport_ingest.store import quarantine
 from rapport_ingest.store.quarantine import Quarantined
 
@@ -171,9 +171,9 @@ async def test_rows_expire_by_age_and_sooner_once_resolved(start: "Start") -> No
     )
     await post(ingest, "/v1/quarantine/discard", {"selection": {"message_id": "resolved"}}, 200)
     expire = quarantine.expiry(timedelta(0))
-    policy = Policy("quarantine", "received_at", timedelta(days=30), expire)
-    retention = Retention(ingest.parts.engine, [policy], schema="ingest")
-    assert await retention.enforce() == 2
+    retention = Retention("quarantine", "received_at", timedelta(days=30), expire)
+    worker = RetentionWorker(ingest.parts.engine, [retention], schema="ingest")
+    assert await worker.enforce() == 2
     assert await listed(ingest, "state=all") == ["29"]
     [balance] = (await ingest.get("/v1/quarantine/balance"))["items"]
     assert (balance["expired"], balance["open"], balance["kept"]) == (2, 1, 3)

@@ -27,7 +27,14 @@ from rapport_ingest.domain.policy import (
 from rapport_ingest.domain.policy import shown as shown_policy
 from rapport_ingest.domain.repair import BeyondRepairError, mended, readable
 from rapport_ingest.domain.sender import compiled
-from rapport_ingest.domain.source import DEFAULT, Action, Caller, PlanRules, Policy, WorkspacePolicy
+from rapport_ingest.domain.source import (
+    DEFAULT,
+    Action,
+    Caller,
+    PlanRules,
+    SourcePolicy,
+    WorkspacePolicy,
+)
 from rapport_ingest.domain.transform import Transform, TransformError, compile_transforms
 from rapport_ingest.domain.verdict import Refusal, Result
 
@@ -137,7 +144,7 @@ def planned(
 ) -> tuple[Event, Breach | None]:
     rules = PlanRules(violations=violations, unplanned=unplanned)
     entries = [PlannedEvent("track", "Paid", "1", PAID), PlannedEvent("identify", "", "1", PERSON)]
-    sender = compiled(ACME, Policy(plan=rules), entries)
+    sender = compiled(ACME, SourcePolicy(plan=rules), entries)
     stated = {"messageId": "m-1", "userId": "u-1", "type": "track", **fields}
     raw = msgspec.Raw(msgspec.json.encode(stated))
     open_to_all = compiled(ACME, DEFAULT, ())

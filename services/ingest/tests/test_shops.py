@@ -7,7 +7,7 @@ import pytest
 
 from rapport_ingest.domain.dialects.originals import UnfitError
 from rapport_ingest.domain.dialects.webhook import reopen
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 
 LINE = {
     "product_id": 7,
@@ -46,7 +46,7 @@ WOO_ORDER = {
 def event(preset: Any, topic: str, body: dict[str, Any]) -> Any:
     header = {"shopify": "x-shopify-topic", "woocommerce": "x-wc-webhook-topic"}[preset]
     raw = msgspec.json.encode({**body, "_headers": {header: topic}})
-    return msgspec.json.decode(reopen(msgspec.Raw(raw), Policy(webhook_preset=preset), "m-1"))
+    return msgspec.json.decode(reopen(msgspec.Raw(raw), SourcePolicy(webhook_preset=preset), "m-1"))
 
 
 def test_an_order_of_shopify() -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common import clock
-from rapport_common.retention import Policy, Retention
+from rapport_common.retention import Retention, RetentionWorker
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.store import quarantine, tallies
@@ -31,14 +31,14 @@ async def test_old_rejected_events_are_forgotten(ingest: "Ingest") -> None:
     engine = ingest.parts.engine
     async with engine.begin() as tx:
         await quarantine.keep(tx, ingest.workspace, rows)
-    policy = Policy("quarantine", "received_at", timedelta(days=30))
-    assert await Retention(engine, [policy], schema="ingest").enforce() == 1
+    retention = Retention("quarantine", "received_at", timedelta(days=30))
+    assert await RetentionWorker(engine, [retention], schema="ingest").enforce() == 1
     left = (await ingest.get("/v1/quarantine"))["items"]
     assert [one["message_id"] for one in left] == ["29"]
 
 
 async def test_the_process_enforces_the_same_policy(ingest: "Ingest") -> None:
-    [retention] = [one for one in ingest.parts.workers if isinstance(one, Retention)]
+    [retention] = [one for one in ingest.parts.workers if isinstance(one, RetentionWorker)]
     assert ("quarantine", 30) in [(one.table, one.age.days) for one in retention._policies]
 
 

@@ -16,7 +16,7 @@ from rapport_ingest.domain.casting import Cast, cast
 from rapport_ingest.domain.event import Judged, Origin, judge
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.sender import compiled
-from rapport_ingest.domain.source import Caller, Policy
+from rapport_ingest.domain.source import Caller, SourcePolicy
 from rapport_ingest.domain.transform import Transform, TransformError, compile_transforms
 from rapport_ingest.domain.verdict import Refusal
 
@@ -347,14 +347,14 @@ def test_too_many_changes_are_refused() -> None:
     assert refused(*[{"op": "drop", "path": "traits.x"}] * 101) == "transforms"
 
 
-def judged(policy: Policy, fields: dict[str, Any]) -> Judged:
+def judged(policy: SourcePolicy, fields: dict[str, Any]) -> Judged:
     clock = SenderClock(None, datetime(2026, 3, 1, tzinfo=UTC))
     origin = Origin(compiled(Caller("demo", "web"), policy, []), clock)
     return judge(msgspec.Raw(msgspec.json.encode(fields)), "track", origin, "spare")
 
 
 def test_the_record_is_made_of_the_changed_event() -> None:
-    policy = Policy(
+    policy = SourcePolicy(
         transforms=(
             Transform(op="rename", path="properties.customer", to="userId"),
             Transform(op="hash", path="properties.phone"),
@@ -377,7 +377,9 @@ def test_the_record_is_made_of_the_changed_event() -> None:
 
 
 def test_an_event_that_cant_be_changed_is_refused_with_its_path() -> None:
-    policy = Policy(transforms=(Transform(op="cast", path="properties.total", type="number"),))
+    policy = SourcePolicy(
+        transforms=(Transform(op="cast", path="properties.total", type="number"),)
+    )
     found = judged(policy, {"event": "Paid", "messageId": "m-1", "properties": {"total": "much"}})
     assert found == Refusal(
         "m-1", "transform_failed", "properties.total", "This string can't be read as number."
@@ -394,7 +396,7 @@ def test_what_grows_by_its_changes_is_measured_again(elements: int, path: str | 
     default = Transform(op="default", path="properties.p[].x", value="v" * 1_000)
     properties = {"p": [{}] * elements, "note": "n" * 2_000}
     found = judged(
-        Policy(transforms=(default,)),
+        SourcePolicy(transforms=(default,)),
         {"event": "Paid", "messageId": "m-1", "userId": "u", "properties": properties},
     )
     if path is None:
@@ -407,7 +409,7 @@ def test_what_grows_by_its_changes_is_measured_again(elements: int, path: str | 
 def test_defaults_in_defaults_do_not_multiply() -> None:
     """Each makes a thousand of one: three of them would make a thousand million."""
     paths = ("properties.p", "properties.p[].p", "properties.p[].p[].p")
-    policy = Policy(
+    policy = SourcePolicy(
         transforms=tuple(Transform(op="default", path=one, value=[{}] * 300) for one in paths)
     )
     found = judged(policy, {"event": "Paid", "userId": "u", "properties": {}})

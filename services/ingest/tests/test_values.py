@@ -18,7 +18,7 @@ from rapport_ingest.domain.event import Origin, judge, marks_of
 from rapport_ingest.domain.layouts import layout_problem
 from rapport_ingest.domain.moments import EARLIEST, SenderClock, parse_moment
 from rapport_ingest.domain.sender import compiled
-from rapport_ingest.domain.source import Caller, Kind, Policy
+from rapport_ingest.domain.source import Caller, Kind, SourcePolicy
 from rapport_ingest.domain.verdict import Refusal
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -28,9 +28,12 @@ ZEROS = "00000000-0000-0000-0000-000000000000"
 
 
 def origin(
-    *, kind: Kind = "server", policy: Policy | None = None, blocked: frozenset[str] = frozenset()
+    *,
+    kind: Kind = "server",
+    policy: SourcePolicy | None = None,
+    blocked: frozenset[str] = frozenset(),
 ) -> Origin:
-    sender = compiled(Caller("w", "s"), policy or Policy(), (), kind=kind, blocked=blocked)
+    sender = compiled(Caller("w", "s"), policy or SourcePolicy(), (), kind=kind, blocked=blocked)
     marks = marks_of(sender.trust, historic=False)
     return Origin(sender, SenderClock(None, NOW), marks=marks, notes={})
 
@@ -128,7 +131,7 @@ def test_what_services_tell_nobody_else_may(name: str) -> None:
 
 def test_a_transform_makes_no_reserved_name() -> None:
     policy = msgspec.convert(
-        {"transforms": [{"op": "rename", "path": "properties.kind", "to": "event"}]}, Policy
+        {"transforms": [{"op": "rename", "path": "properties.kind", "to": "event"}]}, SourcePolicy
     )
     fields = {**TRACK, "event": None, "properties": {"kind": "Case Opened"}}
     assert refused(fields, origin(policy=policy)) == ("reserved_event", "event")
@@ -255,7 +258,9 @@ def test_who_writes_a_word_that_nobody_knows_is_told_those_that_are_known() -> N
 # ---- money
 
 
-def bought(policy: Policy | None = None, name: str = "Order Completed", **properties: Any) -> Any:
+def bought(
+    policy: SourcePolicy | None = None, name: str = "Order Completed", **properties: Any
+) -> Any:
     fields = {**TRACK, "event": name, "properties": properties}
     return verdict(fields, origin(policy=policy))
 
@@ -300,7 +305,7 @@ def test_a_currency_is_kept_as_iso_4217_writes_it() -> None:
 
 
 def test_an_order_without_a_currency_has_the_declared_one() -> None:
-    policy = Policy(currency="EUR")
+    policy = SourcePolicy(currency="EUR")
     assert bought(policy, total=5).currency == "EUR"
     assert bought(policy, amount=50).currency == "EUR"
     assert bought(policy, total=5, currency="USD").currency is None

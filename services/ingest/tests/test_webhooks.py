@@ -12,11 +12,11 @@ from rapport_ingest.domain.dialects import Opened, Request
 from rapport_ingest.domain.dialects.originals import UnfitError
 from rapport_ingest.domain.dialects.webhook import Webhook, reopen
 from rapport_ingest.domain.mapping import Field, Mapping
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
 FORM = "application/x-www-form-urlencoded"
-MAPPED = Policy(
+MAPPED = SourcePolicy(
     webhook=Mapping(
         event="Paid",
         fields={"userId": "customer.id", "properties.total": Field(path="sum", type="number")},
@@ -25,7 +25,7 @@ MAPPED = Policy(
 
 
 def opened(
-    body: Any, policy: Policy | None = None, media: str = "application/json", **headers: str
+    body: Any, policy: SourcePolicy | None = None, media: str = "application/json", **headers: str
 ) -> Opened:
     content = body if isinstance(body, bytes) else msgspec.json.encode(body)
     told = {name.replace("_", "-").encode(): one.encode() for name, one in headers.items()}
@@ -80,7 +80,7 @@ def test_without_a_person_the_refusal_shows_the_paths_that_a_mapping_can_use() -
 
 
 def test_a_shop_is_known_without_a_mapping() -> None:
-    policy = Policy(webhook_preset="shopify")
+    policy = SourcePolicy(webhook_preset="shopify")
     order = {"id": 1, "customer": {"id": 7}, "total_price": "9.00"}
     [event] = events(opened(order, policy, x_shopify_topic="orders/paid"))
     assert (event["event"], event["properties"]["order_id"]) == ("Order Completed", "1")
@@ -94,7 +94,7 @@ def test_what_the_mapping_can_not_read_is_refused_with_the_field() -> None:
 
 
 def test_a_mapping_that_was_stored_and_is_no_longer_good_is_said_to_be_so() -> None:
-    broken = Policy(webhook=Mapping(event="Paid", fields={"properties.a": "a"}))
+    broken = SourcePolicy(webhook=Mapping(event="Paid", fields={"properties.a": "a"}))
     refusal = opened({"a": 1}, broken).refusals[0]
     assert (refusal.code, refusal.path) == ("invalid_mapping", "policy.webhook")
 
@@ -170,7 +170,7 @@ def test_the_deliverys_id_is_the_events(headers: dict[str, str], message_id: str
 
 
 def test_a_mapping_reads_the_headers_of_interest_also_of_an_empty_body() -> None:
-    policy = Policy(
+    policy = SourcePolicy(
         webhook=Mapping(
             event="{_headers.x-github-event}", fields={"anonymousId": "_headers.webhook-id"}
         )
@@ -188,7 +188,7 @@ def test_a_mapping_reads_the_headers_of_interest_also_of_an_empty_body() -> None
 def test_a_replay_makes_the_event_anew_under_the_id_it_was_refused_under() -> None:
     raw = msgspec.Raw(b'{"customer":{"id":"u-1"}}')
     with pytest.raises(UnfitError) as caught:
-        reopen(raw, Policy(), "m-1")
+        reopen(raw, SourcePolicy(), "m-1")
     assert caught.value.message_id == "m-1"
     assert msgspec.json.decode(reopen(raw, MAPPED, "m-1"))["messageId"] == "m-1"
 

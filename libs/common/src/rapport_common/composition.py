@@ -30,7 +30,7 @@ from rapport_common.operator.outbox import outbox_routes
 from rapport_common.operator.readiness import consumer_check, unavailable_without
 from rapport_common.outbox import OutboxStore
 from rapport_common.relay import Relay
-from rapport_common.retention import Policy, Retention
+from rapport_common.retention import Retention, RetentionWorker
 from rapport_common.runtime import HandedConnections, Worker, serve
 from rapport_common.settings import ServiceSettings
 from rapport_common.stalled import StalledSessions
@@ -125,14 +125,16 @@ class Parts:
         self.engines.append(made)
         return made
 
-    def retain(self, policies: Sequence[Policy], *, dead_letters: bool = True) -> Retention:
-        """Add the retention worker: the service's policies and the one for dead letters."""
-        kept = list(policies)
+    def retain(
+        self, retentions: Sequence[Retention], *, dead_letters: bool = True
+    ) -> RetentionWorker:
+        """Add the retention worker: the tables of the service and those of its consumer."""
+        kept = list(retentions)
         if dead_letters:
             age = timedelta(days=self.settings.dead_letter_retention_days)
-            kept.append(Policy("dead_letter", "created_at", age))
-            kept.append(Policy("consumer_command", "created_at", COMMANDS_KEPT))
-        retention = Retention(self.engine, kept, schema=self.service)
+            kept.append(Retention("dead_letter", "created_at", age))
+            kept.append(Retention("consumer_command", "created_at", COMMANDS_KEPT))
+        retention = RetentionWorker(self.engine, kept, schema=self.service)
         self.workers.append(retention)
         return retention
 

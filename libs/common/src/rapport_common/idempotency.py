@@ -15,11 +15,11 @@ from sqlalchemy import Column, DateTime, LargeBinary, MetaData, Table, Text, fun
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import ConflictError
-from rapport_common.retention import Policy
+from rapport_common.retention import Retention
 
 MAX_KEY = 200
 VISIBLE = r"^[\x21-\x7e]+$"
-KEPT = Policy("idempotency", "created_at", timedelta(days=7))
+KEPT = Retention("idempotency", "created_at", timedelta(days=7))
 """After so long a key may be used anew."""
 
 ADVICE = "Makes one thing however often the request is sent: any text of your own, kept for 7 days."

@@ -1,4 +1,4 @@
-"""Deletes what is older than its policy, a bounded piece at a time."""
+"""Deletes what is older than it is to be kept, a bounded piece at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +18,7 @@ PIECE = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class Retention:
     """How long the rows of a table are kept; `delete` replaces the plain DELETE when given.
 
     `delete(tx, age, limit)` deletes at most `limit` rows and returns how many.
@@ -30,28 +30,28 @@ class Policy:
     delete: Callable[[AsyncConnection, timedelta, int], Awaitable[int]] | None = None
 
 
-class Retention:
-    """A worker that enforces policies every `interval` seconds."""
+class RetentionWorker:
+    """A worker that deletes what is too old every `interval` seconds."""
 
     name = "retention"
 
     def __init__(
         self,
         engine: AsyncEngine,
-        policies: Sequence[Policy],
+        retentions: Sequence[Retention],
         *,
         schema: str,
         interval: float = 600.0,
     ) -> None:
         self._engine = engine
-        self._policies = policies
+        self._retentions = retentions
         self._schema = schema
         self._interval = interval
-        for one in policies:
+        for one in retentions:
             metrics.RETENTION_DELETED.labels(schema, one.table)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Enforce all policies, wait, again, until `stop`."""
+        """Delete all that is too old, wait, again, until `stop`."""
         while not stop.is_set():
             try:
                 await self.enforce()
@@ -66,18 +66,20 @@ class Retention:
     async def enforce(self) -> int:
         """Delete everything that is over its age; the number of rows deleted."""
         total = 0
-        for policy in self._policies:
+        for retention in self._retentions:
             deleted = PIECE
             while deleted == PIECE:
                 async with self._engine.begin() as tx:
-                    delete = policy.delete or self._plain(policy)
-                    deleted = await delete(tx, policy.age, PIECE)
-                metrics.RETENTION_DELETED.labels(self._schema, policy.table).inc(deleted)
+                    delete = retention.delete or self._plain(retention)
+                    deleted = await delete(tx, retention.age, PIECE)
+                metrics.RETENTION_DELETED.labels(self._schema, retention.table).inc(deleted)
                 total += deleted
         return total
 
-    def _plain(self, policy: Policy) -> Callable[[AsyncConnection, timedelta, int], Awaitable[int]]:
-        table, column = f"{self._schema}.{policy.table}", policy.column
+    def _plain(
+        self, retention: Retention
+    ) -> Callable[[AsyncConnection, timedelta, int], Awaitable[int]]:
+        table, column = f"{self._schema}.{retention.table}", retention.column
 
         async def delete(tx: AsyncConnection, age: timedelta, limit: int) -> int:
             result = await tx.execute(

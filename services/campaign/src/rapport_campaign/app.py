@@ -23,7 +23,7 @@ from rapport_common.composition import Parts, open_parts
 from rapport_common.idempotency import KEPT
 from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.worker import Jobs
-from rapport_common.retention import Policy
+from rapport_common.retention import Retention
 from rapport_common.settings import key_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,8 +53,8 @@ def assemble(parts: Parts, settings: Settings, renderers: Sequence[Renderer]) ->
     # Longer than any topic keeps records: an end can't outlive its beginning in the log.
     parts.retain(
         [
-            Policy("entry", "ended_at", timedelta(days=7)),
-            Policy("job", "finished_at", timedelta(days=settings.job_retention_days)),
+            Retention("entry", "ended_at", timedelta(days=7)),
+            Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
             KEPT,
         ]
     )

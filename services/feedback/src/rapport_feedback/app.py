@@ -52,7 +52,7 @@ def routes(engine: AsyncEngine, consumer: ConsumerStore, settings: Settings) -> 
         lifetime=timedelta(days=settings.invitation_days),
         grace=timedelta(minutes=settings.answer_grace_minutes),
     )
-    cases = Cases(publisher, settings.case_policy(), per_link=settings.complaints_per_link)
+    cases = Cases(publisher, settings.service_levels(), per_link=settings.complaints_per_link)
     return [
         survey_routes(engine, surveys),
         survey_change_routes(engine, surveys),

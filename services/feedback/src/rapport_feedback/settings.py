@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BeforeValidator, Field, model_validator
 
 from rapport_common.settings import PurposeKey, ServiceSettings
-from rapport_feedback.domain.cases import Policy
+from rapport_feedback.domain.cases import ServiceLevels
 from rapport_feedback.domain.hours import Calendar, on_days
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -57,11 +57,11 @@ class Settings(ServiceSettings):
         zone_of(self.business_zone)
         return self
 
-    def case_policy(self) -> Policy:
+    def service_levels(self) -> ServiceLevels:
         """The clocks of complaint cases."""
         days = map(DAYS.index, self.business_days)
         week = on_days(days, self.business_opens, self.business_closes)
-        return Policy(
+        return ServiceLevels(
             calendar=Calendar(week, zone_of(self.business_zone), self.holidays),
             acknowledge=timedelta(hours=self.acknowledge_business_hours),
             resolve=timedelta(days=self.resolve_days),

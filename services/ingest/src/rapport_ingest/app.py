@@ -19,7 +19,7 @@ from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.producer import Producer
 from rapport_common.kafka.topic_maker import TopicMaker
 from rapport_common.operator.readiness import unavailable_without
-from rapport_common.retention import Policy
+from rapport_common.retention import Retention
 from rapport_common.settings import key_bytes
 from rapport_ingest.api.addresses import declare_addresses
 from rapport_ingest.api.catalogue import catalogue_routes
@@ -201,7 +201,7 @@ def _add_workers(
             pieces.uploads,
         ]
         parts.workers += bridges_of(pieces.bridges, parts.engine, pieces.acceptor, pieces.limits)
-        parts.retain(_policies(settings), dead_letters=False)
+        parts.retain(_retentions(settings), dead_letters=False)
     # Bridges and jobs accept events too: these go with either half.
     parts.workers += [pieces.counting, pieces.keys, pieces.limits, pieces.debugging]
     parts.workers += [pieces.cataloguing, pieces.planning, Devices()]
@@ -243,16 +243,16 @@ def _routers(parts: Parts, settings: IngestSettings, pieces: Pieces) -> list[API
     ]
 
 
-def _policies(settings: IngestSettings) -> list[Policy]:
+def _retentions(settings: IngestSettings) -> list[Retention]:
     """How long each thing is kept."""
     age = timedelta(days=settings.quarantine_retention_days)
     resolved = timedelta(days=settings.quarantine_resolved_days)
     return [
-        Policy("quarantine", "received_at", age, quarantine.expiry(resolved)),
-        Policy("job", "finished_at", timedelta(days=settings.job_retention_days)),
-        Policy("violation", "last_at", VIOLATIONS_KEPT),
-        Policy("catalogue", "last_seen", YEAR_KEPT),
-        Policy("tally_day", "day", YEAR_KEPT),
+        Retention("quarantine", "received_at", age, quarantine.expiry(resolved)),
+        Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
+        Retention("violation", "last_at", VIOLATIONS_KEPT),
+        Retention("catalogue", "last_seen", YEAR_KEPT),
+        Retention("tally_day", "day", YEAR_KEPT),
         KEPT,
     ]
 

@@ -15,12 +15,12 @@ from rapport_ingest.domain.body import MAX_BODY_BYTES, open_batch, open_single, 
 from rapport_ingest.domain.event import Judged, Origin, judge
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.sender import compiled
-from rapport_ingest.domain.source import Caller, Policy
+from rapport_ingest.domain.source import Caller, SourcePolicy
 from rapport_ingest.domain.verdict import Refusal
 from rapport_ingest.routes import KINDS
 
 ORIGIN = Origin(
-    compiled(Caller("demo", "web"), Policy(ip="keep"), []),
+    compiled(Caller("demo", "web"), SourcePolicy(ip="keep"), []),
     SenderClock(None, datetime(2026, 3, 1, tzinfo=UTC)),
 )
 NAMES = [one.name for one in corpus.ALL]

@@ -18,11 +18,11 @@ from rapport_ingest.domain.event import Origin, judge
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.sender import compiled
 from rapport_ingest.domain.shape import MAX_KEYS
-from rapport_ingest.domain.source import Caller, Policy
+from rapport_ingest.domain.source import Caller, SourcePolicy
 from rapport_ingest.domain.verdict import Refusal
 
 ORIGIN = Origin(
-    compiled(Caller("demo", "web"), Policy(), []),
+    compiled(Caller("demo", "web"), SourcePolicy(), []),
     SenderClock(None, datetime(2026, 3, 1, tzinfo=UTC)),
 )
 FIELDS = (

@@ -10,7 +10,7 @@ from rapport_common.composition import Parts, open_parts
 from rapport_common.idempotency import KEPT
 from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.worker import Jobs
-from rapport_common.retention import Policy
+from rapport_common.retention import Retention
 from rapport_profile import api
 from rapport_profile.consumer import SUBSCRIPTIONS
 from rapport_profile.handlers.ledger import equations
@@ -34,7 +34,7 @@ def assemble(parts: Parts, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
     consumer = parts.consume(SUBSCRIPTIONS)
     parts.relay()
-    parts.retain(policies(settings))
+    parts.retain(retentions(settings))
     parts.watch_ledger(partial(equations, consumer.store))
     works = {REPUBLISH: Republishing(parts.engine, settings.republish_rate).work}
     parts.workers.append(Jobs(parts.engine, JOBS, works))
@@ -45,13 +45,13 @@ def assemble(parts: Parts, settings: Settings) -> FastAPI:
     return parts.api()
 
 
-def policies(settings: Settings) -> list[Policy]:
+def retentions(settings: Settings) -> list[Retention]:
     """What is deleted after how long."""
-    chosen = [Policy("job", "finished_at", timedelta(days=settings.job_retention_days)), KEPT]
+    chosen = [Retention("job", "finished_at", timedelta(days=settings.job_retention_days)), KEPT]
     if settings.inbox_retention_days:
         age = timedelta(days=settings.inbox_retention_days)
-        chosen.append(Policy("inbox", "received_at", age))
+        chosen.append(Retention("inbox", "received_at", age))
     if settings.timeline_retention_days:
         age = timedelta(days=settings.timeline_retention_days)
-        chosen.append(Policy("timeline", "timestamp", age, inbox.expire))
+        chosen.append(Retention("timeline", "timestamp", age, inbox.expire))
     return chosen

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from rapport_common.composition import Parts, open_parts
 from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.worker import Jobs
-from rapport_common.retention import Policy
+from rapport_common.retention import Retention
 from rapport_segment.api.callers import READ, WRITE
 from rapport_segment.api.ledger import ledger_routes
 from rapport_segment.api.members import member_routes
@@ -37,7 +37,7 @@ def assemble(parts: Parts, settings: Settings) -> FastAPI:
     parts.relay()
     parts.workers.append(Jobs(parts.engine, JOBS, {BUILD: Building(parts.engine).work}))
     parts.due(Telling().kinds)
-    parts.retain([Policy("job", "finished_at", timedelta(days=settings.job_retention_days))])
+    parts.retain([Retention("job", "finished_at", timedelta(days=settings.job_retention_days))])
     handler = SegmentHandler()
     parts.routers += [
         segment_routes(parts.api_engine, handler),

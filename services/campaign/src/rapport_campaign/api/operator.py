@@ -24,7 +24,7 @@ from rapport_campaign.api.models import (
     message_view,
 )
 from rapport_campaign.domain.model import Campaign, MessageState
-from rapport_campaign.domain.permission import Policy
+from rapport_campaign.domain.permission import PermissionPolicy
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.consume import PLANNED_TALLY
 from rapport_campaign.handlers.segments import Arrivals
@@ -64,7 +64,7 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
         """What the workspace allows."""
         async with engine.begin() as tx:
             found = await campaigns.policies(tx, [caller.workspace])
-        return _allowed(found.get(caller.workspace, Policy()))
+        return _allowed(found.get(caller.workspace, PermissionPolicy()))
 
     @router.patch("/v1/policy", tags=["policy"])
     async def change_policy(body: PolicyChange, caller: Writer) -> PolicyBody:
@@ -76,7 +76,7 @@ def _policy_routes(router: APIRouter, engine: AsyncEngine) -> None:
             )
 
 
-def _allowed(policy: Policy) -> PolicyBody:
+def _allowed(policy: PermissionPolicy) -> PolicyBody:
     return PolicyBody(
         promotion_without_consent=policy.promotion_without_consent,
         unconfirmed_consent=policy.unconfirmed_consent,

@@ -43,7 +43,7 @@ _GRANTED = "granted"
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class PermissionPolicy:
     """What a workspace allows.
 
     `unconfirmed_consent`: whether promotions go by a consent, or to an address, that only a public
@@ -90,7 +90,7 @@ def decide(
     to_address: str | None,
     waited: timedelta,
     person: Person | None,
-    policy: Policy,
+    policy: PermissionPolicy,
     suppressions: Suppressions,
     objections: Objections = (),
 ) -> Verdict:
@@ -113,7 +113,7 @@ def decide(
 
 
 def promotion(
-    state: State, policy: Policy, suppressions: Suppressions, objections: Objections = ()
+    state: State, policy: PermissionPolicy, suppressions: Suppressions, objections: Objections = ()
 ) -> Verdict:
     """The first of a person's addresses that may get promotional mail."""
     if state.computed.open_cases > 0:
@@ -198,7 +198,7 @@ def _refusal(
     consent: ConsentState | None,
     suppressed_at: datetime | None,
     objection: ConsentWord | None,
-    policy: Policy,
+    policy: PermissionPolicy,
 ) -> str | None:
     """Why an address gets no promotional mail; None when its owner has said yes."""
     granted = consent is not None and consent.state == _GRANTED
@@ -214,7 +214,7 @@ def _refusal(
     return None if consent.confirmed or policy.takes_unconfirmed else UNCONFIRMED
 
 
-def _unverified(address: Address, policy: Policy) -> str | None:
+def _unverified(address: Address, policy: PermissionPolicy) -> str | None:
     return None if address.verified or policy.takes_unconfirmed else UNVERIFIED
 
 

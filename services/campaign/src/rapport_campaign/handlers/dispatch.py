@@ -12,7 +12,7 @@ from rapport_campaign.domain import own_events
 from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.delivery import Outcome, next_step
 from rapport_campaign.domain.model import Claimed, Person, Purpose, State
-from rapport_campaign.domain.permission import Policy, Send, Suppress, Verdict, decide
+from rapport_campaign.domain.permission import PermissionPolicy, Send, Suppress, Verdict, decide
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.render.compose import Job
@@ -156,7 +156,7 @@ class Dispatcher:
                 to_address=one.to_address,
                 waited=one.waited,
                 person=persons.get(one.key),
-                policy=policies.get(one.workspace, Policy()),
+                policy=policies.get(one.workspace, PermissionPolicy()),
                 suppressions=suppressions.get(one.workspace, {}),
                 objections=_of_others(said.get(one.workspace, []), persons.get(one.key)),
             )

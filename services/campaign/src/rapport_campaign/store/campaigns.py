@@ -15,7 +15,7 @@ from rapport_campaign.domain.model import (
     Content,
     NewMessage,
 )
-from rapport_campaign.domain.permission import Policy
+from rapport_campaign.domain.permission import PermissionPolicy
 from rapport_common.events.contact import EMAIL_CHANNEL
 
 _COLUMNS = (
@@ -154,7 +154,7 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
     )
 
 
-async def policies(tx: AsyncConnection, workspaces: Iterable[str]) -> dict[str, Policy]:
+async def policies(tx: AsyncConnection, workspaces: Iterable[str]) -> dict[str, PermissionPolicy]:
     """The policy of each workspace that has one."""
     rows = await tx.execute(
         text(
@@ -164,16 +164,16 @@ async def policies(tx: AsyncConnection, workspaces: Iterable[str]) -> dict[str, 
         {"workspaces": sorted(set(workspaces))},
     )
     return {
-        row.workspace: Policy(row.promotion_without_consent, row.unconfirmed_consent)
+        row.workspace: PermissionPolicy(row.promotion_without_consent, row.unconfirmed_consent)
         for row in rows
     }
 
 
 async def change_policy(
     tx: AsyncConnection, workspace: str, given: Mapping[str, Any], by: str
-) -> Policy:
+) -> PermissionPolicy:
     """Change what is given of a workspace's policy, with who did it; the policy from now on."""
-    standard = Policy()
+    standard = PermissionPolicy()
     rows = await tx.execute(
         text(
             "INSERT INTO campaign.policy AS p (workspace, promotion_without_consent, "
@@ -195,7 +195,7 @@ async def change_policy(
             "by": by,
         },
     )
-    return Policy(*rows.one())
+    return PermissionPolicy(*rows.one())
 
 
 async def plan(tx: AsyncConnection, messages: Sequence[NewMessage]) -> list[Row[Any]]:

@@ -87,7 +87,7 @@ def one_case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
         now = clock.now()
         async with engine.begin() as tx:
             found, steps, missed = await cases.get(tx, caller.workspace, id_of(case_id, "case"))
-        allowed = rules.allowed_from(found.case, cases.policy, now)
+        allowed = rules.allowed_from(found.case, cases.levels, now)
         return CaseWithHistory.told(found, steps, missed, allowed, now)
 
     @router.post("/{case_id}/state")

@@ -50,7 +50,7 @@ class Clock(StrEnum):
 
 
 @dataclass(frozen=True)
-class Policy:
+class ServiceLevels:
     """How long things may take. Acknowledging is counted in open hours, the rest in wall time."""
 
     calendar: Calendar
@@ -127,28 +127,28 @@ class IllegalMoveError(ConflictError):
     code = "illegal_transition"
 
 
-def begin(policy: Policy, now: datetime) -> Case:
+def begin(levels: ServiceLevels, now: datetime) -> Case:
     """A new complaint with both clocks running."""
     return Case(
         state=State.RECEIVED,
         step=1,
         opened_at=now,
-        acknowledge_due_at=policy.calendar.due(now, policy.acknowledge),
-        due_at=now + policy.resolve,
+        acknowledge_due_at=levels.calendar.due(now, levels.acknowledge),
+        due_at=now + levels.resolve,
     )
 
 
-def move(case: Case, to: State, policy: Policy, now: datetime) -> Case:
+def move(case: Case, to: State, levels: ServiceLevels, now: datetime) -> Case:
     """The case after one step; IllegalMoveError when the step is not allowed.
 
     Reopening starts new clocks: the old ones stay in the history, and nothing is late at once.
     """
-    _require(case, to, policy, now)
+    _require(case, to, levels, now)
     moved = replace(case, state=to, step=case.step + 1)
     if to is State.CLOSED:
         return replace(moved, closed_at=now)
     if to is State.REOPENED:
-        fresh = begin(policy, now)
+        fresh = begin(levels, now)
         return replace(
             moved,
             acknowledge_due_at=fresh.acknowledge_due_at,
@@ -172,8 +172,8 @@ def step_of(case: Case, before: State | None, *, actor: str, note: str, now: dat
     )
 
 
-def _require(case: Case, to: State, policy: Policy, now: datetime) -> None:
-    allowed = allowed_from(case, policy, now)
+def _require(case: Case, to: State, levels: ServiceLevels, now: datetime) -> None:
+    allowed = allowed_from(case, levels, now)
     if to in allowed:
         return
     choice = ", ".join(sorted(allowed)) or "nothing: open a new case"
@@ -181,9 +181,9 @@ def _require(case: Case, to: State, policy: Policy, now: datetime) -> None:
     raise IllegalMoveError(message, details={"state": case.state, "allowed": sorted(allowed)})
 
 
-def allowed_from(case: Case, policy: Policy, now: datetime) -> frozenset[State]:
+def allowed_from(case: Case, levels: ServiceLevels, now: datetime) -> frozenset[State]:
     """The states that may follow; a closed case can be reopened only for a while."""
-    if case.closed_at is not None and now - case.closed_at > policy.reopen:
+    if case.closed_at is not None and now - case.closed_at > levels.reopen:
         return frozenset()
     return NEXT[case.state]
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.errors import AppError, NotFoundError
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain import own_events
-from rapport_feedback.domain.cases import Breach, Complaint, Policy, State, Step
+from rapport_feedback.domain.cases import Breach, Complaint, ServiceLevels, State, Step
 from rapport_feedback.domain.people import Contact
 from rapport_feedback.domain.surveys import Invitation
 from rapport_feedback.handlers.deadlines import watch
@@ -31,9 +31,9 @@ class TooManyError(AppError):
 class Cases:
     """The use cases of complaints; each works in the transaction it is given."""
 
-    def __init__(self, publisher: Publisher, policy: Policy, *, per_link: int) -> None:
+    def __init__(self, publisher: Publisher, levels: ServiceLevels, *, per_link: int) -> None:
         self._publisher = publisher
-        self.policy = policy
+        self.levels = levels
         self._per_link = per_link
 
     async def open(
@@ -56,7 +56,7 @@ class Cases:
             contact=contact,
             subject=subject,
             body=body,
-            case=rules.begin(self.policy, now),
+            case=rules.begin(self.levels, now),
         )
         return await self._open(tx, complaint, actor, now)
 
@@ -75,7 +75,7 @@ class Cases:
         if known is not None:
             complaint, told_at = known
             if complaint.case.state is State.CLOSED:
-                if State.REOPENED in rules.allowed_from(complaint.case, self.policy, now):
+                if State.REOPENED in rules.allowed_from(complaint.case, self.levels, now):
                     again = await self._step(
                         tx, complaint, State.REOPENED, actor=CUSTOMER, note=AGAIN, now=now
                     )
@@ -90,7 +90,7 @@ class Cases:
             contact=invitation.contact,
             subject=subject,
             body=body,
-            case=rules.begin(self.policy, now),
+            case=rules.begin(self.levels, now),
         )
         return await self._open(tx, complaint, CUSTOMER, now, invitation.invitation_id), True
 
@@ -129,7 +129,7 @@ class Cases:
         note: str,
         now: datetime,
     ) -> Complaint:
-        moved = replace(before, case=rules.move(before.case, to, self.policy, now))
+        moved = replace(before, case=rules.move(before.case, to, self.levels, now))
         await store.save_case(tx, moved)
         await self._tell(tx, moved, before.case.state, actor=actor, note=note, now=now)
         return moved

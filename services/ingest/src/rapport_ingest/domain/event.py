@@ -41,7 +41,7 @@ from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.semantics import Check, check_of
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.shape import check_shape, too_deep
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.transform import TransformError
 from rapport_ingest.domain.verdict import Refusal
 from rapport_ingest.domain.warnings import IMPLAUSIBLE_TIME, PLACEHOLDER
@@ -303,7 +303,7 @@ def _add_time(values: dict[str, Any], fields: dict[str, Any], origin: Origin) ->
         origin.note(IMPLAUSIBLE_TIME)
 
 
-def _kept_context(raw: msgspec.Raw, context: dict[str, Any], policy: Policy) -> msgspec.Raw:
+def _kept_context(raw: msgspec.Raw, context: dict[str, Any], policy: SourcePolicy) -> msgspec.Raw:
     """The context as it came, but for the address in it, which is kept as the policy says."""
     stated = context.get("ip")
     if stated is None or policy.ip == "keep":
@@ -342,7 +342,7 @@ def _device(
     return Client(ip=ip) if known is None else msgspec.structs.replace(known, ip=ip)
 
 
-def provenance_of(policy: Policy) -> Provenance:
+def provenance_of(policy: SourcePolicy) -> Provenance:
     """Whose data it is."""
     stated = policy.provenance
     return Provenance(party=stated.party, provider=stated.provider, legal_basis=stated.legal_basis)

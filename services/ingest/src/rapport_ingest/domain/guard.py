@@ -13,7 +13,7 @@ from ipaddress import (
 )
 
 from rapport_common.errors import ForbiddenError
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 
 Network = IPv4Network | IPv6Network
 
@@ -29,7 +29,7 @@ MAX_HOPS = 20
 class Guard:
     """The allow-lists of one source; ValueError for a policy that can't be followed."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: SourcePolicy) -> None:
         shapes = [origin_shape(one) for one in policy.allowed_origins]
         self._origins = frozenset(head + tail for head, tail, any_below in shapes if not any_below)
         self._below = tuple((head, "." + tail) for head, tail, any_below in shapes if any_below)

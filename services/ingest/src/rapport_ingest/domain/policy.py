@@ -13,7 +13,7 @@ from rapport_common.events.money import normal_currency
 from rapport_common.wording import plain
 from rapport_ingest.domain.guard import network, origin_shape
 from rapport_ingest.domain.mapping import Mapper
-from rapport_ingest.domain.source import LegalBasis, Policy, WorkspacePolicy
+from rapport_ingest.domain.source import LegalBasis, SourcePolicy, WorkspacePolicy
 from rapport_ingest.domain.transform import compile_transforms
 
 MAX_POLICY_BYTES = 65_536
@@ -65,11 +65,11 @@ def _children(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def read_policy(document: Document) -> Policy:
+def read_policy(document: Document) -> SourcePolicy:
     """The policy that a document declares; InvalidRequestError names the first wrong field."""
     _check_storable(document)
     try:
-        policy = msgspec.convert(document, Policy)
+        policy = msgspec.convert(document, SourcePolicy)
     except msgspec.ValidationError as error:
         raise _invalid(*_located(plain(error))) from error
     for problem in _problems(policy):
@@ -120,7 +120,7 @@ def _located(message: str) -> Problem:
     return path.lstrip("."), what
 
 
-def _problems(policy: Policy) -> Iterator[Problem]:
+def _problems(policy: SourcePolicy) -> Iterator[Problem]:
     yield from _entries("allowed_origins", policy.allowed_origins, origin_shape)
     yield from _entries("allowed_ips", policy.allowed_ips, network)
     for name in ("events_per_second", "events_per_day"):
@@ -137,7 +137,7 @@ def _problems(policy: Policy) -> Iterator[Problem]:
         yield error.details["field"], error.message.partition(": ")[2].rstrip(".")
 
 
-def _webhook(policy: Policy) -> Iterator[Problem]:
+def _webhook(policy: SourcePolicy) -> Iterator[Problem]:
     """A mapping that can't be followed is refused now, and not at each delivery."""
     if policy.webhook is not None:
         try:
@@ -157,7 +157,7 @@ def _entries(name: str, entries: tuple[str, ...], check: Callable[[str], Any]) -
             yield f"{name}[{index}]", str(error)
 
 
-def _provenance(policy: Policy) -> Iterator[Problem]:
+def _provenance(policy: SourcePolicy) -> Iterator[Problem]:
     """Data of others may only be used with a ground, and has to be traceable to its giver."""
     found = policy.provenance
     if found.party == "first":
@@ -177,7 +177,7 @@ def _invalid(path: str, reason: str) -> InvalidRequestError:
 
 def shown(document: Mapping[str, Any]) -> Document:
     """The policy with all its defaults, as JSON values."""
-    found: Document = msgspec.to_builtins(msgspec.convert(document, Policy))
+    found: Document = msgspec.to_builtins(msgspec.convert(document, SourcePolicy))
     return found
 
 

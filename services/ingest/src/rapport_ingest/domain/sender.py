@@ -8,7 +8,7 @@ from rapport_common.events.identifiers import NONE_MORE
 from rapport_common.events.money import normal_currency
 from rapport_ingest.domain.guard import Guard
 from rapport_ingest.domain.plan import Plan, PlannedEvent
-from rapport_ingest.domain.source import DEFAULT_KIND, SECRET, Caller, Kind, Policy, trust_of
+from rapport_ingest.domain.source import DEFAULT_KIND, SECRET, Caller, Kind, SourcePolicy, trust_of
 from rapport_ingest.domain.transform import Transformer, compile_transforms
 
 
@@ -21,7 +21,7 @@ class Sender:
     """
 
     caller: Caller
-    policy: Policy
+    policy: SourcePolicy
     guard: Guard | None
     transform: Transformer | None
     plan: Plan | None
@@ -34,7 +34,7 @@ class Sender:
 
 def compiled(
     caller: Caller,
-    policy: Policy,
+    policy: SourcePolicy,
     planned: Sequence[PlannedEvent],
     *,
     kind: Kind = DEFAULT_KIND,

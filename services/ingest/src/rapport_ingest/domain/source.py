@@ -68,7 +68,7 @@ class PlanRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     unplanned: Action = "allow"
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SourcePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The rules of one source, as they are stored and shown; `None` means no limit.
 
     `allowed_origins` are origins as browsers send them (`https://shop.example`), `allowed_ips`
@@ -101,4 +101,4 @@ class WorkspacePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     blocked_identifiers: tuple[str, ...] = ()
 
 
-DEFAULT = Policy()
+DEFAULT = SourcePolicy()

@@ -10,9 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.identifiers import plain_identifiers
-from rapport_ingest.domain.source import Caller, Kind, Policy
+from rapport_ingest.domain.source import Caller, Kind, SourcePolicy
 
-_policy = msgspec.json.Decoder(Policy)
+_policy = msgspec.json.Decoder(SourcePolicy)
 _texts = msgspec.json.Decoder(list[str])
 
 
@@ -41,7 +41,7 @@ class Source:
 class Declared:
     """What operators have set for a source; `blocked` are its workspace's own placeholders."""
 
-    policy: Policy
+    policy: SourcePolicy
     kind: Kind
     blocked: frozenset[str]
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from rapport_common.events.envelope import EventType
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Refusal, Result
 
 JSON = b"application/json"
@@ -71,7 +71,7 @@ class Dialect(Protocol):
     overload: int
     too_large: int
 
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """The events in it; `policy` is None while the key is not known. AppError: none can be."""
 
     def answer(self, opened: Opened, results: Sequence[Result]) -> Answer:

@@ -13,7 +13,7 @@ from rapport_ingest.domain.dialects.draft import Draft, Members, members, text_o
 from rapport_ingest.domain.dialects.drafting import batch_of, drafted
 from rapport_ingest.domain.dialects.posthog import PostHog
 from rapport_ingest.domain.dialects.wire import epoch_iso
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
 PLACES: dict[str, tuple[str, ...]] = {
@@ -64,7 +64,7 @@ class Amplitude:
     overload = 503
     too_large = 413
 
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """The events; what sets properties of the person beside one is an event of its own."""
         around, items = batch_of(request.body, "events")
         found = drafted(items, "insert_id", _drafts)
@@ -90,7 +90,7 @@ class Batch(PostHog):
         self._amplitude = Amplitude()
 
     @override
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """The events, by whose body it is."""
         body = request.body
         if body[:1] == b"{" and b'"events"' in body:

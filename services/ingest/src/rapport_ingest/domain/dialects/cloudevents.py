@@ -22,7 +22,7 @@ from rapport_ingest.domain.dialects.segment import Segment
 from rapport_ingest.domain.moments import parse_moment
 from rapport_ingest.domain.reading import MAX_MESSAGE_ID, TYPES
 from rapport_ingest.domain.salvage import UNREADABLE, is_json
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
 BATCH = "application/cloudevents-batch"
@@ -61,7 +61,7 @@ class CloudEvents:
         self._single = Segment("track")
         self._batch = Segment(None)
 
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """The events as track events, or as what their type says. AppError: 400, 413, 415."""
         media = request.headers.get(b"content-type", b"").decode("latin-1")
         form = media.partition(";")[0].strip().lower()

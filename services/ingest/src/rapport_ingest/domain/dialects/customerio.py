@@ -13,7 +13,7 @@ from rapport_ingest.domain.dialects.drafting import drafted
 from rapport_ingest.domain.dialects.segment import summary
 from rapport_ingest.domain.dialects.unsubscribing import withdrawals
 from rapport_ingest.domain.dialects.wire import epoch_iso
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
 CUSTOMER = re.compile(r"/api/v1/customers/(.+?)(/events|/devices(?:/.*)?|/(?:un)?suppress)?")
@@ -32,7 +32,7 @@ class CustomerIo:
     overload = 429
     too_large = 413
 
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """The one event that address and body are."""
         found = CUSTOMER.fullmatch(request.path)
         customer, rest = found.groups() if found else (None, None)

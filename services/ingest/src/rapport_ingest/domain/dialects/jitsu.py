@@ -11,7 +11,7 @@ from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.segment import Segment, Summary, summary
 from rapport_ingest.domain.dialects.wire import with_member
 from rapport_ingest.domain.salvage import UNREADABLE
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
 _encode = msgspec.json.Encoder().encode
@@ -46,7 +46,7 @@ class Jitsu(Segment):
     name = "jitsu"
 
     @override
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """Segment's events; with the SDK's `ipPolicy: "remove"` the address is not looked at."""
         opened = super().open(request, policy)
         # The key in the body is masked by the SDK ("id:***"): the header's is the one that counts.

@@ -15,7 +15,7 @@ from rapport_ingest.domain.dialects.drafting import drafted, items_of
 from rapport_ingest.domain.dialects.jitsu import ok
 from rapport_ingest.domain.dialects.originals import content_id
 from rapport_ingest.domain.dialects.wire import CAMPAIGN, form_of
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
 KINDS: dict[str, EventType] = {
@@ -61,7 +61,7 @@ class JitsuThree:
     def __init__(self, *, browser: bool = False) -> None:
         self.browser = browser
 
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """One event or an array of them; with an `ip_policy` the address is not looked at."""
         query = form_of(request.query)
         items = items_of(request.body)

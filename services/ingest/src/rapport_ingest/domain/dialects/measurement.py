@@ -11,7 +11,7 @@ from rapport_ingest.domain.dialects.draft import Draft, Members, members, value_
 from rapport_ingest.domain.dialects.drafting import batch_of, drafted
 from rapport_ingest.domain.dialects.originals import content_id
 from rapport_ingest.domain.dialects.wire import epoch_iso
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
 VIEWS = {"page_view": "page", "screen_view": "screen"}
@@ -39,7 +39,7 @@ class Measurement:
     overload = 503
     too_large = 413
 
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """The events of one person, and what else is said of that person."""
         around, items = batch_of(request.body, "events")
         whose = _Whose(around, request.body)

@@ -17,7 +17,7 @@ from rapport_ingest.domain.dialects.drafting import drafted, items_of
 from rapport_ingest.domain.dialects.originals import content_id
 from rapport_ingest.domain.dialects.unsubscribing import withdrawals
 from rapport_ingest.domain.dialects.wire import base64_bytes, epoch_iso, joined_pairs
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
 MAX_FIELDS = 50
@@ -84,7 +84,7 @@ class Mixpanel:
         self._profiles = profiles
         self._strict = strict
 
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """One event or an array of them."""
         form = _form(request)
         items = items_of(_json(request, form))

@@ -17,7 +17,7 @@ from rapport_common.wording import plain
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.originals import UnfitError, content_id, refusal
 from rapport_ingest.domain.salvage import UNREADABLE
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
@@ -48,7 +48,7 @@ class Pixel:
     def __init__(self, kind: EventType | None = None) -> None:
         self.kind = kind
 
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """One event, refused when the query can't be read; it never fails."""
         try:
             fields = _fields(request.query)

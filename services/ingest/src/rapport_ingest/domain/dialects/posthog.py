@@ -23,7 +23,7 @@ from rapport_ingest.domain.salvage import (
     loose,
     not_json,
 )
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Refusal, Result
 
 DEVICES = frozenset(
@@ -99,7 +99,7 @@ class PostHog:
         self.browser = browser
         self.overload = 503 if browser else 429
 
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """The events in Segment's shape; traits that come with one are an event of their own."""
         envelope = _opened(_plain(request))
         items = envelope.batch or []

@@ -9,7 +9,7 @@ from rapport_common.events.envelope import EventType
 from rapport_ingest.domain.body import open_batch, open_single
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.rudder import ANONYMOUS_ID, with_anonymous_id
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
 _encode = msgspec.json.Encoder().encode
@@ -40,7 +40,7 @@ class Segment:
         # A browser drops what it gets a 429 for; servers wait as `Retry-After` says.
         self.overload = 503 if browser else 429
 
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """The events as they are: their bytes go on untouched."""
         if self.kind is None:
             batch = open_batch(request.body)

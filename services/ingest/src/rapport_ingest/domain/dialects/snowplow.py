@@ -17,7 +17,7 @@ from rapport_ingest.domain.dialects.snowplow_event import (
 )
 from rapport_ingest.domain.dialects.wire import form_of
 from rapport_ingest.domain.salvage import UNREADABLE, check_count, cut_out
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Refusal, Result
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -58,7 +58,7 @@ class Snowplow:
     overload = 503
     too_large = 400
 
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """The events in Segment's shape; the write key is the `aid`, the application's id."""
         if request.method == "GET":
             events = [of_parameters(form_of(request.query))]

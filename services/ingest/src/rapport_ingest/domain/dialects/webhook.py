@@ -23,7 +23,7 @@ from rapport_ingest.domain.mapping import MappingError
 from rapport_ingest.domain.reading import MAX_MESSAGE_ID
 from rapport_ingest.domain.salvage import UNREADABLE
 from rapport_ingest.domain.shops import shop_event
-from rapport_ingest.domain.source import Policy
+from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
 UNMAPPED = "Webhook Received"
@@ -76,14 +76,14 @@ class Webhook:
     def __init__(self) -> None:
         self._batch = Segment(None)
 
-    def open(self, request: Request, policy: Policy | None) -> Opened:
+    def open(self, request: Request, policy: SourcePolicy | None) -> Opened:
         """An event for each object of the body. AppError 413: more than 5,000."""
         headers = _told(request.headers)
         delivery = next((headers[one] for one in DELIVERIES if one in headers), None)
         bodies = _bodies(request)
         ids = _ids(delivery, bodies)
         originals = [_with_headers(raw, headers) for raw in bodies]
-        chosen = policy or Policy()
+        chosen = policy or SourcePolicy()
         return opened(originals, lambda index, raw: reopen(raw, chosen, ids[index]))
 
     def answer(self, opened: Opened, results: Sequence[Result]) -> Answer:
@@ -91,7 +91,7 @@ class Webhook:
         return self._batch.answer(opened, results)
 
 
-def reopen(original: msgspec.Raw, policy: Policy, message_id: str) -> msgspec.Raw:
+def reopen(original: msgspec.Raw, policy: SourcePolicy, message_id: str) -> msgspec.Raw:
     """From what was sent to an event in Segment's shape, by the mapping of now.
 
     `message_id` is the event's unless the mapping gives one. UnfitError says why there is none.
@@ -112,7 +112,7 @@ def mapper(mapping: bytes) -> mappings.Mapper:
     return mappings.Mapper(msgspec.json.decode(mapping, type=mappings.Mapping))
 
 
-def _made(row: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
+def _made(row: Mapping[str, Any], policy: SourcePolicy) -> dict[str, Any]:
     if policy.webhook is not None:
         return _mapped(row, policy)
     if policy.webhook_preset is None:
@@ -123,7 +123,7 @@ def _made(row: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
         raise UnfitError("mapping_failed", error.path, error.reason) from error
 
 
-def _mapped(row: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
+def _mapped(row: Mapping[str, Any], policy: SourcePolicy) -> dict[str, Any]:
     try:
         return mapper(_encode(policy.webhook)).event([row])
     except MappingError as error:
