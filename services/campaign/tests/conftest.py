@@ -25,14 +25,12 @@ from tests.support.outbox import waiting
 from tests.support.waiting import HANG_SECONDS, between_looks, pretend_slow
 
 from rapport_campaign.api import routers
-from rapport_campaign.handlers.consume import (
-    on_activity,
-    on_definition,
-    on_membership,
-    on_requests,
-)
+from rapport_campaign.handlers.activity import on_activity
+from rapport_campaign.handlers.definition import on_definition
 from rapport_campaign.handlers.dispatch import Dispatcher, Limits
+from rapport_campaign.handlers.membership import on_membership
 from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.handlers.requests import on_requests
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.handlers.work import Works

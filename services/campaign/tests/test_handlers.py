@@ -12,7 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from tests.support.locks import somebody_waits
 
-from rapport_campaign.handlers.consume import on_activity, on_membership, on_requests
+from rapport_campaign.handlers.activity import on_activity
+from rapport_campaign.handlers.membership import on_membership
+from rapport_campaign.handlers.requests import on_requests
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.store import locks, people
 from rapport_campaign.store.jobs import JOBS

@@ -39,7 +39,7 @@ async def test_old_rejected_events_are_forgotten(ingest: "Ingest") -> None:
 
 async def test_the_process_enforces_the_same_policy(ingest: "Ingest") -> None:
     [retention] = [one for one in ingest.parts.workers if isinstance(one, RetentionWorker)]
-    assert ("quarantine", 30) in [(one.table, one.age.days) for one in retention._policies]
+    assert ("quarantine", 30) in [(one.table, one.age.days) for one in retention._retentions]
 
 
 async def test_a_revoked_key_ends_with_the_next_check(ingest: "Ingest") -> None:

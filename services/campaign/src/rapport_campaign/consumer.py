@@ -1,11 +1,9 @@
 """Which topic goes to which handler."""
 
-from rapport_campaign.handlers.consume import (
-    on_activity,
-    on_definition,
-    on_membership,
-    on_requests,
-)
+from rapport_campaign.handlers.activity import on_activity
+from rapport_campaign.handlers.definition import on_definition
+from rapport_campaign.handlers.membership import on_membership
+from rapport_campaign.handlers.requests import on_requests
 from rapport_common.events.topics import (
     MESSAGE_REQUESTS,
     PROFILE_ACTIVITY,

@@ -2,6 +2,6 @@
 
 from rapport_common.events.topics import PROFILE_ACTIVITY
 from rapport_common.kafka.batch import Subscription
-from rapport_feedback.handlers.profiles import on_activity
+from rapport_feedback.handlers.activity import on_activity
 
 SUBSCRIPTIONS = [Subscription(PROFILE_ACTIVITY, on_activity)]

@@ -26,7 +26,7 @@ from rapport_campaign.api.models import (
 from rapport_campaign.domain.model import Campaign, MessageState
 from rapport_campaign.domain.permission import PermissionPolicy
 from rapport_campaign.handlers import operate
-from rapport_campaign.handlers.consume import PLANNED_TALLY
+from rapport_campaign.handlers.ledger import PLANNED_TALLY
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer

@@ -1,11 +1,32 @@
-"""What must add up in this schema at every instant."""
+"""The ledger of messages: new rows and their count, and what must add up at every instant."""
+
+from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.handlers.consume import PLANNED_TALLY
+from rapport_campaign import metrics
+from rapport_campaign.domain.model import NewMessage
 from rapport_campaign.store import campaigns
 from rapport_campaign.tables import SCHEMA
-from rapport_common.kafka.store import read_tallies
+from rapport_common.events.contact import EMAIL_CHANNEL
+from rapport_common.kafka.store import add_tallies, read_tallies
+
+PLANNED_TALLY = "messages_planned"
+
+
+async def write_plan(tx: AsyncConnection, messages: Sequence[NewMessage]) -> set[tuple[str, str]]:
+    """Write new rows of the ledger; the (workspace, send key) of each. Count them at the end."""
+    rows = await campaigns.plan(tx, messages)
+    for row in rows:
+        metrics.MESSAGES.labels(EMAIL_CHANNEL, row.state).inc()
+        if row.state == "suppressed":
+            metrics.SUPPRESSED.labels(row.reason).inc()
+    return {(row.workspace, row.send_key) for row in rows}
+
+
+async def count_planned(tx: AsyncConnection, number: int) -> None:
+    """Move the ledger's left side; last in a transaction, since all planners share this row."""
+    await add_tallies(tx, SCHEMA, {PLANNED_TALLY: number})
 
 
 async def equations(tx: AsyncConnection) -> dict[str, int]:

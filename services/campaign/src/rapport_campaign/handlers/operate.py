@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import Campaign, CampaignState, NewMessage
-from rapport_campaign.handlers.consume import count_planned, write_plan
+from rapport_campaign.handlers.ledger import count_planned, write_plan
 from rapport_campaign.handlers.segments import require_living
 from rapport_campaign.handlers.work import job_for
 from rapport_campaign.store import campaigns, locks, people

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_campaign import metrics
 from rapport_campaign.domain.model import Campaign
 from rapport_campaign.domain.planning import plan_existing
-from rapport_campaign.handlers.consume import count_planned, write_plan
 from rapport_campaign.handlers.dispatch import ARCHIVED
+from rapport_campaign.handlers.ledger import count_planned, write_plan
 from rapport_campaign.store import campaigns, jobs, people
 from rapport_campaign.store.jobs import INCLUDE, WITHDRAW
 from rapport_common import ids

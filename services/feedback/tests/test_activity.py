@@ -14,7 +14,7 @@ from rapport_common.errors import InvalidEvent
 from rapport_common.events.activity import SECTIONS, ProfileActivity, SectionVersions
 from rapport_common.kafka.batch import Record
 from rapport_common.testing.profiles import Profiles, happened, sections
-from rapport_feedback.handlers.profiles import on_activity
+from rapport_feedback.handlers.activity import on_activity
 
 if TYPE_CHECKING:
     from services.feedback.tests.conftest import Service

@@ -1,0 +1,49 @@
+"""What `message.requests` brings: a single message to one person, asked for by another service."""
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign.domain.model import SERVICE, Content, NewMessage
+from rapport_campaign.domain.storable import require_storable
+from rapport_campaign.handlers.ledger import count_planned, write_plan
+from rapport_campaign.store import campaigns, people
+from rapport_common.events.message import MessageRequest
+from rapport_common.follower.domain import Key
+from rapport_common.kafka.batch import Record
+
+
+async def on_requests(batch: Sequence[Record], tx: AsyncConnection) -> None:
+    """Plan transactional messages, one per request id."""
+    requests: list[tuple[MessageRequest, str | None]] = []
+    for index, record in enumerate(batch):
+        request: MessageRequest = record.value
+        require_storable(index, *msgspec.structs.asdict(request).values())
+        requests.append((request, record.traceparent))
+    now_ids = await people.resolve(tx, [(one.workspace, one.profile_id) for one, _ in requests])
+    wanted = {
+        (message.workspace, message.send_key): (message, content)
+        for message, content in (_requested(*one, now_ids) for one in requests)
+    }
+    new = await write_plan(tx, [message for message, _ in wanted.values()])
+    await count_planned(tx, len(new))
+    contents = {key: content for key, (_, content) in wanted.items() if key in new}
+    await campaigns.add_content(tx, contents)
+
+
+def _requested(
+    request: MessageRequest, traceparent: str | None, now_ids: dict[Key, str]
+) -> tuple[NewMessage, Content]:
+    message = NewMessage(
+        workspace=request.workspace,
+        kind="request",
+        purpose=SERVICE,
+        campaign_id=None,
+        occasion=request.request_id,
+        profile_id=now_ids[request.workspace, request.profile_id],
+        to_address=request.to,
+        traceparent=traceparent,
+    )
+    data = bytes(request.data)
+    return message, Content(request.subject, request.html, request.text or None, data)
