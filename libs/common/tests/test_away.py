@@ -27,7 +27,7 @@ LIMIT = 30
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
 
 
-class World:
+class WatchedConsumer:
     """A consumer that gives no sign, and a database."""
 
     def __init__(self) -> None:
@@ -50,29 +50,29 @@ class World:
 
 
 async def test_who_stands_still_beside_a_database_that_answers_hangs() -> None:
-    world = World()
-    assert not await world.hangs_within(LIMIT - 1)
-    assert await world.watchdog.hangs()
+    watched = WatchedConsumer()
+    assert not await watched.hangs_within(LIMIT - 1)
+    assert await watched.watchdog.hangs()
 
 
 async def test_waiting_for_a_database_that_is_away_is_no_hang() -> None:
-    world = World()
-    world.there = False
-    assert not await world.hangs_within(100 * LIMIT)
+    watched = WatchedConsumer()
+    watched.there = False
+    assert not await watched.hangs_within(100 * LIMIT)
     # It is back: whoever waited has all the time again, and then no more.
-    world.there = True
-    assert not await world.hangs_within(LIMIT - ASK_TICKS)
-    assert await world.hangs_within(ASK_TICKS)
+    watched.there = True
+    assert not await watched.hangs_within(LIMIT - ASK_TICKS)
+    assert await watched.hangs_within(ASK_TICKS)
 
 
 async def test_who_gives_signs_or_has_no_work_is_not_looked_after() -> None:
-    world = World()
+    watched = WatchedConsumer()
     for _ in range(3 * LIMIT):
-        world.signs += 1
-        assert not await world.watchdog.hangs()
-    world.work = False
-    assert not await world.hangs_within(3 * LIMIT)
-    assert world.asked == 0
+        watched.signs += 1
+        assert not await watched.watchdog.hangs()
+    watched.work = False
+    assert not await watched.hangs_within(3 * LIMIT)
+    assert watched.asked == 0
 
 
 @pytest.fixture

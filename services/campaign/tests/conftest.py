@@ -171,7 +171,7 @@ class Topics:
         await self.bring("segment.membership", membership(profile_id, entry_id, change="exited"))
 
     async def requested(self, request_id: str, **more: Any) -> None:
-        wish: dict[str, Any] = {
+        wanted: dict[str, Any] = {
             "workspace": "acme",
             "profile_id": "p1",
             "to": "ada@example.com",
@@ -181,7 +181,7 @@ class Topics:
             "requested_at": clock.now(),
             "data": msgspec.Raw(b'{"number": 7, "name": "Ada & Bob"}'),
         }
-        request = MessageRequest(request_id=request_id, **{**wish, **more})
+        request = MessageRequest(request_id=request_id, **{**wanted, **more})
         await self.bring("message.requests", request)
 
 
@@ -512,7 +512,7 @@ def started(
 
 
 @dataclass
-class World:
+class Scenario:
     """Everything a scenario needs, under one name."""
 
     engine: AsyncEngine
@@ -530,7 +530,7 @@ class World:
 
 
 @pytest.fixture
-def world(
+def scenario(
     *,
     engine: AsyncEngine,
     topics: Topics,
@@ -544,5 +544,5 @@ def world(
     campaign_body: dict[str, Any],
     started: Callable[..., Any],
     work: Callable[..., Any],
-) -> World:
-    return World(**locals())
+) -> Scenario:
+    return Scenario(**locals())

@@ -9,7 +9,7 @@ import pytest
 
 from rapport_feedback.domain import cases, own_events
 from rapport_feedback.domain.cases import Breach, Case, Clock, Complaint, State
-from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.surveys import Invitation, Kind, Response
 
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)

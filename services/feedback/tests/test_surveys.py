@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rapport_common.errors import InvalidRequestError
 from rapport_feedback.domain import surveys
-from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.surveys import (
     AnsweredError,
     ArchivedError,

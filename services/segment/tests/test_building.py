@@ -19,7 +19,7 @@ from rapport_common.events.membership import Membership
 from rapport_common.jobs.store import Job, Step
 from rapport_segment.handlers.activity import ActivityHandler, rule_of
 from rapport_segment.handlers.building import Building
-from rapport_segment.handlers.segments import SegmentHandler, Wish
+from rapport_segment.handlers.segments import Amendment, SegmentHandler
 from rapport_segment.store import definitions, people
 from rapport_segment.store.jobs import JOBS
 
@@ -35,7 +35,7 @@ NOBODY_ELSE = {"identifier": "email", "op": "not_exists"}
 Published = Callable[[], Awaitable[list[Membership]]]
 
 
-class World:
+class Workspace:
     """One workspace, in which each step is taken by hand."""
 
     def __init__(self, engine: AsyncEngine, records: "Records", chance: random.Random) -> None:
@@ -57,9 +57,9 @@ class World:
         self.segments.append(one.stored.segment_id)
         return one.stored.segment_id
 
-    async def change(self, segment: uuid.UUID, wish: Wish) -> None:
+    async def change(self, segment: uuid.UUID, amendment: Amendment) -> None:
         async with self.engine.begin() as tx:
-            await self.operator.change(tx, OPERATOR, segment, wish)
+            await self.operator.change(tx, OPERATOR, segment, amendment)
 
     async def job(self, segment: uuid.UUID) -> Job:
         async with self.engine.begin() as tx:
@@ -87,14 +87,14 @@ class World:
     async def operate(self) -> None:
         """One change of a definition."""
         value = self.chance.randint(0, 2)
-        wish = self.chance.choice(
+        amendment = self.chance.choice(
             [
-                Wish(rule={"computed": "orders", "op": "eq", "value": value}),
-                Wish(rule={"computed": "orders", "op": "gte", "value": value}),
-                Wish(active=self.chance.random() < 0.5),
+                Amendment(rule={"computed": "orders", "op": "eq", "value": value}),
+                Amendment(rule={"computed": "orders", "op": "gte", "value": value}),
+                Amendment(active=self.chance.random() < 0.5),
             ]
         )
-        await self.change(self.chance.choice(self.segments), wish)
+        await self.change(self.chance.choice(self.segments), amendment)
 
 
 async def misplaced(engine: AsyncEngine) -> list[uuid.UUID]:
@@ -117,15 +117,15 @@ async def test_whatever_comes_between_two_pages_the_end_is_right(
 ) -> None:
     """Pages, batches, changes of definitions and deaths of workers, in any order."""
     chance = random.Random(seed)
-    world = World(engine, records, chance)
-    await world.apply(*(records.state(who, orders=chance.randint(0, 2)) for who in IDS))
+    workspace = Workspace(engine, records, chance)
+    await workspace.apply(*(records.state(who, orders=chance.randint(0, 2)) for who in IDS))
     for number in range(2):
-        await world.define(f"{number}", {"computed": "orders", "op": "gte", "value": number})
+        await workspace.define(f"{number}", {"computed": "orders", "op": "gte", "value": number})
     begun: list[Any] = []
     for _ in range(40):
         kind = chance.random()
         if kind < 0.2:
-            job = await world.job(chance.choice(world.segments))
+            job = await workspace.job(chance.choice(workspace.segments))
             begun.append(Building(engine, pages=(3,)).work(job))
         elif kind < 0.6 and begun:
             steps = chance.choice(begun)
@@ -133,9 +133,9 @@ async def test_whatever_comes_between_two_pages_the_end_is_right(
             if await anext(steps, None) is None:
                 begun.remove(steps)
         elif kind < 0.9:
-            await world.live()
+            await workspace.live()
         else:
-            await world.operate()
+            await workspace.operate()
     await build(engine, page=3)
     assert await misplaced(engine) == []
     told = await published()
@@ -154,13 +154,13 @@ async def test_an_event_during_the_build_does_not_hide_who_fitted_before(
     engine: AsyncEngine, records: "Records", published: Published
 ) -> None:
     """Who fitted when the segment was defined enters because of that, whoever comes first."""
-    world = World(engine, records, random.Random(0))
+    workspace = Workspace(engine, records, random.Random(0))
     before, became, stranger = IDS[:3]
-    await world.apply(records.state(before, orders=1), records.state(became))
-    await world.define("buyers", BUYERS)
-    await world.apply(*(records.state(who, orders=2) for who in (before, became, stranger)))
+    await workspace.apply(records.state(before, orders=1), records.state(became))
+    await workspace.define("buyers", BUYERS)
+    await workspace.apply(*(records.state(who, orders=2) for who in (before, became, stranger)))
     await build(engine)
-    await world.apply(records.state(before), records.state(before, orders=1))
+    await workspace.apply(records.state(before), records.state(before, orders=1))
     told = [(one.change, one.profile_id, one.cause) for one in await published()]
     assert told == [
         ("entered", str(before), "definition"),
@@ -175,19 +175,19 @@ async def test_a_definition_does_not_wait_for_people_nor_they_for_it(
     engine: AsyncEngine, records: "Records", client: httpx.AsyncClient
 ) -> None:
     """While somebody holds a person of the workspace, defining answers; and batches go on."""
-    world = World(engine, records, random.Random(0))
-    await world.apply(*(records.state(who, orders=1) for who in IDS))
+    workspace = Workspace(engine, records, random.Random(0))
+    await workspace.apply(*(records.state(who, orders=1) for who in IDS))
     async with engine.connect() as other:
         await other.execute(
             text("SELECT 1 FROM segment.person WHERE profile_id = :id FOR UPDATE"), {"id": IDS[0]}
         )
         answer = await client.post("/v1/segments", json={"name": "buyers", "rule": BUYERS})
         assert answer.status_code == 202
-        steps = Building(engine).work(await world.job(uuid.UUID(answer.json()["id"])))
+        steps = Building(engine).work(await workspace.job(uuid.UUID(answer.json()["id"])))
         assert isinstance(await anext(steps), Step)
         # Its page waits for the person; a batch of other people does not wait for the page.
         waiting = asyncio.ensure_future(anext(steps))
-        await world.apply(records.state(IDS[1], orders=0))
+        await workspace.apply(records.state(IDS[1], orders=0))
         assert not waiting.done()
         await other.rollback()
         await waiting
@@ -199,15 +199,15 @@ async def test_a_member_who_is_merged_behind_the_build_leaves_too(
     engine: AsyncEngine, records: "Records"
 ) -> None:
     """Of a segment that is emptied: nobody judges it any more, so the build must find them all."""
-    world = World(engine, records, random.Random(0))
-    await world.apply(records.state(IDS[0], orders=1), records.state(IDS[5], orders=1))
-    segment = await world.define("buyers", BUYERS)
+    workspace = Workspace(engine, records, random.Random(0))
+    await workspace.apply(records.state(IDS[0], orders=1), records.state(IDS[5], orders=1))
+    segment = await workspace.define("buyers", BUYERS)
     await build(engine)
-    await world.change(segment, Wish(active=False))
-    steps = Building(engine, pages=(1,)).work(await world.job(segment))
+    await workspace.change(segment, Amendment(active=False))
+    steps = Building(engine, pages=(1,)).work(await workspace.job(segment))
     for _ in range(2):  # begun, and the first has left
         assert await anext(steps, None)
-    await world.apply(records.merged(IDS[5], IDS[0]))
+    await workspace.apply(records.merged(IDS[5], IDS[0]))
     while await anext(steps, None):
         pass
     assert await misplaced(engine) == []
@@ -216,8 +216,8 @@ async def test_a_member_who_is_merged_behind_the_build_leaves_too(
 async def test_a_cancelled_build_is_told_and_can_be_done_again(
     engine: AsyncEngine, records: "Records", client: httpx.AsyncClient
 ) -> None:
-    world = World(engine, records, random.Random(0))
-    await world.apply(*(records.state(who, orders=1) for who in IDS))
+    workspace = Workspace(engine, records, random.Random(0))
+    await workspace.apply(*(records.state(who, orders=1) for who in IDS))
     made = (await client.post("/v1/segments", json={"name": "buyers", "rule": BUYERS})).json()
     path = f"/v1/segments/{made['id']}"
     await client.post(f"/v1/jobs/{made['job_id']}/cancel")
@@ -233,9 +233,9 @@ async def test_a_cancelled_build_is_told_and_can_be_done_again(
 async def test_an_archived_segment_is_left_loudly_and_its_name_is_free(
     engine: AsyncEngine, records: "Records", client: httpx.AsyncClient, published: Published
 ) -> None:
-    world = World(engine, records, random.Random(0))
-    await world.apply(records.state(IDS[0], orders=1))
-    segment = await world.define("buyers", BUYERS)
+    workspace = Workspace(engine, records, random.Random(0))
+    await workspace.apply(records.state(IDS[0], orders=1))
+    segment = await workspace.define("buyers", BUYERS)
     await build(engine)
     path = f"/v1/segments/{segment}"
     for _ in range(2):
@@ -260,11 +260,11 @@ async def test_nobody_is_in_no_segment(
     engine: AsyncEngine, records: "Records", client: httpx.AsyncClient, published: Published
 ) -> None:
     """An id that is gone fits no rule: not even not_exists."""
-    world = World(engine, records, random.Random(0))
-    await world.define("no address", NOBODY_ELSE)
-    await world.apply(records.state(IDS[0]), records.state(IDS[1]))
+    workspace = Workspace(engine, records, random.Random(0))
+    await workspace.define("no address", NOBODY_ELSE)
+    await workspace.apply(records.state(IDS[0]), records.state(IDS[1]))
     older = records.state(IDS[1])
-    await world.apply(records.gone(IDS[1]), older)
+    await workspace.apply(records.gone(IDS[1]), older)
     await build(engine)
     told = [(one.change, one.profile_id) for one in await published()]
     assert told == [
@@ -277,5 +277,5 @@ async def test_nobody_is_in_no_segment(
     async with engine.begin() as tx:
         assert (await people.counts(tx))["persons"] == 1
     # Whoever has the id again later is somebody again.
-    await world.apply(records.state(IDS[1]))
+    await workspace.apply(records.state(IDS[1]))
     assert (await client.post("/v1/segments/preview", json={"rule": NOBODY_ELSE})).json()["of"] == 2

@@ -41,7 +41,7 @@ PEOPLE = (
 Published = Callable[[], Awaitable[list[Membership]]]
 
 
-class World:
+class Workspace:
     """The handler over a database, and the profiles that are told of."""
 
     def __init__(self, engine: AsyncEngine, records: "Records") -> None:
@@ -87,8 +87,8 @@ class World:
 
 
 @pytest.fixture
-def world(engine: AsyncEngine, records: "Records") -> World:
-    return World(engine, records)
+def workspace(engine: AsyncEngine, records: "Records") -> Workspace:
+    return Workspace(engine, records)
 
 
 def person(orders: int, plan: str = "free", *names: tuple[str, str]) -> dict[str, Any]:
@@ -96,38 +96,40 @@ def person(orders: int, plan: str = "free", *names: tuple[str, str]) -> dict[str
 
 
 async def test_an_event_rewrites_what_it_changes_and_asks_for_what_is_stored(
-    world: World, published: Published
+    workspace: Workspace, published: Published
 ) -> None:
-    await world.define(**{"gold buyers": RULES["gold buyers"]})
-    await world.apply(world.profiles.event(IDS[0], **person(0, "gold")))
-    await world.apply(world.profiles.event(IDS[0], computed=person(1)["computed"]))
+    await workspace.define(**{"gold buyers": RULES["gold buyers"]})
+    await workspace.apply(workspace.profiles.event(IDS[0], **person(0, "gold")))
+    await workspace.apply(workspace.profiles.event(IDS[0], computed=person(1)["computed"]))
     assert [(one.change, one.profile_version) for one in await published()] == [("entered", 2)]
     versions = "identifiers_version, traits_version, computed_version, version"
-    assert await world.rows(f"SELECT {versions} FROM segment.person") == [(1, 1, 2, 2)]
-    await world.apply(world.profiles.event(IDS[0], traits=person(1)["traits"]))
+    assert await workspace.rows(f"SELECT {versions} FROM segment.person") == [(1, 1, 2, 2)]
+    await workspace.apply(workspace.profiles.event(IDS[0], traits=person(1)["traits"]))
     assert [one.change for one in await published()] == ["entered", "exited"]
 
 
-async def test_a_record_that_tells_nothing_that_is_followed_writes_nothing(world: World) -> None:
-    await world.define(**RULES)
-    await world.apply(world.profiles.event(IDS[0], **person(1)))
+async def test_a_record_that_tells_nothing_that_is_followed_writes_nothing(
+    workspace: Workspace,
+) -> None:
+    await workspace.define(**RULES)
+    await workspace.apply(workspace.profiles.event(IDS[0], **person(1)))
     rows = "SELECT xmin, ctid, version FROM segment.person"
-    before = await world.rows(rows)
-    await world.apply(world.profiles.event(IDS[0], consent=[]))
-    assert await world.rows(rows) == before
+    before = await workspace.rows(rows)
+    await workspace.apply(workspace.profiles.event(IDS[0], consent=[]))
+    assert await workspace.rows(rows) == before
 
 
 async def test_who_is_known_in_part_is_not_judged_until_all_is_told_again(
-    world: World, published: Published, client: httpx.AsyncClient
+    workspace: Workspace, published: Published, client: httpx.AsyncClient
 ) -> None:
-    await world.define(**RULES)
-    world.profiles.event(IDS[0], **person(1, "gold"))
-    await world.apply(world.profiles.event(IDS[0], computed=person(2)["computed"]))
+    await workspace.define(**RULES)
+    workspace.profiles.event(IDS[0], **person(1, "gold"))
+    await workspace.apply(workspace.profiles.event(IDS[0], computed=person(2)["computed"]))
     assert await published() == []
     assert (await client.get("/v1/ledger")).json()["lacking"] == 1
     preview = await client.post("/v1/segments/preview", json={"rule": BUYERS})
     assert preview.json() == {"count": 0, "of": 0}
-    await world.apply(*world.profiles.republished())
+    await workspace.apply(*workspace.profiles.republished())
     told = await published()
     assert [(one.change, one.cause, one.historic, one.restored) for one in told] == [
         ("entered", "merge", True, True)
@@ -137,39 +139,41 @@ async def test_who_is_known_in_part_is_not_judged_until_all_is_told_again(
 
 
 async def test_what_is_missed_and_told_again_in_one_batch_is_judged_by_all_that_is_kept(
-    world: World, published: Published
+    workspace: Workspace, published: Published
 ) -> None:
     """Nobody knew before the batch that the identifiers would be asked for."""
-    await world.define(reached=REACHED)
-    await world.apply(world.profiles.event(IDS[0], **person(1, "free", ("email", "a@x.org"))))
-    world.profiles.event(IDS[0], traits=person(1)["traits"])
-    await world.apply(
-        world.profiles.event(IDS[0], computed=person(2)["computed"]),
-        world.profiles.event(IDS[0], traits=person(1, "gold")["traits"]),
+    await workspace.define(reached=REACHED)
+    await workspace.apply(
+        workspace.profiles.event(IDS[0], **person(1, "free", ("email", "a@x.org")))
+    )
+    workspace.profiles.event(IDS[0], traits=person(1)["traits"])
+    await workspace.apply(
+        workspace.profiles.event(IDS[0], computed=person(2)["computed"]),
+        workspace.profiles.event(IDS[0], traits=person(1, "gold")["traits"]),
     )
     assert [one.change for one in await published()] == ["entered"]
-    assert (await world.outcome())[0][0][2:6] == (True, 0, None, None)
+    assert (await workspace.outcome())[0][0][2:6] == (True, 0, None, None)
 
 
 async def test_who_holds_all_of_it_changes_nothing_when_it_is_told_again(
-    world: World, published: Published
+    workspace: Workspace, published: Published
 ) -> None:
-    await world.define(**RULES)
-    await world.apply(*(world.profiles.event(who, **person(1)) for who in IDS[:3]))
-    await world.apply(
-        *world.profiles.merged(IDS[0], IDS[1], **person(2)), world.profiles.gone(IDS[2])
+    await workspace.define(**RULES)
+    await workspace.apply(*(workspace.profiles.event(who, **person(1)) for who in IDS[:3]))
+    await workspace.apply(
+        *workspace.profiles.merged(IDS[0], IDS[1], **person(2)), workspace.profiles.gone(IDS[2])
     )
-    before, told = await world.outcome(), await published()
-    await world.apply(*world.profiles.republished())
-    assert (await world.outcome(), await published()) == (before, told)
+    before, told = await workspace.outcome(), await published()
+    await workspace.apply(*workspace.profiles.republished())
+    assert (await workspace.outcome(), await published()) == (before, told)
 
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_an_emptied_segment_is_filled_by_telling_again_while_events_flow(
-    world: World, published: Published, seed: int
+    workspace: Workspace, published: Published, seed: int
 ) -> None:
-    await world.define(**RULES, reached=REACHED)
-    chance, profiles, living = random.Random(seed), world.profiles, list(IDS)
+    await workspace.define(**RULES, reached=REACHED)
+    chance, profiles, living = random.Random(seed), workspace.profiles, list(IDS)
     log = [profiles.event(who, **person(0)) for who in IDS]
 
     def step(number: int) -> list[ProfileActivity]:
@@ -185,18 +189,18 @@ async def test_an_emptied_segment_is_filled_by_telling_again_while_events_flow(
 
     for number in range(40):
         log += step(number)
-    await world.apply(*log)
+    await workspace.apply(*log)
     assert not any(one.restored for one in await published())
-    await world.empty()
+    await workspace.empty()
     flowing: list[ProfileActivity] = []
     for number, who in enumerate(sorted(profiles.held)):
         late = step(100 + number)
-        await world.apply(*late)
-        await world.apply(*profiles.republished([who]))
+        await workspace.apply(*late)
+        await workspace.apply(*profiles.republished([who]))
         flowing += late
-    filled = await world.outcome()
+    filled = await workspace.outcome()
     assert all(row[5] is None for row in filled[0])
     assert any(one.restored for one in await published())
-    await world.empty()
-    await world.apply(*log, *flowing)
-    assert await world.outcome() == filled
+    await workspace.empty()
+    await workspace.apply(*log, *flowing)
+    assert await workspace.outcome() == filled

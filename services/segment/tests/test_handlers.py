@@ -25,7 +25,7 @@ from rapport_common.events.profile import AbsorbedId
 from rapport_common.kafka.store import read_tallies
 from rapport_common.testing.profiles import sections
 from rapport_segment.handlers.activity import ActivityHandler, rule_of
-from rapport_segment.handlers.segments import SegmentHandler, Wish
+from rapport_segment.handlers.segments import Amendment, SegmentHandler
 from rapport_segment.store import definitions, people
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ async def test_definitions_may_change_while_batches_are_applied(
             segments.append(await define(engine, str(turn + 1), BUYERS))
             rule = {"computed": "orders", "op": "eq", "value": turn % 2}
             async with engine.begin() as tx:
-                await handler.change(tx, OPERATOR, segments[0], Wish(rule=rule))
+                await handler.change(tx, OPERATOR, segments[0], Amendment(rule=rule))
             await build(engine, page=7)
             await asyncio.sleep(0)  # the batches go on
 

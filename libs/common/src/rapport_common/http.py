@@ -19,7 +19,7 @@ from rapport_common.db import is_retriable, took_too_long
 from rapport_common.door import Bounds, Door
 from rapport_common.errors import AppError, UnavailableError
 from rapport_common.http_metrics import HTTP
-from rapport_common.people import problem_page
+from rapport_common.problem_pages import problem_page
 from rapport_common.reference import add_reference
 from rapport_common.wording import place, told_by_pydantic
 

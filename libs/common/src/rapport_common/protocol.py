@@ -8,7 +8,7 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from rapport_common.exchange import Corked, Cycle, known_target, target
-from rapport_common.people import problem_page
+from rapport_common.problem_pages import problem_page
 
 if TYPE_CHECKING:
     from rapport_common.pages.site import Page

@@ -23,7 +23,7 @@ from rapport_common.db import is_retriable
 from rapport_common.errors import NotFoundError, UnavailableError
 from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page
-from rapport_common.people import PeopleRoute
+from rapport_common.problem_pages import PeopleRoute
 
 log = logging.get(__name__)
 

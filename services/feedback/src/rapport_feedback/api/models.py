@@ -18,7 +18,7 @@ from rapport_common.events.contact import email_address
 from rapport_common.operator.texts import storable_text
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain.cases import Breach, Clock, Complaint, State, Step
-from rapport_feedback.domain.people import Contact, named
+from rapport_feedback.domain.naming import Contact, named
 from rapport_feedback.domain.surveys import Kind, Survey
 from rapport_feedback.handlers.surveys import Result
 

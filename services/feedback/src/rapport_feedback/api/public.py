@@ -17,12 +17,12 @@ from rapport_common.errors import AppError, InvalidRequestError
 from rapport_common.pages.brand import Brand
 from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page
-from rapport_common.people import PeopleRoute
+from rapport_common.problem_pages import PeopleRoute
 from rapport_feedback import metrics, pages
 from rapport_feedback.domain.nps import HIGHEST, LOWEST
 from rapport_feedback.domain.surveys import MAX_COMMENT
 from rapport_feedback.handlers.cases import Cases
-from rapport_feedback.handlers.surveys import Sheet, Surveys
+from rapport_feedback.handlers.surveys import LinkView, Surveys
 from rapport_feedback.tables import SCHEMA
 
 MAX_FORM_BYTES = 128 * 1024
@@ -61,9 +61,9 @@ def survey_pages(engine: AsyncEngine, surveys: Surveys, cases: Cases) -> APIRout
     async def show(token: str, request: Request) -> HTMLResponse:
         invitation_id = surveys.invited(token)
         async with engine.begin() as tx:
-            sheet = await surveys.sheet(tx, invitation_id, clock.now())
-            brand = await brand_of(tx, SCHEMA, sheet.invitation.workspace)
-        return _survey_page(token, sheet, request, brand)
+            view = await surveys.view(tx, invitation_id, clock.now())
+            brand = await brand_of(tx, SCHEMA, view.invitation.workspace)
+        return _survey_page(token, view, request, brand)
 
     @router.post("/{token}", response_class=HTMLResponse)
     async def answer(token: str, request: Request) -> HTMLResponse:
@@ -72,15 +72,15 @@ def survey_pages(engine: AsyncEngine, surveys: Surveys, cases: Cases) -> APIRout
         score, comment = _score(fields), _text(fields, "comment", MAX_COMMENT)
         try:
             async with engine.begin() as tx:
-                sheet = await surveys.answer(
+                view = await surveys.answer(
                     tx, invitation_id, score=score, comment=comment, now=clock.now()
                 )
-                brand = await brand_of(tx, SCHEMA, sheet.invitation.workspace)
+                brand = await brand_of(tx, SCHEMA, view.invitation.workspace)
         except AppError:
             metrics.ANSWERS.labels("refused").inc()
             raise
-        metrics.ANSWERS.labels(_outcome(sheet)).inc()
-        return _survey_page(token, sheet, request, brand)
+        metrics.ANSWERS.labels(_outcome(view)).inc()
+        return _survey_page(token, view, request, brand)
 
     _add_complaints(router, engine, surveys, cases)
     return router
@@ -120,22 +120,22 @@ def respond(page: Page) -> HTMLResponse:
     return HTMLResponse(page.html, headers=dict(page.headers))
 
 
-def _survey_page(token: str, sheet: Sheet, request: Request, brand: Brand) -> HTMLResponse:
+def _survey_page(token: str, view: LinkView, request: Request, brand: Brand) -> HTMLResponse:
     told = pages.survey(
         token,
-        sheet.invitation.question,
-        sheet.response,
-        changeable=sheet.changeable,
+        view.invitation.question,
+        view.response,
+        changeable=view.changeable,
         language=language(request),
         brand=brand,
     )
     return respond(told)
 
 
-def _outcome(sheet: Sheet) -> str:
-    if not sheet.recorded or sheet.response is None:
+def _outcome(view: LinkView) -> str:
+    if not view.recorded or view.response is None:
         return "unchanged"
-    return "recorded" if sheet.response.revision == 1 else "revised"
+    return "recorded" if view.response.revision == 1 else "revised"
 
 
 async def _fields(request: Request) -> Fields:

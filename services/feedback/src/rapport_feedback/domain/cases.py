@@ -7,7 +7,7 @@ from uuid import UUID
 
 from rapport_common.errors import ConflictError
 from rapport_feedback.domain.hours import Calendar
-from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.naming import Contact
 
 
 class State(StrEnum):

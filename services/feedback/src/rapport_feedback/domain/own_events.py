@@ -6,7 +6,7 @@ import msgspec
 
 from rapport_common.events.envelope import Event
 from rapport_feedback.domain.cases import Breach, Complaint, State
-from rapport_feedback.domain.people import Contact, named
+from rapport_feedback.domain.naming import Contact, named
 from rapport_feedback.domain.surveys import Invitation, Response
 
 SOURCE = "feedback"

@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from rapport_common.errors import AppError, ConflictError, InvalidRequestError
-from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.naming import Contact
 
 MAX_COMMENT = 4000
 MAX_REVISIONS = 20

@@ -8,7 +8,7 @@ from rapport_common.errors import InvalidEvent
 from rapport_common.follower.domain import Following, Key
 from rapport_common.kafka.batch import Record
 from rapport_feedback import metrics
-from rapport_feedback.domain.people import unstorable
+from rapport_feedback.domain.naming import unstorable
 from rapport_feedback.store import people
 from rapport_feedback.store.people import FOLLOWER, Claim
 

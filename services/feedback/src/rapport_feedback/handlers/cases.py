@@ -10,7 +10,7 @@ from rapport_common.errors import AppError, NotFoundError
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain import own_events
 from rapport_feedback.domain.cases import Breach, Complaint, ServiceLevels, State, Step
-from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.surveys import Invitation
 from rapport_feedback.handlers.deadlines import watch
 from rapport_feedback.handlers.publish import Publisher

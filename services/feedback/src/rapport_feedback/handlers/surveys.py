@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.errors import NotFoundError
 from rapport_feedback.domain import links, nps, own_events
 from rapport_feedback.domain import surveys as rules
-from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.surveys import Invitation, Kind, Response, Survey
 from rapport_feedback.handlers.publish import Publisher
 from rapport_feedback.store import surveys as store
@@ -28,8 +28,8 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """A link's page: the question, the answer given by this link, and whether it may change."""
+class LinkView:
+    """What a link shows: the question, the answer given by this link, and whether it may change."""
 
     invitation: Invitation
     response: Response | None
@@ -145,10 +145,10 @@ class Surveys:
         rules.require_open(invitation, now)
         return invitation
 
-    async def sheet(self, tx: AsyncConnection, invitation_id: UUID, now: datetime) -> Sheet:
+    async def view(self, tx: AsyncConnection, invitation_id: UUID, now: datetime) -> LinkView:
         """The page as it stands. Records nothing: mail clients fetch links on their own."""
         invitation = await self.opened(tx, invitation_id, now)
-        return self._sheet(invitation, await store.response_of(tx, invitation), now)
+        return self._view(invitation, await store.response_of(tx, invitation), now)
 
     async def answer(
         self,
@@ -158,7 +158,7 @@ class Surveys:
         score: int | None,
         comment: str | None,
         now: datetime,
-    ) -> Sheet:
+    ) -> LinkView:
         """Record a score at once, or a comment on it, and publish what is new."""
         invitation = await self.opened(tx, invitation_id, now, lock=True)
         before = await store.response_of(tx, invitation)
@@ -166,18 +166,18 @@ class Surveys:
         if after is not before:
             await store.save_response(tx, invitation, after)
             await self._publisher.publish(tx, own_events.answered(invitation, after))
-        return self._sheet(invitation, after, now, recorded=after is not before)
+        return self._view(invitation, after, now, recorded=after is not before)
 
-    def _sheet(
+    def _view(
         self,
         invitation: Invitation,
         response: Response | None,
         now: datetime,
         *,
         recorded: bool = False,
-    ) -> Sheet:
+    ) -> LinkView:
         changeable = response is None or rules.changeable(response, now, self._grace)
-        return Sheet(invitation, response, changeable, recorded)
+        return LinkView(invitation, response, changeable, recorded)
 
 
 def _unknown(survey_id: UUID) -> NotFoundError:

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_feedback.domain.cases import Case, Complaint, State, Step
-from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.naming import Contact
 
 _COLUMNS = (
     "workspace, case_id, number, state, step, subject, body, user_id, email, anonymous_id, "

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_feedback.domain.people import Contact
+from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.surveys import Invitation, Kind, Response, Survey
 
 _SURVEY = "workspace, survey_id, name, kind, question, wave, created_at, archived_at"

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.paging import Listed, Paging
 from rapport_segment.api import models
 from rapport_segment.api.callers import Previewer, Reader, Writer
-from rapport_segment.handlers.segments import SegmentHandler, Wish, require, require_listed
+from rapport_segment.handlers.segments import Amendment, SegmentHandler, require, require_listed
 from rapport_segment.store import definitions
 
 
@@ -80,9 +80,9 @@ def change_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
         segment_id: UUID, body: models.SegmentChange, caller: Writer
     ) -> dict[str, Any]:
         """Make a new version; the difference enters and leaves as its job comes to it."""
-        wish = Wish(body.name, body.rule, body.active)
+        amendment = Amendment(body.name, body.rule, body.active)
         async with engine.begin() as tx:
-            return models.segment(await handler.change(tx, caller, segment_id, wish))
+            return models.segment(await handler.change(tx, caller, segment_id, amendment))
 
     @router.post(
         "/v1/segments/{segment_id}/rebuild", status_code=202, response_model=models.Segment

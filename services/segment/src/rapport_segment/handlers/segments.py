@@ -45,7 +45,7 @@ class SlowPreviewError(UnavailableError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Amendment:
     """What a segment shall be called and whom it shall hold; `rule` is the JSON document.
 
     None leaves as it is what is there.
@@ -87,20 +87,20 @@ class SegmentHandler:
         return await self._put(tx, one, caller)
 
     async def change(
-        self, tx: AsyncConnection, caller: Operator, segment_id: UUID, wish: Wish
+        self, tx: AsyncConnection, caller: Operator, segment_id: UUID, amendment: Amendment
     ) -> Listed:
         """Make a new version, and build it if it makes a difference for anybody.
 
         Nothing happens when nothing differs, so that a repeated request is harmless.
         """
-        wanted = None if wish.rule is None else rules.parse(wish.rule)
+        wanted = None if amendment.rule is None else rules.parse(amendment.rule)
         await definitions.seize(tx, caller.workspace)
         old = await _require_living(tx, caller.workspace, segment_id)
         new = replace(
             old,
-            name=old.name if wish.name is None else wish.name,
-            rule=old.rule if wish.rule is None else _text(wish.rule),
-            active=old.active if wish.active is None else wish.active,
+            name=old.name if amendment.name is None else amendment.name,
+            rule=old.rule if amendment.rule is None else _text(amendment.rule),
+            active=old.active if amendment.active is None else amendment.active,
         )
         is_same = new.active == old.active and wanted in {None, rule_of(old)}
         if is_same and new.name == old.name:

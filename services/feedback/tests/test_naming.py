@@ -6,8 +6,8 @@ from pydantic import TypeAdapter, ValidationError
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.testing.profiles import sections
 from rapport_feedback.api.models import Address
-from rapport_feedback.domain import people
-from rapport_feedback.domain.people import Contact, named
+from rapport_feedback.domain import naming
+from rapport_feedback.domain.naming import Contact, named
 
 
 def activity(*names: tuple[str, str]) -> ProfileActivity:
@@ -53,7 +53,7 @@ def test_an_empty_contact_has_no_name() -> None:
     ],
 )
 def test_what_can_never_be_stored_is_named(record: ProfileActivity, *, wrong: bool) -> None:
-    assert (people.unstorable(record) is not None) == wrong
+    assert (naming.unstorable(record) is not None) == wrong
 
 
 @pytest.mark.parametrize(

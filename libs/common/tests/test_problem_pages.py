@@ -21,7 +21,7 @@ from rapport_common.errors import BusyError
 from rapport_common.http import Health, create_app
 from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page, Site
-from rapport_common.people import PeopleRoute, prefers_json
+from rapport_common.problem_pages import PeopleRoute, prefers_json
 from rapport_common.testing.credentials import authenticator
 
 GERMAN = b"Accept-Language: de\r\n"
