@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from rapport_campaign import app as campaign
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.settings import Settings as CampaignSettings
-from rapport_common.composition import Parts, open_api_engine, open_engine
+from rapport_common.composition import ServiceProcess, open_api_engine, open_engine
 from rapport_common.events.topics import TOPICS
 from rapport_common.kafka.producer import Producer
 from rapport_common.settings import ServiceSettings
@@ -44,23 +44,23 @@ def api_of(service: str) -> FastAPI:
     """The application, over a database and a Kafka that are nowhere."""
     if service == "ingest":
         settings = IngestSettings(**NOWHERE)
-        return ingest.assemble(_parts(service, settings), settings, None).api
+        return ingest.assemble(_process(service, settings), settings, None).api
     if service == "campaign":
         chosen = CampaignSettings(**NOWHERE)
-        renderers = [Renderer(campaign.office(chosen), chosen.render_seconds) for _ in range(2)]
-        return campaign.assemble(_parts(service, chosen), chosen, renderers)
+        renderers = [Renderer(chosen.office(), chosen.render_seconds) for _ in range(2)]
+        return campaign.assemble(_process(service, chosen), chosen, renderers)
     if service == "profile":
         held = ProfileSettings(**NOWHERE)
-        return profile.assemble(_parts(service, held), held)
+        return profile.assemble(_process(service, held), held)
     if service == "segment":
         ruled = SegmentSettings(**NOWHERE)
-        return segment.assemble(_parts(service, ruled), ruled)
+        return segment.assemble(_process(service, ruled), ruled)
     asked = FeedbackSettings(**NOWHERE)
-    return feedback.assemble(_parts(service, asked), asked)
+    return feedback.assemble(_process(service, asked), asked)
 
 
-def _parts(service: str, settings: ServiceSettings) -> Parts:
+def _process(service: str, settings: ServiceSettings) -> ServiceProcess:
     topics = [one for one in TOPICS if service in one.producers]
     producer = Producer(service, settings.kafka_bootstrap_servers, topics, compression=None)
     engine = open_engine(settings, service, "worker", 1)
-    return Parts(service, settings, engine, producer, open_api_engine(settings, service))
+    return ServiceProcess(service, settings, engine, producer, open_api_engine(settings, service))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 from email.policy import default
+from functools import partial
 from typing import Any
 
 import httpx
@@ -25,11 +26,12 @@ from tests.support.outbox import waiting
 from tests.support.waiting import HANG_SECONDS, between_looks, pretend_slow
 
 from rapport_campaign.api import routers
+from rapport_campaign.api.models import CampaignLedger
 from rapport_campaign.handlers.activity import on_activity
 from rapport_campaign.handlers.definition import on_definition
-from rapport_campaign.handlers.dispatch import Dispatcher, Limits
+from rapport_campaign.handlers.dispatch import Dispatcher
+from rapport_campaign.handlers.ledger import counts
 from rapport_campaign.handlers.membership import on_membership
-from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.handlers.requests import on_requests
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.track import Tracker
@@ -53,11 +55,14 @@ from rapport_common.events.envelope import Event
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
 from rapport_common.events.profile import AbsorbedId, ConsentState
+from rapport_common.events.topics import EVENTS
 from rapport_common.http import Health, create_app
 from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
+from rapport_common.operator.ledger import ledger_routes
+from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import (
     EVENT_KEY,
     KEY_SETTINGS,
@@ -326,8 +331,11 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
 
 
 def make_sender(engine: AsyncEngine, settings: Settings, *renderers: Renderer) -> Sender:
-    limits = Limits(settings.lease_seconds, settings.max_attempts, settings.retry_seconds)
-    return Sender(engine, Dispatcher(Publisher(EVENT_KEY), limits), renderers, settings)
+    return Sender(engine, Dispatcher(publisher(), settings.limits()), renderers, settings)
+
+
+def publisher() -> Publisher:
+    return Publisher("campaign", EVENTS, EVENT_KEY)
 
 
 @pytest.fixture(scope="session")
@@ -437,11 +445,12 @@ def api(
     topics: Topics,  # they tell of the segment
 ) -> FastAPI:
     app = create_app("campaign", Health(), authenticator())
-    tracker = Tracker(Publisher(EVENT_KEY))
-    store = ConsumerStore("campaign", "campaign")
+    tracker = Tracker(publisher())
     arrivals = Arrivals(engine, database_url, seconds=0.2)
-    for one in routers(engine, store, tracker, renderer, arrivals):
+    counted = partial(counts, ConsumerStore("campaign", "campaign"))
+    for one in routers(engine, tracker, renderer, arrivals):
         app.include_router(one)
+    app.include_router(ledger_routes(engine, CampaignLedger, counted))
     return app
 
 

@@ -14,13 +14,13 @@ from rapport_campaign.api import routers
 from rapport_campaign.api.public import soon
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.tokens import Token
-from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.track import Tracker
 from rapport_common import clock
 from rapport_common.db import create_engine
+from rapport_common.events.topics import EVENTS
 from rapport_common.http import Health, create_app
-from rapport_common.kafka.store import ConsumerStore
+from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY, LINK_KEY, authenticator
 
 pytestmark = pytest.mark.integration
@@ -504,9 +504,8 @@ async def test_people_get_a_page_while_the_database_is_away(renderer: Any, scena
     away = create_engine(url, application="away")
     arrivals = Arrivals(away, url, seconds=1)
     app = create_app("campaign", Health(), authenticator())
-    tracker = Tracker(Publisher(EVENT_KEY))
-    store = ConsumerStore("campaign", "campaign")
-    for one in routers(away, store, tracker, renderer, arrivals):
+    tracker = Tracker(Publisher("campaign", EVENTS, EVENT_KEY))
+    for one in routers(away, tracker, renderer, arrivals):
         app.include_router(one)
     token = Token("acme", "ab" * 32, "cd" * 12)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

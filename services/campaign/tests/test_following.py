@@ -33,70 +33,70 @@ def person(who: str, word: str = "granted", **more: Any) -> dict[str, Any]:
     return sections([("email", address)], {"name": who}, [point], [consent], **more)
 
 
-async def bring(world: Any, *records: ProfileActivity) -> None:
-    await world.topics.bring("profile.activity", *records)
+async def bring(scenario: Any, *records: ProfileActivity) -> None:
+    await scenario.topics.bring("profile.activity", *records)
 
 
-async def outcome(world: Any, columns: str = KNOWN) -> list[list[Any]]:
-    people = await world.ledger.query(f"SELECT {columns} FROM campaign.person ORDER BY 1")
-    said = await world.ledger.query("SELECT * FROM campaign.objection ORDER BY 1, 2, 3, 4")
+async def outcome(scenario: Any, columns: str = KNOWN) -> list[list[Any]]:
+    people = await scenario.ledger.query(f"SELECT {columns} FROM campaign.person ORDER BY 1")
+    said = await scenario.ledger.query("SELECT * FROM campaign.objection ORDER BY 1, 2, 3, 4")
     return [[tuple(row.values()) for row in rows] for rows in (people, said)]
 
 
-async def test_only_what_has_changed_is_written(world: Any) -> None:
+async def test_only_what_has_changed_is_written(scenario: Any) -> None:
     profiles = Profiles()
     long = {"about": "x" * 20_000}
-    await bring(world, profiles.event("p1", **person("p1") | sections([], long)))
+    await bring(scenario, profiles.event("p1", **person("p1") | sections([], long)))
     lengths = "pg_column_size(traits), traits_version, computed_version, version"
-    await bring(world, profiles.event("p1", computed=sections(orders=7)["computed"]))
-    (row,) = await world.ledger.query(f"SELECT {lengths} FROM campaign.person")
+    await bring(scenario, profiles.event("p1", computed=sections(orders=7)["computed"]))
+    (row,) = await scenario.ledger.query(f"SELECT {lengths} FROM campaign.person")
     assert tuple(row.values())[1:] == (1, 2, 2)
-    (state,) = await world.ledger.query("SELECT traits->>'about' AS a FROM campaign.person")
+    (state,) = await scenario.ledger.query("SELECT traits->>'about' AS a FROM campaign.person")
     assert state["a"] == long["about"]
 
 
-async def test_a_message_waits_for_who_is_known_in_part_only(world: Any) -> None:
+async def test_a_message_waits_for_who_is_known_in_part_only(scenario: Any) -> None:
     """Without the person's words a no would be missed."""
-    await world.started()
+    await scenario.started()
     profiles = Profiles()
     profiles.event("p1", **person("p1", "withdrawn"))
-    await bring(world, profiles.event("p1", computed=sections(orders=1)["computed"]))
-    await world.topics.entered("p1", profile_version=2)
-    await world.turn()
-    assert await world.ledger.states() == {"planned": 1}
-    ledger = await world.client.get("/v1/ledger")
+    await bring(scenario, profiles.event("p1", computed=sections(orders=1)["computed"]))
+    await scenario.topics.entered("p1", profile_version=2)
+    await scenario.turn()
+    assert await scenario.ledger.states() == {"planned": 1}
+    ledger = await scenario.client.get("/v1/ledger")
     assert ledger.json()["lacking"] == 1
-    await bring(world, *profiles.republished())
-    async with world.sending():
-        assert await world.settled() == {"suppressed": 1}
-    (row,) = await world.ledger.rows()
+    await bring(scenario, *profiles.republished())
+    async with scenario.sending():
+        assert await scenario.settled() == {"suppressed": 1}
+    (row,) = await scenario.ledger.rows()
     assert row["reason"] == "consent withdrawn"
 
 
-async def test_who_seems_to_enter_when_all_is_told_again_gets_no_mail(world: Any) -> None:
-    allowing = await world.started(allow_old_events=True)
-    await world.topics.person("p1", "ada@example.com")
+async def test_who_seems_to_enter_when_all_is_told_again_gets_no_mail(scenario: Any) -> None:
+    allowing = await scenario.started(allow_old_events=True)
+    await scenario.topics.person("p1", "ada@example.com")
     again = {"cause": "merge", "historic": True, "restored": True}
-    await world.topics.entered("p1", **again)
-    (row,) = await world.ledger.rows()
+    await scenario.topics.entered("p1", **again)
+    (row,) = await scenario.ledger.rows()
     assert (str(row["campaign_id"]), row["state"]) == (allowing, "suppressed")
     assert row["reason"] == "entered when their profile was told again"
 
 
-async def test_who_holds_all_of_it_changes_nothing_when_it_is_told_again(world: Any) -> None:
+async def test_who_holds_all_of_it_changes_nothing_when_it_is_told_again(scenario: Any) -> None:
     profiles = Profiles()
-    await bring(world, *(profiles.event(who, **person(who)) for who in ("a", "b", "c")))
-    await bring(world, *profiles.merged("a", "b", **person("b", "denied")), profiles.gone("c"))
-    before = await outcome(world, f"{KNOWN}, ctid")
-    held = await outcome(world)
-    await bring(world, *profiles.republished())
-    assert await outcome(world) == held
-    after = await outcome(world, f"{KNOWN}, ctid")
+    await bring(scenario, *(profiles.event(who, **person(who)) for who in ("a", "b", "c")))
+    await bring(scenario, *profiles.merged("a", "b", **person("b", "denied")), profiles.gone("c"))
+    before = await outcome(scenario, f"{KNOWN}, ctid")
+    held = await outcome(scenario)
+    await bring(scenario, *profiles.republished())
+    assert await outcome(scenario) == held
+    after = await outcome(scenario, f"{KNOWN}, ctid")
     assert [row for row in before[0] if row[0] != "a"] == [row for row in after[0] if row[0] != "a"]
 
 
 async def test_an_emptied_campaign_is_filled_by_telling_again_while_events_flow(
-    world: Any,
+    scenario: Any,
 ) -> None:
     chance, profiles = random.Random(5), Profiles()
     living = [f"p{number}" for number in range(8)]
@@ -114,18 +114,18 @@ async def test_an_emptied_campaign_is_filled_by_telling_again_while_events_flow(
 
     for number in range(40):
         log += step(number)
-    await bring(world, *log)
-    async with world.engine.begin() as tx:
+    await bring(scenario, *log)
+    async with scenario.engine.begin() as tx:
         await tx.execute(text("TRUNCATE campaign.person, campaign.objection"))
     flowing: list[ProfileActivity] = []
     for number, who in enumerate(sorted(profiles.held)):
         late = step(100 + number)
-        await bring(world, *late)
-        await bring(world, *profiles.republished([who]))
+        await bring(scenario, *late)
+        await bring(scenario, *profiles.republished([who]))
         flowing += late
-    filled = await outcome(world)
+    filled = await outcome(scenario)
     assert all(row[4] is None for row in filled[0])
-    async with world.engine.begin() as tx:
+    async with scenario.engine.begin() as tx:
         await tx.execute(text("TRUNCATE campaign.person, campaign.objection"))
-    await bring(world, *log, *flowing)
-    assert await outcome(world) == filled
+    await bring(scenario, *log, *flowing)
+    assert await outcome(scenario) == filled

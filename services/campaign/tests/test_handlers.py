@@ -40,48 +40,48 @@ async def people_rows(ledger: Any) -> list[tuple[Any, ...]]:
 # --- people ----------------------------------------------------------------------------------
 
 
-async def test_the_newest_word_on_a_profile_stays(world: Any) -> None:
-    await world.topics.person("p1", "new@example.com", version=5)
-    await world.topics.person("p1", "old@example.com", version=4)
-    await world.topics.person("p1", "other@example.com", version=5)
-    (row,) = await world.ledger.query(
+async def test_the_newest_word_on_a_profile_stays(scenario: Any) -> None:
+    await scenario.topics.person("p1", "new@example.com", version=5)
+    await scenario.topics.person("p1", "old@example.com", version=4)
+    await scenario.topics.person("p1", "other@example.com", version=5)
+    (row,) = await scenario.ledger.query(
         "SELECT version, contact_points::text AS at FROM campaign.person"
     )
     assert row["version"] == 5
     assert "new@example.com" in row["at"]
-    await world.topics.merged("p1", "p2", version=5)
-    await world.topics.person("p1", "late@example.com", version=5)
-    assert await people_rows(world.ledger) == [("p1", 5, "p2", True)]
-    await world.topics.person("p1", "alive@example.com", version=6)
-    await world.topics.merged("p1", "p2", version=5)
-    assert await people_rows(world.ledger) == [("p1", 6, None, False)]
+    await scenario.topics.merged("p1", "p2", version=5)
+    await scenario.topics.person("p1", "late@example.com", version=5)
+    assert await people_rows(scenario.ledger) == [("p1", 5, "p2", True)]
+    await scenario.topics.person("p1", "alive@example.com", version=6)
+    await scenario.topics.merged("p1", "p2", version=5)
+    assert await people_rows(scenario.ledger) == [("p1", 6, None, False)]
 
 
-async def test_any_order_gives_the_same_people(world: Any) -> None:
+async def test_any_order_gives_the_same_people(scenario: Any) -> None:
     records = [
         ProfileActivity(workspace="acme", profile_id="a", version=3, merged_into="b"),
         ProfileActivity(workspace="acme", profile_id="b", version=9, merged_into="c"),
     ]
     for order in itertools.permutations(records):
-        async with world.engine.begin() as tx:
+        async with scenario.engine.begin() as tx:
             await tx.execute(text("TRUNCATE campaign.person"))
         for one in order:
-            await world.topics.bring("profile.activity", one)
-        async with world.engine.begin() as tx:
+            await scenario.topics.bring("profile.activity", one)
+        async with scenario.engine.begin() as tx:
             found = await people.resolve(tx, [("acme", "a"), ("acme", "b"), ("acme", "x")])
         assert found == {("acme", "a"): "c", ("acme", "b"): "c", ("acme", "x"): "x"}
 
 
-async def test_a_circle_of_merges_ends(world: Any) -> None:
-    await world.topics.merged("a", "b", version=1)
-    await world.topics.merged("b", "a", version=1)
-    async with world.engine.begin() as tx:
+async def test_a_circle_of_merges_ends(scenario: Any) -> None:
+    await scenario.topics.merged("a", "b", version=1)
+    await scenario.topics.merged("b", "a", version=1)
+    async with scenario.engine.begin() as tx:
         found = await people.resolve(tx, [("acme", "a")])
         assert found["acme", "a"] in {"a", "b"}
 
 
 @pytest.mark.parametrize("bad", ["nul", "traits"])
-async def test_poison_is_named(bad: str, world: Any) -> None:
+async def test_poison_is_named(bad: str, scenario: Any) -> None:
     good = ProfileActivity(workspace="acme", profile_id="p", version=1, merged_into="q")
     if bad == "nul":
         poison = ProfileActivity(workspace="acme", profile_id="p\0", version=1, merged_into="q")
@@ -95,7 +95,7 @@ async def test_poison_is_named(bad: str, world: Any) -> None:
         )
     batch = [Record("t", 0, index, b"", one) for index, one in enumerate([good, poison])]
     with pytest.raises(InvalidEvent) as caught:
-        async with world.engine.begin() as tx:
+        async with scenario.engine.begin() as tx:
             await on_activity(batch, tx)
     assert caught.value.index == 1
 
@@ -108,23 +108,23 @@ async def open_stays(ledger: Any) -> set[str]:
     return {row["entry_id"] for row in rows}
 
 
-async def test_a_stay_ends_whatever_comes_first(world: Any) -> None:
-    await world.topics.entered("p1", "e1")
-    await world.topics.entered("p2", "e2")
-    await world.topics.exited("p1", "e1")
-    await world.topics.exited("p9", "e9")
-    await world.topics.entered("p3", "e9")
+async def test_a_stay_ends_whatever_comes_first(scenario: Any) -> None:
+    await scenario.topics.entered("p1", "e1")
+    await scenario.topics.entered("p2", "e2")
+    await scenario.topics.exited("p1", "e1")
+    await scenario.topics.exited("p9", "e9")
+    await scenario.topics.entered("p3", "e9")
     gone = [stay("p4", 1, "exited"), stay("p4", 1, "entered")]
-    await world.topics.bring("segment.membership", *gone)
-    assert await open_stays(world.ledger) == {"e2"}
+    await scenario.topics.bring("segment.membership", *gone)
+    assert await open_stays(scenario.ledger) == {"e2"}
 
 
-async def test_a_stay_ends_under_another_id_after_a_merge(world: Any) -> None:
-    await world.topics.entered("a", "e1")
-    await world.topics.merged("a", "b", version=2)
-    await world.topics.merged("b", "c", version=2)
-    await world.topics.exited("c", "e1")
-    assert await open_stays(world.ledger) == set()
+async def test_a_stay_ends_under_another_id_after_a_merge(scenario: Any) -> None:
+    await scenario.topics.entered("a", "e1")
+    await scenario.topics.merged("a", "b", version=2)
+    await scenario.topics.merged("b", "c", version=2)
+    await scenario.topics.exited("c", "e1")
+    assert await open_stays(scenario.ledger) == set()
 
 
 def stay(profile: str, number: int, change: str) -> Membership:
@@ -142,8 +142,8 @@ def stay(profile: str, number: int, change: str) -> Membership:
     )
 
 
-async def test_any_batching_plans_the_same(world: Any) -> None:
-    await world.started()
+async def test_any_batching_plans_the_same(scenario: Any) -> None:
+    await scenario.started()
     records = [
         stay(f"p{who}", number, change)
         for who in range(10)
@@ -152,193 +152,193 @@ async def test_any_batching_plans_the_same(world: Any) -> None:
     ]
     found = set()
     for seed in range(4):
-        async with world.engine.begin() as tx:
+        async with scenario.engine.begin() as tx:
             await tx.execute(text("TRUNCATE campaign.message, campaign.entry, campaign.tally"))
         order = random.Random(seed)
         left = list(records)
         while left:
             size = order.randint(1, 30)
-            await world.topics.bring("segment.membership", *left[:size])
+            await scenario.topics.bring("segment.membership", *left[:size])
             left = left[size:]
-        rows = await world.ledger.rows()
+        rows = await scenario.ledger.rows()
         found.add(
-            (tuple(row["send_key"] for row in rows), frozenset(await open_stays(world.ledger)))
+            (tuple(row["send_key"] for row in rows), frozenset(await open_stays(scenario.ledger)))
         )
-        (tally,) = await world.ledger.query("SELECT value FROM campaign.tally")
+        (tally,) = await scenario.ledger.query("SELECT value FROM campaign.tally")
         assert tally["value"] == len(rows) == 40
     assert len(found) == 1
 
 
-async def test_old_events_are_shown_as_suppressed(world: Any) -> None:
-    await world.started()
-    allowing = await world.started(allow_old_events=True)
-    await world.topics.entered("p1", event_timestamp=clock.now() - timedelta(days=2))
-    rows = {str(row["campaign_id"]): row for row in await world.ledger.rows()}
+async def test_old_events_are_shown_as_suppressed(scenario: Any) -> None:
+    await scenario.started()
+    allowing = await scenario.started(allow_old_events=True)
+    await scenario.topics.entered("p1", event_timestamp=clock.now() - timedelta(days=2))
+    rows = {str(row["campaign_id"]): row for row in await scenario.ledger.rows()}
     assert rows.pop(allowing)["state"] == "planned"
     (other,) = rows.values()
     assert (other["state"], other["reason"]) == ("suppressed", "old event")
 
 
-async def test_a_rule_change_mails_nobody_unless_asked(world: Any) -> None:
-    await world.started()
-    asked = await world.started(include_existing=True)
-    await world.topics.entered("p1", cause="definition")
-    assert [str(row["campaign_id"]) for row in await world.ledger.rows()] == [asked]
+async def test_a_rule_change_mails_nobody_unless_asked(scenario: Any) -> None:
+    await scenario.started()
+    asked = await scenario.started(include_existing=True)
+    await scenario.topics.entered("p1", cause="definition")
+    assert [str(row["campaign_id"]) for row in await scenario.ledger.rows()] == [asked]
 
 
-async def test_who_is_in_already_is_planned_at_the_start_once(world: Any) -> None:
+async def test_who_is_in_already_is_planned_at_the_start_once(scenario: Any) -> None:
     before = {"at": clock.now(), "event_timestamp": clock.now() - timedelta(days=300)}
-    await world.topics.entered("p1", "e1", **before)
-    await world.topics.entered("p2", "e2")
-    await world.topics.entered("a", "e3")
-    await world.topics.entered("b", "e4")
-    await world.topics.merged("a", "b", version=2)
-    await world.topics.exited("p2", "e2")
-    await world.started()
-    assert await world.ledger.rows() == []
-    await world.started(include_existing=True)
-    rows = {row["occasion"]: row["state"] for row in await world.ledger.rows()}
+    await scenario.topics.entered("p1", "e1", **before)
+    await scenario.topics.entered("p2", "e2")
+    await scenario.topics.entered("a", "e3")
+    await scenario.topics.entered("b", "e4")
+    await scenario.topics.merged("a", "b", version=2)
+    await scenario.topics.exited("p2", "e2")
+    await scenario.started()
+    assert await scenario.ledger.rows() == []
+    await scenario.started(include_existing=True)
+    rows = {row["occasion"]: row["state"] for row in await scenario.ledger.rows()}
     assert rows.keys() == {"e1", "e3", "e4"}
     assert sorted(rows.values()) == ["planned", "planned", "suppressed"]
-    await world.topics.entered("p1", "e1", **before)
-    assert len(await world.ledger.rows()) == 3
+    await scenario.topics.entered("p1", "e1", **before)
+    assert len(await scenario.ledger.rows()) == 3
 
 
-async def test_only_the_segments_own_campaigns_of_the_workspace(world: Any) -> None:
-    await world.started()
-    await world.topics.entered("p1", segment_id="another")
-    await world.topics.entered("p1", workspace="other")
-    assert await world.ledger.rows() == []
+async def test_only_the_segments_own_campaigns_of_the_workspace(scenario: Any) -> None:
+    await scenario.started()
+    await scenario.topics.entered("p1", segment_id="another")
+    await scenario.topics.entered("p1", workspace="other")
+    assert await scenario.ledger.rows() == []
 
 
 # --- merges ----------------------------------------------------------------------------------
 
 
-async def test_an_entry_that_comes_again_under_the_new_id_is_one_message(world: Any) -> None:
+async def test_an_entry_that_comes_again_under_the_new_id_is_one_message(scenario: Any) -> None:
     """Whichever comes first: the merge, or the entry told again under the survivor's id."""
-    await world.started()
-    await world.topics.entered("a", "e1")
-    await world.topics.entered("b", "e1", cause="merge")
-    await world.topics.merged("a", "b", version=2)
-    await world.topics.entered("b", "e1", cause="merge")
-    await world.topics.entered("a", "e1")
-    assert [row["profile_id"] for row in await world.ledger.rows()] == ["a"]
-    await world.topics.entered("a", "e2")
-    assert [row["profile_id"] for row in await world.ledger.rows("occasion = 'e2'")] == ["b"]
+    await scenario.started()
+    await scenario.topics.entered("a", "e1")
+    await scenario.topics.entered("b", "e1", cause="merge")
+    await scenario.topics.merged("a", "b", version=2)
+    await scenario.topics.entered("b", "e1", cause="merge")
+    await scenario.topics.entered("a", "e1")
+    assert [row["profile_id"] for row in await scenario.ledger.rows()] == ["a"]
+    await scenario.topics.entered("a", "e2")
+    assert [row["profile_id"] for row in await scenario.ledger.rows("occasion = 'e2'")] == ["b"]
 
 
-async def test_a_message_planned_before_a_merge_goes_to_the_survivor(world: Any) -> None:
-    await world.started()
-    await world.topics.person("a", "old@example.com", version=1)
-    await world.topics.entered("a", "e1", profile_version=1)
-    await world.topics.merged("a", "b", version=2)
-    await world.turn()
-    assert await world.ledger.states() == {"planned": 1}
-    await world.topics.person("b", "new@example.com", user_id="u1", version=1)
-    async with world.sending():
-        assert await world.settled() == {"sent": 1}
-    assert world.mail_server.mails[0]["To"] == "new@example.com"
-    assert [one.user_id for one in await world.ledger.events()] == ["u1"]
+async def test_a_message_planned_before_a_merge_goes_to_the_survivor(scenario: Any) -> None:
+    await scenario.started()
+    await scenario.topics.person("a", "old@example.com", version=1)
+    await scenario.topics.entered("a", "e1", profile_version=1)
+    await scenario.topics.merged("a", "b", version=2)
+    await scenario.turn()
+    assert await scenario.ledger.states() == {"planned": 1}
+    await scenario.topics.person("b", "new@example.com", user_id="u1", version=1)
+    async with scenario.sending():
+        assert await scenario.settled() == {"sent": 1}
+    assert scenario.mail_server.mails[0]["To"] == "new@example.com"
+    assert [one.user_id for one in await scenario.ledger.events()] == ["u1"]
 
 
-async def test_two_processes_see_one_entry_under_two_ids(world: Any) -> None:
+async def test_two_processes_see_one_entry_under_two_ids(scenario: Any) -> None:
     """Neither sees the other's row: the unique key decides."""
-    await world.started()
+    await scenario.started()
     same = [msgspec.structs.replace(stay(who, 1, "entered"), entry_id="e") for who in ("a", "b")]
 
     async def bring(one: Membership) -> None:
-        async with world.engine.begin() as tx:
+        async with scenario.engine.begin() as tx:
             await on_membership([Record("t", 0, 0, b"", one)], tx)
 
     await asyncio.gather(*(bring(one) for one in same))
-    assert len(await world.ledger.rows()) == 1
+    assert len(await scenario.ledger.rows()) == 1
 
 
 # --- requests --------------------------------------------------------------------------------
 
 
-async def test_a_request_id_is_one_message(world: Any) -> None:
-    await world.topics.requested("r1")
-    await world.topics.requested("r1", subject="again")
-    await world.topics.requested("r1", profile_id="p2")
-    await world.topics.requested("r2")
-    await world.topics.requested("r1", workspace="other")
-    assert len(await world.ledger.rows()) == 3
-    contents = await world.ledger.query("SELECT subject FROM campaign.content")
+async def test_a_request_id_is_one_message(scenario: Any) -> None:
+    await scenario.topics.requested("r1")
+    await scenario.topics.requested("r1", subject="again")
+    await scenario.topics.requested("r1", profile_id="p2")
+    await scenario.topics.requested("r2")
+    await scenario.topics.requested("r1", workspace="other")
+    assert len(await scenario.ledger.rows()) == 3
+    contents = await scenario.ledger.query("SELECT subject FROM campaign.content")
     assert {row["subject"] for row in contents} == {"Case {{ data.number }}"}
-    (tally,) = await world.ledger.query("SELECT value FROM campaign.tally")
+    (tally,) = await scenario.ledger.query("SELECT value FROM campaign.tally")
     assert tally["value"] == 3
 
 
-async def test_a_request_with_nul_is_named(world: Any) -> None:
+async def test_a_request_with_nul_is_named(scenario: Any) -> None:
     with pytest.raises(InvalidEvent):
-        await world.topics.requested("r\0")
+        await scenario.topics.requested("r\0")
 
 
-async def test_the_trace_travels_from_the_record_to_the_event(world: Any) -> None:
+async def test_the_trace_travels_from_the_record_to_the_event(scenario: Any) -> None:
     trace = f"00-{'a' * 32}-{'b' * 16}-01"
-    await world.started()
-    await world.topics.person("p1", "ada@example.com")
-    await world.topics.bring("segment.membership", stay("p1", 1, "entered"), trace=trace)
-    async with world.sending():
-        await world.settled()
-    assert [one.traceparent for one in await world.ledger.waiting()] == [trace]
+    await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com")
+    await scenario.topics.bring("segment.membership", stay("p1", 1, "entered"), trace=trace)
+    async with scenario.sending():
+        await scenario.settled()
+    assert [one.traceparent for one in await scenario.ledger.waiting()] == [trace]
 
 
 # --- locks -----------------------------------------------------------------------------------
 
 
-async def test_a_start_waits_for_entries_that_are_being_written(world: Any) -> None:
+async def test_a_start_waits_for_entries_that_are_being_written(scenario: Any) -> None:
     """Otherwise an entry in an open transaction would be seen by neither side."""
-    body = {**world.campaign_body, "include_existing": True}
-    made = (await world.client.post("/v1/campaigns", json=body)).json()
-    async with world.engine.begin() as tx:
+    body = {**scenario.campaign_body, "include_existing": True}
+    made = (await scenario.client.post("/v1/campaigns", json=body)).json()
+    async with scenario.engine.begin() as tx:
         await on_membership([Record("t", 0, 0, b"", stay("p1", 1, "entered"))], tx)
-        start = asyncio.create_task(world.client.post(f"/v1/campaigns/{made['id']}/start"))
-        await somebody_waits(world.engine)
+        start = asyncio.create_task(scenario.client.post(f"/v1/campaigns/{made['id']}/start"))
+        await somebody_waits(scenario.engine)
         assert not start.done()
     assert (await start).json()["job_id"] is not None
-    await world.work()
-    assert await world.ledger.states() == {"planned": 1}
+    await scenario.work()
+    assert await scenario.ledger.states() == {"planned": 1}
 
 
-async def test_planning_for_those_who_are_in_goes_on_where_it_was(world: Any) -> None:
+async def test_planning_for_those_who_are_in_goes_on_where_it_was(scenario: Any) -> None:
     """A start answers at once; a page that a crash repeats plans nobody twice."""
     for number in range(5):
-        await world.topics.entered(f"p{number}", f"e{number}")
-    body = {**world.campaign_body, "include_existing": True}
-    made = (await world.client.post("/v1/campaigns", json=body)).json()
-    started = (await world.client.post(f"/v1/campaigns/{made['id']}/start")).json()
-    assert await world.ledger.rows() == []
+        await scenario.topics.entered(f"p{number}", f"e{number}")
+    body = {**scenario.campaign_body, "include_existing": True}
+    made = (await scenario.client.post("/v1/campaigns", json=body)).json()
+    started = (await scenario.client.post(f"/v1/campaigns/{made['id']}/start")).json()
+    assert await scenario.ledger.rows() == []
     stop = asyncio.Event()
     stop.set()
-    await Jobs(world.engine, JOBS, Works(world.engine, page=2).kinds).turn(stop)
-    assert await world.ledger.states() == {"planned": 2}
-    async with world.engine.begin() as tx:
+    await Jobs(scenario.engine, JOBS, Works(scenario.engine, page=2).kinds).turn(stop)
+    assert await scenario.ledger.states() == {"planned": 2}
+    async with scenario.engine.begin() as tx:
         await tx.execute(text("UPDATE campaign.job SET position = '{}'"))
         job = await JOBS.find(tx, "acme", started["job_id"])
     assert job is not None
     assert (job.state, job.done, job.total) == ("queued", 2, 5)
-    await world.work()
-    assert await world.ledger.states() == {"planned": 5}
+    await scenario.work()
+    assert await scenario.ledger.states() == {"planned": 5}
 
 
-async def test_a_job_that_is_cancelled_plans_nobody_more(world: Any) -> None:
-    await world.topics.entered("p1")
-    body = {**world.campaign_body, "include_existing": True}
-    made = (await world.client.post("/v1/campaigns", json=body)).json()
-    started = (await world.client.post(f"/v1/campaigns/{made['id']}/start")).json()
-    async with world.engine.begin() as tx:
+async def test_a_job_that_is_cancelled_plans_nobody_more(scenario: Any) -> None:
+    await scenario.topics.entered("p1")
+    body = {**scenario.campaign_body, "include_existing": True}
+    made = (await scenario.client.post("/v1/campaigns", json=body)).json()
+    started = (await scenario.client.post(f"/v1/campaigns/{made['id']}/start")).json()
+    async with scenario.engine.begin() as tx:
         assert await JOBS.cancel(tx, "acme", started["job_id"])
-    await world.work()
-    assert await world.ledger.rows() == []
+    await scenario.work()
+    assert await scenario.ledger.rows() == []
 
 
-async def test_nothing_is_marked_while_its_address_is_being_suppressed(world: Any) -> None:
-    await world.started()
-    await world.topics.person("p1", "ada@example.com")
-    await world.topics.entered("p1")
-    async with world.engine.begin() as tx:
+async def test_nothing_is_marked_while_its_address_is_being_suppressed(scenario: Any) -> None:
+    await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com")
+    await scenario.topics.entered("p1")
+    async with scenario.engine.begin() as tx:
         await locks.own_addresses(tx, [("acme", "ada@example.com")])
         await tx.execute(
             text(
@@ -346,23 +346,23 @@ async def test_nothing_is_marked_while_its_address_is_being_suppressed(world: An
                 "('acme', 'ada@example.com', 'promotion', 'test', now())"
             )
         )
-        sending = asyncio.create_task(world.turn())
-        await somebody_waits(world.engine)
-        assert await world.ledger.states() == {"planned": 1}
+        sending = asyncio.create_task(scenario.turn())
+        await somebody_waits(scenario.engine)
+        assert await scenario.ledger.states() == {"planned": 1}
     await sending
-    assert await world.settled() == {"suppressed": 1}
+    assert await scenario.settled() == {"suppressed": 1}
 
 
-async def test_a_lock_is_not_waited_for_for_ever(world: Any) -> None:
-    async with world.engine.begin() as one:
+async def test_a_lock_is_not_waited_for_for_ever(scenario: Any) -> None:
+    async with scenario.engine.begin() as one:
         await locks.own_segment(one, "acme", "s")
         with pytest.raises(DBAPIError, match="lock timeout"):
-            async with world.engine.begin() as other:
+            async with scenario.engine.begin() as other:
                 await locks.share_segments(other, [("acme", "s")])
 
 
-async def test_on_requests_of_nothing(world: Any) -> None:
-    async with world.engine.begin() as tx:
+async def test_on_requests_of_nothing(scenario: Any) -> None:
+    async with scenario.engine.begin() as tx:
         await on_requests([], tx)
         await on_membership([], tx)
         await on_activity([], tx)

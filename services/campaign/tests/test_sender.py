@@ -9,28 +9,29 @@ import pytest
 from tests.support.locks import somebody_waits
 from tests.support.waiting import HANG_SECONDS, between_looks
 
-from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.domain.delivery import Limits, Outcome
 from rapport_campaign.handlers import operate
-from rapport_campaign.handlers.dispatch import Dispatcher, Limits, Result
-from rapport_campaign.handlers.publish import Publisher
+from rapport_campaign.handlers.dispatch import Dispatcher, Result
 from rapport_campaign.render.compose import Office
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.smtp import UnreachableError
 from rapport_common import clock
+from rapport_common.events.topics import EVENTS
+from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY, LINK_KEY
 
 pytestmark = pytest.mark.integration
 OFFICE = Office(LINK_KEY, "https://mail.shop.example", "no-reply@mail.shop.example")
 
 
-async def test_an_entry_becomes_one_mail(world: Any) -> None:
-    campaign_id = await world.started()
-    await world.topics.person("p1", "ada@example.com", user_id="u1", first_name="Ada <3")
-    entry_id = await world.topics.entered("p1")
-    async with world.sending():
-        assert await world.settled() == {"sent": 1}
-    (mail,) = world.mail_server.mails
-    (row,) = await world.ledger.rows()
+async def test_an_entry_becomes_one_mail(scenario: Any) -> None:
+    campaign_id = await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com", user_id="u1", first_name="Ada <3")
+    entry_id = await scenario.topics.entered("p1")
+    async with scenario.sending():
+        assert await scenario.settled() == {"sent": 1}
+    (mail,) = scenario.mail_server.mails
+    (row,) = await scenario.ledger.rows()
     assert mail["X-Rapport-Send-Key"] == row["send_key"]
     assert mail["To"] == "ada@example.com"
     assert mail["From"] == "The Shop <hello@shop.example>"
@@ -41,7 +42,7 @@ async def test_an_entry_becomes_one_mail(world: Any) -> None:
     assert mail["Message-ID"] == f"<{row['send_key'][:40]}@shop.example>"
     assert mail["Date"].datetime - clock.now() < timedelta(minutes=1)
     assert (row["occasion"], str(row["campaign_id"])) == (entry_id, campaign_id)
-    (event,) = await world.ledger.events()
+    (event,) = await scenario.ledger.events()
     assert (event.name, event.source, event.message_id) == (
         "Email Sent",
         "campaign",
@@ -50,17 +51,17 @@ async def test_an_entry_becomes_one_mail(world: Any) -> None:
     assert (event.user_id, event.email, event.timestamp) == ("u1", None, row["sent_at"])
 
 
-async def test_the_same_entry_again_sends_nothing(world: Any) -> None:
-    await world.started()
-    await world.topics.person("p1", "ada@example.com")
+async def test_the_same_entry_again_sends_nothing(scenario: Any) -> None:
+    await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com")
     for _ in range(3):
-        await world.topics.entered("p1", "entry-1")
-    async with world.sending():
-        await world.settled()
-    await world.topics.entered("p1", "entry-1")
-    assert not await world.turn()
-    assert await world.settled() == {"sent": 1}
-    assert len(world.mail_server.mails) == 1
+        await scenario.topics.entered("p1", "entry-1")
+    async with scenario.sending():
+        await scenario.settled()
+    await scenario.topics.entered("p1", "entry-1")
+    assert not await scenario.turn()
+    assert await scenario.settled() == {"sent": 1}
+    assert len(scenario.mail_server.mails) == 1
 
 
 @pytest.mark.parametrize(
@@ -78,89 +79,89 @@ async def test_the_same_entry_again_sends_nothing(world: Any) -> None:
     ],
 )
 async def test_what_the_server_says_decides(
-    address: str, state: str, mails: int, attempts: int, world: Any
+    address: str, state: str, mails: int, attempts: int, scenario: Any
 ) -> None:
-    await world.started()
-    await world.topics.person("p1", address)
-    await world.topics.person("p2", "good@example.com")
-    await world.topics.entered("p1")
-    await world.topics.entered("p2")
-    async with world.sending():
-        await world.settled()
-    rows = {row["profile_id"]: row for row in await world.ledger.rows()}
+    await scenario.started()
+    await scenario.topics.person("p1", address)
+    await scenario.topics.person("p2", "good@example.com")
+    await scenario.topics.entered("p1")
+    await scenario.topics.entered("p2")
+    async with scenario.sending():
+        await scenario.settled()
+    rows = {row["profile_id"]: row for row in await scenario.ledger.rows()}
     assert (rows["p1"]["state"], rows["p1"]["attempt"]) == (state, attempts)
     assert rows["p1"]["reason"] or state == "sent"
     assert rows["p2"]["state"] == "sent"
-    assert world.mail_server.send_keys()[rows["p1"]["send_key"]] == mails
-    assert world.mail_server.send_keys()[rows["p2"]["send_key"]] == 1
-    sent = [one for one in await world.ledger.events() if one.name == "Email Sent"]
+    assert scenario.mail_server.send_keys()[rows["p1"]["send_key"]] == mails
+    assert scenario.mail_server.send_keys()[rows["p2"]["send_key"]] == 1
+    sent = [one for one in await scenario.ledger.events() if one.name == "Email Sent"]
     assert len(sent) == (2 if state == "sent" else 1)
 
 
-async def test_a_later_yes_is_heard(world: Any) -> None:
-    world.mail_server.later_replies = 2
-    await world.started()
-    await world.topics.person("p1", "later@example.com")
-    await world.topics.entered("p1")
-    async with world.sending():
-        assert await world.settled() == {"sent": 1}
-    assert (await world.ledger.rows())[0]["attempt"] == 3
+async def test_a_later_yes_is_heard(scenario: Any) -> None:
+    scenario.mail_server.later_replies = 2
+    await scenario.started()
+    await scenario.topics.person("p1", "later@example.com")
+    await scenario.topics.entered("p1")
+    async with scenario.sending():
+        assert await scenario.settled() == {"sent": 1}
+    assert (await scenario.ledger.rows())[0]["attempt"] == 3
 
 
-async def test_while_the_server_is_away_nothing_is_lost_or_marked(world: Any) -> None:
-    await world.started()
-    await world.mail_server.stop()
+async def test_while_the_server_is_away_nothing_is_lost_or_marked(scenario: Any) -> None:
+    await scenario.started()
+    await scenario.mail_server.stop()
     for number in range(20):
-        await world.topics.person(f"p{number}", f"user{number}@example.com")
-        await world.topics.entered(f"p{number}")
+        await scenario.topics.person(f"p{number}", f"user{number}@example.com")
+        await scenario.topics.entered(f"p{number}")
     with pytest.raises(UnreachableError):
-        await world.turn()
-    assert await world.ledger.states() == {"planned": 20}
-    async with world.sending():
-        await world.mail_server.start(world.mail_server.port)
-        assert await world.settled() == {"sent": 20}
-    assert all(row["attempt"] == 1 for row in await world.ledger.rows())
-    assert set(world.mail_server.send_keys().values()) == {1}
+        await scenario.turn()
+    assert await scenario.ledger.states() == {"planned": 20}
+    async with scenario.sending():
+        await scenario.mail_server.start(scenario.mail_server.port)
+        assert await scenario.settled() == {"sent": 20}
+    assert all(row["attempt"] == 1 for row in await scenario.ledger.rows())
+    assert set(scenario.mail_server.send_keys().values()) == {1}
 
 
-async def test_a_message_waits_for_its_person(world: Any) -> None:
-    await world.started()
-    await world.topics.person("p1", "ada@example.com", version=2)
-    await world.topics.entered("p1", profile_version=3)
-    await world.turn()
-    (row,) = await world.ledger.rows()
+async def test_a_message_waits_for_its_person(scenario: Any) -> None:
+    await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com", version=2)
+    await scenario.topics.entered("p1", profile_version=3)
+    await scenario.turn()
+    (row,) = await scenario.ledger.rows()
     assert (row["state"], row["reason"]) == ("planned", "profile unknown")
-    await world.topics.person("p1", "new@example.com", version=3)
-    async with world.sending():
-        assert await world.settled() == {"sent": 1}
-    assert (await world.ledger.rows())[0]["to_address"] == "new@example.com"
+    await scenario.topics.person("p1", "new@example.com", version=3)
+    async with scenario.sending():
+        assert await scenario.settled() == {"sent": 1}
+    assert (await scenario.ledger.rows())[0]["to_address"] == "new@example.com"
 
 
-async def test_pause_stops_and_loses_nobody(world: Any) -> None:
-    campaign_id = await world.started()
-    await world.client.post(f"/v1/campaigns/{campaign_id}/pause")
-    await world.topics.person("p1", "ada@example.com")
-    await world.topics.entered("p1")
-    await world.turn()
-    assert await world.ledger.states() == {"planned": 1}
-    await world.client.post(f"/v1/campaigns/{campaign_id}/resume")
-    async with world.sending():
-        assert await world.settled() == {"sent": 1}
+async def test_pause_stops_and_loses_nobody(scenario: Any) -> None:
+    campaign_id = await scenario.started()
+    await scenario.client.post(f"/v1/campaigns/{campaign_id}/pause")
+    await scenario.topics.person("p1", "ada@example.com")
+    await scenario.topics.entered("p1")
+    await scenario.turn()
+    assert await scenario.ledger.states() == {"planned": 1}
+    await scenario.client.post(f"/v1/campaigns/{campaign_id}/resume")
+    async with scenario.sending():
+        assert await scenario.settled() == {"sent": 1}
 
 
-async def test_a_pause_that_is_being_written_is_waited_for(world: Any) -> None:
+async def test_a_pause_that_is_being_written_is_waited_for(scenario: Any) -> None:
     """The sender still sees a running campaign, and must not mark anything once it is paused."""
-    campaign_id = await world.started()
-    await world.topics.person("p1", "ada@example.com")
-    await world.topics.entered("p1")
-    async with world.engine.begin() as tx:
+    campaign_id = await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com")
+    await scenario.topics.entered("p1")
+    async with scenario.engine.begin() as tx:
         await operate.pause(tx, "acme", campaign_id)
-        sending = asyncio.create_task(world.turn())
-        await somebody_waits(world.engine)
+        sending = asyncio.create_task(scenario.turn())
+        await somebody_waits(scenario.engine)
     await sending
-    await world.turn()
-    assert await world.ledger.states() == {"planned": 1}
-    assert world.mail_server.mails == []
+    await scenario.turn()
+    assert await scenario.ledger.states() == {"planned": 1}
+    assert scenario.mail_server.mails == []
 
 
 @pytest.mark.parametrize(
@@ -176,226 +177,230 @@ async def test_promotions_that_must_not_go(
     person: dict[str, Any],
     allowed: bool,  # noqa: FBT001 - a column of the table above
     reason: str,
-    world: Any,
+    scenario: Any,
 ) -> None:
-    await world.client.patch("/v1/policy", json={"promotion_without_consent": allowed})
-    await world.started()
-    service = await world.started(purpose="service")
-    await world.topics.person("p1", "ada@example.com", **person)
-    await world.topics.entered("p1")
-    async with world.sending():
-        assert await world.settled() == {"suppressed": 1, "sent": 1}
-    by_campaign = {str(row["campaign_id"]): row for row in await world.ledger.rows()}
+    await scenario.client.patch("/v1/policy", json={"promotion_without_consent": allowed})
+    await scenario.started()
+    service = await scenario.started(purpose="service")
+    await scenario.topics.person("p1", "ada@example.com", **person)
+    await scenario.topics.entered("p1")
+    async with scenario.sending():
+        assert await scenario.settled() == {"suppressed": 1, "sent": 1}
+    by_campaign = {str(row["campaign_id"]): row for row in await scenario.ledger.rows()}
     assert by_campaign.pop(service)["state"] == "sent"
     (promotion,) = by_campaign.values()
     assert promotion["reason"] == reason
-    (mail,) = world.mail_server.mails
+    (mail,) = scenario.mail_server.mails
     assert mail["List-Unsubscribe"] is None
 
 
-async def test_policy_opens_the_door(world: Any) -> None:
-    await world.client.patch("/v1/policy", json={"promotion_without_consent": True})
-    await world.started()
-    await world.topics.person("p1", "ada@example.com", consent=None)
-    await world.topics.entered("p1")
-    async with world.sending():
-        assert await world.settled() == {"sent": 1}
+async def test_policy_opens_the_door(scenario: Any) -> None:
+    await scenario.client.patch("/v1/policy", json={"promotion_without_consent": True})
+    await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com", consent=None)
+    await scenario.topics.entered("p1")
+    async with scenario.sending():
+        assert await scenario.settled() == {"sent": 1}
 
 
-async def test_a_request_is_one_mail_without_consent_or_tracking(world: Any) -> None:
-    await world.topics.person(
+async def test_a_request_is_one_mail_without_consent_or_tracking(scenario: Any) -> None:
+    await scenario.topics.person(
         "p1", "ada@example.com", user_id="u1", consent="withdrawn", open_cases=2
     )
-    await world.topics.requested("r1")
-    await world.topics.requested("r1")
-    await world.topics.requested("r1", profile_id="p2")
-    async with world.sending():
-        assert await world.settled() == {"sent": 1}
-    (mail,) = world.mail_server.mails
+    await scenario.topics.requested("r1")
+    await scenario.topics.requested("r1")
+    await scenario.topics.requested("r1", profile_id="p2")
+    async with scenario.sending():
+        assert await scenario.settled() == {"sent": 1}
+    (mail,) = scenario.mail_server.mails
     assert mail["Subject"] == "Case 7"
     assert mail.get_body(("html",)).get_content().strip() == "<p>Hello Ada &amp; Bob</p>"
     assert mail.get_body(("plain",)).get_content().strip() == "Hello Ada & Bob"
     assert (mail["List-Unsubscribe"], mail["Auto-Submitted"]) == (None, "auto-generated")
-    (event,) = await world.ledger.events()
+    (event,) = await scenario.ledger.events()
     assert (event.user_id, bytes(event.properties)) == (
         "u1",
-        b'{"send_key":"%s"}' % (await world.ledger.rows())[0]["send_key"].encode(),
+        b'{"send_key":"%s"}' % (await scenario.ledger.rows())[0]["send_key"].encode(),
     )
 
 
-async def test_bad_requests_fail_alone(world: Any) -> None:
-    await world.topics.requested("r1", html="{% for x in %}")
-    await world.topics.requested("r2", to="not an address")
-    await world.topics.requested("r3", html="{% for i in (1..10001) %}{% endfor %}")
-    await world.topics.requested("r4")
-    async with world.sending():
-        assert await world.settled() == {"failed": 2, "suppressed": 1, "sent": 1}
-    reasons = {row["occasion"]: row["reason"] for row in await world.ledger.rows()}
+async def test_bad_requests_fail_alone(scenario: Any) -> None:
+    await scenario.topics.requested("r1", html="{% for x in %}")
+    await scenario.topics.requested("r2", to="not an address")
+    await scenario.topics.requested("r3", html="{% for i in (1..10001) %}{% endfor %}")
+    await scenario.topics.requested("r4")
+    async with scenario.sending():
+        assert await scenario.settled() == {"failed": 2, "suppressed": 1, "sent": 1}
+    reasons = {row["occasion"]: row["reason"] for row in await scenario.ledger.rows()}
     assert reasons["r1"].startswith("template in line 1")
     assert reasons["r2"] == "no e-mail address"
     assert "turns together" in reasons["r3"]
-    assert len(world.mail_server.mails) == 1
+    assert len(scenario.mail_server.mails) == 1
 
 
-async def test_a_template_that_does_not_end_holds_up_nobody(world: Any) -> None:
+async def test_a_template_that_does_not_end_holds_up_nobody(scenario: Any) -> None:
     """Neither the rest of its batch, nor the loop that keeps the service alive."""
-    await world.topics.requested("endless", html="{{" * 32_000)
+    await scenario.topics.requested("endless", html="{{" * 32_000)
     for number in range(5):
-        await world.topics.requested(f"r{number}")
+        await scenario.topics.requested(f"r{number}")
     strict = Renderer(OFFICE, seconds=0.3)
-    async with world.sending(strict, sender_lanes=1):
-        assert await world.settled() == {"failed": 1, "sent": 5}
+    async with scenario.sending(strict, sender_lanes=1):
+        assert await scenario.settled() == {"failed": 1, "sent": 5}
     await strict.close()
-    (row,) = await world.ledger.rows("state = 'failed'")
+    (row,) = await scenario.ledger.rows("state = 'failed'")
     assert (row["occasion"], row["reason"]) == ("endless", "template: it takes more than 0.3 s")
 
 
-async def test_a_text_of_ones_own_has_a_way_out(world: Any) -> None:
-    await world.started(text="Hi {{ profile.email }}")
-    await world.topics.person("p1", "ada@example.com")
-    await world.topics.entered("p1")
-    async with world.sending():
-        await world.settled()
-    (mail,) = world.mail_server.mails
+async def test_a_text_of_ones_own_has_a_way_out(scenario: Any) -> None:
+    await scenario.started(text="Hi {{ profile.email }}")
+    await scenario.topics.person("p1", "ada@example.com")
+    await scenario.topics.entered("p1")
+    async with scenario.sending():
+        await scenario.settled()
+    (mail,) = scenario.mail_server.mails
     way_out = mail["List-Unsubscribe"].strip("<>")
     assert way_out in mail.get_body(("plain",)).get_content()
     assert way_out in mail.get_body(("html",)).get_content()
 
 
-async def test_a_test_send_goes_anywhere_and_counts_nowhere(world: Any) -> None:
-    made = (await world.client.post("/v1/campaigns", json=world.campaign_body)).json()
-    await world.topics.person("p1", "ada@example.com", first_name="Ada", consent="withdrawn")
+async def test_a_test_send_goes_anywhere_and_counts_nowhere(scenario: Any) -> None:
+    made = (await scenario.client.post("/v1/campaigns", json=scenario.campaign_body)).json()
+    await scenario.topics.person("p1", "ada@example.com", first_name="Ada", consent="withdrawn")
     url = f"/v1/campaigns/{made['id']}"
     for _ in range(2):
-        answer = await world.client.post(
+        answer = await scenario.client.post(
             f"{url}/test", json={"to": "me@shop.example", "profile_id": "p1"}
         )
         assert answer.status_code == 202
-    async with world.sending():
-        assert await world.settled() == {"sent": 2}
-    assert [one["Subject"] for one in world.mail_server.mails] == ["[Test] Hello Ada"] * 2
-    assert world.mail_server.mails[0]["To"] == "me@shop.example"
-    assert world.mail_server.mails[0]["X-Rapport-Test"] == "1"
-    assert set((await world.client.get(url)).json()["counts"].values()) == {0}
-    assert [one["test"] for one in (await world.client.get(f"{url}/messages")).json()["items"]] == [
+    async with scenario.sending():
+        assert await scenario.settled() == {"sent": 2}
+    assert [one["Subject"] for one in scenario.mail_server.mails] == ["[Test] Hello Ada"] * 2
+    assert scenario.mail_server.mails[0]["To"] == "me@shop.example"
+    assert scenario.mail_server.mails[0]["X-Rapport-Test"] == "1"
+    assert set((await scenario.client.get(url)).json()["counts"].values()) == {0}
+    assert [
+        one["test"] for one in (await scenario.client.get(f"{url}/messages")).json()["items"]
+    ] == [
         True,
         True,
     ]
-    assert await world.ledger.events() == []
+    assert await scenario.ledger.events() == []
 
 
-async def test_two_senders_share_the_work(world: Any) -> None:
-    await world.started()
+async def test_two_senders_share_the_work(scenario: Any) -> None:
+    await scenario.started()
     for number in range(120):
-        await world.topics.person(f"p{number}", f"user{number}@example.com")
-        await world.topics.entered(f"p{number}")
-    async with world.sending(), world.sending():
-        assert await world.settled() == {"sent": 120}
-    assert len(world.mail_server.send_keys()) == len(world.mail_server.mails) == 120
-    names = [one.message_id for one in await world.ledger.events()]
+        await scenario.topics.person(f"p{number}", f"user{number}@example.com")
+        await scenario.topics.entered(f"p{number}")
+    async with scenario.sending(), scenario.sending():
+        assert await scenario.settled() == {"sent": 120}
+    assert len(scenario.mail_server.send_keys()) == len(scenario.mail_server.mails) == 120
+    names = [one.message_id for one in await scenario.ledger.events()]
     assert len(set(names)) == len(names) == 120
 
 
-async def test_a_connection_is_used_again(world: Any) -> None:
-    await world.started()
+async def test_a_connection_is_used_again(scenario: Any) -> None:
+    await scenario.started()
     for number in range(60):
-        await world.topics.person(f"p{number}", f"user{number}@example.com")
-        await world.topics.entered(f"p{number}")
-    async with world.sending():
-        assert await world.settled() == {"sent": 60}
-    assert world.mail_server.connections <= 8
+        await scenario.topics.person(f"p{number}", f"user{number}@example.com")
+        await scenario.topics.entered(f"p{number}")
+    async with scenario.sending():
+        assert await scenario.settled() == {"sent": 60}
+    assert scenario.mail_server.connections <= 8
 
 
-async def test_a_lease_that_ran_out_is_uncertain_and_sent_by_nobody(world: Any) -> None:
-    await world.started()
-    await world.topics.person("p1", "slow@example.com")
-    await world.topics.entered("p1")
+async def test_a_lease_that_ran_out_is_uncertain_and_sent_by_nobody(scenario: Any) -> None:
+    await scenario.started()
+    await scenario.topics.person("p1", "slow@example.com")
+    await scenario.topics.entered("p1")
     # The first process claims and dies; its row says so until the lease ends.
     await ledger_exec(
-        world.engine,
+        scenario.engine,
         "UPDATE campaign.message SET state = 'sending', attempt = 1, "
         "token = '22222222-2222-2222-2222-222222222222', lease_until = now() - interval '1 s'",
     )
-    async with world.sending():
-        assert await world.settled() == {"uncertain": 1}
-    assert not await world.turn()
-    assert world.mail_server.mails == []
-    (row,) = await world.ledger.rows()
+    async with scenario.sending():
+        assert await scenario.settled() == {"uncertain": 1}
+    assert not await scenario.turn()
+    assert scenario.mail_server.mails == []
+    (row,) = await scenario.ledger.rows()
     assert "died" in row["reason"]
 
 
-async def test_only_the_one_who_tried_may_settle_a_row_and_only_to_an_end(world: Any) -> None:
-    dispatcher = Dispatcher(Publisher(EVENT_KEY), Limits(lease=60, max_attempts=3, first_delay=1))
+async def test_only_the_one_who_tried_may_settle_a_row_and_only_to_an_end(scenario: Any) -> None:
+    dispatcher = Dispatcher(
+        Publisher("campaign", EVENTS, EVENT_KEY), Limits(lease=60, max_attempts=3, first_delay=1)
+    )
     mine, other = str(uuid.uuid4()), str(uuid.uuid4())
-    await world.started()
-    await world.topics.person("p1", "ada@example.com")
-    await world.topics.entered("p1")
-    async with world.engine.begin() as tx:
+    await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com")
+    await scenario.topics.entered("p1")
+    async with scenario.engine.begin() as tx:
         (job,) = (await dispatcher.claim(tx, 10, mine)).jobs
     await ledger_exec(
-        world.engine, "UPDATE campaign.message SET lease_until = now() - interval '1 s'"
+        scenario.engine, "UPDATE campaign.message SET lease_until = now() - interval '1 s'"
     )
-    async with world.engine.begin() as tx:
+    async with scenario.engine.begin() as tx:
         assert await dispatcher.expire(tx) == 1
 
     async def record(token: str, result: Any) -> str:
-        async with world.engine.begin() as tx:
+        async with scenario.engine.begin() as tx:
             await dispatcher.record(tx, token, [Result(job, Outcome(result), clock.now())])
-        (row,) = await world.ledger.rows()
+        (row,) = await scenario.ledger.rows()
         return str(row["state"])
 
     assert await record(mine, "retry") == "uncertain"
     assert await record(mine, "released") == "uncertain"
     assert await record(other, "sent") == "uncertain"
-    assert await world.ledger.events() == []
+    assert await scenario.ledger.events() == []
     assert await record(mine, "sent") == "sent"
     assert await record(mine, "failed") == "sent"
-    assert [one.name for one in await world.ledger.events()] == ["Email Sent"]
+    assert [one.name for one in await scenario.ledger.events()] == ["Email Sent"]
 
 
 @pytest.mark.parametrize("result", ["retry", "released", "sent", "failed", None])
 async def test_what_was_being_sent_when_its_campaign_was_archived_ends(
-    world: Any, result: Any
+    scenario: Any, result: Any
 ) -> None:
     limits = Limits(lease=0 if result is None else 60, max_attempts=3, first_delay=0)
-    dispatcher = Dispatcher(Publisher(EVENT_KEY), limits)
-    other = await world.started()
-    campaign_id = await world.started()
-    await world.topics.person("p1", "ada@example.com")
-    await world.topics.entered("p1")
-    await world.client.post(f"/v1/campaigns/{other}/pause")
+    dispatcher = Dispatcher(Publisher("campaign", EVENTS, EVENT_KEY), limits)
+    other = await scenario.started()
+    campaign_id = await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com")
+    await scenario.topics.entered("p1")
+    await scenario.client.post(f"/v1/campaigns/{other}/pause")
     token = str(uuid.uuid4())
-    async with world.engine.begin() as tx:
+    async with scenario.engine.begin() as tx:
         (job,) = (await dispatcher.claim(tx, 10, token)).jobs
-    assert (await world.client.delete(f"/v1/campaigns/{campaign_id}")).status_code == 204
-    await world.work()  # it finds nothing planned
-    async with world.engine.begin() as tx:
+    assert (await scenario.client.delete(f"/v1/campaigns/{campaign_id}")).status_code == 204
+    await scenario.work()  # it finds nothing planned
+    async with scenario.engine.begin() as tx:
         if result is not None:
             await dispatcher.record(tx, token, [Result(job, Outcome(result), clock.now())])
         await dispatcher.expire(tx)
         assert await dispatcher.withdraw(tx) == (result in {"retry", "released"})
         assert await dispatcher.withdraw(tx) == 0
-    (row,) = await world.ledger.rows(f"campaign_id = '{campaign_id}'")
+    (row,) = await scenario.ledger.rows(f"campaign_id = '{campaign_id}'")
     ends = {"retry": "suppressed", "released": "suppressed", None: "uncertain"}
     assert row["state"] == ends.get(result, result)
     if row["state"] == "suppressed":
         assert row["reason"] == "campaign archived"
-    (waiting,) = await world.ledger.rows(f"campaign_id = '{other}'")
+    (waiting,) = await scenario.ledger.rows(f"campaign_id = '{other}'")
     assert waiting["state"] == "planned"  # it was only paused
 
 
-async def test_a_running_sender_ends_what_an_archived_campaign_has_planned(world: Any) -> None:
-    campaign_id = await world.started()
-    await world.topics.person("p1", "ada@example.com")
-    await world.client.delete(f"/v1/campaigns/{campaign_id}")
-    await world.work()
+async def test_a_running_sender_ends_what_an_archived_campaign_has_planned(scenario: Any) -> None:
+    campaign_id = await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com")
+    await scenario.client.delete(f"/v1/campaigns/{campaign_id}")
+    await scenario.work()
     # As a batch that was planning while the campaign was archived leaves it.
-    await ledger_exec(world.engine, "UPDATE campaign.campaign SET state = 'running'")
-    await world.topics.entered("p1")
-    await ledger_exec(world.engine, "UPDATE campaign.campaign SET state = 'archived'")
-    async with world.sending():
-        assert await world.settled() == {"suppressed": 1}
-    assert world.mail_server.mails == []
+    await ledger_exec(scenario.engine, "UPDATE campaign.campaign SET state = 'running'")
+    await scenario.topics.entered("p1")
+    await ledger_exec(scenario.engine, "UPDATE campaign.campaign SET state = 'archived'")
+    async with scenario.sending():
+        assert await scenario.settled() == {"suppressed": 1}
+    assert scenario.mail_server.mails == []
 
 
 async def ledger_exec(engine: Any, sql: str) -> None:
@@ -403,14 +408,14 @@ async def ledger_exec(engine: Any, sql: str) -> None:
         await tx.exec_driver_sql(sql)
 
 
-async def test_stop_gives_back_what_was_not_tried(world: Any) -> None:
-    await world.started()
+async def test_stop_gives_back_what_was_not_tried(scenario: Any) -> None:
+    await scenario.started()
     for number in range(12):
-        await world.topics.person(f"p{number}", f"slow+{number}@example.com")
-        await world.topics.entered(f"p{number}")
-    async with world.sending(sender_lanes=1, sender_connections=1):
+        await scenario.topics.person(f"p{number}", f"slow+{number}@example.com")
+        await scenario.topics.entered(f"p{number}")
+    async with scenario.sending(sender_lanes=1, sender_connections=1):
         async with asyncio.timeout(HANG_SECONDS):
-            while not world.mail_server.mails:
+            while not scenario.mail_server.mails:
                 await between_looks()
-    assert await world.ledger.states() == {"uncertain": 1, "planned": 11}
-    assert len(world.mail_server.mails) == 1
+    assert await scenario.ledger.states() == {"uncertain": 1, "planned": 11}
+    assert len(scenario.mail_server.mails) == 1

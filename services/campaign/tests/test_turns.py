@@ -99,8 +99,8 @@ class Senders:
 
 
 @pytest.mark.integration
-async def test_ten_heavy_campaigns_do_not_keep_another_workspaces_one_mail(world: Any) -> None:
-    async with world.engine.begin() as tx:
+async def test_ten_heavy_campaigns_do_not_keep_another_workspaces_one_mail(scenario: Any) -> None:
+    async with scenario.engine.begin() as tx:
         for _ in range(10):
             await planned(tx, HEAVY, 60, await running(tx, HEAVY))
         light = await running(tx, LIGHT)
@@ -111,9 +111,9 @@ async def test_ten_heavy_campaigns_do_not_keep_another_workspaces_one_mail(world
 
 
 @pytest.mark.integration
-async def test_who_has_much_to_send_shares_the_turns_with_who_has_as_much(world: Any) -> None:
+async def test_who_has_much_to_send_shares_the_turns_with_who_has_as_much(scenario: Any) -> None:
     names = [f"w{number}" for number in range(4)]
-    async with world.engine.begin() as tx:
+    async with scenario.engine.begin() as tx:
         for number, name in enumerate(names):
             for _ in range(1 + 3 * number):
                 await planned(tx, name, 40, await running(tx, name))
@@ -123,9 +123,9 @@ async def test_who_has_much_to_send_shares_the_turns_with_who_has_as_much(world:
 
 
 @pytest.mark.integration
-async def test_express_messages_and_campaigns_do_not_wait_for_each_other(world: Any) -> None:
+async def test_express_messages_and_campaigns_do_not_wait_for_each_other(scenario: Any) -> None:
     """Neither a flood of requests stops the campaigns, nor campaigns a request."""
-    async with world.engine.begin() as tx:
+    async with scenario.engine.begin() as tx:
         senders = Senders(tx)
         await planned(tx, HEAVY, 400)
         for name in (HEAVY, LIGHT):
@@ -137,8 +137,8 @@ async def test_express_messages_and_campaigns_do_not_wait_for_each_other(world: 
 
 
 @pytest.mark.integration
-async def test_a_batch_is_filled_from_whoever_has_something(world: Any) -> None:
-    async with world.engine.begin() as tx:
+async def test_a_batch_is_filled_from_whoever_has_something(scenario: Any) -> None:
+    async with scenario.engine.begin() as tx:
         assert not await sending.anything_due(tx)
         for name in ("a", "b", "c"):
             await planned(tx, name, 1, await running(tx, name))
@@ -151,9 +151,9 @@ async def test_a_batch_is_filled_from_whoever_has_something(world: Any) -> None:
 
 
 @pytest.mark.integration
-async def test_a_claim_reads_nothing_that_is_not_due(world: Any) -> None:
+async def test_a_claim_reads_nothing_that_is_not_due(scenario: Any) -> None:
     """Whatever waits in the ledger: it is asked for by the index, a row per queue."""
-    async with world.engine.begin() as tx:
+    async with scenario.engine.begin() as tx:
         for name in (HEAVY, LIGHT):
             campaign = await running(tx, name)
             await planned(tx, name, 2000, campaign, due=3600)

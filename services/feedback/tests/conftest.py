@@ -17,11 +17,13 @@ from tests.support.engines import patient_engine
 from tests.support.outbox import waiting
 
 from rapport_common.events.envelope import Event
+from rapport_common.events.topics import EVENTS
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.producer import Outgoing
-from rapport_common.kafka.store import ConsumerStore
+from rapport_common.publisher import Publisher
+from rapport_common.settings import key_bytes
 from rapport_common.testing.credentials import KEY_SETTINGS, authenticator, mint
-from rapport_feedback.app import routes
+from rapport_feedback.api import routers
 from rapport_feedback.settings import Settings
 
 
@@ -121,7 +123,9 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 async def service(engine: AsyncEngine) -> AsyncIterator[Service]:
     workspace = f"ws-{uuid4().hex[:12]}"
     app = create_app("feedback", Health(), authenticator())
-    for router in routes(engine, ConsumerStore("feedback", "feedback"), make_settings()):
+    settings = make_settings()
+    publisher = Publisher("feedback", EVENTS, key_bytes(settings.event_key))
+    for router in routers(engine, publisher, settings):
         app.include_router(router)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer(workspace, "*")

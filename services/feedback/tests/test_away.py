@@ -8,10 +8,12 @@ import httpx
 import pytest
 
 from rapport_common.db import create_engine
+from rapport_common.events.topics import EVENTS
 from rapport_common.http import Health, create_app
-from rapport_common.kafka.store import ConsumerStore
+from rapport_common.publisher import Publisher
+from rapport_common.settings import key_bytes
 from rapport_common.testing.credentials import LINK_KEY, authenticator, mint
-from rapport_feedback.app import routes
+from rapport_feedback.api import routers
 from rapport_feedback.domain import links
 from rapport_feedback.settings import Settings
 
@@ -23,7 +25,8 @@ async def client(settings_with: Callable[..., Settings]) -> AsyncIterator[httpx.
     settings = settings_with(NOBODY_LISTENS)
     engine = create_engine(NOBODY_LISTENS, application="test")
     app = create_app("feedback", Health(), authenticator())
-    for router in routes(engine, ConsumerStore("feedback", "feedback"), settings):
+    publisher = Publisher("feedback", EVENTS, key_bytes(settings.event_key))
+    for router in routers(engine, publisher, settings):
         app.include_router(router)
     token = mint("ws", "ann", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(

@@ -12,8 +12,9 @@ from sqlalchemy import text
 from rapport_common import clock
 from rapport_common.due.store import DueStore
 from rapport_common.due.worker import DueWorker
+from rapport_common.events.topics import EVENTS
+from rapport_common.publisher import Publisher
 from rapport_feedback.handlers.deadlines import Deadlines
-from rapport_feedback.handlers.publish import Publisher
 from rapport_feedback.tables import SCHEMA
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ async def shown(service: Service, case_id: str) -> dict[str, Any]:
 async def run(service: Service, now: datetime) -> None:
     """Run what is due by then."""
     store = DueStore(SCHEMA, now=lambda: now)
-    worker = DueWorker(service.engine, store, Deadlines(Publisher(b"k" * 32), store).kinds)
+    worker = DueWorker(
+        service.engine, store, Deadlines(Publisher("feedback", EVENTS, b"k" * 32), store).kinds
+    )
     while await worker.turn():
         pass
 

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import SecretStr
 from tests.support.waiting import eventually
 
-from rapport_common.composition import Parts
+from rapport_common.composition import ServiceProcess, open_process
 from rapport_common.events.topics import EVENTS, topics_of
 from rapport_common.kafka.admin import ensure_topics
 from rapport_common.testing.credentials import EVENT_KEY, OPERATOR_KEYS, WRITE_KEY_PEPPER, mint
@@ -91,8 +91,8 @@ class Gate:
 class Ingest:
     """One running ingest and a client of it, in a workspace of its own."""
 
-    parts: Parts
-    process: app.Process
+    process: ServiceProcess
+    built: app.Assembled
     client: httpx.AsyncClient
     workspace: str
     database: str
@@ -142,7 +142,7 @@ Start = Callable[..., Awaitable[Ingest]]
 
 async def opened(
     stack: AsyncExitStack, kafka: str, database: str, **settings: Any
-) -> tuple[Parts, app.Process]:
+) -> tuple[ServiceProcess, app.Assembled]:
     """An ingest that ends with the stack."""
     chosen = IngestSettings(
         database_url=SecretStr(database),
@@ -155,21 +155,25 @@ async def opened(
         log_level="error",
         **settings,
     )
-    parts = await app.open_parts(chosen)
-    for engine in (parts.engine, parts.api_engine, *parts.engines):
+    process = await open_process("ingest", chosen, app.ROOT)
+    for engine in (process.engine, process.api_engine, *process.engines):
         stack.push_async_callback(engine.dispose)
-    stack.push_async_callback(parts.producer.stop)
-    return parts, app.assemble(parts, chosen, None)
+    stack.push_async_callback(process.producer.stop)
+    return process, app.assemble(process, chosen, None)
 
 
 async def visited(
-    stack: AsyncExitStack, parts: Parts, process: app.Process, database: str, workspace: str = ""
+    stack: AsyncExitStack,
+    process: ServiceProcess,
+    built: app.Assembled,
+    database: str,
+    workspace: str = "",
 ) -> Ingest:
     """It with a client of its own, in a workspace that nobody has seen unless one is named."""
-    transport = httpx.ASGITransport(process.app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(built.app, raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://ingest")
     await stack.enter_async_context(client)
-    return Ingest(parts, process, client, workspace or f"w-{uuid.uuid4().hex[:8]}", database)
+    return Ingest(process, built, client, workspace or f"w-{uuid.uuid4().hex[:8]}", database)
 
 
 @pytest.fixture
@@ -184,8 +188,8 @@ async def start(
             *, kafka: str = "", database: str = "", like: Ingest | None = None, **settings: Any
         ) -> Ingest:
             url = database or (like.database if like else service_database("ingest"))
-            parts, process = await opened(stack, kafka or kafka_bootstrap, url, **settings)
-            ingest = await visited(stack, parts, process, url, like.workspace if like else "")
+            process, built = await opened(stack, kafka or kafka_bootstrap, url, **settings)
+            ingest = await visited(stack, process, built, url, like.workspace if like else "")
             if like is None:
                 await ingest.open_shop()
             else:
@@ -204,7 +208,7 @@ def shared_database(service_database: Callable[[str], str]) -> str:
 @pytest.fixture(scope="session")
 async def standing(
     shared_database: str, kafka_bootstrap: str
-) -> AsyncIterator[tuple[Parts, app.Process]]:
+) -> AsyncIterator[tuple[ServiceProcess, app.Assembled]]:
     """One ingest for all tests that only ask: each own one costs a tenth of a second."""
     await ensure_topics(kafka_bootstrap, topics_of("ingest"), partitions=PARTITIONS, replication=1)
     async with AsyncExitStack() as stack:
@@ -213,7 +217,7 @@ async def standing(
 
 @pytest.fixture
 async def standing_ingest(
-    standing: tuple[Parts, app.Process], shared_database: str
+    standing: tuple[ServiceProcess, app.Assembled], shared_database: str
 ) -> AsyncIterator[Ingest]:
     """The standing one, in a workspace of the test's own."""
     async with AsyncExitStack() as stack:

@@ -40,12 +40,12 @@ class Death:
 
 def work_of(ingest: "Ingest", kind: str) -> Work:
     """The work that the process itself does for jobs of this kind."""
-    [runner] = [one for one in ingest.parts.workers if isinstance(one, Jobs)]
+    [runner] = [one for one in ingest.process.workers if isinstance(one, Jobs)]
     return runner.works[kind]
 
 
 async def stored(ingest: "Ingest", job: str) -> Job:
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         found = await JOBS.find(tx, ingest.workspace, job)
     assert found is not None
     return found
@@ -55,7 +55,7 @@ async def drive(
     ingest: "Ingest", job: str, *, work: Work | None = None, death: Death | None = None
 ) -> Job:
     """Work a job off, or until the process dies."""
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         await tx.execute(
             text("UPDATE ingest.job SET state = 'running', holder = :holder WHERE id = :id"),
             {"holder": HOLDER, "id": job},
@@ -65,9 +65,9 @@ async def drive(
         async for step in steps:
             if death is not None and death.comes(step):
                 return await stored(ingest, job)
-            async with ingest.parts.engine.begin() as tx:
+            async with ingest.process.engine.begin() as tx:
                 assert await JOBS.advance(tx, found, HOLDER, step)
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         await JOBS.finish(tx, found, HOLDER, "done")
     return await stored(ingest, job)
 

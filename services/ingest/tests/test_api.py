@@ -337,7 +337,7 @@ async def test_a_trace_goes_on_with_the_record(ingest: "Ingest", kafka_bootstrap
         "/v1/track", {**BODIES["track"], "messageId": "t"}, traceparent=trace
     )
     assert answer.status_code == 200
-    async with ingest.process.locator._log() as (consumer, partitions):
+    async with ingest.built.cases.locator._log() as (consumer, partitions):
         await consumer.seek_to_beginning(*partitions)
         async with asyncio.timeout(30):  # one poll gives a part of what other tests have written
             traces: list[bytes | None] = []

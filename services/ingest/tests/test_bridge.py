@@ -197,9 +197,9 @@ async def bridged() -> AsyncIterator[Callable[..., Running]]:
         def started(ingest: "Ingest", port: int, acceptor: Any = None) -> Running:
             found = declared(ingest, port)
             worker = Bridge(
-                ingest.parts.engine,
-                acceptor or ingest.process.app._acceptor,
-                ingest.process.app._limits,
+                ingest.process.engine,
+                acceptor or ingest.built.app._acceptor,
+                ingest.built.app._limits,
                 found.bridges[0],
                 found.brokers["b"],
             )
@@ -221,7 +221,7 @@ def reading(device: int, number: int) -> tuple[str, bytes]:
 
 
 async def quarantined(ingest: "Ingest") -> list[tuple[str, Any]]:
-    async with ingest.parts.engine.connect() as tx:
+    async with ingest.process.engine.connect() as tx:
         result = await tx.execute(
             text(
                 "SELECT code, body FROM ingest.quarantine "
@@ -233,7 +233,7 @@ async def quarantined(ingest: "Ingest") -> list[tuple[str, Any]]:
 
 
 async def held_until(ingest: "Ingest") -> datetime:
-    async with ingest.parts.engine.connect() as tx:
+    async with ingest.process.engine.connect() as tx:
         return await tx.scalar(  # type: ignore[no-any-return] # a timestamptz that is not null
             text("SELECT held_until FROM ingest.bridge_lease WHERE workspace = :workspace"),
             {"workspace": ingest.workspace},
@@ -321,7 +321,7 @@ async def test_what_nothing_can_keep_is_not_acknowledged(
     start: "Start", gate: "Gate", broker: MqttBroker, bridged: Callable[..., Running], log_of: Log
 ) -> None:
     ingest = await start(kafka=NOWHERE, database=gate.url)
-    counted = Counted(ingest.process.app._acceptor)
+    counted = Counted(ingest.built.app._acceptor)
     bridged(ingest, broker.port, counted)
     await broker.until("subscribed", client_of(ingest))
     await gate.shut()
@@ -336,7 +336,7 @@ async def test_what_nothing_can_keep_is_not_acknowledged(
     await broker.until("acked", client_of(ingest), len(sent))
     back = await start(like=ingest)
     async with asyncio.timeout(DEADLINE):
-        while await back.process.spool.drain():
+        while await back.built.cases.spool.drain():
             pass
     found = {one["message_id"] for one in await log_of(ingest.workspace)}
     assert found == {f"d1-{number}" for number in range(30)}
@@ -357,7 +357,7 @@ class Dying:
 async def test_a_bridge_that_dies_before_its_word_gets_the_messages_again(
     ingest: "Ingest", broker: MqttBroker, bridged: Callable[..., Running], log_of: Log
 ) -> None:
-    dying = Dying(ingest.process.app._acceptor)
+    dying = Dying(ingest.built.app._acceptor)
     first = bridged(ingest, broker.port, dying)
     await broker.until("subscribed", client_of(ingest))
     sent = [reading(2, number) for number in range(20)]

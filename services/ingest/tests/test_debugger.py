@@ -96,7 +96,7 @@ async def watching(ingest: "Ingest", source: str = "") -> AsyncIterator[Reader]:
         elif message.get("body"):
             await reader.pieces.put(message["body"])
 
-    task = asyncio.get_running_loop().create_task(ingest.process.app(scope, receive, send))
+    task = asyncio.get_running_loop().create_task(ingest.built.app(scope, receive, send))
     try:
         yield reader
     finally:
@@ -118,7 +118,7 @@ async def carrying(*ingests: "Ingest") -> AsyncIterator[None]:
 
 
 def debugger(ingest: "Ingest") -> Debugging:
-    [found] = [one for one in ingest.parts.workers if isinstance(one, Debugging)]
+    [found] = [one for one in ingest.process.workers if isinstance(one, Debugging)]
     return found
 
 

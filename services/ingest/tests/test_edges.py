@@ -49,7 +49,7 @@ def ingest(standing_ingest: "Ingest") -> "Ingest":
 
 async def quarantined(ingest: "Ingest") -> list[dict[str, Any]]:
     """All of the workspace's quarantine, oldest first, with the dialects."""
-    async with ingest.parts.engine.connect() as tx:
+    async with ingest.process.engine.connect() as tx:
         result = await tx.execute(
             text(
                 "SELECT message_id, code, path, reason, body, dialect FROM ingest.quarantine "
@@ -61,7 +61,7 @@ async def quarantined(ingest: "Ingest") -> list[dict[str, Any]]:
 
 
 async def set_mapping(ingest: "Ingest", mapping: dict[str, Any]) -> None:
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         await tx.execute(
             text(
                 "UPDATE ingest.source SET policy = CAST(:policy AS jsonb), "
@@ -69,7 +69,7 @@ async def set_mapping(ingest: "Ingest", mapping: dict[str, Any]) -> None:
             ),
             {"policy": json.dumps({"webhook": mapping}), "workspace": ingest.workspace},
         )
-    await ingest.process.keys.check()
+    await ingest.built.cases.keys.check()
 
 
 def one_pixel(answer: httpx.Response, status: int = 200) -> None:

@@ -31,18 +31,18 @@ PLAN = {"events": [{"type": "track", "name": "Paid", "schema": PAID}]}
 
 
 def worker(ingest: "Ingest", name: str) -> Any:
-    return next(one for one in ingest.parts.workers if one.name == name)
+    return next(one for one in ingest.process.workers if one.name == name)
 
 
 async def reload(ingest: "Ingest") -> None:
     """Let the key ring read what was changed, as it does for keys in use."""
-    for known in ingest.process.keys._known.values():
+    for known in ingest.built.cases.keys._known.values():
         known.used = True
-    await ingest.process.keys.check()
+    await ingest.built.cases.keys.check()
 
 
 async def set_policy(ingest: "Ingest", **policy: Any) -> None:
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         await tx.execute(
             text(
                 "UPDATE ingest.source SET policy = CAST(:policy AS jsonb), revision = revision + 1 "

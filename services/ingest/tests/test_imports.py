@@ -40,7 +40,7 @@ async def imports(start: Any, tmp_path: Path) -> Any:
 
 def grant(ingest: Any, *places: str, workspace: str | None = None) -> None:
     """Let a workspace (the ingest's own) import from places, as the operator's setting does."""
-    ingest.parts.settings.import_places[workspace or ingest.workspace] = places
+    ingest.process.settings.import_places[workspace or ingest.workspace] = places
 
 
 async def make(ingest: Any, name: str = "a.csv", **spec: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ async def put(ingest: Any, job: str, data: Any, **headers: str) -> httpx.Respons
 
 async def finished(ingest: Any, job: str) -> dict[str, Any]:
     """The job after its turn."""
-    assert await ingest.process.jobs.turn(asyncio.Event())
+    assert await ingest.built.cases.jobs.turn(asyncio.Event())
     shown: dict[str, Any] = await ingest.get(f"/v1/jobs/{job}", "events:read")
     return shown
 
@@ -168,7 +168,7 @@ async def test_an_upload_is_resumed_where_it_broke_off(imports: Any, tmp_path: P
 
 async def test_all_that_is_left_to_say_is_that_all_is_there(imports: Any) -> None:
     job = (await make(imports))["id"]
-    path = imports.process.uploads.path(job)
+    path = imports.built.cases.uploads.path(job)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"id,mail\n1,\n")
     assert (await put(imports, job, b"", Content_Range="bytes */11")).json()["state"] == "queued"
@@ -249,7 +249,7 @@ async def test_files_below_a_granted_folder_only(imports: Any, tmp_path: Path) -
     whole = await make(imports, uri=str(inbox / "a.csv"))
     for name in ("pipe.csv", "none.csv"):
         await make(imports, uri=name)
-    while await imports.process.jobs.turn(asyncio.Event()):
+    while await imports.built.cases.jobs.turn(asyncio.Event()):
         pass
     listed = (await imports.get("/v1/jobs", "events:read"))["items"]
     by_name = {one["id"]: one["state"] for one in listed}
@@ -322,7 +322,7 @@ async def test_a_folder_that_became_a_link_is_not_followed(tmp_path: Path) -> No
 async def test_s3_is_granted_by_bucket_and_folder(
     standing_ingest: Any, places: tuple[str, ...], uri: str, *, allowed: bool
 ) -> None:
-    settings = standing_ingest.parts.settings.model_copy(
+    settings = standing_ingest.process.settings.model_copy(
         update={
             "import_places": {"shop": places},
             "s3_endpoint": "http://127.0.0.1:1",
@@ -383,11 +383,11 @@ async def test_an_import_waits_for_kafka_and_leaves_the_spool_to_others(
     await ingest.send("/v1/track", {"event": "x", "userId": "u"})  # finds out that Kafka is away
     job = (await make(ingest))["id"]
     await put(ingest, job, b"id,mail\n1,\n")
-    assert ingest.process.spool.avoids_kafka
+    assert ingest.built.cases.spool.avoids_kafka
     shown = await finished(ingest, job)
     assert (shown["state"], shown["done"], shown["attempts"]) == ("queued", 0, 0)
     # Not before a pause, so that other jobs get on.
-    assert not await ingest.process.jobs.turn(asyncio.Event())
+    assert not await ingest.built.cases.jobs.turn(asyncio.Event())
 
 
 async def test_a_cancelled_job_ends_and_its_file_goes(imports: Any) -> None:
@@ -398,27 +398,27 @@ async def test_a_cancelled_job_ends_and_its_file_goes(imports: Any) -> None:
     assert answer.json()["state"] == "cancelled"
     again = await imports.client.post(f"/v1/jobs/{job}/cancel", headers=headers)
     assert again.status_code == 409
-    assert not await imports.process.jobs.turn(asyncio.Event())
-    path = imports.process.uploads.path(job)
+    assert not await imports.built.cases.jobs.turn(asyncio.Event())
+    path = imports.built.cases.uploads.path(job)
     living = (await make(imports))["id"]
     await put(imports, living, b"x", Content_Range="bytes 0-0/9")
     orphan, old = path.with_stem("orphan"), path.with_stem("old")
     for one in (orphan, old):
         one.write_bytes(b"x")
     os.utime(old, (0, 0))
-    await imports.process.uploads.sweep()
+    await imports.built.cases.uploads.sweep()
     assert not path.exists()
     assert not old.exists()
     assert orphan.exists()
-    assert imports.process.uploads.offset(living) == 1
-    async with imports.parts.engine.begin() as tx:
+    assert imports.built.cases.uploads.offset(living) == 1
+    async with imports.process.engine.begin() as tx:
         await tx.execute(
             text(
                 "UPDATE ingest.job SET created_at = now() - CAST(:age AS interval) WHERE id = :id"
             ),
             {"id": living, "age": UPLOAD_AGE * 2},
         )
-    await imports.process.uploads.sweep()
+    await imports.built.cases.uploads.sweep()
     assert (await imports.get(f"/v1/jobs/{living}"))["state"] == "cancelled"
 
 
@@ -428,7 +428,7 @@ async def test_a_stop_gives_the_job_back(imports: Any, log_of: Log) -> None:
     stop = asyncio.Event()
     stop.set()
     turns = 0
-    while await imports.process.jobs.turn(stop):
+    while await imports.built.cases.jobs.turn(stop):
         turns += 1
         shown = await imports.get(f"/v1/jobs/{job}")
         assert shown["accepted"] == min(1200, turns * 500)

@@ -48,7 +48,7 @@ async def filled(ingest: "Ingest") -> "Ingest":
         for number, (source, path) in enumerate(names)
         for n in range(number % 2 + 1)
     ]
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         await catalogue.merge(tx, learnt)
         await violations.add(tx, broken)
         await quarantine.keep(tx, workspace, rows)

@@ -33,7 +33,7 @@ def row(message_id: str, **fields: Any) -> Quarantined:
 
 
 async def keep(ingest: "Ingest", *rows: Quarantined) -> None:
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         await quarantine.keep(tx, ingest.workspace, rows)
 
 
@@ -172,7 +172,7 @@ async def test_rows_expire_by_age_and_sooner_once_resolved(start: "Start") -> No
     await post(ingest, "/v1/quarantine/discard", {"selection": {"message_id": "resolved"}}, 200)
     expire = quarantine.expiry(timedelta(0))
     retention = Retention("quarantine", "received_at", timedelta(days=30), expire)
-    worker = RetentionWorker(ingest.parts.engine, [retention], schema="ingest")
+    worker = RetentionWorker(ingest.process.engine, [retention], schema="ingest")
     assert await worker.enforce() == 2
     assert await listed(ingest, "state=all") == ["29"]
     [balance] = (await ingest.get("/v1/quarantine/balance"))["items"]

@@ -63,21 +63,21 @@ async def balance(ingest: "Ingest") -> dict[str, int]:
 
 
 async def counts(ingest: "Ingest") -> dict[str, int]:
-    await ingest.process.counting.flush()
+    await ingest.built.cases.counting.flush()
     [found] = (await ingest.get("/v1/sources"))["items"]
     assert found["events"]["received"] == found["events"]["accepted"] + found["events"]["rejected"]
     return dict(found["events"])
 
 
 def replaying(ingest: "Ingest", accept: Callable[[Sending], Awaitable[list[Result]]]) -> Replaying:
-    return Replaying(ingest.parts.engine, ingest.process.spool, accept, Reopener())
+    return Replaying(ingest.process.engine, ingest.built.cases.spool, accept, Reopener())
 
 
 def dying_after_acceptance(ingest: "Ingest") -> Replaying:
     """A process that ends when the events are durable, and before their rows are marked."""
 
     async def accept(sending: Sending) -> list[Result]:
-        await ingest.process.app._acceptor.accept(sending)
+        await ingest.built.app._acceptor.accept(sending)
         raise CrashError
 
     return replaying(ingest, accept)
@@ -130,7 +130,7 @@ async def test_a_plain_replay_accepts_what_the_policy_allows_by_now(
     ingest: "Ingest", log_of: Log
 ) -> None:
     await send(ingest, bad("b"))
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         await tx.execute(
             text(
                 "UPDATE ingest.source SET revision = revision + 1, policy = CAST(:policy AS jsonb) "
@@ -152,7 +152,7 @@ async def test_what_a_plan_rejects_is_repaired_by_a_cast_and_tried_without_a_tra
     path, token = f"/v1/sources/{ingest.source}/plan", ingest.token("sources:write")
     answer = await ingest.client.put(path, json={"events": [planned]}, headers=token)
     assert answer.status_code == 200, answer.text
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         await tx.execute(
             text("UPDATE ingest.source SET policy = CAST(:policy AS jsonb) WHERE workspace = :w"),
             {"policy": '{"plan": {"violations": "reject"}}', "w": ingest.workspace},
@@ -162,7 +162,7 @@ async def test_what_a_plan_rejects_is_repaired_by_a_cast_and_tried_without_a_tra
     assert (job.accepted, job.rejected) == (0, 1)
     [row] = await rows(ingest)
     assert (row["path"], row["attempts"]) == ("properties.total", 1)
-    [planning] = [one for one in ingest.parts.workers if isinstance(one, Planning)]
+    [planning] = [one for one in ingest.process.workers if isinstance(one, Planning)]
     assert [one.events for one in planning._pending.values()] == [1]
 
     cast = {"op": "cast", "path": "properties.total", "type": "number"}
@@ -186,7 +186,7 @@ async def test_what_cant_be_judged_is_skipped_with_the_reason_and_kept(ingest: "
 
 async def test_a_source_in_test_mode_keeps_its_rows(ingest: "Ingest", log_of: Log) -> None:
     await send(ingest, bad("b"))
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         await tx.execute(
             text("UPDATE ingest.source SET policy = '{\"test_mode\": true}' WHERE workspace = :w"),
             {"w": ingest.workspace},
@@ -237,13 +237,13 @@ async def test_without_kafka_a_replay_waits_and_leaves_the_spool_to_what_comes_i
 ) -> None:
     away = await start(kafka="127.0.0.1:1")
     await send(away, bad("b"), good("g"))
-    assert away.process.spool.avoids_kafka
+    assert away.built.cases.spool.avoids_kafka
     job = await repair(away, DROP_USER)
     with pytest.raises(UnavailableError):
         await drive(away, job)
     assert len(await rows(away)) == 1
-    async with away.parts.engine.begin() as tx:
-        assert (await away.process.spool.size(tx)).rows == 1
+    async with away.process.engine.begin() as tx:
+        assert (await away.built.cases.spool.size(tx)).rows == 1
 
 
 async def test_the_process_works_jobs_off_at_the_rate_that_was_asked_for(start: "Start") -> None:
@@ -251,7 +251,7 @@ async def test_the_process_works_jobs_off_at_the_rate_that_was_asked_for(start: 
     await send(ingest, *(bad(f"m-{index}") for index in range(30)))
     body = {"transforms": [DROP_USER], "rate": 20}
     job = (await post(ingest, "/v1/quarantine/repair", body))["id"]
-    [runner] = [one for one in ingest.parts.workers if isinstance(one, Jobs)]
+    [runner] = [one for one in ingest.process.workers if isinstance(one, Jobs)]
     stop = asyncio.Event()
     running = asyncio.create_task(runner.run(stop))
     async with asyncio.timeout(HANG_SECONDS):
@@ -301,11 +301,11 @@ async def test_counts_reconcile_before_and_after(start: "Start", log_of: Log) ->
         "rejected": 7, "open": 0, "replayed": 6, "discarded": 1, "expired": 0, "kept": 7
     }  # fmt: skip
     assert await counts(ingest) == {"received": 20, "accepted": 13, "rejected": 7, "spooled": 0}
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         await tx.execute(
             text("UPDATE ingest.quarantine SET resolved_at = resolved_at - interval '8 days'")
         )
-    [retention] = [one for one in ingest.parts.workers if one.name == "retention"]
+    [retention] = [one for one in ingest.process.workers if one.name == "retention"]
     assert await retention.enforce() == 7  # type: ignore[attr-defined] # the worker by its name
     found = await balance(ingest)
     assert (found["rejected"], found["expired"], found["kept"]) == (7, 7, 7)

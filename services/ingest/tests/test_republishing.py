@@ -68,7 +68,7 @@ async def test_the_same_records_are_published_once_more(
 ) -> None:
     since = clock.iso(clock.now())
     await send(ingest, *(event(str(index)) for index in range(20)))
-    await ingest.process.counting.flush()
+    await ingest.built.cases.counting.flush()
     before = await ingest.get("/v1/ledger")
     job = await drive(ingest, await replay(ingest, since=since))
     assert (job.state, job.accepted, job.rejected) == ("done", 20, 0)
@@ -162,7 +162,7 @@ async def test_a_topic_made_anew_ends_the_replay(ingest: "Ingest") -> None:
     await drive(ingest, name, death=Death())
     job = await stored(ingest, name)
     ends = dict.fromkeys(job.position["ends"], 10**9)
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         moved = Step({**job.position, "ends": ends}, 0, 0, 0, job.report)
         assert await JOBS.advance(tx, job, HOLDER, moved)
     with pytest.raises(ConflictError, match="made anew"):

@@ -41,7 +41,7 @@ async def running(*workers: Any) -> AsyncIterator[None]:
 
 
 def worker(ingest: "Ingest", kind: type[T]) -> T:
-    [found] = [one for one in ingest.parts.workers if isinstance(one, kind)]
+    [found] = [one for one in ingest.process.workers if isinstance(one, kind)]
     return found
 
 
@@ -55,7 +55,7 @@ async def ask(ingest: "Ingest", method: str, path: str, body: Any = None) -> htt
 async def set_policy(ingest: "Ingest", **policy: Any) -> dict[str, Any]:
     answer = await ask(ingest, "PATCH", ingest.source, {"policy": policy})
     assert answer.status_code == 200, answer.text
-    await ingest.process.keys.check()
+    await ingest.built.cases.keys.check()
     found: dict[str, Any] = answer.json()
     return found
 
@@ -170,7 +170,7 @@ async def test_a_key_is_rotated_without_a_gap_on_every_replica(
     revoked = (await ask(ingest, "GET", keys)).json()["items"]
     assert [one["revoked_at"] is None for one in revoked] == [False, True]
     for one in both:
-        await one.process.keys.check()
+        await one.built.cases.keys.check()
     assert [await status(one) for one in both] == [401, 401]
     assert [await status(one, new["write_key"]) for one in both] == [200, 200]
     assert (await ask(ingest, "DELETE", f"{keys}/{listed[0]['id']}")).status_code == 204
@@ -187,7 +187,7 @@ async def test_two_at_once_do_not_make_three_keys(ingest: "Ingest") -> None:
 
 
 async def test_a_key_that_rested_is_looked_up_before_it_is_believed(ingest: "Ingest") -> None:
-    keys = ingest.process.keys
+    keys = ingest.built.cases.keys
     assert (await ingest.send("/v1/track", EVENT)).status_code == 200
     await keys.check()
     [one] = (await ask(ingest, "GET", f"{ingest.source}/keys")).json()["items"]
@@ -203,8 +203,8 @@ async def test_a_key_that_rested_goes_on_while_postgres_is_frozen(
 ) -> None:
     ingest = await start(database=gate.url)
     assert (await ingest.send("/v1/track", EVENT)).status_code == 200
-    await ingest.process.keys.check()
-    ingest.process.keys._known[ingest.key].checked_at -= 3600
+    await ingest.built.cases.keys.check()
+    ingest.built.cases.keys._known[ingest.key].checked_at -= 3600
     gate.freeze()  # it stays frozen: who waited for Postgres would never be answered
     async with asyncio.timeout(HANG_SECONDS):
         answers = await asyncio.gather(*(ingest.send("/v1/track", EVENT) for _ in range(5)))
@@ -220,7 +220,7 @@ async def test_a_changed_policy_holds_after_the_next_check_on_every_replica(
     change = {"policy": {"allowed_ips": ["203.0.113.0/24"]}}
     assert (await ask(ingest, "PATCH", ingest.source, change)).status_code == 200
     for one in both:
-        await one.process.keys.check()
+        await one.built.cases.keys.check()
         refused = await one.send("/v1/track", EVENT)
         assert (refused.status_code, refused.json()["code"]) == (403, "address_not_allowed")
 
@@ -228,7 +228,7 @@ async def test_a_changed_policy_holds_after_the_next_check_on_every_replica(
 async def test_the_keys_are_checked_again_and_again(ingest: "Ingest") -> None:
     assert await status(ingest) == 200
     [one] = (await ask(ingest, "GET", f"{ingest.source}/keys")).json()["items"]
-    async with running(ingest.process.keys):
+    async with running(ingest.built.cases.keys):
         await ask(ingest, "DELETE", f"{ingest.source}/keys/{one['id']}")
 
         async def refused() -> bool:
@@ -338,7 +338,7 @@ async def test_two_processes_share_a_rate(ingest: "Ingest", start: "Start") -> N
         now += 0.1
         passed += await drain()
     assert 80 <= passed <= 100 + 2 * 10
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         # The other process is gone: nobody has heard of it lately.
         await tx.execute(text("UPDATE ingest.rate_use SET measured_at = now() - interval '4 s'"))
     await limits[0].exchange()
@@ -351,7 +351,7 @@ async def test_limits_go_on_while_postgres_is_away(start: "Start", gate: "Gate")
     limits = worker(ingest, Limits)
     assert (await ingest.send("/v1/track", EVENT)).status_code == 200
     await gate.shut()
-    async with running(limits, ingest.process.counting):
+    async with running(limits, ingest.built.cases.counting):
         statuses: list[int] = []
 
         async def four_passed() -> bool:
@@ -373,36 +373,36 @@ async def test_a_quota_holds_for_all_processes_and_the_day(
     async with asyncio.TaskGroup() as group:
         for number in range(9):
             group.create_task(ingest.send("/v1/track", EVENT if number % 2 else BAD))
-    await ingest.process.counting.flush()
+    await ingest.built.cases.counting.flush()
     other = await start(like=ingest)
     assert (await other.send("/v1/track", EVENT)).status_code == 200
-    await other.process.counting.flush()
+    await other.built.cases.counting.flush()
     answer = await other.send("/v1/track", EVENT)
     assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
     assert 1 <= int(answer.headers["retry-after"]) <= 3600
     assert answer.json()["details"]["limit"] == 10
-    await ingest.process.counting.flush()
+    await ingest.built.cases.counting.flush()
     assert (await ingest.send("/v1/t", EVENT)).status_code == 503
     assert _refused("quota_exceeded") == before + 2
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         # A day later.
         await tx.execute(
             text("UPDATE ingest.tally_day SET day = day - 1 WHERE workspace = :workspace"),
             {"workspace": ingest.workspace},
         )
     for one in (ingest, other):
-        one.process.counting._day_ends = 0.0
-        one.process.counting._stored.clear()
+        one.built.cases.counting._day_ends = 0.0
+        one.built.cases.counting._stored.clear()
         assert (await one.send("/v1/track", EVENT)).status_code == 200
 
 
 async def test_a_quota_is_exact_for_requests_under_way(ingest: "Ingest") -> None:
     await set_policy(ingest, events_per_day=10)
-    async with running(ingest.process.counting):
+    async with running(ingest.built.cases.counting):
         answers = await asyncio.gather(*(ingest.send("/v1/track", EVENT) for _ in range(40)))
         assert sum(one.status_code == 200 for one in answers) == 10
         for _ in range(5):
-            await ingest.process.counting.flush()
+            await ingest.built.cases.counting.flush()
             assert (await ingest.send("/v1/track", EVENT)).status_code == 429
     assert (await ask(ingest, "GET", f"{ingest.source}/counts")).json()["received"] == 10
 
@@ -432,7 +432,7 @@ async def test_the_counts_reconcile_by_api_and_in_prometheus(
     for one in (ingest, other, ingest):
         assert (await one.send("/v1/batch", batch)).status_code == 200
         assert (await one.send("/v1/track", BAD)).status_code == 400
-    await other.process.counting.flush()
+    await other.built.cases.counting.flush()
     counts = (await ask(ingest, "GET", f"{ingest.source}/counts?days=1")).json()
     expected = {"received": 18, "accepted": 9, "rejected": 9}
     assert counts == {
@@ -455,7 +455,7 @@ async def test_the_metrics_of_sources_are_bounded(
     ingest: "Ingest", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counting_module, "MAX_SHOWN", 3)
-    counting = Counting(ingest.parts.engine)
+    counting = Counting(ingest.process.engine)
     labels = {"workspace": "other", "source": "other"}
     before = _value("rapport_ingest_source_received_total", labels)
     for number in range(8):
@@ -470,7 +470,7 @@ async def test_counts_that_could_not_be_stored_are_neither_lost_nor_doubled(
     start: "Start", gate: "Gate"
 ) -> None:
     ingest = await start(database=gate.url)
-    counting = ingest.process.counting
+    counting = ingest.built.cases.counting
     caller = Caller(ingest.workspace, ingest.source)
     counting.note(caller, accepted=2, rejected=1, spooled=True)
     await gate.shut()

@@ -48,13 +48,13 @@ async def test_without_kafka_events_wait_in_postgres_and_come_out_in_order(
     assert ledger["spooled_now"] == 30
     assert await log_of(away.workspace) == []
 
-    assert await back.process.spool.drain() == 30
-    assert await back.process.spool.drain() == 0
+    assert await back.built.cases.spool.drain() == 30
+    assert await back.built.cases.spool.drain() == 0
     records = await log_of(away.workspace)
     # One person, one key, one partition: the order of the log is the order of sending.
     assert [one["message_id"] for one in records] == sent
     assert await where(back, "m-7") == "accepted"
-    await away.process.counting.flush()
+    await away.built.cases.counting.flush()
     ledger = await back.get("/v1/ledger")
     assert (ledger["received"], ledger["accepted"], ledger["spooled"]) == (30, 30, 30)
     assert ledger["spooled_now"] == 0
@@ -63,7 +63,7 @@ async def test_without_kafka_events_wait_in_postgres_and_come_out_in_order(
 async def test_after_a_failure_requests_do_not_wait_for_kafka(start: "Start") -> None:
     away = await start(kafka=NOWHERE)
     assert (await away.send("/v1/track", event("1"))).status_code == 200
-    assert away.process.spool.avoids_kafka
+    assert away.built.cases.spool.avoids_kafka
     async with asyncio.timeout(1):
         for number in range(20):
             assert (await away.send("/v1/track", event(str(number)))).status_code == 200
@@ -89,7 +89,7 @@ async def test_the_worker_drains_by_itself_beside_new_traffic(start: "Start", lo
     back = await start(like=away)
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group, asyncio.timeout(HANG_SECONDS):
-        group.create_task(back.process.spool.run(stop))
+        group.create_task(back.built.cases.spool.run(stop))
         for number in range(20):
             assert (await back.send("/v1/track", event(f"new-{number}"))).status_code == 200
         while (await back.get("/v1/ledger"))["spooled_now"]:
@@ -103,7 +103,7 @@ async def test_the_version_waits_with_the_event(start: "Start") -> None:
     """Also of an event that was put aside; one of a release before has none, and gets none."""
     away = await start(kafka=NOWHERE)
     await away.send("/v1/batch", {"batch": [event("m-1"), event("m-2")]})
-    async with away.parts.engine.begin() as tx:
+    async with away.process.engine.begin() as tx:
         await tx.execute(text("UPDATE ingest.spool SET version = NULL WHERE message_id = 'm-2'"))
         rows = await store.oldest_spooled(tx, "events", 10)
         for row_id, _ in rows:
@@ -119,7 +119,7 @@ async def test_two_processes_drain_without_doubling(start: "Start", log_of: Log)
     away = await start(kafka=NOWHERE)
     for number in range(40):
         await away.send("/v1/batch", {"batch": [event(f"{number}-{one}") for one in range(100)]})
-    spools = [(await start(like=away)).process.spool for _ in range(2)]
+    spools = [(await start(like=away)).built.cases.spool for _ in range(2)]
 
     async def drain(spool: Any) -> int:
         total = 0
@@ -134,7 +134,7 @@ async def test_two_processes_drain_without_doubling(start: "Start", log_of: Log)
 
 async def swell(ingest: "Ingest", message_id: str, size: int = 2_000_000) -> None:
     """An event in the spool that is larger than Kafka takes."""
-    async with ingest.parts.engine.begin() as tx:
+    async with ingest.process.engine.begin() as tx:
         await tx.execute(
             text("UPDATE ingest.spool SET value = :value WHERE message_id = :id"),
             {"value": b'{"x":"' + b"y" * size + b'"}', "id": message_id},
@@ -151,7 +151,7 @@ async def test_an_event_that_kafka_refuses_stands_aside_and_the_others_go_on(
     await swell(away, "m-19")
     back = await start(like=away)
     before = (await back.get("/v1/ledger"))["spool_refused"]
-    assert await back.process.spool.drain() == 20
+    assert await back.built.cases.spool.drain() == 20
     assert {one["message_id"] for one in await log_of(away.workspace)} == good
     ledger = await back.get("/v1/ledger")
     assert (ledger["spooled_now"], ledger["spool_refused"]) == (0, before + 2)
@@ -171,7 +171,7 @@ async def test_an_event_that_kafka_refuses_stands_aside_and_the_others_go_on(
     assert (await back.client.post(address, headers=stranger)).status_code == 404
     assert (await back.client.post(address, headers=back.token("ops"))).status_code == 200
     assert (await back.get("/v1/ledger"))["spooled_now"] == 1
-    assert await back.process.spool.drain() == 1
+    assert await back.built.cases.spool.drain() == 1
     assert (await back.get("/v1/ledger"))["spool_refused"] == before + 2
 
 
@@ -183,7 +183,7 @@ async def test_what_is_given_up_stays_in_the_counts(start: "Start") -> None:
         await swell(away, one)
     back = await start(like=away)
     before = await back.get("/v1/ledger")
-    await back.process.spool.drain()
+    await back.built.cases.spool.drain()
     [newest, other] = (await back.get("/v1/spool/refused"))["items"]
     address = f"/v1/spool/refused/{newest['id']}/discard"
 
@@ -208,7 +208,7 @@ async def test_a_kafka_that_refuses_everything_empties_no_spool(
         await swell(away, f"m-{number}")
     back = await start(like=away)
     with pytest.raises(KafkaUnavailableError):
-        await back.process.spool.drain()
+        await back.built.cases.spool.drain()
     assert (await back.get("/v1/spool/refused"))["items"] == []
     assert (await back.get("/v1/ledger"))["spooled_now"] == 5
 
@@ -217,10 +217,10 @@ async def test_a_drain_that_fails_leaves_everything_where_it_is(start: "Start") 
     away = await start(kafka=NOWHERE)
     await away.send("/v1/track", event("1"))
     with pytest.raises(KafkaUnavailableError):
-        await away.process.spool.drain()
+        await away.built.cases.spool.drain()
     assert await where(away, "1") == "spooled"
     # The worker's turn reports it as nothing drained, and goes on.
-    assert await away.process.spool._turn() is False
+    assert await away.built.cases.spool._turn() is False
 
 
 async def test_the_spool_is_bounded(start: "Start") -> None:
@@ -233,7 +233,7 @@ async def test_the_spool_is_bounded(start: "Start") -> None:
     assert 10 < full < 20
     assert set(codes[:full]) == {200}
     assert set(codes[full:]) == {503}
-    async with away.parts.engine.begin() as tx:
+    async with away.process.engine.begin() as tx:
         size = await store.spool_size(tx)
     assert size.rows == full
     assert size.bytes <= 20_000
@@ -264,7 +264,7 @@ async def test_without_postgres_known_keys_go_on_and_unknown_ones_wait(
     assert (await ingest.send("/v1/track", event("1"))).status_code == 200
     await gate.shut()
     with pytest.raises((OSError, SQLAlchemyError)):
-        await ingest.process.keys.check()
+        await ingest.built.cases.keys.check()
     assert (await ingest.send("/v1/track", event("2"))).status_code == 200
     unknown = {"X-Write-Key": new["write_key"]}
     answer = await ingest.client.post("/v1/track", json=event("3"), headers=unknown)
@@ -281,7 +281,7 @@ async def test_a_frozen_postgres_is_not_noticed_by_known_keys(start: "Start", ga
     ingest = await start(database=gate.url)
     assert (await ingest.send("/v1/track", event("1"))).status_code == 200
     gate.freeze()
-    checking = asyncio.create_task(ingest.process.keys.check())
+    checking = asyncio.create_task(ingest.built.cases.keys.check())
     async with asyncio.timeout(HANG_SECONDS):
         await gate.holds.wait()
         for number in range(10):
@@ -388,11 +388,11 @@ async def test_counts_that_cant_be_stored_are_kept_for_later(start: "Start", gat
     ingest = await start(database=gate.url)
     await ingest.send("/v1/track", event("1"))
     await gate.shut()
-    await ingest.process.counting.try_flush()
+    await ingest.built.cases.counting.try_flush()
     await ingest.send("/v1/track", event("2"))
     await gate.open()
-    await ingest.process.counting.try_flush()
-    await ingest.process.counting.try_flush()
+    await ingest.built.cases.counting.try_flush()
+    await ingest.built.cases.counting.try_flush()
     assert (await ingest.get("/v1/ledger"))["received"] == 2
 
 

@@ -74,7 +74,7 @@ async def test_trust_order_and_a_browser_with_a_servers_key(
     assert [found[f"b{n}"].get("sequence", 0) for n in range(3)] == [0, 1, 2]
     public = {name for name, one in found.items() if one.get("trust") == "public"}
     assert public == {"page", "leaked"}
-    await ingest.process.counting.flush()
+    await ingest.built.cases.counting.flush()
     [warning] = (await ingest.get(f"/v1/sources/{ingest.source}", "sources:write"))["warnings"]
     assert (warning["code"], warning["events"]) == ("key_in_browser", 1)
     assert "kind web" in warning["message"]
@@ -98,7 +98,7 @@ async def test_a_workspace_blocks_values_of_its_own(ingest: "Ingest") -> None:
     changed = await ingest.client.patch("/v1/policy", json=patch, headers=headers)
     assert changed.json() == patch
     assert await ingest.get("/v1/policy", "sources:write") == patch
-    await ingest.process.keys.check()
+    await ingest.built.cases.keys.check()
     made = await created(ingest, name="Later")
     for key in (ingest.basic, bearer(made)):
         answer = await ingest.send("/v1/track", {**EVENT, "userId": "walk-in-7"}, **key)

@@ -19,10 +19,9 @@ from tests.support.engines import patient_engine
 from rapport_common.events.envelope import Event
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.batch import Record
-from rapport_common.kafka.store import ConsumerStore
 from rapport_common.migrations import alembic_config
 from rapport_common.testing.credentials import authenticator, mint
-from rapport_profile.api import routes
+from rapport_profile.api import routers
 from rapport_profile.domain.naming import identifier_id
 from rapport_profile.handlers import events as handlers
 
@@ -125,7 +124,8 @@ async def old(
     await asyncio.to_thread(command.downgrade, CONFIG, "0002")
     engine = patient_engine(url, application="tests")
     app = create_app("profile", Health(), authenticator())
-    app.include_router(routes(engine, ConsumerStore("profile", "profile")))
+    for router in routers(engine):
+        app.include_router(router)
     token = mint("w", "ada", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),

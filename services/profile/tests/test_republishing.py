@@ -23,10 +23,9 @@ from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.store import JobStore, NewJob
 from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
-from rapport_common.kafka.store import ConsumerStore
 from rapport_common.pace import Pace
 from rapport_common.testing.credentials import authenticator, mint
-from rapport_profile.api import routes
+from rapport_profile.api import routers
 from rapport_profile.handlers.events import on_events
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.store import retelling
@@ -39,7 +38,8 @@ pytestmark = pytest.mark.integration
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """Who operates the installation, with a token of workspace `w`."""
     app = create_app("profile", Health(), authenticator())
-    app.include_router(routes(engine, ConsumerStore("profile", "profile")))
+    for router in routers(engine):
+        app.include_router(router)
     app.include_router(job_routes(engine, JOBS, read="ops", write="ops"))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "ops")

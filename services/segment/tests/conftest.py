@@ -4,6 +4,7 @@ import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -23,13 +24,13 @@ from rapport_common.http import Health, create_app
 from rapport_common.jobs.routes import job_routes
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
+from rapport_common.operator.ledger import ledger_routes
 from rapport_common.testing.credentials import authenticator, mint
 from rapport_common.testing.profiles import NOON, happened, sections
+from rapport_segment.api import routers
 from rapport_segment.api.callers import READ, WRITE
-from rapport_segment.api.ledger import ledger_routes
-from rapport_segment.api.members import member_routes
-from rapport_segment.api.segments import change_routes, segment_routes
-from rapport_segment.handlers.segments import SegmentHandler
+from rapport_segment.api.models import SegmentLedger
+from rapport_segment.handlers.ledger import counts
 from rapport_segment.store.jobs import JOBS
 from rapport_segment.tables import METADATA
 
@@ -139,12 +140,11 @@ async def _outbox(engine: AsyncEngine, topic: Topic) -> list[Any]:
 @pytest.fixture
 def api(engine: AsyncEngine) -> FastAPI:
     app = create_app("segment", Health(), authenticator())
-    handler = SegmentHandler()
-    app.include_router(segment_routes(engine, handler))
-    app.include_router(change_routes(engine, handler))
-    app.include_router(member_routes(engine, handler))
+    for router in routers(engine):
+        app.include_router(router)
     app.include_router(job_routes(engine, JOBS, read=READ, write=WRITE))
-    app.include_router(ledger_routes(engine, ConsumerStore("segment", "segment")))
+    counted = partial(counts, ConsumerStore("segment", "segment"))
+    app.include_router(ledger_routes(engine, SegmentLedger, counted))
     return app
 
 

@@ -19,7 +19,7 @@ from rapport_segment.api.rules import EXAMPLE, Rule
 from rapport_segment.domain.rules import COUNTS, INSTANTS, parse
 from rapport_segment.domain.sections import REVENUE
 from rapport_segment.handlers import segments
-from rapport_segment.handlers.activity import ActivityHandler
+from rapport_segment.handlers.activity import Judging
 
 if TYPE_CHECKING:
     from services.segment.tests.conftest import Records
@@ -35,7 +35,7 @@ Published = Callable[[], Awaitable[list[Membership]]]
 
 @pytest.fixture
 def apply(engine: AsyncEngine, records: "Records") -> Callable[..., Awaitable[None]]:
-    handler = ActivityHandler()
+    handler = Judging()
 
     async def apply(*values: ProfileActivity) -> None:
         async with engine.begin() as tx:

@@ -17,9 +17,10 @@ from rapport_common.auth import Operator
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.membership import Membership
 from rapport_common.jobs.store import Job, Step
-from rapport_segment.handlers.activity import ActivityHandler, rule_of
+from rapport_segment.handlers import segments as operating
+from rapport_segment.handlers.activity import Judging, rule_of
 from rapport_segment.handlers.building import Building
-from rapport_segment.handlers.segments import Amendment, SegmentHandler
+from rapport_segment.handlers.segments import Amendment
 from rapport_segment.store import definitions, people
 from rapport_segment.store.jobs import JOBS
 
@@ -42,8 +43,7 @@ class Workspace:
         self.engine = engine
         self.records = records
         self.chance = chance
-        self.consumer = ActivityHandler()
-        self.operator = SegmentHandler()
+        self.consumer = Judging()
         self.segments: list[uuid.UUID] = []
 
     async def apply(self, *values: ProfileActivity) -> None:
@@ -53,13 +53,13 @@ class Workspace:
 
     async def define(self, name: str, rule: dict[str, Any]) -> uuid.UUID:
         async with self.engine.begin() as tx:
-            one = await self.operator.create(tx, OPERATOR, name, rule)
+            one = await operating.create(tx, OPERATOR, name, rule)
         self.segments.append(one.stored.segment_id)
         return one.stored.segment_id
 
     async def change(self, segment: uuid.UUID, amendment: Amendment) -> None:
         async with self.engine.begin() as tx:
-            await self.operator.change(tx, OPERATOR, segment, amendment)
+            await operating.change(tx, OPERATOR, segment, amendment)
 
     async def job(self, segment: uuid.UUID) -> Job:
         async with self.engine.begin() as tx:

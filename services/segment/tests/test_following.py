@@ -15,8 +15,8 @@ from rapport_common.auth import Operator
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.membership import Membership
 from rapport_common.testing.profiles import Profiles, sections
-from rapport_segment.handlers.activity import ActivityHandler, rule_of
-from rapport_segment.handlers.segments import SegmentHandler
+from rapport_segment.handlers import segments
+from rapport_segment.handlers.activity import Judging, rule_of
 from rapport_segment.store import definitions
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ class Workspace:
         self.engine = engine
         self.profiles = Profiles()
         self._records = records
-        self._handler = ActivityHandler()
+        self._handler = Judging()
 
     async def define(self, **rules: dict[str, Any]) -> None:
         for name, rule in rules.items():
             async with self.engine.begin() as tx:
-                await SegmentHandler().create(tx, OPERATOR, name, rule)
+                await segments.create(tx, OPERATOR, name, rule)
         await build(self.engine)
 
     async def apply(self, *values: ProfileActivity) -> None:

@@ -4,11 +4,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.golden import refused
 
-from rapport_segment.consumer import subscriptions
-from rapport_segment.handlers.activity import ActivityHandler
+from rapport_segment.consumer import SUBSCRIPTIONS
 
 pytestmark = pytest.mark.integration
 
 
 async def test_golden_records_are_applied(engine: AsyncEngine) -> None:
-    assert await refused(engine, "segment", subscriptions(ActivityHandler())) == []
+    assert await refused(engine, "segment", SUBSCRIPTIONS) == []

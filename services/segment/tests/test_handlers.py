@@ -24,8 +24,9 @@ from rapport_common.events.membership import Membership
 from rapport_common.events.profile import AbsorbedId
 from rapport_common.kafka.store import read_tallies
 from rapport_common.testing.profiles import sections
-from rapport_segment.handlers.activity import ActivityHandler, rule_of
-from rapport_segment.handlers.segments import Amendment, SegmentHandler
+from rapport_segment.handlers import segments as operating
+from rapport_segment.handlers.activity import Judging, rule_of
+from rapport_segment.handlers.segments import Amendment
 from rapport_segment.store import definitions, people
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ Published = Callable[[], Awaitable[list[Membership]]]
 
 async def define(engine: AsyncEngine, name: str, rule: dict[str, Any]) -> uuid.UUID:
     async with engine.begin() as tx:
-        one = await SegmentHandler().create(tx, OPERATOR, name, rule)
+        one = await operating.create(tx, OPERATOR, name, rule)
     await build(engine)
     return one.stored.segment_id
 
@@ -52,11 +53,11 @@ async def apply(
     engine: AsyncEngine,
     records: "Records",
     *values: ProfileActivity,
-    handler: ActivityHandler | None = None,
+    handler: Judging | None = None,
 ) -> None:
     batch = [records.record(one, f"00-{index:032x}-1") for index, one in enumerate(values)]
     async with engine.begin() as tx:
-        await (handler or ActivityHandler()).on_activity(batch, tx)
+        await (handler or Judging()).on_activity(batch, tx)
 
 
 async def rows(engine: AsyncEngine, query: str) -> list[Any]:
@@ -76,7 +77,7 @@ async def test_states_are_kept_judged_and_told(
     engine: AsyncEngine, records: "Records", published: Published
 ) -> None:
     segment = await define(engine, "buyers", BUYERS)
-    handler = ActivityHandler()
+    handler = Judging()
     await apply(engine, records, records.state(ADA, orders=1), handler=handler)
     await apply(engine, records, records.state(ADA), records.state(ADA, orders=2), handler=handler)
     told = await published()
@@ -221,7 +222,7 @@ async def outcome(
 ) -> list[Any]:
     """What a history leaves behind, applied in batches of these sizes; the tables are emptied."""
     start = datetime.fromisoformat("2026-03-01T12:00:00Z")
-    handler = ActivityHandler(now=lambda: start)
+    handler = Judging(now=lambda: start)
     position = 0
     for size in sizes:
         await apply(engine, records, *made[position : position + size], handler=handler)
@@ -264,12 +265,12 @@ async def test_definitions_may_change_while_batches_are_applied(
     segments = [await define(engine, "0", BUYERS)]
 
     async def consume() -> None:
-        handler = ActivityHandler()
+        handler = Judging()
         for turn in range(20):
             values = [records.state(who, orders=(turn + who.int) % 2) for who in ids]
             await apply_in_the_end(*values, handler=handler)
 
-    async def apply_in_the_end(*values: ProfileActivity, handler: ActivityHandler) -> None:
+    async def apply_in_the_end(*values: ProfileActivity, handler: Judging) -> None:
         """As a consumer does: what failed for passing reasons is done again."""
         while True:
             try:
@@ -280,12 +281,11 @@ async def test_definitions_may_change_while_batches_are_applied(
             await between_looks()
 
     async def operate() -> None:
-        handler = SegmentHandler()
         for turn in range(10):
             segments.append(await define(engine, str(turn + 1), BUYERS))
             rule = {"computed": "orders", "op": "eq", "value": turn % 2}
             async with engine.begin() as tx:
-                await handler.change(tx, OPERATOR, segments[0], Amendment(rule=rule))
+                await operating.change(tx, OPERATOR, segments[0], Amendment(rule=rule))
             await build(engine, page=7)
             await asyncio.sleep(0)  # the batches go on
 

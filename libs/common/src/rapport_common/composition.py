@@ -1,4 +1,4 @@
-"""What the composition roots share: engine, producer, consumer, relay and operator routes."""
+"""What every composition root is made of: engines, producer, consumer, relay, workers, routes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import logging
@@ -19,6 +20,9 @@ from rapport_common.due.store import DueStore
 from rapport_common.due.worker import SESSION, DueWorker, Handler
 from rapport_common.events.topics import TOPICS, topics_of
 from rapport_common.http import Health, create_app
+from rapport_common.jobs.routes import job_routes
+from rapport_common.jobs.store import JobStore
+from rapport_common.jobs.worker import Jobs, Work
 from rapport_common.kafka.batch import Subscription
 from rapport_common.kafka.consumer import Consumer
 from rapport_common.kafka.producer import Producer
@@ -26,6 +30,7 @@ from rapport_common.kafka.topic_maker import AfterTopics, TopicMaker
 from rapport_common.kafka.unpark import Unparker
 from rapport_common.ledger import Equations, LedgerWatch
 from rapport_common.operator import consumer_routes
+from rapport_common.operator.ledger import Counts, ledger_routes
 from rapport_common.operator.outbox import outbox_routes
 from rapport_common.operator.readiness import consumer_check, unavailable_without
 from rapport_common.outbox import OutboxStore
@@ -44,8 +49,8 @@ COMMANDS_KEPT = timedelta(days=30)
 
 
 @dataclass
-class Parts:
-    """One process of a service, being put together."""
+class ServiceProcess:
+    """One process of a service, being put together: what it serves, and what works in it."""
 
     service: str
     settings: ServiceSettings
@@ -60,7 +65,12 @@ class Parts:
     schema: SchemaGate | None = None
     """What the workers wait for, if the database was away when the process started."""
 
+    ops: APIRouter = field(default_factory=APIRouter)
+    """What operates any service: positions, what was put aside, what has a time, the ledger."""
+
     routers: list[APIRouter] = field(default_factory=list)
+    """What this service does."""
+
     workers: list[Worker] = field(default_factory=list)
 
     def consume(self, subscriptions: Sequence[Subscription]) -> Consumer:
@@ -86,7 +96,7 @@ class Parts:
         topics = TopicMaker(settings, topics_of(self.service))
         self.workers += [topics, AfterTopics(topics, consumer), watchdog, unparker]
         self.health.checks["consumer"] = consumer_check(consumer)
-        self.routers.append(consumer_routes(self.api_engine, consumer, unparker))
+        self.ops.include_router(consumer_routes(self.api_engine, consumer, unparker))
         return consumer
 
     def relay(self) -> Relay:
@@ -100,7 +110,7 @@ class Parts:
             pace_seconds=self.settings.outbox_pace,
         )
         self.workers.append(relay)
-        self.routers.append(outbox_routes(self.api_engine, OutboxStore(self.service)))
+        self.ops.include_router(outbox_routes(self.api_engine, OutboxStore(self.service)))
         return relay
 
     def due(self, handlers: Mapping[str, Handler]) -> DueWorker:
@@ -108,7 +118,7 @@ class Parts:
         store = DueStore(self.service)
         worker = DueWorker(self._pool("due", 1, SESSION), store, handlers)
         self.workers += [worker, self._watchdog(lambda: worker.last_sign)]
-        self.routers.append(due_routes(self.api_engine, store))
+        self.ops.include_router(due_routes(self.api_engine, store))
         return worker
 
     def _watchdog(
@@ -138,14 +148,25 @@ class Parts:
         self.workers.append(retention)
         return retention
 
-    def watch_ledger(self, equations: Equations) -> None:
-        """Add the worker that checks the service's own equations."""
-        self.workers.append(LedgerWatch(self.engine, equations, service=self.service))
+    def ledger(
+        self, model: type[BaseModel], counts: Counts, equations: Equations | None = None
+    ) -> None:
+        """Add the ledger's route, and the worker that checks the equations of its own schema."""
+        self.ops.include_router(ledger_routes(self.api_engine, model, counts))
+        if equations is not None:
+            self.workers.append(LedgerWatch(self.engine, equations, service=self.service))
+
+    def jobs(self, store: JobStore, works: Mapping[str, Work], *, read: str, write: str) -> Jobs:
+        """Add the worker of jobs, by the work of each kind, and their routes (scopes)."""
+        jobs = Jobs(self.engine, store, works)
+        self.workers.append(jobs)
+        self.routers.append(job_routes(self.api_engine, store, read=read, write=write))
+        return jobs
 
     def api(self) -> FastAPI:
         """The service's FastAPI app with the routers added so far."""
         app = create_app(self.service, self.health, authenticator_of(self.settings), self.bounds)
-        for router in self.routers:
+        for router in (self.ops, *self.routers):
             app.include_router(router)
         return app
 
@@ -174,7 +195,7 @@ class Parts:
                 await engine.dispose()
 
 
-async def open_parts(service: str, settings: ServiceSettings, root: Path) -> Parts:
+async def open_process(service: str, settings: ServiceSettings, root: Path) -> ServiceProcess:
     """Configure logging, connect, and refuse to start on a schema that is not at head.
 
     While the database is away the API is up all the same, and says so; the workers wait.
@@ -190,11 +211,10 @@ async def open_parts(service: str, settings: ServiceSettings, root: Path) -> Par
         compression=None,
     )
     await producer.start()
-    parts = Parts(
-        service, settings, engine, producer, open_api_engine(settings, service), schema=gate
-    )
-    parts.health.checks["database"] = unavailable_without(parts.api_engine)
-    return parts
+    api_engine = open_api_engine(settings, service)
+    process = ServiceProcess(service, settings, engine, producer, api_engine, schema=gate)
+    process.health.checks["database"] = unavailable_without(api_engine)
+    return process
 
 
 def open_engine(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common import outbox
+from rapport_common import outbox, tracing
 from rapport_common.events.topics import Topic
 from rapport_common.kafka.producer import Outgoing
 
@@ -31,3 +31,8 @@ class Publisher:
             Outgoing.of(self._topic, record, trace, secret=self._secret) for record, trace in told
         ]
         await outbox.append(tx, self._schema, records)
+
+    async def tell(self, tx: AsyncConnection, *records: msgspec.Struct | None) -> None:
+        """The same under the trace of the work in hand; None is nothing to tell."""
+        trace = tracing.current()
+        await self.publish(tx, [(record, trace) for record in records if record is not None])

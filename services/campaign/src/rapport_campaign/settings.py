@@ -5,7 +5,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from rapport_common.settings import PurposeKey, ServiceSettings
+from rapport_campaign.domain.delivery import Limits
+from rapport_campaign.render.compose import Office
+from rapport_common.settings import PurposeKey, ServiceSettings, key_bytes
 
 
 class Settings(ServiceSettings):
@@ -56,3 +58,19 @@ class Settings(ServiceSettings):
         host = urlsplit(self.link_base()).hostname or ""
         named = any(part.isalpha() for part in host.split("."))
         return self.mail_from or f"no-reply@{host if named and '.' in host else 'localhost'}"
+
+    def office(self) -> Office:
+        """What all mails share."""
+        return Office(
+            link_key=key_bytes(self.link_key),
+            base_url=self.link_base(),
+            service_from=self.service_from,
+        )
+
+    def limits(self) -> Limits:
+        """How long a send may take, and how often it is tried."""
+        return Limits(
+            lease=self.lease_seconds,
+            max_attempts=self.max_attempts,
+            first_delay=self.retry_seconds,
+        )

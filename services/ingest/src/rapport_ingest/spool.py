@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +18,7 @@ from rapport_common.kafka.producer import (
     Producer,
     RecordsRefusedError,
 )
+from rapport_common.operator.readiness import unavailable_without
 from rapport_ingest import metrics
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.domain.verdict import Result
@@ -213,3 +214,14 @@ class Spool:
         with suppress(TimeoutError):
             async with asyncio.timeout(IDLE_SECONDS):
                 await stop.wait()
+
+
+def storage_check(engine: AsyncEngine, spool: Spool) -> Callable[[], Awaitable[str | None]]:
+    """Ready while one of Kafka and Postgres can keep events: either is enough to answer 200."""
+    database = unavailable_without(engine)
+
+    async def check() -> str | None:
+        problem: str | None = await database()
+        return f"kafka is away too; {problem}" if problem and spool.avoids_kafka else None
+
+    return check

@@ -59,7 +59,7 @@ def problem(case: Case, answer: httpx.Response) -> str | None:
 
 async def rejected_of(ingest: "Ingest") -> list[dict[str, Any]]:
     """What was refused since, from the ledger of the source and the quarantine."""
-    await ingest.process.counting.flush()
+    await ingest.built.cases.counting.flush()
     found: list[dict[str, Any]] = (await ingest.get("/v1/quarantine?limit=1000"))["items"]
     return found
 
@@ -244,7 +244,7 @@ async def asked(
     async def send(message: Any) -> None:
         told.append(message)
 
-    await ingest.process.app(scope, receive, send)
+    await ingest.built.app(scope, receive, send)
     assert told[-1].get("more_body", False) is False
     return int(told[0]["status"])
 
@@ -309,7 +309,7 @@ async def test_bodies_over_the_bound_are_sent_again_later(
 
     first = asyncio.create_task(send(600))
     async with asyncio.timeout(HANG_SECONDS):
-        while not ingest.process.app.bodies.held:
+        while not ingest.built.app.bodies.held:
             await between_looks()
     second = await send(600)
     assert (second.status_code, second.headers["retry-after"]) == (503, "5")
@@ -317,4 +317,4 @@ async def test_bodies_over_the_bound_are_sent_again_later(
     monkeypatch.setattr(bodies, "MAX_HELD", 10_000)
     arrives.set()
     assert (await first).status_code == 200
-    assert ingest.process.app.bodies.held == 0
+    assert ingest.built.app.bodies.held == 0

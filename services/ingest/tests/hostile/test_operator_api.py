@@ -91,7 +91,7 @@ async def test_every_operation_answers_as_it_declares(
 ) -> None:
     # Nothing of what is made up is in the log, which is looked through to its end.
     monkeypatch.setattr(locate, "SEARCH_SECONDS", 0.2)
-    app = getattr(ingest.process.app._app, "_app", None)
+    app = getattr(ingest.built.app._app, "_app", None)
     assert isinstance(app, FastAPI)
     document = app.openapi()
     schema: Any = schemathesis.openapi.from_dict(document)

@@ -33,7 +33,7 @@ async def port(ingest: "Ingest", monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         (bodies, "BODY_SECONDS"),
     ):
         monkeypatch.setattr(module, name, SHORT)
-    server = runtime._server(ingest.process.app, "127.0.0.1", 0)
+    server = runtime._server(ingest.built.app, "127.0.0.1", 0)
     serving = asyncio.create_task(server.serve())
     async with asyncio.timeout(PATIENCE):
         while not server.started:
@@ -200,7 +200,7 @@ async def test_a_body_that_ends_with_its_connection_leaves_nothing(
     part = post(b" " * 300_000, ingest, length=400_000)
     assert statuses(await talked(port, part, end=True)) == []
     async with asyncio.timeout(PATIENCE):
-        while ingest.process.app.bodies.held:
+        while ingest.built.app.bodies.held:
             await between_looks()
 
 

@@ -1,57 +1,37 @@
 """The composition root of profile."""
 
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
 
-from rapport_common.composition import Parts, open_parts
-from rapport_common.idempotency import KEPT
-from rapport_common.jobs.routes import job_routes
-from rapport_common.jobs.worker import Jobs
-from rapport_common.retention import Retention
-from rapport_profile import api
+from rapport_common.composition import ServiceProcess, open_process
+from rapport_common.operator.models import Ledger
+from rapport_profile.api import routers
 from rapport_profile.consumer import SUBSCRIPTIONS
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.republishing import Republishing
+from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
-from rapport_profile.store import inbox
 from rapport_profile.store.jobs import JOBS, REPUBLISH
 
-SERVICE = "profile"
 ROOT = Path(__file__).resolve().parents[2]
 
 
 async def run(only: str | None) -> None:
-    """Run the API, the consumer and the relay until a signal."""
+    """Serve the API, the workers or both, until a signal."""
     settings = Settings()
-    parts = await open_parts(SERVICE, settings, ROOT)
-    await parts.run(assemble(parts, settings), only=only)
+    process = await open_process("profile", settings, ROOT)
+    await process.run(assemble(process, settings), only=only)
 
 
-def assemble(parts: Parts, settings: Settings) -> FastAPI:
+def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
-    consumer = parts.consume(SUBSCRIPTIONS)
-    parts.relay()
-    parts.retain(retentions(settings))
-    parts.watch_ledger(partial(equations, consumer.store))
-    works = {REPUBLISH: Republishing(parts.engine, settings.republish_rate).work}
-    parts.workers.append(Jobs(parts.engine, JOBS, works))
-    parts.routers += [
-        api.routes(parts.api_engine, consumer.store),
-        job_routes(parts.api_engine, JOBS, read="ops", write="ops"),
-    ]
-    return parts.api()
-
-
-def retentions(settings: Settings) -> list[Retention]:
-    """What is deleted after how long."""
-    chosen = [Retention("job", "finished_at", timedelta(days=settings.job_retention_days)), KEPT]
-    if settings.inbox_retention_days:
-        age = timedelta(days=settings.inbox_retention_days)
-        chosen.append(Retention("inbox", "received_at", age))
-    if settings.timeline_retention_days:
-        age = timedelta(days=settings.timeline_retention_days)
-        chosen.append(Retention("timeline", "timestamp", age, inbox.expire))
-    return chosen
+    consumer = process.consume(SUBSCRIPTIONS)
+    process.relay()
+    works = {REPUBLISH: Republishing(process.engine, settings.republish_rate).work}
+    process.jobs(JOBS, works, read="ops", write="ops")
+    process.retain(retentions(settings))
+    process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
+    process.routers += routers(process.api_engine)
+    return process.api()

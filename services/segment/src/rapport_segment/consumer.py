@@ -1,10 +1,7 @@
-"""Which topics the service reads, and who handles them."""
+"""Which topic goes to which handler."""
 
 from rapport_common.events.topics import PROFILE_ACTIVITY
 from rapport_common.kafka.batch import Subscription
-from rapport_segment.handlers.activity import ActivityHandler
+from rapport_segment.handlers.activity import Judging
 
-
-def subscriptions(activity: ActivityHandler) -> list[Subscription]:
-    """{topic: handler}."""
-    return [Subscription(PROFILE_ACTIVITY, activity.on_activity)]
+SUBSCRIPTIONS = [Subscription(PROFILE_ACTIVITY, Judging().on_activity)]

@@ -10,19 +10,17 @@ from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.tables import SCHEMA
 from rapport_common.brands import brand_routes
-from rapport_common.kafka.store import ConsumerStore
 
 
 def routers(
     engine: AsyncEngine,
-    consumer: ConsumerStore,
     tracker: Tracker,
     renderer: Renderer,
     arrivals: Arrivals,
 ) -> list[APIRouter]:
     """All routes of this service; `renderer` reads templates, its office's key signs links."""
     return [
-        operator_routes(engine, consumer, renderer, arrivals),
+        operator_routes(engine, renderer, arrivals),
         brand_routes(engine, SCHEMA, "campaigns"),
         public_routes(engine, tracker, renderer.office.link_key),
     ]

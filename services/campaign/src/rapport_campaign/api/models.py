@@ -174,7 +174,7 @@ class TestView(BaseModel):
 
 
 class CampaignLedger(Ledger):
-    """`planned_total` = the sum of the states, test sends included."""
+    """Both sides of `planned_total = planned + sending + sent + failed + ...`, test sends too."""
 
     lacking: int = Field(description="profiles of which a record was missed")
     planned_total: int

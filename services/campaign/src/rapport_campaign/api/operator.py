@@ -1,4 +1,4 @@
-"""Routes for operators: policy, campaigns, their messages, the ledger."""
+"""Routes for operators: policy, campaigns, their messages."""
 
 import uuid
 from datetime import datetime
@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_campaign.api.models import (
     CampaignBrief,
     CampaignChange,
-    CampaignLedger,
     CampaignView,
     MessageView,
     NewCampaign,
@@ -26,26 +25,22 @@ from rapport_campaign.api.models import (
 from rapport_campaign.domain.model import Campaign, MessageState
 from rapport_campaign.domain.permission import PermissionPolicy
 from rapport_campaign.handlers import operate
-from rapport_campaign.handlers.ledger import PLANNED_TALLY
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.templates import require_usable
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.store import campaigns, people, segments
+from rapport_campaign.store import campaigns, segments
 from rapport_campaign.tables import SCHEMA
 from rapport_common import clock
-from rapport_common.auth import InstallationOps, Operator, operator
+from rapport_common.auth import Operator, operator
 from rapport_common.errors import NotFoundError
 from rapport_common.idempotency import Repeatable
-from rapport_common.kafka.store import ConsumerStore
 from rapport_common.paging import Listed, Paging
 
 Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
 Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
 
 
-def operator_routes(
-    engine: AsyncEngine, consumer: ConsumerStore, renderer: Renderer, arrivals: Arrivals
-) -> APIRouter:
+def operator_routes(engine: AsyncEngine, renderer: Renderer, arrivals: Arrivals) -> APIRouter:
     """All routes that need a token."""
     router = APIRouter()
     _policy_routes(router, engine)
@@ -54,7 +49,6 @@ def operator_routes(
     _list_routes(router, engine)
     _start_route(router, engine, arrivals)
     _step_routes(router, engine)
-    _ledger_route(router, engine, consumer)
     return router
 
 
@@ -234,20 +228,6 @@ def _step_routes(router: APIRouter, engine: AsyncEngine) -> None:
                 occasion=f"test-{made or new}",
             )
         return TestView(send_key=message.send_key, state=message.state, to_address=body.to)
-
-
-def _ledger_route(router: APIRouter, engine: AsyncEngine, consumer: ConsumerStore) -> None:
-    @router.get("/v1/ledger", response_model=CampaignLedger, tags=["operations"])
-    async def ledger(_caller: InstallationOps) -> dict[str, Any]:
-        """Both sides of `planned_total = planned + sending + sent + failed + ...`."""
-        async with engine.connect() as tx:
-            # One snapshot, or a message could be counted in two states.
-            snapshot = await tx.execution_options(isolation_level="REPEATABLE READ")
-            known = await consumer.ledger(snapshot)
-            states = await campaigns.totals(snapshot)
-            lacking = await people.lacking(snapshot)
-        planned = known["tallies"].get(PLANNED_TALLY, 0)
-        return {**known, "planned_total": planned, "lacking": lacking, **states}
 
 
 def known_id(text: str) -> str:

@@ -14,6 +14,15 @@ MAX_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how often: seconds and attempts."""
+
+    lease: float
+    max_attempts: int
+    first_delay: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of one attempt. Only `uncertain` leaves open whether the mail was taken."""
 

@@ -10,11 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign import metrics
 from rapport_campaign.domain import own_events
 from rapport_campaign.domain.addresses import addresses_of
-from rapport_campaign.domain.delivery import Outcome, next_step
+from rapport_campaign.domain.delivery import Limits, Outcome, next_step
 from rapport_campaign.domain.model import Claimed, Person, Purpose, State
 from rapport_campaign.domain.permission import PermissionPolicy, Send, Suppress, Verdict, decide
 from rapport_campaign.domain.turns import Turn
-from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store import campaigns, locks, objections, people, sending, tracking
 from rapport_campaign.store.objections import Objection
@@ -23,6 +22,7 @@ from rapport_common.events.consent import ConsentWord
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import Event
 from rapport_common.follower.domain import Key
+from rapport_common.publisher import Publisher
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
 MOST_WITHDRAWN = 2000
@@ -46,15 +46,6 @@ class Result:
     job: Job
     outcome: Outcome
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how often: seconds and attempts."""
-
-    lease: float
-    max_attempts: int
-    first_delay: float
 
 
 class Dispatcher:
@@ -113,7 +104,7 @@ class Dispatcher:
             result = by_key[row.workspace, row.send_key]
             if row.state == "sent" and result.job.claimed.kind != "test":
                 sent.append(result)
-        await self._publisher.append(tx, [_sent_event(one) for one in sent])
+        await self._publisher.publish(tx, [_sent_event(one) for one in sent])
 
     async def expire(self, tx: AsyncConnection) -> int:
         """Give up on sends whose lease has run out: nobody knows. How many that were."""

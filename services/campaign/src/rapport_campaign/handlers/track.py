@@ -9,12 +9,12 @@ from rapport_campaign.domain import own_events
 from rapport_campaign.domain.model import PROMOTION, State
 from rapport_campaign.domain.permission import granted_at
 from rapport_campaign.domain.tokens import Token
-from rapport_campaign.handlers.publish import Publisher
 from rapport_campaign.store import locks, people, tracking
 from rapport_campaign.store.tracking import Sent
 from rapport_common import clock
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import Event, Identifier
+from rapport_common.publisher import Publisher
 
 UNSUBSCRIBED = "unsubscribed by link"
 CLICK_EVENTS = 10
@@ -60,7 +60,7 @@ class Tracker:
         if sent is None or sent.kind == "test" or not await tracking.touch(tx, sent, "opened_at"):
             return
         event = await self._event(tx, sent, own_events.OPENED, f"open-{sent.send_key}")
-        await self._publisher.append(tx, [(event, trace or sent.traceparent)])
+        await self._publisher.publish(tx, [(event, trace or sent.traceparent)])
         metrics.TRACKED.labels("open").inc()
 
     async def target(self, tx: AsyncConnection, token: Token) -> str | None:
@@ -83,7 +83,7 @@ class Tracker:
         await tracking.touch(tx, sent, "clicked_at")
         message_id = f"click-{sent.send_key}-{token.link_id}-{number}"
         event = await self._event(tx, sent, own_events.CLICKED, message_id, url)
-        await self._publisher.append(tx, [(event, trace or sent.traceparent)])
+        await self._publisher.publish(tx, [(event, trace or sent.traceparent)])
         metrics.TRACKED.labels("click").inc()
         return url
 
@@ -102,7 +102,7 @@ class Tracker:
         await tracking.suppress(tx, *key, UNSUBSCRIBED, max(now, agreed or now))
         who = own_events.identity(state, address)
         event = own_events.withdrawn(sent.workspace, who, sent.send_key, address, now)
-        await self._publisher.append(tx, [(event, trace)])
+        await self._publisher.publish(tx, [(event, trace)])
         metrics.TRACKED.labels("unsubscribe").inc()
 
     async def _event(

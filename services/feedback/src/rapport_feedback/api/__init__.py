@@ -1,1 +1,37 @@
 """The HTTP side of feedback: routes for staff and pages for customers."""
+
+from datetime import timedelta
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.brands import brand_routes
+from rapport_common.publisher import Publisher
+from rapport_common.settings import key_bytes
+from rapport_feedback.api.cases import case_routes, one_case_routes
+from rapport_feedback.api.public import survey_pages
+from rapport_feedback.api.surveys import invitation_routes, survey_change_routes, survey_routes
+from rapport_feedback.handlers.cases import Cases
+from rapport_feedback.handlers.surveys import Surveys
+from rapport_feedback.settings import Settings
+from rapport_feedback.tables import SCHEMA
+
+
+def routers(engine: AsyncEngine, publisher: Publisher, settings: Settings) -> list[APIRouter]:
+    """All routes of this service, over the use cases with the settings put in."""
+    surveys = Surveys(
+        publisher,
+        link_key=key_bytes(settings.link_key),
+        lifetime=timedelta(days=settings.invitation_days),
+        grace=timedelta(minutes=settings.answer_grace_minutes),
+    )
+    cases = Cases(publisher, settings.service_levels(), per_link=settings.complaints_per_link)
+    return [
+        survey_routes(engine, surveys),
+        survey_change_routes(engine, surveys),
+        invitation_routes(engine, surveys, settings.link_base()),
+        case_routes(engine, cases),
+        one_case_routes(engine, cases),
+        brand_routes(engine, SCHEMA, "feedback"),
+        survey_pages(engine, surveys, cases),
+    ]

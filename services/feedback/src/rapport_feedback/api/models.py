@@ -15,6 +15,7 @@ from pydantic import (
 
 from rapport_common.errors import NotFoundError
 from rapport_common.events.contact import email_address
+from rapport_common.operator.models import Ledger
 from rapport_common.operator.texts import storable_text
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain.cases import Breach, Clock, Complaint, State, Step
@@ -260,3 +261,17 @@ class CaseWithHistory(CaseView):
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
+
+
+class FeedbackLedger(Ledger):
+    """Events published = answers + case_steps + case_breaches; some may be in `outbox`."""
+
+    persons: int
+    lacking: int
+    invitations: int
+    responses: int
+    answers: int
+    cases: int
+    open_cases: int
+    case_steps: int
+    case_breaches: int

@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import AppError, NotFoundError
+from rapport_common.publisher import Publisher
 from rapport_feedback.domain import cases as rules
 from rapport_feedback.domain import own_events
 from rapport_feedback.domain.cases import Breach, Complaint, ServiceLevels, State, Step
 from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.surveys import Invitation
 from rapport_feedback.handlers.deadlines import watch
-from rapport_feedback.handlers.publish import Publisher
 from rapport_feedback.store import breaches
 from rapport_feedback.store import cases as store
 
@@ -160,7 +160,7 @@ class Cases:
         step = rules.step_of(complaint.case, before, actor=actor, note=note, now=now)
         await store.add_step(tx, complaint, step)
         await watch(tx, complaint)
-        await self._publisher.publish(tx, own_events.case_step(complaint, now))
+        await self._publisher.tell(tx, own_events.case_step(complaint, now))
 
     async def _require_room(self, tx: AsyncConnection, invitation: Invitation) -> None:
         workspace = invitation.workspace

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common import tracing
 from rapport_common.due.store import Due, DueStore, NewDue
 from rapport_common.due.worker import Handler
+from rapport_common.publisher import Publisher
 from rapport_feedback.domain import own_events
 from rapport_feedback.domain.cases import Breach, Complaint
-from rapport_feedback.handlers.publish import Publisher
 from rapport_feedback.store import breaches
 from rapport_feedback.store import cases as store
 from rapport_feedback.store.due import CLOCKS, DUE
@@ -64,7 +64,7 @@ class Deadlines:
             place = complaint.workspace, complaint.case_id
             if (*place, breach.clock, breach.due_at) in fresh:
                 tracing.enter(asked[place].traceparent)
-                await self._publisher.publish(tx, own_events.case_overdue(complaint, breach))
+                await self._publisher.tell(tx, own_events.case_overdue(complaint, breach))
         tracing.leave()
 
 

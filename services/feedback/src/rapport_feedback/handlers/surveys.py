@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import NotFoundError
+from rapport_common.publisher import Publisher
 from rapport_feedback.domain import links, nps, own_events
 from rapport_feedback.domain import surveys as rules
 from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.surveys import Invitation, Kind, Response, Survey
-from rapport_feedback.handlers.publish import Publisher
 from rapport_feedback.store import surveys as store
 
 FIRST_WAVE = 1
@@ -165,7 +165,7 @@ class Surveys:
         after = rules.answer(before, score, comment, new_id=uuid4(), now=now, grace=self._grace)
         if after is not before:
             await store.save_response(tx, invitation, after)
-            await self._publisher.publish(tx, own_events.answered(invitation, after))
+            await self._publisher.tell(tx, own_events.answered(invitation, after))
         return self._view(invitation, after, now, recorded=after is not before)
 
     def _view(

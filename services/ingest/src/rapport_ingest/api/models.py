@@ -40,7 +40,7 @@ class Counts(BaseModel):
 
 
 class Ledger(Counts):
-    """Both sides of ingest's equations, over all workspaces."""
+    """Received = accepted + rejected; what of it is in the spool, topic and quarantine."""
 
     quarantined: int
     spooled_now: int

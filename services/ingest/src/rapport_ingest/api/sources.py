@@ -178,7 +178,7 @@ def count_routes(engine: AsyncEngine, counting: Counting) -> APIRouter:
             }
             for day in by_day
         ]
-        return {"source": source, **counts_of(whole), "days": rows}
+        return {"source": source, **whole.by_verdict(), "days": rows}
 
     return router
 
@@ -215,16 +215,6 @@ def key_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
     return router
 
 
-def counts_of(tally: Tally) -> dict[str, int]:
-    """The counts of a source, or of all."""
-    return {
-        "received": tally.received,
-        "accepted": tally.accepted,
-        "spooled": tally.spooled,
-        "rejected": tally.rejected,
-    }
-
-
 def _worth(kind: Kind) -> dict[str, str]:
     return {"kind": kind, "trust": trust_of(kind)}
 
@@ -237,7 +227,7 @@ def _shown(source: Source, counts: Tally, warned: Sequence[SourceWarning]) -> di
         "created_at": clock.iso(source.created_at),
         "revision": source.revision,
         "policy": policy.shown(source.policy),
-        "events": counts_of(counts),
+        "events": counts.by_verdict(),
         "warnings": [
             {
                 "code": one.code,

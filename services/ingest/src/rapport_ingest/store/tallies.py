@@ -20,6 +20,15 @@ class Tally:
     spooled: int = 0
     rejected: int = 0
 
+    def by_verdict(self) -> dict[str, int]:
+        """The counts as operators see them."""
+        return {
+            "received": self.received,
+            "accepted": self.accepted,
+            "spooled": self.spooled,
+            "rejected": self.rejected,
+        }
+
     def add(self, other: "Tally") -> None:
         """Count the other's events too."""
         self.received += other.received

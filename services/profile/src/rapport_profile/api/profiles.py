@@ -9,16 +9,13 @@ from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common.auth import InstallationOps, Operator, operator
+from rapport_common.auth import Operator, operator
 from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import EMAIL
 from rapport_common.events.identifiers import normal_identifier
-from rapport_common.kafka.store import ConsumerStore
-from rapport_common.operator.models import Ledger
 from rapport_common.paging import Listed, Paging
 from rapport_profile.api import models
-from rapport_profile.api.republishing import republishing_routes
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.consents import consent_state
 from rapport_profile.domain.fold import merge
@@ -48,25 +45,17 @@ class Shown(msgspec.Struct):
     omitted: Any
 
 
-def routes(engine: AsyncEngine, bookkeeping: ConsumerStore) -> APIRouter:
-    """Profiles, their timelines and links, totals, the ledger."""
-    router = APIRouter()
-    router.include_router(_profiles(engine), tags=["profiles"])
-    router.include_router(_parts(engine), tags=["profiles"])
-    router.include_router(_histories(engine), tags=["profiles"])
-    router.include_router(republishing_routes(engine), tags=["jobs"])
+def profile_routes(engine: AsyncEngine) -> APIRouter:
+    """Profiles, their parts, timelines and links, and totals."""
+    router = APIRouter(tags=["profiles"])
+    router.include_router(_profiles(engine))
+    router.include_router(_parts(engine))
+    router.include_router(_histories(engine))
 
-    @router.get("/v1/stats", response_model=models.Stats, tags=["profiles"])
+    @router.get("/v1/stats", response_model=models.Stats)
     async def stats(caller: Reader) -> dict[str, Any]:
         async with engine.begin() as tx:
             return await reads.stats(tx, caller.workspace)
-
-    @router.get("/v1/ledger", response_model=Ledger, tags=["operations"])
-    async def ledger(_caller: InstallationOps) -> dict[str, Any]:
-        # One snapshot: positions and tallies move together.
-        async with engine.connect() as connection:
-            tx = await connection.execution_options(isolation_level="REPEATABLE READ")
-            return await bookkeeping.ledger(tx)
 
     return router
 

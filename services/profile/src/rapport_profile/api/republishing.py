@@ -28,7 +28,7 @@ class NewRepublishing(BaseModel):
 
 def republishing_routes(engine: AsyncEngine) -> APIRouter:
     """Start the job; `/v1/jobs` shows how far it is, and ends it."""
-    router = APIRouter()
+    router = APIRouter(tags=["jobs"])
 
     @router.post("/v1/profiles/republish", status_code=202)
     async def republish(body: NewRepublishing, caller: Ops, once: Repeatable) -> ShownJob:

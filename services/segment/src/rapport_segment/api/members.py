@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.paging import Listed, Paging
 from rapport_segment.api import models
 from rapport_segment.api.callers import Reader
-from rapport_segment.handlers.segments import SegmentHandler, require
+from rapport_segment.handlers import segments
+from rapport_segment.handlers.segments import require
 from rapport_segment.store import people
 
 
-def member_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
+def member_routes(engine: AsyncEngine) -> APIRouter:
     """List members, and explain where one person stands."""
     router = APIRouter(tags=["members"])
 
@@ -32,7 +33,7 @@ def member_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
     async def why(segment_id: UUID, profile_id: UUID, caller: Reader) -> dict[str, Any]:
         """Tell why a person is in a segment, or why not."""
         async with engine.begin() as tx:
-            found = await handler.standing(tx, caller.workspace, segment_id, profile_id)
+            found = await segments.standing(tx, caller.workspace, segment_id, profile_id)
         return models.membership(found)
 
     return router

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from rapport_common.operator.models import Ledger
 from rapport_segment.api.rules import EXAMPLE, RuleDocument
 from rapport_segment.domain.evaluate import Verdict
 from rapport_segment.domain.membership import Entry
@@ -185,3 +186,13 @@ def _comparison(one: Verdict) -> dict[str, Any]:
         "actual": one.actual,
         "result": one.result,
     }
+
+
+class SegmentLedger(Ledger):
+    """Entered - exited = open memberships, always."""
+
+    entered: int
+    exited: int
+    persons: int
+    open_memberships: int
+    lacking: int = Field(description="profiles of which a record was missed")

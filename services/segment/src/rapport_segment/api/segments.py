@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.paging import Listed, Paging
 from rapport_segment.api import models
 from rapport_segment.api.callers import Previewer, Reader, Writer
-from rapport_segment.handlers.segments import Amendment, SegmentHandler, require, require_listed
+from rapport_segment.handlers import segments
+from rapport_segment.handlers.segments import Amendment, require, require_listed
 from rapport_segment.store import definitions
 
 
-def segment_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
+def segment_routes(engine: AsyncEngine) -> APIRouter:
     """Read segments, and try rules."""
     router = APIRouter(tags=["segments"])
 
@@ -21,7 +22,7 @@ def segment_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
     async def preview(body: models.Preview, caller: Previewer) -> dict[str, int]:
         """Count whom an unsaved rule fits."""
         async with engine.begin() as tx:
-            fitting, everybody = await handler.preview(tx, caller.workspace, body.rule)
+            fitting, everybody = await segments.preview(tx, caller.workspace, body.rule)
         return {"count": fitting, "of": everybody}
 
     @router.get("/v1/segments", response_model=Listed[models.Segment])
@@ -63,7 +64,7 @@ def segment_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
     return router
 
 
-def change_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
+def change_routes(engine: AsyncEngine) -> APIRouter:
     """Define, change and archive segments. Each answer names the job that builds."""
     router = APIRouter(tags=["segments"])
 
@@ -73,7 +74,7 @@ def change_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
         its job has come to him.
         """
         async with engine.begin() as tx:
-            return models.segment(await handler.create(tx, caller, body.name, body.rule))
+            return models.segment(await segments.create(tx, caller, body.name, body.rule))
 
     @router.patch("/v1/segments/{segment_id}", status_code=202, response_model=models.Segment)
     async def change(
@@ -82,7 +83,7 @@ def change_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
         """Make a new version; the difference enters and leaves as its job comes to it."""
         amendment = Amendment(body.name, body.rule, body.active)
         async with engine.begin() as tx:
-            return models.segment(await handler.change(tx, caller, segment_id, amendment))
+            return models.segment(await segments.change(tx, caller, segment_id, amendment))
 
     @router.post(
         "/v1/segments/{segment_id}/rebuild", status_code=202, response_model=models.Segment
@@ -90,12 +91,12 @@ def change_routes(engine: AsyncEngine, handler: SegmentHandler) -> APIRouter:
     async def rebuild(segment_id: UUID, caller: Writer) -> dict[str, Any]:
         """Hold everybody against the rule again, for example after a cancelled job."""
         async with engine.begin() as tx:
-            return models.segment(await handler.rebuild(tx, caller, segment_id))
+            return models.segment(await segments.rebuild(tx, caller, segment_id))
 
     @router.delete("/v1/segments/{segment_id}", status_code=204)
     async def archive(segment_id: UUID, caller: Writer) -> None:
         """Archive a segment: its members leave by a job, its name is free, its history is kept."""
         async with engine.begin() as tx:
-            await handler.archive(tx, caller, segment_id)
+            await segments.archive(tx, caller, segment_id)
 
     return router

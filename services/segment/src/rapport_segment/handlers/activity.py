@@ -9,17 +9,17 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common import clock, logging, outbox
+from rapport_common import clock, logging
 from rapport_common.errors import InvalidEvent
 from rapport_common.follower.domain import Ended, Following, Key, Step
 from rapport_common.kafka.batch import Record
-from rapport_common.kafka.producer import Outgoing
 from rapport_segment import metrics
 from rapport_segment.domain import rules, sections
 from rapport_segment.domain.membership import Change, Definition, Rulebook
 from rapport_segment.domain.sections import ALL_SECTIONS, Section, UnreadSectionError
 from rapport_segment.domain.stays import NO_RULES, Stays
-from rapport_segment.handlers.publish import outgoing, tally
+from rapport_segment.handlers.ledger import tally
+from rapport_segment.handlers.publish import publish
 from rapport_segment.store import definitions, people
 from rapport_segment.store.people import FOLLOWER
 from rapport_segment.tables import FOLLOWED
@@ -30,7 +30,7 @@ TURN_SECONDS = 0.05
 """So long people are judged before others get their turn."""
 
 
-class ActivityHandler:
+class Judging:
     """Judges people as records tell of them; compiled definitions are kept between batches."""
 
     def __init__(self, now: Callable[[], datetime] = clock.now) -> None:
@@ -55,10 +55,9 @@ class ActivityHandler:
         await _save(tx, following, stays)
         metrics.JUDGED.inc(len(stays.judged))
         await tally(tx, [one for by_record in changes for one in by_record])
-        messages: list[Outgoing] = []
-        for (_step, record), by_record in zip(steps, changes, strict=True):
-            messages += [outgoing(one, record.traceparent) for one in by_record]
-        await outbox.append(tx, "segment", messages)
+        told_by = zip(steps, changes, strict=True)
+        traced = [(one, record.traceparent) for (_step, record), found in told_by for one in found]
+        await publish(tx, traced)
 
     async def _judged(
         self,

@@ -13,13 +13,14 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common import clock, logging, outbox
+from rapport_common import clock, logging
 from rapport_common.db import is_retriable
 from rapport_common.jobs.store import Job, NewJob, Step
 from rapport_segment import metrics
 from rapport_segment.domain.membership import Change, Moment, Person, judge, leave
 from rapport_segment.handlers.activity import compiled
-from rapport_segment.handlers.publish import outgoing, tally
+from rapport_segment.handlers.ledger import tally
+from rapport_segment.handlers.publish import publish
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Stored
 from rapport_segment.store.jobs import BUILD
@@ -154,7 +155,7 @@ async def _correct(
     await people.insert_entries(tx, [entry for entry in entries if entry.exited_at is None])
     await people.update_entries(tx, [entry for entry in entries if entry.exited_at])
     await tally(tx, changes)
-    await outbox.append(tx, "segment", [outgoing(change, None) for change in changes])
+    await publish(tx, [(change, None) for change in changes])
 
 
 def _end_stay(person: Person, one: Stored, moment: Moment) -> list[Change]:

@@ -1,23 +1,23 @@
-"""Changes and definitions as records for the outbox; changes as counts for the ledger."""
+"""Changes and definitions on their way to the other services."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common import outbox, tracing
 from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.topics import SEGMENT_DEFINITION, SEGMENT_MEMBERSHIP
-from rapport_common.kafka.producer import Outgoing
-from rapport_common.kafka.store import add_tallies
-from rapport_segment import metrics
+from rapport_common.publisher import Publisher
 from rapport_segment.domain.membership import Change
 from rapport_segment.store.definitions import Stored
+from rapport_segment.tables import SCHEMA
+
+_DEFINITIONS = Publisher(SCHEMA, SEGMENT_DEFINITION)
+_MEMBERSHIPS = Publisher(SCHEMA, SEGMENT_MEMBERSHIP)
 
 
-def outgoing(change: Change, traceparent: str | None) -> Outgoing:
-    """The record of a change."""
-    return Outgoing.of(SEGMENT_MEMBERSHIP, change.record, traceparent)
+async def publish(tx: AsyncConnection, changes: Sequence[tuple[Change, str | None]]) -> None:
+    """Tell the other services of (change, traceparent), in this order."""
+    await _MEMBERSHIPS.publish(tx, [(change.record, trace) for change, trace in changes])
 
 
 async def tell(tx: AsyncConnection, definitions: Sequence[Stored]) -> None:
@@ -34,14 +34,4 @@ async def tell(tx: AsyncConnection, definitions: Sequence[Stored]) -> None:
         )
         for one in definitions
     ]
-    trace = tracing.current()
-    told = [Outgoing.of(SEGMENT_DEFINITION, one, trace) for one in records]
-    await outbox.append(tx, "segment", told)
-
-
-async def tally(tx: AsyncConnection, changes: Sequence[Change]) -> None:
-    """Count changes: `entered` minus `exited` is the number of open memberships, always."""
-    await add_tallies(tx, "segment", Counter(one.record.change for one in changes))
-    by_cause = Counter((one.record.change, one.record.cause) for one in changes)
-    for (change, cause), number in by_cause.items():
-        metrics.CHANGES.labels(change, cause).inc(number)
+    await _DEFINITIONS.tell(tx, *records)

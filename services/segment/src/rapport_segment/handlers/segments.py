@@ -1,9 +1,12 @@
-"""What operators do with segments: define, change, preview, ask why."""
+"""What operators do with segments: define, change, preview, ask why.
+
+Changes of a definition wait for the batches in hand, and batches for them: both are short. Who is
+to be in or out because of a change is a build's work, see `building.py`.
+"""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +25,7 @@ from rapport_segment.domain.membership import Entry, Person
 from rapport_segment.handlers.activity import rule_of
 from rapport_segment.handlers.building import build
 from rapport_segment.handlers.publish import tell
-from rapport_segment.handlers.telling import LOOK_AFTER, next_look
+from rapport_segment.handlers.retelling import LOOK_AFTER, next_look
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Listed, Stored
 from rapport_segment.store.due import DUE
@@ -66,128 +69,124 @@ class Standing:
     reason: str
 
 
-class SegmentHandler:
-    """Changes of a definition wait for the batches in hand, and batches for them: both are short.
+async def create(tx: AsyncConnection, caller: Operator, name: str, rule: dict[str, Any]) -> Listed:
+    """Define a segment, in force at once, and begin to build it."""
+    rules.parse(rule)
+    workspace, now = caller.workspace, clock.now()
+    await definitions.seize(tx, workspace)
+    await _require_free(tx, workspace, name, None)
+    one = Stored(workspace, uuid.uuid4(), 1, name, _text(rule), True, now, now)
+    return await _put(tx, one, caller)
 
-    Who is to be in or out because of a change is a build's work, see `building`.
+
+async def change(
+    tx: AsyncConnection, caller: Operator, segment_id: UUID, amendment: Amendment
+) -> Listed:
+    """Make a new version, and build it if it makes a difference for anybody.
+
+    Nothing happens when nothing differs, so that a repeated request is harmless.
     """
-
-    def __init__(self, now: Callable[[], datetime] = clock.now) -> None:
-        self._now = now
-
-    async def create(
-        self, tx: AsyncConnection, caller: Operator, name: str, rule: dict[str, Any]
-    ) -> Listed:
-        """Define a segment, in force at once, and begin to build it."""
-        rules.parse(rule)
-        workspace, now = caller.workspace, self._now()
-        await definitions.seize(tx, workspace)
-        await _require_free(tx, workspace, name, None)
-        one = Stored(workspace, uuid.uuid4(), 1, name, _text(rule), True, now, now)
-        return await self._put(tx, one, caller)
-
-    async def change(
-        self, tx: AsyncConnection, caller: Operator, segment_id: UUID, amendment: Amendment
-    ) -> Listed:
-        """Make a new version, and build it if it makes a difference for anybody.
-
-        Nothing happens when nothing differs, so that a repeated request is harmless.
-        """
-        wanted = None if amendment.rule is None else rules.parse(amendment.rule)
-        await definitions.seize(tx, caller.workspace)
-        old = await _require_living(tx, caller.workspace, segment_id)
-        new = replace(
-            old,
-            name=old.name if amendment.name is None else amendment.name,
-            rule=old.rule if amendment.rule is None else _text(amendment.rule),
-            active=old.active if amendment.active is None else amendment.active,
-        )
-        is_same = new.active == old.active and wanted in {None, rule_of(old)}
-        if is_same and new.name == old.name:
-            return await require_listed(tx, caller.workspace, segment_id)
-        if new.name != old.name:
-            await _require_free(tx, caller.workspace, new.name, segment_id)
-        return await self._follow(tx, caller, old, new, build_anew=not is_same)
-
-    async def archive(self, tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Listed:
-        """Take a segment out of use: everybody leaves it, with records; its history is kept.
-
-        Done again it changes nothing.
-        """
-        await definitions.seize(tx, caller.workspace)
-        old = await require(tx, caller.workspace, segment_id)
-        if old.archived_at is not None:
-            return await require_listed(tx, caller.workspace, segment_id)
-        new = replace(old, active=False, archived_at=self._now())
-        return await self._follow(tx, caller, old, new, build_anew=True)
-
-    async def rebuild(self, tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Listed:
-        """Hold everybody against the definition again, for example after a cancelled build."""
-        await definitions.seize(tx, caller.workspace)
-        one = await _require_living(tx, caller.workspace, segment_id)
-        job = await self._start(tx, one)
-        await definitions.set_job(tx, one.workspace, segment_id, job)
+    wanted = None if amendment.rule is None else rules.parse(amendment.rule)
+    await definitions.seize(tx, caller.workspace)
+    old = await _require_living(tx, caller.workspace, segment_id)
+    new = replace(
+        old,
+        name=old.name if amendment.name is None else amendment.name,
+        rule=old.rule if amendment.rule is None else _text(amendment.rule),
+        active=old.active if amendment.active is None else amendment.active,
+    )
+    is_same = new.active == old.active and wanted in {None, rule_of(old)}
+    if is_same and new.name == old.name:
         return await require_listed(tx, caller.workspace, segment_id)
+    if new.name != old.name:
+        await _require_free(tx, caller.workspace, new.name, segment_id)
+    return await _follow(tx, caller, old, new, build_anew=not is_same)
 
-    async def _follow(
-        self, tx: AsyncConnection, caller: Operator, old: Stored, new: Stored, *, build_anew: bool
-    ) -> Listed:
-        new = replace(new, version=old.version + 1, updated_at=self._now())
-        if not build_anew and old.built_version == old.version:
-            return await self._write(tx, replace(new, built_version=new.version), caller)
-        return await self._put(tx, new, caller)
 
-    async def _put(self, tx: AsyncConnection, one: Stored, caller: Operator) -> Listed:
-        job = await self._start(tx, one)
-        return await self._write(tx, replace(one, built_version=0, job=job), caller)
+async def archive(tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Listed:
+    """Take a segment out of use: everybody leaves it, with records; its history is kept.
 
-    async def _write(self, tx: AsyncConnection, one: Stored, caller: Operator) -> Listed:
-        await definitions.write(tx, one, caller.subject)
-        await tell(tx, [one])
-        ahead = next_look(one.workspace, self._now() + LOOK_AFTER)
-        await DUE.schedule(tx, [ahead], keep=True)
-        return await require_listed(tx, one.workspace, one.segment_id)
+    Done again it changes nothing.
+    """
+    await definitions.seize(tx, caller.workspace)
+    old = await require(tx, caller.workspace, segment_id)
+    if old.archived_at is not None:
+        return await require_listed(tx, caller.workspace, segment_id)
+    new = replace(old, active=False, archived_at=clock.now())
+    return await _follow(tx, caller, old, new, build_anew=True)
 
-    async def _start(self, tx: AsyncConnection, one: Stored) -> str:
-        """Begin a build of `one`; the id of its job. One that goes on is overtaken."""
-        if one.job is not None:
-            await JOBS.cancel(tx, one.workspace, one.job)
-        job = str(uuid7())
-        await JOBS.add(tx, one.workspace, build(job, one))
-        return job
 
-    async def preview(
-        self, tx: AsyncConnection, workspace: str, document: dict[str, Any]
-    ) -> tuple[int, int]:
-        """(how many people an unsaved rule fits, of how many); SlowPreviewError after 5 s."""
-        rule = rules.parse(document)
-        with metrics.PREVIEW.time():
-            try:
-                return await definitions.preview(tx, workspace, rule, seconds=PREVIEW_SECONDS)
-            except DBAPIError as error:
-                if sqlstate(error) == QUERY_CANCELED:
-                    raise SlowPreviewError from error
-                raise
+async def rebuild(tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Listed:
+    """Hold everybody against the definition again, for example after a cancelled build."""
+    await definitions.seize(tx, caller.workspace)
+    one = await _require_living(tx, caller.workspace, segment_id)
+    job = await _start(tx, one)
+    await definitions.set_job(tx, one.workspace, segment_id, job)
+    return await require_listed(tx, caller.workspace, segment_id)
 
-    async def standing(
-        self, tx: AsyncConnection, workspace: str, segment_id: UUID, profile_id: UUID
-    ) -> Standing:
-        """Whether, since when and why a person is in a segment, or why not."""
-        one = await require(tx, workspace, segment_id)
-        person = await people.find(tx, workspace, profile_id)
-        if person is None:
-            raise NotFoundError(f"Nothing is known of a profile {profile_id}.")
-        rule = rule_of(one)
-        found = await people.stays(tx, workspace, segment_id, person.profile_id)
-        stay = found[0] if found else None
-        verdicts = evaluate.explain(rule, person.facts)
-        if stay is not None and stay.exited_at is None:
-            why = stay.reason
-        elif one.active:
-            why = evaluate.reason(rule, person.facts)
-        else:
-            why = "the segment is not active"
-        return Standing(person, stay, verdicts, why)
+
+async def _follow(
+    tx: AsyncConnection, caller: Operator, old: Stored, new: Stored, *, build_anew: bool
+) -> Listed:
+    new = replace(new, version=old.version + 1, updated_at=clock.now())
+    if not build_anew and old.built_version == old.version:
+        return await _write(tx, replace(new, built_version=new.version), caller)
+    return await _put(tx, new, caller)
+
+
+async def _put(tx: AsyncConnection, one: Stored, caller: Operator) -> Listed:
+    job = await _start(tx, one)
+    return await _write(tx, replace(one, built_version=0, job=job), caller)
+
+
+async def _write(tx: AsyncConnection, one: Stored, caller: Operator) -> Listed:
+    await definitions.write(tx, one, caller.subject)
+    await tell(tx, [one])
+    ahead = next_look(one.workspace, clock.now() + LOOK_AFTER)
+    await DUE.schedule(tx, [ahead], keep=True)
+    return await require_listed(tx, one.workspace, one.segment_id)
+
+
+async def _start(tx: AsyncConnection, one: Stored) -> str:
+    """Begin a build of `one`; the id of its job. One that goes on is overtaken."""
+    if one.job is not None:
+        await JOBS.cancel(tx, one.workspace, one.job)
+    job = str(uuid7())
+    await JOBS.add(tx, one.workspace, build(job, one))
+    return job
+
+
+async def preview(tx: AsyncConnection, workspace: str, document: dict[str, Any]) -> tuple[int, int]:
+    """(how many people an unsaved rule fits, of how many); SlowPreviewError after 5 s."""
+    rule = rules.parse(document)
+    with metrics.PREVIEW.time():
+        try:
+            return await definitions.preview(tx, workspace, rule, seconds=PREVIEW_SECONDS)
+        except DBAPIError as error:
+            if sqlstate(error) == QUERY_CANCELED:
+                raise SlowPreviewError from error
+            raise
+
+
+async def standing(
+    tx: AsyncConnection, workspace: str, segment_id: UUID, profile_id: UUID
+) -> Standing:
+    """Whether, since when and why a person is in a segment, or why not."""
+    one = await require(tx, workspace, segment_id)
+    person = await people.find(tx, workspace, profile_id)
+    if person is None:
+        raise NotFoundError(f"Nothing is known of a profile {profile_id}.")
+    rule = rule_of(one)
+    found = await people.stays(tx, workspace, segment_id, person.profile_id)
+    stay = found[0] if found else None
+    verdicts = evaluate.explain(rule, person.facts)
+    if stay is not None and stay.exited_at is None:
+        why = stay.reason
+    elif one.active:
+        why = evaluate.reason(rule, person.facts)
+    else:
+        why = "the segment is not active"
+    return Standing(person, stay, verdicts, why)
 
 
 async def require(tx: AsyncConnection, workspace: str, segment_id: UUID) -> Stored:

@@ -14,7 +14,7 @@ from tests.support.outbox import waiting
 from rapport_common import clock
 from rapport_common.due.store import DueStore
 from rapport_common.due.worker import DueWorker
-from rapport_segment.handlers.telling import Telling
+from rapport_segment.handlers.retelling import Retelling
 
 pytestmark = pytest.mark.integration
 RULE = {"computed": "orders", "op": "gte", "value": 1}
@@ -29,7 +29,7 @@ async def made(client: httpx.AsyncClient, name: str = "Buyers") -> str:
 async def look(engine: AsyncEngine, now: datetime) -> None:
     """Run what is due by then."""
     store = DueStore("segment", now=lambda: now)
-    worker = DueWorker(engine, store, Telling(store).kinds)
+    worker = DueWorker(engine, store, Retelling(store).kinds)
     while await worker.turn():
         pass
 

@@ -25,7 +25,7 @@ def next_look(workspace: str, at: datetime) -> NewDue:
     return NewDue(workspace, TELL, "definitions", at)
 
 
-class Telling:
+class Retelling:
     """Looks once an hour at the definitions of each workspace that has some."""
 
     def __init__(self, due: DueStore = DUE) -> None:

@@ -1,0 +1,19 @@
+"""How long the rows of each table are kept."""
+
+from datetime import timedelta
+
+from rapport_campaign.settings import Settings
+from rapport_common.idempotency import KEPT
+from rapport_common.retention import Retention
+
+# Longer than any topic keeps records: an end can't outlive its beginning in the log.
+ENTRIES_KEPT = timedelta(days=7)
+
+
+def retentions(settings: Settings) -> list[Retention]:
+    """What is deleted after how long; what is kept for ever is not here."""
+    return [
+        Retention("entry", "ended_at", ENTRIES_KEPT),
+        Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
+        KEPT,
+    ]

@@ -1,0 +1,50 @@
+"""What ingest does beside its requests, and which half of the process does it."""
+
+import asyncio
+
+from rapport_common.composition import ServiceProcess
+from rapport_common.events.topics import topics_of
+from rapport_common.kafka.topic_maker import TopicMaker
+from rapport_ingest.bridge import bridges_of
+from rapport_ingest.domain.client import prepare
+from rapport_ingest.retention import retentions
+from rapport_ingest.settings import IngestSettings
+from rapport_ingest.use_cases import UseCases
+from rapport_ingest.worker import ParentWatch
+
+
+class Devices:
+    """A worker that builds the matcher of user agents beside the start.
+
+    It takes about half a second and 30 MB; the first event with a user agent would wait for it.
+    """
+
+    name = "devices"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Build it once, then wait for `stop`."""
+        await asyncio.to_thread(prepare)
+        await stop.wait()
+
+
+def add_workers(
+    process: ServiceProcess,
+    settings: IngestSettings,
+    cases: UseCases,
+    only: str | None,
+) -> None:
+    """Add the workers of the half `only`, or of both."""
+    if only != "api":
+        process.workers += [
+            TopicMaker(settings, topics_of("ingest")),
+            cases.spool,
+            cases.jobs,
+            cases.uploads,
+        ]
+        process.workers += bridges_of(cases.bridges, process.engine, cases.acceptor, cases.limits)
+        process.retain(retentions(settings), dead_letters=False)
+    # Bridges and jobs accept events too: these go with either half.
+    process.workers += [cases.counting, cases.keys, cases.limits, cases.debugging]
+    process.workers += [cases.cataloguing, cases.planning, Devices()]
+    if settings.parent_pid is not None:
+        process.workers.append(ParentWatch(settings.parent_pid))
