@@ -15,17 +15,6 @@ from rapport_common.migrations import alembic_config
 
 LIBRARIES = {"rapport_common", "rapport_cli", "rapport_keys", "rapport_local"}
 BAGS = {"utils", "util", "helpers", "helper", "core", "base", "constants", "common", "misc"}
-MODULES = (
-    "__init__",
-    "__main__",
-    "app",
-    "settings",
-    "api",
-    "handlers",
-    "store",
-    "tables",
-    "domain",
-)
 FILES = ("README.md", "alembic.ini", "migrations/env.py", "migrations/script.py.mako", "tests")
 
 
@@ -63,19 +52,10 @@ def test_every_service_has_the_same_files(root: Path, services: list[str]) -> No
     missing = [
         str(path.relative_to(root))
         for name in services
-        for path in expected_files(root / "services" / name)
-        if not path.exists() and not path.with_suffix("").is_dir()
+        for path in (root / "services" / name / one for one in FILES)
+        if not path.exists()
     ]
     assert not missing, f"missing: {', '.join(missing)}"
-
-
-def expected_files(service: Path) -> list[Path]:
-    package = service / f"src/rapport_{service.name}"
-    modules = [*MODULES, "metrics"]
-    # ingest is where events come in: it need not read any topic.
-    if service.name != "ingest":
-        modules.append("consumer")
-    return [service / name for name in FILES] + [package / f"{name}.py" for name in modules]
 
 
 def test_no_file_is_a_bag(root: Path, python_files: list[Path]) -> None:

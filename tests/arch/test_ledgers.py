@@ -1,19 +1,25 @@
-"""The ledger counts over all workspaces, so it is for who operates the installation."""
+"""Every service has the one ledger; it counts over all workspaces, for who operates them all."""
 
+import inspect
 from pathlib import Path
 
 import pytest
+from tests.support.documents import api_of, document_of
 
+from rapport_common.auth import InstallationOps
 from rapport_common.events.topics import SERVICES
+from rapport_common.operator import ledger
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_ledger_is_not_for_one_workspaces_operator(root: Path, service: str) -> None:
+def test_a_service_has_the_common_ledger_and_none_of_its_own(root: Path, service: str) -> None:
     code = root / "services" / service / "src" / f"rapport_{service}"
-    routes = [
-        path.read_text().partition('"/v1/ledger"')[2]
-        for path in [*code.glob("api.py"), *code.glob("api/*.py")]
-        if '"/v1/ledger"' in path.read_text()
-    ]
-    assert len(routes) == 1
-    assert "InstallationOps" in routes[0].partition(") -> ")[0]
+    assert not [path for path in code.rglob("*.py") if '"/v1/ledger"' in path.read_text()]
+    assert api_of(service) is not None
+    assert "get" in document_of(service)["paths"]["/v1/ledger"]
+
+
+def test_a_ledger_is_not_for_one_workspaces_operator() -> None:
+    code = inspect.getsource(ledger)
+    assert InstallationOps is not None
+    assert "_caller: InstallationOps" in code.partition('"/v1/ledger"')[2]
