@@ -55,7 +55,7 @@ async def test_a_post_records_the_score_and_tells_the_others(service: Service) -
     assert await responses(service) == [{"score": 3, "comment": "", "revision": 1}]
     (event,) = await service.events()
     assert (event.type, event.name, event.source) == ("track", "Survey Answered", "feedback")
-    assert (event.user_id, event.email) == ("u1", "ada@example.com")
+    assert event.identifiers == [("user_id", "u1"), ("email", "ada@example.com")]
     told = properties(event.properties)
     assert told["score"] == 3
     assert (told["survey_id"], told["kind"], told["wave"]) == (survey, "nps", 1)

@@ -9,10 +9,14 @@ import msgspec
 
 from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import (
+    ANONYMOUS_ID,
+    EMAIL,
     EMPTY_OBJECT,
+    USER_ID,
     Client,
     Event,
     EventType,
+    Identifier,
     Provenance,
     Trust,
 )
@@ -248,12 +252,15 @@ def _add_identifiers(
 ) -> None:
     """Who it is; an identifier that many share is left out, and is why nobody may be left."""
     more = origin.sender.blocked
+    found: list[Identifier] = []
     # Most are short texts seen before: for these only the cache is asked.
     if (user := fields.get("userId")) is not None:
         quick = user.__class__ is str and not more and len(user) <= MAX_ID
         user = known_identifier(user) if quick else identifier(user, "userId", more)
         if user is not None:
-            values["user_id"] = user
+            found.append((USER_ID, user))
+    if (email := email_of(traits, context, more)) is not None:
+        found.append((EMAIL, email))
     if (anonymous := fields.get("anonymousId")) is not None:
         quick = anonymous.__class__ is str and not more and len(anonymous) <= MAX_ID
         if quick:
@@ -261,11 +268,10 @@ def _add_identifiers(
         else:
             anonymous = identifier(anonymous, "anonymousId", more)
         if anonymous is not None:
-            values["anonymous_id"] = anonymous
-    if (found := email_of(traits, context, more)) is not None:
-        values["email"] = found
-    elif user is None and anonymous is None:
+            found.append((ANONYMOUS_ID, anonymous))
+    if not found:
         raise _nobody(fields, traits, context)
+    values["identifiers"] = found
     # What is missing now was missing or blank before, or it is a placeholder.
     if (user is None and fields.get("userId")) or (anonymous is None and fields.get("anonymousId")):
         origin.note(PLACEHOLDER)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.auth import InstallationOps, Operator, operator
 from rapport_common.errors import InvalidRequestError, NotFoundError
+from rapport_common.events.codec import encode
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import EMAIL
 from rapport_common.events.identifiers import normal_identifier
@@ -27,6 +28,7 @@ from rapport_profile.domain.published import Summary, omitted, shown
 from rapport_profile.domain.reach import reachable
 from rapport_profile.domain.stamps import EARLIEST
 from rapport_profile.store import reads
+from rapport_profile.store.inbox import stored_event
 
 Reader = Annotated[Operator, Depends(operator("profiles:read"))]
 Text = Annotated[str, Query(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
@@ -148,7 +150,7 @@ def _histories(engine: AsyncEngine) -> APIRouter:
         body = page.answer(
             rows,
             key=lambda row: [row.timestamp, row.source, row.message_id],
-            show=lambda row: msgspec.Raw(row.event.encode()),
+            show=lambda row: msgspec.Raw(encode(stored_event(row.event))),
         )
         return _json({"profile_id": str(who.profile_id), **body})
 

@@ -11,10 +11,12 @@ import msgspec
 from rapport_common.events.codec import encode
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
+from rapport_common.events.envelope_v1 import EventV1
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
 from rapport_common.events.reserved import CONSENT_UPDATED
 from rapport_profile.domain.stamps import BEHIND, EARLIEST, NO_TIME
 
+_FIRST_KINDS = frozenset({USER_ID, EMAIL, ANONYMOUS_ID})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Id = str
@@ -53,8 +55,48 @@ def content_hash(event: Event) -> bytes:
         at = received_at = _EPOCH
     elif EARLIEST <= at <= received_at - (BEHIND if event.name == CONSENT_UPDATED else NO_TIME):
         received_at = _EPOCH
-    same = msgspec.structs.replace(event, timestamp=at, received_at=received_at, sequence=0)
-    return hashlib.blake2b(encode(same), digest_size=16).digest()
+    return hashlib.blake2b(encode(_as_hashed(event, at, received_at)), digest_size=16).digest()
+
+
+class _Hashed(EventV1, frozen=True, kw_only=True, omit_defaults=True):
+    """An event as it was written when hashes of it were first kept: they hold for ever."""
+
+    others: list[Identifier] = []
+    """What names the person besides the first of each of the three kinds that there were."""
+
+
+def _as_hashed(event: Event, at: datetime, received_at: datetime) -> _Hashed:
+    names: dict[str, str] = {}
+    others = []
+    for kind, value in event.identifiers:
+        if kind in _FIRST_KINDS and kind not in names:
+            names[kind] = value
+        else:
+            others.append((kind, value))
+    return _Hashed(
+        workspace=event.workspace,
+        source=event.source,
+        message_id=event.message_id,
+        type=event.type,
+        timestamp=at,
+        received_at=received_at,
+        name=event.name,
+        user_id=names.get(USER_ID),
+        anonymous_id=names.get(ANONYMOUS_ID),
+        email=names.get(EMAIL),
+        previous_id=event.previous_id,
+        group_id=event.group_id,
+        properties=event.properties,
+        traits=event.traits,
+        context=event.context,
+        client=event.client,
+        provenance=event.provenance,
+        trust=event.trust,
+        currency=event.currency,
+        historic=event.historic,
+        implausible_time=event.implausible_time,
+        others=others,
+    )
 
 
 class Naming(msgspec.Struct, frozen=True, gc=False):
@@ -77,7 +119,7 @@ class Naming(msgspec.Struct, frozen=True, gc=False):
 
 def naming(event: Event) -> Naming | None:
     """Who an event names, or None when it names nobody: placeholders are no names."""
-    found = [one for one in map(_normal, event.identifiers()) if one is not None]
+    found = list(dict.fromkeys(one for one in map(_normal, event.identifiers) if one is not None))
     if not found:
         return None
     previous = _normal((ANONYMOUS_ID, event.previous_id)) if event.previous_id else None
