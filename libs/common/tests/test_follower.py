@@ -22,7 +22,7 @@ from rapport_common.follower.domain import (
     survivor_of,
 )
 from rapport_common.follower.records import reading
-from rapport_common.testing.profiles import Profiles, sections
+from rapport_common.testing.profiles import NOON, Profiles, sections
 
 IDS = ("a", "b", "c", "d")
 KINDS = ("event", "event", "event", "merge", "gone", "changed", "again")

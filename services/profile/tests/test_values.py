@@ -344,13 +344,15 @@ def test_what_is_not_an_address_of_somebody_leaves_the_former_one(text: str) -> 
     assert points(address("2", text, at=1)) == []
     assert points(good, address("2", text, at=1)) == [("good@example.com", True)]
     # Also when an old record is identified by it.
-    old = msgspec.structs.replace(address("2", text, at=1), email=text)
+    old = msgspec.structs.replace(address("2", text, at=1), identifiers=[("email", text)])
     assert points(good, old) == [("good@example.com", True)]
 
 
 def test_an_address_that_the_door_does_not_take_for_the_persons_is_no_contact_point() -> None:
     """A workspace's own placeholder, such as the till's."""
-    desk = msgspec.structs.replace(address("2", "Desk@example.com", at=1), email=None)
+    desk = msgspec.structs.replace(
+        address("2", "Desk@example.com", at=1), identifiers=[("user_id", "U")]
+    )
     assert points(desk) == []
     assert points(address("1", "good@example.com"), desk) == [("good@example.com", True)]
 

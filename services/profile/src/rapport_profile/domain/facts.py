@@ -61,7 +61,7 @@ def content_hash(event: Event) -> bytes:
 class _Hashed(EventV1, frozen=True, kw_only=True, omit_defaults=True):
     """An event as it was written when hashes of it were first kept: they hold for ever."""
 
-    others: list[Identifier] = []
+    others: tuple[Identifier, ...] = ()
     """What names the person besides the first of each of the three kinds that there were."""
 
 
@@ -95,7 +95,7 @@ def _as_hashed(event: Event, at: datetime, received_at: datetime) -> _Hashed:
         currency=event.currency,
         historic=event.historic,
         implausible_time=event.implausible_time,
-        others=others,
+        others=tuple(others),
     )
 
 
