@@ -380,6 +380,18 @@ def test_a_phone_number_is_a_contact_point_with_its_countrys_code() -> None:
     assert points(by_phone("1", "+4917012345678"), by_phone("2", None, at=1)) == []
 
 
+def test_a_phone_without_a_countrys_code_is_the_one_that_the_door_read() -> None:
+    told = by_phone("1", "0170 12345678")
+    assert points(told) == []
+    names = [("user_id", "U"), ("phone", "+4917012345678")]
+    known = msgspec.structs.replace(told, identifiers=names)
+    assert points(known) == [("+4917012345678", True)]
+    assert points(known, by_phone("2", "+43 1 5861234", at=1)) == [("+4315861234", True)]
+    assert (
+        points(known, msgspec.structs.replace(by_phone("2", None, at=1), identifiers=names)) == []
+    )
+
+
 def test_a_withdrawal_for_a_number_counts_however_it_is_written() -> None:
     yes = consent("y", "granted", channel="sms", point="+4917012345678", received=DAY)
     for written in (

@@ -14,7 +14,7 @@ from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.events.codec import encode
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import EMAIL
-from rapport_common.events.identifiers import normal_identifier
+from rapport_common.events.kinds import normal_value
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.models import Ledger
 from rapport_common.paging import Listed, Paging
@@ -79,7 +79,7 @@ def _profiles(engine: AsyncEngine) -> APIRouter:
     @router.get("/v1/profiles", response_model=models.Profile)
     async def find(caller: Reader, kind: Text, value: Text) -> Response:
         """The one person who has an identifier."""
-        wanted = normal_email(value) if kind == EMAIL else normal_identifier(value)
+        wanted = normal_email(value) if kind == EMAIL else normal_value(kind, value) or value
         async with engine.begin() as tx:
             identifier = identifier_id(caller.workspace, (kind, wanted))
             profile_id = await reads.by_identifier(tx, caller.workspace, identifier)

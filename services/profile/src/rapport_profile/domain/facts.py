@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from rapport_common.events.codec import encode
-from rapport_common.events.contact import normal_email
+from rapport_common.events.contact import normal_email, phone_number
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
 from rapport_common.events.envelope_v1 import EventV1
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
+from rapport_common.events.kinds import PHONE
 from rapport_common.events.reserved import CONSENT_UPDATED
 from rapport_profile.domain.stamps import BEHIND, EARLIEST, NO_TIME
 
@@ -136,6 +137,9 @@ def _normal(identifier: Identifier) -> Identifier | None:
         value = normal_email(value)
         if is_placeholder_email(value):
             return None
+    elif kind == PHONE:
+        number = phone_number(value)
+        return None if number is None else (kind, number)
     return None if is_placeholder(value) else (kind, value)
 
 

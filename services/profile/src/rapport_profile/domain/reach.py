@@ -14,6 +14,7 @@ from rapport_common.events.activity import ContactPoint
 from rapport_common.events.contact import BY_PHONE, EMAIL_CHANNEL, MAX_POINT, contact_point
 from rapport_common.events.envelope import EMAIL, Event
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
+from rapport_common.events.kinds import PHONE
 from rapport_common.events.topics import SERVICES
 from rapport_profile.domain.stamps import Stamp, stamp_of
 
@@ -128,7 +129,9 @@ def _points_told(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, s
         elif channel == EMAIL_CHANNEL:
             _take(channel, event.value(EMAIL), told)
         else:
-            _take(channel, text, told)
+            # The door knows the source's country, and so whose number one without a code is.
+            known = text and (contact_point(channel, text) or event.value(PHONE))
+            _take(channel, known, told)
     return told
 
 
