@@ -11,9 +11,10 @@ from services.profile.tests.follower import Known, state
 from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import Event
 from rapport_common.events.envelope_v1 import named
-from rapport_profile.domain.facts import content_hash, identifier_id, naming
+from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import fold_all, merge
 from rapport_profile.domain.identity import resolve
+from rapport_profile.domain.naming import identifier_id, naming
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Content = set[bytes]

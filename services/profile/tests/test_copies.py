@@ -13,7 +13,7 @@ from services.profile.tests.people import START, event
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Client, Event, Provenance
 from rapport_common.events.envelope_v1 import EventV1, from_v1
-from rapport_profile.domain.facts import content_hash
+from rapport_profile.domain.content import content_hash
 from rapport_profile.store.inbox import stored_event
 
 EXAMPLES = Path(__file__).parents[3] / "libs/common/examples/events/v1"

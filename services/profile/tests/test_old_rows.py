@@ -23,7 +23,7 @@ from rapport_common.kafka.store import ConsumerStore
 from rapport_common.migrations import alembic_config
 from rapport_common.testing.credentials import authenticator, mint
 from rapport_profile.api import routes
-from rapport_profile.domain.facts import identifier_id
+from rapport_profile.domain.naming import identifier_id
 from rapport_profile.handlers import events as handlers
 
 pytestmark = pytest.mark.integration

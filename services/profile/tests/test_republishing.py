@@ -140,7 +140,7 @@ async def test_who_has_lost_everything_knows_everybody_again(
 
 
 async def test_who_is_gone_is_told_as_gone(engine: AsyncEngine) -> None:
-    from rapport_profile.domain.facts import content_hash  # noqa: PLC0415
+    from rapport_profile.domain.content import content_hash  # noqa: PLC0415
 
     copies = sorted((event("m", user_id=one) for one in "AB"), key=content_hash, reverse=True)
     for one in copies:

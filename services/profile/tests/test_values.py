@@ -16,8 +16,9 @@ from services.profile.tests.people import START, event
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.facts import content_hash, naming
+from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import Fold, fold_all, merge
+from rapport_profile.domain.naming import naming
 from rapport_profile.domain.orders import Order
 from rapport_profile.domain.reach import Reach, Told
 from rapport_profile.domain.stamps import Stamp

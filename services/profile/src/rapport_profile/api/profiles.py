@@ -22,8 +22,8 @@ from rapport_profile.api import models
 from rapport_profile.api.republishing import republishing_routes
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.consents import consent_state
-from rapport_profile.domain.facts import identifier_id
 from rapport_profile.domain.fold import merge
+from rapport_profile.domain.naming import identifier_id
 from rapport_profile.domain.published import Summary, omitted, shown
 from rapport_profile.domain.reach import reachable
 from rapport_profile.domain.stamps import EARLIEST

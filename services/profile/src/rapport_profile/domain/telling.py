@@ -9,7 +9,7 @@ from rapport_common.events.envelope import EMAIL, Event
 from rapport_common.events.orders import ORDER_EVENTS
 from rapport_common.events.reserved import CONSENT_UPDATED
 from rapport_profile.domain.consents import Consent, consent_key, consent_said
-from rapport_profile.domain.facts import properties_of
+from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.orders import Statement, statement
 from rapport_profile.domain.reach import Reach, reach_said
 from rapport_profile.domain.stamps import Stamp, believed_time, stamp_of

@@ -18,22 +18,22 @@ from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore, add_tallies
 from rapport_profile import metrics
 from rapport_profile.domain.bounds import Spilled
-from rapport_profile.domain.facts import (
+from rapport_profile.domain.content import content_hash
+from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
+from rapport_profile.domain.grouping import entangled
+from rapport_profile.domain.naming import (
     Id,
     LinkKey,
     Naming,
     anonymous_twin,
-    content_hash,
     identifier_id,
     link_keys,
     naming,
     user_twin,
 )
-from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
-from rapport_profile.domain.grouping import entangled
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.domain.steps import IncompleteError
-from rapport_profile.domain.world import World
+from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.handlers.publish import outgoing
 from rapport_profile.store import changes, inbox, people
 
@@ -127,12 +127,12 @@ async def _apply(
     if not drafts:
         return
     plain = {one.profile_id for one in before if _is_plain(one)}
-    world, steps = await applied(tx, drafts, untold=plain)
+    working, steps = await applied(tx, drafts, untold=plain)
     follows = {step.profile_id for step, _trace in steps if step.identifiers is not None}
     lasting = [one for one in before if not (_is_plain(one) and one.profile_id in follows)]
     published = [outgoing(one, None) for one in lasting]
     published += [outgoing(step, trace) for step, trace in steps]
-    await changes.save(tx, world)
+    await changes.save(tx, working)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
     await outbox.append(tx, SCHEMA, published)
 
@@ -144,7 +144,7 @@ def _is_plain(step: ProfileActivity) -> bool:
 
 async def applied(
     tx: AsyncConnection, drafts: Sequence[Draft], *, untold: Collection[Id] = ()
-) -> tuple[World, list[tuple[ProfileActivity, str | None]]]:
+) -> tuple[WorkingSet, list[tuple[ProfileActivity, str | None]]]:
     """The people after the events, and what is to be published, with its trace.
 
     Of the profiles `untold` nobody knows what is stored: all their sections are due.
@@ -153,27 +153,27 @@ async def applied(
     """
     whole: set[people.Scoped] = set()
     while True:
-        world = await _load(tx, drafts, whole)
+        working = await _load(tx, drafts, whole)
         for profile_id in untold:
-            if profile_id in world.profiles:
-                world.profiles[profile_id].tell_all()
+            if profile_id in working.profiles:
+                working.profiles[profile_id].tell_all()
         published: list[tuple[ProfileActivity, str | None]] = []
         try:
             for one in drafts:
-                steps = world.apply(one.event, one.named)
+                steps = working.apply(one.event, one.named)
                 published += [(step, one.traceparent) for step in steps]
-            told = world.finish([step for step, _trace in published])
+            told = working.finish([step for step, _trace in published])
         except IncompleteError as error:
             if error.wanted <= whole:
                 raise
             whole |= error.wanted
         else:
-            return world, list(zip(told, (trace for _step, trace in published), strict=True))
+            return working, list(zip(told, (trace for _step, trace in published), strict=True))
 
 
 async def _load(
     tx: AsyncConnection, drafts: Sequence[Draft], whole: Collection[people.Scoped]
-) -> World:
+) -> WorkingSet:
     wanted: dict[people.Scoped, Identifier] = {}
     twins: set[people.Scoped] = set()
     named: list[list[Id]] = []
@@ -185,29 +185,29 @@ async def _load(
         if one.named.previous is not None:
             twins.add((workspace, identifier_id(workspace, user_twin(one.named.previous))))
     await people.ensure_identifiers(tx, wanted)
-    world, held = World(uuid7_text), set[people.Scoped]()
-    await people.load(tx, world, wanted.keys() | twins, held)
-    former = await people.known(tx, _possibly_aliased(world))
-    doubted = {id_ for _, id_ in former} | _ends_of_doubt(world, drafts)
-    seeds = entangled(world, named, doubted)
-    around = {(world.nodes[one].workspace, one) for one in seeds} | former
+    working, held = WorkingSet(uuid7_text), set[people.Scoped]()
+    await people.load(tx, working, wanted.keys() | twins, held)
+    former = await people.known(tx, _possibly_aliased(working))
+    doubted = {id_ for _, id_ in former} | _ends_of_doubt(working, drafts)
+    seeds = entangled(working, named, doubted)
+    around = {(working.nodes[one].workspace, one) for one in seeds} | former
     if around:
-        await people.load_around(tx, world, around, held, beyond=former)
+        await people.load_around(tx, working, around, held, beyond=former)
     if whole:
-        await people.load_members(tx, world, whole)
-    return world
+        await people.load_members(tx, working, whole)
+    return working
 
 
-def _possibly_aliased(world: World) -> set[people.Scoped]:
+def _possibly_aliased(working: WorkingSet) -> set[people.Scoped]:
     """Anonymous ids that an alias may have taken from a user id named here for the first time."""
     return {
         (one.workspace, identifier_id(one.workspace, anonymous_twin((one.kind, one.value))))
-        for one in world.nodes.values()
+        for one in working.nodes.values()
         if one.kind == USER_ID and one.profile_id is None
     }
 
 
-def _ends_of_doubt(world: World, drafts: Sequence[Draft]) -> set[Id]:
+def _ends_of_doubt(working: WorkingSet, drafts: Sequence[Draft]) -> set[Id]:
     """Identifiers of aliases whose former id is a user id, before or in this batch."""
     doubted: set[Id] = set()
     for one in drafts:
@@ -216,7 +216,7 @@ def _ends_of_doubt(world: World, drafts: Sequence[Draft]) -> set[Id]:
             continue
         workspace = one.event.workspace
         twin = identifier_id(workspace, user_twin(former))
-        if twin in world.nodes:
+        if twin in working.nodes:
             doubted |= {twin, identifier_id(workspace, former)}
     return doubted
 
@@ -237,21 +237,21 @@ async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> list[ProfileActi
     fold, spilled, lost = await _without(tx, workspace, hub, told)
     whole: set[people.Scoped] = set()
     while True:
-        world = World(uuid7_text)
-        await people.load_around(tx, world, seeds, set(), beyond=seeds)
-        await people.load_members(tx, world, whole)
+        working = WorkingSet(uuid7_text)
+        await people.load_around(tx, working, seeds, set(), beyond=seeds)
+        await people.load_members(tx, working, whole)
         try:
-            steps = world.retract(hub, fold, lost, believed_time(event))
+            steps = working.retract(hub, fold, lost, believed_time(event))
         except IncompleteError as error:
             if error.wanted <= whole:
                 raise
             whole |= error.wanted
         else:
             break
-    world.trim()
-    world.spilled += [(workspace, hub, one) for one in spilled]
+    working.trim()
+    working.spilled += [(workspace, hub, one) for one in spilled]
     await changes.unspill(tx, workspace, hub, names_told(event))
-    await changes.save(tx, world)
+    await changes.save(tx, working)
     return steps
 
 

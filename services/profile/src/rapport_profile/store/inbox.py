@@ -11,8 +11,8 @@ from rapport_common.db import pack, packed
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_common.events.envelope_v1 import EventV1, from_v1
-from rapport_profile.domain.facts import Id
 from rapport_profile.domain.fold import Fold, fold_all
+from rapport_profile.domain.naming import Id
 
 MessageKey = tuple[str, str, str]
 """(workspace, source, message id)"""

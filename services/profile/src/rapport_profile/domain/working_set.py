@@ -3,7 +3,7 @@ changed is known at the end.
 
 What is usual needs the named identifiers and their profiles only: new identifiers join, two
 people become one. What takes people apart, or could, needs the links around them; which is which
-says `grouping.py` before (see `handlers.py`). Here is no I/O.
+says `grouping.py` before (see `handlers/events.py`). Here is no I/O.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,9 @@ from datetime import datetime
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import AbsorbedId
-from rapport_profile.domain.facts import (
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.identity import Resolution, keep_ids, resolve
+from rapport_profile.domain.naming import (
     ALIAS,
     Id,
     LinkKey,
@@ -22,8 +24,6 @@ from rapport_profile.domain.facts import (
     link_keys,
     user_twin,
 )
-from rapport_profile.domain.fold import Fold
-from rapport_profile.domain.identity import Resolution, keep_ids, resolve
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.steps import Steps
 from rapport_profile.domain.telling import Telling, telling
@@ -32,8 +32,8 @@ LARGE = 100
 """A profile with more identifiers keeps its id in a merge, so that the smaller is re-labelled."""
 
 
-class World(Steps):
-    """The rules, applied to what is loaded."""
+class WorkingSet(Steps):
+    """Who is who and what is known, kept up with each event that is applied to what is loaded."""
 
     def __init__(self, new_id: Callable[[], Id]) -> None:
         super().__init__()
