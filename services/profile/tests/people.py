@@ -11,11 +11,13 @@ from services.profile.tests.follower import Known, state
 from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import Event
 from rapport_common.events.envelope_v1 import named
+from rapport_common.testing.credentials import EVENT_KEY
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import fold_all, merge
 from rapport_profile.domain.identity import resolve
-from rapport_profile.domain.naming import identifier_id, naming
+from rapport_profile.domain.naming import Ids, naming
 
+IDS = Ids(EVENT_KEY)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Content = set[bytes]
 
@@ -92,10 +94,10 @@ def expected(history: Sequence[Event]) -> Content:
         if who.previous is not None and who.previous[1] not in users:
             others.append(who.previous)
         for identifier in [who.hub, *others]:
-            names[identifier_id("w", identifier)] = identifier
-        hub = identifier_id("w", who.hub)
+            names[IDS.of("w", identifier)] = identifier
+        hub = IDS.of("w", who.hub)
         folded.setdefault(hub, []).append(one)
-        links |= {(hub, identifier_id("w", other)) for other in others}
+        links |= {(hub, IDS.of("w", other)) for other in others}
     kinds = {one: identifier[0] for one, identifier in names.items()}
     groups = resolve(kinds, links, ()).groups
     return content(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.profile.tests.follower import Known, state
-from services.profile.tests.people import START, event
+from services.profile.tests.people import IDS, START, event
 
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.codec import encode
@@ -524,9 +524,9 @@ def test_placeholders_name_nobody(nobody: str) -> None:
 def test_what_postgres_cannot_store_is_put_aside_and_harms_nobody(member: str, body: str) -> None:
     told = msgspec.structs.replace(event("1", user_id="U"), **{member: msgspec.Raw(body.encode())})
     with pytest.raises(InvalidEvent):
-        draft(0, told)
+        draft(IDS, 0, told)
     harmless = body.replace(r"\u0000", r"\\u0000").replace(r"\\\\\u", r"\\\\u")
-    draft(0, msgspec.structs.replace(told, **{member: msgspec.Raw(harmless.encode())}))
+    draft(IDS, 0, msgspec.structs.replace(told, **{member: msgspec.Raw(harmless.encode())}))
 
 
 def test_an_address_is_one_identifier_however_it_came_here() -> None:

@@ -109,6 +109,11 @@ def partition_key(key: bytes, workspace: str, identifier: Identifier) -> bytes:
 
     Kept for the people who were active last: one visit is many events.
     """
+    return identifier_digest(key, workspace, identifier)
+
+
+def identifier_digest(key: bytes, workspace: str, identifier: Identifier) -> bytes:
+    """16 bytes of HMAC-SHA256 under the installation's identity key: what stands for a person."""
     kind, value = identifier
     inner, outer = _keyed(key)
     first, second = inner.copy(), outer.copy()

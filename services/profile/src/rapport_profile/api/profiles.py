@@ -23,7 +23,7 @@ from rapport_profile.api.republishing import republishing_routes
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.consents import consent_state
 from rapport_profile.domain.fold import merge
-from rapport_profile.domain.naming import identifier_id
+from rapport_profile.domain.naming import Ids
 from rapport_profile.domain.published import Summary, omitted, shown
 from rapport_profile.domain.reach import reachable
 from rapport_profile.domain.stamps import EARLIEST
@@ -50,10 +50,10 @@ class Shown(msgspec.Struct):
     omitted: Any
 
 
-def routes(engine: AsyncEngine, bookkeeping: ConsumerStore) -> APIRouter:
+def routes(engine: AsyncEngine, bookkeeping: ConsumerStore, ids: Ids) -> APIRouter:
     """Profiles, their timelines and links, totals, the ledger."""
     router = APIRouter()
-    router.include_router(_profiles(engine), tags=["profiles"])
+    router.include_router(_profiles(engine, ids), tags=["profiles"])
     router.include_router(_parts(engine), tags=["profiles"])
     router.include_router(_histories(engine), tags=["profiles"])
     router.include_router(republishing_routes(engine), tags=["jobs"])
@@ -73,7 +73,7 @@ def routes(engine: AsyncEngine, bookkeeping: ConsumerStore) -> APIRouter:
     return router
 
 
-def _profiles(engine: AsyncEngine) -> APIRouter:
+def _profiles(engine: AsyncEngine, ids: Ids) -> APIRouter:
     router = APIRouter()
 
     @router.get("/v1/profiles", response_model=models.Profile)
@@ -81,7 +81,7 @@ def _profiles(engine: AsyncEngine) -> APIRouter:
         """The one person who has an identifier."""
         wanted = normal_email(value) if kind == EMAIL else normal_value(kind, value) or value
         async with engine.begin() as tx:
-            identifier = identifier_id(caller.workspace, (kind, wanted))
+            identifier = ids.of(caller.workspace, (kind, wanted))
             profile_id = await reads.by_identifier(tx, caller.workspace, identifier)
             if profile_id is None:
                 message = f"Nobody is known by {kind} '{value}' in this workspace."

@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from rapport_common.events.codec import encode
-from rapport_common.events.envelope import Event
+from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
+from rapport_common.events.envelope_v1 import EventV1
 from rapport_common.events.reserved import CONSENT_UPDATED
 from rapport_profile.domain.stamps import BEHIND, EARLIEST, NO_TIME
 
+_FIRST_KINDS = frozenset({USER_ID, EMAIL, ANONYMOUS_ID})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
