@@ -67,7 +67,7 @@ async def test_the_event_is_keyed_by_the_person_and_carries_the_trace(service: S
     trace = f"00-{'a' * 32}-{'b' * 16}-01"
     await service.client.post(path, data={"score": "3"}, headers={"traceparent": trace})
     ((_, record),) = await service.told()
-    assert (record.topic, record.version, record.traceparent) == ("events", 1, trace)
+    assert (record.topic, record.version, record.traceparent) == ("events", 2, trace)
     assert len(record.key) == 16
 
 

@@ -21,7 +21,7 @@ from rapport_common.http import Health, create_app
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.migrations import alembic_config
-from rapport_common.testing.credentials import authenticator, mint
+from rapport_common.testing.credentials import EVENT_KEY, authenticator, mint
 from rapport_profile.api import routes
 from rapport_profile.handlers import events as handlers
 
@@ -120,6 +120,7 @@ async def old(
 ) -> AsyncIterator[Old]:
     url = service_database("profile")
     monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    monkeypatch.setenv("RAPPORT_EVENT_KEY", EVENT_KEY.hex())
     # Threads: alembic's environment runs an event loop of its own.
     await asyncio.to_thread(command.downgrade, CONFIG, "0002")
     engine = patient_engine(url, application="tests")

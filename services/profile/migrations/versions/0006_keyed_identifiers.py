@@ -7,8 +7,9 @@ Revision: 0006, follows 0005.
 import hashlib
 import hmac
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -22,6 +23,20 @@ depends_on = None
 
 SCHEMA = "profile"
 PIECE = 5_000
+IDENTIFIERS = (
+    "SELECT workspace, CAST(id AS text), kind, value FROM profile.identifier "
+    "WHERE (workspace, id) > (:workspace, CAST(:id AS uuid)) ORDER BY workspace, id LIMIT :most"
+)
+SUMMARIES = (
+    "SELECT p.workspace, CAST(p.id AS text), CAST(p.summary AS text), "
+    "CAST(u.new AS text), CAST(s.new AS text) FROM (SELECT * FROM profile.profile "
+    "WHERE (workspace, id) > (:workspace, CAST(:id AS uuid)) AND summary IS NOT NULL "
+    "ORDER BY workspace, id LIMIT :most) AS p "
+    "LEFT JOIN renamed u ON u.workspace = p.workspace "
+    "AND u.old = CAST(p.summary ->> 'user' AS uuid) "
+    "LEFT JOIN renamed s ON s.workspace = p.workspace "
+    "AND s.old = CAST(p.summary ->> 'sole' AS uuid) ORDER BY p.workspace, p.id"
+)
 PLACES = (
     ("identifier", "id"),
     ("identifier", "cluster_id"),
@@ -37,7 +52,13 @@ NameOf = Callable[[str, tuple[str, str]], str]
 def upgrade() -> None:
     op.create_table(
         "identity_key",
-        sa.Column("one", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column(
+            "one",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="There is one row.",
+        ),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("one", name=op.f("pk_identity_key")),
         sa.CheckConstraint("one", name=op.f("ck_identity_key_single")),
@@ -91,10 +112,7 @@ def _name_anew(name_of: NameOf) -> None:
             "CREATE TEMPORARY TABLE renamed (workspace text, old uuid, new uuid) ON COMMIT DROP"
         )
     )
-    rows = bind.execution_options(yield_per=PIECE).execute(
-        sa.text("SELECT workspace, CAST(id AS text), kind, value FROM profile.identifier")
-    )
-    for piece in rows.partitions():
+    for piece in _pieces(bind, IDENTIFIERS):
         names = [(row[0], row[1], name_of(row[0], (row[2], row[3]))) for row in piece]
         bind.execute(
             sa.text(
@@ -121,17 +139,7 @@ def _name_anew(name_of: NameOf) -> None:
 
 def _summaries(bind: sa.Connection) -> None:
     """The ids in a profile's summary: of its user id, and of its only identifier with events."""
-    rows = bind.execution_options(yield_per=PIECE).execute(
-        sa.text(
-            "SELECT p.workspace, CAST(p.id AS text), CAST(p.summary AS text), "
-            "CAST(u.new AS text), CAST(s.new AS text) FROM profile.profile p "
-            "LEFT JOIN renamed u ON u.workspace = p.workspace "
-            "AND u.old = CAST(p.summary ->> 'user' AS uuid) "
-            "LEFT JOIN renamed s ON s.workspace = p.workspace "
-            "AND s.old = CAST(p.summary ->> 'sole' AS uuid) WHERE p.summary IS NOT NULL"
-        )
-    )
-    for piece in rows.partitions():
+    for piece in _pieces(bind, SUMMARIES):
         changed = [(row[0], row[1], _with(row[2], row[3], row[4])) for row in piece]
         bind.execute(
             sa.text(
@@ -146,6 +154,14 @@ def _summaries(bind: sa.Connection) -> None:
                 "summaries": [one[2] for one in changed],
             },
         )
+
+
+def _pieces(bind: sa.Connection, query: str) -> Iterator[Sequence[Any]]:
+    """All rows of a query by (workspace, id), some at a time."""
+    after = {"workspace": "", "id": str(UUID(int=0)), "most": PIECE}
+    while piece := bind.execute(sa.text(query), after).fetchall():
+        yield piece
+        after |= {"workspace": piece[-1][0], "id": piece[-1][1]}
 
 
 def _with(summary: str, user: str | None, sole: str | None) -> str:

@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.kafka.batch import ConsumerStoppedError
 from rapport_profile.domain.naming import Ids
-from rapport_profile.store.identity_key import is_kept
+from rapport_profile.store import identity_key
 
 MESSAGE = (
     "RAPPORT_EVENT_KEY is not the key under which identifiers are stored here: everybody would "
@@ -13,7 +13,7 @@ MESSAGE = (
 
 
 class IdentityKey:
-    """Looks once per process, with the first batch, whose transaction also keeps a first key."""
+    """Looks with a process's first batches; the first of all keeps its key."""
 
     def __init__(self, ids: Ids) -> None:
         self._fingerprint = ids.fingerprint()
@@ -23,6 +23,11 @@ class IdentityKey:
         """ConsumerStoppedError when it is another key."""
         if self._known:
             return
-        if not await is_kept(tx, self._fingerprint):
+        kept = await identity_key.kept(tx)
+        # What this transaction keeps is not there before it ends: the next batch looks again.
+        self._known = kept is not None
+        if kept is None:
+            await identity_key.keep(tx, self._fingerprint)
+            kept = await identity_key.kept(tx)
+        if kept != self._fingerprint:
             raise ConsumerStoppedError(MESSAGE)
-        self._known = True

@@ -9,10 +9,12 @@ _KEEP = text(
 _KEPT = text("SELECT fingerprint FROM profile.identity_key")
 
 
-async def is_kept(tx: AsyncConnection, fingerprint: bytes) -> bool:
-    """Whether this is the key's fingerprint; the first one that is asked for is kept."""
-    found = (await tx.execute(_KEPT)).scalar()
-    if found is None:
-        await tx.execute(_KEEP, {"fingerprint": fingerprint})
-        found = (await tx.execute(_KEPT)).scalar()
-    return bool(found == fingerprint)
+async def kept(tx: AsyncConnection) -> bytes | None:
+    """The fingerprint of the key, None before there is one."""
+    found: bytes | None = (await tx.execute(_KEPT)).scalar()
+    return found
+
+
+async def keep(tx: AsyncConnection, fingerprint: bytes) -> None:
+    """Keep that of the first key; it is the other's when somebody else was first."""
+    await tx.execute(_KEEP, {"fingerprint": fingerprint})
