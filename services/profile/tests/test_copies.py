@@ -78,3 +78,27 @@ def test_the_timeline_is_read_in_both_forms(path: Path) -> None:
     found = stored_event(old)
     assert found == from_v1(msgspec.json.decode(old, type=EventV1))
     assert stored_event(encode(found).decode()) == found
+
+
+def test_the_receipt_counts_where_something_depends_on_it() -> None:
+    said = {
+        "channel": "email",
+        "purpose": "promotion",
+        "contact_point": "a@b.de",
+        "state": "granted",
+    }
+    one = event("y", name="Consent Updated", user_id="U", said=said, at=600, received=10)
+    later = msgspec.structs.replace(one, received_at=one.received_at + timedelta(minutes=1))
+    assert content_hash(one) != content_hash(later)
+
+
+def test_the_same_event_in_another_batch_is_a_copy() -> None:
+    """A sender that tries again sends at another time, and other events with it."""
+    for stated in (event("m", user_id="U", received=5), event("m", user_id="U", at=60)):
+        later = stated.received_at + timedelta(minutes=1)
+        again = msgspec.structs.replace(stated, sequence=7, received_at=later)
+        assert content_hash(stated) == content_hash(again)
+    unstated = event("m", user_id="U", at=5, received=5)
+    later = unstated.received_at + timedelta(minutes=1)
+    again = msgspec.structs.replace(unstated, timestamp=later, received_at=later)
+    assert content_hash(unstated) == content_hash(again)

@@ -16,7 +16,6 @@ from services.profile.tests.people import IDS, START, event
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import Fold, fold_all, merge
 from rapport_profile.domain.naming import naming
 from rapport_profile.domain.orders import Order
@@ -533,24 +532,6 @@ def test_an_address_is_one_identifier_however_it_came_here() -> None:
     named = naming(event("1", email=" B@Example.com\u200b"))
     assert named is not None
     assert named.hub == ("email", "b@example.com")
-
-
-def test_the_receipt_counts_where_something_depends_on_it() -> None:
-    one = consent("y", "granted", at=600, received=10)
-    later = msgspec.structs.replace(one, received_at=one.received_at + timedelta(minutes=1))
-    assert content_hash(one) != content_hash(later)
-
-
-def test_the_same_event_in_another_batch_is_a_copy() -> None:
-    """A sender that tries again sends at another time, and other events with it."""
-    for stated in (event("m", user_id="U", received=5), event("m", user_id="U", at=60)):
-        later = stated.received_at + timedelta(minutes=1)
-        again = msgspec.structs.replace(stated, sequence=7, received_at=later)
-        assert content_hash(stated) == content_hash(again)
-    unstated = event("m", user_id="U", at=5, received=5)
-    later = unstated.received_at + timedelta(minutes=1)
-    again = msgspec.structs.replace(unstated, timestamp=later, received_at=later)
-    assert content_hash(unstated) == content_hash(again)
 
 
 @st.composite
