@@ -2,11 +2,11 @@
 
 import ast
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from rapport_common.events import topics
 from rapport_common.events.topics import SERVICES
 
 FILES = {
@@ -122,13 +122,42 @@ def test_a_composition_root_is_a_page(root: Path, service: str) -> None:
     assert len(app.read_text().splitlines()) <= MOST_LINES
 
 
-@pytest.mark.parametrize("service", [one for one in SERVICES if one != "ingest"])
-def test_the_handler_of_a_topic_has_its_last_word(service: str) -> None:
-    """`segment.membership` is handled by `on_membership` in handlers/membership.py."""
-    for one in import_module(f"rapport_{service}.consumer").SUBSCRIPTIONS:
-        word = one.topic.name.rpartition(".")[2]
-        assert one.handle.__name__ == f"on_{word}"
-        assert one.handle.__module__ == f"rapport_{service}.handlers.{word}"
+def strangers(package: Path) -> list[str]:
+    """Subscriptions whose handler does not stand where the topic says.
+
+    `segment.membership` is handled by `on_membership` in handlers/membership.py.
+    """
+    found: list[str] = []
+    tree = ast.parse((package / "consumer.py").read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Subscription":
+            name = getattr(topics, ast.unparse(node.args[0])).name
+            word = name.rpartition(".")[2]
+            module = package / "handlers" / f"{word}.py"
+            is_there = f"{package.name}.handlers.{word}" in imported
+            if not is_there or f"async def on_{word}(" not in module.read_text():
+                found.append(f"{name}: its handler is on_{word} in handlers/{word}.py")
+    return found
+
+
+@pytest.mark.parametrize("service", [one for one in SERVICES if one not in WITHOUT])
+def test_the_handler_of_a_topic_has_its_last_word(root: Path, service: str) -> None:
+    found = strangers(root / "services" / service / "src" / f"rapport_{service}")
+    assert not found, "\n".join(found)
+
+
+def test_a_handler_that_stands_elsewhere_is_named(tmp_path: Path) -> None:
+    package = tmp_path / "rapport_made_up"
+    (package / "handlers").mkdir(parents=True)
+    (package / "handlers" / "activity.py").write_text("async def on_activity(batch, tx): ...")
+    (package / "consumer.py").write_text(
+        "from rapport_made_up.handlers.activity import on_activity\n"
+        "SUBSCRIPTIONS = [\n"
+        "    Subscription(PROFILE_ACTIVITY, on_activity), Subscription(EVENTS, on_activity)\n"
+        "]\n"
+    )
+    assert strangers(package) == ["events: its handler is on_events in handlers/events.py"]
 
 
 def unkept(source: str) -> list[str]:

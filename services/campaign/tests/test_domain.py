@@ -372,5 +372,5 @@ def test_events_name_one_identifier_only() -> None:
     )
     who = own_events.identity(person, "a@x.example")
     event = own_events.sent("acme", who, "ab", None, NOON)
-    assert event.identifiers() == [("user_id", "u1")]
+    assert event.identifiers == [("user_id", "u1")]
     assert own_events.identity(None, "A@x.example") == ("email", "a@x.example")

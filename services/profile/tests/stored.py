@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 from services.profile.tests.follower import Known, followed, state
+from services.profile.tests.people import IDS
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.codec import encode
@@ -25,7 +26,6 @@ from rapport_profile.domain.naming import (
     LinkKey,
     Naming,
     anonymous_twin,
-    identifier_id,
     link_keys,
     naming,
     user_twin,
@@ -102,15 +102,15 @@ class People:
 
     def _take_back(self, event: Event) -> None:
         named = names_of(event)
-        hub, told = identifier_id(W, named.hub), link_keys(W, named)
+        hub, told = IDS.of(W, named.hub), link_keys(IDS, W, named)
         del self.counting[event.message_id]
         left = self.timeline(hub)
         fold, spilled = fold_and_spill(left)
-        lost = set(told).difference(*(link_keys(W, names_of(one)) for one in left))
-        seeds = {hub, identifier_id(W, anonymous_twin(named.hub)), *(key[1] for key in told)}
+        lost = set(told).difference(*(link_keys(IDS, W, names_of(one)) for one in left))
+        seeds = {hub, IDS.of(W, anonymous_twin(named.hub)), *(key[1] for key in told)}
         whole: set[Id] = set()
         while True:
-            working = WorkingSet(self._new_id)
+            working = WorkingSet(IDS, self._new_id)
             self._load_around(working, seeds, seeds)
             self._load_members(working, whole)
             try:
@@ -140,22 +140,18 @@ class People:
     # --- loading -----------------------------------------------------------------------------
 
     def _load(self, batch: Sequence[Event], whole: Collection[Id]) -> WorkingSet:
-        working, named = WorkingSet(self._new_id), [names_of(one) for one in batch]
-        wanted = {identifier_id(W, one): one for names in named for one in names.all}
+        working, named = WorkingSet(IDS, self._new_id), [names_of(one) for one in batch]
+        wanted = {IDS.of(W, one): one for names in named for one in names.all}
         for id_, (kind, value) in wanted.items():
             self.rows.setdefault(id_, Row(kind, value))
         aliased = [one.previous for one in named if one.previous is not None]
-        twins = {identifier_id(W, user_twin(one)) for one in aliased}
+        twins = {IDS.of(W, user_twin(one)) for one in aliased}
         self._load_nodes(working, {*wanted, *twins})
         fresh = [one for one in working.nodes.values() if one.is_user and one.profile_id is None]
-        former = {identifier_id(W, anonymous_twin(one.name)) for one in fresh} & self.rows.keys()
+        former = {IDS.of(W, anonymous_twin(one.name)) for one in fresh} & self.rows.keys()
         doubted = former | (twins & working.nodes.keys())
-        doubted |= {
-            identifier_id(W, one)
-            for one in aliased
-            if identifier_id(W, user_twin(one)) in working.nodes
-        }
-        together = [[identifier_id(W, one) for one in names.all] for names in named]
+        doubted |= {IDS.of(W, one) for one in aliased if IDS.of(W, user_twin(one)) in working.nodes}
+        together = [[IDS.of(W, one) for one in names.all] for names in named]
         seeds = entangled(working, together, doubted)
         if seeds or former:
             self._load_around(working, seeds | former, former)
@@ -248,7 +244,7 @@ class People:
 
     def timeline(self, hub: Id) -> list[Event]:
         """The events that have an identifier as their strongest."""
-        return [one for one in self.counting.values() if identifier_id(W, names_of(one).hub) == hub]
+        return [one for one in self.counting.values() if IDS.of(W, names_of(one).hub) == hub]
 
     def states(self) -> list[Known]:
         """What is stored of everybody, as it would be published."""

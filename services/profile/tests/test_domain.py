@@ -7,13 +7,13 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.profile.tests.follower import followed, state
-from services.profile.tests.people import Content, content, event, events, expected
+from services.profile.tests.people import IDS, Content, content, event, events, expected
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import Fold, fold_all, merge
-from rapport_profile.domain.naming import identifier_id, naming
+from rapport_profile.domain.naming import naming
 from rapport_profile.domain.people import Node
 from rapport_profile.domain.working_set import WorkingSet
 
@@ -23,14 +23,14 @@ def play(history: list[Event], seed: int = 0) -> tuple[WorkingSet, list[ProfileA
 
     The ids of its profiles come from `seed`, not from clock and chance: what fails can be repeated.
     """
-    ids = random.Random(seed)
-    working = WorkingSet(lambda: str(UUID(int=ids.getrandbits(128))))
+    chance = random.Random(seed)
+    working = WorkingSet(IDS, lambda: str(UUID(int=chance.getrandbits(128))))
     for one in history:
         named = naming(one)
         assert named is not None
         previous = [named.previous] if named.previous else []
         for kind, value in [named.hub, *named.others, *previous]:
-            node_id = identifier_id("w", (kind, value))
+            node_id = IDS.of("w", (kind, value))
             working.nodes.setdefault(node_id, Node(node_id, "w", kind, value))
     published: list[ProfileActivity] = []
     for one in history:
@@ -142,7 +142,7 @@ def test_the_user_keeps_the_profile_id_when_people_merge() -> None:
             event("3", user_id="U", anonymous_id="a"),
         ]
     )
-    user = working.nodes[identifier_id("w", ("user_id", "U"))].profile_id
+    user = working.nodes[IDS.of("w", ("user_id", "U"))].profile_id
     merged = [one for one in published if one.merged_into]
     assert [one.merged_into for one in merged] == [user]
     assert merged[0].profile_id == published[0].profile_id
@@ -158,4 +158,4 @@ def test_when_a_copy_was_received_does_not_count() -> None:
 
 
 def test_identifiers_of_two_workspaces_never_meet() -> None:
-    assert identifier_id("w", ("user_id", "1")) != identifier_id("v", ("user_id", "1"))
+    assert IDS.of("w", ("user_id", "1")) != IDS.of("v", ("user_id", "1"))

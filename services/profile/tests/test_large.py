@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import pytest
 from services.profile.tests.follower import Known, followed
-from services.profile.tests.people import event
+from services.profile.tests.people import IDS, event
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.outbox import waiting
@@ -25,14 +25,14 @@ MOST_ROWS = 12
 
 async def feed(tx: AsyncConnection, history: Sequence[Event]) -> None:
     await handlers.on_events(
-        [Record("events", 0, at, b"", one) for at, one in enumerate(history)], tx
+        IDS, [Record("events", 0, at, b"", one) for at, one in enumerate(history)], tx
     )
 
 
 async def rows_touched(engine: AsyncEngine, one: Event) -> int:
     """How many identifiers, links and profiles an event has loaded."""
     async with engine.begin() as tx:
-        working, _published = await handlers.applied(tx, [handlers.draft(0, one)])
+        working, _published = await handlers.applied(tx, IDS, [handlers.draft(IDS, 0, one)])
         return len(working.nodes) + len(working.links) + len(working.profiles)
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from services.profile.tests.conftest import bearer
 from services.profile.tests.follower import Follower, followed
-from services.profile.tests.people import content, event, expected
+from services.profile.tests.people import IDS, content, event, expected
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.outbox import waiting
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.integration
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """Who operates the installation, with a token of workspace `w`."""
     app = create_app("profile", Health(), authenticator())
-    for router in routers(engine):
+    for router in routers(engine, IDS):
         app.include_router(router)
     app.include_router(job_routes(engine, JOBS, read="ops", write="ops"))
     async with httpx.AsyncClient(
@@ -52,7 +52,7 @@ async def feed(engine: AsyncEngine, history: Sequence[Event]) -> None:
         try:
             async with engine.begin() as tx:
                 batch = [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
-                await on_events(batch, tx)
+                await on_events(IDS, batch, tx)
         except Exception as error:
             if not is_retriable(error):
                 raise

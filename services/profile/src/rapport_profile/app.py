@@ -7,8 +7,10 @@ from fastapi import FastAPI
 
 from rapport_common.composition import ServiceProcess, open_process
 from rapport_common.operator.models import Ledger
+from rapport_common.settings import key_bytes
 from rapport_profile.api import routers
-from rapport_profile.consumer import SUBSCRIPTIONS
+from rapport_profile.consumer import subscriptions
+from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.retention import retentions
@@ -27,11 +29,12 @@ async def run(only: str | None) -> None:
 
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
-    consumer = process.consume(SUBSCRIPTIONS)
+    ids = Ids(key_bytes(settings.event_key))
+    consumer = process.consume(subscriptions(ids))
     process.relay()
     works = {REPUBLISH: Republishing(process.engine, settings.republish_rate).work}
     process.jobs(JOBS, works, read="ops", write="ops")
     process.retain(retentions(settings))
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
-    process.routers += routers(process.api_engine)
+    process.routers += routers(process.api_engine, ids)
     return process.api()

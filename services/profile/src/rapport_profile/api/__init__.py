@@ -5,8 +5,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.republishing import republishing_routes
+from rapport_profile.domain.naming import Ids
 
 
-def routers(engine: AsyncEngine) -> list[APIRouter]:
-    """All routes of this service."""
-    return [profile_routes(engine), republishing_routes(engine)]
+def routers(engine: AsyncEngine, ids: Ids) -> list[APIRouter]:
+    """All routes of this service; `ids` names identifiers."""
+    return [profile_routes(engine, ids), republishing_routes(engine)]

@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from rapport_common.events.codec import encode
-from rapport_common.events.envelope import Event
+from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
+from rapport_common.events.envelope_v1 import EventV1
 from rapport_common.events.reserved import CONSENT_UPDATED
 from rapport_profile.domain.stamps import BEHIND, EARLIEST, NO_TIME
 
+_FIRST_KINDS = frozenset({USER_ID, EMAIL, ANONYMOUS_ID})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -28,8 +30,48 @@ def content_hash(event: Event) -> bytes:
         at = received_at = _EPOCH
     elif EARLIEST <= at <= received_at - (BEHIND if event.name == CONSENT_UPDATED else NO_TIME):
         received_at = _EPOCH
-    same = msgspec.structs.replace(event, timestamp=at, received_at=received_at, sequence=0)
-    return hashlib.blake2b(encode(same), digest_size=16).digest()
+    return hashlib.blake2b(encode(_as_hashed(event, at, received_at)), digest_size=16).digest()
+
+
+class _Hashed(EventV1, frozen=True, kw_only=True, omit_defaults=True):
+    """An event as it was written when hashes of it were first kept: they hold for ever."""
+
+    others: tuple[Identifier, ...] = ()
+    """What names the person besides the first of each of the three kinds that there were."""
+
+
+def _as_hashed(event: Event, at: datetime, received_at: datetime) -> _Hashed:
+    names: dict[str, str] = {}
+    others = []
+    for kind, value in event.identifiers:
+        if kind in _FIRST_KINDS and kind not in names:
+            names[kind] = value
+        else:
+            others.append((kind, value))
+    return _Hashed(
+        workspace=event.workspace,
+        source=event.source,
+        message_id=event.message_id,
+        type=event.type,
+        timestamp=at,
+        received_at=received_at,
+        name=event.name,
+        user_id=names.get(USER_ID),
+        anonymous_id=names.get(ANONYMOUS_ID),
+        email=names.get(EMAIL),
+        previous_id=event.previous_id,
+        group_id=event.group_id,
+        properties=event.properties,
+        traits=event.traits,
+        context=event.context,
+        client=event.client,
+        provenance=event.provenance,
+        trust=event.trust,
+        currency=event.currency,
+        historic=event.historic,
+        implausible_time=event.implausible_time,
+        others=tuple(others),
+    )
 
 
 def properties_of(event: Event) -> dict[str, Any]:

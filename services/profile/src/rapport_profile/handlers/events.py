@@ -21,10 +21,10 @@ from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
 from rapport_profile.domain.grouping import entangled
 from rapport_profile.domain.naming import (
     Id,
+    Ids,
     LinkKey,
     Naming,
     anonymous_twin,
-    identifier_id,
     link_keys,
     naming,
     user_twin,
@@ -50,15 +50,19 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     traceparent: str | None
 
 
-async def on_events(batch: Sequence[Record], tx: AsyncConnection) -> None:
+async def on_events(ids: Ids, batch: Sequence[Record], tx: AsyncConnection) -> None:
     """Fold events into profiles and publish each step, in the order of the batch.
+
+    `ids` names identifiers.
 
     Of copies of one message the one with the smallest content hash counts: a greater or equal
     one is dropped, a smaller one takes the place of what was applied. That costs as much as all
     that the person did, so it happens once per batch and MAX_REPLACED times for a message at
     most: hashes that fall so often don't come about by chance.
     """
-    drafts = [draft(index, record.value, record.traceparent) for index, record in enumerate(batch)]
+    drafts = [
+        draft(ids, index, record.value, record.traceparent) for index, record in enumerate(batch)
+    ]
     best = _smallest(drafts)
     counting = await inbox.claim(tx, [one.copy for one in best])
     piece: list[Draft] = []
@@ -71,14 +75,14 @@ async def on_events(batch: Sequence[Record], tx: AsyncConnection) -> None:
             continue
         tallies["duplicate"] += 1
         if one.copy.hash < known.hash and known.replaced < MAX_REPLACED:
-            await _apply(tx, piece)
+            await _apply(tx, ids, piece)
             piece = []
-            taken_back = await _take_back(tx, known)
+            taken_back = await _take_back(tx, ids, known)
             if taken_back is not None:
                 await inbox.replace(tx, one.copy)
-                await _apply(tx, [one], before=taken_back)
+                await _apply(tx, ids, [one], before=taken_back)
                 tallies["replaced"] += 1
-    await _apply(tx, piece)
+    await _apply(tx, ids, piece)
     await add_tallies(tx, SCHEMA, tallies)
     metrics.count(tallies)
 
@@ -93,7 +97,7 @@ def _smallest(drafts: Sequence[Draft]) -> list[Draft]:
     return list(best.values())
 
 
-def draft(index: int, event: Event, traceparent: str | None = None) -> Draft:
+def draft(ids: Ids, index: int, event: Event, traceparent: str | None = None) -> Draft:
     """An event as it is applied; InvalidEvent names the record of the batch by its index."""
     named = naming(event)
     if named is None:
@@ -103,7 +107,7 @@ def draft(index: int, event: Event, traceparent: str | None = None) -> Draft:
     if holds_nul(b"".join((event.properties, event.traits, event.context))):
         raise InvalidEvent(index, "the character NUL stands in the event; it can't be stored")
     key = (event.workspace, event.source, event.message_id)
-    hub = identifier_id(event.workspace, named.hub)
+    hub = ids.of(event.workspace, named.hub)
     copy = inbox.Copy(key, content_hash(event), hub, event.timestamp, event.received_at)
     return Draft(event, named, copy, traceparent)
 
@@ -114,7 +118,11 @@ def _is_slug(name: str) -> bool:
 
 
 async def _apply(
-    tx: AsyncConnection, drafts: Sequence[Draft], *, before: Sequence[ProfileActivity] = ()
+    tx: AsyncConnection,
+    ids: Ids,
+    drafts: Sequence[Draft],
+    *,
+    before: Sequence[ProfileActivity] = (),
 ) -> None:
     """Load everybody concerned, apply the events one by one, write everything back.
 
@@ -125,7 +133,7 @@ async def _apply(
     if not drafts:
         return
     plain = {one.profile_id for one in before if _is_plain(one)}
-    working, steps = await applied(tx, drafts, untold=plain)
+    working, steps = await applied(tx, ids, drafts, untold=plain)
     follows = {step.profile_id for step, _trace in steps if step.identifiers is not None}
     lasting = [one for one in before if not (_is_plain(one) and one.profile_id in follows)]
     await changes.save(tx, working)
@@ -139,7 +147,7 @@ def _is_plain(step: ProfileActivity) -> bool:
 
 
 async def applied(
-    tx: AsyncConnection, drafts: Sequence[Draft], *, untold: Collection[Id] = ()
+    tx: AsyncConnection, ids: Ids, drafts: Sequence[Draft], *, untold: Collection[Id] = ()
 ) -> tuple[WorkingSet, list[tuple[ProfileActivity, str | None]]]:
     """The people after the events, and what is to be published, with its trace.
 
@@ -149,7 +157,7 @@ async def applied(
     """
     whole: set[people.Scoped] = set()
     while True:
-        working = await _load(tx, drafts, whole)
+        working = await _load(tx, ids, drafts, whole)
         for profile_id in untold:
             if profile_id in working.profiles:
                 working.profiles[profile_id].tell_all()
@@ -168,20 +176,20 @@ async def applied(
 
 
 async def _load(
-    tx: AsyncConnection, drafts: Sequence[Draft], whole: Collection[people.Scoped]
+    tx: AsyncConnection, ids: Ids, drafts: Sequence[Draft], whole: Collection[people.Scoped]
 ) -> WorkingSet:
     wanted: dict[people.Scoped, Identifier] = {}
     twins: set[people.Scoped] = set()
     named: list[list[Id]] = []
     for one in drafts:
         workspace = one.event.workspace
-        ids = [identifier_id(workspace, identifier) for identifier in one.named.all]
-        wanted.update(zip(((workspace, id_) for id_ in ids), one.named.all, strict=True))
-        named.append(ids)
+        all_ids = [ids.of(workspace, identifier) for identifier in one.named.all]
+        wanted.update(zip(((workspace, id_) for id_ in all_ids), one.named.all, strict=True))
+        named.append(all_ids)
         if one.named.previous is not None:
-            twins.add((workspace, identifier_id(workspace, user_twin(one.named.previous))))
+            twins.add((workspace, ids.of(workspace, user_twin(one.named.previous))))
     await people.ensure_identifiers(tx, wanted)
-    working, held = WorkingSet(uuid7_text), set[people.Scoped]()
+    working, held = WorkingSet(ids, uuid7_text), set[people.Scoped]()
     await people.load(tx, working, wanted.keys() | twins, held)
     former = await people.known(tx, _possibly_aliased(working))
     doubted = {id_ for _, id_ in former} | _ends_of_doubt(working, drafts)
@@ -197,7 +205,7 @@ async def _load(
 def _possibly_aliased(working: WorkingSet) -> set[people.Scoped]:
     """Anonymous ids that an alias may have taken from a user id named here for the first time."""
     return {
-        (one.workspace, identifier_id(one.workspace, anonymous_twin((one.kind, one.value))))
+        (one.workspace, working.ids.of(one.workspace, anonymous_twin((one.kind, one.value))))
         for one in working.nodes.values()
         if one.kind == USER_ID and one.profile_id is None
     }
@@ -211,13 +219,15 @@ def _ends_of_doubt(working: WorkingSet, drafts: Sequence[Draft]) -> set[Id]:
         if former is None:
             continue
         workspace = one.event.workspace
-        twin = identifier_id(workspace, user_twin(former))
+        twin = working.ids.of(workspace, user_twin(former))
         if twin in working.nodes:
-            doubted |= {twin, identifier_id(workspace, former)}
+            doubted |= {twin, working.ids.of(workspace, former)}
     return doubted
 
 
-async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> list[ProfileActivity] | None:
+async def _take_back(
+    tx: AsyncConnection, ids: Ids, known: inbox.Copy
+) -> list[ProfileActivity] | None:
     """Undo the copy that counted so far; the steps to publish of it.
 
     None when retention has removed it already.
@@ -227,13 +237,13 @@ async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> list[ProfileActi
     if event is None or named is None:
         return None
     workspace, hub = event.workspace, known.identifier_id
-    told = link_keys(workspace, named)
-    twin = identifier_id(workspace, anonymous_twin(named.hub))
+    told = link_keys(ids, workspace, named)
+    twin = ids.of(workspace, anonymous_twin(named.hub))
     seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told))}
-    fold, spilled, lost = await _without(tx, workspace, hub, told)
+    fold, spilled, lost = await _without(tx, ids, workspace, hub, told)
     whole: set[people.Scoped] = set()
     while True:
-        working = WorkingSet(uuid7_text)
+        working = WorkingSet(ids, uuid7_text)
         await people.load_around(tx, working, seeds, set(), beyond=seeds)
         await people.load_members(tx, working, whole)
         try:
@@ -252,7 +262,7 @@ async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> list[ProfileActi
 
 
 async def _without(
-    tx: AsyncConnection, workspace: str, hub: Id, told: Sequence[LinkKey]
+    tx: AsyncConnection, ids: Ids, workspace: str, hub: Id, told: Sequence[LinkKey]
 ) -> tuple[Fold, list[Spilled], list[LinkKey]]:
     """A hub's fold over what is left on its timeline, and the links nothing there tells of."""
     events = await inbox.remaining(tx, workspace, hub)
@@ -263,5 +273,5 @@ async def _without(
         fold.join(gone)
         return fold, [*spilled, *fold.trim()], []
     names = [naming(one) for one in events]
-    still = {key for one in names if one is not None for key in link_keys(workspace, one)}
+    still = {key for one in names if one is not None for key in link_keys(ids, workspace, one)}
     return fold, spilled, [key for key in told if key not in still]

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.db import pack, packed
 from rapport_common.events.envelope import Identifier
 from rapport_profile.domain.bounds import HEAVY_BYTES
+from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
-from rapport_profile.domain.working_set import WorkingSet
 
 Scoped = tuple[str, Id]
 """(workspace, id)"""
@@ -110,7 +110,7 @@ async def known(tx: AsyncConnection, wanted: Collection[Scoped]) -> set[Scoped]:
 
 
 async def load(
-    tx: AsyncConnection, working: WorkingSet, wanted: Collection[Scoped], held: set[Scoped]
+    tx: AsyncConnection, working: Loaded, wanted: Collection[Scoped], held: set[Scoped]
 ) -> None:
     """Lock the clusters of identifiers, and take these and their profiles into `working`.
 
@@ -125,7 +125,7 @@ async def load(
 
 async def load_around(
     tx: AsyncConnection,
-    working: WorkingSet,
+    working: Loaded,
     seeds: Collection[Scoped],
     held: set[Scoped],
     *,
@@ -148,9 +148,7 @@ async def load_around(
     await _load_profiles(tx, working)
 
 
-async def load_members(
-    tx: AsyncConnection, working: WorkingSet, profiles: Collection[Scoped]
-) -> None:
+async def load_members(tx: AsyncConnection, working: Loaded, profiles: Collection[Scoped]) -> None:
     """Load all identifiers of profiles whose clusters are held."""
     await _load_nodes(tx, working, _MEMBERS, profiles)
     await _load_profiles(tx, working)
@@ -174,7 +172,7 @@ async def _hold(tx: AsyncConnection, wanted: Collection[Scoped], held: set[Scope
 
 
 async def _load_nodes(
-    tx: AsyncConnection, working: WorkingSet, query: TextClause, wanted: Collection[Scoped]
+    tx: AsyncConnection, working: Loaded, query: TextClause, wanted: Collection[Scoped]
 ) -> None:
     if not wanted:
         return
@@ -182,7 +180,7 @@ async def _load_nodes(
         working.add_node(Node(id_, workspace, *known))
 
 
-async def _load_links(tx: AsyncConnection, working: WorkingSet, ends: Collection[Scoped]) -> None:
+async def _load_links(tx: AsyncConnection, working: Loaded, ends: Collection[Scoped]) -> None:
     if not ends:
         return
     for row in await tx.execute(_LINKS, scoped(sorted(ends))):
@@ -190,7 +188,7 @@ async def _load_links(tx: AsyncConnection, working: WorkingSet, ends: Collection
         working.add_link(Link((row.a, row.b, row.kind), row.workspace, evidence, row.void))
 
 
-async def _load_profiles(tx: AsyncConnection, working: WorkingSet) -> None:
+async def _load_profiles(tx: AsyncConnection, working: Loaded) -> None:
     wanted = {
         (one.workspace, one.profile_id)
         for one in working.nodes.values()
@@ -209,7 +207,7 @@ async def _load_profiles(tx: AsyncConnection, working: WorkingSet) -> None:
     working.settle()
 
 
-async def _summarise(tx: AsyncConnection, working: WorkingSet, rows: Sequence[Row[Any]]) -> None:
+async def _summarise(tx: AsyncConnection, working: Loaded, rows: Sequence[Row[Any]]) -> None:
     """Profiles stored before there were summaries: made of their identifiers, once."""
     await _load_nodes(tx, working, _MEMBERS, {(row.workspace, row.id) for row in rows})
     for row in rows:
