@@ -1,6 +1,7 @@
 """What stands directly in a service's package has the same name everywhere, and one meaning."""
 
 import ast
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -109,6 +110,13 @@ def test_a_wrong_second_level_name_is_named(tmp_path: Path) -> None:
     assert unknown.startswith("profile: handlers.py is no name of the house")
     assert other.startswith("profile: main.py is no name of the house")
     assert (gone, lost) == ("profile: app.py is missing", "profile: handlers is missing")
+
+
+def test_the_page_on_architecture_tells_every_name(root: Path) -> None:
+    names = {*FILES, *FOLDERS, *(name for extra in EXTRA.values() for name in extra)}
+    text = (root / "ARCHITECTURE.md").read_text().partition("## What stands in a service")[2]
+    told = set(re.findall(r"`([a-z_]+(?:\.py)?)/?`", text))
+    assert names - told <= {"__init__.py", "py.typed"}
 
 
 def test_no_extra_name_is_one_of_the_common_ones() -> None:
