@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-BY_HAND = re.compile(r"\bOutgoing(\.of)?\(|\boutbox\.append\(|\bpartition_key\(|\bkafka_key\(")
+BY_HAND = re.compile(r"\bOutgoing\(|\boutbox\.append\(|\bpartition_key\(|\bkafka_key\(")
 # They pass on what was made before, as it was.
 PASSED_ON = {
     "ingest/src/rapport_ingest/store/spool.py",
