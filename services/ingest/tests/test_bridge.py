@@ -27,8 +27,9 @@ from rapport_ingest import bridge as bridge_module
 from rapport_ingest import metrics
 from rapport_ingest.bridge import Bridge
 from rapport_ingest.domain.bridging import BridgeFile, read_bridges
+from rapport_ingest.domain.sending import Sending
 from rapport_ingest.domain.verdict import Result
-from rapport_ingest.handlers.accept import Acceptor, Sending
+from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.store import bridges
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from tests.support.waiting import HANG_SECONDS, between_looks
 from rapport_common.errors import UnavailableError
 from rapport_common.jobs.worker import Jobs
 from rapport_ingest.domain.dialects.reopening import Reopener
+from rapport_ingest.domain.sending import Sending
 from rapport_ingest.domain.verdict import Result
-from rapport_ingest.handlers.accept import Sending
 from rapport_ingest.handlers.planning import Planning
 from rapport_ingest.handlers.replaying import Pace, Replaying, Report
 

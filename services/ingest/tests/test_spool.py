@@ -13,7 +13,8 @@ from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common.kafka.producer import KafkaUnavailableError, Producer
 from rapport_ingest import spool
-from rapport_ingest.handlers.accept import Acceptor, Sending
+from rapport_ingest.domain.sending import Sending
+from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.store import spool as store
 
 if TYPE_CHECKING:

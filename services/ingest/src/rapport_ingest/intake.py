@@ -28,8 +28,9 @@ from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Reques
 from rapport_ingest.domain.guard import Proxies
 from rapport_ingest.domain.reading import sent_moment
 from rapport_ingest.domain.sender import Sender
+from rapport_ingest.domain.sending import Sending
 from rapport_ingest.domain.verdict import Result
-from rapport_ingest.handlers.accept import Acceptor, Sending
+from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.limits import Limits
 from rapport_ingest.routes import ROUTES, Route

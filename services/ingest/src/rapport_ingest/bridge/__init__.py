@@ -27,8 +27,9 @@ from rapport_ingest.domain.bridging import (
 )
 from rapport_ingest.domain.dialects.originals import UnfitError, refusal
 from rapport_ingest.domain.sender import Sender
+from rapport_ingest.domain.sending import Sending
 from rapport_ingest.domain.verdict import Refusal
-from rapport_ingest.handlers.accept import Acceptor, Sending
+from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.limits import Limits
 from rapport_ingest.handlers.senders import senders_of
 from rapport_ingest.store import bridges

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,12 +14,10 @@ from rapport_common import logging
 from rapport_common.errors import UnavailableError
 from rapport_ingest import metrics
 from rapport_ingest.domain import live
+from rapport_ingest.domain.sending import Sending
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.domain.verdict import Result
 from rapport_ingest.store.live import FAILURES, Line
-
-if TYPE_CHECKING:
-    from rapport_ingest.handlers.accept import Sending
 
 log = logging.get(__name__)
 
@@ -120,7 +117,7 @@ class Debugging:
         self._listeners = 0
         self._stopped = False
 
-    def show(self, sending: "Sending", results: Sequence[Result]) -> None:
+    def show(self, sending: Sending, results: Sequence[Result]) -> None:
         """The verdicts on a request, for whoever watches its source; free while nobody does."""
         watched = self._watched.get(sending.sender.caller)
         if watched is None:

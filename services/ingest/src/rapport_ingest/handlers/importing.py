@@ -19,10 +19,11 @@ from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.planned import breach
 from rapport_ingest.domain.rows import Entry, Place
 from rapport_ingest.domain.sender import Sender
+from rapport_ingest.domain.sending import Sending
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.domain.totals import Tally
 from rapport_ingest.domain.verdict import Refusal, Result
-from rapport_ingest.handlers.accept import Acceptor, Sending
+from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.places import Source, granted
 from rapport_ingest.handlers.readers.frames import Assignment, Store
 from rapport_ingest.handlers.readers.process import Reading, reading

@@ -16,8 +16,8 @@ from rapport_ingest import metrics
 from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.selection import QuarantineReplay
 from rapport_ingest.domain.sender import Sender
+from rapport_ingest.domain.sending import Sending
 from rapport_ingest.domain.verdict import Result
-from rapport_ingest.handlers.accept import Sending
 from rapport_ingest.handlers.quarantine import Bench, Tried, reason_of, senders_of_rows
 from rapport_ingest.spool import Spool
 from rapport_ingest.store import quarantine
