@@ -7,6 +7,8 @@ import pytest
 from rapport_campaign.domain import own_events, tokens
 from rapport_campaign.domain.delivery import MAX_REASON, Outcome, next_step
 from rapport_campaign.domain.model import EXPRESS, Claimed, NewMessage, send_key
+from rapport_campaign.domain.storable import require_storable
+from rapport_common.errors import InvalidEvent
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -63,3 +65,10 @@ def test_an_unsubscribe_is_an_event_about_the_address() -> None:
 @pytest.mark.parametrize("text", ["", "ü", "a", "AA=A", "A" * 100_000, "A" * 300])
 def test_what_was_never_signed_is_no_token(text: str) -> None:
     assert tokens.read(b"key", "click", text) is None
+
+
+def test_a_text_that_can_never_be_stored_names_its_record() -> None:
+    require_storable(0, "any text", None, 1)
+    with pytest.raises(InvalidEvent) as caught:
+        require_storable(3, "any text", "a\0b")
+    assert caught.value.index == 3
