@@ -447,14 +447,24 @@ async def test_a_broker_that_comes_back_is_found_again(
 
 
 async def test_a_bridge_waits_for_its_source(
-    ingest: "Ingest", broker: MqttBroker, bridged: Callable[..., Running]
+    ingest: "Ingest",
+    broker: MqttBroker,
+    bridged: Callable[..., Running],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    turn, turned = Bridge._turn, asyncio.Queue[bool]()
+
+    async def told(self: Bridge, stop: asyncio.Event) -> bool:
+        mine = await turn(self, stop)
+        turned.put_nowait(mine)
+        return mine
+
+    monkeypatch.setattr(Bridge, "_turn", told)
     source, ingest.source = ingest.source, "nowhere"
     running_ = bridged(ingest, broker.port)
     ingest.source = source
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(1.5):
-            await asyncio.shield(running_.task)
+    async with asyncio.timeout(DEADLINE):
+        assert [await turned.get() for _ in range(2)] == [True, True]
     assert broker.count("ready", client_of(ingest)) == 0
     await running_.end()
 
