@@ -78,7 +78,7 @@ def test_what_is_published_leads_readers_to_the_same_profiles(history: list[Even
 @given(st.lists(events(), max_size=14))
 def test_a_merge_is_told_by_both_its_ids(history: list[Event]) -> None:
     """Each end by its own record and by the survivor's, which name each other's versions."""
-    _world, published = play(distinct(history))
+    _working, published = play(distinct(history))
     ends = {
         (one.profile_id, one.version, one.merged_into, one.into_version)
         for one in published
