@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from libs.common.tests.test_door import PATIENCE, answered, length, talked
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from tests.support.waiting import between_looks
+from tests.support.talking import port_of, serving
 from typing_extensions import override
 
-from rapport_common import bodies, pages, protocol, runtime
+from rapport_common import bodies, bounded, pages
 from rapport_common.door import Bounds
 from rapport_common.errors import BusyError
 from rapport_common.http import Health, create_app
@@ -61,20 +61,14 @@ def app(bounds: Bounds) -> FastAPI:
 
 @asynccontextmanager
 async def served(*, seconds: float = 60, connections: int | None = None) -> AsyncIterator[int]:
-    server = runtime._server(app(Bounds(seconds=seconds)), "127.0.0.1", 0, connections=connections)
-    serving = asyncio.ensure_future(server.serve())
-    async with asyncio.timeout(PATIENCE):
-        while not server.started:
-            await between_looks()
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await serving
+    async with serving(app(Bounds(seconds=seconds)), connections=connections) as server:
+        yield port_of(server)
 
 
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(bodies, "SILENT_SECONDS", 0.05)
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(bounded, "HEAD_SECONDS", 0.2)
     async with served(seconds=0.2) as found:
         yield found
 

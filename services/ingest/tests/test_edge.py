@@ -1,4 +1,4 @@
-"""The HTTP protocol: the requests of a connection share a task, and nothing else."""
+"""Ingest's HTTP protocol: the requests of a connection share a task, and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,10 +10,8 @@ import uvicorn
 from tests.support.waiting import HANG_SECONDS, between_looks
 from uvicorn.server import ServerState
 
-from rapport_common import tracing
-from rapport_common.protocol import FrontDoorProtocol
+from rapport_ingest.edge.protocol import IngestProtocol
 
-TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -76,11 +74,11 @@ def state() -> ServerState:
 
 @pytest.fixture
 async def client(app: App, state: ServerState) -> AsyncIterator[Client]:
-    config = uvicorn.Config(app, http=FrontDoorProtocol, lifespan="off", proxy_headers=False)
+    config = uvicorn.Config(app, http=IngestProtocol, lifespan="off", proxy_headers=False)
     config.load()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: FrontDoorProtocol(config=config, server_state=state, app_state={}), "127.0.0.1"
+        lambda: IngestProtocol(config=config, server_state=state, app_state={}), "127.0.0.1"
     )
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     yield Client(reader, writer)
@@ -124,10 +122,10 @@ async def test_pipelined_requests_are_answered_in_their_order(client: Client) ->
     assert [await client.answer() for _ in range(20)] == [b"/%d?" % n for n in range(20)]
 
 
-def only(state: ServerState) -> FrontDoorProtocol:
+def only(state: ServerState) -> IngestProtocol:
     """The server's side of the one connection."""
     [found] = state.connections
-    assert isinstance(found, FrontDoorProtocol)
+    assert isinstance(found, IngestProtocol)
     return found
 
 
@@ -198,9 +196,3 @@ async def test_a_stream_is_not_busy(client: Client, state: ServerState) -> None:
     assert not protocol.is_busy(asyncio.get_running_loop().time() + 1)
     protocol.cycle.response_complete, protocol.cycle.response_started = False, True
     assert not protocol.is_busy(0)
-
-
-async def test_a_trace_ends_with_its_request() -> None:
-    assert tracing.enter(TRACE) == tracing.current() == TRACE
-    tracing.leave()
-    assert tracing.current() is None
