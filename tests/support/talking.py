@@ -3,8 +3,9 @@
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from rapport_common import runtime
 from rapport_common.bounded import BoundedProtocol
 from rapport_common.runtime import STOCK, Edge
 
+LARGEST_PIECE = 2**16
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
 
 
@@ -68,6 +70,23 @@ async def talked(port: int, *parts: bytes, pause: float = 0.0, end: bool = False
         found = await answer
         writer.close()
         return found
+
+
+async def in_pieces(server: runtime._Server, data: bytes, cuts: Sequence[int]) -> list[int]:
+    """The statuses of all answers to `data`, which is cut there and into 64 KiB at most.
+
+    The protocol is given it by hand: what a socket gives at a time is its own affair.
+    """
+    protocol, reader, writer = await joined(server)
+    edges = {*cuts, *range(0, len(data), LARGEST_PIECE), max(len(data), *cuts, 0)}
+    for start, end in pairwise(sorted(edges)):
+        if data[start:end] and not protocol.transport.is_closing():
+            protocol.data_received(data[start:end])
+            await asyncio.sleep(0)
+    async with asyncio.timeout(HANG_SECONDS):
+        found = await heard(reader)
+    writer.close()
+    return statuses(found)
 
 
 async def heard(reader: asyncio.StreamReader) -> bytes:

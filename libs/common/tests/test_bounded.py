@@ -4,20 +4,33 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator, Sequence
-from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.talking import heard, joined, port_of, problem, serving, statuses, talked
+from tests.support.talking import (
+    heard,
+    in_pieces,
+    joined,
+    port_of,
+    problem,
+    serving,
+    statuses,
+    talked,
+)
 from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common import bounded
-from rapport_common.bounded import MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, BoundedProtocol
+from rapport_common.bounded import (
+    HEAD_SECONDS,
+    MAX_FIELDS,
+    MAX_HEAD_BYTES,
+    MAX_PIPELINED,
+    BoundedProtocol,
+)
 from rapport_common.runtime import _Server
 
-SHORT = 0.2
 CLOSE = b"Connection: close\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
@@ -67,23 +80,54 @@ async def server(app: App) -> AsyncIterator[_Server]:
 
 
 @pytest.fixture
-async def port(server: _Server, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Where a server with short limits listens."""
-    for name in ("HEAD_SECONDS", "UNREAD_SECONDS"):
-        monkeypatch.setattr(bounded, name, SHORT)
+async def port(server: _Server) -> int:
     return port_of(server)
 
 
-async def test_a_slow_head_is_a_408(port: int) -> None:
-    parts = [b"GET / HTTP/1.1\r\n", *[b"X: y\r\n"] * 100]
-    assert problem(await talked(port, *parts, pause=0.05)) == ([408], "request_timeout")
-    assert problem(await talked(port, asked(), *parts, pause=0.05))[0] == [200, 408]
+def time_passes(protocol: BoundedProtocol) -> None:
+    """As if the time that something may take were over."""
+    deadline = protocol._deadline
+    assert deadline is not None
+    assert deadline.when() <= asyncio.get_running_loop().time() + HEAD_SECONDS
+    deadline.cancel()
+    protocol._late()
 
 
-async def test_a_connection_that_says_nothing_is_closed(port: int) -> None:
-    assert await talked(port) == b""
-    assert await talked(port, *[b"\r\n"] * 100, pause=0.05) == b""
-    assert statuses(await talked(port, asked(), *[b"\r\n"] * 100, pause=0.05)) == [200]
+async def rest(reader: asyncio.StreamReader) -> bytes:
+    """All that the client gets until its connection is closed."""
+    async with asyncio.timeout(HANG_SECONDS):
+        return await heard(reader)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+async def test_a_slow_head_is_a_408(server: _Server, before: int) -> None:
+    protocol, reader, writer = await joined(server)
+    if before:
+        protocol.data_received(asked())
+        await reader.readuntil(b"\r\n\r\n0")
+    protocol.data_received(b"GET / HTTP/1.1\r\n")
+    deadline = protocol._deadline
+    protocol.data_received(b"X: y\r\n")
+    assert protocol._deadline is deadline
+    time_passes(protocol)
+    assert problem(await rest(reader)) == ([408], "request_timeout")
+    writer.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"\r\n", asked(), asked() + b"\r\n"])
+async def test_a_connection_that_says_nothing_is_closed(server: _Server, said: bytes) -> None:
+    protocol, reader, writer = await joined(server)
+    if asked() in said:
+        protocol.data_received(asked())
+        await reader.readuntil(b"\r\n\r\n0")
+        assert protocol._deadline is None
+        assert protocol.timeout_keep_alive_task is not None  # uvicorn's
+        said = b"\r\n"
+    if said:
+        protocol.data_received(said)
+    time_passes(protocol)
+    assert await rest(reader) == b""
+    writer.close()
 
 
 async def test_an_endless_head_is_a_431(port: int, app: App) -> None:
@@ -124,19 +168,70 @@ async def test_a_flood_of_pipelined_requests_is_cut(port: int, app: App) -> None
     assert MAX_PIPELINED <= app.heads == len(found) - 1 < 2000
 
 
-async def test_an_unread_body_ends_the_connection(port: int) -> None:
-    for more in (length(900_000_000), CHUNKED):
-        parts = [asked(b"/early", more, method=b"POST"), *[b"1\r\n \r\n"] * 100]
-        assert statuses(await talked(port, *parts, pause=0.05)) == [200]
+async def test_a_body_is_not_counted_as_the_next_head(server: _Server) -> None:
+    protocol, reader, writer = await joined(server)
+    body = b"x" * (MAX_HEAD_BYTES + 1)
+    protocol.data_received(asked(b"/", length(len(body)), method=b"POST") + body[:1])
+    protocol.data_received(body[1:])
+    for part in (b"GET / HTTP/1.1\r\n", CLOSE + b"\r\n"):
+        protocol.data_received(part)
+    assert statuses(await rest(reader)) == [200, 200]
+    writer.close()
 
 
-async def test_a_connection_lives_on_when_the_rest_of_a_body_has_come(
-    port: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("more", "part"), [(length(10**9), b"x"), (CHUNKED, b"1\r\nx\r\n")])
+async def test_an_unread_body_ends_the_connection(
+    server: _Server, more: bytes, part: bytes
 ) -> None:
-    monkeypatch.setattr(bounded, "HEAD_SECONDS", HANG_SECONDS)
-    early = asked(b"/early", length(3), method=b"POST")
-    found = await talked(port, early, b"abc", asked(b"/", CLOSE), pause=SHORT / 4)
-    assert statuses(found) == [200, 200]
+    protocol, reader, writer = await joined(server)
+    protocol.data_received(asked(b"/early", more, method=b"POST"))
+    await reader.readuntil(b"\r\n\r\n0")
+    protocol.data_received(part)
+    deadline = protocol._deadline
+    protocol.data_received(part)
+    assert protocol._deadline is deadline
+    time_passes(protocol)
+    assert await rest(reader) == b""
+    writer.close()
+
+
+async def test_a_connection_lives_on_when_the_rest_of_a_body_has_come(server: _Server) -> None:
+    protocol, reader, writer = await joined(server)
+    protocol.data_received(asked(b"/early", length(3), method=b"POST"))
+    await reader.readuntil(b"\r\n\r\n0")
+    protocol.data_received(b"abc")
+    protocol.data_received(asked(b"/", CLOSE))
+    assert statuses(await rest(reader)) == [200]
+    writer.close()
+
+
+async def test_a_head_has_time_while_an_answer_holds_it_up(server: _Server, app: App) -> None:
+    protocol, reader, writer = await joined(server)
+    protocol.data_received(asked(b"/held") + b"GET / HT")
+    time_passes(protocol)
+    app.go_on.set()
+    await reader.readuntil(b"\r\n\r\n0")
+    protocol.data_received(b"TP/1.1\r\n" + CLOSE + b"\r\n")
+    assert statuses(await rest(reader)) == [200]
+    writer.close()
+
+
+async def test_not_everybody_who_comes_to_a_full_server_is_heard(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded, "FULL_SECONDS", 10 * HANG_SECONDS)
+    monkeypatch.setattr(bounded, "MAX_FULL", 1)
+    async with serving(app, connections=1) as server:
+        held = await joined(server)
+        held[0].data_received(asked(b"/held"))
+        waiting, refused = await joined(server), await joined(server)
+        assert problem(await rest(refused[1])) == ([503], "service_unavailable")
+        waiting[0].data_received(asked())
+        assert problem(await rest(waiting[1])) == ([503], "service_unavailable")
+        app.go_on.set()
+        assert (await held[1].readuntil(b"\r\n\r\n0")).startswith(b"HTTP/1.1 200")
+        for _protocol, _reader, writer in (held, waiting, refused):
+            writer.close()
 
 
 async def test_an_upgrade_is_not_made(port: int) -> None:
@@ -150,8 +245,7 @@ async def test_who_resets_his_connection_leaves_nothing(server: _Server) -> None
     accepted = server.server_state.connections
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
     writer.write(asked())
-    async with asyncio.timeout(HANG_SECONDS):
-        await reader.readuntil(b"\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
     [protocol] = accepted
     assert isinstance(protocol, BoundedProtocol)
     linger = struct.pack("ii", 1, 0)
@@ -171,8 +265,7 @@ async def test_nobody_is_quiet_while_he_is_answered(server: _Server, app: App) -
     protocol.data_received(asked(b"/held"))
     assert protocol.quiet_since == 0
     app.go_on.set()
-    async with asyncio.timeout(HANG_SECONDS):
-        await reader.readuntil(b"\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
     assert protocol.quiet_since > opened
     writer.close()
 
@@ -188,20 +281,11 @@ ENDINGS = {
     asked(b"/", CHUNKED, method=b"POST") + b"0\r\n" + b"a:\r\n" * (MAX_FIELDS + 1): 431,
     asked(b"/", CLOSE): 200,
 }
-LARGEST = 2**16
 
 
 @given(st.sampled_from(list(ENDINGS)), st.lists(st.integers(0, len(STREAM) + 2000), max_size=8))
 async def test_it_does_not_matter_in_which_pieces_bytes_come(
     server: _Server, ending: bytes, cuts: Sequence[int]
 ) -> None:
-    protocol, reader, writer = await joined(server)
-    data = STREAM + ending
-    for start, end in pairwise(sorted({*cuts, *range(0, len(data), LARGEST), len(data) + 2000})):
-        if data[start:end] and not protocol.transport.is_closing():
-            protocol.data_received(data[start:end])
-            await asyncio.sleep(0)
-    async with asyncio.timeout(HANG_SECONDS):
-        found = await heard(reader)
-    writer.close()
-    assert statuses(found) == [200, 200, 200, ENDINGS[ending]]
+    found = await in_pieces(server, STREAM + ending, cuts)
+    assert found == [200, 200, 200, ENDINGS[ending]]

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 import uvicorn
+from tests.support.talking import in_pieces, serving
 from tests.support.waiting import HANG_SECONDS, between_looks
 from uvicorn.server import ServerState
 
+from rapport_common.bounded import MAX_FIELDS
+from rapport_common.runtime import Edge
 from rapport_ingest.edge.protocol import IngestProtocol
 
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -196,3 +199,12 @@ async def test_a_stream_is_not_busy(client: Client, state: ServerState) -> None:
     assert not protocol.is_busy(asyncio.get_running_loop().time() + 1)
     protocol.cycle.response_complete, protocol.cycle.response_started = False, True
     assert not protocol.is_busy(0)
+
+
+async def test_bounds_hold_here_too_in_whatever_pieces_bytes_come() -> None:
+    many = b"GET / HTTP/1.1\r\n" + b"a:\r\n" * (MAX_FIELDS + 1) + b"\r\n"
+    async with serving(App(), edge=Edge(IngestProtocol)) as server:
+        for cuts in ([], [9], [50, 75, 100], range(500)):
+            for last, status in ((many, 431), (b"?\r\n", 400)):
+                found = await in_pieces(server, GET % b"/1" + GET % b"/2" + last, cuts)
+                assert found == [200, 200, status]

@@ -10,13 +10,11 @@ from rapport_common.refusal import refusal
 
 MAX_HEAD_BYTES = 64 * 2**10
 HEAD_SECONDS = 10.0
-"""From a connection to the end of its first head, and from the first byte of any later one."""
+"""From a connection to the end of its first head, and from the first byte of any later one; as long
+is read and dropped what is left of a body after its answer."""
 
 MAX_FIELDS = 1000
 """Fields of a head and its trailers together."""
-
-UNREAD_SECONDS = 10.0
-"""What is left of a body after its answer is read and dropped for so long, then cut off."""
 
 MAX_PIPELINED = 64
 """Requests that may wait for the answer to the one before them; each costs some kilobytes."""
@@ -57,7 +55,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._full = ""
         self._refused: tuple[int, str] | None = None
-        self._told = False
         self.url = b""
         self.headers = []
 
@@ -115,7 +112,8 @@ class BoundedProtocol(HttpToolsProtocol):
         elif not self._in_head and len(self.headers) > MAX_FIELDS:  # its trailers
             self._refuse(431, _TOO_MANY_FIELDS)
         elif self._deadline is None and (self._in_head or not self.is_answering):
-            self._set_deadline(HEAD_SECONDS)  # empty lines are no head yet, but have begun it
+            # Also when empty lines come, which are no head yet, or the rest of an unread body.
+            self._set_deadline(HEAD_SECONDS)
 
     @override
     def on_message_begin(self) -> None:
@@ -146,8 +144,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @override
     def on_message_complete(self) -> None:
-        if self.cycle.response_complete:
-            self._set_deadline(None)
         self._head_bytes = 0
         super().on_message_complete()
 
@@ -157,12 +153,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._after_answer()
 
     def _after_answer(self) -> None:
-        """Tell what had to wait for this answer, and wait for what is left of the body."""
+        """Tell what had to wait for this answer."""
         self._quiet_from = self.loop.time()
         if self._refused is not None:
             self._tell_in_turn(*self._refused)
-        elif self._deadline is None and self.cycle.more_body and not self.is_answering:
-            self._deadline = self.loop.call_later(UNREAD_SECONDS, self.transport.close)
 
     @override
     def send_400_response(self, msg: str) -> None:
@@ -200,9 +194,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._tell(status, message)
 
     def _tell(self, status: int, message: str) -> None:
-        if self._told or self.transport.is_closing():
+        if self.transport.is_closing():
             return
-        self._told = True
         asks = bool(self._in_head or self._full)  # else what was read last is answered already
         is_head = asks and self.url and self.parser.get_method() == b"HEAD"
         head, body = refusal(

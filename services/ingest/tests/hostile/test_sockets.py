@@ -26,7 +26,6 @@ async def port(ingest: "Ingest", monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     """A server with short limits; it has to answer as ever when the test is over."""
     for module, name in (
         (bounded, "HEAD_SECONDS"),
-        (bounded, "UNREAD_SECONDS"),
         (bodies, "BODY_SECONDS"),
     ):
         monkeypatch.setattr(module, name, SHORT)
