@@ -42,7 +42,8 @@ class BoundedProtocol(HttpToolsProtocol):
     process may have are open, the one that has been quiet for longest makes room.
 
     Overridden is what asyncio and the parser call, and two methods of uvicorn's: where it answers
-    400, and where an answer has ended.
+    400, and where an answer has ended. Of its state `cycle.response_complete`, `pipeline` and
+    `connections` are read, and `limit_concurrency` is taken over.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -138,7 +139,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refused = 400, _TOO_MANY_WAIT
         if self._refused is not None:
             raise _RefusedError
-        self._set_deadline(None)
+        if self._deadline is not None:
+            self._set_deadline(None)
         self._in_head = False
         self._head_bytes = 0
 
