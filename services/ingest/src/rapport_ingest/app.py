@@ -20,6 +20,7 @@ from rapport_common.kafka.producer import Producer
 from rapport_common.kafka.topic_maker import TopicMaker
 from rapport_common.operator.readiness import unavailable_without
 from rapport_common.retention import Policy
+from rapport_common.runtime import Edge
 from rapport_common.settings import key_bytes
 from rapport_ingest.api.addresses import declare_addresses
 from rapport_ingest.api.catalogue import catalogue_routes
@@ -39,6 +40,9 @@ from rapport_ingest.domain.bridging import BridgeFile, translators
 from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.guard import Proxies
 from rapport_ingest.domain.imports import KIND as IMPORT
+from rapport_ingest.edge.child import Handed, ParentWatch
+from rapport_ingest.edge.parent import Crew
+from rapport_ingest.edge.protocol import IngestProtocol
 from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.cataloguing import Cataloguing
 from rapport_ingest.handlers.counting import Counting
@@ -58,7 +62,6 @@ from rapport_ingest.settings import IngestSettings
 from rapport_ingest.spool import Spool
 from rapport_ingest.store import quarantine
 from rapport_ingest.store.jobs import JOBS
-from rapport_ingest.worker import Crew, Handed, ParentWatch
 
 ROOT = Path(__file__).resolve().parents[2]
 VIOLATIONS_KEPT = timedelta(days=90)
@@ -107,11 +110,12 @@ async def run(only: str | None) -> None:
         return
     parts = await open_parts(settings)
     process = assemble(parts, settings, only)
-    handed = None
+    source = None
     if settings.channel_fd is not None and only != "worker":
-        handed = Handed(socket.socket(fileno=settings.channel_fd))
+        source = Handed(socket.socket(fileno=settings.channel_fd))
     # Which workers belong to which half is decided in assemble: some go with the API.
-    await parts.run(process.app, only="worker" if only == "worker" else None, handed=handed)
+    half = "worker" if only == "worker" else None
+    await parts.run(process.app, only=half, edge=Edge(IngestProtocol, source))
 
 
 async def open_parts(settings: IngestSettings) -> Parts:
