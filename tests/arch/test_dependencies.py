@@ -93,6 +93,13 @@ def test_what_is_wanted_is_locked(root: Path) -> None:
     assert not missing, f"run make lock: {', '.join(sorted(missing))}"
 
 
+def test_what_is_overridden_is_pinned(root: Path) -> None:
+    """`rapport_common.bounded` and ingest's edge are inside it: a new one comes by a decision."""
+    wanted = (root / "requirements.in").read_text()
+    for name in ("uvicorn", "httptools"):
+        assert re.search(rf"^{name}==\d", wanted, re.MULTILINE), f"pin {name} in requirements.in"
+
+
 @pytest.mark.parametrize("member", MEMBERS)
 def test_test_helpers_stay_in_tests(root: Path, member: str) -> None:
     users = [

@@ -36,11 +36,11 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
     "ingest": {
         "background.py": "its workers, which are many, by the half of the process that has them",
         "bridge": "a protocol of its own, MQTT, beside HTTP",
+        "edge": "its own protocol, and the connections that several processes share",
         "intake.py": "its hot routes are plain ASGI",
         "routes.py": "which address speaks which dialect, for intake and API alike",
         "spool.py": "where events wait while Kafka is silent",
         "use_cases.py": "its use cases, which hold each other: one of each in a process",
-        "worker.py": "it runs as several processes that share a port",
     },
     "campaign": {
         "render": "mails of templates: pure, as the domain is",

@@ -14,9 +14,9 @@ import pytest
 from fastapi import Depends, FastAPI, Request
 from pydantic import BaseModel
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from tests.support.waiting import between_looks
+from tests.support.talking import port_of, serving
 
-from rapport_common import bodies, runtime, tracing
+from rapport_common import bodies, tracing
 from rapport_common.auth import Operator, operator
 from rapport_common.bodies import Bodies
 from rapport_common.door import Bounds, without_blanks
@@ -86,18 +86,12 @@ class Standing:
 @asynccontextmanager
 async def standing(bounds: Bounds, *, connections: int | None = None) -> AsyncIterator[Standing]:
     found = Standing(Health(seconds=0.1))
-    server = runtime._server(found.app(bounds), "127.0.0.1", 0, connections=connections)
-    serving = asyncio.ensure_future(server.serve())
-    async with asyncio.timeout(PATIENCE):
-        while not server.started:
-            await between_looks()
-    found.port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield found
-    finally:
-        found.go_on.set()
-        server.should_exit = True
-        await serving
+    async with serving(found.app(bounds), connections=connections) as server:
+        found.port = port_of(server)
+        try:
+            yield found
+        finally:
+            found.go_on.set()
 
 
 @pytest.fixture

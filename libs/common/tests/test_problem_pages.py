@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from libs.common.tests.test_door import PATIENCE, answered, length, talked
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from tests.support.waiting import between_looks
+from tests.support.talking import joined, port_of, serving
+from tests.support.waiting import HANG_SECONDS
 from typing_extensions import override
 
-from rapport_common import bodies, pages, protocol, runtime
+from rapport_common import bodies, bounded, pages
 from rapport_common.door import Bounds
 from rapport_common.errors import BusyError
 from rapport_common.http import Health, create_app
@@ -60,23 +61,11 @@ def app(bounds: Bounds) -> FastAPI:
 
 
 @asynccontextmanager
-async def served(*, seconds: float = 60, connections: int | None = None) -> AsyncIterator[int]:
-    server = runtime._server(app(Bounds(seconds=seconds)), "127.0.0.1", 0, connections=connections)
-    serving = asyncio.ensure_future(server.serve())
-    async with asyncio.timeout(PATIENCE):
-        while not server.started:
-            await between_looks()
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await serving
-
-
-@pytest.fixture
-async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
-    monkeypatch.setattr(bodies, "SILENT_SECONDS", 0.05)
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
-    async with served(seconds=0.2) as found:
-        yield found
+async def served(
+    *, seconds: float = HANG_SECONDS, connections: int | None = None
+) -> AsyncIterator[int]:
+    async with serving(app(Bounds(seconds=seconds)), connections=connections) as server:
+        yield port_of(server)
 
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -103,6 +92,14 @@ REFUSED = {
 
 UNREAD = ("address too long", "not HTTP")
 """Where the server may stop before it knows what the client would like."""
+
+
+@pytest.fixture
+async def port(what: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    """Where a server is that is impatient only with what stands still."""
+    monkeypatch.setattr(bodies, "SILENT_SECONDS", 0.05)
+    async with served(seconds=0.2 if what == "database frozen" else HANG_SECONDS) as found:
+        yield found
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -138,13 +135,21 @@ async def test_a_head_has_no_body(port: int, what: str) -> None:
     assert found.count(b"\r\n\r\n") == 1
 
 
-async def test_a_head_that_does_not_end_is_told_in_a_page(port: int) -> None:
-    found = await talked(port, b"GET /f/x HTTP/1.1\r\n" + BROWSER + b"X: y\r\n")
+async def test_a_head_that_does_not_end_is_told_in_a_page() -> None:
+    async with serving(app(Bounds())) as server:
+        protocol, reader, writer = await joined(server)
+        protocol.data_received(b"GET /f/x HTTP/1.1\r\n" + BROWSER + b"X: y\r\n")
+        protocol._late()
+        found = await answered(reader)
+        writer.close()
     assert (found[0], found[1]["content-type"]) == (408, "text/html; charset=utf-8")
     assert b'lang="de"' in found[2]
 
 
-async def test_when_all_connections_are_busy_people_get_a_page() -> None:
+async def test_when_all_connections_are_busy_people_get_a_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounded, "FULL_SECONDS", HANG_SECONDS)
     async with served(connections=1) as port:
         _reader, busy = await asyncio.open_connection("127.0.0.1", port)
         busy.write(start(b"POST /f/x", length(9)))

@@ -149,7 +149,7 @@ FAILS = [
     seen("gt", "2026-01-01"),
     email("ne", "a@y.org"),
     email("not_exists"),
-    {"identifier": "phone", "op": "ne", "value": "1"},
+    {"identifier": "phone", "op": "ne", "value": "+49 170 12345678"},
     {"and": [trait("plan", "exists"), trait("never", "exists")]},
     # Neither a truth value nor an object has an order.
     trait("vip", "gte", 1),

@@ -168,6 +168,18 @@ def test_an_id_is_a_text_whatever_it_looks_like(mine: str) -> None:
             assert holds("ne", other)
 
 
+def test_a_phone_is_one_number_however_it_is_written() -> None:
+    state = ProfileState(
+        identifiers=[IdentifierState("phone", "+4917012345678")],
+        traits=msgspec.Raw(b"{}"),
+        computed=ComputedState(),
+    )
+    for written in ("+49 (0)170 12345678", "0049 170 12345678", "tel:+4917012345678"):
+        for kind in ("phone", "Phone"):
+            rule = {"identifier": kind, "op": "eq", "value": written}
+            assert predicate(parse(rule))(told(state))
+
+
 def test_a_part_of_an_id_is_composed() -> None:
     state = ProfileState(
         identifiers=[IdentifierState("user_id", "caf\u00e9-1")],

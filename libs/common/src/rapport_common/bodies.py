@@ -10,7 +10,6 @@ import asyncio
 from starlette.types import Message, Receive
 
 from rapport_common.errors import AppError, TooLargeError, UnavailableError
-from rapport_common.exchange import Cycle
 
 BODY_SECONDS = 30.0
 SILENT_SECONDS = 10.0
@@ -68,14 +67,6 @@ class Incoming:
         self._receive = receive
         self._limit = limit
         self._size = 0
-
-    def whole(self) -> bytes | None:
-        """The body, when all of it is there already, as nearly always; TooLargeError."""
-        cycle = getattr(self._receive, "__self__", None)
-        body: bytes | None = cycle.whole_body() if isinstance(cycle, Cycle) else None
-        if body is not None and len(body) > self._limit:
-            raise TooLargeError(self._limit)
-        return body
 
     async def read(self, length: bytes | None) -> bytes:
         """The body as it was sent; `length` is what its Content-Length says.

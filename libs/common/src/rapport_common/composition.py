@@ -36,7 +36,7 @@ from rapport_common.operator.readiness import consumer_check, unavailable_withou
 from rapport_common.outbox import OutboxStore
 from rapport_common.relay import Relay
 from rapport_common.retention import Retention, RetentionWorker
-from rapport_common.runtime import HandedConnections, Worker, serve
+from rapport_common.runtime import STOCK, Edge, Worker, serve
 from rapport_common.settings import ServiceSettings
 from rapport_common.stalled import StalledSessions
 from rapport_common.trust import KeySource
@@ -170,13 +170,8 @@ class ServiceProcess:
             app.include_router(router)
         return app
 
-    async def run(
-        self, app: Any, *, only: str | None = None, handed: HandedConnections | None = None
-    ) -> None:
-        """Serve until a signal, then close what was opened. `only`: "api", "worker" or both.
-
-        With `handed` connections it does not listen itself.
-        """
+    async def run(self, app: Any, *, only: str | None = None, edge: Edge = STOCK) -> None:
+        """Serve until a signal, then close what was opened. `only`: "api", "worker" or both."""
         # In each half: the other one may be the one that stands still.
         stalled = StalledSessions(self.engine, self.service)
         try:
@@ -186,7 +181,7 @@ class ServiceProcess:
                 app=None if only == "worker" else app,
                 workers=[stalled] if only == "api" else [stalled, *self.workers],
                 health=self.health,
-                handed=handed,
+                edge=edge,
                 ready=self.schema.wait if self.schema is not None else None,
             )
         finally:

@@ -82,9 +82,7 @@ class Door:
             return
         incoming = Incoming(self.bodies, receive, self._limit(scope["path"]))
         try:
-            body = incoming.whole()
-            if body is None:
-                body = await incoming.read(headers.get(b"content-length"))
+            body = await incoming.read(headers.get(b"content-length"))
             await self._answered(scope, replayed(body, receive), send)
         except SenderGoneError:
             return

@@ -7,7 +7,8 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, Protocol, cast, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import uvicorn
 from fastapi import FastAPI
@@ -15,8 +16,8 @@ from prometheus_client import start_http_server
 from typing_extensions import override
 
 from rapport_common import logging
+from rapport_common.bounded import BoundedProtocol
 from rapport_common.http import Health, add_health_routes
-from rapport_common.protocol import FrontDoorProtocol
 from rapport_common.settings import ServiceSettings
 from rapport_common.watchdog import LoopWatchdog
 
@@ -56,40 +57,52 @@ Ready = Callable[[asyncio.Event], Awaitable[bool]]
 """Waits until the workers may begin: True, or until the stop it is given: False."""
 
 
-class HandedConnections(Protocol):
-    """Connections that another process accepts and hands to this one."""
+class ConnectionSource(Protocol):
+    """Where a process gets its connections from, if it does not listen itself."""
 
-    def attach(self, factory: Callable[[], FrontDoorProtocol]) -> None:
-        """Take connections from now on, each with a protocol of its own."""
+    def attach(self, factory: Callable[[], Any]) -> None:
+        """Take connections from now on, each with one of the protocols of the `Edge`."""
 
     def detach(self) -> None:
         """Take no more connections."""
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """How a process speaks HTTP; `source` is None when it listens itself."""
+
+    protocol: type[BoundedProtocol] = BoundedProtocol
+    source: ConnectionSource | None = None
+
+
+STOCK = Edge()
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers (this module owns the signals), and without a
-    socket of its own where connections are handed to it.
+    socket of its own where connections come from elsewhere.
     """
 
-    handed: HandedConnections | None = None
+    def __init__(self, config: uvicorn.Config, source: ConnectionSource | None) -> None:
+        super().__init__(config)
+        self._source = source
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets if self.handed is None else [])
-        if self.handed is not None:
-            self.handed.attach(self._protocol)
+        await super().startup(sockets if self._source is None else [])
+        if self._source is not None:
+            self._source.attach(self._protocol)
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.handed is not None:
-            self.handed.detach()
+        if self._source is not None:
+            self._source.detach()
         await super().shutdown(sockets)
 
-    def _protocol(self) -> FrontDoorProtocol:
-        made = self.config.http_protocol_class(  # type: ignore[call-arg] # all of uvicorn's take these
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg] # all of uvicorn's take these
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
-        return cast("FrontDoorProtocol", made)
 
     @override
     def capture_signals(self) -> Any:
@@ -103,7 +116,7 @@ async def serve(
     app: Any,
     workers: Sequence[Worker],
     health: Health,
-    handed: HandedConnections | None = None,
+    edge: Edge = STOCK,
     ready: Ready | None = None,
 ) -> None:
     """Run the API (when `app` is given) and `workers` until SIGTERM or SIGINT.
@@ -127,8 +140,7 @@ async def serve(
     else:
         metrics_server, _thread = start_http_server(settings.metrics_port, settings.host)
         port = settings.port
-    server = _server(app, settings.host, port, connections=settings.connections)
-    server.handed = handed
+    server = _server(app, settings.host, port, edge=edge, connections=settings.connections)
     log.info("starting", port=port, workers=[one.name for one in workers])
     try:
         await _run_all(server, [LoopWatchdog(service), *workers], leave, health, ready)
@@ -187,14 +199,16 @@ async def _serve_http(server: uvicorn.Server, leave: asyncio.Event) -> None:
         leave.set()
 
 
-def _server(app: Any, host: str, port: int, *, connections: int | None = None) -> _Server:
+def _server(
+    app: Any, host: str, port: int, *, edge: Edge = STOCK, connections: int | None = None
+) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
             host=host,
             port=port,
             loop="uvloop",
-            http=FrontDoorProtocol,
+            http=edge.protocol,
             ws="none",
             proxy_headers=False,
             lifespan="off",
@@ -205,7 +219,8 @@ def _server(app: Any, host: str, port: int, *, connections: int | None = None) -
             timeout_keep_alive=75,
             backlog=4096,
             limit_concurrency=connections,
-        )
+        ),
+        edge.source,
     )
 
 

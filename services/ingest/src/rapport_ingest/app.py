@@ -1,6 +1,5 @@
 """The composition root of ingest."""
 
-import socket
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -15,12 +14,13 @@ from rapport_ingest.api.public import Public
 from rapport_ingest.background import add_workers
 from rapport_ingest.bridge import declared
 from rapport_ingest.domain.guard import Proxies
+from rapport_ingest.edge.child import edge_of
+from rapport_ingest.edge.parent import Crew
 from rapport_ingest.handlers.ledger import counts
 from rapport_ingest.intake import Intake
 from rapport_ingest.settings import IngestSettings
 from rapport_ingest.spool import storage_check
 from rapport_ingest.use_cases import UseCases, use_cases
-from rapport_ingest.worker import Crew, Handed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,9 +42,10 @@ async def run(only: str | None) -> None:
         return
     process = await open_process("ingest", settings, ROOT)
     app = assemble(process, settings, only).app
-    channel = None if only == "worker" else settings.channel_fd
-    handed = None if channel is None else Handed(socket.socket(fileno=channel))
-    await process.run(app, only="worker" if only == "worker" else None, handed=handed)
+    if only == "worker":
+        await process.run(app, only=only)
+    else:
+        await process.run(app, edge=edge_of(settings.channel_fd))
 
 
 def assemble(process: ServiceProcess, settings: IngestSettings, only: str | None) -> Assembled:

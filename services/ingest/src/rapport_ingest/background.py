@@ -7,10 +7,10 @@ from rapport_common.events.topics import topics_of
 from rapport_common.kafka.topic_maker import TopicMaker
 from rapport_ingest.bridge import bridges_of
 from rapport_ingest.domain.client import prepare
+from rapport_ingest.edge.child import ParentWatch
 from rapport_ingest.retention import retentions
 from rapport_ingest.settings import IngestSettings
 from rapport_ingest.use_cases import UseCases
-from rapport_ingest.worker import ParentWatch
 
 
 class Devices:

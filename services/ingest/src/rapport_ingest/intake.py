@@ -17,7 +17,6 @@ from rapport_common.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from rapport_common.exchange import Cycle
 from rapport_common.http_metrics import HTTP
 from rapport_ingest import metrics
 from rapport_ingest.domain.addresses import plain
@@ -30,6 +29,7 @@ from rapport_ingest.domain.reading import sent_moment
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.sending import Sending
 from rapport_ingest.domain.verdict import Result
+from rapport_ingest.edge.exchange import cycle_of
 from rapport_ingest.handlers.accept import Acceptor
 from rapport_ingest.handlers.keyring import KeyRing
 from rapport_ingest.handlers.limits import Limits
@@ -90,7 +90,7 @@ class Intake:
         reply: Reply
         try:
             if method in route.methods:
-                answer = await self._take(route, scope, headers, incoming)
+                answer = await self._take(route, scope, headers, receive, incoming)
                 shown = (b"content-type", answer.content_type)
                 reply = answer.status, (*cors(headers.get(b"origin")), shown, *answer.headers)
                 body = answer.body
@@ -102,21 +102,26 @@ class Intake:
             reply, body = self._failure(route, headers, error)
         finally:
             incoming.done()
-        cycle = getattr(send, "__self__", None)
-        if isinstance(cycle, Cycle) and cycle.can_reply:
+        cycle = cycle_of(send)
+        if cycle is not None and cycle.can_reply:
             cycle.reply(*reply, body)
         else:
             await _send(send, *reply, body)
         HTTP.observe("ingest", route.path, method, reply[0], time.perf_counter() - started)
 
     async def _take(
-        self, route: Route, scope: Scope, headers: dict[bytes, bytes], incoming: Incoming
+        self,
+        route: Route,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        incoming: Incoming,
     ) -> Answer:
         received_at = clock.now()
         dialect = route.dialect
         key = _key(route, scope, headers)
         sender = (self._keys.known(key) or await self._keys.sender(key)) if key else None
-        packed = incoming.whole()
+        packed = _whole(receive)
         if packed is None:
             packed = await incoming.read(headers.get(b"content-length"))
         opened = await self._opened(
@@ -209,6 +214,15 @@ class Intake:
         if route.problem is not None:
             body = route.problem(status, body)
         return (status, [*allowed, (b"content-type", JSON), *more]), self._encode(body)
+
+
+def _whole(receive: Receive) -> bytes | None:
+    """The body, when all of it is there already, as nearly always; TooLargeError."""
+    cycle = cycle_of(receive)
+    body = cycle.whole_body() if cycle is not None else None
+    if body is not None and len(body) > MAX_BODY_BYTES:
+        raise TooLargeError(MAX_BODY_BYTES)
+    return body
 
 
 async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:

@@ -1,48 +1,38 @@
 """Raw bytes on real sockets: each connection ends or is answered in its time, and ingest lives."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
-from tests.support.waiting import between_looks
+from tests.support.talking import port_of, problem, serving, statuses, talked
+from tests.support.waiting import HANG_SECONDS, between_looks
 
-from rapport_common import bodies, protocol, runtime
+from rapport_common import bodies, bounded
+from rapport_common.runtime import Edge
+from rapport_ingest.edge.protocol import IngestProtocol
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest
 
 pytestmark = pytest.mark.integration
 
-PATIENCE = 30.0
 SHORT = 0.2
 EVENT = b'{"event":"x","userId":"u"}'
-STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
-Talk = Callable[..., Awaitable[bytes]]
 
 
 @pytest.fixture
 async def port(ingest: "Ingest", monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """A server with short limits; it has to answer as ever when the test is over."""
     for module, name in (
-        (protocol, "HEAD_SECONDS"),
-        (protocol, "UNREAD_SECONDS"),
+        (bounded, "HEAD_SECONDS"),
         (bodies, "BODY_SECONDS"),
     ):
         monkeypatch.setattr(module, name, SHORT)
-    server = runtime._server(ingest.built.app, "127.0.0.1", 0)
-    serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(PATIENCE):
-        while not server.started:
-            await between_looks()
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield port
-    assert statuses(await talked(port, post(EVENT, ingest, b"Connection: close\r\n"))) == [200]
-    server.should_exit = True
-    await serving
+    async with serving(ingest.built.app, edge=Edge(IngestProtocol)) as server:
+        yield port_of(server)
+        last = await talked(port_of(server), post(EVENT, ingest, b"Connection: close\r\n"))
+        assert statuses(last) == [200]
 
 
 def post(body: bytes, ingest: "Ingest", more: bytes = b"", length: int | None = None) -> bytes:
@@ -53,44 +43,6 @@ def post(body: bytes, ingest: "Ingest", more: bytes = b"", length: int | None = 
 def head(ingest: "Ingest", more: bytes = b"", target: bytes = b"/v1/track") -> bytes:
     key = ingest.key.encode()
     return b"POST %s HTTP/1.1\r\nHost: x\r\nX-Write-Key: %s\r\n%s\r\n" % (target, key, more)
-
-
-async def talked(port: int, *parts: bytes, pause: float = 0.0, end: bool = False) -> bytes:
-    """All that comes back until the other side closes; `end`: we close ours when all is sent."""
-    async with asyncio.timeout(PATIENCE):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        answer = asyncio.create_task(heard(reader))
-        with suppress(ConnectionError):
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
-                await asyncio.wait([answer], timeout=pause)
-                if answer.done():
-                    break
-        if end:
-            writer.close()
-        found = await answer
-        writer.close()
-        return found
-
-
-async def heard(reader: asyncio.StreamReader) -> bytes:
-    found = b""
-    with suppress(ConnectionError):
-        while part := await reader.read(65536):
-            found += part
-    return found
-
-
-def statuses(answer: bytes) -> list[int]:
-    return [int(one) for one in STATUS.findall(answer)]
-
-
-def problem(answer: bytes) -> tuple[list[int], str]:
-    """(statuses, the code of the last one's body)."""
-    body = msgspec.json.decode(answer.rpartition(b"\r\n\r\n")[2])
-    assert set(body) == {"code", "message", "details"}
-    return statuses(answer), body["code"]
 
 
 CLOSE = b"Connection: close\r\n"
@@ -113,7 +65,7 @@ async def test_a_flood_of_pipelined_requests_is_cut(ingest: "Ingest", port: int)
     found = statuses(await talked(port, post(EVENT, ingest) * 1000))
     assert set(found[:-1]) == {200}
     assert found[-1] == 400
-    assert protocol.MAX_PIPELINED <= len(found) < 1000
+    assert bounded.MAX_PIPELINED <= len(found) < 1000
 
 
 @pytest.mark.parametrize(
@@ -134,7 +86,7 @@ async def test_chunks(
     ingest: "Ingest", port: int, monkeypatch: pytest.MonkeyPatch, chunks: bytes, expected: int
 ) -> None:
     if expected != 408:  # 16 MiB may take their time where others work too
-        monkeypatch.setattr(bodies, "BODY_SECONDS", PATIENCE)
+        monkeypatch.setattr(bodies, "BODY_SECONDS", HANG_SECONDS)
     more = b"Transfer-Encoding: chunked\r\n" + CLOSE
     found = statuses(await talked(port, head(ingest, more), chunks, pause=0.05))
     assert found == [expected] or (found == [] and expected in {413, 431})
@@ -199,7 +151,7 @@ async def test_a_body_that_ends_with_its_connection_leaves_nothing(
 ) -> None:
     part = post(b" " * 300_000, ingest, length=400_000)
     assert statuses(await talked(port, part, end=True)) == []
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(HANG_SECONDS):
         while ingest.built.app.bodies.held:
             await between_looks()
 

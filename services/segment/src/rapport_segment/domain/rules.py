@@ -11,8 +11,8 @@ from typing import Any, ClassVar, assert_never
 
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.contact import phone_number
-from rapport_common.events.envelope import ANONYMOUS_ID, USER_ID
 from rapport_common.events.identifiers import normal_identifier
+from rapport_common.events.kinds import KINDS, PHONE
 from rapport_common.events.money import normal_currency
 from rapport_segment.domain.elements import indexed
 from rapport_segment.domain.sections import COMPUTED, IDENTIFIERS, REVENUE, TRAITS, Facts
@@ -39,7 +39,7 @@ TEXT = frozenset({"contains", "starts_with"})
 COUNTS = ("events", "orders", "open_cases")
 INSTANTS = ("first_order_at", "last_order_at", "first_seen_at", "last_seen_at")
 _SEPARATORS = re.compile(r"[\s_-]")
-_IDENTIFIERS = {_SEPARATORS.sub("", one): one for one in (USER_ID, EMAIL, ANONYMOUS_ID)}
+_IDENTIFIERS = {_SEPARATORS.sub("", one): one for one in KINDS}
 _PHONES = frozenset(
     {"phone", "phonenumber", "mobile", "mobilenumber", "mobilephone", "telephone", "tel"}
     | {"cellphone", "msisdn"}
@@ -288,6 +288,8 @@ def _converter(subject: Subject, op: str) -> Callable[[object, str], Scalar]:
             return lambda value, path: _phone_like(_scalar(value, path))
         return _scalar
     if isinstance(subject, Identifier):
+        if subject.kind == PHONE and op in EQUALITY:
+            return _number_of_phone
         if subject.kind != EMAIL:
             return _id if op in EQUALITY else _part_of_id
         return _address if op in EQUALITY else _part_of_address
@@ -316,6 +318,14 @@ def _address(value: object, path: str) -> str:
 
 def _part_of_address(value: object, path: str) -> str:
     return normal_address(_text(value, path))
+
+
+def _number_of_phone(value: object, path: str) -> str:
+    number = phone_number(_text(value, path))
+    if number is None:
+        message = "must be a phone number with its country's code, such as +49 170 12345678"
+        raise RuleError(path, message)
+    return number
 
 
 def _address_like(value: Scalar) -> Scalar:

@@ -10,43 +10,26 @@ share, because it was up first after a restart, ends some of them with their nex
 """
 
 import asyncio
-import ctypes
 import os
-import re
 import signal
 import socket
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import Callable
 from contextlib import suppress
 
 from rapport_common import logging
-from rapport_common.protocol import FrontDoorProtocol
 from rapport_ingest.domain.sharing import Balance
+from rapport_ingest.edge.channel import BUSY, CLOSED, HANDING, READY, TAKEN
 from rapport_ingest.settings import IngestSettings
 
 log = logging.get(__name__)
 
-PARENT_POLL_SECONDS = 0.5
 RESTART_SECONDS = 0.5
 STOP_SECONDS = 9.5
 BACKLOG = 4096
-PR_SET_PDEATHSIG = 1
-
-READY, TAKEN, CLOSED = b"r", b"t", b"c"
-"""What a child tells its parent, a byte each: it takes connections; it has taken one; one ended."""
-
-_BUSY = re.compile(rb"(\d+)b")
-"""How a child answers the question how many of its connections are busy."""
-
-HANDING = b"\0"
-"""What a parent sends with a connection. Any other byte is a question: let one connection fewer
-than it says go, and tell how many are busy."""
 
 ROUND_SECONDS = 0.5
-BUSY_SECONDS = 1.0
-"""A connection is busy for so long after an answer."""
 
 MAX_UNTAKEN = 64
 STALLED_SECONDS = 0.5
@@ -132,7 +115,7 @@ class _Child:
             self._since = time.monotonic()
         self.open -= told.count(CLOSED)
         numbers = self._rest + told
-        if answers := _BUSY.findall(numbers):
+        if answers := BUSY.findall(numbers):
             self._asked, self.busy = False, int(answers[-1])
         self._rest = numbers[len(numbers.rstrip(b"0123456789")) :]
         self._wake.set()
@@ -263,95 +246,3 @@ class Crew:
         for process in list(self._processes.values()):
             with suppress(ProcessLookupError):
                 process.send_signal(number)
-
-
-class Handed:
-    """The child's end: connections come through `channel`, and it is told what becomes of them."""
-
-    def __init__(self, channel: socket.socket) -> None:
-        channel.setblocking(False)
-        self._channel = channel
-        self._taking: set[asyncio.Task[object]] = set()
-        self._open: set[FrontDoorProtocol] = set()
-
-    def attach(self, factory: Callable[[], FrontDoorProtocol]) -> None:
-        """Take connections from now on, each with a protocol of its own."""
-        asyncio.get_running_loop().add_reader(self._channel, self._take, factory)
-        self._tell(READY)
-
-    def detach(self) -> None:
-        """Take no more connections."""
-        asyncio.get_running_loop().remove_reader(self._channel)
-        self._channel.close()
-
-    def _take(self, factory: Callable[[], FrontDoorProtocol]) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            told, descriptors, _flags, _address = socket.recv_fds(self._channel, 1, 1)
-        except OSError:
-            return
-        if not told:
-            loop.remove_reader(self._channel)
-            return
-        if told != HANDING:
-            self._tell(b"%db" % self._let_go(told[0] - 1))
-            return
-        for descriptor in descriptors:
-            self._tell(TAKEN)
-            connection = socket.socket(fileno=descriptor)
-            connection.setblocking(False)
-            task = loop.create_task(
-                loop.connect_accepted_socket(lambda: self._watched(factory()), connection)
-            )
-            self._taking.add(task)
-            task.add_done_callback(self._taken)
-
-    def _taken(self, task: "asyncio.Task[object]") -> None:
-        self._taking.discard(task)
-        if task.cancelled() or task.exception() is not None:
-            self._tell(CLOSED)
-
-    def _let_go(self, count: int) -> int:
-        """End `count` busy connections with their next answers; how many there are."""
-        moment = asyncio.get_running_loop().time() - BUSY_SECONDS
-        busy = [one for one in self._open if one.is_busy(moment)]
-        for one in busy[:count]:
-            one.leave()
-        return len(busy)
-
-    def _watched(self, protocol: FrontDoorProtocol) -> FrontDoorProtocol:
-        lost = protocol.connection_lost
-        self._open.add(protocol)
-
-        def told(exc: Exception | None) -> None:
-            self._open.discard(protocol)
-            self._tell(CLOSED)
-            lost(exc)
-
-        protocol.connection_lost = told  # type: ignore[method-assign] # of this connection alone
-        return protocol
-
-    def _tell(self, what: bytes) -> None:
-        with suppress(OSError):
-            self._channel.send(what)
-
-
-class ParentWatch:
-    """Ends a child at once when its parent is gone: nobody may stay on the port alone."""
-
-    name = "parent-watch"
-    from_the_start = True
-
-    def __init__(self, parent: int) -> None:
-        self._parent = parent
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Look twice a second: where there is no death signal, and for a parent gone before it."""
-        while not stop.is_set():
-            if os.getppid() != self._parent:
-                os._exit(1)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PARENT_POLL_SECONDS):
-                    await stop.wait()

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import httptools
+from starlette.types import Receive, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 
@@ -113,3 +114,9 @@ class Cycle(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+def cycle_of(channel: Receive | Send) -> Cycle | None:
+    """The request that an ASGI callable belongs to; None if another protocol made it."""
+    found = getattr(channel, "__self__", None)
+    return found if isinstance(found, Cycle) else None

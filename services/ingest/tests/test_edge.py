@@ -1,4 +1,4 @@
-"""The HTTP protocol: the requests of a connection share a task, and nothing else."""
+"""Ingest's HTTP protocol: the requests of a connection share a task, and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import uvicorn
+from tests.support.talking import in_pieces, serving
 from tests.support.waiting import HANG_SECONDS, between_looks
 from uvicorn.server import ServerState
 
-from rapport_common import tracing
-from rapport_common.protocol import FrontDoorProtocol
+from rapport_common.bounded import MAX_FIELDS
+from rapport_common.runtime import Edge
+from rapport_ingest.edge.protocol import IngestProtocol
 
-TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -76,11 +77,11 @@ def state() -> ServerState:
 
 @pytest.fixture
 async def client(app: App, state: ServerState) -> AsyncIterator[Client]:
-    config = uvicorn.Config(app, http=FrontDoorProtocol, lifespan="off", proxy_headers=False)
+    config = uvicorn.Config(app, http=IngestProtocol, lifespan="off", proxy_headers=False)
     config.load()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: FrontDoorProtocol(config=config, server_state=state, app_state={}), "127.0.0.1"
+        lambda: IngestProtocol(config=config, server_state=state, app_state={}), "127.0.0.1"
     )
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     yield Client(reader, writer)
@@ -124,10 +125,10 @@ async def test_pipelined_requests_are_answered_in_their_order(client: Client) ->
     assert [await client.answer() for _ in range(20)] == [b"/%d?" % n for n in range(20)]
 
 
-def only(state: ServerState) -> FrontDoorProtocol:
+def only(state: ServerState) -> IngestProtocol:
     """The server's side of the one connection."""
     [found] = state.connections
-    assert isinstance(found, FrontDoorProtocol)
+    assert isinstance(found, IngestProtocol)
     return found
 
 
@@ -200,7 +201,10 @@ async def test_a_stream_is_not_busy(client: Client, state: ServerState) -> None:
     assert not protocol.is_busy(0)
 
 
-async def test_a_trace_ends_with_its_request() -> None:
-    assert tracing.enter(TRACE) == tracing.current() == TRACE
-    tracing.leave()
-    assert tracing.current() is None
+async def test_bounds_hold_here_too_in_whatever_pieces_bytes_come() -> None:
+    many = b"GET / HTTP/1.1\r\n" + b"a:\r\n" * (MAX_FIELDS + 1) + b"\r\n"
+    async with serving(App(), edge=Edge(IngestProtocol)) as server:
+        for cuts in ([], [9], [50, 75, 100], range(500)):
+            for last, status in ((many, 431), (b"?\r\n", 400)):
+                found = await in_pieces(server, GET % b"/1" + GET % b"/2" + last, cuts)
+                assert found == [200, 200, status]
