@@ -42,10 +42,8 @@ async def run(only: str | None) -> None:
         return
     process = await open_process("ingest", settings, ROOT)
     app = assemble(process, settings, only).app
-    if only == "worker":
-        await process.run(app, only=only)
-    else:
-        await process.run(app, edge=edge_of(settings.channel_fd))
+    half, channel = ("worker", None) if only == "worker" else (None, settings.channel_fd)
+    await process.run(app, only=half, edge=edge_of(channel))
 
 
 def assemble(process: ServiceProcess, settings: IngestSettings, only: str | None) -> Assembled:
