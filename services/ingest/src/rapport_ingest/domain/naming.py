@@ -35,6 +35,12 @@ DEFAULT: Mapping[str, tuple[str, ...]] = {
 Fields = dict[str, Any]
 
 
+def fields_of(identifiers: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The fields that name a person by a declaration {kind: paths}, the strongest kind first."""
+    declared = {**DEFAULT, **identifiers}
+    return [path for kind in sorted(declared, key=rank) for path in declared[kind]]
+
+
 def check_fields(identifiers: Mapping[str, tuple[str, ...]]) -> None:
     """ValueError says what is wrong with a declaration {kind: paths}."""
     if len(identifiers) > MAX_KINDS:
