@@ -16,9 +16,8 @@ from rapport_ingest.domain.mapping import (
     apply,
     find,
     mapping_of,
-    require_names,
 )
-from rapport_ingest.domain.naming import fields_of
+from rapport_ingest.domain.naming import require_names
 
 CUSTOMER = Mapping(
     type="identify", fields={"userId": "customer id", "traits.email": "mail", "traits.city": "city"}
@@ -256,7 +255,7 @@ def test_a_mapping_makes_a_field_that_names_a_person_at_its_source(
 ) -> None:
     mapping = Mapping(type="identify", fields={target: "cell"})
     if names:
-        require_names(mapping, fields_of(identifiers))
+        require_names(mapping.fields, identifiers)
         return
     with pytest.raises(InvalidRequestError, match="no row could name a person"):
-        require_names(mapping, fields_of(identifiers))
+        require_names(mapping.fields, identifiers)

@@ -5,7 +5,7 @@ way into nested objects and lists (`customer.email`, `items.0.sku`); `.` is the 
 that is empty, blank or null is missing, and a missing value leaves its field out of the event.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Row
 from datetime import UTC, tzinfo
 from decimal import Decimal
@@ -350,17 +350,6 @@ def _check(mapping: Mapping) -> None:
         raise _invalid(f"mapping.fields.{needed}", f"a {mapping.type} event needs {needed}")
     if mapping.event is not None and (mapping.type != "track" or "event" in mapping.fields):
         raise _invalid("mapping.event", "only a track event has a name, and only one")
-
-
-def require_names(mapping: Mapping, paths: Collection[str]) -> None:
-    """InvalidRequestError for a mapping that makes none of the fields that name a person."""
-    for path in paths:
-        steps = path.split(".")
-        # An object that is mapped whole may have it.
-        if any(".".join(steps[:length]) in mapping.fields for length in range(1, len(steps) + 1)):
-            return
-    message = f"no row could name a person: map one of {', '.join(paths) or 'no field'}"
-    raise _invalid("mapping.fields", message)
 
 
 def _check_target(target: str, where: str, fields: Row[str, Any]) -> None:
