@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from rapport_common.kafka.admin import FLUSH
+from rapport_common.kafka.overrides import override_with
 
 TOPIC = "bench"
 PARTITIONS = 12
@@ -62,6 +66,16 @@ def _producer(bootstrap: str) -> AIOKafkaProducer:
         linger_ms=LINGER_MS,
         max_batch_size=900_000,
     )
+
+
+async def flush_each(bootstrap: str, topics: Sequence[str], *, on: bool) -> None:
+    """Let Kafka write each batch of these topics to its disk before it acknowledges; or not."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await override_with(admin, topics, FLUSH, "1" if on else None)
+    finally:
+        await admin.close()
 
 
 async def ensure_topic(bootstrap: str) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from tests.bench import kafka_ceiling, latency, load, sql_ceiling
 from tests.bench.cpu import Spent
+from tests.bench.histogram import Histogram
 from tests.bench.latency import Paced
 from tests.bench.load import Load, in_process
 from tests.bench.place import Place
 from tests.bench.table import Row, console
-from tests.bench.wire import percentile
 
 from rapport_local.ports import HOST
 from rapport_local.ui import MIB, memory
@@ -182,16 +182,17 @@ def _latency(place: Place, key: str, segment: str, records: kafka_ceiling.Record
     timing = in_process(latency.run, paced)
     count = int(RATE * RATE_SECONDS)
     spent = Spent.between(f"{RATE} newcomers/s", timing.read, count, timing.cpu)
-    floor = in_process(kafka_ceiling.round_trips, place.bootstrap, records, RATE, 5.0)
+    floor = Histogram.of(in_process(kafka_ceiling.round_trips, place.bootstrap, records, RATE, 5.0))
+    arrived = Histogram.of(timing.latencies)
     missing = f"; {timing.missing} NEVER CAME" if timing.missing else ""
     note = f"{RATE} newcomers/s, sent to membership; floor: one bare Kafka hop{missing}"
     return [
         Row(
             f"event to membership, p{round(share * 100)}",
-            percentile(timing.latencies, share) * 1000,
+            arrived.milliseconds(share),
             "ms",
             goal,
-            percentile(floor, share) * 1000,
+            floor.milliseconds(share),
             note,
             phases,
         )
