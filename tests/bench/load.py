@@ -32,11 +32,11 @@ class Load:
     """What to send: `size` events a request over `connections`, dealt out to
     the `ports` in turn, until `seconds` or `requests`.
 
-    Events are of `people` persons, or all of one on ever new devices if there are none; message
-    ids begin at `counter`. With a `rate` (requests per
-    second) requests are due at fixed times and their latency counts from then, whether a
-    connection was free or not; without one every answer triggers the next request. `meter` is read
-    when all connections are open, and after the last answer.
+    Events are of `people` persons (in batches: from the `first` on), or all of one on ever new
+    devices if there are none; message ids begin at `counter`. With a `rate` (requests per second)
+    requests are due at fixed times and their latency counts from then, whether a connection was
+    free or not; without one every answer triggers the next request. `meter` is read when all
+    connections are open, and after the last answer.
     """
 
     host: str
@@ -48,6 +48,7 @@ class Load:
     seconds: float
     requests: int = 2**31
     counter: int = 0
+    first: int = 0
     rate: float = 0.0
     meter: Meter | None = None
 
@@ -165,4 +166,4 @@ def _templates(load: Load) -> list[payloads.Template]:
     if not load.people:
         return [payloads.crowd(load.write_key, size=load.size)]
     count = max(1, load.people // load.size)
-    return payloads.batches(load.write_key, count=count, size=load.size)
+    return payloads.batches(load.write_key, count=count, size=load.size, first=load.first)
