@@ -98,7 +98,9 @@ class Bare(asyncio.Protocol):
             self._head = self._parts.find(END)
             if self._head < 0:
                 return
-            self._end = self._head + len(END) + body_length(bytes(self._parts[: self._head]))
+            self._end = (
+                self._head + len(END) + body_length(bytes(self._parts[: self._head].lower()))
+            )
         if len(self._parts) >= self._end:
             body = bytes(self._parts[self._head + len(END) :])
             self._parts, self._end = bytearray(), 0

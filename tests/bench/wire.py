@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 END = b"\r\n\r\n"
 LENGTH, CLOSE = b"content-length:", b"connection: close"
 OK = b"HTTP/1.1 200"
-MOST = 2**18
-"""So many bytes are read at a time."""
+MOST = 2**14
+"""So many bytes are read at a time: a larger buffer would be asked of the system each time."""
 
 
 class Wire:
@@ -73,11 +73,12 @@ class Wire:
                 continue
             if self._parts:
                 data = self._parts.pop(number, b"") + data
-            head = data.find(END)
-            if head < 0 or len(data) < head + len(END) + body_length(data[:head]):
+            end = data.find(END)
+            head = data[:end].lower()
+            if end < 0 or len(data) < end + len(END) + body_length(head):
                 self._parts[number] = data
                 continue
-            if CLOSE in data[:head].lower():
+            if CLOSE in head:
                 self._again(number, descriptor)
             self._asked.remove(number)
             found.append((number, data))
@@ -96,8 +97,7 @@ class Wire:
 
 
 def body_length(head: bytes) -> int:
-    """How long a body is by the head before it."""
-    lowered = head.lower()
-    at = lowered.find(LENGTH)
-    end = lowered.find(b"\r", at)
-    return int(lowered[at + len(LENGTH) : end if end > 0 else None]) if at >= 0 else 0
+    """How long a body is by the head before it, which is in lower case."""
+    at = head.find(LENGTH)
+    end = head.find(b"\r", at)
+    return int(head[at + len(LENGTH) : end if end > 0 else None]) if at >= 0 else 0
