@@ -22,6 +22,7 @@ EXEMPT = (
     "tests/bench/",
     "deploy/local/tests/stand_in_service.py",
 )
+LEAST_HANG_SECONDS = 10
 POLLS = {"between_looks"}
 
 
@@ -79,6 +80,19 @@ def takes_time(value: ast.AST) -> bool:
     return name_of(value) in CLOCKS
 
 
+def impatience(tree: ast.AST) -> Iterator[int]:
+    """The lines that give something less than a hang limit: a duration asserted in other words."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = name_of(node)
+        limit = node.args[:1] if name == "asyncio.timeout" else node.args[1:2]
+        if name in {"asyncio.timeout", "asyncio.wait_for"} and limit:
+            value = limit[0].value if isinstance(limit[0], ast.Constant) else None
+            if isinstance(value, int | float) and value < LEAST_HANG_SECONDS:
+                yield node.lineno
+
+
 def hurries(tree: ast.AST) -> Iterator[int]:
     """The lines where a property test takes back the patience that all of them have."""
     for node in ast.walk(tree):
@@ -93,6 +107,7 @@ RULES = {
     "sleeps: wait for what must follow (tests/support/waiting.py)": sleeps,
     "waits outside of a loop that looks": loose_polls,
     "asserts a duration: what must be fast is a line of the bench": durations,
+    "gives less than a hang limit: 10 s, or ten times what is expected": impatience,
     "is judged by the machine's speed: rapport_common.testing.plugin is for all": hurries,
 }
 
@@ -118,6 +133,8 @@ def test_no_test_counts_on_time(root: Path, python_files: list[Path], rule: str)
         ("await between_looks()", loose_polls),
         ("assert time.monotonic() - began < 1", durations),
         ("took = time.perf_counter() - began; assert took < 1", durations),
+        ("async with asyncio.timeout(1): await x", impatience),
+        ("await asyncio.wait_for(x, 1.5)", impatience),
         ("settings(deadline=200)", hurries),
         ("settings(suppress_health_check=[HealthCheck.function_scoped_fixture])", hurries),
         ("assert (a, took := 1) and monotonic() < deadline", durations),

@@ -192,6 +192,7 @@ def _total(workspace: Workspace) -> int:
 
 
 def _stored(workspace: Workspace, calls: Sequence[Call]) -> list[Stored]:
-    """The timelines of all people of a plan."""
+    """The timelines of all people of a plan; of each event its names are fields, by kind."""
     users = sorted({call.user for call in calls if call.user})
-    return [event for user in users for event in workspace.timeline(user)]
+    timelines = [event for user in users for event in workspace.timeline(user)]
+    return [{**event, **dict(event["identifiers"])} for event in timelines]

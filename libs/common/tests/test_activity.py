@@ -1,4 +1,4 @@
-"""The first version of the record on `profile.activity`, read as today's."""
+"""The former versions of the record on `profile.activity`, read as today's."""
 
 from datetime import UTC, datetime
 
@@ -11,9 +11,10 @@ from rapport_common.events.activity import (
     ContactPoint,
     ProfileActivity,
     SectionVersions,
-    from_v1,
 )
-from rapport_common.events.envelope import EMPTY_OBJECT, Event
+from rapport_common.events.activity_v2 import ProfileActivityV2, from_v1, from_v2
+from rapport_common.events.envelope import EMPTY_OBJECT
+from rapport_common.events.envelope_v1 import EventV1
 from rapport_common.events.profile import (
     AbsorbedId,
     ComputedState,
@@ -26,7 +27,7 @@ from rapport_common.events.profile import (
 )
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
-EVENT = Event(
+EVENT = EventV1(
     workspace="shop",
     source="web",
     message_id="1",
@@ -60,7 +61,7 @@ STEP = ProfileActivityV1(workspace="shop", profile_id="p", version=7)
 
 def test_a_state_is_all_sections_from_the_records_version() -> None:
     told = replace(STEP, event=EVENT, state=STATE, absorbed=[AbsorbedId("q", 3)])
-    assert from_v1(told) == ProfileActivity(
+    assert from_v1(told) == ProfileActivityV2(
         workspace="shop",
         profile_id="p",
         version=7,
@@ -92,7 +93,7 @@ def test_a_state_is_all_sections_from_the_records_version() -> None:
     ids="+".join,
 )
 def test_what_tells_no_state_says_the_same(told: dict[str, object]) -> None:
-    assert from_v1(replace(STEP, **told)) == ProfileActivity(
+    assert from_v1(replace(STEP, **told)) == ProfileActivityV2(
         workspace="shop",
         profile_id="p",
         version=7,
@@ -102,7 +103,7 @@ def test_what_tells_no_state_says_the_same(told: dict[str, object]) -> None:
 
 def test_a_state_of_nobody_says_that_the_id_is_gone() -> None:
     nobody = ProfileState(identifiers=[], traits=EMPTY_OBJECT, computed=ComputedState())
-    gone = ProfileActivity(workspace="shop", profile_id="p", version=7, gone=True)
+    gone = ProfileActivityV2(workspace="shop", profile_id="p", version=7, gone=True)
     assert from_v1(replace(STEP, state=nobody)) == gone
     shown = replace(nobody, omitted=Omitted(identifiers=1))
     assert from_v1(replace(STEP, state=shown)).identifiers == []
@@ -126,3 +127,15 @@ def test_before_there_were_contact_points_the_trait_and_then_the_identifiers_wer
         ContactPoint(channel="email", value=one) for one in addresses
     ]
     assert from_v1(replace(STEP, state=replace(state, contact_points=[]))).contact_points == []
+
+
+def test_of_the_second_version_only_the_events_names_become_a_list() -> None:
+    told = from_v1(replace(STEP, event=EVENT, state=STATE, absorbed=[AbsorbedId("q", 3)]))
+    told = replace(told, republished=True, merged_into="r", into_version=9, gone=True)
+    found = from_v2(told)
+    assert found.event is not None
+    assert found.event.identifiers == [("user_id", "42")]
+    for name in ProfileActivity.__struct_fields__:
+        assert name == "event" or getattr(found, name) == getattr(told, name)
+        assert getattr(found, name) is not None
+    assert from_v2(replace(told, event=None)).event is None

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_common.events.envelope import EMPTY_OBJECT, Event, Identifier, partition_key
+from rapport_common.events.envelope_v1 import named
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -20,9 +21,7 @@ def event(user_id: str | None, email: str | None, anonymous_id: str | None) -> E
         type="track",
         timestamp=AT,
         received_at=AT,
-        user_id=user_id,
-        email=email,
-        anonymous_id=anonymous_id,
+        identifiers=named(user_id, email, anonymous_id),
     )
 
 
@@ -42,14 +41,14 @@ def test_the_best_name_comes_first_and_empty_ones_are_none(
 ) -> None:
     told = dict(found)
     one = event(*(told.get(kind, none) for kind in ("user_id", "email", "anonymous_id")))
-    assert one.identifiers() == found
+    assert one.identifiers == found
     assert one.strongest() == found[0]
 
 
 def test_who_names_nobody_still_has_a_place_in_the_log() -> None:
     """Such an event is refused by who reads it; until then it needs a key."""
     nobody = event(None, "", None)
-    assert nobody.identifiers() == []
+    assert nobody.identifiers == []
     assert nobody.strongest() == ("anonymous_id", "")
     assert nobody.properties == nobody.traits == nobody.context == EMPTY_OBJECT
 

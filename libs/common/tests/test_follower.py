@@ -8,12 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_common.errors import InvalidEvent
-from rapport_common.events.activity import (
-    SECTIONS,
-    ProfileActivity,
-    SectionVersions,
-    from_v1,
-)
+from rapport_common.events.activity import SECTIONS, ProfileActivity, SectionVersions
+from rapport_common.events.activity_v2 import from_v1, from_v2
+from rapport_common.events.envelope_v1 import EventV1
 from rapport_common.events.profile import AbsorbedId, ProfileActivityV1
 from rapport_common.follower.domain import (
     Ended,
@@ -25,7 +22,7 @@ from rapport_common.follower.domain import (
     survivor_of,
 )
 from rapport_common.follower.records import reading
-from rapport_common.testing.profiles import Profiles, happened, sections
+from rapport_common.testing.profiles import NOON, Profiles, sections
 
 IDS = ("a", "b", "c", "d")
 KINDS = ("event", "event", "event", "merge", "gone", "changed", "again")
@@ -243,8 +240,17 @@ def test_an_id_is_never_its_own_heir() -> None:
 
 
 def test_of_an_old_heavy_profile_a_later_record_tells() -> None:
-    old = ProfileActivityV1(workspace="acme", profile_id="a", version=2, event=happened("acme", 2))
-    assert READ(0, from_v1(old)) is None
+    event = EventV1(
+        workspace="acme",
+        source="shop",
+        message_id="2",
+        type="track",
+        timestamp=NOON,
+        received_at=NOON,
+        user_id="u",
+    )
+    old = ProfileActivityV1(workspace="acme", profile_id="a", version=2, event=event)
+    assert READ(0, from_v2(from_v1(old))) is None
 
 
 def record(**fields: Any) -> ProfileActivity:

@@ -384,7 +384,7 @@ async def test_a_post_unsubscribes_once(body: bytes, kind: str, mail: Any, world
     assert (row["address"], row["purpose"]) == ("ada@example.com", "promotion")
     assert await names(world.ledger) == ["Email Sent", "Consent Updated"]
     event = (await world.ledger.events())[-1]
-    assert event.user_id == "u1"
+    assert event.identifiers == [("user_id", "u1")]
     assert msgspec.json.decode(event.properties) == {
         "contact_point": "ada@example.com",
         "channel": "email",

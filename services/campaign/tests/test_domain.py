@@ -363,5 +363,5 @@ def test_events_name_one_identifier_only() -> None:
     )
     who = facts.identity(person, "a@x.example")
     event = facts.sent("acme", who, "ab", None, NOON)
-    assert event.identifiers() == [("user_id", "u1")]
+    assert event.identifiers == [("user_id", "u1")]
     assert facts.identity(None, "A@x.example") == ("email", "a@x.example")

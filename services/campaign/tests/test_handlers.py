@@ -236,7 +236,7 @@ async def test_a_message_planned_before_a_merge_goes_to_the_survivor(world: Any)
     async with world.sending():
         assert await world.settled() == {"sent": 1}
     assert world.mail_server.mails[0]["To"] == "new@example.com"
-    assert [one.user_id for one in await world.ledger.events()] == ["u1"]
+    assert [one.value("user_id") for one in await world.ledger.events()] == ["u1"]
 
 
 async def test_two_processes_see_one_entry_under_two_ids(world: Any) -> None:

@@ -47,7 +47,7 @@ async def test_an_entry_becomes_one_mail(world: Any) -> None:
         "campaign",
         f"sent-{row['send_key']}",
     )
-    assert (event.user_id, event.email, event.timestamp) == ("u1", None, row["sent_at"])
+    assert (event.identifiers, event.timestamp) == ([("user_id", "u1")], row["sent_at"])
 
 
 async def test_the_same_entry_again_sends_nothing(world: Any) -> None:
@@ -217,7 +217,7 @@ async def test_a_request_is_one_mail_without_consent_or_tracking(world: Any) -> 
     assert mail.get_body(("plain",)).get_content().strip() == "Hello Ada & Bob"
     assert (mail["List-Unsubscribe"], mail["Auto-Submitted"]) == (None, "auto-generated")
     (event,) = await world.ledger.events()
-    assert (event.user_id, bytes(event.properties)) == (
+    assert (event.value("user_id"), bytes(event.properties)) == (
         "u1",
         b'{"send_key":"%s"}' % (await world.ledger.rows())[0]["send_key"].encode(),
     )

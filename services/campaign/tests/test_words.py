@@ -55,7 +55,8 @@ def test_what_a_server_says_can_be_stored(said: str | None, kept: str | None) ->
 
 def test_an_unsubscribe_is_an_event_about_the_address() -> None:
     event = facts.withdrawn("acme", ("user_id", "42"), "key", "ada@example.com", NOON)
-    assert (event.name, event.user_id, event.timestamp) == ("Consent Updated", "42", NOON)
+    assert (event.name, event.timestamp) == ("Consent Updated", NOON)
+    assert event.identifiers == [("user_id", "42")]
     assert b"ada@example.com" in bytes(event.properties)
 
 

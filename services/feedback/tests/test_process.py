@@ -163,7 +163,7 @@ async def test_from_a_profile_to_an_answer_in_the_log(
             case = {"user_id": "u1", "subject": "Late", "body": "Three weeks late"}
             case_id = (await client.post("/v1/cases", json=case)).json()["id"]
             _, event = await read_event(kafka_bootstrap, f"case-{case_id}-acknowledge")
-            assert (event.name, event.user_id) == ("Case Overdue", "u1")
+            assert (event.name, event.value("user_id")) == ("Case Overdue", "u1")
             [waiting] = (await client.get("/v1/due")).json()["items"]
             assert (waiting["kind"], waiting["key"]) == ("case_resolve", case_id)
 

@@ -16,13 +16,13 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import SecretStr
-from tests.support.waiting import eventually
+from tests.support.waiting import HANG_SECONDS, eventually
 
 from rapport_common.composition import Parts
 from rapport_common.events.topics import EVENTS, topics_of
 from rapport_common.kafka.admin import ensure_topics
 from rapport_common.testing.credentials import EVENT_KEY, OPERATOR_KEYS, WRITE_KEY_PEPPER, mint
-from rapport_ingest import app
+from rapport_ingest import app, spool
 from rapport_ingest.settings import IngestSettings
 
 NOWHERE = "127.0.0.1:1"
@@ -279,6 +279,13 @@ class _Owned(msgspec.Struct):
 @pytest.fixture(scope="session")
 def log_reader(kafka_bootstrap: str) -> LogReader:
     return LogReader(kafka_bootstrap)
+
+
+@pytest.fixture(autouse=True)
+def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka may be slow where the spool is not the matter: what is accepted is in the log."""
+    if request.path.name != "test_spool.py":
+        monkeypatch.setattr(spool, "ACKNOWLEDGE_SECONDS", HANG_SECONDS)
 
 
 @pytest.fixture

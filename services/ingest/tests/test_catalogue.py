@@ -51,6 +51,7 @@ def event(name: str | None, at: datetime = NOW, **more: Any) -> Event:
         type=more.get("type", "track"),
         timestamp=at,
         received_at=at,
+        identifiers=[("user_id", "u")],
         name=name,
     )
 

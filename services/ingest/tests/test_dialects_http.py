@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import pytest
 import zstandard
+from services.ingest.tests.driving import names
 
 from rapport_ingest.api.sdk_config import NOTHING_THERE
 from rapport_ingest.domain.dialects.snowplow import PIXEL
@@ -96,7 +97,7 @@ async def test_posthogs_records(ingest: "Ingest", log_of: Log) -> None:
     await ingest.client.post("/batch/", json=posthog(ingest.key))
     records = {one["message_id"]: one for one in await log_of(ingest.workspace)}
     paid, identified = records["m-1"], records["m-3"]
-    assert (paid["type"], paid["name"], paid["user_id"]) == ("track", "Paid", "u-1")
+    assert (paid["type"], paid["name"], names(paid)["user_id"]) == ("track", "Paid", "u-1")
     assert paid["properties"] == {"total": 5}
     assert (identified["type"], identified["traits"]) == ("identify", {"plan": "pro"})
 
@@ -142,7 +143,7 @@ async def test_snowplows_image(ingest: "Ingest", log_of: Log) -> None:
         assert (answer.status_code, answer.content) == (200, PIXEL)
         assert answer.headers["content-type"] == "image/gif"
     [record] = await log_of(ingest.workspace)
-    assert (record["type"], record["anonymous_id"]) == ("page", "d-1")
+    assert (record["type"], names(record)["anonymous_id"]) == ("page", "d-1")
     [kept] = (await ingest.get("/v1/quarantine"))["items"]
     assert (kept["message_id"], kept["code"]) == ("m-zz", "unknown_type")
 
@@ -195,7 +196,9 @@ async def test_rudders_header_fills_a_missing_anonymous_id(ingest: "Ingest", log
     assert answer.json()["accepted"] == 3, answer.text
     answer = await ingest.send("/v1/track", {**event, "messageId": "m-4"}, **header)
     assert answer.status_code == 200, answer.text
-    assert {one["message_id"]: one["anonymous_id"] for one in await log_of(ingest.workspace)} == {
+    assert {
+        one["message_id"]: names(one)["anonymous_id"] for one in await log_of(ingest.workspace)
+    } == {
         "m-1": "d-ü",
         "m-2": "other",
         "m-3": "d-ü",

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 import pytest
+from services.ingest.tests.driving import names
 from sqlalchemy import text
 
 from rapport_ingest.domain.dialects.cloudevents import message_id_of
@@ -96,7 +97,7 @@ async def test_a_pixel_is_an_event(ingest: "Ingest", log_of: Log) -> None:
     assert await quarantined(ingest) == []
     (event,) = await log_of(ingest.workspace)
     assert (event["type"], event["name"]) == ("track", "Newsletter Opened")
-    assert (event["message_id"], event["user_id"]) == ("open-1", "u-1")
+    assert (event["message_id"], names(event)["user_id"]) == ("open-1", "u-1")
     assert event["properties"] == {"campaign": {"id": "c 1&ü"}}
 
 
@@ -111,7 +112,7 @@ async def test_pixels_of_segment_and_rudderstack(
     one_pixel(await ingest.client.get(f"{folder}/identify?{urlencode(named)}"))
     events = sorted(await log_of(ingest.workspace), key=lambda one: one["type"])
     assert [one["type"] for one in events] == ["identify", "page"]
-    assert events[0]["email"] == "a@shop.example"
+    assert names(events[0])["email"] == "a@shop.example"
     assert events[1]["properties"] == {"n": 1.5}
     assert all(one["message_id"] for one in events)
 
@@ -191,7 +192,7 @@ async def test_an_unmapped_webhook_is_kept_as_it_came_and_mapped_later(
     answer = await ingest.client.post(f"/v1/webhook?writeKey={ingest.key}", content=body)
     assert answer.json()["accepted"] == 1
     (event,) = await log_of(ingest.workspace)
-    assert (event["name"], event["user_id"]) == ("Order paid", "u7")
+    assert (event["name"], names(event)["user_id"]) == ("Order paid", "u7")
     assert event["message_id"] == "order-7"
     # What a replay does with the kept body.
     policy = msgspec.convert({"webhook": SHOP}, Policy)
@@ -224,7 +225,7 @@ async def test_forms_are_webhooks_too(ingest: "Ingest", log_of: Log) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
     for body in (b"id=u1&tag=a&tag=b", urlencode({"payload": '{"id": "u2"}'}).encode()):
         await ingest.send(f"/v1/webhook/{ingest.key}", body, **form)
-    events = {one["user_id"]: one for one in await log_of(ingest.workspace)}
+    events = {names(one)["user_id"]: one for one in await log_of(ingest.workspace)}
     assert set(events) == {"u1", "u2"}
     assert events["u1"]["properties"] == {"id": "u1", "tag": ["a", "b"]}
 
@@ -307,7 +308,7 @@ async def test_a_structured_cloud_event(ingest: "Ingest", log_of: Log) -> None:
     (found,) = await log_of(ingest.workspace)
     assert found["message_id"] == message_id_of("/till/1", "1001")
     assert (found["type"], found["name"]) == ("track", "com.shop.order.paid")
-    assert (found["user_id"], found["properties"]) == ("u-9", {"total": 12.5})
+    assert (names(found)["user_id"], found["properties"]) == ("u-9", {"total": 12.5})
     assert found["timestamp"].startswith("2026-01-31T08:30:00.5")
     told = {name: value for name, value in event.items() if name != "data"}
     assert found["context"] == {"cloudevents": told}
@@ -327,8 +328,8 @@ async def test_a_binary_cloud_event(ingest: "Ingest", log_of: Log) -> None:
     assert answer.status_code == 200, answer.text
     (found,) = await log_of(ingest.workspace)
     assert found["message_id"] == message_id_of("/münchen", 'a "b" €')
-    assert (found["type"], found["user_id"]) == ("identify", "u-1")
-    assert found["email"] == "a@shop.example"
+    assert (found["type"], names(found)["user_id"]) == ("identify", "u-1")
+    assert names(found)["email"] == "a@shop.example"
     assert found["context"]["locale"] == "de"
     assert found["context"]["cloudevents"]["source"] == "/münchen"
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from services.ingest.tests.driving import names
 from tests.support.waiting import between_looks
 
 from rapport_common.testing.credentials import KEY_ENVIRONMENT, mint
@@ -122,7 +123,7 @@ async def test_killed_in_the_middle_an_import_loses_and_doubles_nothing(
     assert shown["report"]["codes"] == {"no_identifier": BAD}
     by_id: dict[str, set[str]] = {}
     for event in await log_of("killed"):
-        by_id.setdefault(event["message_id"], set()).add(event["user_id"])
+        by_id.setdefault(event["message_id"], set()).add(names(event)["user_id"])
     # One person for each id, whatever was sent again: a copy is the same event.
     assert Counter(map(len, by_id.values())) == {1: ROWS - BAD}
     people = {next(iter(users)) for users in by_id.values()}

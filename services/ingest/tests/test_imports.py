@@ -13,7 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 from pydantic import SecretStr
-from services.ingest.tests.driving import stored
+from services.ingest.tests.driving import names, stored
 from sqlalchemy import text
 
 from rapport_common.errors import InvalidRequestError
@@ -90,7 +90,7 @@ async def test_rows_become_events_and_bad_ones_are_kept_with_their_number(
     assert [one["row"] for one in job["report"]["errors"]] == [2, 3]
     assert job["progress"]["total_bytes"] == len(data)
     events = await log_of(imports.workspace)
-    assert sorted(one["user_id"] for one in events) == ["1", "4"]
+    assert sorted(names(one)["user_id"] for one in events) == ["1", "4"]
     assert {one["provenance"]["party"] for one in events} == {"third"}
     kept = (await imports.get("/v1/quarantine", "events:read"))["items"]
     assert sorted(one["message"].partition(":")[0] for one in kept) == ["row 2", "row 3"]
@@ -478,7 +478,7 @@ async def test_a_file_of_nothing_lets_the_others_go_first(
     assert (await finished(imports, other))["state"] == "done"
     shown = await finished(imports, blank)
     assert (shown["state"], shown["accepted"]) == ("done", 1)
-    assert sorted(one["user_id"] for one in await log_of(imports.workspace)) == ["7", "8"]
+    assert sorted(names(one)["user_id"] for one in await log_of(imports.workspace)) == ["7", "8"]
 
 
 async def test_a_check_of_totals_goes_on_where_it_was(

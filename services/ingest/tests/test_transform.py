@@ -371,7 +371,7 @@ def test_the_record_is_made_of_the_changed_event() -> None:
     )
     assert not isinstance(found, Refusal)
     event = found[0]
-    assert event.user_id == "u-1"
+    assert event.identifiers == [("user_id", "u-1")]
     assert msgspec.json.decode(event.properties) == {"phone": sha256(b"+43 1").hexdigest()}
     assert event.client is None
 

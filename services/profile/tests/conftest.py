@@ -12,8 +12,9 @@ from tests.support.engines import patient_engine
 
 from rapport_common.http import Health, create_app
 from rapport_common.kafka.store import ConsumerStore
-from rapport_common.testing.credentials import authenticator, mint
+from rapport_common.testing.credentials import EVENT_KEY, authenticator, mint
 from rapport_profile.api import routes
+from rapport_profile.domain.naming import Ids
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # for `services.profile.tests.people`
 
@@ -36,7 +37,7 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """An operator of workspace `w`."""
     app = create_app("profile", Health(), authenticator())
-    app.include_router(routes(engine, ConsumerStore("profile", "profile")))
+    app.include_router(routes(engine, ConsumerStore("profile", "profile"), Ids(EVENT_KEY)))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")
     ) as made:

@@ -10,10 +10,14 @@ from services.profile.tests.follower import Known, state
 
 from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.facts import content_hash, identifier_id, naming
+from rapport_common.events.envelope_v1 import named
+from rapport_common.testing.credentials import EVENT_KEY
+from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import fold_all, merge
 from rapport_profile.domain.identity import resolve
+from rapport_profile.domain.naming import Ids, naming
 
+IDS = Ids(EVENT_KEY)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Content = set[bytes]
 
@@ -29,11 +33,13 @@ def event(message_id: str, /, **fields: Any) -> Event:
     if isinstance(stated := traits.get("email"), str) and fields.get("type") == "identify":
         # As the door does.
         fields.setdefault("email", email_address(stated))
+    names = named(*(fields.pop(kind, None) for kind in ("user_id", "email", "anonymous_id")))
     return Event(
         workspace="w",
         source="shop",
         message_id=message_id,
         type=fields.pop("type", "track"),
+        identifiers=fields.pop("identifiers", names),
         timestamp=START + timedelta(minutes=minutes),
         received_at=START + timedelta(minutes=received),
         properties=msgspec.Raw(msgspec.json.encode(said)),
@@ -77,21 +83,21 @@ def expected(history: Sequence[Event]) -> Content:
         known = counting.get(one.message_id)
         if known is None or content_hash(one) < content_hash(known):
             counting[one.message_id] = one
-    users = {one.user_id for one in counting.values() if one.user_id}
+    users = {one.value("user_id") for one in counting.values()} - {None}
     names: dict[str, tuple[str, str]] = {}
     folded: dict[str, list[Event]] = {}
     links: set[tuple[str, str]] = set()
     for one in counting.values():
-        named = naming(one)
-        assert named is not None
-        others = list(named.others)
-        if named.previous is not None and named.previous[1] not in users:
-            others.append(named.previous)
-        for identifier in [named.hub, *others]:
-            names[identifier_id("w", identifier)] = identifier
-        hub = identifier_id("w", named.hub)
+        who = naming(one)
+        assert who is not None
+        others = list(who.others)
+        if who.previous is not None and who.previous[1] not in users:
+            others.append(who.previous)
+        for identifier in [who.hub, *others]:
+            names[IDS.of("w", identifier)] = identifier
+        hub = IDS.of("w", who.hub)
         folded.setdefault(hub, []).append(one)
-        links |= {(hub, identifier_id("w", other)) for other in others}
+        links |= {(hub, IDS.of("w", other)) for other in others}
     kinds = {one: identifier[0] for one, identifier in names.items()}
     groups = resolve(kinds, links, ()).groups
     return content(

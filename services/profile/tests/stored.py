@@ -1,6 +1,6 @@
-"""What is stored of people, in memory: a world gets of it what Postgres gives to one.
+"""What is stored of people, in memory: a working set gets of it what Postgres gives to one.
 
-Rows are kept as JSON, so nothing of a world outlives it that was not said to be changed.
+Rows are kept as JSON, so nothing of a working set outlives it that was not said to be changed.
 """
 
 import random
@@ -10,31 +10,31 @@ from uuid import UUID
 
 import msgspec
 from services.profile.tests.follower import Known, followed, state
+from services.profile.tests.people import IDS
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.bounds import Spilled
-from rapport_profile.domain.facts import (
+from rapport_profile.domain.content import content_hash
+from rapport_profile.domain.fold import TRAIT, Fold, fold_all, fold_and_spill, names_told
+from rapport_profile.domain.grouping import entangled
+from rapport_profile.domain.loaded import end_of
+from rapport_profile.domain.naming import (
     Evidence,
     Id,
     LinkKey,
     Naming,
     anonymous_twin,
-    content_hash,
-    identifier_id,
     link_keys,
     naming,
     user_twin,
 )
-from rapport_profile.domain.fold import TRAIT, Fold, fold_all, fold_and_spill, names_told
-from rapport_profile.domain.grouping import entangled
-from rapport_profile.domain.loaded import end_of
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.domain.steps import IncompleteError
-from rapport_profile.domain.world import World
+from rapport_profile.domain.working_set import WorkingSet
 
 W = "w"
 
@@ -89,41 +89,41 @@ class People:
     def _apply(self, batch: Sequence[Event]) -> None:
         whole: set[Id] = set()
         while batch:
-            world = self._load(batch, whole)
+            working = self._load(batch, whole)
             try:
-                steps = [step for one in batch for step in world.apply(one, names_of(one))]
-                self.published += world.finish(steps)
+                steps = [step for one in batch for step in working.apply(one, names_of(one))]
+                self.published += working.finish(steps)
             except IncompleteError as error:
                 whole |= self._more(error, whole)
                 continue
-            self._save(world)
+            self._save(working)
             self.counting.update({one.message_id: one for one in batch})
             return
 
     def _take_back(self, event: Event) -> None:
         named = names_of(event)
-        hub, told = identifier_id(W, named.hub), link_keys(W, named)
+        hub, told = IDS.of(W, named.hub), link_keys(IDS, W, named)
         del self.counting[event.message_id]
         left = self.timeline(hub)
         fold, spilled = fold_and_spill(left)
-        lost = set(told).difference(*(link_keys(W, names_of(one)) for one in left))
-        seeds = {hub, identifier_id(W, anonymous_twin(named.hub)), *(key[1] for key in told)}
+        lost = set(told).difference(*(link_keys(IDS, W, names_of(one)) for one in left))
+        seeds = {hub, IDS.of(W, anonymous_twin(named.hub)), *(key[1] for key in told)}
         whole: set[Id] = set()
         while True:
-            world = World(self._new_id)
-            self._load_around(world, seeds, seeds)
-            self._load_members(world, whole)
+            working = WorkingSet(IDS, self._new_id)
+            self._load_around(working, seeds, seeds)
+            self._load_members(working, whole)
             try:
-                steps = world.retract(hub, fold, sorted(lost), believed_time(event))
+                steps = working.retract(hub, fold, sorted(lost), believed_time(event))
             except IncompleteError as error:
                 whole |= self._more(error, whole)
                 continue
             break
-        world.trim()
+        working.trim()
         for kind, name in names_told(event):
             self.overflow.pop((hub, kind, name), None)
-        world.spilled += [(W, hub, one) for one in spilled]
-        self._save(world)
+        working.spilled += [(W, hub, one) for one in spilled]
+        self._save(working)
         self.published += steps
 
     @staticmethod
@@ -139,30 +139,28 @@ class People:
 
     # --- loading -----------------------------------------------------------------------------
 
-    def _load(self, batch: Sequence[Event], whole: Collection[Id]) -> World:
-        world, named = World(self._new_id), [names_of(one) for one in batch]
-        wanted = {identifier_id(W, one): one for names in named for one in names.all}
+    def _load(self, batch: Sequence[Event], whole: Collection[Id]) -> WorkingSet:
+        working, named = WorkingSet(IDS, self._new_id), [names_of(one) for one in batch]
+        wanted = {IDS.of(W, one): one for names in named for one in names.all}
         for id_, (kind, value) in wanted.items():
             self.rows.setdefault(id_, Row(kind, value))
         aliased = [one.previous for one in named if one.previous is not None]
-        twins = {identifier_id(W, user_twin(one)) for one in aliased}
-        self._load_nodes(world, {*wanted, *twins})
-        fresh = [one for one in world.nodes.values() if one.is_user and one.profile_id is None]
-        former = {identifier_id(W, anonymous_twin(one.name)) for one in fresh} & self.rows.keys()
-        doubted = former | (twins & world.nodes.keys())
-        doubted |= {
-            identifier_id(W, one)
-            for one in aliased
-            if identifier_id(W, user_twin(one)) in world.nodes
-        }
-        together = [[identifier_id(W, one) for one in names.all] for names in named]
-        seeds = entangled(world, together, doubted)
+        twins = {IDS.of(W, user_twin(one)) for one in aliased}
+        self._load_nodes(working, {*wanted, *twins})
+        fresh = [one for one in working.nodes.values() if one.is_user and one.profile_id is None]
+        former = {IDS.of(W, anonymous_twin(one.name)) for one in fresh} & self.rows.keys()
+        doubted = former | (twins & working.nodes.keys())
+        doubted |= {IDS.of(W, one) for one in aliased if IDS.of(W, user_twin(one)) in working.nodes}
+        together = [[IDS.of(W, one) for one in names.all] for names in named]
+        seeds = entangled(working, together, doubted)
         if seeds or former:
-            self._load_around(world, seeds | former, former)
-        self._load_members(world, whole)
-        return world
+            self._load_around(working, seeds | former, former)
+        self._load_members(working, whole)
+        return working
 
-    def _load_around(self, world: World, seeds: Collection[Id], beyond: Collection[Id]) -> None:
+    def _load_around(
+        self, working: WorkingSet, seeds: Collection[Id], beyond: Collection[Id]
+    ) -> None:
         """The components of identifiers, their links, and the users next to them."""
         through: dict[Id, bool] = {}
         edge = []
@@ -180,21 +178,23 @@ class People:
                 if open_ and one in key[:2] and (follow or not void):
                     other = self.rows[near := key[key[0] == one]]
                     edge.append((near, other.kind != "user_id" and not other.shared))
-        self._load_nodes(world, through)
+        self._load_nodes(working, through)
         for key, (evidence, void) in self.links.items():
             if any(through.get(end) for end in key[:2]):
-                world.add_link(Link(key, W, evidence, void))
+                working.add_link(Link(key, W, evidence, void))
 
-    def _load_members(self, world: World, profiles: Collection[Id]) -> None:
-        self._load_nodes(world, [id_ for id_, row in self.rows.items() if row.profile in profiles])
+    def _load_members(self, working: WorkingSet, profiles: Collection[Id]) -> None:
+        self._load_nodes(
+            working, [id_ for id_, row in self.rows.items() if row.profile in profiles]
+        )
 
-    def _load_nodes(self, world: World, wanted: Iterable[Id]) -> None:
+    def _load_nodes(self, working: WorkingSet, wanted: Iterable[Id]) -> None:
         for id_ in sorted(set(wanted) & self.rows.keys()):
-            world.add_node(self.node(id_))
-        for node in world.nodes.values():
-            if node.profile_id is not None and node.profile_id not in world.profiles:
-                world.add_profile(self.profile(node.profile_id))
-        world.settle()
+            working.add_node(self.node(id_))
+        for node in working.nodes.values():
+            if node.profile_id is not None and node.profile_id not in working.profiles:
+                working.add_profile(self.profile(node.profile_id))
+        working.settle()
 
     def node(self, id_: Id) -> Node:
         """An identifier as it is loaded."""
@@ -211,40 +211,40 @@ class People:
 
     # --- writing back ------------------------------------------------------------------------
 
-    def _save(self, world: World) -> None:
-        for one in world.changed_nodes.values():
+    def _save(self, working: WorkingSet) -> None:
+        for one in working.changed_nodes.values():
             fold = one.stored or encode(one.fold).decode()
             marks = (one.profile_id, one.cluster_id, one.shared, one.contested)
             self.rows[one.id] = Row(one.kind, one.value, *marks, fold)
-        for id_, parted in world.parted.items():
+        for id_, parted in working.parted.items():
             self.rows[id_] = self.rows[id_]._replace(fold=encode(parted).decode())
-        self._relabel(world)
-        for key in world.changed_links:
+        self._relabel(working)
+        for key in working.changed_links:
             self.links.pop(key, None)
-            if key in world.links:
-                self.links[key] = (world.links[key].evidence, world.links[key].void)
-        for person in world.changed_profiles.values():
+            if key in working.links:
+                self.links[key] = (working.links[key].evidence, working.links[key].void)
+        for person in working.changed_profiles.values():
             summary = encode(person.summary())
             self.profiles[person.id] = (person.version, person.merged_into, summary)
-        for _workspace, who, gone in world.spilled:
+        for _workspace, who, gone in working.spilled:
             known = self.overflow.get((who, gone.kind, gone.name))
             if known is None or gone.at >= known.at:
                 self.overflow[who, gone.kind, gone.name] = gone
 
-    def _relabel(self, world: World) -> None:
+    def _relabel(self, working: WorkingSet) -> None:
         for id_, row in self.rows.items():
             profile, cluster = row.profile, row.cluster
-            if profile in world.merged:
-                profile = end_of(world.merged, profile)
-            if cluster in world.renamed:
-                cluster = end_of(world.renamed, cluster)
+            if profile in working.merged:
+                profile = end_of(working.merged, profile)
+            if cluster in working.renamed:
+                cluster = end_of(working.renamed, cluster)
             self.rows[id_] = row._replace(profile=profile, cluster=cluster)
 
     # --- asking ------------------------------------------------------------------------------
 
     def timeline(self, hub: Id) -> list[Event]:
         """The events that have an identifier as their strongest."""
-        return [one for one in self.counting.values() if identifier_id(W, names_of(one).hub) == hub]
+        return [one for one in self.counting.values() if IDS.of(W, names_of(one).hub) == hub]
 
     def states(self) -> list[Known]:
         """What is stored of everybody, as it would be published."""

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from services.profile.tests.conftest import bearer
-from services.profile.tests.people import event
+from services.profile.tests.people import IDS, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.kafka.batch import Record
@@ -31,7 +31,7 @@ async def ada(engine: AsyncEngine, client: httpx.AsyncClient) -> httpx.AsyncClie
     ]
     async with engine.begin() as tx:
         records = [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
-        await handlers.on_events(records, tx)
+        await handlers.on_events(IDS, records, tx)
     return client
 
 
@@ -73,7 +73,7 @@ async def test_a_midnight_import_is_paged(client: httpx.AsyncClient, engine: Asy
     history = [event(f"i{n}", type="page", user_id="U", at=9) for n in range(7)]
     async with engine.begin() as tx:
         records = [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
-        await handlers.on_events(records, tx)
+        await handlers.on_events(IDS, records, tx)
     found = await client.get("/v1/profiles", params={"kind": "user_id", "value": "U"})
     path = f"/v1/profiles/{found.json()['id']}"
     for part, size in (("timeline", 10), ("links", 2), ("identifiers", 3), ("traits", 2)):

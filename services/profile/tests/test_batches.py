@@ -7,18 +7,19 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.profile.tests.people import content, event, events, expected
+from services.profile.tests.people import IDS, content, event, events, expected
 from services.profile.tests.stored import People, W
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_profile.domain import bounds, people, world
+from rapport_profile.domain import bounds, people, working_set
 from rapport_profile.domain.bounds import MAX_SHOWN
-from rapport_profile.domain.facts import SEEN, content_hash, identifier_id
+from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import fold_all
+from rapport_profile.domain.naming import SEEN
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.stamps import believed_time
-from rapport_profile.domain.world import World
+from rapport_profile.domain.working_set import WorkingSet
 
 
 def fed(*batches: list[Event], seed: int | None = None) -> People:
@@ -66,7 +67,7 @@ def test_any_batching_of_any_copies_gives_the_same_profiles(
     with monkeypatch.context() as limits:
         if tight:
             limits.setattr(people, "HEAVY_BYTES", 0)
-            limits.setattr(world, "LARGE", 1)
+            limits.setattr(working_set, "LARGE", 1)
         batches, rest = [], history
         for size in [*sizes, len(history)]:
             batches.append(rest[:size])
@@ -127,7 +128,7 @@ def test_who_has_no_events_takes_over_what_the_other_knows() -> None:
     assert heir is not None
     assert gone.profile_id > heir
     known = made.profile(heir)
-    assert (known.fold.events, known.count, known.sole) == (3, 2, identifier_id(W, ("email", "f")))
+    assert (known.fold.events, known.count, known.sole) == (3, 2, IDS.of(W, ("email", "f")))
 
 
 def many(first: int, last: int, **named: str) -> list[Event]:
@@ -164,8 +165,8 @@ def test_of_very_many_identifiers_those_named_last_are_shown() -> None:
 def test_a_link_that_was_never_stored_is_not_missed_when_its_event_is_taken_back() -> None:
     """An older version may have named others than this one reads in the event."""
     history = [event(str(n), user_id="A", at=n) for n in range(2)]
-    hub, other = (identifier_id(W, one) for one in (("user_id", "A"), ("email", "e")))
-    loaded = World(lambda: "new")
+    hub, other = (IDS.of(W, one) for one in (("user_id", "A"), ("email", "e")))
+    loaded = WorkingSet(IDS, lambda: "new")
     loaded.add_node(Node(hub, W, "user_id", "A", "p", hub))
     person = Profile.made_of("p", W, 2, [loaded.nodes[hub]])
     person.learn(
@@ -181,7 +182,7 @@ def test_a_link_that_was_never_stored_is_not_missed_when_its_event_is_taken_back
 
 
 def test_what_cannot_be_taken_back_is_named() -> None:
-    loaded = World(lambda: "new")
+    loaded = WorkingSet(IDS, lambda: "new")
     loaded.add_node(Node("n", W, "user_id", "A"))
     with pytest.raises(LookupError, match="identifier n has no profile"):
         loaded.retract("n", fold_all([]), [], believed_time(event("1")))

@@ -7,40 +7,41 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.profile.tests.follower import followed, state
-from services.profile.tests.people import Content, content, event, events, expected
+from services.profile.tests.people import IDS, Content, content, event, events, expected
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.facts import content_hash, identifier_id, naming
+from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import Fold, fold_all, merge
+from rapport_profile.domain.naming import naming
 from rapport_profile.domain.people import Node
-from rapport_profile.domain.world import World
+from rapport_profile.domain.working_set import WorkingSet
 
 
-def play(history: list[Event], seed: int = 0) -> tuple[World, list[ProfileActivity]]:
-    """Apply distinct events in a world that has everything loaded.
+def play(history: list[Event], seed: int = 0) -> tuple[WorkingSet, list[ProfileActivity]]:
+    """Apply distinct events in a working set that has everything loaded.
 
     The ids of its profiles come from `seed`, not from clock and chance: what fails can be repeated.
     """
-    ids = random.Random(seed)
-    world = World(lambda: str(UUID(int=ids.getrandbits(128))))
+    chance = random.Random(seed)
+    working = WorkingSet(IDS, lambda: str(UUID(int=chance.getrandbits(128))))
     for one in history:
         named = naming(one)
         assert named is not None
         previous = [named.previous] if named.previous else []
         for kind, value in [named.hub, *named.others, *previous]:
-            node_id = identifier_id("w", (kind, value))
-            world.nodes.setdefault(node_id, Node(node_id, "w", kind, value))
+            node_id = IDS.of("w", (kind, value))
+            working.nodes.setdefault(node_id, Node(node_id, "w", kind, value))
     published: list[ProfileActivity] = []
     for one in history:
         named = naming(one)
         assert named is not None
-        published += world.apply(one, named)
-    return world, published
+        published += working.apply(one, named)
+    return working, published
 
 
-def known(world: World) -> Content:
-    alive = [one for one in world.profiles.values() if one.count]
+def known(working: WorkingSet) -> Content:
+    alive = [one for one in working.profiles.values() if one.count]
     return content(state(one.named, one.fold, one.count) for one in alive)
 
 
@@ -63,12 +64,12 @@ def test_profiles_do_not_depend_on_the_order_of_events_nor_on_their_ids(
 @given(st.lists(events(), max_size=14))
 def test_what_is_published_leads_readers_to_the_same_profiles(history: list[Event]) -> None:
     """A reader that overlays sections and drops merged ids sees what we know."""
-    world, published = play(distinct(history))
+    working, published = play(distinct(history))
     versions: dict[str, int] = {}
     for one in published:
         assert one.version == versions.get(one.profile_id, 0) + 1
         versions[one.profile_id] = one.version
-    assert content(followed(published).states()) == known(world)
+    assert content(followed(published).states()) == known(working)
     applied = [one.event.message_id for one in published if one.event is not None]
     assert applied == [one.message_id for one in distinct(history)]
 
@@ -100,10 +101,10 @@ def test_folds_join_like_sums(history: list[Event], cut: int) -> None:
 
 
 def groups(*history: Event) -> list[set[str]]:
-    world, _ = play(list(history))
-    people = [one for one in world.profiles.values() if one.members]
+    working, _ = play(list(history))
+    people = [one for one in working.profiles.values() if one.members]
     return sorted(
-        ({world.nodes[one].value for one in person.members} for person in people), key=sorted
+        ({working.nodes[one].value for one in person.members} for person in people), key=sorted
     )
 
 
@@ -134,14 +135,14 @@ def test_an_alias_from_a_known_user_id_joins_nobody() -> None:
 
 
 def test_the_user_keeps_the_profile_id_when_people_merge() -> None:
-    world, published = play(
+    working, published = play(
         [
             event("1", anonymous_id="a"),
             event("2", user_id="U"),
             event("3", user_id="U", anonymous_id="a"),
         ]
     )
-    user = world.nodes[identifier_id("w", ("user_id", "U"))].profile_id
+    user = working.nodes[IDS.of("w", ("user_id", "U"))].profile_id
     merged = [one for one in published if one.merged_into]
     assert [one.merged_into for one in merged] == [user]
     assert merged[0].profile_id == published[0].profile_id
@@ -157,4 +158,4 @@ def test_when_a_copy_was_received_does_not_count() -> None:
 
 
 def test_identifiers_of_two_workspaces_never_meet() -> None:
-    assert identifier_id("w", ("user_id", "1")) != identifier_id("v", ("user_id", "1"))
+    assert IDS.of("w", ("user_id", "1")) != IDS.of("v", ("user_id", "1"))

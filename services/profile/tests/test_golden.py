@@ -1,13 +1,14 @@
 """Every golden record of every version is applied by the consumer of today."""
 
 import pytest
+from services.profile.tests.people import IDS
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.golden import refused
 
-from rapport_profile.consumer import SUBSCRIPTIONS
+from rapport_profile.consumer import subscriptions
 
 pytestmark = pytest.mark.integration
 
 
 async def test_golden_records_are_applied(engine: AsyncEngine) -> None:
-    assert await refused(engine, "profile", SUBSCRIPTIONS) == []
+    assert await refused(engine, "profile", subscriptions(IDS)) == []

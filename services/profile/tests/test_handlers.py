@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.profile.tests.follower import followed, state
-from services.profile.tests.people import Content, content, event, events, expected
+from services.profile.tests.people import IDS, Content, content, event, events, expected
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.engines import patient_engine
@@ -39,7 +39,7 @@ async def feed(engine: AsyncEngine, history: Sequence[Event]) -> None:
     while True:
         try:
             async with engine.begin() as tx:
-                await handlers.on_events(records(history), tx)
+                await handlers.on_events(IDS, records(history), tx)
         except Exception as error:
             if not is_retriable(error):
                 raise

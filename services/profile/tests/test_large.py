@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import pytest
 from services.profile.tests.follower import Known, followed
-from services.profile.tests.people import event
+from services.profile.tests.people import IDS, event
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.outbox import waiting
@@ -25,15 +25,15 @@ MOST_ROWS = 12
 
 async def feed(tx: AsyncConnection, history: Sequence[Event]) -> None:
     await handlers.on_events(
-        [Record("events", 0, at, b"", one) for at, one in enumerate(history)], tx
+        IDS, [Record("events", 0, at, b"", one) for at, one in enumerate(history)], tx
     )
 
 
 async def rows_touched(engine: AsyncEngine, one: Event) -> int:
     """How many identifiers, links and profiles an event has loaded."""
     async with engine.begin() as tx:
-        world, _published = await handlers.applied(tx, [handlers.draft(0, one)])
-        return len(world.nodes) + len(world.links) + len(world.profiles)
+        working, _published = await handlers.applied(tx, IDS, [handlers.draft(IDS, 0, one)])
+        return len(working.nodes) + len(working.links) + len(working.profiles)
 
 
 async def records(engine: AsyncEngine) -> list[tuple[int, ProfileActivity]]:
@@ -151,7 +151,7 @@ async def test_much_that_is_known_is_bounded_and_all_of_it_stays_readable(
 async def test_copies_with_ever_smaller_hashes_are_looked_at_a_few_times_only(
     engine: AsyncEngine,
 ) -> None:
-    from rapport_profile.domain.facts import content_hash  # noqa: PLC0415
+    from rapport_profile.domain.content import content_hash  # noqa: PLC0415
 
     copies = [event("m", name=f"n{n}", user_id="U") for n in range(60)]
     copies.sort(key=content_hash, reverse=True)
@@ -171,7 +171,7 @@ async def test_a_profile_that_nothing_speaks_of_any_more_is_told_as_gone(
     engine: AsyncEngine, client: httpx.AsyncClient
 ) -> None:
     copies = [event("m", user_id=one) for one in ("A", "B")]
-    from rapport_profile.domain.facts import content_hash  # noqa: PLC0415
+    from rapport_profile.domain.content import content_hash  # noqa: PLC0415
 
     copies.sort(key=content_hash, reverse=True)
     async with engine.begin() as tx:

@@ -1,15 +1,21 @@
 """The migrations make exactly the tables that tables.py declares, and take them away again."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
 import pytest
 from alembic import command
+from services.profile.tests.people import IDS, event
+from tests.support.engines import patient_engine
 from tests.support.former_outbox import beside
 
+from rapport_common.kafka.batch import Record
 from rapport_common.migrations import alembic_config
+from rapport_common.testing.credentials import EVENT_KEY
+from rapport_profile.handlers.events import on_events
 
 pytestmark = pytest.mark.integration
 CONFIG = alembic_config(Path(__file__).parents[1])
@@ -27,6 +33,7 @@ async def test_up_and_down_and_up(
 ) -> None:
     url = service_database("profile")
     monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    monkeypatch.setenv("RAPPORT_EVENT_KEY", EVENT_KEY.hex())
     # Threads: alembic's environment runs an event loop of its own.
     await asyncio.to_thread(command.check, CONFIG)
     made = await tables(url)
@@ -43,4 +50,69 @@ async def test_the_release_before_goes_on_beside(
 ) -> None:
     url = service_database("profile")
     monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    monkeypatch.setenv("RAPPORT_EVENT_KEY", EVENT_KEY.hex())
     await beside(url, "profile", Path(__file__).parents[1], "0004")
+
+
+async def filled(url: str) -> None:
+    """Events of three people, two of whom became one, under the key of these tests."""
+    engine = patient_engine(url, application="tests")
+    history = [
+        event("1", type="identify", user_id="U", email="u@example.com", traits={"n": 1}),
+        event("2", anonymous_id="x", said={"n": 1}),
+        event("3", user_id="U", anonymous_id="x", at=1),
+        event("4", user_id="V", at=2),
+        event("5", type="alias", user_id="W", previous_id="y", at=3),
+    ]
+    async with engine.begin() as tx:
+        records = [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
+        await on_events(IDS, records, tx)
+    await engine.dispose()
+
+
+TABLES = ("identifier", "link", "inbox", "timeline", "profile", "overflow")
+
+
+async def contents(url: str) -> dict[str, list[str]]:
+    connection = await asyncpg.connect(url)
+    found = {}
+    for table in TABLES:
+        rows = await connection.fetch(f"SELECT to_jsonb(t)::text AS row FROM profile.{table} t")
+        found[table] = sorted(row["row"] for row in rows)
+    await connection.close()
+    return found
+
+
+async def test_ids_are_made_anew_under_the_key_wherever_they_are(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = service_database("profile")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    monkeypatch.setenv("RAPPORT_EVENT_KEY", EVENT_KEY.hex())
+    await filled(url)
+    keyed = await contents(url)
+    ids = [IDS.of("w", one) for one in (("user_id", "U"), ("email", "u@example.com"))]
+    assert all(any(one in row for row in keyed["identifier"]) for one in ids)
+    await asyncio.to_thread(command.downgrade, CONFIG, "0005")
+    before = await contents(url)
+    assert not any(one in row for rows in before.values() for row in rows for one in ids)
+    # As it was made then: 16 bytes of BLAKE2b, which anybody can work out.
+    known = hashlib.blake2b(b"w\0user_id\0U", digest_size=16).hexdigest()
+    assert {table for table, rows in before.items() if known in "".join(rows).replace("-", "")} == {
+        *TABLES
+    } - {"overflow"}
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")
+    assert await contents(url) == keyed
+    monkeypatch.delenv("RAPPORT_EVENT_KEY")
+    await asyncio.to_thread(command.downgrade, CONFIG, "0005")
+    with pytest.raises(RuntimeError, match="set RAPPORT_EVENT_KEY"):
+        await asyncio.to_thread(command.upgrade, CONFIG, "head")
+
+
+async def test_an_empty_schema_needs_no_key(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", service_database("profile"))
+    monkeypatch.delenv("RAPPORT_EVENT_KEY", raising=False)
+    await asyncio.to_thread(command.downgrade, CONFIG, "0005")
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")

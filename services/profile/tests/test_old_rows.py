@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 from alembic import command
-from services.profile.tests.people import event
+from services.profile.tests.people import IDS, event
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
@@ -21,9 +21,8 @@ from rapport_common.http import Health, create_app
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.migrations import alembic_config
-from rapport_common.testing.credentials import authenticator, mint
+from rapport_common.testing.credentials import EVENT_KEY, authenticator, mint
 from rapport_profile.api import routes
-from rapport_profile.domain.facts import identifier_id
 from rapport_profile.handlers import events as handlers
 
 pytestmark = pytest.mark.integration
@@ -79,7 +78,7 @@ class Old:
                         "CAST(:fold AS json), CAST(:expired AS json))"
                     ),
                     {
-                        "id": UUID(identifier_id("w", ("user_id", value))),
+                        "id": UUID(IDS.of("w", ("user_id", value))),
                         "value": value,
                         "profile": profile,
                         "fold": one,
@@ -98,7 +97,7 @@ class Old:
 
     async def feed(self, one: Event) -> None:
         async with self._engine.begin() as tx:
-            await handlers.on_events([Record("events", 0, 0, b"", one)], tx)
+            await handlers.on_events(IDS, [Record("events", 0, 0, b"", one)], tx)
 
     async def stats(self) -> Any:
         return (await self._client.get("/v1/stats")).json()
@@ -121,11 +120,12 @@ async def old(
 ) -> AsyncIterator[Old]:
     url = service_database("profile")
     monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    monkeypatch.setenv("RAPPORT_EVENT_KEY", EVENT_KEY.hex())
     # Threads: alembic's environment runs an event loop of its own.
     await asyncio.to_thread(command.downgrade, CONFIG, "0002")
     engine = patient_engine(url, application="tests")
     app = create_app("profile", Health(), authenticator())
-    app.include_router(routes(engine, ConsumerStore("profile", "profile")))
+    app.include_router(routes(engine, ConsumerStore("profile", "profile"), IDS))
     token = mint("w", "ada", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),

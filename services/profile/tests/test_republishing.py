@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from services.profile.tests.conftest import bearer
 from services.profile.tests.follower import Follower, followed
-from services.profile.tests.people import content, event, expected
+from services.profile.tests.people import IDS, content, event, expected
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.outbox import waiting
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.integration
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """Who operates the installation, with a token of workspace `w`."""
     app = create_app("profile", Health(), authenticator())
-    app.include_router(routes(engine, ConsumerStore("profile", "profile")))
+    app.include_router(routes(engine, ConsumerStore("profile", "profile"), IDS))
     app.include_router(job_routes(engine, JOBS, read="ops", write="ops"))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "ops")
@@ -52,7 +52,7 @@ async def feed(engine: AsyncEngine, history: Sequence[Event]) -> None:
         try:
             async with engine.begin() as tx:
                 batch = [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
-                await on_events(batch, tx)
+                await on_events(IDS, batch, tx)
         except Exception as error:
             if not is_retriable(error):
                 raise
@@ -140,7 +140,7 @@ async def test_who_has_lost_everything_knows_everybody_again(
 
 
 async def test_who_is_gone_is_told_as_gone(engine: AsyncEngine) -> None:
-    from rapport_profile.domain.facts import content_hash  # noqa: PLC0415
+    from rapport_profile.domain.content import content_hash  # noqa: PLC0415
 
     copies = sorted((event("m", user_id=one) for one in "AB"), key=content_hash, reverse=True)
     for one in copies:

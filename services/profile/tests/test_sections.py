@@ -14,7 +14,7 @@ from services.profile.tests.stored import People
 from rapport_common.events.activity import SECTIONS, ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_profile.domain import bounds, people
-from rapport_profile.domain.facts import content_hash
+from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.republished import republished
 from rapport_profile.domain.sections import NEVER_TOLD

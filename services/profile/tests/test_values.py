@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.profile.tests.follower import Known, state
-from services.profile.tests.people import START, event
+from services.profile.tests.people import IDS, START, event
 
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.facts import content_hash, naming
 from rapport_profile.domain.fold import Fold, fold_all, merge
+from rapport_profile.domain.naming import naming
 from rapport_profile.domain.orders import Order
 from rapport_profile.domain.reach import Reach, Told
 from rapport_profile.domain.stamps import Stamp
@@ -344,13 +344,15 @@ def test_what_is_not_an_address_of_somebody_leaves_the_former_one(text: str) -> 
     assert points(address("2", text, at=1)) == []
     assert points(good, address("2", text, at=1)) == [("good@example.com", True)]
     # Also when an old record is identified by it.
-    old = msgspec.structs.replace(address("2", text, at=1), email=text)
+    old = msgspec.structs.replace(address("2", text, at=1), identifiers=[("email", text)])
     assert points(good, old) == [("good@example.com", True)]
 
 
 def test_an_address_that_the_door_does_not_take_for_the_persons_is_no_contact_point() -> None:
     """A workspace's own placeholder, such as the till's."""
-    desk = msgspec.structs.replace(address("2", "Desk@example.com", at=1), email=None)
+    desk = msgspec.structs.replace(
+        address("2", "Desk@example.com", at=1), identifiers=[("user_id", "U")]
+    )
     assert points(desk) == []
     assert points(address("1", "good@example.com"), desk) == [("good@example.com", True)]
 
@@ -376,6 +378,18 @@ def test_a_phone_number_is_a_contact_point_with_its_countrys_code() -> None:
             ("+4917012345678", True)
         ]
     assert points(by_phone("1", "+4917012345678"), by_phone("2", None, at=1)) == []
+
+
+def test_a_phone_without_a_countrys_code_is_the_one_that_the_door_read() -> None:
+    told = by_phone("1", "0170 12345678")
+    assert points(told) == []
+    names = [("user_id", "U"), ("phone", "+4917012345678")]
+    known = msgspec.structs.replace(told, identifiers=names)
+    assert points(known) == [("+4917012345678", True)]
+    assert points(known, by_phone("2", "+43 1 5861234", at=1)) == [("+4315861234", True)]
+    assert (
+        points(known, msgspec.structs.replace(by_phone("2", None, at=1), identifiers=names)) == []
+    )
 
 
 def test_a_withdrawal_for_a_number_counts_however_it_is_written() -> None:
@@ -509,33 +523,15 @@ def test_placeholders_name_nobody(nobody: str) -> None:
 def test_what_postgres_cannot_store_is_put_aside_and_harms_nobody(member: str, body: str) -> None:
     told = msgspec.structs.replace(event("1", user_id="U"), **{member: msgspec.Raw(body.encode())})
     with pytest.raises(InvalidEvent):
-        draft(0, told)
+        draft(IDS, 0, told)
     harmless = body.replace(r"\u0000", r"\\u0000").replace(r"\\\\\u", r"\\\\u")
-    draft(0, msgspec.structs.replace(told, **{member: msgspec.Raw(harmless.encode())}))
+    draft(IDS, 0, msgspec.structs.replace(told, **{member: msgspec.Raw(harmless.encode())}))
 
 
 def test_an_address_is_one_identifier_however_it_came_here() -> None:
     named = naming(event("1", email=" B@Example.com\u200b"))
     assert named is not None
     assert named.hub == ("email", "b@example.com")
-
-
-def test_the_receipt_counts_where_something_depends_on_it() -> None:
-    one = consent("y", "granted", at=600, received=10)
-    later = msgspec.structs.replace(one, received_at=one.received_at + timedelta(minutes=1))
-    assert content_hash(one) != content_hash(later)
-
-
-def test_the_same_event_in_another_batch_is_a_copy() -> None:
-    """A sender that tries again sends at another time, and other events with it."""
-    for stated in (event("m", user_id="U", received=5), event("m", user_id="U", at=60)):
-        later = stated.received_at + timedelta(minutes=1)
-        again = msgspec.structs.replace(stated, sequence=7, received_at=later)
-        assert content_hash(stated) == content_hash(again)
-    unstated = event("m", user_id="U", at=5, received=5)
-    later = unstated.received_at + timedelta(minutes=1)
-    again = msgspec.structs.replace(unstated, timestamp=later, received_at=later)
-    assert content_hash(unstated) == content_hash(again)
 
 
 @st.composite

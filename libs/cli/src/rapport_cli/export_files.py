@@ -101,14 +101,23 @@ def event_of(found: Any, raw: bytes, number: int) -> dict[str, Any]:
 def _segment_shaped(record: dict[str, Any]) -> dict[str, Any]:
     """A canonical record as Segment's SDKs would send it."""
     event = {key: record[key] for key in KEPT if key in record}
-    event |= {SEGMENT_NAMES[key]: record[key] for key in SEGMENT_NAMES if record.get(key)}
+    named = _names(record)
+    said = {**record, **named}
+    event |= {SEGMENT_NAMES[key]: said[key] for key in SEGMENT_NAMES if said.get(key)}
     if record.get("name"):
         event["event" if record.get("type") == "track" else "name"] = record["name"]
     traits = event.get("traits") or {}
     nested = (event.get("context") or {}).get("traits") or {}
-    if record.get("email") and "email" not in traits and "email" not in nested:
-        event["traits"] = {**traits, "email": record["email"]}
+    if named.get("email") and "email" not in traits and "email" not in nested:
+        event["traits"] = {**traits, "email": named["email"]}
     return event
+
+
+def _names(record: dict[str, Any]) -> dict[str, Any]:
+    """The first identifier of each kind; a record of the first version has three, by name."""
+    if "identifiers" not in record:
+        return {kind: record.get(kind) for kind in ("user_id", "email", "anonymous_id")}
+    return dict(reversed(record["identifiers"]))
 
 
 class Sender:

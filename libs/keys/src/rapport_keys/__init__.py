@@ -20,12 +20,12 @@ MIN_SECRET = 32
 
 ISSUER = AUDIENCE = "rapport"
 EVENT_KEY = "event-key"
-"""Kafka's keys of events: all that publish them have to give a person the same one."""
+"""What stands for an identifier, in Kafka's keys and in profile: the same key for all, for ever."""
 
 PURPOSES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "ingest": {"RAPPORT_EVENT_KEY": EVENT_KEY, "RAPPORT_WRITE_KEY_PEPPER": "write-key"},
-        "profile": {},
+        "profile": {"RAPPORT_EVENT_KEY": EVENT_KEY},
         "segment": {},
         "campaign": {"RAPPORT_EVENT_KEY": EVENT_KEY, "RAPPORT_LINK_KEY": "campaign-link"},
         "feedback": {"RAPPORT_EVENT_KEY": EVENT_KEY, "RAPPORT_LINK_KEY": "survey-link"},

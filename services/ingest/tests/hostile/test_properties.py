@@ -67,7 +67,7 @@ def check(raw: bytes) -> None:
         again = msgspec.json.decode(written, type=Event)
         assert again == event
         assert encode(again) == written
-        assert event.identifiers()
+        assert event.identifiers
 
 
 def check_body(body: bytes) -> None:

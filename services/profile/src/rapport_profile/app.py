@@ -11,8 +11,10 @@ from rapport_common.idempotency import KEPT
 from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.worker import Jobs
 from rapport_common.retention import Policy
+from rapport_common.settings import key_bytes
 from rapport_profile import api
-from rapport_profile.consumer import SUBSCRIPTIONS
+from rapport_profile.consumer import subscriptions
+from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.events import equations
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.settings import Settings
@@ -32,14 +34,15 @@ async def run(only: str | None) -> None:
 
 def assemble(parts: Parts, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
-    consumer = parts.consume(SUBSCRIPTIONS)
+    ids = Ids(key_bytes(settings.event_key))
+    consumer = parts.consume(subscriptions(ids))
     parts.relay()
     parts.retain(policies(settings))
     parts.watch_ledger(partial(equations, consumer.store))
     works = {REPUBLISH: Republishing(parts.engine, settings.republish_rate).work}
     parts.workers.append(Jobs(parts.engine, JOBS, works))
     parts.routers += [
-        api.routes(parts.api_engine, consumer.store),
+        api.routes(parts.api_engine, consumer.store, ids),
         job_routes(parts.api_engine, JOBS, read="ops", write="ops"),
     ]
     return parts.api()

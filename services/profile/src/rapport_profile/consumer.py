@@ -1,7 +1,26 @@
 """Which handler takes which topic."""
 
-from rapport_common.events.topics import EVENTS
-from rapport_common.kafka.batch import Subscription
-from rapport_profile.handlers.events import on_events
+from collections.abc import Awaitable, Callable, Sequence
 
-SUBSCRIPTIONS = [Subscription(EVENTS, on_events)]
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common.events.topics import EVENTS
+from rapport_common.kafka.batch import Record, Subscription
+from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.events import on_events
+from rapport_profile.handlers.identity_key import IdentityKey
+
+
+def subscriptions(ids: Ids) -> list[Subscription]:
+    """{topic: handler}; `ids` names identifiers."""
+    return [Subscription(EVENTS, _on_events(ids))]
+
+
+def _on_events(ids: Ids) -> Callable[[Sequence[Record], AsyncConnection], Awaitable[None]]:
+    key = IdentityKey(ids)
+
+    async def handle(batch: Sequence[Record], tx: AsyncConnection) -> None:
+        await key.require(tx)
+        await on_events(ids, batch, tx)
+
+    return handle

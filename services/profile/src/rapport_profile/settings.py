@@ -2,12 +2,15 @@
 
 from pydantic import Field
 
-from rapport_common.settings import ServiceSettings
+from rapport_common.settings import PurposeKey, ServiceSettings
 
 
 class Settings(ServiceSettings):
     """What profile has beside the common settings."""
 
+    event_key: PurposeKey = Field(
+        description="The installation's identity key: identifiers are stored under it, for ever."
+    )
     inbox_retention_days: int = Field(
         default=0, ge=0, description="0 keeps the inbox for ever: no copy is ever taken twice."
     )

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     DateTime,
     Index,
@@ -45,6 +46,16 @@ IDENTIFIER = Table(
     Index(None, "workspace", "cluster_id"),
     Index(None, "workspace", "profile_id"),
 )
+
+IDENTITY_KEY = Table(
+    "identity_key",
+    METADATA,
+    Column("one", Boolean, server_default=text("true"), comment="There is one row."),
+    Column("fingerprint", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("one"),
+    CheckConstraint("one", name="single"),
+)
+"""The key under which the ids of identifiers were made."""
 
 LINK = Table(
     "link",

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
-from rapport_common.events.envelope import EMAIL, Event
+from rapport_common.events.envelope import Event
 from rapport_common.events.profile import (
     NONE_OMITTED,
     AbsorbedId,
@@ -13,8 +12,6 @@ from rapport_common.events.profile import (
     ConsentState,
     IdentifierState,
     Omitted,
-    ProfileActivityV1,
-    ProfileState,
 )
 
 if TYPE_CHECKING:
@@ -97,63 +94,3 @@ class ProfileActivity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     into_version: int = 0
     absorbed: list[AbsorbedId] = []
     gone: bool = False
-
-
-def from_v1(record: ProfileActivityV1) -> ProfileActivity:
-    """The same record in today's form: a state is all sections, from the record's version.
-
-    A state without any identifier, as was told once of who is nobody, is `gone`.
-    """
-    state = record.state
-    if state is None or _is_nobody(record):
-        return ProfileActivity(
-            workspace=record.workspace,
-            profile_id=record.profile_id,
-            version=record.version,
-            event=record.event,
-            merged_into=record.merged_into,
-            into_version=record.into_version,
-            absorbed=record.absorbed,
-            gone=record.gone or state is not None,
-        )
-    return ProfileActivity(
-        workspace=record.workspace,
-        profile_id=record.profile_id,
-        version=record.version,
-        event=record.event,
-        versions=SectionVersions(*[record.version] * len(SECTIONS)),
-        identifiers=state.identifiers,
-        contact_points=_contact_points(state),
-        traits=state.traits,
-        computed=state.computed,
-        consent=state.consent,
-        omitted=state.omitted,
-        absorbed=record.absorbed,
-    )
-
-
-def _is_nobody(record: ProfileActivityV1) -> bool:
-    state = record.state
-    if state is None or record.event is not None:
-        return False
-    return not state.identifiers and not state.omitted.identifiers
-
-
-def _contact_points(state: ProfileState) -> list[ContactPoint]:
-    """Those of a state; before there were any, the e-mail trait and the e-mail identifiers."""
-    if state.contact_points is not None:
-        return [
-            ContactPoint(channel=one.channel, value=one.value, verified=one.verified)
-            for one in state.contact_points
-        ]
-    told = [one for one in (_email_trait(state.traits), *state.values(EMAIL)) if one]
-    addresses = dict.fromkeys(normal_email(one) for one in told)
-    return [ContactPoint(channel=EMAIL_CHANNEL, value=one) for one in addresses]
-
-
-def _email_trait(traits: msgspec.Raw) -> str | None:
-    try:
-        found = msgspec.json.decode(traits, type=dict[str, msgspec.Raw]).get(EMAIL)
-        return None if found is None else msgspec.json.decode(found, type=str)
-    except msgspec.MsgspecError:
-        return None

@@ -19,6 +19,7 @@ _ADDRESS = re.compile(
     r"@[^@\s\x00-\x1f\x7f\"(),:;<>\[\]\\.]+(?:\.[^@\s\x00-\x1f\x7f\"(),:;<>\[\]\\.]+)+"
 )
 _PHONE = re.compile(r"(?:tel:)?\s*(?:\+|00)\s*([0-9\s().\-/]+)", re.IGNORECASE)
+_NATIONAL = re.compile(r"(?:tel:)?\s*([0-9\s().\-/]+)", re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9\s().\-/+]*")
 _DASHES = re.compile(r"[\u2010-\u2015\u2212]")
 MAX_EMAIL = 254
@@ -102,28 +103,41 @@ def _address(text: str) -> str | None:
     return address if len(address) <= MAX_EMAIL and _ADDRESS.fullmatch(address) else None
 
 
-def phone_number(text: str) -> str | None:
+def phone_number(text: str, country: str | None = None) -> str | None:
     """The number that a text is, as E.164 writes it; None when it is none.
 
     It begins with `+` or `00` and the country's code (in a `tel:` of RFC 3966 too); a prefix that
     is for calls within the country, as in `+49 (0)170 …`, is left out where that country has one.
-    Without the country's code it is nobody's in particular; with an extension no single phone.
+    Without the country's code it is one of `country` (ISO 3166-1 alpha-2), else nobody's in
+    particular; with an extension no single phone.
     """
     # What is kept for the next time is bounded, so the length is looked at before.
-    return _e164(text) if len(text) <= MAX_STATED_PHONE else None
+    return _e164(text, country) if len(text) <= MAX_STATED_PHONE else None
+
+
+def is_country(code: str) -> bool:
+    """Whether numbers without a country's code can be read as of this one."""
+    return code in phonenumbers.SUPPORTED_REGIONS
 
 
 @lru_cache(maxsize=16_384)
-def _e164(text: str) -> str | None:
+def _e164(text: str, country: str | None) -> str | None:
     plain = _DASHES.sub("-", plain_text(text))
-    match = _PHONE.fullmatch(plain)
-    if match is None or not match[1].isascii():
+    if not plain.isascii():
+        return None
+    if (match := _PHONE.fullmatch(plain)) is not None:
+        stated, country = f"+{match[1]}", None
+    elif country is not None and (match := _NATIONAL.fullmatch(plain)) is not None:
+        stated = match[1]
+    else:
         return None
     try:
-        found = phonenumbers.parse(f"+{match[1]}")
+        found = phonenumbers.parse(stated, country)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(found):
+    # Where the country is only assumed, a `12` from a form is nobody's number.
+    is_one = phonenumbers.is_possible_number if country is None else phonenumbers.is_valid_number
+    if not is_one(found):
         return None
     return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
 

@@ -57,8 +57,12 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A validated event; identified by (workspace, source, message_id).
 
+    `identifiers` are (kind, value) in the one form of their kind, each once, the strongest first:
+    who it is about. `previous_id` is an alias's former id: an anonymous id, unless it is known as
+    a user id.
+
     `properties`, `traits` and `context` are JSON objects kept as the bytes that came in: only
-    who needs a value decodes it. `email` is normalised, and taken from the traits.
+    who needs a value decodes it.
 
     `sequence` is the event's place among those that came with it (index in a batch, row of a
     file): of two with one timestamp the later place counts. `trust` is that of the source when it
@@ -75,10 +79,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     type: EventType
     timestamp: datetime
     received_at: datetime
+    identifiers: list[Identifier]
     name: str | None = None
-    user_id: str | None = None
-    anonymous_id: str | None = None
-    email: str | None = None
     previous_id: str | None = None
     group_id: str | None = None
     properties: msgspec.Raw = msgspec.field(default_factory=empty_object)
@@ -93,23 +95,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     implausible_time: bool = False
 
     def strongest(self) -> Identifier:
-        """What names the person best: user id, else e-mail, else anonymous id."""
-        if self.user_id:
-            return USER_ID, self.user_id
-        if self.email:
-            return EMAIL, self.email
-        return ANONYMOUS_ID, self.anonymous_id or ""
+        """What names the person best; an empty anonymous id when nothing does."""
+        return self.identifiers[0] if self.identifiers else (ANONYMOUS_ID, "")
 
-    def identifiers(self) -> list[Identifier]:
-        """What names the person, strongest first (user id, e-mail, anonymous id)."""
-        found: list[Identifier] = []
-        if self.user_id:
-            found.append((USER_ID, self.user_id))
-        if self.email:
-            found.append((EMAIL, self.email))
-        if self.anonymous_id:
-            found.append((ANONYMOUS_ID, self.anonymous_id))
-        return found
+    def value(self, kind: str) -> str | None:
+        """Its first identifier of a kind."""
+        return next((value for one, value in self.identifiers if one == kind), None)
 
 
 @lru_cache(maxsize=16_384)
@@ -118,6 +109,11 @@ def partition_key(key: bytes, workspace: str, identifier: Identifier) -> bytes:
 
     Kept for the people who were active last: one visit is many events.
     """
+    return identifier_digest(key, workspace, identifier)
+
+
+def identifier_digest(key: bytes, workspace: str, identifier: Identifier) -> bytes:
+    """16 bytes of HMAC-SHA256 under the installation's identity key: what stands for a person."""
     kind, value = identifier
     inner, outer = _keyed(key)
     first, second = inner.copy(), outer.copy()

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from rapport_common.events.envelope import Event
+from rapport_common.events.envelope_v1 import EventV1
 
 
 class IdentifierState(msgspec.Struct, frozen=True, gc=False):
@@ -116,7 +116,7 @@ class ProfileActivityV1(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     workspace: str
     profile_id: str
     version: int
-    event: Event | None = None
+    event: EventV1 | None = None
     state: ProfileState | None = None
     merged_into: str | None = None
     into_version: int = 0

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rapport_common.events.activity import ProfileActivity, from_v1
+from rapport_common.events import activity_v2, envelope_v1
+from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.activity_v2 import ProfileActivityV2
 from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.envelope import Event
+from rapport_common.events.envelope_v1 import EventV1
 from rapport_common.events.keys import Key
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
@@ -55,7 +58,8 @@ class Topic:
 EVENTS = Topic(
     name="events",
     key=Key.PERSON,
-    versions=(Event,),
+    versions=(EventV1, Event),
+    upcasts=(envelope_v1.from_v1,),
     producers=("ingest", "campaign", "feedback"),
     consumers=("profile", "ingest"),
     description="Every validated fact about a person, from outside or from the services. "
@@ -64,8 +68,8 @@ EVENTS = Topic(
 PROFILE_ACTIVITY = Topic(
     name="profile.activity",
     key=Key.PROFILE,
-    versions=(ProfileActivityV1, ProfileActivity),
-    upcasts=(from_v1,),
+    versions=(ProfileActivityV1, ProfileActivityV2, ProfileActivity),
+    upcasts=(activity_v2.from_v1, activity_v2.from_v2),
     producers=("profile",),
     consumers=("segment", "campaign", "feedback"),
     description="Each event as applied to a profile, with the profile's version and the sections "

@@ -52,7 +52,7 @@ def happened(workspace: str, number: int, at: datetime | None = None) -> Event:
         timestamp=when,
         received_at=when,
         name="Order Completed",
-        user_id="u",
+        identifiers=[("user_id", "u")],
     )
 
 

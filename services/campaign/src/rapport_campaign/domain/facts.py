@@ -37,7 +37,6 @@ def event(
     properties: Mapping[str, str | None],
 ) -> Event:
     """A track event of this service; properties without a value are left out."""
-    kind, value = who
     said = {key: one for key, one in properties.items() if one is not None}
     return Event(
         workspace=workspace,
@@ -46,10 +45,8 @@ def event(
         type="track",
         timestamp=at,
         received_at=at,
+        identifiers=[who],
         name=name,
-        user_id=value if kind == USER_ID else None,
-        email=value if kind == EMAIL else None,
-        anonymous_id=value if kind == ANONYMOUS_ID else None,
         properties=msgspec.Raw(msgspec.json.encode(said)),
     )
 

@@ -106,8 +106,6 @@ def _track(
         name=name,
         timestamp=at,
         received_at=received_at or at,
-        user_id=person.user_id,
-        email=person.email,
-        anonymous_id=person.anonymous_id,
+        identifiers=person.identifiers,
         properties=msgspec.Raw(msgspec.json.encode(properties)),
     )

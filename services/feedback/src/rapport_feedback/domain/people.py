@@ -21,16 +21,19 @@ class Contact:
     anonymous_id: str | None = None
 
     @property
+    def identifiers(self) -> list[Identifier]:
+        """What names the person, the strongest first: user id, e-mail, anonymous id."""
+        told = ((USER_ID, self.user_id), (EMAIL, self.email), (ANONYMOUS_ID, self.anonymous_id))
+        return [(kind, value) for kind, value in told if value]
+
+    @property
     def strongest(self) -> Identifier:
-        """What stands for the person: user id before e-mail before anonymous id."""
-        if self.user_id:
-            return (USER_ID, self.user_id)
-        if self.email:
-            return (EMAIL, self.email)
-        if self.anonymous_id:
-            return (ANONYMOUS_ID, self.anonymous_id)
-        message = "a contact has at least one identifier"
-        raise ValueError(message)
+        """What stands for the person."""
+        found = self.identifiers
+        if not found:
+            message = "a contact has at least one identifier"
+            raise ValueError(message)
+        return found[0]
 
 
 def named(user_id: str | None, email: str | None, anonymous_id: str | None) -> Contact | None:

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import (
     EMPTY_OBJECT,
     Client,
@@ -19,17 +18,13 @@ from rapport_common.events.envelope import (
 from rapport_common.wording import plain
 from rapport_ingest.domain.client import anonymised, client_of
 from rapport_ingest.domain.moments import SenderClock
+from rapport_ingest.domain.naming import usual_names
 from rapport_ingest.domain.reading import (
-    MAX_ID,
     MAX_MESSAGE_ID,
     MAX_NAME,
     NOTHING,
     Refused,
-    blocked,
-    email_of,
-    identifier,
     kind_of,
-    known_identifier,
     members,
     moment,
     needed_identifier,
@@ -247,42 +242,15 @@ def _add_identifiers(
     origin: Origin,
 ) -> None:
     """Who it is; an identifier that many share is left out, and is why nobody may be left."""
-    more = origin.sender.blocked
-    # Most are short texts seen before: for these only the cache is asked.
-    if (user := fields.get("userId")) is not None:
-        quick = user.__class__ is str and not more and len(user) <= MAX_ID
-        user = known_identifier(user) if quick else identifier(user, "userId", more)
-        if user is not None:
-            values["user_id"] = user
-    if (anonymous := fields.get("anonymousId")) is not None:
-        quick = anonymous.__class__ is str and not more and len(anonymous) <= MAX_ID
-        if quick:
-            anonymous = known_identifier(anonymous)
-        else:
-            anonymous = identifier(anonymous, "anonymousId", more)
-        if anonymous is not None:
-            values["anonymous_id"] = anonymous
-    if (found := email_of(traits, context, more)) is not None:
-        values["email"] = found
-    elif user is None and anonymous is None:
-        raise _nobody(fields, traits, context)
-    # What is missing now was missing or blank before, or it is a placeholder.
-    if (user is None and fields.get("userId")) or (anonymous is None and fields.get("anonymousId")):
+    sender = origin.sender
+    if sender.namer is None:
+        found, shared = usual_names(fields, traits, context, sender.blocked)
+    else:
+        is_group = values["type"] == "group"
+        found, shared = sender.namer.names(fields, sender.blocked, is_group=is_group)
+    values["identifiers"] = found
+    if shared:
         origin.note(PLACEHOLDER)
-
-
-def _nobody(fields: dict[str, Any], traits: dict[str, Any], context: dict[str, Any]) -> Refused:
-    """Why nobody is left: the first identifier that is blocked, or that there is none."""
-    nested = context.get("traits")
-    inner = nested.get("email") if isinstance(nested, dict) else None
-    for field in ("userId", "anonymousId"):
-        if text(fields.get(field), field) is not None:
-            return blocked(fields[field], field)
-    for value, field in ((traits.get("email"), "traits.email"), (inner, "context.traits.email")):
-        if isinstance(value, str) and email_address(value) is not None:
-            return blocked(value, field)
-    reason = "An event needs a userId, an anonymousId or an e-mail address in its traits."
-    return Refused("no_identifier", "userId", reason)
 
 
 def _add_time(values: dict[str, Any], fields: dict[str, Any], origin: Origin) -> None:

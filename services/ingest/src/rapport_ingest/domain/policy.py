@@ -8,11 +8,13 @@ from typing import Any, get_args
 import msgspec
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.events.contact import is_country
 from rapport_common.events.identifiers import MAX_PLACEHOLDER
 from rapport_common.events.money import normal_currency
 from rapport_common.wording import plain
 from rapport_ingest.domain.guard import network, origin_shape
 from rapport_ingest.domain.mapping import Mapper
+from rapport_ingest.domain.naming import check_fields
 from rapport_ingest.domain.source import LegalBasis, Policy, WorkspacePolicy
 from rapport_ingest.domain.transform import compile_transforms
 
@@ -131,10 +133,25 @@ def _problems(policy: Policy) -> Iterator[Problem]:
     if policy.currency is not None and normal_currency(policy.currency) is None:
         yield "currency", f"'{policy.currency[:20]}' is no code of ISO 4217, such as EUR"
     yield from _webhook(policy)
+    yield from _identifiers(policy)
     try:
         compile_transforms(policy.transforms)
     except InvalidRequestError as error:
         yield error.details["field"], error.message.partition(": ")[2].rstrip(".")
+
+
+def _identifiers(policy: Policy) -> Iterator[Problem]:
+    try:
+        check_fields(policy.identifiers)
+    except ValueError as error:
+        yield "identifiers", str(error)
+    if policy.country is not None and not is_country(policy.country):
+        yield "country", f"'{policy.country[:20]}' is no code of ISO 3166-1, such as DE"
+    fields = {path for paths in policy.identifiers.values() for path in paths}
+    for index, one in enumerate(policy.transforms):
+        if one.op == "default" and one.path in fields:
+            reason = "a default here would make one person of all who have none"
+            yield f"transforms[{index}].path", reason
 
 
 def _webhook(policy: Policy) -> Iterator[Problem]:

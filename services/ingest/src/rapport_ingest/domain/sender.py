@@ -7,6 +7,7 @@ from rapport_common.events.envelope import Trust
 from rapport_common.events.identifiers import NONE_MORE
 from rapport_common.events.money import normal_currency
 from rapport_ingest.domain.guard import Guard
+from rapport_ingest.domain.naming import Namer
 from rapport_ingest.domain.plan import Plan, PlannedEvent
 from rapport_ingest.domain.source import DEFAULT_KIND, SECRET, Caller, Kind, Policy, trust_of
 from rapport_ingest.domain.transform import Transformer, compile_transforms
@@ -30,6 +31,7 @@ class Sender:
     currency: str | None = None
     blocked: frozenset[str] = NONE_MORE
     secret: bool = False
+    namer: Namer | None = None
 
 
 def compiled(
@@ -52,4 +54,5 @@ def compiled(
         normal_currency(policy.currency),
         blocked,
         kind in SECRET,
+        Namer(policy.identifiers, policy.country) if policy.identifiers else None,
     )

@@ -74,7 +74,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `allowed_origins` are origins as browsers send them (`https://shop.example`), `allowed_ips`
     networks in CIDR form. `webhook` makes events of its webhooks; `webhook_preset` knows a shop
     system's without one. In test mode events are judged and shown, and none is kept. `currency`
-    (ISO 4217) is that of orders that name none.
+    (ISO 4217) is that of orders that name none. `identifiers` says in which fields an event has
+    which kind of identifier, {kind: dotted paths}; `country` (ISO 3166-1 alpha-2) is that of phone
+    numbers that name none.
     """
 
     allowed_origins: tuple[str, ...] = ()
@@ -89,6 +91,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     webhook: Mapping | None = None
     currency: str | None = None
     webhook_preset: Shop | None = None
+    identifiers: dict[str, tuple[str, ...]] = {}
+    country: str | None = None
 
 
 class WorkspacePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from rapport_common.errors import ConflictError, UnavailableError
+from rapport_common.events.envelope import USER_ID, Identifier
 from rapport_common.events.topics import EVENTS, require_consumer
 from rapport_common.events.versions import GARBAGE, Reader
 from rapport_common.jobs.store import Job, Step
@@ -38,8 +39,14 @@ class _Head(msgspec.Struct):
     workspace: str
     source: str
     message_id: str
-    user_id: str | None = None
     name: str | None = None
+    identifiers: list[Identifier] = []
+    user_id: str | None = None
+    """Of the first version: what the list has since."""
+
+    def names(self, user_id: str) -> bool:
+        """Whether it is about this user."""
+        return self.user_id == user_id or (USER_ID, user_id) in self.identifiers
 
 
 _head = msgspec.json.Decoder(_Head)
@@ -66,7 +73,7 @@ class Chooser:
             head.workspace == self.workspace
             and asked.source in {None, head.source}
             and (asked.message_ids is None or head.message_id in asked.message_ids)
-            and asked.user_id in {None, head.user_id}
+            and (asked.user_id is None or head.names(asked.user_id))
             and asked.event in {None, head.name}
         )
 

@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.auth import InstallationOps, Operator, operator
 from rapport_common.errors import InvalidRequestError, NotFoundError
+from rapport_common.events.codec import encode
 from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import EMAIL
-from rapport_common.events.identifiers import normal_identifier
+from rapport_common.events.kinds import normal_value
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.models import Ledger
 from rapport_common.paging import Listed, Paging
@@ -21,12 +22,13 @@ from rapport_profile.api import models
 from rapport_profile.api.republishing import republishing_routes
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.consents import consent_state
-from rapport_profile.domain.facts import identifier_id
 from rapport_profile.domain.fold import merge
+from rapport_profile.domain.naming import Ids
 from rapport_profile.domain.published import Summary, omitted, shown
 from rapport_profile.domain.reach import reachable
 from rapport_profile.domain.stamps import EARLIEST
 from rapport_profile.store import reads
+from rapport_profile.store.inbox import stored_event
 
 Reader = Annotated[Operator, Depends(operator("profiles:read"))]
 Text = Annotated[str, Query(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
@@ -48,10 +50,10 @@ class Shown(msgspec.Struct):
     omitted: Any
 
 
-def routes(engine: AsyncEngine, bookkeeping: ConsumerStore) -> APIRouter:
+def routes(engine: AsyncEngine, bookkeeping: ConsumerStore, ids: Ids) -> APIRouter:
     """Profiles, their timelines and links, totals, the ledger."""
     router = APIRouter()
-    router.include_router(_profiles(engine), tags=["profiles"])
+    router.include_router(_profiles(engine, ids), tags=["profiles"])
     router.include_router(_parts(engine), tags=["profiles"])
     router.include_router(_histories(engine), tags=["profiles"])
     router.include_router(republishing_routes(engine), tags=["jobs"])
@@ -71,15 +73,15 @@ def routes(engine: AsyncEngine, bookkeeping: ConsumerStore) -> APIRouter:
     return router
 
 
-def _profiles(engine: AsyncEngine) -> APIRouter:
+def _profiles(engine: AsyncEngine, ids: Ids) -> APIRouter:
     router = APIRouter()
 
     @router.get("/v1/profiles", response_model=models.Profile)
     async def find(caller: Reader, kind: Text, value: Text) -> Response:
         """The one person who has an identifier."""
-        wanted = normal_email(value) if kind == EMAIL else normal_identifier(value)
+        wanted = normal_email(value) if kind == EMAIL else normal_value(kind, value) or value
         async with engine.begin() as tx:
-            identifier = identifier_id(caller.workspace, (kind, wanted))
+            identifier = ids.of(caller.workspace, (kind, wanted))
             profile_id = await reads.by_identifier(tx, caller.workspace, identifier)
             if profile_id is None:
                 message = f"Nobody is known by {kind} '{value}' in this workspace."
@@ -148,7 +150,7 @@ def _histories(engine: AsyncEngine) -> APIRouter:
         body = page.answer(
             rows,
             key=lambda row: [row.timestamp, row.source, row.message_id],
-            show=lambda row: msgspec.Raw(row.event.encode()),
+            show=lambda row: msgspec.Raw(encode(stored_event(row.event))),
         )
         return _json({"profile_id": str(who.profile_id), **body})
 

@@ -26,7 +26,7 @@ from rapport_common.events.contact import (
 )
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ConsentState
-from rapport_profile.domain.facts import properties_of
+from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.stamps import Stamp, stamp_of, stamp_of_refusal
 
 Subject = tuple[str, str, str]

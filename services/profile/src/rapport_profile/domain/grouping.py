@@ -3,69 +3,71 @@
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
-from rapport_profile.domain.facts import Id
-from rapport_profile.domain.world import World
+from rapport_profile.domain.naming import Id
+from rapport_profile.domain.working_set import WorkingSet
 
 
-def entangled(world: World, named: Iterable[Sequence[Id]], doubted: AbstractSet[Id]) -> set[Id]:
+def entangled(
+    working: WorkingSet, named: Iterable[Sequence[Id]], doubted: AbstractSet[Id]
+) -> set[Id]:
     """The identifiers, of those named together in an event, that can't be settled by themselves.
 
     What the events of a batch connect is settled without its links if it knows at most one user,
     and nothing in it is shared, contested, or `doubted` (ends of aliases that may be void). The
     identifiers and their profiles are loaded.
     """
-    parts = _Parts()
+    parts = _DisjointSets()
     settled: list[Sequence[Id]] = []
     for ids in named:
-        if _is_settled(world, ids, doubted):
+        if _is_settled(working, ids, doubted):
             settled.append(ids)
         else:
-            _connect(parts, world, ids)
+            _connect(parts, working, ids)
     for ids in settled:
         # Most events; they matter only where others connect their person with somebody.
-        if parts.has(world.nodes[ids[0]].profile_id):
-            _connect(parts, world, ids)
+        if parts.has(working.nodes[ids[0]].profile_id):
+            _connect(parts, working, ids)
     users: dict[Id, set[Id]] = {}
     marked: set[Id] = set()
-    together = [one for one in parts.seen() if one in world.nodes]
+    together = [one for one in parts.seen() if one in working.nodes]
     for one in together:
-        node, part = world.nodes[one], parts.of(one)
+        node, part = working.nodes[one], parts.of(one)
         if node.is_user:
             users.setdefault(part, set()).add(one)
         elif node.shared or node.contested:
             marked.add(part)
         if one in doubted:
             marked.add(part)
-        owner = world.profiles[node.profile_id].user if node.profile_id else None
+        owner = working.profiles[node.profile_id].user if node.profile_id else None
         if owner is not None:
             users.setdefault(part, set()).add(owner)
     marked.update(part for part, known in users.items() if len(known) > 1)
     return {one for one in together if parts.of(one) in marked} if marked else set()
 
 
-def _is_settled(world: World, ids: Sequence[Id], doubted: AbstractSet[Id]) -> bool:
+def _is_settled(working: WorkingSet, ids: Sequence[Id], doubted: AbstractSet[Id]) -> bool:
     """Whether an event by itself connects nothing and takes nobody apart."""
-    first = world.nodes[ids[0]].profile_id
+    first = working.nodes[ids[0]].profile_id
     if first is None:
         return False
     for one in ids:
-        node = world.nodes[one]
+        node = working.nodes[one]
         if node.profile_id != first or node.shared or node.contested or one in doubted:
             return False
     return True
 
 
-def _connect(parts: "_Parts", world: World, ids: Sequence[Id]) -> None:
+def _connect(parts: "_DisjointSets", working: WorkingSet, ids: Sequence[Id]) -> None:
     hub = ids[0]
     for one in ids:
         if one is not hub:
             parts.connect(hub, one)
         # Two events may speak of one profile by different identifiers.
-        parts.connect(one, world.nodes[one].profile_id or one)
+        parts.connect(one, working.nodes[one].profile_id or one)
 
 
-class _Parts:
-    """Disjoint sets, by union and path halving."""
+class _DisjointSets:
+    """By union and path halving."""
 
     def __init__(self) -> None:
         self._parent: dict[Id, Id] = {}

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from rapport_common.events.envelope import USER_ID
-from rapport_profile.domain.facts import Id
+from rapport_profile.domain.naming import Id
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from rapport_common.events.orders import (
     ORDER_UPDATED,
     worth_of_line,
 )
-from rapport_profile.domain.facts import properties_of
+from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.stamps import (
     EARLIEST,
     Stamp,

@@ -10,8 +10,8 @@ from rapport_common.events.activity import ProfileActivity, SectionVersions
 from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_common.events.profile import AbsorbedId, ComputedState
 from rapport_profile.domain.bounds import HEAVY_BYTES, MAX_SHOWN, Spilled
-from rapport_profile.domain.facts import Evidence, Id, LinkKey
 from rapport_profile.domain.fold import Fold, merge
+from rapport_profile.domain.naming import Evidence, Id, LinkKey
 from rapport_profile.domain.published import Summary, omitted, shown, strongest
 from rapport_profile.domain.reach import as_told
 from rapport_profile.domain.sections import (

@@ -12,8 +12,9 @@ import msgspec
 
 from rapport_common.events.activity import ContactPoint
 from rapport_common.events.contact import BY_PHONE, EMAIL_CHANNEL, MAX_POINT, contact_point
-from rapport_common.events.envelope import Event
+from rapport_common.events.envelope import EMAIL, Event
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
+from rapport_common.events.kinds import PHONE
 from rapport_common.events.topics import SERVICES
 from rapport_profile.domain.stamps import Stamp, stamp_of
 
@@ -118,7 +119,7 @@ def reach_said(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, Rea
 def _points_told(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, str | None]:
     told: dict[str, str | None] = {}
     if not traits:
-        _take(EMAIL_CHANNEL, event.email, told)
+        _take(EMAIL_CHANNEL, event.value(EMAIL), told)
         return told
     for name, channel in CHANNEL_OF_TRAIT.items():
         raw = traits.get(name)
@@ -126,9 +127,11 @@ def _points_told(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, s
         if text is not None and is_placeholder(text):
             told[channel] = None
         elif channel == EMAIL_CHANNEL:
-            _take(channel, event.email, told)
+            _take(channel, event.value(EMAIL), told)
         else:
-            _take(channel, text, told)
+            # The door knows the source's country, and so whose number one without a code is.
+            known = text and (contact_point(channel, text) or event.value(PHONE))
+            _take(channel, known, told)
     return told
 
 

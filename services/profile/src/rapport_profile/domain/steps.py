@@ -2,8 +2,8 @@
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.facts import Id
 from rapport_profile.domain.loaded import Loaded, end_of
+from rapport_profile.domain.naming import Id
 from rapport_profile.domain.people import Profile
 from rapport_profile.domain.sections import ALL, COMPUTED, CONTACT_POINTS, LONG, SHORT
 

@@ -5,11 +5,11 @@ from datetime import datetime
 
 import msgspec
 
-from rapport_common.events.envelope import Event
+from rapport_common.events.envelope import EMAIL, Event
 from rapport_common.events.orders import ORDER_EVENTS
 from rapport_common.events.reserved import CONSENT_UPDATED
 from rapport_profile.domain.consents import Consent, consent_key, consent_said
-from rapport_profile.domain.facts import properties_of
+from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.orders import Statement, statement
 from rapport_profile.domain.reach import Reach, reach_said
 from rapport_profile.domain.stamps import Stamp, believed_time, stamp_of
@@ -49,7 +49,7 @@ def telling(event: Event) -> Telling:
         values = _traits_of(event)
         traits = {name: Trait(value, stamp) for name, value in values.items()}
         return Telling(at, stamp, traits, reach_said(event, values))
-    reach = reach_said(event, _NOTHING) if event.email else {}
+    reach = reach_said(event, _NOTHING) if event.value(EMAIL) else {}
     if event.type != "track":
         return Telling(at, stamp, reach=reach)
     if event.name in ORDER_EVENTS:

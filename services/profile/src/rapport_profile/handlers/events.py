@@ -18,22 +18,22 @@ from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore, add_tallies
 from rapport_profile import metrics
 from rapport_profile.domain.bounds import Spilled
-from rapport_profile.domain.facts import (
+from rapport_profile.domain.content import content_hash
+from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
+from rapport_profile.domain.grouping import entangled
+from rapport_profile.domain.naming import (
     Id,
+    Ids,
     LinkKey,
     Naming,
     anonymous_twin,
-    content_hash,
-    identifier_id,
     link_keys,
     naming,
     user_twin,
 )
-from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
-from rapport_profile.domain.grouping import entangled
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.domain.steps import IncompleteError
-from rapport_profile.domain.world import World
+from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.handlers.publish import outgoing
 from rapport_profile.store import changes, inbox, people
 
@@ -52,15 +52,19 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     traceparent: str | None
 
 
-async def on_events(batch: Sequence[Record], tx: AsyncConnection) -> None:
+async def on_events(ids: Ids, batch: Sequence[Record], tx: AsyncConnection) -> None:
     """Fold events into profiles and publish each step, in the order of the batch.
+
+    `ids` names identifiers.
 
     Of copies of one message the one with the smallest content hash counts: a greater or equal
     one is dropped, a smaller one takes the place of what was applied. That costs as much as all
     that the person did, so it happens once per batch and MAX_REPLACED times for a message at
     most: hashes that fall so often don't come about by chance.
     """
-    drafts = [draft(index, record.value, record.traceparent) for index, record in enumerate(batch)]
+    drafts = [
+        draft(ids, index, record.value, record.traceparent) for index, record in enumerate(batch)
+    ]
     best = _smallest(drafts)
     counting = await inbox.claim(tx, [one.copy for one in best])
     piece: list[Draft] = []
@@ -73,14 +77,14 @@ async def on_events(batch: Sequence[Record], tx: AsyncConnection) -> None:
             continue
         tallies["duplicate"] += 1
         if one.copy.hash < known.hash and known.replaced < MAX_REPLACED:
-            await _apply(tx, piece)
+            await _apply(tx, ids, piece)
             piece = []
-            taken_back = await _take_back(tx, known)
+            taken_back = await _take_back(tx, ids, known)
             if taken_back is not None:
                 await inbox.replace(tx, one.copy)
-                await _apply(tx, [one], before=taken_back)
+                await _apply(tx, ids, [one], before=taken_back)
                 tallies["replaced"] += 1
-    await _apply(tx, piece)
+    await _apply(tx, ids, piece)
     await add_tallies(tx, SCHEMA, tallies)
     metrics.count(tallies)
 
@@ -95,7 +99,7 @@ def _smallest(drafts: Sequence[Draft]) -> list[Draft]:
     return list(best.values())
 
 
-def draft(index: int, event: Event, traceparent: str | None = None) -> Draft:
+def draft(ids: Ids, index: int, event: Event, traceparent: str | None = None) -> Draft:
     """An event as it is applied; InvalidEvent names the record of the batch by its index."""
     named = naming(event)
     if named is None:
@@ -105,7 +109,7 @@ def draft(index: int, event: Event, traceparent: str | None = None) -> Draft:
     if holds_nul(b"".join((event.properties, event.traits, event.context))):
         raise InvalidEvent(index, "the character NUL stands in the event; it can't be stored")
     key = (event.workspace, event.source, event.message_id)
-    hub = identifier_id(event.workspace, named.hub)
+    hub = ids.of(event.workspace, named.hub)
     copy = inbox.Copy(key, content_hash(event), hub, event.timestamp, event.received_at)
     return Draft(event, named, copy, traceparent)
 
@@ -116,7 +120,11 @@ def _is_slug(name: str) -> bool:
 
 
 async def _apply(
-    tx: AsyncConnection, drafts: Sequence[Draft], *, before: Sequence[ProfileActivity] = ()
+    tx: AsyncConnection,
+    ids: Ids,
+    drafts: Sequence[Draft],
+    *,
+    before: Sequence[ProfileActivity] = (),
 ) -> None:
     """Load everybody concerned, apply the events one by one, write everything back.
 
@@ -127,12 +135,12 @@ async def _apply(
     if not drafts:
         return
     plain = {one.profile_id for one in before if _is_plain(one)}
-    world, steps = await applied(tx, drafts, untold=plain)
+    working, steps = await applied(tx, ids, drafts, untold=plain)
     follows = {step.profile_id for step, _trace in steps if step.identifiers is not None}
     lasting = [one for one in before if not (_is_plain(one) and one.profile_id in follows)]
     published = [outgoing(one, None) for one in lasting]
     published += [outgoing(step, trace) for step, trace in steps]
-    await changes.save(tx, world)
+    await changes.save(tx, working)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
     await outbox.append(tx, SCHEMA, published)
 
@@ -143,8 +151,8 @@ def _is_plain(step: ProfileActivity) -> bool:
 
 
 async def applied(
-    tx: AsyncConnection, drafts: Sequence[Draft], *, untold: Collection[Id] = ()
-) -> tuple[World, list[tuple[ProfileActivity, str | None]]]:
+    tx: AsyncConnection, ids: Ids, drafts: Sequence[Draft], *, untold: Collection[Id] = ()
+) -> tuple[WorkingSet, list[tuple[ProfileActivity, str | None]]]:
     """The people after the events, and what is to be published, with its trace.
 
     Of the profiles `untold` nobody knows what is stored: all their sections are due.
@@ -153,61 +161,61 @@ async def applied(
     """
     whole: set[people.Scoped] = set()
     while True:
-        world = await _load(tx, drafts, whole)
+        working = await _load(tx, ids, drafts, whole)
         for profile_id in untold:
-            if profile_id in world.profiles:
-                world.profiles[profile_id].tell_all()
+            if profile_id in working.profiles:
+                working.profiles[profile_id].tell_all()
         published: list[tuple[ProfileActivity, str | None]] = []
         try:
             for one in drafts:
-                steps = world.apply(one.event, one.named)
+                steps = working.apply(one.event, one.named)
                 published += [(step, one.traceparent) for step in steps]
-            told = world.finish([step for step, _trace in published])
+            told = working.finish([step for step, _trace in published])
         except IncompleteError as error:
             if error.wanted <= whole:
                 raise
             whole |= error.wanted
         else:
-            return world, list(zip(told, (trace for _step, trace in published), strict=True))
+            return working, list(zip(told, (trace for _step, trace in published), strict=True))
 
 
 async def _load(
-    tx: AsyncConnection, drafts: Sequence[Draft], whole: Collection[people.Scoped]
-) -> World:
+    tx: AsyncConnection, ids: Ids, drafts: Sequence[Draft], whole: Collection[people.Scoped]
+) -> WorkingSet:
     wanted: dict[people.Scoped, Identifier] = {}
     twins: set[people.Scoped] = set()
     named: list[list[Id]] = []
     for one in drafts:
         workspace = one.event.workspace
-        ids = [identifier_id(workspace, identifier) for identifier in one.named.all]
-        wanted.update(zip(((workspace, id_) for id_ in ids), one.named.all, strict=True))
-        named.append(ids)
+        all_ids = [ids.of(workspace, identifier) for identifier in one.named.all]
+        wanted.update(zip(((workspace, id_) for id_ in all_ids), one.named.all, strict=True))
+        named.append(all_ids)
         if one.named.previous is not None:
-            twins.add((workspace, identifier_id(workspace, user_twin(one.named.previous))))
+            twins.add((workspace, ids.of(workspace, user_twin(one.named.previous))))
     await people.ensure_identifiers(tx, wanted)
-    world, held = World(uuid7_text), set[people.Scoped]()
-    await people.load(tx, world, wanted.keys() | twins, held)
-    former = await people.known(tx, _possibly_aliased(world))
-    doubted = {id_ for _, id_ in former} | _ends_of_doubt(world, drafts)
-    seeds = entangled(world, named, doubted)
-    around = {(world.nodes[one].workspace, one) for one in seeds} | former
+    working, held = WorkingSet(ids, uuid7_text), set[people.Scoped]()
+    await people.load(tx, working, wanted.keys() | twins, held)
+    former = await people.known(tx, _possibly_aliased(working))
+    doubted = {id_ for _, id_ in former} | _ends_of_doubt(working, drafts)
+    seeds = entangled(working, named, doubted)
+    around = {(working.nodes[one].workspace, one) for one in seeds} | former
     if around:
-        await people.load_around(tx, world, around, held, beyond=former)
+        await people.load_around(tx, working, around, held, beyond=former)
     if whole:
-        await people.load_members(tx, world, whole)
-    return world
+        await people.load_members(tx, working, whole)
+    return working
 
 
-def _possibly_aliased(world: World) -> set[people.Scoped]:
+def _possibly_aliased(working: WorkingSet) -> set[people.Scoped]:
     """Anonymous ids that an alias may have taken from a user id named here for the first time."""
     return {
-        (one.workspace, identifier_id(one.workspace, anonymous_twin((one.kind, one.value))))
-        for one in world.nodes.values()
+        (one.workspace, working.ids.of(one.workspace, anonymous_twin((one.kind, one.value))))
+        for one in working.nodes.values()
         if one.kind == USER_ID and one.profile_id is None
     }
 
 
-def _ends_of_doubt(world: World, drafts: Sequence[Draft]) -> set[Id]:
+def _ends_of_doubt(working: WorkingSet, drafts: Sequence[Draft]) -> set[Id]:
     """Identifiers of aliases whose former id is a user id, before or in this batch."""
     doubted: set[Id] = set()
     for one in drafts:
@@ -215,13 +223,15 @@ def _ends_of_doubt(world: World, drafts: Sequence[Draft]) -> set[Id]:
         if former is None:
             continue
         workspace = one.event.workspace
-        twin = identifier_id(workspace, user_twin(former))
-        if twin in world.nodes:
-            doubted |= {twin, identifier_id(workspace, former)}
+        twin = working.ids.of(workspace, user_twin(former))
+        if twin in working.nodes:
+            doubted |= {twin, working.ids.of(workspace, former)}
     return doubted
 
 
-async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> list[ProfileActivity] | None:
+async def _take_back(
+    tx: AsyncConnection, ids: Ids, known: inbox.Copy
+) -> list[ProfileActivity] | None:
     """Undo the copy that counted so far; the steps to publish of it.
 
     None when retention has removed it already.
@@ -231,32 +241,32 @@ async def _take_back(tx: AsyncConnection, known: inbox.Copy) -> list[ProfileActi
     if event is None or named is None:
         return None
     workspace, hub = event.workspace, known.identifier_id
-    told = link_keys(workspace, named)
-    twin = identifier_id(workspace, anonymous_twin(named.hub))
+    told = link_keys(ids, workspace, named)
+    twin = ids.of(workspace, anonymous_twin(named.hub))
     seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told))}
-    fold, spilled, lost = await _without(tx, workspace, hub, told)
+    fold, spilled, lost = await _without(tx, ids, workspace, hub, told)
     whole: set[people.Scoped] = set()
     while True:
-        world = World(uuid7_text)
-        await people.load_around(tx, world, seeds, set(), beyond=seeds)
-        await people.load_members(tx, world, whole)
+        working = WorkingSet(ids, uuid7_text)
+        await people.load_around(tx, working, seeds, set(), beyond=seeds)
+        await people.load_members(tx, working, whole)
         try:
-            steps = world.retract(hub, fold, lost, believed_time(event))
+            steps = working.retract(hub, fold, lost, believed_time(event))
         except IncompleteError as error:
             if error.wanted <= whole:
                 raise
             whole |= error.wanted
         else:
             break
-    world.trim()
-    world.spilled += [(workspace, hub, one) for one in spilled]
+    working.trim()
+    working.spilled += [(workspace, hub, one) for one in spilled]
     await changes.unspill(tx, workspace, hub, names_told(event))
-    await changes.save(tx, world)
+    await changes.save(tx, working)
     return steps
 
 
 async def _without(
-    tx: AsyncConnection, workspace: str, hub: Id, told: Sequence[LinkKey]
+    tx: AsyncConnection, ids: Ids, workspace: str, hub: Id, told: Sequence[LinkKey]
 ) -> tuple[Fold, list[Spilled], list[LinkKey]]:
     """A hub's fold over what is left on its timeline, and the links nothing there tells of."""
     events = await inbox.remaining(tx, workspace, hub)
@@ -267,7 +277,7 @@ async def _without(
         fold.join(gone)
         return fold, [*spilled, *fold.trim()], []
     names = [naming(one) for one in events]
-    still = {key for one in names if one is not None for key in link_keys(workspace, one)}
+    still = {key for one in names if one is not None for key in link_keys(ids, workspace, one)}
     return fold, spilled, [key for key in told if key not in still]
 
 

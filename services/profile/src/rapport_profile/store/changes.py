@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
 from rapport_common.events.codec import encode
-from rapport_profile.domain.facts import Id
 from rapport_profile.domain.loaded import end_of
+from rapport_profile.domain.naming import Id
 from rapport_profile.domain.people import Link, Node
-from rapport_profile.domain.world import World
+from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.store.people import scoped
 
 _MERGE_PROFILES = text(
@@ -85,15 +85,15 @@ _UNSPILL = text(
 )
 
 
-async def save(tx: AsyncConnection, world: World) -> None:
-    """Write back what `world` says has changed."""
-    await _save_identifiers(tx, world.changed_nodes.values())
-    await _save_folds(tx, world)
+async def save(tx: AsyncConnection, working: WorkingSet) -> None:
+    """Write back what `working` says has changed."""
+    await _save_identifiers(tx, working.changed_nodes.values())
+    await _save_folds(tx, working)
     # After those that are loaded: only the others still have the former label.
-    await _relabel(tx, _MERGE_PROFILES, world, world.merged)
-    await _relabel(tx, _RENAME_CLUSTERS, world, world.renamed)
-    await _save_links(tx, world)
-    profiles = sorted(world.changed_profiles.values(), key=lambda one: one.id)
+    await _relabel(tx, _MERGE_PROFILES, working, working.merged)
+    await _relabel(tx, _RENAME_CLUSTERS, working, working.renamed)
+    await _save_links(tx, working)
+    profiles = sorted(working.changed_profiles.values(), key=lambda one: one.id)
     if profiles:
         await tx.execute(
             _SAVE_PROFILES,
@@ -105,7 +105,7 @@ async def save(tx: AsyncConnection, world: World) -> None:
                 "summaries": [encode(one.summary()).decode() for one in profiles],
             },
         )
-    await _save_spilled(tx, world)
+    await _save_spilled(tx, working)
 
 
 async def unspill(
@@ -134,31 +134,31 @@ async def _save_identifiers(tx: AsyncConnection, nodes: Iterable[Node]) -> None:
     )
 
 
-async def _save_folds(tx: AsyncConnection, world: World) -> None:
+async def _save_folds(tx: AsyncConnection, working: WorkingSet) -> None:
     """The folds that identifiers have got back which are not loaded."""
-    if not world.parted:
+    if not working.parted:
         return
-    ordered = sorted(world.parted)
-    folds = [encode(world.parted[one]).decode() for one in ordered]
-    asked = scoped([(world.workspaces[one], one) for one in ordered])
+    ordered = sorted(working.parted)
+    folds = [encode(working.parted[one]).decode() for one in ordered]
+    asked = scoped([(working.workspaces[one], one) for one in ordered])
     await tx.execute(_SAVE_FOLDS, {**asked, "folds": folds})
 
 
 async def _relabel(
-    tx: AsyncConnection, statement: TextClause, world: World, moved: Mapping[Id, Id]
+    tx: AsyncConnection, statement: TextClause, working: WorkingSet, moved: Mapping[Id, Id]
 ) -> None:
     """Move whatever has one label to another, loaded or not."""
     if not moved:
         return
     ordered = sorted(moved)
-    asked = scoped([(world.workspaces[one], one) for one in ordered])
+    asked = scoped([(working.workspaces[one], one) for one in ordered])
     await tx.execute(statement, {**asked, "into": pack(end_of(moved, one) for one in ordered)})
 
 
-async def _save_links(tx: AsyncConnection, world: World) -> None:
-    changed = [world.changed_links[key] for key in sorted(world.changed_links)]
-    kept = [one for one in changed if one.key in world.links]
-    lost = [one for one in changed if one.key not in world.links]
+async def _save_links(tx: AsyncConnection, working: WorkingSet) -> None:
+    changed = [working.changed_links[key] for key in sorted(working.changed_links)]
+    kept = [one for one in changed if one.key in working.links]
+    lost = [one for one in changed if one.key not in working.links]
     if lost:
         await tx.execute(_DROP_LINKS, _keys(lost))
     if not kept:
@@ -175,8 +175,8 @@ async def _save_links(tx: AsyncConnection, world: World) -> None:
     )
 
 
-async def _save_spilled(tx: AsyncConnection, world: World) -> None:
-    latest = {(workspace, who, one.kind, one.name): one for workspace, who, one in world.spilled}
+async def _save_spilled(tx: AsyncConnection, working: WorkingSet) -> None:
+    latest = {(workspace, who, one.kind, one.name): one for workspace, who, one in working.spilled}
     if not latest:
         return
     await tx.execute(

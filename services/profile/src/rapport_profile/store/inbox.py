@@ -10,14 +10,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.db import pack, packed
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.facts import Id
+from rapport_common.events.envelope_v1 import EventV1, from_v1
 from rapport_profile.domain.fold import Fold, fold_all
+from rapport_profile.domain.naming import Id
 
 MessageKey = tuple[str, str, str]
 """(workspace, source, message id)"""
 
 _event = msgspec.json.Decoder(Event)
+_event_v1 = msgspec.json.Decoder(EventV1)
 _fold = msgspec.json.Decoder(Fold)
+
+
+def stored_event(text: str) -> Event:
+    """An event of the timeline; the oldest are of the first version, without a list of names."""
+    try:
+        return _event.decode(text)
+    except msgspec.ValidationError:
+        return from_v1(_event_v1.decode(text))
 
 
 class Copy(msgspec.Struct, frozen=True, gc=False):
@@ -183,13 +193,13 @@ async def forget(tx: AsyncConnection, copy: Copy) -> Event | None:
         },
     )
     row = result.first()
-    return None if row is None else _event.decode(row.event)
+    return None if row is None else stored_event(row.event)
 
 
 async def remaining(tx: AsyncConnection, workspace: str, identifier_id: Id) -> list[Event]:
     """The events on the timeline of an identifier."""
     key = {"workspace": workspace, "identifier_id": identifier_id}
-    return [_event.decode(row.event) for row in await tx.execute(_REMAINING, key)]
+    return [stored_event(row.event) for row in await tx.execute(_REMAINING, key)]
 
 
 async def expired(tx: AsyncConnection, workspace: str, identifier_id: Id) -> Fold | None:
@@ -205,7 +215,7 @@ async def expire(tx: AsyncConnection, age: timedelta, limit: int) -> int:
     rows = result.fetchall()
     events: dict[tuple[str, Id], list[Event]] = {}
     for row in rows:
-        events.setdefault((row.workspace, row.identifier_id), []).append(_event.decode(row.event))
+        events.setdefault((row.workspace, row.identifier_id), []).append(stored_event(row.event))
     for (workspace, identifier), gone in sorted(events.items()):
         total = fold_all(gone)
         before = await expired(tx, workspace, identifier)

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.db import pack, packed
 from rapport_common.events.envelope import Identifier
 from rapport_profile.domain.bounds import HEAVY_BYTES
-from rapport_profile.domain.facts import Id
+from rapport_profile.domain.loaded import Loaded
+from rapport_profile.domain.naming import Id
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
-from rapport_profile.domain.world import World
 
 Scoped = tuple[str, Id]
 """(workspace, id)"""
@@ -110,22 +110,22 @@ async def known(tx: AsyncConnection, wanted: Collection[Scoped]) -> set[Scoped]:
 
 
 async def load(
-    tx: AsyncConnection, world: World, wanted: Collection[Scoped], held: set[Scoped]
+    tx: AsyncConnection, working: Loaded, wanted: Collection[Scoped], held: set[Scoped]
 ) -> None:
-    """Lock the clusters of identifiers, and take these and their profiles into `world`.
+    """Lock the clusters of identifiers, and take these and their profiles into `working`.
 
     A cluster is locked by the row of the identifier after which it is named: whoever changes
     anything in a cluster holds that row, so two batches with the same people in opposite order
     wait for each other and do not deadlock. `held` are the locks so far.
     """
     await _hold(tx, wanted, held)
-    await _load_nodes(tx, world, _NODES, wanted)
-    await _load_profiles(tx, world)
+    await _load_nodes(tx, working, _NODES, wanted)
+    await _load_profiles(tx, working)
 
 
 async def load_around(
     tx: AsyncConnection,
-    world: World,
+    working: Loaded,
     seeds: Collection[Scoped],
     held: set[Scoped],
     *,
@@ -143,15 +143,15 @@ async def load_around(
         reached = {(row.workspace, row.id) for row in rows}
         if not await _hold(tx, reached, held):
             break
-    await _load_nodes(tx, world, _NODES, reached)
-    await _load_links(tx, world, {(row.workspace, row.id) for row in rows if row.through})
-    await _load_profiles(tx, world)
+    await _load_nodes(tx, working, _NODES, reached)
+    await _load_links(tx, working, {(row.workspace, row.id) for row in rows if row.through})
+    await _load_profiles(tx, working)
 
 
-async def load_members(tx: AsyncConnection, world: World, profiles: Collection[Scoped]) -> None:
+async def load_members(tx: AsyncConnection, working: Loaded, profiles: Collection[Scoped]) -> None:
     """Load all identifiers of profiles whose clusters are held."""
-    await _load_nodes(tx, world, _MEMBERS, profiles)
-    await _load_profiles(tx, world)
+    await _load_nodes(tx, working, _MEMBERS, profiles)
+    await _load_profiles(tx, working)
 
 
 async def _hold(tx: AsyncConnection, wanted: Collection[Scoped], held: set[Scoped]) -> bool:
@@ -172,27 +172,27 @@ async def _hold(tx: AsyncConnection, wanted: Collection[Scoped], held: set[Scope
 
 
 async def _load_nodes(
-    tx: AsyncConnection, world: World, query: TextClause, wanted: Collection[Scoped]
+    tx: AsyncConnection, working: Loaded, query: TextClause, wanted: Collection[Scoped]
 ) -> None:
     if not wanted:
         return
     for workspace, id_, *known in await tx.execute(query, scoped(sorted(wanted))):
-        world.add_node(Node(id_, workspace, *known))
+        working.add_node(Node(id_, workspace, *known))
 
 
-async def _load_links(tx: AsyncConnection, world: World, ends: Collection[Scoped]) -> None:
+async def _load_links(tx: AsyncConnection, working: Loaded, ends: Collection[Scoped]) -> None:
     if not ends:
         return
     for row in await tx.execute(_LINKS, scoped(sorted(ends))):
         evidence = (row.timestamp, row.message_id, row.source)
-        world.add_link(Link((row.a, row.b, row.kind), row.workspace, evidence, row.void))
+        working.add_link(Link((row.a, row.b, row.kind), row.workspace, evidence, row.void))
 
 
-async def _load_profiles(tx: AsyncConnection, world: World) -> None:
+async def _load_profiles(tx: AsyncConnection, working: Loaded) -> None:
     wanted = {
         (one.workspace, one.profile_id)
-        for one in world.nodes.values()
-        if one.profile_id is not None and one.profile_id not in world.profiles
+        for one in working.nodes.values()
+        if one.profile_id is not None and one.profile_id not in working.profiles
     }
     if wanted:
         found = (await tx.execute(_PROFILES, scoped(sorted(wanted)))).fetchall()
@@ -200,19 +200,19 @@ async def _load_profiles(tx: AsyncConnection, world: World) -> None:
             if row.summary is not None:
                 summary, short = _summary.decode(row.summary), len(row.summary) < _SHORT
                 made = Profile.of(row.id, row.workspace, row.version, summary, short=short)
-                world.add_profile(made)
+                working.add_profile(made)
         bare = [row for row in found if row.summary is None]
         if bare:
-            await _summarise(tx, world, bare)
-    world.settle()
+            await _summarise(tx, working, bare)
+    working.settle()
 
 
-async def _summarise(tx: AsyncConnection, world: World, rows: Sequence[Row[Any]]) -> None:
+async def _summarise(tx: AsyncConnection, working: Loaded, rows: Sequence[Row[Any]]) -> None:
     """Profiles stored before there were summaries: made of their identifiers, once."""
-    await _load_nodes(tx, world, _MEMBERS, {(row.workspace, row.id) for row in rows})
+    await _load_nodes(tx, working, _MEMBERS, {(row.workspace, row.id) for row in rows})
     for row in rows:
-        members = [one for one in world.nodes.values() if one.profile_id == row.id]
-        world.add_profile(Profile.made_of(row.id, row.workspace, row.version, members))
+        members = [one for one in working.nodes.values() if one.profile_id == row.id]
+        working.add_profile(Profile.made_of(row.id, row.workspace, row.version, members))
 
 
 def scoped(wanted: Sequence[Scoped]) -> dict[str, Any]:

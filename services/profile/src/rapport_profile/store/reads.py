@@ -9,8 +9,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_profile.domain.consents import Consent
-from rapport_profile.domain.facts import Id
 from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.naming import Id
 from rapport_profile.domain.published import Summary
 
 _fold = msgspec.json.Decoder(Fold)

@@ -6,10 +6,9 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common.ids import uuid7_text
+from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.people import Profile
 from rapport_profile.domain.published import Summary
-from rapport_profile.domain.world import World
 from rapport_profile.store import people
 
 PAGE_BYTES = 4 * 1024 * 1024
@@ -103,6 +102,6 @@ async def _made(tx: AsyncConnection, workspace: str, profile_id: str, version: i
 
     They are not locked; but whoever changes one of them changes the profile's row with it.
     """
-    world = World(uuid7_text)
-    await people.load_members(tx, world, {(workspace, profile_id)})
-    return world.profiles.get(profile_id) or Profile(profile_id, workspace, version)
+    working = Loaded()
+    await people.load_members(tx, working, {(workspace, profile_id)})
+    return working.profiles.get(profile_id) or Profile(profile_id, workspace, version)

@@ -3,7 +3,7 @@ changed is known at the end.
 
 What is usual needs the named identifiers and their profiles only: new identifiers join, two
 people become one. What takes people apart, or could, needs the links around them; which is which
-says `grouping.py` before (see `handlers.py`). Here is no I/O.
+says `grouping.py` before (see `handlers/events.py`). Here is no I/O.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,18 +12,18 @@ from datetime import datetime
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import AbsorbedId
-from rapport_profile.domain.facts import (
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.identity import Resolution, keep_ids, resolve
+from rapport_profile.domain.naming import (
     ALIAS,
     Id,
+    Ids,
     LinkKey,
     Naming,
     anonymous_twin,
-    identifier_id,
     link_keys,
     user_twin,
 )
-from rapport_profile.domain.fold import Fold
-from rapport_profile.domain.identity import Resolution, keep_ids, resolve
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.steps import Steps
 from rapport_profile.domain.telling import Telling, telling
@@ -32,11 +32,12 @@ LARGE = 100
 """A profile with more identifiers keeps its id in a merge, so that the smaller is re-labelled."""
 
 
-class World(Steps):
-    """The rules, applied to what is loaded."""
+class WorkingSet(Steps):
+    """Who is who and what is known, kept up with each event that is applied to what is loaded."""
 
-    def __init__(self, new_id: Callable[[], Id]) -> None:
+    def __init__(self, ids: Ids, new_id: Callable[[], Id]) -> None:
         super().__init__()
+        self.ids = ids
         self._new_id = new_id
 
     # --- applying ----------------------------------------------------------------------------
@@ -45,8 +46,8 @@ class World(Steps):
         """Fold one event in; what to publish, in order. Its identifiers are loaded."""
         workspace, told = event.workspace, telling(event)
         at = told.at
-        keys = link_keys(workspace, named)
-        hub = identifier_id(workspace, named.hub)
+        keys = link_keys(self.ids, workspace, named)
+        hub = self.ids.of(workspace, named.hub)
         ids = [hub, *(key[1] for key in keys)]
         void = self._is_known_user(workspace, named)
         evidence = (event.timestamp, event.message_id, event.source)
@@ -83,7 +84,7 @@ class World(Steps):
         """Whether an alias's former id is a user id by an event before this one."""
         if named.previous is None:
             return False
-        twin = self.nodes.get(identifier_id(workspace, user_twin(named.previous)))
+        twin = self.nodes.get(self.ids.of(workspace, user_twin(named.previous)))
         # Loaded is not known: it may be there for a later event of the batch.
         return twin is not None and twin.profile_id is not None
 
@@ -95,7 +96,7 @@ class World(Steps):
 
     def _mark_aliases(self, user: Node, *, void: bool) -> set[Id]:
         """Set whether aliases from a user id's value count; the ends of those that changed."""
-        former = identifier_id(user.workspace, anonymous_twin((user.kind, user.value)))
+        former = self.ids.of(user.workspace, anonymous_twin((user.kind, user.value)))
         ends: set[Id] = set()
         for key in self.links_of(former):
             link = self.links[key]

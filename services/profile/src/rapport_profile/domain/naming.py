@@ -1,0 +1,116 @@
+"""What one event says of who it is about: whom it names, which identifiers belong together."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+
+import msgspec
+
+from rapport_common.events.contact import normal_email, phone_number
+from rapport_common.events.envelope import (
+    ANONYMOUS_ID,
+    EMAIL,
+    USER_ID,
+    Event,
+    Identifier,
+    identifier_digest,
+)
+from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
+from rapport_common.events.kinds import PHONE
+
+Id = str
+"""A UUID as text: strings hash, compare and sort several times faster than UUID objects."""
+
+
+LinkKey = tuple[Id, Id, str]
+"""(strongest identifier, the other one, SEEN or ALIAS)"""
+
+Evidence = tuple[datetime, str, str]
+"""(timestamp, message id, source) of an event that tells of a link."""
+
+SEEN = "seen"
+ALIAS = "alias"
+
+
+class Ids:
+    """Names identifiers, by 128 bits of an HMAC under the installation's identity key.
+
+    An id is the same in every process, without asking the database. It stays where the identifier
+    itself is forgotten (the inbox, Kafka's keys), so nobody without the key can find out by trying
+    what it stands for.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self.of: Callable[[str, Identifier], Id] = lru_cache(maxsize=100_000)(self._of)
+        """The id of an identifier of a workspace."""
+
+    def _of(self, workspace: str, identifier: Identifier) -> Id:
+        name = identifier_digest(self._key, workspace, identifier).hex()
+        return f"{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}"
+
+    def fingerprint(self) -> bytes:
+        """16 bytes by which the key is known again."""
+        return identifier_digest(self._key, "", ("", "fingerprint"))
+
+
+class Naming(msgspec.Struct, frozen=True, gc=False):
+    """The identifiers of one event.
+
+    `hub` is the strongest; the event is folded there, and each other identifier is linked to
+    it. `previous` is the alias's former id: anonymous, unless it is known as a user id.
+    """
+
+    hub: Identifier
+    others: tuple[Identifier, ...]
+    previous: Identifier | None
+
+    @property
+    def all(self) -> list[Identifier]:
+        """Every identifier, the hub first."""
+        former = () if self.previous is None else (self.previous,)
+        return [self.hub, *self.others, *former]
+
+
+def naming(event: Event) -> Naming | None:
+    """Who an event names, or None when it names nobody: placeholders are no names."""
+    found = list(dict.fromkeys(one for one in map(_normal, event.identifiers) if one is not None))
+    if not found:
+        return None
+    previous = _normal((ANONYMOUS_ID, event.previous_id)) if event.previous_id else None
+    if previous in found:
+        previous = None
+    return Naming(found[0], tuple(found[1:]), previous)
+
+
+@lru_cache(maxsize=100_000)
+def _normal(identifier: Identifier) -> Identifier | None:
+    """The identifier as it is compared, whatever the door it came through made of it."""
+    kind, value = identifier
+    if kind == EMAIL:
+        value = normal_email(value)
+        if is_placeholder_email(value):
+            return None
+    elif kind == PHONE:
+        number = phone_number(value)
+        return None if number is None else (kind, number)
+    return None if is_placeholder(value) else (kind, value)
+
+
+def link_keys(ids: Ids, workspace: str, named: Naming) -> list[LinkKey]:
+    """The links an event tells of, each from its strongest identifier."""
+    hub = ids.of(workspace, named.hub)
+    keys = [(hub, ids.of(workspace, one), SEEN) for one in named.others]
+    if named.previous is not None:
+        keys.append((hub, ids.of(workspace, named.previous), ALIAS))
+    return keys
+
+
+def user_twin(identifier: Identifier) -> Identifier:
+    """The same value as a user id."""
+    return (USER_ID, identifier[1])
+
+
+def anonymous_twin(identifier: Identifier) -> Identifier:
+    """The same value as an anonymous id."""
+    return (ANONYMOUS_ID, identifier[1])

@@ -1,0 +1,34 @@
+"""Another identity key would make somebody else of everybody: it stops the consumer."""
+
+import pytest
+from services.profile.tests.people import IDS, event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.kafka.batch import ConsumerStoppedError, Record
+from rapport_profile.consumer import subscriptions
+from rapport_profile.domain.naming import Ids
+
+pytestmark = pytest.mark.integration
+
+
+async def taken(engine: AsyncEngine, ids: Ids, message: str) -> None:
+    [subscription] = subscriptions(ids)
+    async with engine.begin() as tx:
+        await subscription.handle([Record("events", 0, 0, b"", event(message, user_id="U"))], tx)
+
+
+async def test_the_first_key_is_the_only_one(engine: AsyncEngine) -> None:
+    await taken(engine, IDS, "1")
+    await taken(engine, IDS, "2")
+    with pytest.raises(ConsumerStoppedError, match="RAPPORT_EVENT_KEY is not the key"):
+        await taken(engine, Ids(b"another key".ljust(32)), "3")
+    await taken(engine, IDS, "3")
+
+
+async def test_a_batch_that_fails_keeps_no_key(engine: AsyncEngine) -> None:
+    [subscription] = subscriptions(Ids(b"another key".ljust(32)))
+    nobody = event("1", anonymous_id="null")
+    with pytest.raises(Exception, match="names nobody"):
+        async with engine.begin() as tx:
+            await subscription.handle([Record("events", 0, 0, b"", nobody)], tx)
+    await taken(engine, IDS, "1")
