@@ -23,9 +23,9 @@ from tests.bench.due_replica import KIND, SCHEMA
 from tests.bench.table import Row, console
 
 from rapport_common.db import create_engine, metadata
+from rapport_common.due.alarm import PACE_SECONDS
 from rapport_common.due.store import DueStore, NewDue
 from rapport_common.due.tables import due_tables
-from rapport_common.due.worker import PACE_SECONDS
 from rapport_local.postgres import Postgres
 
 WAITING = 1_000_000

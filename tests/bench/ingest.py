@@ -1,14 +1,18 @@
-"""How fast events are accepted over HTTP, beside a floor that does nothing else (see floor.py)."""
+"""How fast events are accepted over HTTP, beside floors that do nothing else (see floor.py)."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 import psutil
+import uvloop
 from tests.bench import floor, load
 from tests.bench.cpu import Meter, Spent
+from tests.bench.kafka_ceiling import TOPIC, flush_each
 from tests.bench.load import Load, Result, in_process
 from tests.bench.place import Place, running
 from tests.bench.table import Row, console
@@ -18,7 +22,7 @@ from rapport_local.ports import HOST
 WARM_UP_SECONDS = 3.0
 SECONDS = 10.0
 ROUNDS, ROUND_SECONDS = 3, 5.0
-"""The floor and ingest take turns: a machine that is slower for a while is so for both."""
+"""The floors and ingest take turns: a machine that is slower for a while is so for both."""
 
 PEOPLE = 10_000
 WORKERS = 2
@@ -26,6 +30,7 @@ POLICY = {"events_per_second": 10_000_000, "events_per_day": 10**12}
 """Limits that are never reached: what is measured is that they are looked at."""
 
 PLANNED = 20
+BARE_NAME = "  bare sockets to Kafka"
 
 
 @dataclass(frozen=True)
@@ -39,47 +44,86 @@ class Shape:
 
 
 BATCHES = Shape("batches of 100, 16 connections", 16, 100, "50,000; 60% of the floor")
-FEW = Shape("one by one, 64 connections", 64, 1, "9,000; 80% of the floor")
+FEW = Shape("one by one, 64 connections", 64, 1, "11,000; 90% of the floor")
 MANY = Shape("one by one, 512 connections", 512, 1, "11,500; 80% of the floor")
 SHAPES = (BATCHES, FEW, MANY)
 
 
 def measure() -> list[Row]:
     """Return a row per way of sending; only ingest runs, with Kafka and Postgres beside it."""
-    rows: list[Row] = []
-    with running(("ingest",), workers=WORKERS) as place:
-        key = _source(place, "bench")
-        planned = _source(place, "planned", plan=True)
-        with floor.serving(place.bootstrap, WORKERS) as below:
-            for shape in SHAPES:
-                rows += _rows(place, key, shape, below)
-            under_plan = replace(BATCHES, name=f"{BATCHES.name}, plan of {PLANNED} events")
-            rows += _rows(place, planned, under_plan, below, half=False)
-        rows.append(_memory(place))
+    with running(("ingest",), workers=WORKERS) as place, ExitStack() as stack:
+        floors = Floors(
+            *(
+                stack.enter_context(floor.serving(kind, place.bootstrap, WORKERS))
+                for kind in (floor.ASGI, floor.BARE)
+            )
+        )
+        rows = [*_usual(place, floors), *_flushed(place, floors), _memory(place)]
     return [*rows, *_growth()]
 
 
-def _rows(
-    place: Place, key: str, shape: Shape, below: floor.Workers, *, half: bool = True
-) -> list[Row]:
+@dataclass(frozen=True)
+class Floors:
+    """What does the same at the least: an application on uvicorn, and a bare protocol."""
+
+    asgi: floor.Workers
+    bare: floor.Workers
+
+
+def _usual(place: Place, floors: Floors) -> list[Row]:
+    rows: list[Row] = []
+    key = _source(place, "bench")
+    for shape in SHAPES:
+        bare, under, over = _in_turn(place, key, shape, (floors.bare, floors.asgi, None))
+        row = _row(shape, over, under)
+        spent = (_spent("bare sockets", bare),)
+        rows += [row, Row(BARE_NAME, bare.rate, "events/s", note=_note(bare), spent=spent)]
+        rows.append(_half(place, key, shape, row))
+    planned = _source(place, "planned", plan=True)
+    under_plan = replace(BATCHES, name=f"{BATCHES.name}, plan of {PLANNED} events")
+    under, over = _in_turn(place, planned, under_plan, (floors.asgi, None))
+    return [*rows, _row(under_plan, over, under)]
+
+
+def _flushed(place: Place, floors: Floors) -> list[Row]:
+    """The same when Kafka writes to its disk before it acknowledges."""
+    key = _source(place, "flushed")
+    topics, rows = ["events", TOPIC], []
+    uvloop.run(flush_each(place.bootstrap, topics, on=True))
+    for usual in (FEW, BATCHES):
+        shape = replace(usual, name=f"{usual.name}, flush.messages=1", goal="")
+        under, over = _in_turn(place, key, shape, (floors.asgi, None))
+        rows.append(_row(shape, over, under))
+    uvloop.run(flush_each(place.bootstrap, topics, on=False))
+    return rows
+
+
+def _in_turn(
+    place: Place, key: str, shape: Shape, ways: Sequence[floor.Workers | None]
+) -> list[Result]:
+    """The median round of each of these floors, and of ingest (None)."""
     console.print(f"{shape.name} …")
-    send(place, key, shape, WARM_UP_SECONDS, 0, below=below)
-    send(place, key, shape, WARM_UP_SECONDS, 0)
-    floors, rounds = [], []
+    for below in ways:
+        send(place, key, shape, WARM_UP_SECONDS, 0, below=below)
+    rounds = []
     for number in range(ROUNDS):
         counter = 2**24 + number * 2**20
-        floors.append(send(place, key, shape, ROUND_SECONDS, counter, below=below))
-        rounds.append(send(place, key, shape, ROUND_SECONDS, counter))
-    under, over = _median(floors), _median(rounds)
-    value, note = over.rate, _note(over)
+        rounds.append([send(place, key, shape, ROUND_SECONDS, counter, below=one) for one in ways])
+    return [_median(list(each)) for each in zip(*rounds, strict=True)]
+
+
+def _row(shape: Shape, over: Result, under: Result) -> Row:
+    """Ingest beside its floor."""
     spent = _spent(shape.name, over), _spent("its floor", under)
-    rows = [Row(shape.name, value, "events/s", shape.goal, under.rate, note, spent)]
-    if half:
-        rate = value / shape.size / 2
-        paced = send(place, key, shape, SECONDS, 2**25, rate=rate)
-        note = f"at {paced.rate:,.0f} events/s, p50 {paced.milliseconds(0.5):.1f} ms"
-        rows.append(Row("  p99 at half of that", paced.milliseconds(0.99), "ms", "50", note=note))
-    return rows
+    note = f"{_note(over)}; floor {_note(under)}"
+    return Row(shape.name, over.rate, "events/s", shape.goal, under.rate, note, spent)
+
+
+def _half(place: Place, key: str, shape: Shape, row: Row) -> Row:
+    rate = row.value / shape.size / 2
+    paced = send(place, key, shape, SECONDS, 2**25, rate=rate)
+    note = f"at {paced.rate:,.0f} events/s, p50 {paced.latencies.milliseconds(0.5):.1f} ms"
+    return Row("  p99 at half of that", paced.latencies.milliseconds(0.99), "ms", "50", note=note)
 
 
 def _growth() -> list[Row]:
@@ -172,4 +216,4 @@ def send(
 
 def _note(result: Result) -> str:
     refused = f", {result.refused} REFUSED" if result.refused else ""
-    return f"p50 {result.milliseconds(0.5):.1f} ms, p99 {result.milliseconds(0.99):.1f} ms{refused}"
+    return f"{result.latencies.shown()}{refused}"

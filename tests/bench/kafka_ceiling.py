@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from rapport_common.kafka.admin import FLUSH
+from rapport_common.kafka.overrides import override_with
 
 TOPIC = "bench"
 PARTITIONS = 12
@@ -24,12 +28,7 @@ Records = list[tuple[bytes, bytes]]
 
 def sample(bootstrap: str) -> Records:
     """Return up to 5,000 records of `events`, as ingest wrote them."""
-    return uvloop.run(_sample(bootstrap))
-
-
-def batched(bootstrap: str, records: Records, size: int, tasks: int, seconds: float) -> float:
-    """Return records per second when `tasks` callers each send `size` records and wait."""
-    return uvloop.run(_produce(bootstrap, records, size, tasks, seconds))
+    return uvloop.run(read(bootstrap, "events", SAMPLE))
 
 
 def round_trips(bootstrap: str, records: Records, rate: int, seconds: float) -> list[float]:
@@ -37,21 +36,22 @@ def round_trips(bootstrap: str, records: Records, rate: int, seconds: float) -> 
     return uvloop.run(_round_trips(bootstrap, records, rate, seconds))
 
 
-async def _sample(bootstrap: str) -> Records:
+async def read(bootstrap: str, topic: str, most: int = 2**31) -> Records:
+    """Return the first records of a topic, up to `most`, those of a partition in their order."""
     consumer = AIOKafkaConsumer(
-        "events", bootstrap_servers=bootstrap, auto_offset_reset="earliest", group_id=None
+        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", group_id=None
     )
     await consumer.start()
     found: Records = []
     try:
-        while len(found) < SAMPLE:
+        while len(found) < most:
             polled = await consumer.getmany(timeout_ms=2000)
             if not polled:
                 break
             found += [(one.key, one.value) for batch in polled.values() for one in batch]
     finally:
         await consumer.stop()
-    return found[:SAMPLE]
+    return found[:most]
 
 
 def _producer(bootstrap: str) -> AIOKafkaProducer:
@@ -64,6 +64,16 @@ def _producer(bootstrap: str) -> AIOKafkaProducer:
     )
 
 
+async def flush_each(bootstrap: str, topics: Sequence[str], *, on: bool) -> None:
+    """Let Kafka write each batch of these topics to its disk before it acknowledges; or not."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await override_with(admin, topics, FLUSH, "1" if on else None)
+    finally:
+        await admin.close()
+
+
 async def ensure_topic(bootstrap: str) -> None:
     """Make the topic that is only measured with, unless it is there."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
@@ -73,41 +83,6 @@ async def ensure_topic(bootstrap: str) -> None:
             await admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])
     finally:
         await admin.close()
-
-
-async def _produce(
-    bootstrap: str, records: Records, size: int, tasks: int, seconds: float
-) -> float:
-    await ensure_topic(bootstrap)
-    producer = _producer(bootstrap)
-    await producer.start()
-    deadline = time.perf_counter() + seconds
-
-    async def call(number: int) -> int:
-        sent = 0
-        while time.perf_counter() < deadline:
-            start = (number * 997 + sent) % (len(records) - size + 1)
-            await _send(producer, records[start : start + size], (number + sent) % PARTITIONS)
-            sent += size
-        return sent
-
-    try:
-        began = time.perf_counter()
-        counts = await asyncio.gather(*(call(number) for number in range(tasks)))
-        return sum(counts) / (time.perf_counter() - began)
-    finally:
-        await producer.stop()
-
-
-async def _send(producer: AIOKafkaProducer, records: Records, partition: int) -> None:
-    if len(records) == 1:
-        await producer.send_and_wait(TOPIC, records[0][1], key=records[0][0])
-        return
-    batch = producer.create_batch()
-    for key, value in records:
-        batch.append(key=key, value=value, timestamp=None)
-    batch.close()
-    await (await producer.send_batch(batch, TOPIC, partition=partition))
 
 
 async def _round_trips(bootstrap: str, records: Records, rate: int, seconds: float) -> list[float]:

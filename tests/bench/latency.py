@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer
 from tests.bench import payloads
 from tests.bench.cpu import Meter, Reading
-from tests.bench.wire import Connection
+from tests.bench.wire import Wire
 
 TOPIC = "segment.membership"
 CONNECTIONS = 32
@@ -72,7 +72,7 @@ async def _run(paced: Paced) -> Timing:
         await consumer.seek_to_end()
         sender = _Sender(paced, count)
         before, cpu = paced.meter.read(), time.process_time()
-        sending = asyncio.get_running_loop().create_task(sender.run())
+        sending = asyncio.get_running_loop().run_in_executor(None, sender.run)
         arrived = await _watch(consumer, paced, count)
         await sending
         cpu, after = time.process_time() - cpu, paced.meter.read()
@@ -88,30 +88,26 @@ class _Sender:
     def __init__(self, paced: Paced, count: int) -> None:
         self.sent: dict[int, float] = {}
         self._paced = paced
-        self._free: asyncio.Queue[Connection] = asyncio.Queue()
         self._requests = [
             payloads.newcomer(paced.write_key, number, _moment(number)) for number in range(count)
         ]
 
-    async def run(self) -> None:
-        loop = asyncio.get_running_loop()
-        make = partial(Connection, self._answered, lambda: None)
-        for _ in range(CONNECTIONS):
-            paced = self._paced
-            self._free.put_nowait((await loop.create_connection(make, paced.host, paced.port))[1])
+    def run(self) -> None:
+        """In a thread of its own: the loop beside it watches what arrives."""
+        paced = self._paced
+        wire, free = Wire(paced.host, (paced.port,), CONNECTIONS), deque(range(CONNECTIONS))
         began = time.perf_counter()
         for number, request in enumerate(self._requests):
-            planned = began + number / self._paced.rate
-            await asyncio.sleep(max(0.0, planned - time.perf_counter()))
-            connection = await self._free.get()
+            planned = began + number / paced.rate
+            while not free or time.perf_counter() < planned:
+                left = planned - time.perf_counter()
+                free += [one for one, _ in wire.answers(max(0.001, left) if free else 1.0)]
             # The planned moment counts, not that of a late send: waiting is part of the time.
             self.sent[number] = planned
-            connection.send(request)
-        for _ in range(CONNECTIONS):
-            (await self._free.get()).close()
-
-    def _answered(self, connection: Connection, _taken: float, _ok: bool, _body: bytes) -> None:  # noqa: FBT001 - the shape of wire.Done
-        self._free.put_nowait(connection)
+            wire.send(free.popleft(), request)
+        while len(free) < CONNECTIONS and (answers := wire.answers(GRACE_SECONDS)):
+            free += [one for one, _ in answers]
+        wire.close()
 
 
 async def _watch(consumer: Any, paced: Paced, count: int) -> dict[int, float]:

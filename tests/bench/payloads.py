@@ -37,11 +37,13 @@ AGENTS = (
 )
 
 
-def batches(write_key: str, *, count: int, size: int) -> list[Template]:
-    """Return `count` requests to /v1/batch with `size` events of `count * size` people."""
+def batches(write_key: str, *, count: int, size: int, first: int = 0) -> list[Template]:
+    """Return `count` requests to /v1/batch with `size` events of `count * size` people, from the
+    `first` on.
+    """
     found = []
     for number in range(count):
-        events = [_event(number * size + index, index) for index in range(size)]
+        events = [_event(first + number * size + index, index) for index in range(size)]
         found.append(_template("/v1/batch", write_key, {"batch": events, "sentAt": _now()}, size))
     return found
 

@@ -1,84 +1,103 @@
-"""The cheapest HTTP client there is: one request in flight per connection, no parsing."""
+"""The cheapest HTTP client there is: bare sockets, a request in flight on each, no event loop.
+
+Of an answer nothing is read but its length: what the client costs is taken from what it measures.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable
-from typing import cast
+import select
+import socket
+from typing import TYPE_CHECKING
 
-from typing_extensions import override
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 END = b"\r\n\r\n"
-LENGTH = b"content-length:"
+LENGTH, CLOSE = b"content-length:", b"connection: close"
 OK = b"HTTP/1.1 200"
+MOST = 2**14
+"""So many bytes are read at a time: a larger buffer would be asked of the system each time."""
 
-Done = Callable[["Connection", float, bool, bytes], None]
-"""Called with the connection, seconds since the send, whether it was a 200, and the body."""
 
+class Wire:
+    """Kept-open connections, each known by its number; they are dealt out to the `ports` in turn.
 
-class Connection(asyncio.Protocol):
-    """One keep-alive connection."""
+    One that the server has closed is opened again.
+    """
 
-    def __init__(self, on_response: Done, on_lost: Callable[[], None]) -> None:
-        self._on_response = on_response
-        self._on_lost = on_lost
-        self._buffer = bytearray()
-        self._sent = 0.0
-        self._transport: asyncio.Transport | None = None
+    def __init__(self, host: str, ports: Sequence[int], connections: int) -> None:
+        self._addresses = [(host, ports[number % len(ports)]) for number in range(connections)]
+        self._poll = select.epoll()
+        self._numbers: dict[int, int] = {}
+        self._parts: dict[int, bytes] = {}
+        self._asked: set[int] = set()
+        self._sockets = [self._open(number) for number in range(connections)]
 
-    @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+    def _open(self, number: int) -> socket.socket:
+        made = socket.create_connection(self._addresses[number], 5)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
+        made.setblocking(False)
+        self._numbers[made.fileno()] = number
+        self._poll.register(made, select.EPOLLIN)
+        return made
 
-    def send(self, request: bytes, due: float | None = None) -> None:
-        """Send a whole request that was `due` then (by perf_counter; default: now).
+    def send(self, number: int, request: bytes) -> None:
+        """Send a whole request; the one before must have been answered."""
+        connection = self._sockets[number]
+        self._asked.add(number)
+        try:
+            sent = connection.send(request)
+            if sent < len(request):
+                connection.settimeout(5)
+                connection.sendall(request[sent:])
+                connection.setblocking(False)
+        except OSError:
+            connection.shutdown(socket.SHUT_RDWR)  # which is an answer, too: an empty one
 
-        The previous one must have been answered.
-        """
-        if self._transport is None:
-            message = "not connected"
-            raise ConnectionError(message)
-        self._sent = time.perf_counter() if due is None else due
-        self._transport.write(request)
+    def answers(self, seconds: float) -> list[tuple[int, bytes]]:
+        """Wait so long at the most; (number, answer) of who got one, empty when it was lost."""
+        found = []
+        for descriptor, _ in self._poll.poll(seconds):
+            number = self._numbers[descriptor]
+            try:
+                data = self._sockets[number].recv(MOST)
+            except OSError:
+                data = b""
+            if not data:
+                self._parts.pop(number, None)
+                self._again(number, descriptor)
+                if number in self._asked:
+                    self._asked.remove(number)
+                    found.append((number, b""))
+                continue
+            if self._parts:
+                data = self._parts.pop(number, b"") + data
+            end = data.find(END)
+            head = data[:end].lower()
+            if end < 0 or len(data) < end + len(END) + body_length(head):
+                self._parts[number] = data
+                continue
+            if CLOSE in head:
+                self._again(number, descriptor)
+            self._asked.remove(number)
+            found.append((number, data))
+        return found
+
+    def _again(self, number: int, descriptor: int) -> None:
+        del self._numbers[descriptor]
+        self._sockets[number].close()
+        self._sockets[number] = self._open(number)
 
     def close(self) -> None:
-        """Close; `on_lost` is not called."""
-        self._on_lost = _nothing
-        if self._transport is not None:
-            self._transport.close()
-
-    @override
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        head = self._buffer.find(END)
-        if head < 0:
-            return
-        end = head + len(END) + _length(bytes(self._buffer[:head]))
-        if len(self._buffer) < end:
-            return
-        taken = time.perf_counter() - self._sent
-        body = bytes(self._buffer[head + len(END) : end])
-        is_ok = self._buffer.startswith(OK)
-        del self._buffer[:end]
-        self._on_response(self, taken, is_ok, body)
-
-    @override
-    def connection_lost(self, _error: Exception | None) -> None:
-        self._on_lost()
+        """Close all of them."""
+        for one in self._sockets:
+            one.close()
+        self._poll.close()
 
 
-def _length(head: bytes) -> int:
-    lowered = head.lower()
-    at = lowered.find(LENGTH)
-    return int(lowered[at + len(LENGTH) :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-
-
-def _nothing() -> None:
-    """The connection was closed by us."""
-
-
-def percentile(values: list[float], share: float) -> float:
-    """Return the value below which `share` (0 to 1) of the values lie; 0 for no values."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+def body_length(head: bytes) -> int:
+    """How long a body is by the head before it, which is in lower case."""
+    at = head.find(LENGTH)
+    end = head.find(b"\r", at)
+    return int(head[at + len(LENGTH) : end if end > 0 else None]) if at >= 0 else 0

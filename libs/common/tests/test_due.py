@@ -15,6 +15,8 @@ from tests.support.waiting import HANG_SECONDS, eventually
 
 from rapport_common.db import create_engine, metadata
 from rapport_common.due import worker as due_worker
+from rapport_common.due.alarm import Alarm, attending
+from rapport_common.due.look import Looking
 from rapport_common.due.store import Due, DueStore, NewDue
 from rapport_common.due.tables import due_tables
 from rapport_common.due.worker import MAX_ATTEMPTS, SESSION, DueWorker, Handler
@@ -71,13 +73,19 @@ class Place:
             message = "it is bad"
             raise LookupError(message)
 
-    def worker(self, *kinds: str, batch: int = 500, **handlers: Handler) -> DueWorker:
+    def worker(
+        self, *kinds: str, batch: int = 500, alarm: Alarm | None = None, **handlers: Handler
+    ) -> DueWorker:
         chosen = {**dict.fromkeys(kinds or ("x",), self.note), **handlers}
-        return DueWorker(self.engine, self.store, chosen, batch=batch)
+        return DueWorker(self.engine, self.store, chosen, batch=batch, alarm=alarm)
 
     async def ran(self) -> list[str]:
         async with self.engine.begin() as tx:
             return sorted((await tx.execute(text("SELECT id FROM segment.effect"))).scalars())
+
+    async def retried(self) -> bool:
+        """Whether something has failed and waits for its next try."""
+        return any(one.attempts for one in await self.listed())
 
     async def listed(self, *, failed: bool = False) -> list[Due]:
         async with self.engine.begin() as tx:
@@ -367,11 +375,12 @@ async def _dies_in_a_batch(place: Place, worker: DueWorker) -> None:
     """A process takes what is due, does its work, and is gone before it commits."""
     async with place.engine.connect() as connection:
         begun = await connection.begin()
-        now, heads = await place.store.look(connection, ["x"], None)
-        chosen = worker._turns.next(heads, now, 10)
+        look = await place.store.look(connection, ["x"], None)
+        chosen = worker._turns.next(look.due, look.now, 10)
         if chosen is not None:
-            rows = await place.store.take(connection, chosen[0], now, None)
-            await place.note(connection, rows, now)
+            assert look.first is not None
+            rows = await place.store.take(connection, chosen[0], look.now, look.first)
+            await place.note(connection, rows, look.now)
         await begun.rollback()
 
 
@@ -394,6 +403,85 @@ async def test_a_loop_runs_what_falls_due_and_stops(place: Place) -> None:
         stop.set()
         await asyncio.wait(tasks)
     assert await place.ran() == [f"acme/x/{key}" for key in keys]
+
+
+async def test_what_this_process_schedules_is_looked_at_before_the_next_poll(place: Place) -> None:
+    seconds = 0.0
+    alarm = Alarm(poll=8.0, pace=2.0, now=lambda: seconds)
+    worker = place.worker(alarm=alarm)
+    with attending("segment", alarm):
+        await worker.turn()
+        alarm.rest()
+        await place.add("later")
+        async with place.engine.connect() as tx, tx.begin() as begun:
+            await place.store.schedule(tx, [NewDue("acme", "x", "never", NOON)])
+            await begun.rollback()
+        assert alarm.seconds() == 8
+        await place.add("a", at=timedelta())
+        assert alarm.seconds() == 2
+        seconds += 2
+        assert alarm.seconds() == 0
+        await worker.turn()
+        assert await place.ran() == ["acme/x/a"]
+        await worker.turn()
+        alarm.rest()
+    # Nobody is told any more.
+    await place.add("b", at=timedelta())
+    assert alarm.seconds() == 8
+
+
+async def test_a_row_for_now_is_run_though_no_poll_comes(place: Place) -> None:
+    """The next poll is an hour away, for the loop; what an operator tries again is for now, too."""
+    alarm, stop = Alarm(poll=3600, pace=0.0), asyncio.Event()
+    place.bad = {"b"}
+
+    def rests() -> bool:
+        return alarm.seconds() > 0
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(place.worker(alarm=alarm).run(stop))
+        await eventually("rest", rests)
+        await place.add("a", "b", at=timedelta())
+        await eventually("a run", place.ran)
+        await eventually("b failed", place.retried)
+        place.bad = set()
+        async with place.engine.begin() as tx:
+            await tx.execute(text("UPDATE segment.due SET failed_at = now()"))
+            assert await place.store.retry_all(tx, "acme", None) == 1
+
+        async def both() -> bool:
+            return await place.ran() == ["acme/x/a", "acme/x/b"]
+
+        assert await eventually("b run", both)
+        stop.set()
+
+
+LANES = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(-3, 3)))
+
+
+@settings(max_examples=30)
+@given(LANES, st.integers(1, 4), st.integers(-4, 0))
+async def test_a_look_finds_who_is_due_however_many_are(
+    place: Place, rows: list[tuple[str, str, int]], sample: int, floor: int
+) -> None:
+    """Beside a model, with samples that suffice and such that do not; of the kinds x and y."""
+    await place.clear()
+    place.clock.now = NOON - 9 * SECOND
+    for number, (workspace, kind, at) in enumerate(rows):
+        await place.add(str(number), at=at * SECOND, workspace=workspace, kind=kind)
+    looking = Looking("segment", "CAST(:now AS timestamptz)", sample)
+    given = {"kinds": ["x", "y"], "now": NOON}
+    async with place.engine.begin() as tx:
+        look = await looking.look(tx, given, NOON + floor * SECOND)
+    seen = [(NOON + at * SECOND, w, k) for w, k, at in rows if k != "z" and at >= floor]
+    firsts: dict[tuple[str, str], datetime] = {}
+    for first, workspace, kind in sorted(seen):
+        firsts.setdefault((workspace, kind), first)
+    assert look.first == min(firsts.values(), default=None)
+    assert {(one.workspace, one.kind): one.try_at for one in look.due} == {
+        lane: at for lane, at in firsts.items() if at <= NOON
+    }
+    assert len(look.due) == len({(one.workspace, one.kind) for one in look.due})
 
 
 async def test_a_database_that_is_away_ends_no_loop(place: Place) -> None:

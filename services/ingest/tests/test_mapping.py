@@ -17,6 +17,7 @@ from rapport_ingest.domain.mapping import (
     find,
     mapping_of,
 )
+from rapport_ingest.domain.naming import require_names
 
 CUSTOMER = Mapping(
     type="identify", fields={"userId": "customer id", "traits.email": "mail", "traits.city": "city"}
@@ -172,7 +173,6 @@ def test_an_id_or_name_with_a_hole_is_no_id() -> None:
             {"type": "identify", "fields": {"userId": "u", "traits.a": "x", "traits.a.b": "y"}},
             "mapping.fields.traits.a.b",
         ),
-        ({"type": "identify", "fields": {"traits.name": "n"}}, "mapping.fields"),
         ({"fields": {"userId": "u"}}, "mapping.fields.event"),
         ({"type": "alias", "fields": {"userId": "u"}}, "mapping.fields.previousId"),
         ({"type": "page", "event": "x", "fields": {"userId": "u"}}, "mapping.event"),
@@ -232,3 +232,30 @@ def test_a_mapping_that_could_not_be_followed_is_refused(
 def test_an_event_has_a_bounded_number_of_rows() -> None:
     with pytest.raises(MappingError, match="1001 rows belong to one event; 1000 is the most"):
         Mapper(SALE).event([LINE] * 1001)
+
+
+@pytest.mark.parametrize(
+    ("target", "identifiers", "names"),
+    [
+        ("userId", {}, True),
+        ("context", {}, True),
+        ("context.traits", {}, True),
+        ("traits.email", {}, True),
+        ("traits.name", {}, False),
+        ("traits.phone", {}, False),
+        ("traits.phone", {"phone": ("traits.phone",)}, True),
+        ("traits.email", {"email": ()}, False),
+        ("userId", {"user_id": ("properties.customer",)}, False),
+    ],
+)
+def test_a_mapping_makes_a_field_that_names_a_person_at_its_source(
+    target: str,
+    identifiers: dict[str, tuple[str, ...]],
+    names: bool,  # noqa: FBT001 - a column
+) -> None:
+    mapping = Mapping(type="identify", fields={target: "cell"})
+    if names:
+        require_names(mapping.fields, identifiers)
+        return
+    with pytest.raises(InvalidRequestError, match="no row could name a person"):
+        require_names(mapping.fields, identifiers)

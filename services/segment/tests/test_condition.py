@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
 from rapport_segment.domain.evaluate import predicate
-from rapport_segment.domain.rules import EQUALITY, ORDER, PRESENCE, TEXT, RuleError, parse
+from rapport_segment.domain.operands import RuleError
+from rapport_segment.domain.rules import EQUALITY, ORDER, PRESENCE, TEXT, parse
 from rapport_segment.domain.sections import Facts
 from rapport_segment.store.condition import Condition
 

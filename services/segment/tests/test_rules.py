@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rules import (
     MAX_DEPTH,
     MAX_NODES,
@@ -17,7 +18,6 @@ from rapport_segment.domain.rules import (
     Leaf,
     Not,
     Or,
-    RuleError,
     Trait,
     parse,
 )

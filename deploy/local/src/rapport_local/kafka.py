@@ -148,7 +148,9 @@ class Kafka(Server):
         # A crash while formatting leaves a folder that Kafka refuses: begin again.
         shutil.rmtree(self._data, ignore_errors=True)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        command = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._config)]
+        # In one word: one id in 64 begins with a dash, and would be taken for an option.
+        command = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
+        command += ["-c", str(self._config)]
         with self.log.open("ab") as log:
             done = subprocess.run(
                 [*self._java(), *command],

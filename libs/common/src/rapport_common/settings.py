@@ -77,6 +77,11 @@ class ServiceSettings(BaseSettings):
     dead_letter_retention_days: int = Field(default=90, ge=1)
     kafka_partitions: int = Field(default=12, ge=1, description="For topics created at the start.")
     kafka_replication: int = Field(default=1, ge=1)
+    kafka_flush_messages: int | None = Field(
+        default=None,
+        ge=0,
+        description="Messages after which Kafka fsyncs a topic; 0: when it likes. None: as it is.",
+    )
 
     @model_validator(mode="after")
     def _whole_provider(self) -> Self:

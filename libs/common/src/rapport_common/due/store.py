@@ -14,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import tracing
 from rapport_common.db import storable
-from rapport_common.due.turns import Batch, Head
+from rapport_common.due.alarm import ring
+from rapport_common.due.look import Look, Looking
+from rapport_common.due.turns import Batch
 
 MAX_PAYLOAD = 4096
 """Bytes of JSON: a row says what to look at, it does not carry it."""
@@ -79,6 +81,7 @@ class DueStore:
         self._table, self._lanes = f"{schema}.due", f"{schema}.due_lane"
         # Nothing is tried before the moment of its scheduling: below a look nothing can turn up.
         self._clock = "coalesce(CAST(:now AS timestamptz), clock_timestamp())"
+        self._looking = Looking(schema, self._clock)
 
     def _given(self, **values: Any) -> dict[str, Any]:
         return {"now": self._now() if self._now else None, **values}
@@ -89,7 +92,7 @@ class DueStore:
         """Run these at their times; who is there already under the key gets the new time.
 
         With `keep` it keeps its own. A time that has passed is now. ValueError for a kind, key or
-        payload out of bounds.
+        payload out of bounds. The worker of this process knows of it once `tx` has committed.
         """
         chosen = {(one.workspace, one.kind, one.key): one for one in rows}
         ordered = [chosen[key] for key in sorted(chosen)]
@@ -126,6 +129,7 @@ class DueStore:
                 trace=tracing.current(),
             ),
         )
+        ring(tx, self.schema, min(one.at for one in ordered))
 
     async def cancel(self, tx: AsyncConnection, keys: Sequence[tuple[str, str, str]]) -> int:
         """Forget these (workspace, kind, key), also those put aside; how many there were.
@@ -149,35 +153,16 @@ class DueStore:
         )
         return result.rowcount
 
-    async def look(
-        self, tx: AsyncConnection, kinds: Sequence[str], floor: datetime | None
-    ) -> tuple[datetime, list[Head]]:
-        """The time, and the first row of each lane that has one, not before `floor`.
-
-        One step into the index for each lane, and none into the table.
-        """
-        result = await tx.execute(
-            text(
-                "SELECT one.now, h.workspace, h.kind, h.try_at "
-                f"FROM (SELECT {self._clock} AS now) AS one LEFT JOIN (SELECT l.workspace, l.kind, "
-                f"d.try_at FROM {self._lanes} l CROSS JOIN LATERAL (SELECT try_at "
-                f"FROM {self._table} WHERE workspace = l.workspace AND kind = l.kind "
-                "AND failed_at IS NULL "
-                "AND try_at >= coalesce(CAST(:floor AS timestamptz), '-infinity') "
-                "ORDER BY try_at LIMIT 1) AS d WHERE l.kind = ANY(CAST(:kinds AS text[]))) AS h "
-                "ON true"
-            ),
-            self._given(kinds=list(kinds), floor=floor),
-        )
-        rows = result.all()
-        return rows[0].now, [Head(*row[1:]) for row in rows if row.workspace is not None]
+    async def look(self, tx: AsyncConnection, kinds: Sequence[str], floor: datetime | None) -> Look:
+        """What of these kinds is due, and when the next one is; of rows not before `floor`."""
+        return await self._looking.look(tx, self._given(kinds=list(kinds)), floor)
 
     async def take(
-        self, tx: AsyncConnection, batch: Batch, now: datetime, floor: datetime | None
+        self, tx: AsyncConnection, batch: Batch, now: datetime, first: datetime
     ) -> list[Due]:
         """Remove the rows of a batch that are due and in nobody's hands, earliest first.
 
-        They are back if `tx` is rolled back.
+        `first`: the first of all, as a look has seen it. They are back if `tx` is rolled back.
         """
         # By their places in the table: however wrong the planner's idea of it is, nothing is read
         # that is not taken.
@@ -185,15 +170,14 @@ class DueStore:
             tx,
             "unnest(CAST(:workspaces AS text[])) AS v(workspace) CROSS JOIN LATERAL (SELECT ctid "
             f"FROM {self._table} WHERE workspace = v.workspace AND kind = :kind "
-            "AND failed_at IS NULL AND try_at <= :due "
-            "AND try_at >= coalesce(CAST(:floor AS timestamptz), '-infinity') "
+            "AND failed_at IS NULL AND try_at BETWEEN :first AND :due "
             "ORDER BY try_at LIMIT :share FOR UPDATE SKIP LOCKED) AS d",
             {
                 "workspaces": list(batch.workspaces),
                 "kind": batch.kind,
                 "share": batch.share,
                 "due": now,
-                "floor": floor,
+                "first": first,
             },
         )
 
@@ -292,6 +276,7 @@ class DueStore:
             ),
             self._given(workspace=workspace, kind=kind, key=key),
         )
+        ring(tx, self.schema)
         return result.rowcount == 1
 
     async def retry_all(self, tx: AsyncConnection, workspace: str, kind: str | None) -> int:
@@ -305,6 +290,7 @@ class DueStore:
             ),
             self._given(workspace=workspace, kind=kind, limit=AT_ONCE),
         )
+        ring(tx, self.schema)
         return result.rowcount
 
     async def discard(self, tx: AsyncConnection, workspace: str, kind: str, key: str) -> bool:

@@ -30,6 +30,8 @@ def due_tables(metadata: MetaData) -> None:
         Column("error", Text),
         # Set: it was put aside and waits for an operator.
         Column("failed_at", instant),
+        # Whether anything is due at all; and whose of a kind is.
+        Index(None, "kind", "try_at", postgresql_where=text("failed_at IS NULL")),
         Index(None, "workspace", "kind", "try_at", postgresql_where=text("failed_at IS NULL")),
         Index(
             None, "workspace", "kind", "failed_at", postgresql_where=text("failed_at IS NOT NULL")

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -12,18 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_common import logging, metrics
 from rapport_common.db import IDLE_SECONDS, is_contention, is_retriable
 from rapport_common.discretion import told
+from rapport_common.due.alarm import Alarm, attending
+from rapport_common.due.look import Look
 from rapport_common.due.store import Due, DueStore
 from rapport_common.due.turns import Batch, Turns
 
 log = logging.get(__name__)
 
 BATCH = 500
-POLL_SECONDS = 0.5
-"""So often it looks at the least: what others have scheduled is known by then."""
-
-PACE_SECONDS = 0.2
-"""From batch to batch, unless more is due: fewer and larger ones."""
-
 ISOLATE_SECONDS = 0.5
 """For so long a batch that failed is taken apart; then others have their turn."""
 
@@ -64,6 +59,7 @@ class DueWorker:
         handlers: Mapping[str, Handler],
         *,
         batch: int = BATCH,
+        alarm: Alarm | None = None,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -72,7 +68,7 @@ class DueWorker:
         self._turns = Turns()
         self._floor: datetime | None = None
         self._next_full = self._next_count = 0.0
-        self._pause_seconds = POLL_SECONDS
+        self._alarm = alarm or Alarm()
         self.last_sign = time.monotonic()
         for kind in handlers:
             metrics.DUE_LATE.labels(store.schema, kind)
@@ -80,21 +76,19 @@ class DueWorker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run what is due until `stop`; a batch under way is finished."""
-        while not stop.is_set():
-            more = False
-            try:
-                more = await self.turn()
-                await self._count()
-            except Exception as error:
-                if not is_retriable(error):
-                    raise
-                self._pause_seconds = POLL_SECONDS
-                log.warning("what is due can't be run, trying again", error=error)
-            self.last_sign = time.monotonic()
-            if not more:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._pause_seconds):
-                        await stop.wait()
+        with attending(self._store.schema, self._alarm):
+            while not stop.is_set():
+                more = False
+                try:
+                    more = await self.turn()
+                    await self._count()
+                except Exception as error:
+                    if not is_retriable(error):
+                        raise
+                    log.warning("what is due can't be run, trying again", error=error)
+                self.last_sign = time.monotonic()
+                self._alarm.rest(more=more)
+                await self._alarm.wait(stop)
 
     async def turn(self) -> bool:
         """Run one batch; whether more is due by now.
@@ -102,33 +96,40 @@ class DueWorker:
         Connection errors of the database are raised, and change nothing.
         """
         began = time.monotonic()
+        look = await self._look(began)
+        chosen = self._turns.next(look.due, look.now, self._batch)
+        if chosen is None or look.first is None:
+            return False
+        batch, self._turns = chosen
+        rows = await self._work(batch, look.now, look.first, began)
+        taken = Counter(one.workspace for one in rows)
+        # Nothing taken: another process has them in hand.
+        others = len(look.due) > len(batch.workspaces)
+        return bool(taken) and (others or max(taken.values()) >= batch.share)
+
+    async def _look(self, began: float) -> Look:
         floor = self._floor if began < self._next_full else None
         if floor is None:
             self._next_full = began + FULL_SECONDS
+        self._alarm.begin()
         async with self._engine.begin() as tx:
-            now, heads = await self._store.look(tx, list(self._handlers), floor)
-        first = min((one.try_at for one in heads), default=now + MARGIN)
-        self._floor = min(first, now - MARGIN)
-        self._pause_seconds = _between(PACE_SECONDS, (first - now).total_seconds(), POLL_SECONDS)
-        late = max(0.0, (now - first).total_seconds())
+            look = await self._store.look(tx, list(self._handlers), floor)
+        self._alarm.saw(look.now, look.first)
+        first = look.first or look.now
+        self._floor = min(first, look.now - MARGIN)
+        late = max(0.0, (look.now - first).total_seconds())
         metrics.DUE_OLDEST_LATE.labels(self._store.schema).set(late)
-        chosen = self._turns.next(heads, now, self._batch)
-        if chosen is None:
-            return False
-        batch, self._turns = chosen
-        taken = Counter(one.workspace for one in await self._work(batch, now, began))
-        due = sum(one.try_at <= now for one in heads)
-        # Nothing taken: another process has them in hand.
-        others, full = due > len(batch.workspaces), max(taken.values(), default=0) >= batch.share
-        return bool(taken) and (others or full)
+        return look
 
-    async def _work(self, batch: Batch, now: datetime, began: float) -> Sequence[Due]:
+    async def _work(
+        self, batch: Batch, now: datetime, first: datetime, began: float
+    ) -> Sequence[Due]:
         """Run a batch, or what is good of it; the rows it had."""
         rows: list[Due] = []
         started = time.monotonic()
         try:
             async with self._engine.begin() as tx:
-                rows = await self._store.take(tx, batch, now, self._floor)
+                rows = await self._store.take(tx, batch, now, first)
                 if rows:
                     await self._handlers[batch.kind](tx, rows, now)
         except Exception as error:
@@ -206,7 +207,3 @@ def _halves(rows: Sequence[Due]) -> list[Sequence[Due]]:
     """Both halves, the first one last: it is taken first. None of a single row."""
     middle = len(rows) // 2
     return [rows[middle:], rows[:middle]] if middle else []
-
-
-def _between(least: float, wanted: float, most: float) -> float:
-    return max(least, min(wanted, most))

@@ -1,4 +1,4 @@
-"""Creates the topics the registry declares."""
+"""Creates the topics the registry declares, and sets when Kafka writes them to its disk."""
 
 import asyncio
 from collections.abc import Iterable
@@ -9,42 +9,73 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from rapport_common import logging
 from rapport_common.events.topics import Topic
 from rapport_common.kafka.closing import close
+from rapport_common.kafka.overrides import override_with, overrides
 
 log = logging.get(__name__)
 
 
+FLUSH = "flush.messages"
+
+
 async def ensure_topics(
-    bootstrap: str, topics: Iterable[Topic], *, partitions: int, replication: int
+    bootstrap: str,
+    topics: Iterable[Topic],
+    *,
+    partitions: int,
+    replication: int,
+    flush_messages: int | None = None,
 ) -> None:
-    """Create the missing ones; waits for Kafka as long as it takes, since it may start later."""
+    """Create the missing ones; waits for Kafka as long as it takes, since it may start later.
+
+    `flush_messages`: after so many messages Kafka writes a partition to its disk (fsync), on the
+    topics that are there too; 0: when it likes; None: as each topic has it.
+    """
     while True:
         try:
-            await _create(bootstrap, list(topics), partitions, replication)
+            await _ensure(bootstrap, list(topics), partitions, replication, flush_messages)
         except (KafkaError, OSError) as error:
-            log.warning("kafka is not there yet", error=error)
+            log.warning("the topics are not there yet, trying again", error=error)
             await asyncio.sleep(0.5)
         else:
             return
 
 
-async def _create(bootstrap: str, topics: list[Topic], partitions: int, replication: int) -> None:
+async def _ensure(
+    bootstrap: str, topics: list[Topic], partitions: int, replication: int, flush: int | None
+) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
     try:
         await admin.start()
         present = set(await admin.list_topics())
         missing = [one for one in topics if one.name not in present]
-        if not missing:
-            return
-        answer = await admin.create_topics([_spec(one, partitions, replication) for one in missing])
-        for row in answer.topic_errors:
-            error = for_code(row[1])
-            if row[1] and error is not TopicAlreadyExistsError:
-                raise error(f"topic {row[0]} could not be created")
+        if missing:
+            specs = [_spec(one, partitions, replication, flush) for one in missing]
+            await _create(admin, specs)
+        if flush is not None:
+            await _flush(admin, [one.name for one in topics if one.name in present], flush)
     finally:
         await close(admin)
 
 
-def _spec(topic: Topic, partitions: int, replication: int) -> NewTopic:
+async def _create(admin: AIOKafkaAdminClient, specs: list[NewTopic]) -> None:
+    answer = await admin.create_topics(specs)
+    for row in answer.topic_errors:
+        error = for_code(row[1])
+        if row[1] and error is not TopicAlreadyExistsError:
+            raise error(f"topic {row[0]} could not be created")
+
+
+async def _flush(admin: AIOKafkaAdminClient, topics: list[str], flush: int) -> None:
+    """Change it where it is another."""
+    wanted = str(flush) if flush else None
+    found = await overrides(admin, topics, FLUSH) if topics else {}
+    others = sorted(topic for topic, value in found.items() if value != wanted)
+    if others:
+        await override_with(admin, others, FLUSH, wanted)
+        log.info("flush.messages is changed", topics=others, messages=flush)
+
+
+def _spec(topic: Topic, partitions: int, replication: int, flush: int | None) -> NewTopic:
     return NewTopic(
         topic.name,
         num_partitions=partitions,
@@ -53,5 +84,6 @@ def _spec(topic: Topic, partitions: int, replication: int) -> NewTopic:
             "retention.ms": str(topic.retention_ms),
             "max.message.bytes": str(topic.max_message_bytes),
             "cleanup.policy": "delete",
+            **({FLUSH: str(flush)} if flush else {}),
         },
     )

@@ -10,7 +10,7 @@ from rapport_common.settings import ServiceSettings
 
 
 class TopicMaker:
-    """A worker that creates the topics, as soon as Kafka is there."""
+    """A worker that creates the topics as they are set, as soon as Kafka is there."""
 
     name = "topics"
 
@@ -34,6 +34,7 @@ class TopicMaker:
             self._topics,
             partitions=self._settings.kafka_partitions,
             replication=self._settings.kafka_replication,
+            flush_messages=self._settings.kafka_flush_messages,
         )
         self.made.set()
 

@@ -18,7 +18,8 @@ from rapport_common.jobs import routes
 from rapport_common.jobs.routes import JobId, ShownJob
 from rapport_common.jobs.store import Job, NewJob
 from rapport_ingest.api.models import UploadedPart
-from rapport_ingest.domain.imports import KIND, spec_of
+from rapport_ingest.domain.imports import KIND, mapping_for, spec_of
+from rapport_ingest.domain.naming import require_names
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.handlers.jobs import started
 from rapport_ingest.handlers.places import granted
@@ -55,9 +56,12 @@ def import_routes(engine: AsyncEngine, settings: IngestSettings) -> APIRouter:
         spec = spec_of(body)
         place = Caller(caller.workspace, spec.source)
         async with engine.begin() as tx:
-            if not await sources.exists(tx, place):
+            declared = (await sources.declared(tx, [place])).get(place)
+            if declared is None:
                 message = f"There is no source '{spec.source}'. `rapport source create` makes one."
                 raise NotFoundError(message)
+            if (mapping := mapping_for(spec)) is not None:
+                require_names(mapping.fields, declared.policy.identifiers)
             state = "queued" if spec.uri else UPLOADING
             new = NewJob(str(uuid7()), KIND, msgspec.to_builtins(spec), spec.source, state)
             made = await started(tx, once, caller.workspace, new)

@@ -25,7 +25,6 @@ TEXTS = frozenset({"messageId", "userId", "anonymousId", "previousId", "groupId"
 TIMES = frozenset({"timestamp", "originalTimestamp", "sentAt"})
 OBJECTS = frozenset({"properties", "traits", "context"})
 NEEDED = {"track": "event", "alias": "previousId", "group": "groupId"}
-IDENTIFIERS = ("userId", "anonymousId")
 MAX_FIELDS = 500
 MAX_PATH = 512
 MAX_DEPTH = 16
@@ -351,10 +350,6 @@ def _check(mapping: Mapping) -> None:
         raise _invalid(f"mapping.fields.{needed}", f"a {mapping.type} event needs {needed}")
     if mapping.event is not None and (mapping.type != "track" or "event" in mapping.fields):
         raise _invalid("mapping.event", "only a track event has a name, and only one")
-    if not any(one in IDENTIFIERS or one.partition(".")[0] in OBJECTS for one in mapping.fields):
-        message = "no row could name a person: map userId, anonymousId, traits.email or what else "
-        message += "the source's `identifiers` name"
-        raise _invalid("mapping.fields", message)
 
 
 def _check_target(target: str, where: str, fields: Row[str, Any]) -> None:

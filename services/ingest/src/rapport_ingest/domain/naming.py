@@ -1,10 +1,11 @@
 """Who an event is about: which of its fields identify the person, as its source declares it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
+from rapport_common.errors import InvalidRequestError
 from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Identifier
 from rapport_common.events.kinds import PHONE, is_kind, is_nobodys, normal_value, rank
@@ -33,6 +34,25 @@ DEFAULT: Mapping[str, tuple[str, ...]] = {
 """Where Segment's SDKs write who it is."""
 
 Fields = dict[str, Any]
+
+
+def fields_of(identifiers: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The fields that name a person by a declaration {kind: paths}, the strongest kind first."""
+    declared = {**DEFAULT, **identifiers}
+    return [path for kind in sorted(declared, key=rank) for path in declared[kind]]
+
+
+def require_names(made: Collection[str], identifiers: Mapping[str, tuple[str, ...]]) -> None:
+    """InvalidRequestError for a mapping of whose fields (`made`) none names a person."""
+    fields = fields_of(identifiers)
+    for path in fields:
+        steps = path.split(".")
+        # An object that is mapped whole may have it.
+        if any(".".join(steps[:length]) in made for length in range(1, len(steps) + 1)):
+            return
+    where = "mapping.fields"
+    message = f"{where}: no row could name a person: map one of {', '.join(fields) or 'no field'}."
+    raise InvalidRequestError(message, details={"path": where})
 
 
 def check_fields(identifiers: Mapping[str, tuple[str, ...]]) -> None:

@@ -14,7 +14,7 @@ from rapport_common.events.money import normal_currency
 from rapport_common.wording import plain
 from rapport_ingest.domain.guard import network, origin_shape
 from rapport_ingest.domain.mapping import Mapper
-from rapport_ingest.domain.naming import check_fields
+from rapport_ingest.domain.naming import check_fields, require_names
 from rapport_ingest.domain.source import LegalBasis, SourcePolicy, WorkspacePolicy
 from rapport_ingest.domain.transform import compile_transforms
 
@@ -159,6 +159,7 @@ def _webhook(policy: SourcePolicy) -> Iterator[Problem]:
     if policy.webhook is not None:
         try:
             Mapper(policy.webhook)
+            require_names(policy.webhook.fields, policy.identifiers)
         except InvalidRequestError as error:
             where = str(error.details.get("path", "")).removeprefix("mapping").lstrip(".")
             yield f"webhook.{where}".rstrip("."), error.message.partition(": ")[2].rstrip(".")

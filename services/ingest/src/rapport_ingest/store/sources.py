@@ -163,11 +163,6 @@ async def declared(tx: AsyncConnection, callers: Sequence[Caller]) -> dict[Calle
     }
 
 
-async def exists(tx: AsyncConnection, caller: Caller) -> bool:
-    """Whether the workspace has this source."""
-    return await source(tx, caller) is not None
-
-
 async def sources(
     tx: AsyncConnection, workspace: str, *, after: str = "", limit: int | None = None
 ) -> list[Source]:

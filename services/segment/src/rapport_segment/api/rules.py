@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, RootMod
 from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 
-from rapport_segment.domain import rules
+from rapport_segment.domain import operands, rules
 
-Text = Annotated[str, Field(max_length=rules.MAX_TEXT)]
+Text = Annotated[str, Field(max_length=operands.MAX_TEXT)]
 Scalar = Text | bool | float
 Operand = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=rules.MAX_LIST)]
 Presence = Literal["exists", "not_exists"]
@@ -52,7 +52,7 @@ class NotThis(_Part):
 class TraitRule(_Part):
     """A trait compared; of a list, one element that fits is enough."""
 
-    trait: Annotated[str, Field(min_length=1, max_length=rules.MAX_TEXT)]
+    trait: Annotated[str, Field(min_length=1, max_length=operands.MAX_TEXT)]
     op: Presence | Equality | Order | Texts
     value: Operand | None = VALUE
 
@@ -78,7 +78,7 @@ class ComputedRule(_Part):
 class IdentifierRule(_Part):
     """One of the person's identifiers of a kind compared, in the form in which they are kept."""
 
-    identifier: Annotated[str, Field(min_length=1, max_length=rules.MAX_TEXT)]
+    identifier: Annotated[str, Field(min_length=1, max_length=operands.MAX_TEXT)]
     op: Presence | Equality | Texts
     value: Operand | None = VALUE
 

@@ -1,35 +1,39 @@
 """The rule tree of a segment, and its parser, which names the place of every mistake."""
 
-import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from typing import Any, ClassVar, assert_never
 
-from rapport_common.errors import InvalidRequestError
-from rapport_common.events.contact import phone_number
-from rapport_common.events.identifiers import normal_identifier
 from rapport_common.events.kinds import KINDS, PHONE
 from rapport_common.events.money import normal_currency
 from rapport_segment.domain.elements import indexed
+from rapport_segment.domain.operands import (
+    RuleError,
+    address,
+    address_like,
+    as_written,
+    count,
+    id_text,
+    moment,
+    money,
+    number_of_phone,
+    part_of_address,
+    part_of_id,
+    phone_like,
+    scalar,
+    text,
+)
 from rapport_segment.domain.sections import COMPUTED, IDENTIFIERS, REVENUE, TRAITS, Facts
 from rapport_segment.domain.values import (
     EMAIL,
     Scalar,
-    instant,
-    normal_address,
     normal_beginning,
-    normal_text,
 )
 
 MAX_DEPTH = 16
 MAX_NODES = 500
 MAX_LIST = 1000
-MAX_TEXT = 1000
-MAX_DIGITS = 38
 
 PRESENCE = frozenset({"exists", "not_exists"})
 EQUALITY = frozenset({"eq", "ne", "in"})
@@ -45,17 +49,6 @@ _PHONES = frozenset(
     | {"cellphone", "msisdn"}
 )
 """Traits whose operands are phone numbers, without `_` and in lower case."""
-_DECIMAL = re.compile(r"-?\d{1,30}(\.\d{1,18})?", re.ASCII)
-
-
-class RuleError(InvalidRequestError):
-    """A rule that can't be understood; `details.path` is the place, for example `and[1].op`."""
-
-    code = "invalid_rule"
-
-    def __init__(self, path: str, message: str) -> None:
-        where = path or "rule"
-        super().__init__(f"{where}: {message}", details={"path": where})
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +206,7 @@ def _subject(document: Mapping[str, Any], path: str) -> Subject:
             path, "needs one of: and, or, not, trait, computed, identifier; and only one"
         )
     key = named[0]
-    name = _text(document[key], _below(path, key))
+    name = text(document[key], _below(path, key))
     if not name:
         raise RuleError(_below(path, key), "must not be empty")
     extra = {"currency"} if (key, name) == ("computed", REVENUE) else set()
@@ -281,121 +274,21 @@ def _converter(subject: Subject, op: str) -> Callable[[object, str], Scalar]:
     """Brings an operand into the form in which the facts are kept."""
     if isinstance(subject, Trait):
         if subject.name == EMAIL:
-            return lambda value, path: _address_like(_scalar(value, path))
+            return lambda value, path: address_like(scalar(value, path))
         if op == "starts_with":
-            return lambda value, path: normal_beginning(_as_written(value, path))
+            return lambda value, path: normal_beginning(as_written(value, path))
         if op in EQUALITY and _SEPARATORS.sub("", subject.name.lower()) in _PHONES:
-            return lambda value, path: _phone_like(_scalar(value, path))
-        return _scalar
+            return lambda value, path: phone_like(scalar(value, path))
+        return scalar
     if isinstance(subject, Identifier):
         if subject.kind == PHONE and op in EQUALITY:
-            return _number_of_phone
+            return number_of_phone
         if subject.kind != EMAIL:
-            return _id if op in EQUALITY else _part_of_id
-        return _address if op in EQUALITY else _part_of_address
+            return id_text if op in EQUALITY else part_of_id
+        return address if op in EQUALITY else part_of_address
     if subject.name == REVENUE:
-        return _money
-    return _count if subject.name in COUNTS else _moment
-
-
-def _id(value: object, path: str) -> str:
-    text = normal_identifier(_as_written(value, path))
-    if not text:
-        raise RuleError(path, "must be an id, not blank")
-    return text
-
-
-def _part_of_id(value: object, path: str) -> str:
-    return unicodedata.normalize("NFC", _as_written(value, path))
-
-
-def _address(value: object, path: str) -> str:
-    text = _text(value, path)
-    if "@" not in text:
-        raise RuleError(path, "must be an e-mail address, such as ada@example.com")
-    return normal_address(text)
-
-
-def _part_of_address(value: object, path: str) -> str:
-    return normal_address(_text(value, path))
-
-
-def _number_of_phone(value: object, path: str) -> str:
-    number = phone_number(_text(value, path))
-    if number is None:
-        message = "must be a phone number with its country's code, such as +49 170 12345678"
-        raise RuleError(path, message)
-    return number
-
-
-def _address_like(value: Scalar) -> Scalar:
-    return normal_address(value) if isinstance(value, str) else value
-
-
-def _phone_like(value: Scalar) -> Scalar:
-    return (phone_number(value) or value) if isinstance(value, str) else value
-
-
-def _scalar(value: object, path: str) -> Scalar:
-    if isinstance(value, bool):
-        return value
-    return _text(value, path) if isinstance(value, str) else _number(value, path)
-
-
-def _text(value: object, path: str) -> str:
-    return normal_text(_as_written(value, path))
-
-
-def _as_written(value: object, path: str) -> str:
-    if not isinstance(value, str):
-        raise RuleError(path, "must be a string")
-    if len(value) > MAX_TEXT:
-        raise RuleError(path, f"is longer than {MAX_TEXT} characters")
-    # Neither can be in a stored fact: the database's JSON has no place for them.
-    if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
-        raise RuleError(path, "holds a NUL or half a surrogate pair")
-    return value
-
-
-def _number(value: object, path: str) -> int | Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise RuleError(path, "must be a string, a number, true or false, as the subject has it")
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise RuleError(path, "must be a finite number")
-        value = Decimal(repr(value))
-    if abs(Decimal(value).adjusted()) > MAX_DIGITS:
-        raise RuleError(path, f"must have at most {MAX_DIGITS} digits")
-    return value
-
-
-def _money(value: object, path: str) -> int | Decimal:
-    if isinstance(value, str):
-        if not _DECIMAL.fullmatch(value):
-            raise RuleError(path, 'must be an amount such as "500" or "12.30"')
-        return Decimal(value)
-    return _number(value, path)
-
-
-def _count(value: object, path: str) -> int | Decimal:
-    if isinstance(value, str):
-        if not _DECIMAL.fullmatch(value):
-            raise RuleError(path, "must be a number, such as 3")
-        return Decimal(value)
-    return _number(value, path)
-
-
-def _moment(value: object, path: str) -> str:
-    text = _as_written(value, path)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    day = len(text) == len("2026-01-01")
-    told = instant(moment) if moment is not None and (day or moment.tzinfo) else None
-    if told is None:
-        raise RuleError(path, "must be an instant with its offset, or a date: 2026-01-31T09:00:00Z")
-    return told
+        return money
+    return count if subject.name in COUNTS else moment
 
 
 def _only(document: Mapping[str, Any], path: str, allowed: set[str]) -> None:

@@ -16,6 +16,7 @@ from rapport_common.kafka.batch import Record
 from rapport_segment import metrics
 from rapport_segment.domain import rules, sections
 from rapport_segment.domain.membership import Change, Definition, Rulebook
+from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.sections import ALL_SECTIONS, Section, UnreadSectionError
 from rapport_segment.domain.stays import NO_RULES, Stays
 from rapport_segment.handlers.ledger import tally
@@ -96,7 +97,7 @@ class Judging:
             for one in await definitions.active(tx, stale):
                 try:
                     fresh[one.workspace].append(compiled(one))
-                except rules.RuleError as error:
+                except RuleError as error:
                     # Written when rules were read otherwise: it must not stop the others.
                     log.error("segment left out", segment=str(one.segment_id), error=error.message)  # noqa: TRY400
             self._compiled |= {one: (revisions[one], Rulebook(fresh[one])) for one in stale}
