@@ -43,6 +43,8 @@ def test_the_best_name_comes_first_and_empty_ones_are_none(
     one = event(*(told.get(kind, none) for kind in ("user_id", "email", "anonymous_id")))
     assert one.identifiers == found
     assert one.strongest() == found[0]
+    assert [one.value(kind) for kind, _ in found] == [value for _, value in found]
+    assert one.value("phone") is None
 
 
 def test_who_names_nobody_still_has_a_place_in_the_log() -> None:

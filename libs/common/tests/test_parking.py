@@ -28,7 +28,8 @@ from rapport_common.db import create_engine
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.topics import SEGMENT_MEMBERSHIP
 from rapport_common.kafka import batch
-from rapport_common.kafka.batch import Record, UnsettledError
+from rapport_common.kafka.batch import ConsumerStoppedError, Record, UnsettledError
+from rapport_common.kafka.parking import ParkedKey
 from rapport_common.kafka.part import MAX_SUSPECTS
 
 pytestmark = pytest.mark.integration
@@ -226,6 +227,31 @@ async def test_poison_among_the_parked_goes_to_the_dead_letters(
     await one.heal()
     assert await one.parked() == {}
     assert await dead(engine) == {"x": log.lanes()["x"]}
+
+
+async def test_what_stops_the_consumer_takes_nothing_out_of_the_parking(
+    engine: AsyncEngine, faults: Faults
+) -> None:
+    """It is no fault of the records: they wait until the operator has mended it."""
+    log, one = Log(), await member(engine, faults)
+    log.add("xaxbxc")
+    faults.passing["x"] = FOR_EVER
+    assert await one.read(log)
+    held = await one.parked()
+    faults.error = ConsumerStoppedError
+    (key,) = await parked_keys(one)
+    outcome = await one.unparker.apply(key.id)
+    assert (outcome.applied, outcome.buried, outcome.error) == (0, 0, "ConsumerStoppedError")
+    assert await one.parked() == held
+    assert await dead(engine) == {}
+    faults.passing.clear()
+    await one.heal()
+    assert await applied(engine) == log.lanes()
+
+
+async def parked_keys(one: Member) -> list[ParkedKey]:
+    async with one.engine.begin() as tx:
+        return list(await one.batches.parking.keys(tx, limit=9))
 
 
 async def test_a_handler_that_names_a_record_it_was_not_given_is_bisected(

@@ -427,3 +427,29 @@ def test_elements_are_changed_where_there_is_a_list_and_nothing_else_is() -> Non
         sha256(b"x").hexdigest(),
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        [{"op": "default", "path": "properties.card", "value": {"number": "9000"}}],
+        [{"op": "default", "path": "properties.card.number", "value": "9000"}],
+        [
+            {"op": "default", "path": "properties.c", "value": "9000"},
+            {"op": "rename", "path": "properties.c", "to": "properties.card.number"},
+        ],
+        [{"op": "default", "path": "context.traits", "value": {"email": "a@example.com"}}],
+    ],
+)
+def test_no_default_reaches_a_field_that_names_people(transforms: list[dict[str, Any]]) -> None:
+    with pytest.raises(InvalidRequestError, match="one person of all who have none"):
+        compile_transforms(
+            [msgspec.convert(one, Transform) for one in transforms], ["properties.card.number"]
+        )
+
+
+@pytest.mark.parametrize("nobody", ["null", "0", "guest"])
+def test_a_hash_makes_nobody_of_nobody_in_a_declared_field(nobody: str) -> None:
+    change = compile_transforms([Transform(op="hash", path="properties.card")], ["properties.card"])
+    assert change is not None
+    assert change({"properties": {"card": nobody}})["properties"]["card"] == nobody

@@ -11,9 +11,10 @@ from services.profile.tests.people import IDS, Content, content, event, events, 
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
+from rapport_common.testing.credentials import EVENT_KEY
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import Fold, fold_all, merge
-from rapport_profile.domain.naming import naming
+from rapport_profile.domain.naming import Ids, naming
 from rapport_profile.domain.people import Node
 from rapport_profile.domain.working_set import WorkingSet
 
@@ -155,6 +156,22 @@ def test_when_a_copy_was_received_does_not_count() -> None:
     later = msgspec.structs.replace(one, received_at=one.timestamp.replace(year=2030))
     other = event("1", user_id="U", said={"total": 2}, received=5)
     assert content_hash(one) == content_hash(later) != content_hash(other)
+
+
+def test_a_key_is_known_by_its_fingerprint() -> None:
+    """And no id of an identifier tells it."""
+    assert IDS.fingerprint() == Ids(EVENT_KEY).fingerprint() != Ids(b"k" * 32).fingerprint()
+    assert len(IDS.fingerprint()) == 16
+    assert IDS.of("w", ("user_id", "U")) != Ids(b"k" * 32).of("w", ("user_id", "U"))
+
+
+def test_a_phone_is_a_number_or_nobodys() -> None:
+    """Whatever door it came through."""
+    told = event("1", identifiers=[("phone", "0049 170 5861234"), ("phone", "12"), ("own", "1")])
+    named = naming(told)
+    assert named is not None
+    assert named.all == [("phone", "+491705861234"), ("own", "1")]
+    assert naming(event("2", identifiers=[("phone", "no number")])) is None
 
 
 def test_identifiers_of_two_workspaces_never_meet() -> None:

@@ -103,10 +103,29 @@ async def test_ids_are_made_anew_under_the_key_wherever_they_are(
     } - {"overflow"}
     await asyncio.to_thread(command.upgrade, CONFIG, "head")
     assert await contents(url) == keyed
-    monkeypatch.delenv("RAPPORT_EVENT_KEY")
     await asyncio.to_thread(command.downgrade, CONFIG, "0005")
-    with pytest.raises(RuntimeError, match="set RAPPORT_EVENT_KEY"):
+    for wrong in ("", "ab", "zz" * 32, EVENT_KEY.hex()[:-2]):
+        monkeypatch.setenv("RAPPORT_EVENT_KEY", wrong)
+        with pytest.raises(RuntimeError, match="set RAPPORT_EVENT_KEY"):
+            await asyncio.to_thread(command.upgrade, CONFIG, "head")
+
+
+async def test_no_process_of_the_version_before_goes_on_beside_the_new_ids(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = service_database("profile")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    monkeypatch.setenv("RAPPORT_EVENT_KEY", EVENT_KEY.hex())
+    await filled(url)
+    await asyncio.to_thread(command.downgrade, CONFIG, "0005")
+    before = await contents(url)
+    settings = {"application_name": "profile-0-worker"}
+    running = await asyncpg.connect(url, server_settings=settings)
+    with pytest.raises(RuntimeError, match="stop all its processes first"):
         await asyncio.to_thread(command.upgrade, CONFIG, "head")
+    await running.close()
+    assert await contents(url) == before
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")
 
 
 async def test_an_empty_schema_needs_no_key(

@@ -1,12 +1,14 @@
 """Ids of identifiers are made under the installation's identity key; all rows get theirs anew.
 
-Takes about a minute per million identifiers, and RAPPORT_EVENT_KEY where there are any.
+Takes some minutes per million identifiers, while profile stands, and RAPPORT_EVENT_KEY where there
+are any.
 Revision: 0006, follows 0005.
 """
 
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -22,6 +24,7 @@ branch_labels = None
 depends_on = None
 
 SCHEMA = "profile"
+KEY = re.compile(r"[0-9a-fA-F]{64}")
 PIECE = 5_000
 IDENTIFIERS = (
     "SELECT workspace, CAST(id AS text), kind, value FROM profile.identifier "
@@ -66,10 +69,14 @@ def upgrade() -> None:
     )
     if not _has_rows():
         return
-    key = os.environ.get("RAPPORT_EVENT_KEY")
-    if not key:
-        message = "Identifiers are to be stored under the identity key: set RAPPORT_EVENT_KEY."
+    key = os.environ.get("RAPPORT_EVENT_KEY", "")
+    if not KEY.fullmatch(key):
+        message = (
+            "Identifiers are to be stored under the identity key: set RAPPORT_EVENT_KEY, 64 "
+            "hexadecimal digits, as the services have it."
+        )
         raise RuntimeError(message)
+    _require_alone()
     name_of = partial(_keyed, bytes.fromhex(key))
     _name_anew(name_of)
     op.get_bind().execute(
@@ -81,6 +88,22 @@ def upgrade() -> None:
 def downgrade() -> None:
     _name_anew(_unkeyed)
     op.drop_table("identity_key", schema=SCHEMA)
+
+
+def _require_alone() -> None:
+    """A process of the version before would go on, and take everybody for somebody new."""
+    others = op.get_bind().execute(
+        sa.text(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'profile-%' "
+            "AND datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    )
+    if count := others.scalar():
+        message = (
+            f"profile still runs ({count} connections): stop all its processes first. The ids of "
+            "identifiers change, and one of the version before would know nobody again."
+        )
+        raise RuntimeError(message)
 
 
 def _has_rows() -> bool:

@@ -135,11 +135,30 @@ def _e164(text: str, country: str | None) -> str | None:
         found = phonenumbers.parse(stated, country)
     except phonenumbers.NumberParseException:
         return None
-    # Where the country is only assumed, a `12` from a form is nobody's number.
-    is_one = phonenumbers.is_possible_number if country is None else phonenumbers.is_valid_number
-    if not is_one(found):
+    if country is None:
+        if not phonenumbers.is_possible_number(found):
+            return None
+    elif not phonenumbers.is_valid_number(found) or _has_its_code(stated, found):
+        # Where the country is only assumed, a `12` from a form is nobody's number.
         return None
     return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_valid_phone(number: str) -> bool:
+    """Whether a number (E.164) can be somebody's, by its country's plan of numbers."""
+    return phonenumbers.is_valid_number(phonenumbers.parse(number))
+
+
+def _has_its_code(stated: str, found: phonenumbers.PhoneNumber) -> bool:
+    """Whether a number that seems to have no country's code may begin with just that, without `+`.
+
+    Then nobody knows which of the two it is.
+    """
+    digits = "".join(filter(str.isdigit, stated))
+    if not digits.startswith(str(found.country_code)):
+        return False
+    number = phone_number(f"+{digits}")
+    return number is not None and is_valid_phone(number)
 
 
 def phone_spellings(number: str) -> frozenset[str]:

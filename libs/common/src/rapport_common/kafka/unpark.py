@@ -15,7 +15,7 @@ from rapport_common.discretion import told
 from rapport_common.errors import InvalidEvent, Retry
 from rapport_common.events.codec import workspace_of
 from rapport_common.events.versions import UnreadableError
-from rapport_common.kafka.batch import BatchWriter, Record
+from rapport_common.kafka.batch import BatchWriter, ConsumerStoppedError, Record
 from rapport_common.kafka.parking import ParkedKey, ParkedRecord
 from rapport_common.kafka.part import Blame
 from rapport_common.kafka.store import DeadLetter
@@ -107,6 +107,12 @@ class Unparker:
                 width = min(2 * done, MOST)
             except InvalidEvent:
                 continue
+            except ConsumerStoppedError as error:
+                # It is not the record's fault, and what stopped the consumer stops this too.
+                outcome.left = -1 if outcome.left is None else outcome.left
+                await self._postpone(key_id, told(error))
+                outcome.error = told(error)
+                return outcome
             except Exception as error:
                 passing = isinstance(error, Retry) or is_retriable(error)
                 if passing and await self._is_away(error, time.monotonic() - started):

@@ -247,7 +247,7 @@ def _add_identifiers(
         found, shared = usual_names(fields, traits, context, sender.blocked)
     else:
         is_group = values["type"] == "group"
-        found, shared = sender.namer.names(fields, sender.blocked, is_group=is_group)
+        found, shared = sender.namer.names(fields, is_group=is_group)
     values["identifiers"] = found
     if shared:
         origin.note(PLACEHOLDER)

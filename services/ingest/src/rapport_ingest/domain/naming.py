@@ -1,18 +1,21 @@
 """Who an event is about: which of its fields identify the person, as its source declares it."""
 
+import re
 from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
 from rapport_common.errors import InvalidRequestError
-from rapport_common.events.contact import email_address
+from rapport_common.events.contact import email_address, phone_number
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Identifier
-from rapport_common.events.kinds import PHONE, is_kind, is_nobodys, normal_value, rank
+from rapport_common.events.identifiers import NONE_MORE
+from rapport_common.events.kinds import KINDS, PHONE, is_kind, is_nobodys, normal_value, rank
 from rapport_ingest.domain.reading import (
     MAX_ID,
     Refused,
     blocked,
+    digits,
     email_of,
     identifier,
     known_identifier,
@@ -32,6 +35,10 @@ DEFAULT: Mapping[str, tuple[str, ...]] = {
     ANONYMOUS_ID: ("anonymousId",),
 }
 """Where Segment's SDKs write who it is."""
+
+_LIKE = {one.replace("_", ""): one for one in KINDS}
+_LISTS = re.compile(r"\d+|.*[\[\]].*", re.DOTALL)
+"""A step of a path into a list."""
 
 Fields = dict[str, Any]
 
@@ -61,6 +68,9 @@ def check_fields(identifiers: Mapping[str, tuple[str, ...]]) -> None:
         message = f"it has {len(identifiers)} kinds, at most {MAX_KINDS} are possible"
         raise ValueError(message)
     for kind, paths in identifiers.items():
+        if kind not in KINDS and (known := _LIKE.get(kind.replace("_", ""))) is not None:
+            message = f"'{kind}' would be taken for '{known}': call it so"
+            raise ValueError(message)
         if not is_kind(kind):
             message = f"'{kind[:80]}' is no name of a kind: lower case letters, digits and _"
             raise ValueError(message)
@@ -74,6 +84,7 @@ def check_fields(identifiers: Mapping[str, tuple[str, ...]]) -> None:
 def _check_path(kind: str, path: str) -> None:
     head, *inner = path.split(".")
     whole = all(inner) and len(inner) < MAX_STEPS and len(path) <= MAX_PATH
+    whole = whole and not any(_LISTS.fullmatch(one) for one in inner)
     if not whole or (not (head in OBJECTS and inner) and not (head in IDS and not inner)):
         message = (
             f"{kind}: '{path[:MAX_PATH]}' is no field for it: userId, anonymousId, or a dotted "
@@ -105,19 +116,27 @@ class Namer:
 
     A kind that is declared is read from its fields alone, the first that has a value of it; the
     other kinds of `DEFAULT` go on as they are. `country` is that of phone numbers without one.
+    `blocked` are the workspace's own placeholders, in plain form.
     """
 
-    def __init__(self, identifiers: Mapping[str, tuple[str, ...]], country: str | None) -> None:
+    def __init__(
+        self,
+        identifiers: Mapping[str, tuple[str, ...]],
+        country: str | None,
+        blocked: AbstractSet[str] = NONE_MORE,
+    ) -> None:
         declared = {**DEFAULT, **identifiers}
         self._country = country
+        self._blocked = blocked
+        # A shop blocks a phone as its tills write it.
+        numbers = (phone_number(one, country) for one in blocked)
+        self._blocked_phones = {one for one in numbers if one is not None}
         self._places = [
             [_Place(kind, path, tuple(path.split("."))) for path in declared[kind]]
             for kind in sorted(declared, key=rank)
         ]
 
-    def names(
-        self, fields: Fields, more: AbstractSet[str], *, is_group: bool
-    ) -> tuple[list[Identifier], bool]:
+    def names(self, fields: Fields, *, is_group: bool) -> tuple[list[Identifier], bool]:
         """The identifiers, strongest first, and whether one was left out because many share it.
 
         The traits of a group are not the person's. Refused when nobody is named.
@@ -131,6 +150,7 @@ class Namer:
                 normal = stated and normal_value(place.kind, stated, self._country)
                 if not normal:
                     continue
+                more = self._blocked_phones if place.kind == PHONE else self._blocked
                 if is_nobodys(place.kind, normal, more):
                     shared = shared or (value, place.path)
                     continue
@@ -154,7 +174,7 @@ def _stated(value: Any, place: _Place) -> str | None:
         return None
     if place.kind in {EMAIL, PHONE}:
         # What is no address or number is a trait like any.
-        value = str(value) if value.__class__ is int else value
+        value = digits(value)
         return value if value.__class__ is str else None
     return text(value, place.path)
 

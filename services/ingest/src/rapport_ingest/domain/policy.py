@@ -14,7 +14,7 @@ from rapport_common.events.money import normal_currency
 from rapport_common.wording import plain
 from rapport_ingest.domain.guard import network, origin_shape
 from rapport_ingest.domain.mapping import Mapper
-from rapport_ingest.domain.naming import check_fields, require_names
+from rapport_ingest.domain.naming import check_fields, fields_of, require_names
 from rapport_ingest.domain.source import LegalBasis, SourcePolicy, WorkspacePolicy
 from rapport_ingest.domain.transform import compile_transforms
 
@@ -135,7 +135,7 @@ def _problems(policy: SourcePolicy) -> Iterator[Problem]:
     yield from _webhook(policy)
     yield from _identifiers(policy)
     try:
-        compile_transforms(policy.transforms)
+        compile_transforms(policy.transforms, fields_of(policy.identifiers))
     except InvalidRequestError as error:
         yield error.details["field"], error.message.partition(": ")[2].rstrip(".")
 
@@ -147,11 +147,6 @@ def _identifiers(policy: SourcePolicy) -> Iterator[Problem]:
         yield "identifiers", str(error)
     if policy.country is not None and not is_country(policy.country):
         yield "country", f"'{policy.country[:20]}' is no code of ISO 3166-1, such as DE"
-    fields = {path for paths in policy.identifiers.values() for path in paths}
-    for index, one in enumerate(policy.transforms):
-        if one.op == "default" and one.path in fields:
-            reason = "a default here would make one person of all who have none"
-            yield f"transforms[{index}].path", reason
 
 
 def _webhook(policy: SourcePolicy) -> Iterator[Problem]:

@@ -156,12 +156,15 @@ def email_of(
     traits: dict[str, Any], context: dict[str, Any], more: AbstractSet[str] = NONE_MORE
 ) -> str | None:
     """The person's address, if it is one and not nobody's; another form is a trait like any."""
-    value = traits.get("email")
-    if value.__class__ is not str or (found := _mailbox(value)) is None:
+    found = _somebodys(traits.get("email"), more)
+    if found is None and context:
         nested = context.get("traits")
-        value = nested.get("email") if nested.__class__ is dict else None
-        if value.__class__ is not str or (found := _mailbox(value)) is None:
-            return None
+        found = _somebodys(nested.get("email"), more) if nested.__class__ is dict else None
+    return found
+
+
+def _somebodys(value: Any, more: AbstractSet[str]) -> str | None:
+    found = _mailbox(value) if value.__class__ is str else None
     return None if more and found in more else found
 
 

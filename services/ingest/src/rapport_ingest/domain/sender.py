@@ -7,7 +7,7 @@ from rapport_common.events.envelope import Trust
 from rapport_common.events.identifiers import NONE_MORE
 from rapport_common.events.money import normal_currency
 from rapport_ingest.domain.guard import Guard
-from rapport_ingest.domain.naming import Namer
+from rapport_ingest.domain.naming import Namer, fields_of
 from rapport_ingest.domain.plan import Plan, PlannedEvent
 from rapport_ingest.domain.source import DEFAULT_KIND, SECRET, Caller, Kind, SourcePolicy, trust_of
 from rapport_ingest.domain.transform import Transformer, compile_transforms
@@ -47,12 +47,12 @@ def compiled(
         caller,
         policy,
         Guard(policy) if policy.allowed_origins or policy.allowed_ips else None,
-        compile_transforms(policy.transforms),
+        compile_transforms(policy.transforms, fields_of(policy.identifiers)),
         Plan(planned) if planned or policy.plan.unplanned != "allow" else None,
         kind,
         trust_of(kind),
         normal_currency(policy.currency),
         blocked,
         kind in SECRET,
-        Namer(policy.identifiers, policy.country) if policy.identifiers else None,
+        Namer(policy.identifiers, policy.country, blocked) if policy.identifiers else None,
     )

@@ -7,7 +7,7 @@ of them once: renaming a to b and then b to a leaves a where it was.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, NoReturn, assert_never
@@ -89,8 +89,12 @@ def _grown(path: str) -> TransformError:
     return TransformError(path, reason, "event_too_large")
 
 
-def compile_transforms(transforms: Sequence[Transform]) -> Transformer | None:
+def compile_transforms(
+    transforms: Sequence[Transform], naming: Iterable[str] = ()
+) -> Transformer | None:
     """The changes as one function, in their order; None when there are none.
+
+    `naming` are the fields by which the source names people, beside those that always may.
 
     InvalidRequestError names the part of the declaration that is wrong: `transforms[2].to`.
     """
@@ -98,8 +102,13 @@ def compile_transforms(transforms: Sequence[Transform]) -> Transformer | None:
         return None
     if len(transforms) > MAX_TRANSFORMS:
         _bad("transforms", f"{MAX_TRANSFORMS} changes are the most; these are {len(transforms)}.")
+    personal = PERSONAL.union(naming)
+    # What is renamed to such a field later is one already.
+    for one in reversed(transforms):
+        if one.op == "rename" and one.to is not None and _holds(one.to, personal):
+            personal |= {one.path}
     compiled = [
-        (one.event, _Declaration(one, f"transforms[{index}]").change())
+        (one.event, _Declaration(one, f"transforms[{index}]", personal).change())
         for index, one in enumerate(transforms)
     ]
 
@@ -112,12 +121,18 @@ def compile_transforms(transforms: Sequence[Transform]) -> Transformer | None:
     return transform
 
 
+def _holds(path: str, fields: Iterable[str]) -> bool:
+    """Whether one of the fields is at a path, or below it."""
+    return any(one == path or one.startswith(f"{path}.") for one in fields)
+
+
 @dataclass(frozen=True, slots=True)
 class _Declaration:
     """A change as it was declared, and where: what is wrong with it is said with its place."""
 
     transform: Transform
     place: str
+    personal: frozenset[str]
 
     def change(self) -> Change:
         """The change as a function. InvalidRequestError when it makes no sense."""
@@ -199,7 +214,7 @@ class _Declaration:
     def _hash(self, steps: Steps) -> Change:
         if steps[0] in TIMES:
             _bad(f"{self.place}.path", "A hash is no time: such an event could not be accepted.")
-        names = self.transform.path in PERSONAL
+        names = self.transform.path in self.personal
         return self._replace(steps, _named_hash if names else hashed, "hashed")
 
     def _cast(self, steps: Steps) -> Change:
@@ -223,7 +238,7 @@ class _Declaration:
 
     def _default(self, steps: Steps) -> Change:
         self._check_last(steps, "path")
-        if self.transform.path in PERSONAL:
+        if _holds(self.transform.path, self.personal):
             reason = "A default here would make one person of all who have none."
             _bad(f"{self.place}.path", reason)
         encoded = msgspec.json.encode(self.transform.value)

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from rapport_common.events.contact import normal_email, phone_number
+from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import (
     ANONYMOUS_ID,
     EMAIL,
@@ -16,7 +16,7 @@ from rapport_common.events.envelope import (
     identifier_digest,
 )
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
-from rapport_common.events.kinds import PHONE
+from rapport_common.events.kinds import PHONE, is_nobodys, normal_value
 
 Id = str
 """A UUID as text: strings hash, compare and sort several times faster than UUID objects."""
@@ -92,8 +92,8 @@ def _normal(identifier: Identifier) -> Identifier | None:
         if is_placeholder_email(value):
             return None
     elif kind == PHONE:
-        number = phone_number(value)
-        return None if number is None else (kind, number)
+        number = normal_value(kind, value)
+        return None if number is None or is_nobodys(kind, number) else (kind, number)
     return None if is_placeholder(value) else (kind, value)
 
 

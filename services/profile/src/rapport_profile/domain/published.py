@@ -7,12 +7,11 @@ import msgspec
 
 from rapport_common.events.activity import SectionVersions
 from rapport_common.events.envelope import EMAIL, USER_ID, Identifier
+from rapport_common.events.kinds import PHONE, rank
 from rapport_common.events.profile import NONE_OMITTED, IdentifierState, Omitted
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.sections import ALL, CONSENT, IDENTIFIERS, NEVER_TOLD, TRAITS
-
-_STRENGTH = {USER_ID: 2, EMAIL: 1}
 
 
 class Summary(msgspec.Struct, omit_defaults=True):
@@ -40,10 +39,10 @@ def strongest(
     """The identifiers that are shown: the user id, current addresses, e-mails, the last named."""
     points = {one.value for one in fold.contact_points()}
 
-    def weight(one: Identifier) -> tuple[int, datetime, Identifier]:
+    def weight(one: Identifier) -> tuple[bool, float, datetime, Identifier]:
         kind, value = one
-        current = kind == EMAIL and value in points
-        return (_STRENGTH.get(kind, 0) + current, named[one], one)
+        current = kind in {USER_ID, EMAIL, PHONE} and (kind == USER_ID or value in points)
+        return (current, -rank(kind)[0], named[one], one)
 
     if len(named) == most + 1:
         weakest = min(named, key=weight)

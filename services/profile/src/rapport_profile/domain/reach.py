@@ -11,7 +11,13 @@ from functools import lru_cache
 import msgspec
 
 from rapport_common.events.activity import ContactPoint
-from rapport_common.events.contact import BY_PHONE, EMAIL_CHANNEL, MAX_POINT, contact_point
+from rapport_common.events.contact import (
+    BY_PHONE,
+    EMAIL_CHANNEL,
+    MAX_POINT,
+    contact_point,
+    without_separators,
+)
 from rapport_common.events.envelope import EMAIL, Event
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
 from rapport_common.events.kinds import PHONE
@@ -129,10 +135,15 @@ def _points_told(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, s
         elif channel == EMAIL_CHANNEL:
             _take(channel, event.value(EMAIL), told)
         else:
-            # The door knows the source's country, and so whose number one without a code is.
-            known = text and (contact_point(channel, text) or event.value(PHONE))
-            _take(channel, known, told)
+            _take(channel, text and (contact_point(channel, text) or _read(text, event)), told)
     return told
+
+
+def _read(text: str, event: Event) -> str | None:
+    """A number without a country's code as the door read it, which knows the source's country."""
+    digits = without_separators(text).lstrip("0")
+    number = event.value(PHONE)
+    return number if digits.isdigit() and number and number.endswith(digits) else None
 
 
 def _stated(raw: msgspec.Raw) -> str | None:

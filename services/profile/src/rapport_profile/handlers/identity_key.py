@@ -25,9 +25,10 @@ class IdentityKey:
             return
         kept = await identity_key.kept(tx)
         # What this transaction keeps is not there before it ends: the next batch looks again.
-        self._known = kept is not None
-        if kept is None:
+        was_kept = kept is not None
+        if not was_kept:
             await identity_key.keep(tx, self._fingerprint)
             kept = await identity_key.kept(tx)
         if kept != self._fingerprint:
             raise ConsumerStoppedError(MESSAGE)
+        self._known = was_kept
