@@ -45,6 +45,11 @@ from rapport_common.watchdog import ProgressWatchdog
 PATIENCE_SECONDS = 2.0
 """So much later than a live server would a request gives up one that does not answer at all."""
 
+BY_KEY = {"enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""Settings of a consumer's sessions. A batch is joined to tables by their keys, some hundred rows
+of any number. Until a table that grows has been analysed, which can take minutes, the planner may
+think it small, and read it from its beginning for each batch."""
+
 COMMANDS_KEPT = timedelta(days=30)
 
 
@@ -76,7 +81,7 @@ class ServiceProcess:
     def consume(self, subscriptions: Sequence[Subscription]) -> Consumer:
         """Add the consumer with its watchdog, readiness check and operator routes."""
         settings = self.settings
-        engine = self._pool("consumer", 2)
+        engine = self._pool("consumer", 2, BY_KEY)
         consumer = Consumer(
             self.service,
             engine,
@@ -92,7 +97,7 @@ class ServiceProcess:
         watchdog = self._watchdog(
             lambda: consumer.last_sign, has_work=lambda: consumer.stopped_because is None
         )
-        unparker = Unparker(self.service, self._pool("unparker", 1), consumer.batches)
+        unparker = Unparker(self.service, self._pool("unparker", 1, BY_KEY), consumer.batches)
         topics = TopicMaker(settings, topics_of(self.service))
         self.workers += [topics, AfterTopics(topics, consumer), watchdog, unparker]
         self.health.checks["consumer"] = consumer_check(consumer)
