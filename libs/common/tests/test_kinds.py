@@ -5,23 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_common.events.contact import is_country, phone_number
-from rapport_common.events.envelope import Identifier
 from rapport_common.events.kinds import (
     KINDS,
     is_kind,
     is_nobodys,
     normal_value,
     rank,
-    strongest_first,
 )
 
 
-@given(st.lists(st.tuples(st.sampled_from([*KINDS, "own", "zeta"]), st.text(max_size=2))))
-def test_the_strongest_first_whatever_the_order(told: list[Identifier]) -> None:
-    found = strongest_first(told)
-    assert sorted(found) == sorted(set(told))
-    assert [rank(kind) for kind, _ in found] == sorted(rank(kind) for kind, _ in found)
-    assert strongest_first(found) == found
+def test_own_kinds_stand_between_what_people_carry_and_what_a_device_knows() -> None:
+    told = ["anonymous_id", "zeta", "phone", "device_id", "own", "user_id", "loyalty_card"]
+    assert sorted(told, key=rank) == [
+        *("user_id", "phone", "loyalty_card", "own", "zeta", "device_id", "anonymous_id")
+    ]
 
 
 @given(st.sampled_from([*KINDS, "own"]), st.text(max_size=20), st.sampled_from([None, "DE"]))

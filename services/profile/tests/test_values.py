@@ -357,6 +357,16 @@ def test_an_address_that_the_door_does_not_take_for_the_persons_is_no_contact_po
     assert points(address("1", "good@example.com"), desk) == [("good@example.com", True)]
 
 
+def test_an_identifier_from_another_field_is_not_the_traits_word() -> None:
+    told = address("1", "ada@example.com")
+    other = msgspec.structs.replace(told, identifiers=[("email", "office@example.com")])
+    assert points(other) == []
+    both = msgspec.structs.replace(
+        told, identifiers=[("email", "office@example.com"), ("email", "ada@example.com")]
+    )
+    assert points(both) == [("ada@example.com", True)]
+
+
 def test_what_was_stored_before_it_was_checked_is_no_contact_point() -> None:
     stamp = Stamp(START, "a", "shop")
     told = {
@@ -386,6 +396,8 @@ def test_a_phone_without_a_countrys_code_is_the_one_that_the_door_read() -> None
     names = [("user_id", "U"), ("phone", "+4917012345678")]
     known = msgspec.structs.replace(told, identifiers=names)
     assert points(known) == [("+4917012345678", True)]
+    # An end of it is not it.
+    assert points(msgspec.structs.replace(by_phone("1", "78"), identifiers=names)) == []
     assert points(known, by_phone("2", "+43 1 5861234", at=1)) == [("+4315861234", True)]
     assert (
         points(known, msgspec.structs.replace(by_phone("2", None, at=1), identifiers=names)) == []

@@ -1,11 +1,10 @@
 """The kinds of identifiers, how strongly each names a person, and the one form of its values."""
 
 import re
-from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from rapport_common.events.contact import email_address, is_valid_phone, phone_number
-from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Identifier
+from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID
 from rapport_common.events.identifiers import (
     NONE_MORE,
     is_placeholder,
@@ -45,11 +44,6 @@ def is_kind(text: str) -> bool:
 def rank(kind: str) -> tuple[float, str]:
     """A sort key: the strongest kind first, a workspace's own by name."""
     return _RANK.get(kind, _OWN), kind
-
-
-def strongest_first(identifiers: Iterable[Identifier]) -> list[Identifier]:
-    """Each once, by the strength of its kind; those of one kind keep their order."""
-    return sorted(dict.fromkeys(identifiers), key=lambda one: rank(one[0]))
 
 
 def normal_value(kind: str, text: str, country: str | None = None) -> str | None:

@@ -16,6 +16,7 @@ from rapport_common.events.contact import (
     EMAIL_CHANNEL,
     MAX_POINT,
     contact_point,
+    email_address,
     without_separators,
 )
 from rapport_common.events.envelope import EMAIL, Event
@@ -25,6 +26,7 @@ from rapport_common.events.topics import SERVICES
 from rapport_profile.domain.stamps import Stamp, stamp_of
 
 PHONE_CHANNEL = "sms"
+LONGEST_CODE = len("+999")
 CHANNEL_OF_TRAIT = {"email": EMAIL_CHANNEL, "phone": PHONE_CHANNEL}
 
 _text = msgspec.json.Decoder(str | int | None)
@@ -133,17 +135,28 @@ def _points_told(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, s
         if text is not None and is_placeholder(text):
             told[channel] = None
         elif channel == EMAIL_CHANNEL:
-            _take(channel, event.value(EMAIL), told)
+            _take(channel, _identifying(text, event), told)
         else:
             _take(channel, text and (contact_point(channel, text) or _read(text, event)), told)
     return told
+
+
+def _identifying(text: str | None, event: Event) -> str | None:
+    """The address that identifies the event, unless the trait is another one."""
+    address = None if text is None else email_address(text)
+    if address is None:
+        return event.value(EMAIL)
+    return address if (EMAIL, address) in event.identifiers else None
 
 
 def _read(text: str, event: Event) -> str | None:
     """A number without a country's code as the door read it, which knows the source's country."""
     digits = without_separators(text).lstrip("0")
     number = event.value(PHONE)
-    return number if digits.isdigit() and number and number.endswith(digits) else None
+    if number is None or not digits.isdigit() or not number.endswith(digits):
+        return None
+    # What is left of it is a country's code (and Italy's zero), or it is only an end of it.
+    return number if len(number) - len(digits) <= LONGEST_CODE else None
 
 
 def _stated(raw: msgspec.Raw) -> str | None:
