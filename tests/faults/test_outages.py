@@ -168,7 +168,10 @@ def test_a_frozen_postgres_costs_no_accepted_event(front: Stack, workspace: Work
         f"events {mixed.answers.statuses}"
     )
     assert during > 0
-    assert set(good.answers.statuses) == {200}
+    # Never for Postgres alone; where Kafka is slow too there is nowhere to keep an event.
+    assert set(good.answers.statuses) <= {200, 503}
+    reasons = {one.json()["message"].partition(" ")[0] for one in good.answers.unavailable}
+    assert reasons <= {"Neither"}
     assert set(mixed.answers.statuses) <= {200, 503}
     assert good.answers.dropped + mixed.answers.dropped == []
     assert missing(workspace, good.answers) == set()
