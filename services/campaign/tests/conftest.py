@@ -320,8 +320,6 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
         "metrics_port": 1,
         "public_url": PUBLIC,
         "smtp_port": smtp_port,
-        "smtp_timeout": 1,
-        "lease_seconds": 5,
         "retry_seconds": 0.05,
         "max_attempts": 3,
         "sender_batch": 8,
