@@ -30,7 +30,7 @@ async def feed(engine: AsyncEngine, history: Sequence[Event], book: RuleBook = U
     while True:
         try:
             async with engine.begin() as tx:
-                await handlers.on_events(IDS, records(history), tx, book)
+                await handlers.on_events(IDS, records(history), tx, book=book)
         except Exception as error:
             if not is_retriable(error):
                 raise

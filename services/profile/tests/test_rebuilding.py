@@ -20,6 +20,7 @@ from rapport_common.jobs.worker import Jobs
 from rapport_common.pace import Pace
 from rapport_profile.domain.rules import KindRule, MergeRules, RuleBook, Rules
 from rapport_profile.handlers import rules as handlers
+from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Rebuilding, Report, Wanted
 from rapport_profile.store import reads
 from rapport_profile.store.jobs import JOBS, REBUILD
@@ -55,10 +56,14 @@ async def declared(engine: AsyncEngine, rules: Rules, page: int = 2) -> dict[str
     return await worked_off(engine, page)
 
 
+async def started(engine: AsyncEngine, wanted: Wanted) -> None:
+    async with engine.begin() as tx:
+        await start(tx, None, "w", REBUILD, msgspec.to_builtins(wanted))
+
+
 async def checked(engine: AsyncEngine, rules: MergeRules | None = None) -> dict[str, Any]:
     """What is found wrong, or what would change; nothing is written."""
-    async with engine.begin() as tx:
-        await handlers.start(tx, "w", Wanted(rules=rules))
+    await started(engine, Wanted(rules=rules))
     return await worked_off(engine)
 
 
@@ -166,7 +171,6 @@ async def test_a_job_that_was_stopped_goes_on_and_its_report_is_of_all(
         _version, job = await handlers.declare(
             tx, "w", NO_KIOSK.declared, after=0, by=("ada", "a test")
         )
-    assert job is not None
     states: list[str] = []
     stop = asyncio.Event()
     stop.set()
@@ -211,8 +215,7 @@ async def test_what_was_broken_is_found_and_put_right(engine: AsyncEngine) -> No
     found = await checked(engine)
     assert (found["links"], found["profiles"], found["moved_events"]) == (2, 1, 0)
     assert found["identifiers"] >= 1
-    async with engine.begin() as tx:
-        await handlers.start(tx, "w", Wanted(repair=True))
+    await started(engine, Wanted(repair=True))
     assert (await worked_off(engine))["links"] == 2
     await is_exact(engine, told, Rules())
     assert await checked(engine) == NOTHING

@@ -37,7 +37,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
         REPUBLISH: Republishing(process.engine, settings.republish_rate).work,
         REBUILD: Rebuilding(process.engine, ids, settings.rebuild_rate).work,
     }
-    process.jobs(JOBS, works, read="ops", write="ops")
+    process.jobs(JOBS, works, read="ops", write="ops", both=["profiles:write"])
     process.retain(retentions(settings))
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
     process.routers += routers(process.api_engine, ids)

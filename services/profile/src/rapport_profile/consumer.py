@@ -23,6 +23,6 @@ def _on_events(ids: Ids) -> Callable[[Sequence[Record], AsyncConnection], Awaita
     async def handle(batch: Sequence[Record], tx: AsyncConnection) -> None:
         await key.require(tx)
         book = await shelf.book(tx, {record.value.workspace for record in batch})
-        await on_events(ids, batch, tx, book)
+        await on_events(ids, batch, tx, book=book)
 
     return handle

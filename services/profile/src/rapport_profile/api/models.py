@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from rapport_common.jobs.routes import ShownJob
 from rapport_common.paging import Listed
 
 
@@ -111,4 +110,4 @@ class MergeRules(BaseModel):
 class ChangedRules(MergeRules):
     """Rules that hold from now on."""
 
-    job: ShownJob = Field(description="brings everybody under them who is known")
+    job_id: str = Field(description="the job that brings everybody under them who is known")

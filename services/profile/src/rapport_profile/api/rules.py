@@ -8,19 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.auth import Operator, operator
-from rapport_common.errors import NotFoundError
+from rapport_common.idempotency import Once, Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
-from rapport_common.jobs.store import Job
 from rapport_common.paging import Listed, Paging
 from rapport_profile.api import models
 from rapport_profile.domain.rules import MAX_KINDS, MAX_VALUE, KindRule, MergeRules
 from rapport_profile.handlers import rules
+from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Wanted
 from rapport_profile.store import rules as store
+from rapport_profile.store.jobs import REBUILD
 from rapport_profile.store.rules import Version
 
 Reader = Annotated[Operator, Depends(operator("profiles:read"))]
-Writer = Annotated[Operator, Depends(operator("identity:write"))]
+Writer = Annotated[Operator, Depends(operator("profiles:write"))]
 Ops = Annotated[Operator, Depends(operator("ops"))]
 Kind = Annotated[str, Field(min_length=1, max_length=64)]
 Value = Annotated[str, Field(min_length=1, max_length=MAX_VALUE)]
@@ -126,34 +127,29 @@ def _changes(engine: AsyncEngine) -> APIRouter:
                 after=body.version,
                 by=(caller.subject, body.reason),
             )
-        return {**_version(made), "job": _started(job)}
+        return {**_version(made), "job_id": job.id}
 
     @router.post("/v1/merge-rules/preview", status_code=202)
-    async def preview(body: DeclaredRules, caller: Writer) -> ShownJob:
+    async def preview(body: DeclaredRules, caller: Writer, once: Repeatable) -> ShownJob:
         """Look what would be under these rules: a job whose report says it. Nothing is changed."""
         possible = rules.require_possible(body.declared())
-        return await _begun(engine, caller, Wanted(rules=possible))
+        return await _begun(engine, caller, once, Wanted(rules=possible))
 
     @router.post("/v1/profiles/rebuild", status_code=202)
-    async def rebuild(body: NewRebuilding, caller: Ops) -> ShownJob:
+    async def rebuild(body: NewRebuilding, caller: Ops, once: Repeatable) -> ShownJob:
         """Work everybody out anew from the stored events: a job whose report has the differences.
 
         There are none, unless something is broken.
         """
-        return await _begun(engine, caller, Wanted(repair=body.repair))
+        return await _begun(engine, caller, once, Wanted(repair=body.repair))
 
     return router
 
 
-async def _begun(engine: AsyncEngine, caller: Operator, wanted: Wanted) -> ShownJob:
+async def _begun(engine: AsyncEngine, caller: Operator, once: Once, wanted: Wanted) -> ShownJob:
+    spec = msgspec.to_builtins(wanted)
     async with engine.begin() as tx:
-        return _started(await rules.start(tx, caller.workspace, wanted))
-
-
-def _started(job: Job | None) -> ShownJob:
-    if job is None:
-        raise NotFoundError("The job that this request has made is gone.")
-    return shown(job)
+        return shown(await start(tx, once, caller.workspace, REBUILD, spec))
 
 
 _NONE = {

@@ -48,7 +48,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
 
 async def on_events(
-    ids: Ids, batch: Sequence[Record], tx: AsyncConnection, book: RuleBook = USUAL
+    ids: Ids, batch: Sequence[Record], tx: AsyncConnection, *, book: RuleBook = USUAL
 ) -> None:
     """Fold events into profiles and publish each step, in the order of the batch.
 

@@ -4,12 +4,12 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import ConflictError, InvalidRequestError
-from rapport_common.ids import uuid7_text
-from rapport_common.jobs.store import Job, NewJob
+from rapport_common.jobs.store import Job
 from rapport_profile.domain.rules import MergeRules, RulesError, checked
+from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Wanted
 from rapport_profile.store import rules
-from rapport_profile.store.jobs import JOBS, REBUILD
+from rapport_profile.store.jobs import REBUILD
 from rapport_profile.store.rules import Version
 
 
@@ -24,7 +24,7 @@ def require_possible(declared: MergeRules) -> MergeRules:
 
 async def declare(
     tx: AsyncConnection, workspace: str, declared: MergeRules, *, after: int, by: tuple[str, str]
-) -> tuple[Version, Job | None]:
+) -> tuple[Version, Job]:
     """Let rules follow version `after`, for whom (`by`: who and why); and the job that rebuilds.
 
     ConflictError when others have been declared meanwhile.
@@ -43,11 +43,5 @@ async def declare(
     made = await rules.find(tx, workspace, known + 1)
     if made is None:
         raise LookupError(workspace)
-    return made, await start(tx, workspace, Wanted(repair=True))
-
-
-async def start(tx: AsyncConnection, workspace: str, wanted: Wanted) -> Job | None:
-    """Make a job that rebuilds a workspace's profiles, or looks what that would change."""
-    job = uuid7_text()
-    await JOBS.add(tx, workspace, NewJob(job, REBUILD, msgspec.to_builtins(wanted)))
-    return await JOBS.find(tx, workspace, job)
+    spec = msgspec.to_builtins(Wanted(repair=True))
+    return made, await start(tx, None, workspace, REBUILD, spec)
