@@ -28,6 +28,7 @@ ONE = {
     "/v1/merge-rules": "one document, kept and given as a whole",
     "/v1/imports/{job_id}/file": "the one file of an import",
     "/v1/surveys/{survey_id}/score": "one score",
+    "/v1/profiles/{profile_id}/why": "one explanation",
 }
 STREAMS = {"/v1/sources/{source}/live": "server-sent events"}
 # What lists things that have no id of their own, and what they are known by.
@@ -72,7 +73,17 @@ SAFE_AGAIN = {
 ERRORS = dict.fromkeys(("/2/httpapi", "/batch"), "AmplitudeProblem")
 # The domain's own words for times.
 TIME = re.compile(r"(?:_at|^at|^timestamp)$")
-REFERENCES = {"job", "segment", "campaign", "profile", "survey", "case", "entry", "invitation"}
+REFERENCES = {
+    "decision",
+    "job",
+    "segment",
+    "campaign",
+    "profile",
+    "survey",
+    "case",
+    "entry",
+    "invitation",
+}
 
 
 class Operation(NamedTuple):

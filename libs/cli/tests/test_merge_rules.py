@@ -63,3 +63,26 @@ def test_a_difference_is_exit_code_1_unless_it_was_put_right(
     assert rapport("profile", "rebuild").returncode == 1
     assert rapport("profile", "rebuild", "--repair").returncode == 0
     assert server.calls[-2] == ("POST", "/v1/profiles/rebuild", {"repair": True})
+
+
+def test_a_dry_run_says_that_nothing_was_changed(server: Answers, rapport: Rapport) -> None:
+    change = {
+        "profile_id": "p",
+        "becomes_id": "q",
+        "ends": False,
+        "identifiers": [],
+        "version": 2,
+    }
+    server.answers["POST /v1/profiles/merge"] = (
+        200,
+        {"decision_id": None, "changes": [change]},
+    )
+    pair = ("user_id", "U", "email", "u@example.com")
+    done = rapport("profile", "merge", *pair, "--reason", "a call", "--dry-run")
+    assert (done.returncode, "nothing was changed" in done.stdout) == (0, True)
+    assert server.calls[-1][2] == {
+        "one": {"kind": "user_id", "value": "U"},
+        "other": {"kind": "email", "value": "u@example.com"},
+        "reason": "a call",
+        "dry_run": True,
+    }

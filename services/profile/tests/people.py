@@ -1,6 +1,6 @@
 """Events for the tests, and what they have to amount to: computed at once from all of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from services.profile.tests.follower import Known, state
 
 from rapport_common.events.contact import email_address
-from rapport_common.events.envelope import Event
+from rapport_common.events.envelope import Event, Identifier
 from rapport_common.events.envelope_v1 import named
 from rapport_common.testing.credentials import EVENT_KEY
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import fold_all, merge
 from rapport_profile.domain.identity import resolve
+from rapport_profile.domain.limits import Terms
 from rapport_profile.domain.naming import Ids, naming
 from rapport_profile.domain.rules import NO_RULES, KindRule, MergeRules, Rules, checked
 
@@ -94,8 +95,16 @@ def content(states: Iterable[Known]) -> Content:
     return {msgspec.json.encode(one) for one in states}
 
 
-def expected(history: Sequence[Event], rules: Rules = NO_RULES) -> Content:
-    """The profiles that these events amount to, whatever their order."""
+def expected(
+    history: Sequence[Event],
+    rules: Rules = NO_RULES,
+    apart: Collection[tuple[Identifier, Identifier]] = (),
+    joined: Collection[tuple[Identifier, Identifier]] = (),
+) -> Content:
+    """The profiles that these events amount to, whatever their order.
+
+    `apart` and `joined` are pairs that an operator keeps apart, or has joined.
+    """
     counting: dict[str, Event] = {}
     for one in history:
         known = counting.get(one.message_id)
@@ -125,8 +134,13 @@ def expected(history: Sequence[Event], rules: Rules = NO_RULES) -> Content:
         for other in others:
             link = (hub, IDS.of("w", other))
             links[link] = min(links.get(link, evidence), evidence)
+    for first, second in joined:
+        names |= {IDS.of("w", identifier): identifier for identifier in (first, second)}
+        links.setdefault((IDS.of("w", first), IDS.of("w", second)), (START, "", ""))
     kinds = {one: identifier[0] for one, identifier in names.items()}
-    groups = resolve(kinds, sorted(links, key=lambda link: (links[link], link)), (), rules).groups
+    pairs = [(IDS.of("w", first), IDS.of("w", second)) for first, second in apart]
+    ordered = sorted(links, key=lambda link: (links[link], link))
+    groups = resolve(kinds, ordered, (), Terms(rules, pairs)).groups
     return content(
         state((names[one] for one in group), merge(fold_all(folded.get(one, [])) for one in group))
         for group in groups

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import msgspec
 from services.profile.tests.follower import Known, followed, state
-from services.profile.tests.people import IDS
+from services.profile.tests.people import IDS, event
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.codec import encode
-from rapport_common.events.envelope import Event
+from rapport_common.events.envelope import Event, Identifier
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import TRAIT, Fold, fold_all, fold_and_spill, names_told
@@ -66,6 +66,7 @@ class People:
         self.profiles: dict[Id, tuple[int, Id | None, bytes]] = {}
         self.counting: dict[str, Event] = {}
         self.overflow: dict[tuple[Id, str, str], Spilled] = {}
+        self.apart: set[tuple[Id, Id]] = set()
         self.published: list[ProfileActivity] = []
 
     # --- a batch -----------------------------------------------------------------------------
@@ -167,8 +168,36 @@ class People:
         self._load_members(working, whole)
         return working
 
+    def decide(self, name: str, one: Identifier, other: Identifier) -> None:
+        """What an operator says of two identifiers that are known: a method of `Revising`."""
+        ends = (IDS.of(W, one), IDS.of(W, other))
+        whole: set[Id] = set()
+        while True:
+            working = Revising(IDS, self._new_id, self._names.book)
+            self._load_around(working, ends, ends, wide=True)
+            self._load_members(working, whole)
+            at = believed_time(event("decided", user_id="U", at=9))
+            try:
+                if name == "join":
+                    steps = working.join(*ends, (at, "decided", "operator"))
+                else:
+                    steps = getattr(working, name)(*ends, at)
+                steps = working.finish(steps)
+            except IncompleteError as error:
+                whole |= self._more(error, whole)
+                continue
+            break
+        self._save(working)
+        self.apart = (self.apart - {ends, ends[::-1]}) | (working.apart & {ends})
+        self.published += steps
+
     def _load_around(
-        self, working: WorkingSet, seeds: Collection[Id], beyond: Collection[Id]
+        self,
+        working: WorkingSet,
+        seeds: Collection[Id],
+        beyond: Collection[Id],
+        *,
+        wide: bool = False,
     ) -> None:
         """The components of identifiers, their links, and the users next to them."""
         through: dict[Id, bool] = {}
@@ -176,7 +205,8 @@ class People:
         for one in seeds:
             if one in self.rows:
                 row = self.rows[one]
-                edge.append((one, self._is_open(row) and (one in beyond or not row.shared)))
+                open_ = wide or self._is_open(row)
+                edge.append((one, open_ and (one in beyond or not row.shared)))
         while edge:
             one, open_ = edge.pop()
             if one in through and (through[one] or not open_):
@@ -186,14 +216,15 @@ class People:
             for key, (_evidence, void) in self.links.items():
                 if open_ and one in key[:2] and (follow or not void):
                     other = self.rows[near := key[key[0] == one]]
-                    edge.append((near, self._is_open(other) and not other.shared))
+                    edge.append((near, (wide or self._is_open(other)) and not other.shared))
         self._load_nodes(working, through)
+        working.apart |= {pair for pair in self.apart if not through.keys().isdisjoint(pair)}
         for key, (evidence, void) in self.links.items():
             if any(through.get(end) for end in key[:2]):
                 working.add_link(Link(key, W, evidence, void))
 
     def _is_open(self, row: Row) -> bool:
-        return row.kind != "user_id" or bool(self.rules.limits)
+        return row.kind != "user_id" or row.contested or bool(self.rules.limits)
 
     def _load_members(self, working: WorkingSet, profiles: Collection[Id]) -> None:
         self._load_nodes(

@@ -7,6 +7,7 @@ from services.profile.tests.people import event
 
 from rapport_common.events.envelope import Identifier
 from rapport_profile.domain.identity import resolve
+from rapport_profile.domain.limits import Terms
 from rapport_profile.domain.naming import naming
 from rapport_profile.domain.rules import (
     MAX_BLOCKED,
@@ -97,7 +98,7 @@ def test_an_alias_from_or_under_who_does_not_join_joins_nobody() -> None:
 def groups(
     some: Rules, kinds: dict[str, str], *links: tuple[str, str]
 ) -> tuple[set[frozenset[str]], frozenset[str]]:
-    found = resolve(kinds, links, (), some)
+    found = resolve(kinds, links, (), Terms(some))
     return set(found.groups), found.shared
 
 
@@ -138,7 +139,7 @@ def test_nobody_has_more_than_the_rules_allow(
     some = rules(
         KindRule("email", mails), KindRule("loyalty_card", cards), KindRule("device_id", devices)
     )
-    found = resolve(KINDS, told, (), some)
+    found = resolve(KINDS, told, (), Terms(some))
     assert sorted(one for group in found.groups for one in group) == sorted(KINDS)
     of = {one: group for group in found.groups for one in group}
     for group in found.groups:

@@ -70,13 +70,33 @@ MERGE_RULES = Table(
     PrimaryKeyConstraint("workspace", "version"),
 )
 
+DECISION = Table(
+    "decision",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True)),
+    Column("kind", Text, nullable=False, comment="merge, or apart"),
+    Column("a", UUID(as_uuid=True), nullable=False, comment="The stronger identifier."),
+    Column("b", UUID(as_uuid=True), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("undone_at", DateTime(timezone=True)),
+    Column("undone_by", Text),
+    Column("undone_reason", Text),
+    PrimaryKeyConstraint("workspace", "id"),
+    Index(None, "workspace", "a"),
+    Index(None, "workspace", "b"),
+)
+"""What operators have said of two identifiers: that they are one person, or never are."""
+
 LINK = Table(
     "link",
     METADATA,
     Column("workspace", Text),
     Column("a", UUID(as_uuid=True), comment="The strongest identifier of the event."),
     Column("b", UUID(as_uuid=True)),
-    Column("kind", Text, comment="seen or alias"),
+    Column("kind", Text, comment="seen, alias, or merge"),
     Column("timestamp", DateTime(timezone=True), nullable=False),
     Column("message_id", Text, nullable=False),
     Column("source", Text, nullable=False),

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_profile.api.decisions import decision_routes
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.republishing import republishing_routes
 from rapport_profile.api.rules import rules_routes
@@ -11,4 +12,9 @@ from rapport_profile.domain.naming import Ids
 
 def routers(engine: AsyncEngine, ids: Ids) -> list[APIRouter]:
     """All routes of this service; `ids` names identifiers."""
-    return [profile_routes(engine, ids), republishing_routes(engine), rules_routes(engine)]
+    return [
+        decision_routes(engine, ids),
+        profile_routes(engine, ids),
+        republishing_routes(engine),
+        rules_routes(engine),
+    ]

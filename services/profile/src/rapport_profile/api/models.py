@@ -111,3 +111,56 @@ class ChangedRules(MergeRules):
     """Rules that hold from now on."""
 
     job_id: str = Field(description="the job that brings everybody under them who is known")
+
+
+class Change(BaseModel):
+    """What becomes of one profile: it is told anew, becomes another one, or ends."""
+
+    profile_id: UUID
+    version: int
+    becomes_id: UUID | None = Field(description="the profile that it is a part of from now on")
+    ends: bool = Field(description="nobody has it any more")
+    identifiers: list[Identifier]
+    traits: dict[str, Any] | None
+    computed: dict[str, Any] | None
+    consent: list[dict[str, Any]]
+
+
+class Decided(BaseModel):
+    """A decision that was carried out, or would be, and what it changes."""
+
+    decision_id: UUID | None
+    changes: list[Change]
+
+
+class Decision(BaseModel):
+    """What somebody has said of two identifiers, and why; and who has taken it back."""
+
+    id: UUID
+    kind: str = Field(description="merge: they are one person; apart: they never are")
+    one: Identifier
+    other: Identifier
+    actor: str
+    reason: str
+    created_at: datetime
+    undone_at: datetime | None
+    undone_by: str | None
+    undone_reason: str | None
+
+
+class ChainLink(BaseModel):
+    """Two identifiers that are one person, and who told of it first."""
+
+    a: Identifier
+    b: Identifier
+    kind: str = Field(description="seen in one event, alias, or merge by an operator")
+    timestamp: datetime
+    message_id: str = Field(description="the event, or the decision")
+    source: str
+
+
+class Why(BaseModel):
+    """The links that lead from one identifier of a person to another."""
+
+    profile_id: UUID
+    chain: list[ChainLink]

@@ -12,15 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.events.codec import encode
-from rapport_common.events.contact import normal_email
-from rapport_common.events.envelope import EMAIL
-from rapport_common.events.kinds import normal_value
 from rapport_common.paging import Listed, Paging
 from rapport_profile.api import models
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.consents import consent_state
 from rapport_profile.domain.fold import merge
-from rapport_profile.domain.naming import Ids
+from rapport_profile.domain.naming import Ids, normal_or_given
 from rapport_profile.domain.published import Summary, omitted, shown
 from rapport_profile.domain.reach import reachable
 from rapport_profile.domain.stamps import EARLIEST
@@ -68,9 +65,8 @@ def _profiles(engine: AsyncEngine, ids: Ids) -> APIRouter:
     @router.get("/v1/profiles", response_model=models.Profile)
     async def find(caller: Reader, kind: Text, value: Text) -> Response:
         """The one person who has an identifier."""
-        wanted = normal_email(value) if kind == EMAIL else normal_value(kind, value) or value
         async with engine.begin() as tx:
-            identifier = ids.of(caller.workspace, (kind, wanted))
+            identifier = ids.of(caller.workspace, normal_or_given((kind, value)))
             profile_id = await reads.by_identifier(tx, caller.workspace, identifier)
             if profile_id is None:
                 message = f"Nobody is known by {kind} '{value}' in this workspace."

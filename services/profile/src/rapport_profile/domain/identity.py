@@ -15,24 +15,30 @@ Where a workspace's rules say how many of a kind a person has at most (`limits.p
 5. An identifier linked to more of a stronger kind than a person may have is shared, too.
 6. Who would have more of a kind comes apart: the strongest links hold, of equally strong ones the
    earliest, and one that would join too many does not count.
+
+And where an operator has said that two identifiers are never one person:
+
+7. Who would have both comes apart in the same way.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rapport_common.events.envelope import USER_ID
-from rapport_profile.domain.limits import beside_shared, oversharing, parts_within
+from rapport_profile.domain.limits import Terms, beside_shared, oversharing, parts_within
 from rapport_profile.domain.naming import Id
-from rapport_profile.domain.rules import NO_RULES, Rules
+from rapport_profile.domain.rules import NO_RULES
+
+NO_TERMS = Terms(NO_RULES)
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """Groups of identifiers that are one person each; clusters: what must be looked at together.
 
-    `contested`: the members of what rules 4 and 6 split, and who by rule 5 is shared with one link
-    more, though nobody sees it in the group.
+    `contested`: who can't be settled without a look at links: the members of what rules 4, 6 and 7
+    split, those of whom somebody is kept apart from others, and who by rule 5 is shared with one
+    link more, though nobody sees it in the group.
     """
 
     groups: list[frozenset[Id]]
@@ -45,14 +51,15 @@ def resolve(
     kinds: Mapping[Id, str],
     links: Sequence[tuple[Id, Id]],
     shared: Collection[Id],
-    rules: Rules = NO_RULES,
+    terms: Terms = NO_TERMS,
 ) -> Resolution:
     """Group the identifiers of `kinds`; links to others are ignored, `shared` is what is known.
 
     Of a user only those components need be given that may have changed: each one goes to its
-    owner by itself. Where there are limits all of them are given, and the links in the order of
+    owner by itself. Where the terms bind all of them are given, and the links in the order of
     their evidence.
     """
+    rules = terms.rules
     users, peers = _neighbours(kinds, links)
     sharing = frozenset(one for one in kinds if one in shared or len(users.get(one, ())) > 1)
     if rules.limits:
@@ -73,8 +80,8 @@ def resolve(
             contested |= component
             _split(component, users, peers, owned, groups)
     groups += owned.values()
-    if rules.limits:
-        groups = _limited(groups, kinds, links, rules, contested)
+    if terms.bind:
+        groups = _within(groups, kinds, links, terms, contested)
         contested |= beside_shared(kinds, links, sharing, rules)
     groups += [{one} for one in sharing]
     return Resolution(
@@ -85,21 +92,22 @@ def resolve(
     )
 
 
-def _limited(
+def _within(
     groups: list[set[Id]],
     kinds: Mapping[Id, str],
     links: Sequence[tuple[Id, Id]],
-    rules: Rules,
+    terms: Terms,
     contested: set[Id],
 ) -> list[set[Id]]:
-    """Rule 6: the groups, and the parts of those that come apart."""
+    """Rules 6 and 7: the groups, and the parts of those that come apart."""
     kept: list[set[Id]] = []
     for group in groups:
-        if rules.surplus(Counter(kinds[one] for one in group)):
-            kept += parts_within(group, kinds, links, rules)
+        if terms.are_broken(kinds, group):
+            kept += parts_within(group, kinds, links, terms)
             contested |= group
         else:
             kept.append(group)
+            contested |= group if terms.concern(group) else set()
     return kept
 
 

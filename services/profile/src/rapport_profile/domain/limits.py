@@ -1,4 +1,4 @@
-"""How many identifiers of a kind a person may have, and what comes apart where there are more."""
+"""What one person may be: so many identifiers of a kind, and never two that are kept apart."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -44,23 +44,67 @@ def _over_others(
             yield stronger, weaker
 
 
+class Terms:
+    """What holds for everybody in a group: the rules' limits, and who is kept apart.
+
+    `apart`: pairs of identifiers that an operator has said are never one person.
+    """
+
+    def __init__(self, rules: Rules, apart: Iterable[tuple[Id, Id]] = ()) -> None:
+        self.rules = rules
+        self._apart: dict[Id, set[Id]] = {}
+        for one, other in apart:
+            self._apart.setdefault(one, set()).add(other)
+            self._apart.setdefault(other, set()).add(one)
+
+    @property
+    def bind(self) -> bool:
+        """Whether there is anything that a group could break."""
+        return bool(self.rules.limits or self._apart)
+
+    def concern(self, group: Collection[Id]) -> bool:
+        """Whether somebody in a group is kept apart from others, here or elsewhere."""
+        return not self._apart.keys().isdisjoint(group)
+
+    def are_broken(self, kinds: Mapping[Id, str], group: Collection[Id]) -> bool:
+        """Whether a group can't be one person."""
+        if self.rules.surplus(Counter(kinds[one] for one in group)):
+            return True
+        return any(not self._apart[one].isdisjoint(group) for one in self._apart.keys() & group)
+
+    def allow(self, first: "Part", second: "Part") -> bool:
+        """Whether two parts may be one."""
+        if self.rules.surplus(first.counts + second.counts):
+            return False
+        ends = self._apart.keys() & first.members
+        return all(self._apart[one].isdisjoint(second.members) for one in ends)
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """Identifiers that are one person so far, and how many of each kind."""
+
+    members: set[Id]
+    counts: Counter[str]
+
+
 def parts_within(
     group: Collection[Id],
     kinds: Mapping[Id, str],
     links: Sequence[tuple[Id, Id]],
-    rules: Rules,
+    terms: Terms,
 ) -> list[set[Id]]:
-    """A group that has more of a kind than a person may have, in parts that have not.
+    """A group that can't be one person, in parts that can.
 
     `links` in the order of their evidence. Joined by the strongest first, as Kruskal's algorithm
     does it: the result is the same for any order of arrival, and a link that comes later, in the
     order of evidence, takes nothing from those before it.
     """
-    parts = {one: _Part({one}, Counter([kinds[one]])) for one in group}
+    parts = {one: Part({one}, Counter([kinds[one]])) for one in group}
     inside = [link for link in links if link[0] in parts and link[1] in parts]
-    for one, other in sorted(inside, key=lambda link: _strength(kinds, link, rules)):
+    for one, other in sorted(inside, key=lambda link: _strength(kinds, link, terms.rules)):
         larger, smaller = parts[one], parts[other]
-        if larger is smaller or rules.surplus(larger.counts + smaller.counts):
+        if larger is smaller or not terms.allow(larger, smaller):
             continue
         if len(larger.members) < len(smaller.members):
             larger, smaller = smaller, larger
@@ -68,12 +112,6 @@ def parts_within(
         larger.counts += smaller.counts
         parts.update(dict.fromkeys(smaller.members, larger))
     return list({id(part): part.members for part in parts.values()}.values())
-
-
-@dataclass(slots=True, eq=False)
-class _Part:
-    members: set[Id]
-    counts: Counter[str]
 
 
 def _strength(kinds: Mapping[Id, str], link: tuple[Id, Id], rules: Rules) -> tuple[object, ...]:

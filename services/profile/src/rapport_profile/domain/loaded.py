@@ -15,6 +15,8 @@ class Loaded:
         self.nodes: dict[Id, Node] = {}
         self.links: dict[LinkKey, Link] = {}
         self.profiles: dict[Id, Profile] = {}
+        self.apart: set[tuple[Id, Id]] = set()
+        """Pairs of identifiers that are never one person; all that the loaded ones are in."""
         self._around: dict[Id, set[LinkKey]] = {}
         self._clusters: dict[Id, set[Id]] = {}
         self.changed_nodes: dict[Id, Node] = {}

@@ -24,13 +24,15 @@ Id = str
 
 
 LinkKey = tuple[Id, Id, str]
-"""(strongest identifier, the other one, SEEN or ALIAS)"""
+"""(strongest identifier, the other one, SEEN, ALIAS or MERGE)"""
 
 Evidence = tuple[datetime, str, str]
 """(timestamp, message id, source) of an event that tells of a link."""
 
 SEEN = "seen"
 ALIAS = "alias"
+MERGE = "merge"
+"""Told by an operator, not by an event."""
 
 
 class Ids:
@@ -100,6 +102,14 @@ def _normal(identifier: Identifier) -> Identifier | None:
         number = normal_value(kind, value)
         return None if number is None or is_nobodys(kind, number) else (kind, number)
     return None if is_placeholder(value) else (kind, value)
+
+
+def normal_or_given(identifier: Identifier) -> Identifier:
+    """An identifier that is asked for as it is compared; what is none of its kind as it is."""
+    kind, value = identifier
+    if kind == EMAIL:
+        return kind, normal_email(value)
+    return kind, normal_value(kind, value) or value
 
 
 def link_keys(ids: Ids, workspace: str, named: Naming) -> list[LinkKey]:

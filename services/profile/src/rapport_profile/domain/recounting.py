@@ -10,7 +10,7 @@ from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.bounds import MAX_SHOWN, Spilled
 from rapport_profile.domain.fold import Fold, copied, fold_and_spill, merge
-from rapport_profile.domain.naming import Evidence, Id, LinkKey, Names
+from rapport_profile.domain.naming import MERGE, Evidence, Id, LinkKey, Names
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import EARLIEST, believed_time
@@ -62,8 +62,8 @@ class Recount:
 def revision(working: Revising, recount: Recount) -> Revision | None:
     """How what is stored of an identifier has to be put right; None when nothing is wrong."""
     node = working.nodes[recount.hub]
-    stored = [working.links[key] for key in working.links_of(node.id) if key[0] == node.id]
-    gone = [one.key for one in stored if one.key not in recount.told]
+    stored = [key for key in working.links_of(node.id) if key[0] == node.id and key[2] != MERGE]
+    gone = [key for key in stored if key not in recount.told]
     lost = gone if recount.is_whole else []
     told = {
         key: evidence

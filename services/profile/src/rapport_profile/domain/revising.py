@@ -8,7 +8,7 @@ import msgspec
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.fold import Fold
-from rapport_profile.domain.naming import ALIAS, Evidence, Id, LinkKey, Names, user_twin
+from rapport_profile.domain.naming import ALIAS, MERGE, Evidence, Id, LinkKey, Names, user_twin
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.working_set import WorkingSet
 
@@ -72,6 +72,42 @@ class Revising(WorkingSet):
         told = {one.profile_id for one in published}
         rest = [self.profiles[one] for one in sorted(revised - told)]
         return published + [self.step(profile) for profile in rest if profile.count]
+
+    # --- what operators decide ---------------------------------------------------------------
+
+    def keep_apart(self, one: Id, other: Id, at: datetime) -> list[ProfileActivity]:
+        """Two identifiers are never one person from now on; what to publish.
+
+        All that is known of the people they belong to is loaded.
+        """
+        self.apart.add((one, other))
+        return self._decided(one, other, at)
+
+    def let_together(self, one: Id, other: Id, at: datetime) -> list[ProfileActivity]:
+        """Two identifiers may be one person again; what to publish. Loaded is the same."""
+        self.apart -= {(one, other), (other, one)}
+        return self._decided(one, other, at)
+
+    def join(self, one: Id, other: Id, evidence: Evidence) -> list[ProfileActivity]:
+        """Two identifiers are one person, because an operator says so; what to publish."""
+        self.note_link((one, other, MERGE), evidence, void=False)
+        return self._decided(one, other, evidence[0])
+
+    def let_go(self, one: Id, other: Id, at: datetime) -> list[ProfileActivity]:
+        """An operator's word that two identifiers are one person holds no more."""
+        self.drop_link((one, other, MERGE))
+        return self._decided(one, other, at)
+
+    def _decided(self, one: Id, other: Id, at: datetime) -> list[ProfileActivity]:
+        seeds: set[Id] = set()
+        for end in (one, other):
+            # Whoever is looked through, users too, can't be settled without it from now on.
+            profile = self.profiles.get(self.nodes[end].profile_id or "")
+            for member in profile.members if profile is not None else ():
+                self.nodes[member].contested = True
+                self.changed_nodes[member] = self.nodes[member]
+            self._reconsider(end, seeds)
+        return self.regroup(seeds, at)
 
     def members_of(self, profile: Profile) -> list[Node]:
         """The identifiers of a profile, all of which are loaded."""

@@ -14,6 +14,7 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import AbsorbedId
 from rapport_profile.domain.identity import Resolution, keep_ids, resolve
+from rapport_profile.domain.limits import Terms
 from rapport_profile.domain.naming import (
     ALIAS,
     Id,
@@ -194,8 +195,8 @@ class WorkingSet(Steps):
         ghosts = {one for one in region if one != beside and self._is_ghost(one)}
         kinds = {one: self.nodes[one].kind for one in region - ghosts}
         shared = {one for one in region if self.nodes[one].shared}
-        rules = self._rules_of(region)
-        resolution = resolve(kinds, self._links_among(region, rules), shared, rules)
+        terms = Terms(self._rules_of(region), self.apart)
+        resolution = resolve(kinds, self._links_among(region, terms), shared, terms)
         kept = keep_ids(resolution.groups, before, kinds)
         self._relabel(resolution)
         touched = self._assign(kept, at) | self._dismiss(ghosts)
@@ -206,10 +207,10 @@ class WorkingSet(Steps):
         first = next(iter(some), None)
         return NO_RULES if first is None else self.book.of(self.nodes[first].workspace)
 
-    def _links_among(self, region: Iterable[Id], rules: Rules) -> list[tuple[Id, Id]]:
+    def _links_among(self, region: Iterable[Id], terms: Terms) -> list[tuple[Id, Id]]:
         """The links that count; where it matters which of them holds, the earliest first."""
         found = {key for one in region for key in self.links_of(one) if not self.links[key].void}
-        if not rules.limits:
+        if not terms.bind:
             return [key[:2] for key in found]
         return [key[:2] for key in sorted(found, key=lambda key: (self.links[key].evidence, key))]
 
@@ -217,7 +218,8 @@ class WorkingSet(Steps):
         """What is connected to `seeds`, not looking through shared identifiers and users.
 
         Of a user's other components nothing can change: each goes to its owner by itself. But
-        where there are limits a user is looked through: they are of all that the user has.
+        where there are limits, or somebody is kept apart, a user is looked through: that is of
+        all that the user has.
         """
         region: set[Id] = set()
         edge = [one for one in seeds if one in self.nodes]
@@ -227,12 +229,15 @@ class WorkingSet(Steps):
                 continue
             region.add(one)
             node = self.nodes[one]
-            if node.shared or (node.is_user and not self.book.of(node.workspace).limits):
+            if node.shared or (node.is_user and not self._is_bound(node)):
                 continue
             for key in self.links_of(one):
                 if not self.links[key].void:
                     edge += [end for end in key[:2] if end in self.nodes and end not in region]
         return region
+
+    def _is_bound(self, user: Node) -> bool:
+        return user.contested or bool(self.book.of(user.workspace).limits)
 
     def _relabel(self, resolution: Resolution) -> None:
         """What is connected is under one lock; what no longer is may stay under it."""
@@ -298,7 +303,9 @@ class WorkingSet(Steps):
                 touched.add(node.profile_id)
                 self.profiles[node.profile_id].remove(node)
                 node.profile_id = None
-            node.shared = node.contested = False
+            node.shared = False
+            # Who is kept apart from somebody stays so, should an event name it again.
+            node.contested = any(one in pair for pair in self.apart)
             self.set_free(node)
             self.changed_nodes[one] = node
         return touched

@@ -37,7 +37,7 @@ _LABELS = text(
     f"{packed('held_workspaces', 'text')}, CAST(string_to_array(:held, ',', '') AS text[]))"
 )
 _KNOWN = text(
-    "SELECT i.workspace, CAST(i.id AS text) AS id "
+    "SELECT i.workspace, CAST(i.id AS text) AS id, i.profile_id IS NOT NULL AS is_somebodys "
     f"FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) USING (workspace, id)"
 )
 _LOCK = text(
@@ -57,7 +57,7 @@ _MEMBERS = text(
     f"SELECT {_COLUMNS} FROM profile.identifier i JOIN {_IDS} AS v(workspace, profile_id) "
     "USING (workspace, profile_id)"
 )
-_OPEN = "({0}.kind <> 'user_id' OR {0}.workspace = ANY(CAST(:limited AS text[])))"
+_OPEN = "({0}.kind <> 'user_id' OR {0}.contested OR {0}.workspace = ANY(CAST(:limited AS text[])))"
 _REACHED = text(
     # Not through users and shared identifiers, but for those that are to be followed, and
     # through users where the rules have limits.
@@ -88,6 +88,12 @@ _LINKS = text(
     f"SELECT {_LINK} FROM profile.link l JOIN {_IDS} AS v(workspace, a) USING (workspace, a) "
     f"UNION SELECT {_LINK} FROM profile.link l JOIN {_IDS} AS v(workspace, b) USING (workspace, b)"
 )
+_HOLDS = "d.kind = 'apart' AND d.undone_at IS NULL"
+_PAIR = "SELECT CAST(d.a AS text) AS a, CAST(d.b AS text) AS b FROM profile.decision d"
+_APART = text(
+    f"{_PAIR} JOIN {_IDS} AS v(workspace, a) USING (workspace, a) WHERE {_HOLDS} "
+    f"UNION {_PAIR} JOIN {_IDS} AS v(workspace, b) USING (workspace, b) WHERE {_HOLDS}"
+)
 _PROFILES = text(
     "SELECT p.workspace, CAST(p.id AS text) AS id, p.version, CAST(p.summary AS text) AS summary "
     f"FROM profile.profile p JOIN {_IDS} AS v(workspace, id) USING (workspace, id)"
@@ -107,12 +113,14 @@ async def ensure_identifiers(tx: AsyncConnection, wanted: Mapping[Scoped, Identi
     )
 
 
-async def known(tx: AsyncConnection, wanted: Collection[Scoped]) -> set[Scoped]:
-    """Those of the identifiers that are there."""
+async def known(
+    tx: AsyncConnection, wanted: Collection[Scoped], *, of_somebody: bool = False
+) -> set[Scoped]:
+    """Those of the identifiers that are there; `of_somebody`: that a profile has."""
     if not wanted:
         return set()
     rows = await tx.execute(_KNOWN, scoped(sorted(wanted)))
-    return {(row.workspace, row.id) for row in rows}
+    return {(row.workspace, row.id) for row in rows if row.is_somebodys or not of_somebody}
 
 
 async def load(
@@ -136,6 +144,7 @@ async def load_around(
     held: set[Scoped],
     *,
     beyond: Collection[Scoped] = (),
+    wide: bool = False,
 ) -> None:
     """Load what identifiers are connected with, and the links.
 
@@ -147,7 +156,7 @@ async def load_around(
     asked = {
         **scoped(ordered),
         "follow": pack("t" if one in beyond else "f" for one in ordered),
-        "limited": working.book.limited(),
+        "limited": sorted({one[0] for one in ordered}) if wide else working.book.limited(),
     }
     while True:
         rows = (await tx.execute(_REACHED, asked)).fetchall()
@@ -156,6 +165,7 @@ async def load_around(
             break
     await _load_nodes(tx, working, _NODES, reached)
     await _load_links(tx, working, {(row.workspace, row.id) for row in rows if row.through})
+    await _load_apart(tx, working, reached)
     await _load_profiles(tx, working)
 
 
@@ -202,6 +212,12 @@ async def _load_links(tx: AsyncConnection, working: Loaded, ends: Collection[Sco
         return
     for row in await tx.execute(_LINKS, scoped(sorted(ends))):
         _add_link(working, row)
+
+
+async def _load_apart(tx: AsyncConnection, working: Loaded, ends: Collection[Scoped]) -> None:
+    if ends:
+        rows = await tx.execute(_APART, scoped(sorted(ends)))
+        working.apart |= {(row.a, row.b) for row in rows}
 
 
 def _add_link(working: Loaded, row: Row[Any]) -> None:

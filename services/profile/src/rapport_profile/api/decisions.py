@@ -1,0 +1,192 @@
+"""Who is one person by an operator's word: merges, people who are kept apart, and why."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.auth import Operator, operator
+from rapport_common.errors import NotFoundError
+from rapport_common.events.envelope import Identifier
+from rapport_common.idempotency import Once, Repeatable
+from rapport_common.ids import uuid7_text
+from rapport_common.paging import Listed, Paging
+from rapport_profile.api import models
+from rapport_profile.domain.explaining import Step, chain
+from rapport_profile.domain.naming import Ids, normal_or_given
+from rapport_profile.handlers.deciding import Deciding, told
+from rapport_profile.store import decisions as store
+from rapport_profile.store import reads
+from rapport_profile.store.decisions import APART, MERGE
+from rapport_profile.tables import SCHEMA
+
+Reader = Annotated[Operator, Depends(operator("profiles:read"))]
+Writer = Annotated[Operator, Depends(operator("profiles:write"))]
+NO_NUL = r"^[^\x00]*$"
+Kind = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
+Value = Annotated[str, Field(min_length=1, max_length=512, pattern=NO_NUL)]
+Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=NO_NUL)]
+Text = Annotated[str, Query(min_length=1, max_length=512, pattern=NO_NUL)]
+
+
+class NamedIdentifier(BaseModel):
+    """An identifier, in whatever form it is written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind
+    value: Value
+
+    def normal(self) -> Identifier:
+        """The same in its normal form."""
+        return normal_or_given((self.kind, self.value))
+
+
+class NewDecision(BaseModel):
+    """What is said of two identifiers, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    one: NamedIdentifier
+    other: NamedIdentifier
+    reason: Reason
+    dry_run: bool = Field(False, description="only show what would change")
+
+
+class Undoing(BaseModel):
+    """Why a decision is taken back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
+    dry_run: bool = Field(False, description="only show what would change")
+
+
+def decision_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
+    """Merge people, keep them apart, undo that, and see why identifiers are one person."""
+    router = APIRouter(tags=["identity"])
+    router.include_router(_decided(engine, Deciding(ids)))
+    router.include_router(_kept(engine))
+    router.include_router(_explained(engine, ids))
+    return router
+
+
+def _decided(engine: AsyncEngine, deciding: Deciding) -> APIRouter:
+    router = APIRouter()
+
+    async def decide(
+        caller: Operator, once: Once, kind: str, body: NewDecision, response: Response
+    ) -> dict[str, Any]:
+        pair = (body.one.normal(), body.other.normal())
+        async with engine.connect() as tx, tx.begin() as work:
+            spec = {"kind": kind, **body.model_dump()}
+            earlier = await once.earlier(
+                tx, SCHEMA, caller.workspace, body=spec, made_id=(new := uuid7_text())
+            )
+            if earlier is not None:
+                return {"decision_id": earlier, "changes": []}
+            steps = await deciding.decide(tx, caller, kind, pair, (new, body.reason))
+            if body.dry_run:
+                await work.rollback()
+                response.status_code = 200
+        return {"decision_id": None if body.dry_run else new, "changes": told(steps)}
+
+    @router.post("/v1/profiles/merge", status_code=201, response_model=models.Decided)
+    async def merge(
+        body: NewDecision, caller: Writer, once: Repeatable, response: Response
+    ) -> dict[str, Any]:
+        """Two identifiers are one person from now on, whatever events say. 200 for a dry run."""
+        return await decide(caller, once, MERGE, body, response)
+
+    @router.post("/v1/profiles/keep-apart", status_code=201, response_model=models.Decided)
+    async def keep_apart(
+        body: NewDecision, caller: Writer, once: Repeatable, response: Response
+    ) -> dict[str, Any]:
+        """Two identifiers are never one person from now on, whatever events say. 200: dry run."""
+        return await decide(caller, once, APART, body, response)
+
+    @router.post("/v1/decisions/{decision_id}/undo", response_model=models.Decided)
+    async def undo(decision_id: UUID, body: Undoing, caller: Writer) -> dict[str, Any]:
+        """A decision holds no more: only events say who is who, and other decisions."""
+        async with engine.connect() as tx, tx.begin() as work:
+            steps = await deciding.undo(tx, caller, str(decision_id), body.reason)
+            if body.dry_run:
+                await work.rollback()
+        return {"decision_id": str(decision_id), "changes": told(steps)}
+
+    return router
+
+
+def _kept(engine: AsyncEngine) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/v1/decisions", response_model=Listed[models.Decision])
+    async def decisions(caller: Reader, page: Paging) -> dict[str, Any]:
+        """All decisions, those that are undone too, the newest first."""
+        after = page.after(UUID)
+        async with engine.begin() as tx:
+            before = str(after[0]) if after else None
+            found = await store.latest(tx, caller.workspace, page.ask, before)
+        return page.answer(found, key=lambda row: [row.id], show=_shown)
+
+    return router
+
+
+def _explained(engine: AsyncEngine, ids: Ids) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/v1/profiles/{profile_id}/why", response_model=models.Why)
+    async def why(
+        profile_id: UUID, caller: Reader, *, kind: Text, value: Text, to_kind: Text, to_value: Text
+    ) -> dict[str, Any]:
+        """The events that make two identifiers of a person one: the shortest way between them."""
+        pair = [normal_or_given((kind, value)), normal_or_given((to_kind, to_value))]
+        start, end = (ids.of(caller.workspace, one) for one in pair)
+        async with engine.begin() as tx:
+            found = await reads.alive(tx, caller.workspace, profile_id)
+            who = reads.Person(caller.workspace, found.id if found else profile_id)
+            rows = await reads.among(tx, who)
+        evidence = {(row.a, row.b, row.kind): row for row in rows}
+        way = chain((_step(row) for row in rows), start, end)
+        if way is None:
+            message = "These two are not identifiers of this person. `…/identifiers` lists those."
+            raise NotFoundError(message, details={"id": str(profile_id)})
+        return {
+            "profile_id": who.profile_id,
+            "chain": [_link(evidence[one.a, one.b, one.kind]) for one in way],
+        }
+
+    return router
+
+
+def _step(row: Row[Any]) -> Step:
+    return Step(row.a, row.b, row.kind, (row.timestamp, row.message_id, row.source))
+
+
+def _link(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "a": {"kind": row.a_kind, "value": row.a_value},
+        "b": {"kind": row.b_kind, "value": row.b_value},
+        "kind": row.kind,
+        "timestamp": row.timestamp,
+        "message_id": row.message_id,
+        "source": row.source,
+    }
+
+
+def _shown(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "one": {"kind": row.a_kind, "value": row.a_value},
+        "other": {"kind": row.b_kind, "value": row.b_value},
+        "actor": row.actor,
+        "reason": row.reason,
+        "created_at": row.created_at,
+        "undone_at": row.undone_at,
+        "undone_by": row.undone_by,
+        "undone_reason": row.undone_reason,
+    }

@@ -1,0 +1,195 @@
+"""People merged and kept apart by API: shown before, told after, undone; refused with a way on."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import pytest
+from services.profile.tests.conftest import bearer
+from services.profile.tests.people import event, expected
+from services.profile.tests.postgres import feed, known, told
+from services.profile.tests.test_rebuilding import NOTHING, checked
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.events.envelope import Event, Identifier
+
+pytestmark = pytest.mark.integration
+ADA: Identifier = ("user_id", "A")
+MAIL: Identifier = ("email", "ada@example.com")
+PHONE: Identifier = ("anonymous_id", "x")
+HISTORY = [
+    event("1", type="identify", user_id="A", email="ada@example.com", traits={"p": 1}),
+    event("2", type="identify", anonymous_id="x", traits={"q": 2}, at=1),
+    event("3", user_id="B", at=2),
+]
+
+
+@pytest.fixture(name="client")
+async def shop(engine: AsyncEngine, client: httpx.AsyncClient) -> httpx.AsyncClient:
+    """Ada, a device that is nobody's yet, and another user."""
+    await feed(engine, HISTORY)
+    return client
+
+
+def body(one: Identifier, other: Identifier, **more: Any) -> dict[str, Any]:
+    ends = {"one": dict(zip(("kind", "value"), one, strict=True))}
+    ends["other"] = dict(zip(("kind", "value"), other, strict=True))
+    return {**ends, "reason": "they called", **more}
+
+
+async def is_exact(
+    engine: AsyncEngine,
+    history: Sequence[Event],
+    apart: Sequence[tuple[Identifier, Identifier]] = (),
+    joined: Sequence[tuple[Identifier, Identifier]] = (),
+) -> None:
+    async with engine.begin() as tx:
+        wanted = expected(history, apart=apart, joined=joined)
+        assert await known(tx) == wanted
+        assert await told(tx) == wanted
+
+
+async def person(client: httpx.AsyncClient, identifier: Identifier) -> Any:
+    asked = {"kind": identifier[0], "value": identifier[1]}
+    return (await client.get("/v1/profiles", params=asked)).json()
+
+
+async def test_a_merge_is_shown_before_carried_out_and_undone(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    before = await person(client, PHONE)
+    shown = await client.post("/v1/profiles/merge", json=body(PHONE, ADA, dry_run=True))
+    assert shown.status_code == 200
+    assert shown.json()["decision_id"] is None
+    await is_exact(engine, HISTORY)
+    made = (await client.post("/v1/profiles/merge", json=body(PHONE, ADA))).json()
+    assert [one["becomes_id"] is None for one in made["changes"]] == [False, True]
+    assert made["changes"][1]["traits"] == {"p": 1, "q": 2}
+    await is_exact(engine, HISTORY, joined=[(ADA, PHONE)])
+    assert await checked(engine) == NOTHING
+    # The id that it had leads to Ada.
+    merged = (await client.get(f"/v1/profiles/{before['id']}")).json()
+    assert merged == await person(client, ADA)
+    undone = await client.post(
+        f"/v1/decisions/{made['decision_id']}/undo", json={"reason": "was her brother"}
+    )
+    assert undone.status_code == 200
+    await is_exact(engine, HISTORY)
+    again = await client.post(f"/v1/decisions/{made['decision_id']}/undo", json={"reason": "x"})
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+    (listed,) = (await client.get("/v1/decisions")).json()["items"]
+    assert (listed["actor"], listed["reason"], listed["undone_reason"]) == (
+        "ada",
+        "they called",
+        "was her brother",
+    )
+
+
+async def test_who_is_kept_apart_stays_so_whatever_events_say(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    joined = event("4", user_id="A", anonymous_id="x", at=3)
+    await feed(engine, [joined])
+    await client.post("/v1/profiles/keep-apart", json=body(PHONE, ADA))
+    await is_exact(engine, [*HISTORY, joined], apart=[(PHONE, ADA)])
+    later = [event(str(n), email="ada@example.com", anonymous_id="x", at=n) for n in range(5, 8)]
+    await feed(engine, later)
+    await is_exact(engine, [*HISTORY, joined, *later], apart=[(PHONE, ADA)])
+    # To work everybody out anew changes nothing of it.
+    assert await checked(engine) == NOTHING
+    assert (await person(client, PHONE))["id"] != (await person(client, ADA))["id"]
+    refused = await client.post("/v1/profiles/merge", json=body(PHONE, ADA))
+    assert (refused.status_code, "they called" in refused.json()["message"]) == (409, True)
+    decision = refused.json()["details"]["decision_id"]
+    await client.post(f"/v1/decisions/{decision}/undo", json={"reason": "a mistake"})
+    await is_exact(engine, [*HISTORY, joined, *later])
+
+
+async def test_two_of_the_same_word_hold_until_both_are_undone(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    ids = [
+        (await client.post("/v1/profiles/merge", json=body(*pair))).json()["decision_id"]
+        for pair in ((PHONE, ADA), (ADA, PHONE))
+    ]
+    await client.post(f"/v1/decisions/{ids[0]}/undo", json={"reason": "x"})
+    await is_exact(engine, HISTORY, joined=[(ADA, PHONE)])
+    await client.post(f"/v1/decisions/{ids[1]}/undo", json={"reason": "x"})
+    await is_exact(engine, HISTORY)
+
+
+async def test_the_events_that_lead_from_one_identifier_to_another_are_told(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await feed(engine, [event("4", anonymous_id="x", email="ada@example.com", at=4)])
+    ada = await person(client, ADA)
+    asked = {"kind": "user_id", "value": "A", "to_kind": "anonymous_id", "to_value": " x"}
+    why = await client.get(f"/v1/profiles/{ada['id']}/why", params=asked)
+    assert [one["message_id"] for one in why.json()["chain"]] == ["1", "4"]
+    missing = await client.get(
+        f"/v1/profiles/{ada['id']}/why", params={**asked, "to_value": "nobody"}
+    )
+    assert missing.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "status", "says"),
+    [
+        (ADA, ("user_id", "B"), 409, "two user ids"),
+        (ADA, ("email", "nobody@example.com"), 404, "Nobody is known by email"),
+        (MAIL, ("email", " ADA@example.com"), 422, "the same identifier"),
+    ],
+)
+async def test_what_cannot_be_merged_is_refused(
+    client: httpx.AsyncClient, one: Identifier, other: Identifier, status: int, says: str
+) -> None:
+    answer = await client.post("/v1/profiles/merge", json=body(one, other))
+    assert (answer.status_code, says in answer.json()["message"]) == (status, True)
+
+
+async def test_a_repeated_request_decides_once(client: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "k"}
+    answers = [
+        await client.post("/v1/profiles/merge", json=body(PHONE, ADA), headers=headers)
+        for _ in range(2)
+    ]
+    assert len({one.json()["decision_id"] for one in answers}) == 1
+    assert len((await client.get("/v1/decisions")).json()["items"]) == 1
+
+
+async def test_whose_decisions_they_are(client: httpx.AsyncClient) -> None:
+    stranger = bearer("other", "*")
+    refused = await client.post("/v1/profiles/merge", json=body(PHONE, ADA), headers=stranger)
+    assert refused.status_code == 404
+    made = (await client.post("/v1/profiles/merge", json=body(PHONE, ADA))).json()
+    path = f"/v1/decisions/{made['decision_id']}/undo"
+    assert (await client.post(path, json={"reason": "x"}, headers=stranger)).status_code == 404
+    reader = bearer("w", "profiles:read")
+    for post in ("/v1/profiles/merge", "/v1/profiles/keep-apart"):
+        answer = await client.post(post, json=body(PHONE, ADA), headers=reader)
+        assert answer.status_code == 403
+    assert (await client.get("/v1/decisions", headers=stranger)).json()["items"] == []
+
+
+async def test_decisions_and_events_at_the_same_time(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """Whoever comes first: what is kept apart in the end is apart."""
+    others = [event(f"o{n}", user_id=f"U{n}", anonymous_id=f"d{n}") for n in range(12)]
+    await feed(engine, others)
+    later = [event(f"l{n}", anonymous_id=f"d{n}", email=f"{n}@example.com") for n in range(12)]
+    pairs = [(("user_id", f"U{n}"), ("anonymous_id", f"d{n}")) for n in range(12)]
+
+    async def decide(pair: tuple[Identifier, Identifier]) -> None:
+        for _ in range(100):
+            answer = await client.post("/v1/profiles/keep-apart", json=body(*pair))
+            if answer.status_code != 503:  # it met with a batch's locks
+                assert answer.status_code == 201
+                return
+        pytest.fail("refused again and again")
+
+    await asyncio.gather(
+        feed(engine, later[:6]), feed(engine, later[6:]), *(decide(pair) for pair in pairs)
+    )
+    await is_exact(engine, [*HISTORY, *others, *later], apart=pairs)
