@@ -33,6 +33,16 @@ ARRIVES = {
     "pos": ("guide-pos", "Order Completed"),
     "python": ("guide-python", "Order Completed"),
 }
+# What a page promises that its reader will see, in this order.
+SHOWS = {
+    "brand": ["Corner Shop</span>", "Zur Website von Corner Shop", '"logo":""'],
+    "campaigns": ["[Test] News for you", "lin@campaigns.example", "no consent", "is archived."],
+    "complaints": ["is closed.", "He is content", "open cases      0"],
+    "consent": [" granted  no ", " granted  yes ", "You are unsubscribed", " withdrawn  yes "],
+    "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
+    "segments": [" people.", ">= 500", " yes ", "is archived and has 0 members"],
+    "surveys": ["Your answer: <strong>9<", "nps         100.0", "wave  2", "well packed"],
+}
 PAGES = {str(one.relative_to(GUIDES).with_suffix("")): one for one in GUIDES.rglob("*.md")}
 
 
@@ -97,7 +107,10 @@ def test_the_page_works_as_it_stands(
     kept = tmp_path / "write-key"
     script = shell([one for one in found if one.language == "sh"])
     script += f"\nprintf %s \"${{WRITE_KEY-}}\" > '{kept}'\n"
-    succeeds(page, ["bash", "-c", script], environment, ROOT)
+    told = succeeds(page, ["bash", "-c", script], environment, ROOT)
+    for promise in SHOWS.get(name, ()):
+        _, seen, told = told.partition(promise)
+        assert seen, f"{page.relative_to(ROOT)}: shows no {promise!r} where it should"
     write_key = kept.read_text()
     environment = {**environment, "WRITE_KEY": write_key}
     for piece in found:
@@ -111,8 +124,8 @@ def test_the_page_works_as_it_stands(
         arrived(reader, *ARRIVES[page.stem])
 
 
-def succeeds(page: Path, command: list[str], environment: Mapping[str, str], folder: Path) -> None:
-    """Run a command; a failure names the page."""
+def succeeds(page: Path, command: list[str], environment: Mapping[str, str], folder: Path) -> str:
+    """Run a command, and return what it prints; a failure names the page."""
     done = subprocess.run(
         command,
         check=False,
@@ -124,6 +137,7 @@ def succeeds(page: Path, command: list[str], environment: Mapping[str, str], fol
     )
     told = done.stdout[-2000:] + done.stderr[-2000:]
     assert done.returncode == 0, f"{page.relative_to(ROOT)}: {told}"
+    return done.stdout
 
 
 def run_node(page: Path, piece: Piece, environment: Mapping[str, str], folder: Path) -> None:
@@ -176,8 +190,8 @@ def arrived(reader: Workspace, who: str, name: str | None) -> None:
     until(f"{name or 'event'} of {who}", lambda: stored(reader, who, name))
 
 
-def test_whose_events_have_to_arrive_have_a_page() -> None:
-    assert {f"clients/{one}" for one in ARRIVES} <= PAGES.keys()
+def test_what_is_promised_has_a_page() -> None:
+    assert {f"clients/{one}" for one in ARRIVES} | SHOWS.keys() <= PAGES.keys()
 
 
 def test_a_failure_names_the_line_of_the_page(tmp_path: Path) -> None:
