@@ -1,11 +1,13 @@
 """The README and the guides: people of each page are its own, links lead somewhere, tables hold."""
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 from rapport_feedback.domain.nps import Counts, score
+from rapport_segment.domain import rules
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guides").rglob("*.md"))]
@@ -109,3 +111,11 @@ def test_the_table_of_scores_is_true() -> None:
         found = score(Counts(promoters, n - promoters - detractors, detractors))
         shown = [f"{found.nps:.0f}", f"{found.low:.1f}", f"{found.high:.1f}"]
         assert shown == list(row[3:])
+
+
+def test_the_rules_of_the_guide_can_be_read() -> None:
+    text = (ROOT / "docs/guides/segments.md").read_text()
+    shown = re.findall(r"^\|.*`(\{.*\})` \|$", text, re.MULTILINE)
+    assert len(shown) == 9
+    for one in shown:
+        rules.parse(json.loads(one))
