@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import node
+from tests.support.ready_command import ready_command
 from tests.support.waiting import until
 from tests.support.workspace import Workspace
 
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs/guides"
 BROWSER = ROOT / "tests/sdks/browser/browser.mjs"
 BASE = 8100
+COMMAND = ".venv/bin/rapport"
 PAGE_SECONDS = 280
 PIECE = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # Whom a client's page is about, and what must be in that person's timeline in the end.
@@ -55,14 +57,14 @@ class Piece:
     code: str
 
 
-def pieces(page: Path, base: int) -> Iterator[Piece]:
-    """The pieces of a page, with the ports of the stack that is up."""
+def pieces(page: Path, base: int, command: str = COMMAND) -> Iterator[Piece]:
+    """The pieces of a page, with the ports of the stack that is up, and the `rapport` to call."""
     text = page.read_text()
     for found in PIECE.finditer(text):
         code = re.sub(
             r"127\.0\.0\.1:(81\d\d)",
             lambda port: f"127.0.0.1:{base + int(port[1]) - BASE}",
-            found[2],
+            found[2].replace(COMMAND, command),
         )
         yield Piece(found[1], text.count("\n", 0, found.start(2)) + 1, code)
 
@@ -85,6 +87,13 @@ def reader(stack: Stack) -> Iterator[Workspace]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def command() -> Iterator[str]:
+    """What is called in place of `rapport`: the same, sooner. The README's test calls itself."""
+    with ready_command() as made:
+        yield str(made)
+
+
 @pytest.fixture
 def environment(reader: Workspace) -> Mapping[str, str]:
     """What `make up` has given a reader: no credentials, each page says where they come from."""
@@ -100,10 +109,10 @@ def environment(reader: Workspace) -> Mapping[str, str]:
 
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_the_page_works_as_it_stands(
-    name: str, reader: Workspace, environment: Mapping[str, str], tmp_path: Path
+    name: str, reader: Workspace, command: str, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
     page = PAGES[name]
-    found = list(pieces(page, reader.stack.config.ports.base))
+    found = list(pieces(page, reader.stack.config.ports.base, command))
     kept = tmp_path / "write-key"
     script = shell([one for one in found if one.language == "sh"])
     script += f"\nprintf %s \"${{WRITE_KEY-}}\" > '{kept}'\n"
@@ -201,3 +210,26 @@ def test_a_failure_names_the_line_of_the_page(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert "ended at line 11 of the page: false" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["survey", "--help"], ["survy"], ["segment", "preview", "-"], ["mail", "list"]]
+)
+def test_what_is_called_in_its_place_does_the_same(
+    arguments: list[str], command: str, tmp_path: Path
+) -> None:
+    """Streams, exit code, folder and environment are those of the call."""
+    ended = []
+    for program in (str(ROOT / COMMAND), command):
+        done = subprocess.run(
+            [program, *arguments],
+            check=False,
+            cwd=tmp_path,
+            env={"RAPPORT_HOME": "here", "PATH": os.environ["PATH"]},
+            input="{",
+            capture_output=True,
+            text=True,
+            timeout=PAGE_SECONDS,
+        )
+        ended.append((done.returncode, done.stdout, done.stderr))
+    assert ended[0] == ended[1]
