@@ -5,6 +5,7 @@
 
 import argparse
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -22,6 +23,8 @@ def main() -> int:
     parser.add_argument("--busy", type=int, default=2, help="so many processes that only compute")
     parser.add_argument("rest", nargs="*", help="arguments for pytest, after --")
     asked = parser.parse_args()
+    # Ended as on Ctrl-C: in order, with the loops and the run under way.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     red: Counter[str] = Counter()
     with busy(asked.busy):
         for number in range(1, asked.count + 1):
@@ -50,11 +53,17 @@ def busy(count: int) -> Iterator[None]:
 def run(arguments: list[str]) -> list[str]:
     """Run pytest once; the names of the tests that were red, or `pytest` if it could not run."""
     command = [sys.executable, "-m", "pytest", "-q", "-rfE", *arguments]
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
-    if done.returncode == 0:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            printed, _nothing = running.communicate()
+        except KeyboardInterrupt:
+            running.terminate()
+            running.wait()
+            raise
+    if running.returncode == 0:
         return []
-    print(done.stdout[-8000:])
-    return RED.findall(done.stdout) or ["pytest itself"]
+    print(printed[-8000:])
+    return RED.findall(printed) or ["pytest itself"]
 
 
 if __name__ == "__main__":

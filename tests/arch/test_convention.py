@@ -25,6 +25,7 @@ ONE = {
     "/v1/profiles": "asks for the one person who has an identifier; 404 when nobody has",
     "/v1/sources/{source}/counts": "one sum, with its days",
     "/v1/sources/{source}/plan": "one document, kept and given as a whole",
+    "/v1/merge-rules": "one document, kept and given as a whole",
     "/v1/imports/{job_id}/file": "the one file of an import",
     "/v1/surveys/{survey_id}/score": "one score",
 }
@@ -39,6 +40,7 @@ KEYED = {
     "/v1/due": "kind and key",
     "/v1/parked/{key_id}/records": "offset",
     "/v1/segments/{segment_id}/versions": "version",
+    "/v1/merge-rules/history": "version",
     "/v1/campaigns/{campaign_id}/messages": "the send key",
     "/v1/profiles/{profile_id}/identifiers": "kind and value",
     "/v1/profiles/{profile_id}/traits": "name",
@@ -52,7 +54,12 @@ NAMED = {
     "/v1/catalogue/{source}/{kind}": "source, type and name",
 }
 # What replaces a whole: PUT is right where there is nothing to be left out.
-WHOLE = {"/v1/brand", "/v1/sources/{source}/plan", "/v1/imports/{job_id}/file"}
+WHOLE = {
+    "/v1/brand",
+    "/v1/merge-rules",
+    "/v1/sources/{source}/plan",
+    "/v1/imports/{job_id}/file",
+}
 # POSTs that make something and need no key, because a repeat makes no second one.
 SAFE_AGAIN = {
     "/v1/sources": "a name is taken once (409 with the id)",

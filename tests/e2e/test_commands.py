@@ -69,6 +69,10 @@ ARGUMENTS: dict[str, list[str]] = {
     "event": ["m"],
     "import": ["file.json", "--source", "s"],
     "ledger verify": ["--wait", "0"],
+    "merge-rules history": [],
+    "merge-rules preview": ["rules.json"],
+    "merge-rules set": ["rules.json", "--reason", "why"],
+    "merge-rules show": [],
     "plan archive": ["--source", "s"],
     "plan draft": ["--source", "s"],
     "plan push": ["file.json", "--source", "s"],
@@ -78,6 +82,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "policy show": [],
     "profile identifiers": PERSON,
     "profile links": PERSON,
+    "profile rebuild": [],
     "profile republish": ["--wait"],
     "profile show": ["id", ID],
     "profile stats": [],
@@ -129,7 +134,13 @@ ARGUMENTS: dict[str, list[str]] = {
 # Commands that ask no operator route: a file, the secret, or the route of events.
 WITHOUT_A_CALL = {"keys", "mail list", "mail show", "replay file", "token"}
 # What they print is JSON, or a mail, as it is.
-WITHOUT_JSON = {"mail show", "plan draft", "plan show", "quarantine export"}
+WITHOUT_JSON = {
+    "mail show",
+    "merge-rules show",
+    "plan draft",
+    "plan show",
+    "quarantine export",
+}
 # Groups of routes that programs and customers use, and no operator.
 NO_COMMAND = {
     "health": "orchestrators ask these; `make status` does for people",
@@ -158,6 +169,7 @@ ANSWER: dict[str, Any] = {
     "state": "done",
     "more": False,
     "number": 1,
+    "version": 1,
     "status": "ready",
     "members": 0,
     "replayed_at": None,
@@ -201,6 +213,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     thread.start()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file.json").write_text('{"events": []}')
+    (tmp_path / "rules.json").write_text("{}")
     monkeypatch.setenv("RAPPORT_HOME", str(tmp_path))
     monkeypatch.setenv("RAPPORT_SECRET", "a-secret-of-at-least-thirty-two-characters")
     for service in SERVICES:

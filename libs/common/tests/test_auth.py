@@ -13,12 +13,12 @@ import pytest
 from fastapi import Depends, FastAPI
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from tests.support.api import patient_app
 from typing_extensions import override
 
 from rapport_common import clock, trust
 from rapport_common.auth import Authenticator, Issuer, Operator, installation_operator, operator
 from rapport_common.errors import UnauthorizedError, UnavailableError
-from rapport_common.http import Health, create_app
 from rapport_common.testing.credentials import OPERATOR_KEYS, SIGNING_KEY, authenticator, mint
 from rapport_common.trust import KeysError, KeySource, keys_of
 
@@ -26,7 +26,7 @@ Caller = Annotated[Operator, Depends(operator("things:read"))]
 
 
 def application() -> FastAPI:
-    app = create_app("segment", Health(), authenticator())
+    app = patient_app("segment")
 
     @app.get("/thing")
     async def thing(caller: Caller) -> dict[str, str]:
@@ -142,7 +142,7 @@ async def test_errors_have_one_form() -> None:
 
 
 def installation_app() -> FastAPI:
-    app = create_app("segment", Health(), authenticator())
+    app = patient_app("segment")
 
     @app.get("/thing")
     async def thing(

@@ -13,14 +13,15 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.api import patient_app
 from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common import db, runtime
 from rapport_common.composition import open_api_engine
 from rapport_common.db import SchemaError, SchemaGate, answers, create_engine
-from rapport_common.http import Health, create_app
+from rapport_common.http import Health
 from rapport_common.settings import ServiceSettings
-from rapport_common.testing.credentials import KEY_SETTINGS, authenticator
+from rapport_common.testing.credentials import KEY_SETTINGS
 from rapport_common.watchdog import ASK_TICKS, ProgressWatchdog
 
 LIMIT = 30
@@ -177,7 +178,7 @@ async def frozen(silent: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 async def test_a_request_beside_a_database_that_stands_still_is_told_to_come_again(
     frozen: AsyncEngine,
 ) -> None:
-    app = create_app("segment", Health(), authenticator())
+    app = patient_app("segment")
 
     @app.get("/look")
     async def look() -> None:

@@ -7,14 +7,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
+from tests.support.api import patient_app
 from tests.support.engines import patient_engine
 
 from rapport_common.db import metadata
 from rapport_common.due.routes import due_routes
 from rapport_common.due.store import DueStore, NewDue
 from rapport_common.due.tables import due_tables
-from rapport_common.http import Health, create_app
-from rapport_common.testing.credentials import authenticator, mint
+from rapport_common.testing.credentials import mint
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +37,7 @@ async def app(database_url: str) -> AsyncIterator[FastAPI]:
         await STORE.schedule(tx, rows)
         aside = "failed_at = now(), attempts = 10, error = 'KeyError'"
         await tx.execute(text(f"UPDATE segment.due SET {aside} WHERE kind = 'bad'"))
-    made = create_app("segment", Health(), authenticator())
+    made = patient_app("segment")
     made.include_router(due_routes(engine, STORE))
     yield made
     await engine.dispose()

@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.api import patient_app
 from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common.db import create_engine, metadata
 from rapport_common.errors import AppError
-from rapport_common.http import Health, create_app
 from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.store import Job, JobStore, NewJob, Step
 from rapport_common.jobs.tables import job_table
 from rapport_common.jobs.worker import MAX_ATTEMPTS, Jobs
-from rapport_common.testing.credentials import authenticator, mint
+from rapport_common.testing.credentials import mint
 
 pytestmark = pytest.mark.integration
 
@@ -182,7 +182,7 @@ async def test_whatever_kills_its_holders_each_step_is_told_once(
 async def test_jobs_are_their_workspaces_alone_and_listed_in_pages(jobs: AsyncEngine) -> None:
     for number in range(3):
         await queue(jobs, f"j{number}")
-    app = create_app("segment", Health(), authenticator())
+    app = patient_app("segment")
     app.include_router(job_routes(jobs, STORE, read="things:read", write="things:write"))
 
     def client(workspace: str, scope: str) -> httpx.AsyncClient:

@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tests.support.api import patient_app
 
-from rapport_common.http import Health, create_app
 from rapport_common.operator.ledger import ledger_routes
-from rapport_common.testing.credentials import authenticator, mint
+from rapport_common.testing.credentials import mint
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +35,7 @@ async def test_counts_are_of_one_instant_and_for_who_operates_the_installation(
             await other.execute(text("INSERT INTO effect VALUES (1, 'meanwhile')"))
         return {"first": first, "second": await number(tx)}
 
-    app = create_app("segment", Health(), authenticator())
+    app = patient_app("segment")
     app.include_router(ledger_routes(engine, Effects, counts))
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
     async with client:

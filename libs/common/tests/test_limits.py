@@ -7,12 +7,12 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import Depends, FastAPI
+from tests.support.api import patient_app
 
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import BusyError
-from rapport_common.http import Health, create_app
 from rapport_common.limits import WorkspaceLimit
-from rapport_common.testing.credentials import authenticator, mint
+from rapport_common.testing.credentials import mint
 
 
 class Gate:
@@ -25,7 +25,7 @@ class Gate:
     def app(self) -> FastAPI:
         limit = WorkspaceLimit("previews", each=2, total=3, retry_after=7)
         caller = Depends(limit.of(operator("segments:read")))
-        app = create_app("segment", Health(), authenticator())
+        app = patient_app("segment")
 
         @app.get("/slow")
         async def slow(one: Annotated[Operator, caller]) -> dict[str, str]:

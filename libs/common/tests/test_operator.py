@@ -8,11 +8,11 @@ import httpx
 import pytest
 from libs.common.tests.parked_log import TOPIC, Faults, Log, Member, applied, empty, membership
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.api import patient_app
 
 from rapport_common import outbox
 from rapport_common.events.codec import encode
 from rapport_common.events.topics import SEGMENT_MEMBERSHIP
-from rapport_common.http import Health, create_app
 from rapport_common.kafka.batch import Subscription
 from rapport_common.kafka.consumer import Consumer
 from rapport_common.kafka.producer import Outgoing
@@ -21,7 +21,7 @@ from rapport_common.kafka.unpark import Unparker
 from rapport_common.operator import consumer_routes
 from rapport_common.operator.outbox import outbox_routes
 from rapport_common.outbox import OutboxStore
-from rapport_common.testing.credentials import authenticator, mint
+from rapport_common.testing.credentials import mint
 
 pytestmark = pytest.mark.integration
 BIGGEST = 2**63 - 1
@@ -52,7 +52,7 @@ async def api(
     subscriptions = [Subscription(SEGMENT_MEMBERSHIP, faults)]
     consumer = Consumer(service, engine, subscriptions, bootstrap="127.0.0.1:1")
     unparker = Unparker(service, engine, consumer.batches)
-    app = create_app(service, Health(), authenticator())
+    app = patient_app(service)
     app.include_router(consumer_routes(engine, consumer, unparker))
     app.include_router(outbox_routes(engine, OutboxStore(service)))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -10,11 +10,10 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.support.api import patient_app
 
 from rapport_common.errors import InvalidRequestError
-from rapport_common.http import Health, create_app
 from rapport_common.paging import MAX_BIGINT, Page, Paging
-from rapport_common.testing.credentials import authenticator
 
 KEYS = st.tuples(
     st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)),  # noqa: DTZ001
@@ -80,7 +79,7 @@ def test_a_time_that_has_no_place_in_utc_is_refused(moment: str) -> None:
 
 
 def application() -> FastAPI:
-    app = create_app("segment", Health(), authenticator())
+    app = patient_app("segment")
 
     @app.get("/numbers")
     async def numbers(page: Paging) -> dict[str, object]:

@@ -5,12 +5,12 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.api import patient_app
 
 from rapport_common.composition import open_api_engine, open_engine
 from rapport_common.db import create_engine, plain_url
-from rapport_common.http import Health, create_app
 from rapport_common.settings import ServiceSettings
-from rapport_common.testing.credentials import KEY_SETTINGS, authenticator
+from rapport_common.testing.credentials import KEY_SETTINGS
 
 pytestmark = pytest.mark.integration
 
@@ -51,7 +51,7 @@ async def test_requests_that_take_all_their_connections_leave_the_workers_theirs
 
 
 async def slow(engine: AsyncEngine) -> httpx.Response:
-    app = create_app("segment", Health(), authenticator())
+    app = patient_app("segment")
 
     @app.get("/slow")
     async def look() -> None:

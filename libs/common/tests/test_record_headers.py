@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from libs.common.tests.test_operator import INSTALLATION, OPS
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tests.support.api import patient_app
 from tests.support.waiting import HANG_SECONDS
 
 from rapport_common import outbox
@@ -19,7 +20,6 @@ from rapport_common.errors import Retry
 from rapport_common.events.codec import encode
 from rapport_common.events.topics import Topic
 from rapport_common.events.versions import HEADER
-from rapport_common.http import Health, create_app
 from rapport_common.kafka.batch import (
     BatchWriter,
     ConsumerStoppedError,
@@ -33,7 +33,6 @@ from rapport_common.kafka.producer import Outgoing, Producer
 from rapport_common.kafka.unpark import Unparker
 from rapport_common.operator import consumer_routes
 from rapport_common.relay import Relay
-from rapport_common.testing.credentials import authenticator
 
 pytestmark = pytest.mark.integration
 SERVICE = "segment"
@@ -195,7 +194,7 @@ async def test_a_dead_letter_is_replayed_by_its_version(
     told = [raw(0, b"{}"), raw(1, b"{}", b"a.topic/2"), raw(2, NEW, b"what"), raw(3, NEW, b"x")]
     await batches.settle(two.name, told, positions)
     consumer = Consumer(SERVICE, engine, [Subscription(two, seen)], bootstrap="127.0.0.1:1")
-    app = create_app(SERVICE, Health(), authenticator())
+    app = patient_app(SERVICE)
     app.include_router(consumer_routes(engine, consumer, Unparker(SERVICE, engine, batches)))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -13,10 +13,9 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from tests.support.api import patient_app
 from tests.support.wording import python_in
 
-from rapport_common.http import Health, create_app
-from rapport_common.testing.credentials import authenticator
 from rapport_common.wording import place, plain, told_by_pydantic
 
 
@@ -131,7 +130,7 @@ def test_what_readers_raise(read: Any, expected: str) -> None:
 
 
 def served() -> httpx.AsyncClient:
-    app: FastAPI = create_app("segment", Health(), authenticator())
+    app: FastAPI = patient_app("segment")
 
     @app.post("/outer")
     async def take(outer: Outer) -> str:

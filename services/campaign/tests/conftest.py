@@ -21,6 +21,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.api import patient_app
 from tests.support.engines import patient_engine
 from tests.support.outbox import waiting
 from tests.support.waiting import HANG_SECONDS, between_looks, pretend_slow
@@ -56,7 +57,6 @@ from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
 from rapport_common.events.profile import AbsorbedId, ConsentState
 from rapport_common.events.topics import EVENTS
-from rapport_common.http import Health, create_app
 from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.producer import Outgoing
@@ -67,7 +67,6 @@ from rapport_common.testing.credentials import (
     EVENT_KEY,
     KEY_SETTINGS,
     LINK_KEY,
-    authenticator,
     mint,
 )
 from rapport_common.testing.profiles import sections
@@ -320,8 +319,6 @@ def quick_settings(smtp_port: int, **more: Any) -> Settings:
         "metrics_port": 1,
         "public_url": PUBLIC,
         "smtp_port": smtp_port,
-        "smtp_timeout": 1,
-        "lease_seconds": 5,
         "retry_seconds": 0.05,
         "max_attempts": 3,
         "sender_batch": 8,
@@ -444,7 +441,7 @@ def api(
     database_url: str,
     topics: Topics,  # they tell of the segment
 ) -> FastAPI:
-    app = create_app("campaign", Health(), authenticator())
+    app = patient_app("campaign")
     tracker = Tracker(publisher())
     arrivals = Arrivals(engine, database_url, seconds=0.2)
     counted = partial(counts, ConsumerStore("campaign", "campaign"))

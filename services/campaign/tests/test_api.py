@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 from fastapi import Response
+from tests.support.api import patient_app
 
 from rapport_campaign.api import routers
 from rapport_campaign.api.public import soon
@@ -19,9 +20,8 @@ from rapport_campaign.handlers.track import Tracker
 from rapport_common import clock
 from rapport_common.db import create_engine
 from rapport_common.events.topics import EVENTS
-from rapport_common.http import Health, create_app
 from rapport_common.publisher import Publisher
-from rapport_common.testing.credentials import EVENT_KEY, LINK_KEY, authenticator
+from rapport_common.testing.credentials import EVENT_KEY, LINK_KEY
 
 pytestmark = pytest.mark.integration
 PUBLIC = "https://mail.shop.example"
@@ -503,7 +503,7 @@ async def test_people_get_a_page_while_the_database_is_away(renderer: Any, scena
     url = "postgresql://nobody@127.0.0.1:1/none"
     away = create_engine(url, application="away")
     arrivals = Arrivals(away, url, seconds=1)
-    app = create_app("campaign", Health(), authenticator())
+    app = patient_app("campaign")
     tracker = Tracker(Publisher("campaign", EVENTS, EVENT_KEY))
     for one in routers(away, tracker, renderer, arrivals):
         app.include_router(one)

@@ -21,6 +21,8 @@ from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY, LINK_KEY
 
 pytestmark = pytest.mark.integration
+IMPATIENT_SECONDS = 3
+"""For the answer to a mail that never comes; everything before it is said at once."""
 OFFICE = Office(LINK_KEY, "https://mail.shop.example", "no-reply@mail.shop.example")
 
 
@@ -74,7 +76,6 @@ async def test_the_same_entry_again_sends_nothing(scenario: Any) -> None:
         ("full@example.com", "failed", 0, 3),
         ("lost@example.com", "uncertain", 0, 1),
         ("taken@example.com", "uncertain", 1, 1),
-        ("slow@example.com", "uncertain", 1, 1),
         ("jürgen@example.com", "sent", 1, 1),
     ],
 )
@@ -96,6 +97,20 @@ async def test_what_the_server_says_decides(
     assert scenario.mail_server.send_keys()[rows["p2"]["send_key"]] == 1
     sent = [one for one in await scenario.ledger.events() if one.name == "Email Sent"]
     assert len(sent) == (2 if state == "sent" else 1)
+
+
+async def test_a_server_that_keeps_a_mail_and_does_not_answer_leaves_it_uncertain(
+    scenario: Any,
+) -> None:
+    await scenario.started()
+    await scenario.topics.person("p1", "slow@example.com")
+    await scenario.topics.entered("p1")
+    async with scenario.sending(smtp_timeout=IMPATIENT_SECONDS):
+        assert await scenario.settled() == {"uncertain": 1}
+    (row,) = await scenario.ledger.rows()
+    assert (row["attempt"], "on its way" in row["reason"]) == (1, True)
+    assert scenario.mail_server.send_keys() == {row["send_key"]: 1}
+    assert [one.name for one in await scenario.ledger.events()] == []
 
 
 async def test_a_later_yes_is_heard(scenario: Any) -> None:
@@ -413,7 +428,9 @@ async def test_stop_gives_back_what_was_not_tried(scenario: Any) -> None:
     for number in range(12):
         await scenario.topics.person(f"p{number}", f"slow+{number}@example.com")
         await scenario.topics.entered(f"p{number}")
-    async with scenario.sending(sender_lanes=1, sender_connections=1):
+    async with scenario.sending(
+        sender_lanes=1, sender_connections=1, smtp_timeout=IMPATIENT_SECONDS
+    ):
         async with asyncio.timeout(HANG_SECONDS):
             while not scenario.mail_server.mails:
                 await between_looks()

@@ -14,18 +14,18 @@ import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.api import patient_app
 from tests.support.engines import patient_engine
 from tests.support.outbox import waiting
 
 from rapport_common.events.envelope import Event
 from rapport_common.events.topics import EVENTS
-from rapport_common.http import Health, create_app
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
-from rapport_common.testing.credentials import KEY_SETTINGS, authenticator, mint
+from rapport_common.testing.credentials import KEY_SETTINGS, mint
 from rapport_feedback.api import routers
 from rapport_feedback.api.models import FeedbackLedger
 from rapport_feedback.handlers.ledger import counts
@@ -127,7 +127,7 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 @pytest.fixture
 async def service(engine: AsyncEngine) -> AsyncIterator[Service]:
     workspace = f"ws-{uuid4().hex[:12]}"
-    app = create_app("feedback", Health(), authenticator())
+    app = patient_app("feedback")
     settings = make_settings()
     publisher = Publisher("feedback", EVENTS, key_bytes(settings.event_key))
     for router in routers(engine, publisher, settings):

@@ -6,13 +6,13 @@ from uuid import UUID
 
 import httpx
 import pytest
+from tests.support.api import patient_app
 
 from rapport_common.db import create_engine
 from rapport_common.events.topics import EVENTS
-from rapport_common.http import Health, create_app
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
-from rapport_common.testing.credentials import LINK_KEY, authenticator, mint
+from rapport_common.testing.credentials import LINK_KEY, mint
 from rapport_feedback.api import routers
 from rapport_feedback.domain import links
 from rapport_feedback.settings import Settings
@@ -24,7 +24,7 @@ NOBODY_LISTENS = "postgresql://feedback:x@127.0.0.1:1/rapport"
 async def client(settings_with: Callable[..., Settings]) -> AsyncIterator[httpx.AsyncClient]:
     settings = settings_with(NOBODY_LISTENS)
     engine = create_engine(NOBODY_LISTENS, application="test")
-    app = create_app("feedback", Health(), authenticator())
+    app = patient_app("feedback")
     publisher = Publisher("feedback", EVENTS, key_bytes(settings.event_key))
     for router in routers(engine, publisher, settings):
         app.include_router(router)

@@ -8,13 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.api import patient_app
 from tests.support.engines import patient_engine
 
-from rapport_common.http import Health, create_app
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
 from rapport_common.operator.models import Ledger
-from rapport_common.testing.credentials import EVENT_KEY, authenticator, mint
+from rapport_common.testing.credentials import EVENT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.domain.naming import Ids
 
@@ -38,7 +38,7 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 @pytest.fixture
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """An operator of workspace `w`."""
-    app = create_app("profile", Health(), authenticator())
+    app = patient_app("profile")
     for router in routers(engine, Ids(EVENT_KEY)):
         app.include_router(router)
     counted = ConsumerStore("profile", "profile").ledger

@@ -16,6 +16,7 @@ from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import fold_all, merge
 from rapport_profile.domain.identity import resolve
 from rapport_profile.domain.naming import Ids, naming
+from rapport_profile.domain.rules import NO_RULES, KindRule, MergeRules, Rules, checked
 
 IDS = Ids(EVENT_KEY)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -71,24 +72,47 @@ def events(draw: st.DrawFn) -> Event:
     return event(draw(st.sampled_from([f"m{n}" for n in range(12)])), **fields)
 
 
+@st.composite
+def rule_sets(draw: st.DrawFn, version: int = 1) -> Rules:
+    """Merge rules for the identifiers of `events` and `visits`."""
+    limit = st.none() | st.integers(1, 2)
+    kinds = [
+        KindRule("email", draw(limit), joins=draw(st.sampled_from([True, True, True, False]))),
+        KindRule("anonymous_id", draw(limit), joins=draw(st.sampled_from([True, True, False]))),
+    ]
+    blocked = draw(st.dictionaries(st.sampled_from(["anonymous_id", "user_id"]), some("xyAB")))
+    return Rules(checked(MergeRules(tuple(draw(st.permutations(kinds))), blocked)), version)
+
+
+def some(values: str) -> st.SearchStrategy[tuple[str, ...]]:
+    """Some of these values."""
+    return st.lists(st.sampled_from(values), max_size=2, unique=True).map(tuple)
+
+
 def content(states: Iterable[Known]) -> Content:
     """What is known, without ids and versions, which may differ."""
     return {msgspec.json.encode(one) for one in states}
 
 
-def expected(history: Sequence[Event]) -> Content:
+def expected(history: Sequence[Event], rules: Rules = NO_RULES) -> Content:
     """The profiles that these events amount to, whatever their order."""
     counting: dict[str, Event] = {}
     for one in history:
         known = counting.get(one.message_id)
         if known is None or content_hash(one) < content_hash(known):
             counting[one.message_id] = one
-    users = {one.value("user_id") for one in counting.values()} - {None}
+    users = {
+        value
+        for one in counting.values()
+        if (who := naming(one, rules)) is not None
+        for kind, value in (who.hub, *who.others)
+        if kind == "user_id"
+    }
     names: dict[str, tuple[str, str]] = {}
     folded: dict[str, list[Event]] = {}
-    links: set[tuple[str, str]] = set()
+    links: dict[tuple[str, str], tuple[datetime, str, str]] = {}
     for one in counting.values():
-        who = naming(one)
+        who = naming(one, rules)
         assert who is not None
         others = list(who.others)
         if who.previous is not None and who.previous[1] not in users:
@@ -97,9 +121,12 @@ def expected(history: Sequence[Event]) -> Content:
             names[IDS.of("w", identifier)] = identifier
         hub = IDS.of("w", who.hub)
         folded.setdefault(hub, []).append(one)
-        links |= {(hub, IDS.of("w", other)) for other in others}
+        evidence = (one.timestamp, one.message_id, one.source)
+        for other in others:
+            link = (hub, IDS.of("w", other))
+            links[link] = min(links.get(link, evidence), evidence)
     kinds = {one: identifier[0] for one, identifier in names.items()}
-    groups = resolve(kinds, links, ()).groups
+    groups = resolve(kinds, sorted(links, key=lambda link: (links[link], link)), (), rules).groups
     return content(
         state((names[one] for one in group), merge(fold_all(folded.get(one, [])) for one in group))
         for group in groups

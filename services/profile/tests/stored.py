@@ -24,14 +24,15 @@ from rapport_profile.domain.naming import (
     Evidence,
     Id,
     LinkKey,
+    Names,
     Naming,
     anonymous_twin,
-    link_keys,
-    naming,
     user_twin,
 )
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
+from rapport_profile.domain.revising import Revising, Revision, links_told
+from rapport_profile.domain.rules import NO_RULES, RuleBook, Rules
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.domain.steps import IncompleteError
 from rapport_profile.domain.working_set import WorkingSet
@@ -54,8 +55,10 @@ class Row(NamedTuple):
 class People:
     """Identifiers, links, profiles, timelines and what was published, between the batches."""
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int | None = None, rules: Rules = NO_RULES) -> None:
         """Ids of profiles come one after the other, as in production, or at random."""
+        self.rules = rules
+        self._names = Names(IDS, RuleBook({W: rules}))
         self._chance = None if seed is None else random.Random(seed)
         self._made = 0
         self.rows: dict[Id, Row] = {}
@@ -91,7 +94,7 @@ class People:
         while batch:
             working = self._load(batch, whole)
             try:
-                steps = [step for one in batch for step in working.apply(one, names_of(one))]
+                steps = [step for one in batch for step in working.apply(one, self.names_of(one))]
                 self.published += working.finish(steps)
             except IncompleteError as error:
                 whole |= self._more(error, whole)
@@ -101,20 +104,23 @@ class People:
             return
 
     def _take_back(self, event: Event) -> None:
-        named = names_of(event)
-        hub, told = IDS.of(W, named.hub), link_keys(IDS, W, named)
+        named = self.names_of(event)
+        hub, told = IDS.of(W, named.hub), self._names.links(W, named)
         del self.counting[event.message_id]
         left = self.timeline(hub)
-        fold, spilled = fold_and_spill(left)
-        lost = set(told).difference(*(link_keys(IDS, W, names_of(one)) for one in left))
+        still = links_told(self._names, W, left)
+        lost = sorted(set(told) - still.keys())
+        again = {key: still[key] for key in told if key in still}
         seeds = {hub, IDS.of(W, anonymous_twin(named.hub)), *(key[1] for key in told)}
         whole: set[Id] = set()
         while True:
-            working = WorkingSet(IDS, self._new_id)
+            fold, spilled = fold_and_spill(left)
+            working = Revising(IDS, self._new_id, self._names.book)
             self._load_around(working, seeds, seeds)
             self._load_members(working, whole)
             try:
-                steps = working.retract(hub, fold, sorted(lost), believed_time(event))
+                revision = Revision(hub, fold, lost, again)
+                steps = working.revise([revision], believed_time(event))
             except IncompleteError as error:
                 whole |= self._more(error, whole)
                 continue
@@ -140,7 +146,10 @@ class People:
     # --- loading -----------------------------------------------------------------------------
 
     def _load(self, batch: Sequence[Event], whole: Collection[Id]) -> WorkingSet:
-        working, named = WorkingSet(IDS, self._new_id), [names_of(one) for one in batch]
+        working, named = (
+            WorkingSet(IDS, self._new_id, self._names.book),
+            [self.names_of(one) for one in batch],
+        )
         wanted = {IDS.of(W, one): one for names in named for one in names.all}
         for id_, (kind, value) in wanted.items():
             self.rows.setdefault(id_, Row(kind, value))
@@ -167,7 +176,7 @@ class People:
         for one in seeds:
             if one in self.rows:
                 row = self.rows[one]
-                edge.append((one, row.kind != "user_id" and (one in beyond or not row.shared)))
+                edge.append((one, self._is_open(row) and (one in beyond or not row.shared)))
         while edge:
             one, open_ = edge.pop()
             if one in through and (through[one] or not open_):
@@ -177,11 +186,14 @@ class People:
             for key, (_evidence, void) in self.links.items():
                 if open_ and one in key[:2] and (follow or not void):
                     other = self.rows[near := key[key[0] == one]]
-                    edge.append((near, other.kind != "user_id" and not other.shared))
+                    edge.append((near, self._is_open(other) and not other.shared))
         self._load_nodes(working, through)
         for key, (evidence, void) in self.links.items():
             if any(through.get(end) for end in key[:2]):
                 working.add_link(Link(key, W, evidence, void))
+
+    def _is_open(self, row: Row) -> bool:
+        return row.kind != "user_id" or bool(self.rules.limits)
 
     def _load_members(self, working: WorkingSet, profiles: Collection[Id]) -> None:
         self._load_nodes(
@@ -244,7 +256,13 @@ class People:
 
     def timeline(self, hub: Id) -> list[Event]:
         """The events that have an identifier as their strongest."""
-        return [one for one in self.counting.values() if IDS.of(W, names_of(one).hub) == hub]
+        return [one for one in self.counting.values() if IDS.of(W, self.names_of(one).hub) == hub]
+
+    def names_of(self, event: Event) -> Naming:
+        """Whom an event names; the tests' events name somebody."""
+        named = self._names.of(event)
+        assert named is not None
+        return named
 
     def states(self) -> list[Known]:
         """What is stored of everybody, as it would be published."""
@@ -308,10 +326,3 @@ class People:
         if person is not None and person.sole == id_:
             return person.fold
         return msgspec.json.decode(row.fold, type=Fold)
-
-
-def names_of(event: Event) -> Naming:
-    """Whom an event names; the tests' events name somebody."""
-    named = naming(event)
-    assert named is not None
-    return named

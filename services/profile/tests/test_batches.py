@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.profile.tests.people import IDS, content, event, events, expected
+from services.profile.tests.people import IDS, content, event, events, expected, rule_sets
 from services.profile.tests.stored import People, W
 
 from rapport_common.events.activity import ProfileActivity
@@ -18,19 +18,21 @@ from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import fold_all
 from rapport_profile.domain.naming import SEEN
 from rapport_profile.domain.people import Node, Profile
+from rapport_profile.domain.revising import Revising, Revision
+from rapport_profile.domain.rules import NO_RULES, Rules
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.domain.working_set import WorkingSet
 
 
-def fed(*batches: list[Event], seed: int | None = None) -> People:
+def fed(*batches: list[Event], seed: int | None = None, rules: Rules = NO_RULES) -> People:
     """The people after the batches: after each, what is stored and was published is right."""
-    made = People(seed)
+    made = People(seed, rules)
     history: list[Event] = []
     for one in batches:
         made.feed(one)
         made.check()
         history += one
-        assert content(made.states()) == content(made.told()) == expected(history)
+        assert content(made.states()) == content(made.told()) == expected(history, rules)
     return made
 
 
@@ -54,6 +56,7 @@ def visits(draw: st.DrawFn) -> Event:
     sizes=st.lists(st.integers(1, 6)),
     seed=st.none() | st.integers(0, 2**32),
     tight=st.booleans(),
+    rules=st.just(NO_RULES) | rule_sets(),
 )
 def test_any_batching_of_any_copies_gives_the_same_profiles(
     monkeypatch: pytest.MonkeyPatch,
@@ -62,6 +65,7 @@ def test_any_batching_of_any_copies_gives_the_same_profiles(
     seed: int | None,
     *,
     tight: bool,
+    rules: Rules,
 ) -> None:
     """Tight: everybody is large, and their states are told once per batch."""
     with monkeypatch.context() as limits:
@@ -72,7 +76,7 @@ def test_any_batching_of_any_copies_gives_the_same_profiles(
         for size in [*sizes, len(history)]:
             batches.append(rest[:size])
             rest = rest[size:]
-        fed(*batches, seed=seed)
+        fed(*batches, seed=seed, rules=rules)
 
 
 @settings(max_examples=30)
@@ -166,7 +170,7 @@ def test_a_link_that_was_never_stored_is_not_missed_when_its_event_is_taken_back
     """An older version may have named others than this one reads in the event."""
     history = [event(str(n), user_id="A", at=n) for n in range(2)]
     hub, other = (IDS.of(W, one) for one in (("user_id", "A"), ("email", "e")))
-    loaded = WorkingSet(IDS, lambda: "new")
+    loaded = Revising(IDS, lambda: "new")
     loaded.add_node(Node(hub, W, "user_id", "A", "p", hub))
     person = Profile.made_of("p", W, 2, [loaded.nodes[hub]])
     person.learn(
@@ -175,17 +179,18 @@ def test_a_link_that_was_never_stored_is_not_missed_when_its_event_is_taken_back
     loaded.add_profile(person)
     loaded.settle()
     left = fold_all(history[:1])
-    (step,) = loaded.retract(hub, left, [(hub, other, SEEN)], believed_time(history[1]))
+    revision = Revision(hub, left, [(hub, other, SEEN)], {})
+    (step,) = loaded.revise([revision], believed_time(history[1]))
     assert (step.profile_id, step.version, step.gone) == ("p", 3, False)
     assert step.computed == left.computed()
     assert (set(loaded.changed_nodes), loaded.changed_links) == ({hub}, {})
 
 
-def test_what_cannot_be_taken_back_is_named() -> None:
+def test_an_identifier_that_is_nobodys_is_named() -> None:
     loaded = WorkingSet(IDS, lambda: "new")
-    loaded.add_node(Node("n", W, "user_id", "A"))
+    nobodys = Node("n", W, "user_id", "A")
     with pytest.raises(LookupError, match="identifier n has no profile"):
-        loaded.retract("n", fold_all([]), [], believed_time(event("1")))
+        loaded.profile_of(nobodys)
 
 
 def test_the_only_event_of_somebody_becomes_one_of_somebody_else() -> None:

@@ -2,78 +2,23 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
 from datetime import timedelta
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.profile.tests.follower import followed, state
-from services.profile.tests.people import IDS, Content, content, event, events, expected
+from services.profile.tests.people import event, events, expected
+from services.profile.tests.postgres import feed, known, told, wipe
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
-from tests.support.outbox import waiting
-from tests.support.waiting import between_looks
 
-from rapport_common.db import is_retriable
 from rapport_common.errors import InvalidEvent
-from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_common.kafka.batch import Record
 from rapport_profile.domain.bounds import HEAVY_BYTES
-from rapport_profile.domain.fold import merge
-from rapport_profile.handlers import events as handlers
 from rapport_profile.store import inbox, reads
 
 pytestmark = pytest.mark.integration
-
-
-def records(history: Sequence[Event]) -> list[Record]:
-    return [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
-
-
-async def feed(engine: AsyncEngine, history: Sequence[Event]) -> None:
-    """One batch, tried again when the database says so, as the consumer loop does."""
-    while True:
-        try:
-            async with engine.begin() as tx:
-                await handlers.on_events(IDS, records(history), tx)
-        except Exception as error:
-            if not is_retriable(error):
-                raise
-            await between_looks()
-        else:
-            return
-
-
-async def known(tx: AsyncConnection) -> Content:
-    rows = await tx.execute(text("SELECT id FROM profile.profile WHERE merged_into IS NULL"))
-    states = []
-    for row in rows.fetchall():
-        members = await reads.members(tx, "w", row.id)
-        if members:
-            named = ((kind, value) for kind, value, _ in members)
-            states.append(state(named, merge(one[2] for one in members)))
-    return content(states)
-
-
-async def told(tx: AsyncConnection) -> Content:
-    """What a reader of profile.activity knows at the end."""
-    rows = await waiting(tx, "profile")
-    records = [msgspec.json.decode(row.value, type=ProfileActivity) for row in rows]
-    return content(followed(records).states())
-
-
-async def wipe(engine: AsyncEngine) -> None:
-    async with engine.begin() as tx:
-        await tx.execute(
-            text(
-                "TRUNCATE profile.identifier, profile.link, profile.profile, profile.inbox, "
-                "profile.timeline, profile.outbox_batch, profile.tally, profile.overflow"
-            )
-        )
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from tests.support.outbox import waiting
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_common.kafka.batch import Record
+from rapport_profile.domain.naming import Names
 from rapport_profile.handlers import events as handlers
 from rapport_profile.store import reads
 
@@ -32,7 +33,9 @@ async def feed(tx: AsyncConnection, history: Sequence[Event]) -> None:
 async def rows_touched(engine: AsyncEngine, one: Event) -> int:
     """How many identifiers, links and profiles an event has loaded."""
     async with engine.begin() as tx:
-        working, _published = await handlers.applied(tx, IDS, [handlers.draft(IDS, 0, one)])
+        working, _published = await handlers.applied(
+            tx, Names(IDS), [handlers.draft(Names(IDS), 0, one)]
+        )
         return len(working.nodes) + len(working.links) + len(working.profiles)
 
 

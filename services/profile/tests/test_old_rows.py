@@ -14,13 +14,13 @@ from alembic import command
 from services.profile.tests.people import IDS, event
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.api import patient_app
 from tests.support.engines import patient_engine
 
 from rapport_common.events.envelope import Event
-from rapport_common.http import Health, create_app
 from rapport_common.kafka.batch import Record
 from rapport_common.migrations import alembic_config
-from rapport_common.testing.credentials import EVENT_KEY, authenticator, mint
+from rapport_common.testing.credentials import EVENT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.handlers import events as handlers
 
@@ -123,7 +123,7 @@ async def old(
     # Threads: alembic's environment runs an event loop of its own.
     await asyncio.to_thread(command.downgrade, CONFIG, "0002")
     engine = patient_engine(url, application="tests")
-    app = create_app("profile", Health(), authenticator())
+    app = patient_app("profile")
     for router in routers(engine, IDS):
         app.include_router(router)
     token = mint("w", "ada", ["*"], timedelta(hours=1))

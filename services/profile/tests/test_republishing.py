@@ -12,19 +12,19 @@ from services.profile.tests.follower import Follower, followed
 from services.profile.tests.people import IDS, content, event, expected
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.api import patient_app
 from tests.support.outbox import waiting
 
 from rapport_common.db import is_retriable
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_common.http import Health, create_app
 from rapport_common.ids import uuid7_text
 from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.store import JobStore, NewJob
 from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
 from rapport_common.pace import Pace
-from rapport_common.testing.credentials import authenticator, mint
+from rapport_common.testing.credentials import mint
 from rapport_profile.api import routers
 from rapport_profile.handlers.events import on_events
 from rapport_profile.handlers.republishing import Republishing
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """Who operates the installation, with a token of workspace `w`."""
-    app = create_app("profile", Health(), authenticator())
+    app = patient_app("profile")
     for router in routers(engine, IDS):
         app.include_router(router)
     app.include_router(job_routes(engine, JOBS, read="ops", write="ops"))

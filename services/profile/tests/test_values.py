@@ -17,7 +17,7 @@ from rapport_common.errors import InvalidEvent
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.fold import Fold, fold_all, merge
-from rapport_profile.domain.naming import naming
+from rapport_profile.domain.naming import Names, naming
 from rapport_profile.domain.orders import Order
 from rapport_profile.domain.reach import Reach, Told
 from rapport_profile.domain.stamps import Stamp
@@ -532,9 +532,9 @@ def test_placeholders_name_nobody(nobody: str) -> None:
 def test_what_postgres_cannot_store_is_put_aside_and_harms_nobody(member: str, body: str) -> None:
     told = msgspec.structs.replace(event("1", user_id="U"), **{member: msgspec.Raw(body.encode())})
     with pytest.raises(InvalidEvent):
-        draft(IDS, 0, told)
+        draft(Names(IDS), 0, told)
     harmless = body.replace(r"\u0000", r"\\u0000").replace(r"\\\\\u", r"\\\\u")
-    draft(IDS, 0, msgspec.structs.replace(told, **{member: msgspec.Raw(harmless.encode())}))
+    draft(Names(IDS), 0, msgspec.structs.replace(told, **{member: msgspec.Raw(harmless.encode())}))
 
 
 def test_an_address_is_one_identifier_however_it_came_here() -> None:

@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.api import patient_app
 from tests.support.engines import patient_engine
 from tests.support.outbox import waiting
 
@@ -20,12 +21,11 @@ from rapport_common.events.activity import SECTIONS, ProfileActivity, SectionVer
 from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.membership import Membership
 from rapport_common.events.topics import SEGMENT_DEFINITION, SEGMENT_MEMBERSHIP, Topic
-from rapport_common.http import Health, create_app
 from rapport_common.jobs.routes import job_routes
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
-from rapport_common.testing.credentials import authenticator, mint
+from rapport_common.testing.credentials import mint
 from rapport_common.testing.profiles import NOON, happened, sections
 from rapport_segment.api import routers
 from rapport_segment.api.callers import READ, WRITE
@@ -139,7 +139,7 @@ async def _outbox(engine: AsyncEngine, topic: Topic) -> list[Any]:
 
 @pytest.fixture
 def api(engine: AsyncEngine) -> FastAPI:
-    app = create_app("segment", Health(), authenticator())
+    app = patient_app("segment")
     for router in routers(engine):
         app.include_router(router)
     app.include_router(job_routes(engine, JOBS, read=READ, write=WRITE))

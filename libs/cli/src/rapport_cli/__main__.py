@@ -25,6 +25,7 @@ from rapport_cli import (
     jobs,
     ledger,
     mails,
+    merge_rules,
     outbox,
     parked,
     plans,
@@ -55,6 +56,7 @@ app.add_typer(jobs.app, name="job")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(replays.app, name="replay")
 app.add_typer(profiles.app, name="profile")
+app.add_typer(merge_rules.app, name="merge-rules")
 app.add_typer(consents.app, name="consent")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from rapport_cli import jobs, show
+from rapport_cli import jobs, merge_rules, show
 from rapport_cli.client import Api
 from rapport_cli.errors import CliError
 
@@ -152,6 +152,28 @@ def republish(
     else:
         again = f"rapport job show --wait --service profile {job['id']}"
         show.line(f"Job {job['id']} tells everybody again: `{again}` shows how far it is.")
+
+
+@app.command()
+def rebuild(
+    ctx: typer.Context,
+    *,
+    repair: Annotated[bool, typer.Option(help="Also put right what is wrong.")] = False,
+    as_json: show.AsJson = False,
+) -> None:
+    """Work everybody out anew from the stored events; exit code 1 when there is a difference.
+
+    Nothing is changed without --repair.
+    """
+    api = show.session(ctx).api("profile")
+    job = api.post("/v1/profiles/rebuild", {"repair": repair})
+    done = jobs.watch(api, job["id"], quiet=as_json)
+    if as_json:
+        show.data(done)
+    else:
+        merge_rules.print_differences(done)
+    if not repair and any((done.get("report") or {}).values()):
+        raise typer.Exit(1)
 
 
 def part(

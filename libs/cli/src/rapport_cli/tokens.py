@@ -20,6 +20,7 @@ SCOPES = (
     "imports:write",
     "ops",
     "profiles:read",
+    "profiles:write",
     "segments:read",
     "segments:write",
     "sources:read",

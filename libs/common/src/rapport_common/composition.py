@@ -161,11 +161,19 @@ class ServiceProcess:
         if equations is not None:
             self.workers.append(LedgerWatch(self.engine, equations, service=self.service))
 
-    def jobs(self, store: JobStore, works: Mapping[str, Work], *, read: str, write: str) -> Jobs:
+    def jobs(
+        self,
+        store: JobStore,
+        works: Mapping[str, Work],
+        *,
+        read: str,
+        write: str,
+        both: Sequence[str] = (),
+    ) -> Jobs:
         """Add the worker of jobs, by the work of each kind, and their routes (scopes)."""
         jobs = Jobs(self.engine, store, works)
         self.workers.append(jobs)
-        self.routers.append(job_routes(self.api_engine, store, read=read, write=write))
+        self.routers.append(job_routes(self.api_engine, store, read=read, write=write, both=both))
         return jobs
 
     def api(self) -> FastAPI:

@@ -12,10 +12,11 @@ from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.ledger import equations
+from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
-from rapport_profile.store.jobs import JOBS, REPUBLISH
+from rapport_profile.store.jobs import JOBS, REBUILD, REPUBLISH
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,8 +33,11 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     ids = Ids(key_bytes(settings.event_key))
     consumer = process.consume(subscriptions(ids))
     process.relay()
-    works = {REPUBLISH: Republishing(process.engine, settings.republish_rate).work}
-    process.jobs(JOBS, works, read="ops", write="ops")
+    works = {
+        REPUBLISH: Republishing(process.engine, settings.republish_rate).work,
+        REBUILD: Rebuilding(process.engine, ids, settings.rebuild_rate).work,
+    }
+    process.jobs(JOBS, works, read="ops", write="ops", both=["profiles:write"])
     process.retain(retentions(settings))
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
     process.routers += routers(process.api_engine, ids)

@@ -9,6 +9,7 @@ from rapport_common.kafka.batch import Record, Subscription
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.events import on_events
 from rapport_profile.handlers.identity_key import IdentityKey
+from rapport_profile.store.rules import RuleShelf
 
 
 def subscriptions(ids: Ids) -> list[Subscription]:
@@ -17,10 +18,11 @@ def subscriptions(ids: Ids) -> list[Subscription]:
 
 
 def _on_events(ids: Ids) -> Callable[[Sequence[Record], AsyncConnection], Awaitable[None]]:
-    key = IdentityKey(ids)
+    key, shelf = IdentityKey(ids), RuleShelf()
 
     async def handle(batch: Sequence[Record], tx: AsyncConnection) -> None:
         await key.require(tx)
-        await on_events(ids, batch, tx)
+        book = await shelf.book(tx, {record.value.workspace for record in batch})
+        await on_events(ids, batch, tx, book=book)
 
     return handle

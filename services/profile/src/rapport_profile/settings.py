@@ -20,4 +20,7 @@ class Settings(ServiceSettings):
     republish_rate: int = Field(
         default=2_000, ge=1, le=100_000, description="Records per second of a republishing job."
     )
+    rebuild_rate: int = Field(
+        default=2_000, ge=1, le=100_000, description="Identifiers per second of a rebuilding job."
+    )
     job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")

@@ -58,6 +58,18 @@ IDENTITY_KEY = Table(
 )
 """The key under which the ids of identifiers were made."""
 
+MERGE_RULES = Table(
+    "merge_rules",
+    METADATA,
+    Column("workspace", Text),
+    Column("version", BigInteger, comment="Of a workspace the greatest holds."),
+    Column("rules", JSON, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    PrimaryKeyConstraint("workspace", "version"),
+)
+
 LINK = Table(
     "link",
     METADATA,

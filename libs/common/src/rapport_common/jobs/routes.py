@@ -1,6 +1,6 @@
 """The operator routes of jobs: how far they are, what they have to tell, and their end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -84,11 +84,15 @@ def job_routes(
     *,
     read: str,
     write: str,
+    both: Sequence[str] = (),
     progress: Progress = progress_of,
 ) -> APIRouter:
-    """List, show and cancel jobs of all kinds; `read` and `write` are the scopes that allow it."""
+    """List, show and cancel jobs of all kinds; `read` and `write` are the scopes that allow it.
+
+    `both`: scopes that allow both, of those who start such jobs.
+    """
     router = APIRouter(tags=["jobs"])
-    reader, writer = Depends(operator(read)), Depends(operator(write))
+    reader, writer = Depends(operator(read, *both)), Depends(operator(write, *both))
 
     def brief(job: Job) -> ShownJob:
         return shown(job, progress).model_copy(update=_BRIEF)
@@ -102,10 +106,9 @@ def job_routes(
     ) -> dict[str, Any]:
         """The newest jobs, newest first, without report and spec."""
         [after] = page.after(str) or [None]
+        asked = {"kind": kind, "subject": subject, "after": after}
         async with engine.begin() as tx:
-            listed = await store.latest(
-                tx, caller.workspace, kind=kind, subject=subject, after=after, limit=page.ask
-            )
+            listed = await store.latest(tx, caller.workspace, **asked, limit=page.ask)
         return page.answer(listed, key=lambda job: [job.id], show=brief)
 
     @router.get("/v1/jobs/{job_id}")

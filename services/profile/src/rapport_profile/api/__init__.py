@@ -5,9 +5,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.republishing import republishing_routes
+from rapport_profile.api.rules import rules_routes
 from rapport_profile.domain.naming import Ids
 
 
 def routers(engine: AsyncEngine, ids: Ids) -> list[APIRouter]:
     """All routes of this service; `ids` names identifiers."""
-    return [profile_routes(engine, ids), republishing_routes(engine)]
+    return [profile_routes(engine, ids), republishing_routes(engine), rules_routes(engine)]

@@ -86,3 +86,28 @@ class Stats(BaseModel):
     events: int
     orders: int
     revenue: dict[str, str]
+
+
+class KindRule(BaseModel):
+    """One kind of identifier."""
+
+    kind: str
+    max_per_profile: int | None
+    joins: bool
+
+
+class MergeRules(BaseModel):
+    """One version of a workspace's merge rules, by whom and why."""
+
+    version: int
+    kinds: list[KindRule]
+    blocked: dict[str, list[str]]
+    actor: str | None
+    reason: str | None
+    created_at: datetime | None
+
+
+class ChangedRules(MergeRules):
+    """Rules that hold from now on."""
+
+    job_id: str = Field(description="the job that brings everybody under them who is known")

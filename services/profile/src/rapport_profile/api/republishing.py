@@ -2,15 +2,17 @@
 
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.auth import Operator, operator
-from rapport_common.errors import NotFoundError
 from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
-from rapport_profile.handlers.republishing import Wanted, start
+from rapport_profile.handlers.jobs import start
+from rapport_profile.handlers.republishing import Wanted
+from rapport_profile.store.jobs import REPUBLISH
 
 Ops = Annotated[Operator, Depends(operator("ops"))]
 
@@ -35,11 +37,9 @@ def republishing_routes(engine: AsyncEngine) -> APIRouter:
         """Tell all profiles again on `profile.activity`, for who has lost or never had them."""
         if body.everywhere:
             caller.require_installation()
+        spec = msgspec.to_builtins(Wanted(everywhere=body.everywhere))
         async with engine.begin() as tx:
-            job = await start(tx, once, caller.workspace, Wanted(everywhere=body.everywhere))
-        if job is None:
-            message = "The job that this request has made is forgotten: send it under another key."
-            raise NotFoundError(message)
+            job = await start(tx, once, caller.workspace, REPUBLISH, spec)
         return shown(job)
 
     return router

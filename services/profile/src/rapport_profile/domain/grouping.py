@@ -1,9 +1,11 @@
 """Which identifiers of a batch need the links around them, because people may come apart."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
 from rapport_profile.domain.naming import Id
+from rapport_profile.domain.rules import Rules
 from rapport_profile.domain.working_set import WorkingSet
 
 
@@ -12,9 +14,9 @@ def entangled(
 ) -> set[Id]:
     """The identifiers, of those named together in an event, that can't be settled by themselves.
 
-    What the events of a batch connect is settled without its links if it knows at most one user,
-    and nothing in it is shared, contested, or `doubted` (ends of aliases that may be void). The
-    identifiers and their profiles are loaded.
+    What the events of a batch connect is settled without its links if it knows at most one user
+    and no more of a kind than a person may have, and nothing in it is shared, contested, or
+    `doubted` (ends of aliases that may be void). The identifiers and their profiles are loaded.
     """
     parts = _DisjointSets()
     settled: list[Sequence[Id]] = []
@@ -28,21 +30,38 @@ def entangled(
         if parts.has(working.nodes[ids[0]].profile_id):
             _connect(parts, working, ids)
     users: dict[Id, set[Id]] = {}
-    marked: set[Id] = set()
     together = [one for one in parts.seen() if one in working.nodes]
+    marked = _crowded(working, parts, together) if working.book else set[Id]()
     for one in together:
         node, part = working.nodes[one], parts.of(one)
         if node.is_user:
             users.setdefault(part, set()).add(one)
-        elif node.shared or node.contested:
-            marked.add(part)
-        if one in doubted:
+        if node.shared or node.contested or one in doubted:
             marked.add(part)
         owner = working.profiles[node.profile_id].user if node.profile_id else None
         if owner is not None:
             users.setdefault(part, set()).add(owner)
     marked.update(part for part, known in users.items() if len(known) > 1)
     return {one for one in together if parts.of(one) in marked} if marked else set()
+
+
+def _crowded(working: WorkingSet, parts: "_DisjointSets", together: Iterable[Id]) -> set[Id]:
+    """The parts that have more of a kind than a person may have."""
+    counts: dict[Id, Counter[str]] = {}
+    rules: dict[Id, Rules] = {}
+    counted: set[Id] = set()
+    for one in together:
+        node = working.nodes[one]
+        of = working.book.of(node.workspace)
+        who = node.profile_id or one
+        if not of.limits or who in counted:
+            continue
+        counted.add(who)
+        part = parts.of(one)
+        rules[part] = of
+        known = working.profiles[who].counts() if node.profile_id else Counter([node.kind])
+        counts.setdefault(part, Counter()).update(known)
+    return {part for part, found in counts.items() if rules[part].surplus(found)}
 
 
 def _is_settled(working: WorkingSet, ids: Sequence[Id], doubted: AbstractSet[Id]) -> bool:

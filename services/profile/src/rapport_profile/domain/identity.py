@@ -9,20 +9,30 @@ The rules, for identifiers joined by links (an event's strongest identifier to e
    members know at most one user id belongs, whole, to that user (or is a person without one).
 4. A component that knows several is split: a member with a user id of its own goes there, the
    others stay together as far as they are linked among themselves.
+
+Where a workspace's rules say how many of a kind a person has at most (`limits.py`):
+
+5. An identifier linked to more of a stronger kind than a person may have is shared, too.
+6. Who would have more of a kind comes apart: the strongest links hold, of equally strong ones the
+   earliest, and one that would join too many does not count.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rapport_common.events.envelope import USER_ID
+from rapport_profile.domain.limits import beside_shared, oversharing, parts_within
 from rapport_profile.domain.naming import Id
+from rapport_profile.domain.rules import NO_RULES, Rules
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """Groups of identifiers that are one person each; clusters: what must be looked at together.
 
-    `contested`: the members of components that rule 4 split.
+    `contested`: the members of what rules 4 and 6 split, and who by rule 5 is shared with one link
+    more, though nobody sees it in the group.
     """
 
     groups: list[frozenset[Id]]
@@ -32,15 +42,21 @@ class Resolution:
 
 
 def resolve(
-    kinds: Mapping[Id, str], links: Iterable[tuple[Id, Id]], shared: Collection[Id]
+    kinds: Mapping[Id, str],
+    links: Sequence[tuple[Id, Id]],
+    shared: Collection[Id],
+    rules: Rules = NO_RULES,
 ) -> Resolution:
     """Group the identifiers of `kinds`; links to others are ignored, `shared` is what is known.
 
     Of a user only those components need be given that may have changed: each one goes to its
-    owner by itself.
+    owner by itself. Where there are limits all of them are given, and the links in the order of
+    their evidence.
     """
     users, peers = _neighbours(kinds, links)
     sharing = frozenset(one for one in kinds if one in shared or len(users.get(one, ())) > 1)
+    if rules.limits:
+        sharing |= oversharing(kinds, links, rules)
     plain = [one for one, kind in kinds.items() if kind != USER_ID and one not in sharing]
     owned: dict[Id, set[Id]] = {
         one: {one} for one, kind in kinds.items() if kind == USER_ID and one not in sharing
@@ -57,6 +73,9 @@ def resolve(
             contested |= component
             _split(component, users, peers, owned, groups)
     groups += owned.values()
+    if rules.limits:
+        groups = _limited(groups, kinds, links, rules, contested)
+        contested |= beside_shared(kinds, links, sharing, rules)
     groups += [{one} for one in sharing]
     return Resolution(
         [frozenset(one) for one in groups],
@@ -64,6 +83,24 @@ def resolve(
         sharing,
         frozenset(contested),
     )
+
+
+def _limited(
+    groups: list[set[Id]],
+    kinds: Mapping[Id, str],
+    links: Sequence[tuple[Id, Id]],
+    rules: Rules,
+    contested: set[Id],
+) -> list[set[Id]]:
+    """Rule 6: the groups, and the parts of those that come apart."""
+    kept: list[set[Id]] = []
+    for group in groups:
+        if rules.surplus(Counter(kinds[one] for one in group)):
+            kept += parts_within(group, kinds, links, rules)
+            contested |= group
+        else:
+            kept.append(group)
+    return kept
 
 
 def _neighbours(

@@ -60,7 +60,7 @@ class Loaded:
         return self._around.get(one, ())
 
     def note_link(self, key: LinkKey, evidence: Evidence, *, void: bool) -> bool:
-        """Take a link fact in; True when it may be new and change who is who."""
+        """Take a link fact in; True when it may change who is who: a new or an earlier one."""
         known = self.links.get(key)
         if known is None:
             workspace = self.nodes[key[0]].workspace
@@ -70,7 +70,15 @@ class Loaded:
         if evidence < known.evidence:
             known.evidence = evidence
             self.changed_links[key] = known
+            return True
         return False
+
+    def correct_link(self, key: LinkKey, evidence: Evidence) -> None:
+        """The earliest evidence of a loaded link is this one, though a former one was earlier."""
+        link = self.links[key]
+        if link.evidence != evidence:
+            link.evidence, link.corrected = evidence, True
+            self.changed_links[key] = link
 
     def drop_link(self, key: LinkKey) -> None:
         """Nothing tells of a link any more."""

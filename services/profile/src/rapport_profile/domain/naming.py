@@ -17,6 +17,7 @@ from rapport_common.events.envelope import (
 )
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
 from rapport_common.events.kinds import PHONE, is_nobodys, normal_value
+from rapport_profile.domain.rules import NO_RULES, USUAL, RuleBook, Rules
 
 Id = str
 """A UUID as text: strings hash, compare and sort several times faster than UUID objects."""
@@ -72,12 +73,16 @@ class Naming(msgspec.Struct, frozen=True, gc=False):
         return [self.hub, *self.others, *former]
 
 
-def naming(event: Event) -> Naming | None:
+def naming(event: Event, rules: Rules = NO_RULES) -> Naming | None:
     """Who an event names, or None when it names nobody: placeholders are no names."""
     found = list(dict.fromkeys(one for one in map(_normal, event.identifiers) if one is not None))
     if not found:
         return None
     previous = _normal((ANONYMOUS_ID, event.previous_id)) if event.previous_id else None
+    if rules.chooses:
+        found = rules.chosen(found)
+        if previous is not None and not (rules.joins(previous) and rules.joins(found[0])):
+            previous = None
     if previous in found:
         previous = None
     return Naming(found[0], tuple(found[1:]), previous)
@@ -104,6 +109,22 @@ def link_keys(ids: Ids, workspace: str, named: Naming) -> list[LinkKey]:
     if named.previous is not None:
         keys.append((hub, ids.of(workspace, named.previous), ALIAS))
     return keys
+
+
+class Names:
+    """Whom events name: under the merge rules of their workspaces, with the ids of identifiers."""
+
+    def __init__(self, ids: Ids, book: RuleBook = USUAL) -> None:
+        self.ids = ids
+        self.book = book
+
+    def of(self, event: Event) -> Naming | None:
+        """Who an event names, or None when it names nobody."""
+        return naming(event, self.book.of(event.workspace))
+
+    def links(self, workspace: str, named: Naming) -> list[LinkKey]:
+        """The links an event tells of."""
+        return link_keys(self.ids, workspace, named)
 
 
 def user_twin(identifier: Identifier) -> Identifier:

@@ -1,5 +1,7 @@
 """Identifiers, links and profiles as they are held in memory."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -92,12 +94,16 @@ class Node:
 
 @dataclass(slots=True)
 class Link:
-    """A link fact with its earliest evidence. `void`: an alias whose former id is a user id."""
+    """A link fact with its earliest evidence. `void`: an alias whose former id is a user id.
+
+    `corrected`: the evidence is a later one than what is stored, whose event has been taken back.
+    """
 
     key: LinkKey
     workspace: str
     evidence: Evidence
     void: bool = False
+    corrected: bool = False
 
 
 @dataclass(slots=True)
@@ -125,6 +131,8 @@ class Profile:
     stale: bool = False
     told: SectionVersions = NEVER_TOLD
     due: int = ALL
+    _counts: Counter[str] | None = None
+    """How many of each kind, where not all are in `named`."""
     _computed: ComputedState | None = None
     _heavy: bool | None = None
     _grown: bool = True
@@ -145,6 +153,7 @@ class Profile:
             named=named,
             fold=summary.fold,
             told=summary.versions,
+            _counts=Counter(summary.counts) if summary.counts else None,
             _heavy=False if short else None,
         )
         if made.was_told:
@@ -164,7 +173,19 @@ class Profile:
     def summary(self) -> Summary:
         """What is stored of it."""
         named = [(kind, value, at) for (kind, value), at in self.named.items()]
-        return Summary(self.count, self.user, self.sole, named, self.fold, self.told)
+        counts = dict(self._counts or {})
+        return Summary(self.count, self.user, self.sole, named, self.fold, self.told, counts)
+
+    @property
+    def is_larger_than_shown(self) -> bool:
+        """Whether it has, or had, more identifiers than are shown."""
+        return self._counts is not None
+
+    def counts(self) -> Counter[str]:
+        """How many identifiers of each kind it has."""
+        if self._counts is not None:
+            return self._counts
+        return Counter(kind for kind, _value in self.named)
 
     @property
     def was_told(self) -> bool:
@@ -221,6 +242,8 @@ class Profile:
     def add(self, node: Node, at: datetime) -> None:
         """An identifier joins, named last at `at`; what is known of it is taken in apart."""
         self.count += 1
+        if self._counts is not None:
+            self._counts[node.kind] += 1
         self.members.add(node.id)
         if node.is_user:
             self.user = node.id
@@ -234,6 +257,8 @@ class Profile:
         else:
             self.stale = self.stale or node.fold.events > 0
         self.count -= 1
+        if self._counts is not None:
+            self._counts[node.kind] -= 1
         self.members.discard(node.id)
         if self.user == node.id:
             self.user = None
@@ -249,11 +274,19 @@ class Profile:
         if known is not None:
             return
         self._grow(IDENTIFIERS)
+        self._keep_strongest(self.counts())
+
+    def _keep_strongest(self, counts: Counter[str]) -> None:
+        """Show so many of the identifiers at most, of which there are so many of each kind."""
+        if len(self.named) > MAX_SHOWN or self._counts is not None:
+            self._counts = counts
         if len(self.named) > MAX_SHOWN:
             self.named = strongest(self.named, self.fold)
 
     def absorb(self, other: "Profile") -> None:
         """Become one with another profile; none of two that know something has a `sole`."""
+        counts = self.counts() + other.counts()
+        self._counts = counts if other.is_larger_than_shown else self._counts
         self.count += other.count
         self.members |= other.members
         self.user = self.user or other.user
@@ -263,8 +296,7 @@ class Profile:
             self.fold.join(other.fold)
         self.stale = self.stale or other.stale
         self.named.update(other.named)
-        if len(self.named) > MAX_SHOWN:
-            self.named = strongest(self.named, self.fold)
+        self._keep_strongest(counts)
         self.absorbed += other.absorbed
         other.empty()
         self.tell_all()
@@ -272,6 +304,7 @@ class Profile:
     def empty(self) -> None:
         """It has no identifiers any more."""
         self.count, self.user, self.members, self.named = 0, None, set(), {}
+        self._counts = None
         self.fold, self.sole, self.stale, self.absorbed = Fold(), None, False, []
         self.told, self.due = NEVER_TOLD, ALL
 
@@ -288,6 +321,15 @@ class Profile:
     def replace(self, fold: Fold) -> None:
         """What is known of its only member with events is this now."""
         self.fold = fold
+        self.tell_all()
+
+    def remember(self, members: Sequence[Node]) -> None:
+        """Have these identifiers, whatever was noted of them; the fold is to be made anew."""
+        named = self.named
+        self.count, self.user, self.named, self._counts = 0, None, {}, None
+        for node in members:
+            self.add(node, named.get(node.name, EARLIEST))
+        self.stale = self.sole is None
         self.tell_all()
 
     def remake(self, folds: list[Fold]) -> None:

@@ -19,7 +19,8 @@ class Summary(msgspec.Struct, omit_defaults=True):
 
     `sole` is the id of the only identifier with events, if there is just one: it has no fold of
     its own, that is `fold`.
-    `named` are the identifiers that are shown, (kind, value, when an event named it last).
+    `named` are the identifiers that are shown, (kind, value, when an event named it last);
+    `counts` how many there are of each kind, where that is not all.
     All of it is kept up to date without looking at the members, so that an event of a large
     profile costs no more than one of a small profile. `versions` are those of the sections as
     they were told last; of a profile stored before they were kept all is to be told once.
@@ -31,6 +32,7 @@ class Summary(msgspec.Struct, omit_defaults=True):
     named: list[tuple[str, str, datetime]] = []
     fold: Fold = msgspec.field(default_factory=Fold)
     versions: SectionVersions = NEVER_TOLD
+    counts: dict[str, int] = {}
 
 
 def strongest(

@@ -6,25 +6,25 @@ people become one. What takes people apart, or could, needs the links around the
 says `grouping.py` before (see `handlers/events.py`). Here is no I/O.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import AbsorbedId
-from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.identity import Resolution, keep_ids, resolve
 from rapport_profile.domain.naming import (
     ALIAS,
     Id,
     Ids,
-    LinkKey,
     Naming,
     anonymous_twin,
     link_keys,
     user_twin,
 )
 from rapport_profile.domain.people import Node, Profile
+from rapport_profile.domain.rules import NO_RULES, USUAL, RuleBook, Rules
 from rapport_profile.domain.steps import Steps
 from rapport_profile.domain.telling import Telling, telling
 
@@ -35,9 +35,11 @@ LARGE = 100
 class WorkingSet(Steps):
     """Who is who and what is known, kept up with each event that is applied to what is loaded."""
 
-    def __init__(self, ids: Ids, new_id: Callable[[], Id]) -> None:
+    def __init__(self, ids: Ids, new_id: Callable[[], Id], book: RuleBook = USUAL) -> None:
+        """`book`: the merge rules of the workspaces."""
         super().__init__()
         self.ids = ids
+        self.book = book
         self._new_id = new_id
 
     # --- applying ----------------------------------------------------------------------------
@@ -124,7 +126,9 @@ class WorkingSet(Steps):
         users = {one.user for one in found.values()} | {one.id for one in fresh if one.is_user}
         if len(users - {None}) > 1:
             return None
-        if any((one.shared or one.contested) and not one.is_user for one in nodes):
+        if any(one.shared or one.contested for one in nodes):
+            return None
+        if self._would_have_too_many(found.values(), fresh):
             return None
         if not found:
             person = Profile(self._new_id(), nodes[0].workspace)
@@ -142,6 +146,16 @@ class WorkingSet(Steps):
                 self._learn(person, node)
                 self.changed_nodes[node.id] = node
         return published
+
+    def _would_have_too_many(self, found: Iterable[Profile], fresh: Sequence[Node]) -> bool:
+        """Whether these together have more of a kind than one person may have."""
+        rules = self.book.of(fresh[0].workspace if fresh else next(iter(found)).workspace)
+        if not rules.limits:
+            return False
+        counts = Counter(one.kind for one in fresh)
+        for profile in found:
+            counts.update(profile.counts())
+        return rules.surplus(counts)
 
     def _merge(self, gone: Profile, person: Profile) -> ProfileActivity:
         """A profile becomes another, whole, the identifiers that are not loaded too."""
@@ -180,19 +194,30 @@ class WorkingSet(Steps):
         ghosts = {one for one in region if one != beside and self._is_ghost(one)}
         kinds = {one: self.nodes[one].kind for one in region - ghosts}
         shared = {one for one in region if self.nodes[one].shared}
-        links = {
-            key[:2] for one in region for key in self.links_of(one) if not self.links[key].void
-        }
-        resolution = resolve(kinds, links, shared)
+        rules = self._rules_of(region)
+        resolution = resolve(kinds, self._links_among(region, rules), shared, rules)
         kept = keep_ids(resolution.groups, before, kinds)
         self._relabel(resolution)
         touched = self._assign(kept, at) | self._dismiss(ghosts)
         return self._announce(touched, before, self.nodes[beside].profile_id if beside else None)
 
+    def _rules_of(self, some: Iterable[Id]) -> Rules:
+        """The rules of the workspace that identifiers are of."""
+        first = next(iter(some), None)
+        return NO_RULES if first is None else self.book.of(self.nodes[first].workspace)
+
+    def _links_among(self, region: Iterable[Id], rules: Rules) -> list[tuple[Id, Id]]:
+        """The links that count; where it matters which of them holds, the earliest first."""
+        found = {key for one in region for key in self.links_of(one) if not self.links[key].void}
+        if not rules.limits:
+            return [key[:2] for key in found]
+        return [key[:2] for key in sorted(found, key=lambda key: (self.links[key].evidence, key))]
+
     def _region(self, seeds: Iterable[Id]) -> set[Id]:
         """What is connected to `seeds`, not looking through shared identifiers and users.
 
-        Of a user's other components nothing can change: each goes to its owner by itself.
+        Of a user's other components nothing can change: each goes to its owner by itself. But
+        where there are limits a user is looked through: they are of all that the user has.
         """
         region: set[Id] = set()
         edge = [one for one in seeds if one in self.nodes]
@@ -201,7 +226,8 @@ class WorkingSet(Steps):
             if one in region:
                 continue
             region.add(one)
-            if self.nodes[one].shared or self.nodes[one].is_user:
+            node = self.nodes[one]
+            if node.shared or (node.is_user and not self.book.of(node.workspace).limits):
                 continue
             for key in self.links_of(one):
                 if not self.links[key].void:
@@ -298,36 +324,7 @@ class WorkingSet(Steps):
         alive = [self.profiles[one] for one in sorted(touched) if one != beside]
         return published + [self.step(one) for one in alive if one.count]
 
-    # --- taking back -------------------------------------------------------------------------
-
-    def retract(
-        self, hub: Id, fold: Fold, lost: Iterable[LinkKey], at: datetime
-    ) -> list[ProfileActivity]:
-        """Undo an event: the hub's fold without it, and the links that only it had told of.
-
-        Identifiers that no event names any more leave their profile. Everything around the hub
-        and the other ends of `lost`, shared or not, is loaded.
-        """
-        node = self.nodes[hub]
-        profile = self.profile_of(node)
-        if profile.sole == hub:
-            profile.replace(fold)
-        else:
-            self.part(profile)
-            node.fold, profile.stale = fold, True
-            profile.tell_all()
-        self.changed_nodes[hub] = node
-        seeds = {hub}
-        for key in lost:
-            self.drop_link(key)
-            for end in key[:2]:
-                self._reconsider(end, seeds)
-        if node.is_user and self._is_ghost(hub):
-            seeds |= self._mark_aliases(node, void=False)
-        published = self.regroup(seeds, at)
-        if not any(one.profile_id == profile.id for one in published):
-            published.append(self.step(profile))
-        return published
+    # --- what links that come or go may change ---------------------------------------------
 
     def _reconsider(self, end: Id, seeds: set[Id]) -> None:
         """An identifier that lost a link may be shared no longer; all its links are loaded."""
@@ -352,7 +349,7 @@ def _are_one(nodes: list[Node]) -> bool:
     return all(
         one.profile_id == first.profile_id
         and one.cluster_id == first.cluster_id
-        and (one.is_user or not (one.shared or one.contested))
+        and not (one.shared or one.contested)
         for one in nodes
     )
 

@@ -15,24 +15,21 @@ from rapport_common.ids import uuid7_text
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import add_tallies
 from rapport_profile import metrics
-from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.content import content_hash
-from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
 from rapport_profile.domain.grouping import entangled
 from rapport_profile.domain.naming import (
     Id,
     Ids,
-    LinkKey,
+    Names,
     Naming,
     anonymous_twin,
-    link_keys,
-    naming,
     user_twin,
 )
-from rapport_profile.domain.stamps import believed_time
+from rapport_profile.domain.rules import USUAL, RuleBook
 from rapport_profile.domain.steps import IncompleteError
 from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.handlers.publish import publish
+from rapport_profile.handlers.taking_back import take_back
 from rapport_profile.store import changes, inbox, people
 from rapport_profile.tables import SCHEMA
 
@@ -50,18 +47,21 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     traceparent: str | None
 
 
-async def on_events(ids: Ids, batch: Sequence[Record], tx: AsyncConnection) -> None:
+async def on_events(
+    ids: Ids, batch: Sequence[Record], tx: AsyncConnection, *, book: RuleBook = USUAL
+) -> None:
     """Fold events into profiles and publish each step, in the order of the batch.
 
-    `ids` names identifiers.
+    `ids` names identifiers, `book` has the workspaces' merge rules.
 
     Of copies of one message the one with the smallest content hash counts: a greater or equal
     one is dropped, a smaller one takes the place of what was applied. That costs as much as all
     that the person did, so it happens once per batch and MAX_REPLACED times for a message at
     most: hashes that fall so often don't come about by chance.
     """
+    names = Names(ids, book)
     drafts = [
-        draft(ids, index, record.value, record.traceparent) for index, record in enumerate(batch)
+        draft(names, index, record.value, record.traceparent) for index, record in enumerate(batch)
     ]
     best = _smallest(drafts)
     counting = await inbox.claim(tx, [one.copy for one in best])
@@ -75,14 +75,14 @@ async def on_events(ids: Ids, batch: Sequence[Record], tx: AsyncConnection) -> N
             continue
         tallies["duplicate"] += 1
         if one.copy.hash < known.hash and known.replaced < MAX_REPLACED:
-            await _apply(tx, ids, piece)
+            await _apply(tx, names, piece)
             piece = []
-            taken_back = await _take_back(tx, ids, known)
+            taken_back = await take_back(tx, names, known)
             if taken_back is not None:
                 await inbox.replace(tx, one.copy)
-                await _apply(tx, ids, [one], before=taken_back)
+                await _apply(tx, names, [one], before=taken_back)
                 tallies["replaced"] += 1
-    await _apply(tx, ids, piece)
+    await _apply(tx, names, piece)
     await add_tallies(tx, SCHEMA, tallies)
     metrics.count(tallies)
 
@@ -97,9 +97,9 @@ def _smallest(drafts: Sequence[Draft]) -> list[Draft]:
     return list(best.values())
 
 
-def draft(ids: Ids, index: int, event: Event, traceparent: str | None = None) -> Draft:
+def draft(names: Names, index: int, event: Event, traceparent: str | None = None) -> Draft:
     """An event as it is applied; InvalidEvent names the record of the batch by its index."""
-    named = naming(event)
+    named = names.of(event)
     if named is None:
         raise InvalidEvent(index, "the event names nobody: no user id, anonymous id or e-mail")
     if not (_is_slug(event.workspace) and _is_slug(event.source)):
@@ -107,7 +107,7 @@ def draft(ids: Ids, index: int, event: Event, traceparent: str | None = None) ->
     if holds_nul(b"".join((event.properties, event.traits, event.context))):
         raise InvalidEvent(index, "the character NUL stands in the event; it can't be stored")
     key = (event.workspace, event.source, event.message_id)
-    hub = ids.of(event.workspace, named.hub)
+    hub = names.ids.of(event.workspace, named.hub)
     copy = inbox.Copy(key, content_hash(event), hub, event.timestamp, event.received_at)
     return Draft(event, named, copy, traceparent)
 
@@ -119,7 +119,7 @@ def _is_slug(name: str) -> bool:
 
 async def _apply(
     tx: AsyncConnection,
-    ids: Ids,
+    names: Names,
     drafts: Sequence[Draft],
     *,
     before: Sequence[ProfileActivity] = (),
@@ -133,7 +133,7 @@ async def _apply(
     if not drafts:
         return
     plain = {one.profile_id for one in before if _is_plain(one)}
-    working, steps = await applied(tx, ids, drafts, untold=plain)
+    working, steps = await applied(tx, names, drafts, untold=plain)
     follows = {step.profile_id for step, _trace in steps if step.identifiers is not None}
     lasting = [one for one in before if not (_is_plain(one) and one.profile_id in follows)]
     await changes.save(tx, working)
@@ -147,7 +147,7 @@ def _is_plain(step: ProfileActivity) -> bool:
 
 
 async def applied(
-    tx: AsyncConnection, ids: Ids, drafts: Sequence[Draft], *, untold: Collection[Id] = ()
+    tx: AsyncConnection, names: Names, drafts: Sequence[Draft], *, untold: Collection[Id] = ()
 ) -> tuple[WorkingSet, list[tuple[ProfileActivity, str | None]]]:
     """The people after the events, and what is to be published, with its trace.
 
@@ -157,7 +157,7 @@ async def applied(
     """
     whole: set[people.Scoped] = set()
     while True:
-        working = await _load(tx, ids, drafts, whole)
+        working = await _load(tx, names, drafts, whole)
         for profile_id in untold:
             if profile_id in working.profiles:
                 working.profiles[profile_id].tell_all()
@@ -176,8 +176,9 @@ async def applied(
 
 
 async def _load(
-    tx: AsyncConnection, ids: Ids, drafts: Sequence[Draft], whole: Collection[people.Scoped]
+    tx: AsyncConnection, names: Names, drafts: Sequence[Draft], whole: Collection[people.Scoped]
 ) -> WorkingSet:
+    ids = names.ids
     wanted: dict[people.Scoped, Identifier] = {}
     twins: set[people.Scoped] = set()
     named: list[list[Id]] = []
@@ -189,7 +190,7 @@ async def _load(
         if one.named.previous is not None:
             twins.add((workspace, ids.of(workspace, user_twin(one.named.previous))))
     await people.ensure_identifiers(tx, wanted)
-    working, held = WorkingSet(ids, uuid7_text), set[people.Scoped]()
+    working, held = WorkingSet(ids, uuid7_text, names.book), set[people.Scoped]()
     await people.load(tx, working, wanted.keys() | twins, held)
     former = await people.known(tx, _possibly_aliased(working))
     doubted = {id_ for _, id_ in former} | _ends_of_doubt(working, drafts)
@@ -223,55 +224,3 @@ def _ends_of_doubt(working: WorkingSet, drafts: Sequence[Draft]) -> set[Id]:
         if twin in working.nodes:
             doubted |= {twin, working.ids.of(workspace, former)}
     return doubted
-
-
-async def _take_back(
-    tx: AsyncConnection, ids: Ids, known: inbox.Copy
-) -> list[ProfileActivity] | None:
-    """Undo the copy that counted so far; the steps to publish of it.
-
-    None when retention has removed it already.
-    """
-    event = await inbox.forget(tx, known)
-    named = naming(event) if event is not None else None
-    if event is None or named is None:
-        return None
-    workspace, hub = event.workspace, known.identifier_id
-    told = link_keys(ids, workspace, named)
-    twin = ids.of(workspace, anonymous_twin(named.hub))
-    seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told))}
-    fold, spilled, lost = await _without(tx, ids, workspace, hub, told)
-    whole: set[people.Scoped] = set()
-    while True:
-        working = WorkingSet(ids, uuid7_text)
-        await people.load_around(tx, working, seeds, set(), beyond=seeds)
-        await people.load_members(tx, working, whole)
-        try:
-            steps = working.retract(hub, fold, lost, believed_time(event))
-        except IncompleteError as error:
-            if error.wanted <= whole:
-                raise
-            whole |= error.wanted
-        else:
-            break
-    working.trim()
-    working.spilled += [(workspace, hub, one) for one in spilled]
-    await changes.unspill(tx, workspace, hub, names_told(event))
-    await changes.save(tx, working)
-    return steps
-
-
-async def _without(
-    tx: AsyncConnection, ids: Ids, workspace: str, hub: Id, told: Sequence[LinkKey]
-) -> tuple[Fold, list[Spilled], list[LinkKey]]:
-    """A hub's fold over what is left on its timeline, and the links nothing there tells of."""
-    events = await inbox.remaining(tx, workspace, hub)
-    fold, spilled = fold_and_spill(events)
-    gone = await inbox.expired(tx, workspace, hub)
-    if gone is not None:
-        # Events that retention removed may have told of the same links: they stay.
-        fold.join(gone)
-        return fold, [*spilled, *fold.trim()], []
-    names = [naming(one) for one in events]
-    still = {key for one in names if one is not None for key in link_keys(ids, workspace, one)}
-    return fold, spilled, [key for key in told if key not in still]

@@ -13,17 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import logging
 from rapport_common.db import is_retriable
-from rapport_common.idempotency import Once
-from rapport_common.ids import uuid7_text
-from rapport_common.jobs.store import Job, NewJob, Step
+from rapport_common.jobs.store import Job, Step
 from rapport_common.pace import Pace
 from rapport_profile import metrics
 from rapport_profile.domain.republished import republished
 from rapport_profile.handlers.publish import publish
 from rapport_profile.store import retelling
-from rapport_profile.store.jobs import JOBS, REPUBLISH
 from rapport_profile.store.retelling import Stretch
-from rapport_profile.tables import SCHEMA
 
 log = logging.get(__name__)
 
@@ -49,16 +45,6 @@ class Place(msgspec.Struct, frozen=True):
     workspace: str
     after: str | None
     until: str | None
-
-
-async def start(tx: AsyncConnection, once: Once, workspace: str, wanted: Wanted) -> Job | None:
-    """Make a job, unless the same request has made one before; None when that is forgotten."""
-    spec = msgspec.to_builtins(wanted)
-    new = NewJob(uuid7_text(), REPUBLISH, spec)
-    made = await once.earlier(tx, SCHEMA, workspace, body=spec, made_id=new.id)
-    if made is None:
-        await JOBS.add(tx, workspace, new)
-    return await JOBS.find(tx, workspace, made or new.id)
 
 
 class Republishing:

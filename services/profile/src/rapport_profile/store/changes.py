@@ -83,6 +83,10 @@ _UNSPILL = text(
     "DELETE FROM profile.overflow WHERE workspace = :workspace AND identifier_id = :id "
     "AND (kind, name) IN (SELECT * FROM unnest(CAST(:kinds AS text[]), CAST(:names AS text[])))"
 )
+_UNSPILL_ALL = text(
+    "DELETE FROM profile.overflow WHERE workspace = :workspace "
+    "AND identifier_id = ANY(CAST(:ids AS uuid[]))"
+)
 
 
 async def save(tx: AsyncConnection, working: WorkingSet) -> None:
@@ -115,6 +119,12 @@ async def unspill(
     ordered = sorted(names)
     asked = {"kinds": [one[0] for one in ordered], "names": [one[1] for one in ordered]}
     await tx.execute(_UNSPILL, {"workspace": workspace, "id": identifier, **asked})
+
+
+async def unspill_all(tx: AsyncConnection, workspace: str, identifiers: Sequence[Id]) -> None:
+    """Forget all that is kept beside the folds of some identifiers."""
+    if identifiers:
+        await tx.execute(_UNSPILL_ALL, {"workspace": workspace, "ids": list(identifiers)})
 
 
 async def _save_identifiers(tx: AsyncConnection, nodes: Iterable[Node]) -> None:
@@ -158,7 +168,8 @@ async def _relabel(
 async def _save_links(tx: AsyncConnection, working: WorkingSet) -> None:
     changed = [working.changed_links[key] for key in sorted(working.changed_links)]
     kept = [one for one in changed if one.key in working.links]
-    lost = [one for one in changed if one.key not in working.links]
+    # A row that is there keeps the earlier evidence: what was corrected is written anew.
+    lost = [one for one in changed if one.key not in working.links or one.corrected]
     if lost:
         await tx.execute(_DROP_LINKS, _keys(lost))
     if not kept:

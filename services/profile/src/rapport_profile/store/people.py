@@ -14,6 +14,7 @@ from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
+from rapport_profile.domain.working_set import WorkingSet
 
 Scoped = tuple[str, Id]
 """(workspace, id)"""
@@ -56,14 +57,16 @@ _MEMBERS = text(
     f"SELECT {_COLUMNS} FROM profile.identifier i JOIN {_IDS} AS v(workspace, profile_id) "
     "USING (workspace, profile_id)"
 )
+_OPEN = "({0}.kind <> 'user_id' OR {0}.workspace = ANY(CAST(:limited AS text[])))"
 _REACHED = text(
-    # Not through users and shared identifiers, but for those that are to be followed.
+    # Not through users and shared identifiers, but for those that are to be followed, and
+    # through users where the rules have limits.
     "WITH RECURSIVE reach(workspace, id, through, follow) AS ("
-    "SELECT i.workspace, i.id, i.kind <> 'user_id' AND (v.follow OR NOT i.shared), v.follow "
+    f"SELECT i.workspace, i.id, {_OPEN.format('i')} AND (v.follow OR NOT i.shared), v.follow "
     f"FROM unnest({packed('workspaces', 'text')}, {packed('ids', 'uuid')}, "
     f"{packed('follow', 'boolean')}) AS v(workspace, id, follow) "
     "JOIN profile.identifier i USING (workspace, id) "
-    "UNION SELECT n.workspace, n.id, n.kind <> 'user_id' AND NOT n.shared, false "
+    f"UNION SELECT n.workspace, n.id, {_OPEN.format('n')} AND NOT n.shared, false "
     "FROM reach r CROSS JOIN LATERAL ("
     "SELECT l.b AS other FROM profile.link l "
     "WHERE l.workspace = r.workspace AND l.a = r.id AND (r.follow OR NOT l.void) "
@@ -77,6 +80,9 @@ _REACHED = text(
 _LINK = (
     "l.workspace, CAST(l.a AS text) AS a, CAST(l.b AS text) AS b, l.kind, l.timestamp, "
     "l.message_id, l.source, l.void"
+)
+_TOLD = text(
+    f"SELECT {_LINK} FROM profile.link l JOIN {_IDS} AS v(workspace, a) USING (workspace, a)"
 )
 _LINKS = text(
     f"SELECT {_LINK} FROM profile.link l JOIN {_IDS} AS v(workspace, a) USING (workspace, a) "
@@ -125,7 +131,7 @@ async def load(
 
 async def load_around(
     tx: AsyncConnection,
-    working: Loaded,
+    working: WorkingSet,
     seeds: Collection[Scoped],
     held: set[Scoped],
     *,
@@ -133,11 +139,16 @@ async def load_around(
 ) -> None:
     """Load what identifiers are connected with, and the links.
 
-    That is: their components, and the users next to those. `beyond`: identifiers whose links
-    are followed even if they are shared or void, to see whether they still are.
+    That is: their components, and the users next to those; where the rules have limits, all that
+    these users have. `beyond`: identifiers whose links are followed even if they are shared or
+    void, to see whether they still are.
     """
     ordered = sorted(seeds)
-    asked = {**scoped(ordered), "follow": pack("t" if one in beyond else "f" for one in ordered)}
+    asked = {
+        **scoped(ordered),
+        "follow": pack("t" if one in beyond else "f" for one in ordered),
+        "limited": working.book.limited(),
+    }
     while True:
         rows = (await tx.execute(_REACHED, asked)).fetchall()
         reached = {(row.workspace, row.id) for row in rows}
@@ -152,6 +163,12 @@ async def load_members(tx: AsyncConnection, working: Loaded, profiles: Collectio
     """Load all identifiers of profiles whose clusters are held."""
     await _load_nodes(tx, working, _MEMBERS, profiles)
     await _load_profiles(tx, working)
+
+
+async def load_told(tx: AsyncConnection, working: Loaded, hubs: Collection[Scoped]) -> None:
+    """Load all links that the events of identifiers tell of, wherever they lead."""
+    for row in await tx.execute(_TOLD, scoped(sorted(hubs))):
+        _add_link(working, row)
 
 
 async def _hold(tx: AsyncConnection, wanted: Collection[Scoped], held: set[Scoped]) -> bool:
@@ -184,8 +201,12 @@ async def _load_links(tx: AsyncConnection, working: Loaded, ends: Collection[Sco
     if not ends:
         return
     for row in await tx.execute(_LINKS, scoped(sorted(ends))):
-        evidence = (row.timestamp, row.message_id, row.source)
-        working.add_link(Link((row.a, row.b, row.kind), row.workspace, evidence, row.void))
+        _add_link(working, row)
+
+
+def _add_link(working: Loaded, row: Row[Any]) -> None:
+    evidence = (row.timestamp, row.message_id, row.source)
+    working.add_link(Link((row.a, row.b, row.kind), row.workspace, evidence, row.void))
 
 
 async def _load_profiles(tx: AsyncConnection, working: Loaded) -> None:

@@ -1,0 +1,174 @@
+"""The merge rules of a workspace: which identifiers join people, and working them out anew."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.auth import Operator, operator
+from rapport_common.idempotency import Once, Repeatable
+from rapport_common.jobs.routes import ShownJob, shown
+from rapport_common.paging import Listed, Paging
+from rapport_profile.api import models
+from rapport_profile.domain.rules import MAX_KINDS, MAX_VALUE, KindRule, MergeRules
+from rapport_profile.handlers import rules
+from rapport_profile.handlers.jobs import start
+from rapport_profile.handlers.rebuilding import Wanted
+from rapport_profile.store import rules as store
+from rapport_profile.store.jobs import REBUILD
+from rapport_profile.store.rules import Version
+
+Reader = Annotated[Operator, Depends(operator("profiles:read"))]
+Writer = Annotated[Operator, Depends(operator("profiles:write"))]
+Ops = Annotated[Operator, Depends(operator("ops"))]
+Kind = Annotated[str, Field(min_length=1, max_length=64)]
+Value = Annotated[str, Field(min_length=1, max_length=MAX_VALUE)]
+
+
+class DeclaredKind(BaseModel):
+    """One kind of identifier."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind
+    max_per_profile: int | None = Field(
+        None, ge=1, le=1_000_000, description="a person has so many at most; null: any number"
+    )
+    joins: bool = Field(
+        True,
+        description="whether it is a part of the person with whom it is named; one that does not "
+        "join names only events that name nothing else, and those stay under it alone",
+    )
+
+
+class DeclaredRules(BaseModel):
+    """Merge rules. Without any, the kinds have their usual order and a person any number of each.
+
+    Of user ids a person has one, always.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kinds: list[DeclaredKind] = Field(
+        default_factory=list,
+        max_length=MAX_KINDS,
+        description="strongest first, behind the user id; others follow in their usual order",
+    )
+    blocked: dict[Kind, list[Value]] = Field(
+        default_factory=dict,
+        max_length=MAX_KINDS,
+        description="values by kind that join nobody, such as a shop's own phone number",
+    )
+
+    def declared(self) -> MergeRules:
+        """The same, as the domain has it."""
+        kinds = tuple(KindRule(one.kind, one.max_per_profile, one.joins) for one in self.kinds)
+        return MergeRules(kinds, {kind: tuple(some) for kind, some in self.blocked.items()})
+
+
+class NewRules(DeclaredRules):
+    """Rules that take the place of others."""
+
+    version: int = Field(ge=0, description="of those whose place they take; 0: there are none")
+    reason: str = Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")
+
+
+class NewRebuilding(BaseModel):
+    """Working everybody out anew."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    repair: bool = Field(False, description="also put right what is wrong, and tell of it")
+
+
+def rules_routes(engine: AsyncEngine) -> APIRouter:
+    """Show, try and change the rules; check or repair what is stored."""
+    router = APIRouter(tags=["merge rules"])
+    router.include_router(_shown_rules(engine))
+    router.include_router(_changes(engine))
+    return router
+
+
+def _shown_rules(engine: AsyncEngine) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/v1/merge-rules", response_model=models.MergeRules)
+    async def rules_that_hold(caller: Reader) -> dict[str, Any]:
+        """The rules that hold; version 0 are those of a workspace that has declared none."""
+        async with engine.begin() as tx:
+            found = await store.history(tx, caller.workspace, 1)
+        return _version(found[0]) if found else _NONE
+
+    @router.get("/v1/merge-rules/history", response_model=Listed[models.MergeRules])
+    async def history(caller: Reader, page: Paging) -> dict[str, Any]:
+        """All versions, the newest first."""
+        after = page.after(int)
+        async with engine.begin() as tx:
+            before = after[0] if after else None
+            found = await store.history(tx, caller.workspace, page.ask, before)
+        return page.answer(found, key=lambda one: [one.version], show=_version)
+
+    return router
+
+
+def _changes(engine: AsyncEngine) -> APIRouter:
+    router = APIRouter()
+
+    @router.put("/v1/merge-rules", status_code=202, response_model=models.ChangedRules)
+    async def declare(body: NewRules, caller: Writer) -> dict[str, Any]:
+        """Let rules hold from now on. A job brings everybody under them who is known by then."""
+        async with engine.begin() as tx:
+            made, job = await rules.declare(
+                tx,
+                caller.workspace,
+                body.declared(),
+                after=body.version,
+                by=(caller.subject, body.reason),
+            )
+        return {**_version(made), "job_id": job.id}
+
+    @router.post("/v1/merge-rules/preview", status_code=202)
+    async def preview(body: DeclaredRules, caller: Writer, once: Repeatable) -> ShownJob:
+        """Look what would be under these rules: a job whose report says it. Nothing is changed."""
+        possible = rules.require_possible(body.declared())
+        return await _begun(engine, caller, once, Wanted(rules=possible))
+
+    @router.post("/v1/profiles/rebuild", status_code=202)
+    async def rebuild(body: NewRebuilding, caller: Ops, once: Repeatable) -> ShownJob:
+        """Work everybody out anew from the stored events: a job whose report has the differences.
+
+        There are none, unless something is broken.
+        """
+        return await _begun(engine, caller, once, Wanted(repair=body.repair))
+
+    return router
+
+
+async def _begun(engine: AsyncEngine, caller: Operator, once: Once, wanted: Wanted) -> ShownJob:
+    spec = msgspec.to_builtins(wanted)
+    async with engine.begin() as tx:
+        return shown(await start(tx, once, caller.workspace, REBUILD, spec))
+
+
+_NONE = {
+    "version": 0,
+    "kinds": [],
+    "blocked": {},
+    "actor": None,
+    "reason": None,
+    "created_at": None,
+}
+
+
+def _version(found: Version) -> dict[str, Any]:
+    declared = found.declared
+    return {
+        "version": found.version,
+        "kinds": [msgspec.structs.asdict(one) for one in declared.kinds],
+        "blocked": declared.blocked,
+        "actor": found.actor,
+        "reason": found.reason,
+        "created_at": found.created_at,
+    }

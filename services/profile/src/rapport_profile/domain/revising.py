@@ -1,0 +1,116 @@
+"""What is known of identifiers is put right: an event was taken back, or named others before."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.envelope import Event
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.naming import ALIAS, Evidence, Id, LinkKey, Names, user_twin
+from rapport_profile.domain.people import Node, Profile
+from rapport_profile.domain.working_set import WorkingSet
+
+
+class Revision(msgspec.Struct, frozen=True):
+    """What an identifier's events amount to, and which links they tell of.
+
+    `fold` is None where it is as it was. `lost`: links that none of them tells of any more.
+    `told`: links that they tell of, with the earliest evidence there is now; those that are as
+    they were need not be among them.
+    """
+
+    hub: Id
+    fold: Fold | None
+    lost: Collection[LinkKey]
+    told: Mapping[LinkKey, Evidence]
+
+
+def links_told(names: Names, workspace: str, events: Iterable[Event]) -> dict[LinkKey, Evidence]:
+    """The links that events tell of, with their earliest evidence."""
+    found: dict[LinkKey, Evidence] = {}
+    for event in events:
+        named = names.of(event)
+        if named is None:
+            continue
+        evidence = (event.timestamp, event.message_id, event.source)
+        for key in names.links(workspace, named):
+            found[key] = min(found.get(key, evidence), evidence)
+    return found
+
+
+class Revising(WorkingSet):
+    """Who is who and what is known, where facts are not only added."""
+
+    def revise(
+        self,
+        revisions: Sequence[Revision],
+        at: datetime,
+        *,
+        around: Iterable[Id] = (),
+        due: Iterable[Id] = (),
+    ) -> list[ProfileActivity]:
+        """Put identifiers right; what to publish, in order.
+
+        Identifiers that no event names any more leave their profile. Everything around the hubs
+        and the other ends of the links, shared or not, is loaded. `at`: when those that are named
+        for the first time were named. Who is who is also found out anew `around` others, of which
+        the same holds. `due`: profiles to be told anew in any case.
+        """
+        seeds: set[Id] = set()
+        revised: set[Id] = set(due)
+        for id_ in around:
+            self._reconsider(id_, seeds)
+        for one in revisions:
+            self._take_in(one, seeds, revised)
+        for one in revisions:
+            node = self.nodes[one.hub]
+            if node.is_user:
+                seeds |= self._mark_aliases(node, void=not self._is_ghost(node.id))
+        published = self.regroup(seeds, at)
+        told = {one.profile_id for one in published}
+        rest = [self.profiles[one] for one in sorted(revised - told)]
+        return published + [self.step(profile) for profile in rest if profile.count]
+
+    def members_of(self, profile: Profile) -> list[Node]:
+        """The identifiers of a profile, all of which are loaded."""
+        return [self.nodes[one] for one in sorted(profile.members)]
+
+    def _take_in(self, revision: Revision, seeds: set[Id], revised: set[Id]) -> None:
+        node = self.nodes[revision.hub]
+        seeds.add(node.id)
+        if revision.fold is not None:
+            self.changed_nodes[node.id] = node
+            if node.profile_id is None:
+                node.fold = revision.fold
+            else:
+                revised.add(node.profile_id)
+                self._refold(self.profile_of(node), node, revision.fold)
+        for key in revision.lost:
+            self.drop_link(key)
+            for end in key[:2]:
+                self._reconsider(end, seeds)
+        for key, evidence in revision.told.items():
+            seeds.update(key[:2])
+            if key in self.links:
+                self.correct_link(key, evidence)
+            else:
+                self.note_link(key, evidence, void=self._is_void(key))
+
+    def _refold(self, profile: Profile, node: Node, fold: Fold) -> None:
+        """What is known of an identifier of a profile is this now."""
+        if profile.sole == node.id:
+            profile.replace(fold)
+        else:
+            self.part(profile)
+            node.fold, profile.stale = fold, True
+            profile.tell_all()
+
+    def _is_void(self, key: LinkKey) -> bool:
+        """Whether an alias is void, because its former id is a user id."""
+        if key[2] != ALIAS:
+            return False
+        former = self.nodes[key[1]]
+        user = self.nodes.get(self.ids.of(former.workspace, user_twin(former.name)))
+        return user is not None and user.profile_id is not None

@@ -1,0 +1,168 @@
+"""A workspace's merge rules: which identifiers join people, how strongly, and how many at most.
+
+Rules say nothing of what is stored: who is who is worked out from the facts under the rules, and
+a change of rules is worked out anew from the same facts (`handlers/rebuilding.py`).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from typing_extensions import override
+
+from rapport_common.events.envelope import EMAIL, USER_ID, Identifier
+from rapport_common.events.kinds import KINDS, is_kind, normal_value, rank
+
+MAX_KINDS = 100
+MAX_BLOCKED = 10_000
+"""Values of all kinds together."""
+MAX_VALUE = 512
+"""Characters."""
+
+
+class KindRule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One kind of identifier.
+
+    `max_per_profile`: a person has so many of it at most; None is any number. `joins`: whether an
+    identifier of it is a part of the person with whom it is named. One that does not join names
+    only events that name nothing else, and those stay under it alone.
+    """
+
+    kind: str
+    max_per_profile: int | None = None
+    joins: bool = True
+
+
+class MergeRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The rules as they are declared.
+
+    `kinds`, strongest first, always behind the user id; those that are not among them follow in
+    the usual order. `blocked`: values by kind that join nobody, such as a shop's own phone number.
+    """
+
+    kinds: tuple[KindRule, ...] = ()
+    blocked: dict[str, tuple[str, ...]] = {}
+
+
+class RulesError(ValueError):
+    """Rules that can't be; `where` names the part."""
+
+    def __init__(self, where: str, message: str) -> None:
+        super().__init__(message)
+        self.where = where
+
+
+class Rules:
+    """Merge rules as they are applied; `version` counts a workspace's rules, 0 is before any."""
+
+    def __init__(self, declared: MergeRules | None = None, version: int = 0) -> None:
+        self.version = version
+        self.declared = declared or MergeRules()
+        order = [USER_ID, *(one.kind for one in self.declared.kinds if one.kind != USER_ID)]
+        self._rank = {kind: place for place, kind in enumerate(order)}
+        self._alone = {one.kind for one in self.declared.kinds if not one.joins}
+        self._blocked = {kind: frozenset(some) for kind, some in self.declared.blocked.items()}
+        self.limits = {
+            one.kind: one.max_per_profile
+            for one in self.declared.kinds
+            if one.max_per_profile is not None and one.kind != USER_ID
+        }
+        """The most of a kind that one person has; of user ids it is one, always."""
+        self.chooses = self.declared != MergeRules()
+        """Whether an event may be named otherwise than as it comes."""
+
+    @override
+    def __repr__(self) -> str:
+        return f"Rules({self.declared!r}, {self.version})"
+
+    def rank(self, kind: str) -> tuple[float, float, str]:
+        """A sort key: the strongest kind first."""
+        return (self._rank.get(kind, len(self._rank)), *rank(kind))
+
+    def joins(self, identifier: Identifier) -> bool:
+        """Whether an identifier is a part of the person with whom it is named."""
+        kind, value = identifier
+        return kind not in self._alone and value not in self._blocked.get(kind, ())
+
+    def chosen(self, found: Iterable[Identifier]) -> list[Identifier]:
+        """Those of an event's identifiers that count, strongest first: one at least, of any."""
+        ordered = sorted(found, key=lambda one: self.rank(one[0]))
+        return [one for one in ordered if self.joins(one)] or ordered[:1]
+
+    def surplus(self, counts: Mapping[str, int]) -> bool:
+        """Whether so many identifiers by kind are more than one person may have."""
+        return any(counts.get(kind, 0) > most for kind, most in self.limits.items())
+
+
+NO_RULES = Rules()
+
+
+class RuleBook(dict[str, Rules]):
+    """The rules of workspaces, by their names; those that have declared none follow the usual."""
+
+    def of(self, workspace: str) -> Rules:
+        """The rules of a workspace."""
+        return self.get(workspace, NO_RULES)
+
+    def limited(self) -> list[str]:
+        """The workspaces in which a person has so many of a kind at most, in order."""
+        return sorted(workspace for workspace, rules in self.items() if rules.limits)
+
+
+USUAL = RuleBook()
+"""Where nobody has declared rules."""
+
+
+def checked(declared: MergeRules) -> MergeRules:
+    """Declared rules with their values in normal form; RulesError says what can't be."""
+    if len(declared.kinds) > MAX_KINDS:
+        raise RulesError("kinds", f"at most {MAX_KINDS} kinds can be declared")
+    names = [one.kind for one in declared.kinds]
+    for place, one in enumerate(declared.kinds):
+        _check_kind(f"kinds.{place}", one, names[:place])
+    if names and USER_ID in names[1:]:
+        raise RulesError(
+            "kinds", "user_id is the strongest kind: let it come first, or leave it out"
+        )
+    if sum(len(some) for some in declared.blocked.values()) > MAX_BLOCKED:
+        raise RulesError("blocked", f"at most {MAX_BLOCKED:,} values can be blocked")
+    blocked = {
+        kind: tuple(sorted({_normal_blocked(kind, value) for value in some}))
+        for kind, some in sorted(declared.blocked.items())
+        if some
+    }
+    return msgspec.structs.replace(declared, blocked=blocked)
+
+
+def _check_kind(where: str, one: KindRule, before: list[str]) -> None:
+    _check_name(f"{where}.kind", one.kind)
+    if one.kind in before:
+        raise RulesError(f"{where}.kind", f"{one.kind} is declared twice")
+    most = one.max_per_profile
+    if most is not None and most < 1:
+        raise RulesError(f"{where}.max_per_profile", "a person has one of a kind at least")
+    if one.kind != USER_ID:
+        return
+    if most not in {None, 1}:
+        raise RulesError(f"{where}.max_per_profile", "a person has one user id, always")
+    if not one.joins:
+        raise RulesError(f"{where}.joins", "a user id is a person: block single values instead")
+
+
+def _check_name(where: str, kind: str) -> None:
+    if not is_kind(kind):
+        known = ", ".join(KINDS)
+        message = f"'{kind[:64]}' is no kind: {known}, or a-z, 0-9 and '_', a letter first"
+        raise RulesError(where, message)
+
+
+def _normal_blocked(kind: str, value: Any) -> str:
+    where = f"blocked.{kind}"
+    _check_name(where, kind)
+    if len(value) > MAX_VALUE or "\x00" in value:
+        raise RulesError(where, f"a value has {MAX_VALUE} characters at most, and no NUL")
+    normal = normal_value(kind, value)
+    if normal is None:
+        form = "an address" if kind == EMAIL else "a number with its country's code"
+        raise RulesError(where, f"'{value[:64]}' is no {kind}: it never comes ({form} is wanted)")
+    return normal

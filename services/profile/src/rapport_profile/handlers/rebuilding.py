@@ -1,0 +1,296 @@
+"""Rebuilding: who is who and what is known is worked out anew from the events that are stored.
+
+After a change of the merge rules it brings everybody under the new ones, person by person, each in
+one transaction, so that what is published of a change is all of it. Without a change it proves
+that what is stored is what the events amount to: then there is nothing to be put right.
+
+What is looked at is a page of identifiers, in the order of their ids. An event that comes
+meanwhile is applied under the rules that hold, whether its identifiers have been looked at or not:
+these rules hold since before the first page was read (see `store.rules.hold`).
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from rapport_common import logging
+from rapport_common.db import is_retriable
+from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.envelope import USER_ID, Event, Identifier
+from rapport_common.ids import uuid7_text
+from rapport_common.jobs.store import Job, Step
+from rapport_common.pace import Pace
+from rapport_profile.domain.fold import copied
+from rapport_profile.domain.naming import Id, Ids, Names, anonymous_twin, user_twin
+from rapport_profile.domain.people import Profile
+from rapport_profile.domain.recounting import Recount, arrivals, last_time, put_right, revision
+from rapport_profile.domain.revising import Revising, Revision
+from rapport_profile.domain.rules import MergeRules, RuleBook, Rules
+from rapport_profile.domain.steps import IncompleteError
+from rapport_profile.handlers.publish import publish
+from rapport_profile.store import changes, people, recounting
+from rapport_profile.store.rules import RuleShelf
+
+log = logging.get(__name__)
+
+PAGE = 100
+"""Identifiers that are looked at in one transaction."""
+FEWER = (1, 10, 100)
+"""By what a page is divided after it met with a batch's locks."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a job of this kind is to do. `repair`: also put right what is wrong.
+
+    `rules`: look what would be under these, which do not hold (yet).
+    """
+
+    repair: bool = False
+    rules: MergeRules | None = None
+
+
+class Report(msgspec.Struct):
+    """What was found: as it is stored on the left, as the events amount to on the right.
+
+    Counts of identifiers with another fold, of link facts, of events under another identifier, of
+    profiles that did not agree with their identifiers, of people who become others' and of those
+    who are told anew for another reason.
+    """
+
+    identifiers: int = 0
+    links: int = 0
+    moved_events: int = 0
+    profiles: int = 0
+    joined: int = 0
+    changed: int = 0
+
+    def add(self, other: "Report") -> None:
+        """Take in what another part has found."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(slots=True)
+class Page:
+    """Identifiers that are looked at together, and what their events say.
+
+    `coming`: the events that leave one for another, by that one. `named`: whom all these events
+    name; `twins`: the same values as user ids and anonymous ids, on which aliases depend;
+    `linked`: what they were linked to before. `begun`: the profiles whose first identifier is here.
+    """
+
+    workspace: str
+    ids: list[Id]
+    recounts: dict[Id, Recount] = field(default_factory=dict)
+    counted: list[Recount] = field(default_factory=list)
+    coming: dict[Id, list[Event]] = field(default_factory=dict)
+    named: dict[Id, Identifier] = field(default_factory=dict)
+    twins: set[Id] = field(default_factory=set)
+    linked: set[Id] = field(default_factory=set)
+    begun: set[Id] = field(default_factory=set)
+
+    @property
+    def leaving(self) -> dict[Id, dict[Id, list[Event]]]:
+        """The events that go, by where they were and where they come to."""
+        return {one.hub: one.leaving for one in self.recounts.values() if one.leaving}
+
+    @property
+    def left_by_events(self) -> list[Recount]:
+        """Identifiers of which all that is left is known, and that some events leave."""
+        return [one for one in self.recounts.values() if one.leaving and one.is_whole]
+
+    def scoped(self, ids: Iterable[Id]) -> set[people.Scoped]:
+        """The names of rows."""
+        return {(self.workspace, one) for one in ids}
+
+    def last_time(self) -> datetime:
+        """When the last of the events happened that leave one identifier for another."""
+        return last_time(event for events in self.coming.values() for event in events)
+
+    def note(self, names: Names, events: Iterable[Event]) -> None:
+        """Remember whom events name."""
+        for named in filter(None, map(names.of, events)):
+            for identifier in named.all:
+                self.named[names.ids.of(self.workspace, identifier)] = identifier
+                if identifier[0] == USER_ID:
+                    self.twins.add(names.ids.of(self.workspace, anonymous_twin(identifier)))
+            if named.previous is not None:
+                self.twins.add(names.ids.of(self.workspace, user_twin(named.previous)))
+
+
+class Rebuilding:
+    """The work of the jobs of kind `rebuild`."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        ids: Ids,
+        rate: int,
+        pace: Callable[[float], Pace] = Pace,
+        *,
+        fewer: Sequence[int] = FEWER,
+        page: int = PAGE,
+    ) -> None:
+        """`rate`: identifiers per second, at most."""
+        self._engine = engine
+        self._ids = ids
+        self._shelf = RuleShelf()
+        self._size = page
+        self._seconds = page / rate
+        self._pace = pace
+        self._fewer = fewer
+
+    async def work(self, job: Job) -> AsyncIterator[Step]:
+        """Work a job off, see `jobs.worker.Work`."""
+        wanted = msgspec.convert(job.spec, Wanted)
+        report = msgspec.convert(job.report or {}, Report)
+        after: Id | None = job.position.get("after")
+        if not job.position:
+            async with self._engine.begin() as tx:
+                total = await recounting.count(tx, job.workspace)
+            yield Step({"after": None}, 0, 0, 0, msgspec.to_builtins(report), total)
+        pace = self._pace(self._seconds)
+        while True:
+            await pace.wait()
+            pace.start()
+            seen, found = await self._page(job.workspace, after, wanted)
+            if not seen:
+                return
+            report.add(found)
+            after = seen[-1]
+            position: dict[str, Any] = {"after": after}
+            yield Step(position, len(seen), len(seen), 0, msgspec.to_builtins(report))
+
+    async def _page(
+        self, workspace: str, after: Id | None, wanted: Wanted
+    ) -> tuple[list[Id], Report]:
+        """Look at a page of identifiers; which ones, and what was found.
+
+        It has fewer each time that it meets with locks.
+        """
+        for number, divisor in enumerate(self._fewer, 1):
+            try:
+                async with self._engine.connect() as tx:
+                    async with tx.begin() as work:
+                        names = Names(self._ids, await self._book(tx, workspace, wanted.rules))
+                        size = max(1, self._size // divisor)
+                        seen = await recounting.page(tx, workspace, after, size)
+                        found = await rebuilt(tx, names, Page(workspace, seen))
+                        if not wanted.repair:
+                            await work.rollback()
+                    return seen, found
+            except Exception as error:
+                if not is_retriable(error) or number == len(self._fewer):
+                    raise
+                log.info("page of identifiers tried again", workspace=workspace, error=error)
+        raise AssertionError("the last try raises or returns")
+
+    async def _book(
+        self, tx: AsyncConnection, workspace: str, asked: MergeRules | None
+    ) -> RuleBook:
+        if asked is not None:
+            return RuleBook({workspace: Rules(asked)})
+        return await self._shelf.book(tx, {workspace})
+
+
+async def rebuilt(tx: AsyncConnection, names: Names, page: Page) -> Report:
+    """Put a page of identifiers right, with all that this moves; what was wrong."""
+    if not page.ids:
+        return Report()
+    held: set[people.Scoped] = set()
+    stored = _working(names)
+    await people.load(tx, stored, page.scoped(page.ids), held)
+    await people.load_told(tx, stored, page.scoped(page.ids))
+    page.linked = {end for key in stored.links for end in key[:2]}
+    await _recount(tx, names, page)
+    await people.ensure_identifiers(tx, {(page.workspace, one): n for one, n in page.named.items()})
+    whole: set[people.Scoped] = set()
+    while True:
+        working, complete = await _loaded(tx, names, page, held, whole)
+        revisions = _revisions(working, names, page)
+        broken = {one.id for one in complete if put_right(one, working.members_of(one))}
+        try:
+            steps = working.revise(revisions, page.last_time(), around=page.ids, due=broken)
+            steps = working.finish(steps)
+        except IncompleteError as error:
+            if error.wanted <= whole:
+                raise
+            whole |= error.wanted
+        else:
+            break
+    moved = await recounting.move(tx, page.workspace, page.leaving)
+    working.spilled += [
+        (page.workspace, one.hub, gone) for one in page.counted for gone in one.spilled
+    ]
+    await changes.save(tx, working)
+    await publish(tx, [(step, None) for step in steps])
+    return _report(revisions, steps, moved, len(broken & page.begun))
+
+
+def _report(
+    revisions: Sequence[Revision], steps: Sequence[ProfileActivity], moved: int, broken: int
+) -> Report:
+    joined = sum(step.merged_into is not None for step in steps)
+    return Report(
+        identifiers=sum(one.fold is not None for one in revisions),
+        links=sum(len(one.lost) + len(one.told) for one in revisions),
+        moved_events=moved,
+        profiles=broken,
+        joined=joined,
+        changed=len(steps) - joined,
+    )
+
+
+def _working(names: Names) -> Revising:
+    return Revising(names.ids, uuid7_text, names.book)
+
+
+async def _recount(tx: AsyncConnection, names: Names, page: Page) -> None:
+    """Read what the events amount to; those that leave come to others."""
+    page.recounts = {one: Recount(one) for one in page.ids}
+    for id_, gone in (await recounting.expired(tx, page.workspace, page.ids)).items():
+        page.recounts[id_].expire(gone)
+    async for hub, events in recounting.timelines(tx, page.workspace, page.ids):
+        page.recounts[hub].take(names, page.workspace, events)
+        page.note(names, events)
+    page.coming = arrivals(page.recounts)
+    for hub, events in page.coming.items():
+        if hub in page.recounts:
+            page.recounts[hub].add(names, page.workspace, events)
+
+
+async def _loaded(
+    tx: AsyncConnection,
+    names: Names,
+    page: Page,
+    held: set[people.Scoped],
+    whole: Collection[people.Scoped],
+) -> tuple[Revising, list[Profile]]:
+    """Everybody concerned, and the profiles of which all is loaded: they are looked at, too."""
+    working = _working(names)
+    seeds = page.scoped({*page.ids, *page.linked, *page.coming, *page.named, *page.twins})
+    await people.load(tx, working, seeds, held)
+    await people.load_around(tx, working, seeds, held, beyond=seeds)
+    await people.load_told(tx, working, page.scoped(page.ids))
+    profiles = {one.profile_id for one in map(working.nodes.__getitem__, page.ids)} - {None}
+    known = [one for one in profiles if one is not None]
+    page.begun = await recounting.begun(tx, page.workspace, known, page.ids)
+    complete = page.begun.union(one for _workspace, one in whole)
+    await people.load_members(tx, working, page.scoped(complete))
+    return working, [working.profiles[one] for one in sorted(complete)]
+
+
+def _revisions(working: Revising, names: Names, page: Page) -> list[Revision]:
+    """What has to be put right; who is not on the page and gets events has more than it had."""
+    page.counted = list(page.recounts.values())
+    for hub, events in page.coming.items():
+        if hub not in page.recounts:
+            more = Recount(hub, fold=copied(working.fold_of(working.nodes[hub])), is_whole=False)
+            more.add(names, page.workspace, events)
+            page.counted.append(more)
+    found = (revision(working, one) for one in page.counted)
+    return [one for one in found if one is not None]

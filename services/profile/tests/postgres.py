@@ -1,0 +1,70 @@
+"""What is stored of people in Postgres, and what has been told of it."""
+
+from collections.abc import Sequence
+
+import msgspec
+from services.profile.tests.follower import followed, state
+from services.profile.tests.people import IDS, Content, content
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tests.support.outbox import waiting
+from tests.support.waiting import between_looks
+
+from rapport_common.db import is_retriable
+from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.envelope import Event
+from rapport_common.kafka.batch import Record
+from rapport_profile.domain.fold import merge
+from rapport_profile.domain.rules import USUAL, RuleBook
+from rapport_profile.handlers import events as handlers
+from rapport_profile.store import reads
+
+
+def records(history: Sequence[Event]) -> list[Record]:
+    """A batch."""
+    return [Record("events", 0, at, b"", one) for at, one in enumerate(history)]
+
+
+async def feed(engine: AsyncEngine, history: Sequence[Event], book: RuleBook = USUAL) -> None:
+    """One batch, tried again when the database says so, as the consumer loop does."""
+    while True:
+        try:
+            async with engine.begin() as tx:
+                await handlers.on_events(IDS, records(history), tx, book=book)
+        except Exception as error:
+            if not is_retriable(error):
+                raise
+            await between_looks()
+        else:
+            return
+
+
+async def known(tx: AsyncConnection) -> Content:
+    """What is stored of everybody."""
+    rows = await tx.execute(text("SELECT id FROM profile.profile WHERE merged_into IS NULL"))
+    states = []
+    for row in rows.fetchall():
+        members = await reads.members(tx, "w", row.id)
+        if members:
+            named = ((kind, value) for kind, value, _ in members)
+            states.append(state(named, merge(one[2] for one in members)))
+    return content(states)
+
+
+async def told(tx: AsyncConnection) -> Content:
+    """What a reader of profile.activity knows at the end."""
+    rows = await waiting(tx, "profile")
+    records = [msgspec.json.decode(row.value, type=ProfileActivity) for row in rows]
+    return content(followed(records).states())
+
+
+async def wipe(engine: AsyncEngine) -> None:
+    """Nothing is stored."""
+    async with engine.begin() as tx:
+        await tx.execute(
+            text(
+                "TRUNCATE profile.identifier, profile.link, profile.profile, profile.inbox, "
+                "profile.timeline, profile.outbox_batch, profile.tally, profile.overflow, "
+                "profile.merge_rules, profile.job"
+            )
+        )

@@ -1,0 +1,251 @@
+"""Everybody is worked out anew: under other rules as if these had held from the start."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from services.profile.tests.people import IDS, event, events, expected, rule_sets
+from services.profile.tests.postgres import feed, known, told, wipe
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.engines import patient_engine
+from tests.support.locks import somebody_waits
+
+from rapport_common.events.envelope import Event
+from rapport_common.jobs.worker import Jobs
+from rapport_common.pace import Pace
+from rapport_profile.domain.rules import KindRule, MergeRules, RuleBook, Rules
+from rapport_profile.handlers import rules as handlers
+from rapport_profile.handlers.jobs import start
+from rapport_profile.handlers.rebuilding import Rebuilding, Report, Wanted
+from rapport_profile.store import reads
+from rapport_profile.store.jobs import JOBS, REBUILD
+from rapport_profile.store.rules import RuleShelf
+
+pytestmark = pytest.mark.integration
+NOTHING = msgspec.to_builtins(Report())
+
+
+def book(rules: Rules) -> RuleBook:
+    return RuleBook({"w": rules})
+
+
+async def worked_off(engine: AsyncEngine, page: int = 2) -> dict[str, Any]:
+    """The report of the job that waits."""
+    async with engine.begin() as tx:
+        (job,) = await JOBS.latest(tx, "w", limit=1)
+    work = Rebuilding(engine, IDS, 1_000, lambda _seconds: Pace(0), page=page)
+    assert await Jobs(engine, JOBS, {REBUILD: work.work}).turn(asyncio.Event())
+    async with engine.begin() as tx:
+        ended = await JOBS.find(tx, "w", job.id)
+    assert ended is not None
+    assert (ended.state, ended.error) == ("done", None)
+    return ended.report
+
+
+async def declared(engine: AsyncEngine, rules: Rules, page: int = 2) -> dict[str, Any]:
+    """Let rules hold; the report of the job that brings everybody under them."""
+    async with engine.begin() as tx:
+        await handlers.declare(
+            tx, "w", rules.declared, after=rules.version - 1, by=("ada", "a test")
+        )
+    return await worked_off(engine, page)
+
+
+async def started(engine: AsyncEngine, wanted: Wanted) -> None:
+    async with engine.begin() as tx:
+        await start(tx, None, "w", REBUILD, msgspec.to_builtins(wanted))
+
+
+async def checked(engine: AsyncEngine, rules: MergeRules | None = None) -> dict[str, Any]:
+    """What is found wrong, or what would change; nothing is written."""
+    await started(engine, Wanted(rules=rules))
+    return await worked_off(engine)
+
+
+@pytest.fixture(scope="module")
+def database(service_database: object) -> str:
+    return service_database("profile")  # type: ignore[operator,no-any-return] # see root conftest
+
+
+history = st.lists(events(), max_size=10)
+later = st.lists(events(), max_size=4)
+
+
+@settings(max_examples=40)
+@given(
+    told=st.tuples(history, later, later),
+    changed=st.tuples(rule_sets(), rule_sets(version=2)),
+    page=st.integers(1, 5),
+)
+def test_a_change_of_rules_gives_what_the_new_ones_would_have_given(
+    database: str,
+    told: tuple[list[Event], list[Event], list[Event]],
+    changed: tuple[Rules, Rules],
+    page: int,
+) -> None:
+    """Events that come between the change and the job are applied under the new rules."""
+    (before, meanwhile, after), (first, second) = told, changed
+
+    async def run() -> None:
+        engine = patient_engine(database, application="property", pool=2)
+        try:
+            await wipe(engine)
+            await declared(engine, first)
+            for piece in (before[:5], before[5:]):
+                await feed(engine, piece, book(first))
+            assert await checked(engine) == NOTHING
+            await is_exact(engine, before, first)
+            async with engine.begin() as tx:
+                await handlers.declare(tx, "w", second.declared, after=1, by=("ada", "a test"))
+            await feed(engine, meanwhile, book(second))
+            await worked_off(engine, page)
+            await is_exact(engine, [*before, *meanwhile], second)
+            assert await checked(engine) == NOTHING
+            await feed(engine, after, book(second))
+            await is_exact(engine, [*before, *meanwhile, *after], second)
+            assert await checked(engine) == NOTHING
+        finally:
+            await engine.dispose()
+
+    asyncio.run(run())
+
+
+async def is_exact(engine: AsyncEngine, history: Sequence[Event], rules: Rules) -> None:
+    """What is stored, and what a reader knows, is what the events amount to under the rules."""
+    async with engine.begin() as tx:
+        assert await known(tx) == expected(history, rules)
+        assert await told(tx) == expected(history, rules)
+
+
+CARDS_FIRST = Rules(MergeRules((KindRule("loyalty_card", 1), KindRule("email", 2))), 1)
+NO_KIOSK = Rules(MergeRules((KindRule("loyalty_card"),), {"anonymous_id": ("kiosk",)}), 2)
+
+
+def shop() -> list[Event]:
+    """Forty buyers with a card and two addresses each, at a kiosk that nobody took for one yet."""
+    told = [event("z", identifiers=[("anonymous_id", "kiosk")])]
+    for n in range(40):
+        who = [("email", f"{n}@example.com"), ("loyalty_card", f"c{n}"), ("anonymous_id", "kiosk")]
+        said = {"total": n}
+        told += [
+            event(f"a{n}", name="Order Completed", said=said, identifiers=who[:2], at=n),
+            event(f"b{n}", identifiers=[("email", f"{n}@work.example"), who[1]], at=n),
+            event(f"k{n}", identifiers=who[n % 2 :], at=n + 60),
+        ]
+    return told
+
+
+async def test_events_that_come_while_everybody_is_worked_out_anew_are_counted_once(
+    engine: AsyncEngine,
+) -> None:
+    """Two batches and the job work on the same people; who meets with locks tries again."""
+    told = shop()
+    await declared(engine, CARDS_FIRST)
+    await feed(engine, told[:60], book(CARDS_FIRST))
+    async with engine.begin() as tx:
+        await handlers.declare(tx, "w", NO_KIOSK.declared, after=1, by=("ada", "a test"))
+
+    async def batches(some: list[Event]) -> None:
+        for at in range(0, len(some), 5):
+            await feed(engine, some[at : at + 5], book(NO_KIOSK))
+
+    await asyncio.gather(worked_off(engine, 10), batches(told[60:90]), batches(told[90:]))
+    await is_exact(engine, told, NO_KIOSK)
+    assert await checked(engine) == NOTHING
+    async with engine.begin() as tx:
+        people = (await reads.stats(tx, "w"))["profiles"]
+    assert people == 40 + 1  # and the kiosk, with the events that name nobody else
+
+
+async def test_a_job_that_was_stopped_goes_on_and_its_report_is_of_all(
+    engine: AsyncEngine,
+) -> None:
+    told = shop()
+    await feed(engine, told)
+    async with engine.begin() as tx:
+        _version, job = await handlers.declare(
+            tx, "w", NO_KIOSK.declared, after=0, by=("ada", "a test")
+        )
+    states: list[str] = []
+    stop = asyncio.Event()
+    stop.set()
+    work = Rebuilding(engine, IDS, 1_000, lambda _seconds: Pace(0), page=25)
+    ended = None
+    while not states or states[-1] == "queued":
+        # Each turn ends after a page, as a process does that is stopped.
+        assert await Jobs(engine, JOBS, {REBUILD: work.work}).turn(stop)
+        async with engine.begin() as tx:
+            ended = await JOBS.find(tx, "w", job.id)
+        assert ended is not None
+        states.append(ended.state)
+    assert states == ["queued"] * (len(states) - 1) + ["done"]
+    assert len(states) > 3
+    assert ended is not None
+    assert ended.report["moved_events"] > 0
+    await is_exact(engine, told, NO_KIOSK)
+
+
+BROKEN = (
+    "UPDATE profile.identifier SET fold = '{}' WHERE kind = 'email' AND value LIKE '7@%'",
+    "DELETE FROM profile.link WHERE message_id = 'b3'",
+    """
+    INSERT INTO profile.link SELECT x.workspace, x.id, y.id, 'seen', now(), 'm', 's', false
+    FROM profile.identifier x, profile.identifier y
+    WHERE x.value = '1@example.com' AND y.value = 'c2'
+    """,
+    """
+    UPDATE profile.profile SET summary = jsonb_set(summary::jsonb, '{members}', '9')::json
+    WHERE id = (SELECT profile_id FROM profile.identifier WHERE value = 'c5')
+    """,
+)
+
+
+async def test_what_was_broken_is_found_and_put_right(engine: AsyncEngine) -> None:
+    """A fold with an event too many, a link too many and one too few, a profile's own count."""
+    told = shop()
+    await feed(engine, told)
+    for broken in BROKEN:
+        async with engine.begin() as tx:
+            await tx.execute(text(broken))
+    found = await checked(engine)
+    assert (found["links"], found["profiles"], found["moved_events"]) == (2, 1, 0)
+    assert found["identifiers"] >= 1
+    await started(engine, Wanted(repair=True))
+    assert (await worked_off(engine))["links"] == 2
+    await is_exact(engine, told, Rules())
+    assert await checked(engine) == NOTHING
+
+
+async def test_a_preview_says_what_would_be_and_changes_nothing(engine: AsyncEngine) -> None:
+    told = shop()
+    await feed(engine, told)
+    found = await checked(engine, NO_KIOSK.declared)
+    assert found["links"] > 0
+    assert found["changed"] > 0
+    await is_exact(engine, told, Rules())
+    assert await checked(engine) == NOTHING
+
+
+async def test_no_batch_works_by_former_rules_once_others_hold(engine: AsyncEngine) -> None:
+    shelf = RuleShelf()
+    async with engine.connect() as batch:
+        assert await shelf.book(batch, {"w"}) == {}
+
+        async def declare() -> None:
+            async with engine.begin() as tx:
+                await handlers.declare(tx, "w", NO_KIOSK.declared, after=0, by=("ada", "a test"))
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(declare())
+            await somebody_waits(engine)
+            # Who comes now waits as well, and then sees the new ones.
+            async with engine.connect() as next_batch:
+                reading = group.create_task(shelf.book(next_batch, {"w", "a\0b"}))
+                await somebody_waits(engine, 2)
+                await batch.rollback()
+                assert (await reading)["w"].version == 1

@@ -1,0 +1,152 @@
+"""Merge rules: what can be declared, whom events name under them, and what comes apart."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from services.profile.tests.people import event
+
+from rapport_common.events.envelope import Identifier
+from rapport_profile.domain.identity import resolve
+from rapport_profile.domain.naming import naming
+from rapport_profile.domain.rules import (
+    MAX_BLOCKED,
+    MAX_KINDS,
+    KindRule,
+    MergeRules,
+    Rules,
+    RulesError,
+    checked,
+)
+
+
+def rules(*kinds: KindRule, **blocked: tuple[str, ...]) -> Rules:
+    return Rules(checked(MergeRules(kinds, blocked)), 1)
+
+
+@pytest.mark.parametrize(
+    ("where", "declared"),
+    [
+        ("kinds.0.kind", MergeRules((KindRule("Store"),))),
+        ("kinds.1.kind", MergeRules((KindRule("email"), KindRule("email")))),
+        ("kinds.0.max_per_profile", MergeRules((KindRule("email", 0),))),
+        ("kinds.0.max_per_profile", MergeRules((KindRule("user_id", 2),))),
+        ("kinds.0.joins", MergeRules((KindRule("user_id", joins=False),))),
+        ("kinds", MergeRules((KindRule("email"), KindRule("user_id")))),
+        ("kinds", MergeRules(tuple(KindRule(f"k{n}") for n in range(MAX_KINDS + 1)))),
+        ("blocked", MergeRules(blocked={"x": tuple(map(str, range(MAX_BLOCKED + 1)))})),
+        ("blocked.email", MergeRules(blocked={"email": ("no address",)})),
+        ("blocked.phone", MergeRules(blocked={"phone": ("0171 1234567",)})),
+        ("blocked.x", MergeRules(blocked={"x": ("a" * 513,)})),
+        ("blocked.x", MergeRules(blocked={"x": ("a\0",)})),
+        ("blocked.X", MergeRules(blocked={"X": ("a",)})),
+    ],
+)
+def test_rules_that_cannot_be_are_refused_by_their_part(where: str, declared: MergeRules) -> None:
+    with pytest.raises(RulesError) as refused:
+        checked(declared)
+    assert refused.value.where == where
+
+
+def test_blocked_values_are_kept_in_the_form_in_which_they_come() -> None:
+    declared = MergeRules(
+        (KindRule("user_id", 1), KindRule("email")),
+        {"email": (" Shop@EXAMPLE.com",), "device_id": ("b ", "a", "b"), "till": ()},
+    )
+    assert checked(declared).blocked == {
+        "device_id": ("a", "b"),
+        "email": ("shop@example.com",),
+    }
+
+
+def named(some: Rules, *identifiers: Identifier, previous: str | None = None) -> list[Identifier]:
+    told = event("1", identifiers=list(identifiers), previous_id=previous)
+    found = naming(told, some)
+    assert found is not None
+    return found.all
+
+
+USER, MAIL, CARD, DEVICE = (
+    ("user_id", "U"),
+    ("email", "ada@example.com"),
+    ("loyalty_card", "7"),
+    ("device_id", "d"),
+)
+
+
+def test_the_rules_say_which_kind_is_the_strongest() -> None:
+    assert named(rules(), DEVICE, CARD, MAIL) == [DEVICE, CARD, MAIL]
+    card_first = rules(KindRule("loyalty_card"))
+    assert named(card_first, MAIL, CARD, DEVICE) == [CARD, MAIL, DEVICE]
+    assert named(card_first, MAIL, CARD, USER) == [USER, CARD, MAIL]
+
+
+def test_who_does_not_join_names_only_what_names_nobody_else() -> None:
+    kiosk = rules(KindRule("device_id", joins=False), email=("ada@example.com",))
+    assert named(kiosk, USER, MAIL, DEVICE) == [USER]
+    assert named(kiosk, MAIL, DEVICE) == [DEVICE]
+    assert named(kiosk, DEVICE) == [DEVICE]
+
+
+def test_an_alias_from_or_under_who_does_not_join_joins_nobody() -> None:
+    some = rules(KindRule("device_id", joins=False), anonymous_id=("shared",))
+    assert named(some, USER, previous="a") == [USER, ("anonymous_id", "a")]
+    assert named(some, USER, previous="shared") == [USER]
+    assert named(some, DEVICE, previous="a") == [DEVICE]
+
+
+def groups(
+    some: Rules, kinds: dict[str, str], *links: tuple[str, str]
+) -> tuple[set[frozenset[str]], frozenset[str]]:
+    found = resolve(kinds, links, (), some)
+    return set(found.groups), found.shared
+
+
+def kinds(**some: str) -> dict[str, str]:
+    return {one: kind for kind, letters in some.items() for one in letters}
+
+
+def test_who_would_have_too_many_keeps_the_strongest_and_the_earliest() -> None:
+    two = rules(KindRule("email", 2))
+    found, shared = groups(two, kinds(user_id="A", email="efg"), ("A", "f"), ("A", "g"), ("A", "e"))
+    assert (found, shared) == ({frozenset("Afg"), frozenset("e")}, frozenset())
+    # A stronger link comes before an earlier one: the card is the user's.
+    one = rules(KindRule("loyalty_card", 1))
+    found, _shared = groups(
+        one, kinds(user_id="A", email="e", loyalty_card="xy"), ("e", "y"), ("A", "e"), ("A", "x")
+    )
+    assert found == {frozenset("Aex"), frozenset("y")}
+
+
+def test_who_is_linked_to_more_of_a_stronger_kind_than_one_has_is_shared() -> None:
+    """A kiosk on which three people typed their addresses."""
+    two = rules(KindRule("email", 2))
+    told = [("e", "d"), ("f", "d"), ("g", "d"), ("h", "e")]
+    found, shared = groups(two, kinds(email="efgh", device_id="d"), *told)
+    assert shared == frozenset("d")
+    assert found == {frozenset("d"), frozenset("eh"), frozenset("f"), frozenset("g")}
+
+
+KINDS = kinds(user_id="AB", email="efgh", loyalty_card="xyz", device_id="tuv")
+links = st.lists(st.tuples(st.sampled_from("ABefghxyztuv"), st.sampled_from("ABefghxyztuv")))
+limits = st.none() | st.integers(1, 3)
+
+
+@given(links, limits, limits, limits)
+def test_nobody_has_more_than_the_rules_allow(
+    told: list[tuple[str, str]], mails: int | None, cards: int | None, devices: int | None
+) -> None:
+    some = rules(
+        KindRule("email", mails), KindRule("loyalty_card", cards), KindRule("device_id", devices)
+    )
+    found = resolve(KINDS, told, (), some)
+    assert sorted(one for group in found.groups for one in group) == sorted(KINDS)
+    of = {one: group for group in found.groups for one in group}
+    for group in found.groups:
+        for kind, most in {**some.limits, "user_id": 1}.items():
+            assert sum(KINDS[one] == kind for one in group) <= most
+    assert all(of[one] == {one} for one in found.shared)
+    # Who is no part of anything that had too many is as without limits.
+    free = resolve(KINDS, told, found.shared)
+    for group in free.groups:
+        if not group & found.contested:
+            assert group in found.groups
