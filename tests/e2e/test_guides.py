@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import node
+from tests.support.ready_command import ready_command
 from tests.support.waiting import until
 from tests.support.workspace import Workspace
 
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs/guides"
 BROWSER = ROOT / "tests/sdks/browser/browser.mjs"
 BASE = 8100
+COMMAND = ".venv/bin/rapport"
 PAGE_SECONDS = 280
 PIECE = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # Whom a client's page is about, and what must be in that person's timeline in the end.
@@ -32,6 +34,16 @@ ARRIVES = {
     "node": ("guide-node", "Order Completed"),
     "pos": ("guide-pos", "Order Completed"),
     "python": ("guide-python", "Order Completed"),
+}
+# What a page promises that its reader will see, in this order.
+SHOWS = {
+    "brand": ["Corner Shop</span>", "Zur Website von Corner Shop", '"logo":""'],
+    "campaigns": ["[Test] News for you", "lin@campaigns.example", "no consent", "is archived."],
+    "complaints": ["is closed.", "He is content", "open cases      0"],
+    "consent": [" granted  no ", " granted  yes ", "You are unsubscribed", " withdrawn  yes "],
+    "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
+    "segments": [" people.", ">= 500", " yes ", "is archived and has 0 members"],
+    "surveys": ["Your answer: <strong>9<", "nps         100.0", "wave  2", "well packed"],
 }
 PAGES = {str(one.relative_to(GUIDES).with_suffix("")): one for one in GUIDES.rglob("*.md")}
 
@@ -45,14 +57,14 @@ class Piece:
     code: str
 
 
-def pieces(page: Path, base: int) -> Iterator[Piece]:
-    """The pieces of a page, with the ports of the stack that is up."""
+def pieces(page: Path, base: int, command: str = COMMAND) -> Iterator[Piece]:
+    """The pieces of a page, with the ports of the stack that is up, and the `rapport` to call."""
     text = page.read_text()
     for found in PIECE.finditer(text):
         code = re.sub(
             r"127\.0\.0\.1:(81\d\d)",
             lambda port: f"127.0.0.1:{base + int(port[1]) - BASE}",
-            found[2],
+            found[2].replace(COMMAND, command),
         )
         yield Piece(found[1], text.count("\n", 0, found.start(2)) + 1, code)
 
@@ -75,6 +87,13 @@ def reader(stack: Stack) -> Iterator[Workspace]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def command() -> Iterator[str]:
+    """What is called in place of `rapport`: the same, sooner. The README's test calls itself."""
+    with ready_command() as made:
+        yield str(made)
+
+
 @pytest.fixture
 def environment(reader: Workspace) -> Mapping[str, str]:
     """What `make up` has given a reader: no credentials, each page says where they come from."""
@@ -90,14 +109,17 @@ def environment(reader: Workspace) -> Mapping[str, str]:
 
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_the_page_works_as_it_stands(
-    name: str, reader: Workspace, environment: Mapping[str, str], tmp_path: Path
+    name: str, reader: Workspace, command: str, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
     page = PAGES[name]
-    found = list(pieces(page, reader.stack.config.ports.base))
+    found = list(pieces(page, reader.stack.config.ports.base, command))
     kept = tmp_path / "write-key"
     script = shell([one for one in found if one.language == "sh"])
     script += f"\nprintf %s \"${{WRITE_KEY-}}\" > '{kept}'\n"
-    succeeds(page, ["bash", "-c", script], environment, ROOT)
+    told = succeeds(page, ["bash", "-c", script], environment, ROOT)
+    for promise in SHOWS.get(name, ()):
+        _, seen, told = told.partition(promise)
+        assert seen, f"{page.relative_to(ROOT)}: shows no {promise!r} where it should"
     write_key = kept.read_text()
     environment = {**environment, "WRITE_KEY": write_key}
     for piece in found:
@@ -111,8 +133,8 @@ def test_the_page_works_as_it_stands(
         arrived(reader, *ARRIVES[page.stem])
 
 
-def succeeds(page: Path, command: list[str], environment: Mapping[str, str], folder: Path) -> None:
-    """Run a command; a failure names the page."""
+def succeeds(page: Path, command: list[str], environment: Mapping[str, str], folder: Path) -> str:
+    """Run a command, and return what it prints; a failure names the page."""
     done = subprocess.run(
         command,
         check=False,
@@ -124,6 +146,7 @@ def succeeds(page: Path, command: list[str], environment: Mapping[str, str], fol
     )
     told = done.stdout[-2000:] + done.stderr[-2000:]
     assert done.returncode == 0, f"{page.relative_to(ROOT)}: {told}"
+    return done.stdout
 
 
 def run_node(page: Path, piece: Piece, environment: Mapping[str, str], folder: Path) -> None:
@@ -176,8 +199,8 @@ def arrived(reader: Workspace, who: str, name: str | None) -> None:
     until(f"{name or 'event'} of {who}", lambda: stored(reader, who, name))
 
 
-def test_whose_events_have_to_arrive_have_a_page() -> None:
-    assert {f"clients/{one}" for one in ARRIVES} <= PAGES.keys()
+def test_what_is_promised_has_a_page() -> None:
+    assert {f"clients/{one}" for one in ARRIVES} | SHOWS.keys() <= PAGES.keys()
 
 
 def test_a_failure_names_the_line_of_the_page(tmp_path: Path) -> None:
@@ -187,3 +210,26 @@ def test_a_failure_names_the_line_of_the_page(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert "ended at line 11 of the page: false" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["survey", "--help"], ["survy"], ["segment", "preview", "-"], ["mail", "list"]]
+)
+def test_what_is_called_in_its_place_does_the_same(
+    arguments: list[str], command: str, tmp_path: Path
+) -> None:
+    """Streams, exit code, folder and environment are those of the call."""
+    ended = []
+    for program in (str(ROOT / COMMAND), command):
+        done = subprocess.run(
+            [program, *arguments],
+            check=False,
+            cwd=tmp_path,
+            env={"RAPPORT_HOME": "here", "PATH": os.environ["PATH"]},
+            input="{",
+            capture_output=True,
+            text=True,
+            timeout=PAGE_SECONDS,
+        )
+        ended.append((done.returncode, done.stdout, done.stderr))
+    assert ended[0] == ended[1]

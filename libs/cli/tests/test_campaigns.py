@@ -26,9 +26,12 @@ def test_a_draft_is_made_changed_and_archived(rapport: Rapport, server: Answers)
 
 def test_messages_come_in_pages_with_their_reasons(rapport: Rapport, server: Answers) -> None:
     row = {"profile_id": "p1", "to_address": None, "state": "suppressed", "reason": "no consent"}
-    page = {"items": [row], "next": "abc"}
+    trial = {"profile_id": "", "to_address": "editor@example.com", "state": "sent", "test": True}
+    page = {"items": [row, trial], "next": "abc"}
     server.answers[f"GET /v1/campaigns/{ID}/messages"] = (200, page)
     told = rapport("campaign", "messages", ID, "--state", "suppressed")
     assert "no consent" in told.stdout
+    header, _, last = told.stdout.splitlines()
+    assert (header.split()[-1], last.split()[-1]) == ("test", "yes")
     assert "--cursor abc" in told.stderr
     assert json.loads(rapport("campaign", "messages", ID, "--json").stdout) == page

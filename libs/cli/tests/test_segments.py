@@ -69,3 +69,15 @@ def test_why_somebody_is_in_it(rapport: Rapport, server: Answers) -> None:
     told = rapport("segment", "why", "Best", "user_id", "42").stdout
     assert "orders 2 >= 1" in told
     assert "yes" in told
+
+
+def test_the_rules_of_versions_are_written_as_they_were_given(
+    rapport: Rapport, server: Answers
+) -> None:
+    rule = {"and": [{"trait": "plan", "op": "eq", "value": "gold"}, BUILDING["rule"]]}
+    version = {"version": 2, "name": "Best", "active": True, "created_by": "cli", "rule": rule}
+    server.answers[f"GET /v1/segments/{ID}"] = (200, READY)
+    server.answers[f"GET /v1/segments/{ID}/versions"] = (200, {"items": [version], "next": None})
+    assert json.dumps(rule) in rapport("segment", "versions", ID).stdout
+    listed = json.loads(rapport("segment", "versions", ID, "--json").stdout)
+    assert listed["items"] == [version]

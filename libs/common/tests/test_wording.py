@@ -129,15 +129,28 @@ def test_what_readers_raise(read: Any, expected: str) -> None:
     assert plain(caught.value) == expected
 
 
-async def test_over_http() -> None:
+def served() -> httpx.AsyncClient:
     app: FastAPI = patient_app("segment")
 
     @app.post("/outer")
     async def take(outer: Outer) -> str:
         return outer.short
 
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+@pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded", "text/plain"])
+async def test_json_that_is_sent_as_something_else_is_told_of(kind: str | None) -> None:
+    async with served() as client:
+        headers = {} if kind is None else {"content-type": kind}
+        answer = await client.post("/outer", content=b'{"short": "a"}', headers=headers)
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    said = "body: it is read as JSON only with the header `Content-Type: application/json`"
+    assert answer.json()["message"] == said
+
+
+async def test_over_http() -> None:
+    async with served() as client:
         for body in (b"", b"{", b"[]", b"null", b'"x"', b"[" * 100_000, b"\xff", b'{"inner":7}'):
             sent = {"content-type": "application/json"}
             answer = await client.post("/outer", content=body, headers=sent)

@@ -86,7 +86,7 @@ def messages(
         .api("campaign")
         .get(f"{_path(campaign_id)}/messages", state=state, limit=limit, cursor=cursor)
     )
-    columns = ["profile_id", "to_address", "state", "reason", "planned_at", "sent_at"]
+    columns = ["profile_id", "to_address", "state", "reason", "planned_at", "sent_at", "test"]
     show.page(answer, columns, empty="There is no such message.", as_json=as_json)
 
 

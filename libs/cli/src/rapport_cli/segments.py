@@ -43,7 +43,7 @@ def show_segment(ctx: typer.Context, segment: Segment, *, as_json: show.AsJson =
     if as_json:
         show.data(found)
         return
-    show.pairs({**found, "rule": json.dumps(found["rule"], ensure_ascii=False)})
+    show.pairs({**found, "rule": _written(found["rule"])})
 
 
 @app.command()
@@ -137,6 +137,8 @@ def versions(
     path = f"{_path(_find(api, segment)['id'])}/versions"
     answer = api.get(path, limit=limit, cursor=cursor)
     columns = ["version", "name", "active", "created_at", "created_by", "rule"]
+    if not as_json:
+        answer["items"] = [{**one, "rule": _written(one["rule"])} for one in answer["items"]]
     show.page(answer, columns, as_json=as_json)
 
 
@@ -183,6 +185,11 @@ def _api(ctx: typer.Context) -> Api:
 
 def _path(segment_id: str) -> str:
     return f"/v1/segments/{quote(segment_id, safe='')}"
+
+
+def _written(rule: dict[str, Any]) -> str:
+    """Return a rule as it can be given to another segment."""
+    return json.dumps(rule, ensure_ascii=False)
 
 
 def _find(api: Api, segment: str) -> dict[str, Any]:

@@ -30,6 +30,8 @@ CHECK_SECONDS = 3.0
 Check = Callable[[], Awaitable[str | None]]
 """A readiness check: None when all is well, else what is wrong."""
 
+_UNREAD = "it is read as JSON only with the header `Content-Type: application/json`"
+
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
@@ -180,6 +182,11 @@ async def _validation_error(request: Request, error: Exception) -> Response:
         {"path": place(one["loc"]), "message": told_by_pydantic(one["msg"]), "type": one["type"]}
         for one in error.errors()
     ]
+    # FastAPI leaves a body as it came when its type is another, as it is what curl says of `-d`.
+    if isinstance(error.body, bytes):
+        problems = [
+            {**one, "message": _UNREAD} if one["path"] == "body" else one for one in problems
+        ]
     first = problems[0] if problems else {"path": "body", "message": "not valid"}
     message = f"{first['path']}: {first['message']}"
     body = {"code": "invalid_request", "message": message, "details": {"problems": problems}}
