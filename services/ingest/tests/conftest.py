@@ -23,6 +23,7 @@ from rapport_common.events.topics import EVENTS, topics_of
 from rapport_common.kafka.admin import ensure_topics
 from rapport_common.testing.credentials import EVENT_KEY, OPERATOR_KEYS, WRITE_KEY_PEPPER, mint
 from rapport_ingest import app, spool
+from rapport_ingest.handlers import accept, keyring
 from rapport_ingest.settings import IngestSettings
 
 NOWHERE = "127.0.0.1:1"
@@ -287,7 +288,9 @@ def log_reader(kafka_bootstrap: str) -> LogReader:
 
 @pytest.fixture(autouse=True)
 def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kafka may be slow where the spool is not the matter: what is accepted is in the log."""
+    """Postgres may be slow, and is not away; and Kafka where the spool is not the matter."""
+    monkeypatch.setattr(accept, "KEEP_SECONDS", HANG_SECONDS)
+    monkeypatch.setattr(keyring, "LOOK_UP_SECONDS", HANG_SECONDS)
     if request.path.name != "test_spool.py":
         monkeypatch.setattr(spool, "ACKNOWLEDGE_SECONDS", HANG_SECONDS)
 
