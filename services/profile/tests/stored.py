@@ -18,7 +18,7 @@ from rapport_common.events.envelope import Event, Identifier
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import TRAIT, Fold, fold_all, fold_and_spill, names_told
-from rapport_profile.domain.grouping import entangled
+from rapport_profile.domain.grouping import entangled, may_say_it_again, says_it_again
 from rapport_profile.domain.loaded import end_of
 from rapport_profile.domain.naming import (
     Evidence,
@@ -162,7 +162,15 @@ class People:
         doubted = former | (twins & working.nodes.keys())
         doubted |= {IDS.of(W, one) for one in aliased if IDS.of(W, user_twin(one)) in working.nodes}
         together = [[IDS.of(W, one) for one in names.all] for names in named]
-        seeds = entangled(working, together, doubted)
+        again = set()
+        for place, one in enumerate(batch):
+            if may_say_it_again(working, named[place], together[place]):
+                keys = self._names.links(W, named[place])
+                for key in self.links.keys() & set(keys):
+                    working.add_link(Link(key, W, *self.links[key]))
+                if says_it_again(working, keys, (one.timestamp, one.message_id, one.source)):
+                    again.add(place)
+        seeds = entangled(working, together, doubted, again)
         if seeds or former:
             self._load_around(working, seeds | former, former)
         self._load_members(working, whole)

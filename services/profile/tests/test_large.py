@@ -6,7 +6,8 @@ import httpx
 import msgspec
 import pytest
 from services.profile.tests.follower import Known, followed
-from services.profile.tests.people import IDS, event
+from services.profile.tests.people import IDS, event, expected
+from services.profile.tests.postgres import known
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.outbox import waiting
@@ -99,6 +100,25 @@ async def test_one_more_identifier_costs_the_same_whatever_is_there(
     biggest = max(states, key=lambda one: one.omitted.identifiers)
     if grow is not shared_device:
         assert (len(biggest.identifiers), biggest.omitted.identifiers) == (200, 252)
+
+
+async def test_who_is_known_to_share_a_till_costs_the_same_as_anybody(engine: AsyncEngine) -> None:
+    """Two users meet in a component of hundreds: an event that says so again looks at no link."""
+    crowd = [*by_address(1), *(one for n in range(2, 400) for one in by_address(n))]
+    users = [event(f"u{n}", user_id=f"U{n}", anonymous_id=f"x{n}", at=500 + n) for n in (1, 2)]
+    tablet = [event(f"t{n}", user_id=f"U{n}", anonymous_id="tablet", at=n) for n in range(400)]
+    async with engine.begin() as tx:
+        await feed(tx, [*crowd, *users, *tablet])
+    again = [
+        event("a1", email="info@shop.example", anonymous_id="x7", at=900),
+        event("a2", user_id="U1", anonymous_id="x1", at=901),
+        event("a3", user_id="U9", anonymous_id="tablet", at=902),
+    ]
+    for one in again:
+        assert await rows_touched(engine, one) <= MOST_ROWS
+    async with engine.begin() as tx:
+        await feed(tx, again)
+        assert await known(tx) == expected([*crowd, *users, *tablet, *again])
 
 
 def withdrawal(n: int) -> Event:

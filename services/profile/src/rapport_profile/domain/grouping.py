@@ -4,26 +4,50 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
-from rapport_profile.domain.naming import Id
+from rapport_profile.domain.naming import Evidence, Id, LinkKey, Naming
 from rapport_profile.domain.rules import Rules
 from rapport_profile.domain.working_set import WorkingSet
 
 
+def may_say_it_again(working: WorkingSet, named: Naming, ids: Sequence[Id]) -> bool:
+    """Whether all whom an event names are known, but can't be settled by themselves.
+
+    If its links are known too, it says nothing of who is who that has not been said.
+    """
+    if named.previous is not None or len(ids) == 1:
+        return False
+    if any(working.nodes[one].profile_id is None for one in ids):
+        return False
+    return not _is_settled(working, ids, frozenset())
+
+
+def says_it_again(working: WorkingSet, keys: Iterable[LinkKey], evidence: Evidence) -> bool:
+    """Whether an event's links, which are loaded if they are stored, change nothing."""
+    known = [working.links.get(key) for key in keys]
+    return all(link is not None and link.evidence <= evidence for link in known)
+
+
 def entangled(
-    working: WorkingSet, named: Iterable[Sequence[Id]], doubted: AbstractSet[Id]
+    working: WorkingSet,
+    named: Iterable[Sequence[Id]],
+    doubted: AbstractSet[Id],
+    again: AbstractSet[int] = frozenset(),
 ) -> set[Id]:
     """The identifiers, of those named together in an event, that can't be settled by themselves.
 
     What the events of a batch connect is settled without its links if it knows at most one user
     and no more of a kind than a person may have, and nothing in it is shared, contested, or
-    `doubted` (ends of aliases that may be void). The identifiers and their profiles are loaded.
+    `doubted` (ends of aliases that may be void). `again` are the places of events that say nothing
+    new (`says_it_again`): of a till that a thousand people share, or of two colleagues who were
+    mistaken for one, each event would load everybody. The identifiers and their profiles are
+    loaded.
     """
     parts = _DisjointSets()
     settled: list[Sequence[Id]] = []
-    for ids in named:
+    for place, ids in enumerate(named):
         if _is_settled(working, ids, doubted):
             settled.append(ids)
-        else:
+        elif place not in again:
             _connect(parts, working, ids)
     for ids in settled:
         # Most events; they matter only where others connect their person with somebody.

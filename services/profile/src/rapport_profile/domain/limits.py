@@ -36,12 +36,16 @@ def _over_others(
     kinds: Mapping[Id, str], links: Iterable[tuple[Id, Id]], rules: Rules
 ) -> Iterator[tuple[Id, Id]]:
     """(stronger, weaker) of links where a person may have so many of the stronger kind."""
-    for link in links:
-        if not kinds.keys() >= set(link):
+    ranks = _ranks(kinds, rules)
+    for one, other in links:
+        kind, other_kind = kinds.get(one), kinds.get(other)
+        if kind is None or other_kind is None or kind == other_kind:
             continue
-        stronger, weaker = sorted(link, key=lambda end: rules.rank(kinds[end]))
-        if kinds[stronger] in rules.limits and kinds[stronger] != kinds[weaker]:
-            yield stronger, weaker
+        if ranks[kind] < ranks[other_kind]:
+            if kind in rules.limits:
+                yield one, other
+        elif other_kind in rules.limits:
+            yield other, one
 
 
 class Terms:
@@ -74,8 +78,9 @@ class Terms:
 
     def allow(self, first: "Part", second: "Part") -> bool:
         """Whether two parts may be one."""
-        if self.rules.surplus(first.counts + second.counts):
-            return False
+        for kind, most in self.rules.limits.items():
+            if first.counts.get(kind, 0) + second.counts.get(kind, 0) > most:
+                return False
         ends = self._apart.keys() & first.members
         return all(self._apart[one].isdisjoint(second.members) for one in ends)
 
@@ -102,17 +107,19 @@ def parts_within(
     """
     parts = {one: Part({one}, Counter([kinds[one]])) for one in group}
     inside = [link for link in links if link[0] in parts and link[1] in parts]
-    for one, other in sorted(inside, key=lambda link: _strength(kinds, link, terms.rules)):
+    ranks = _ranks(kinds, terms.rules)
+    for one, other in sorted(inside, key=lambda link: sorted(ranks[kinds[end]] for end in link)):
         larger, smaller = parts[one], parts[other]
         if larger is smaller or not terms.allow(larger, smaller):
             continue
         if len(larger.members) < len(smaller.members):
             larger, smaller = smaller, larger
         larger.members |= smaller.members
-        larger.counts += smaller.counts
+        larger.counts.update(smaller.counts)
         parts.update(dict.fromkeys(smaller.members, larger))
     return list({id(part): part.members for part in parts.values()}.values())
 
 
-def _strength(kinds: Mapping[Id, str], link: tuple[Id, Id], rules: Rules) -> tuple[object, ...]:
-    return tuple(sorted(rules.rank(kinds[end]) for end in link))
+def _ranks(kinds: Mapping[Id, str], rules: Rules) -> dict[str, tuple[float, float, str]]:
+    """The sort keys of the kinds that there are."""
+    return {kind: rules.rank(kind) for kind in set(kinds.values())}

@@ -16,8 +16,9 @@ from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import add_tallies
 from rapport_profile import metrics
 from rapport_profile.domain.content import content_hash
-from rapport_profile.domain.grouping import entangled
+from rapport_profile.domain.grouping import entangled, may_say_it_again, says_it_again
 from rapport_profile.domain.naming import (
+    Evidence,
     Id,
     Ids,
     Names,
@@ -45,6 +46,11 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     named: Naming
     copy: inbox.Copy
     traceparent: str | None
+
+    @property
+    def evidence(self) -> Evidence:
+        """Of the links that it tells of."""
+        return (self.event.timestamp, self.event.message_id, self.event.source)
 
 
 async def on_events(
@@ -194,13 +200,33 @@ async def _load(
     await people.load(tx, working, wanted.keys() | twins, held)
     former = await people.known(tx, _possibly_aliased(working))
     doubted = {id_ for _, id_ in former} | _ends_of_doubt(working, drafts)
-    seeds = entangled(working, named, doubted)
+    again = await _said_again(tx, names, working, drafts, named)
+    seeds = entangled(working, named, doubted, again)
     around = {(working.nodes[one].workspace, one) for one in seeds} | former
     if around:
         await people.load_around(tx, working, around, held, beyond=former)
     if whole:
         await people.load_members(tx, working, whole)
     return working
+
+
+async def _said_again(
+    tx: AsyncConnection,
+    names: Names,
+    working: WorkingSet,
+    drafts: Sequence[Draft],
+    named: Sequence[Sequence[Id]],
+) -> set[int]:
+    """The places of events that can't be settled by themselves, and say nothing new."""
+    places = [
+        place
+        for place, (one, ids) in enumerate(zip(drafts, named, strict=True))
+        if may_say_it_again(working, one.named, ids)
+    ]
+    keys = {at: names.links(drafts[at].event.workspace, drafts[at].named) for at in places}
+    wanted = {(drafts[at].event.workspace, key) for at in places for key in keys[at]}
+    await people.load_links(tx, working, wanted)
+    return {at for at in places if says_it_again(working, keys[at], drafts[at].evidence)}
 
 
 def _possibly_aliased(working: WorkingSet) -> set[people.Scoped]:

@@ -11,7 +11,7 @@ from rapport_common.db import pack, packed
 from rapport_common.events.envelope import Identifier
 from rapport_profile.domain.bounds import HEAVY_BYTES
 from rapport_profile.domain.loaded import Loaded
-from rapport_profile.domain.naming import Id
+from rapport_profile.domain.naming import Id, LinkKey
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.working_set import WorkingSet
@@ -80,6 +80,11 @@ _REACHED = text(
 _LINK = (
     "l.workspace, CAST(l.a AS text) AS a, CAST(l.b AS text) AS b, l.kind, l.timestamp, "
     "l.message_id, l.source, l.void"
+)
+_THESE = text(
+    f"SELECT {_LINK} FROM profile.link l JOIN unnest({packed('workspaces', 'text')}, "
+    f"{packed('a', 'uuid')}, {packed('b', 'uuid')}, {packed('kinds', 'text')}) "
+    "AS v(workspace, a, b, kind) USING (workspace, a, b, kind)"
 )
 _TOLD = text(
     f"SELECT {_LINK} FROM profile.link l JOIN {_IDS} AS v(workspace, a) USING (workspace, a)"
@@ -173,6 +178,23 @@ async def load_members(tx: AsyncConnection, working: Loaded, profiles: Collectio
     """Load all identifiers of profiles whose clusters are held."""
     await _load_nodes(tx, working, _MEMBERS, profiles)
     await _load_profiles(tx, working)
+
+
+async def load_links(
+    tx: AsyncConnection, working: Loaded, wanted: Collection[tuple[str, LinkKey]]
+) -> None:
+    """Load those of the links (workspace, key) that are stored, and nothing around them."""
+    if not wanted:
+        return
+    ordered = sorted(wanted)
+    asked = {
+        "workspaces": pack(one[0] for one in ordered),
+        "a": pack(one[1][0] for one in ordered),
+        "b": pack(one[1][1] for one in ordered),
+        "kinds": pack(one[1][2] for one in ordered),
+    }
+    for row in await tx.execute(_THESE, asked):
+        _add_link(working, row)
 
 
 async def load_told(tx: AsyncConnection, working: Loaded, hubs: Collection[Scoped]) -> None:
