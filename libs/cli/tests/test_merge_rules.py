@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from libs.cli.tests.conftest import Answers, Rapport
 
-RULES = {"kinds": [{"kind": "email", "max_per_profile": 5}], "blocked": {"phone": ["+4930123456"]}}
+RULES = {
+    "order": ["loyalty_card"],
+    "kinds": {"email": {"max_per_profile": 5}},
+    "blocked": {"phone": ["+4930123456"]},
+}
 KNOWN = {**RULES, "version": 3, "actor": "ada", "reason": "why", "created_at": "2026-01-01"}
 NONE = {"identifiers": 0, "links": 0, "moved_events": 0}
 

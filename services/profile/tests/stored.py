@@ -31,6 +31,7 @@ from rapport_profile.domain.naming import (
 )
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
+from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.rules import NO_RULES, RuleBook, Rules
 from rapport_profile.domain.stamps import believed_time
@@ -58,7 +59,7 @@ class People:
     def __init__(self, seed: int | None = None, rules: Rules = NO_RULES) -> None:
         """Ids of profiles come one after the other, as in production, or at random."""
         self.rules = rules
-        self._names = Names(IDS, RuleBook({W: rules}))
+        self.names = Names(IDS, RuleBook({W: rules}))
         self._chance = None if seed is None else random.Random(seed)
         self._made = 0
         self.rows: dict[Id, Row] = {}
@@ -67,6 +68,7 @@ class People:
         self.counting: dict[str, Event] = {}
         self.overflow: dict[tuple[Id, str, str], Spilled] = {}
         self.apart: set[tuple[Id, Id]] = set()
+        self.hubs: dict[str, Id] = {}
         self.published: list[ProfileActivity] = []
 
     # --- a batch -----------------------------------------------------------------------------
@@ -102,21 +104,22 @@ class People:
                 continue
             self._save(working)
             self.counting.update({one.message_id: one for one in batch})
+            self.hubs.update({one.message_id: IDS.of(W, self.names_of(one).hub) for one in batch})
             return
 
     def _take_back(self, event: Event) -> None:
         named = self.names_of(event)
-        hub, told = IDS.of(W, named.hub), self._names.links(W, named)
+        hub, told = self.hubs[event.message_id], self.names.links(W, named)
         del self.counting[event.message_id]
         left = self.timeline(hub)
-        still = links_told(self._names, W, left)
+        still = links_told(self.names, W, left)
         lost = sorted(set(told) - still.keys())
         again = {key: still[key] for key in told if key in still}
         seeds = {hub, IDS.of(W, anonymous_twin(named.hub)), *(key[1] for key in told)}
         whole: set[Id] = set()
         while True:
             fold, spilled = fold_and_spill(left)
-            working = Revising(IDS, self._new_id, self._names.book)
+            working = Revising(IDS, self._new_id, self.names.book)
             self._load_around(working, seeds, seeds)
             self._load_members(working, whole)
             try:
@@ -144,11 +147,69 @@ class People:
         number = self._made if self._chance is None else self._chance.getrandbits(128)
         return str(UUID(int=number))
 
+    # --- working everybody out anew ------------------------------------------------------------
+
+    def hold(self, rules: Rules) -> None:
+        """Other rules hold from now on."""
+        self.rules = rules
+        self.names = Names(IDS, RuleBook({W: rules}))
+
+    def rebuild(self, page: int) -> int:
+        """Work everybody out anew; how much was wrong."""
+        wrong, after = 0, ""
+        while ids := sorted(one for one in self.rows if one > after)[:page]:
+            wrong += self._rebuild(Page(W, ids))
+            after = ids[-1]
+        return wrong
+
+    def _rebuild(self, page: Page) -> int:
+        for id_ in page.ids:
+            page.read(self.names, id_, self.timeline(id_))
+        told = {key for key in self.links if key[0] in page.ids}
+        page.settle(self.names, told)
+        for id_, (kind, value) in page.named.items():
+            self.rows.setdefault(id_, Row(kind, value))
+        whole: set[Id] = set()
+        while True:
+            working = Revising(IDS, self._new_id, self.names.book)
+            seeds = page.seeds()
+            self._load_around(working, seeds, seeds)
+            for key in told:
+                working.add_link(Link(key, W, *self.links[key]))
+            page.begun = {
+                row.profile
+                for id_, row in self.rows.items()
+                if row.profile is not None and id_ == min(self._members(row.profile))
+                if id_ in page.ids
+            }
+            self._load_members(working, page.begun | whole)
+            revisions = page.revisions(working, self.names)
+            complete = [working.profiles[one] for one in sorted(page.begun | whole)]
+            broken = {one.id for one in complete if put_right(one, working.members_of(one))}
+            try:
+                steps = working.revise(revisions, page.last_time(), around=page.ids, due=broken)
+                steps = working.finish(steps)
+            except IncompleteError as error:
+                whole |= self._more(error, whole)
+                continue
+            break
+        for events in (some for by_hub in page.leaving.values() for some in by_hub.items()):
+            self.hubs.update({one.message_id: events[0] for one in events[1]})
+        gone = {one.hub for one in page.left_by_events}
+        self.overflow = {key: one for key, one in self.overflow.items() if key[0] not in gone}
+        working.spilled += [(W, one.hub, left) for one in page.counted for left in one.spilled]
+        self._save(working)
+        self.published += steps
+        return len(revisions) + len(steps) + len(broken)
+
+    def _members(self, profile: Id) -> list[Id]:
+        return [id_ for id_, row in self.rows.items() if row.profile == profile]
+
     # --- loading -----------------------------------------------------------------------------
 
     def _load(self, batch: Sequence[Event], whole: Collection[Id]) -> WorkingSet:
         working, named = (
-            WorkingSet(IDS, self._new_id, self._names.book),
+            WorkingSet(IDS, self._new_id, self.names.book),
             [self.names_of(one) for one in batch],
         )
         wanted = {IDS.of(W, one): one for names in named for one in names.all}
@@ -165,7 +226,7 @@ class People:
         again = set()
         for place, one in enumerate(batch):
             if may_say_it_again(working, named[place], together[place]):
-                keys = self._names.links(W, named[place])
+                keys = self.names.links(W, named[place])
                 for key in self.links.keys() & set(keys):
                     working.add_link(Link(key, W, *self.links[key]))
                 if says_it_again(working, keys, (one.timestamp, one.message_id, one.source)):
@@ -181,7 +242,7 @@ class People:
         ends = (IDS.of(W, one), IDS.of(W, other))
         whole: set[Id] = set()
         while True:
-            working = Revising(IDS, self._new_id, self._names.book)
+            working = Revising(IDS, self._new_id, self.names.book)
             self._load_around(working, ends, ends, wide=True)
             self._load_members(working, whole)
             at = believed_time(event("decided", user_id="U", at=9))
@@ -270,16 +331,18 @@ class People:
         for id_, parted in working.parted.items():
             self.rows[id_] = self.rows[id_]._replace(fold=encode(parted).decode())
         self._relabel(working)
-        for key in working.changed_links:
-            self.links.pop(key, None)
+        for key, link in working.changed_links.items():
+            known = self.links.pop(key, None)
             if key in working.links:
-                self.links[key] = (working.links[key].evidence, working.links[key].void)
+                # A row that is there keeps the earlier evidence, unless that was taken back.
+                kept = known[0] if known is not None and not link.corrected else link.evidence
+                self.links[key] = (min(kept, link.evidence), link.void)
         for person in working.changed_profiles.values():
             summary = encode(person.summary())
             self.profiles[person.id] = (person.version, person.merged_into, summary)
         for _workspace, who, gone in working.spilled:
-            known = self.overflow.get((who, gone.kind, gone.name))
-            if known is None or gone.at >= known.at:
+            before = self.overflow.get((who, gone.kind, gone.name))
+            if before is None or gone.at >= before.at:
                 self.overflow[who, gone.kind, gone.name] = gone
 
     def _relabel(self, working: WorkingSet) -> None:
@@ -295,11 +358,11 @@ class People:
 
     def timeline(self, hub: Id) -> list[Event]:
         """The events that have an identifier as their strongest."""
-        return [one for one in self.counting.values() if IDS.of(W, self.names_of(one).hub) == hub]
+        return [one for name, one in self.counting.items() if self.hubs[name] == hub]
 
     def names_of(self, event: Event) -> Naming:
         """Whom an event names; the tests' events name somebody."""
-        named = self._names.of(event)
+        named = self.names.of(event)
         assert named is not None
         return named
 

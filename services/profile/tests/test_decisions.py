@@ -81,6 +81,21 @@ def test_who_is_merged_stays_so_and_comes_apart_when_that_is_undone() -> None:
     made.check()
 
 
+def test_who_may_be_together_again_is() -> None:
+    """By the events; what came meanwhile too."""
+    made = People()
+    told = [*HISTORY, event("4", user_id="A", anonymous_id="x", at=3)]
+    made.feed(told)
+    made.decide("keep_apart", *X_IS_A)
+    assert content(made.told()) == expected(told, apart=[X_IS_A])
+    later = [event("5", anonymous_id="x", email="e1", at=4)]
+    made.feed(later)
+    assert content(made.told()) == expected([*told, *later], apart=[X_IS_A])
+    made.decide("let_together", *X_IS_A)
+    assert content(made.states()) == content(made.told()) == expected([*told, *later])
+    made.check()
+
+
 @pytest.mark.parametrize("first", ["join", "keep_apart"])
 def test_of_two_decisions_that_contradict_each_other_apart_holds(first: str) -> None:
     made = People()

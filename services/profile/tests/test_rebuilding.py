@@ -122,8 +122,9 @@ async def is_exact(engine: AsyncEngine, history: Sequence[Event], rules: Rules) 
         assert await told(tx) == expected(history, rules)
 
 
-CARDS_FIRST = Rules(MergeRules((KindRule("loyalty_card", 1), KindRule("email", 2))), 1)
-NO_KIOSK = Rules(MergeRules((KindRule("loyalty_card"),), {"anonymous_id": ("kiosk",)}), 2)
+LIMITS = {"loyalty_card": KindRule(1), "email": KindRule(2)}
+CARDS_FIRST = Rules(MergeRules(("loyalty_card", "email"), LIMITS), 1)
+NO_KIOSK = Rules(MergeRules(("loyalty_card",), blocked={"anonymous_id": ("kiosk",)}), 2)
 
 
 def shop() -> list[Event]:

@@ -3,37 +3,42 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.profile.tests.people import event
+from services.profile.tests.people import event, expected
+from services.profile.tests.stored import People
 
 from rapport_common.events.envelope import Identifier
 from rapport_profile.domain.identity import resolve
 from rapport_profile.domain.limits import Terms
-from rapport_profile.domain.naming import naming
+from rapport_profile.domain.naming import naming, normal_or_given
 from rapport_profile.domain.rules import (
     MAX_BLOCKED,
     MAX_KINDS,
     KindRule,
     MergeRules,
+    RuleBook,
     Rules,
     RulesError,
     checked,
 )
 
+Named = dict[str, tuple[str, ...]]
 
-def rules(*kinds: KindRule, **blocked: tuple[str, ...]) -> Rules:
-    return Rules(checked(MergeRules(kinds, blocked)), 1)
+
+def rules(*order: str, blocked: Named | None = None, **kinds: KindRule) -> Rules:
+    return Rules(checked(MergeRules(order, kinds, blocked or {})), 1)
 
 
 @pytest.mark.parametrize(
     ("where", "declared"),
     [
-        ("kinds.0.kind", MergeRules((KindRule("Store"),))),
-        ("kinds.1.kind", MergeRules((KindRule("email"), KindRule("email")))),
-        ("kinds.0.max_per_profile", MergeRules((KindRule("email", 0),))),
-        ("kinds.0.max_per_profile", MergeRules((KindRule("user_id", 2),))),
-        ("kinds.0.joins", MergeRules((KindRule("user_id", joins=False),))),
-        ("kinds", MergeRules((KindRule("email"), KindRule("user_id")))),
-        ("kinds", MergeRules(tuple(KindRule(f"k{n}") for n in range(MAX_KINDS + 1)))),
+        ("kinds.Store", MergeRules(kinds={"Store": KindRule()})),
+        ("order.0", MergeRules(("Store",))),
+        ("order.1", MergeRules(("email", "email"))),
+        ("order.1", MergeRules(("email", "user_id"))),
+        ("order", MergeRules(tuple(f"k{n}" for n in range(MAX_KINDS + 1)))),
+        ("kinds.email.max_per_profile", MergeRules(kinds={"email": KindRule(0)})),
+        ("kinds.user_id.max_per_profile", MergeRules(kinds={"user_id": KindRule(2)})),
+        ("kinds.user_id.joins", MergeRules(kinds={"user_id": KindRule(joins=False)})),
         ("blocked", MergeRules(blocked={"x": tuple(map(str, range(MAX_BLOCKED + 1)))})),
         ("blocked.email", MergeRules(blocked={"email": ("no address",)})),
         ("blocked.phone", MergeRules(blocked={"phone": ("0171 1234567",)})),
@@ -50,7 +55,8 @@ def test_rules_that_cannot_be_are_refused_by_their_part(where: str, declared: Me
 
 def test_blocked_values_are_kept_in_the_form_in_which_they_come() -> None:
     declared = MergeRules(
-        (KindRule("user_id", 1), KindRule("email")),
+        ("user_id", "email"),
+        {"user_id": KindRule(1)},
         {"email": (" Shop@EXAMPLE.com",), "device_id": ("b ", "a", "b"), "till": ()},
     )
     assert checked(declared).blocked == {
@@ -76,20 +82,22 @@ USER, MAIL, CARD, DEVICE = (
 
 def test_the_rules_say_which_kind_is_the_strongest() -> None:
     assert named(rules(), DEVICE, CARD, MAIL) == [DEVICE, CARD, MAIL]
-    card_first = rules(KindRule("loyalty_card"))
+    # To say how many one has says nothing of how strong it is.
+    assert named(rules(loyalty_card=KindRule(3)), MAIL, CARD, DEVICE) == [MAIL, CARD, DEVICE]
+    card_first = rules("loyalty_card")
     assert named(card_first, MAIL, CARD, DEVICE) == [CARD, MAIL, DEVICE]
     assert named(card_first, MAIL, CARD, USER) == [USER, CARD, MAIL]
 
 
 def test_who_does_not_join_names_only_what_names_nobody_else() -> None:
-    kiosk = rules(KindRule("device_id", joins=False), email=("ada@example.com",))
+    kiosk = rules(device_id=KindRule(joins=False), blocked={"email": ("ada@example.com",)})
     assert named(kiosk, USER, MAIL, DEVICE) == [USER]
-    assert named(kiosk, MAIL, DEVICE) == [DEVICE]
+    assert named(kiosk, MAIL, DEVICE) == [MAIL]
     assert named(kiosk, DEVICE) == [DEVICE]
 
 
 def test_an_alias_from_or_under_who_does_not_join_joins_nobody() -> None:
-    some = rules(KindRule("device_id", joins=False), anonymous_id=("shared",))
+    some = rules(device_id=KindRule(joins=False), blocked={"anonymous_id": ("shared",)})
     assert named(some, USER, previous="a") == [USER, ("anonymous_id", "a")]
     assert named(some, USER, previous="shared") == [USER]
     assert named(some, DEVICE, previous="a") == [DEVICE]
@@ -107,11 +115,11 @@ def kinds(**some: str) -> dict[str, str]:
 
 
 def test_who_would_have_too_many_keeps_the_strongest_and_the_earliest() -> None:
-    two = rules(KindRule("email", 2))
+    two = rules(email=KindRule(2))
     found, shared = groups(two, kinds(user_id="A", email="efg"), ("A", "f"), ("A", "g"), ("A", "e"))
     assert (found, shared) == ({frozenset("Afg"), frozenset("e")}, frozenset())
     # A stronger link comes before an earlier one: the card is the user's.
-    one = rules(KindRule("loyalty_card", 1))
+    one = rules(loyalty_card=KindRule(1))
     found, _shared = groups(
         one, kinds(user_id="A", email="e", loyalty_card="xy"), ("e", "y"), ("A", "e"), ("A", "x")
     )
@@ -120,11 +128,36 @@ def test_who_would_have_too_many_keeps_the_strongest_and_the_earliest() -> None:
 
 def test_who_is_linked_to_more_of_a_stronger_kind_than_one_has_is_shared() -> None:
     """A kiosk on which three people typed their addresses."""
-    two = rules(KindRule("email", 2))
+    two = rules(email=KindRule(2))
     told = [("e", "d"), ("f", "d"), ("g", "d"), ("h", "e")]
     found, shared = groups(two, kinds(email="efgh", device_id="d"), *told)
     assert shared == frozenset("d")
     assert found == {frozenset("d"), frozenset("eh"), frozenset("f"), frozenset("g")}
+
+
+def test_the_workspaces_with_limits_are_known() -> None:
+    book = RuleBook(a=rules(email=KindRule(2)), b=rules(email=KindRule()), c=rules())
+    assert book.limited() == ["a"]
+
+
+def test_an_identifier_is_asked_for_in_any_form() -> None:
+    assert normal_or_given(("email", " Ada@EXAMPLE.com")) == ("email", "ada@example.com")
+    assert normal_or_given(("phone", "+49 30 123456")) == ("phone", "+4930123456")
+    assert normal_or_given(("phone", "no number")) == ("phone", "no number")
+
+
+def test_a_person_of_hundreds_keeps_count_when_some_leave() -> None:
+    """More than are shown: how many there are of a kind is kept beside them."""
+    limit = rules(anonymous_id=KindRule(300))
+    made = People(None, limit)
+    told = [event(f"m{n}", email="e", anonymous_id=f"x{n}", at=n) for n in range(290)]
+    made.feed(told)
+    made.decide("keep_apart", ("email", "e"), ("anonymous_id", "x7"))
+    made.feed(more := [event(f"n{n}", email="e", anonymous_id=f"y{n}", at=n) for n in range(20)])
+    wanted = expected([*told, *more], limit, [(("email", "e"), ("anonymous_id", "x7"))])
+    assert len(made.states()) == len(wanted)
+    largest = max(made.profiles, key=lambda one: made.profile(one).count)
+    assert made.profile(largest).counts() == {"email": 1, "anonymous_id": 300}
 
 
 KINDS = kinds(user_id="AB", email="efgh", loyalty_card="xyz", device_id="tuv")
@@ -136,9 +169,7 @@ limits = st.none() | st.integers(1, 3)
 def test_nobody_has_more_than_the_rules_allow(
     told: list[tuple[str, str]], mails: int | None, cards: int | None, devices: int | None
 ) -> None:
-    some = rules(
-        KindRule("email", mails), KindRule("loyalty_card", cards), KindRule("device_id", devices)
-    )
+    some = rules(email=KindRule(mails), loyalty_card=KindRule(cards), device_id=KindRule(devices))
     found = resolve(KINDS, told, (), Terms(some))
     assert sorted(one for group in found.groups for one in group) == sorted(KINDS)
     of = {one: group for group in found.groups for one in group}

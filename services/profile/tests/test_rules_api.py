@@ -11,24 +11,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 pytestmark = pytest.mark.integration
 RULES = {
-    "kinds": [
-        {"kind": "loyalty_card", "max_per_profile": 1},
-        {"kind": "device_id", "joins": False},
-    ],
+    "order": ["loyalty_card"],
+    "kinds": {"loyalty_card": {"max_per_profile": 1}, "device_id": {"joins": False}},
     "blocked": {"email": [" Shop@EXAMPLE.com"]},
 }
 SHOWN = {
-    "kinds": [
-        {"kind": "loyalty_card", "max_per_profile": 1, "joins": True},
-        {"kind": "device_id", "max_per_profile": None, "joins": False},
-    ],
+    "order": ["loyalty_card"],
+    "kinds": {
+        "loyalty_card": {"max_per_profile": 1, "joins": True},
+        "device_id": {"max_per_profile": None, "joins": False},
+    },
     "blocked": {"email": ["shop@example.com"]},
 }
 
 
 async def test_rules_are_versioned_by_whom_and_why(client: httpx.AsyncClient) -> None:
     none = (await client.get("/v1/merge-rules")).json()
-    assert (none["version"], none["kinds"], none["actor"]) == (0, [], None)
+    assert (none["version"], none["kinds"], none["actor"]) == (0, {}, None)
     made = await client.put("/v1/merge-rules", json={**RULES, "version": 0, "reason": "kiosks"})
     assert made.status_code == 202
     assert made.json()["job_id"]
@@ -47,8 +46,8 @@ async def test_rules_are_versioned_by_whom_and_why(client: httpx.AsyncClient) ->
 @pytest.mark.parametrize(
     ("change", "where"),
     [
-        ({"kinds": [{"kind": "Store"}]}, "kinds.0.kind"),
-        ({"kinds": [{"kind": "user_id", "max_per_profile": 3}]}, "kinds.0.max_per_profile"),
+        ({"order": ["Store"]}, "order.0"),
+        ({"kinds": {"user_id": {"max_per_profile": 3}}}, "kinds.user_id.max_per_profile"),
         ({"blocked": {"email": ["nobody"]}}, "blocked.email"),
         ({"blocked": {"x": ["a\0"]}}, "blocked.x"),
     ],

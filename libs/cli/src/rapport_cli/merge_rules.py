@@ -11,9 +11,10 @@ from rapport_cli.errors import CliError
 
 app = typer.Typer(help="Which identifiers join people, and how many one has.", no_args_is_help=True)
 PATH = "/v1/merge-rules"
+PARTS = ("order", "kinds", "blocked")
 COLUMNS = ["version", "created_at", "actor", "reason"]
 DIFFERENCES = ("identifiers", "links", "moved_events", "profiles", "joined", "changed")
-File = Annotated[str, typer.Argument(help='{"kinds": [...], "blocked": {...}}, or - .')]
+File = Annotated[str, typer.Argument(help='{"order": […], "kinds": {…}, "blocked": {…}}, or - .')]
 Wait = Annotated[bool, typer.Option(help="Until everybody has been worked out anew.")]
 
 
@@ -93,8 +94,16 @@ def _rules(file: str) -> dict[str, Any]:
 
 def _parts(given: dict[str, Any]) -> dict[str, Any]:
     """The rules themselves; who set them last, and when, is not sent back."""
-    unknown = given.keys() - {"kinds", "blocked", "version", "actor", "reason", "created_at"}
+    unknown = given.keys() - {
+        "order",
+        "kinds",
+        "blocked",
+        "version",
+        "actor",
+        "reason",
+        "created_at",
+    }
     if unknown:
-        message = f"Rules have `kinds` and `blocked`, and no {', '.join(sorted(unknown))}."
+        message = f"Rules have `order`, `kinds` and `blocked`, and no {', '.join(sorted(unknown))}."
         raise CliError("bad_rules", message)
-    return {"kinds": given.get("kinds", []), "blocked": given.get("blocked", {})}
+    return {part: given[part] for part in PARTS if part in given}

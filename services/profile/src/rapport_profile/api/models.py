@@ -89,9 +89,8 @@ class Stats(BaseModel):
 
 
 class KindRule(BaseModel):
-    """One kind of identifier."""
+    """What goes for one kind of identifier."""
 
-    kind: str
     max_per_profile: int | None
     joins: bool
 
@@ -100,7 +99,8 @@ class MergeRules(BaseModel):
     """One version of a workspace's merge rules, by whom and why."""
 
     version: int
-    kinds: list[KindRule]
+    order: list[str]
+    kinds: dict[str, KindRule]
     blocked: dict[str, list[str]]
     actor: str | None
     reason: str | None

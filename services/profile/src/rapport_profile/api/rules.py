@@ -28,11 +28,10 @@ Value = Annotated[str, Field(min_length=1, max_length=MAX_VALUE)]
 
 
 class DeclaredKind(BaseModel):
-    """One kind of identifier."""
+    """What goes for one kind of identifier."""
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Kind
     max_per_profile: int | None = Field(
         None, ge=1, le=1_000_000, description="a person has so many at most; null: any number"
     )
@@ -51,10 +50,15 @@ class DeclaredRules(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kinds: list[DeclaredKind] = Field(
+    order: list[Kind] = Field(
         default_factory=list,
         max_length=MAX_KINDS,
-        description="strongest first, behind the user id; others follow in their usual order",
+        description="kinds, strongest first, behind the user id; others follow in the usual order",
+    )
+    kinds: dict[Kind, DeclaredKind] = Field(
+        default_factory=dict,
+        max_length=MAX_KINDS,
+        description="what goes for kinds; of those that are left out a person has any number",
     )
     blocked: dict[Kind, list[Value]] = Field(
         default_factory=dict,
@@ -64,8 +68,11 @@ class DeclaredRules(BaseModel):
 
     def declared(self) -> MergeRules:
         """The same, as the domain has it."""
-        kinds = tuple(KindRule(one.kind, one.max_per_profile, one.joins) for one in self.kinds)
-        return MergeRules(kinds, {kind: tuple(some) for kind, some in self.blocked.items()})
+        return MergeRules(
+            tuple(self.order),
+            {kind: KindRule(one.max_per_profile, one.joins) for kind, one in self.kinds.items()},
+            {kind: tuple(some) for kind, some in self.blocked.items()},
+        )
 
 
 class NewRules(DeclaredRules):
@@ -154,7 +161,8 @@ async def _begun(engine: AsyncEngine, caller: Operator, once: Once, wanted: Want
 
 _NONE = {
     "version": 0,
-    "kinds": [],
+    "order": [],
+    "kinds": {},
     "blocked": {},
     "actor": None,
     "reason": None,
@@ -166,7 +174,8 @@ def _version(found: Version) -> dict[str, Any]:
     declared = found.declared
     return {
         "version": found.version,
-        "kinds": [msgspec.structs.asdict(one) for one in declared.kinds],
+        "order": declared.order,
+        "kinds": {kind: msgspec.structs.asdict(one) for kind, one in declared.kinds.items()},
         "blocked": declared.blocked,
         "actor": found.actor,
         "reason": found.reason,

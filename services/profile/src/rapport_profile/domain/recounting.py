@@ -1,16 +1,24 @@
 """What is stored of identifiers against what their events amount to, under the rules of today."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
 
 from rapport_common.events.codec import encode
-from rapport_common.events.envelope import Event
+from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_profile.domain.bounds import MAX_SHOWN, Spilled
 from rapport_profile.domain.fold import Fold, copied, fold_and_spill, merge
-from rapport_profile.domain.naming import MERGE, Evidence, Id, LinkKey, Names
+from rapport_profile.domain.naming import (
+    MERGE,
+    Evidence,
+    Id,
+    LinkKey,
+    Names,
+    anonymous_twin,
+    user_twin,
+)
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import EARLIEST, believed_time
@@ -89,18 +97,75 @@ def _is_same(one: Fold, other: Fold) -> bool:
     return bool(decode(encode(one)) == decode(encode(other)))
 
 
-def arrivals(recounts: Mapping[Id, Recount]) -> dict[Id, list[Event]]:
-    """The events that leave an identifier for another one, by the one they come to."""
-    found: dict[Id, list[Event]] = {}
-    for one in recounts.values():
-        for hub, events in one.leaving.items():
-            found.setdefault(hub, []).extend(events)
-    return found
+class Page:
+    """Identifiers of a workspace that are looked at together, and what their events say.
 
+    `coming`: the events that leave one for another, by that one. `named`: whom all these events
+    name; `begun`: the profiles whose first identifier is here.
+    """
 
-def last_time(events: Iterable[Event]) -> datetime:
-    """When the latest of some events happened."""
-    return max(map(believed_time, events), default=EARLIEST)
+    def __init__(self, workspace: str, ids: Sequence[Id]) -> None:
+        self.workspace = workspace
+        self.ids = ids
+        self.recounts = {one: Recount(one) for one in ids}
+        self.counted: list[Recount] = []
+        self.coming: dict[Id, list[Event]] = {}
+        self.named: dict[Id, Identifier] = {}
+        self.begun: set[Id] = set()
+        self._twins: set[Id] = set()
+        self._linked: set[Id] = set()
+
+    def read(self, names: Names, hub: Id, events: Sequence[Event]) -> None:
+        """Take in some events of an identifier of the page."""
+        self.recounts[hub].take(names, self.workspace, events)
+        for named in filter(None, map(names.of, events)):
+            for identifier in named.all:
+                self.named[names.ids.of(self.workspace, identifier)] = identifier
+                if identifier[0] == USER_ID:
+                    self._twins.add(names.ids.of(self.workspace, anonymous_twin(identifier)))
+            if named.previous is not None:
+                self._twins.add(names.ids.of(self.workspace, user_twin(named.previous)))
+
+    def settle(self, names: Names, stored: Iterable[LinkKey]) -> None:
+        """After all is read: the events that leave come to others. `stored`: the page's links."""
+        self._linked = {end for key in stored for end in key[:2]}
+        for one in self.recounts.values():
+            for hub, events in one.leaving.items():
+                self.coming.setdefault(hub, []).extend(events)
+        for hub, events in self.coming.items():
+            if hub in self.recounts:
+                self.recounts[hub].add(names, self.workspace, events)
+
+    def seeds(self) -> set[Id]:
+        """Around whom people may change: all that is named, was linked, or decides on aliases."""
+        return {*self.ids, *self._linked, *self.coming, *self.named, *self._twins}
+
+    def revisions(self, working: Revising, names: Names) -> list[Revision]:
+        """What has to be put right; who is not on the page and gets events has more than it had."""
+        self.counted = list(self.recounts.values())
+        for hub, events in self.coming.items():
+            if hub not in self.recounts:
+                known = copied(working.fold_of(working.nodes[hub]))
+                more = Recount(hub, fold=known, is_whole=False)
+                more.add(names, self.workspace, events)
+                self.counted.append(more)
+        found = (revision(working, one) for one in self.counted)
+        return [one for one in found if one is not None]
+
+    @property
+    def leaving(self) -> dict[Id, dict[Id, list[Event]]]:
+        """The events that go, by where they were and where they come to."""
+        return {one.hub: one.leaving for one in self.recounts.values() if one.leaving}
+
+    @property
+    def left_by_events(self) -> list[Recount]:
+        """Identifiers of which all that is left is known, and that some events leave."""
+        return [one for one in self.recounts.values() if one.leaving and one.is_whole]
+
+    def last_time(self) -> datetime:
+        """When the last of the events happened that leave one identifier for another."""
+        moved = (event for events in self.coming.values() for event in events)
+        return max(map(believed_time, moved), default=EARLIEST)
 
 
 def put_right(profile: Profile, members: Sequence[Node]) -> bool:

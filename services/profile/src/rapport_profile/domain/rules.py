@@ -21,14 +21,13 @@ MAX_VALUE = 512
 
 
 class KindRule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One kind of identifier.
+    """What goes for one kind of identifier.
 
     `max_per_profile`: a person has so many of it at most; None is any number. `joins`: whether an
     identifier of it is a part of the person with whom it is named. One that does not join names
     only events that name nothing else, and those stay under it alone.
     """
 
-    kind: str
     max_per_profile: int | None = None
     joins: bool = True
 
@@ -36,11 +35,12 @@ class KindRule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 class MergeRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The rules as they are declared.
 
-    `kinds`, strongest first, always behind the user id; those that are not among them follow in
+    `order`: kinds, strongest first, always behind the user id; those that are not in it follow in
     the usual order. `blocked`: values by kind that join nobody, such as a shop's own phone number.
     """
 
-    kinds: tuple[KindRule, ...] = ()
+    order: tuple[str, ...] = ()
+    kinds: dict[str, KindRule] = {}
     blocked: dict[str, tuple[str, ...]] = {}
 
 
@@ -58,14 +58,14 @@ class Rules:
     def __init__(self, declared: MergeRules | None = None, version: int = 0) -> None:
         self.version = version
         self.declared = declared or MergeRules()
-        order = [USER_ID, *(one.kind for one in self.declared.kinds if one.kind != USER_ID)]
+        order = [USER_ID, *(kind for kind in self.declared.order if kind != USER_ID)]
         self._rank = {kind: place for place, kind in enumerate(order)}
-        self._alone = {one.kind for one in self.declared.kinds if not one.joins}
+        self._alone = {kind for kind, one in self.declared.kinds.items() if not one.joins}
         self._blocked = {kind: frozenset(some) for kind, some in self.declared.blocked.items()}
         self.limits = {
-            one.kind: one.max_per_profile
-            for one in self.declared.kinds
-            if one.max_per_profile is not None and one.kind != USER_ID
+            kind: one.max_per_profile
+            for kind, one in self.declared.kinds.items()
+            if one.max_per_profile is not None and kind != USER_ID
         }
         """The most of a kind that one person has; of user ids it is one, always."""
         self.chooses = self.declared != MergeRules()
@@ -115,15 +115,18 @@ USUAL = RuleBook()
 
 def checked(declared: MergeRules) -> MergeRules:
     """Declared rules with their values in normal form; RulesError says what can't be."""
-    if len(declared.kinds) > MAX_KINDS:
-        raise RulesError("kinds", f"at most {MAX_KINDS} kinds can be declared")
-    names = [one.kind for one in declared.kinds]
-    for place, one in enumerate(declared.kinds):
-        _check_kind(f"kinds.{place}", one, names[:place])
-    if names and USER_ID in names[1:]:
-        raise RulesError(
-            "kinds", "user_id is the strongest kind: let it come first, or leave it out"
-        )
+    for part, some in (("order", declared.order), ("kinds", declared.kinds)):
+        if len(some) > MAX_KINDS:
+            raise RulesError(part, f"at most {MAX_KINDS} kinds can be declared")
+    for place, kind in enumerate(declared.order):
+        _check_name(f"order.{place}", kind)
+        if kind in declared.order[:place]:
+            raise RulesError(f"order.{place}", f"{kind} stands there twice")
+        if kind == USER_ID and place:
+            message = "user_id is the strongest kind: it comes first, or is left out"
+            raise RulesError(f"order.{place}", message)
+    for kind, one in declared.kinds.items():
+        _check_kind(f"kinds.{kind}", kind, one)
     if sum(len(some) for some in declared.blocked.values()) > MAX_BLOCKED:
         raise RulesError("blocked", f"at most {MAX_BLOCKED:,} values can be blocked")
     blocked = {
@@ -134,14 +137,12 @@ def checked(declared: MergeRules) -> MergeRules:
     return msgspec.structs.replace(declared, blocked=blocked)
 
 
-def _check_kind(where: str, one: KindRule, before: list[str]) -> None:
-    _check_name(f"{where}.kind", one.kind)
-    if one.kind in before:
-        raise RulesError(f"{where}.kind", f"{one.kind} is declared twice")
+def _check_kind(where: str, kind: str, one: KindRule) -> None:
+    _check_name(where, kind)
     most = one.max_per_profile
     if most is not None and most < 1:
         raise RulesError(f"{where}.max_per_profile", "a person has one of a kind at least")
-    if one.kind != USER_ID:
+    if kind != USER_ID:
         return
     if most not in {None, 1}:
         raise RulesError(f"{where}.max_per_profile", "a person has one user id, always")

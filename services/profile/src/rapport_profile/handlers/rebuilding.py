@@ -10,8 +10,6 @@ these rules hold since before the first page was read (see `store.rules.hold`).
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -20,14 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_common import logging
 from rapport_common.db import is_retriable
 from rapport_common.events.activity import ProfileActivity
-from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_common.ids import uuid7_text
 from rapport_common.jobs.store import Job, Step
 from rapport_common.pace import Pace
-from rapport_profile.domain.fold import copied
-from rapport_profile.domain.naming import Id, Ids, Names, anonymous_twin, user_twin
+from rapport_profile.domain.naming import Id, Ids, Names
 from rapport_profile.domain.people import Profile
-from rapport_profile.domain.recounting import Recount, arrivals, last_time, put_right, revision
+from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision
 from rapport_profile.domain.rules import MergeRules, RuleBook, Rules
 from rapport_profile.domain.steps import IncompleteError
@@ -72,54 +68,6 @@ class Report(msgspec.Struct):
         """Take in what another part has found."""
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-@dataclass(slots=True)
-class Page:
-    """Identifiers that are looked at together, and what their events say.
-
-    `coming`: the events that leave one for another, by that one. `named`: whom all these events
-    name; `twins`: the same values as user ids and anonymous ids, on which aliases depend;
-    `linked`: what they were linked to before. `begun`: the profiles whose first identifier is here.
-    """
-
-    workspace: str
-    ids: list[Id]
-    recounts: dict[Id, Recount] = field(default_factory=dict)
-    counted: list[Recount] = field(default_factory=list)
-    coming: dict[Id, list[Event]] = field(default_factory=dict)
-    named: dict[Id, Identifier] = field(default_factory=dict)
-    twins: set[Id] = field(default_factory=set)
-    linked: set[Id] = field(default_factory=set)
-    begun: set[Id] = field(default_factory=set)
-
-    @property
-    def leaving(self) -> dict[Id, dict[Id, list[Event]]]:
-        """The events that go, by where they were and where they come to."""
-        return {one.hub: one.leaving for one in self.recounts.values() if one.leaving}
-
-    @property
-    def left_by_events(self) -> list[Recount]:
-        """Identifiers of which all that is left is known, and that some events leave."""
-        return [one for one in self.recounts.values() if one.leaving and one.is_whole]
-
-    def scoped(self, ids: Iterable[Id]) -> set[people.Scoped]:
-        """The names of rows."""
-        return {(self.workspace, one) for one in ids}
-
-    def last_time(self) -> datetime:
-        """When the last of the events happened that leave one identifier for another."""
-        return last_time(event for events in self.coming.values() for event in events)
-
-    def note(self, names: Names, events: Iterable[Event]) -> None:
-        """Remember whom events name."""
-        for named in filter(None, map(names.of, events)):
-            for identifier in named.all:
-                self.named[names.ids.of(self.workspace, identifier)] = identifier
-                if identifier[0] == USER_ID:
-                    self.twins.add(names.ids.of(self.workspace, anonymous_twin(identifier)))
-            if named.previous is not None:
-                self.twins.add(names.ids.of(self.workspace, user_twin(named.previous)))
 
 
 class Rebuilding:
@@ -203,15 +151,15 @@ async def rebuilt(tx: AsyncConnection, names: Names, page: Page) -> Report:
         return Report()
     held: set[people.Scoped] = set()
     stored = _working(names)
-    await people.load(tx, stored, page.scoped(page.ids), held)
-    await people.load_told(tx, stored, page.scoped(page.ids))
-    page.linked = {end for key in stored.links for end in key[:2]}
+    await people.load(tx, stored, _scoped(page, page.ids), held)
+    await people.load_told(tx, stored, _scoped(page, page.ids))
     await _recount(tx, names, page)
+    page.settle(names, stored.links)
     await people.ensure_identifiers(tx, {(page.workspace, one): n for one, n in page.named.items()})
     whole: set[people.Scoped] = set()
     while True:
         working, complete = await _loaded(tx, names, page, held, whole)
-        revisions = _revisions(working, names, page)
+        revisions = page.revisions(working, names)
         broken = {one.id for one in complete if put_right(one, working.members_of(one))}
         try:
             steps = working.revise(revisions, page.last_time(), around=page.ids, due=broken)
@@ -250,17 +198,11 @@ def _working(names: Names) -> Revising:
 
 
 async def _recount(tx: AsyncConnection, names: Names, page: Page) -> None:
-    """Read what the events amount to; those that leave come to others."""
-    page.recounts = {one: Recount(one) for one in page.ids}
+    """Read what the events of a page's identifiers amount to."""
     for id_, gone in (await recounting.expired(tx, page.workspace, page.ids)).items():
         page.recounts[id_].expire(gone)
     async for hub, events in recounting.timelines(tx, page.workspace, page.ids):
-        page.recounts[hub].take(names, page.workspace, events)
-        page.note(names, events)
-    page.coming = arrivals(page.recounts)
-    for hub, events in page.coming.items():
-        if hub in page.recounts:
-            page.recounts[hub].add(names, page.workspace, events)
+        page.read(names, hub, events)
 
 
 async def _loaded(
@@ -272,25 +214,17 @@ async def _loaded(
 ) -> tuple[Revising, list[Profile]]:
     """Everybody concerned, and the profiles of which all is loaded: they are looked at, too."""
     working = _working(names)
-    seeds = page.scoped({*page.ids, *page.linked, *page.coming, *page.named, *page.twins})
+    seeds = _scoped(page, page.seeds())
     await people.load(tx, working, seeds, held)
     await people.load_around(tx, working, seeds, held, beyond=seeds)
-    await people.load_told(tx, working, page.scoped(page.ids))
+    await people.load_told(tx, working, _scoped(page, page.ids))
     profiles = {one.profile_id for one in map(working.nodes.__getitem__, page.ids)} - {None}
     known = [one for one in profiles if one is not None]
     page.begun = await recounting.begun(tx, page.workspace, known, page.ids)
     complete = page.begun.union(one for _workspace, one in whole)
-    await people.load_members(tx, working, page.scoped(complete))
+    await people.load_members(tx, working, _scoped(page, complete))
     return working, [working.profiles[one] for one in sorted(complete)]
 
 
-def _revisions(working: Revising, names: Names, page: Page) -> list[Revision]:
-    """What has to be put right; who is not on the page and gets events has more than it had."""
-    page.counted = list(page.recounts.values())
-    for hub, events in page.coming.items():
-        if hub not in page.recounts:
-            more = Recount(hub, fold=copied(working.fold_of(working.nodes[hub])), is_whole=False)
-            more.add(names, page.workspace, events)
-            page.counted.append(more)
-    found = (revision(working, one) for one in page.counted)
-    return [one for one in found if one is not None]
+def _scoped(page: Page, ids: Iterable[Id]) -> set[people.Scoped]:
+    return {(page.workspace, one) for one in ids}
