@@ -24,6 +24,7 @@ PROFILE = {
     "traits": {"name": "Ada [bold]L."},
     "computed": {"events": 2, "orders": 1, "revenue": {"USD": "12.30"}, "open_cases": 0},
     "consent": [],
+    "contact_points": [{"channel": "email", "value": "ada@example.com", "verified": False}],
 }
 
 
@@ -31,7 +32,7 @@ def test_a_profile_is_shown_with_what_it_holds(rapport: Rapport, server: Answers
     server.answers["GET /v1/profiles"] = (200, PROFILE)
     done = rapport("profile", "show", "email", "ada@example.com")
     assert done.returncode == 0, done.stderr
-    for text in ("ada@example.com", "Ada [bold]L.", "USD 12.30", "p-1"):
+    for text in ("ada@example.com (not verified)", "Ada [bold]L.", "USD 12.30", "p-1"):
         assert text in done.stdout
 
 

@@ -40,6 +40,7 @@ def show_profile(
             "profile": profile["id"],
             "version": profile["version"],
             "identifiers": [f"{one['kind']} {one['value']}" for one in profile["identifiers"]],
+            "reached at": list(map(_point, profile["contact_points"])),
             **{f"trait {name}": trait for name, trait in profile["traits"].items()},
             **profile["computed"],
         }
@@ -226,6 +227,11 @@ def id_of(api: Api, kind: str, value: str) -> str:
 
 def _path(profile_id: str) -> str:
     return f"/v1/profiles/{quote(profile_id, safe='')}"
+
+
+def _point(point: dict[str, Any]) -> str:
+    """An address at which somebody is reached, and whether a trusted source has told of it."""
+    return f"{point['value']}{'' if point.get('verified', True) else ' (not verified)'}"
 
 
 def _told(event: dict[str, Any]) -> dict[str, Any]:
