@@ -21,6 +21,7 @@ from rapport_profile.domain.fold import TRAIT, Fold, fold_all, fold_and_spill, n
 from rapport_profile.domain.grouping import entangled, may_say_it_again, says_it_again
 from rapport_profile.domain.loaded import end_of
 from rapport_profile.domain.naming import (
+    MERGE,
     Evidence,
     Id,
     LinkKey,
@@ -69,6 +70,7 @@ class People:
         self.overflow: dict[tuple[Id, str, str], Spilled] = {}
         self.apart: set[tuple[Id, Id]] = set()
         self.hubs: dict[str, Id] = {}
+        self.merges: set[LinkKey] = set()
         self.published: list[ProfileActivity] = []
 
     # --- a batch -----------------------------------------------------------------------------
@@ -166,6 +168,8 @@ class People:
         for id_ in page.ids:
             page.read(self.names, id_, self.timeline(id_))
         told = {key for key in self.links if key[0] in page.ids}
+        for key in self.merges & told:
+            page.merge(key, self.links[key][0])
         page.settle(self.names, told)
         for id_, (kind, value) in page.named.items():
             self.rows.setdefault(id_, Row(kind, value))
@@ -248,8 +252,10 @@ class People:
             at = believed_time(event("decided", user_id="U", at=9))
             try:
                 if name == "join":
+                    self.merges.add((*ends, MERGE))
                     steps = working.join(*ends, (at, "decided", "operator"))
                 else:
+                    self.merges.discard((*ends, MERGE))
                     steps = getattr(working, name)(*ends, at)
                 steps = working.finish(steps)
             except IncompleteError as error:

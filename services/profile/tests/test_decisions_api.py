@@ -10,13 +10,16 @@ from services.profile.tests.conftest import bearer
 from services.profile.tests.people import event, expected
 from services.profile.tests.postgres import feed, known, told
 from services.profile.tests.test_rebuilding import NOTHING, checked
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.events.envelope import Event, Identifier
+from rapport_profile.domain.rules import KindRule, MergeRules, RuleBook, Rules
 
 pytestmark = pytest.mark.integration
 ADA: Identifier = ("user_id", "A")
 MAIL: Identifier = ("email", "ada@example.com")
+NOBODY = "f3fef9e5-16dc-47fa-a2b4-3d4c1b482afe"
 PHONE: Identifier = ("anonymous_id", "x")
 HISTORY = [
     event("1", type="identify", user_id="A", email="ada@example.com", traits={"p": 1}),
@@ -119,6 +122,75 @@ async def test_two_of_the_same_word_hold_until_both_are_undone(
     await is_exact(engine, HISTORY)
 
 
+@pytest.mark.parametrize("word", ["merge", "keep-apart"])
+async def test_two_of_the_same_word_undone_at_the_same_time_hold_no_more(
+    client: httpx.AsyncClient, engine: AsyncEngine, word: str
+) -> None:
+    if word == "keep-apart":
+        await feed(engine, [joined := event("4", user_id="A", anonymous_id="x", at=3)])
+    told_of = [*HISTORY, joined] if word == "keep-apart" else HISTORY
+    for _ in range(3):
+        ids = [
+            (await client.post(f"/v1/profiles/{word}", json=body(*pair))).json()["decision_id"]
+            for pair in ((PHONE, ADA), (ADA, PHONE))
+        ]
+        answers = await asyncio.gather(
+            *(client.post(f"/v1/decisions/{one}/undo", json={"reason": "x"}) for one in ids)
+        )
+        assert [one.status_code for one in answers] == [200, 200]
+        await is_exact(engine, told_of)
+        assert await checked(engine) == NOTHING
+
+
+async def test_a_merge_is_undone_under_other_rules_than_it_was_made(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    pair = (MAIL, PHONE)
+    ids = [(await client.post("/v1/profiles/merge", json=body(*pair))).json()["decision_id"]]
+    rules = {"order": ["anonymous_id", "email"], "version": 0, "reason": "x"}
+    await client.put("/v1/merge-rules", json=rules)
+    ids += [(await client.post("/v1/profiles/merge", json=body(*pair))).json()["decision_id"]]
+    await client.post(f"/v1/decisions/{ids[0]}/undo", json={"reason": "x"})
+    ada = await person(client, MAIL)
+    asked = {"kind": "email", "value": MAIL[1], "to_kind": "anonymous_id", "to_value": "x"}
+    why = (await client.get(f"/v1/profiles/{ada['id']}/why", params=asked)).json()
+    # Of two that have said it the one holds that is left.
+    assert [one["message_id"] for one in why["chain"]] == ids[1:]
+    await client.post(f"/v1/decisions/{ids[1]}/undo", json={"reason": "x"})
+    assert (await person(client, MAIL))["id"] != (await person(client, PHONE))["id"]
+
+
+async def test_a_merge_that_the_rules_forbid_is_refused(client: httpx.AsyncClient) -> None:
+    rules = {"kinds": {"email": {"max_per_profile": 1}}, "blocked": {"anonymous_id": ["x"]}}
+    await client.put("/v1/merge-rules", json={**rules, "version": 0, "reason": "x"})
+    blocked = await client.post("/v1/profiles/merge", json=body(PHONE, ADA))
+    assert (blocked.status_code, "joins nobody" in blocked.json()["message"]) == (409, True)
+    assert (await client.get("/v1/decisions")).json()["items"] == []
+
+
+async def test_a_merge_that_would_join_too_many_is_refused(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    rules = {"kinds": {"email": {"max_per_profile": 1}}}
+    await client.put("/v1/merge-rules", json={**rules, "version": 0, "reason": "x"})
+    one_mail = RuleBook(w=Rules(MergeRules(kinds={"email": KindRule(1)}), 1))
+    second: Identifier = ("email", "b@example.com")
+    await feed(engine, [event("5", email=second[1])], one_mail)
+    refused = await client.post("/v1/profiles/merge", json=body(MAIL, second))
+    assert (refused.status_code, "keep these two apart" in refused.json()["message"]) == (409, True)
+    assert (await client.get("/v1/decisions")).json()["items"] == []
+
+
+async def test_what_no_decision_says_is_found_and_put_right(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await client.post("/v1/profiles/merge", json=body(PHONE, ADA))
+    async with engine.begin() as tx:
+        await tx.execute(text("UPDATE profile.decision SET undone_at = now()"))
+    found = await checked(engine)
+    assert (found["links"], found["changed"] > 0) == (1, True)
+
+
 async def test_the_events_that_lead_from_one_identifier_to_another_are_told(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
@@ -127,6 +199,8 @@ async def test_the_events_that_lead_from_one_identifier_to_another_are_told(
     asked = {"kind": "user_id", "value": "A", "to_kind": "anonymous_id", "to_value": " x"}
     why = await client.get(f"/v1/profiles/{ada['id']}/why", params=asked)
     assert [one["message_id"] for one in why.json()["chain"]] == ["1", "4"]
+    nobody = await client.get(f"/v1/profiles/{NOBODY}/why", params=asked)
+    assert "no profile" in nobody.json()["message"]
     missing = await client.get(
         f"/v1/profiles/{ada['id']}/why", params={**asked, "to_value": "nobody"}
     )

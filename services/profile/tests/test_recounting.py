@@ -66,6 +66,18 @@ def test_what_is_broken_is_found_and_put_right() -> None:
     assert made.rebuild(2) == 0
 
 
+def test_a_person_of_hundreds_that_comes_apart_shows_all_that_there_is_room_for() -> None:
+    made = People()
+    told = [event(f"m{n}", user_id="A", anonymous_id=f"x{n}", at=n) for n in range(260)]
+    made.feed(told)
+    fewer = Rules(MergeRules(kinds={"anonymous_id": KindRule(100)}), 1)
+    made.hold(fewer)
+    made.rebuild(50)
+    made.check()
+    assert content(made.states()) == content(made.told()) == expected(told, fewer)
+    assert made.rebuild(50) == 0
+
+
 def test_what_retention_removed_is_not_missed() -> None:
     """The events are gone, and with them what they told of links: these stay as they are."""
     made = People()

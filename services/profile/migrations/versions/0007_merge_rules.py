@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("workspace", sa.Text(), nullable=False),
         sa.Column("id", sa.UUID(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False, comment="merge, or apart"),
-        sa.Column("a", sa.UUID(), nullable=False, comment="The stronger identifier."),
+        sa.Column("a", sa.UUID(), nullable=False, comment="The smaller id."),
         sa.Column("b", sa.UUID(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),

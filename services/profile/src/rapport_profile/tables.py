@@ -76,7 +76,7 @@ DECISION = Table(
     Column("workspace", Text),
     Column("id", UUID(as_uuid=True)),
     Column("kind", Text, nullable=False, comment="merge, or apart"),
-    Column("a", UUID(as_uuid=True), nullable=False, comment="The stronger identifier."),
+    Column("a", UUID(as_uuid=True), nullable=False, comment="The smaller id."),
     Column("b", UUID(as_uuid=True), nullable=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),

@@ -16,17 +16,17 @@ from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
 from rapport_profile.api import models
 from rapport_profile.domain.explaining import Step, chain
-from rapport_profile.domain.naming import Ids, normal_or_given
+from rapport_profile.domain.naming import MERGE, Ids, normal_or_given
 from rapport_profile.handlers.deciding import Deciding, told
 from rapport_profile.store import decisions as store
 from rapport_profile.store import reads
-from rapport_profile.store.decisions import APART, MERGE
+from rapport_profile.store.decisions import APART
 from rapport_profile.tables import SCHEMA
 
 Reader = Annotated[Operator, Depends(operator("profiles:read"))]
 Writer = Annotated[Operator, Depends(operator("profiles:write"))]
 NO_NUL = r"^[^\x00]*$"
-Kind = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
+Kind = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Value = Annotated[str, Field(min_length=1, max_length=512, pattern=NO_NUL)]
 Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=NO_NUL)]
 Text = Annotated[str, Query(min_length=1, max_length=512, pattern=NO_NUL)]
@@ -147,7 +147,10 @@ def _explained(engine: AsyncEngine, ids: Ids) -> APIRouter:
         start, end = (ids.of(caller.workspace, one) for one in pair)
         async with engine.begin() as tx:
             found = await reads.alive(tx, caller.workspace, profile_id)
-            who = reads.Person(caller.workspace, found.id if found else profile_id)
+            if found is None:
+                message = f"There is no profile {profile_id} in this workspace."
+                raise NotFoundError(message, details={"id": str(profile_id)})
+            who = reads.Person(caller.workspace, found.id)
             rows = await reads.among(tx, who)
         evidence = {(row.a, row.b, row.kind): row for row in rows}
         way = chain((_step(row) for row in rows), start, end)

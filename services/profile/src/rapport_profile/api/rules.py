@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.auth import Operator, operator
 from rapport_common.idempotency import Once, Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
-from rapport_common.paging import Listed, Paging
+from rapport_common.paging import MAX_BIGINT, Listed, Paging
 from rapport_profile.api import models
 from rapport_profile.domain.rules import MAX_KINDS, MAX_VALUE, KindRule, MergeRules
 from rapport_profile.handlers import rules
@@ -33,7 +33,11 @@ class DeclaredKind(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     max_per_profile: int | None = Field(
-        None, ge=1, le=1_000_000, description="a person has so many at most; null: any number"
+        None,
+        ge=1,
+        le=1_000_000,
+        strict=True,
+        description="a person has so many at most; null: any number",
     )
     joins: bool = Field(
         True,
@@ -78,7 +82,12 @@ class DeclaredRules(BaseModel):
 class NewRules(DeclaredRules):
     """Rules that take the place of others."""
 
-    version: int = Field(ge=0, description="of those whose place they take; 0: there are none")
+    version: int = Field(
+        ge=0,
+        le=MAX_BIGINT,
+        strict=True,
+        description="of those whose place they take; 0: there are none",
+    )
     reason: str = Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")
 
 

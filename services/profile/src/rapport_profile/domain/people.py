@@ -323,6 +323,18 @@ class Profile:
         self.fold = fold
         self.tell_all()
 
+    @property
+    def shows_too_few(self) -> bool:
+        """Whether others have left so that there is room for identifiers that were not shown."""
+        return len(self.named) < min(self.count, MAX_SHOWN)
+
+    def show_all(self, members: Sequence[Node]) -> None:
+        """Show as many of its identifiers, all of which are given, as there is room for."""
+        self.named = {**{node.name: EARLIEST for node in members}, **self.named}
+        self._grow(IDENTIFIERS)
+        self._counts = None
+        self._keep_strongest(Counter(one.kind for one in members))
+
     def remember(self, members: Sequence[Node]) -> None:
         """Have these identifiers, whatever was noted of them; the fold is to be made anew."""
         named = self.named

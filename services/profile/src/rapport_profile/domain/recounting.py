@@ -29,7 +29,7 @@ class Recount:
     """What the events of an identifier amount to.
 
     `leaving`: those whose strongest identifier is another one under these rules, by that one's
-    id. Not `is_whole`: other events of it are stored, too, and may tell of links.
+    id. Not `is_whole`: other events of it may tell of links. Not `is_read`: it is not on the page.
     """
 
     hub: Id
@@ -38,6 +38,7 @@ class Recount:
     leaving: dict[Id, list[Event]] = field(default_factory=dict)
     spilled: list[Spilled] = field(default_factory=list)
     is_whole: bool = True
+    is_read: bool = True
 
     def expire(self, gone: Fold) -> None:
         """Take in what the events amounted to that retention has removed."""
@@ -70,9 +71,10 @@ class Recount:
 def revision(working: Revising, recount: Recount) -> Revision | None:
     """How what is stored of an identifier has to be put right; None when nothing is wrong."""
     node = working.nodes[recount.hub]
-    stored = [key for key in working.links_of(node.id) if key[0] == node.id and key[2] != MERGE]
+    stored = [key for key in working.links_of(node.id) if key[0] == node.id]
     gone = [key for key in stored if key not in recount.told]
-    lost = gone if recount.is_whole else []
+    # An operator's word is known as a whole, also where events are not.
+    lost = [key for key in gone if recount.is_whole or (key[2] == MERGE and recount.is_read)]
     told = {
         key: evidence
         for key, evidence in recount.told.items()
@@ -126,6 +128,11 @@ class Page:
             if named.previous is not None:
                 self._twins.add(names.ids.of(self.workspace, user_twin(named.previous)))
 
+    def merge(self, key: LinkKey, evidence: Evidence) -> None:
+        """Take in that an operator has said that two identifiers are one person."""
+        told = self.recounts[key[0]].told
+        told[key] = min(told.get(key, evidence), evidence)
+
     def settle(self, names: Names, stored: Iterable[LinkKey]) -> None:
         """After all is read: the events that leave come to others. `stored`: the page's links."""
         self._linked = {end for key in stored for end in key[:2]}
@@ -146,7 +153,7 @@ class Page:
         for hub, events in self.coming.items():
             if hub not in self.recounts:
                 known = copied(working.fold_of(working.nodes[hub]))
-                more = Recount(hub, fold=known, is_whole=False)
+                more = Recount(hub, fold=known, is_whole=False, is_read=False)
                 more.add(names, self.workspace, events)
                 self.counted.append(more)
         found = (revision(working, one) for one in self.counted)

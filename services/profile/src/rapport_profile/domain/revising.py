@@ -93,6 +93,11 @@ class Revising(WorkingSet):
         self.note_link((one, other, MERGE), evidence, void=False)
         return self._decided(one, other, evidence[0])
 
+    def join_by(self, one: Id, other: Id, evidence: Evidence) -> list[ProfileActivity]:
+        """Two identifiers stay one person, by another word of an operator than before."""
+        self.correct_link((one, other, MERGE), evidence)
+        return self._decided(one, other, evidence[0])
+
     def let_go(self, one: Id, other: Id, at: datetime) -> list[ProfileActivity]:
         """An operator's word that two identifiers are one person holds no more."""
         self.drop_link((one, other, MERGE))

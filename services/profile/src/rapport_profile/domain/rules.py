@@ -11,11 +11,12 @@ import msgspec
 from typing_extensions import override
 
 from rapport_common.events.envelope import EMAIL, USER_ID, Identifier
-from rapport_common.events.kinds import KINDS, is_kind, normal_value, rank
+from rapport_common.events.kinds import KINDS, PHONE, is_kind, normal_value, rank
 
 MAX_KINDS = 100
 MAX_BLOCKED = 10_000
 """Values of all kinds together."""
+FORMS = {EMAIL: "an address", PHONE: "a number with its country's code"}
 MAX_VALUE = 512
 """Characters."""
 
@@ -164,6 +165,6 @@ def _normal_blocked(kind: str, value: Any) -> str:
         raise RulesError(where, f"a value has {MAX_VALUE} characters at most, and no NUL")
     normal = normal_value(kind, value)
     if normal is None:
-        form = "an address" if kind == EMAIL else "a number with its country's code"
+        form = FORMS.get(kind, "a value that is not blank")
         raise RulesError(where, f"'{value[:64]}' is no {kind}: it never comes ({form} is wanted)")
     return normal

@@ -80,10 +80,17 @@ class Steps(Loaded):
         return self._told(profile, profile.due | points | computed, step.event)
 
     def freshen(self, profile: Profile) -> None:
-        """Make a stale fold anew; IncompleteError when not all members are loaded."""
-        if not profile.stale:
+        """Make a stale fold anew, and show as many identifiers as there is room for.
+
+        IncompleteError when not all members are loaded.
+        """
+        if not (profile.stale or profile.shows_too_few):
             return
         if len(profile.members) != profile.count:
             absorbed = {one for one in self.merged if end_of(self.merged, one) == profile.id}
             raise IncompleteError(profile.workspace, {profile.id, *absorbed})
-        profile.remake([self.nodes[one].fold for one in sorted(profile.members)])
+        members = [self.nodes[one] for one in sorted(profile.members)]
+        if profile.shows_too_few:
+            profile.show_all(members)
+        if profile.stale:
+            profile.remake([one.fold for one in members])

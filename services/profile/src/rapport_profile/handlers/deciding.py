@@ -4,11 +4,12 @@ It is a fact like a link, and an input of who is who: it holds whatever comes la
 rebuild. What changes is told with the same transaction.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 import msgspec
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import clock
@@ -17,12 +18,13 @@ from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundEr
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Identifier
 from rapport_common.ids import uuid7_text
-from rapport_profile.domain.naming import Id, Ids, Names
+from rapport_profile.domain.naming import MERGE, Id, Ids, Names
 from rapport_profile.domain.revising import Revising
+from rapport_profile.domain.rules import Rules
 from rapport_profile.domain.steps import IncompleteError
 from rapport_profile.handlers.publish import publish
 from rapport_profile.store import changes, decisions, people
-from rapport_profile.store.decisions import APART, MERGE, Decision
+from rapport_profile.store.decisions import APART, OPERATOR, Decision
 from rapport_profile.store.rules import RuleShelf
 
 Steps = list[ProfileActivity]
@@ -47,13 +49,17 @@ class Deciding:
         """Let a decision of a kind hold (`told`: its id, and why); what has changed."""
         names = Names(self._ids, await self._shelf.book(tx, {caller.workspace}))
         rules = names.book.of(caller.workspace)
-        one, other = sorted(pair, key=lambda end: (rules.rank(end[0]), end[1]))
-        ends = (self._ids.of(caller.workspace, one), self._ids.of(caller.workspace, other))
-        await _require_two_known(tx, caller.workspace, ends, (one, other))
+        by_id = {self._ids.of(caller.workspace, end): end for end in pair}
+        await _require_two_known(tx, caller.workspace, by_id)
+        # In the order of their ids, whatever the rules of the day say of their kinds.
+        one, other = sorted(by_id)
+        ends = (one, other)
+        await _hold(tx, names, caller.workspace, ends)
         decision = Decision(told[0], kind, *ends, caller.subject, told[1], clock.now())
         if kind == MERGE:
+            _require_joining(rules, pair)
             await _require_allowed(tx, caller.workspace, ends)
-            evidence = (decision.at, decision.id, "operator")
+            evidence = (decision.at, decision.id, OPERATOR)
             steps = await _changed(tx, names, caller.workspace, ends, _joined(ends, evidence))
         else:
             steps = await _changed(
@@ -73,10 +79,13 @@ class Deciding:
             raise ConflictError(message, details={"id": decision})
         names = Names(self._ids, await self._shelf.book(tx, {caller.workspace}))
         ends, now = (found.a, found.b), clock.now()
+        # Who undoes the same, said twice, at the same time: one of them is the second.
+        await _hold(tx, names, caller.workspace, ends)
         await decisions.undo(tx, caller.workspace, decision, by=(caller.subject, reason), at=now)
-        if await decisions.holding(tx, caller.workspace, found.kind, ends) is not None:
-            return []  # somebody else has said the same
-        return await _changed(tx, names, caller.workspace, ends, _undone(found.kind, ends, now))
+        left = await decisions.holding(tx, caller.workspace, found.kind, ends)
+        return await _changed(
+            tx, names, caller.workspace, ends, _undone(found.kind, ends, now, left)
+        )
 
 
 def _joined(ends: tuple[Id, Id], evidence: tuple[datetime, str, str]) -> Change:
@@ -89,15 +98,34 @@ def _joined(ends: tuple[Id, Id], evidence: tuple[datetime, str, str]) -> Change:
                 "account that is given up, merge its other identifiers one by one."
             )
             raise ConflictError(message)
-        return who.join(*ends, evidence)
+        steps = who.join(*ends, evidence)
+        if who.nodes[ends[0]].profile_id != who.nodes[ends[1]].profile_id:
+            message = (
+                "The merge rules, or another decision, keep these two apart: a person may have so "
+                "many of a kind only, or one of them is seen with too many people."
+            )
+            raise ConflictError(message)
+        return steps
 
     return change
 
 
-def _undone(kind: str, ends: tuple[Id, Id], at: datetime) -> Change:
-    if kind == APART:
-        return lambda who: who.let_together(*ends, at)
-    return lambda who: who.let_go(*ends, at)
+def _undone(kind: str, ends: tuple[Id, Id], at: datetime, left: Row[Any] | None) -> Change:
+    """What it changes that a decision holds no more; `left`: another one that says the same."""
+    if kind == MERGE and left is not None:
+        return lambda who: who.join_by(*ends, (left.created_at, left.id, OPERATOR))
+    if kind == MERGE:
+        return lambda who: who.let_go(*ends, at)
+    if left is not None:
+        return lambda _who: []
+    return lambda who: who.let_together(*ends, at)
+
+
+async def _hold(tx: AsyncConnection, names: Names, workspace: str, ends: Sequence[Id]) -> None:
+    """Lock the people two identifiers belong to: what is read from now on stays so."""
+    working = Revising(names.ids, uuid7_text, names.book)
+    seeds = {(workspace, one) for one in ends}
+    await people.load_around(tx, working, seeds, set(), beyond=seeds, wide=True)
 
 
 async def _changed(
@@ -125,18 +153,23 @@ async def _changed(
 
 
 async def _require_two_known(
-    tx: AsyncConnection,
-    workspace: str,
-    ends: tuple[Id, Id],
-    pair: tuple[Identifier, Identifier],
+    tx: AsyncConnection, workspace: str, by_id: Mapping[Id, Identifier]
 ) -> None:
-    if ends[0] == ends[1]:
+    if len(by_id) < 2:  # noqa: PLR2004 - a pair
         raise InvalidRequestError("These are the same identifier: give two.")
-    known = await people.known(tx, [(workspace, one) for one in ends], of_somebody=True)
-    for end, (kind, value) in zip(ends, pair, strict=True):
+    known = await people.known(tx, [(workspace, one) for one in by_id], of_somebody=True)
+    for end, (kind, value) in by_id.items():
         if (workspace, end) not in known:
             message = f"Nobody is known by {kind} '{value}' in this workspace."
             raise NotFoundError(message, details={"kind": kind, "value": value})
+
+
+def _require_joining(rules: Rules, pair: Iterable[Identifier]) -> None:
+    for identifier in pair:
+        if not rules.joins(identifier):
+            kind, value = identifier
+            message = f"The merge rules say that {kind} '{value}' joins nobody: change them first."
+            raise ConflictError(message, details={"kind": kind, "value": value})
 
 
 async def _require_allowed(tx: AsyncConnection, workspace: str, ends: tuple[Id, Id]) -> None:

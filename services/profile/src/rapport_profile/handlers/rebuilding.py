@@ -28,7 +28,7 @@ from rapport_profile.domain.revising import Revising, Revision
 from rapport_profile.domain.rules import MergeRules, RuleBook, Rules
 from rapport_profile.domain.steps import IncompleteError
 from rapport_profile.handlers.publish import publish
-from rapport_profile.store import changes, people, recounting
+from rapport_profile.store import changes, decisions, people, recounting
 from rapport_profile.store.rules import RuleShelf
 
 log = logging.get(__name__)
@@ -201,6 +201,8 @@ async def _recount(tx: AsyncConnection, names: Names, page: Page) -> None:
     """Read what the events of a page's identifiers amount to."""
     for id_, gone in (await recounting.expired(tx, page.workspace, page.ids)).items():
         page.recounts[id_].expire(gone)
+    for key, evidence in await decisions.merges(tx, page.workspace, page.ids):
+        page.merge(key, evidence)
     async for hub, events in recounting.timelines(tx, page.workspace, page.ids):
         page.read(names, hub, events)
 

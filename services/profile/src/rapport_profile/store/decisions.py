@@ -1,5 +1,6 @@
 """What operators have said of two identifiers, and who has undone it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_profile.domain.naming import Id
+from rapport_profile.domain.naming import MERGE, Evidence, Id, LinkKey
 
-MERGE = "merge"
+OPERATOR = "operator"
+"""In the place of a source, where an operator tells of a link."""
 APART = "apart"
 _COLUMNS = (
     "CAST(d.id AS text) AS id, d.kind, CAST(d.a AS text) AS a, CAST(d.b AS text) AS b, "
@@ -30,12 +32,17 @@ _ADD = text(
 _FIND = text(f"SELECT {_COLUMNS} {_FROM} AND d.id = CAST(:id AS uuid) FOR UPDATE OF d")
 _HOLDING = text(
     f"SELECT {_COLUMNS} {_FROM} AND d.undone_at IS NULL AND d.kind = :kind "
-    "AND (d.a, d.b) IN ((CAST(:a AS uuid), CAST(:b AS uuid)), (CAST(:b AS uuid), CAST(:a AS uuid)))"
+    "AND d.a = CAST(:a AS uuid) AND d.b = CAST(:b AS uuid) ORDER BY d.id LIMIT 1"
 )
 _LIST = text(
     f"SELECT {_COLUMNS} {_FROM} "
     "AND (CAST(:before AS uuid) IS NULL OR d.id < CAST(:before AS uuid)) "
     "ORDER BY d.id DESC LIMIT :limit"
+)
+_MERGES = text(
+    "SELECT CAST(d.a AS text) AS a, CAST(d.b AS text) AS b, d.created_at, CAST(d.id AS text) AS id "
+    "FROM profile.decision d WHERE d.workspace = :workspace AND d.kind = 'merge' "
+    "AND d.undone_at IS NULL AND d.a = ANY(CAST(:ids AS uuid[]))"
 )
 _UNDO = text(
     "UPDATE profile.decision SET undone_at = :at, undone_by = :actor, undone_reason = :reason "
@@ -81,9 +88,17 @@ async def find(tx: AsyncConnection, workspace: str, decision: Id) -> Row[Any] | 
 async def holding(
     tx: AsyncConnection, workspace: str, kind: str, pair: tuple[Id, Id]
 ) -> Row[Any] | None:
-    """The decision of a kind that holds for two identifiers, in either order."""
+    """The first decision of a kind that holds for two identifiers, in the order of their ids."""
     asked = {"workspace": workspace, "kind": kind, "a": pair[0], "b": pair[1]}
     return (await tx.execute(_HOLDING, asked)).first()
+
+
+async def merges(
+    tx: AsyncConnection, workspace: str, ids: Sequence[Id]
+) -> list[tuple[LinkKey, Evidence]]:
+    """The links that operators' merges amount to, of those whose first identifier is given."""
+    rows = await tx.execute(_MERGES, {"workspace": workspace, "ids": list(ids)})
+    return [((row.a, row.b, MERGE), (row.created_at, row.id, OPERATOR)) for row in rows]
 
 
 async def latest(

@@ -25,6 +25,7 @@ class Version(NamedTuple):
 
 
 _HOLD = text("LOCK TABLE profile.merge_rules IN ACCESS EXCLUSIVE MODE")
+_PATIENT = text("SET LOCAL lock_timeout = '8s'")
 _VERSIONS = text(
     "SELECT DISTINCT ON (workspace) workspace, version FROM profile.merge_rules "
     "WHERE workspace = ANY(CAST(:workspaces AS text[])) ORDER BY workspace, version DESC"
@@ -68,6 +69,8 @@ class RuleShelf:
 
 async def hold(tx: AsyncConnection) -> None:
     """Wait for all who work by the rules, and let nobody read them before this transaction ends."""
+    # A batch of a large person takes longer than the two seconds that others wait.
+    await tx.execute(_PATIENT)
     await tx.execute(_HOLD)
 
 
