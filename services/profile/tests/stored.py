@@ -251,9 +251,9 @@ class People:
             self._load_members(working, whole)
             at = believed_time(event("decided", user_id="U", at=9))
             try:
-                if name == "join":
+                if name in {"join", "join_by"}:
                     self.merges.add((*ends, MERGE))
-                    steps = working.join(*ends, (at, "decided", "operator"))
+                    steps = getattr(working, name)(*ends, (at, name, "operator"))
                 else:
                     self.merges.discard((*ends, MERGE))
                     steps = getattr(working, name)(*ends, at)

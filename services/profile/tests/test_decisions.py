@@ -16,6 +16,7 @@ from services.profile.tests.people import (
 from services.profile.tests.stored import People, W
 
 from rapport_common.events.envelope import Event, Identifier
+from rapport_profile.domain.naming import MERGE
 from rapport_profile.domain.rules import NO_RULES, Rules
 
 NAMES = [
@@ -75,6 +76,11 @@ def test_who_is_merged_stays_so_and_comes_apart_when_that_is_undone() -> None:
     later = [event("4", anonymous_id="x", email="e1", at=3)]
     made.feed(later)
     assert content(made.told()) == expected([*HISTORY, *later], joined=[X_IS_A])
+    assert made.rebuild(2) == 0
+    made.decide("join_by", *X_IS_A)
+    evidence = {link[0][1] for key, link in made.links.items() if key[2] == MERGE}
+    assert (evidence, len(made.states())) == ({"join_by"}, 2)
+    assert made.rebuild(2) == 0
     made.decide("let_go", *X_IS_A)
     # An event has said it too, since.
     assert content(made.states()) == content(made.told()) == expected([*HISTORY, *later])
