@@ -114,7 +114,7 @@ class People:
         hub, told = self.hubs[event.message_id], self.names.links(W, named)
         del self.counting[event.message_id]
         left = self.timeline(hub)
-        still = links_told(self.names, W, left)
+        still = links_told(self.names, left)
         lost = sorted(set(told) - still.keys())
         again = {key: still[key] for key in told if key in still}
         seeds = {hub, IDS.of(W, anonymous_twin(named.hub)), *(key[1] for key in told)}

@@ -96,7 +96,7 @@ def test_what_retention_removed_is_not_missed() -> None:
     earlier = msgspec.structs.replace(HISTORY[1], timestamp=HISTORY[0].timestamp)
     late = Recount(hub)
     late.expire(fold_all([]))
-    late.add(made.names, W, [earlier])
+    late.add(made.names, [earlier])
     found = revision(working, late)
     assert found is not None
     assert (found.lost, len(found.told)) == ([], 1)

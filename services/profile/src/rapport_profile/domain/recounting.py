@@ -57,14 +57,14 @@ class Recount:
                 staying.append(event)
             else:
                 self.leaving.setdefault(hub, []).append(event)
-        self.add(names, workspace, staying)
+        self.add(names, staying)
 
-    def add(self, names: Names, workspace: str, events: Sequence[Event]) -> None:
+    def add(self, names: Names, events: Sequence[Event]) -> None:
         """Take in events of which it is the strongest identifier."""
         fold, spilled = fold_and_spill(events)
         self.fold.join(fold)
         self.spilled += [*spilled, *self.fold.trim()]
-        for key, evidence in links_told(names, workspace, events).items():
+        for key, evidence in links_told(names, events).items():
             self.told[key] = min(self.told.get(key, evidence), evidence)
 
 
@@ -141,7 +141,7 @@ class Page:
                 self.coming.setdefault(hub, []).extend(events)
         for hub, events in self.coming.items():
             if hub in self.recounts:
-                self.recounts[hub].add(names, self.workspace, events)
+                self.recounts[hub].add(names, events)
 
     def seeds(self) -> set[Id]:
         """Around whom people may change: all that is named, was linked, or decides on aliases."""
@@ -154,7 +154,7 @@ class Page:
             if hub not in self.recounts:
                 known = copied(working.fold_of(working.nodes[hub]))
                 more = Recount(hub, fold=known, is_whole=False, is_read=False)
-                more.add(names, self.workspace, events)
+                more.add(names, events)
                 self.counted.append(more)
         found = (revision(working, one) for one in self.counted)
         return [one for one in found if one is not None]

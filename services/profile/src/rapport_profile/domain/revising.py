@@ -27,7 +27,7 @@ class Revision(msgspec.Struct, frozen=True):
     told: Mapping[LinkKey, Evidence]
 
 
-def links_told(names: Names, workspace: str, events: Iterable[Event]) -> dict[LinkKey, Evidence]:
+def links_told(names: Names, events: Iterable[Event]) -> dict[LinkKey, Evidence]:
     """The links that events tell of, with their earliest evidence."""
     found: dict[LinkKey, Evidence] = {}
     for event in events:
@@ -35,7 +35,7 @@ def links_told(names: Names, workspace: str, events: Iterable[Event]) -> dict[Li
         if named is None:
             continue
         evidence = (event.timestamp, event.message_id, event.source)
-        for key in names.links(workspace, named):
+        for key in names.links(event.workspace, named):
             found[key] = min(found.get(key, evidence), evidence)
     return found
 

@@ -4,7 +4,7 @@ It is a fact like a link, and an input of who is who: it holds whatever comes la
 rebuild. What changes is told with the same transaction.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ from rapport_common.ids import uuid7_text
 from rapport_profile.domain.naming import MERGE, Id, Ids, Names
 from rapport_profile.domain.revising import Revising
 from rapport_profile.domain.rules import Rules
-from rapport_profile.domain.steps import IncompleteError
+from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.store import changes, decisions, people
 from rapport_profile.store.decisions import APART, OPERATOR, Decision
@@ -134,19 +134,17 @@ async def _changed(
     """Load all that is known of the people two identifiers belong to, change it, and tell it."""
     seeds = {(workspace, one) for one in ends}
     held: set[people.Scoped] = set()
-    whole: set[people.Scoped] = set()
-    while True:
+
+    async def load(whole: Collection[people.Scoped]) -> Revising:
         working = Revising(names.ids, uuid7_text, names.book)
         await people.load_around(tx, working, seeds, held, beyond=seeds, wide=True)
         await people.load_members(tx, working, whole)
-        try:
-            steps = working.finish(change(working))
-        except IncompleteError as error:
-            if error.wanted <= whole:
-                raise
-            whole |= error.wanted
-        else:
-            break
+        return working
+
+    def carry_out(working: Revising) -> Steps:
+        return working.finish(change(working))
+
+    working, steps = await done_with(load, carry_out)
     await changes.save(tx, working)
     await publish(tx, [(step, None) for step in steps])
     return steps

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,8 +27,8 @@ from rapport_profile.domain.naming import (
     user_twin,
 )
 from rapport_profile.domain.rules import USUAL, RuleBook
-from rapport_profile.domain.steps import IncompleteError
 from rapport_profile.domain.working_set import WorkingSet
+from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.taking_back import take_back
 from rapport_profile.store import changes, inbox, people
@@ -158,27 +158,20 @@ async def applied(
     """The people after the events, and what is to be published, with its trace.
 
     Of the profiles `untold` nobody knows what is stored: all their sections are due.
-    When a profile turns out to be one that has to be made anew from all its identifiers, these
-    are loaded too and all is done again: nothing has been written yet.
     """
-    whole: set[people.Scoped] = set()
-    while True:
-        working = await _load(tx, names, drafts, whole)
+
+    def apply(working: WorkingSet) -> list[tuple[ProfileActivity, str | None]]:
         for profile_id in untold:
             if profile_id in working.profiles:
                 working.profiles[profile_id].tell_all()
         published: list[tuple[ProfileActivity, str | None]] = []
-        try:
-            for one in drafts:
-                steps = working.apply(one.event, one.named)
-                published += [(step, one.traceparent) for step in steps]
-            told = working.finish([step for step, _trace in published])
-        except IncompleteError as error:
-            if error.wanted <= whole:
-                raise
-            whole |= error.wanted
-        else:
-            return working, list(zip(told, (trace for _step, trace in published), strict=True))
+        for one in drafts:
+            steps = working.apply(one.event, one.named)
+            published += [(step, one.traceparent) for step in steps]
+        told = working.finish([step for step, _trace in published])
+        return list(zip(told, (trace for _step, trace in published), strict=True))
+
+    return await done_with(partial(_load, tx, names, drafts), apply)
 
 
 async def _load(

@@ -10,6 +10,7 @@ these rules hold since before the first page was read (see `store.rules.hold`).
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ from rapport_profile.domain.people import Profile
 from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision
 from rapport_profile.domain.rules import MergeRules, RuleBook, Rules
-from rapport_profile.domain.steps import IncompleteError
+from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.store import changes, decisions, people, recounting
 from rapport_profile.store.rules import RuleShelf
@@ -156,20 +157,10 @@ async def rebuilt(tx: AsyncConnection, names: Names, page: Page) -> Report:
     await _recount(tx, names, page)
     page.settle(names, stored.links)
     await people.ensure_identifiers(tx, {(page.workspace, one): n for one, n in page.named.items()})
-    whole: set[people.Scoped] = set()
-    while True:
-        working, complete = await _loaded(tx, names, page, held, whole)
-        revisions = page.revisions(working, names)
-        broken = {one.id for one in complete if put_right(one, working.members_of(one))}
-        try:
-            steps = working.revise(revisions, page.last_time(), around=page.ids, due=broken)
-            steps = working.finish(steps)
-        except IncompleteError as error:
-            if error.wanted <= whole:
-                raise
-            whole |= error.wanted
-        else:
-            break
+    loaded, found = await done_with(
+        partial(_loaded, tx, names, page, held), partial(_revised, names, page)
+    )
+    working, (revisions, broken, steps) = loaded[0], found
     moved = await recounting.move(tx, page.workspace, page.leaving)
     working.spilled += [
         (page.workspace, one.hub, gone) for one in page.counted for gone in one.spilled
@@ -177,6 +168,17 @@ async def rebuilt(tx: AsyncConnection, names: Names, page: Page) -> Report:
     await changes.save(tx, working)
     await publish(tx, [(step, None) for step in steps])
     return _report(revisions, steps, moved, len(broken & page.begun))
+
+
+def _revised(
+    names: Names, page: Page, loaded: tuple[Revising, list[Profile]]
+) -> tuple[list[Revision], set[Id], list[ProfileActivity]]:
+    """What was wrong of a page, which profiles were, and what to publish of it."""
+    working, complete = loaded
+    revisions = page.revisions(working, names)
+    broken = {one.id for one in complete if put_right(one, working.members_of(one))}
+    steps = working.revise(revisions, page.last_time(), around=page.ids, due=broken)
+    return revisions, broken, working.finish(steps)
 
 
 def _report(

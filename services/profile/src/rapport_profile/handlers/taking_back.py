@@ -1,17 +1,18 @@
 """A copy of a message that counted so far is taken back: another one counts."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.envelope import Event
 from rapport_common.ids import uuid7_text
 from rapport_profile.domain.bounds import Spilled
-from rapport_profile.domain.fold import fold_and_spill, names_told
+from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
 from rapport_profile.domain.naming import Id, LinkKey, Names, anonymous_twin
 from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import believed_time
-from rapport_profile.domain.steps import IncompleteError
+from rapport_profile.handlers.loading import done_with
 from rapport_profile.store import changes, inbox, people
 
 
@@ -30,20 +31,20 @@ async def take_back(
     told = names.links(workspace, named)
     twin = names.ids.of(workspace, anonymous_twin(named.hub))
     seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told))}
-    whole: set[people.Scoped] = set()
-    while True:
-        revision, spilled = await _without(tx, names, workspace, hub, told)
+    events = await inbox.remaining(tx, workspace, hub)
+    gone = await inbox.expired(tx, workspace, hub)
+
+    async def load(whole: Collection[people.Scoped]) -> Revising:
         working = Revising(names.ids, uuid7_text, names.book)
         await people.load_around(tx, working, seeds, set(), beyond=seeds)
         await people.load_members(tx, working, whole)
-        try:
-            steps = working.revise([revision], believed_time(event))
-        except IncompleteError as error:
-            if error.wanted <= whole:
-                raise
-            whole |= error.wanted
-        else:
-            break
+        return working
+
+    def revise(working: Revising) -> tuple[list[ProfileActivity], list[Spilled]]:
+        left, spilled = _left(names, hub, events, gone, told)
+        return working.revise([left], believed_time(event)), spilled
+
+    working, (steps, spilled) = await done_with(load, revise)
     working.trim()
     working.spilled += [(workspace, hub, one) for one in spilled]
     await changes.unspill(tx, workspace, hub, names_told(event))
@@ -51,17 +52,15 @@ async def take_back(
     return steps
 
 
-async def _without(
-    tx: AsyncConnection, names: Names, workspace: str, hub: Id, told: Collection[LinkKey]
+def _left(
+    names: Names, hub: Id, events: Sequence[Event], gone: Fold | None, told: Collection[LinkKey]
 ) -> tuple[Revision, list[Spilled]]:
     """What is left on a hub's timeline amounts to; of the links `told` what is left of them."""
-    events = await inbox.remaining(tx, workspace, hub)
     fold, spilled = fold_and_spill(events)
-    gone = await inbox.expired(tx, workspace, hub)
     if gone is not None:
         # Events that retention removed may have told of the same links: they stay.
         fold.join(gone)
         return Revision(hub, fold, (), {}), [*spilled, *fold.trim()]
-    still = links_told(names, workspace, events)
+    still = links_told(names, events)
     lost = [key for key in told if key not in still]
     return Revision(hub, fold, lost, {key: still[key] for key in told if key in still}), spilled
