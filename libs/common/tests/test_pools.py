@@ -50,24 +50,38 @@ async def test_requests_that_take_all_their_connections_leave_the_workers_theirs
         await engine.dispose()
 
 
-async def slow(engine: AsyncEngine) -> httpx.Response:
+async def asked(engine: AsyncEngine, *statements: str) -> httpx.Response:
+    """The answer of a route that asks the database these."""
     app = patient_app("segment")
 
-    @app.get("/slow")
+    @app.get("/asked")
     async def look() -> None:
         async with engine.begin() as tx:
-            await tx.exec_driver_sql("SELECT pg_sleep(600)")
+            for statement in statements:
+                await tx.exec_driver_sql(statement)
 
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        return await client.get("/slow")
+        return await client.get("/asked")
+
+
+async def test_who_meets_with_the_locks_of_others_is_told_so(database_url: str) -> None:
+    engine = open_api_engine(settings(database_url), "segment")
+    async with engine.connect() as other:
+        await other.exec_driver_sql("SELECT pg_advisory_xact_lock(7)")
+        answer = await asked(
+            engine, "SET LOCAL lock_timeout = 1", "SELECT pg_advisory_xact_lock(7)"
+        )
+    await engine.dispose()
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert "Somebody else is changing the same" in answer.json()["message"]
 
 
 async def test_a_statement_of_a_request_ends_in_time_and_says_what_to_do(
     database_url: str,
 ) -> None:
     engine = open_api_engine(settings(database_url, request_seconds=0.2), "segment")
-    answer = await slow(engine)
+    answer = await asked(engine, "SELECT pg_sleep(600)")
     await engine.dispose()
     assert (answer.status_code, answer.json()["code"]) == (503, "too_slow")
     assert answer.headers["retry-after"] == "5"

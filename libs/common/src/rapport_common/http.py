@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rapport_common import logging, tracing
 from rapport_common.auth import Authenticator
-from rapport_common.db import is_retriable, took_too_long
+from rapport_common.db import is_contention, is_retriable, took_too_long
 from rapport_common.door import Bounds, Door
 from rapport_common.errors import AppError, UnavailableError
 from rapport_common.http_metrics import HTTP
@@ -207,6 +207,9 @@ def _failed(scope: Scope, error: Exception) -> Response:
     if took_too_long(error):
         message = "This asks for more than the database can look up in time: ask for less at once."
         error = UnavailableError(message, code="too_slow", retry_after=5)
+    elif is_contention(error):
+        message = "Somebody else is changing the same just now; try the same request again."
+        error = UnavailableError(message)
     elif is_retriable(error):
         error = UnavailableError("The database is away for the moment; try the same request again.")
     if isinstance(error, AppError):
