@@ -1,13 +1,15 @@
 """The Postgres session: engine, time-outs, naming, retriable errors and the schema check."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import asyncpg
+from asyncpg.pgproto import pgproto
 from sqlalchemy import MetaData, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -207,6 +209,32 @@ def packed(name: str, kind: str) -> str:
 def pack(values: Iterable[str]) -> str:
     """Values without commas (UUIDs, numbers, slugs), as `packed` reads them."""
     return ",".join(values)
+
+
+def packed_texts(name: str) -> str:
+    """SQL for a column of any short texts passed as one, see `pack_texts`."""
+    return f"CAST(CAST(:{name} AS text) AS text[])"
+
+
+def pack_texts(values: Sequence[str]) -> str:
+    """Texts as Postgres writes an array of them.
+
+    Half as dear as a list, both sides together. For long ones, UUIDs and numbers a list is better.
+    """
+    joined = '","'.join(values)
+    if "\\" in joined or joined.count('"') > 2 * max(0, len(values) - 1):
+        escaped = (one.replace("\\", "\\\\").replace('"', '\\"') for one in values)
+        joined = '","'.join(escaped)
+    return f'{{"{joined}"}}' if values else "{}"
+
+
+def read_uuid(text: str) -> UUID:
+    """The UUID that a text in its canonical form is, as the driver makes it.
+
+    It equals any other of that number, and is made, hashed and written in a tenth of the time.
+    """
+    made: UUID = pgproto.UUID(text)
+    return made
 
 
 LOOK_SECONDS = 1.0

@@ -48,6 +48,11 @@ class Held(msgspec.Struct, frozen=True, gc=False):
         """Whether it is somebody, and all that was told is held."""
         return self.lives and self.lacks is None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has never ended and all is held: known, by its sections' versions alone."""
+        return self.ended == 0 and self.known
+
 
 class End(msgspec.Struct, frozen=True, gc=False):
     """That an id is history from a version on; without an `heir` nobody has it any more."""
@@ -101,16 +106,22 @@ def overlay(held: Held, versions: Versions, told: Sequence[int]) -> Held:
     The same object if it brings nothing new. What is not newer than the id's end is of its former
     life.
     """
-    spoken = tuple(one if one > held.ended else 0 for one in versions)
-    after = list(held.versions)
-    for place in told:
-        after[place] = max(after[place], spoken[place])
-    lacks = _lacks(after, spoken, held.lacks or ())
-    if lacks == held.lacks and tuple(after) == held.versions:
+    ended = held.ended
+    spoken = tuple([one if one > ended else 0 for one in versions]) if ended else versions
+    after = held.versions
+    if told:
+        newest = list(after)
+        for place in told:
+            newest[place] = max(newest[place], spoken[place])
+        after = tuple(newest)
+    # Mostly all that a record speaks of is held with it: then nothing can be missing.
+    is_whole = held.lacks is None and after == spoken
+    lacks = None if is_whole else _lacks(after, spoken, held.lacks or ())
+    if lacks == held.lacks and after == held.versions:
         return held
     if not any(after):
         return msgspec.structs.replace(held, lacks=lacks)
-    return Held(tuple(after), held.ended, lacks=lacks)
+    return Held(after, ended, lacks=lacks)
 
 
 def _lacks(held: Sequence[int], *told: Sequence[int]) -> Versions | None:
@@ -192,10 +203,13 @@ class Following:
         if after is before:
             return ()
         self._keep(step.key, after)
-        taken = tuple(one for one in step.told if after.versions[one] > before.versions[one])
+        older, newer = before.versions, after.versions
+        taken = tuple([one for one in step.told if newer[one] > older[one]])
         if not taken:
             return ()
-        self.news.setdefault(step.key, {}).update(dict.fromkeys(taken, step.record))
+        news = self.news.setdefault(step.key, {})
+        for one in taken:
+            news[one] = step.record
         return (Overlaid(step.key, before, after, taken),)
 
     def _close(self, end: End) -> Sequence[Ended]:

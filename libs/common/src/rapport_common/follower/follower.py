@@ -36,8 +36,12 @@ class Follower:
 
     def read(self, batch: Sequence[Record]) -> list[tuple[Step, Record]]:
         """What the records say, each with its record; InvalidEvent names one that can't be."""
-        found = ((self._step(index, one.value), one) for index, one in enumerate(batch))
-        return [(step, one) for step, one in found if step is not None]
+        read = self._step
+        return [
+            (step, one)
+            for index, one in enumerate(batch)
+            if (step := read(index, one.value)) is not None
+        ]
 
     async def load(
         self,

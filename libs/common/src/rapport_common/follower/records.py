@@ -25,7 +25,7 @@ def reading(sections: Sequence[str], *, ids_are_uuids: bool) -> Reading:
         versions_of = lambda versions: (one(versions),)  # noqa: E731 - attrgetter gives no tuple
     else:
         versions_of = attrgetter(*sections)
-    places = tuple(enumerate(sections))
+    places = tuple((place, attrgetter(name)) for place, name in enumerate(sections))
     to_id = _uuid if ids_are_uuids else _text
 
     def read(index: int, record: ProfileActivity) -> Step | None:
@@ -44,7 +44,9 @@ def reading(sections: Sequence[str], *, ids_are_uuids: bool) -> Reading:
         versions = versions_of(record.versions)
         if not 0 <= min(versions) <= max(versions) <= MAX_VERSION:
             raise InvalidEvent(index, f"versions {versions}: out of range")
-        told = tuple(place for place, name in places if getattr(record, name) is not None)
+        told = tuple([place for place, section in places if section(record) is not None])
+        if not record.absorbed:
+            return Step(key, record.version, record, versions, told)
         ends = tuple(
             End(
                 (workspace, to_id(index, "absorbed.profile_id", one.profile_id)),

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.db import pack_texts, packed_texts
 from rapport_common.follower.domain import Held, Key
 from rapport_common.follower.tables import Followed
 
@@ -15,6 +16,14 @@ MAX_CHAIN = 50
 
 Stored = tuple[str | None, ...]
 """The sections of an id as they are kept, in their order; None: it is not, or was not asked for."""
+
+_PLAIN = ("known = true", "ended = 0", "heir = NULL", "into_version = 0", "lacks = NULL")
+_ENDS = {
+    "known": "CAST(:known AS bool[])",
+    "ended": "CAST(:ended AS bigint[])",
+    "into_version": "CAST(:into AS bigint[])",
+    "lacks": "CAST(:lacks AS text[])",
+}
 
 TextOf = Callable[[Key, int, Any], str]
 """From (key, place of the section, record that told it) to the text that is kept of it."""
@@ -26,8 +35,9 @@ class FollowerStore:
     def __init__(self, followed: Followed) -> None:
         self.followed = followed
         self._table = f"{followed.schema}.person"
-        self._ids = f"CAST(:ids AS {followed.ids}[])"
-        self._keys = f"unnest(CAST(:workspaces AS text[]), {self._ids}) AS v(workspace, profile_id)"
+        ids = "CAST(:ids AS uuid[])" if followed.ids == "uuid" else packed_texts("ids")
+        self._key = f"{packed_texts('workspaces')}, {ids}"
+        self._keys = f"unnest({self._key}) AS v(workspace, profile_id)"
         versions = [f"p.{name}_version" for name in followed.sections]
         self._held = ", ".join(
             [
@@ -37,11 +47,11 @@ class FollowerStore:
             ]
         )
         self._lock, self._lock_and_read = self._locking()
-        self._saving: Callable[[frozenset[int]], TextClause] = cache(self._save)
+        self._saving: Callable[[frozenset[int], bool], TextClause] = cache(self._save)
 
     async def held(self, tx: AsyncConnection, keys: Collection[Key]) -> dict[Key, Held]:
         """What is held of these ids, of those that there are; nothing is locked."""
-        rows = await tx.execute(self._peek, _split(keys))
+        rows = await tx.execute(self._peek, self._split(keys))
         return {(row[0], row[1]): self._read(row) for row in rows.all()}
 
     async def lock(
@@ -55,7 +65,7 @@ class FollowerStore:
         held, stored = await self._lock_those_there(tx, wanted)
         missing = {key: wanted[key] for key in wanted if key not in held}
         if missing:
-            await tx.execute(self._insert, _split(missing))
+            await tx.execute(self._insert, self._split(missing))
             more, texts = await self._lock_those_there(tx, missing)
             held |= more
             stored |= texts
@@ -69,10 +79,10 @@ class FollowerStore:
         self, tx: AsyncConnection, wanted: Mapping[Key, int]
     ) -> tuple[dict[Key, Held], dict[Key, Stored]]:
         if not any(wanted.values()):
-            rows = await tx.execute(self._lock, _split(wanted))
+            rows = await tx.execute(self._lock, self._split(wanted))
             return {(row[0], row[1]): self._read(row) for row in rows.all()}, {}
         width = len(self.followed.sections)
-        given = {**_split(wanted), "wanted": list(wanted.values())}
+        given = {**self._split(wanted), "wanted": list(wanted.values())}
         held: dict[Key, Held] = {}
         stored: dict[Key, Stored] = {}
         for row in (await tx.execute(self._lock_and_read, given)).all():
@@ -96,36 +106,60 @@ class FollowerStore:
         """
         if not held:
             return
-        sections = self.followed.sections
-        kept = self.followed.kept is not None and text_of is not None
-        places = range(len(sections)) if cleared else sorted(set().union(*news.values()))
-        rows = list(held.items())
-        given = _split(held)
-        given["versions"] = [one.version for _, one in rows]
-        given["known"] = [one.known for _, one in rows]
-        given["ended"] = [one.ended for _, one in rows]
-        given["heirs"] = [one.heir for _, one in rows]
-        given["into"] = [one.into_version for _, one in rows]
-        given["lacks"] = [_array(one.lacks) for _, one in rows]
+        plain = {key: one for key, one in held.items() if one.is_plain}
+        if plain:
+            await self._write(tx, plain, news, text_of, is_plain=True)
+        if len(plain) < len(held):
+            others = {key: one for key, one in held.items() if not one.is_plain}
+            every = range(len(self.followed.sections)) if cleared else ()
+            await self._write(tx, others, news, text_of, every)
+
+    async def _write(
+        self,
+        tx: AsyncConnection,
+        held: Mapping[Key, Held],
+        news: Mapping[Key, Mapping[int, Any]],
+        text_of: TextOf | None,
+        at_least: Iterable[int] = (),
+        *,
+        is_plain: bool = False,
+    ) -> None:
+        """Write the sections that are news to any, and those at the places `at_least`."""
+        told = [news.get(key, {}) for key in held]
+        places = sorted(set(at_least).union(*told))
+        given = self._split(held)
+        given["versions"] = [one.version for one in held.values()]
+        if not is_plain:
+            given |= _ends(held.values())
         for place in places:
-            given[f"v{place}"] = [one.versions[place] for _, one in rows]
-            if kept and text_of is not None:
-                told = [(key, news.get(key, {}).get(place)) for key in held]
-                given[f"s{place}"] = [one and text_of(key, place, one) for key, one in told]
-        await tx.execute(self._saving(frozenset(places)), given)
+            given[f"v{place}"] = [one.versions[place] for one in held.values()]
+            if self.followed.kept is not None and text_of is not None:
+                given[f"s{place}"] = [
+                    text_of(key, place, by[place]) if place in by else None
+                    for key, by in zip(held, told, strict=True)
+                ]
+        await tx.execute(self._saving(frozenset(places), is_plain), given)
 
     async def resolve(self, tx: AsyncConnection, keys: Iterable[Key]) -> dict[Key, str]:
         """Who each id is now, after all merges; an id without a merge is itself."""
         wanted = sorted(set(keys))
         if not wanted:
             return {}
-        rows = await tx.execute(self._resolve, {**_split(wanted), "deep": MAX_CHAIN})
+        rows = await tx.execute(self._resolve, {**self._split(wanted), "deep": MAX_CHAIN})
         return {(row[0], row[1]): row[2] for row in rows.all()}
 
     async def lacking(self, tx: AsyncConnection) -> int:
         """Of how many ids something was missed, over all workspaces."""
         query = text(f"SELECT count(*) FROM {self._table} WHERE lacks IS NOT NULL")
         return int(await tx.scalar(query) or 0)
+
+    def _split(self, keys: Collection[Key]) -> dict[str, Any]:
+        """Parameters for keys, in the order given."""
+        ids = [one[1] for one in keys]
+        return {
+            "workspaces": pack_texts([one[0] for one in keys]),
+            "ids": ids if self.followed.ids == "uuid" else pack_texts(ids),
+        }
 
     def _read(self, found: Row[Any]) -> Held:
         row: Sequence[Any] = found
@@ -159,48 +193,41 @@ class FollowerStore:
             f"CASE WHEN v.wanted & {1 << place} > 0 THEN CAST(p.{name} AS text) END AS {name}"
             for place, name in enumerate(self.followed.sections)
         )
-        keys = (
-            f"unnest(CAST(:workspaces AS text[]), {self._ids}, CAST(:wanted AS int[])) "
-            "AS v(workspace, profile_id, wanted)"
-        )
+        keys = f"unnest({self._key}, CAST(:wanted AS int[])) AS v(workspace, profile_id, wanted)"
         return bare, text(f"SELECT {self._held}, {sections} FROM {keys} {joined}")
 
-    def _save(self, places: frozenset[int]) -> TextClause:
+    def _save(self, places: frozenset[int], is_plain: bool) -> TextClause:  # noqa: FBT001 - cached
         """Writes the sections at these places, and what is held of all."""
         names = self.followed.sections
-        columns = {
-            "version": ("versions", "bigint"),
-            "known": ("known", "bool"),
-            "ended": ("ended", "bigint"),
-            "heir": ("heirs", self.followed.ids),
-            "into_version": ("into", "bigint"),
-            "lacks": ("lacks", "text"),
-        }
-        sets = [f"{one} = v.{one}" for one in columns if one != "lacks"]
-        sets.append("lacks = CAST(v.lacks AS bigint[])")
+        columns = {"version": "CAST(:versions AS bigint[])"}
+        sets = ["version = v.version"]
+        if is_plain:
+            sets += _PLAIN
+        else:
+            columns |= _ENDS | {"heir": f"CAST(:heirs AS {self.followed.ids}[])"}
+            sets += [f"{one} = v.{one}" for one in _ENDS if one != "lacks"]
+            sets += ["heir = v.heir", "lacks = CAST(v.lacks AS bigint[])"]
         for place in sorted(places):
             name = names[place]
-            columns[f"{name}_version"] = (f"v{place}", "bigint")
+            columns[f"{name}_version"] = f"CAST(:v{place} AS bigint[])"
             sets.append(f"{name}_version = v.{name}_version")
             if self.followed.kept is not None:
-                columns[name] = (f"s{place}", "text")
+                columns[name] = f"CAST(:s{place} AS text[])"
                 new = f"COALESCE(CAST(v.{name} AS {self.followed.kept}), p.{name})"
                 sets.append(f"{name} = CASE WHEN v.{name}_version > 0 THEN {new} END")
-        arrays = ", ".join(f"CAST(:{given} AS {kind}[])" for given, kind in columns.values())
         return text(
             f"UPDATE {self._table} AS p SET {', '.join(sets)} "
-            f"FROM unnest(CAST(:workspaces AS text[]), {self._ids}, {arrays}) "
+            f"FROM unnest({self._key}, {', '.join(columns.values())}) "
             f"AS v(workspace, profile_id, {', '.join(columns)}) "
             "WHERE p.workspace = v.workspace AND p.profile_id = v.profile_id"
         )
 
     @cached_property
     def _resolve(self) -> TextClause:
-        ids = self.followed.ids
         return text(
             "WITH RECURSIVE path AS ("
-            "SELECT workspace, asked, asked AS at, 0 AS depth FROM unnest("
-            f"CAST(:workspaces AS text[]), CAST(:ids AS {ids}[])) AS w(workspace, asked) "
+            "SELECT workspace, asked, asked AS at, 0 AS depth "
+            f"FROM unnest({self._key}) AS w(workspace, asked) "
             "UNION ALL SELECT path.workspace, path.asked, p.heir, depth + 1 FROM path "
             f"JOIN {self._table} p ON p.workspace = path.workspace AND p.profile_id = path.at "
             "AND p.heir IS NOT NULL WHERE depth < :deep) "
@@ -209,10 +236,15 @@ class FollowerStore:
         )
 
 
-def _split(keys: Iterable[Key]) -> dict[str, list[Any]]:
-    """Parameters for keys, in the order given."""
-    keys = list(keys)
-    return {"workspaces": [one[0] for one in keys], "ids": [one[1] for one in keys]}
+def _ends(held: Collection[Held]) -> dict[str, Any]:
+    """Parameters for what is not the same of all who never ended."""
+    return {
+        "known": [one.known for one in held],
+        "ended": [one.ended for one in held],
+        "heirs": [one.heir for one in held],
+        "into": [one.into_version for one in held],
+        "lacks": [_array(one.lacks) for one in held],
+    }
 
 
 def _array(versions: Sequence[int] | None) -> str | None:

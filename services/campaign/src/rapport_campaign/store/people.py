@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import Entry, Person, State
 from rapport_campaign.tables import FOLLOWED
+from rapport_common.db import pack_texts, packed_texts
 from rapport_common.events.activity import ContactPoint, ProfileActivity
 from rapport_common.events.profile import ComputedState, ConsentState, IdentifierState
 from rapport_common.follower.domain import Key
@@ -30,8 +31,8 @@ _LOAD = (
 _STAYS = text(
     "INSERT INTO campaign.entry AS e (workspace, segment_id, entry_id, profile_id, "
     "profile_version, cause, at, event_timestamp, ended_at, historic) SELECT * FROM unnest("
-    "CAST(:workspaces AS text[]), CAST(:segments AS text[]), CAST(:entries AS text[]), "
-    "CAST(:profiles AS text[]), CAST(:versions AS bigint[]), CAST(:causes AS text[]), "
+    f"{packed_texts('workspaces')}, {packed_texts('segments')}, {packed_texts('entries')}, "
+    f"{packed_texts('profiles')}, CAST(:versions AS bigint[]), {packed_texts('causes')}, "
     "CAST(:ats AS timestamptz[]), CAST(:events AS timestamptz[]), CAST(:ends AS timestamptz[]), "
     "CAST(:historic AS bool[])) "
     "ON CONFLICT (workspace, segment_id, entry_id) DO UPDATE SET ended_at = excluded.ended_at "
@@ -108,12 +109,12 @@ async def stays(tx: AsyncConnection, stays: Iterable[tuple[Entry, datetime | Non
     await tx.execute(
         _STAYS,
         {
-            "workspaces": [one.workspace for one, _ in ordered],
-            "segments": [one.segment_id for one, _ in ordered],
-            "entries": [one.entry_id for one, _ in ordered],
-            "profiles": [one.profile_id for one, _ in ordered],
+            "workspaces": pack_texts([one.workspace for one, _ in ordered]),
+            "segments": pack_texts([one.segment_id for one, _ in ordered]),
+            "entries": pack_texts([one.entry_id for one, _ in ordered]),
+            "profiles": pack_texts([one.profile_id for one, _ in ordered]),
             "versions": [one.profile_version for one, _ in ordered],
-            "causes": [one.cause for one, _ in ordered],
+            "causes": pack_texts([one.cause for one, _ in ordered]),
             "ats": [one.at for one, _ in ordered],
             "events": [one.event_timestamp for one, _ in ordered],
             "ends": [ended_at for _, ended_at in ordered],

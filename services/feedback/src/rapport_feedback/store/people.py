@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.db import pack_texts, packed_texts
 from rapport_common.follower.domain import Key
 from rapport_common.follower.follower import Follower
 from rapport_feedback.tables import FOLLOWED
@@ -21,17 +22,21 @@ async def claims(tx: AsyncConnection, profiles: Iterable[Key]) -> set[Claim]:
     rows = await tx.execute(
         text(
             "SELECT i.workspace, i.kind, i.value, i.profile_id FROM unnest("
-            "CAST(:workspaces AS text[]), CAST(:profiles AS text[])) AS v(workspace, profile_id) "
+            f"{packed_texts('workspaces')}, {packed_texts('profiles')}) "
+            "AS v(workspace, profile_id) "
             "JOIN feedback.identity i USING (workspace, profile_id)"
         ),
-        {"workspaces": [key[0] for key in keys], "profiles": [key[1] for key in keys]},
+        {
+            "workspaces": pack_texts([key[0] for key in keys]),
+            "profiles": pack_texts([key[1] for key in keys]),
+        },
     )
     return {(row.workspace, row.kind, row.value, row.profile_id) for row in rows}
 
 
 _CLAIMS = (
-    "unnest(CAST(:workspaces AS text[]), CAST(:kinds AS text[]), CAST(:values AS text[]), "
-    "CAST(:profiles AS text[])) AS v(workspace, kind, value, profile_id)"
+    f"unnest({packed_texts('workspaces')}, {packed_texts('kinds')}, {packed_texts('values')}, "
+    f"{packed_texts('profiles')}) AS v(workspace, kind, value, profile_id)"
 )
 
 
@@ -57,9 +62,9 @@ async def _execute(tx: AsyncConnection, statement: str, claimed: Iterable[Claim]
     if not ordered:
         return
     parameters = {
-        "workspaces": [one[0] for one in ordered],
-        "kinds": [one[1] for one in ordered],
-        "values": [one[2] for one in ordered],
-        "profiles": [one[3] for one in ordered],
+        "workspaces": pack_texts([one[0] for one in ordered]),
+        "kinds": pack_texts([one[1] for one in ordered]),
+        "values": pack_texts([one[2] for one in ordered]),
+        "profiles": pack_texts([one[3] for one in ordered]),
     }
     await tx.execute(text(statement), parameters)

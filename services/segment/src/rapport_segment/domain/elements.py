@@ -7,10 +7,10 @@ both must not be the price of an event.
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
 
 from rapport_common.events.contact import MAX_STATED_PHONE, without_separators
+from rapport_common.lazy import lazy
 from rapport_segment.domain import values
 from rapport_segment.domain.values import Alike, Scalar
 
@@ -24,7 +24,7 @@ Compare = Callable[[Any, Any], bool]
 class Elements(list[Any]):
     """A list of a trait, with what is asked of its elements: whether one of them fits."""
 
-    @cached_property
+    @lazy
     def _scalars(self) -> dict[type, set[Scalar]]:
         found: dict[type, set[Scalar]] = {str: set(), bool: set(), int: set()}
         for one in self:
@@ -33,30 +33,30 @@ class Elements(list[Any]):
                 found[kind].add(one)
         return found
 
-    @cached_property
+    @lazy
     def _written(self) -> dict[str, Number]:
         """Its texts that are plain numbers."""
         read = ((one, values.number(one)) for one in self._scalars[str])
         return {str(text): number for text, number in read if number is not None}
 
-    @cached_property
+    @lazy
     def _numbers(self) -> frozenset[Number]:
         return frozenset((*self._scalars[int], *self._written.values()))  # type: ignore[arg-type] # no texts
 
-    @cached_property
+    @lazy
     def _texts(self) -> list[str]:
         return sorted(str(one) for one in self._scalars[str])
 
-    @cached_property
+    @lazy
     def _words(self) -> list[str]:
         """Its texts that are no numbers."""
         return [one for one in self._texts if one not in self._written]
 
-    @cached_property
+    @lazy
     def _ends(self) -> tuple[Number, ...]:
         return (min(self._numbers), max(self._numbers)) if self._numbers else ()
 
-    @cached_property
+    @lazy
     def _dialled(self) -> frozenset[str]:
         """Its texts without what separates the digits of a phone number."""
         short = (one for one in self._texts if len(one) <= MAX_STATED_PHONE)

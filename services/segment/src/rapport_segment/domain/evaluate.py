@@ -2,7 +2,6 @@
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, assert_never
 
@@ -17,6 +16,9 @@ from rapport_segment.domain.values import Scalar
 Predicate = Callable[[Facts], bool]
 Test = Callable[[Any], bool]
 """Asks one value, which is not missing."""
+
+Decisive = Callable[[Facts], "tuple[bool, list[Verdict]]"]
+"""What a rule comes to for somebody, with the comparisons that settle it."""
 
 MAX_REASON = 500
 MAX_SHOWN = 80
@@ -196,8 +198,7 @@ def _contains(wanted: Scalar) -> Test:
     return holds
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """One comparison of a rule, with what was found."""
 
     leaf: Leaf
@@ -234,26 +235,63 @@ def explain(rule: Rule, facts: Facts) -> list[Verdict]:
 
 def reason(rule: Rule, facts: Facts) -> str:
     """Why the rule holds or does not, in at most 500 characters."""
-    words = " and ".join(one.words() for one in _decisive(rule, facts)[1])
-    return words if len(words) <= MAX_REASON else f"{words[: MAX_REASON - 1]}…"
+    return reasoning(rule)(facts)
 
 
-def _decisive(rule: Rule, facts: Facts) -> tuple[bool, list[Verdict]]:
+def reasoning(rule: Rule) -> Callable[[Facts], str]:
+    """The rule as a function that says why; made once per version of a definition."""
+    decisive = _decisive(rule)
+
+    def why(facts: Facts) -> str:
+        words = " and ".join([one.words() for one in decisive(facts)[1]])
+        return words if len(words) <= MAX_REASON else f"{words[: MAX_REASON - 1]}…"
+
+    return why
+
+
+def _decisive(rule: Rule) -> Decisive:
     """The result, and the comparisons that settle it: all of them, or the first of its kind."""
-    if isinstance(rule, Leaf):
-        verdict = explain(rule, facts)[0]
-        return verdict.result, [verdict]
-    if isinstance(rule, Not):
-        result, verdicts = _decisive(rule.child, facts)
+    match rule:
+        case Leaf():
+            return _compared(rule)
+        case Not():
+            return _contrary(_decisive(rule.child))
+        case And() | Or():
+            parts = [_decisive(one) for one in rule.children]
+            return _settled(parts, by=isinstance(rule, Or))
+        case _:
+            assert_never(rule)
+
+
+def _compared(leaf: Leaf) -> Decisive:
+    read, holds = leaf.subject.read, _leaf(leaf)
+
+    def decide(facts: Facts) -> tuple[bool, list[Verdict]]:
+        result = holds(facts)
+        return result, [Verdict(leaf, read(facts), result)]
+
+    return decide
+
+
+def _contrary(part: Decisive) -> Decisive:
+    def decide(facts: Facts) -> tuple[bool, list[Verdict]]:
+        result, verdicts = part(facts)
         return not result, verdicts
-    settles = isinstance(rule, Or)
-    collected: list[Verdict] = []
-    for child in rule.children:
-        result, verdicts = _decisive(child, facts)
-        if result is settles:
-            return settles, verdicts
-        collected += verdicts
-    return not settles, collected
+
+    return decide
+
+
+def _settled(parts: list[Decisive], *, by: bool) -> Decisive:
+    def decide(facts: Facts) -> tuple[bool, list[Verdict]]:
+        collected: list[Verdict] = []
+        for part in parts:
+            result, verdicts = part(facts)
+            if result is by:
+                return by, verdicts
+            collected += verdicts
+        return not by, collected
+
+    return decide
 
 
 def _show(value: Any) -> str:

@@ -1,9 +1,9 @@
 """Who enters and who leaves: a person held against definitions, and what comes of a merge."""
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha1
 from typing import Literal
 from uuid import UUID
 
@@ -24,6 +24,8 @@ GONE = "nobody has this profile any more"
 class Definition:
     """One version of a segment; `matches` is its rule as a function, `reads` its sections as bits.
 
+    `why` tells in words what its rule comes to.
+
     `building`: not everybody has been held against it yet, so somebody may be out of place since
     before the record in hand.
     """
@@ -33,6 +35,7 @@ class Definition:
     name: str
     rule: Rule
     matches: Callable[[Facts], bool]
+    why: Callable[[Facts], str]
     reads: int
     building: bool = False
 
@@ -41,7 +44,8 @@ class Definition:
         cls, segment_id: UUID, version: int, name: str, rule: Rule, *, building: bool = False
     ) -> "Definition":
         matches, reads = evaluate.predicate(rule), sections_read(rule)
-        return cls(segment_id, version, name, rule, matches, reads, building)
+        why = evaluate.reasoning(rule)
+        return cls(segment_id, version, name, rule, matches, why, reads, building)
 
 
 class Rulebook:
@@ -133,7 +137,9 @@ def entry_id(person: Person, definition: Definition) -> UUID:
     """
     state = ".".join(map(str, person.versions))
     name = f"{person.workspace}/{person.profile_id}/{state}/{definition.version}"
-    return uuid.uuid5(definition.segment_id, name)
+    # As `uuid.uuid5` makes it, in half the time.
+    digest = sha1(definition.segment_id.bytes + name.encode(), usedforsecurity=False).digest()
+    return UUID(bytes=digest[:16], version=5)
 
 
 def enter(person: Person, definition: Definition, reason: str, moment: Moment) -> Change:
@@ -208,7 +214,7 @@ def judge(
         entry = person.entries.get(definition.segment_id)
         if definition.matches(facts) is (entry is not None):
             continue
-        why = evaluate.reason(definition.rule, facts)
+        why = definition.why(facts)
         when = moment
         if (
             definition.building

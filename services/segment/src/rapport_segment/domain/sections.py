@@ -5,13 +5,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from rapport_common.events.contact import normal_email
 from rapport_common.events.profile import ComputedState, IdentifierState
+from rapport_common.lazy import lazy
 from rapport_segment.domain.values import EMAIL, instant, normal_text
 
 MAX_EXPONENT = 400
@@ -51,7 +51,7 @@ class Section:
         self._text = text
         self._unread = unread
 
-    @cached_property
+    @lazy
     def value(self) -> dict[str, Any]:
         """What rules read: a fresh dict of the traits, the aggregates, or ids by kind."""
         if self._place == TRAITS and self._told is not None:
@@ -64,7 +64,7 @@ class Section:
             return {REVENUE: {}} if self._place == COMPUTED else {}
         return _object.decode(self._text)
 
-    @cached_property
+    @lazy
     def text(self) -> str:
         """What is kept: JSON that Postgres takes, and that reads as `value`."""
         if self._told is None:
@@ -78,7 +78,7 @@ class Section:
         if self._place == TRAITS and self._told is not None:
             _ = self._read
 
-    @cached_property
+    @lazy
     def _read(self) -> tuple[bytes, dict[str, Any]]:
         return _traits(bytes(self._told).strip())
 
@@ -92,17 +92,17 @@ class Facts:
     def __init__(self, sections: Sequence[Section]) -> None:
         self.sections = tuple(sections)
 
-    @cached_property
+    @lazy
     def identifiers(self) -> dict[str, list[str]]:
         """All ids by kind."""
         return self.sections[IDENTIFIERS].value
 
-    @cached_property
+    @lazy
     def traits(self) -> dict[str, Any]:
         """Values by name."""
         return self.sections[TRAITS].value
 
-    @cached_property
+    @lazy
     def computed(self) -> dict[str, Any]:
         """Aggregates by name."""
         return self.sections[COMPUTED].value
@@ -116,12 +116,14 @@ def stored(texts: Sequence[str | None], versions: Sequence[int] = (1, 1, 1)) -> 
     """The facts as they are kept, by section; None is what was not read, or of version 0."""
     return Facts(
         [
-            Section(place, text=text, unread=text is None and versions[place] > 0)
+            _UNREAD[place] if text is None and versions[place] > 0 else Section(place, text=text)
             for place, text in enumerate(texts)
         ]
     )
 
 
+# Nothing can be read of them, so one serves all.
+_UNREAD = [Section(place, unread=True) for place in (IDENTIFIERS, TRAITS, COMPUTED)]
 NOT_READ = (None, None, None)
 NO_FACTS = stored(NOT_READ, (0, 0, 0))
 

@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from rapport_common.events.contact import (
     MAX_STATED_PHONE,
     normal_email,
@@ -29,14 +31,14 @@ EMAIL = "email"
 PLAIN_NUMBER = r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,18})?"
 """A text that counts as a number, for both evaluators: no leading zeros, which codes have."""
 
-# A time without a zone counts as UTC.
-_UTC = (UTC, None)
 _NUMBER = re.compile(PLAIN_NUMBER)
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII
 )
 _BEGINNING = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d[\d:.]*", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_encoder = msgspec.json.Encoder()
+_WITH_MICROSECONDS = len('"2026-01-31T12:00:00.000000Z"')
 _MIDNIGHT = "T00:00:00.000000Z"
 _WORDS: dict[Scalar, bool] = {"true": True, "false": False}
 
@@ -133,14 +135,27 @@ def normal_beginning(text: str) -> str:
 
 
 def instant(moment: datetime | None) -> str | None:
-    """Fixed-width UTC text, so that the order of texts is the order of times."""
+    """Fixed-width UTC text, so that the order of texts is the order of times.
+
+    A time without a zone counts as UTC.
+    """
     if moment is None:
         return None
+    if moment.tzinfo is UTC:
+        return _fixed(moment)
     try:
-        aware = moment if moment.tzinfo in _UTC else moment.astimezone(UTC)
+        aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:
         return None
-    return f"{aware.isoformat(timespec='microseconds')[:26]}Z"
+    return _fixed(aware)
+
+
+def _fixed(utc: datetime) -> str:
+    # `isoformat` takes ten times as long; without microseconds this leaves them out.
+    written = _encoder.encode(utc)
+    if len(written) == _WITH_MICROSECONDS:
+        return written[1:-1].decode()
+    return f"{written[1:-2].decode()}.000000Z"
 
 
 def normal_address(text: str) -> str:

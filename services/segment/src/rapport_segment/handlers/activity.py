@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 import msgspec
 from msgspec.structs import replace
@@ -26,6 +27,8 @@ from rapport_segment.store.people import FOLLOWER
 from rapport_segment.tables import FOLLOWED
 
 log = logging.get(__name__)
+
+_SECTION = tuple(attrgetter(one) for one in FOLLOWED.sections)
 
 TURN_SECONDS = 0.05
 """So long people are judged before others get their turn."""
@@ -129,10 +132,10 @@ def applied(index: int, step: Step, following: Following, stays: Stays) -> list[
 
 def _told(index: int, step: Step) -> dict[int, Section]:
     """The sections that a record tells; InvalidEvent if they can't be read."""
-    names = FOLLOWED.sections
-    told = {place: Section(place, getattr(step.record, names[place])) for place in step.told}
+    told: dict[int, Section] = {}
     try:
-        for one in told.values():
+        for place in step.told:
+            told[place] = one = Section(place, _SECTION[place](step.record))
             one.require_readable()
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidEvent(index, f"the traits can't be read: {error}") from error

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.db import pack_texts, packed_texts, read_uuid
 from rapport_common.follower.domain import Following, Key
 from rapport_common.follower.follower import Batch, Follower
 from rapport_segment.domain import sections
@@ -16,17 +17,12 @@ from rapport_segment.tables import FOLLOWED
 
 _ENTRY_COLUMNS = Entry.__struct_fields__
 _ENTRY = ", ".join(f"m.{name}" for name in _ENTRY_COLUMNS)
-_ENTRY_TYPES = (
-    "text[]",
-    "uuid[]",
-    "uuid[]",
-    "uuid[]",
-    "timestamptz[]",
-    "int[]",
-    "bigint[]",
-    "text[]",
-    "timestamptz[]",
-    "text[]",
+_INSERT = text(
+    f"INSERT INTO segment.membership ({', '.join(_ENTRY_COLUMNS)}) SELECT * FROM unnest("
+    f"{packed_texts('workspaces')}, CAST(:segments AS uuid[]), CAST(:people AS uuid[]), "
+    "CAST(:ids AS uuid[]), CAST(:entered AS timestamptz[]), CAST(:segment_versions AS int[]), "
+    f"CAST(:versions AS bigint[]), {packed_texts('reasons')}, CAST(:exited AS timestamptz[]), "
+    "CAST(:exit_reasons AS text[]))"
 )
 FOLLOWER = Follower(FOLLOWED)
 
@@ -50,7 +46,7 @@ async def loaded(tx: AsyncConnection, batch: Batch) -> dict[Key, Person]:
     people = {
         key: Person(
             workspace=key[0],
-            profile_id=UUID(key[1]),
+            profile_id=read_uuid(key[1]),
             version=one.version,
             versions=one.versions,
             facts=sections.stored(stored.get(key, sections.NOT_READ), one.versions),
@@ -64,7 +60,10 @@ async def loaded(tx: AsyncConnection, batch: Batch) -> dict[Key, Person]:
 def _split(keys: Iterable[Key]) -> dict[str, Any]:
     """Parameters for keys, in the order given."""
     keys = list(keys)
-    return {"workspaces": [one[0] for one in keys], "ids": [one[1] for one in keys]}
+    return {
+        "workspaces": pack_texts([one[0] for one in keys]),
+        "ids": [one[1] for one in keys],
+    }
 
 
 async def open_entries(tx: AsyncConnection, people: Mapping[Key, Person]) -> list[Entry]:
@@ -76,8 +75,9 @@ async def open_entries(tx: AsyncConnection, people: Mapping[Key, Person]) -> lis
             # OFFSET 0 keeps the planner from joining before it knows how many are open: without
             # fresh statistics it would read the open entries of everybody.
             "SELECT v.n, m.segment_id, m.entry_id, m.entered_at, m.segment_version "
-            "FROM unnest(CAST(:workspaces AS text[]), CAST(:ids AS uuid[])) WITH ORDINALITY "
-            "AS v(workspace, profile_id, n), LATERAL (SELECT * FROM segment.membership o "
+            f"FROM unnest({packed_texts('workspaces')}, CAST(:ids AS uuid[])) "
+            "WITH ORDINALITY AS v(workspace, profile_id, n), "
+            "LATERAL (SELECT * FROM segment.membership o "
             "WHERE o.workspace = v.workspace AND o.profile_id = v.profile_id "
             "AND o.exited_at IS NULL OFFSET 0) AS m"
         ),
@@ -96,13 +96,20 @@ async def insert_entries(tx: AsyncConnection, entries: Sequence[Entry]) -> None:
     """Write new entries."""
     if not entries:
         return
-    columns = ", ".join(_ENTRY_COLUMNS)
-    arrays = ", ".join(
-        f"CAST(:{name} AS {kind})" for name, kind in zip(_ENTRY_COLUMNS, _ENTRY_TYPES, strict=True)
-    )
     await tx.execute(
-        text(f"INSERT INTO segment.membership ({columns}) SELECT * FROM unnest({arrays})"),
-        {name: [getattr(one, name) for one in entries] for name in _ENTRY_COLUMNS},
+        _INSERT,
+        {
+            "workspaces": pack_texts([one.workspace for one in entries]),
+            "segments": [one.segment_id for one in entries],
+            "people": [one.profile_id for one in entries],
+            "ids": [one.entry_id for one in entries],
+            "entered": [one.entered_at for one in entries],
+            "segment_versions": [one.segment_version for one in entries],
+            "versions": [one.profile_version for one in entries],
+            "reasons": pack_texts([one.reason for one in entries]),
+            "exited": [one.exited_at for one in entries],
+            "exit_reasons": [one.exit_reason for one in entries],
+        },
     )
 
 
@@ -143,7 +150,8 @@ async def move(tx: AsyncConnection, moves: Mapping[Key, UUID]) -> None:
     await tx.execute(
         text(
             "UPDATE segment.membership AS t SET profile_id = v.survivor FROM unnest("
-            "CAST(:workspaces AS text[]), CAST(:ids AS uuid[]), CAST(:survivors AS uuid[])) "
+            f"{packed_texts('workspaces')}, CAST(:ids AS uuid[]), "
+            "CAST(:survivors AS uuid[])) "
             "AS v(workspace, old_id, survivor) "
             "WHERE t.workspace = v.workspace AND t.profile_id = v.old_id"
         ),
