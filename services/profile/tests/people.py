@@ -16,8 +16,8 @@ from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import fold_all, merge
 from rapport_profile.domain.identity import resolve
 from rapport_profile.domain.limits import Terms
+from rapport_profile.domain.merge_rules import NO_RULES, KindRule, MergeRules, Rules, checked
 from rapport_profile.domain.naming import Ids, naming
-from rapport_profile.domain.rules import NO_RULES, KindRule, MergeRules, Rules, checked
 
 IDS = Ids(EVENT_KEY)
 START = datetime(2026, 1, 1, tzinfo=UTC)

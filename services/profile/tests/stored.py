@@ -19,7 +19,8 @@ from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import TRAIT, Fold, fold_all, fold_and_spill, names_told
 from rapport_profile.domain.grouping import entangled, may_say_it_again, says_it_again
-from rapport_profile.domain.loaded import end_of
+from rapport_profile.domain.loaded import Loaded, end_of
+from rapport_profile.domain.merge_rules import NO_RULES, RuleBook, Rules
 from rapport_profile.domain.naming import (
     MERGE,
     Evidence,
@@ -34,7 +35,6 @@ from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision, links_told
-from rapport_profile.domain.rules import NO_RULES, RuleBook, Rules
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.domain.steps import IncompleteError
 from rapport_profile.domain.working_set import WorkingSet
@@ -113,10 +113,16 @@ class People:
         named = self.names_of(event)
         hub, told = self.hubs[event.message_id], self.names.links(W, named)
         del self.counting[event.message_id]
+        if hub != IDS.of(W, named.hub):
+            for kind, name in names_told(event):
+                self.overflow.pop((hub, kind, name), None)
+            self._rebuild(Page(W, [hub]))
+            return
         left = self.timeline(hub)
         still = links_told(self.names, left)
-        lost = sorted(set(told) - still.keys())
-        again = {key: still[key] for key in told if key in still}
+        stored = self.links.keys() & set(told)
+        lost = sorted(stored - still.keys())
+        again = {key: still[key] for key in stored & still.keys()}
         seeds = {hub, IDS.of(W, anonymous_twin(named.hub)), *(key[1] for key in told)}
         whole: set[Id] = set()
         while True:
@@ -170,7 +176,12 @@ class People:
         told = {key for key in self.links if key[0] in page.ids}
         for key in self.merges & told:
             page.merge(key, self.links[key][0])
-        page.settle(self.names, told)
+        stored = Loaded()
+        for id_ in page.ids:
+            stored.add_node(self.node(id_))
+        for key in told:
+            stored.add_link(Link(key, W, *self.links[key]))
+        page.settle(self.names, stored)
         for id_, (kind, value) in page.named.items():
             self.rows.setdefault(id_, Row(kind, value))
         whole: set[Id] = set()
@@ -297,6 +308,9 @@ class People:
         for key, (evidence, void) in self.links.items():
             if any(through.get(end) for end in key[:2]):
                 working.add_link(Link(key, W, evidence, void))
+        more = working.shared_by_aliases(beyond)
+        if not more <= set(beyond):
+            self._load_around(working, {*seeds, *more}, {*beyond, *more}, wide=wide)
 
     def _is_open(self, row: Row) -> bool:
         return row.kind != "user_id" or row.contested or bool(self.rules.limits)

@@ -16,10 +16,10 @@ from rapport_profile.domain import bounds, people, working_set
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import fold_all
+from rapport_profile.domain.merge_rules import NO_RULES, Rules
 from rapport_profile.domain.naming import SEEN
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.revising import Revising, Revision
-from rapport_profile.domain.rules import NO_RULES, Rules
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.domain.working_set import WorkingSet
 

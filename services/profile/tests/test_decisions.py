@@ -16,8 +16,8 @@ from services.profile.tests.people import (
 from services.profile.tests.stored import People, W
 
 from rapport_common.events.envelope import Event, Identifier
+from rapport_profile.domain.merge_rules import NO_RULES, Rules
 from rapport_profile.domain.naming import MERGE
-from rapport_profile.domain.rules import NO_RULES, Rules
 
 NAMES = [
     *(("user_id", one) for one in "AB"),
@@ -31,25 +31,30 @@ pairs = st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)).filter(
 
 @settings(max_examples=60)
 @given(
-    steps=st.lists(st.lists(events(), min_size=1, max_size=5) | pairs, max_size=8),
+    steps=st.lists(st.lists(events(), min_size=1, max_size=5) | pairs | rule_sets(), max_size=8),
     rules=st.just(NO_RULES) | rule_sets(),
     undone=st.booleans(),
 )
 def test_who_is_kept_apart_is_never_one_person_whatever_comes(
     steps: list[Any], rules: Rules, *, undone: bool
 ) -> None:
-    """And without the decisions it is as if there had been none."""
+    """Other rules too; and without the decisions it is as if there had been none."""
     made, history, apart = People(None, rules), list[Event](), list[tuple[Identifier, Identifier]]()
     for step in steps:
         if isinstance(step, list):
             made.feed(step)
             history += step
+        elif isinstance(step, Rules):
+            rules = step
+            made.hold(rules)
+            made.rebuild(3)
         elif all(IDS.of(W, one) in made.rows for one in step):
             made.decide("keep_apart", *step)
             apart.append(step)
         assert content(made.states()) == content(made.told())
         assert content(made.states()) == expected(history, rules, apart)
         made.check()
+    assert made.rebuild(2) == 0
     for one, other in apart:
         of = [made.rows[IDS.of(W, end)].profile for end in (one, other)]
         assert of[0] is None or of[0] != of[1]

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.events.envelope import Event, Identifier
-from rapport_profile.domain.rules import KindRule, MergeRules, RuleBook, Rules
+from rapport_profile.domain.merge_rules import KindRule, MergeRules, RuleBook, Rules
 
 pytestmark = pytest.mark.integration
 ADA: Identifier = ("user_id", "A")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -18,13 +19,14 @@ from tests.support.locks import somebody_waits
 from rapport_common.events.envelope import Event
 from rapport_common.jobs.worker import Jobs
 from rapport_common.pace import Pace
-from rapport_profile.domain.rules import KindRule, MergeRules, RuleBook, Rules
-from rapport_profile.handlers import rules as handlers
+from rapport_profile.domain.content import content_hash
+from rapport_profile.domain.merge_rules import KindRule, MergeRules, RuleBook, Rules
+from rapport_profile.handlers import merge_rules as handlers
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Rebuilding, Report, Wanted
-from rapport_profile.store import reads
+from rapport_profile.store import inbox, reads, recounting
 from rapport_profile.store.jobs import JOBS, REBUILD
-from rapport_profile.store.rules import RuleShelf
+from rapport_profile.store.merge_rules import RuleShelf
 
 pytestmark = pytest.mark.integration
 NOTHING = msgspec.to_builtins(Report())
@@ -220,6 +222,44 @@ async def test_what_was_broken_is_found_and_put_right(engine: AsyncEngine) -> No
     assert (await worked_off(engine))["links"] == 2
     await is_exact(engine, told, Rules())
     assert await checked(engine) == NOTHING
+
+
+async def test_a_copy_counts_instead_of_one_that_was_named_under_former_rules(
+    engine: AsyncEngine,
+) -> None:
+    """The job has not been at it yet: the event stands under a user id that is blocked by now."""
+    told = event("m", user_id="guest-7", email="e", anonymous_id="x")
+    others_words = (event("m", user_id="guest-7", email="e", said={"n": n}) for n in range(99))
+    copies = [told, next(one for one in others_words if content_hash(one) < content_hash(told))]
+    others = [event("o", email="e", anonymous_id="x", at=1), event("p", user_id="guest-7", at=2)]
+    await feed(engine, [copies[0], *others])
+    blocked = Rules(MergeRules(blocked={"user_id": ("guest-7",)}), 1)
+    async with engine.begin() as tx:
+        await handlers.declare(tx, "w", blocked.declared, after=0, by=("ada", "a test"))
+    await feed(engine, copies[1:], book(blocked))
+    async with engine.begin() as tx:
+        # What another event says of the same two is not taken back with it.
+        links = await tx.execute(text("SELECT message_id FROM profile.link"))
+        assert list(links.scalars()) == ["o"]
+        assert (await reads.stats(tx, "w"))["events"] == 3
+    await worked_off(engine)
+    await is_exact(engine, [*copies, *others], blocked)
+    assert await checked(engine) == NOTHING
+
+
+async def test_no_event_is_missed_that_retention_removes_just_now(engine: AsyncEngine) -> None:
+    """It goes from the timeline to the identifier's sums: who reads these waits for its end."""
+    await feed(engine, [event(f"m{n}", email="e", at=n) for n in range(4)])
+    mail = IDS.of("w", ("email", "e"))
+    async with engine.connect() as retention, engine.connect() as job:
+        assert await inbox.expire(retention, timedelta(days=1), 3) == 3
+        async with asyncio.TaskGroup() as group:
+            sums = group.create_task(recounting.expired(job, "w", [mail]))
+            await somebody_waits(engine)
+            await retention.commit()
+        assert sums.result()[mail].events == 3
+        left = [events async for _hub, events in recounting.timelines(job, "w", [mail])]
+    assert [len(events) for events in left] == [1]
 
 
 async def test_a_preview_says_what_would_be_and_changes_nothing(engine: AsyncEngine) -> None:

@@ -9,15 +9,15 @@ from services.profile.tests.stored import People, W
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.explaining import Step, chain
 from rapport_profile.domain.fold import fold_all
+from rapport_profile.domain.merge_rules import KindRule, MergeRules, Rules
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.recounting import Recount, put_right, revision
 from rapport_profile.domain.revising import Revising
-from rapport_profile.domain.rules import KindRule, MergeRules, Rules
 
 history = st.lists(events(), max_size=10)
 
 
-@settings(max_examples=80)
+@settings(max_examples=200)
 @given(
     told=st.tuples(history, history, history),
     changed=st.tuples(rule_sets(), rule_sets()),
@@ -41,6 +41,22 @@ def test_a_change_of_rules_gives_what_the_new_ones_would_have_given(
     made.feed(after)
     assert content(made.told()) == expected([*so_far, *after], second)
     assert made.rebuild(page) == 0
+
+
+def test_an_alias_counts_from_who_is_no_user_id_by_the_new_rules() -> None:
+    """`guest` was taken for a user id, so an alias from it was void; blocked, it names nobody."""
+    told = [
+        event("1", user_id="guest-7", email="e1"),
+        event("2", type="alias", user_id="A", previous_id="guest-7", at=1),
+    ]
+    blocked = Rules(MergeRules(blocked={"user_id": ("guest-7",)}), 1)
+    for page in (1, 5):
+        made = People()
+        made.feed(told)
+        made.hold(blocked)
+        made.rebuild(page)
+        assert content(made.states()) == content(made.told()) == expected(told, blocked)
+        made.check()
 
 
 HISTORY = [

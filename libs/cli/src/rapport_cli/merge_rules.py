@@ -94,15 +94,7 @@ def _rules(file: str) -> dict[str, Any]:
 
 def _parts(given: dict[str, Any]) -> dict[str, Any]:
     """The rules themselves; who set them last, and when, is not sent back."""
-    unknown = given.keys() - {
-        "order",
-        "kinds",
-        "blocked",
-        "version",
-        "actor",
-        "reason",
-        "created_at",
-    }
+    unknown = given.keys() - {*PARTS, *COLUMNS}
     if unknown:
         message = f"Rules have `order`, `kinds` and `blocked`, and no {', '.join(sorted(unknown))}."
         raise CliError("bad_rules", message)

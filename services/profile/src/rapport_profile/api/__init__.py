@@ -4,9 +4,9 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_profile.api.decisions import decision_routes
+from rapport_profile.api.merge_rules import rules_routes
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.republishing import republishing_routes
-from rapport_profile.api.rules import rules_routes
 from rapport_profile.domain.naming import Ids
 
 

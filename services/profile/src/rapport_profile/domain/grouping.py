@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
+from rapport_profile.domain.merge_rules import Rules
 from rapport_profile.domain.naming import Evidence, Id, LinkKey, Naming
-from rapport_profile.domain.rules import Rules
 from rapport_profile.domain.working_set import WorkingSet
 
 

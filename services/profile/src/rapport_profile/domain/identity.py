@@ -26,8 +26,8 @@ from dataclasses import dataclass
 
 from rapport_common.events.envelope import USER_ID
 from rapport_profile.domain.limits import Terms, beside_shared, oversharing, parts_within
+from rapport_profile.domain.merge_rules import NO_RULES
 from rapport_profile.domain.naming import Id
-from rapport_profile.domain.rules import NO_RULES
 
 NO_TERMS = Terms(NO_RULES)
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from rapport_profile.domain.merge_rules import Rules
 from rapport_profile.domain.naming import Id
-from rapport_profile.domain.rules import Rules
 
 
 def oversharing(

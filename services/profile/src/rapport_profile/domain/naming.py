@@ -17,7 +17,7 @@ from rapport_common.events.envelope import (
 )
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
 from rapport_common.events.kinds import PHONE, is_nobodys, normal_value
-from rapport_profile.domain.rules import NO_RULES, USUAL, RuleBook, Rules
+from rapport_profile.domain.merge_rules import NO_RULES, USUAL, RuleBook, Rules
 
 Id = str
 """A UUID as text: strings hash, compare and sort several times faster than UUID objects."""

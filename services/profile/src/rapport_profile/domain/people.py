@@ -274,19 +274,18 @@ class Profile:
         if known is not None:
             return
         self._grow(IDENTIFIERS)
-        self._keep_strongest(self.counts())
+        self._keep_strongest()
 
-    def _keep_strongest(self, counts: Counter[str]) -> None:
-        """Show so many of the identifiers at most, of which there are so many of each kind."""
-        if len(self.named) > MAX_SHOWN or self._counts is not None:
-            self._counts = counts
+    def _keep_strongest(self) -> None:
+        """Show so many of the identifiers at most, and count the kinds before some are left out."""
         if len(self.named) > MAX_SHOWN:
+            self._counts = self.counts()
             self.named = strongest(self.named, self.fold)
 
     def absorb(self, other: "Profile") -> None:
         """Become one with another profile; none of two that know something has a `sole`."""
-        counts = self.counts() + other.counts()
-        self._counts = counts if other.is_larger_than_shown else self._counts
+        if self.is_larger_than_shown or other.is_larger_than_shown:
+            self._counts = self.counts() + other.counts()
         self.count += other.count
         self.members |= other.members
         self.user = self.user or other.user
@@ -296,7 +295,7 @@ class Profile:
             self.fold.join(other.fold)
         self.stale = self.stale or other.stale
         self.named.update(other.named)
-        self._keep_strongest(counts)
+        self._keep_strongest()
         self.absorbed += other.absorbed
         other.empty()
         self.tell_all()
@@ -333,7 +332,7 @@ class Profile:
         self.named = {**{node.name: EARLIEST for node in members}, **self.named}
         self._grow(IDENTIFIERS)
         self._counts = None
-        self._keep_strongest(Counter(one.kind for one in members))
+        self._keep_strongest()
 
     def remember(self, members: Sequence[Node]) -> None:
         """Have these identifiers, whatever was noted of them; the fold is to be made anew."""

@@ -10,6 +10,7 @@ from rapport_common.events.codec import encode
 from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_profile.domain.bounds import MAX_SHOWN, Spilled
 from rapport_profile.domain.fold import Fold, copied, fold_and_spill, merge
+from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.naming import (
     MERGE,
     Evidence,
@@ -133,9 +134,16 @@ class Page:
         told = self.recounts[key[0]].told
         told[key] = min(told.get(key, evidence), evidence)
 
-    def settle(self, names: Names, stored: Iterable[LinkKey]) -> None:
-        """After all is read: the events that leave come to others. `stored`: the page's links."""
-        self._linked = {end for key in stored for end in key[:2]}
+    def settle(self, names: Names, stored: Loaded) -> None:
+        """After all is read: the events that leave come to others.
+
+        `stored` has the page's identifiers and the links that their events have told of so far.
+        """
+        self._linked = {end for key in stored.links for end in key[:2]}
+        for node in map(stored.nodes.__getitem__, self.ids):
+            if node.is_user:
+                # It may be a user id no longer: no event names it by these rules.
+                self._twins.add(names.ids.of(self.workspace, anonymous_twin(node.name)))
         for one in self.recounts.values():
             for hub, events in one.leaving.items():
                 self.coming.setdefault(hub, []).extend(events)

@@ -15,6 +15,7 @@ from rapport_common.events.envelope import Event
 from rapport_common.events.profile import AbsorbedId
 from rapport_profile.domain.identity import Resolution, keep_ids, resolve
 from rapport_profile.domain.limits import Terms
+from rapport_profile.domain.merge_rules import NO_RULES, USUAL, RuleBook, Rules
 from rapport_profile.domain.naming import (
     ALIAS,
     Id,
@@ -25,7 +26,6 @@ from rapport_profile.domain.naming import (
     user_twin,
 )
 from rapport_profile.domain.people import Node, Profile
-from rapport_profile.domain.rules import NO_RULES, USUAL, RuleBook, Rules
 from rapport_profile.domain.steps import Steps
 from rapport_profile.domain.telling import Telling, telling
 
@@ -109,7 +109,18 @@ class WorkingSet(Steps):
                 ends.update(key[:2])
         if ends:
             self._reconsider(former, ends)
+        for end in ends & self.shared_by_aliases([former]):
+            self._reconsider(end, ends)
         return ends
+
+    def shared_by_aliases(self, formers: Iterable[Id]) -> set[Id]:
+        """Shared identifiers to which aliases lead: with limits they may be it by these alone."""
+        hubs = {key[0] for one in formers for key in self.links_of(one) if key[1:] == (one, ALIAS)}
+        return {
+            hub
+            for hub in hubs & self.nodes.keys()
+            if self.nodes[hub].shared and self.book.of(self.nodes[hub].workspace).limits
+        }
 
     # --- joining: what needs no links --------------------------------------------------------
 

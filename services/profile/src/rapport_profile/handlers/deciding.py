@@ -18,14 +18,14 @@ from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundEr
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Identifier
 from rapport_common.ids import uuid7_text
+from rapport_profile.domain.merge_rules import Rules
 from rapport_profile.domain.naming import MERGE, Id, Ids, Names
 from rapport_profile.domain.revising import Revising
-from rapport_profile.domain.rules import Rules
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.store import changes, decisions, people
 from rapport_profile.store.decisions import APART, OPERATOR, Decision
-from rapport_profile.store.rules import RuleShelf
+from rapport_profile.store.merge_rules import RuleShelf
 
 Steps = list[ProfileActivity]
 Change = Callable[[Revising], Steps]
@@ -50,11 +50,11 @@ class Deciding:
         names = Names(self._ids, await self._shelf.book(tx, {caller.workspace}))
         rules = names.book.of(caller.workspace)
         by_id = {self._ids.of(caller.workspace, end): end for end in pair}
+        await _hold(tx, names, caller.workspace, by_id)
         await _require_two_known(tx, caller.workspace, by_id)
         # In the order of their ids, whatever the rules of the day say of their kinds.
         one, other = sorted(by_id)
         ends = (one, other)
-        await _hold(tx, names, caller.workspace, ends)
         decision = Decision(told[0], kind, *ends, caller.subject, told[1], clock.now())
         if kind == MERGE:
             _require_joining(rules, pair)
@@ -121,7 +121,7 @@ def _undone(kind: str, ends: tuple[Id, Id], at: datetime, left: Row[Any] | None)
     return lambda who: who.let_together(*ends, at)
 
 
-async def _hold(tx: AsyncConnection, names: Names, workspace: str, ends: Sequence[Id]) -> None:
+async def _hold(tx: AsyncConnection, names: Names, workspace: str, ends: Iterable[Id]) -> None:
     """Lock the people two identifiers belong to: what is read from now on stays so."""
     working = Revising(names.ids, uuid7_text, names.book)
     seeds = {(workspace, one) for one in ends}

@@ -17,6 +17,7 @@ from rapport_common.kafka.store import add_tallies
 from rapport_profile import metrics
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.grouping import entangled, may_say_it_again, says_it_again
+from rapport_profile.domain.merge_rules import USUAL, RuleBook
 from rapport_profile.domain.naming import (
     Evidence,
     Id,
@@ -26,7 +27,6 @@ from rapport_profile.domain.naming import (
     anonymous_twin,
     user_twin,
 )
-from rapport_profile.domain.rules import USUAL, RuleBook
 from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish

@@ -6,7 +6,7 @@ that what is stored is what the events amount to: then there is nothing to be pu
 
 What is looked at is a page of identifiers, in the order of their ids. An event that comes
 meanwhile is applied under the rules that hold, whether its identifiers have been looked at or not:
-these rules hold since before the first page was read (see `store.rules.hold`).
+these rules hold since before the first page was read (see `store.merge_rules.hold`).
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
@@ -22,15 +22,15 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_common.ids import uuid7_text
 from rapport_common.jobs.store import Job, Step
 from rapport_common.pace import Pace
+from rapport_profile.domain.merge_rules import MergeRules, RuleBook, Rules
 from rapport_profile.domain.naming import Id, Ids, Names
 from rapport_profile.domain.people import Profile
 from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision
-from rapport_profile.domain.rules import MergeRules, RuleBook, Rules
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.store import changes, decisions, people, recounting
-from rapport_profile.store.rules import RuleShelf
+from rapport_profile.store.merge_rules import RuleShelf
 
 log = logging.get(__name__)
 
@@ -155,7 +155,7 @@ async def rebuilt(tx: AsyncConnection, names: Names, page: Page) -> Report:
     await people.load(tx, stored, _scoped(page, page.ids), held)
     await people.load_told(tx, stored, _scoped(page, page.ids))
     await _recount(tx, names, page)
-    page.settle(names, stored.links)
+    page.settle(names, stored)
     await people.ensure_identifiers(tx, {(page.workspace, one): n for one, n in page.named.items()})
     loaded, found = await done_with(
         partial(_loaded, tx, names, page, held), partial(_revised, names, page)

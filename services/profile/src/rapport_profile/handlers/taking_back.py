@@ -10,16 +10,18 @@ from rapport_common.ids import uuid7_text
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
 from rapport_profile.domain.naming import Id, LinkKey, Names, anonymous_twin
+from rapport_profile.domain.recounting import Page
 from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.handlers.loading import done_with
+from rapport_profile.handlers.rebuilding import rebuilt
 from rapport_profile.store import changes, inbox, people
 
 
 async def take_back(
     tx: AsyncConnection, names: Names, known: inbox.Copy
 ) -> list[ProfileActivity] | None:
-    """Undo the copy that counted so far; the steps to publish of it.
+    """Undo the copy that counted so far; the steps that are still to be published of it.
 
     None when retention has removed it already.
     """
@@ -28,11 +30,17 @@ async def take_back(
     if event is None or named is None:
         return None
     workspace, hub = event.workspace, known.identifier_id
+    if hub != names.ids.of(workspace, named.hub):
+        # It was applied under former rules, and the job that changes that has not been here yet.
+        await changes.unspill(tx, workspace, hub, names_told(event))
+        await rebuilt(tx, names, Page(workspace, [hub]))
+        return []
     told = names.links(workspace, named)
     twin = names.ids.of(workspace, anonymous_twin(named.hub))
     seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told))}
-    events = await inbox.remaining(tx, workspace, hub)
+    # In this order: retention waits for the lock on what it has removed, or is waited for.
     gone = await inbox.expired(tx, workspace, hub)
+    events = await inbox.remaining(tx, workspace, hub)
 
     async def load(whole: Collection[people.Scoped]) -> Revising:
         working = Revising(names.ids, uuid7_text, names.book)
@@ -41,7 +49,9 @@ async def take_back(
         return working
 
     def revise(working: Revising) -> tuple[list[ProfileActivity], list[Spilled]]:
-        left, spilled = _left(names, hub, events, gone, told)
+        # What the rules of today join, and those of the past did not, is the job's to find.
+        stored = [key for key in told if key in working.links]
+        left, spilled = _left(names, hub, events, gone, stored)
         return working.revise([left], believed_time(event)), spilled
 
     working, (steps, spilled) = await done_with(load, revise)

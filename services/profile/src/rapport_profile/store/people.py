@@ -155,7 +155,8 @@ async def load_around(
 
     That is: their components, and the users next to those; where the rules have limits, all that
     these users have. `beyond`: identifiers whose links are followed even if they are shared or
-    void, to see whether they still are.
+    void, to see whether they still are; so are those of the shared ones to which their aliases
+    lead.
     """
     ordered = sorted(seeds)
     asked = {
@@ -172,6 +173,13 @@ async def load_around(
     await _load_links(tx, working, {(row.workspace, row.id) for row in rows if row.through})
     await _load_apart(tx, working, reached)
     await _load_profiles(tx, working)
+    more = {
+        (working.nodes[one].workspace, one)
+        for one in working.shared_by_aliases(one for _workspace, one in beyond)
+    }
+    if not more <= set(beyond):
+        more |= set(beyond)
+        await load_around(tx, working, {*seeds, *more}, held, beyond=more, wide=wide)
 
 
 async def load_members(tx: AsyncConnection, working: Loaded, profiles: Collection[Scoped]) -> None:

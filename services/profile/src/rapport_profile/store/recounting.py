@@ -29,7 +29,7 @@ _TIMELINES = text(
 )
 _EXPIRED = text(
     "SELECT CAST(id AS text) AS id, CAST(expired AS text) AS fold FROM profile.identifier "
-    "WHERE workspace = :workspace AND id = ANY(CAST(:ids AS uuid[])) AND expired IS NOT NULL"
+    "WHERE workspace = :workspace AND id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"
 )
 _FIRST_OF = text(
     # Each profile is looked at with the page that has the smallest of its identifiers.
@@ -80,9 +80,13 @@ async def timelines(
 
 
 async def expired(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> dict[Id, Fold]:
-    """What the events amounted to that retention has removed, of those who had some."""
+    """What the events amounted to that retention has removed, of those who had some.
+
+    The rows of all are locked: no event goes from the timelines, which are read after this, to
+    these folds before the transaction ends.
+    """
     rows = await tx.execute(_EXPIRED, {"workspace": workspace, "ids": list(ids)})
-    return {row.id: _fold.decode(row.fold) for row in rows}
+    return {row.id: _fold.decode(row.fold) for row in rows if row.fold is not None}
 
 
 async def begun(

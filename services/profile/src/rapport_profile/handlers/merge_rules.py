@@ -5,12 +5,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import ConflictError, InvalidRequestError
 from rapport_common.jobs.store import Job
-from rapport_profile.domain.rules import MergeRules, RulesError, checked
+from rapport_profile.domain.merge_rules import MergeRules, RulesError, checked
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Wanted
-from rapport_profile.store import rules
+from rapport_profile.store import merge_rules as rules
 from rapport_profile.store.jobs import REBUILD
-from rapport_profile.store.rules import Version
+from rapport_profile.store.merge_rules import Version
 
 
 def require_possible(declared: MergeRules) -> MergeRules:

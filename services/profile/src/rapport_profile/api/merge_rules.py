@@ -12,13 +12,13 @@ from rapport_common.idempotency import Once, Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import MAX_BIGINT, Listed, Paging
 from rapport_profile.api import models
-from rapport_profile.domain.rules import MAX_KINDS, MAX_VALUE, KindRule, MergeRules
-from rapport_profile.handlers import rules
+from rapport_profile.domain.merge_rules import MAX_KINDS, MAX_VALUE, KindRule, MergeRules
+from rapport_profile.handlers import merge_rules as rules
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Wanted
-from rapport_profile.store import rules as store
+from rapport_profile.store import merge_rules as store
 from rapport_profile.store.jobs import REBUILD
-from rapport_profile.store.rules import Version
+from rapport_profile.store.merge_rules import Version
 
 Reader = Annotated[Operator, Depends(operator("profiles:read"))]
 Writer = Annotated[Operator, Depends(operator("profiles:write"))]

@@ -3,14 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.profile.tests.people import event, expected
+from services.profile.tests.people import content, event, expected
 from services.profile.tests.stored import People
 
 from rapport_common.events.envelope import Identifier
 from rapport_profile.domain.identity import resolve
 from rapport_profile.domain.limits import Terms
-from rapport_profile.domain.naming import naming, normal_or_given
-from rapport_profile.domain.rules import (
+from rapport_profile.domain.merge_rules import (
     MAX_BLOCKED,
     MAX_KINDS,
     KindRule,
@@ -20,6 +19,7 @@ from rapport_profile.domain.rules import (
     RulesError,
     checked,
 )
+from rapport_profile.domain.naming import naming, normal_or_given
 
 Named = dict[str, tuple[str, ...]]
 
@@ -158,6 +158,21 @@ def test_a_person_of_hundreds_keeps_count_when_some_leave() -> None:
     assert len(made.states()) == len(wanted)
     largest = max(made.profiles, key=lambda one: made.profile(one).count)
     assert made.profile(largest).counts() == {"email": 1, "anonymous_id": 300}
+
+
+def test_who_is_shared_by_a_void_alias_is_shared_no_more() -> None:
+    """Of two devices that an address stands for one turns out to be a user id."""
+    one_each = rules("anonymous_id", anonymous_id=KindRule(1))
+    made = People(None, one_each)
+    told = [
+        event("1", type="alias", email="e", previous_id="x"),
+        event("2", type="alias", email="e", previous_id="y", at=1),
+    ]
+    made.feed(told)
+    assert len(made.states()) == 3
+    made.feed(first := [event("3", user_id="x", at=2)])
+    assert content(made.told()) == expected([*told, *first], one_each)
+    assert len(made.states()) == 2
 
 
 KINDS = kinds(user_id="AB", email="efgh", loyalty_card="xyz", device_id="tuv")

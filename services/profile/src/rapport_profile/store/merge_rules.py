@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.codec import encode
-from rapport_profile.domain.rules import MergeRules, RuleBook, Rules
+from rapport_profile.domain.merge_rules import MergeRules, RuleBook, Rules
 
 _decoder = msgspec.json.Decoder(MergeRules)
 
