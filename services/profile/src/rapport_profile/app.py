@@ -11,12 +11,14 @@ from rapport_common.settings import key_bytes
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.indexing import Indexing
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.rebuilding import Rebuilding
+from rapport_profile.handlers.reindexing import Reindexing
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
-from rapport_profile.store.jobs import JOBS, REBUILD, REPUBLISH
+from rapport_profile.store.jobs import JOBS, REBUILD, REINDEX, REPUBLISH
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,14 +32,16 @@ async def run(only: str | None) -> None:
 
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
-    ids = Ids(key_bytes(settings.event_key))
+    ids, chosen = Ids(key_bytes(settings.event_key)), settings.chosen_traits()
     consumer = process.consume(subscriptions(ids))
     process.relay()
     works = {
         REPUBLISH: Republishing(process.engine, settings.republish_rate).work,
         REBUILD: Rebuilding(process.engine, ids, settings.rebuild_rate).work,
+        REINDEX: Reindexing(process.engine, chosen, settings.search_rate).work,
     }
     process.jobs(JOBS, works, read="ops", write="ops", both=["profiles:write"])
+    process.attend(Indexing(process.engine, chosen, settings.search_rate))
     process.retain(retentions(settings))
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
     process.routers += routers(process.api_engine, ids)

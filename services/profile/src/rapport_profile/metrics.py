@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 EVENTS = Counter(
     "rapport_profile_events_total",
@@ -15,6 +15,16 @@ REDUCED = Counter(
 )
 REPUBLISHED = Counter(
     "rapport_profile_republished_total", "Profiles told again by jobs that republish."
+)
+SEARCH_WRITTEN = Counter(
+    "rapport_profile_search_written_total", "Profiles whose row in search was looked at anew."
+)
+SEARCH_FAILURES = Counter(
+    "rapport_profile_search_failures_total", "Pieces of search that could not be written."
+)
+SEARCH_AGE = Gauge(
+    "rapport_profile_search_oldest_age_seconds",
+    "For how long the oldest change of a profile has waited to be found by search.",
 )
 for _outcome in ("profiled", "duplicate", "replaced"):
     EVENTS.labels(_outcome)

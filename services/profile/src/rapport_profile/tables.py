@@ -6,7 +6,9 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Identity,
     Index,
+    Integer,
     LargeBinary,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -14,7 +16,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSON, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, UUID
 
 from rapport_common.db import metadata
 from rapport_common.idempotency import idempotency_table
@@ -156,3 +158,32 @@ TIMELINE = Table(
     # For retention only, and it must not cost an insert much: events come nearly in time order.
     Index(None, "timestamp", postgresql_using="brin"),
 )
+
+SEARCH = Table(
+    "search",
+    METADATA,
+    Column("workspace", Text),
+    Column("profile_id", UUID(as_uuid=True)),
+    Column("entries", JSON, nullable=False, comment="What is searched of the person."),
+    Column("keys", ARRAY(Integer), nullable=False, comment="Of the entries, and the workspace."),
+    PrimaryKeyConstraint("workspace", "profile_id"),
+    # Written by one loop in large pieces; a search reads through what is not sorted in yet.
+    Index(
+        None,
+        "keys",
+        postgresql_using="gin",
+        postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "1024"},
+    ),
+)
+"""By what people are found, one row each, as `domain.searchable` has it."""
+
+SEARCH_DUE = Table(
+    "search_due",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", BigInteger, Identity(always=True)),
+    Column("profiles", ARRAY(UUID(as_uuid=True)), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    PrimaryKeyConstraint("workspace", "id"),
+)
+"""The profiles of a batch that are not in `search` as they are now, or are in it no longer."""

@@ -7,6 +7,7 @@ from rapport_profile.api.decisions import decision_routes
 from rapport_profile.api.merge_rules import rules_routes
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.republishing import republishing_routes
+from rapport_profile.api.search import search_routes
 from rapport_profile.domain.naming import Ids
 
 
@@ -14,6 +15,8 @@ def routers(engine: AsyncEngine, ids: Ids) -> list[APIRouter]:
     """All routes of this service; `ids` names identifiers."""
     return [
         decision_routes(engine, ids),
+        # Before the profiles: `search` is no profile's id.
+        search_routes(engine, ids),
         profile_routes(engine, ids),
         republishing_routes(engine),
         rules_routes(engine),
