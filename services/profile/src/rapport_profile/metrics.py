@@ -26,6 +26,7 @@ SEARCH_AGE = Gauge(
     "rapport_profile_search_oldest_age_seconds",
     "For how long the oldest change of a profile has waited to be found by search.",
 )
+EXPORTED = Counter("rapport_profile_exported_total", "Profiles that were told in exports.")
 for _outcome in ("profiled", "duplicate", "replaced"):
     EVENTS.labels(_outcome)
 

@@ -24,7 +24,10 @@ class Settings(ServiceSettings):
         default=2_000, ge=1, le=100_000, description="Identifiers per second of a rebuilding job."
     )
     search_rate: int = Field(
-        default=1_000, ge=1, le=100_000, description="Profiles per second that search is told of."
+        default=1_000,
+        ge=1,
+        le=100_000,
+        description="Profiles per second that search is told of, at most.",
     )
     searched_traits: str = Field(
         default="city,company,organization,address.city",

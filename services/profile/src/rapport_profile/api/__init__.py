@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_profile.api.decisions import decision_routes
+from rapport_profile.api.exporting import export_routes
 from rapport_profile.api.merge_rules import rules_routes
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.republishing import republishing_routes
@@ -17,6 +18,7 @@ def routers(engine: AsyncEngine, ids: Ids) -> list[APIRouter]:
         decision_routes(engine, ids),
         # Before the profiles: `search` is no profile's id.
         search_routes(engine, ids),
+        export_routes(engine),
         profile_routes(engine, ids),
         republishing_routes(engine),
         rules_routes(engine),

@@ -40,7 +40,7 @@ class Search(msgspec.Struct, frozen=True):
         Of a way all parts, of a part any of the keys.
         """
         if level == LOOSE:
-            return [[list(_loose_keys(word)) for word in self.plain]]
+            return [[_loose_keys(word) for word in self.plain]]
         return [[[key] for word in way for key in _keys(word, level)] for way in self.ways]
 
 
@@ -59,7 +59,7 @@ class Hit(msgspec.Struct, frozen=True):
 
 def search_for(text: str) -> Search | None:
     """What a text asks for; None where there is not a letter in it, or more than MOST_WORDS."""
-    plain = words.words_of(text)
+    plain = tuple(words.words_of(text))
     if not 0 < len(plain) <= MOST_WORDS:
         return None
     together = words.joined(plain)
@@ -87,9 +87,9 @@ def _first(word: str, entries: Iterable[Entry], level: int) -> Entry | None:
 
 def _fits(word: str, entry: Entry, level: int) -> bool:
     if level == INSIDE:
-        if not _is_found_inside(word):
+        if not words.inside(word):
             return any(_begins(word, text) for text in entry.spelt)
-        return any(word in words.joined(text.split()) for text in entry.spelt)
+        return any(word in text.replace(" ", "") for text in entry.spelt)
     if level == WHOLE:
         return word in entry.short or any(_is_in(word, text) for text in entry.spelt)
     if any(one.startswith(word) for one in entry.short):
@@ -100,13 +100,11 @@ def _fits(word: str, entry: Entry, level: int) -> bool:
 
 
 def _is_in(word: str, text: str) -> bool:
-    parts = text.split()
-    return word in parts or word == words.joined(parts)
+    return f" {word} " in f" {text} " or word == text.replace(" ", "")
 
 
 def _begins(word: str, text: str) -> bool:
-    parts = text.split()
-    return words.joined(parts).startswith(word) or any(one.startswith(word) for one in parts)
+    return f" {word}" in f" {text}" or text.replace(" ", "").startswith(word)
 
 
 def _is_misspelt(word: str, entry: Entry) -> bool:
@@ -119,19 +117,13 @@ def _is_misspelt(word: str, entry: Entry) -> bool:
     )
 
 
-def _is_found_inside(word: str) -> bool:
-    return next(words.inside(word), None) is not None
-
-
 def _keys(word: str, level: int) -> list[str]:
     if level == WHOLE:
         return [words.whole(word)]
-    if level == BEGINNING or not _is_found_inside(word):
-        return [words.beginning(word)]
-    return list(words.inside(word))
+    parts = words.inside(word) if level == INSIDE else []
+    return parts or [words.beginning(word)]
 
 
-def _loose_keys(word: str) -> Iterable[str]:
-    yield words.beginning(word)
-    if words.may_be_misspelt(word):
-        yield from words.misspellings(word)
+def _loose_keys(word: str) -> list[str]:
+    wrong = words.misspellings(word) if words.may_be_misspelt(word) else []
+    return [words.beginning(word), *wrong]

@@ -4,13 +4,12 @@ For search only: identifiers are compared in their own normal forms, which keep 
 takes for the same.
 """
 
+import re
 import unicodedata
 import zlib
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
 
-LADDER = (1, 2, 3, 4, 6, 8, 12)
+LADDER = (1, 2, 3, 4, 5, 6, 8, 12)
 """The lengths of a word's beginnings that have a key. A longer one is found by the next shorter."""
 
 SHORTEST_INSIDE = 3
@@ -26,20 +25,21 @@ _BY_CHARACTER = ((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 
 _BY_CHARACTER_BEYOND = (0x20000, 0x3FFFF)
 
 
-@lru_cache(maxsize=20_000)
-def words_of(text: str) -> tuple[str, ...]:
+_plain_words = re.compile(r"[a-z0-9]+").findall
+
+
+def words_of(text: str) -> Sequence[str]:
     """The words of a text: letters, digits and signs such as emoji.
 
     Without case (ß is ss), accents, widths and characters that nobody sees.
     """
     if text.isascii():
-        plain = text.lower()
-    else:
-        folded = unicodedata.normalize("NFKC", text).casefold()
-        parts = unicodedata.normalize("NFKD", folded).translate(_LETTERS)
-        bare = "".join(one for one in parts if not _is_unseen(one))
-        plain = unicodedata.normalize("NFKC", bare).casefold()
-    return tuple("".join(one if _counts(one) else " " for one in plain).split())
+        return _plain_words(text.lower())
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    parts = unicodedata.normalize("NFKD", folded).translate(_LETTERS)
+    bare = "".join(one for one in parts if one.isalnum() or not _is_unseen(one))
+    plain = unicodedata.normalize("NFKC", bare).casefold()
+    return "".join(one if _counts(one) else " " for one in plain).split()
 
 
 def joined(words: Iterable[str]) -> str:
@@ -82,12 +82,9 @@ def whole(word: str) -> str:
     return f"={word}"
 
 
-def beginnings(word: str) -> Iterator[str]:
+def beginnings(word: str) -> list[str]:
     """The keys of a word's beginnings."""
-    for length in LADDER:
-        if length > len(word):
-            return
-        yield f"^{word[:length]}"
+    return [f"^{word[:length]}" for length in LADDER if length <= len(word)]
 
 
 def beginning(word: str) -> str:
@@ -95,30 +92,29 @@ def beginning(word: str) -> str:
     return f"^{word[: max(one for one in LADDER if one <= len(word))]}"
 
 
-def inside(word: str) -> Iterator[str]:
+def inside(word: str) -> list[str]:
     """The keys of what is in a word: three letters each, one and two of Chinese.
 
     A part of the word has a part of them. A word of one or two letters has none.
     """
+    places = range(len(word))
+    threes = [word[at : at + SHORTEST_INSIDE] for at in places[: 1 - SHORTEST_INSIDE]]
+    if word.isascii():
+        return threes
     dense = [by_character(one) for one in word]
-    yield from (one for one, alone in zip(word, dense, strict=True) if alone)
-    for at, (one, other) in enumerate(pairwise(dense)):
-        if one and other:
-            yield word[at : at + 2]
-    for at in range(len(word) - SHORTEST_INSIDE + 1):
-        if not all(dense[at : at + SHORTEST_INSIDE]):
-            yield word[at : at + SHORTEST_INSIDE]
+    ones = [word[at] for at in places if dense[at]]
+    twos = [word[at : at + 2] for at in places[:-1] if dense[at] and dense[at + 1]]
+    # Three of Chinese have two twos.
+    return ones + twos + [one for one in threes if not all(map(by_character, one))]
 
 
-def misspellings(word: str) -> Iterator[str]:
+def misspellings(word: str) -> list[str]:
     """The keys of a word in which a letter may be wrong: each without one of its letters.
 
     Two words that differ by one letter (another one, one too many, two in the wrong order) have
     one of these in common.
     """
-    yield f"~{word}"
-    for at in range(len(word)):
-        yield f"~{word[:at]}{word[at + 1 :]}"
+    return [f"~{word}", *(f"~{word[:at]}{word[at + 1 :]}" for at in range(len(word)))]
 
 
 def differ_by_one(one: str, other: str) -> bool:
@@ -144,5 +140,5 @@ def numbers(workspace: str, keys: Iterable[str]) -> list[int]:
     Two keys may have one number; so what has the number is looked at, too.
     """
     salt = zlib.crc32(workspace.encode())
-    found = {zlib.crc32(one.encode(errors="surrogatepass"), salt) for one in keys}
-    return sorted(one - 2**31 for one in found)
+    crc = zlib.crc32
+    return sorted({crc(one.encode(errors="surrogatepass"), salt) - 2**31 for one in keys})

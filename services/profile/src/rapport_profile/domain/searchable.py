@@ -1,6 +1,6 @@
 """What of a person can be searched: names, contact points, identifiers and chosen traits."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -65,23 +65,25 @@ def entries_of(summary: Summary, chosen: Collection[str] = ()) -> list[Entry]:
 
 def keys_of(workspace: str, entries: Iterable[Entry]) -> list[int]:
     """The keys by which these are found, see `search_words`."""
-    return words.numbers(workspace, {key for one in entries for key in _keys(one)})
+    found: set[str] = set()
+    for one in entries:
+        for text in one.spelt:
+            _add_keys(found, text.split(), loose=one.loose)
+        for word in one.short:
+            found.add(words.whole(word))
+            found.update(words.beginnings(word))
+    return words.numbers(workspace, found)
 
 
-def _keys(entry: Entry) -> Iterator[str]:
-    for text in entry.spelt:
-        parts = text.split()
-        word = words.joined(parts)
-        yield from words.inside(word)
-        for part in {*parts, word}:
-            yield words.whole(part)
-            yield from words.beginnings(part)
-        if entry.loose:
-            for part in filter(words.may_be_misspelt, parts):
-                yield from words.misspellings(part)
-    for word in entry.short:
-        yield words.whole(word)
-        yield from words.beginnings(word)
+def _add_keys(found: set[str], parts: Sequence[str], *, loose: bool) -> None:
+    word = words.joined(parts)
+    found.update(words.inside(word))
+    for part in {*parts, word}:
+        found.add(words.whole(part))
+        found.update(words.beginnings(part))
+    if loose:
+        for part in filter(words.may_be_misspelt, parts):
+            found.update(words.misspellings(part))
 
 
 def _all(summary: Summary, chosen: Collection[str]) -> Iterator[Entry]:

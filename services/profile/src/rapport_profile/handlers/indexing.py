@@ -25,6 +25,11 @@ log = logging.get(__name__)
 BATCH = 250
 """Profiles in one transaction."""
 IDLE_SECONDS = 0.5
+GATHER_SECONDS = 0.25
+"""Between two turns, if the first had time for all that was due."""
+REST = 7
+"""After a turn it rests so many times as long: where events need the processors, turns take longer,
+and so do the rests."""
 COUNT_SECONDS = 5.0
 FAILED_SECONDS = 5.0
 
@@ -37,7 +42,7 @@ class Indexing:
     def __init__(
         self, engine: AsyncEngine, chosen: Collection[str], rate: int, *, batch: int = BATCH
     ) -> None:
-        """`chosen`: the traits that are searched besides names; `rate`: profiles per second."""
+        """`chosen`: the traits searched besides names; `rate`: profiles per second, at most."""
         self._engine = engine
         self._chosen = chosen
         self._batch = batch
@@ -49,11 +54,11 @@ class Indexing:
     async def run(self, stop: asyncio.Event) -> None:
         """Write until `stop`; a batch under way is finished. Its failures are no one else's."""
         while not stop.is_set():
-            wait = IDLE_SECONDS
+            began = time.monotonic()
             try:
                 written = await self.turn()
                 await self._count()
-                wait = self._seconds * written / self._batch if written else IDLE_SECONDS
+                wait = self._rest(written, time.monotonic() - began)
             except Exception as error:
                 wait = FAILED_SECONDS
                 if is_retriable(error):
@@ -79,6 +84,13 @@ class Indexing:
             await write(tx, workspace, ids, self._chosen)
         metrics.SEARCH_WRITTEN.inc(len(ids))
         return len(ids)
+
+    def _rest(self, written: int, took: float) -> float:
+        """The seconds until the next turn."""
+        if not written:
+            return IDLE_SECONDS
+        gather = 0.0 if written >= self._batch else GATHER_SECONDS
+        return max(gather, took * REST, self._seconds * written / self._batch)
 
     async def _count(self) -> None:
         if time.monotonic() < self._next_count:

@@ -1,7 +1,7 @@
 """What people are found by: written from their profiles, and read by keys."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from sqlalchemy import text
@@ -60,20 +60,15 @@ _BY_KEYS = text(
     # By the index on keys, which are the workspace's own; never by reading all of a workspace.
     "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'on', true)"
 )
+_BESIDES = packed("besides", "uuid")
 _FOUND = (
     "SELECT CAST(s.profile_id AS text) AS id, CAST(s.entries AS text) AS entries "
     "FROM profile.search s WHERE s.workspace || '' = :workspace AND ({where}) "
+    "AND s.profile_id NOT IN (SELECT unnest({besides})) "
     # Until the row of somebody who is no more has been taken out.
     "AND EXISTS (SELECT FROM profile.profile p WHERE p.workspace = s.workspace "
     "AND p.id = s.profile_id AND p.merged_into IS NULL) LIMIT :limit"
 )
-
-
-class Found(NamedTuple):
-    """Somebody who has the keys that were asked for."""
-
-    id: Id
-    entries: list[Entry]
 
 
 async def owe(tx: AsyncConnection, profiles: Sequence[tuple[str, Id]]) -> None:
@@ -136,17 +131,22 @@ async def oldest_age(tx: AsyncConnection) -> float:
 
 
 async def with_keys(
-    tx: AsyncConnection, workspace: str, ways: Sequence[Sequence[Sequence[int]]], limit: int
-) -> list[Found]:
+    tx: AsyncConnection,
+    workspace: str,
+    ways: Sequence[Sequence[Sequence[int]]],
+    limit: int,
+    besides: Sequence[Id] = (),
+) -> dict[Id, list[Entry]]:
     """People with the keys of any of the ways: with one at least of each of its parts.
 
-    No more than `limit`, in no order; some may have other keys with the same numbers.
+    Other ones than `besides`, no more than `limit`, and any of them if there are more. Some may
+    have other keys with the same numbers.
     """
     await tx.execute(_BY_KEYS)
-    asked: dict[str, Any] = {"workspace": workspace, "limit": limit}
+    asked: dict[str, Any] = {"workspace": workspace, "limit": limit, "besides": pack(besides)}
     where = " OR ".join(f"({_condition(parts, asked)})" for parts in ways)
-    rows = await tx.execute(text(_FOUND.format(where=where)), asked)
-    return [Found(row.id, _entries.decode(row.entries)) for row in rows]
+    rows = await tx.execute(text(_FOUND.format(where=where, besides=_BESIDES)), asked)
+    return {row.id: _entries.decode(row.entries) for row in rows}
 
 
 def _condition(parts: Sequence[Sequence[int]], asked: dict[str, Any]) -> str:
