@@ -208,12 +208,12 @@ async def many(engine: AsyncEngine, count: int, size: int) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
 async def test_an_export_takes_as_much_memory_whatever_there_is(
     engine: AsyncEngine, form: Any
 ) -> None:
-    """60 MB of people, of which a few are there at a time."""
-    await many(engine, 3_000, 20_000)
+    """40 MB of people, of which a few are there at a time."""
+    await many(engine, 2_000, 20_000)
     wanted = Wanted("w", form, columns_of(["id", "traits", "traits.note"]))
     parts = Exporting(engine).parts(wanted)
     first, total = await anext(parts), 0
@@ -225,8 +225,8 @@ async def test_an_export_takes_as_much_memory_whatever_there_is(
         _now, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert total > (100_000_000 if form != "parquet" else 30_000_000)
-    assert peak < (30_000_000 if form != "parquet" else 90_000_000)
+    assert total > (70_000_000 if form != "parquet" else 25_000_000)
+    assert peak < (12_000_000 if form != "parquet" else 50_000_000), peak
 
 
 @pytest.mark.integration

@@ -112,7 +112,7 @@ asked = st.sampled_from(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     before=history,
     decided=pairs,

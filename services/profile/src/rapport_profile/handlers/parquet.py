@@ -1,7 +1,10 @@
 """Exports as Parquet, a row group at a time."""
 
+import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from rapport_profile.domain.export_columns import Column, Kind, Person, text_of
 
@@ -22,13 +25,14 @@ class ParquetWriting:
 
         self._columns = columns
         self._schema = _schema(columns)
-        self._sink = _Sink()
-        self._file = parquet.ParquetWriter(self._sink, self._schema, compression=compression)
+        self._parts: list[bytes] = []
+        sink = _Sink(self._parts)
+        self._file = parquet.ParquetWriter(sink, self._schema, compression=compression)
         self._clear()
 
     def begin(self) -> bytes:
         """The file's mark."""
-        return self._sink.take()
+        return self._taken()
 
     def add(self, people: Iterable[Person]) -> bytes:
         """The group that is full with these, if one is."""
@@ -44,7 +48,7 @@ class ParquetWriting:
         """The last group, and where each is."""
         last = self._written() if self._rows else b""
         self._file.close()
-        return last + self._sink.take()
+        return last + self._taken()
 
     def _written(self) -> bytes:
         import pyarrow as pa  # noqa: PLC0415 - as above
@@ -55,40 +59,40 @@ class ParquetWriting:
         ]
         self._file.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
         self._clear()
-        return self._sink.take()
+        return self._taken()
+
+    def _taken(self) -> bytes:
+        taken = b"".join(self._parts)
+        self._parts.clear()
+        return taken
 
     def _clear(self) -> None:
         self._values: list[list[Any]] = [[] for _ in self._columns]
         self._rows = self._bytes = 0
 
 
-class _Sink:
-    """A file that gives away what was written to it."""
+class _Sink(io.RawIOBase):
+    """A file that is written to a list; whoever has that empties it."""
 
-    closed = False
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
+    def __init__(self, parts: list[bytes]) -> None:
+        super().__init__()
+        self._parts = parts
         self._at = 0
 
-    def write(self, part: bytes) -> int:
+    @override
+    def writable(self) -> bool:
+        return True
+
+    @override
+    def write(self, part: Any) -> int:
         kept = bytes(part)
         self._parts.append(kept)
         self._at += len(kept)
         return len(kept)
 
+    @override
     def tell(self) -> int:
         return self._at
-
-    def flush(self) -> None:
-        """Nothing waits."""
-
-    def close(self) -> None:
-        self.closed = True
-
-    def take(self) -> bytes:
-        taken, self._parts = b"".join(self._parts), []
-        return taken
 
 
 def _schema(columns: Sequence[Column]) -> "pa.Schema":
