@@ -210,7 +210,7 @@ async def test_the_events_that_lead_from_one_identifier_to_another_are_told(
 @pytest.mark.parametrize(
     ("one", "other", "status", "says"),
     [
-        (ADA, ("user_id", "B"), 409, "two user ids"),
+        (MAIL, ("user_id", "B"), 409, "merge the two user ids"),
         (ADA, ("email", "nobody@example.com"), 404, "Nobody is known by email"),
         (MAIL, ("email", " ADA@example.com"), 422, "the same identifier"),
     ],
@@ -220,6 +220,30 @@ async def test_what_cannot_be_merged_is_refused(
 ) -> None:
     answer = await client.post("/v1/profiles/merge", json=body(one, other))
     assert (answer.status_code, says in answer.json()["message"]) == (status, True)
+
+
+async def test_two_user_ids_are_merged_and_come_apart_again(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """With what both were seen with, which was nobody's until then and is again."""
+    tablet = [event("4", user_id="A", anonymous_id="t"), event("5", user_id="B", anonymous_id="t")]
+    await feed(engine, tablet)
+    history, other = [*HISTORY, *tablet], ("user_id", "B")
+    made = (await client.post("/v1/profiles/merge", json=body(other, ADA))).json()
+    await is_exact(engine, history, joined=[(ADA, other)])
+    assert await checked(engine) == NOTHING
+    found = await person(client, ("anonymous_id", "t"))
+    assert found == await person(client, ADA) == await person(client, other)
+    asked = {"kind": "email", "value": MAIL[1], "to_kind": "user_id", "to_value": "B"}
+    why = (await client.get(f"/v1/profiles/{found['id']}/why", params=asked)).json()
+    assert [one["kind"] for one in why["chain"]] == ["seen", "merge"]
+    later = [event("6", user_id="B", anonymous_id="y", at=3)]
+    await feed(engine, later)
+    await is_exact(engine, [*history, *later], joined=[(ADA, other)])
+    undone = f"/v1/decisions/{made['decision_id']}/undo"
+    assert (await client.post(undone, json={"reason": "a mistake"})).status_code == 200
+    await is_exact(engine, [*history, *later])
+    assert await checked(engine) == NOTHING
 
 
 async def test_a_repeated_request_decides_once(client: httpx.AsyncClient) -> None:

@@ -92,10 +92,10 @@ def _joined(ends: tuple[Id, Id], evidence: tuple[datetime, str, str]) -> Change:
     def change(who: Revising) -> Steps:
         users = {who.profile_of(who.nodes[one]).user for one in ends} - {None}
         users |= {one for one in ends if who.nodes[one].is_user}
-        if len(users) > 1:
+        if len(users) > 1 and not all(who.nodes[one].is_user for one in ends):
             message = (
-                "Both have a user id, and two user ids are never one person. If one of them is an "
-                "account that is given up, merge its other identifiers one by one."
+                "They have different user ids. If these are one person, merge the two user ids; if "
+                "one of them is an account that is given up, merge its other identifiers."
             )
             raise ConflictError(message)
         steps = who.join(*ends, evidence)
@@ -124,8 +124,7 @@ def _undone(kind: str, ends: tuple[Id, Id], at: datetime, left: Row[Any] | None)
 async def _hold(tx: AsyncConnection, names: Names, workspace: str, ends: Iterable[Id]) -> None:
     """Lock the people two identifiers belong to: what is read from now on stays so."""
     working = Revising(names.ids, uuid7_text, names.book)
-    seeds = {(workspace, one) for one in ends}
-    await people.load_around(tx, working, seeds, set(), beyond=seeds, wide=True)
+    await people.load_users(tx, working, {(workspace, one) for one in ends}, set())
 
 
 async def _changed(
@@ -133,11 +132,12 @@ async def _changed(
 ) -> Steps:
     """Load all that is known of the people two identifiers belong to, change it, and tell it."""
     seeds = {(workspace, one) for one in ends}
+    seeds |= await people.anonymous_twins(tx, names.ids, seeds)
     held: set[people.Scoped] = set()
 
     async def load(whole: Collection[people.Scoped]) -> Revising:
         working = Revising(names.ids, uuid7_text, names.book)
-        await people.load_around(tx, working, seeds, held, beyond=seeds, wide=True)
+        await people.load_users(tx, working, seeds, held)
         await people.load_members(tx, working, whole)
         return working
 

@@ -222,6 +222,10 @@ async def _loaded(
     await people.load(tx, working, seeds, held)
     await people.load_around(tx, working, seeds, held, beyond=seeds)
     await people.load_told(tx, working, _scoped(page, page.ids))
+    named = [one for one in page.seeds() & working.nodes.keys() if working.nodes[one].is_user]
+    users = _scoped(page, working.between_users() | page.renamed)
+    users |= await people.renamed(tx, _scoped(page, named))
+    await people.load_users(tx, working, users, held)
     profiles = {one.profile_id for one in map(working.nodes.__getitem__, page.ids)} - {None}
     known = [one for one in profiles if one is not None]
     page.begun = await recounting.begun(tx, page.workspace, known, page.ids)
