@@ -31,7 +31,7 @@ from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.taking_back import take_back
-from rapport_profile.store import changes, inbox, people
+from rapport_profile.store import changes, decisions, inbox, people
 from rapport_profile.tables import SCHEMA
 
 MAX_REPLACED = 16
@@ -51,6 +51,10 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     def evidence(self) -> Evidence:
         """Of the links that it tells of."""
         return (self.event.timestamp, self.event.message_id, self.event.source)
+
+    def named_by(self, names: Names) -> "Draft":
+        """The same with what it says of itself where some events are cut."""
+        return msgspec.structs.replace(self, named=names.of(self.event) or self.named)
 
 
 async def on_events(
@@ -83,10 +87,11 @@ async def on_events(
         if one.copy.hash < known.hash and known.replaced < MAX_REPLACED:
             await _apply(tx, names, piece)
             piece = []
-            taken_back = await take_back(tx, names, known)
+            knowing = names.knowing(await decisions.cuts(tx, one.event.workspace))
+            taken_back = await take_back(tx, knowing, known)
             if taken_back is not None:
                 await inbox.replace(tx, one.copy)
-                await _apply(tx, names, [one], before=taken_back)
+                await _apply(tx, names, [one.named_by(knowing)], before=taken_back)
                 tallies["replaced"] += 1
     await _apply(tx, names, piece)
     await add_tallies(tx, SCHEMA, tallies)
