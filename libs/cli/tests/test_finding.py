@@ -22,7 +22,7 @@ def test_search_shows_who_fits_and_by_what(rapport: Rapport, server: Answers) ->
     page = {"items": [hit], "next": "more", "complete": False}
     server.answers["GET /v1/profiles/search"] = (200, page)
     told = rapport("profile", "search", "adda", "köln")
-    assert "traits.name Ada" in told.stdout
+    assert "traits.name: Ada" in told.stdout
     assert "--cursor more" in told.stderr
     assert "add a word" in told.stderr
     assert server.calls[-1][1] == "/v1/profiles/search?q=adda+k%C3%B6ln&limit=20"

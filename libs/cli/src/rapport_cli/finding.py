@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
+from threading import Event
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +13,7 @@ import typer
 from rapport_cli import jobs, show
 from rapport_cli.decisions import app
 from rapport_cli.errors import CliError
+from rapport_cli.profiles import POLL_SECONDS, WAIT_SECONDS, Wait
 
 __all__ = ["app"]  # with the commands of `decisions` and these
 MOST = 1_000
@@ -25,11 +28,17 @@ def search(
     *,
     limit: show.Limit = 20,
     cursor: show.Cursor = None,
+    wait: Wait = False,
     as_json: show.AsJson = False,
 ) -> None:
     """Find people by what is remembered of them, the best first."""
     api = show.session(ctx).api("profile")
-    answer = api.get("/v1/profiles/search", q=" ".join(words), limit=limit, cursor=cursor)
+    asked = {"q": " ".join(words), "limit": limit, "cursor": cursor}
+    pauses = itertools.repeat(POLL_SECONDS, int(WAIT_SECONDS / POLL_SECONDS) if wait else 0)
+    answer = api.get("/v1/profiles/search", **asked)
+    while not answer["items"] and (pause := next(pauses, None)):
+        Event().wait(pause)
+        answer = api.get("/v1/profiles/search", **asked)
     if as_json:
         show.data(answer)
         return
@@ -103,7 +112,7 @@ def _identifiers(file: Path) -> list[dict[str, str]]:
 
 
 def _matched(hit: dict[str, Any]) -> list[str]:
-    return [f"{one['field']} {one['value']}" for one in hit["matched"]]
+    return [f"{one['field']}: {one['value']}" for one in hit["matched"]]
 
 
 def _brief(profile: dict[str, Any] | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 GROUP = 5_000
 """Rows of a group; they are held until it is full."""
-GROUP_BYTES = 16 * 1024 * 1024
+GROUP_BYTES = 4 * 1024 * 1024
 """Of texts; then it is written whatever it has."""
 
 
