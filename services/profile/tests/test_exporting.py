@@ -22,7 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.errors import BusyError
-from rapport_profile.domain.export_columns import Column, Kind, Person, columns_of, text_of
+from rapport_profile.domain.export_columns import Column, Kind, Person, columns_of
 from rapport_profile.domain.export_texts import CsvWriting
 from rapport_profile.domain.published import Summary
 from rapport_profile.handlers.exporting import Exporting, Wanted
@@ -281,9 +281,3 @@ def test_what_is_read_is_what_was_written(*, values: Sequence[str], guarded: boo
 def test_numbers_are_no_formulas(value: str, shown: str) -> None:
     written = CsvWriting([NOTE], guarded=True).add([Person(value, 1, Summary())])
     assert written.decode() == f"{shown}\r\n"
-
-
-def test_times_are_utc_and_numbers_keep_their_digits() -> None:
-    assert text_of(datetime(2026, 2, 28, 23, 30, tzinfo=UTC)) == "2026-02-28T23:30:00Z"
-    assert text_of({"EUR": "12.50"}) == '{"EUR":"12.50"}'
-    assert text_of(None) is None

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.profile.tests.people import START
+from services.profile.tests.people import START, event
 
-from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.fold import Fold, fold_all
 from rapport_profile.domain.pinyin import LONGEST, pinyin_of
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.search_query import (
@@ -16,6 +16,7 @@ from rapport_profile.domain.search_query import (
     LOOSE,
     MOST_WORDS,
     WHOLE,
+    Search,
     hit,
     search_for,
 )
@@ -56,6 +57,13 @@ ADA = person(
     address={"city": "Łódź", "zip": 5},
     left="alone",
 )
+
+
+def has_keys(asked: Search, entries: list[Entry], level: int) -> bool:
+    """Whether those who fit at a level are looked at, when it is asked for."""
+    keys = set(keys_of("w", entries))
+    ways = asked.keys(level)
+    return any(all(keys & set(numbers("w", part)) for part in parts) for parts in ways)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +112,8 @@ def test_somebody_is_found_as_people_write(text: str, level: int | None, field: 
     assert asked is not None
     found = hit(asked, ADA)
     assert (found and found.level, found and found.entries[0].field) == (level, field)
+    if level is not None:
+        assert has_keys(asked, ADA, level)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +151,7 @@ def test_a_chinese_name_is_found_by_characters_and_pinyin(
     if text == "张" and "name" not in traits:
         level = WHOLE
     assert (found and found.level) == level
+    assert level is None or has_keys(asked, person(**traits), level)
 
 
 def test_a_surname_is_read_as_a_surname_too() -> None:
@@ -166,6 +177,38 @@ def test_what_is_known_of_somebody_is_bounded() -> None:
 def test_values_that_are_no_text_are_not_searched() -> None:
     assert person(name=["Ada"], nickname=7, city={"city": "x"}, address="Köln") == []
     assert person(name="!!!", username="\u200b") == []
+    deep = Trait(msgspec.Raw(b"[" * 100_000 + b"]" * 100_000), STAMP)
+    assert entries_of(Summary(fold=Fold(traits={"address": deep})), CHOSEN) == []
+
+
+def test_an_address_is_shown_once_and_as_where_somebody_is_reached() -> None:
+    told = [
+        event("1", type="identify", user_id="U", traits={"email": "a@x.org", "name": "Ada"}),
+        event("2", type="identify", user_id="U", traits={"email": "b@x.org"}, at=1),
+    ]
+    named = [("email", one, START) for one in ("a@x.org", "b@x.org")]
+    found = entries_of(Summary(2, named=named, fold=fold_all(told)))
+    assert [(one.field, one.value) for one in found] == [
+        ("traits.name", "Ada"),
+        ("contact_points.email", "b@x.org"),
+        ("identifiers.email", "a@x.org"),
+    ]
+
+
+def test_who_fits_better_stands_before() -> None:
+    asked = search_for("ann")
+    assert asked is not None
+    people = {
+        "d": person(city="Ann"),
+        "c": person(("user_id", "ann")),
+        "b": person(name="Ann Lee"),
+        "a": person(name="Ann"),
+        "e": person(name="Anna"),
+        "f": person(name="Joann"),
+    }
+    hits = {one: hit(asked, entries) for one, entries in people.items()}
+    ordered = sorted(found.key(one) for one, found in hits.items() if found is not None)
+    assert "".join(one[-1] for one in ordered) == "abcdef"
 
 
 letters = st.sampled_from("abAßéoO张三一-. @0１")
@@ -186,15 +229,10 @@ def test_who_fits_has_the_keys(
     asked = search_for(text)
     if asked is None:
         return
-    keys = set(keys_of("w", entries))
     for level in LEVELS:
         found = hit(asked, entries, level)
         if found is not None and found.level == level:
-            ways = asked.keys(level)
-            assert any(all(keys & set(numbers("w", part)) for part in parts) for parts in ways), (
-                level,
-                entries,
-            )
+            assert has_keys(asked, entries, level), (level, entries)
 
 
 @given(st.text("abc", max_size=6), st.text("abc", max_size=6))
