@@ -154,6 +154,10 @@ bench-ingest: $(STAMP) ## Measure only what ingest accepts
 bench-due: $(STAMP) ## Measure only how late what has a time is run, beside 1 M that wait
 	@$(PY) tests/bench --only due $(ARGS)
 
+.PHONY: bench-profile
+bench-profile: $(STAMP) ## Measure only profile, without Kafka: events, search, lookup
+	@$(PY) tests/bench --only profile $(ARGS)
+
 # ---- changing it
 
 .PHONY: fmt

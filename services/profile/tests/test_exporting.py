@@ -1,11 +1,12 @@
 """Exports: what is in the file, what it costs, and what becomes of one that nobody takes."""
 
+import asyncio
 import csv
 import gzip
 import io
 import json
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.errors import BusyError
+from rapport_profile.api import exporting
 from rapport_profile.domain.export_columns import Column, Kind, Person, columns_of
 from rapport_profile.domain.export_texts import CsvWriting
 from rapport_profile.domain.published import Summary
@@ -214,7 +216,7 @@ async def test_an_export_takes_as_much_memory_whatever_there_is(
 ) -> None:
     """40 MB of people, of which a few are there at a time."""
     await many(engine, 2_000, 20_000)
-    wanted = Wanted("w", form, columns_of(["id", "traits", "traits.note"]))
+    wanted = Wanted("w", "ada", form, columns_of(["id", "traits", "traits.note"]))
     parts = Exporting(engine).parts(wanted)
     first, total = await anext(parts), 0
     assert first
@@ -234,21 +236,39 @@ async def test_who_takes_it_slowly_holds_no_connection_and_who_leaves_no_place(
     engine: AsyncEngine,
 ) -> None:
     await many(engine, 600, 10_000)
-    exporting = Exporting(engine, at_once=1)
-    wanted = Wanted("w", "csv", columns_of(["id", "traits.note"]))
-    parts = exporting.parts(wanted)
+    room = Exporting(engine, at_once=1)
+    wanted = Wanted("w", "ada", "csv", columns_of(["id", "traits.note"]))
+    parts = room.parts(wanted)
     assert await anext(parts)
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined] # of a QueuePool
     with pytest.raises(BusyError):
-        exporting.require_room()
+        room.require_room()
     await parts.aclose()
-    exporting.require_room()
+    room.require_room()
+
+
+async def test_an_answer_that_nobody_takes_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "SILENCE_SECONDS", 0.01)
+    ended = asyncio.Event()
+
+    async def parts() -> AsyncGenerator[bytes]:
+        try:
+            yield b"part"
+        finally:
+            ended.set()
+
+    async def never(_message: object) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await exporting.File(parts()).stream_response(never)
+    assert ended.is_set(), "its place is free again"
 
 
 @pytest.mark.integration
 async def test_people_who_come_meanwhile_do_not_make_it_endless(engine: AsyncEngine) -> None:
     await feed(engine, [event(f"m{n}", user_id=f"u{n}") for n in range(300)])
-    parts = Exporting(engine).parts(Wanted("w", "jsonl", columns_of(["id"])))
+    parts = Exporting(engine).parts(Wanted("w", "ada", "jsonl", columns_of(["id"])))
     lines = (await anext(parts)).count(b"\n")
     await feed(engine, [event("later", user_id="later")])
     lines += sum([part.count(b"\n") async for part in parts])

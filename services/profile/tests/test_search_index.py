@@ -378,6 +378,15 @@ async def test_a_job_writes_all_anew_and_takes_strangers_out(engine: AsyncEngine
     assert (job.state, job.done, job.total) == ("done", 6, 5), "and a stranger"
 
 
+async def test_an_operator_starts_it_once_for_a_request(client: httpx.AsyncClient) -> None:
+    once = {"Idempotency-Key": "k"}
+    made = [await client.post("/v1/profiles/reindex", headers=once) for _ in range(2)]
+    assert [one.status_code for one in made] == [202, 202]
+    assert made[0].json()["id"] == made[1].json()["id"]
+    weak = await client.post("/v1/profiles/reindex", headers=bearer("w", "profiles:write"))
+    assert weak.status_code == 403
+
+
 @pytest.mark.parametrize(
     ("q", "status"),
     [("", 422), ("x" * 101, 422), ("\0", 422), ("@@ - ", 422), ("a " * 9, 422), ("%_'\\", 422)],

@@ -82,7 +82,7 @@ def export_routes(engine: AsyncEngine) -> APIRouter:
 
         People come in the order of their ids, each as they are when it is their turn.
         """
-        wanted = _wanted(body, caller.workspace)
+        wanted = _wanted(body, caller)
         exporting.require_room()
         name = f"profiles.{body.format}{'.gz' if _is_gz(body) else ''}"
         return File(
@@ -121,7 +121,7 @@ def _is_gz(body: NewExport) -> bool:
     return body.gzip and body.format != "parquet"
 
 
-def _wanted(body: NewExport, workspace: str) -> Wanted:
+def _wanted(body: NewExport, caller: Operator) -> Wanted:
     if body.after is not None and (body.ids is not None or body.format == "parquet"):
         message = "after: an export of all people as csv or jsonl can go on; leave it out."
         raise InvalidRequestError(message, details={"path": "body.after"})
@@ -130,7 +130,8 @@ def _wanted(body: NewExport, workspace: str) -> Wanted:
     except UnknownColumnError as error:
         raise InvalidRequestError(f"columns: {error}", details={"path": "body.columns"}) from error
     return Wanted(
-        workspace,
+        caller.workspace,
+        caller.subject,
         body.format,
         columns,
         ids=None if body.ids is None else [str(one) for one in body.ids],

@@ -40,9 +40,13 @@ _GZIP = 31
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """An export: of these people in this order, or of all behind `after` by their ids."""
+    """An export: of these people in this order, or of all behind `after` by their ids.
+
+    `actor` is noted in the log, with how many went.
+    """
 
     workspace: str
+    actor: str
     format: Format
     columns: Sequence[Column]
     ids: Sequence[Id] | None = None
@@ -88,7 +92,7 @@ class Exporting:
                 part = b""
             part += writing.end()
             yield packing.compress(part) + packing.flush() if packing else part
-            log.info("profiles exported", workspace=wanted.workspace, rows=rows)
+            log.info("profiles exported", workspace=wanted.workspace, by=wanted.actor, rows=rows)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
