@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 import tracemalloc
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -257,11 +257,12 @@ async def test_an_answer_that_nobody_takes_ends(monkeypatch: pytest.MonkeyPatch)
         finally:
             ended.set()
 
-    async def never(_message: object) -> None:
-        await asyncio.Event().wait()
+    async def taken(message: Mapping[str, object]) -> None:
+        if message["type"] != "http.response.start":
+            await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):
-        await exporting.File(parts()).stream_response(never)
+        await exporting.File(parts()).stream_response(taken)
     assert ended.is_set(), "its place is free again"
 
 
