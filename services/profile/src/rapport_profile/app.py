@@ -1,5 +1,6 @@
 """The composition root of profile."""
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from rapport_profile.settings import Settings
 from rapport_profile.store.jobs import JOBS, REBUILD, REINDEX, REPUBLISH
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# pypinyin would read its phrases, 46 MB, which say nothing of names.
+os.environ.setdefault("PYPINYIN_NO_PHRASES", "1")
 
 
 async def run(only: str | None) -> None:

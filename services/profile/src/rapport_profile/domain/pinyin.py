@@ -1,6 +1,5 @@
 """Chinese names as they are typed in Latin letters: `zhangsan`, and by their initials `zs`."""
 
-import os
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
@@ -49,11 +48,7 @@ def _without_tone(syllable: str) -> str:
 
 @cache
 def _dictionary() -> Mapping[int, str]:
-    """Read when the first Chinese name comes: it is 12 MB of memory.
-
-    Without the phrases, which are 46 MB more and say nothing of names.
-    """
-    os.environ.setdefault("PYPINYIN_NO_PHRASES", "1")
+    """Read when the first Chinese name comes: it is 12 MB of memory."""
     from pypinyin.pinyin_dict import pinyin_dict  # noqa: PLC0415 - see above
 
     found: Mapping[int, str] = pinyin_dict
