@@ -1,129 +1,104 @@
-"""Profile alone: events applied, people written to search, looked up and searched, at rest and not.
-
-Smaller than a shop of a million, and without Kafka: to compare a change with what was before it.
-"""
+"""The people of profile's bench, and what they do: events made before the clock starts."""
 
 from __future__ import annotations
 
-import asyncio
 import random
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 
-import httpx
-import uvloop
-from sqlalchemy.ext.asyncio import AsyncEngine
-from tests.bench.due import postgres
-from tests.bench.histogram import Histogram
-from tests.bench.people_load import IDS, PEOPLE, WORKSPACE, applied, newcomer, order
-from tests.bench.table import Row, console
-from tests.support.api import patient_app
-from tests.support.servers import ROOT, create_database, migrate
+import msgspec
 
-from rapport_common.composition import BY_KEY
-from rapport_common.db import create_engine
-from rapport_common.testing.credentials import mint
-from rapport_profile.api import routers
-from rapport_profile.handlers.indexing import Indexing
+from rapport_common.events.codec import encode
+from rapport_common.events.envelope import Event, Identifier, partition_key
 
-LOOKUPS = 2_000
-SEARCHES = 200
-LOAD = Path(__file__).with_name("people_load.py")
-WORDS = ("anna", "zhang", "zw", "伟", "muller", "mulelr", "ann berg", "person77", "c-123", "a")
-NOTE = "one process, in memory"
+CROWD = "bench"
+PAIRS = "bench-pairs"
+SIZES = "bench-sizes"
+START = datetime(2025, 1, 1, tzinfo=UTC)
+
+Keyed = tuple[bytes, bytes]
+"""A record of Kafka: its key and its value."""
 
 
-def measure() -> list[Row]:
-    """Return the rows."""
-    with postgres() as (url, _process):
-        server = url.rpartition("/")[0]
-        create_database(server, "bench")
-        migrate("profile", f"{server}/bench")
-        return uvloop.run(_measure(f"{server}/bench"))
+def arrival(number: int) -> Event:
+    """The first order of the person with a number: a user with an address and a device."""
+    names = [*customer(number), ("anonymous_id", f"device-{number}")]
+    return _event(CROWD, f"first-{number}", names, number)
 
 
-async def _measure(url: str) -> list[Row]:
-    console.print(f"{PEOPLE:,} people come …")
-    engine = create_engine(url, application="bench", pool=5, settings=BY_KEY)
-    try:
-        rows = [
-            Row("newcomers", await applied(engine, list(map(newcomer, range(PEOPLE)))), "/s"),
-            Row("people written to search", await _indexed(engine), "/s", note="without its rests"),
-            Row("orders of known people", await _orders(engine), "/s", "8,000", note=NOTE),
-            *await _asked(engine, "at rest"),
+def customer(number: int) -> list[Identifier]:
+    """By what a person is named usually, the strongest first."""
+    return [("user_id", f"u-{number}"), ("email", f"u-{number}@example.com")]
+
+
+def visits(run: str, people: int, count: int) -> list[Event]:
+    """Orders of people who are known, by identifiers that are known; each run's are its own."""
+    chance = random.Random(run)
+    drawn = (chance.randrange(people) for _ in range(count))
+    return [
+        _event(CROWD, f"{run}-{at}", customer(number), number) for at, number in enumerate(drawn)
+    ]
+
+
+def strangers(run: str, pairs: int) -> list[Event]:
+    """Two for each pair: one who is known by an address, one by a device."""
+    made = []
+    for at in range(pairs):
+        mail, device = _pair(run, at)
+        made += [
+            _event(PAIRS, f"{run}-mail-{at}", [mail], at),
+            _event(PAIRS, f"{run}-device-{at}", [device], at),
         ]
-        load = subprocess.Popen(
-            [sys.executable, str(LOAD), url],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={"PYTHONPATH": str(ROOT)},
-        )
-        rows += await _asked(engine, "beside orders")
-        load.send_signal(signal.SIGTERM)
-        rate = float((await asyncio.to_thread(load.communicate))[0])
-        return [*rows, Row("orders beside lookups and searches", rate, "/s", note=NOTE)]
-    finally:
-        await engine.dispose()
+    return made
 
 
-async def _indexed(engine: AsyncEngine) -> float:
-    loop = Indexing(engine, {"city"}, 100_000)
-    began, written = time.perf_counter(), 0
-    while found := await loop.turn():
-        written += found
-    return written / (time.perf_counter() - began)
+def meetings(run: str, pairs: int) -> list[Event]:
+    """An event for each pair that makes one person of the two."""
+    return [_event(PAIRS, f"{run}-meet-{at}", [*_pair(run, at)], at) for at in range(pairs)]
 
 
-async def _orders(engine: AsyncEngine) -> float:
-    chosen = random.choices(range(PEOPLE), k=PEOPLE)
-    return await applied(engine, [order(at, who) for at, who in enumerate(chosen)])
+def devices(size: int) -> list[Event]:
+    """Events after which one person has so many identifiers."""
+    return [
+        _event(SIZES, f"size-{size}-{at}", _of_size(size, at), at) for at in range(max(1, size - 1))
+    ]
 
 
-async def _asked(engine: AsyncEngine, when: str) -> list[Row]:
-    """How long lookups and searches take, one after the other, with the API's own part."""
-    async with _api(engine) as client:
-        found = [await _one(client) for _ in range(LOOKUPS)]
-        searched = [await _search(client, number) for number in range(SEARCHES)]
-    rows = []
-    for what, times, goal in (("lookup", found, "10"), ("search", searched, "")):
-        told = Histogram.of(times)
-        rows.append(Row(f"{what} {when}, p50", told.milliseconds(0.5), "ms"))
-        rows.append(Row(f"{what} {when}, p99", told.milliseconds(0.99), "ms", goal))
-    return rows
+def at_size(run: str, size: int, count: int) -> list[Event]:
+    """Events of the person with so many identifiers, on devices that it has."""
+    chance = random.Random(run)
+    return [
+        _event(SIZES, f"{run}-{size}-{at}", _of_size(size, chance.randrange(max(1, size - 1))), at)
+        for at in range(count)
+    ]
 
 
-@asynccontextmanager
-async def _api(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
-    app = patient_app("profile")
-    for router in routers(engine, IDS):
-        app.include_router(router)
-    token = mint(WORKSPACE, "bench", ["*"], timedelta(hours=1))
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app),
-        base_url="http://bench",
-        headers={"Authorization": f"Bearer {token}"},
-    ) as client:
-        yield client
+def records(events: Iterable[Event], key: bytes) -> list[Keyed]:
+    """What ingest would publish of events; `key` is the installation's identity key."""
+    return [(partition_key(key, one.workspace, one.strongest()), encode(one)) for one in events]
 
 
-async def _one(client: httpx.AsyncClient) -> float:
-    number = random.randrange(PEOPLE)
-    return await _timed(client, "/v1/profiles", kind="email", value=f"person{number}@bench.example")
+def _of_size(size: int, device: int) -> list[Identifier]:
+    user = ("user_id", f"size-{size}")
+    return [user] if size == 1 else [user, ("anonymous_id", f"size-{size}-{device}")]
 
 
-async def _search(client: httpx.AsyncClient, number: int) -> float:
-    return await _timed(client, "/v1/profiles/search", q=WORDS[number % len(WORDS)])
+def _pair(run: str, at: int) -> tuple[Identifier, Identifier]:
+    return ("email", f"{run}-{at}@example.com"), ("anonymous_id", f"{run}-{at}")
 
 
-async def _timed(client: httpx.AsyncClient, path: str, **query: str) -> float:
-    began = time.perf_counter()
-    answer = await client.get(path, params=query)
-    answer.raise_for_status()
-    return time.perf_counter() - began
+def _event(workspace: str, message_id: str, names: Sequence[Identifier], number: int) -> Event:
+    at = START + timedelta(seconds=number)
+    bought = {"order_id": message_id, "total": 5 + number % 40, "currency": "USD", "quantity": 1}
+    return Event(
+        workspace=workspace,
+        source="bench",
+        message_id=message_id,
+        type="track",
+        name="Order Completed",
+        timestamp=at,
+        received_at=at,
+        identifiers=list(names),
+        properties=msgspec.Raw(msgspec.json.encode(bought)),
+        context=msgspec.Raw(b'{"locale":"de-AT","page":{"path":"/checkout"}}'),
+    )

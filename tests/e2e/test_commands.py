@@ -80,6 +80,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "plan violations": [],
     "policy set": ["--unconfirmed-consent", "allow"],
     "policy show": [],
+    "profile cut": ["till", "m-1", "--reason", "why", "--dry-run"],
     "profile decisions": [],
     "profile export": ["people.csv"],
     "profile identifiers": PERSON,
