@@ -14,6 +14,7 @@ from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.handlers.republishing import Republishing
+from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
 from rapport_profile.store.jobs import JOBS, REBUILD, REPUBLISH
@@ -39,6 +40,8 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     }
     process.jobs(JOBS, works, read="ops", write="ops", both=["profiles:write"])
     process.retain(retentions(settings))
+    upkeep = Upkeep(process.engine, settings.timeline_retention_days)
+    process.watch(upkeep, lambda: upkeep.last_sign)
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
     process.routers += routers(process.api_engine, ids)
     return process.api()

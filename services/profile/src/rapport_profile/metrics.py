@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 EVENTS = Counter(
     "rapport_profile_events_total",
@@ -15,6 +15,10 @@ REDUCED = Counter(
 )
 REPUBLISHED = Counter(
     "rapport_profile_republished_total", "Profiles told again by jobs that republish."
+)
+LAST_MONTH = Gauge(
+    "rapport_profile_timeline_ends_timestamp_seconds",
+    "The end of the last month that timelines have a part for, as a Unix time.",
 )
 for _outcome in ("profiled", "duplicate", "replaced"):
     EVENTS.labels(_outcome)

@@ -1,7 +1,7 @@
 """Which copies of which messages have been applied, and the events themselves."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 from sqlalchemy import text
@@ -11,7 +11,7 @@ from rapport_common.db import pack, packed
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_common.events.envelope_v1 import EventV1, from_v1
-from rapport_profile.domain.fold import Fold, fold_all
+from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.naming import Id
 
 MessageKey = tuple[str, str, str]
@@ -89,16 +89,6 @@ _REMAINING = text(
 _EXPIRED = text(
     "SELECT CAST(expired AS text) FROM profile.identifier "
     "WHERE workspace = :workspace AND id = :id FOR UPDATE"
-)
-_EXPIRE = text(
-    "DELETE FROM profile.timeline WHERE ctid IN (SELECT ctid FROM profile.timeline "
-    "WHERE timestamp < now() - CAST(:age AS interval) ORDER BY timestamp LIMIT :limit "
-    "FOR UPDATE SKIP LOCKED) RETURNING workspace, CAST(identifier_id AS text), "
-    "CAST(event AS text) AS event"
-)
-_ADD_EXPIRED = text(
-    "UPDATE profile.identifier SET expired = CAST(:fold AS json) "
-    "WHERE workspace = :workspace AND id = :id"
 )
 
 
@@ -207,20 +197,3 @@ async def expired(tx: AsyncConnection, workspace: str, identifier_id: Id) -> Fol
     result = await tx.execute(_EXPIRED, {"workspace": workspace, "id": identifier_id})
     stored = result.scalar()
     return None if stored is None else _fold.decode(stored)
-
-
-async def expire(tx: AsyncConnection, age: timedelta, limit: int) -> int:
-    """Remove events older than `age`; what they amounted to stays in their identifiers' folds."""
-    result = await tx.execute(_EXPIRE, {"age": age, "limit": limit})
-    rows = result.fetchall()
-    events: dict[tuple[str, Id], list[Event]] = {}
-    for row in rows:
-        events.setdefault((row.workspace, row.identifier_id), []).append(stored_event(row.event))
-    for (workspace, identifier), gone in sorted(events.items()):
-        total = fold_all(gone)
-        before = await expired(tx, workspace, identifier)
-        if before is not None:
-            total.join(before)
-        folded = {"fold": encode(total).decode(), "workspace": workspace, "id": identifier}
-        await tx.execute(_ADD_EXPIRED, folded)
-    return len(rows)
