@@ -15,7 +15,7 @@ from tests.support.engines import patient_engine
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.bounds import HEAVY_BYTES
-from rapport_profile.store import expiring, reads
+from rapport_profile.store import expiring, reads, timeline
 
 pytestmark = pytest.mark.integration
 
@@ -137,5 +137,5 @@ async def test_timeline_is_newest_first_and_follows_a_merge(engine: AsyncEngine)
         assert now[0] is not None
         assert now[1] is not None
         assert now[0].id == now[1].id
-        listed = await reads.timeline(tx, reads.Person("w", now[0].id), 10, None)
+        listed = await timeline.events(tx, reads.Person("w", now[0].id), timeline.Span(), 10)
     assert [one.message_id for one in listed] == ["3", "2", "1"]

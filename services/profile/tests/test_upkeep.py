@@ -1,7 +1,7 @@
 """Timelines are kept in months that come by themselves and go as wholes; their sums stay."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -46,9 +46,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def upkeep(engine: AsyncEngine, clock: Clock) -> AsyncIterator[Upkeep]:
+async def upkeep(engine: AsyncEngine, clock: Clock) -> Upkeep:
     await fresh_parts(engine)
-    yield Upkeep(engine, DAYS, now=clock, page=3)
+    return Upkeep(engine, DAYS, now=clock, page=3)
 
 
 def order(number: int, at: float, **names: str) -> Event:

@@ -6,6 +6,7 @@ Revision: 0009, follows 0007.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -182,8 +183,8 @@ def _own_tables() -> None:
     )
 
 
-def _place() -> list[sa.Column[object]]:
-    kinds = {"identifier_id": sa.UUID(), "timestamp": sa.DateTime(timezone=True)}
+def _place() -> list[sa.Column[Any]]:
+    kinds: dict[str, Any] = {"identifier_id": sa.UUID(), "timestamp": sa.DateTime(timezone=True)}
     return [
         sa.Column(name, kinds.get(name, sa.Text()), server_default=sa.text(start), nullable=False)
         for name, start in START.items()

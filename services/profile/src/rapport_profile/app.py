@@ -11,6 +11,7 @@ from rapport_common.settings import key_bytes
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.handlers.republishing import Republishing
@@ -32,7 +33,8 @@ async def run(only: str | None) -> None:
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
     ids = Ids(key_bytes(settings.event_key))
-    consumer = process.consume(subscriptions(ids))
+    arrivals = Arrivals(process.api_engine)
+    consumer = process.consume(subscriptions(ids, arrivals.applied))
     process.relay()
     works = {
         REPUBLISH: Republishing(process.engine, settings.republish_rate).work,
@@ -43,5 +45,5 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     upkeep = Upkeep(process.engine, settings.timeline_retention_days)
     process.watch(upkeep, lambda: upkeep.last_sign)
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
-    process.routers += routers(process.api_engine, ids)
+    process.routers += routers(process.api_engine, ids, arrivals)
     return process.api()

@@ -60,6 +60,10 @@ _CLAIM = text(
     "SELECT name FROM profile.timeline_closing ORDER BY name LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
 )
 _BEHIND = f"({_KEY}) > (SELECT {_KEY} FROM profile.timeline_closing WHERE name = :name)"
+_GIVEN = (
+    "(:workspace, CAST(:identifier_id AS uuid), CAST(:timestamp AS timestamptz), "
+    ":source, :message_id)"
+)
 _MOVE_ON = text(
     "UPDATE profile.timeline_closing SET workspace = :workspace, identifier_id = :identifier_id, "
     "timestamp = :timestamp, source = :source, message_id = :message_id WHERE name = :name"
@@ -128,8 +132,7 @@ async def expire_closing(tx: AsyncConnection, limit: int) -> int | None:
     await _sums(tx, {(row.workspace, str(row.identifier_id)) for row in ahead})
     last = {"name": name, **ahead[-1]._mapping}  # noqa: SLF001 - SQLAlchemy's public name for it
     # Read again: somebody may have settled an identifier before it was locked.
-    upto = "(:workspace, CAST(:identifier_id AS uuid), CAST(:timestamp AS timestamptz), :source, :message_id)"
-    page = f"SELECT {_EVENT} {behind} AND ({_KEY}) <= {upto}"
+    page = f"SELECT {_EVENT} {behind} AND ({_KEY}) <= {_GIVEN}"
     rows = (await tx.execute(text(page), last)).fetchall()
     await add(tx, _by_identifier(rows))
     await tx.execute(_MOVE_ON, last)

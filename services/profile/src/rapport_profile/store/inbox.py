@@ -64,6 +64,12 @@ _KNOWN = text(
     "USING (workspace, source, message_id) "
     "ORDER BY i.workspace, i.source, i.message_id FOR UPDATE OF i"
 )
+_APPLIED = text(
+    "SELECT i.workspace, i.source, i.message_id FROM profile.inbox i "
+    "JOIN unnest(CAST(:workspaces AS text[]), "
+    "CAST(:sources AS text[]), CAST(:ids AS text[])) AS v(workspace, source, message_id) "
+    "USING (workspace, source, message_id)"
+)
 _REPLACE = text(
     "UPDATE profile.inbox SET hash = :hash, identifier_id = :identifier_id, "
     "timestamp = :timestamp, received_at = :received_at, replaced = replaced + 1 "
@@ -115,14 +121,7 @@ async def claim(tx: AsyncConnection, copies: Sequence[Copy]) -> dict[MessageKey,
     rest = [one.key for one in ordered if one.key not in ours]
     if not rest:
         return {}
-    rows = await tx.execute(
-        _KNOWN,
-        {
-            "workspaces": [key[0] for key in rest],
-            "sources": [key[1] for key in rest],
-            "ids": [key[2] for key in rest],
-        },
-    )
+    rows = await tx.execute(_KNOWN, _columns(rest))
     known = [
         Copy(
             (row.workspace, row.source, row.message_id),
@@ -135,6 +134,20 @@ async def claim(tx: AsyncConnection, copies: Sequence[Copy]) -> dict[MessageKey,
         for row in rows
     ]
     return {one.key: one for one in known}
+
+
+async def applied(tx: AsyncConnection, keys: Sequence[MessageKey]) -> list[MessageKey]:
+    """Those of the messages that have been applied."""
+    rows = await tx.execute(_APPLIED, _columns(keys))
+    return [(row.workspace, row.source, row.message_id) for row in rows]
+
+
+def _columns(keys: Sequence[MessageKey]) -> dict[str, list[str]]:
+    return {
+        "workspaces": [key[0] for key in keys],
+        "sources": [key[1] for key in keys],
+        "ids": [key[2] for key in keys],
+    }
 
 
 async def replace(tx: AsyncConnection, copy: Copy) -> None:
