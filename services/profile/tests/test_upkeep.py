@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
 from tests.support.locks import somebody_waits
+from tests.support.waiting import eventually
 
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.content import content_hash
@@ -267,6 +268,29 @@ async def test_events_of_a_class_go_earlier_and_others_stay(
         )
         assert left.scalar() == 0
     await is_exact(engine, [*views, *orders, late])
+
+
+async def test_it_goes_on_until_it_is_stopped(
+    engine: AsyncEngine, upkeep: Upkeep, clock: Clock
+) -> None:
+    await feed(engine, [order(n, n) for n in range(20)])
+    clock.at = day(31 + DAYS)
+    stop = asyncio.Event()
+    keeping = Upkeep(engine, DAYS, now=clock, page=4, interval=3_600)
+    running = asyncio.create_task(keeping.run(stop))
+
+    async def is_dropped() -> bool:
+        async with engine.begin() as tx:
+            return "timeline_2026_01" not in await parts(tx) and not await aside(tx)
+
+    await eventually("the month is dropped", is_dropped)
+    stop.set()
+    await running
+    # Stopped before it began, it has done nothing.
+    clock.at = day(90 + DAYS)
+    await upkeep.turn(stop)
+    async with engine.begin() as tx:
+        assert "timeline_2026_02" in await parts(tx)
 
 
 @pytest.fixture(scope="module")

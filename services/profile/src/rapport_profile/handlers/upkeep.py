@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
 from rapport_common.metrics import RETENTION_DELETED
+from rapport_common.pace import Pace
 from rapport_profile import metrics
 from rapport_profile.domain.months import lacking, over
 from rapport_profile.store import expiring, sweeping, timeline_rules
@@ -25,8 +26,10 @@ from rapport_profile.tables import SCHEMA
 log = logging.get(__name__)
 
 INTERVAL_SECONDS = 10.0
-PAGE = 2_000
-"""Events that are added to the sums in one transaction."""
+PAGE = 1_000
+"""Events that are looked at in one transaction."""
+RATE = 10_000
+"""Events per second, at most: consumers have the processor first."""
 
 
 class Upkeep:
@@ -49,6 +52,7 @@ class Upkeep:
         self._now = now
         self._page = page
         self._interval = interval
+        self._pace = Pace(page / RATE)
         self.last_sign = time.monotonic()
         self._removed = RETENTION_DELETED.labels(SCHEMA, "timeline")
 
@@ -67,8 +71,13 @@ class Upkeep:
             works[1:1] = [self.close_months, self._expire_early, self._expire_closing]
         for work in works:
             try:
-                while await work() and not stop.is_set():
+                while not stop.is_set():
+                    self._pace.start()
+                    more = await work()
                     self.last_sign = time.monotonic()
+                    if not more:
+                        break
+                    await self._pace.wait()
             except Exception as error:
                 if not is_retriable(error):
                     raise
