@@ -103,7 +103,7 @@ async def test_a_rare_event_of_a_large_person_is_looked_for_within_bounds(
         with monkeypatch.context() as patch:
             patch.setattr(handler, bound, 3)
             patch.setattr(handler, "STEP", 3)
-            rare = {"property": "total", "equals": "0", "limit": 1}
+            rare: dict[str, Any] = {"property": "total", "equals": "0", "limit": 1}
             first = (await client.get(path, params=rare)).json()
             assert first["items"] == []
             assert first["next"] is not None
