@@ -148,7 +148,7 @@ async def test_a_timeline_that_is_there_is_put_into_months(
     url = service_database("profile")
     monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
     monkeypatch.setenv("RAPPORT_EVENT_KEY", EVENT_KEY.hex())
-    await asyncio.to_thread(command.downgrade, CONFIG, "0007")
+    await asyncio.to_thread(command.downgrade, CONFIG, "0008")
     connection = await asyncpg.connect(url)
     ago = [0, 1, 40, 365 * 2, 365 * 5, 365 * 30, -365 * 2]
     for number, days in enumerate(ago):
@@ -168,11 +168,11 @@ async def test_a_timeline_that_is_there_is_put_into_months(
     assert all(one.startswith("timeline_2") for one in parts[:4])
     assert parts[4:] == ["timeline_early", "timeline_early", "timeline_late"]
     await asyncio.to_thread(command.check, CONFIG)
-    await asyncio.to_thread(command.downgrade, CONFIG, "0007")
+    await asyncio.to_thread(command.downgrade, CONFIG, "0008")
     assert await contents(url) == before
     # Not while sums are between the months and where they belong.
     await asyncio.to_thread(command.upgrade, CONFIG, "head")
     await connection.execute("INSERT INTO profile.timeline_closing VALUES ('timeline_x')")
     with pytest.raises(RuntimeError, match="let profile run for some minutes"):
-        await asyncio.to_thread(command.downgrade, CONFIG, "0007")
+        await asyncio.to_thread(command.downgrade, CONFIG, "0008")
     await connection.close()

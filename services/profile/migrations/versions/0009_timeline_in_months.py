@@ -1,7 +1,7 @@
 """Timelines are kept in months; and timeline rules of workspaces, every version of them.
 
 Takes five to fifteen seconds per million events, while profile stands, and room for them twice.
-Revision: 0009, follows 0007.
+Revision: 0009, follows 0008.
 """
 
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSON
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

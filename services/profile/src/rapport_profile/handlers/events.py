@@ -31,7 +31,7 @@ from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.taking_back import take_back
-from rapport_profile.store import changes, inbox, people
+from rapport_profile.store import changes, decisions, inbox, people
 from rapport_profile.tables import SCHEMA
 
 MAX_REPLACED = 16
@@ -51,6 +51,10 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     def evidence(self) -> Evidence:
         """Of the links that it tells of."""
         return (self.event.timestamp, self.event.message_id, self.event.source)
+
+    def named_by(self, names: Names) -> "Draft":
+        """The same with what it says of itself where some events are cut."""
+        return msgspec.structs.replace(self, named=names.of(self.event) or self.named)
 
 
 async def on_events(
@@ -83,10 +87,11 @@ async def on_events(
         if one.copy.hash < known.hash and known.replaced < MAX_REPLACED:
             await _apply(tx, names, piece)
             piece = []
-            taken_back = await take_back(tx, names, known)
+            knowing = names.knowing(await decisions.cuts(tx, one.event.workspace))
+            taken_back = await take_back(tx, knowing, known)
             if taken_back is not None:
                 await inbox.replace(tx, one.copy)
-                await _apply(tx, names, [one], before=taken_back)
+                await _apply(tx, names, [one.named_by(knowing)], before=taken_back)
                 tallies["replaced"] += 1
     await _apply(tx, names, piece)
     await add_tallies(tx, SCHEMA, tallies)
@@ -193,11 +198,13 @@ async def _load(
     await people.load(tx, working, wanted.keys() | twins, held)
     former = await people.known(tx, _possibly_aliased(working))
     doubted = {id_ for _, id_ in former} | _ends_of_doubt(working, drafts)
+    users = _renamed(working, drafts) | await people.renamed(tx, _newcomers(working))
     again = await _said_again(tx, names, working, drafts, named)
     seeds = entangled(working, named, doubted, again)
     around = {(working.nodes[one].workspace, one) for one in seeds} | former
     if around:
         await people.load_around(tx, working, around, held, beyond=former)
+    await people.load_users(tx, working, users, held)
     if whole:
         await people.load_members(tx, working, whole)
     return working
@@ -222,17 +229,26 @@ async def _said_again(
     return {at for at in places if says_it_again(working, keys[at], drafts[at].evidence)}
 
 
-def _possibly_aliased(working: WorkingSet) -> set[people.Scoped]:
-    """Anonymous ids that an alias may have taken from a user id named here for the first time."""
+def _newcomers(working: WorkingSet) -> set[people.Scoped]:
+    """User ids that are named here for the first time."""
     return {
-        (one.workspace, working.ids.of(one.workspace, anonymous_twin((one.kind, one.value))))
+        (one.workspace, one.id)
         for one in working.nodes.values()
         if one.kind == USER_ID and one.profile_id is None
     }
 
 
+def _possibly_aliased(working: WorkingSet) -> set[people.Scoped]:
+    """Anonymous ids that an alias may have taken from a user id named here for the first time."""
+    return {
+        (workspace, working.ids.of(workspace, anonymous_twin(working.nodes[one].name)))
+        for workspace, one in _newcomers(working)
+    }
+
+
 def _ends_of_doubt(working: WorkingSet, drafts: Sequence[Draft]) -> set[Id]:
     """Identifiers of aliases whose former id is a user id, before or in this batch."""
+    hubs = {one.copy.identifier_id for one in drafts}
     doubted: set[Id] = set()
     for one in drafts:
         former = one.named.previous
@@ -240,6 +256,26 @@ def _ends_of_doubt(working: WorkingSet, drafts: Sequence[Draft]) -> set[Id]:
             continue
         workspace = one.event.workspace
         twin = working.ids.of(workspace, user_twin(former))
-        if twin in working.nodes:
+        if _is_known(working, twin, hubs):
             doubted |= {twin, working.ids.of(workspace, former)}
     return doubted
+
+
+def _renamed(working: WorkingSet, drafts: Sequence[Draft]) -> set[people.Scoped]:
+    """User ids that the events say have another id, where both are known, and these other ids."""
+    hubs = {one.copy.identifier_id for one in drafts}
+    found: set[people.Scoped] = set()
+    for one in drafts:
+        if one.named.renamed is None:
+            continue
+        workspace = one.event.workspace
+        former = working.ids.of(workspace, one.named.renamed)
+        if _is_known(working, former, hubs):
+            found |= {(workspace, former), (workspace, one.copy.identifier_id)}
+    return found
+
+
+def _is_known(working: WorkingSet, user: Id, hubs: Collection[Id]) -> bool:
+    """Whether a user id is named by an event of its own, before or in this batch."""
+    node = working.nodes.get(user)
+    return node is not None and (node.profile_id is not None or user in hubs)
