@@ -76,6 +76,11 @@ async def test_newest_and_oldest_first_over_all_parts(client: httpx.AsyncClient,
     march = {"since": "2026-03-01T00:00:00Z", "until": "2026-04-01T00:00:00Z"}
     assert await listed(client, path, **march) == ["m09", "m08", "m07"]
     assert await listed(client, path, order="oldest", **march) == ["m07", "m08", "m09"]
+    ever = {"since": "0001-01-01T00:00:00Z", "until": "9999-12-31T23:59:59Z"}
+    assert await listed(client, path, **ever) == newest
+    assert await listed(client, path, order="oldest", **ever) == newest[::-1]
+    assert await listed(client, path, until="0001-01-02T00:00:00Z") == []
+    assert await listed(client, path, since="9999-12-31T00:00:00Z", order="oldest") == []
 
 
 @pytest.mark.parametrize("most", [2, 5_000])
@@ -99,9 +104,9 @@ async def test_filters_with_whatever_bound_give_the_same(
 async def test_a_rare_event_of_a_large_person_is_looked_for_within_bounds(
     client: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for bound in ("MOST_EVENTS", "MOST_CHARACTERS"):
+    for bound, most in (("MOST_EVENTS", 3), ("MOST_CHARACTERS", 3), ("MOST_SECONDS", 0)):
         with monkeypatch.context() as patch:
-            patch.setattr(handler, bound, 3)
+            patch.setattr(handler, bound, most)
             patch.setattr(handler, "STEP", 3)
             rare: dict[str, Any] = {"property": "total", "equals": "0", "limit": 1}
             first = (await client.get(path, params=rare)).json()

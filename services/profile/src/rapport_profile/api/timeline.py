@@ -86,8 +86,10 @@ def timeline_routes(engine: AsyncEngine, arrivals: Arrivals) -> APIRouter:
         after = page.after(datetime, str, str)
         await arrivals.require(own.key(caller.workspace))
         async with engine.begin() as tx:
-            who, _found = await person(tx, caller.workspace, profile_id)
-            found = await handler.page(tx, who, span, wanted, limit=page.ask, after=after)
+            who, known = await person(tx, caller.workspace, profile_id)
+            size = known.summary.members if known.summary is not None else 0
+            asked = handler.Asked(who, size, span, wanted, page.ask, after)
+            found = await handler.page(tx, asked)
         body = page.answer(found.events, key=_place, show=_shown, ended_at=found.ended_at)
         content = msgspec.json.encode({"profile_id": str(who.profile_id), **body})
         return Response(content, media_type="application/json")

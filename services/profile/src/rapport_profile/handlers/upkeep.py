@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import clock, logging
@@ -79,9 +80,13 @@ class Upkeep:
                         break
                     await self._pace.wait()
             except Exception as error:
-                if not is_retriable(error):
+                if is_retriable(error):
+                    log.warning("upkeep of timelines postponed", what=work.__name__, error=error)
+                elif isinstance(error, DBAPIError):
+                    # Such as a right that is lacking: no reason to stop consuming.
+                    log.exception("upkeep of timelines refused", what=work.__name__)
+                else:
                     raise
-                log.warning("upkeep of timelines postponed", what=work.__name__, error=error)
             self.last_sign = time.monotonic()
 
     async def look_ahead(self) -> bool:
