@@ -332,7 +332,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(plan=steps)
 def test_whatever_happens_between_the_pages_each_event_counts_once(
     database: str, plan: list[tuple[object, ...]]
