@@ -35,16 +35,16 @@ async def aside(tx: AsyncConnection) -> list[str]:
     return list(rows.scalars())
 
 
-async def fresh_parts(engine: AsyncEngine) -> None:
-    """Months from FIRST to LAST, all of them empty."""
+async def fresh_parts(engine: AsyncEngine, first: Month = FIRST, last: Month = LAST) -> None:
+    """Months from the first to the last, all of them empty."""
     async with engine.begin() as tx:
         old = [*(await tx.execute(PARTS)).scalars(), *await aside(tx)]
         for name in old:
             await tx.execute(text(f"DROP TABLE profile.{name}"))
         await tx.execute(text("TRUNCATE profile.timeline_closing"))
-        await _part(tx, "timeline_early", "MINVALUE", f"'{FIRST.start}'")
-        month = FIRST
-        while month <= LAST:
+        await _part(tx, "timeline_early", "MINVALUE", f"'{first.start}'")
+        month = first
+        while month <= last:
             await _part(tx, month.table, f"'{month.start}'", f"'{month.following.start}'")
             month = month.following
         await _part(tx, "timeline_late", f"'{month.start}'", "MAXVALUE")

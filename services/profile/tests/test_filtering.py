@@ -62,9 +62,22 @@ def test_an_event_is_wanted(wanted: Wanted, *, is_wanted: bool) -> None:
     assert wanted.is_anything == (wanted is ANYTHING)
 
 
-def test_properties_that_can_not_be_read_are_equal_to_nothing() -> None:
-    broken = msgspec.structs.replace(ORDER, properties=msgspec.Raw(b'{"order_id": "\\ud800"}'))
-    assert not Wanted(path="order_id", equals="o-1").has(broken)
+@pytest.mark.parametrize(
+    "properties",
+    [
+        '{"order_id": "\\ud800"}',
+        '{"order_id": 1e99999999999999999999}',
+        '{"order_id": -1E+99999999999999999999}',
+        f'{{"order_id": {"[" * 900}{"]" * 900}}}',
+        f'{{"order_id": {"[" * 9000}{"]" * 9000}}}',
+        '{"order_id": 123456789012345678901234567890}',
+        '{"order_id": 0.1e-400}',
+    ],
+)
+def test_properties_that_can_hardly_be_read_are_equal_to_nothing(properties: str) -> None:
+    odd = msgspec.structs.replace(ORDER, properties=msgspec.Raw(properties.encode()))
+    for equals in ("1", "o-1", "NaN", "sNaN", "Infinity", "1e999999"):
+        assert not Wanted(path="order_id", equals=equals).has(odd)
 
 
 def test_the_first_class_that_has_an_event_says_how_long_it_stays() -> None:

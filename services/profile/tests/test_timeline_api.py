@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
@@ -17,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 from tests.support.waiting import eventually
 
-from rapport_common.clock import now
 from rapport_common.limits import WorkspaceLimit
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
+from rapport_profile.domain.months import Month
 from rapport_profile.handlers import timeline as handler
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.store import reads, timeline
@@ -249,19 +249,21 @@ PAGE = 51
 
 
 async def test_a_page_reads_as_much_as_it_has(engine: AsyncEngine) -> None:
-    """Of a person with 10,000 events in many parts: under each identifier those of one page."""
+    """Of a person with 10,000 events in 24 months: under each identifier those of one page."""
+    await fresh_parts(engine, Month(2025, 1), Month(2026, 12))
     await feed(engine, [event("first", user_id="U", anonymous_id="a")])
     hubs = [IDS.of("w", one) for one in (("user_id", "U"), ("anonymous_id", "a"))]
     fill = text(
         "INSERT INTO profile.timeline (workspace, identifier_id, timestamp, source, message_id, "
-        "event) SELECT 'w', (CAST(:hubs AS uuid[]))[1 + n % 2], now() - n * interval '1 hour', "
+        "event) SELECT 'w', (CAST(:hubs AS uuid[]))[1 + n % 2], CAST(:end AS timestamptz) - n * interval '104 minutes', "
         "'shop', 'n' || n, '{}' FROM generate_series(1, 10000) n"
     )
     async with engine.begin() as tx:
-        await tx.execute(fill, {"hubs": hubs})
+        end = datetime(2026, 12, 31, tzinfo=UTC)
+        await tx.execute(fill, {"hubs": hubs, "end": end})
         rows = await tx.execute(text("SELECT profile_id FROM profile.identifier LIMIT 1"))
         who = reads.Person("w", rows.scalar_one())
-        middle = (now() - timedelta(hours=5_000), "shop", "n5000")
+        middle = (end - 5_000 * timedelta(minutes=104), "shop", "n5000")
         await timeline.begin(tx)
         for after, oldest_first in product((None, middle), (False, True)):
             span = timeline.Span(oldest_first=oldest_first)

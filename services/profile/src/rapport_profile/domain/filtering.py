@@ -40,14 +40,14 @@ class Wanted(msgspec.Struct, frozen=True):
         )
 
     def _says(self, event: Event) -> bool:
+        path = (self.path or "").split(".")
         try:
             said = _properties.decode(event.properties)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            # Such as half a surrogate pair: it can be kept, and is equal to nothing.
+            return any(_is(value, self.equals or "") for value in _at(said, path))
+        except (msgspec.MsgspecError, UnicodeError, ArithmeticError, RecursionError):
+            # Half a surrogate pair, an exponent beyond all numbers, a thousand lists in each
+            # other: it can be kept, and is equal to nothing.
             return False
-        return any(
-            _is(value, self.equals or "") for value in _at(said, (self.path or "").split("."))
-        )
 
 
 ANYTHING = Wanted()
