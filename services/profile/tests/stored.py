@@ -291,7 +291,8 @@ class People:
                     self.merges.add((*ends, MERGE))
                     steps = getattr(working, name)(*ends, (at, name, "operator"))
                 else:
-                    self.merges.discard((*ends, MERGE))
+                    if name == "let_go":
+                        self.merges.discard((*ends, MERGE))
                     steps = getattr(working, name)(*ends, at)
                 steps = working.finish(steps)
             except IncompleteError as error:
