@@ -255,8 +255,8 @@ async def test_a_page_reads_as_much_as_it_has(engine: AsyncEngine) -> None:
     hubs = [IDS.of("w", one) for one in (("user_id", "U"), ("anonymous_id", "a"))]
     fill = text(
         "INSERT INTO profile.timeline (workspace, identifier_id, timestamp, source, message_id, "
-        "event) SELECT 'w', (CAST(:hubs AS uuid[]))[1 + n % 2], CAST(:end AS timestamptz) - n * interval '104 minutes', "
-        "'shop', 'n' || n, '{}' FROM generate_series(1, 10000) n"
+        "event) SELECT 'w', (CAST(:hubs AS uuid[]))[1 + n % 2], "
+        "CAST(:end AS timestamptz) - n * interval '104 minutes', 'shop', 'n' || n, '{}' FROM generate_series(1, 10000) n"
     )
     async with engine.begin() as tx:
         end = datetime(2026, 12, 31, tzinfo=UTC)
