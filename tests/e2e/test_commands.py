@@ -80,6 +80,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "plan violations": [],
     "policy set": ["--unconfirmed-consent", "allow"],
     "policy show": [],
+    "profile cut": ["s", "m", "--reason", "why"],
     "profile decisions": [],
     "profile identifiers": PERSON,
     "profile keep-apart": [*PERSON, *PERSON, "--reason", "why"],

@@ -153,6 +153,7 @@ async def waiting(engine: AsyncEngine) -> AsyncIterator[Waiting]:
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")
     ) as client:
         yield Waiting(arrivals, client)
+    await rest(arrivals)
 
 
 def asked(number: int, **more: str) -> dict[str, str]:
@@ -163,6 +164,15 @@ def asked(number: int, **more: str) -> dict[str, str]:
         "after_source": "shop",
         **more,
     }
+
+
+async def rest(arrivals: Arrivals) -> None:
+    """Return when the database is asked no more: nobody waits."""
+
+    async def rests() -> bool:
+        return not arrivals.is_looking
+
+    await eventually("nobody looks", rests)
 
 
 async def wait_for(arrivals: Arrivals, count: int) -> None:
@@ -225,7 +235,8 @@ async def test_what_another_process_applies_is_looked_for(
 async def test_what_does_not_come_is_said_so(engine: AsyncEngine) -> None:
     await feed(engine, [event("m1", user_id="U")])
     app = patient_app("profile")
-    for router in routers(engine, IDS, Arrivals(engine, seconds=0.05, look_seconds=0.01)):
+    arrivals = Arrivals(engine, seconds=0.05, look_seconds=0.01)
+    for router in routers(engine, IDS, arrivals):
         app.include_router(router)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")
@@ -243,6 +254,7 @@ async def test_what_does_not_come_is_said_so(engine: AsyncEngine) -> None:
             "/v1/profiles", params=asked(1), headers=bearer("other", "profiles:read")
         )
         assert foreign.status_code == 409
+    await rest(arrivals)
 
 
 PAGE = 51
@@ -256,7 +268,8 @@ async def test_a_page_reads_as_much_as_it_has(engine: AsyncEngine) -> None:
     fill = text(
         "INSERT INTO profile.timeline (workspace, identifier_id, timestamp, source, message_id, "
         "event) SELECT 'w', (CAST(:hubs AS uuid[]))[1 + n % 2], "
-        "CAST(:end AS timestamptz) - n * interval '104 minutes', 'shop', 'n' || n, '{}' FROM generate_series(1, 10000) n"
+        "CAST(:end AS timestamptz) - n * interval '104 minutes', 'shop', 'n' || n, "
+        "'{}' FROM generate_series(1, 10000) n"
     )
     async with engine.begin() as tx:
         end = datetime(2026, 12, 31, tzinfo=UTC)

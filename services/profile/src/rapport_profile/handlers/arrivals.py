@@ -6,6 +6,7 @@ for all who wait at once, and by nobody while nobody waits.
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -60,12 +61,18 @@ class Arrivals:
             "requests that wait for an event", each=EACH_WORKSPACE, total=TOTAL
         )
         self._waiting: dict[MessageKey, list[asyncio.Future[None]]] = {}
+        self._nobody = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
         """How many wait."""
         return sum(map(len, self._waiting.values()))
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether the database is asked again and again."""
+        return self._looking is not None
 
     async def require(self, key: MessageKey | None) -> None:
         """Return when an event has been applied; None: no event is waited for.
@@ -109,8 +116,11 @@ class Arrivals:
         self._waiting[key].remove(news)
         if not self._waiting[key]:
             del self._waiting[key]
+        if not self._waiting:
+            self._nobody.set()
 
     def _look_out(self) -> None:
+        self._nobody.clear()
         if self._looking is None:
             loop = asyncio.get_running_loop()
             self._looking = loop.create_task(self._look_for_all(), name="event-arrivals")
@@ -118,8 +128,7 @@ class Arrivals:
     async def _look_for_all(self) -> None:
         """Look for all who wait, again and again, for as long as somebody does."""
         try:
-            while self._waiting:
-                await asyncio.sleep(self._look_seconds)
+            while await self._somebody_waits():
                 try:
                     await self.look(list(self._waiting))
                 except Exception as error:
@@ -128,3 +137,10 @@ class Arrivals:
                     log.warning("can't look for events that are waited for", error=error)
         finally:
             self._looking = None
+
+    async def _somebody_waits(self) -> bool:
+        """Whether somebody still waits after a while; False at once when nobody does any more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._look_seconds):
+                await self._nobody.wait()
+        return bool(self._waiting)
