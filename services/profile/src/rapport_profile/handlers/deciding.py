@@ -170,7 +170,7 @@ async def _changed(
         await people.load_members(tx, working, whole)
         return working
 
-    def carry_out(working: Revising) -> Steps:
+    async def carry_out(working: Revising) -> Steps:
         return working.finish(change(working))
 
     working, steps = await done_with(load, carry_out)

@@ -1,5 +1,6 @@
 """A batch of events is folded into the people it is about."""
 
+import asyncio
 import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache, partial
@@ -36,6 +37,8 @@ from rapport_profile.tables import SCHEMA
 
 MAX_REPLACED = 16
 """How often one message gives way to a copy of it with a smaller hash."""
+BREATH = 50
+"""Events after which others have their turn: somebody may be waiting for an answer."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -165,14 +168,16 @@ async def applied(
     Of the profiles `untold` nobody knows what is stored: all their sections are due.
     """
 
-    def apply(working: WorkingSet) -> list[tuple[ProfileActivity, str | None]]:
+    async def apply(working: WorkingSet) -> list[tuple[ProfileActivity, str | None]]:
         for profile_id in untold:
             if profile_id in working.profiles:
                 working.profiles[profile_id].tell_all()
         published: list[tuple[ProfileActivity, str | None]] = []
-        for one in drafts:
+        for number, one in enumerate(drafts, 1):
             steps = working.apply(one.event, one.named)
             published += [(step, one.traceparent) for step in steps]
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
         told = working.finish([step for step, _trace in published])
         return list(zip(told, (trace for _step, trace in published), strict=True))
 

@@ -176,7 +176,7 @@ async def rebuilt(
     return _report(revisions, steps, moved, len(broken & page.begun)), steps
 
 
-def _revised(
+async def _revised(
     names: Names, page: Page, loaded: tuple[Revising, list[Profile]]
 ) -> tuple[list[Revision], set[Id], list[ProfileActivity]]:
     """What was wrong of a page, which profiles were, and what to publish of it."""

@@ -54,7 +54,7 @@ async def take_back(
         await people.load_members(tx, working, whole)
         return working
 
-    def revise(working: Revising) -> tuple[list[ProfileActivity], list[Spilled]]:
+    async def revise(working: Revising) -> tuple[list[ProfileActivity], list[Spilled]]:
         # What the rules of today join, and those of the past did not, is the job's to find.
         stored = [key for key in told if key in working.links]
         left, spilled = _left(names, hub, events, gone, stored)
