@@ -108,6 +108,11 @@ async def test_a_month_is_not_made_while_somebody_reads_and_nobody_queues_for_lo
         async with engine.begin() as tx:
             assert "timeline_2026_05" not in await parts(tx)
         await feed(engine, [order(1, 100)])
+    # Not at once: who tries is in everybody's way, and the reader may go on for hours.
+    await done(upkeep)
+    async with engine.begin() as tx:
+        assert "timeline_2026_04" not in await parts(tx)
+    clock.at += timedelta(minutes=5)
     await done(upkeep)
     async with engine.begin() as tx:
         assert (await parts(tx))["timeline_2026_04"] == 1

@@ -9,10 +9,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
@@ -29,6 +29,9 @@ log = logging.get(__name__)
 INTERVAL_SECONDS = 10.0
 PAGE = 1_000
 """Events that are looked at in one transaction."""
+PATIENCE = timedelta(minutes=5)
+"""Who waits for the whole timeline is in everybody's way for half a second, and a dump of the
+database reads for hours: after one that was in vain the next follows so much later."""
 RATE = 10_000
 """Events per second, at most: consumers have the processor first."""
 
@@ -54,6 +57,7 @@ class Upkeep:
         self._page = page
         self._interval = interval
         self._pace = Pace(page / RATE)
+        self._held_up_until = datetime.min.replace(tzinfo=UTC)
         self.last_sign = time.monotonic()
         self._removed = RETENTION_DELETED.labels(SCHEMA, "timeline")
 
@@ -93,8 +97,7 @@ class Upkeep:
         """Make the months that have to be there by now; False: that is all."""
         async with self._engine.begin() as tx:
             known = await parts.months(tx)
-            if lacking(known[-1], self._now()):
-                await parts.hold(tx)
+            if lacking(known[-1], self._now()) and await self._holds(tx):
                 # Another process may have made them while this one waited.
                 known = await parts.months(tx)
                 if new := lacking(known[-1], self._now()):
@@ -107,9 +110,11 @@ class Upkeep:
     async def close_months(self) -> bool:
         """Take the months off that are over, with what is older; False: that is all."""
         async with self._engine.begin() as tx:
-            if over(await parts.months(tx), self._cutoff()):
-                await parts.hold(tx)
-                if ended := over(await parts.months(tx), self._cutoff()):
+            ended = over(await parts.months(tx), self._cutoff())
+            if ended and await self._holds(tx):
+                # Another process may have taken them off while this one waited.
+                ended = over(await parts.months(tx), self._cutoff())
+                if ended:
                     await parts.close(tx, ended)
                     log.info("months are over", first=ended[0].table, last=ended[-1].table)
         return False
@@ -141,9 +146,18 @@ class Upkeep:
             if found is not None and days is not None:
                 page = await sweeping.page(tx, sweep, now - timedelta(days=days), self._page)
                 ended = [one for one in page if found.declared.is_over(one[1], now)]
-                removed = await expiring.remove(tx, sweep.workspace, ended)
+                removed = await expiring.remove(tx, sweep.workspace, ended) if ended else 0
             await sweeping.move_on(tx, sweep, page, now)
         self._removed.inc(removed)
+        return True
+
+    async def _holds(self, tx: AsyncConnection) -> bool:
+        """Hold the timeline, unless that was tried in vain a moment ago."""
+        if self._now() < self._held_up_until:
+            return False
+        self._held_up_until = self._now() + PATIENCE
+        await parts.hold(tx)
+        self._held_up_until = self._now()
         return True
 
     def _cutoff(self) -> datetime:
