@@ -26,6 +26,7 @@ from tests.support.servers import ROOT, create_database, migrate
 from rapport_common.db import create_engine
 from rapport_common.testing.credentials import mint
 from rapport_profile.api import routers
+from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.indexing import Indexing
 
 SEARCHES = 300
@@ -89,7 +90,7 @@ async def _asked(engine: AsyncEngine, when: str) -> list[Row]:
 @asynccontextmanager
 async def _api(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     app = patient_app("profile")
-    for router in routers(engine, IDS):
+    for router in routers(engine, IDS, Arrivals(engine)):
         app.include_router(router)
     token = mint(WORKSPACE, "bench", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(

@@ -36,7 +36,7 @@ from rapport_common.operator.readiness import consumer_check, unavailable_withou
 from rapport_common.outbox import OutboxStore
 from rapport_common.relay import Relay
 from rapport_common.retention import Retention, RetentionWorker
-from rapport_common.runtime import STOCK, Edge, SigningWorker, Worker, serve
+from rapport_common.runtime import STOCK, Edge, Worker, serve
 from rapport_common.settings import ServiceSettings
 from rapport_common.stalled import StalledSessions
 from rapport_common.trust import KeySource
@@ -118,17 +118,17 @@ class ServiceProcess:
         self.ops.include_router(outbox_routes(self.api_engine, OutboxStore(self.service)))
         return relay
 
-    def attend(self, worker: SigningWorker) -> None:
-        """Add a worker that gives signs of life, and the watchdog that waits for them."""
-        self.workers += [worker, self._watchdog(lambda: worker.last_sign)]
-
     def due(self, handlers: Mapping[str, Handler]) -> DueWorker:
         """Add the worker of what has a time, a handler for each kind, and its operator routes."""
         store = DueStore(self.service)
         worker = DueWorker(self._pool("due", 1, SESSION), store, handlers)
-        self.attend(worker)
+        self.watch(worker, lambda: worker.last_sign)
         self.ops.include_router(due_routes(self.api_engine, store))
         return worker
+
+    def watch(self, worker: Worker, last_sign: Callable[[], float]) -> None:
+        """Add a worker that gives signs, with its watchdog."""
+        self.workers += [worker, self._watchdog(last_sign)]
 
     def _watchdog(
         self, last_sign: Callable[[], float], has_work: Callable[[], bool] = lambda: True

@@ -38,12 +38,6 @@ class Worker(Protocol):
         """Work until `stop`."""
 
 
-class SigningWorker(Worker, Protocol):
-    """A worker that gives signs of life: a new `last_sign` after each turn."""
-
-    last_sign: float
-
-
 @runtime_checkable
 class Streaming(Protocol):
     """A worker whose requests last for as long as their callers like."""

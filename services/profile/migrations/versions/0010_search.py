@@ -1,6 +1,6 @@
 """What people are found by, and whose is to be written. All who are known are.
 
-Revision: 0010, follows 0008.
+Revision: 0010, follows 0009.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

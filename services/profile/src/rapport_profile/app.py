@@ -12,11 +12,13 @@ from rapport_common.settings import key_bytes
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.indexing import Indexing
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.handlers.reindexing import Reindexing
 from rapport_profile.handlers.republishing import Republishing
+from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
 from rapport_profile.store.jobs import JOBS, REBUILD, REINDEX, REPUBLISH
@@ -37,7 +39,8 @@ async def run(only: str | None) -> None:
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
     ids, chosen = Ids(key_bytes(settings.event_key)), settings.chosen_traits()
-    consumer = process.consume(subscriptions(ids))
+    arrivals = Arrivals(process.api_engine)
+    consumer = process.consume(subscriptions(ids, arrivals.applied))
     process.relay()
     works = {
         REPUBLISH: Republishing(process.engine, settings.republish_rate).work,
@@ -45,8 +48,11 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
         REINDEX: Reindexing(process.engine, chosen, settings.search_rate).work,
     }
     process.jobs(JOBS, works, read="ops", write="ops", both=["profiles:write"])
-    process.attend(Indexing(process.engine, chosen, settings.search_rate))
     process.retain(retentions(settings))
+    upkeep = Upkeep(process.engine, settings.timeline_retention_days)
+    process.watch(upkeep, lambda: upkeep.last_sign)
+    indexing = Indexing(process.engine, chosen, settings.search_rate)
+    process.watch(indexing, lambda: indexing.last_sign)
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
-    process.routers += routers(process.api_engine, ids)
+    process.routers += routers(process.api_engine, ids, arrivals)
     return process.api()

@@ -16,6 +16,10 @@ REDUCED = Counter(
 REPUBLISHED = Counter(
     "rapport_profile_republished_total", "Profiles told again by jobs that republish."
 )
+LAST_MONTH = Gauge(
+    "rapport_profile_timeline_ends_timestamp_seconds",
+    "The end of the last month that timelines have a part for, as a Unix time.",
+)
 SEARCH_WRITTEN = Counter(
     "rapport_profile_search_written_total", "Profiles whose row in search was looked at anew."
 )
