@@ -29,7 +29,7 @@ from rapport_profile.domain.merge_rules import USUAL, RuleBook, Rules
 from rapport_profile.domain.naming import MERGE
 from rapport_profile.domain.search_query import hit, search_for
 from rapport_profile.domain.searchable import Entry, entries_of
-from rapport_profile.handlers import merge_rules
+from rapport_profile.handlers import indexing, merge_rules
 from rapport_profile.handlers.deciding import Deciding
 from rapport_profile.handlers.indexing import Indexing
 from rapport_profile.handlers.jobs import start
@@ -361,6 +361,25 @@ async def test_what_cannot_be_written_is_counted_and_waits(engine: AsyncEngine) 
     await running
     assert await due(engine) == 1, "nothing is lost of what waits"
     assert value_of("rapport_profile_search_oldest_age_seconds") >= 0
+
+
+async def test_a_long_rest_gives_signs_and_ends_with_the_process(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a watchdog would take a rest for a hang."""
+    monkeypatch.setattr(indexing, "IDLE_SECONDS", 3_600)
+    monkeypatch.setattr(indexing, "SIGN_SECONDS", 0.001)
+    stop, loop = asyncio.Event(), Indexing(engine, CHOSEN, 1_000)
+    running = asyncio.create_task(loop.run(stop))
+    signs: set[float] = set()
+
+    def some() -> bool:
+        signs.add(loop.last_sign)
+        return len(signs) > 3
+
+    await eventually("signs", some)
+    stop.set()
+    await running
 
 
 async def test_a_job_writes_all_anew_and_takes_strangers_out(engine: AsyncEngine) -> None:

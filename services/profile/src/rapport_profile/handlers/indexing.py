@@ -31,6 +31,7 @@ REST = 7
 """After a turn it rests so many times as long: where events need the processors, turns take longer,
 and so do the rests."""
 COUNT_SECONDS = 5.0
+SIGN_SECONDS = 5.0
 FAILED_SECONDS = 5.0
 
 
@@ -66,10 +67,7 @@ class Indexing:
                 else:
                     metrics.SEARCH_FAILURES.inc()
                     log.exception("search is not kept up", workspace=self._last)
-            self.last_sign = time.monotonic()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await stop.wait()
+            await self._pause(wait, stop)
 
     async def turn(self) -> int:
         """Write a batch of the workspace whose turn it is; how many profiles, 0: none is due."""
@@ -91,6 +89,17 @@ class Indexing:
             return IDLE_SECONDS
         gather = 0.0 if written >= self._batch else GATHER_SECONDS
         return max(gather, took * REST, self._seconds * written / self._batch)
+
+    async def _pause(self, seconds: float, stop: asyncio.Event) -> None:
+        """Rest, and give signs of life: a rest may be longer than a watchdog waits."""
+        until = time.monotonic() + seconds
+        while not stop.is_set():
+            self.last_sign = now = time.monotonic()
+            if now >= until:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(until - now, SIGN_SECONDS)):
+                    await stop.wait()
 
     async def _count(self) -> None:
         if time.monotonic() < self._next_count:

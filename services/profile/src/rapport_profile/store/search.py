@@ -58,7 +58,7 @@ _OLDEST = text(
 )
 _BY_KEYS = text(
     # By the index on keys, which are the workspace's own; never by reading all of a workspace.
-    "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'on', true)"
+    "SELECT set_config('enable_seqscan', 'off', true)"
 )
 _BESIDES = packed("besides", "uuid")
 _FOUND = (
@@ -67,7 +67,8 @@ _FOUND = (
     "AND s.profile_id NOT IN (SELECT unnest({besides})) "
     # Until the row of somebody who is no more has been taken out.
     "AND EXISTS (SELECT FROM profile.profile p WHERE p.workspace = s.workspace "
-    "AND p.id = s.profile_id AND p.merged_into IS NULL) LIMIT :limit"
+    "AND p.id = s.profile_id AND p.merged_into IS NULL AND (p.summary IS NULL OR p.members > 0)) "
+    "LIMIT :limit"
 )
 
 
