@@ -124,7 +124,7 @@ async def old(
     await asyncio.to_thread(command.downgrade, CONFIG, "0002")
     engine = patient_engine(url, application="tests")
     app = patient_app("profile")
-    for router in routers(engine, IDS):
+    for router in routers(engine, IDS, erasing()):
         app.include_router(router)
     token = mint("w", "ada", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(

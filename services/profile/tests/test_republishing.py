@@ -38,7 +38,7 @@ pytestmark = pytest.mark.integration
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """Who operates the installation, with a token of workspace `w`."""
     app = patient_app("profile")
-    for router in routers(engine, IDS):
+    for router in routers(engine, IDS, erasing()):
         app.include_router(router)
     app.include_router(job_routes(engine, JOBS, read="ops", write="ops"))
     async with httpx.AsyncClient(

@@ -34,6 +34,7 @@ from rapport_common.operator.ledger import Counts, ledger_routes
 from rapport_common.operator.outbox import outbox_routes
 from rapport_common.operator.readiness import consumer_check, unavailable_without
 from rapport_common.outbox import OutboxStore
+from rapport_common.privacy.eraser import Eraser
 from rapport_common.relay import Relay
 from rapport_common.retention import Retention, RetentionWorker
 from rapport_common.runtime import STOCK, Edge, Worker, serve
@@ -125,6 +126,14 @@ class ServiceProcess:
         self.workers += [worker, self._watchdog(lambda: worker.last_sign)]
         self.ops.include_router(due_routes(self.api_engine, store))
         return worker
+
+    def erase(self, eraser: Eraser) -> Eraser:
+        """Add the worker that forgets people; the consumer has its topic."""
+        self.workers += [
+            eraser.over(self._pool("eraser", 1)),
+            self._watchdog(lambda: eraser.last_sign),
+        ]
+        return eraser
 
     def _watchdog(
         self, last_sign: Callable[[], float], has_work: Callable[[], bool] = lambda: True

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 EVENTS = Counter(
     "rapport_profile_events_total",
-    "Events by what became of them: profiled, duplicate, replaced (a copy that counts instead).",
+    "Events by what became of them: profiled, duplicate, replaced (a copy that counts instead), "
+    "erased (of somebody who was forgotten since they were received).",
     ["outcome"],
 )
 REDUCED = Counter(
@@ -16,7 +17,12 @@ REDUCED = Counter(
 REPUBLISHED = Counter(
     "rapport_profile_republished_total", "Profiles told again by jobs that republish."
 )
-for _outcome in ("profiled", "duplicate", "replaced"):
+UNANSWERED = Gauge(
+    "rapport_privacy_unanswered_seconds",
+    "Since when the oldest wish to be forgotten waits for the answer of a service; 0 if none does.",
+    ["answering"],
+)
+for _outcome in ("profiled", "duplicate", "replaced", "erased"):
     EVENTS.labels(_outcome)
 
 

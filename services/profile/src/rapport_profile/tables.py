@@ -14,13 +14,14 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSON, UUID
+from sqlalchemy.dialects.postgresql import JSON, JSONB, UUID
 
 from rapport_common.db import metadata
 from rapport_common.idempotency import idempotency_table
 from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
+from rapport_common.privacy.tables import privacy_tables
 
 SCHEMA = "profile"
 METADATA = metadata(SCHEMA)
@@ -28,6 +29,7 @@ consumer_tables(METADATA)
 outbox_tables(METADATA)
 job_table(METADATA)
 idempotency_table(METADATA)
+privacy_tables(METADATA)
 
 IDENTIFIER = Table(
     "identifier",
@@ -156,3 +158,33 @@ TIMELINE = Table(
     # For retention only, and it must not cost an insert much: events come nearly in time order.
     Index(None, "timestamp", postgresql_using="brin"),
 )
+
+PRIVACY_REQUEST = Table(
+    "privacy_request",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True)),
+    Column("profile_id", UUID(as_uuid=True), comment="Of then; none where nobody was known."),
+    Column("identifiers", BigInteger, nullable=False, comment="How many the person had."),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("receipt", Text, comment="Signed, when all services have answered."),
+    Column("finished_at", DateTime(timezone=True)),
+    PrimaryKeyConstraint("workspace", "id"),
+    Index(None, "at", postgresql_where=text("finished_at IS NULL")),
+)
+"""Who asked for somebody to be forgotten, and why; never who that was."""
+
+PRIVACY_RECEIPT = Table(
+    "privacy_receipt",
+    METADATA,
+    Column("workspace", Text),
+    Column("request_id", UUID(as_uuid=True)),
+    Column("service", Text),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("tables", JSONB, nullable=False),
+    PrimaryKeyConstraint("workspace", "request_id", "service"),
+)
+"""What each service has answered."""

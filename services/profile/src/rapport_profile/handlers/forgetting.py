@@ -1,0 +1,130 @@
+"""What profile itself forgets: the events first, piece by piece, then in one step who it was.
+
+The last step takes away what is left of the events that were received before the wish, ends the
+profile's ids, and works out anew whoever is left: by what was received since, the identifiers are
+somebody new.
+"""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.envelope import Event
+from rapport_common.ids import uuid7_text
+from rapport_common.privacy.aside import aside_sweeps
+from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_common.privacy.sweeps import Page, Sweep
+from rapport_profile.domain.naming import Id, Ids, Names
+from rapport_profile.domain.recounting import Page as Recounted
+from rapport_profile.domain.revising import Revising
+from rapport_profile.handlers.publish import publish
+from rapport_profile.handlers.rebuilding import rebuilt
+from rapport_profile.store import people
+from rapport_profile.store import privacy as store
+from rapport_profile.store.merge_rules import RuleShelf
+from rapport_profile.tables import SCHEMA
+
+AT_ONCE = 5_000
+"""So many events go with the last step; of a larger person the others go before."""
+
+
+def sweeps(ids: Ids, key: bytes) -> list[Sweep]:
+    """All that profile holds of a person, in the order in which it goes."""
+    return [_Events(), _Person(ids), *aside_sweeps(SCHEMA, Recogniser(key))]
+
+
+def identifier_ids(who: Subject) -> list[Id]:
+    """The ids of a person's identifiers: the HMACs as UUIDs."""
+    return [_uuid(one) for one in sorted(who.subjects)]
+
+
+def _uuid(digits: str) -> Id:
+    parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+    return "-".join(parts)
+
+
+class _Events(Sweep):
+    """The events of a large person, but for as many as go with the last step."""
+
+    table = "profile.timeline"
+
+    async def page(self, tx: AsyncConnection, who: Subject, after: str | None) -> Page:
+        """Remove a piece."""
+        ids = identifier_ids(who)
+        left = await store.count_events(tx, who.workspace, ids, who.at, 2 * AT_ONCE)
+        if left < 2 * AT_ONCE:
+            return Page()
+        gone = await store.drop_events(tx, who.workspace, ids, who.at, AT_ONCE)
+        return Page(gone, after="more")
+
+    async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
+        """How many there are."""
+        return await store.count_events(tx, who.workspace, identifier_ids(who), who.at, 10**9)
+
+
+class _Person(Sweep):
+    """Who it was, in one transaction."""
+
+    table = "profile.identifier"
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+        self._shelf = RuleShelf()
+
+    async def page(self, tx: AsyncConnection, who: Subject, after: str | None) -> Page:
+        """Forget them."""
+        names = Names(self._ids, await self._shelf.book(tx, {who.workspace}))
+        return Page(await forget(tx, names, who))
+
+    async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
+        """How many identifiers they have."""
+        return len(who.subjects)
+
+
+async def forget(tx: AsyncConnection, names: Names, who: Subject) -> int:
+    """Take away all of a person; how many rows that were. What was received since stays."""
+    workspace, ids = who.workspace, identifier_ids(who)
+    joined = {row.id for row in await store.members(tx, workspace, who.profiles)}
+    others = await store.linking(tx, workspace, ids)
+    everybody = sorted({*ids, *joined, *others})
+    await _hold(tx, names, workspace, everybody)
+    number = await store.drop_events(tx, workspace, ids, who.at, 4 * AT_ONCE)
+    named = await _naming(tx, names, who, others)
+    number += await store.drop_these(tx, workspace, others, named)
+    number += sum((await store.drop_beside(tx, workspace, ids)).values())
+    ended = await store.end_profiles(tx, workspace, who.profiles)
+    gone = [
+        ProfileActivity(workspace=workspace, profile_id=one, version=version, gone=True)
+        for one, version in sorted(ended.items())
+    ]
+    await publish(tx, [(one, None) for one in gone])
+    known = await people.known(tx, [(workspace, one) for one in everybody])
+    page = Recounted(workspace, [one for one in everybody if (workspace, one) in known])
+    await rebuilt(tx, names, page)
+    return number + await store.drop_identifiers(tx, workspace, ids)
+
+
+async def _hold(
+    tx: AsyncConnection, names: Names, workspace: str, ends: Collection[Id]
+) -> None:
+    """Lock all whom it concerns: what is read from now on stays so."""
+    working = Revising(names.ids, uuid7_text, names.book)
+    seeds = {(workspace, one) for one in ends}
+    await people.load_around(tx, working, seeds, set(), beyond=seeds, wide=True)
+
+
+async def _naming(
+    tx: AsyncConnection, names: Names, who: Subject, others: Sequence[Id]
+) -> list[Event]:
+    """The events of others that name the person, of those received before the wish."""
+    if not others:
+        return []
+    wanted = set(identifier_ids(who))
+    found = []
+    for event in await store.events_of(tx, who.workspace, others, who.at):
+        named = names.of(event)
+        ids = {names.ids.of(who.workspace, one) for one in named.all} if named else set()
+        if ids & wanted:
+            found.append(event)
+    return found
