@@ -18,7 +18,6 @@ from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.erasing import Erasing
-from rapport_profile.handlers.forgetting import sweeps
 from rapport_profile.handlers.signing import Signer
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # for `services.profile.tests.people`
@@ -33,8 +32,7 @@ def bearer(workspace: str, *scopes: str) -> dict[str, str]:
 
 def erasing() -> Erasing:
     """Who forgets people, with the keys of tests."""
-    ids = Ids(EVENT_KEY)
-    return Erasing(ids, Signer(RECEIPT_KEY), sweeps(ids, EVENT_KEY))
+    return Erasing(Ids(EVENT_KEY), EVENT_KEY, Signer(RECEIPT_KEY))
 
 
 @pytest.fixture

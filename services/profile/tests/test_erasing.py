@@ -21,7 +21,9 @@ from rapport_common.events.envelope import Event
 from rapport_common.kafka.store import read_tallies
 from rapport_common.privacy.eraser import Eraser
 from rapport_common.privacy.subject import Subject
+from rapport_common.testing.credentials import EVENT_KEY
 from rapport_profile.domain.naming import Id, naming
+from rapport_profile.handlers.forgetting import sweeps
 from rapport_profile.store import privacy
 
 pytestmark = pytest.mark.integration
@@ -73,7 +75,7 @@ async def ask(
 
 async def worked_off(engine: AsyncEngine) -> None:
     """All sweeps; what waits for the relay does not go out here."""
-    eraser = Eraser("profile", [one for one in erasing().sweeps if "outbox" not in one.table])
+    eraser = Eraser("profile", [one for one in sweeps(IDS, EVENT_KEY) if "outbox" not in one.table])
     eraser.over(engine)
     while await eraser.turn():
         pass
@@ -170,14 +172,11 @@ async def test_nothing_is_left_and_who_comes_back_is_new(engine: AsyncEngine) ->
     assert not set(now) & set(profiles), "a new profile has a new id"
 
 
-async def test_the_events_of_a_large_person_go_in_pieces(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rapport_profile.handlers.forgetting.AT_ONCE", 10)
+async def test_the_events_of_a_large_person_go_in_pieces(engine: AsyncEngine) -> None:
     await feed(engine, [event(f"m{n}", user_id="A", at=n / 100) for n in range(65)])
     ids, profiles = await person_of(engine, ("user_id", "A"))
     await ask(engine, ids, profiles)
-    eraser = Eraser("profile", erasing().sweeps[:2]).over(engine)
+    eraser = Eraser("profile", sweeps(IDS, EVENT_KEY, at_once=10)[:2]).over(engine)
     pages = 0
     while await eraser.turn():
         pages += 1

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 from alembic import command
+from services.profile.tests.conftest import erasing
 from services.profile.tests.people import IDS, event
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine

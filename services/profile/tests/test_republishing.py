@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx
 import msgspec
 import pytest
-from services.profile.tests.conftest import bearer
+from services.profile.tests.conftest import bearer, erasing
 from services.profile.tests.follower import Follower, followed
 from services.profile.tests.people import IDS, content, event, expected
 from sqlalchemy import text

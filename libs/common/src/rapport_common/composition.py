@@ -79,14 +79,18 @@ class ServiceProcess:
 
     workers: list[Worker] = field(default_factory=list)
 
-    def consume(self, subscriptions: Sequence[Subscription]) -> Consumer:
-        """Add the consumer with its watchdog, readiness check and operator routes."""
+    def consume(self, subscriptions: Sequence[Subscription], eraser: Eraser) -> Consumer:
+        """Add the consumer with its watchdog, readiness check and operator routes.
+
+        Every service reads `privacy`, and has an `eraser` that forgets people.
+        """
         settings = self.settings
+        self._erase(eraser)
         engine = self._pool("consumer", 2, BY_KEY)
         consumer = Consumer(
             self.service,
             engine,
-            subscriptions,
+            [*subscriptions, eraser.subscription()],
             bootstrap=settings.kafka_bootstrap_servers,
             replica=settings.replica,
             batch=settings.consumer_batch,
@@ -127,13 +131,9 @@ class ServiceProcess:
         self.ops.include_router(due_routes(self.api_engine, store))
         return worker
 
-    def erase(self, eraser: Eraser) -> Eraser:
-        """Add the worker that forgets people; the consumer has its topic."""
-        self.workers += [
-            eraser.over(self._pool("eraser", 1)),
-            self._watchdog(lambda: eraser.last_sign),
-        ]
-        return eraser
+    def _erase(self, eraser: Eraser) -> None:
+        worker = eraser.over(self._pool("eraser", 1))
+        self.workers += [worker, self._watchdog(lambda: worker.last_sign)]
 
     def _watchdog(
         self, last_sign: Callable[[], float], has_work: Callable[[], bool] = lambda: True
@@ -149,15 +149,14 @@ class ServiceProcess:
         self.engines.append(made)
         return made
 
-    def retain(
-        self, retentions: Sequence[Retention], *, dead_letters: bool = True
-    ) -> RetentionWorker:
+    def retain(self, retentions: Sequence[Retention]) -> RetentionWorker:
         """Add the retention worker: the tables of the service and those of its consumer."""
-        kept = list(retentions)
-        if dead_letters:
-            age = timedelta(days=self.settings.dead_letter_retention_days)
-            kept.append(Retention("dead_letter", "created_at", age))
-            kept.append(Retention("consumer_command", "created_at", COMMANDS_KEPT))
+        age = timedelta(days=self.settings.dead_letter_retention_days)
+        kept = [
+            *retentions,
+            Retention("dead_letter", "created_at", age),
+            Retention("consumer_command", "created_at", COMMANDS_KEPT),
+        ]
         retention = RetentionWorker(self.engine, kept, schema=self.service)
         self.workers.append(retention)
         return retention

@@ -53,8 +53,15 @@ def upgrade() -> None:
         schema=SCHEMA,
     )
     op.create_index(op.f("ix_erased_workspace_at"), "erased", ["workspace", "at"], schema=SCHEMA)
+    op.create_index(
+        op.f("ix_message_workspace_profile_id"),
+        "message",
+        ["workspace", "profile_id"],
+        schema=SCHEMA,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_message_workspace_profile_id"), "message", schema=SCHEMA)
     op.drop_table("erased", schema=SCHEMA)
     op.drop_table("erasure", schema=SCHEMA)

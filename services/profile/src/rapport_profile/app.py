@@ -7,13 +7,11 @@ from fastapi import FastAPI
 
 from rapport_common.composition import ServiceProcess, open_process
 from rapport_common.operator.models import Ledger
-from rapport_common.privacy.eraser import Eraser
 from rapport_common.settings import key_bytes
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.erasing import Erasing
-from rapport_profile.handlers.forgetting import sweeps
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.handlers.republishing import Republishing
@@ -35,9 +33,8 @@ async def run(only: str | None) -> None:
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
     ids = Ids(key_bytes(settings.event_key))
-    erasing = erasing_of(ids, settings)
-    eraser = process.erase(Eraser("profile", erasing.sweeps, receipts=erasing.on_receipt))
-    consumer = process.consume(subscriptions(ids, eraser))
+    erasing = Erasing(ids, key_bytes(settings.event_key), Signer(key_bytes(settings.receipt_key)))
+    consumer = process.consume(subscriptions(ids), erasing.eraser())
     process.relay()
     works = {
         REPUBLISH: Republishing(process.engine, settings.republish_rate).work,
@@ -48,9 +45,3 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
     process.routers += routers(process.api_engine, ids, erasing)
     return process.api()
-
-
-def erasing_of(ids: Ids, settings: Settings) -> Erasing:
-    """Who forgets people, with the keys of this installation."""
-    signer = Signer(key_bytes(settings.receipt_key))
-    return Erasing(ids, signer, sweeps(ids, key_bytes(settings.event_key)))

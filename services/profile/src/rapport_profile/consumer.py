@@ -6,16 +6,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.batch import Record, Subscription
-from rapport_common.privacy.eraser import Eraser
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.events import on_events
 from rapport_profile.handlers.identity_key import IdentityKey
 from rapport_profile.store.merge_rules import RuleShelf
 
 
-def subscriptions(ids: Ids, eraser: Eraser) -> list[Subscription]:
-    """{topic: handler}; `ids` names identifiers, `eraser` forgets people."""
-    return [Subscription(EVENTS, _on_events(ids)), eraser.subscription()]
+def subscriptions(ids: Ids) -> list[Subscription]:
+    """{topic: handler}; `ids` names identifiers."""
+    return [Subscription(EVENTS, _on_events(ids))]
 
 
 def _on_events(ids: Ids) -> Callable[[Sequence[Record], AsyncConnection], Awaitable[None]]:

@@ -91,7 +91,7 @@ class _Parked(Sweep):
         self._schema = schema
         self._recogniser = recogniser
 
-    async def page(self, tx: AsyncConnection, who: Subject, after: str | None) -> Page:
+    async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Page:
         """All that is parked: it is little, and each key is one look."""
         keys = await tx.execute(
             text(
@@ -104,10 +104,6 @@ class _Parked(Sweep):
         for key in keys.fetchall():
             removed += await self._rid(tx, who, key)
         return Page(removed)
-
-    async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
-        """Unknown before the records are read."""
-        return None
 
     async def _rid(self, tx: AsyncConnection, who: Subject, key: Row[Any]) -> int:
         lane = {"grp": key.grp, "topic": key.topic, "partition": key.partition, "key": key.key}
@@ -137,7 +133,7 @@ class _Waiting(Sweep):
     def __init__(self, schema: str) -> None:
         self.table = f"{schema}.outbox_batch"
 
-    async def page(self, tx: AsyncConnection, who: Subject, after: str | None) -> Page:
+    async def page(self, tx: AsyncConnection, _who: Subject, after: str | None) -> Page:
         """Nothing to remove; wait while something older than the first look is there."""
         newest = after or await tx.scalar(
             text(f"SELECT CAST(coalesce(max(id), 0) AS text) FROM {self.table}")
@@ -148,6 +144,6 @@ class _Waiting(Sweep):
         )
         return Page(after=newest, waits=True) if left else Page()
 
-    async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
+    async def count(self, _tx: AsyncConnection, _who: Subject) -> int | None:
         """Nothing of it is removed."""
         return 0

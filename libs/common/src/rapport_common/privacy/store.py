@@ -150,9 +150,7 @@ class PrivacyStore:
         )
         return {(row.workspace, row.subject): row.at for row in rows}
 
-    async def newest(
-        self, tx: AsyncConnection, workspaces: Iterable[str]
-    ) -> dict[str, datetime]:
+    async def newest(self, tx: AsyncConnection, workspaces: Iterable[str]) -> dict[str, datetime]:
         """When somebody was forgotten last, in those of the workspaces where anybody was."""
         rows = await tx.execute(
             text(

@@ -38,12 +38,12 @@ class Sweep(ABC):
     """The table's name, as the receipt has it."""
 
     @abstractmethod
-    async def page(self, tx: AsyncConnection, who: Subject, after: str | None) -> Page:
+    async def page(self, tx: AsyncConnection, who: Subject, after: str | None, /) -> Page:
         """Work off the next page behind `after` (None: from the start)."""
 
-    @abstractmethod
-    async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
+    async def count(self, _tx: AsyncConnection, _who: Subject, /) -> int | None:
         """How many rows it would be; None where only looking through them all would tell."""
+        return None
 
 
 def parameters(who: Subject) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Read(Sweep):
         """Read the next rows, and change those that speak of the person."""
         size = len(self.key)
         given = {name: one for name, one in parameters(who).items() if name in self.names}
-        given |= {one: last for one, last in zip(self.key, json.loads(after or "[]"), strict=False)}
+        given |= dict(zip(self.key, json.loads(after or "[]"), strict=False))
         found = await tx.execute(text(self._statement(after)), {**given, "limit": self.size})
         rows = found.fetchall()
         about = [row for row in rows if self.speaks(row[size:], who, self.recogniser)]
@@ -124,17 +124,15 @@ class Read(Sweep):
         last = json.dumps(list(rows[-1][:size])) if len(rows) == self.size else None
         return Page(len(about), last)
 
-    async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
-        """Unknown: nobody looks through a table for a question."""
-        return None
-
     def _statement(self, after: str | None) -> str:
-        behind = "" if after is None else f" AND ({', '.join(self.key)}) > ({', '.join(typed(self.key))})"
-        selected = ", ".join([*(f"CAST({one} AS text) AS {one}" for one in self.key), *self.columns])
-        order = ", ".join(f"{self.table}.{one}" for one in self.key)
+        keys, behind = ", ".join(self.key), ""
+        if after is not None:
+            behind = f" AND ({keys}) > ({', '.join(typed(self.key))})"
+        selected = [*(f"CAST({one} AS text) AS {one}" for one in self.key), *self.columns]
+        order = [f"{self.table}.{one}" for one in self.key]
         return (
-            f"SELECT {selected} FROM {self.table} WHERE {self.where}{behind} "
-            f"ORDER BY {order} LIMIT :limit"
+            f"SELECT {', '.join(selected)} FROM {self.table} WHERE {self.where}{behind} "
+            f"ORDER BY {', '.join(order)} LIMIT :limit"
         )
 
 

@@ -50,7 +50,7 @@ def privacy_routes(engine: AsyncEngine, ids: Ids, erasing: Erasing) -> APIRouter
     router.include_router(_kept(engine))
 
     @router.get("/v1/privacy/keys", response_model=models.ReceiptKeys)
-    async def keys(caller: Reader) -> dict[str, Any]:
+    async def keys(_caller: Reader) -> dict[str, Any]:
         """The public keys by which final receipts are checked: a JWKS (RFC 7517)."""
         return erasing.keys()
 

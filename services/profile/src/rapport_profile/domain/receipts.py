@@ -26,23 +26,25 @@ def last_copy_expires(answers: Mapping[str, Answer], kept: timedelta) -> datetim
     return max(one.at for one in answers.values()) + kept
 
 
-def claims(
-    request: str,
-    workspace: str,
-    erased_at: datetime,
-    identifiers: int,
-    answers: Mapping[str, Answer],
-    kept: timedelta,
-) -> dict[str, Any]:
+class Wish(msgspec.Struct, frozen=True):
+    """What was asked for: to forget what was received before `at`."""
+
+    request: str
+    workspace: str
+    at: datetime
+    identifiers: int
+
+
+def claims(wish: Wish, answers: Mapping[str, Answer], kept: timedelta) -> dict[str, Any]:
     """The claims of a final receipt (RFC 7519); it names nobody."""
     done = max(one.at for one in answers.values())
     return {
         "iss": ISSUER,
-        "sub": request,
+        "sub": wish.request,
         "iat": int(done.timestamp()),
-        "workspace": workspace,
-        "identifiers": identifiers,
-        "received_before": _shown(erased_at),
+        "workspace": wish.workspace,
+        "identifiers": wish.identifiers,
+        "received_before": _shown(wish.at),
         "stores_clean_at": _shown(done),
         "last_copy_expires_at": _shown(last_copy_expires(answers, kept)),
         "services": {

@@ -4,7 +4,7 @@ From the commit of the wish on nothing of the person is taken in that was receiv
 other services are told. What is stored goes right after that, see `forgetting.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,11 +18,12 @@ from rapport_common.errors import ConflictError
 from rapport_common.events.envelope import Identifier
 from rapport_common.events.privacy import EndedProfile, PrivacyRecord
 from rapport_common.events.topics import PRIVACY, SERVICES, TOPICS
+from rapport_common.privacy.eraser import Eraser
 from rapport_common.privacy.subject import Subject
-from rapport_common.privacy.sweeps import Sweep
 from rapport_common.publisher import Publisher
 from rapport_profile.domain.naming import Id, Ids
-from rapport_profile.domain.receipts import Answer, claims
+from rapport_profile.domain.receipts import Answer, Wish, claims
+from rapport_profile.handlers.forgetting import sweeps
 from rapport_profile.handlers.refusing import all_digits
 from rapport_profile.handlers.signing import Signer
 from rapport_profile.store import privacy as store
@@ -60,10 +61,15 @@ class Person:
 class Erasing:
     """Takes wishes and answers in."""
 
-    def __init__(self, ids: Ids, signer: Signer, sweeps: Sequence[Sweep]) -> None:
+    def __init__(self, ids: Ids, key: bytes, signer: Signer) -> None:
+        """`key`: the installation's identity key."""
         self._ids = ids
         self._signer = signer
-        self.sweeps = sweeps
+        self._sweeps = sweeps(ids, key)
+
+    def eraser(self) -> Eraser:
+        """Who forgets people here."""
+        return Eraser(SCHEMA, self._sweeps, receipts=self.on_receipt)
 
     async def find(self, tx: AsyncConnection, workspace: str, identifier: Identifier) -> Person:
         """Who has an identifier; whoever it may be, where nobody is known by it."""
@@ -84,7 +90,7 @@ class Erasing:
 
     async def would_remove(self, tx: AsyncConnection, who: Subject) -> dict[str, int]:
         """The rows that would go here, by table, as far as that is known without looking."""
-        counts = {one.table: await one.count(tx, who) for one in self.sweeps}
+        counts = {one.table: await one.count(tx, who) for one in self._sweeps}
         return {table: number for table, number in counts.items() if number is not None}
 
     async def erase(
@@ -126,8 +132,8 @@ class Erasing:
         answers = known[found.id]
         if found.finished_at is not None or answers.keys() != set(SERVICES):
             return
-        said = claims(found.id, record.workspace, found.at, found.identifiers, answers, KEPT)
-        signed = self._signer.sign(said)
+        wish = Wish(found.id, record.workspace, found.at, found.identifiers)
+        signed = self._signer.sign(claims(wish, answers, KEPT))
         await store.finish(tx, record.workspace, found.id, signed, clock.now())
 
     def keys(self) -> dict[str, Any]:

@@ -29,9 +29,9 @@ AT_ONCE = 5_000
 """So many events go with the last step; of a larger person the others go before."""
 
 
-def sweeps(ids: Ids, key: bytes) -> list[Sweep]:
+def sweeps(ids: Ids, key: bytes, at_once: int = AT_ONCE) -> list[Sweep]:
     """All that profile holds of a person, in the order in which it goes."""
-    return [_Events(), _Person(ids), *aside_sweeps(SCHEMA, Recogniser(key))]
+    return [_Events(at_once), _Person(ids, at_once), *aside_sweeps(SCHEMA, Recogniser(key))]
 
 
 def identifier_ids(who: Subject) -> list[Id]:
@@ -49,13 +49,16 @@ class _Events(Sweep):
 
     table = "profile.timeline"
 
-    async def page(self, tx: AsyncConnection, who: Subject, after: str | None) -> Page:
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+
+    async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Page:
         """Remove a piece."""
         ids = identifier_ids(who)
-        left = await store.count_events(tx, who.workspace, ids, who.at, 2 * AT_ONCE)
-        if left < 2 * AT_ONCE:
+        left = await store.count_events(tx, who.workspace, ids, who.at, 2 * self._at_once)
+        if left < 2 * self._at_once:
             return Page()
-        gone = await store.drop_events(tx, who.workspace, ids, who.at, AT_ONCE)
+        gone = await store.drop_events(tx, who.workspace, ids, who.at, self._at_once)
         return Page(gone, after="more")
 
     async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
@@ -68,46 +71,50 @@ class _Person(Sweep):
 
     table = "profile.identifier"
 
-    def __init__(self, ids: Ids) -> None:
+    def __init__(self, ids: Ids, at_once: int) -> None:
         self._ids = ids
+        self._most = 4 * at_once
         self._shelf = RuleShelf()
 
-    async def page(self, tx: AsyncConnection, who: Subject, after: str | None) -> Page:
+    async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Page:
         """Forget them."""
         names = Names(self._ids, await self._shelf.book(tx, {who.workspace}))
-        return Page(await forget(tx, names, who))
+        return Page(await forget(tx, names, who, most=self._most))
 
-    async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
+    async def count(self, _tx: AsyncConnection, who: Subject) -> int | None:
         """How many identifiers they have."""
         return len(who.subjects)
 
 
-async def forget(tx: AsyncConnection, names: Names, who: Subject) -> int:
-    """Take away all of a person; how many rows that were. What was received since stays."""
+async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) -> int:
+    """Take away all of a person; how many rows that were. What was received since stays.
+
+    `most`: events that are removed with one statement.
+    """
     workspace, ids = who.workspace, identifier_ids(who)
     joined = {row.id for row in await store.members(tx, workspace, who.profiles)}
     others = await store.linking(tx, workspace, ids)
     everybody = sorted({*ids, *joined, *others})
     await _hold(tx, names, workspace, everybody)
-    number = await store.drop_events(tx, workspace, ids, who.at, 4 * AT_ONCE)
+    number = 0
+    while gone := await store.drop_events(tx, workspace, ids, who.at, most):
+        number += gone
     named = await _naming(tx, names, who, others)
     number += await store.drop_these(tx, workspace, others, named)
     number += sum((await store.drop_beside(tx, workspace, ids)).values())
     ended = await store.end_profiles(tx, workspace, who.profiles)
-    gone = [
+    told = [
         ProfileActivity(workspace=workspace, profile_id=one, version=version, gone=True)
         for one, version in sorted(ended.items())
     ]
-    await publish(tx, [(one, None) for one in gone])
+    await publish(tx, [(one, None) for one in told])
     known = await people.known(tx, [(workspace, one) for one in everybody])
     page = Recounted(workspace, [one for one in everybody if (workspace, one) in known])
     await rebuilt(tx, names, page)
     return number + await store.drop_identifiers(tx, workspace, ids)
 
 
-async def _hold(
-    tx: AsyncConnection, names: Names, workspace: str, ends: Collection[Id]
-) -> None:
+async def _hold(tx: AsyncConnection, names: Names, workspace: str, ends: Collection[Id]) -> None:
     """Lock all whom it concerns: what is read from now on stays so."""
     working = Revising(names.ids, uuid7_text, names.book)
     seeds = {(workspace, one) for one in ends}

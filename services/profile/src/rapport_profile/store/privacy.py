@@ -77,9 +77,7 @@ _END = text(
     "UPDATE profile.profile SET version = version + 1, members = 0, summary = '{}', "
     "merged_into = NULL WHERE workspace = :workspace AND id = ANY(CAST(:profiles AS uuid[]))"
 )
-_DROP_OVERFLOW = text(
-    f"DELETE FROM profile.overflow WHERE workspace = :workspace AND {_IDS}"
-)
+_DROP_OVERFLOW = text(f"DELETE FROM profile.overflow WHERE workspace = :workspace AND {_IDS}")
 _DROP_DECISIONS = text(
     "DELETE FROM profile.decision WHERE workspace = :workspace "
     "AND (a = ANY(CAST(:ids AS uuid[])) OR b = ANY(CAST(:ids AS uuid[])))"
@@ -139,9 +137,7 @@ async def hold(tx: AsyncConnection) -> None:
     await tx.execute(_HOLD)
 
 
-async def members(
-    tx: AsyncConnection, workspace: str, profiles: Collection[Id]
-) -> list[Row[Any]]:
+async def members(tx: AsyncConnection, workspace: str, profiles: Collection[Id]) -> list[Row[Any]]:
     """Rows of (id, kind): the identifiers of profiles."""
     asked = {"workspace": workspace, "profiles": sorted(profiles)}
     return list((await tx.execute(_MEMBERS, asked)).fetchall())
@@ -253,9 +249,7 @@ async def requests(
     return list((await tx.execute(_LATEST, asked)).fetchall())
 
 
-async def add_answer(
-    tx: AsyncConnection, workspace: str, request_id: str, answer: Answer
-) -> None:
+async def add_answer(tx: AsyncConnection, workspace: str, request_id: str, answer: Answer) -> None:
     """Keep a service's receipt, the first one."""
     await tx.execute(
         _ANSWER,
