@@ -32,6 +32,7 @@ from rapport_cli import (
     plans,
     policy,
     positions,
+    privacy,
     quarantine,
     replays,
     segments,
@@ -58,6 +59,7 @@ app.add_typer(replays.app, name="replay")
 app.add_typer(decisions.app, name="profile")  # with the commands of `profiles`
 app.add_typer(merge_rules.app, name="merge-rules")
 app.add_typer(consents.app, name="consent")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")

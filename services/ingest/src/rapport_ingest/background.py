@@ -35,7 +35,7 @@ def add_workers(
 ) -> None:
     """Add the workers of the half `only`, or of both."""
     others = list(process.workers)
-    process.consume((), eraser(key_bytes(settings.event_key)))
+    process.consume((), eraser(key_bytes(settings.event_key), cases.uploads))
     process.relay()
     if only == "api":
         # The routes are there; the other half reads.

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import override
 
 from rapport_common.kafka.store import add_tallies
 from rapport_common.privacy.subject import Recogniser, Subject
@@ -34,7 +35,7 @@ def aside_sweeps(schema: str, recogniser: Recogniser) -> list[Sweep]:
     ]
 
 
-def _is_about(row: Row[Any], who: Subject, known: Recogniser) -> bool:
+def _is_about(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
     """Whether a record of (key, value, reason) is about somebody."""
     key = row[0]
     return (key is not None and bytes(key) in keyed(who)) or known.speaks_of(who, *row[1:])
@@ -91,6 +92,7 @@ class _Parked(Sweep):
         self._schema = schema
         self._recogniser = recogniser
 
+    @override
     async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Page:
         """All that is parked: it is little, and each key is one look."""
         keys = await tx.execute(
@@ -133,6 +135,7 @@ class _Waiting(Sweep):
     def __init__(self, schema: str) -> None:
         self.table = f"{schema}.outbox_batch"
 
+    @override
     async def page(self, tx: AsyncConnection, _who: Subject, after: str | None) -> Page:
         """Nothing to remove; wait while something older than the first look is there."""
         newest = after or await tx.scalar(
@@ -144,6 +147,7 @@ class _Waiting(Sweep):
         )
         return Page(after=newest, waits=True) if left else Page()
 
+    @override
     async def count(self, _tx: AsyncConnection, _who: Subject) -> int | None:
         """Nothing of it is removed."""
         return 0

@@ -62,10 +62,11 @@ class Eraser:
         *,
         at_once: Told = nothing,
         receipts: Told = nothing,
+        measure: Callable[[AsyncConnection], Awaitable[None]] | None = None,
     ) -> None:
         """`at_once` is done with a wish when it is read, before any sweep: what must not wait.
 
-        `receipts` gets those of all services.
+        `receipts` gets those of all services; `measure` sets metrics now and then.
         """
         self.store = PrivacyStore(service)
         self.sweeps = sweeps
@@ -73,6 +74,7 @@ class Eraser:
         self._service = service
         self._at_once = at_once
         self._receipts = receipts
+        self._measures = measure
         self._publisher = Publisher(service, PRIVACY)
         self._engine: AsyncEngine | None = None
         self._count_at = 0.0
@@ -105,7 +107,7 @@ class Eraser:
             worked = False
             try:
                 worked = await self.turn()
-                await self._measure()
+                await self.measure()
             except Exception as error:
                 if not is_retriable(error):
                     raise
@@ -160,12 +162,15 @@ class Eraser:
         metrics.ERASURES.labels(self._service).inc()
         log.info("erasure done", request=who.request_id, rows=receipt.rows)
 
-    async def _measure(self) -> None:
+    async def measure(self) -> None:
+        """Set the metrics, unless that was done a moment ago."""
         if self._engine is None or time.monotonic() < self._count_at:
             return
         self._count_at = time.monotonic() + COUNT_SECONDS
         async with self._engine.begin() as tx:
             metrics.ERASURE_OLDEST.labels(self._service).set(await self.store.oldest(tx))
+            if self._measures is not None:
+                await self._measures(tx)
 
 
 def _require_storable(index: int, record: PrivacyRecord) -> None:

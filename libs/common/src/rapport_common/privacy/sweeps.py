@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import override
 
 from rapport_common.privacy.subject import Recogniser, Subject
 
@@ -68,12 +69,14 @@ class Found(Sweep):
     counting: str | None = None
     names: frozenset[str] = frozenset({"workspace", "profiles"})
 
+    @override
     async def page(self, tx: AsyncConnection, who: Subject, after: str | None) -> Page:
         """Change some rows."""
         given = {**self._given(who), "limit": PAGE}
         number = (await tx.execute(text(self.statement), given)).rowcount
         return Page(number, (after or "more") if number else None)
 
+    @override
     async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
         """How many rows the index finds."""
         if self.counting is None:
@@ -84,11 +87,11 @@ class Found(Sweep):
         return {name: one for name, one in parameters(who).items() if name in self.names}
 
 
-Judge = Callable[[Row[Any], Subject, Recogniser], bool]
+Judge = Callable[[Sequence[Any], Subject, Recogniser], bool]
 Change = Callable[[AsyncConnection, Subject, Sequence[Row[Any]]], Awaitable[None]]
 
 
-def _speaks(row: Row[Any], who: Subject, known: Recogniser) -> bool:
+def _speaks(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
     return known.speaks_of(who, *row)
 
 
@@ -111,6 +114,7 @@ class Read(Sweep):
     names: frozenset[str] = frozenset({"workspace"})
     size: int = PAGE
 
+    @override
     async def page(self, tx: AsyncConnection, who: Subject, after: str | None) -> Page:
         """Read the next rows, and change those that speak of the person."""
         size = len(self.key)

@@ -63,7 +63,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
     ]
 
 
-def _is_theirs(row: Row[Any], who: Subject, known: Recogniser) -> bool:
+def _is_theirs(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
     """By (kind, value), and the columns that hold one kind each."""
     given = [(row[0], row[1]), *zip(_NAMES, row[2:], strict=False)]
     return any(known.is_named(who, kind, value) for kind, value in given if kind)
@@ -109,7 +109,7 @@ def _invitations(recogniser: Recogniser) -> Sweep:
 def _cases(recogniser: Recogniser) -> Sweep:
     """Those of the person are closed: nobody is left to answer. Their clocks stop."""
 
-    def speaks(row: Row[Any], who: Subject, known: Recogniser) -> bool:
+    def speaks(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
         named = any(known.is_named(who, *one) for one in zip(_NAMES, row[:3], strict=True))
         return named or known.speaks_of(who, *row[3:])
 

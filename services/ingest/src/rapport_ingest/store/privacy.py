@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import override
 
 from rapport_common.privacy.aside import aside_sweeps, keyed
 from rapport_common.privacy.subject import Recogniser, Subject
@@ -53,6 +54,7 @@ class _Spool(Sweep):
 
     table = "ingest.spool"
 
+    @override
     async def page(self, tx: AsyncConnection, _who: Subject, after: str | None) -> Page:
         """Nothing to remove; the newest row of the first look has to be gone."""
         newest = after or await tx.scalar(
@@ -64,6 +66,7 @@ class _Spool(Sweep):
         )
         return Page(after=newest, waits=True) if left else Page()
 
+    @override
     async def count(self, _tx: AsyncConnection, _who: Subject) -> int | None:
         """Nothing of it is removed."""
         return 0
@@ -87,7 +90,7 @@ def _refused(recogniser: Recogniser) -> Sweep:
     """Accepted events that Kafka refuses: given up, in the ledger."""
     key = {"id": "bigint"}
 
-    def speaks(row: Row[Any], who: Subject, known: Recogniser) -> bool:
+    def speaks(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
         return bytes(row[1]) in keyed(who) or known.speaks_of(who, *row[2:])
 
     return Read(

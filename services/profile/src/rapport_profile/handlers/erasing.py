@@ -21,6 +21,7 @@ from rapport_common.events.topics import PRIVACY, SERVICES, TOPICS
 from rapport_common.privacy.eraser import Eraser
 from rapport_common.privacy.subject import Subject
 from rapport_common.publisher import Publisher
+from rapport_profile import metrics
 from rapport_profile.domain.naming import Id, Ids
 from rapport_profile.domain.receipts import Answer, Wish, claims
 from rapport_profile.handlers.forgetting import sweeps
@@ -69,7 +70,7 @@ class Erasing:
 
     def eraser(self) -> Eraser:
         """Who forgets people here."""
-        return Eraser(SCHEMA, self._sweeps, receipts=self.on_receipt)
+        return Eraser(SCHEMA, self._sweeps, receipts=self.on_receipt, measure=measure)
 
     async def find(self, tx: AsyncConnection, workspace: str, identifier: Identifier) -> Person:
         """Who has an identifier; whoever it may be, where nobody is known by it."""
@@ -139,6 +140,12 @@ class Erasing:
     def keys(self) -> dict[str, Any]:
         """The public keys by which final receipts are checked: a JWKS (RFC 7517)."""
         return {"keys": [self._signer.public()]}
+
+
+async def measure(tx: AsyncConnection) -> None:
+    """Set since when each service has to answer."""
+    for service, seconds in (await store.unanswered(tx, SERVICES)).items():
+        metrics.UNANSWERED.labels(service).set(seconds)
 
 
 def _record(who: Subject, person: Person) -> PrivacyRecord:

@@ -8,6 +8,7 @@ somebody new.
 from collections.abc import Collection, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import override
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
@@ -52,6 +53,7 @@ class _Events(Sweep):
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
 
+    @override
     async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Page:
         """Remove a piece."""
         ids = identifier_ids(who)
@@ -61,6 +63,7 @@ class _Events(Sweep):
         gone = await store.drop_events(tx, who.workspace, ids, who.at, self._at_once)
         return Page(gone, after="more")
 
+    @override
     async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
         """How many there are."""
         return await store.count_events(tx, who.workspace, identifier_ids(who), who.at, 10**9)
@@ -76,11 +79,13 @@ class _Person(Sweep):
         self._most = 4 * at_once
         self._shelf = RuleShelf()
 
+    @override
     async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Page:
         """Forget them."""
         names = Names(self._ids, await self._shelf.book(tx, {who.workspace}))
         return Page(await forget(tx, names, who, most=self._most))
 
+    @override
     async def count(self, _tx: AsyncConnection, who: Subject) -> int | None:
         """How many identifiers they have."""
         return len(who.subjects)
