@@ -98,8 +98,8 @@ def _events(ledgers: Ledgers) -> list[Equation]:
         ),
         Equation(
             "profiled",
-            "consumed by profile = profiled + duplicate + of people forgotten since + dead-lettered "
-            "+ parked + skipped by an operator",
+            "consumed by profile = profiled + duplicate + of people forgotten since "
+            "+ dead-lettered + parked + skipped by an operator",
             f"{consumed:,} = {profiled:,} + {twice:,} + {erased:,} + {dead:,} + {parked:,} "
             f"+ {skipped:,}",
             consumed == profiled + twice + erased + dead + parked + skipped,

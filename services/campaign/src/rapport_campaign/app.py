@@ -45,12 +45,10 @@ async def run(only: str | None) -> None:
 def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Renderer]) -> FastAPI:
     """Add the workers, and put the API together; it has the first renderer, senders the others."""
     reader, *lanes = renderers
-    event_key = key_bytes(settings.event_key)
-    publisher = Publisher(SCHEMA, EVENTS, event_key)
-    consumer = process.consume(SUBSCRIPTIONS, eraser(event_key))
+    publisher = Publisher(SCHEMA, EVENTS, key_bytes(settings.event_key))
+    consumer = process.consume(SUBSCRIPTIONS, eraser(key_bytes(settings.event_key)))
     process.relay()
-    works = Works(process.engine).kinds
-    process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
+    process.jobs(JOBS, Works(process.engine).kinds, read="campaigns:read", write="campaigns:write")
     process.workers.append(
         Sender(process.engine, Dispatcher(publisher, settings.limits()), lanes, settings)
     )
