@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from services.profile.tests.conftest import erasing
@@ -102,7 +102,7 @@ old = events().map(lambda one: replace(one, message_id=f"a{one.message_id}"))
 new = events().map(lambda one: replace(later(one), message_id=f"b{one.message_id}"))
 
 
-@settings(max_examples=400, phases=[Phase.generate])
+@settings(max_examples=25)
 @given(
     told=st.tuples(
         st.lists(old, min_size=1, max_size=8),
