@@ -29,6 +29,12 @@ _BLANK_ANSWER = (
     f"UPDATE feedback.response SET comment = '', kind = '{ERASED}', "
     "value = CAST(response_id AS text)"
 )
+# It was sent, and counts; its link leads nowhere.
+_BLANK_INVITATION = (
+    f"UPDATE feedback.invitation SET kind = '{ERASED}', value = CAST(invitation_id AS text), "
+    "user_id = NULL, email = NULL, anonymous_id = NULL, "
+    "expires_at = least(expires_at, clock_timestamp())"
+)
 _CLOSE = text(
     "INSERT INTO feedback.case_event (workspace, case_id, step, actor, at, from_state, to_state, "
     "note, acknowledge_due_at, due_at) SELECT workspace, case_id, step + 1, 'privacy', "
@@ -101,7 +107,7 @@ def _invitations(recogniser: Recogniser) -> Sweep:
         key,
         ("kind", "value", *_NAMES),
         recogniser,
-        changing("DELETE FROM feedback.invitation", key),
+        changing(_BLANK_INVITATION, key),
         speaks=_is_theirs,
     )
 
