@@ -13,6 +13,12 @@ from typing_extensions import override
 from rapport_common.privacy.subject import Recogniser, Subject
 
 PAGE = 500
+BEFORE = "CAST(:at AS timestamptz) + interval '5 seconds'"
+"""What is older was there before the wish, also by another machine's clock. What is newer may be of
+somebody who came back while a service was away."""
+
+AND_AT = frozenset({"workspace", "at"})
+"""What a statement with `BEFORE` asks for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from rapport_campaign.tables import FOLLOWED, SCHEMA
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.store import PrivacyStore
 from rapport_common.privacy.subject import Recogniser, Subject
-from rapport_common.privacy.sweeps import Found, Read, Sweep, changing
+from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, changing
 
 PRIVACY = PrivacyStore(SCHEMA)
 ERASED = "erased"
@@ -96,7 +96,8 @@ def _addressed(recogniser: Recogniser) -> Sweep:
         recogniser,
         change,
         where="workspace = :workspace AND kind <> 'entry' AND to_address IS NOT NULL "
-        "AND state NOT IN ('planned', 'sending')",
+        f"AND state NOT IN ('planned', 'sending') AND planned_at < {BEFORE}",
+        names=AND_AT,
     )
 
 
@@ -108,6 +109,8 @@ def _suppressions(recogniser: Recogniser) -> Sweep:
         ("address AS asked",),
         recogniser,
         changing("DELETE FROM campaign.suppression", key),
+        where=f"workspace = :workspace AND at < {BEFORE}",
+        names=AND_AT,
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.subject import Recogniser, Subject
-from rapport_common.privacy.sweeps import Found, Read, Sweep, changing
+from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, changing
 from rapport_feedback.tables import SCHEMA
 
 ERASED = "erased"
@@ -84,6 +84,8 @@ def _answers(recogniser: Recogniser) -> Sweep:
         recogniser,
         changing(_BLANK_ANSWER, key),
         speaks=_is_theirs,
+        where=f"workspace = :workspace AND answered_at < {BEFORE}",
+        names=AND_AT,
     )
 
 
@@ -96,7 +98,8 @@ def _comments(recogniser: Recogniser) -> Sweep:
         ("comment",),
         recogniser,
         changing("UPDATE feedback.response SET comment = ''", key),
-        where="workspace = :workspace AND comment <> ''",
+        where=f"workspace = :workspace AND comment <> '' AND answered_at < {BEFORE}",
+        names=AND_AT,
     )
 
 
@@ -109,6 +112,8 @@ def _invitations(recogniser: Recogniser) -> Sweep:
         recogniser,
         changing(_BLANK_INVITATION, key),
         speaks=_is_theirs,
+        where=f"workspace = :workspace AND created_at < {BEFORE}",
+        names=AND_AT,
     )
 
 
@@ -132,6 +137,8 @@ def _cases(recogniser: Recogniser) -> Sweep:
         recogniser,
         change,
         speaks=speaks,
+        where=f"workspace = :workspace AND opened_at < {BEFORE}",
+        names=AND_AT,
     )
 
 
@@ -144,5 +151,6 @@ def _notes(recogniser: Recogniser) -> Sweep:
         ("note",),
         recogniser,
         changing("UPDATE feedback.case_event SET note = ''", key),
-        where="workspace = :workspace AND note <> ''",
+        where=f"workspace = :workspace AND note <> '' AND at < {BEFORE}",
+        names=AND_AT,
     )

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from rapport_common.privacy.aside import aside_sweeps, keyed
 from rapport_common.privacy.subject import Recogniser, Subject
-from rapport_common.privacy.sweeps import Change, Found, Page, Read, Sweep, changing
+from rapport_common.privacy.sweeps import AND_AT, BEFORE, Change, Found, Page, Read, Sweep, changing
 from rapport_ingest.tables import SCHEMA
 
 QUARANTINE_PAGE = 100
@@ -113,8 +113,8 @@ def _quarantine(recogniser: Recogniser) -> Sweep:
         recogniser,
         _counting(changing("DELETE FROM ingest.quarantine", key), _EXPIRED),
         speaks=lambda row, who, known: known.speaks_of(who, *row[1:]),
-        where="workspace = :workspace AND received_at < :at",
-        names=frozenset({"workspace", "at"}),
+        where=f"workspace = :workspace AND received_at < {BEFORE}",
+        names=AND_AT,
         size=QUARANTINE_PAGE,
     )
 
