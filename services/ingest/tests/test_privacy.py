@@ -94,18 +94,18 @@ async def test_examples_violations_jobs_and_what_kafka_refused(engine: AsyncEngi
         ),
         (
             "INSERT INTO ingest.catalogue (workspace, source, type, name, events, samples, "
-            "first_seen, last_seen, shape, example) VALUES (:w, 'till', 'track', 'Paid', 1, 1, now(), now(), '{}', "
-            "CAST(:said AS jsonb))"
+            "first_seen, last_seen, shape, example) VALUES (:w, 'till', 'track', 'Paid', 1, 1, "
+            "now(), now(), '{}', CAST(:said AS jsonb))"
         ),
         (
             "INSERT INTO ingest.violation (workspace, source, type, name, version, path, rule, "
-            "events, first_at, last_at, message, message_id) VALUES (:w, 'till', 'track', 'Paid', '1', 'a', "
-            "'type', 1, now(), now(), :said, 'm')"
+            "events, first_at, last_at, message, message_id) VALUES (:w, 'till', 'track', 'Paid', "
+            "'1', 'a', 'type', 1, now(), now(), :said, 'm')"
         ),
         (
             "INSERT INTO ingest.job (workspace, id, kind, state, spec, report, error) VALUES "
-            "(:w, 'j', 'import', 'done', '{}', jsonb_build_object('errors', jsonb_build_array(CAST(:said AS "
-            "text)), 'refused', 1), :said)"
+            "(:w, 'j', 'import', 'done', '{}', jsonb_build_object('errors', "
+            "jsonb_build_array(CAST(:said AS text)), 'refused', 1), :said)"
         ),
         "INSERT INTO ingest.live_message (payload, said_at) VALUES (:value, now() - interval '1h')",
     )

@@ -70,6 +70,13 @@ def upgrade() -> None:
         schema=SCHEMA,
     )
     op.create_index(
+        op.f("ix_profile_workspace_merged_into"),
+        "profile",
+        ["workspace", "merged_into"],
+        schema=SCHEMA,
+        postgresql_where=sa.text("merged_into IS NOT NULL"),
+    )
+    op.create_index(
         op.f("ix_privacy_request_at"),
         "privacy_request",
         ["at"],
@@ -92,6 +99,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_profile_workspace_merged_into"), "profile", schema=SCHEMA)
     op.drop_table("privacy_receipt", schema=SCHEMA)
     op.drop_table("privacy_request", schema=SCHEMA)
     op.drop_table("erased", schema=SCHEMA)

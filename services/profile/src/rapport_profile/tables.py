@@ -117,6 +117,8 @@ PROFILE = Table(
     Column("members", BigInteger, nullable=False, server_default=text("0")),
     Column("summary", JSON, comment="What is known of it; none before it was kept."),
     PrimaryKeyConstraint("workspace", "id"),
+    # The ids that somebody had before.
+    Index(None, "workspace", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
 )
 
 OVERFLOW = Table(

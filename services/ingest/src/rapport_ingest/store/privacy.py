@@ -15,7 +15,7 @@ from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import AND_AT, BEFORE, Change, Found, Page, Read, Sweep, changing
 from rapport_ingest.tables import SCHEMA
 
-QUARANTINE_PAGE = 100
+QUARANTINE_PAGE = 50
 """Bodies are long, and each is read: others get their turn."""
 
 _COUNT = (

@@ -31,8 +31,9 @@ from rapport_profile.store import privacy as store
 from rapport_profile.store import reads
 from rapport_profile.tables import SCHEMA
 
-MOST_IDENTIFIERS = 20_000
-"""A record on Kafka has room for so many; who has more is not one person."""
+MOST_NAMES = 20_000
+"""A record on Kafka has room for so many identifiers, or half as many profile ids; who has more is
+not one person."""
 
 KEPT = timedelta(milliseconds=max(one.retention_ms for one in TOPICS))
 _PUBLISHER = Publisher(SCHEMA, PRIVACY)
@@ -80,13 +81,13 @@ class Erasing:
             return Person(None, {id_: identifier[0]}, {})
         profile_id = str(found)
         members = await store.members(tx, workspace, [profile_id])
-        if len(members) > MOST_IDENTIFIERS:
+        profiles = await store.former(tx, workspace, profile_id)
+        if len(members) + 2 * len(profiles) > MOST_NAMES:
             message = (
-                f"This profile has {len(members)} identifiers, more than the {MOST_IDENTIFIERS} of "
-                "a person who can be forgotten at once. Look at the merge rules."
+                f"This profile has {len(members)} identifiers and had {len(profiles)} ids, more "
+                "than a person who can be forgotten at once. Look at the merge rules."
             )
             raise ConflictError(message, details={"profile_id": profile_id})
-        profiles = await store.former(tx, workspace, profile_id)
         return Person(profile_id, {row.id: row.kind for row in members}, profiles)
 
     async def would_remove(self, tx: AsyncConnection, who: Subject) -> dict[str, int]:

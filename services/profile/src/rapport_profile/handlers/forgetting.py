@@ -26,6 +26,7 @@ from rapport_profile.store import privacy as store
 from rapport_profile.store.merge_rules import RuleShelf
 from rapport_profile.tables import SCHEMA
 
+COUNTED = 100_000
 AT_ONCE = 5_000
 """So many events go with the last step; of a larger person the others go before."""
 
@@ -65,8 +66,8 @@ class _Events(Sweep):
 
     @override
     async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
-        """How many there are."""
-        return await store.count_events(tx, who.workspace, identifier_ids(who), who.at, 10**9)
+        """How many there are, up to COUNTED."""
+        return await store.count_events(tx, who.workspace, identifier_ids(who), who.at, COUNTED)
 
 
 class _Person(Sweep):

@@ -34,12 +34,15 @@ _FORMER = text(
 )
 _IDS = "identifier_id = ANY(CAST(:ids AS uuid[]))"
 _RECEIVED = "CAST(event ->> 'received_at' AS timestamptz) < :at"
+_NO_COPY = (
+    "copies AS (UPDATE profile.inbox i SET hash = :refused FROM gone "
+    "WHERE i.workspace = gone.workspace AND i.source = gone.source "
+    "AND i.message_id = gone.message_id)"
+)
 _DROP_EVENTS = text(
     "WITH gone AS (DELETE FROM profile.timeline WHERE ctid IN (SELECT ctid FROM profile.timeline "
     f"WHERE workspace = :workspace AND {_IDS} AND {_RECEIVED} LIMIT :limit) "
-    "RETURNING workspace, source, message_id) "
-    "UPDATE profile.inbox i SET hash = :refused FROM gone WHERE i.workspace = gone.workspace "
-    "AND i.source = gone.source AND i.message_id = gone.message_id"
+    f"RETURNING workspace, source, message_id), {_NO_COPY} SELECT count(*) FROM gone"
 )
 _COUNT_EVENTS = text(
     "SELECT count(*) FROM (SELECT FROM profile.timeline "
@@ -57,9 +60,7 @@ _DROP_THESE = text(
     "WITH gone AS (DELETE FROM profile.timeline t USING unnest(CAST(:sources AS text[]), "
     "CAST(:messages AS text[])) AS v(source, message_id) WHERE t.workspace = :workspace "
     f"AND t.{_IDS} AND t.source = v.source AND t.message_id = v.message_id "
-    "RETURNING t.workspace, t.source, t.message_id) "
-    "UPDATE profile.inbox i SET hash = :refused FROM gone WHERE i.workspace = gone.workspace "
-    "AND i.source = gone.source AND i.message_id = gone.message_id"
+    f"RETURNING t.workspace, t.source, t.message_id), {_NO_COPY} SELECT count(*) FROM gone"
 )
 _TAKE_PLACE = text(
     "SELECT CAST(id AS text) AS id, version FROM profile.profile WHERE workspace = :workspace "
@@ -165,7 +166,7 @@ async def drop_events(
 ) -> int:
     """Remove events of identifiers that were received before `at`; no copy counts any more."""
     asked = {"workspace": workspace, "ids": list(ids), "at": at, "limit": limit}
-    return (await tx.execute(_DROP_EVENTS, {**asked, "refused": REFUSED})).rowcount
+    return int((await tx.execute(_DROP_EVENTS, {**asked, "refused": REFUSED})).scalar_one())
 
 
 async def linking(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> list[Id]:
@@ -195,7 +196,7 @@ async def drop_these(
         "messages": [one.message_id for one in events],
         "refused": REFUSED,
     }
-    return (await tx.execute(_DROP_THESE, asked)).rowcount
+    return int((await tx.execute(_DROP_THESE, asked)).scalar_one())
 
 
 async def end_profiles(
