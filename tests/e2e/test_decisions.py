@@ -53,3 +53,15 @@ def buyer(workspace: Workspace) -> Any:
 
 def nobody(workspace: Workspace, segment: str) -> Callable[[], bool]:
     return lambda: members(workspace, segment) == []
+
+
+def test_a_user_gets_another_id_by_a_servers_word_alone(workspace: Workspace) -> None:
+    """What was said under either id is one person's, in segments too."""
+    segment = workspace.segment("Twice renamed", orders(2))
+    for user in ("old-1", "new-1"):
+        workspace.order(user)
+        until(f"{user} is known", lambda: workspace.profile("user_id", user))  # noqa: B023 - at once
+    workspace.send("alias", userId="new-1", previousId="old-1")
+    until("one person who came twice", lambda: len(members(workspace, segment)) == 1)
+    assert workspace.profile("user_id", "old-1") == workspace.profile("user_id", "new-1")
+    assert ledger.broken(workspace.stack) == []

@@ -5,7 +5,9 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
+from tests.support.waiting import between_looks
 
+from rapport_common.errors import UnavailableError
 from rapport_common.jobs.store import Job, Step
 from rapport_common.jobs.worker import Jobs
 from rapport_ingest.store.jobs import JOBS
@@ -52,24 +54,38 @@ async def stored(ingest: "Ingest", job: str) -> Job:
 
 
 async def drive(
-    ingest: "Ingest", job: str, *, work: Work | None = None, death: Death | None = None
+    ingest: "Ingest",
+    job: str,
+    *,
+    work: Work | None = None,
+    death: Death | None = None,
+    waits: bool = True,
 ) -> Job:
-    """Work a job off, or until the process dies."""
+    """Work a job off, or until the process dies; it `waits` for Kafka, as in the service."""
     async with ingest.process.engine.begin() as tx:
         await tx.execute(
             text("UPDATE ingest.job SET state = 'running', holder = :holder WHERE id = :id"),
             {"holder": HOLDER, "id": job},
         )
-    found = await stored(ingest, job)
+    while True:
+        try:
+            return await _worked(ingest, await stored(ingest, job), work, death)
+        except UnavailableError:
+            if not waits:
+                raise
+            await between_looks()
+
+
+async def _worked(ingest: "Ingest", found: Job, work: Work | None, death: Death | None) -> Job:
     async with aclosing((work or work_of(ingest, found.kind))(found)) as steps:  # type: ignore[type-var] # works are async generators
         async for step in steps:
             if death is not None and death.comes(step):
-                return await stored(ingest, job)
+                return await stored(ingest, found.id)
             async with ingest.process.engine.begin() as tx:
                 assert await JOBS.advance(tx, found, HOLDER, step)
     async with ingest.process.engine.begin() as tx:
         await JOBS.finish(tx, found, HOLDER, "done")
-    return await stored(ingest, job)
+    return await stored(ingest, found.id)
 
 
 async def post(ingest: "Ingest", path: str, body: Any, status: int = 202) -> Any:

@@ -16,11 +16,20 @@ from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import fold_all, merge
 from rapport_profile.domain.identity import resolve
 from rapport_profile.domain.limits import Terms
-from rapport_profile.domain.merge_rules import NO_RULES, KindRule, MergeRules, Rules, checked
-from rapport_profile.domain.naming import Ids, naming
+from rapport_profile.domain.merge_rules import (
+    NO_RULES,
+    KindRule,
+    MergeRules,
+    RuleBook,
+    Rules,
+    checked,
+)
+from rapport_profile.domain.naming import Ids, Names, Naming
 
 IDS = Ids(EVENT_KEY)
 START = datetime(2026, 1, 1, tzinfo=UTC)
+JOINED = (START + timedelta(minutes=9), "join", "operator")
+"""The evidence of an operator's word that two are one person."""
 Content = set[bytes]
 
 
@@ -64,7 +73,8 @@ def events(draw: st.DrawFn) -> Event:
     kind = draw(st.sampled_from(["track", "identify", "alias"]))
     fields: dict[str, Any] = {"type": kind, "at": draw(st.integers(0, 5)), **ids}
     if kind == "alias":
-        fields["previous_id"] = draw(st.sampled_from(["x", "y", "A"]))
+        fields["previous_id"] = draw(st.sampled_from(["x", "y", "A", "B"]))
+        fields["trust"] = draw(st.sampled_from(["trusted", "public"]))
     elif kind == "identify":
         fields["traits"] = {draw(st.sampled_from("pq")): draw(st.sampled_from([1, "a", None]))}
     else:
@@ -94,37 +104,43 @@ def content(states: Iterable[Known]) -> Content:
     return {msgspec.json.encode(one) for one in states}
 
 
+def _users(named: Iterable[Naming], joined: Iterable[tuple[Identifier, Identifier]]) -> set[str]:
+    """The values that are known as user ids, by events or by operators."""
+    found = [identifier for who in named for identifier in (who.hub, *who.others)]
+    found += [identifier for pair in joined for identifier in pair]
+    return {value for kind, value in found if kind == "user_id"}
+
+
 def expected(
     history: Sequence[Event],
     rules: Rules = NO_RULES,
     apart: Collection[tuple[Identifier, Identifier]] = (),
     joined: Collection[tuple[Identifier, Identifier]] = (),
+    cuts: Collection[str] = (),
 ) -> Content:
     """The profiles that these events amount to, whatever their order.
 
-    `apart` and `joined` are pairs that an operator keeps apart, or has joined.
+    `apart` and `joined` are pairs that an operator keeps apart, or has joined; `cuts` the message
+    ids of events that say nothing of who is who.
     """
+    names_of = Names(IDS, RuleBook({"w": rules}), {("w", "shop", one) for one in cuts}).of
     counting: dict[str, Event] = {}
     for one in history:
         known = counting.get(one.message_id)
         if known is None or content_hash(one) < content_hash(known):
             counting[one.message_id] = one
-    users = {
-        value
-        for one in counting.values()
-        if (who := naming(one, rules)) is not None
-        for kind, value in (who.hub, *who.others)
-        if kind == "user_id"
-    }
+    users = _users(filter(None, map(names_of, counting.values())), joined)
     names: dict[str, tuple[str, str]] = {}
     folded: dict[str, list[Event]] = {}
     links: dict[tuple[str, str], tuple[datetime, str, str]] = {}
     for one in counting.values():
-        who = naming(one, rules)
+        who = names_of(one)
         assert who is not None
         others = list(who.others)
         if who.previous is not None and who.previous[1] not in users:
             others.append(who.previous)
+        if who.renamed is not None and who.renamed[1] in users:
+            others.append(who.renamed)
         for identifier in [who.hub, *others]:
             names[IDS.of("w", identifier)] = identifier
         hub = IDS.of("w", who.hub)
@@ -135,7 +151,8 @@ def expected(
             links[link] = min(links.get(link, evidence), evidence)
     for first, second in joined:
         names |= {IDS.of("w", identifier): identifier for identifier in (first, second)}
-        links.setdefault((IDS.of("w", first), IDS.of("w", second)), (START, "", ""))
+        a, b = sorted((IDS.of("w", first), IDS.of("w", second)))
+        links[a, b] = min(links.get((a, b), JOINED), JOINED)
     kinds = {one: identifier[0] for one, identifier in names.items()}
     pairs = [(IDS.of("w", first), IDS.of("w", second)) for first, second in apart]
     ordered = sorted(links, key=lambda link: (links[link], link))

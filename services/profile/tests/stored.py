@@ -23,6 +23,7 @@ from rapport_profile.domain.loaded import Loaded, end_of
 from rapport_profile.domain.merge_rules import NO_RULES, RuleBook, Rules
 from rapport_profile.domain.naming import (
     MERGE,
+    RENAMED,
     Evidence,
     Id,
     LinkKey,
@@ -129,6 +130,10 @@ class People:
             fold, spilled = fold_and_spill(left)
             working = Revising(IDS, self._new_id, self.names.book)
             self._load_around(working, seeds, seeds)
+            for key in told:
+                if key[2] == RENAMED and key in self.links:
+                    working.add_link(Link(key, W, *self.links[key]))
+            self._load_users(working, working.between_users())
             self._load_members(working, whole)
             try:
                 revision = Revision(hub, fold, lost, again)
@@ -160,7 +165,13 @@ class People:
     def hold(self, rules: Rules) -> None:
         """Other rules hold from now on."""
         self.rules = rules
-        self.names = Names(IDS, RuleBook({W: rules}))
+        self.names = Names(IDS, RuleBook({W: rules}), self.names.cuts)
+
+    def cut(self, message_id: str, *, back: bool = False) -> None:
+        """An event names others by mistake; or `back` again, it does not."""
+        cuts = {one for one in self.names.cuts if one[2] != message_id}
+        self.names = self.names.knowing(cuts if back else cuts | {(W, "shop", message_id)})
+        self._rebuild(Page(W, [self.hubs[message_id]]))
 
     def rebuild(self, page: int) -> int:
         """Work everybody out anew; how much was wrong."""
@@ -191,6 +202,8 @@ class People:
             self._load_around(working, seeds, seeds)
             for key in told:
                 working.add_link(Link(key, W, *self.links[key]))
+            users = {end for key in self._renamed(seeds) for end in key[:2]}
+            self._load_users(working, working.between_users() | page.renamed | users)
             page.begun = {
                 row.profile
                 for id_, row in self.rows.items()
@@ -235,8 +248,17 @@ class People:
         self._load_nodes(working, {*wanted, *twins})
         fresh = [one for one in working.nodes.values() if one.is_user and one.profile_id is None]
         former = {IDS.of(W, anonymous_twin(one.name)) for one in fresh} & self.rows.keys()
-        doubted = former | (twins & working.nodes.keys())
-        doubted |= {IDS.of(W, one) for one in aliased if IDS.of(W, user_twin(one)) in working.nodes}
+        hubs = {IDS.of(W, names.hub) for names in named}
+        known = hubs | {one.id for one in working.nodes.values() if one.profile_id is not None}
+        doubted = former | (twins & known)
+        doubted |= {IDS.of(W, one) for one in aliased if IDS.of(W, user_twin(one)) in known}
+        renamed = {
+            IDS.of(W, end)
+            for one in named
+            if one.renamed is not None and IDS.of(W, one.renamed) in known
+            for end in (one.hub, one.renamed)
+        }
+        renamed |= {end for key in self._renamed({one.id for one in fresh}) for end in key[:2]}
         together = [[IDS.of(W, one) for one in names.all] for names in named]
         again = set()
         for place, one in enumerate(batch):
@@ -249,16 +271,19 @@ class People:
         seeds = entangled(working, together, doubted, again)
         if seeds or former:
             self._load_around(working, seeds | former, former)
+        self._load_users(working, renamed)
         self._load_members(working, whole)
         return working
 
     def decide(self, name: str, one: Identifier, other: Identifier) -> None:
         """What an operator says of two identifiers that are known: a method of `Revising`."""
-        ends = (IDS.of(W, one), IDS.of(W, other))
+        first, second = sorted((IDS.of(W, one), IDS.of(W, other)))
+        ends = (first, second)
         whole: set[Id] = set()
         while True:
             working = Revising(IDS, self._new_id, self.names.book)
-            self._load_around(working, ends, ends, wide=True)
+            twins = {IDS.of(W, anonymous_twin(one)), IDS.of(W, anonymous_twin(other))}
+            self._load_users(working, {*ends, *(twins & self.rows.keys())})
             self._load_members(working, whole)
             at = believed_time(event("decided", user_id="U", at=9))
             try:
@@ -266,7 +291,8 @@ class People:
                     self.merges.add((*ends, MERGE))
                     steps = getattr(working, name)(*ends, (at, name, "operator"))
                 else:
-                    self.merges.discard((*ends, MERGE))
+                    if name == "let_go":
+                        self.merges.discard((*ends, MERGE))
                     steps = getattr(working, name)(*ends, at)
                 steps = working.finish(steps)
             except IncompleteError as error:
@@ -276,6 +302,19 @@ class People:
         self._save(working)
         self.apart = (self.apart - {ends, ends[::-1]}) | (working.apart & {ends})
         self.published += steps
+
+    def _renamed(self, users: Collection[Id]) -> list[LinkKey]:
+        return [key for key in self.links if key[2] == RENAMED and key[1] in users]
+
+    def _load_users(self, working: WorkingSet, users: Collection[Id]) -> None:
+        """All that user ids have, and the links of what several of them share and nobody else."""
+        self._load_around(working, users, users, wide=True)
+        known = working.between_users().union(users)
+        for one in working.shared_by(known):
+            near = {key[key[0] == one] for key in self.links if one in key[:2]}
+            if all(self.rows[end].kind != "user_id" or end in known for end in near):
+                working.doubtful.add(one)
+        self._load_around(working, working.doubtful, working.doubtful, wide=True)
 
     def _load_around(
         self,
@@ -418,7 +457,8 @@ class People:
     def _check_profile(self, person: Profile) -> None:
         members = {id_: row for id_, row in self.rows.items() if row.profile == person.id}
         assert person.count == len(members)
-        assert person.user == next((i for i, row in members.items() if row.kind == "user_id"), None)
+        users = {i for i, row in members.items() if row.kind == "user_id"}
+        assert person.user in users if users else person.user is None
         own = {id_: self.fold_of(id_) for id_ in members}
         having = {id_ for id_, fold in own.items() if fold.events}
         assert person.sole is None or having <= {person.sole}

@@ -1,5 +1,6 @@
 """Who is who and what is known of them, without a database."""
 
+import itertools
 import random
 from uuid import UUID
 
@@ -29,10 +30,10 @@ def play(history: list[Event], seed: int = 0) -> tuple[WorkingSet, list[ProfileA
     for one in history:
         named = naming(one)
         assert named is not None
-        previous = [named.previous] if named.previous else []
-        for kind, value in [named.hub, *named.others, *previous]:
+        for kind, value in named.all:
             node_id = IDS.of("w", (kind, value))
             working.nodes.setdefault(node_id, Node(node_id, "w", kind, value))
+    working.doubtful = set(working.nodes)
     published: list[ProfileActivity] = []
     for one in history:
         named = naming(one)
@@ -129,10 +130,26 @@ def test_two_users_never_meet_over_a_chain_of_weaker_identifiers() -> None:
 
 
 def test_an_alias_from_a_known_user_id_joins_nobody() -> None:
-    alias = event("1", type="alias", user_id="U", previous_id="V")
+    """Where a public source says it."""
+    alias = event("1", type="alias", user_id="U", previous_id="V", trust="public")
     visit = event("2", user_id="V")
     assert groups(alias, visit) == groups(visit, alias) == [{"U"}, {"V"}]
     assert groups(alias) == [{"U", "V"}]
+
+
+def test_a_trusted_source_gives_a_user_another_id() -> None:
+    """And another one again; what several of these ids were seen with is that user's, too."""
+    history = [
+        event("1", user_id="c1", anonymous_id="a"),
+        event("2", type="alias", user_id="c2", previous_id="c1"),
+        event("3", user_id="c2", anonymous_id="a"),
+        event("4", type="alias", user_id="c3", previous_id="c2"),
+        event("5", user_id="V", anonymous_id="b"),
+        event("6", user_id="c3", anonymous_id="b"),
+    ]
+    expected = [{"V"}, {"a", "c1", "c2", "c3"}, {"b"}]
+    for order in itertools.permutations(history):
+        assert groups(*order) == expected
 
 
 def test_the_user_keeps_the_profile_id_when_people_merge() -> None:

@@ -93,6 +93,13 @@ async def person_of(engine: AsyncEngine, value: tuple[str, str]) -> tuple[set[Id
     return set(found.identifiers), dict(found.profiles)
 
 
+async def stored(engine: AsyncEngine, ids: set[Id]) -> set[Id]:
+    """Those of the identifiers, or of the same values as another kind, that have a row."""
+    async with engine.begin() as tx:
+        rows = await tx.execute(text("SELECT CAST(id AS text) FROM profile.identifier"))
+        return set(rows.scalars()) & ids
+
+
 async def contents(engine: AsyncEngine) -> tuple[Content, Content]:
     async with engine.begin() as tx:
         return await known(tx), await told_of(tx)
@@ -136,8 +143,11 @@ def test_whatever_comes_when_the_same_is_left(
             again.shuffle(shuffled)  # type: ignore[attr-defined] # hypothesis' Random
             await feed(engine, shuffled)
             history = [*before, *meanwhile, *after]
-            wanted = expected(left(history, ids))
+            counting = left(history, ids)
+            wanted = expected(counting)
             assert await contents(engine) == (wanted, wanted)
+            still = {one for event in counting for one in ids_of(event)}
+            assert await stored(engine, ids) <= still, "who nobody names any more is not there"
             assert await checked(engine) == NOTHING
             async with engine.begin() as tx:
                 tallies = await read_tallies(tx, "profile")

@@ -13,10 +13,17 @@ KINDS = {
 links = st.lists(st.tuples(st.sampled_from("ABCdeuvwxyz"), st.sampled_from("ABCdeuvwxyz")))
 
 
-def owners(one: str, told: list[tuple[str, str]]) -> set[str]:
-    """The user ids that an identifier is linked to."""
+def users_of(told: list[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    """Of each user id all that are the same user: a link between two says so."""
+    between = [link for link in told if set(link) <= set("ABC")]
+    around = {one: {end for link in between if one in link for end in link} for one in "ABC"}
+    return {one: part for part in components("ABC", around) for one in part}
+
+
+def owners(one: str, told: list[tuple[str, str]]) -> set[frozenset[str]]:
+    """The users that an identifier is linked to."""
     near = {end for link in told if one in link for end in link}
-    return {end for end in near if KINDS[end] == "user_id"}
+    return {users_of(told)[end] for end in near if KINDS[end] == "user_id"}
 
 
 @given(links)
@@ -25,9 +32,9 @@ def test_each_rule_holds_for_any_links(told: list[tuple[str, str]]) -> None:
     assert sorted(one for group in found.groups for one in group) == sorted(KINDS)
     assert sorted(one for part in found.clusters for one in part) == sorted(KINDS)
     weak = [one for one in KINDS if KINDS[one] != "user_id"]
-    # Two user ids are never one person; who knows several is shared and alone.
+    # Two users are never one person; who knows several is shared and alone.
     of = {one: group for group in found.groups for one in group}
-    assert all(sum(KINDS[one] == "user_id" for one in group) <= 1 for group in found.groups)
+    assert all(of[one] & set("ABC") == user for one, user in users_of(told).items())
     assert found.shared == {one for one in weak if len(owners(one, told)) > 1}
     assert all(of[one] == {one} for one in found.shared)
     # What else is connected is its user's, whole; or is split if there are several.
@@ -39,11 +46,17 @@ def test_each_rule_holds_for_any_links(told: list[tuple[str, str]]) -> None:
         if len(users) > 1:
             contested |= component
             for one in component:
-                assert of[one] & set("ABC") == owners(one, told)
+                assert of[one] & set("ABC") == frozenset().union(*owners(one, told))
         else:
             assert {of[one] for one in component} == {of[min(component)]}
-            assert of[min(component)] == component if not users else users <= of[min(component)]
-    assert found.contested == contested
+            assert (
+                of[min(component)] == component
+                if not users
+                else users <= {of[min(component)] & set("ABC")}
+            )
+    assert found.contested >= contested
+    several = {one for user in users_of(told).values() if len(user) > 1 for one in user}
+    assert found.contested - contested == {one for user in several for one in of[user]} - contested
 
 
 @given(links, links)

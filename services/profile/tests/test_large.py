@@ -132,6 +132,22 @@ def withdrawal(n: int) -> Event:
     return event(f"c{n}", name="Consent Updated", user_id="U", at=n, said=said)
 
 
+async def test_a_new_user_id_costs_the_same_however_many_share_a_till(engine: AsyncEngine) -> None:
+    """The till stays nobody's; what the two ids alone were seen with is theirs now."""
+    history = [event(f"m{n}", user_id=f"U{n}", anonymous_id="till", at=n) for n in range(300)]
+    history += [event(f"n{n}", user_id=f"U{n}", anonymous_id="tablet", at=n) for n in range(2)]
+    async with engine.begin() as tx:
+        await feed(tx, history)
+    renamed = event("renamed", type="alias", user_id="U1", previous_id="U0", at=500)
+    assert await rows_touched(engine, renamed) <= MOST_ROWS + 10
+    async with engine.begin() as tx:
+        await feed(tx, [renamed])
+        assert await known(tx) == expected([*history, renamed])
+        assert len(await known(tx)) == 300
+    usual = event("usual", user_id="U0", anonymous_id="tablet", at=501)
+    assert await rows_touched(engine, usual) <= MOST_ROWS
+
+
 async def test_much_that_is_known_is_bounded_and_all_of_it_stays_readable(
     engine: AsyncEngine, client: httpx.AsyncClient
 ) -> None:

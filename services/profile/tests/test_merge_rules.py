@@ -97,10 +97,16 @@ def test_who_does_not_join_names_only_what_names_nobody_else() -> None:
 
 
 def test_an_alias_from_or_under_who_does_not_join_joins_nobody() -> None:
-    some = rules(device_id=KindRule(joins=False), blocked={"anonymous_id": ("shared",)})
-    assert named(some, USER, previous="a") == [USER, ("anonymous_id", "a")]
-    assert named(some, USER, previous="shared") == [USER]
+    """Known as a user id or not."""
+    shared: Named = {"anonymous_id": ("shared", "till"), "user_id": ("b", "till")}
+    some = rules(device_id=KindRule(joins=False), blocked=shared)
+    assert named(some, USER, previous="a") == [USER, ("anonymous_id", "a"), ("user_id", "a")]
+    assert named(some, USER, previous="b") == [USER, ("anonymous_id", "b")]
+    assert named(some, USER, previous="shared") == [USER, ("user_id", "shared")]
+    assert named(some, USER, previous="till") == [USER]
+    assert named(some, USER, previous=USER[1]) == [USER, ("anonymous_id", USER[1])]
     assert named(some, DEVICE, previous="a") == [DEVICE]
+    assert named(some, MAIL, previous="a") == [MAIL, ("anonymous_id", "a")]
 
 
 def groups(
@@ -188,8 +194,9 @@ def test_nobody_has_more_than_the_rules_allow(
     found = resolve(KINDS, told, (), Terms(some))
     assert sorted(one for group in found.groups for one in group) == sorted(KINDS)
     of = {one: group for group in found.groups for one in group}
+    users = 2 if any(set(link) == {"A", "B"} for link in told) else 1
     for group in found.groups:
-        for kind, most in {**some.limits, "user_id": 1}.items():
+        for kind, most in {**some.limits, "user_id": users}.items():
             assert sum(KINDS[one] == kind for one in group) <= most
     assert all(of[one] == {one} for one in found.shared)
     # Who is no part of anything that had too many is as without limits.

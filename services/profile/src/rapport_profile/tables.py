@@ -77,9 +77,11 @@ DECISION = Table(
     METADATA,
     Column("workspace", Text),
     Column("id", UUID(as_uuid=True)),
-    Column("kind", Text, nullable=False, comment="merge, or apart"),
+    Column("kind", Text, nullable=False, comment="merge, apart, or cut"),
     Column("a", UUID(as_uuid=True), nullable=False, comment="The smaller id."),
     Column("b", UUID(as_uuid=True), nullable=False),
+    Column("source", Text, comment="Of a cut the event's; a and b are its strongest identifier."),
+    Column("message_id", Text),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
@@ -89,8 +91,12 @@ DECISION = Table(
     PrimaryKeyConstraint("workspace", "id"),
     Index(None, "workspace", "a"),
     Index(None, "workspace", "b"),
+    Index("ix_decision_cut", "workspace", postgresql_where=text("kind = 'cut'")),
 )
-"""What operators have said of two identifiers: that they are one person, or never are."""
+"""What operators have said of two identifiers: that they are one person, or never are.
+
+And of events: that they name others by mistake.
+"""
 
 LINK = Table(
     "link",
@@ -98,7 +104,7 @@ LINK = Table(
     Column("workspace", Text),
     Column("a", UUID(as_uuid=True), comment="The strongest identifier of the event."),
     Column("b", UUID(as_uuid=True)),
-    Column("kind", Text, comment="seen, alias, or merge"),
+    Column("kind", Text, comment="seen, alias, renamed, or merge"),
     Column("timestamp", DateTime(timezone=True), nullable=False),
     Column("message_id", Text, nullable=False),
     Column("source", Text, nullable=False),

@@ -133,13 +133,24 @@ class Decided(BaseModel):
     changes: list[Change]
 
 
+class CutEvent(BaseModel):
+    """An event, by its source and message id."""
+
+    source: str
+    message_id: str
+
+
 class Decision(BaseModel):
-    """What somebody has said of two identifiers, and why; and who has taken it back."""
+    """What somebody has said of two identifiers, or an event, and why; and who has undone it."""
 
     id: UUID
-    kind: str = Field(description="merge: they are one person; apart: they never are")
+    kind: str = Field(
+        description="merge: they are one person; apart: they never are; cut: the event, whose "
+        "strongest identifier is given twice, says nothing of who is who"
+    )
     one: Identifier
     other: Identifier
+    event: CutEvent | None
     actor: str
     reason: str
     created_at: datetime
@@ -153,7 +164,7 @@ class ChainLink(BaseModel):
 
     a: Identifier
     b: Identifier
-    kind: str = Field(description="seen in one event, alias, or merge by an operator")
+    kind: str = Field(description="seen in one event, alias, renamed, or merge by an operator")
     timestamp: datetime
     message_id: str = Field(description="the event, or the decision")
     source: str

@@ -14,7 +14,7 @@ def may_say_it_again(working: WorkingSet, named: Naming, ids: Sequence[Id]) -> b
 
     If its links are known too, it says nothing of who is who that has not been said.
     """
-    if named.previous is not None or len(ids) == 1:
+    if named.previous is not None or named.renamed is not None:
         return False
     if any(working.nodes[one].profile_id is None for one in ids):
         return False
@@ -58,7 +58,7 @@ def entangled(
     marked = _crowded(working, parts, together) if working.book else set[Id]()
     for one in together:
         node, part = working.nodes[one], parts.of(one)
-        if node.is_user:
+        if node.is_user and node.profile_id is None:
             users.setdefault(part, set()).add(one)
         if node.shared or node.contested or one in doubted:
             marked.add(part)

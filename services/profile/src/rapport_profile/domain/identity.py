@@ -2,12 +2,14 @@
 
 The rules, for identifiers joined by links (an event's strongest identifier to each other one):
 
-1. A user id is a person. Two user ids are never one person: a link between them is void.
-2. An identifier linked to two or more user ids is *shared* (a family's tablet, a till): it
+1. A user id is a person. Two user ids are one person only where an alias of a trusted source, or
+   an operator, says so; any other link between them is void. What follows speaks of users: of
+   user ids that are one person by that.
+2. An identifier linked to two or more users is *shared* (a family's tablet, a till): it
    belongs to none of them, and connects nobody.
 3. What remains falls into components of e-mails, anonymous ids and so on. A component whose
-   members know at most one user id belongs, whole, to that user (or is a person without one).
-4. A component that knows several is split: a member with a user id of its own goes there, the
+   members know at most one user belongs, whole, to that user (or is a person without one).
+4. A component that knows several is split: a member with a user of its own goes there, the
    others stay together as far as they are linked among themselves.
 
 Where a workspace's rules say how many of a kind a person has at most (`limits.py`):
@@ -37,8 +39,8 @@ class Resolution:
     """Groups of identifiers that are one person each; clusters: what must be looked at together.
 
     `contested`: who can't be settled without a look at links: the members of what rules 4, 6 and 7
-    split, those of whom somebody is kept apart from others, and who by rule 5 is shared with one
-    link more, though nobody sees it in the group.
+    split, those of whom somebody is kept apart from others, people with several user ids, and who
+    by rule 5 is shared with one link more, though nobody sees it in the group.
     """
 
     groups: list[frozenset[Id]]
@@ -55,19 +57,24 @@ def resolve(
 ) -> Resolution:
     """Group the identifiers of `kinds`; links to others are ignored, `shared` is what is known.
 
-    Of a user only those components need be given that may have changed: each one goes to its
-    owner by itself. Where the terms bind all of them are given, and the links in the order of
-    their evidence.
+    Two user ids are linked only where they are to be one person. Of a user only those components
+    need be given that may have changed: each one goes to its owner by itself. Where the terms bind,
+    and of a user with several ids, all of them are given, and the links in the order of their
+    evidence.
     """
     rules = terms.rules
-    users, peers = _neighbours(kinds, links)
+    known, peers = _neighbours(kinds, links)
+    same = _same_user(kinds, links, terms)
+    users = {one: {same[user] for user in some} for one, some in known.items()} if same else known
     sharing = frozenset(one for one in kinds if one in shared or len(users.get(one, ())) > 1)
     if rules.limits:
         sharing |= oversharing(kinds, links, rules)
     plain = [one for one, kind in kinds.items() if kind != USER_ID and one not in sharing]
-    owned: dict[Id, set[Id]] = {
-        one: {one} for one, kind in kinds.items() if kind == USER_ID and one not in sharing
-    }
+    owned: dict[Id, set[Id]] = {}
+    for one, kind in kinds.items():
+        if kind == USER_ID and one not in sharing:
+            owned.setdefault(same.get(one, one), set()).add(one)
+    contested_users = [first for first, some in owned.items() if len(some) > 1]
     groups: list[set[Id]] = []
     contested: set[Id] = set()
     for component in components(plain, peers):
@@ -79,6 +86,7 @@ def resolve(
         else:
             contested |= component
             _split(component, users, peers, owned, groups)
+    contested.update(*(owned[one] for one in contested_users))
     groups += owned.values()
     if terms.bind:
         groups = _within(groups, kinds, links, terms, contested)
@@ -86,10 +94,25 @@ def resolve(
     groups += [{one} for one in sharing]
     return Resolution(
         [frozenset(one) for one in groups],
-        _clusters(kinds, users, peers, sharing),
+        _clusters(kinds, links, known, peers, sharing),
         sharing,
         frozenset(contested),
     )
+
+
+def _same_user(
+    kinds: Mapping[Id, str], links: Sequence[tuple[Id, Id]], terms: Terms
+) -> dict[Id, Id]:
+    """Of user ids that are one person the one that stands for all of them; empty: there are none.
+
+    Who is kept apart from whom is seen to here, so that what is linked to both sides is shared.
+    """
+    between = [link for link in links if all(kinds.get(end) == USER_ID for end in link)]
+    if not between:
+        return {}
+    users = [one for one, kind in kinds.items() if kind == USER_ID]
+    parts = parts_within(users, kinds, between, terms)
+    return {one: min(part) for part in parts for one in part}
 
 
 def _within(
@@ -153,6 +176,7 @@ def _split(
 
 def _clusters(
     kinds: Mapping[Id, str],
+    links: Iterable[tuple[Id, Id]],
     users: Mapping[Id, set[Id]],
     peers: Mapping[Id, set[Id]],
     sharing: Collection[Id],
@@ -164,6 +188,10 @@ def _clusters(
             around.setdefault(one, set()).update(owners)
             for owner in owners:
                 around.setdefault(owner, set()).add(one)
+    for link in links:
+        if all(kinds.get(end) == USER_ID for end in link):
+            around.setdefault(link[0], set()).add(link[1])
+            around.setdefault(link[1], set()).add(link[0])
     open_ones = [one for one in kinds if one not in sharing]
     return [*components(open_ones, around), *(frozenset([one]) for one in sharing)]
 
@@ -194,17 +222,18 @@ def keep_ids(
 
     An id stays with its user id; else with the group of its smallest identifier. A group that
     could go on with several takes its user's, else the smallest, which for ids made in order
-    of time is the oldest.
+    of time is the oldest. Of a user whose ids come apart the smallest one's group goes on with it.
     """
     kept: dict[frozenset[Id], Id | None] = {}
     taken: set[Id] = set()
-    for group in groups:
-        user = next((one for one in group if kinds[one] == USER_ID), None)
-        former = before.get(user) if user is not None else None
-        if former is not None:
-            kept[group] = former
-            taken.add(former)
-    for group in sorted(groups, key=min):
+    ordered = sorted(groups, key=min)
+    for group in ordered:
+        users = [one for one in group if kinds[one] == USER_ID]
+        former_ids = {before.get(one) for one in users} - taken - {None}
+        if former_ids:
+            kept[group] = min(one for one in former_ids if one)
+            taken |= {kept[group]} - {None}  # type: ignore[arg-type] # None is taken out
+    for group in ordered:
         if group not in kept:
             former_ids = {before.get(one) for one in group} - taken - {None}
             kept[group] = min(one for one in former_ids if one) if former_ids else None

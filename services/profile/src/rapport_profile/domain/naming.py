@@ -1,6 +1,7 @@
 """What one event says of who it is about: whom it names, which identifiers belong together."""
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import lru_cache
 
@@ -24,15 +25,19 @@ Id = str
 
 
 LinkKey = tuple[Id, Id, str]
-"""(strongest identifier, the other one, SEEN, ALIAS or MERGE)"""
+"""(strongest identifier, the other one, SEEN, ALIAS, RENAMED or MERGE)"""
 
 Evidence = tuple[datetime, str, str]
 """(timestamp, message id, source) of an event that tells of a link."""
 
 SEEN = "seen"
 ALIAS = "alias"
+RENAMED = "renamed"
+"""Two user ids, by an alias of a trusted source: the former one is known as a user id."""
 MERGE = "merge"
 """Told by an operator, not by an event."""
+OF_USERS = frozenset({RENAMED, MERGE})
+"""The links by which two user ids may be one person."""
 
 
 class Ids:
@@ -61,17 +66,19 @@ class Naming(msgspec.Struct, frozen=True, gc=False):
     """The identifiers of one event.
 
     `hub` is the strongest; the event is folded there, and each other identifier is linked to
-    it. `previous` is the alias's former id: anonymous, unless it is known as a user id.
+    it. `previous` is the alias's former id: anonymous, unless it is known as a user id. `renamed`
+    is the same as a user id, where the alias of a trusted source gives a user another id.
     """
 
     hub: Identifier
     others: tuple[Identifier, ...]
     previous: Identifier | None
+    renamed: Identifier | None = None
 
     @property
     def all(self) -> list[Identifier]:
         """Every identifier, the hub first."""
-        former = () if self.previous is None else (self.previous,)
+        former = [one for one in (self.previous, self.renamed) if one is not None]
         return [self.hub, *self.others, *former]
 
 
@@ -80,14 +87,23 @@ def naming(event: Event, rules: Rules = NO_RULES) -> Naming | None:
     found = list(dict.fromkeys(one for one in map(_normal, event.identifiers) if one is not None))
     if not found:
         return None
-    previous = _normal((ANONYMOUS_ID, event.previous_id)) if event.previous_id else None
     if rules.chooses:
         found = rules.chosen(found)
-        if previous is not None and not (rules.joins(previous) and rules.joins(found[0])):
-            previous = None
-    if previous in found:
-        previous = None
-    return Naming(found[0], tuple(found[1:]), previous)
+    if not event.previous_id:
+        return Naming(found[0], tuple(found[1:]), None)
+    former = (_former(kind, event.previous_id, found, rules) for kind in (ANONYMOUS_ID, USER_ID))
+    previous, renamed = former
+    if event.trust != "trusted" or found[0][0] != USER_ID:
+        renamed = None
+    return Naming(found[0], tuple(found[1:]), previous, renamed)
+
+
+def _former(kind: str, value: str, found: list[Identifier], rules: Rules) -> Identifier | None:
+    """An alias's former id as one of a kind; None when it says nothing."""
+    former = _normal((kind, value))
+    if former is None or former in found:
+        return None
+    return former if rules.joins(former) and rules.joins(found[0]) else None
 
 
 @lru_cache(maxsize=100_000)
@@ -118,19 +134,38 @@ def link_keys(ids: Ids, workspace: str, named: Naming) -> list[LinkKey]:
     keys = [(hub, ids.of(workspace, one), SEEN) for one in named.others]
     if named.previous is not None:
         keys.append((hub, ids.of(workspace, named.previous), ALIAS))
+    if named.renamed is not None:
+        keys.append((hub, ids.of(workspace, named.renamed), RENAMED))
     return keys
 
 
 class Names:
-    """Whom events name: under the merge rules of their workspaces, with the ids of identifiers."""
+    """Whom events name: under the merge rules of their workspaces, with the ids of identifiers.
 
-    def __init__(self, ids: Ids, book: RuleBook = USUAL) -> None:
+    `cuts`: events, by (workspace, source, message id), of which an operator has said that they
+    name others by mistake: only their strongest identifier counts.
+    """
+
+    def __init__(
+        self,
+        ids: Ids,
+        book: RuleBook = USUAL,
+        cuts: AbstractSet[tuple[str, str, str]] = frozenset(),
+    ) -> None:
         self.ids = ids
         self.book = book
+        self.cuts = cuts
 
     def of(self, event: Event) -> Naming | None:
         """Who an event names, or None when it names nobody."""
-        return naming(event, self.book.of(event.workspace))
+        named = naming(event, self.book.of(event.workspace))
+        if named is None or (event.workspace, event.source, event.message_id) not in self.cuts:
+            return named
+        return Naming(named.hub, (), None)
+
+    def knowing(self, cuts: AbstractSet[tuple[str, str, str]]) -> "Names":
+        """The same, where these events are cut."""
+        return Names(self.ids, self.book, cuts)
 
     def links(self, workspace: str, named: Naming) -> list[LinkKey]:
         """The links an event tells of."""

@@ -13,6 +13,7 @@ from rapport_profile.domain.fold import Fold, copied, fold_and_spill, merge
 from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.naming import (
     MERGE,
+    RENAMED,
     Evidence,
     Id,
     LinkKey,
@@ -104,7 +105,8 @@ class Page:
     """Identifiers of a workspace that are looked at together, and what their events say.
 
     `coming`: the events that leave one for another, by that one. `named`: whom all these events
-    name; `begun`: the profiles whose first identifier is here.
+    name; `begun`: the profiles whose first identifier is here. `renamed`: user ids that may be one
+    person by what the events say, or said.
     """
 
     def __init__(self, workspace: str, ids: Sequence[Id]) -> None:
@@ -115,6 +117,7 @@ class Page:
         self.coming: dict[Id, list[Event]] = {}
         self.named: dict[Id, Identifier] = {}
         self.begun: set[Id] = set()
+        self.renamed: set[Id] = set()
         self._twins: set[Id] = set()
         self._linked: set[Id] = set()
 
@@ -128,6 +131,10 @@ class Page:
                     self._twins.add(names.ids.of(self.workspace, anonymous_twin(identifier)))
             if named.previous is not None:
                 self._twins.add(names.ids.of(self.workspace, user_twin(named.previous)))
+            if named.renamed is not None:
+                self.renamed.update(
+                    names.ids.of(self.workspace, one) for one in (named.hub, named.renamed)
+                )
 
     def merge(self, key: LinkKey, evidence: Evidence) -> None:
         """Take in that an operator has said that two identifiers are one person."""
@@ -140,6 +147,7 @@ class Page:
         `stored` has the page's identifiers and the links that their events have told of so far.
         """
         self._linked = {end for key in stored.links for end in key[:2]}
+        self.renamed |= {end for key in stored.links if key[2] == RENAMED for end in key[:2]}
         for node in map(stored.nodes.__getitem__, self.ids):
             if node.is_user:
                 # It may be a user id no longer: no event names it by these rules.
@@ -189,9 +197,10 @@ def put_right(profile: Profile, members: Sequence[Node]) -> bool:
     What is published of it is told anew then.
     """
     names = {one.name for one in members}
-    user = next((one.id for one in members if one.is_user), None)
+    users = {one.id for one in members if one.is_user}
     known = profile.named.keys()
-    right = profile.count == len(members) and profile.user == user
+    right = profile.count == len(members)
+    right = right and (profile.user in users if users else profile.user is None)
     right = right and (known == names if len(names) <= MAX_SHOWN else known <= names)
     if profile.sole is None and not profile.stale:
         right = right and _is_same(profile.fold, merge(one.fold for one in members))

@@ -8,7 +8,16 @@ import msgspec
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.fold import Fold
-from rapport_profile.domain.naming import ALIAS, MERGE, Evidence, Id, LinkKey, Names, user_twin
+from rapport_profile.domain.naming import (
+    ALIAS,
+    MERGE,
+    RENAMED,
+    Evidence,
+    Id,
+    LinkKey,
+    Names,
+    user_twin,
+)
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.working_set import WorkingSet
 
@@ -67,7 +76,7 @@ class Revising(WorkingSet):
         for one in revisions:
             node = self.nodes[one.hub]
             if node.is_user:
-                seeds |= self._mark_aliases(node, void=not self._is_ghost(node.id))
+                seeds |= self._mark_aliases(node, known=not self._is_ghost(node.id))
         published = self.regroup(seeds, at)
         told = {one.profile_id for one in published}
         rest = [self.profiles[one] for one in sorted(revised - told)]
@@ -101,16 +110,22 @@ class Revising(WorkingSet):
     def let_go(self, one: Id, other: Id, at: datetime) -> list[ProfileActivity]:
         """An operator's word that two identifiers are one person holds no more."""
         self.drop_link((one, other, MERGE))
-        return self._decided(one, other, at)
+        return self._decided(one, other, at, self._unknown([one, other]))
 
-    def _decided(self, one: Id, other: Id, at: datetime) -> list[ProfileActivity]:
-        seeds: set[Id] = set()
+    def _unknown(self, users: Iterable[Id]) -> set[Id]:
+        """What aliases say of user ids that nobody has said to be one any more: their ends."""
+        ends: set[Id] = set()
+        for node in map(self.nodes.__getitem__, users):
+            if node.is_user and self._is_ghost(node.id):
+                ends |= self._mark_aliases(node, known=False)
+        return ends
+
+    def _decided(
+        self, one: Id, other: Id, at: datetime, seeds: set[Id] | None = None
+    ) -> list[ProfileActivity]:
+        seeds = seeds or set()
+        self.users_meet([one, other], seeds)
         for end in (one, other):
-            # Whoever is looked through, users too, can't be settled without it from now on.
-            profile = self.profiles.get(self.nodes[end].profile_id or "")
-            for member in profile.members if profile is not None else ():
-                self.nodes[member].contested = True
-                self.changed_nodes[member] = self.nodes[member]
             self._reconsider(end, seeds)
         return self.regroup(seeds, at)
 
@@ -128,10 +143,13 @@ class Revising(WorkingSet):
             else:
                 revised.add(node.profile_id)
                 self._refold(self.profile_of(node), node, revision.fold)
+        of_users = {end for key in revision.lost if self.is_of_users(key) for end in key[:2]}
         for key in revision.lost:
             self.drop_link(key)
             for end in key[:2]:
                 self._reconsider(end, seeds)
+        of_users |= {end for key in revision.told if self.is_of_users(key) for end in key[:2]}
+        self.users_meet(of_users, seeds)
         for key, evidence in revision.told.items():
             seeds.update(key[:2])
             if key in self.links:
@@ -149,9 +167,11 @@ class Revising(WorkingSet):
             profile.tell_all()
 
     def _is_void(self, key: LinkKey) -> bool:
-        """Whether an alias is void, because its former id is a user id."""
+        """Whether an alias is void, because its former id is a user id, or just is none."""
+        former = self.nodes[key[1]]
+        if key[2] == RENAMED:
+            return former.profile_id is None
         if key[2] != ALIAS:
             return False
-        former = self.nodes[key[1]]
         user = self.nodes.get(self.ids.of(former.workspace, user_twin(former.name)))
         return user is not None and user.profile_id is not None

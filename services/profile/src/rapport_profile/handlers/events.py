@@ -1,5 +1,6 @@
 """A batch of events is folded into the people it is about."""
 
+import asyncio
 import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache, partial
@@ -33,12 +34,14 @@ from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.refusing import refused
 from rapport_profile.handlers.taking_back import take_back
-from rapport_profile.store import changes, inbox, people
+from rapport_profile.store import changes, decisions, inbox, people
 from rapport_profile.store.privacy import REFUSED
 from rapport_profile.tables import SCHEMA
 
 MAX_REPLACED = 16
 """How often one message gives way to a copy of it with a smaller hash."""
+BREATH = 50
+"""Events after which others have their turn: somebody may be waiting for an answer."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -56,6 +59,10 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     def evidence(self) -> Evidence:
         """Of the links that it tells of."""
         return (self.event.timestamp, self.event.message_id, self.event.source)
+
+    def named_by(self, names: Names) -> "Draft":
+        """The same with what it says of itself where some events are cut."""
+        return replace(self, named=names.of(self.event) or self.named)
 
 
 async def on_events(
@@ -105,7 +112,7 @@ async def _with_refused(tx: AsyncConnection, names: Names, drafts: list[Draft]) 
 
     def named(place: int) -> list[Id]:
         one = drafts[place]
-        return [names.ids.of(one.event.workspace, identifier) for identifier in one.named.all]
+        return [names.ids.of(one.event.workspace, each) for each in one.named.all]
 
     received = [(one.event.workspace, one.event.received_at) for one in drafts]
     for place in await refused(tx, received, named):
@@ -116,14 +123,15 @@ async def _with_refused(tx: AsyncConnection, names: Names, drafts: list[Draft]) 
 
 async def _replaced(tx: AsyncConnection, names: Names, one: Draft, known: inbox.Copy) -> bool:
     """Let a copy of a message count, and not the one known; False when that is gone already."""
-    taken_back = await take_back(tx, names, known)
+    knowing = names.knowing(await decisions.cuts(tx, one.event.workspace))
+    taken_back = await take_back(tx, knowing, known)
     if taken_back is None:
         return False
     await inbox.replace(tx, one.copy)
     if one.is_refused:
         await publish(tx, [(step, None) for step in taken_back])
     else:
-        await _apply(tx, names, [one], before=taken_back)
+        await _apply(tx, names, [one.named_by(knowing)], before=taken_back)
     return True
 
 
@@ -194,14 +202,16 @@ async def applied(
     Of the profiles `untold` nobody knows what is stored: all their sections are due.
     """
 
-    def apply(working: WorkingSet) -> list[tuple[ProfileActivity, str | None]]:
+    async def apply(working: WorkingSet) -> list[tuple[ProfileActivity, str | None]]:
         for profile_id in untold:
             if profile_id in working.profiles:
                 working.profiles[profile_id].tell_all()
         published: list[tuple[ProfileActivity, str | None]] = []
-        for one in drafts:
+        for number, one in enumerate(drafts, 1):
             steps = working.apply(one.event, one.named)
             published += [(step, one.traceparent) for step in steps]
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
         told = working.finish([step for step, _trace in published])
         return list(zip(told, (trace for _step, trace in published), strict=True))
 
@@ -227,11 +237,13 @@ async def _load(
     await people.load(tx, working, wanted.keys() | twins, held)
     former = await people.known(tx, _possibly_aliased(working))
     doubted = {id_ for _, id_ in former} | _ends_of_doubt(working, drafts)
+    users = _renamed(working, drafts) | await people.renamed(tx, _newcomers(working))
     again = await _said_again(tx, names, working, drafts, named)
     seeds = entangled(working, named, doubted, again)
     around = {(working.nodes[one].workspace, one) for one in seeds} | former
     if around:
         await people.load_around(tx, working, around, held, beyond=former)
+    await people.load_users(tx, working, users, held)
     if whole:
         await people.load_members(tx, working, whole)
     return working
@@ -256,17 +268,26 @@ async def _said_again(
     return {at for at in places if says_it_again(working, keys[at], drafts[at].evidence)}
 
 
-def _possibly_aliased(working: WorkingSet) -> set[people.Scoped]:
-    """Anonymous ids that an alias may have taken from a user id named here for the first time."""
+def _newcomers(working: WorkingSet) -> set[people.Scoped]:
+    """User ids that are named here for the first time."""
     return {
-        (one.workspace, working.ids.of(one.workspace, anonymous_twin((one.kind, one.value))))
+        (one.workspace, one.id)
         for one in working.nodes.values()
         if one.kind == USER_ID and one.profile_id is None
     }
 
 
+def _possibly_aliased(working: WorkingSet) -> set[people.Scoped]:
+    """Anonymous ids that an alias may have taken from a user id named here for the first time."""
+    return {
+        (workspace, working.ids.of(workspace, anonymous_twin(working.nodes[one].name)))
+        for workspace, one in _newcomers(working)
+    }
+
+
 def _ends_of_doubt(working: WorkingSet, drafts: Sequence[Draft]) -> set[Id]:
     """Identifiers of aliases whose former id is a user id, before or in this batch."""
+    hubs = {one.copy.identifier_id for one in drafts}
     doubted: set[Id] = set()
     for one in drafts:
         former = one.named.previous
@@ -274,6 +295,26 @@ def _ends_of_doubt(working: WorkingSet, drafts: Sequence[Draft]) -> set[Id]:
             continue
         workspace = one.event.workspace
         twin = working.ids.of(workspace, user_twin(former))
-        if twin in working.nodes:
+        if _is_known(working, twin, hubs):
             doubted |= {twin, working.ids.of(workspace, former)}
     return doubted
+
+
+def _renamed(working: WorkingSet, drafts: Sequence[Draft]) -> set[people.Scoped]:
+    """User ids that the events say have another id, where both are known, and these other ids."""
+    hubs = {one.copy.identifier_id for one in drafts}
+    found: set[people.Scoped] = set()
+    for one in drafts:
+        if one.named.renamed is None:
+            continue
+        workspace = one.event.workspace
+        former = working.ids.of(workspace, one.named.renamed)
+        if _is_known(working, former, hubs):
+            found |= {(workspace, former), (workspace, one.copy.identifier_id)}
+    return found
+
+
+def _is_known(working: WorkingSet, user: Id, hubs: Collection[Id]) -> bool:
+    """Whether a user id is named by an event of its own, before or in this batch."""
+    node = working.nodes.get(user)
+    return node is not None and (node.profile_id is not None or user in hubs)

@@ -16,12 +16,12 @@ from rapport_common.ids import uuid7_text
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import Page, Sweep
-from rapport_profile.domain.naming import Id, Ids, Names
+from rapport_profile.domain.naming import Id, Ids, Names, anonymous_twin, user_twin
 from rapport_profile.domain.recounting import Page as Recounted
 from rapport_profile.domain.revising import Revising
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import people
+from rapport_profile.store import decisions, people
 from rapport_profile.store import privacy as store
 from rapport_profile.store.merge_rules import RuleShelf
 from rapport_profile.tables import SCHEMA
@@ -83,7 +83,8 @@ class _Person(Sweep):
     @override
     async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Page:
         """Forget them."""
-        names = Names(self._ids, await self._shelf.book(tx, {who.workspace}))
+        book = await self._shelf.book(tx, {who.workspace})
+        names = Names(self._ids, book, await decisions.cuts(tx, who.workspace))
         return Page(await forget(tx, names, who, most=self._most))
 
     @override
@@ -101,6 +102,7 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
     joined = {row.id for row in await store.members(tx, workspace, who.profiles)}
     others = await store.linking(tx, workspace, ids)
     everybody = sorted({*ids, *joined, *others})
+    left = [*ids, *await _twins(tx, names, workspace, ids)]
     await _hold(tx, names, workspace, everybody)
     number = 0
     while gone := await store.drop_events(tx, workspace, ids, who.at, most):
@@ -117,7 +119,14 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
     known = await people.known(tx, [(workspace, one) for one in everybody])
     page = Recounted(workspace, [one for one in everybody if (workspace, one) in known])
     await rebuilt(tx, names, page)
-    return number + await store.drop_identifiers(tx, workspace, ids)
+    return number + await store.drop_identifiers(tx, workspace, left)
+
+
+async def _twins(tx: AsyncConnection, names: Names, workspace: str, ids: Sequence[Id]) -> set[Id]:
+    """The same values as user ids and anonymous ids: an alias has looked for both."""
+    named = await store.named(tx, workspace, ids)
+    twins = [twin(one) for one in named for twin in (user_twin, anonymous_twin)]
+    return {names.ids.of(workspace, one) for one in twins}
 
 
 async def _hold(tx: AsyncConnection, names: Names, workspace: str, ends: Collection[Id]) -> None:

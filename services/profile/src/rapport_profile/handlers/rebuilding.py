@@ -125,10 +125,11 @@ class Rebuilding:
             try:
                 async with self._engine.connect() as tx:
                     async with tx.begin() as work:
-                        names = Names(self._ids, await self._book(tx, workspace, wanted.rules))
+                        book = await self._book(tx, workspace, wanted.rules)
+                        names = Names(self._ids, book, await decisions.cuts(tx, workspace))
                         size = max(1, self._size // divisor)
                         seen = await recounting.page(tx, workspace, after, size)
-                        found = await rebuilt(tx, names, Page(workspace, seen))
+                        found, _steps = await rebuilt(tx, names, Page(workspace, seen))
                         if not wanted.repair:
                             await work.rollback()
                     return seen, found
@@ -146,10 +147,15 @@ class Rebuilding:
         return await self._shelf.book(tx, {workspace})
 
 
-async def rebuilt(tx: AsyncConnection, names: Names, page: Page) -> Report:
-    """Put a page of identifiers right, with all that this moves; what was wrong."""
+async def rebuilt(
+    tx: AsyncConnection, names: Names, page: Page
+) -> tuple[Report, list[ProfileActivity]]:
+    """Put a page of identifiers right, with all that this moves; what was wrong, what is told.
+
+    `names` knows which events of the workspace are cut.
+    """
     if not page.ids:
-        return Report()
+        return Report(), []
     held: set[people.Scoped] = set()
     stored = _working(names)
     await people.load(tx, stored, _scoped(page, page.ids), held)
@@ -167,10 +173,10 @@ async def rebuilt(tx: AsyncConnection, names: Names, page: Page) -> Report:
     ]
     await changes.save(tx, working)
     await publish(tx, [(step, None) for step in steps])
-    return _report(revisions, steps, moved, len(broken & page.begun))
+    return _report(revisions, steps, moved, len(broken & page.begun)), steps
 
 
-def _revised(
+async def _revised(
     names: Names, page: Page, loaded: tuple[Revising, list[Profile]]
 ) -> tuple[list[Revision], set[Id], list[ProfileActivity]]:
     """What was wrong of a page, which profiles were, and what to publish of it."""
@@ -222,6 +228,10 @@ async def _loaded(
     await people.load(tx, working, seeds, held)
     await people.load_around(tx, working, seeds, held, beyond=seeds)
     await people.load_told(tx, working, _scoped(page, page.ids))
+    named = [one for one in page.seeds() & working.nodes.keys() if working.nodes[one].is_user]
+    users = _scoped(page, working.between_users() | page.renamed)
+    users |= await people.renamed(tx, _scoped(page, named))
+    await people.load_users(tx, working, users, held)
     profiles = {one.profile_id for one in map(working.nodes.__getitem__, page.ids)} - {None}
     known = [one for one in profiles if one is not None]
     page.begun = await recounting.begun(tx, page.workspace, known, page.ids)

@@ -9,7 +9,7 @@ from rapport_common.events.envelope import Event
 from rapport_common.ids import uuid7_text
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
-from rapport_profile.domain.naming import Id, LinkKey, Names, anonymous_twin
+from rapport_profile.domain.naming import RENAMED, Id, LinkKey, Names, anonymous_twin
 from rapport_profile.domain.recounting import Page
 from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import believed_time
@@ -38,17 +38,22 @@ async def take_back(
     told = names.links(workspace, named)
     twin = names.ids.of(workspace, anonymous_twin(named.hub))
     seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told))}
+    renamed = {(workspace, key) for key in told if key[2] == RENAMED}
     # In this order: retention waits for the lock on what it has removed, or is waited for.
     gone = await inbox.expired(tx, workspace, hub)
     events = await inbox.remaining(tx, workspace, hub)
 
     async def load(whole: Collection[people.Scoped]) -> Revising:
         working = Revising(names.ids, uuid7_text, names.book)
-        await people.load_around(tx, working, seeds, set(), beyond=seeds)
+        held: set[people.Scoped] = set()
+        await people.load_around(tx, working, seeds, held, beyond=seeds)
+        await people.load_links(tx, working, renamed)
+        users = {(workspace, one) for one in working.between_users()}
+        await people.load_users(tx, working, users, held)
         await people.load_members(tx, working, whole)
         return working
 
-    def revise(working: Revising) -> tuple[list[ProfileActivity], list[Spilled]]:
+    async def revise(working: Revising) -> tuple[list[ProfileActivity], list[Spilled]]:
         # What the rules of today join, and those of the past did not, is the job's to find.
         stored = [key for key in told if key in working.links]
         left, spilled = _left(names, hub, events, gone, stored)

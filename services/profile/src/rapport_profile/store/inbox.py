@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
@@ -82,6 +83,12 @@ _FORGET = text(
     "AND identifier_id = :identifier_id AND timestamp = :timestamp AND source = :source "
     "AND message_id = :message_id RETURNING CAST(event AS text) AS event"
 )
+_ONE = text(
+    "SELECT CAST(t.event AS text) AS event FROM profile.timeline t "
+    "JOIN profile.inbox i USING (workspace, identifier_id, timestamp, source, message_id) "
+    "WHERE t.workspace = :workspace AND t.identifier_id = :identifier_id "
+    "AND t.source = :source AND t.message_id = :message_id"
+)
 _REMAINING = text(
     "SELECT CAST(event AS text) AS event FROM profile.timeline "
     "WHERE workspace = :workspace AND identifier_id = :identifier_id"
@@ -133,18 +140,26 @@ async def claim(tx: AsyncConnection, copies: Sequence[Copy]) -> dict[MessageKey,
             "ids": [key[2] for key in rest],
         },
     )
-    known = [
-        Copy(
-            (row.workspace, row.source, row.message_id),
-            row.hash,
-            row.identifier_id,
-            row.timestamp,
-            row.received_at,
-            row.replaced,
-        )
-        for row in rows
-    ]
-    return {one.key: one for one in known}
+    return {one.key: one for one in map(_copy, rows)}
+
+
+def _copy(row: Row[Any]) -> Copy:
+    return Copy(
+        (row.workspace, row.source, row.message_id),
+        row.hash,
+        row.identifier_id,
+        row.timestamp,
+        row.received_at,
+        row.replaced,
+    )
+
+
+async def find(tx: AsyncConnection, key: MessageKey) -> Copy | None:
+    """The copy of a message that counts, locked."""
+    workspace, source, message_id = key
+    asked = {"workspaces": [workspace], "sources": [source], "ids": [message_id]}
+    row = (await tx.execute(_KNOWN, asked)).first()
+    return None if row is None else _copy(row)
 
 
 async def replace(tx: AsyncConnection, copy: Copy) -> None:
@@ -193,6 +208,14 @@ async def forget(tx: AsyncConnection, copy: Copy) -> Event | None:
         },
     )
     row = result.first()
+    return None if row is None else stored_event(row.event)
+
+
+async def on_timeline(tx: AsyncConnection, key: MessageKey, identifier_id: Id) -> Event | None:
+    """An event, or None when retention has removed it."""
+    workspace, source, message_id = key
+    asked = {"workspace": workspace, "source": source, "message_id": message_id}
+    row = (await tx.execute(_ONE, {**asked, "identifier_id": identifier_id})).first()
     return None if row is None else stored_event(row.event)
 
 

@@ -8,10 +8,10 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
-from rapport_common.events.envelope import Identifier
+from rapport_common.events.envelope import ANONYMOUS_ID, Identifier
 from rapport_profile.domain.bounds import HEAVY_BYTES
 from rapport_profile.domain.loaded import Loaded
-from rapport_profile.domain.naming import Id, LinkKey
+from rapport_profile.domain.naming import Id, Ids, LinkKey
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.working_set import WorkingSet
@@ -39,6 +39,10 @@ _LABELS = text(
 _KNOWN = text(
     "SELECT i.workspace, CAST(i.id AS text) AS id, i.profile_id IS NOT NULL AS is_somebodys "
     f"FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) USING (workspace, id)"
+)
+_VALUES = text(
+    f"SELECT i.workspace, i.value FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) "
+    "USING (workspace, id)"
 )
 _LOCK = text(
     f"SELECT 1 FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) "
@@ -76,6 +80,20 @@ _REACHED = text(
     "WHERE r.through) "
     "SELECT workspace, CAST(id AS text) AS id, bool_or(through) AS through "
     "FROM reach GROUP BY workspace, id"
+)
+_NEXT_TO_OTHERS = text(
+    # Of somebody whom a thousand users share the first one that is looked at says it.
+    "SELECT CAST(v.id AS text) AS id "
+    f"FROM unnest({packed('workspaces', 'text')}, {packed('ids', 'uuid')}) AS v(workspace, id) "
+    "WHERE EXISTS (SELECT 1 FROM (SELECT l.a AS id FROM profile.link l "
+    "WHERE l.workspace = v.workspace AND l.b = v.id UNION ALL SELECT l.b FROM profile.link l "
+    "WHERE l.workspace = v.workspace AND l.a = v.id) AS near JOIN profile.identifier u "
+    "ON u.workspace = v.workspace AND u.id = near.id AND u.kind = 'user_id' "
+    "WHERE near.id <> ALL(CAST(:users AS uuid[])))"
+)
+_RENAMED = text(
+    "SELECT l.workspace, CAST(l.a AS text) AS a, CAST(l.b AS text) AS b FROM profile.link l "
+    f"JOIN {_IDS} AS v(workspace, b) USING (workspace, b) WHERE l.kind = 'renamed'"
 )
 _LINK = (
     "l.workspace, CAST(l.a AS text) AS a, CAST(l.b AS text) AS b, l.kind, l.timestamp, "
@@ -126,6 +144,12 @@ async def known(
         return set()
     rows = await tx.execute(_KNOWN, scoped(sorted(wanted)))
     return {(row.workspace, row.id) for row in rows if row.is_somebodys or not of_somebody}
+
+
+async def anonymous_twins(tx: AsyncConnection, ids: Ids, wanted: Collection[Scoped]) -> set[Scoped]:
+    """The ids that the values of identifiers have, or would have, as anonymous ids."""
+    rows = await tx.execute(_VALUES, scoped(sorted(wanted)))
+    return {(row.workspace, ids.of(row.workspace, (ANONYMOUS_ID, row.value))) for row in rows}
 
 
 async def load(
@@ -180,6 +204,37 @@ async def load_around(
     if not more <= set(beyond):
         more |= set(beyond)
         await load_around(tx, working, {*seeds, *more}, held, beyond=more, wide=wide)
+
+
+async def renamed(tx: AsyncConnection, users: Collection[Scoped]) -> set[Scoped]:
+    """Of user ids that have other ids by now, these and the others."""
+    if not users:
+        return set()
+    rows = await tx.execute(_RENAMED, scoped(sorted(users)))
+    return {(row.workspace, end) for row in rows for end in (row.a, row.b)}
+
+
+async def load_users(
+    tx: AsyncConnection, working: WorkingSet, users: Collection[Scoped], held: set[Scoped]
+) -> None:
+    """Load all that user ids have which may be, or may have been, one person.
+
+    And of identifiers that several of them share, and nobody else, all links: these may be shared
+    no longer.
+    """
+    if not users:
+        return
+    await load_around(tx, working, users, held, beyond=users, wide=True)
+    known = working.between_users().union(one for _workspace, one in users)
+    shared = working.shared_by(known)
+    if not shared:
+        return
+    near = [(working.nodes[one].workspace, one) for one in sorted(shared)]
+    rows = await tx.execute(_NEXT_TO_OTHERS, {**scoped(near), "users": sorted(known)})
+    working.doubtful |= shared.difference(row.id for row in rows)
+    if working.doubtful:
+        more = {(working.nodes[one].workspace, one) for one in working.doubtful}
+        await load_around(tx, working, more, held, beyond=more, wide=True)
 
 
 async def load_members(tx: AsyncConnection, working: Loaded, profiles: Collection[Scoped]) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common.events.envelope import Event
+from rapport_common.events.envelope import Event, Identifier
 from rapport_common.privacy.store import PrivacyStore
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.receipts import Answer
@@ -24,6 +24,10 @@ _HOLD = text("LOCK TABLE profile.erased IN ACCESS EXCLUSIVE MODE")
 _MEMBERS = text(
     "SELECT CAST(id AS text) AS id, kind FROM profile.identifier "
     "WHERE workspace = :workspace AND profile_id = ANY(CAST(:profiles AS uuid[])) ORDER BY id"
+)
+_KIND_AND_VALUE = text(
+    "SELECT kind, value FROM profile.identifier "
+    "WHERE workspace = :workspace AND id = ANY(CAST(:ids AS uuid[]))"
 )
 _FORMER = text(
     # The ids of a person of now and before, with the versions at which these are.
@@ -142,6 +146,12 @@ async def members(tx: AsyncConnection, workspace: str, profiles: Collection[Id])
     """Rows of (id, kind): the identifiers of profiles."""
     asked = {"workspace": workspace, "profiles": sorted(profiles)}
     return list((await tx.execute(_MEMBERS, asked)).fetchall())
+
+
+async def named(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> list[Identifier]:
+    """Those of the identifiers that are there, by kind and value."""
+    rows = await tx.execute(_KIND_AND_VALUE, {"workspace": workspace, "ids": list(ids)})
+    return [(row.kind, row.value) for row in rows]
 
 
 async def former(tx: AsyncConnection, workspace: str, profile_id: Id) -> dict[Id, int]:

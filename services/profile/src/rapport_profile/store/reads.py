@@ -115,7 +115,8 @@ _AMONG = text(
     "FROM profile.identifier x JOIN profile.link l ON l.workspace = x.workspace AND l.a = x.id "
     "JOIN profile.identifier y ON y.workspace = l.workspace AND y.id = l.b "
     "WHERE x.workspace = :workspace AND x.profile_id = :profile_id "
-    "AND y.profile_id = :profile_id AND NOT l.void"
+    "AND y.profile_id = :profile_id AND NOT l.void AND (l.kind IN ('renamed', 'merge') "
+    "OR x.kind <> 'user_id' OR y.kind <> 'user_id')"
 )
 # Of a profile that no event has touched since summaries are kept, the folds of its identifiers.
 _FOLDS = (

@@ -1,14 +1,14 @@
 """Who is to be forgotten, who asked for it, and what each service has answered.
 
-Revision: 0011, follows 0007.
+Revision: 0009, follows 0008.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-revision = "0011"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
