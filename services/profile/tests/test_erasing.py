@@ -165,10 +165,11 @@ async def test_nothing_is_left_and_who_comes_back_is_new(engine: AsyncEngine) ->
         event("2", anonymous_id="x", said={"note": "for Ada"}, at=1),
         event("3", user_id="A", anonymous_id="x", at=2),
         event("4", user_id="B", at=3, said={"note": "for Ben"}),
+        event("5", type="alias", user_id="A", previous_id="ada-before", at=4),
     ]
     await feed(engine, ada)
     ids, profiles = await person_of(engine, ("email", "ada@example.com"))
-    assert len(ids) == 3
+    assert len(ids) == 4
     await ask(engine, ids, profiles)
     await worked_off(engine)
     async with engine.begin() as tx:
