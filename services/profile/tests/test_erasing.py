@@ -160,15 +160,15 @@ def test_whatever_comes_when_the_same_is_left(
 
 
 async def test_nothing_is_left_and_who_comes_back_is_new(engine: AsyncEngine) -> None:
-    ada = [
-        event("1", type="identify", user_id="A", email="ada@example.com", traits={"name": "Ada"}),
-        event("2", anonymous_id="x", said={"note": "for Ada"}, at=1),
+    zoe = [
+        event("1", type="identify", user_id="A", email="zoe@example.com", traits={"name": "Zoe"}),
+        event("2", anonymous_id="x", said={"note": "for Zoe"}, at=1),
         event("3", user_id="A", anonymous_id="x", at=2),
         event("4", user_id="B", at=3, said={"note": "for Ben"}),
-        event("5", type="alias", user_id="A", previous_id="ada-before", at=4),
+        event("5", type="alias", user_id="A", previous_id="zoe-before", at=4),
     ]
-    await feed(engine, ada)
-    ids, profiles = await person_of(engine, ("email", "ada@example.com"))
+    await feed(engine, zoe)
+    ids, profiles = await person_of(engine, ("email", "zoe@example.com"))
     assert len(ids) == 4
     await ask(engine, ids, profiles)
     await worked_off(engine)
@@ -176,11 +176,11 @@ async def test_nothing_is_left_and_who_comes_back_is_new(engine: AsyncEngine) ->
         for table in ("identifier", "timeline", "profile", "overflow", "link", "inbox"):
             rows = await tx.execute(text(f"SELECT CAST(t AS text) AS row FROM profile.{table} t"))
             shown = " ".join(row.row for row in rows)
-            assert "ada" not in shown.lower(), table
+            assert "zoe" not in shown.lower(), table
             assert table != "timeline" or "Ben" in shown
         removed = await tx.scalar(text("SELECT removed FROM profile.erasure"))
     assert removed["profile.identifier"] >= 6, "events and identifiers"
-    await feed(engine, [ada[0], later(event("9", user_id="A", at=40))])
+    await feed(engine, [zoe[0], later(event("9", user_id="A", at=40))])
     again, now = await person_of(engine, ("user_id", "A"))
     assert len(again) == 1
     assert not set(now) & set(profiles), "a new profile has a new id"
