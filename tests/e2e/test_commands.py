@@ -84,6 +84,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "privacy keys": [],
     "privacy list": [],
     "privacy show": [ID],
+    "profile cut": ["s", "m", "--reason", "why"],
     "profile decisions": [],
     "profile identifiers": PERSON,
     "profile keep-apart": [*PERSON, *PERSON, "--reason", "why"],
@@ -139,6 +140,9 @@ ARGUMENTS: dict[str, list[str]] = {
     "survey set": ["s", "--name", "x"],
     "survey show": ["s"],
     "survey wave": ["s"],
+    "timeline-rules history": [],
+    "timeline-rules set": ["timeline.json", "--reason", "why"],
+    "timeline-rules show": [],
 }
 # Commands that ask no operator route: a file, the secret, or the route of events.
 WITHOUT_A_CALL = {"keys", "mail list", "mail show", "replay file", "token"}
@@ -149,6 +153,7 @@ WITHOUT_JSON = {
     "plan draft",
     "plan show",
     "quarantine export",
+    "timeline-rules show",
 }
 # Groups of routes that programs and customers use, and no operator.
 NO_COMMAND = {
@@ -224,6 +229,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file.json").write_text('{"events": []}')
     (tmp_path / "rules.json").write_text("{}")
+    (tmp_path / "timeline.json").write_text('{"classes": []}')
     monkeypatch.setenv("RAPPORT_HOME", str(tmp_path))
     monkeypatch.setenv("RAPPORT_SECRET", "a-secret-of-at-least-thirty-two-characters")
     for service in SERVICES:

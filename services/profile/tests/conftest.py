@@ -17,6 +17,7 @@ from rapport_common.operator.models import Ledger
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.signing import Signer
 
@@ -46,7 +47,7 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """An operator of workspace `w`."""
     app = patient_app("profile")
-    for router in routers(engine, Ids(EVENT_KEY), erasing()):
+    for router in routers(engine, Ids(EVENT_KEY), Arrivals(engine), erasing()):
         app.include_router(router)
     counted = ConsumerStore("profile", "profile").ledger
     app.include_router(ledger_routes(engine, Ledger, counted))

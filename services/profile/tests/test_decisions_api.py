@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -17,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.events.envelope import Event, Identifier
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.merge_rules import KindRule, MergeRules, RuleBook, Rules
-from rapport_profile.store import inbox
+from rapport_profile.handlers.upkeep import Upkeep
 
 pytestmark = pytest.mark.integration
 ADA: Identifier = ("user_id", "A")
@@ -314,8 +313,7 @@ async def test_what_retention_has_removed_cannot_be_cut(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
     """It may have been said by others that are not there any more."""
-    async with engine.begin() as tx:
-        await inbox.expire(tx, timedelta(days=1), 100)
+    await Upkeep(engine, 30).close_months()
     cut = {"source": "shop", "message_id": "1", "reason": "x"}
     answer = await client.post("/v1/profiles/cut", json=cut)
     assert (answer.status_code, "keep the two" in answer.json()["message"]) == (409, True)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from services.profile.tests.conftest import erasing
+from services.profile.tests.parts import aside, day, fresh_parts
 from services.profile.tests.people import IDS, START, Content, event, events, expected
 from services.profile.tests.postgres import feed, known, wipe
 from services.profile.tests.postgres import told as told_of
@@ -24,9 +25,11 @@ from rapport_common.privacy.subject import Subject
 from rapport_common.testing.credentials import EVENT_KEY
 from rapport_profile.domain.naming import Id, naming
 from rapport_profile.handlers.forgetting import sweeps
-from rapport_profile.store import privacy
+from rapport_profile.handlers.upkeep import Upkeep
+from rapport_profile.store import expiring, privacy
 
 pytestmark = pytest.mark.integration
+DAY = 24 * 60
 AT = START + timedelta(minutes=30)
 """When somebody is forgotten; `LATER` events are received after it."""
 
@@ -109,7 +112,7 @@ old = events().map(lambda one: replace(one, message_id=f"a{one.message_id}"))
 new = events().map(lambda one: replace(later(one), message_id=f"b{one.message_id}"))
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(
     told=st.tuples(
         st.lists(old, min_size=1, max_size=8),
@@ -199,3 +202,35 @@ async def test_the_events_of_a_large_person_go_in_pieces(engine: AsyncEngine) ->
         removed = await tx.scalar(text("SELECT removed FROM profile.erasure"))
     assert pages > 5, "each a transaction of its own"
     assert removed == {"profile.timeline": 50, "profile.identifier": 16}
+
+
+async def test_months_that_are_taken_off_are_looked_through_too(engine: AsyncEngine) -> None:
+    """Some of a month's events are in the sums, some are not yet, all have a row."""
+    await fresh_parts(engine)
+    upkeep = Upkeep(engine, 30, now=lambda: day(70), page=3)
+    people = ("A", "B", "C")
+    history = [
+        event(f"m{n}", user_id=people[n % 3], said={"note": f"of {people[n % 3]}"}, at=n * DAY)
+        for n in range(12)
+    ]
+    await feed(engine, history)
+    await upkeep.close_months()
+    async with engine.begin() as tx:
+        await expiring.expire_closing(tx, 5)
+        names = await aside(tx)
+    assert names
+    ids, profiles = await person_of(engine, ("user_id", "A"))
+    await ask(engine, ids, profiles, day(300))
+    await worked_off(engine)
+    async with engine.begin() as tx:
+        for name in names:
+            rows = await tx.execute(text(f"SELECT CAST(event AS text) FROM profile.{name}"))
+            assert not [row for row in rows.scalars() if "of A" in row], name
+    wanted = expected([one for one in history if not ids_of(one) & ids])
+    assert await contents(engine) == (wanted, wanted)
+    assert await checked(engine) == NOTHING
+    while True:
+        async with engine.begin() as tx:
+            if await expiring.expire_closing(tx, 5) is None:
+                break
+    assert await contents(engine) == (wanted, wanted)

@@ -11,11 +11,13 @@ from rapport_common.settings import key_bytes
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.handlers.signing import Signer
+from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
 from rapport_profile.store.jobs import JOBS, REBUILD, REPUBLISH
@@ -33,8 +35,9 @@ async def run(only: str | None) -> None:
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
     ids = Ids(key_bytes(settings.event_key))
+    arrivals = Arrivals(process.api_engine)
     erasing = Erasing(ids, key_bytes(settings.event_key), Signer(key_bytes(settings.receipt_key)))
-    consumer = process.consume(subscriptions(ids), erasing.eraser())
+    consumer = process.consume(subscriptions(ids, arrivals.applied), erasing.eraser())
     process.relay()
     works = {
         REPUBLISH: Republishing(process.engine, settings.republish_rate).work,
@@ -42,6 +45,8 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     }
     process.jobs(JOBS, works, read="ops", write="ops", both=["profiles:write"])
     process.retain(retentions(settings))
+    upkeep = Upkeep(process.engine, settings.timeline_retention_days)
+    process.watch(upkeep, lambda: upkeep.last_sign)
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
-    process.routers += routers(process.api_engine, ids, erasing)
+    process.routers += routers(process.api_engine, ids, arrivals, erasing)
     return process.api()

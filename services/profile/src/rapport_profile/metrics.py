@@ -22,6 +22,10 @@ UNANSWERED = Gauge(
     "Since when the oldest wish to be forgotten waits for the answer of a service; 0 if none does.",
     ["answering"],
 )
+LAST_MONTH = Gauge(
+    "rapport_profile_timeline_ends_timestamp_seconds",
+    "The end of the last month that timelines have a part for, as a Unix time.",
+)
 for _outcome in ("profiled", "duplicate", "replaced", "erased"):
     EVENTS.labels(_outcome)
 

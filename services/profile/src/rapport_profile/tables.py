@@ -1,5 +1,7 @@
 """The tables of schema `profile`."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -25,6 +27,7 @@ from rapport_common.privacy.tables import privacy_tables
 
 SCHEMA = "profile"
 METADATA = metadata(SCHEMA)
+_INSTANT = DateTime(timezone=True)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
 job_table(METADATA)
@@ -163,9 +166,62 @@ TIMELINE = Table(
     Column("message_id", Text),
     Column("event", JSON, nullable=False),
     PrimaryKeyConstraint("workspace", "identifier_id", "timestamp", "source", "message_id"),
-    # For retention only, and it must not cost an insert much: events come nearly in time order.
-    Index(None, "timestamp", postgresql_using="brin"),
+    postgresql_partition_by="RANGE (timestamp)",
 )
+"""Its parts, one for each month, are made by the service: see `store/timeline_parts.py`."""
+
+_KEY_START = {
+    "identifier_id": text("'00000000-0000-0000-0000-000000000000'::uuid"),
+    "timestamp": text("'-infinity'::timestamptz"),
+    "source": text("''::text"),
+    "message_id": text("''::text"),
+}
+"""A place before every event."""
+
+
+def _place() -> list[Column[Any]]:
+    """The columns of a place in the timeline of a workspace."""
+    kinds: dict[str, Any] = {"identifier_id": UUID(as_uuid=True), "timestamp": _INSTANT}
+    return [
+        Column(name, kinds.get(name, Text), nullable=False, server_default=start)
+        for name, start in _KEY_START.items()
+    ]
+
+
+TIMELINE_CLOSING = Table(
+    "timeline_closing",
+    METADATA,
+    Column("name", Text, comment="A part that was taken off the timeline."),
+    Column("workspace", Text, nullable=False, server_default=text("''::text")),
+    *_place(),
+    PrimaryKeyConstraint("name"),
+)
+"""How far the events of such a part have been added to `identifier.expired`."""
+
+TIMELINE_RULES = Table(
+    "timeline_rules",
+    METADATA,
+    Column("workspace", Text),
+    Column("version", BigInteger, comment="Of a workspace the greatest holds."),
+    Column("rules", JSON, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", _INSTANT, nullable=False, server_default=text("now()")),
+    PrimaryKeyConstraint("workspace", "version"),
+)
+
+TIMELINE_SWEEP = Table(
+    "timeline_sweep",
+    METADATA,
+    Column("workspace", Text),
+    Column("version", BigInteger, nullable=False, server_default=text("0")),
+    Column("began_at", _INSTANT, nullable=False, server_default=_KEY_START["timestamp"]),
+    Column("looked_at", _INSTANT, nullable=False, server_default=_KEY_START["timestamp"]),
+    Column("finished", Boolean, nullable=False, server_default=text("true")),
+    *_place(),
+    PrimaryKeyConstraint("workspace"),
+)
+"""How far a workspace's timelines have been looked through for what goes by its rules."""
 
 PRIVACY_REQUEST = Table(
     "privacy_request",

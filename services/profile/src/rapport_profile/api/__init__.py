@@ -8,16 +8,24 @@ from rapport_profile.api.merge_rules import rules_routes
 from rapport_profile.api.privacy import privacy_routes
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.republishing import republishing_routes
+from rapport_profile.api.timeline import timeline_routes
+from rapport_profile.api.timeline_rules import timeline_rules_routes
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 
 
-def routers(engine: AsyncEngine, ids: Ids, erasing: Erasing) -> list[APIRouter]:
-    """All routes of this service; `ids` names identifiers, `erasing` forgets people."""
+def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing) -> list[APIRouter]:
+    """All routes of this service.
+
+    `ids` names identifiers, `arrivals` knows who waits, `erasing` forgets people.
+    """
     return [
         decision_routes(engine, ids),
         privacy_routes(engine, ids, erasing),
-        profile_routes(engine, ids),
+        profile_routes(engine, ids, arrivals),
         republishing_routes(engine),
         rules_routes(engine),
+        timeline_routes(engine, arrivals),
+        timeline_rules_routes(engine),
     ]

@@ -51,7 +51,7 @@ class Consent(BaseModel):
 
 
 class Timeline(Listed[dict[str, Any]]):
-    """A person's events as they were accepted, newest first."""
+    """A person's events as they were accepted, in the order that was asked for."""
 
     profile_id: UUID = Field(description="of the person now, after merges")
 
@@ -111,6 +111,24 @@ class ChangedRules(MergeRules):
     """Rules that hold from now on."""
 
     job_id: str = Field(description="the job that brings everybody under them who is known")
+
+
+class EventClass(BaseModel):
+    """Events of these types and names, and the days that they stay; null: no end of their own."""
+
+    types: list[str]
+    names: list[str]
+    days: int | None
+
+
+class TimelineRules(BaseModel):
+    """One version of a workspace's timeline rules, by whom and why."""
+
+    version: int
+    classes: list[EventClass]
+    actor: str | None
+    reason: str | None
+    created_at: datetime | None
 
 
 class Change(BaseModel):

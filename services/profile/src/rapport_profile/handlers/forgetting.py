@@ -21,7 +21,7 @@ from rapport_profile.domain.recounting import Page as Recounted
 from rapport_profile.domain.revising import Revising
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import decisions, people
+from rapport_profile.store import decisions, expiring, people
 from rapport_profile.store import privacy as store
 from rapport_profile.store.merge_rules import RuleShelf
 from rapport_profile.tables import SCHEMA
@@ -104,7 +104,8 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
     everybody = sorted({*ids, *joined, *others})
     left = [*ids, *await _twins(tx, names, workspace, ids)]
     await _hold(tx, names, workspace, everybody)
-    number = 0
+    await expiring.settle(tx, workspace, ids)
+    number = await expiring.clear(tx, workspace, ids)
     while gone := await store.drop_events(tx, workspace, ids, who.at, most):
         number += gone
     named = await _naming(tx, names, who, others)

@@ -29,7 +29,7 @@ from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
-from rapport_profile.store import changes, decisions, people, recounting
+from rapport_profile.store import changes, decisions, expiring, people, recounting
 from rapport_profile.store.merge_rules import RuleShelf
 
 log = logging.get(__name__)
@@ -207,6 +207,7 @@ def _working(names: Names) -> Revising:
 
 async def _recount(tx: AsyncConnection, names: Names, page: Page) -> None:
     """Read what the events of a page's identifiers amount to."""
+    await expiring.settle(tx, page.workspace, page.ids)
     for id_, gone in (await recounting.expired(tx, page.workspace, page.ids)).items():
         page.recounts[id_].expire(gone)
     for key, evidence in await decisions.merges(tx, page.workspace, page.ids):

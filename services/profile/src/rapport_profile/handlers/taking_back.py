@@ -15,7 +15,7 @@ from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import changes, inbox, people
+from rapport_profile.store import changes, expiring, inbox, people
 
 
 async def take_back(
@@ -40,6 +40,7 @@ async def take_back(
     seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told))}
     renamed = {(workspace, key) for key in told if key[2] == RENAMED}
     # In this order: retention waits for the lock on what it has removed, or is waited for.
+    await expiring.settle(tx, workspace, [hub])
     gone = await inbox.expired(tx, workspace, hub)
     events = await inbox.remaining(tx, workspace, hub)
 

@@ -43,9 +43,10 @@ _NO_COPY = (
     "WHERE i.workspace = gone.workspace AND i.source = gone.source "
     "AND i.message_id = gone.message_id)"
 )
+_KEY = "workspace, identifier_id, timestamp, source, message_id"
 _DROP_EVENTS = text(
-    "WITH gone AS (DELETE FROM profile.timeline WHERE ctid IN (SELECT ctid FROM profile.timeline "
-    f"WHERE workspace = :workspace AND {_IDS} AND {_RECEIVED} LIMIT :limit) "
+    f"WITH gone AS (DELETE FROM profile.timeline WHERE ({_KEY}) IN (SELECT {_KEY} "
+    f"FROM profile.timeline WHERE workspace = :workspace AND {_IDS} AND {_RECEIVED} LIMIT :limit) "
     f"RETURNING workspace, source, message_id), {_NO_COPY} SELECT count(*) FROM gone"
 )
 _COUNT_EVENTS = text(

@@ -1,14 +1,14 @@
 """Who is to be forgotten, who asked for it, and what each service has answered.
 
-Revision: 0009, follows 0008.
+Revision: 0010, follows 0009.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
