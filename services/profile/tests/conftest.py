@@ -19,7 +19,6 @@ from rapport_profile.api import routers
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
-from rapport_profile.handlers.signing import Signer
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # for `services.profile.tests.people`
 
@@ -33,7 +32,7 @@ def bearer(workspace: str, *scopes: str) -> dict[str, str]:
 
 def erasing() -> Erasing:
     """Who forgets people, with the keys of tests."""
-    return Erasing(Ids(EVENT_KEY), EVENT_KEY, Signer(RECEIPT_KEY))
+    return Erasing(Ids(EVENT_KEY), EVENT_KEY, RECEIPT_KEY)
 
 
 @pytest.fixture

@@ -77,8 +77,15 @@ async def ask(
 
 
 async def worked_off(engine: AsyncEngine) -> None:
-    """All sweeps; what waits for the relay does not go out here."""
-    eraser = Eraser("profile", [one for one in sweeps(IDS, EVENT_KEY) if "outbox" not in one.table])
+    """All sweeps; nobody relays or writes for search here, so neither is waited for."""
+    eraser = Eraser(
+        "profile",
+        [
+            one
+            for one in sweeps(IDS, EVENT_KEY)
+            if not one.table.endswith(("outbox_batch", "search"))
+        ],
+    )
     eraser.over(engine)
     while await eraser.turn():
         pass

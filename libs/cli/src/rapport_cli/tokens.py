@@ -21,6 +21,7 @@ SCOPES = (
     "ops",
     "privacy:read",
     "privacy:write",
+    "profiles:export",
     "profiles:read",
     "profiles:write",
     "segments:read",

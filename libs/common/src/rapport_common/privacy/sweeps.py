@@ -93,6 +93,19 @@ class Found(Sweep):
         return {name: one for name, one in parameters(who).items() if name in self.names}
 
 
+@dataclass(frozen=True)
+class Waits(Sweep):
+    """Nothing is removed: something else has to go its way first, as long as `question` says so."""
+
+    table: str
+    question: Callable[[AsyncConnection, Subject], Awaitable[bool]]
+
+    @override
+    async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Page:
+        """Ask again."""
+        return Page(waits=await self.question(tx, who))
+
+
 Judge = Callable[[Sequence[Any], Subject, Recogniser], bool]
 Change = Callable[[AsyncConnection, Subject, Sequence[Row[Any]]], Awaitable[None]]
 

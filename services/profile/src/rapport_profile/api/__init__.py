@@ -4,10 +4,12 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_profile.api.decisions import decision_routes
+from rapport_profile.api.exporting import export_routes
 from rapport_profile.api.merge_rules import rules_routes
 from rapport_profile.api.privacy import privacy_routes
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.republishing import republishing_routes
+from rapport_profile.api.search import search_routes
 from rapport_profile.api.timeline import timeline_routes
 from rapport_profile.api.timeline_rules import timeline_rules_routes
 from rapport_profile.domain.naming import Ids
@@ -23,6 +25,9 @@ def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing)
     return [
         decision_routes(engine, ids),
         privacy_routes(engine, ids, erasing),
+        # Before the profiles: `search` is no profile's id.
+        search_routes(engine, ids),
+        export_routes(engine),
         profile_routes(engine, ids, arrivals),
         republishing_routes(engine),
         rules_routes(engine),

@@ -63,10 +63,10 @@ class Person:
 class Erasing:
     """Takes wishes and answers in."""
 
-    def __init__(self, ids: Ids, key: bytes, signer: Signer) -> None:
-        """`key`: the installation's identity key."""
+    def __init__(self, ids: Ids, key: bytes, receipt_key: bytes) -> None:
+        """`key`: the installation's identity key; final receipts are signed with `receipt_key`."""
         self._ids = ids
-        self._signer = signer
+        self._signer = Signer(receipt_key)
         self._sweeps = sweeps(ids, key)
 
     def eraser(self) -> Eraser:

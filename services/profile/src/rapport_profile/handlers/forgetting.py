@@ -15,13 +15,13 @@ from rapport_common.events.envelope import Event
 from rapport_common.ids import uuid7_text
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.subject import Recogniser, Subject
-from rapport_common.privacy.sweeps import Page, Sweep
+from rapport_common.privacy.sweeps import Page, Sweep, Waits
 from rapport_profile.domain.naming import Id, Ids, Names, anonymous_twin, user_twin
 from rapport_profile.domain.recounting import Page as Recounted
 from rapport_profile.domain.revising import Revising
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import decisions, expiring, people
+from rapport_profile.store import decisions, expiring, people, search
 from rapport_profile.store import privacy as store
 from rapport_profile.store.merge_rules import RuleShelf
 from rapport_profile.tables import SCHEMA
@@ -31,9 +31,15 @@ AT_ONCE = 5_000
 """So many events go with the last step; of a larger person the others go before."""
 
 
+SEARCH = Waits(
+    "profile.search", lambda tx, who: store.is_search_due(tx, who.workspace, who.profiles)
+)
+"""What a person is found by goes with them, and would come back until its writer has seen that."""
+
+
 def sweeps(ids: Ids, key: bytes, at_once: int = AT_ONCE) -> list[Sweep]:
     """All that profile holds of a person, in the order in which it goes."""
-    return [_Events(at_once), _Person(ids, at_once), *aside_sweeps(SCHEMA, Recogniser(key))]
+    return [_Events(at_once), _Person(ids, at_once), SEARCH, *aside_sweeps(SCHEMA, Recogniser(key))]
 
 
 def identifier_ids(who: Subject) -> list[Id]:
@@ -112,6 +118,8 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
     number += await store.drop_these(tx, workspace, others, named)
     number += sum((await store.drop_beside(tx, workspace, ids)).values())
     ended = await store.end_profiles(tx, workspace, who.profiles)
+    await search.forget(tx, workspace, sorted(ended))
+    await search.owe(tx, [(workspace, one) for one in sorted(ended)])
     told = [
         ProfileActivity(workspace=workspace, profile_id=one, version=version, gone=True)
         for one, version in sorted(ended.items())

@@ -96,6 +96,10 @@ _NAMED = (
 _DROP_IDENTIFIERS = text(
     f"DELETE FROM profile.identifier WHERE (workspace, id) IN (SELECT workspace, id {_NAMED})"
 )
+_SEARCH_DUE = text(
+    "SELECT EXISTS (SELECT FROM profile.search_due WHERE workspace = :workspace "
+    "AND profiles && CAST(:profiles AS uuid[]))"
+)
 _ADD_REQUEST = text(
     "INSERT INTO profile.privacy_request (workspace, id, profile_id, identifiers, actor, reason, "
     "at) VALUES (:workspace, CAST(:id AS uuid), CAST(:profile_id AS uuid), :identifiers, :actor, "
@@ -235,6 +239,12 @@ async def drop_identifiers(tx: AsyncConnection, workspace: str, ids: Sequence[Id
     """Remove those of the identifiers that nothing speaks of any more."""
     asked = {"workspace": workspace, "ids": list(ids)}
     return (await tx.execute(_DROP_IDENTIFIERS, asked)).rowcount
+
+
+async def is_search_due(tx: AsyncConnection, workspace: str, profiles: Collection[Id]) -> bool:
+    """Whether search is still to hear of any of these profiles."""
+    asked = {"workspace": workspace, "profiles": sorted(profiles)}
+    return bool(await tx.scalar(_SEARCH_DUE, asked))
 
 
 # --- requests and receipts -------------------------------------------------------------------
