@@ -154,6 +154,10 @@ bench-ingest: $(STAMP) ## Measure only what ingest accepts
 bench-due: $(STAMP) ## Measure only how late what has a time is run, beside 1 M that wait
 	@$(PY) tests/bench --only due $(ARGS)
 
+.PHONY: duplicates-table
+duplicates-table: $(STAMP) ## Precision and recall of the finder of duplicates on FEBRL 1 to 3 (ARGS=--weights)
+	@$(PY) -m tests.bench.duplicates $(ARGS)
+
 # ---- changing it
 
 .PHONY: fmt
