@@ -11,12 +11,13 @@ from rapport_common.settings import key_bytes
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.finding import Finding
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
-from rapport_profile.store.jobs import JOBS, REBUILD, REPUBLISH
+from rapport_profile.store.jobs import FIND_DUPLICATES, JOBS, REBUILD, REPUBLISH
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,6 +36,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     process.relay()
     works = {
         REPUBLISH: Republishing(process.engine, settings.republish_rate).work,
+        FIND_DUPLICATES: Finding(process.engine, ids, settings.duplicates_rate).work,
         REBUILD: Rebuilding(process.engine, ids, settings.rebuild_rate).work,
     }
     process.jobs(JOBS, works, read="ops", write="ops", both=["profiles:write"])

@@ -16,6 +16,16 @@ REDUCED = Counter(
 REPUBLISHED = Counter(
     "rapport_profile_republished_total", "Profiles told again by jobs that republish."
 )
+COMPARED = Counter(
+    "rapport_profile_pairs_compared_total", "Pairs of people compared by the finder of duplicates."
+)
+JUDGED = Counter(
+    "rapport_profile_duplicates_judged_total",
+    "Pairs of which an operator has said what they are: merged, dismissed.",
+    ["state"],
+)
+for _state in ("merged", "dismissed"):
+    JUDGED.labels(_state)
 for _outcome in ("profiled", "duplicate", "replaced"):
     EVENTS.labels(_outcome)
 

@@ -23,4 +23,7 @@ class Settings(ServiceSettings):
     rebuild_rate: int = Field(
         default=2_000, ge=1, le=100_000, description="Identifiers per second of a rebuilding job."
     )
+    duplicates_rate: int = Field(
+        default=2_000, ge=1, le=100_000, description="Profiles per second of a search for pairs."
+    )
     job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")

@@ -164,3 +164,37 @@ class Why(BaseModel):
 
     profile_id: UUID
     chain: list[ChainLink]
+
+
+class Reason(BaseModel):
+    """What one field says of two people."""
+
+    field: str
+    told: str = Field(description="in words")
+    bits: float = Field(
+        description="for one person where positive, against it where negative: each bit doubles "
+        "or halves the odds against the likelier of two strangers and two of one household"
+    )
+
+
+class Duplicate(BaseModel):
+    """Two profiles that may be one person."""
+
+    id: UUID
+    profile_id: UUID
+    other_profile_id: UUID
+    score: float = Field(description="0 to 1: how likely it is that they are one person")
+    band: str = Field(description="likely (from 0.99 on), or possible")
+    reasons: list[Reason] = Field(description="those that say most come first")
+    state: str = Field(description="open, merged or dismissed")
+    found_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+    decided_reason: str | None
+    decision_id: UUID | None = Field(description="the merge, or keep-apart, that was made of it")
+
+
+class ShownDuplicate(Duplicate):
+    """Two profiles side by side, as they are now."""
+
+    profiles: list[Profile] = Field(description="one, where they are one person by now")

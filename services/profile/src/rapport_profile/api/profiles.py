@@ -194,20 +194,23 @@ async def _summary(tx: AsyncConnection, who: reads.Person, found: reads.Found) -
 
 
 async def _shown(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Response:
+    return _json(await shown_profile(tx, workspace, profile_id))
+
+
+async def shown_profile(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Shown:
+    """A person as published; NotFoundError where there is none."""
     who, found = await _person(tx, workspace, profile_id)
     summary = await _summary(tx, who, found)
     fold = summary.fold
-    return _json(
-        Shown(
-            str(found.id),
-            found.version,
-            shown((kind, value) for kind, value, _ in summary.named),
-            fold.visible_traits(),
-            fold.computed(),
-            fold.consent_states(),
-            fold.contact_points(),
-            omitted(fold, summary.members, len(summary.named)),
-        )
+    return Shown(
+        str(found.id),
+        found.version,
+        shown((kind, value) for kind, value, _ in summary.named),
+        fold.visible_traits(),
+        fold.computed(),
+        fold.consent_states(),
+        fold.contact_points(),
+        omitted(fold, summary.members, len(summary.named)),
     )
 
 
