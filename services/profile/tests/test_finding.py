@@ -162,8 +162,9 @@ async def test_a_pair_is_merged_and_found_again_when_that_is_undone(
     undo = f"/v1/decisions/{done['decision_id']}/undo"
     assert (await client.post(undo, json={"reason": "a mistake"})).status_code == 200
     await found(engine)
-    [reopened] = await pairs(client)
-    assert (reopened["id"], reopened["decided_by"]) == (one["id"], None)
+    # Who parts is a new profile, and that is a new pair.
+    [anew] = await pairs(client)
+    assert (anew["id"] != one["id"], await users(client, anew)) == (True, {"A", "B"})
 
 
 async def test_who_became_one_otherwise_is_no_pair(

@@ -21,6 +21,7 @@ from rapport_cli import (
     debugger,
     decisions,
     due,
+    duplicates,
     events,
     imports,
     jobs,
@@ -56,6 +57,7 @@ app.add_typer(jobs.app, name="job")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(replays.app, name="replay")
 app.add_typer(decisions.app, name="profile")  # with the commands of `profiles`
+app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(merge_rules.app, name="merge-rules")
 app.add_typer(consents.app, name="consent")
 app.add_typer(segments.app, name="segment")

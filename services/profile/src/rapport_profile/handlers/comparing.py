@@ -58,6 +58,11 @@ def compared(facts: Facts) -> Known:
     return known_of(facts.traits, facts.named)
 
 
+async def known_people(tx: AsyncConnection, workspace: str, ids: Collection[Id]) -> dict[Id, Known]:
+    """What is compared of these profiles, of those that are somebody's."""
+    return {one: compared(facts) async for one, facts in likenesses.these(tx, workspace, ids)}
+
+
 async def candidates(
     tx: AsyncConnection, workspace: str, keys: Mapping[Id, Collection[int]]
 ) -> Candidates:
@@ -98,8 +103,7 @@ def scored(
 
 async def likeness_now(tx: AsyncConnection, digests: Digests, two: Pair) -> Likeness | None:
     """The likeness of two people as they are; None: one of them is nobody's."""
-    facts = await likenesses.these(tx, digests.workspace, two)
-    people = {one: compared(known) for one, known in facts.items()}
+    people = await known_people(tx, digests.workspace, two)
     keys = {one: digests.keys(known) for one, known in people.items()}
     crowded = (await candidates(tx, digests.workspace, keys)).crowded
     return scored(digests, people, [two], crowded).get(two)

@@ -23,12 +23,19 @@ from rapport_profile import metrics
 from rapport_profile.domain.duplicates.scoring import Likeness
 from rapport_profile.domain.duplicates.weights import LIKELY
 from rapport_profile.domain.naming import Id, Ids
-from rapport_profile.handlers.comparing import Candidates, Digests, candidates, compared, scored
+from rapport_profile.handlers.comparing import (
+    Candidates,
+    Digests,
+    candidates,
+    compared,
+    known_people,
+    scored,
+)
 from rapport_profile.store import duplicates, likenesses, reads, retelling
 from rapport_profile.store.duplicates import Pair, pair
 from rapport_profile.store.likenesses import Looked, Seen
 
-LOOKED_AT = 500
+LOOKED_AT = 200
 """Profiles that are looked at in one transaction."""
 COMPARED = 50
 """Profiles that are compared with others in one transaction."""
@@ -125,8 +132,7 @@ class Finding:
                 return False
             found = await candidates(tx, digests.workspace, due)
             pairs, deferred = await _pairs(tx, digests.workspace, found)
-            facts = await likenesses.these(tx, digests.workspace, found.everybody)
-            people = {one: compared(known) for one, known in facts.items()}
+            people = await known_people(tx, digests.workspace, found.everybody)
             # Beside the loop that serves everybody else.
             likes = await asyncio.to_thread(scored, digests, people, pairs, found.crowded)
             known = await duplicates.open_pairs(tx, digests.workspace, due.keys()) - deferred

@@ -65,7 +65,8 @@ class Judging:
     ) -> Judged:
         row = await require_open(tx, caller.workspace, duplicate)
         rules = (await self._shelf.book(tx, {caller.workspace})).of(caller.workspace)
-        facts = await likenesses.these(tx, caller.workspace, (row.a, row.b))
+        ends = (row.a, row.b)
+        facts = {one: known async for one, known in likenesses.these(tx, caller.workspace, ends)}
         one, other = (_strongest(rules, facts[end].named) for end in (row.a, row.b))
         new = uuid7_text()
         steps = await self._deciding.decide(tx, caller, kind, (one, other), (new, reason))

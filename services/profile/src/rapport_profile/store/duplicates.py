@@ -44,11 +44,7 @@ _PROPOSE = text(
     f"{packed('ids', 'uuid')}, {packed('a', 'uuid')}, {packed('b', 'uuid')}, "
     f"{packed('scores', 'double precision')}, CAST(:reasons AS text[])) "
     "AS v(id, a, b, score, reasons) ON CONFLICT (workspace, a, b) DO UPDATE SET "
-    "score = excluded.score, reasons = excluded.reasons, state = 'open', "
-    # A merge that was undone is open again.
-    "found_at = CASE d.state WHEN 'open' THEN d.found_at ELSE excluded.found_at END, "
-    "decided_at = NULL, decided_by = NULL, decided_reason = NULL, decision_id = NULL "
-    "WHERE d.state <> 'dismissed' RETURNING score"
+    "score = excluded.score, reasons = excluded.reasons WHERE d.state = 'open' RETURNING score"
 )
 _OF = text(
     "SELECT CAST(a AS text) AS a, CAST(b AS text) AS b FROM profile.duplicate "

@@ -1,7 +1,7 @@
 """Whom the finder of duplicates has looked at, and who is compared with whom."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
 from rapport_common.events.envelope import Identifier
-from rapport_profile.domain.fold import merge
+from rapport_profile.domain.fold import Fold, merge
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.published import Summary
 from rapport_profile.store import reads
@@ -121,19 +121,29 @@ async def facts(tx: AsyncConnection, workspace: str, profile_id: Id, summary: st
     """What is known of a profile; of one without a summary it is made of its identifiers."""
     if summary is not None:
         whole = _summary.decode(summary)
-        named, fold = [(kind, value) for kind, value, _ in whole.named], whole.fold
-    else:
-        members = await reads.members(tx, workspace, UUID(profile_id))
-        named = [(kind, value) for kind, value, _ in members]
-        fold = merge(one[2] for one in members)
+        return _facts(whole.fold, (one[:2] for one in whole.named))
+    members = await reads.members(tx, workspace, UUID(profile_id))
+    return _facts(merge(one[2] for one in members), (one[:2] for one in members))
+
+
+def _facts(fold: Fold, named: Iterable[Identifier]) -> Facts:
     traits = {name: msgspec.json.decode(one.value) for name, one in fold.traits.items()}
-    return Facts(traits, named)
+    return Facts(traits, list(named))
 
 
-async def these(tx: AsyncConnection, workspace: str, ids: Collection[Id]) -> dict[Id, Facts]:
-    """What is known of these profiles, of those that are somebody's."""
-    rows = await tx.execute(_THESE, {"workspace": workspace, "ids": sorted(ids)})
-    return {row.id: await facts(tx, workspace, row.id, row.summary) for row in rows.fetchall()}
+async def these(
+    tx: AsyncConnection, workspace: str, ids: Collection[Id]
+) -> AsyncIterator[tuple[Id, Facts]]:
+    """What is known of these profiles, of those that are somebody's; not all is held at once."""
+    without: list[Id] = []
+    rows = await tx.stream(_THESE, {"workspace": workspace, "ids": sorted(ids)})
+    async for row in rows:
+        if row.summary is None:
+            without.append(row.id)
+        else:
+            yield row.id, await facts(tx, workspace, row.id, row.summary)
+    for one in without:
+        yield one, await facts(tx, workspace, one, None)
 
 
 async def save(

@@ -32,6 +32,9 @@ _CITY = ("city", "town", "城市", "市")
 _DISTRICT = ("district", "suburb", "区", "县")
 _CODE = ("postalcode", "postcode", "zip", "zipcode", "plz", "邮编")
 
+FIELDS = frozenset((*_STREET, *_NUMBER, *_CITY, *_DISTRICT, *_CODE))
+"""The names of fields that are read, in small letters and one word."""
+
 
 class Address(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The parts of an address that are compared, each in plain form; what is not known is empty.

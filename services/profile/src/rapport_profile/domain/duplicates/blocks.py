@@ -21,7 +21,6 @@ Key = tuple[str, str]
 
 _LONG_LOCAL_PART = 8
 _PHONE_END = 8
-_DECEMBER = "12"
 
 
 def contact_keys(known: Known) -> dict[Key, str]:
@@ -49,22 +48,17 @@ def _of_local_parts(known: Known) -> Iterator[Key]:
 
 
 def _of_name(name: Name, known: Known) -> Iterator[Key]:
-    """Given and family name are the same to a key: they are swapped often enough."""
+    """Given and family name are the same to a key, and day and month: they are swapped at times."""
     parts = [skeleton(one) for one in (name.given, name.family) if one]
     if name.given and name.family:
         yield "names", " ".join(sorted(parts))
-        yield "name and initials", " ".join(sorted((name.given, name.family[:1])))
-        yield "name and initials", " ".join(sorted((name.family, name.given[:1])))
     if known.birthday is None:
         return
     day = digits(known.birthday)
     turned = day[:4] + "".join(sorted((day[4:6], day[6:])))
     for part in parts:
-        yield "initial and day", part[:1] + day
+        yield "initial and day", part[:1] + turned
         yield "name and month", part + day[:6]
-        yield "name and days", part + day[4:]
-        if day[6:] <= _DECEMBER:
-            yield "initial and turned day", part[:1] + turned
 
 
 def _of_address(address: Address, names: tuple[Name, ...]) -> Iterator[Key]:

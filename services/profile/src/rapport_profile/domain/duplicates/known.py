@@ -5,6 +5,7 @@ What is stored stays as it was sent; these forms are made of it each time.
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from rapport_common.events.envelope import EMAIL, Identifier
 from rapport_common.events.identifiers import is_placeholder
 from rapport_common.events.kinds import PHONE
-from rapport_profile.domain.duplicates.addresses import Address, address_in, address_of
+from rapport_profile.domain.duplicates.addresses import FIELDS, Address, address_in, address_of
 from rapport_profile.domain.duplicates.birthdays import birthday_of
 from rapport_profile.domain.duplicates.contacts import email_of, gender_of, phone_of
 from rapport_profile.domain.duplicates.names import Name, distinct, name_of
@@ -21,6 +22,7 @@ from rapport_profile.domain.duplicates.words import plain
 MOST = 5
 """Values of a kind that are compared: who has more is no single person, or has all in one place."""
 MAX_VALUE = 500
+MAX_NAME = 64
 
 _FULL = ("name", "fullname", "displayname", "姓名", "名字")
 _GIVEN = ("firstname", "givenname", "forename", "名")
@@ -52,6 +54,15 @@ _NUMBERS = (
 )
 
 
+_READ = frozenset(
+    (
+        *(*_FULL, *_GIVEN, *_FAMILY, *_BIRTHDAY, *_GENDER, *_EMAIL, *_PHONE, *_NUMBERS),
+        *FIELDS,
+    )
+)
+"""The traits that are read as texts."""
+
+
 class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     """A person as others are compared with them; `numbers` are of papers, by kind.
 
@@ -74,7 +85,8 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def known_of(traits: Mapping[str, Any], identifiers: Iterable[Identifier]) -> Known:
     """What is compared of a person: `traits` are JSON values by name."""
-    texts = {_bare(name): one for name, value in traits.items() if (one := _text(value))}
+    read = ((bare, value) for name, value in traits.items() if (bare := _bare(name)) in _READ)
+    texts = {bare: one for bare, value in read if (one := _text(value))}
     named = sorted(identifiers)
     full, given, family = (_first(texts, names) for names in (_FULL, _GIVEN, _FAMILY))
     emails = [value for kind, value in named if kind == EMAIL] + _all(texts, _EMAIL)
@@ -96,21 +108,26 @@ def _number(number: tuple[str, str]) -> tuple[str, str]:
 
 
 def _addresses(traits: Mapping[str, Any], texts: Mapping[str, str]) -> tuple[Address, ...]:
-    found = [address_of(texts)]
+    found = [] if FIELDS.isdisjoint(texts) else [address_of(texts)]
     for name, value in traits.items():
         if _bare(name) not in _ADDRESS:
             continue
         if isinstance(value, str):
             found.append(address_in(_text(value)))
         elif isinstance(value, dict):
-            fields = {_bare(part): one for part, some in value.items() if (one := _text(some))}
-            found.append(address_of(fields))
+            read = ((bare, some) for part, some in value.items() if (bare := _bare(part)) in FIELDS)
+            found.append(address_of({bare: one for bare, some in read if (one := _text(some))}))
     distinct_ones = {one for one in found if not one.is_empty}
     return tuple(sorted(distinct_ones, key=msgspec.structs.astuple)[:MOST])
 
 
 def _bare(name: str) -> str:
     """A trait's name in small letters and one word: `first_name`, `firstName`, `First name`."""
+    return _spelt(name) if len(name) <= MAX_NAME else ""
+
+
+@lru_cache(maxsize=4_096)
+def _spelt(name: str) -> str:
     return name.lower().replace("_", "").replace(" ", "").replace("-", "")
 
 
