@@ -150,6 +150,10 @@ bench: $(STAMP) ## Measure all, the ceiling beside each number (ARGS="--json FIL
 bench-ingest: $(STAMP) ## Measure only what ingest accepts
 	@$(PY) tests/bench --only ingest $(ARGS)
 
+.PHONY: bench-profile
+bench-profile: $(STAMP) ## Measure only profile, with a million people in its store (kept in .bench)
+	@$(PY) tests/bench --only profile $(ARGS)
+
 .PHONY: bench-due
 bench-due: $(STAMP) ## Measure only how late what has a time is run, beside 1 M that wait
 	@$(PY) tests/bench --only due $(ARGS)

@@ -9,7 +9,7 @@ from sqlalchemy import MetaData, Table
 INFRASTRUCTURE = {
     *("position", "dead_letter", "parked_key", "parked", "consumer_command", "consumer_stop"),
     *("outbox_batch", "outbox_refused", "relay_lease", "tally", "alembic_version", "live_message"),
-    "identity_key",
+    *("identity_key", "timeline_closing"),
 }
 SERVICES = ("ingest", "profile", "segment", "campaign", "feedback")
 

@@ -74,13 +74,15 @@ class Place:
 
 
 @contextmanager
-def running(services: tuple[str, ...] = SERVICES, *, workers: int = 1) -> Iterator[Place]:
-    """Start a stack of these services; everything is gone afterwards.
+def running(
+    services: tuple[str, ...] = SERVICES, *, workers: int = 1, kept: Path | None = None
+) -> Iterator[Place]:
+    """Start a stack of these services; everything is gone afterwards, but for what is `kept`.
 
     `workers` are ingest's processes.
     """
     with tempfile.TemporaryDirectory(prefix="rapport-bench-") as folder:
-        home = Home.at(Path(folder) / "home")
+        home = Home.at(kept or Path(folder) / "home")
         own = {"ingest": {"RAPPORT_WORKERS": str(workers)}}
         stack = Stack(Config(home=home, ports=Ports.free(), services=services, service_env=own))
         began = time.perf_counter()
@@ -92,4 +94,5 @@ def running(services: tuple[str, ...] = SERVICES, *, workers: int = 1) -> Iterat
                 yield Place(stack, client, seconds)
         finally:
             stack.stop()
-            home.remove()
+            if kept is None:
+                home.remove()

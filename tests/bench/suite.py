@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tests.bench import due, footprint, ingest, pipeline, place, soak, table
+from tests.bench import due, footprint, ingest, pipeline, place, profile, soak, table
 from tests.bench.table import Row
 
 
 def main() -> None:
     """Parse the arguments, measure, print. Nothing here passes or fails."""
     parser = argparse.ArgumentParser(prog="tests/bench", description=__doc__)
-    parser.add_argument("--only", choices=["ingest", "pipeline", "due"], help="one part of it")
+    parser.add_argument("--only", choices=[*PARTS, *APART], help="one part of it")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="only ingest's memory")
     parser.add_argument("--slow-kafka", action="store_true", help="halt Kafka while soaking")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
@@ -27,8 +27,8 @@ def main() -> None:
 def _measured(arguments: argparse.Namespace) -> list[Row]:
     if arguments.soak:
         return soak.measure(float(arguments.soak), slow_kafka=arguments.slow_kafka)
-    parts = {"ingest": ingest.measure, "pipeline": _whole_stack, "due": due.measure}
-    chosen = [arguments.only] if arguments.only else list(parts)
+    parts = {**PARTS, **APART}
+    chosen = [arguments.only] if arguments.only else list(PARTS)
     return [row for one in chosen for row in parts[one]()]
 
 
@@ -37,3 +37,8 @@ def _whole_stack() -> list[Row]:
         rest = footprint.at_rest(started)
         flow = pipeline.measure(started)
         return [*flow, *rest, *footprint.after_kills(started)]
+
+
+PARTS = {"ingest": ingest.measure, "pipeline": _whole_stack, "due": due.measure}
+APART = {"profile": profile.measure}
+"""What takes minutes to get ready for the first time."""

@@ -85,6 +85,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "plan violations": [],
     "policy set": ["--unconfirmed-consent", "allow"],
     "policy show": [],
+    "profile cut": ["s", "m", "--reason", "why"],
     "profile decisions": [],
     "profile identifiers": PERSON,
     "profile keep-apart": [*PERSON, *PERSON, "--reason", "why"],
@@ -140,6 +141,9 @@ ARGUMENTS: dict[str, list[str]] = {
     "survey set": ["s", "--name", "x"],
     "survey show": ["s"],
     "survey wave": ["s"],
+    "timeline-rules history": [],
+    "timeline-rules set": ["timeline.json", "--reason", "why"],
+    "timeline-rules show": [],
 }
 # Commands that ask no operator route: a file, the secret, or the route of events.
 WITHOUT_A_CALL = {"keys", "mail list", "mail show", "replay file", "token"}
@@ -150,6 +154,7 @@ WITHOUT_JSON = {
     "plan draft",
     "plan show",
     "quarantine export",
+    "timeline-rules show",
 }
 # Groups of routes that programs and customers use, and no operator.
 NO_COMMAND = {
@@ -225,6 +230,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file.json").write_text('{"events": []}')
     (tmp_path / "rules.json").write_text("{}")
+    (tmp_path / "timeline.json").write_text('{"classes": []}')
     monkeypatch.setenv("RAPPORT_HOME", str(tmp_path))
     monkeypatch.setenv("RAPPORT_SECRET", "a-secret-of-at-least-thirty-two-characters")
     for service in SERVICES:

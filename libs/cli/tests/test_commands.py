@@ -43,6 +43,19 @@ def test_the_timeline_is_asked_for_by_the_profiles_id(rapport: Rapport, server: 
     done = rapport("profile", "timeline", "user_id", "00001", "--limit", "5")
     assert "Order Completed" in done.stdout
     assert server.calls[-1][1] == "/v1/profiles/p-1/timeline?limit=5"
+    filters = ("--type", "page", "--name", "A", "--name", "B", "--where", "a.b=1=2")
+    rapport("profile", "timeline", "user_id", "1", *filters, "--oldest-first", "--limit", "1")
+    told = "type=page&name=A&name=B&property=a.b&equals=1%3D2&order=oldest&limit=1"
+    assert server.calls[-1][1] == f"/v1/profiles/p-1/timeline?{told}"
+    own = ("--after", "m 1", "--after-source", "till")
+    for command in ("timeline", "show"):
+        before = len(server.calls)
+        rapport("profile", command, "user_id", "1", *own)
+        told = "kind=user_id&value=1&after=m%201&after_source=till"
+        assert server.calls[before][1].replace("+", "%20") == f"/v1/profiles?{told}"
+    wrong = rapport("profile", "timeline", "user_id", "1", "--where", "order_id")
+    assert wrong.returncode == 1
+    assert "order_id=1001" in wrong.stderr
 
 
 def test_an_id_with_odd_characters_stays_one_path_segment(

@@ -109,3 +109,10 @@ def test_other_types_than_the_lists_are_refused() -> None:
     later = Page(1).answer([datetime.now(UTC), datetime.now(UTC) + timedelta(1)], key=lambda t: [t])
     with pytest.raises(InvalidRequestError):
         Page(cursor=later["next"]).after(UUID)
+
+
+def test_a_search_that_was_given_up_goes_on_behind_its_end() -> None:
+    for rows, at in (([], 9), ([1, 2], 9), ([1, 2, 3], 2)):
+        page = Page(2).answer(rows, key=lambda one: [one], ended_at=[9])
+        assert page["items"] == rows[:2]
+        assert Page(cursor=page["next"]).after(int) == (at,)

@@ -17,6 +17,7 @@ from rapport_common.operator.models import Ledger
 from rapport_common.testing.credentials import EVENT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.arrivals import Arrivals
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # for `services.profile.tests.people`
 
@@ -39,7 +40,7 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """An operator of workspace `w`."""
     app = patient_app("profile")
-    for router in routers(engine, Ids(EVENT_KEY)):
+    for router in routers(engine, Ids(EVENT_KEY), Arrivals(engine)):
         app.include_router(router)
     counted = ConsumerStore("profile", "profile").ledger
     app.include_router(ledger_routes(engine, Ledger, counted))

@@ -16,8 +16,15 @@ from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import fold_all, merge
 from rapport_profile.domain.identity import resolve
 from rapport_profile.domain.limits import Terms
-from rapport_profile.domain.merge_rules import NO_RULES, KindRule, MergeRules, Rules, checked
-from rapport_profile.domain.naming import Ids, naming
+from rapport_profile.domain.merge_rules import (
+    NO_RULES,
+    KindRule,
+    MergeRules,
+    RuleBook,
+    Rules,
+    checked,
+)
+from rapport_profile.domain.naming import Ids, Names, Naming
 
 IDS = Ids(EVENT_KEY)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,11 +104,8 @@ def content(states: Iterable[Known]) -> Content:
     return {msgspec.json.encode(one) for one in states}
 
 
-def _users(
-    history: Iterable[Event], rules: Rules, joined: Iterable[tuple[Identifier, Identifier]]
-) -> set[str]:
+def _users(named: Iterable[Naming], joined: Iterable[tuple[Identifier, Identifier]]) -> set[str]:
     """The values that are known as user ids, by events or by operators."""
-    named = [who for one in history if (who := naming(one, rules)) is not None]
     found = [identifier for who in named for identifier in (who.hub, *who.others)]
     found += [identifier for pair in joined for identifier in pair]
     return {value for kind, value in found if kind == "user_id"}
@@ -112,22 +116,25 @@ def expected(
     rules: Rules = NO_RULES,
     apart: Collection[tuple[Identifier, Identifier]] = (),
     joined: Collection[tuple[Identifier, Identifier]] = (),
+    cuts: Collection[str] = (),
 ) -> Content:
     """The profiles that these events amount to, whatever their order.
 
-    `apart` and `joined` are pairs that an operator keeps apart, or has joined.
+    `apart` and `joined` are pairs that an operator keeps apart, or has joined; `cuts` the message
+    ids of events that say nothing of who is who.
     """
+    names_of = Names(IDS, RuleBook({"w": rules}), {("w", "shop", one) for one in cuts}).of
     counting: dict[str, Event] = {}
     for one in history:
         known = counting.get(one.message_id)
         if known is None or content_hash(one) < content_hash(known):
             counting[one.message_id] = one
-    users = _users(counting.values(), rules, joined)
+    users = _users(filter(None, map(names_of, counting.values())), joined)
     names: dict[str, tuple[str, str]] = {}
     folded: dict[str, list[Event]] = {}
     links: dict[tuple[str, str], tuple[datetime, str, str]] = {}
     for one in counting.values():
-        who = naming(one, rules)
+        who = names_of(one)
         assert who is not None
         others = list(who.others)
         if who.previous is not None and who.previous[1] not in users:

@@ -1,6 +1,9 @@
 """What is stored of people in Postgres, and what has been told of it."""
 
-from collections.abc import Sequence
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import msgspec
 from services.profile.tests.follower import followed, state
@@ -68,3 +71,20 @@ async def wipe(engine: AsyncEngine) -> None:
                 "profile.merge_rules, profile.job"
             )
         )
+
+
+def in_thread(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run it in a thread with a loop of its own: hypothesis calls from the session's loop."""
+    failures: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            asyncio.run(run())
+        except BaseException as error:  # noqa: BLE001 - handed to the test's thread
+            failures.append(error)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]

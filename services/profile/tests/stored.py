@@ -165,7 +165,13 @@ class People:
     def hold(self, rules: Rules) -> None:
         """Other rules hold from now on."""
         self.rules = rules
-        self.names = Names(IDS, RuleBook({W: rules}))
+        self.names = Names(IDS, RuleBook({W: rules}), self.names.cuts)
+
+    def cut(self, message_id: str, *, back: bool = False) -> None:
+        """An event names others by mistake; or `back` again, it does not."""
+        cuts = {one for one in self.names.cuts if one[2] != message_id}
+        self.names = self.names.knowing(cuts if back else cuts | {(W, "shop", message_id)})
+        self._rebuild(Page(W, [self.hubs[message_id]]))
 
     def rebuild(self, page: int) -> int:
         """Work everybody out anew; how much was wrong."""
@@ -285,7 +291,8 @@ class People:
                     self.merges.add((*ends, MERGE))
                     steps = getattr(working, name)(*ends, (at, name, "operator"))
                 else:
-                    self.merges.discard((*ends, MERGE))
+                    if name == "let_go":
+                        self.merges.discard((*ends, MERGE))
                     steps = getattr(working, name)(*ends, at)
                 steps = working.finish(steps)
             except IncompleteError as error:

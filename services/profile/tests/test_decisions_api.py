@@ -14,7 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.events.envelope import Event, Identifier
+from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.merge_rules import KindRule, MergeRules, RuleBook, Rules
+from rapport_profile.handlers.upkeep import Upkeep
 
 pytestmark = pytest.mark.integration
 ADA: Identifier = ("user_id", "A")
@@ -46,9 +48,10 @@ async def is_exact(
     history: Sequence[Event],
     apart: Sequence[tuple[Identifier, Identifier]] = (),
     joined: Sequence[tuple[Identifier, Identifier]] = (),
+    cuts: Sequence[str] = (),
 ) -> None:
     async with engine.begin() as tx:
-        wanted = expected(history, apart=apart, joined=joined)
+        wanted = expected(history, apart=apart, joined=joined, cuts=cuts)
         assert await known(tx) == wanted
         assert await told(tx) == wanted
 
@@ -237,6 +240,9 @@ async def test_two_user_ids_are_merged_and_come_apart_again(
     asked = {"kind": "email", "value": MAIL[1], "to_kind": "user_id", "to_value": "B"}
     why = (await client.get(f"/v1/profiles/{found['id']}/why", params=asked)).json()
     assert [one["kind"] for one in why["chain"]] == ["seen", "merge"]
+    for user in (ADA, other):
+        shown = await client.post("/v1/profiles/merge", json=body(PHONE, user, dry_run=True))
+        assert shown.status_code == 200
     later = [event("6", user_id="B", anonymous_id="y", at=3)]
     await feed(engine, later)
     await is_exact(engine, [*history, *later], joined=[(ADA, other)])
@@ -244,6 +250,73 @@ async def test_two_user_ids_are_merged_and_come_apart_again(
     assert (await client.post(undone, json={"reason": "a mistake"})).status_code == 200
     await is_exact(engine, [*history, *later])
     assert await checked(engine) == NOTHING
+
+
+async def test_an_event_that_names_others_by_mistake_is_cut(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """Its other contents stay; a copy that counts instead is cut too; undone, it names them."""
+    typo = event("4", type="identify", user_id="B", email="ada@example.com", traits={"r": 3}, at=5)
+    await feed(engine, [typo])
+    cut = {"source": "shop", "message_id": "4", "reason": "mistyped at the till"}
+    shown = await client.post("/v1/profiles/cut", json={**cut, "dry_run": True})
+    assert (shown.status_code, shown.json()["decision_id"]) == (200, None)
+    await is_exact(engine, [*HISTORY, typo])
+    made = (await client.post("/v1/profiles/cut", json=cut)).json()
+    assert made["changes"] == shown.json()["changes"] != []
+    await is_exact(engine, [*HISTORY, typo], cuts=["4"])
+    assert (await person(client, MAIL)) == (await person(client, ADA))
+    smaller = smaller_copy(typo)
+    await feed(engine, [smaller])
+    history = [*HISTORY, typo, smaller]
+    await is_exact(engine, history, cuts=["4"])
+    assert await checked(engine) == NOTHING
+    again = await client.post("/v1/profiles/cut", json=cut)
+    assert (again.status_code, "cut already" in again.json()["message"]) == (409, True)
+    (listed,) = (await client.get("/v1/decisions")).json()["items"]
+    assert (listed["kind"], listed["event"]) == ("cut", {"source": "shop", "message_id": "4"})
+    undone = f"/v1/decisions/{made['decision_id']}/undo"
+    assert (await client.post(undone, json={"reason": "it was hers"})).status_code == 200
+    await is_exact(engine, history)
+    assert await checked(engine) == NOTHING
+
+
+def smaller_copy(one: Event) -> Event:
+    """Another copy of an event, which counts instead of it."""
+    copies = (
+        event(
+            one.message_id,
+            type="identify",
+            user_id="B",
+            email="ada@example.com",
+            traits={"r": n},
+            at=6,
+        )
+        for n in range(100)
+    )
+    return next(each for each in copies if content_hash(each) < content_hash(one))
+
+
+@pytest.mark.parametrize(
+    ("message_id", "status", "says"),
+    [("nothing", 404, "no event 'nothing'"), ("3", 409, "one identifier only")],
+)
+async def test_what_cannot_be_cut_is_refused(
+    client: httpx.AsyncClient, message_id: str, status: int, says: str
+) -> None:
+    cut = {"source": "shop", "message_id": message_id, "reason": "x"}
+    answer = await client.post("/v1/profiles/cut", json=cut)
+    assert (answer.status_code, says in answer.json()["message"]) == (status, True)
+
+
+async def test_what_retention_has_removed_cannot_be_cut(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """It may have been said by others that are not there any more."""
+    await Upkeep(engine, 30).close_months()
+    cut = {"source": "shop", "message_id": "1", "reason": "x"}
+    answer = await client.post("/v1/profiles/cut", json=cut)
+    assert (answer.status_code, "keep the two" in answer.json()["message"]) == (409, True)
 
 
 async def test_a_repeated_request_decides_once(client: httpx.AsyncClient) -> None:

@@ -2,13 +2,12 @@
 
 import asyncio
 import random
-from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.profile.tests.people import event, events, expected
-from services.profile.tests.postgres import feed, known, told, wipe
+from services.profile.tests.people import IDS, event, events, expected
+from services.profile.tests.postgres import feed, in_thread, known, told, wipe
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
@@ -16,7 +15,7 @@ from tests.support.engines import patient_engine
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.bounds import HEAVY_BYTES
-from rapport_profile.store import inbox, reads
+from rapport_profile.store import expiring, reads, timeline
 
 pytestmark = pytest.mark.integration
 
@@ -54,25 +53,7 @@ def test_any_batching_of_any_copies_gives_the_same_profiles(
             await engine.dispose()
 
     # hypothesis calls this from the session's loop: a loop of its own needs a thread of its own.
-    _in_thread(run)
-
-
-def _in_thread(run: object) -> None:
-    import threading  # noqa: PLC0415
-
-    failures: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            asyncio.run(run())  # type: ignore[operator] # a coroutine function
-        except BaseException as error:  # noqa: BLE001 - handed to the test's thread
-            failures.append(error)
-
-    thread = threading.Thread(target=target)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
+    in_thread(run)
 
 
 async def test_two_processes_with_the_same_people_in_opposite_order(engine: AsyncEngine) -> None:
@@ -120,9 +101,10 @@ async def test_what_retention_removes_stays_in_the_sums(engine: AsyncEngine) -> 
         for n in range(10)
     ]
     await feed(engine, history)
+    hub = IDS.of("w", ("user_id", "U"))
     async with engine.begin() as tx:
-        assert await inbox.expire(tx, timedelta(days=1), 4) == 4
-        assert await inbox.expire(tx, timedelta(days=1), 3) == 3
+        assert await expiring.remove(tx, "w", [(hub, one) for one in history[:4]]) == 4
+        assert await expiring.remove(tx, "w", [(hub, one) for one in history[3:7]]) == 3
         totals = await reads.stats(tx, "w")
     assert totals == {"profiles": 1, "events": 10, "orders": 10, "revenue": {"USD": "20"}}
     # A copy that takes an event's place makes the sums anew, from what is left and the expired.
@@ -155,5 +137,5 @@ async def test_timeline_is_newest_first_and_follows_a_merge(engine: AsyncEngine)
         assert now[0] is not None
         assert now[1] is not None
         assert now[0].id == now[1].id
-        listed = await reads.timeline(tx, reads.Person("w", now[0].id), 10, None)
+        listed = await timeline.events(tx, reads.Person("w", now[0].id), timeline.Span(), 10)
     assert [one.message_id for one in listed] == ["3", "2", "1"]

@@ -135,3 +135,44 @@ async def test_an_empty_schema_needs_no_key(
     monkeypatch.delenv("RAPPORT_EVENT_KEY", raising=False)
     await asyncio.to_thread(command.downgrade, CONFIG, "0005")
     await asyncio.to_thread(command.upgrade, CONFIG, "head")
+
+
+PLACED = (
+    "SELECT tableoid::regclass::text AS part, message_id FROM profile.timeline ORDER BY timestamp"
+)
+
+
+async def test_a_timeline_that_is_there_is_put_into_months(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = service_database("profile")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    monkeypatch.setenv("RAPPORT_EVENT_KEY", EVENT_KEY.hex())
+    await asyncio.to_thread(command.downgrade, CONFIG, "0008")
+    connection = await asyncpg.connect(url)
+    ago = [0, 1, 40, 365 * 2, 365 * 5, 365 * 30, -365 * 2]
+    for number, days in enumerate(ago):
+        await connection.execute(
+            "INSERT INTO profile.timeline VALUES ('w', gen_random_uuid(), "
+            "now() - $1 * interval '1 day', 's', $2, '{}')",
+            days,
+            str(number),
+        )
+    before = await contents(url)
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")
+    assert await contents(url) == before
+    placed = {row["message_id"]: row["part"] for row in await connection.fetch(PLACED)}
+    parts = [placed[str(number)].removeprefix("profile.") for number in range(len(ago))]
+    this = await connection.fetchval("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")
+    assert parts[0] == f"timeline_{this}"
+    assert all(one.startswith("timeline_2") for one in parts[:4])
+    assert parts[4:] == ["timeline_early", "timeline_early", "timeline_late"]
+    await asyncio.to_thread(command.check, CONFIG)
+    await asyncio.to_thread(command.downgrade, CONFIG, "0008")
+    assert await contents(url) == before
+    # Not while sums are between the months and where they belong.
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")
+    await connection.execute("INSERT INTO profile.timeline_closing VALUES ('timeline_x')")
+    with pytest.raises(RuntimeError, match="let profile run for some minutes"):
+        await asyncio.to_thread(command.downgrade, CONFIG, "0008")
+    await connection.close()

@@ -23,6 +23,7 @@ from rapport_common.migrations import alembic_config
 from rapport_common.testing.credentials import EVENT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.handlers import events as handlers
+from rapport_profile.handlers.arrivals import Arrivals
 
 pytestmark = pytest.mark.integration
 CONFIG = alembic_config(Path(__file__).parents[1])
@@ -124,7 +125,7 @@ async def old(
     await asyncio.to_thread(command.downgrade, CONFIG, "0002")
     engine = patient_engine(url, application="tests")
     app = patient_app("profile")
-    for router in routers(engine, IDS):
+    for router in routers(engine, IDS, Arrivals(engine)):
         app.include_router(router)
     token = mint("w", "ada", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -24,7 +23,7 @@ from rapport_profile.domain.merge_rules import KindRule, MergeRules, RuleBook, R
 from rapport_profile.handlers import merge_rules as handlers
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Rebuilding, Report, Wanted
-from rapport_profile.store import inbox, reads, recounting
+from rapport_profile.store import expiring, reads, recounting
 from rapport_profile.store.jobs import JOBS, REBUILD
 from rapport_profile.store.merge_rules import RuleShelf
 
@@ -249,10 +248,11 @@ async def test_a_copy_counts_instead_of_one_that_was_named_under_former_rules(
 
 async def test_no_event_is_missed_that_retention_removes_just_now(engine: AsyncEngine) -> None:
     """It goes from the timeline to the identifier's sums: who reads these waits for its end."""
-    await feed(engine, [event(f"m{n}", email="e", at=n) for n in range(4)])
+    history = [event(f"m{n}", email="e", at=n) for n in range(4)]
+    await feed(engine, history)
     mail = IDS.of("w", ("email", "e"))
     async with engine.connect() as retention, engine.connect() as job:
-        assert await inbox.expire(retention, timedelta(days=1), 3) == 3
+        assert await expiring.remove(retention, "w", [(mail, one) for one in history[:3]]) == 3
         async with asyncio.TaskGroup() as group:
             sums = group.create_task(recounting.expired(job, "w", [mail]))
             await somebody_waits(engine)

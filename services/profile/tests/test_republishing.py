@@ -26,6 +26,7 @@ from rapport_common.kafka.batch import Record
 from rapport_common.pace import Pace
 from rapport_common.testing.credentials import mint
 from rapport_profile.api import routers
+from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.events import on_events
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.store import retelling
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.integration
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """Who operates the installation, with a token of workspace `w`."""
     app = patient_app("profile")
-    for router in routers(engine, IDS):
+    for router in routers(engine, IDS, Arrivals(engine)):
         app.include_router(router)
     app.include_router(job_routes(engine, JOBS, read="ops", write="ops"))
     async with httpx.AsyncClient(

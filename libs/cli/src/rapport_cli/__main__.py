@@ -40,6 +40,7 @@ from rapport_cli import (
     sources,
     spool,
     surveys,
+    timeline_rules,
 )
 from rapport_cli.client import Session
 from rapport_cli.config import Config
@@ -59,6 +60,7 @@ app.add_typer(replays.app, name="replay")
 app.add_typer(decisions.app, name="profile")  # with the commands of `profiles`
 app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(merge_rules.app, name="merge-rules")
+app.add_typer(timeline_rules.app, name="timeline-rules")
 app.add_typer(consents.app, name="consent")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")

@@ -1,4 +1,4 @@
-"""`rapport profile merge`, `keep-apart`, `undo`: who is one person by an operator's word."""
+"""`rapport profile merge`, `keep-apart`, `cut`, `undo`: who is one person by an operator's word."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OtherKind = Annotated[str, typer.Argument(help="The other identifier's kind.")]
 OtherValue = Annotated[str, typer.Argument(help="The other identifier.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the decision.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
-COLUMNS = ["id", "kind", "one", "other", "actor", "reason", "created_at", "undone_by"]
+COLUMNS = ["id", "kind", "one", "other", "event", "actor", "reason", "created_at", "undone_by"]
 
 
 @app.command()
@@ -56,6 +56,21 @@ def keep_apart(
 
 
 @app.command()
+def cut(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(help="The event's source.")],
+    message_id: Annotated[str, typer.Argument(help="The event's message id.")],
+    *,
+    reason: Reason,
+    dry_run: DryRun = False,
+    as_json: show.AsJson = False,
+) -> None:
+    """Let an event say nothing of who is who: it names others by mistake."""
+    body = {"source": source, "message_id": message_id, "reason": reason, "dry_run": dry_run}
+    _tell(show.session(ctx).api("profile").post("/v1/profiles/cut", body), as_json=as_json)
+
+
+@app.command()
 def undo(
     ctx: typer.Context,
     decision: Annotated[str, typer.Argument(help="The decision's id.")],
@@ -64,7 +79,7 @@ def undo(
     dry_run: DryRun = False,
     as_json: show.AsJson = False,
 ) -> None:
-    """Take a merge or a keep-apart back."""
+    """Take a merge, a keep-apart or a cut back."""
     path = f"/v1/decisions/{quote(decision, safe='')}/undo"
     api = show.session(ctx).api("profile")
     tell(api.post(path, {"reason": reason, "dry_run": dry_run}), as_json=as_json)
@@ -78,11 +93,13 @@ def decisions(
     cursor: show.Cursor = None,
     as_json: show.AsJson = False,
 ) -> None:
-    """List what operators have said of identifiers, and who has undone it."""
+    """List what operators have said of identifiers and events, and who has undone it."""
     answer = show.session(ctx).api("profile").get("/v1/decisions", limit=limit, cursor=cursor)
     if not as_json:
         for found in answer["items"]:
             found.update({end: _name(found[end]) for end in ("one", "other") if end in found})
+            if event := found.get("event"):
+                found.update(other="", event=f"{event['source']} {event['message_id']}")
     show.page(answer, COLUMNS, as_json=as_json)
 
 

@@ -18,6 +18,10 @@ POLL_SECONDS = 0.5
 Wait = Annotated[bool, typer.Option(help="A minute at most, for somebody who is just coming.")]
 Kind = Annotated[str, typer.Argument(help="user_id, email, anonymous_id, or id.")]
 Value = Annotated[str, typer.Argument(help="The identifier, such as an address.")]
+After = Annotated[
+    str | None, typer.Option(help="First wait until the event with this message id is applied.")
+]
+AfterSource = Annotated[str | None, typer.Option(help="The source of the event of --after.")]
 
 
 @app.command("show")
@@ -27,11 +31,14 @@ def show_profile(
     value: Value,
     *,
     wait: Wait = False,
+    after: After = None,
+    after_source: AfterSource = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Show identifiers, traits, computed values and consent."""
     api = show.session(ctx).api("profile")
-    profile = _awaited(api, kind, value) if wait else find(api, kind, value)
+    own = {"after": after, "after_source": after_source}
+    profile = _awaited(api, kind, value) if wait else find(api, kind, value, **own)
     if as_json:
         show.data(profile)
         return
@@ -58,12 +65,37 @@ def timeline(
     cursor: show.Cursor = None,
     since: Annotated[str | None, typer.Option(help="Only events from this instant on.")] = None,
     until: Annotated[str | None, typer.Option(help="Only events before this instant.")] = None,
+    kinds: Annotated[
+        list[str] | None, typer.Option("--type", help="Only this type, such as page; or several.")
+    ] = None,
+    names: Annotated[
+        list[str] | None, typer.Option("--name", help="Only events of this name; or several.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Only events of this source.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="Only events with this property: order_id=1001.")
+    ] = None,
+    oldest_first: Annotated[bool, typer.Option(help="Begin with the first event.")] = False,
+    after: After = None,
+    after_source: AfterSource = None,
     as_json: show.AsJson = False,
 ) -> None:
     """List what the person did, newest first."""
     api = show.session(ctx).api("profile")
-    person = id_of(api, kind, value)
-    asked = {"since": since, "until": until, "limit": limit, "cursor": cursor}
+    path, equals = _property(where)
+    person = find(api, kind, value, after=after, after_source=after_source)["id"]
+    asked = {
+        "since": since,
+        "until": until,
+        "type": kinds or None,
+        "name": names or None,
+        "source": source,
+        "property": path,
+        "equals": equals,
+        "order": "oldest" if oldest_first else None,
+        "limit": limit,
+        "cursor": cursor,
+    }
     answer = api.get(f"{_path(person)}/timeline", **asked)
     if as_json:
         show.data(answer)
@@ -194,12 +226,23 @@ def part(
     show.page(answer, columns, as_json=as_json)
 
 
-def find(api: Api, kind: str, value: str) -> dict[str, Any]:
-    """Return the profile with this identifier; raises `not_found` in the user's words."""
+def find(
+    api: Api,
+    kind: str,
+    value: str,
+    *,
+    after: str | None = None,
+    after_source: str | None = None,
+) -> dict[str, Any]:
+    """Return the profile with this identifier; raises `not_found` in the user's words.
+
+    The event with the message id `after` is applied first; raises `not_applied`.
+    """
+    own = {"after": after, "after_source": after_source}
     try:
         if kind == "id":
-            return api.get(_path(value))
-        return api.get("/v1/profiles", kind=kind, value=value)
+            return api.get(_path(value), **own)
+        return api.get("/v1/profiles", kind=kind, value=value, **own)
     except CliError as error:
         if error.code != "not_found":
             raise
@@ -223,6 +266,17 @@ def _awaited(api: Api, kind: str, value: str) -> dict[str, Any]:
 def id_of(api: Api, kind: str, value: str) -> str:
     """Return the id of the profile with this identifier; raises `not_found`."""
     return str(find(api, kind, value)["id"])
+
+
+def _property(where: str | None) -> tuple[str | None, str | None]:
+    """Split PATH=VALUE; raises `bad_property`."""
+    if where is None:
+        return None, None
+    path, equals, value = where.partition("=")
+    if not (path and equals):
+        message = "--where is a path into the properties and a value: order_id=1001."
+        raise CliError("bad_property", message)
+    return path, value
 
 
 def _path(profile_id: str) -> str:

@@ -122,9 +122,13 @@ class ServiceProcess:
         """Add the worker of what has a time, a handler for each kind, and its operator routes."""
         store = DueStore(self.service)
         worker = DueWorker(self._pool("due", 1, SESSION), store, handlers)
-        self.workers += [worker, self._watchdog(lambda: worker.last_sign)]
+        self.watch(worker, lambda: worker.last_sign)
         self.ops.include_router(due_routes(self.api_engine, store))
         return worker
+
+    def watch(self, worker: Worker, last_sign: Callable[[], float]) -> None:
+        """Add a worker that gives signs, with its watchdog."""
+        self.workers += [worker, self._watchdog(last_sign)]
 
     def _watchdog(
         self, last_sign: Callable[[], float], has_work: Callable[[], bool] = lambda: True

@@ -48,17 +48,29 @@ def _migrate(connection: Connection, metadata: MetaData) -> None:
     schema = metadata.schema
     connection.exec_driver_sql("SET lock_timeout = '5s'")
     _ensure_schema(connection, str(schema))
+    parts = _parts(connection, str(schema))
     context.configure(
         connection=connection,
         target_metadata=metadata,
         version_table_schema=schema,
         include_schemas=True,
-        include_name=lambda name, kind, _parents: kind != "schema" or name == schema,
+        include_name=lambda name, kind, _parents: (
+            name == schema if kind == "schema" else not (kind == "table" and name in parts)
+        ),
         compare_type=True,
         compare_server_default=True,
     )
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _parts(connection: Connection, schema: str) -> set[str]:
+    """The partitions of tables: the service makes them itself, no migration declares them."""
+    found = connection.exec_driver_sql(
+        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        f"WHERE c.relispartition AND c.relkind = 'r' AND n.nspname = '{schema}'"
+    )
+    return set(found.scalars())
 
 
 def _ensure_schema(connection: Connection, schema: str) -> None:

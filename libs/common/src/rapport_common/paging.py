@@ -68,13 +68,15 @@ class Page:
         *,
         key: Callable[[T], Sequence[Any]],
         show: Callable[[T], Any] = lambda row: row,
+        ended_at: Sequence[Any] | None = None,
     ) -> dict[str, Any]:
         """The body of a page. `rows` are up to `ask` rows in the list's order, `key` gives the
-        sort key of one (unique in the list), `show` what is shown of it.
+        sort key of one (unique in the list), `show` what is shown of it. `ended_at`: the sort key
+        at which the search for more rows was given up; the next page goes on behind it.
         """
         shown = rows[: self.limit]
-        more = len(rows) > self.limit
-        return {"items": list(map(show, shown)), "next": _cursor(key(shown[-1])) if more else None}
+        last = key(shown[-1]) if len(rows) > self.limit else ended_at
+        return {"items": list(map(show, shown)), "next": None if last is None else _cursor(last)}
 
 
 def _page(

@@ -11,10 +11,12 @@ from rapport_common.settings import key_bytes
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.finding import Finding
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.handlers.republishing import Republishing
+from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
 from rapport_profile.store.jobs import FIND_DUPLICATES, JOBS, REBUILD, REPUBLISH
@@ -32,7 +34,8 @@ async def run(only: str | None) -> None:
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
     ids = Ids(key_bytes(settings.event_key))
-    consumer = process.consume(subscriptions(ids))
+    arrivals = Arrivals(process.api_engine)
+    consumer = process.consume(subscriptions(ids, arrivals.applied))
     process.relay()
     works = {
         REPUBLISH: Republishing(process.engine, settings.republish_rate).work,
@@ -41,6 +44,8 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     }
     process.jobs(JOBS, works, read="ops", write="ops", both=["profiles:write"])
     process.retain(retentions(settings))
+    upkeep = Upkeep(process.engine, settings.timeline_retention_days)
+    process.watch(upkeep, lambda: upkeep.last_sign)
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
-    process.routers += routers(process.api_engine, ids)
+    process.routers += routers(process.api_engine, ids, arrivals)
     return process.api()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 EVENTS = Counter(
     "rapport_profile_events_total",
@@ -23,6 +23,10 @@ JUDGED = Counter(
     "rapport_profile_duplicates_judged_total",
     "Pairs of which an operator has said what they are: merged, dismissed.",
     ["state"],
+)
+LAST_MONTH = Gauge(
+    "rapport_profile_timeline_ends_timestamp_seconds",
+    "The end of the last month that timelines have a part for, as a Unix time.",
 )
 for _state in ("merged", "dismissed"):
     JUDGED.labels(_state)

@@ -5,16 +5,15 @@ from datetime import timedelta
 from rapport_common.idempotency import KEPT
 from rapport_common.retention import Retention
 from rapport_profile.settings import Settings
-from rapport_profile.store import inbox
 
 
 def retentions(settings: Settings) -> list[Retention]:
-    """What is deleted after how long; what is kept for ever is not here."""
+    """What is deleted after how long; what is kept for ever is not here.
+
+    The timeline is kept by `handlers/upkeep.py`: its months are dropped.
+    """
     chosen = [Retention("job", "finished_at", timedelta(days=settings.job_retention_days)), KEPT]
     if settings.inbox_retention_days:
         age = timedelta(days=settings.inbox_retention_days)
         chosen.append(Retention("inbox", "received_at", age))
-    if settings.timeline_retention_days:
-        age = timedelta(days=settings.timeline_retention_days)
-        chosen.append(Retention("timeline", "timestamp", age, inbox.expire))
     return chosen

@@ -1,5 +1,7 @@
 """The tables of schema `profile`."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -25,6 +27,7 @@ from rapport_common.outbox import outbox_tables
 
 SCHEMA = "profile"
 METADATA = metadata(SCHEMA)
+_INSTANT = DateTime(timezone=True)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
 job_table(METADATA)
@@ -76,9 +79,11 @@ DECISION = Table(
     METADATA,
     Column("workspace", Text),
     Column("id", UUID(as_uuid=True)),
-    Column("kind", Text, nullable=False, comment="merge, or apart"),
+    Column("kind", Text, nullable=False, comment="merge, apart, or cut"),
     Column("a", UUID(as_uuid=True), nullable=False, comment="The smaller id."),
     Column("b", UUID(as_uuid=True), nullable=False),
+    Column("source", Text, comment="Of a cut the event's; a and b are its strongest identifier."),
+    Column("message_id", Text),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
@@ -88,8 +93,12 @@ DECISION = Table(
     PrimaryKeyConstraint("workspace", "id"),
     Index(None, "workspace", "a"),
     Index(None, "workspace", "b"),
+    Index("ix_decision_cut", "workspace", postgresql_where=text("kind = 'cut'")),
 )
-"""What operators have said of two identifiers: that they are one person, or never are."""
+"""What operators have said of two identifiers: that they are one person, or never are.
+
+And of events: that they name others by mistake.
+"""
 
 LINK = Table(
     "link",
@@ -97,7 +106,7 @@ LINK = Table(
     Column("workspace", Text),
     Column("a", UUID(as_uuid=True), comment="The strongest identifier of the event."),
     Column("b", UUID(as_uuid=True)),
-    Column("kind", Text, comment="seen, alias, or merge"),
+    Column("kind", Text, comment="seen, alias, renamed, or merge"),
     Column("timestamp", DateTime(timezone=True), nullable=False),
     Column("message_id", Text, nullable=False),
     Column("source", Text, nullable=False),
@@ -154,9 +163,62 @@ TIMELINE = Table(
     Column("message_id", Text),
     Column("event", JSON, nullable=False),
     PrimaryKeyConstraint("workspace", "identifier_id", "timestamp", "source", "message_id"),
-    # For retention only, and it must not cost an insert much: events come nearly in time order.
-    Index(None, "timestamp", postgresql_using="brin"),
+    postgresql_partition_by="RANGE (timestamp)",
 )
+"""Its parts, one for each month, are made by the service: see `store/timeline_parts.py`."""
+
+_KEY_START = {
+    "identifier_id": text("'00000000-0000-0000-0000-000000000000'::uuid"),
+    "timestamp": text("'-infinity'::timestamptz"),
+    "source": text("''::text"),
+    "message_id": text("''::text"),
+}
+"""A place before every event."""
+
+
+def _place() -> list[Column[Any]]:
+    """The columns of a place in the timeline of a workspace."""
+    kinds: dict[str, Any] = {"identifier_id": UUID(as_uuid=True), "timestamp": _INSTANT}
+    return [
+        Column(name, kinds.get(name, Text), nullable=False, server_default=start)
+        for name, start in _KEY_START.items()
+    ]
+
+
+TIMELINE_CLOSING = Table(
+    "timeline_closing",
+    METADATA,
+    Column("name", Text, comment="A part that was taken off the timeline."),
+    Column("workspace", Text, nullable=False, server_default=text("''::text")),
+    *_place(),
+    PrimaryKeyConstraint("name"),
+)
+"""How far the events of such a part have been added to `identifier.expired`."""
+
+TIMELINE_RULES = Table(
+    "timeline_rules",
+    METADATA,
+    Column("workspace", Text),
+    Column("version", BigInteger, comment="Of a workspace the greatest holds."),
+    Column("rules", JSON, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", _INSTANT, nullable=False, server_default=text("now()")),
+    PrimaryKeyConstraint("workspace", "version"),
+)
+
+TIMELINE_SWEEP = Table(
+    "timeline_sweep",
+    METADATA,
+    Column("workspace", Text),
+    Column("version", BigInteger, nullable=False, server_default=text("0")),
+    Column("began_at", _INSTANT, nullable=False, server_default=_KEY_START["timestamp"]),
+    Column("looked_at", _INSTANT, nullable=False, server_default=_KEY_START["timestamp"]),
+    Column("finished", Boolean, nullable=False, server_default=text("true")),
+    *_place(),
+    PrimaryKeyConstraint("workspace"),
+)
+"""How far a workspace's timelines have been looked through for what goes by its rules."""
 
 LIKENESS = Table(
     "likeness",
@@ -192,8 +254,8 @@ DUPLICATE = Table(
     Column("score", Double, nullable=False),
     Column("reasons", JSON, nullable=False, comment="Words and numbers, no values of people."),
     Column("state", Text, nullable=False, comment="open, merged, or dismissed"),
-    Column("found_at", DateTime(timezone=True), nullable=False),
-    Column("decided_at", DateTime(timezone=True)),
+    Column("found_at", _INSTANT, nullable=False),
+    Column("decided_at", _INSTANT),
     Column("decided_by", Text),
     Column("decided_reason", Text),
     Column("decision_id", UUID(as_uuid=True)),

@@ -8,15 +8,20 @@ from rapport_profile.api.duplicates import duplicate_routes
 from rapport_profile.api.merge_rules import rules_routes
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.republishing import republishing_routes
+from rapport_profile.api.timeline import timeline_routes
+from rapport_profile.api.timeline_rules import timeline_rules_routes
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.arrivals import Arrivals
 
 
-def routers(engine: AsyncEngine, ids: Ids) -> list[APIRouter]:
-    """All routes of this service; `ids` names identifiers."""
+def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals) -> list[APIRouter]:
+    """All routes of this service; `ids` names identifiers, `arrivals` knows who waits."""
     return [
         decision_routes(engine, ids),
         duplicate_routes(engine, ids),
-        profile_routes(engine, ids),
+        profile_routes(engine, ids, arrivals),
         republishing_routes(engine),
         rules_routes(engine),
+        timeline_routes(engine, arrivals),
+        timeline_rules_routes(engine),
     ]

@@ -51,7 +51,7 @@ class Consent(BaseModel):
 
 
 class Timeline(Listed[dict[str, Any]]):
-    """A person's events as they were accepted, newest first."""
+    """A person's events as they were accepted, in the order that was asked for."""
 
     profile_id: UUID = Field(description="of the person now, after merges")
 
@@ -113,6 +113,24 @@ class ChangedRules(MergeRules):
     job_id: str = Field(description="the job that brings everybody under them who is known")
 
 
+class EventClass(BaseModel):
+    """Events of these types and names, and the days that they stay; null: no end of their own."""
+
+    types: list[str]
+    names: list[str]
+    days: int | None
+
+
+class TimelineRules(BaseModel):
+    """One version of a workspace's timeline rules, by whom and why."""
+
+    version: int
+    classes: list[EventClass]
+    actor: str | None
+    reason: str | None
+    created_at: datetime | None
+
+
 class Change(BaseModel):
     """What becomes of one profile: it is told anew, becomes another one, or ends."""
 
@@ -133,13 +151,24 @@ class Decided(BaseModel):
     changes: list[Change]
 
 
+class CutEvent(BaseModel):
+    """An event, by its source and message id."""
+
+    source: str
+    message_id: str
+
+
 class Decision(BaseModel):
-    """What somebody has said of two identifiers, and why; and who has taken it back."""
+    """What somebody has said of two identifiers, or an event, and why; and who has undone it."""
 
     id: UUID
-    kind: str = Field(description="merge: they are one person; apart: they never are")
+    kind: str = Field(
+        description="merge: they are one person; apart: they never are; cut: the event, whose "
+        "strongest identifier is given twice, says nothing of who is who"
+    )
     one: Identifier
     other: Identifier
+    event: CutEvent | None
     actor: str
     reason: str
     created_at: datetime
@@ -153,7 +182,7 @@ class ChainLink(BaseModel):
 
     a: Identifier
     b: Identifier
-    kind: str = Field(description="seen in one event, alias, or merge by an operator")
+    kind: str = Field(description="seen in one event, alias, renamed, or merge by an operator")
     timestamp: datetime
     message_id: str = Field(description="the event, or the decision")
     source: str

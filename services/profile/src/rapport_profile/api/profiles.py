@@ -1,19 +1,18 @@
-"""Profiles, their parts, timelines and links."""
+"""Profiles, their parts and links."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Response
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common.auth import Operator, operator
-from rapport_common.errors import InvalidRequestError, NotFoundError
-from rapport_common.events.codec import encode
+from rapport_common.errors import NotFoundError
 from rapport_common.paging import Listed, Paging
 from rapport_profile.api import models
+from rapport_profile.api.asking import After, Reader, Text, person
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.consents import consent_state
 from rapport_profile.domain.fold import merge
@@ -21,11 +20,8 @@ from rapport_profile.domain.naming import Ids, normal_or_given
 from rapport_profile.domain.published import Summary, omitted, shown
 from rapport_profile.domain.reach import reachable
 from rapport_profile.domain.stamps import EARLIEST
+from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.store import reads
-from rapport_profile.store.inbox import stored_event
-
-Reader = Annotated[Operator, Depends(operator("profiles:read"))]
-Text = Annotated[str, Query(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
 
 
 class Shown(msgspec.Struct):
@@ -44,12 +40,12 @@ class Shown(msgspec.Struct):
     omitted: Any
 
 
-def profile_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
-    """Profiles, their parts, timelines and links, and totals."""
+def profile_routes(engine: AsyncEngine, ids: Ids, arrivals: Arrivals) -> APIRouter:
+    """Profiles, their parts and links, and totals."""
     router = APIRouter(tags=["profiles"])
-    router.include_router(_profiles(engine, ids))
+    router.include_router(_profiles(engine, ids, arrivals))
     router.include_router(_parts(engine))
-    router.include_router(_histories(engine))
+    router.include_router(_links(engine))
 
     @router.get("/v1/stats", response_model=models.Stats)
     async def stats(caller: Reader) -> dict[str, Any]:
@@ -59,12 +55,13 @@ def profile_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
     return router
 
 
-def _profiles(engine: AsyncEngine, ids: Ids) -> APIRouter:
+def _profiles(engine: AsyncEngine, ids: Ids, arrivals: Arrivals) -> APIRouter:
     router = APIRouter()
 
     @router.get("/v1/profiles", response_model=models.Profile)
-    async def find(caller: Reader, kind: Text, value: Text) -> Response:
+    async def find(caller: Reader, kind: Text, value: Text, own: After) -> Response:
         """The one person who has an identifier."""
+        await arrivals.require(own.key(caller.workspace))
         async with engine.begin() as tx:
             identifier = ids.of(caller.workspace, normal_or_given((kind, value)))
             profile_id = await reads.by_identifier(tx, caller.workspace, identifier)
@@ -74,7 +71,8 @@ def _profiles(engine: AsyncEngine, ids: Ids) -> APIRouter:
             return await _shown(tx, caller.workspace, profile_id)
 
     @router.get("/v1/profiles/{profile_id}", response_model=models.Profile)
-    async def get(profile_id: UUID, caller: Reader) -> Response:
+    async def get(profile_id: UUID, caller: Reader, own: After) -> Response:
+        await arrivals.require(own.key(caller.workspace))
         async with engine.begin() as tx:
             return await _shown(tx, caller.workspace, profile_id)
 
@@ -88,7 +86,7 @@ def _parts(engine: AsyncEngine) -> APIRouter:
     @router.get("/v1/profiles/{profile_id}/identifiers", response_model=Listed[models.Identifier])
     async def identifiers(profile_id: UUID, caller: Reader, page: Paging) -> Response:
         async with engine.begin() as tx:
-            who, _found = await _person(tx, caller.workspace, profile_id)
+            who, _found = await person(tx, caller.workspace, profile_id)
             rows = await reads.identifiers(tx, who, page.ask, page.after(str, str))
         return _json(page.answer(rows, key=tuple, show=_as_dict))
 
@@ -96,7 +94,7 @@ def _parts(engine: AsyncEngine) -> APIRouter:
     async def traits(profile_id: UUID, caller: Reader, page: Paging) -> Response:
         after = page.after(str)
         async with engine.begin() as tx:
-            who, _found = await _person(tx, caller.workspace, profile_id)
+            who, _found = await person(tx, caller.workspace, profile_id)
             rows = await reads.traits(tx, who, page.ask, after[0] if after else None)
         return _json(page.answer(rows, key=lambda row: [row.name], show=_trait))
 
@@ -104,7 +102,7 @@ def _parts(engine: AsyncEngine) -> APIRouter:
     async def consents(profile_id: UUID, caller: Reader, page: Paging) -> Response:
         after = page.after(str)
         async with engine.begin() as tx:
-            who, found = await _person(tx, caller.workspace, profile_id)
+            who, found = await person(tx, caller.workspace, profile_id)
             said = await reads.consents(tx, who, page.ask, after[0] if after else None)
             fold = (await _summary(tx, who, found)).fold
         points = reachable(fold.contact_points())
@@ -115,35 +113,14 @@ def _parts(engine: AsyncEngine) -> APIRouter:
     return router
 
 
-def _histories(engine: AsyncEngine) -> APIRouter:
+def _links(engine: AsyncEngine) -> APIRouter:
     router = APIRouter()
-
-    @router.get("/v1/profiles/{profile_id}/timeline", response_model=models.Timeline)
-    async def timeline(
-        profile_id: UUID,
-        caller: Reader,
-        page: Paging,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> Response:
-        """Events with a time from `since` and before `until`, newest first."""
-        first, end = _instant("since", since), _instant("until", until)
-        last = page.after(datetime, str, str)
-        async with engine.begin() as tx:
-            who, _found = await _person(tx, caller.workspace, profile_id)
-            rows = await reads.timeline(tx, who, page.ask, last, until=end, since=first)
-        body = page.answer(
-            rows,
-            key=lambda row: [row.timestamp, row.source, row.message_id],
-            show=lambda row: msgspec.Raw(encode(stored_event(row.event))),
-        )
-        return _json({"profile_id": str(who.profile_id), **body})
 
     @router.get("/v1/profiles/{profile_id}/links", response_model=models.Links)
     async def links(profile_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
         last = page.after(datetime, UUID, UUID, str)
         async with engine.begin() as tx:
-            who, _found = await _person(tx, caller.workspace, profile_id)
+            who, _found = await person(tx, caller.workspace, profile_id)
             found = await reads.links(tx, who, page.ask, last)
         body = page.answer(found, key=lambda row: [row[part] for part in _LINK_KEY])
         return {"profile_id": who.profile_id, **body}
@@ -154,33 +131,12 @@ def _histories(engine: AsyncEngine) -> APIRouter:
 _LINK_KEY = ("timestamp", "a", "b", "kind")
 
 
-def _instant(name: str, value: datetime | None) -> datetime | None:
-    """A time that was asked for as an instant; without an offset it is UTC."""
-    if value is None:
-        return None
-    try:
-        return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
-    except OverflowError as error:
-        message = f"{name}: this time is outside the years 1 to 9999 in UTC."
-        raise InvalidRequestError(message, details={"parameter": name}) from error
-
-
 def _as_dict(row: Row[Any]) -> dict[str, Any]:
     return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
 def _trait(row: Row[Any]) -> dict[str, Any]:
     return {"name": row.name, "value": msgspec.Raw(row.value.encode()), "at": row.at}
-
-
-async def _person(
-    tx: AsyncConnection, workspace: str, profile_id: UUID
-) -> tuple[reads.Person, reads.Found]:
-    found = await reads.alive(tx, workspace, profile_id)
-    if found is None:
-        message = f"There is no profile {profile_id} in this workspace."
-        raise NotFoundError(message, details={"id": str(profile_id)})
-    return reads.Person(workspace, found.id), found
 
 
 async def _summary(tx: AsyncConnection, who: reads.Person, found: reads.Found) -> Summary:
@@ -199,7 +155,7 @@ async def _shown(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Respo
 
 async def shown_profile(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Shown:
     """A person as published; NotFoundError where there is none."""
-    who, found = await _person(tx, workspace, profile_id)
+    who, found = await person(tx, workspace, profile_id)
     summary = await _summary(tx, who, found)
     fold = summary.fold
     return Shown(

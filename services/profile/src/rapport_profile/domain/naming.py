@@ -1,6 +1,7 @@
 """What one event says of who it is about: whom it names, which identifiers belong together."""
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import lru_cache
 
@@ -143,15 +144,32 @@ def link_keys(ids: Ids, workspace: str, named: Naming) -> list[LinkKey]:
 
 
 class Names:
-    """Whom events name: under the merge rules of their workspaces, with the ids of identifiers."""
+    """Whom events name: under the merge rules of their workspaces, with the ids of identifiers.
 
-    def __init__(self, ids: Ids, book: RuleBook = USUAL) -> None:
+    `cuts`: events, by (workspace, source, message id), of which an operator has said that they
+    name others by mistake: only their strongest identifier counts.
+    """
+
+    def __init__(
+        self,
+        ids: Ids,
+        book: RuleBook = USUAL,
+        cuts: AbstractSet[tuple[str, str, str]] = frozenset(),
+    ) -> None:
         self.ids = ids
         self.book = book
+        self.cuts = cuts
 
     def of(self, event: Event) -> Naming | None:
         """Who an event names, or None when it names nobody."""
-        return naming(event, self.book.of(event.workspace))
+        named = naming(event, self.book.of(event.workspace))
+        if named is None or (event.workspace, event.source, event.message_id) not in self.cuts:
+            return named
+        return Naming(named.hub, (), None)
+
+    def knowing(self, cuts: AbstractSet[tuple[str, str, str]]) -> "Names":
+        """The same, where these events are cut."""
+        return Names(self.ids, self.book, cuts)
 
     def links(self, workspace: str, named: Naming) -> list[LinkKey]:
         """The links an event tells of."""

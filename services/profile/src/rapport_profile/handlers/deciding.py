@@ -1,4 +1,5 @@
-"""Operators say that two identifiers are one person, or never are; and take it back.
+"""Operators say that two identifiers are one person, or never are, or that an event names others
+by mistake; and take it back.
 
 It is a fact like a link, and an input of who is who: it holds whatever comes later, also through a
 rebuild. What changes is told with the same transaction.
@@ -21,10 +22,11 @@ from rapport_common.ids import uuid7_text
 from rapport_profile.domain.merge_rules import Rules
 from rapport_profile.domain.naming import MERGE, Id, Ids, Names
 from rapport_profile.domain.revising import Revising
+from rapport_profile.handlers import cutting
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.store import changes, decisions, people
-from rapport_profile.store.decisions import APART, OPERATOR, Decision
+from rapport_profile.store.decisions import APART, CUT, OPERATOR, Decision
 from rapport_profile.store.merge_rules import RuleShelf
 
 Steps = list[ProfileActivity]
@@ -47,7 +49,7 @@ class Deciding:
         told: tuple[Id, str],
     ) -> Steps:
         """Let a decision of a kind hold (`told`: its id, and why); what has changed."""
-        names = Names(self._ids, await self._shelf.book(tx, {caller.workspace}))
+        names = await self._names(tx, caller.workspace)
         rules = names.book.of(caller.workspace)
         by_id = {self._ids.of(caller.workspace, end): end for end in pair}
         await _hold(tx, names, caller.workspace, by_id)
@@ -68,6 +70,19 @@ class Deciding:
         await decisions.add(tx, caller.workspace, decision)
         return steps
 
+    async def cut(
+        self, tx: AsyncConnection, caller: Operator, event: tuple[str, str], told: tuple[Id, str]
+    ) -> Steps:
+        """Let an event (source, message id) say nothing of who is who; what has changed."""
+        workspace, key = caller.workspace, (caller.workspace, *event)
+        hub = await cutting.held(tx, key)
+        names = await self._names(tx, workspace)
+        await cutting.require_naming_others(tx, names, key, hub)
+        by, why = caller.subject, told[1]
+        decision = Decision(told[0], CUT, hub, hub, by, why, clock.now(), event)
+        await decisions.add(tx, workspace, decision)
+        return await cutting.recounted(tx, names, workspace, hub)
+
     async def undo(self, tx: AsyncConnection, caller: Operator, decision: Id, reason: str) -> Steps:
         """Let a decision hold no more; what has changed."""
         found = await decisions.find(tx, caller.workspace, decision)
@@ -77,7 +92,9 @@ class Deciding:
         if found.undone_at is not None:
             message = f"{found.undone_by} has undone this decision already."
             raise ConflictError(message, details={"id": decision})
-        names = Names(self._ids, await self._shelf.book(tx, {caller.workspace}))
+        if found.kind == CUT:
+            return await self._uncut(tx, caller, found, reason)
+        names = await self._names(tx, caller.workspace)
         ends, now = (found.a, found.b), clock.now()
         # Who undoes the same, said twice, at the same time: one of them is the second.
         await _hold(tx, names, caller.workspace, ends)
@@ -87,11 +104,23 @@ class Deciding:
             tx, names, caller.workspace, ends, _undone(found.kind, ends, now, left)
         )
 
+    async def _uncut(
+        self, tx: AsyncConnection, caller: Operator, found: Row[Any], reason: str
+    ) -> Steps:
+        workspace, by = caller.workspace, (caller.subject, reason)
+        hub = await cutting.held(tx, (workspace, found.source, found.message_id))
+        await decisions.undo(tx, workspace, found.id, by=by, at=clock.now())
+        return await cutting.recounted(tx, await self._names(tx, workspace), workspace, hub)
+
+    async def _names(self, tx: AsyncConnection, workspace: str) -> Names:
+        book = await self._shelf.book(tx, {workspace})
+        return Names(self._ids, book, await decisions.cuts(tx, workspace))
+
 
 def _joined(ends: tuple[Id, Id], evidence: tuple[datetime, str, str]) -> Change:
     def change(who: Revising) -> Steps:
+        # Of a person with several user ids one stands for all.
         users = {who.profile_of(who.nodes[one]).user for one in ends} - {None}
-        users |= {one for one in ends if who.nodes[one].is_user}
         if len(users) > 1 and not all(who.nodes[one].is_user for one in ends):
             message = (
                 "They have different user ids. If these are one person, merge the two user ids; if "
@@ -141,7 +170,7 @@ async def _changed(
         await people.load_members(tx, working, whole)
         return working
 
-    def carry_out(working: Revising) -> Steps:
+    async def carry_out(working: Revising) -> Steps:
         return working.finish(change(working))
 
     working, steps = await done_with(load, carry_out)

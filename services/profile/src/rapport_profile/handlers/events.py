@@ -1,5 +1,6 @@
 """A batch of events is folded into the people it is about."""
 
+import asyncio
 import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache, partial
@@ -31,11 +32,13 @@ from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.taking_back import take_back
-from rapport_profile.store import changes, inbox, people
+from rapport_profile.store import changes, decisions, inbox, people
 from rapport_profile.tables import SCHEMA
 
 MAX_REPLACED = 16
 """How often one message gives way to a copy of it with a smaller hash."""
+BREATH = 50
+"""Events after which others have their turn: somebody may be waiting for an answer."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -51,6 +54,10 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     def evidence(self) -> Evidence:
         """Of the links that it tells of."""
         return (self.event.timestamp, self.event.message_id, self.event.source)
+
+    def named_by(self, names: Names) -> "Draft":
+        """The same with what it says of itself where some events are cut."""
+        return msgspec.structs.replace(self, named=names.of(self.event) or self.named)
 
 
 async def on_events(
@@ -83,10 +90,11 @@ async def on_events(
         if one.copy.hash < known.hash and known.replaced < MAX_REPLACED:
             await _apply(tx, names, piece)
             piece = []
-            taken_back = await take_back(tx, names, known)
+            knowing = names.knowing(await decisions.cuts(tx, one.event.workspace))
+            taken_back = await take_back(tx, knowing, known)
             if taken_back is not None:
                 await inbox.replace(tx, one.copy)
-                await _apply(tx, names, [one], before=taken_back)
+                await _apply(tx, names, [one.named_by(knowing)], before=taken_back)
                 tallies["replaced"] += 1
     await _apply(tx, names, piece)
     await add_tallies(tx, SCHEMA, tallies)
@@ -160,14 +168,16 @@ async def applied(
     Of the profiles `untold` nobody knows what is stored: all their sections are due.
     """
 
-    def apply(working: WorkingSet) -> list[tuple[ProfileActivity, str | None]]:
+    async def apply(working: WorkingSet) -> list[tuple[ProfileActivity, str | None]]:
         for profile_id in untold:
             if profile_id in working.profiles:
                 working.profiles[profile_id].tell_all()
         published: list[tuple[ProfileActivity, str | None]] = []
-        for one in drafts:
+        for number, one in enumerate(drafts, 1):
             steps = working.apply(one.event, one.named)
             published += [(step, one.traceparent) for step in steps]
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
         told = working.finish([step for step, _trace in published])
         return list(zip(told, (trace for _step, trace in published), strict=True))
 

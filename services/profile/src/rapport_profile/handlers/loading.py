@@ -11,7 +11,8 @@ Done = TypeVar("Done")
 
 
 async def done_with(
-    load: Callable[[Collection[Scoped]], Awaitable[Loaded]], change: Callable[[Loaded], Done]
+    load: Callable[[Collection[Scoped]], Awaitable[Loaded]],
+    change: Callable[[Loaded], Awaitable[Done]],
 ) -> tuple[Loaded, Done]:
     """Load, and change what is loaded; both.
 
@@ -22,7 +23,7 @@ async def done_with(
     while True:
         loaded = await load(whole)
         try:
-            return loaded, change(loaded)
+            return loaded, await change(loaded)
         except IncompleteError as error:
             if error.wanted <= whole:
                 raise

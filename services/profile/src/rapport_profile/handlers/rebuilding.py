@@ -29,7 +29,7 @@ from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
-from rapport_profile.store import changes, decisions, people, recounting
+from rapport_profile.store import changes, decisions, expiring, people, recounting
 from rapport_profile.store.merge_rules import RuleShelf
 
 log = logging.get(__name__)
@@ -125,10 +125,11 @@ class Rebuilding:
             try:
                 async with self._engine.connect() as tx:
                     async with tx.begin() as work:
-                        names = Names(self._ids, await self._book(tx, workspace, wanted.rules))
+                        book = await self._book(tx, workspace, wanted.rules)
+                        names = Names(self._ids, book, await decisions.cuts(tx, workspace))
                         size = max(1, self._size // divisor)
                         seen = await recounting.page(tx, workspace, after, size)
-                        found = await rebuilt(tx, names, Page(workspace, seen))
+                        found, _steps = await rebuilt(tx, names, Page(workspace, seen))
                         if not wanted.repair:
                             await work.rollback()
                     return seen, found
@@ -146,10 +147,15 @@ class Rebuilding:
         return await self._shelf.book(tx, {workspace})
 
 
-async def rebuilt(tx: AsyncConnection, names: Names, page: Page) -> Report:
-    """Put a page of identifiers right, with all that this moves; what was wrong."""
+async def rebuilt(
+    tx: AsyncConnection, names: Names, page: Page
+) -> tuple[Report, list[ProfileActivity]]:
+    """Put a page of identifiers right, with all that this moves; what was wrong, what is told.
+
+    `names` knows which events of the workspace are cut.
+    """
     if not page.ids:
-        return Report()
+        return Report(), []
     held: set[people.Scoped] = set()
     stored = _working(names)
     await people.load(tx, stored, _scoped(page, page.ids), held)
@@ -167,10 +173,10 @@ async def rebuilt(tx: AsyncConnection, names: Names, page: Page) -> Report:
     ]
     await changes.save(tx, working)
     await publish(tx, [(step, None) for step in steps])
-    return _report(revisions, steps, moved, len(broken & page.begun))
+    return _report(revisions, steps, moved, len(broken & page.begun)), steps
 
 
-def _revised(
+async def _revised(
     names: Names, page: Page, loaded: tuple[Revising, list[Profile]]
 ) -> tuple[list[Revision], set[Id], list[ProfileActivity]]:
     """What was wrong of a page, which profiles were, and what to publish of it."""
@@ -201,6 +207,7 @@ def _working(names: Names) -> Revising:
 
 async def _recount(tx: AsyncConnection, names: Names, page: Page) -> None:
     """Read what the events of a page's identifiers amount to."""
+    await expiring.settle(tx, page.workspace, page.ids)
     for id_, gone in (await recounting.expired(tx, page.workspace, page.ids)).items():
         page.recounts[id_].expire(gone)
     for key, evidence in await decisions.merges(tx, page.workspace, page.ids):

@@ -15,7 +15,7 @@ from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import changes, inbox, people
+from rapport_profile.store import changes, expiring, inbox, people
 
 
 async def take_back(
@@ -40,6 +40,7 @@ async def take_back(
     seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told))}
     renamed = {(workspace, key) for key in told if key[2] == RENAMED}
     # In this order: retention waits for the lock on what it has removed, or is waited for.
+    await expiring.settle(tx, workspace, [hub])
     gone = await inbox.expired(tx, workspace, hub)
     events = await inbox.remaining(tx, workspace, hub)
 
@@ -53,7 +54,7 @@ async def take_back(
         await people.load_members(tx, working, whole)
         return working
 
-    def revise(working: Revising) -> tuple[list[ProfileActivity], list[Spilled]]:
+    async def revise(working: Revising) -> tuple[list[ProfileActivity], list[Spilled]]:
         # What the rules of today join, and those of the past did not, is the job's to find.
         stored = [key for key in told if key in working.links]
         left, spilled = _left(names, hub, events, gone, stored)

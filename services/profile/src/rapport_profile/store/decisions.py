@@ -13,8 +13,10 @@ from rapport_profile.domain.naming import MERGE, Evidence, Id, LinkKey
 OPERATOR = "operator"
 """In the place of a source, where an operator tells of a link."""
 APART = "apart"
+CUT = "cut"
 _COLUMNS = (
     "CAST(d.id AS text) AS id, d.kind, CAST(d.a AS text) AS a, CAST(d.b AS text) AS b, "
+    "d.source, d.message_id, "
     "x.kind AS a_kind, x.value AS a_value, y.kind AS b_kind, y.value AS b_value, "
     "d.actor, d.reason, d.created_at, d.undone_at, d.undone_by, d.undone_reason"
 )
@@ -25,14 +27,19 @@ _FROM = (
     "WHERE d.workspace = :workspace"
 )
 _ADD = text(
-    "INSERT INTO profile.decision (workspace, id, kind, a, b, actor, reason, created_at) VALUES "
-    "(:workspace, CAST(:id AS uuid), :kind, CAST(:a AS uuid), CAST(:b AS uuid), :actor, :reason, "
-    ":at)"
+    "INSERT INTO profile.decision "
+    "(workspace, id, kind, a, b, source, message_id, actor, reason, created_at) VALUES "
+    "(:workspace, CAST(:id AS uuid), :kind, CAST(:a AS uuid), CAST(:b AS uuid), :source, "
+    ":message_id, :actor, :reason, :at)"
 )
 _FIND = text(f"SELECT {_COLUMNS} {_FROM} AND d.id = CAST(:id AS uuid) FOR UPDATE OF d")
 _HOLDING = text(
     f"SELECT {_COLUMNS} {_FROM} AND d.undone_at IS NULL AND d.kind = :kind "
     "AND d.a = CAST(:a AS uuid) AND d.b = CAST(:b AS uuid) ORDER BY d.id LIMIT 1"
+)
+_CUTS = text(
+    "SELECT source, message_id FROM profile.decision "
+    "WHERE workspace = :workspace AND kind = 'cut' AND undone_at IS NULL"
 )
 _LIST = text(
     f"SELECT {_COLUMNS} {_FROM} "
@@ -52,7 +59,11 @@ _UNDO = text(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What somebody says of two identifiers, and why: `merge`, they are one person, or `apart`."""
+    """What somebody says of two identifiers, and why: `merge`, they are one person, or `apart`.
+
+    Or of an event, (source, message id), that it names others by mistake: `cut`. Then `a` and `b`
+    are its strongest identifier.
+    """
 
     id: Id
     kind: str
@@ -61,6 +72,7 @@ class Decision:
     actor: str
     reason: str
     at: datetime
+    event: tuple[str, str] | None = None
 
 
 async def add(tx: AsyncConnection, workspace: str, decision: Decision) -> None:
@@ -73,6 +85,8 @@ async def add(tx: AsyncConnection, workspace: str, decision: Decision) -> None:
             "kind": decision.kind,
             "a": decision.a,
             "b": decision.b,
+            "source": decision.event and decision.event[0],
+            "message_id": decision.event and decision.event[1],
             "actor": decision.actor,
             "reason": decision.reason,
             "at": decision.at,
@@ -91,6 +105,12 @@ async def holding(
     """The first decision of a kind that holds for two identifiers, in the order of their ids."""
     asked = {"workspace": workspace, "kind": kind, "a": pair[0], "b": pair[1]}
     return (await tx.execute(_HOLDING, asked)).first()
+
+
+async def cuts(tx: AsyncConnection, workspace: str) -> frozenset[tuple[str, str, str]]:
+    """The events that are cut, by (workspace, source, message id). There are few."""
+    rows = await tx.execute(_CUTS, {"workspace": workspace})
+    return frozenset((workspace, row.source, row.message_id) for row in rows)
 
 
 async def merges(

@@ -1,17 +1,18 @@
 """Which copies of which messages have been applied, and the events themselves."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_common.events.envelope_v1 import EventV1, from_v1
-from rapport_profile.domain.fold import Fold, fold_all
+from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.naming import Id
 
 MessageKey = tuple[str, str, str]
@@ -64,6 +65,12 @@ _KNOWN = text(
     "USING (workspace, source, message_id) "
     "ORDER BY i.workspace, i.source, i.message_id FOR UPDATE OF i"
 )
+_APPLIED = text(
+    "SELECT i.workspace, i.source, i.message_id FROM profile.inbox i "
+    "JOIN unnest(CAST(:workspaces AS text[]), "
+    "CAST(:sources AS text[]), CAST(:ids AS text[])) AS v(workspace, source, message_id) "
+    "USING (workspace, source, message_id)"
+)
 _REPLACE = text(
     "UPDATE profile.inbox SET hash = :hash, identifier_id = :identifier_id, "
     "timestamp = :timestamp, received_at = :received_at, replaced = replaced + 1 "
@@ -82,6 +89,12 @@ _FORGET = text(
     "AND identifier_id = :identifier_id AND timestamp = :timestamp AND source = :source "
     "AND message_id = :message_id RETURNING CAST(event AS text) AS event"
 )
+_ONE = text(
+    "SELECT CAST(t.event AS text) AS event FROM profile.timeline t "
+    "JOIN profile.inbox i USING (workspace, identifier_id, timestamp, source, message_id) "
+    "WHERE t.workspace = :workspace AND t.identifier_id = :identifier_id "
+    "AND t.source = :source AND t.message_id = :message_id"
+)
 _REMAINING = text(
     "SELECT CAST(event AS text) AS event FROM profile.timeline "
     "WHERE workspace = :workspace AND identifier_id = :identifier_id"
@@ -89,16 +102,6 @@ _REMAINING = text(
 _EXPIRED = text(
     "SELECT CAST(expired AS text) FROM profile.identifier "
     "WHERE workspace = :workspace AND id = :id FOR UPDATE"
-)
-_EXPIRE = text(
-    "DELETE FROM profile.timeline WHERE ctid IN (SELECT ctid FROM profile.timeline "
-    "WHERE timestamp < now() - CAST(:age AS interval) ORDER BY timestamp LIMIT :limit "
-    "FOR UPDATE SKIP LOCKED) RETURNING workspace, CAST(identifier_id AS text), "
-    "CAST(event AS text) AS event"
-)
-_ADD_EXPIRED = text(
-    "UPDATE profile.identifier SET expired = CAST(:fold AS json) "
-    "WHERE workspace = :workspace AND id = :id"
 )
 
 
@@ -125,26 +128,39 @@ async def claim(tx: AsyncConnection, copies: Sequence[Copy]) -> dict[MessageKey,
     rest = [one.key for one in ordered if one.key not in ours]
     if not rest:
         return {}
-    rows = await tx.execute(
-        _KNOWN,
-        {
-            "workspaces": [key[0] for key in rest],
-            "sources": [key[1] for key in rest],
-            "ids": [key[2] for key in rest],
-        },
+    rows = await tx.execute(_KNOWN, _columns(rest))
+    return {one.key: one for one in map(_copy, rows)}
+
+
+def _copy(row: Row[Any]) -> Copy:
+    return Copy(
+        (row.workspace, row.source, row.message_id),
+        row.hash,
+        row.identifier_id,
+        row.timestamp,
+        row.received_at,
+        row.replaced,
     )
-    known = [
-        Copy(
-            (row.workspace, row.source, row.message_id),
-            row.hash,
-            row.identifier_id,
-            row.timestamp,
-            row.received_at,
-            row.replaced,
-        )
-        for row in rows
-    ]
-    return {one.key: one for one in known}
+
+
+async def find(tx: AsyncConnection, key: MessageKey) -> Copy | None:
+    """The copy of a message that counts, locked."""
+    row = (await tx.execute(_KNOWN, _columns([key]))).first()
+    return None if row is None else _copy(row)
+
+
+async def applied(tx: AsyncConnection, keys: Sequence[MessageKey]) -> list[MessageKey]:
+    """Those of the messages that have been applied."""
+    rows = await tx.execute(_APPLIED, _columns(keys))
+    return [(row.workspace, row.source, row.message_id) for row in rows]
+
+
+def _columns(keys: Sequence[MessageKey]) -> dict[str, list[str]]:
+    return {
+        "workspaces": [key[0] for key in keys],
+        "sources": [key[1] for key in keys],
+        "ids": [key[2] for key in keys],
+    }
 
 
 async def replace(tx: AsyncConnection, copy: Copy) -> None:
@@ -196,6 +212,14 @@ async def forget(tx: AsyncConnection, copy: Copy) -> Event | None:
     return None if row is None else stored_event(row.event)
 
 
+async def on_timeline(tx: AsyncConnection, key: MessageKey, identifier_id: Id) -> Event | None:
+    """An event, or None when retention has removed it."""
+    workspace, source, message_id = key
+    asked = {"workspace": workspace, "source": source, "message_id": message_id}
+    row = (await tx.execute(_ONE, {**asked, "identifier_id": identifier_id})).first()
+    return None if row is None else stored_event(row.event)
+
+
 async def remaining(tx: AsyncConnection, workspace: str, identifier_id: Id) -> list[Event]:
     """The events on the timeline of an identifier."""
     key = {"workspace": workspace, "identifier_id": identifier_id}
@@ -207,20 +231,3 @@ async def expired(tx: AsyncConnection, workspace: str, identifier_id: Id) -> Fol
     result = await tx.execute(_EXPIRED, {"workspace": workspace, "id": identifier_id})
     stored = result.scalar()
     return None if stored is None else _fold.decode(stored)
-
-
-async def expire(tx: AsyncConnection, age: timedelta, limit: int) -> int:
-    """Remove events older than `age`; what they amounted to stays in their identifiers' folds."""
-    result = await tx.execute(_EXPIRE, {"age": age, "limit": limit})
-    rows = result.fetchall()
-    events: dict[tuple[str, Id], list[Event]] = {}
-    for row in rows:
-        events.setdefault((row.workspace, row.identifier_id), []).append(stored_event(row.event))
-    for (workspace, identifier), gone in sorted(events.items()):
-        total = fold_all(gone)
-        before = await expired(tx, workspace, identifier)
-        if before is not None:
-            total.join(before)
-        folded = {"fold": encode(total).decode(), "workspace": workspace, "id": identifier}
-        await tx.execute(_ADD_EXPIRED, folded)
-    return len(rows)

@@ -86,17 +86,6 @@ _CONSENTS = text(
     "ORDER BY name LIMIT :limit) "
     "SELECT name, CAST(value AS text) AS value FROM said JOIN page USING (name) ORDER BY name"
 )
-_TIMELINE = text(
-    "SELECT CAST(t.event AS text) AS event, t.timestamp, t.source, t.message_id "
-    "FROM profile.timeline t "
-    "JOIN profile.identifier i ON i.workspace = t.workspace AND i.id = t.identifier_id "
-    "WHERE t.workspace = :workspace AND i.profile_id = :profile_id "
-    "AND (CAST(:before AS timestamptz) IS NULL OR t.timestamp < :before) "
-    "AND (CAST(:after AS timestamptz) IS NULL OR t.timestamp >= :after) "
-    "AND (NOT CAST(:paged AS boolean) OR (t.timestamp, t.source, t.message_id) "
-    "< (CAST(:at AS timestamptz), :source, :message_id)) "
-    "ORDER BY t.timestamp DESC, t.source DESC, t.message_id DESC LIMIT :limit"
-)
 _LINKS = text(
     "SELECT x.kind AS a_kind, x.value AS a_value, y.kind AS b_kind, y.value AS b_value, "
     "l.kind, l.timestamp, l.message_id, l.source, l.void, x.shared OR y.shared AS shared, "
@@ -192,32 +181,6 @@ async def consents(
         said = _consent.decode(row.value)
         found[row.name] = found[row.name].join(said) if row.name in found else said
     return found
-
-
-async def timeline(
-    tx: AsyncConnection,
-    who: Person,
-    limit: int,
-    after: tuple[datetime, str, str] | None,
-    *,
-    until: datetime | None = None,
-    since: datetime | None = None,
-) -> list[Row[Any]]:
-    """Rows of (event as JSON, timestamp, source, message id), newest first.
-
-    `until` is not in it, `since` is.
-    """
-    at, source, message_id = after or (None, "", "")
-    asked = {
-        "limit": limit,
-        "before": until,
-        "after": since,
-        "paged": after is not None,
-        "at": at,
-        "source": source,
-        "message_id": message_id,
-    }
-    return list((await tx.execute(_TIMELINE, {**who._asdict(), **asked})).fetchall())
 
 
 async def links(

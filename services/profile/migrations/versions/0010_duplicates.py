@@ -1,14 +1,14 @@
 """The finder of duplicates: whom it has looked at, who is compared, and what it proposes.
 
-Revision: 0012, follows 0007.
+Revision: 0010, follows 0009.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
-revision = "0012"
-down_revision = "0007"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

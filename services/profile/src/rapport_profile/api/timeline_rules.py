@@ -1,0 +1,114 @@
+"""The timeline rules of a workspace: how long events of which class stay."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.auth import Operator, operator
+from rapport_common.events.envelope import EventType
+from rapport_common.paging import MAX_BIGINT, Listed, Paging
+from rapport_profile.api import models
+from rapport_profile.api.asking import NO_NUL, Reader
+from rapport_profile.domain.timeline_rules import (
+    MAX_CLASSES,
+    MAX_DAYS,
+    MAX_NAME,
+    MAX_PATTERNS,
+    EventClass,
+    TimelineRules,
+)
+from rapport_profile.handlers.timeline_rules import declare
+from rapport_profile.store import timeline_rules as store
+from rapport_profile.store.timeline_rules import Version
+
+Writer = Annotated[Operator, Depends(operator("profiles:write"))]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=NO_NUL)]
+
+
+class DeclaredClass(BaseModel):
+    """Events of these types and of these names; of any where there are none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    types: list[EventType] = Field(default_factory=list, max_length=6)
+    names: list[Name] = Field(
+        default_factory=list,
+        max_length=MAX_PATTERNS,
+        description="names of events; `Product *` is how names begin",
+    )
+    days: int | None = Field(
+        ge=1,
+        le=MAX_DAYS,
+        strict=True,
+        description="so long they stay; null: as long as the installation keeps events",
+    )
+
+
+class NewTimelineRules(BaseModel):
+    """Timeline rules that take the place of others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    classes: list[DeclaredClass] = Field(
+        max_length=MAX_CLASSES, description="the first that an event is of says how long it stays"
+    )
+    version: int = Field(
+        ge=0,
+        le=MAX_BIGINT,
+        strict=True,
+        description="of those whose place they take; 0: there are none",
+    )
+    reason: str = Field(min_length=1, max_length=1000, pattern=NO_NUL)
+
+    def declared(self) -> TimelineRules:
+        """The same, as the domain has it."""
+        return TimelineRules(
+            tuple(EventClass(one.days, tuple(one.types), tuple(one.names)) for one in self.classes)
+        )
+
+
+def timeline_rules_routes(engine: AsyncEngine) -> APIRouter:
+    """Show and change the rules."""
+    router = APIRouter(tags=["timeline rules"])
+
+    @router.get("/v1/timeline-rules", response_model=models.TimelineRules)
+    async def timeline_rules_that_hold(caller: Reader) -> dict[str, Any]:
+        """The rules that hold; version 0 are those of a workspace that has declared none."""
+        async with engine.begin() as tx:
+            found = await store.history(tx, caller.workspace, 1)
+        return _version(found[0]) if found else _NONE
+
+    @router.get("/v1/timeline-rules/history", response_model=Listed[models.TimelineRules])
+    async def history_of_timeline_rules(caller: Reader, page: Paging) -> dict[str, Any]:
+        """All versions, the newest first."""
+        after = page.after(int)
+        async with engine.begin() as tx:
+            before = after[0] if after else None
+            found = await store.history(tx, caller.workspace, page.ask, before)
+        return page.answer(found, key=lambda one: [one.version], show=_version)
+
+    @router.put("/v1/timeline-rules", response_model=models.TimelineRules)
+    async def declare_timeline_rules(body: NewTimelineRules, caller: Writer) -> dict[str, Any]:
+        """Let rules hold from now on. What is over its time goes within a day; its sums stay."""
+        by = (caller.subject, body.reason)
+        async with engine.begin() as tx:
+            made = await declare(tx, caller.workspace, body.declared(), after=body.version, by=by)
+        return _version(made)
+
+    return router
+
+
+_NONE = {"version": 0, "classes": [], "actor": None, "reason": None, "created_at": None}
+
+
+def _version(found: Version) -> dict[str, Any]:
+    return {
+        "version": found.version,
+        "classes": [msgspec.structs.asdict(one) for one in found.declared.classes],
+        "actor": found.actor,
+        "reason": found.reason,
+        "created_at": found.created_at,
+    }
