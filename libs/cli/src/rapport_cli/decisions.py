@@ -67,7 +67,7 @@ def cut(
 ) -> None:
     """Let an event say nothing of who is who: it names others by mistake."""
     body = {"source": source, "message_id": message_id, "reason": reason, "dry_run": dry_run}
-    _tell(show.session(ctx).api("profile").post("/v1/profiles/cut", body), as_json=as_json)
+    tell(show.session(ctx).api("profile").post("/v1/profiles/cut", body), as_json=as_json)
 
 
 @app.command()
