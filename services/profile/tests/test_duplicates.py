@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from services.profile.tests import febrl
+from services.profile.tests.people import IDS
 
 from rapport_profile.domain.duplicates.blocks import LARGEST, block_keys, contact_keys
 from rapport_profile.domain.duplicates.known import Known, known_of
@@ -240,6 +241,12 @@ def test_shares_are_of_all_pairs() -> None:
             total = sum(getattr(level, column) for level in levels.values())
             whole = field not in {"order of names", "address"}
             assert not whole or total == pytest.approx(1, abs=0.01), (field, column)
+
+
+def test_digests_are_of_one_workspace_and_one_sort() -> None:
+    made = {IDS.digest(*each) for each in (("w", "a b", "x"), ("v", "a b", "x"), ("w", "a c", "x"))}
+    assert len(made) == 3
+    assert IDS.digest("w", "a b", "x") in made
 
 
 # --- FEBRL -------------------------------------------------------------------------------------

@@ -216,8 +216,10 @@ async def test_who_is_kept_apart_is_not_proposed(
     await found(engine)
     ends = {"one": {"kind": "user_id", "value": "A"}, "other": {"kind": "user_id", "value": "F"}}
     await client.post("/v1/profiles/keep-apart", json={**ends, "reason": "x"})
+    # Whoever says it, and wherever: it is seen at once.
+    assert len(await pairs(client)) == 1
     job = await found(engine, everybody=True)
-    assert job.report["withdrawn"] == 1
+    assert (job.report["open"], job.report["withdrawn"]) == (1, 0)
     [left] = await pairs(client)
     assert await users(client, left) == {"B", "F"}
 

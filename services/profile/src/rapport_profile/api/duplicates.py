@@ -14,6 +14,7 @@ from rapport_common.errors import NotFoundError
 from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import Listed, Paging
+from rapport_profile import metrics
 from rapport_profile.api import models
 from rapport_profile.api.decisions import Reason
 from rapport_profile.api.profiles import Shown, shown_profile
@@ -120,8 +121,10 @@ def _judged(engine: AsyncEngine, ids: Ids) -> APIRouter:
             done = await judging.merge(tx, caller, str(duplicate_id), body.reason)
             if body.dry_run:
                 await work.rollback()
-        decision = None if body.dry_run else done.decision_id
-        return {"decision_id": decision, "changes": told(done.steps)}
+        if body.dry_run:
+            return {"decision_id": None, "changes": told(done.steps)}
+        metrics.JUDGED.labels(store.MERGED).inc()
+        return {"decision_id": done.decision_id, "changes": told(done.steps)}
 
     @router.post("/v1/duplicates/{duplicate_id}/dismiss", response_model=models.Decided)
     async def dismiss(duplicate_id: UUID, body: Dismissing, caller: Writer) -> dict[str, Any]:
@@ -130,6 +133,7 @@ def _judged(engine: AsyncEngine, ids: Ids) -> APIRouter:
             done = await judging.dismiss(
                 tx, caller, str(duplicate_id), body.reason, keep_apart=body.keep_apart
             )
+        metrics.JUDGED.labels(store.DISMISSED).inc()
         return {"decision_id": done.decision_id, "changes": told(done.steps)}
 
     return router

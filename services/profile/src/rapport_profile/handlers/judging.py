@@ -10,7 +10,6 @@ from rapport_common.auth import Operator
 from rapport_common.errors import ConflictError, NotFoundError
 from rapport_common.events.envelope import Identifier
 from rapport_common.ids import uuid7_text
-from rapport_profile import metrics
 from rapport_profile.domain.merge_rules import Rules
 from rapport_profile.domain.naming import MERGE, Id, Ids
 from rapport_profile.handlers.deciding import Deciding, Steps
@@ -38,9 +37,9 @@ class Judging:
         self, tx: AsyncConnection, caller: Operator, duplicate: Id, reason: str
     ) -> Judged:
         """Make one person of two, by their strongest identifiers."""
-        judged = await self._decide(tx, caller, duplicate, MERGE, reason)
-        await _note(tx, caller, duplicate, _verdict(caller, MERGED, reason, judged))
-        return judged
+        row = await _require_open(tx, caller.workspace, duplicate)
+        verdict = _verdict(caller, MERGED, reason, uuid7_text())
+        return await self._carried_out(tx, caller, row, MERGE, verdict)
 
     async def dismiss(
         self,
@@ -52,36 +51,35 @@ class Judging:
         keep_apart: bool,
     ) -> Judged:
         """Propose two no more; `keep_apart`: whatever events say they are never one person."""
-        judged = Judged(None, [])
+        row = await _require_open(tx, caller.workspace, duplicate)
         if keep_apart:
-            judged = await self._decide(tx, caller, duplicate, APART, reason)
-        else:
-            await require_open(tx, caller.workspace, duplicate)
-        await _note(tx, caller, duplicate, _verdict(caller, DISMISSED, reason, judged))
-        return judged
+            verdict = _verdict(caller, DISMISSED, reason, uuid7_text())
+            return await self._carried_out(tx, caller, row, APART, verdict)
+        await _note(tx, caller, row, _verdict(caller, DISMISSED, reason, None))
+        return Judged(None, [])
 
-    async def _decide(
-        self, tx: AsyncConnection, caller: Operator, duplicate: Id, kind: str, reason: str
+    async def _carried_out(
+        self, tx: AsyncConnection, caller: Operator, row: Row[Any], kind: str, verdict: Verdict
     ) -> Judged:
-        row = await require_open(tx, caller.workspace, duplicate)
+        # Before the decision, which withdraws pairs that are still open.
+        await _note(tx, caller, row, verdict)
+        new = str(verdict.decision_id)
         rules = (await self._shelf.book(tx, {caller.workspace})).of(caller.workspace)
         ends = (row.a, row.b)
         facts = {one: known async for one, known in likenesses.these(tx, caller.workspace, ends)}
-        one, other = (_strongest(rules, facts[end].named) for end in (row.a, row.b))
-        new = uuid7_text()
-        steps = await self._deciding.decide(tx, caller, kind, (one, other), (new, reason))
-        return Judged(new, steps)
+        one, other = (_strongest(rules, facts[end].named) for end in ends)
+        told = (new, verdict.reason)
+        return Judged(new, await self._deciding.decide(tx, caller, kind, (one, other), told))
 
 
-def _verdict(caller: Operator, state: str, reason: str, judged: Judged) -> Verdict:
-    return Verdict(state, caller.subject, reason, clock.now(), judged.decision_id)
+def _verdict(caller: Operator, state: str, reason: str, decision: Id | None) -> Verdict:
+    return Verdict(state, caller.subject, reason, clock.now(), decision)
 
 
-async def _note(tx: AsyncConnection, caller: Operator, duplicate: Id, verdict: Verdict) -> None:
-    if not await duplicates.decide(tx, caller.workspace, duplicate, verdict):
+async def _note(tx: AsyncConnection, caller: Operator, row: Row[Any], verdict: Verdict) -> None:
+    if not await duplicates.decide(tx, caller.workspace, row.id, verdict):
         message = "Somebody else has just decided this one: look at it again."
-        raise ConflictError(message, details={"id": duplicate})
-    metrics.JUDGED.labels(verdict.state).inc()
+        raise ConflictError(message, details={"id": row.id})
 
 
 async def require(tx: AsyncConnection, workspace: str, duplicate: Id) -> Row[Any]:
@@ -93,7 +91,7 @@ async def require(tx: AsyncConnection, workspace: str, duplicate: Id) -> Row[Any
     return row
 
 
-async def require_open(tx: AsyncConnection, workspace: str, duplicate: Id) -> Row[Any]:
+async def _require_open(tx: AsyncConnection, workspace: str, duplicate: Id) -> Row[Any]:
     """A pair of which nothing has been said yet, of two who are still two people."""
     row = await require(tx, workspace, duplicate)
     if row.state != OPEN:

@@ -56,6 +56,13 @@ _WITHDRAW = text(
     "DELETE FROM profile.duplicate WHERE workspace = :workspace AND state = 'open' AND (a, b) IN "
     f"(SELECT * FROM unnest({packed('a', 'uuid')}, {packed('b', 'uuid')}))"
 )
+_WITHDRAW_OF = text(
+    "DELETE FROM profile.duplicate d USING profile.identifier x, profile.identifier y "
+    "WHERE x.workspace = :workspace AND x.id = CAST(:one AS uuid) "
+    "AND y.workspace = :workspace AND y.id = CAST(:other AS uuid) "
+    "AND d.workspace = :workspace AND d.state = 'open' "
+    "AND d.a = least(x.profile_id, y.profile_id) AND d.b = greatest(x.profile_id, y.profile_id)"
+)
 _DISMISSED = text(
     f"SELECT {_COLUMNS} FROM profile.duplicate d WHERE d.workspace = :workspace "
     "AND d.state = 'dismissed' AND (d.a = CAST(:one AS uuid) OR d.b = CAST(:one AS uuid))"
@@ -155,6 +162,11 @@ async def withdraw(tx: AsyncConnection, workspace: str, pairs: Collection[Pair])
         ordered = sorted(pairs)
         asked = {"a": pack(one[0] for one in ordered), "b": pack(one[1] for one in ordered)}
         await tx.execute(_WITHDRAW, {"workspace": workspace, **asked})
+
+
+async def withdraw_of(tx: AsyncConnection, workspace: str, ends: tuple[Id, Id]) -> None:
+    """The people whom two identifiers belong to are proposed no more."""
+    await tx.execute(_WITHDRAW_OF, {"workspace": workspace, "one": ends[0], "other": ends[1]})
 
 
 async def dismissed(tx: AsyncConnection, workspace: str, profile_id: Id) -> list[Row[Any]]:
