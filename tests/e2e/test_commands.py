@@ -99,6 +99,8 @@ ARGUMENTS: dict[str, list[str]] = {
     "profile traits": PERSON,
     "profile undo": [ID, "--reason", "why"],
     "profile why": [*PERSON, *PERSON],
+    "quality measure": [],
+    "quality show": [],
     "quarantine balance": [],
     "quarantine discard": ["--yes"],
     "quarantine export": [],

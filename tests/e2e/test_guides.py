@@ -41,12 +41,7 @@ SHOWS = {
     "campaigns": ["[Test] News for you", "lin@campaigns.example", "no consent", "is archived."],
     "complaints": ["is closed.", "He is content", "open cases      0"],
     "consent": [" granted  no ", " granted  yes ", "You are unsubscribed", " withdrawn  yes "],
-    "duplicates": [
-        " likely ",
-        "phone differs in two digits swapped",
-        "nothing was changed",
-        "keeps",
-    ],
+    "duplicates": [" likely ", "two digits swapped", "nothing was changed", "keeps", "measured at"],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
     "segments": [" people.", ">= 500", " yes ", "is archived and has 0 members"],

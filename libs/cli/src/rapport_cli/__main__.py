@@ -33,6 +33,7 @@ from rapport_cli import (
     plans,
     policy,
     positions,
+    quality,
     quarantine,
     replays,
     segments,
@@ -59,6 +60,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(replays.app, name="replay")
 app.add_typer(decisions.app, name="profile")  # with the commands of `profiles`
 app.add_typer(duplicates.app, name="duplicates")
+app.add_typer(quality.app, name="quality")
 app.add_typer(merge_rules.app, name="merge-rules")
 app.add_typer(timeline_rules.app, name="timeline-rules")
 app.add_typer(consents.app, name="consent")

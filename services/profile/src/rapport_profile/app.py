@@ -14,12 +14,13 @@ from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.finding import Finding
 from rapport_profile.handlers.ledger import equations
+from rapport_profile.handlers.measuring import Measuring
 from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
-from rapport_profile.store.jobs import FIND_DUPLICATES, JOBS, REBUILD, REPUBLISH
+from rapport_profile.store.jobs import FIND_DUPLICATES, JOBS, MEASURE_QUALITY, REBUILD, REPUBLISH
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,6 +41,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     works = {
         REPUBLISH: Republishing(process.engine, settings.republish_rate).work,
         FIND_DUPLICATES: Finding(process.engine, ids, settings.duplicates_rate).work,
+        MEASURE_QUALITY: Measuring(process.engine, settings.quality_rate).work,
         REBUILD: Rebuilding(process.engine, ids, settings.rebuild_rate).work,
     }
     process.jobs(JOBS, works, read="ops", write="ops", both=["profiles:write"])

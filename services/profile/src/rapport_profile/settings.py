@@ -26,4 +26,7 @@ class Settings(ServiceSettings):
     duplicates_rate: int = Field(
         default=2_000, ge=1, le=100_000, description="Profiles per second of a search for pairs."
     )
+    quality_rate: int = Field(
+        default=5_000, ge=1, le=100_000, description="Profiles per second of a look at quality."
+    )
     job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")

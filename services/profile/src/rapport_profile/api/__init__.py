@@ -7,6 +7,7 @@ from rapport_profile.api.decisions import decision_routes
 from rapport_profile.api.duplicates import duplicate_routes
 from rapport_profile.api.merge_rules import rules_routes
 from rapport_profile.api.profiles import profile_routes
+from rapport_profile.api.quality import quality_routes
 from rapport_profile.api.republishing import republishing_routes
 from rapport_profile.api.timeline import timeline_routes
 from rapport_profile.api.timeline_rules import timeline_rules_routes
@@ -20,6 +21,7 @@ def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals) -> list[APIRouter
         decision_routes(engine, ids),
         duplicate_routes(engine, ids),
         profile_routes(engine, ids, arrivals),
+        quality_routes(engine),
         republishing_routes(engine),
         rules_routes(engine),
         timeline_routes(engine, arrivals),

@@ -227,3 +227,31 @@ class ShownDuplicate(Duplicate):
     """Two profiles side by side, as they are now."""
 
     profiles: list[Profile] = Field(description="one, where they are one person by now")
+
+
+class FieldQuality(BaseModel):
+    """Shares, 0 to 1: `filled` of the source's people, the others of those that are filled."""
+
+    field: str = Field(description="name, birthday, gender, e-mail, phone, address or number")
+    filled: float
+    valid: float = Field(description="can be read as what it is; words for nothing can't")
+    fresh: float = Field(description="told in the last 30 days")
+    recent: float = Field(description="told in the last 365 days")
+    newest_at: datetime | None
+
+
+class SourceQuality(BaseModel):
+    """What one source says; of each trait the latest word counts, for the source it is from."""
+
+    source: str
+    people: int = Field(description="of whom it has the latest word on a trait")
+    in_pairs: int = Field(description="of these, how many are in an open pair of duplicates")
+    fields: list[FieldQuality]
+
+
+class Quality(BaseModel):
+    """What all sources say of people."""
+
+    measured_at: datetime
+    people: int
+    sources: list[SourceQuality]

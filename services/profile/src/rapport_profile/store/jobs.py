@@ -1,4 +1,4 @@
-"""The jobs of profile: telling everybody again, working everybody out anew, finding duplicates."""
+"""The jobs of profile, by what they do to everybody: tell, work out anew, compare, measure."""
 
 from rapport_common.jobs.store import JobStore
 from rapport_profile.tables import SCHEMA
@@ -7,3 +7,4 @@ JOBS = JobStore(SCHEMA)
 REPUBLISH = "republish"
 REBUILD = "rebuild"
 FIND_DUPLICATES = "find_duplicates"
+MEASURE_QUALITY = "measure_quality"

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
 from rapport_common.events.envelope import Identifier
-from rapport_profile.domain.fold import Fold, merge
+from rapport_profile.domain.fold import merge
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.published import Summary
 from rapport_profile.store import reads
@@ -121,14 +121,12 @@ async def facts(tx: AsyncConnection, workspace: str, profile_id: Id, summary: st
     """What is known of a profile; of one without a summary it is made of its identifiers."""
     if summary is not None:
         whole = _summary.decode(summary)
-        return _facts(whole.fold, (one[:2] for one in whole.named))
-    members = await reads.members(tx, workspace, UUID(profile_id))
-    return _facts(merge(one[2] for one in members), (one[:2] for one in members))
-
-
-def _facts(fold: Fold, named: Iterable[Identifier]) -> Facts:
+        named, fold = [one[:2] for one in whole.named], whole.fold
+    else:
+        members = await reads.members(tx, workspace, UUID(profile_id))
+        named, fold = [one[:2] for one in members], merge(one[2] for one in members)
     traits = {name: msgspec.json.decode(one.value) for name, one in fold.traits.items()}
-    return Facts(traits, list(named))
+    return Facts(traits, named)
 
 
 async def these(

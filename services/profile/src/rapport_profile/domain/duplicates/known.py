@@ -54,13 +54,20 @@ _NUMBERS = (
 )
 
 
-_READ = frozenset(
-    (
-        *(*_FULL, *_GIVEN, *_FAMILY, *_BIRTHDAY, *_GENDER, *_EMAIL, *_PHONE, *_NUMBERS),
-        *FIELDS,
-    )
-)
-"""The traits that are read as texts."""
+FIELD_OF = {
+    name: field
+    for field, names in {
+        "name": (*_FULL, *_GIVEN, *_FAMILY),
+        "birthday": _BIRTHDAY,
+        "gender": _GENDER,
+        "e-mail": _EMAIL,
+        "phone": _PHONE,
+        "address": (*_ADDRESS, *FIELDS),
+        "number": _NUMBERS,
+    }.items()
+    for name in names
+}
+"""What each trait tells of, by its name in small letters and one word."""
 
 
 class Known(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -85,7 +92,9 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def known_of(traits: Mapping[str, Any], identifiers: Iterable[Identifier]) -> Known:
     """What is compared of a person: `traits` are JSON values by name."""
-    read = ((bare, value) for name, value in traits.items() if (bare := _bare(name)) in _READ)
+    read = (
+        (bare, value) for name, value in traits.items() if (bare := bare_name(name)) in FIELD_OF
+    )
     texts = {bare: one for bare, value in read if (one := _text(value))}
     named = sorted(identifiers)
     full, given, family = (_first(texts, names) for names in (_FULL, _GIVEN, _FAMILY))
@@ -110,18 +119,20 @@ def _number(number: tuple[str, str]) -> tuple[str, str]:
 def _addresses(traits: Mapping[str, Any], texts: Mapping[str, str]) -> tuple[Address, ...]:
     found = [] if FIELDS.isdisjoint(texts) else [address_of(texts)]
     for name, value in traits.items():
-        if _bare(name) not in _ADDRESS:
+        if bare_name(name) not in _ADDRESS:
             continue
         if isinstance(value, str):
             found.append(address_in(_text(value)))
         elif isinstance(value, dict):
-            read = ((bare, some) for part, some in value.items() if (bare := _bare(part)) in FIELDS)
+            read = (
+                (bare, some) for part, some in value.items() if (bare := bare_name(part)) in FIELDS
+            )
             found.append(address_of({bare: one for bare, some in read if (one := _text(some))}))
     distinct_ones = {one for one in found if not one.is_empty}
     return tuple(sorted(distinct_ones, key=msgspec.structs.astuple)[:MOST])
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
     """A trait's name in small letters and one word: `first_name`, `firstName`, `First name`."""
     return _spelt(name) if len(name) <= MAX_NAME else ""
 
