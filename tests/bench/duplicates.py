@@ -18,8 +18,8 @@ def shares(table: Table, pairs: Iterable[Pair]) -> dict[str, dict[str, float]]:
     """How often pairs show each level, of those of which both have the field."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for one, other in pairs:
-        for finding in compared(table.people[one], table.people[other]):
-            counts[finding.field][finding.level] += 1
+        for each in compared(table.people[one], table.people[other]):
+            counts[each.field][each.level] += 1
     return {
         field: {level: number / some.total() for level, number in some.items()}
         for field, some in counts.items()

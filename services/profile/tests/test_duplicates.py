@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.profile.tests import febrl
 from services.profile.tests.people import IDS
 
-from rapport_profile.domain.duplicates.blocks import LARGEST, block_keys, contact_keys
+from rapport_profile.domain.duplicates.blocks import LARGEST, block_keys, telling_keys
 from rapport_profile.domain.duplicates.known import Known, known_of
 from rapport_profile.domain.duplicates.scoring import Likeness, likeness
 from rapport_profile.domain.duplicates.weights import LIKELY, PROPOSE, WEIGHTS
@@ -194,12 +194,21 @@ def test_some_are_not_even_proposed(who: str) -> None:
 def test_what_many_have_says_nothing() -> None:
     agents = {"name": "Maria Silva", "email": "agent@shop.example", "phone": "+491709274481"}
     one = known_of({**agents, "passport": "X1"}, [])
-    common = {"agent@shop.example", "+491709274481", "x1"}
-    assert {reason.field for reason in likeness(one, one, common).reasons} == {
-        "given name",
-        "family name",
+    found = likeness(one, one, telling_keys(one))
+    assert {reason.told for reason in found.reasons} == {
+        "same given name",
+        "same family name",
+        "many people have this name",
     }
-    assert set(contact_keys(one).values()) == common
+    other = known_of({"name": "Grace Hopper"}, [])
+    assert "many" not in str(likeness(one, other, telling_keys(one)).reasons)
+
+
+def test_two_of_a_very_common_name_and_one_birthday_are_not_likely() -> None:
+    one = known_of({"name": "王伟", "birthday": "1990-05-04"}, [])
+    assert likeness(one, one).band == "likely"
+    found = likeness(one, one, telling_keys(one))
+    assert (found.band, found.is_proposed) == ("possible", True)
 
 
 # --- all people --------------------------------------------------------------------------------
@@ -231,7 +240,7 @@ def test_who_comes_first_is_no_matter(one: Known, other: Known) -> None:
 def test_keys_are_few_and_each_is_once(who: Known) -> None:
     keys = block_keys(who)
     assert len(set(keys)) == len(keys) < 40
-    assert set(contact_keys(who)) <= set(keys)
+    assert telling_keys(who) <= set(keys)
 
 
 def test_shares_are_of_all_pairs() -> None:
@@ -239,7 +248,7 @@ def test_shares_are_of_all_pairs() -> None:
     for field, levels in WEIGHTS.items():
         for column in ("same", "household", "strangers"):
             total = sum(getattr(level, column) for level in levels.values())
-            whole = field not in {"order of names", "address"}
+            whole = field not in {"order of names", "name", "address"}
             assert not whole or total == pytest.approx(1, abs=0.01), (field, column)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_profile.domain.duplicates.blocks import LARGEST, Key, block_keys, contact_keys
+from rapport_profile.domain.duplicates.blocks import LARGEST, Key, block_keys, telling_keys
 from rapport_profile.domain.duplicates.known import Known, known_of
 from rapport_profile.domain.duplicates.scoring import Likeness, likeness
 from rapport_profile.domain.naming import Id, Ids
@@ -77,28 +77,22 @@ async def candidates(
     return Candidates(others, crowded)
 
 
-def common(digests: Digests, people: Iterable[Known], crowded: Collection[int]) -> set[str]:
-    """The addresses and numbers of these people that so many have that they say nothing."""
-    if not crowded:
-        return set()
-    return {
-        value
-        for known in people
-        for key, value in contact_keys(known).items()
-        if digests.key(key) in crowded
-    }
-
-
 def scored(
     digests: Digests, people: Mapping[Id, Known], pairs: Iterable[Pair], crowded: Collection[int]
 ) -> dict[Pair, Likeness]:
     """The likeness of each pair of which both are known: work for the processor alone."""
-    shared = common(digests, people.values(), crowded)
+    shared = _named(digests, people.values(), crowded) if crowded else set()
     return {
         (one, other): likeness(people[one], people[other], shared)
         for one, other in pairs
         if one in people and other in people
     }
+
+
+def _named(digests: Digests, people: Iterable[Known], crowded: Collection[int]) -> set[Key]:
+    """Those of these people's keys that are crowded, where it matters for the score."""
+    keys = {key for known in people for key in telling_keys(known)}
+    return {key for key in keys if digests.key(key) in crowded}
 
 
 async def likeness_now(tx: AsyncConnection, digests: Digests, two: Pair) -> Likeness | None:

@@ -23,16 +23,36 @@ _LONG_LOCAL_PART = 8
 _PHONE_END = 8
 
 
-def contact_keys(known: Known) -> dict[Key, str]:
-    """The keys of addresses and numbers, and the value that each stands for."""
-    found: dict[Key, str] = {("mailbox", mailbox(one)): one for one in known.emails}
-    found |= {("phone", one[-_PHONE_END:]): one for one in known.phones}
-    return found | {(f"number {kind}", one): one for kind, one in known.numbers}
+def mailbox_key(address: str) -> Key:
+    """Of an e-mail address."""
+    return "mailbox", mailbox(address)
+
+
+def phone_key(number: str) -> Key:
+    """Of a phone, with or without its country's code."""
+    return "phone", number[-_PHONE_END:]
+
+
+def number_key(number: tuple[str, str]) -> Key:
+    """Of a number of papers."""
+    return f"number {number[0]}", number[1]
+
+
+def names_key(name: Name) -> Key:
+    """Of a whole name, in whatever order."""
+    return "names", " ".join(sorted((skeleton(name.given), skeleton(name.family))))
+
+
+def telling_keys(known: Known) -> set[Key]:
+    """The keys of what says the less the more people have it."""
+    found = {*map(mailbox_key, known.emails), *map(phone_key, known.phones)}
+    found.update(map(number_key, known.numbers))
+    return found | {names_key(one) for one in known.names if one.is_whole}
 
 
 def block_keys(known: Known) -> list[Key]:
     """The keys of a person, each once and in order."""
-    keys = set(contact_keys(known)) | set(_of_local_parts(known))
+    keys = telling_keys(known) | set(_of_local_parts(known))
     for name in known.names:
         keys.update(_of_name(name, known))
     for address in known.addresses:
@@ -49,11 +69,9 @@ def _of_local_parts(known: Known) -> Iterator[Key]:
 
 def _of_name(name: Name, known: Known) -> Iterator[Key]:
     """Given and family name are the same to a key, and day and month: they are swapped at times."""
-    parts = [skeleton(one) for one in (name.given, name.family) if one]
-    if name.given and name.family:
-        yield "names", " ".join(sorted(parts))
     if known.birthday is None:
         return
+    parts = [skeleton(one) for one in (name.given, name.family) if one]
     day = digits(known.birthday)
     turned = day[:4] + "".join(sorted((day[4:6], day[6:])))
     for part in parts:

@@ -35,7 +35,7 @@ _COUNTRY = 4
 """Digits by which a number with its country's code is longer than one without, at most."""
 
 
-class Finding(NamedTuple):
+class Agreement(NamedTuple):
     """What a field shows; `measure` is put into the words that tell of it."""
 
     field: str
@@ -58,7 +58,7 @@ class Finding(NamedTuple):
         return self.shares.told.format(self.measure)
 
 
-def compared(one: Known, other: Known) -> list[Finding]:
+def compared(one: Known, other: Known) -> list[Agreement]:
     """What all fields show that both have."""
     found = [
         *_best(one.names, other.names, _names),
@@ -80,8 +80,8 @@ def _some(value: T | None) -> tuple[T, ...]:
 
 
 def _best(
-    mine: Iterable[T], theirs: Iterable[T], compare: Callable[[T, T], list[Finding]]
-) -> list[Finding]:
+    mine: Iterable[T], theirs: Iterable[T], compare: Callable[[T, T], list[Agreement]]
+) -> list[Agreement]:
     """What the pair of values shows that is most alike; of equally alike ones always the same."""
     tried = [compare(one, other) for one, other in product(mine, theirs)]
     return max(tried, key=lambda found: (sum(one.worth for one in found), found), default=[])
@@ -90,19 +90,18 @@ def _best(
 # --- names -------------------------------------------------------------------------------------
 
 
-def _names(one: Name, other: Name) -> list[Finding]:
+def _names(one: Name, other: Name) -> list[Agreement]:
     """In the order they are in, or swapped, whichever is more alike."""
     straight = [*_given(one, other), *_family(one, other)]
-    whole = one.given and one.family and other.given and other.family
-    if not whole or (one.characters and other.characters):
+    if not (one.is_whole and other.is_whole) or (one.characters and other.characters):
         return straight
     turned = Name(other.family, other.given)
-    swapped = [*_given(one, turned), *_family(one, turned), Finding("order of names", SWAPPED)]
+    swapped = [*_given(one, turned), *_family(one, turned), Agreement("order of names", SWAPPED)]
     worths = [sum(finding.worth for finding in found) for found in (straight, swapped)]
     return straight if worths[0] >= worths[1] else swapped
 
 
-def _given(one: Name, other: Name) -> Iterator[Finding]:
+def _given(one: Name, other: Name) -> Iterator[Agreement]:
     if not (one.given and other.given):
         return
     if one.characters and other.characters:
@@ -111,119 +110,121 @@ def _given(one: Name, other: Name) -> Iterator[Finding]:
     yield _name("given name", one.given, other.given)
 
 
-def _family(one: Name, other: Name) -> Iterator[Finding]:
+def _family(one: Name, other: Name) -> Iterator[Agreement]:
     if one.family and other.family:
         yield _name("family name", one.family, other.family)
 
 
-def _written(one: Name, other: Name) -> Finding:
+def _written(one: Name, other: Name) -> Agreement:
     """Two Chinese names: many are read alike."""
     if one.characters == other.characters:
-        return Finding("given name", SAME)
+        return Agreement("given name", SAME)
     sounds = one.given == other.given
     return (
-        Finding("given name", WEAK, "it sounds the same")
+        Agreement("given name", WEAK, "it sounds the same")
         if sounds
-        else Finding("given name", DIFFERENT)
+        else Agreement("given name", DIFFERENT)
     )
 
 
-def _name(field: str, one: str, other: str) -> Finding:
+def _name(field: str, one: str, other: str) -> Agreement:
     if one == other:
-        return Finding(field, SAME)
+        return Agreement(field, SAME)
     shorter, longer = sorted((one, other), key=len)
     if len(shorter) == 1:
         same = longer.startswith(shorter)
-        return Finding(field, WEAK, "an initial") if same else Finding(field, DIFFERENT)
+        return Agreement(field, WEAK, "an initial") if same else Agreement(field, DIFFERENT)
     if set(one.split()) < set(other.split()) or set(other.split()) < set(one.split()):
-        return Finding(field, CLOSE, "is a part of the other")
+        return Agreement(field, CLOSE, "is a part of the other")
     share = alike(one.replace(" ", ""), other.replace(" ", ""))
     if share >= CLOSE_NAME or is_slip(one, other):
-        return Finding(field, CLOSE, f"{share:.2f}")
-    return Finding(field, DIFFERENT)
+        return Agreement(field, CLOSE, f"{share:.2f}")
+    return Agreement(field, DIFFERENT)
 
 
 # --- days, numbers and addresses at which people are reached -----------------------------------
 
 
-def _birthdays(one: date, other: date) -> list[Finding]:
+def _birthdays(one: date, other: date) -> list[Agreement]:
     if one == other:
-        return [Finding("birthday", SAME)]
+        return [Agreement("birthday", SAME)]
     if is_turned(one, other):
-        return [Finding("birthday", SWAPPED)]
+        return [Agreement("birthday", SWAPPED)]
     if is_leap_twin(one, other):
-        return [Finding("birthday", CLOSE, "is a 29 February moved by a day")]
+        return [Agreement("birthday", CLOSE, "is a 29 February moved by a day")]
     return [_digits("birthday", digits(one), digits(other))]
 
 
-def _digits(field: str, one: str, other: str, what: str = "") -> Finding:
+def _digits(field: str, one: str, other: str, what: str = "") -> Agreement:
     """Two rows of digits that are not the same."""
     if is_swap(one, other):
-        return Finding(field, CLOSE, f"{what}differs in two digits swapped")
+        return Agreement(field, CLOSE, f"{what}differs in two digits swapped")
     if is_slip(one, other):
-        return Finding(field, CLOSE, f"{what}differs in one digit")
-    return Finding(field, DIFFERENT, what.strip())
+        return Agreement(field, CLOSE, f"{what}differs in one digit")
+    return Agreement(field, DIFFERENT, what.strip())
 
 
-def _genders(one: str, other: str) -> list[Finding]:
-    return [Finding("gender", SAME if one == other else DIFFERENT)]
+def _genders(one: str, other: str) -> list[Agreement]:
+    return [Agreement("gender", SAME if one == other else DIFFERENT)]
 
 
-def _emails(one: str, other: str) -> list[Finding]:
+def _emails(one: str, other: str) -> list[Agreement]:
     if one == other:
-        return [Finding("e-mail", SAME)]
+        return [Agreement("e-mail", SAME)]
     if mailbox(one) == mailbox(other):
-        return [Finding("e-mail", CLOSE, "differs in dots or a tag")]
+        return [Agreement("e-mail", CLOSE, "differs in dots or a tag")]
     if is_slip(one, other):
-        return [Finding("e-mail", CLOSE, "differs in one letter")]
+        return [Agreement("e-mail", CLOSE, "differs in one letter")]
     same = local_part(one) == local_part(other)
-    return [Finding("e-mail", WEAK if same else DIFFERENT)]
+    return [Agreement("e-mail", WEAK if same else DIFFERENT)]
 
 
-def _phones(one: str, other: str) -> list[Finding]:
+def _phones(one: str, other: str) -> list[Agreement]:
     if one == other:
-        return [Finding("phone", SAME)]
+        return [Agreement("phone", SAME)]
     mine, theirs = one.lstrip("+"), other.lstrip("+")
     shorter, longer = sorted((mine, theirs), key=len)
     if one[0] != other[0] and longer.endswith(shorter) and len(longer) - len(shorter) < _COUNTRY:
-        return [Finding("phone", CLOSE, "is the same without the country's code")]
+        return [Agreement("phone", CLOSE, "is the same without the country's code")]
     return [_digits("phone", mine, theirs)]
 
 
-def _numbers(one: tuple[str, str], other: tuple[str, str]) -> list[Finding]:
+def _numbers(one: tuple[str, str], other: tuple[str, str]) -> list[Agreement]:
     kind = one[0].replace("_", " ")
     if one == other:
-        return [Finding("number", SAME, kind)]
+        return [Agreement("number", SAME, kind)]
     return [_digits("number", one[1], other[1], f"{kind} ")]
 
 
 # --- postal addresses --------------------------------------------------------------------------
 
 
-def _addresses(one: Address, other: Address) -> list[Finding]:
-    found: list[Finding] = []
+def _addresses(one: Address, other: Address) -> list[Agreement]:
+    found: list[Agreement] = []
     if one.code and other.code:
         same = one.code == other.code
         found.append(
-            Finding("postcode", SAME) if same else _digits("postcode", one.code, other.code)
+            Agreement("postcode", SAME) if same else _digits("postcode", one.code, other.code)
         )
     if one.place and other.place:
         found.append(_place("place", one.place, other.place))
     if one.street and other.street:
         found.append(_place("street", one.street, other.street))
         if one.house and other.house:
-            found.append(Finding("house", SAME if one.house == other.house else DIFFERENT))
+            found.append(Agreement("house", SAME if one.house == other.house else DIFFERENT))
     if all(each.level == DIFFERENT for each in found):
-        return [Finding("address", DIFFERENT)] if found else []
+        return [Agreement("address", DIFFERENT)] if found else []
     return found
 
 
-def _place(field: str, one: str, other: str) -> Finding:
+def _place(field: str, one: str, other: str) -> Agreement:
     if one == other:
-        return Finding(field, SAME)
+        return Agreement(field, SAME)
     if set(one.split()) <= set(other.split()) or set(other.split()) <= set(one.split()):
-        return Finding(field, CLOSE, "is a part of the other")
+        return Agreement(field, CLOSE, "is a part of the other")
     share = alike(one.replace(" ", ""), other.replace(" ", ""))
     return (
-        Finding(field, CLOSE, f"{share:.2f}") if share >= CLOSE_PLACE else Finding(field, DIFFERENT)
+        Agreement(field, CLOSE, f"{share:.2f}")
+        if share >= CLOSE_PLACE
+        else Agreement(field, DIFFERENT)
     )

@@ -84,11 +84,6 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     numbers: tuple[tuple[str, str], ...] = ()
     addresses: tuple[Address, ...] = ()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing by which somebody could be found again."""
-        return self == Known() or self == Known(gender=self.gender)
-
 
 def known_of(traits: Mapping[str, Any], identifiers: Iterable[Identifier]) -> Known:
     """What is compared of a person: `traits` are JSON values by name."""

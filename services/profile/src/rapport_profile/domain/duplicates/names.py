@@ -44,6 +44,11 @@ class Name(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     def is_empty(self) -> bool:
         return not (self.given or self.family)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether given and family name are known."""
+        return bool(self.given and self.family)
+
 
 def name_of(full: str, given: str = "", family: str = "") -> Name:
     """A name of what is known: in one text, or given and family name apart."""

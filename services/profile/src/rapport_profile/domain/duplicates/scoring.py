@@ -6,9 +6,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from rapport_profile.domain.duplicates.comparing import Finding, compared
+from rapport_profile.domain.duplicates.blocks import (
+    Key,
+    mailbox_key,
+    names_key,
+    number_key,
+    phone_key,
+)
+from rapport_profile.domain.duplicates.comparing import Agreement, compared
 from rapport_profile.domain.duplicates.known import Known
 from rapport_profile.domain.duplicates.weights import (
+    COMMON,
     LIKELY,
     PRIOR_HOUSEHOLD,
     PRIOR_SAME,
@@ -50,11 +58,16 @@ def band(score: float) -> str:
     return "likely" if score >= LIKELY else "possible"
 
 
-def likeness(one: Known, other: Known, common: Collection[str] = ()) -> Likeness:
-    """Compare two people. Addresses and numbers in `common` are many people's and say nothing."""
-    if common:
-        one, other = _without(one, common), _without(other, common)
+def likeness(one: Known, other: Known, crowded: Collection[Key] = ()) -> Likeness:
+    """Compare two people. An address or number with a key in `crowded` says nothing.
+
+    So many people have it; a name that many have says less.
+    """
+    if crowded:
+        one, other = _without(one, crowded), _without(other, crowded)
     found = compared(one, other)
+    if crowded and _names(one) & _names(other) & set(crowded):
+        found.append(Agreement("name", COMMON))
     same = log2(PRIOR_SAME) + sum(log2(each.shares.same) for each in found)
     household = log2(PRIOR_HOUSEHOLD) + sum(log2(each.shares.household) for each in found)
     strangers = sum(log2(each.shares.strangers) for each in found)
@@ -64,7 +77,11 @@ def likeness(one: Known, other: Known, common: Collection[str] = ()) -> Likeness
     return Likeness(round(1 / (1 + odds), DIGITS), reasons)
 
 
-def _reason(found: Finding, *, together: bool) -> Reason:
+def _names(known: Known) -> set[Key]:
+    return {names_key(one) for one in known.names if one.is_whole}
+
+
+def _reason(found: Agreement, *, together: bool) -> Reason:
     against = found.shares.household if together else found.shares.strangers
     return Reason(found.field, found.told, round(log2(found.shares.same / against), 1))
 
@@ -73,10 +90,10 @@ def _weightiest(reason: Reason) -> tuple[float, str]:
     return (-abs(reason.bits), reason.told)
 
 
-def _without(known: Known, common: Collection[str]) -> Known:
+def _without(known: Known, crowded: Collection[Key]) -> Known:
     return msgspec.structs.replace(
         known,
-        emails=tuple(one for one in known.emails if one not in common),
-        phones=tuple(one for one in known.phones if one not in common),
-        numbers=tuple(one for one in known.numbers if one[1] not in common),
+        emails=tuple(one for one in known.emails if mailbox_key(one) not in crowded),
+        phones=tuple(one for one in known.phones if phone_key(one) not in crowded),
+        numbers=tuple(one for one in known.numbers if number_key(one) not in crowded),
     )

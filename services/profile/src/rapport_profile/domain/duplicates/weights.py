@@ -17,6 +17,7 @@ judgement, on the side of caution.
 from typing import NamedTuple
 
 SAME, SWAPPED, CLOSE, WEAK, DIFFERENT = "same", "swapped", "close", "weak", "different"
+COMMON = "common"
 
 
 class Level(NamedTuple):
@@ -43,6 +44,9 @@ WEIGHTS: dict[str, dict[str, Level]] = {
     },
     "order of names": {
         SWAPPED: Level(0.08, 0.08, 1.0, "given and family name swapped"),
+    },
+    "name": {
+        COMMON: Level(0.015, 0.015, 1.0, "many people have this name"),
     },
     "birthday": {
         SAME: Level(0.94, 0.005, 0.00003, "same birthday"),
