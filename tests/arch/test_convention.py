@@ -32,7 +32,10 @@ ONE = {
     "/v1/surveys/{survey_id}/score": "one score",
     "/v1/profiles/{profile_id}/why": "one explanation",
 }
-STREAMS = {"/v1/sources/{source}/live": "server-sent events"}
+STREAMS = {
+    "/v1/sources/{source}/live": "server-sent events",
+    "/v1/profiles/export": "a file, which is made while it is sent",
+}
 # What lists things that have no id of their own, and what they are known by.
 KEYED = {
     "/v1/catalogue": "source, type and name",

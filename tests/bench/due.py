@@ -63,12 +63,12 @@ FROM unnest($1::text[], $2::timestamptz[]) AS v(key, at)
 
 def measure() -> list[Row]:
     """Return the rows; two replicas run, one is killed in the middle."""
-    with _postgres() as (url, server):
+    with postgres() as (url, server):
         return uvloop.run(_measure(url, server))
 
 
 @contextmanager
-def _postgres() -> Iterator[tuple[str, int]]:
+def postgres() -> Iterator[tuple[str, int]]:
     """A Postgres of its own, as the stack's are: its URL and its process."""
     with tempfile.TemporaryDirectory(prefix="rapport-bench-") as folder:
         server = Postgres(Path(folder) / "postgres")

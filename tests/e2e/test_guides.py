@@ -42,6 +42,10 @@ SHOWS = {
     "complaints": ["is closed.", "He is content", "open cases      0"],
     "consent": [" granted  no ", " granted  yes ", "You are unsubscribed", " withdrawn  yes "],
     "duplicates": [" likely ", "two digits swapped", "nothing was changed", "keeps", "measured at"],
+    "finding-people": [
+        *("traits.name: 张三", "inside", "whole", "contact_points.sms: +49", "misspelt"),
+        *("city 上海", "nobody@finding.example", "'=1+1", "is written"),
+    ],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
     "segments": [" people.", ">= 500", " yes ", "is archived and has 0 members"],

@@ -102,7 +102,7 @@ class OwnServers:
         template = f"{TEMPLATE}_{service}"
         url = self.ask(POSTGRES)
         create_database(url, template)
-        _migrate(service, f"{url}/{template}")
+        migrate(service, f"{url}/{template}")
         return template
 
     def _start_kafka(self) -> str:
@@ -157,7 +157,8 @@ def create_database(server: str, name: str, template: str = "template1") -> None
         pool.submit(asyncio.run, create()).result()
 
 
-def _migrate(service: str, url: str) -> None:
+def migrate(service: str, url: str) -> None:
+    """Bring a service's schema in the database at this URL to its newest version."""
     environment = {**os.environ, "RAPPORT_DATABASE_URL": url}
     command = [sys.executable, "-m", f"rapport_{service}", "migrate"]
     done = subprocess.run(

@@ -35,13 +35,15 @@ Rapport = Callable[..., Done]
 class Answers(ThreadingHTTPServer):
     """Serves `answers[method and path]` as (status, JSON body) and notes every call.
 
-    Those in `then` are given one after the other; the last of them stays.
+    Those in `then` are given one after the other; the last of them stays. The next answer to one
+    in `breaks` ends before its end.
     """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: dict[str, tuple[int, Any]] = {}
         self.then: dict[str, list[tuple[int, Any]]] = {}
+        self.breaks: list[str] = []
         self.calls: list[tuple[str, str, Any]] = []
         self.tokens: list[str] = []
 
@@ -67,7 +69,10 @@ class _Handler(BaseHTTPRequestHandler):
         status, answer = self.server.answers.get(key, missing)
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
+        missing_bytes = 1 if key in self.server.breaks else 0
+        if missing_bytes:
+            self.server.breaks.remove(key)
+        self.send_header("Content-Length", str(len(content) + missing_bytes))
         self.end_headers()
         self.wfile.write(content)
 

@@ -176,3 +176,27 @@ async def test_a_timeline_that_is_there_is_put_into_months(
     with pytest.raises(RuntimeError, match="let profile run for some minutes"):
         await asyncio.to_thread(command.downgrade, CONFIG, "0008")
     await connection.close()
+
+
+async def test_who_is_known_before_there_is_search_is_searched_after(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The migration notes them; the loop of profile writes them, beside live events."""
+    url = service_database("profile")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    monkeypatch.setenv("RAPPORT_EVENT_KEY", EVENT_KEY.hex())
+    await asyncio.to_thread(command.downgrade, CONFIG, "0009")
+    await asyncio.to_thread(command.upgrade, CONFIG, "0009")
+    connection = await asyncpg.connect(url)
+    for merged in (None, "f3fef9e5-16dc-47fa-a2b4-3d4c1b482afe"):
+        await connection.execute(
+            "INSERT INTO profile.profile (workspace, id, version, members, merged_into) "
+            "SELECT 'w' || n % 2, gen_random_uuid(), 1, 1, $1 FROM generate_series(1, 900) AS n",
+            merged,
+        )
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")
+    rows = await connection.fetch("SELECT workspace, profiles FROM profile.search_due")
+    alive = await connection.fetch("SELECT id FROM profile.profile WHERE merged_into IS NULL")
+    await connection.close()
+    assert {one for row in rows for one in row["profiles"]} == {row["id"] for row in alive}
+    assert sorted(len(row["profiles"]) for row in rows) == [50, 50, 200, 200, 200, 200]

@@ -19,7 +19,6 @@ from rapport_cli import (
     consents,
     dead_letters,
     debugger,
-    decisions,
     due,
     duplicates,
     events,
@@ -30,6 +29,7 @@ from rapport_cli import (
     merge_rules,
     outbox,
     parked,
+    people_files,
     plans,
     policy,
     positions,
@@ -58,7 +58,7 @@ app.command("import")(imports.import_file)
 app.add_typer(jobs.app, name="job")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(replays.app, name="replay")
-app.add_typer(decisions.app, name="profile")  # with the commands of `profiles`
+app.add_typer(people_files.app, name="profile")  # with the commands of `profiles`
 app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(quality.app, name="quality")
 app.add_typer(merge_rules.app, name="merge-rules")

@@ -109,6 +109,20 @@ class Api:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
 
+    def download(self, path: str, body: dict[str, Any]) -> Iterator[bytes]:
+        """POST, and yield the file that is the answer as it comes. Raises CliError.
+
+        `unreachable` when it ends before its end.
+        """
+        try:
+            with self._client() as client, client.stream("POST", path, json=body) as response:
+                if not response.is_success:
+                    response.read()
+                    raise self._refused(response)
+                yield from response.iter_bytes()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from error
+
     def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """PUT a JSON body. Raises CliError."""
         return self._call("PUT", path, json=body)

@@ -19,6 +19,7 @@ SCOPES = (
     "feedback:write",
     "imports:write",
     "ops",
+    "profiles:export",
     "profiles:read",
     "profiles:write",
     "segments:read",

@@ -1,5 +1,6 @@
 """The composition root of profile."""
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -13,16 +14,28 @@ from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.finding import Finding
+from rapport_profile.handlers.indexing import Indexing
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.measuring import Measuring
 from rapport_profile.handlers.rebuilding import Rebuilding
+from rapport_profile.handlers.reindexing import Reindexing
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
-from rapport_profile.store.jobs import FIND_DUPLICATES, JOBS, MEASURE_QUALITY, REBUILD, REPUBLISH
+from rapport_profile.store.jobs import (
+    FIND_DUPLICATES,
+    JOBS,
+    MEASURE_QUALITY,
+    REBUILD,
+    REINDEX,
+    REPUBLISH,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# pypinyin would read its phrases, 46 MB, which say nothing of names.
+os.environ.setdefault("PYPINYIN_NO_PHRASES", "1")
 
 
 async def run(only: str | None) -> None:
@@ -34,7 +47,7 @@ async def run(only: str | None) -> None:
 
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
-    ids = Ids(key_bytes(settings.event_key))
+    ids, chosen = Ids(key_bytes(settings.event_key)), settings.chosen_traits()
     arrivals = Arrivals(process.api_engine)
     consumer = process.consume(subscriptions(ids, arrivals.applied))
     process.relay()
@@ -43,11 +56,14 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
         FIND_DUPLICATES: Finding(process.engine, ids, settings.duplicates_rate).work,
         MEASURE_QUALITY: Measuring(process.engine, settings.quality_rate).work,
         REBUILD: Rebuilding(process.engine, ids, settings.rebuild_rate).work,
+        REINDEX: Reindexing(process.engine, chosen, settings.search_rate).work,
     }
     process.jobs(JOBS, works, read="ops", write="ops", both=["profiles:write"])
     process.retain(retentions(settings))
     upkeep = Upkeep(process.engine, settings.timeline_retention_days)
     process.watch(upkeep, lambda: upkeep.last_sign)
+    indexing = Indexing(process.engine, chosen, settings.search_rate)
+    process.watch(indexing, lambda: indexing.last_sign)
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
     process.routers += routers(process.api_engine, ids, arrivals)
     return process.api()

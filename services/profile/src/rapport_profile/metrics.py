@@ -28,6 +28,17 @@ LAST_MONTH = Gauge(
     "rapport_profile_timeline_ends_timestamp_seconds",
     "The end of the last month that timelines have a part for, as a Unix time.",
 )
+SEARCH_WRITTEN = Counter(
+    "rapport_profile_search_written_total", "Profiles whose row in search was looked at anew."
+)
+SEARCH_FAILURES = Counter(
+    "rapport_profile_search_failures_total", "Pieces of search that could not be written."
+)
+SEARCH_AGE = Gauge(
+    "rapport_profile_search_oldest_age_seconds",
+    "For how long the oldest change of a profile has waited to be found by search.",
+)
+EXPORTED = Counter("rapport_profile_exported_total", "Profiles that were told in exports.")
 for _state in ("merged", "dismissed"):
     JUDGED.labels(_state)
 for _outcome in ("profiled", "duplicate", "replaced"):

@@ -29,4 +29,18 @@ class Settings(ServiceSettings):
     quality_rate: int = Field(
         default=5_000, ge=1, le=100_000, description="Profiles per second of a look at quality."
     )
+    search_rate: int = Field(
+        default=1_000,
+        ge=1,
+        le=100_000,
+        description="Profiles per second that search is told of, at most.",
+    )
+    searched_traits: str = Field(
+        default="city,company,organization,address.city",
+        description="Traits that are searched besides names: paths, comma separated.",
+    )
     job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")
+
+    def chosen_traits(self) -> frozenset[str]:
+        """The paths of `searched_traits`."""
+        return frozenset(filter(None, (one.strip() for one in self.searched_traits.split(","))))

@@ -9,7 +9,9 @@ from sqlalchemy import (
     Column,
     DateTime,
     Double,
+    Identity,
     Index,
+    Integer,
     LargeBinary,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -219,6 +221,35 @@ TIMELINE_SWEEP = Table(
     PrimaryKeyConstraint("workspace"),
 )
 """How far a workspace's timelines have been looked through for what goes by its rules."""
+
+SEARCH = Table(
+    "search",
+    METADATA,
+    Column("workspace", Text),
+    Column("profile_id", UUID(as_uuid=True)),
+    Column("entries", JSON, nullable=False, comment="What is searched of the person."),
+    Column("keys", ARRAY(Integer), nullable=False, comment="Of the entries, and the workspace."),
+    PrimaryKeyConstraint("workspace", "profile_id"),
+    # Written by one loop in large pieces; a search reads through what is not sorted in yet.
+    Index(
+        None,
+        "keys",
+        postgresql_using="gin",
+        postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "1024"},
+    ),
+)
+"""By what people are found, one row each, as `domain.searchable` has it."""
+
+SEARCH_DUE = Table(
+    "search_due",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", BigInteger, Identity(always=True)),
+    Column("profiles", ARRAY(UUID(as_uuid=True)), nullable=False),
+    Column("created_at", _INSTANT, nullable=False, server_default=text("now()")),
+    PrimaryKeyConstraint("workspace", "id"),
+)
+"""The profiles of a batch that are not in `search` as they are now, or are in it no longer."""
 
 LIKENESS = Table(
     "likeness",

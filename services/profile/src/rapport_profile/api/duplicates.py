@@ -16,10 +16,12 @@ from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import Listed, Paging
 from rapport_profile import metrics
 from rapport_profile.api import models
+from rapport_profile.api.answers import json_answer
 from rapport_profile.api.decisions import Reason
-from rapport_profile.api.profiles import Shown, shown_profile
+from rapport_profile.api.profiles import as_shown
 from rapport_profile.domain.duplicates.scoring import band
 from rapport_profile.domain.naming import Ids
+from rapport_profile.domain.shown import Shown
 from rapport_profile.handlers.comparing import Digests, likeness_now
 from rapport_profile.handlers.deciding import told
 from rapport_profile.handlers.finding import Wanted
@@ -105,7 +107,7 @@ def _shown_pairs(engine: AsyncEngine, ids: Ids) -> APIRouter:
             if row.state == store.OPEN:
                 body |= await _fresh(tx, Digests(ids, caller.workspace), row)
             body["profiles"] = await _side_by_side(tx, caller.workspace, row)
-        return Response(msgspec.json.encode(body), media_type="application/json")
+        return json_answer(body)
 
     return router
 
@@ -151,7 +153,7 @@ async def _side_by_side(tx: AsyncConnection, workspace: str, row: Row[Any]) -> l
     found: dict[str, Shown] = {}
     for end in (row.a, row.b):
         try:
-            one = await shown_profile(tx, workspace, UUID(end))
+            one = await as_shown(tx, workspace, UUID(end))
         except NotFoundError:
             # Nobody's any more: erased, or taken apart.
             continue

@@ -1,7 +1,7 @@
 """What the API answers: for its document, since events and traits are passed on as they are."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -27,6 +27,56 @@ class Profile(BaseModel):
     consent: list[dict[str, Any]]
     contact_points: list[dict[str, Any]] = Field(description="at which the person is reached now")
     omitted: dict[str, int]
+
+
+class Matched(BaseModel):
+    """By what somebody is found: `traits.name`, `contact_points.email`, `identifiers.user_id`."""
+
+    field: str
+    value: str
+
+
+class Hit(BaseModel):
+    """Somebody who fits, and how: by whole words, beginnings, parts, or but for one letter."""
+
+    id: UUID
+    fits: Literal["whole", "beginning", "inside", "misspelt"]
+    matched: list[Matched]
+
+
+class Hits(Listed[Hit]):
+    """Who fits, the best first."""
+
+    complete: bool = Field(
+        description="false: so many fit that not all were looked at; ask for something rarer"
+    )
+
+
+class PartOfProfile(BaseModel):
+    """A person, with the sections that were asked for."""
+
+    id: UUID
+    version: int
+    identifiers: list[Identifier] | None = None
+    traits: dict[str, Any] | None = None
+    computed: dict[str, Any] | None = None
+    consent: list[dict[str, Any]] | None = None
+    contact_points: list[dict[str, Any]] | None = None
+    omitted: dict[str, int]
+
+
+class Owner(BaseModel):
+    """Who has an identifier, if somebody has; the identifier is in its normal form."""
+
+    kind: str
+    value: str
+    profile: PartOfProfile | None
+
+
+class LookedUp(BaseModel):
+    """Who has the identifiers that were asked for, in their order."""
+
+    items: list[Owner]
 
 
 class Trait(BaseModel):

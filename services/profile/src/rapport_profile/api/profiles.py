@@ -12,32 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_common.errors import NotFoundError
 from rapport_common.paging import Listed, Paging
 from rapport_profile.api import models
+from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import After, Reader, Text, person
-from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.consents import consent_state
-from rapport_profile.domain.fold import merge
 from rapport_profile.domain.naming import Ids, normal_or_given
-from rapport_profile.domain.published import Summary, omitted, shown
+from rapport_profile.domain.published import Summary
 from rapport_profile.domain.reach import reachable
-from rapport_profile.domain.stamps import EARLIEST
+from rapport_profile.domain.shown import Shown, shown_profile
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.store import reads
-
-
-class Shown(msgspec.Struct):
-    """A profile as the API shows it: what is published, see `omitted` for how much is not.
-
-    The lists beside it (`…/identifiers`, `…/traits`, `…/consents`) have everything.
-    """
-
-    id: str
-    version: int
-    identifiers: list[Any]
-    traits: msgspec.Raw
-    computed: Any
-    consent: list[Any]
-    contact_points: list[Any]
-    omitted: Any
 
 
 def profile_routes(engine: AsyncEngine, ids: Ids, arrivals: Arrivals) -> APIRouter:
@@ -88,7 +71,7 @@ def _parts(engine: AsyncEngine) -> APIRouter:
         async with engine.begin() as tx:
             who, _found = await person(tx, caller.workspace, profile_id)
             rows = await reads.identifiers(tx, who, page.ask, page.after(str, str))
-        return _json(page.answer(rows, key=tuple, show=_as_dict))
+        return json_answer(page.answer(rows, key=tuple, show=_as_dict))
 
     @router.get("/v1/profiles/{profile_id}/traits", response_model=Listed[models.Trait])
     async def traits(profile_id: UUID, caller: Reader, page: Paging) -> Response:
@@ -96,7 +79,7 @@ def _parts(engine: AsyncEngine) -> APIRouter:
         async with engine.begin() as tx:
             who, _found = await person(tx, caller.workspace, profile_id)
             rows = await reads.traits(tx, who, page.ask, after[0] if after else None)
-        return _json(page.answer(rows, key=lambda row: [row.name], show=_trait))
+        return json_answer(page.answer(rows, key=lambda row: [row.name], show=_trait))
 
     @router.get("/v1/profiles/{profile_id}/consents", response_model=Listed[models.Consent])
     async def consents(profile_id: UUID, caller: Reader, page: Paging) -> Response:
@@ -108,7 +91,7 @@ def _parts(engine: AsyncEngine) -> APIRouter:
         points = reachable(fold.contact_points())
         body = page.answer(list(said.items()), key=lambda one: [one[0]])
         states = (consent_state(name, one, points) for name, one in body["items"])
-        return _json({**body, "items": [one for one in states if one is not None]})
+        return json_answer({**body, "items": [one for one in states if one is not None]})
 
     return router
 
@@ -140,36 +123,17 @@ def _trait(row: Row[Any]) -> dict[str, Any]:
 
 
 async def _summary(tx: AsyncConnection, who: reads.Person, found: reads.Found) -> Summary:
-    """What is known; of a profile that no event has touched for long, made of its identifiers."""
     if found.summary is not None:
         return found.summary
-    members = await reads.members(tx, who.workspace, who.profile_id)
-    fold = merge(one[2] for one in members)
-    named = [(kind, value, fold.last_seen_at or EARLIEST) for kind, value, _ in members]
-    return Summary(members=len(members), named=named[:MAX_SHOWN], fold=fold)
+    return await reads.made_of_members(tx, who.workspace, who.profile_id)
 
 
 async def _shown(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Response:
-    return _json(await shown_profile(tx, workspace, profile_id))
+    return json_answer(await as_shown(tx, workspace, profile_id))
 
 
-async def shown_profile(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Shown:
+async def as_shown(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Shown:
     """A person as published; NotFoundError where there is none."""
     who, found = await person(tx, workspace, profile_id)
     summary = await _summary(tx, who, found)
-    fold = summary.fold
-    return Shown(
-        str(found.id),
-        found.version,
-        shown((kind, value) for kind, value, _ in summary.named),
-        fold.visible_traits(),
-        fold.computed(),
-        fold.consent_states(),
-        fold.contact_points(),
-        omitted(fold, summary.members, len(summary.named)),
-    )
-
-
-def _json(content: Any) -> Response:
-    """msgspec, because events and traits are passed on as the JSON they are."""
-    return Response(msgspec.json.encode(content), media_type="application/json")
+    return shown_profile(str(found.id), found.version, summary)

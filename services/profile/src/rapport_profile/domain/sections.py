@@ -17,6 +17,8 @@ ALL: Final = 31
 SHORT: Final = CONTACT_POINTS | COMPUTED
 """Told with each event, however much is known of the person."""
 LONG: Final = ALL - SHORT
+SEARCHED: Final = IDENTIFIERS | CONTACT_POINTS | TRAITS
+"""By which people are found."""
 
 NEVER_TOLD: Final = SectionVersions()
 """Left out of what is stored only where it is this very object."""

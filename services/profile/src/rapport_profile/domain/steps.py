@@ -5,7 +5,7 @@ from rapport_common.events.envelope import Event
 from rapport_profile.domain.loaded import Loaded, end_of
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.people import Profile
-from rapport_profile.domain.sections import ALL, COMPUTED, CONTACT_POINTS, LONG, SHORT
+from rapport_profile.domain.sections import ALL, COMPUTED, CONTACT_POINTS, LONG, SEARCHED, SHORT
 
 
 class IncompleteError(Exception):
@@ -21,6 +21,8 @@ class Steps(Loaded):
 
     def __init__(self) -> None:
         super().__init__()
+        self.found_anew: set[Id] = set()
+        """Whose row among what people are searched by is not as it was, or there no longer."""
         self._owed: set[Id] = set()
 
     def step(self, profile: Profile, event: Event | None = None) -> ProfileActivity:
@@ -28,6 +30,8 @@ class Steps(Loaded):
         profile.version += 1
         self.changed_profiles[profile.id] = profile
         workspace, version = profile.workspace, profile.version
+        if not profile.count:
+            self.found_anew.add(profile.id)
         if profile.merged_into is not None:
             return ProfileActivity(
                 workspace=workspace,
@@ -49,6 +53,8 @@ class Steps(Loaded):
 
     def _told(self, profile: Profile, sections: int, event: Event | None) -> ProfileActivity:
         """A profile's last step so far, with these sections as they are now, within bounds."""
+        if sections & SEARCHED:
+            self.found_anew.add(profile.id)
         if sections & LONG:
             self.freshen(profile)
             self.trim_profile(profile)

@@ -12,6 +12,7 @@ from rapport_profile.domain.loaded import end_of
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.people import Link, Node
 from rapport_profile.domain.working_set import WorkingSet
+from rapport_profile.store import search
 from rapport_profile.store.people import scoped
 
 _MERGE_PROFILES = text(
@@ -110,6 +111,8 @@ async def save(tx: AsyncConnection, working: WorkingSet) -> None:
             },
         )
     await _save_spilled(tx, working)
+    anew = [working.profiles[one] for one in sorted(working.found_anew)]
+    await search.owe(tx, [(one.workspace, one.id) for one in anew])
 
 
 async def unspill(

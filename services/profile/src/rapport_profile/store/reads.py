@@ -8,10 +8,12 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.consents import Consent
-from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.fold import Fold, merge
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.published import Summary
+from rapport_profile.domain.stamps import EARLIEST
 
 _fold = msgspec.json.Decoder(Fold)
 _summary = msgspec.json.Decoder(Summary)
@@ -154,6 +156,14 @@ async def members(
     """(kind, value, fold) of a profile's identifiers."""
     rows = await tx.execute(_MEMBERS, {"workspace": workspace, "profile_id": profile_id})
     return [(row.kind, row.value, _fold.decode(row.fold)) for row in rows]
+
+
+async def made_of_members(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Summary:
+    """What is known of a profile that no event has touched since summaries are kept."""
+    found = await members(tx, workspace, profile_id)
+    fold = merge(one[2] for one in found)
+    named = [(kind, value, fold.last_seen_at or EARLIEST) for kind, value, _ in found]
+    return Summary(members=len(found), named=named[:MAX_SHOWN], fold=fold)
 
 
 async def identifiers(

@@ -7,6 +7,7 @@ from functools import lru_cache
 from rapidfuzz.distance import OSA, JaroWinkler
 
 from rapport_common.events.identifiers import is_placeholder
+from rapport_profile.domain.pinyin import readings
 
 MAX_TEXT = 200
 """Characters of a name or a line of an address that are looked at."""
@@ -55,10 +56,8 @@ def pinyin(text: str) -> str:
     """How Chinese characters are read, without tones and in one word; other letters as they are."""
     if _HAN.search(text) is None:
         return text
-    # 58 MB of tables: only a process that meets Chinese has them.
-    from pypinyin import lazy_pinyin  # noqa: PLC0415
-
-    return "".join(lazy_pinyin(text))
+    # ü is typed as u, too.
+    return "".join((readings(one) or [one])[0] for one in text).replace("v", "u")
 
 
 def alike(one: str, other: str) -> float:

@@ -1,14 +1,14 @@
 """The finder of duplicates: whom it has looked at, who is compared, and what it proposes.
 
-Revision: 0010, follows 0009.
+Revision: 0011, follows 0010.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,147 @@
+"""The columns of an export: what there is to choose from, and what each says of a person."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import Enum
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from rapport_common.events.profile import ComputedState
+from rapport_profile.domain.published import Summary
+from rapport_profile.domain.reach import Point
+from rapport_profile.domain.shown import SECTIONS, Section, shown_profile
+
+USUAL: Final = ("id", "version", *SECTIONS)
+MOST_COLUMNS = 200
+LONGEST_NAME = 512
+
+_COMPUTED: Final = {one.name: one.type for one in msgspec.structs.fields(ComputedState)}
+_text = msgspec.json.Decoder(str)
+
+
+class UnknownColumnError(ValueError):
+    """There is no such column; its text says which there are."""
+
+
+class Kind(Enum):
+    """What a column's values are: they are the same in all rows."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    TIME = "time"
+    TEXTS = "texts"
+    JSON = "json"
+
+
+class Person:
+    """A profile as the columns see it; what no column asks for is not worked out."""
+
+    def __init__(self, id_: str, version: int, summary: Summary) -> None:
+        self.id, self.version, self.summary = id_, version, summary
+
+    @cached_property
+    def computed(self) -> ComputedState:
+        """The aggregates."""
+        return self.summary.fold.computed()
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """Where the person is reached."""
+        return self.summary.fold.contact_points()
+
+    def section(self, name: Section) -> Any:
+        """A section as the API shows it."""
+        return getattr(shown_profile(self.id, self.version, self.summary, [name]), name)
+
+    def identifiers(self, kind: str) -> list[str]:
+        """The shown identifiers of a kind."""
+        return sorted(value for one, value, _at in self.summary.named if one == kind)
+
+    def trait(self, name: str) -> msgspec.Raw | None:
+        """A trait as the JSON it is; null is none."""
+        known = self.summary.fold.traits.get(name)
+        return None if known is None or bytes(known.value) == b"null" else known.value
+
+
+class Column(NamedTuple):
+    """A column with its values: text, int, datetime (UTC), list of texts, or what JSON can say."""
+
+    name: str
+    kind: Kind
+    of: Callable[[Person], Any]
+
+
+def columns_of(names: Sequence[str]) -> list[Column]:
+    """The columns with these names, each once; UnknownColumnError."""
+    return [_column(one) for one in dict.fromkeys(names)]
+
+
+def _column(name: str) -> Column:
+    section, dot, part = name.partition(".")
+    if not dot:
+        return _plain(name)
+    if not part or section not in _PARTS:
+        raise _unknown(name)
+    return _PARTS[section](name, part)
+
+
+def _plain(name: str) -> Column:
+    if name == "id":
+        return Column(name, Kind.TEXT, lambda who: who.id)
+    if name == "version":
+        return Column(name, Kind.NUMBER, lambda who: who.version)
+    section = next((one for one in SECTIONS if one == name), None)
+    if section is None:
+        raise _unknown(name)
+    return Column(name, Kind.JSON, lambda who: who.section(section))
+
+
+def _identifiers(name: str, kind: str) -> Column:
+    return Column(name, Kind.TEXTS, lambda who: who.identifiers(kind))
+
+
+def _contact_point(name: str, channel: str) -> Column:
+    def newest(who: Person) -> str | None:
+        return next((one.value for one in who.points if one.channel == channel), None)
+
+    return Column(name, Kind.TEXT, newest)
+
+
+def _trait(name: str, trait: str) -> Column:
+    return Column(name, Kind.JSON, lambda who: who.trait(trait))
+
+
+def _computed(name: str, aggregate: str) -> Column:
+    if aggregate not in _COMPUTED:
+        raise _unknown(name)
+    told = str(_COMPUTED[aggregate])
+    kind = Kind.TIME if "datetime" in told else Kind.NUMBER if "int" in told else Kind.JSON
+    return Column(name, kind, lambda who: getattr(who.computed, aggregate))
+
+
+_PARTS: Final[dict[str, Callable[[str, str], Column]]] = {
+    "identifiers": _identifiers,
+    "contact_points": _contact_point,
+    "traits": _trait,
+    "computed": _computed,
+}
+
+
+def _unknown(name: str) -> UnknownColumnError:
+    there_are = ", ".join((*USUAL, *(f"computed.{one}" for one in _COMPUTED)))
+    return UnknownColumnError(
+        f"'{name[:60]}' is no column. There are {there_are}, and of each kind, channel and name "
+        "identifiers.email, contact_points.email, traits.city."
+    )
+
+
+def text_of(value: Any) -> str | None:
+    """A value as text: texts as they are, times in UTC, what has parts as JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    encoded = bytes(value) if isinstance(value, msgspec.Raw) else msgspec.json.encode(value)
+    return _text.decode(encoded) if encoded.startswith(b'"') else encoded.decode()
