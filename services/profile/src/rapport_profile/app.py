@@ -13,24 +13,13 @@ from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.arrivals import Arrivals
-from rapport_profile.handlers.finding import Finding
 from rapport_profile.handlers.indexing import Indexing
+from rapport_profile.handlers.jobs import works
 from rapport_profile.handlers.ledger import equations
-from rapport_profile.handlers.measuring import Measuring
-from rapport_profile.handlers.rebuilding import Rebuilding
-from rapport_profile.handlers.reindexing import Reindexing
-from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
-from rapport_profile.store.jobs import (
-    FIND_DUPLICATES,
-    JOBS,
-    MEASURE_QUALITY,
-    REBUILD,
-    REINDEX,
-    REPUBLISH,
-)
+from rapport_profile.store.jobs import JOBS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,14 +40,9 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     arrivals = Arrivals(process.api_engine)
     consumer = process.consume(subscriptions(ids, arrivals.applied))
     process.relay()
-    works = {
-        REPUBLISH: Republishing(process.engine, settings.republish_rate).work,
-        FIND_DUPLICATES: Finding(process.engine, ids, settings.duplicates_rate).work,
-        MEASURE_QUALITY: Measuring(process.engine, settings.quality_rate).work,
-        REBUILD: Rebuilding(process.engine, ids, settings.rebuild_rate).work,
-        REINDEX: Reindexing(process.engine, chosen, settings.search_rate).work,
-    }
-    process.jobs(JOBS, works, read="ops", write="ops", both=["profiles:write"])
+    process.jobs(
+        JOBS, works(process.engine, ids, settings), read="ops", write="ops", both=["profiles:write"]
+    )
     process.retain(retentions(settings))
     upkeep = Upkeep(process.engine, settings.timeline_retention_days)
     process.watch(upkeep, lambda: upkeep.last_sign)
