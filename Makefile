@@ -162,6 +162,10 @@ bench-due: $(STAMP) ## Measure only how late what has a time is run, beside 1 M 
 bench-search: $(STAMP) ## Measure only the search for people, at rest and beside events
 	@$(PY) tests/bench --only search $(ARGS)
 
+.PHONY: duplicates-table
+duplicates-table: $(STAMP) ## Precision and recall of the finder of duplicates on FEBRL 1 to 3 (ARGS=--weights)
+	@$(PY) -m tests.bench.duplicates $(ARGS)
+
 # ---- changing it
 
 .PHONY: fmt

@@ -41,6 +41,7 @@ SHOWS = {
     "campaigns": ["[Test] News for you", "lin@campaigns.example", "no consent", "is archived."],
     "complaints": ["is closed.", "He is content", "open cases      0"],
     "consent": [" granted  no ", " granted  yes ", "You are unsubscribed", " withdrawn  yes "],
+    "duplicates": [" likely ", "two digits swapped", "nothing was changed", "keeps", "measured at"],
     "finding-people": [
         *("traits.name: 张三", "inside", "whole", "contact_points.sms: +49", "misspelt"),
         *("city 上海", "nobody@finding.example", "'=1+1", "is written"),

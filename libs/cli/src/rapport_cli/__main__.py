@@ -20,6 +20,7 @@ from rapport_cli import (
     dead_letters,
     debugger,
     due,
+    duplicates,
     events,
     imports,
     jobs,
@@ -33,6 +34,7 @@ from rapport_cli import (
     policy,
     positions,
     privacy,
+    quality,
     quarantine,
     replays,
     segments,
@@ -58,6 +60,8 @@ app.add_typer(jobs.app, name="job")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(replays.app, name="replay")
 app.add_typer(people_files.app, name="profile")  # with the commands of `profiles`
+app.add_typer(duplicates.app, name="duplicates")
+app.add_typer(quality.app, name="quality")
 app.add_typer(merge_rules.app, name="merge-rules")
 app.add_typer(timeline_rules.app, name="timeline-rules")
 app.add_typer(consents.app, name="consent")

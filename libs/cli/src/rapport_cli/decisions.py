@@ -35,7 +35,7 @@ def merge(
 ) -> None:
     """Make one person of two identifiers, whatever events say."""
     body = _body((kind, value), (other_kind, other_value), reason, dry_run=dry_run)
-    _tell(show.session(ctx).api("profile").post("/v1/profiles/merge", body), as_json=as_json)
+    tell(show.session(ctx).api("profile").post("/v1/profiles/merge", body), as_json=as_json)
 
 
 @app.command("keep-apart")
@@ -52,7 +52,7 @@ def keep_apart(
 ) -> None:
     """Never let two identifiers be one person, whatever events say."""
     body = _body((kind, value), (other_kind, other_value), reason, dry_run=dry_run)
-    _tell(show.session(ctx).api("profile").post("/v1/profiles/keep-apart", body), as_json=as_json)
+    tell(show.session(ctx).api("profile").post("/v1/profiles/keep-apart", body), as_json=as_json)
 
 
 @app.command()
@@ -67,7 +67,7 @@ def cut(
 ) -> None:
     """Let an event say nothing of who is who: it names others by mistake."""
     body = {"source": source, "message_id": message_id, "reason": reason, "dry_run": dry_run}
-    _tell(show.session(ctx).api("profile").post("/v1/profiles/cut", body), as_json=as_json)
+    tell(show.session(ctx).api("profile").post("/v1/profiles/cut", body), as_json=as_json)
 
 
 @app.command()
@@ -82,7 +82,7 @@ def undo(
     """Take a merge, a keep-apart or a cut back."""
     path = f"/v1/decisions/{quote(decision, safe='')}/undo"
     api = show.session(ctx).api("profile")
-    _tell(api.post(path, {"reason": reason, "dry_run": dry_run}), as_json=as_json)
+    tell(api.post(path, {"reason": reason, "dry_run": dry_run}), as_json=as_json)
 
 
 @app.command()
@@ -141,7 +141,8 @@ def _body(
     }
 
 
-def _tell(answer: dict[str, Any], *, as_json: bool) -> None:
+def tell(answer: dict[str, Any], *, as_json: bool) -> None:
+    """Print a decision, and what it changes."""
     if as_json:
         show.data(answer)
         return

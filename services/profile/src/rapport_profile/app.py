@@ -15,14 +15,12 @@ from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.indexing import Indexing
+from rapport_profile.handlers.jobs import works
 from rapport_profile.handlers.ledger import equations
-from rapport_profile.handlers.rebuilding import Rebuilding
-from rapport_profile.handlers.reindexing import Reindexing
-from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
-from rapport_profile.store.jobs import JOBS, REBUILD, REINDEX, REPUBLISH
+from rapport_profile.store.jobs import JOBS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,12 +42,9 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     erasing = Erasing(ids, key_bytes(settings.event_key), key_bytes(settings.receipt_key))
     consumer = process.consume(subscriptions(ids, arrivals.applied), erasing.eraser())
     process.relay()
-    works = {
-        REPUBLISH: Republishing(process.engine, settings.republish_rate).work,
-        REBUILD: Rebuilding(process.engine, ids, settings.rebuild_rate).work,
-        REINDEX: Reindexing(process.engine, chosen, settings.search_rate).work,
-    }
-    process.jobs(JOBS, works, read="ops", write="ops", both=["profiles:write"])
+    process.jobs(
+        JOBS, works(process.engine, ids, settings), read="ops", write="ops", both=["profiles:write"]
+    )
     process.retain(retentions(settings))
     upkeep = Upkeep(process.engine, settings.timeline_retention_days)
     process.watch(upkeep, lambda: upkeep.last_sign)

@@ -24,6 +24,12 @@ class Settings(ServiceSettings):
     rebuild_rate: int = Field(
         default=2_000, ge=1, le=100_000, description="Identifiers per second of a rebuilding job."
     )
+    duplicates_rate: int = Field(
+        default=2_000, ge=1, le=100_000, description="Profiles per second of a search for pairs."
+    )
+    quality_rate: int = Field(
+        default=5_000, ge=1, le=100_000, description="Profiles per second of a look at quality."
+    )
     search_rate: int = Field(
         default=1_000,
         ge=1,

@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     Identity,
     Index,
     Integer,
@@ -283,3 +284,49 @@ PRIVACY_RECEIPT = Table(
     PrimaryKeyConstraint("workspace", "request_id", "service"),
 )
 """What each service has answered."""
+
+LIKENESS = Table(
+    "likeness",
+    METADATA,
+    Column("workspace", Text),
+    Column("profile_id", UUID(as_uuid=True)),
+    Column("version", BigInteger, nullable=False, comment="Of the profile, when it was looked at."),
+    Column("form", LargeBinary, nullable=False, comment="A digest of what is compared of it."),
+    Column("keys", ARRAY(BigInteger), nullable=False, comment="Its rows of block_key."),
+    Column("due", Boolean, nullable=False, comment="It is still to be compared with others."),
+    PrimaryKeyConstraint("workspace", "profile_id"),
+    Index("ix_likeness_due", "workspace", "profile_id", postgresql_where=text("due")),
+)
+"""What the finder of duplicates knows of a profile: digests, nothing of what they are of."""
+
+BLOCK_KEY = Table(
+    "block_key",
+    METADATA,
+    Column("workspace", Text),
+    Column("key", BigInteger, autoincrement=False, comment="A keyed digest of what is alike."),
+    Column("profile_id", UUID(as_uuid=True)),
+    PrimaryKeyConstraint("workspace", "key", "profile_id"),
+)
+"""Who is compared with whom: those who have a key in common."""
+
+DUPLICATE = Table(
+    "duplicate",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True)),
+    Column("a", UUID(as_uuid=True), nullable=False, comment="The smaller id of two profiles."),
+    Column("b", UUID(as_uuid=True), nullable=False),
+    Column("score", Double, nullable=False),
+    Column("reasons", JSON, nullable=False, comment="Words and numbers, no values of people."),
+    Column("state", Text, nullable=False, comment="open, merged, or dismissed"),
+    Column("found_at", _INSTANT, nullable=False),
+    Column("decided_at", _INSTANT),
+    Column("decided_by", Text),
+    Column("decided_reason", Text),
+    Column("decision_id", UUID(as_uuid=True)),
+    PrimaryKeyConstraint("workspace", "id"),
+    Index("ix_duplicate_pair", "workspace", "a", "b", unique=True),
+    Index(None, "workspace", "b"),
+    Index("ix_duplicate_score", "workspace", "state", "score", "id"),
+)
+"""Two profiles that may be one person, and what an operator has said of them."""

@@ -4,10 +4,12 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_profile.api.decisions import decision_routes
+from rapport_profile.api.duplicates import duplicate_routes
 from rapport_profile.api.exporting import export_routes
 from rapport_profile.api.merge_rules import rules_routes
 from rapport_profile.api.privacy import privacy_routes
 from rapport_profile.api.profiles import profile_routes
+from rapport_profile.api.quality import quality_routes
 from rapport_profile.api.republishing import republishing_routes
 from rapport_profile.api.search import search_routes
 from rapport_profile.api.timeline import timeline_routes
@@ -25,10 +27,12 @@ def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing)
     return [
         decision_routes(engine, ids),
         privacy_routes(engine, ids, erasing),
+        duplicate_routes(engine, ids),
         # Before the profiles: `search` is no profile's id.
         search_routes(engine, ids),
         export_routes(engine),
         profile_routes(engine, ids, arrivals),
+        quality_routes(engine),
         republishing_routes(engine),
         rules_routes(engine),
         timeline_routes(engine, arrivals),

@@ -283,3 +283,65 @@ class ReceiptKeys(BaseModel):
     """A JWKS (RFC 7517)."""
 
     keys: list[dict[str, str]]
+
+
+class Reason(BaseModel):
+    """What one field says of two people."""
+
+    field: str
+    told: str = Field(description="in words")
+    bits: float = Field(
+        description="for one person where positive, against it where negative: each bit doubles "
+        "or halves the odds against the likelier of two strangers and two of one household"
+    )
+
+
+class Duplicate(BaseModel):
+    """Two profiles that may be one person."""
+
+    id: UUID
+    profile_id: UUID
+    other_profile_id: UUID
+    score: float = Field(description="0 to 1: how likely it is that they are one person")
+    band: str = Field(description="likely (from 0.99 on), or possible")
+    reasons: list[Reason] = Field(description="those that say most come first")
+    state: str = Field(description="open, merged or dismissed")
+    found_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+    decided_reason: str | None
+    decision_id: UUID | None = Field(description="the merge, or keep-apart, that was made of it")
+
+
+class ShownDuplicate(Duplicate):
+    """Two profiles side by side, as they are now."""
+
+    profiles: list[Profile] = Field(description="one, where they are one person by now")
+
+
+class FieldQuality(BaseModel):
+    """Shares, 0 to 1: `filled` of the source's people, the others of those that are filled."""
+
+    field: str = Field(description="name, birthday, gender, e-mail, phone, address or number")
+    filled: float
+    valid: float = Field(description="can be read as what it is; words for nothing can't")
+    fresh: float = Field(description="told in the last 30 days")
+    recent: float = Field(description="told in the last 365 days")
+    newest_at: datetime | None
+
+
+class SourceQuality(BaseModel):
+    """What one source says; of each trait the latest word counts, for the source it is from."""
+
+    source: str
+    people: int = Field(description="of whom it has the latest word on a trait")
+    in_pairs: int = Field(description="of these, how many are in an open pair of duplicates")
+    fields: list[FieldQuality]
+
+
+class Quality(BaseModel):
+    """What all sources say of people."""
+
+    measured_at: datetime
+    people: int
+    sources: list[SourceQuality]

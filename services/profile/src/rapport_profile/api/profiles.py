@@ -18,7 +18,7 @@ from rapport_profile.domain.consents import consent_state
 from rapport_profile.domain.naming import Ids, normal_or_given
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.reach import reachable
-from rapport_profile.domain.shown import shown_profile
+from rapport_profile.domain.shown import Shown, shown_profile
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.store import reads
 
@@ -129,6 +129,11 @@ async def _summary(tx: AsyncConnection, who: reads.Person, found: reads.Found) -
 
 
 async def _shown(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Response:
+    return json_answer(await as_shown(tx, workspace, profile_id))
+
+
+async def as_shown(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Shown:
+    """A person as published; NotFoundError where there is none."""
     who, found = await person(tx, workspace, profile_id)
     summary = await _summary(tx, who, found)
-    return json_answer(shown_profile(str(found.id), found.version, summary))
+    return shown_profile(str(found.id), found.version, summary)

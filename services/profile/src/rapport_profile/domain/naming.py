@@ -57,6 +57,10 @@ class Ids:
         name = identifier_digest(self._key, workspace, identifier).hex()
         return f"{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}"
 
+    def digest(self, workspace: str, what: str, text: str) -> bytes:
+        """16 bytes for what is no identifier; `what` says of which sort, and has a blank in it."""
+        return identifier_digest(self._key, workspace, (what, text))
+
     def fingerprint(self) -> bytes:
         """16 bytes by which the key is known again."""
         return identifier_digest(self._key, "", ("", "fingerprint"))

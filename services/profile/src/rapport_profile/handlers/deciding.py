@@ -25,7 +25,7 @@ from rapport_profile.domain.revising import Revising
 from rapport_profile.handlers import cutting
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
-from rapport_profile.store import changes, decisions, people
+from rapport_profile.store import changes, decisions, duplicates, people
 from rapport_profile.store.decisions import APART, CUT, OPERATOR, Decision
 from rapport_profile.store.merge_rules import RuleShelf
 
@@ -67,6 +67,7 @@ class Deciding:
             steps = await _changed(
                 tx, names, caller.workspace, ends, lambda who: who.keep_apart(*ends, decision.at)
             )
+            await duplicates.withdraw_of(tx, caller.workspace, ends)
         await decisions.add(tx, caller.workspace, decision)
         return steps
 

@@ -21,7 +21,7 @@ from rapport_profile.domain.recounting import Page as Recounted
 from rapport_profile.domain.revising import Revising
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import decisions, expiring, people, search
+from rapport_profile.store import decisions, duplicates, expiring, likenesses, people, search
 from rapport_profile.store import privacy as store
 from rapport_profile.store.merge_rules import RuleShelf
 from rapport_profile.tables import SCHEMA
@@ -119,6 +119,8 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
     number += sum((await store.drop_beside(tx, workspace, ids)).values())
     ended = await store.end_profiles(tx, workspace, who.profiles)
     await search.forget(tx, workspace, sorted(ended))
+    await likenesses.forget(tx, workspace, sorted(ended))
+    await duplicates.forget(tx, workspace, sorted(ended))
     await search.owe(tx, [(workspace, one) for one in sorted(ended)])
     told = [
         ProfileActivity(workspace=workspace, profile_id=one, version=version, gone=True)

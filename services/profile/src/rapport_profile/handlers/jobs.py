@@ -1,15 +1,42 @@
-"""Making the jobs of profile, one for a request however often it is sent."""
+"""The jobs of profile: what each does, and making one for a request however often it is sent."""
 
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.errors import NotFoundError
 from rapport_common.idempotency import Once
 from rapport_common.ids import uuid7_text
 from rapport_common.jobs.store import Job, NewJob
-from rapport_profile.store.jobs import JOBS
+from rapport_common.jobs.worker import Work
+from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.finding import Finding
+from rapport_profile.handlers.measuring import Measuring
+from rapport_profile.handlers.rebuilding import Rebuilding
+from rapport_profile.handlers.reindexing import Reindexing
+from rapport_profile.handlers.republishing import Republishing
+from rapport_profile.settings import Settings
+from rapport_profile.store.jobs import (
+    FIND_DUPLICATES,
+    JOBS,
+    MEASURE_QUALITY,
+    REBUILD,
+    REINDEX,
+    REPUBLISH,
+)
 from rapport_profile.tables import SCHEMA
+
+
+def works(engine: AsyncEngine, ids: Ids, settings: Settings) -> dict[str, Work]:
+    """What is done by kind of job; `ids` names identifiers."""
+    chosen = settings.chosen_traits()
+    return {
+        FIND_DUPLICATES: Finding(engine, ids, settings.duplicates_rate).work,
+        MEASURE_QUALITY: Measuring(engine, settings.quality_rate).work,
+        REBUILD: Rebuilding(engine, ids, settings.rebuild_rate).work,
+        REINDEX: Reindexing(engine, chosen, settings.search_rate).work,
+        REPUBLISH: Republishing(engine, settings.republish_rate).work,
+    }
 
 
 async def start(

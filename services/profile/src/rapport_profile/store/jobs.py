@@ -1,4 +1,4 @@
-"""The jobs of profile: telling, working out and indexing everybody anew."""
+"""The jobs of profile, by what they do to everybody: tell, work out anew, compare, measure."""
 
 from rapport_common.jobs.store import JobStore
 from rapport_profile.tables import SCHEMA
@@ -6,4 +6,6 @@ from rapport_profile.tables import SCHEMA
 JOBS = JobStore(SCHEMA)
 REPUBLISH = "republish"
 REBUILD = "rebuild"
+FIND_DUPLICATES = "find_duplicates"
+MEASURE_QUALITY = "measure_quality"
 REINDEX = "reindex"
