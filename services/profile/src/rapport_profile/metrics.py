@@ -6,7 +6,8 @@ from prometheus_client import Counter, Gauge
 
 EVENTS = Counter(
     "rapport_profile_events_total",
-    "Events by what became of them: profiled, duplicate, replaced (a copy that counts instead).",
+    "Events by what became of them: profiled, duplicate, replaced (a copy that counts instead), "
+    "erased (of somebody who was forgotten since they were received).",
     ["outcome"],
 )
 REDUCED = Counter(
@@ -15,6 +16,11 @@ REDUCED = Counter(
 )
 REPUBLISHED = Counter(
     "rapport_profile_republished_total", "Profiles told again by jobs that republish."
+)
+UNANSWERED = Gauge(
+    "rapport_privacy_unanswered_seconds",
+    "Since when the oldest wish to be forgotten waits for the answer of a service; 0 if none does.",
+    ["answering"],
 )
 LAST_MONTH = Gauge(
     "rapport_profile_timeline_ends_timestamp_seconds",
@@ -31,7 +37,7 @@ SEARCH_AGE = Gauge(
     "For how long the oldest change of a profile has waited to be found by search.",
 )
 EXPORTED = Counter("rapport_profile_exported_total", "Profiles that were told in exports.")
-for _outcome in ("profiled", "duplicate", "replaced"):
+for _outcome in ("profiled", "duplicate", "replaced", "erased"):
     EVENTS.labels(_outcome)
 
 
