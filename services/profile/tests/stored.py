@@ -125,6 +125,7 @@ class People:
         lost = sorted(stored - still.keys())
         again = {key: still[key] for key in stored & still.keys()}
         seeds = {hub, IDS.of(W, anonymous_twin(named.hub)), *(key[1] for key in told)}
+        seeds |= self._merged_with([hub])
         whole: set[Id] = set()
         while True:
             fold, spilled = fold_and_spill(left)
@@ -187,6 +188,7 @@ class People:
         told = {key for key in self.links if key[0] in page.ids}
         for key in self.merges & told:
             page.merge(key, self.links[key][0])
+        page.merged |= self._merged_with(page.ids)
         stored = Loaded()
         for id_ in page.ids:
             stored.add_node(self.node(id_))
@@ -251,6 +253,7 @@ class People:
         hubs = {IDS.of(W, names.hub) for names in named}
         known = hubs | {one.id for one in working.nodes.values() if one.profile_id is not None}
         doubted = former | (twins & known)
+        doubted |= {one.id for one in fresh if IDS.of(W, anonymous_twin(one.name)) in former}
         doubted |= {IDS.of(W, one) for one in aliased if IDS.of(W, user_twin(one)) in known}
         renamed = {
             IDS.of(W, end)
@@ -268,7 +271,7 @@ class People:
                     working.add_link(Link(key, W, *self.links[key]))
                 if says_it_again(working, keys, (one.timestamp, one.message_id, one.source)):
                     again.add(place)
-        seeds = entangled(working, together, doubted, again)
+        seeds = entangled(working, together, doubted | renamed, again)
         if seeds or former:
             self._load_around(working, seeds | former, former)
         self._load_users(working, renamed)
@@ -303,6 +306,9 @@ class People:
         self.apart = (self.apart - {ends, ends[::-1]}) | (working.apart & {ends})
         self.published += steps
 
+    def _merged_with(self, ids: Collection[Id]) -> set[Id]:
+        return {key[key[0] == one] for one in ids for key in self.merges if one in key[:2]}
+
     def _renamed(self, users: Collection[Id]) -> list[LinkKey]:
         return [key for key in self.links if key[2] == RENAMED and key[1] in users]
 
@@ -311,7 +317,11 @@ class People:
         self._load_around(working, users, users, wide=True)
         known = working.between_users().union(users)
         for one in working.shared_by(known):
-            near = {key[key[0] == one] for key in self.links if one in key[:2]}
+            near = {
+                key[key[0] == one]
+                for key, (_evidence, void) in self.links.items()
+                if one in key[:2] and not void
+            }
             if all(self.rows[end].kind != "user_id" or end in known for end in near):
                 working.doubtful.add(one)
         self._load_around(working, working.doubtful, working.doubtful, wide=True)

@@ -1,6 +1,6 @@
 """What is held in memory of a batch's people, and what was changed of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.fold import Fold, copied
@@ -57,7 +57,7 @@ class Loaded:
             if node.profile_id is not None:
                 self.profiles[node.profile_id].members.add(node.id)
 
-    def links_of(self, one: Id) -> Iterable[LinkKey]:
+    def links_of(self, one: Id) -> Collection[LinkKey]:
         """The loaded links of an identifier."""
         return self._around.get(one, ())
 

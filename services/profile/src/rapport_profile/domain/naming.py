@@ -36,6 +36,7 @@ RENAMED = "renamed"
 """Two user ids, by an alias of a trusted source: the former one is known as a user id."""
 MERGE = "merge"
 """Told by an operator, not by an event."""
+KINDS = (SEEN, ALIAS, RENAMED, MERGE)
 OF_USERS = frozenset({RENAMED, MERGE})
 """The links by which two user ids may be one person."""
 

@@ -106,7 +106,7 @@ class Page:
 
     `coming`: the events that leave one for another, by that one. `named`: whom all these events
     name; `begun`: the profiles whose first identifier is here. `renamed`: user ids that may be one
-    person by what the events say, or said.
+    person by what the events say, or said. `merged`: with whom operators have merged somebody here.
     """
 
     def __init__(self, workspace: str, ids: Sequence[Id]) -> None:
@@ -118,8 +118,10 @@ class Page:
         self.named: dict[Id, Identifier] = {}
         self.begun: set[Id] = set()
         self.renamed: set[Id] = set()
+        self.merged: set[Id] = set()
         self._twins: set[Id] = set()
         self._linked: set[Id] = set()
+        self._moved: set[Id] = set()
 
     def read(self, names: Names, hub: Id, events: Sequence[Event]) -> None:
         """Take in some events of an identifier of the page."""
@@ -146,7 +148,7 @@ class Page:
 
         `stored` has the page's identifiers and the links that their events have told of so far.
         """
-        self._linked = {end for key in stored.links for end in key[:2]}
+        self._linked = {end for key in self._changed(stored) for end in key[:2]}
         self.renamed |= {end for key in stored.links if key[2] == RENAMED for end in key[:2]}
         for node in map(stored.nodes.__getitem__, self.ids):
             if node.is_user:
@@ -155,13 +157,28 @@ class Page:
         for one in self.recounts.values():
             for hub, events in one.leaving.items():
                 self.coming.setdefault(hub, []).extend(events)
+                named = (names.of(event) for event in events)
+                self._moved |= {
+                    names.ids.of(self.workspace, identifier)
+                    for who in named
+                    if who is not None
+                    for identifier in who.all
+                }
         for hub, events in self.coming.items():
             if hub in self.recounts:
                 self.recounts[hub].add(names, events)
 
+    def _changed(self, stored: Loaded) -> set[LinkKey]:
+        """The links that are told otherwise than they are stored, or are not both."""
+        known = {key: link.evidence for key, link in stored.links.items()}
+        told = {key: at for one in self.recounts.values() for key, at in one.told.items()}
+        return {key for key in known.keys() | told.keys() if known.get(key) != told.get(key)}
+
     def seeds(self) -> set[Id]:
-        """Around whom people may change: all that is named, was linked, or decides on aliases."""
-        return {*self.ids, *self._linked, *self.coming, *self.named, *self._twins}
+        """Around whom people may change: those here, the ends of links that are told otherwise than
+        they are stored, all whom events name that move, and who decides on aliases.
+        """
+        return {*self.ids, *self._linked, *self.coming, *self._moved, *self._twins, *self.merged}
 
     def revisions(self, working: Revising, names: Names) -> list[Revision]:
         """What has to be put right; who is not on the page and gets events has more than it had."""

@@ -4,7 +4,7 @@ It needs the links around them, which are loaded. Here is no I/O.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 
 from rapport_common.events.activity import ProfileActivity
@@ -12,7 +12,7 @@ from rapport_common.events.profile import AbsorbedId
 from rapport_profile.domain.identity import Resolution, keep_ids, resolve
 from rapport_profile.domain.limits import Terms
 from rapport_profile.domain.merge_rules import NO_RULES, USUAL, RuleBook, Rules
-from rapport_profile.domain.naming import OF_USERS, RENAMED, Id, LinkKey
+from rapport_profile.domain.naming import KINDS, OF_USERS, RENAMED, Id, LinkKey
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.steps import Steps
 
@@ -54,9 +54,20 @@ class Regrouping(Steps):
         first = next(iter(some), None)
         return NO_RULES if first is None else self.book.of(self.nodes[first].workspace)
 
-    def _links_among(self, region: Iterable[Id], terms: Terms) -> list[tuple[Id, Id]]:
+    def _links_inside(self, region: Collection[Id]) -> Iterator[LinkKey]:
+        """The loaded links between identifiers; a till that thousands share has many others."""
+        for one in region:
+            links = self.links_of(one)
+            if len(links) <= len(region) * len(KINDS):
+                yield from (key for key in links if key[0] in region and key[1] in region)
+            else:
+                pairs = (pair for other in region for pair in ((one, other), (other, one)))
+                keys = ((*pair, kind) for pair in pairs for kind in KINDS)
+                yield from (key for key in keys if key in self.links)
+
+    def _links_among(self, region: Collection[Id], terms: Terms) -> list[tuple[Id, Id]]:
         """The links that count; where it matters which of them holds, the earliest first."""
-        found = {key for one in region for key in self.links_of(one) if self._counts(key)}
+        found = {key for key in self._links_inside(region) if self._counts(key)}
         users = any(key[2] in OF_USERS for key in found)
         if not (terms.bind or users):
             return [key[:2] for key in found]
@@ -214,12 +225,14 @@ class Regrouping(Steps):
         if node.shared:
             node.shared = False
             self.changed_nodes[end] = node
+            # What a void link leads to is not loaded with all that counts for it.
             for key in self.links_of(end):
-                seeds.update(one for one in key[:2] if one in self.nodes)
+                if not self.links[key].void:
+                    seeds.update(one for one in key[:2] if one in self.nodes)
 
     # --- several user ids of one person ------------------------------------------------------
 
-    def users_meet(self, ends: Iterable[Id], seeds: set[Id]) -> None:
+    def users_meet(self, ends: Collection[Id], seeds: set[Id]) -> None:
         """User ids become one person, or come apart: all around them is looked at.
 
         All that they have is loaded; `seeds`, to be looked around, get more.
@@ -235,8 +248,15 @@ class Regrouping(Steps):
                 node.contested = True
                 self.changed_nodes[end] = node
         seeds.update(ends)
-        for one in self.doubtful:
+        for one in self._beside(ends) & self.doubtful:
             self._reconsider(one, seeds)
+
+    def _beside(self, ends: Iterable[Id]) -> set[Id]:
+        """The identifiers next to user ids, and to others of the people these belong to."""
+        people = {self.nodes[end].profile_id for end in ends} - {None}
+        members = {one for who in people if who for one in self.profiles[who].members}
+        users = {one for one in members.union(ends) if self.nodes[one].is_user}
+        return {end for one in users for key in self.links_of(one) for end in key[:2]}
 
     def between_users(self) -> set[Id]:
         """The user ids of the loaded links by which these are one person, or may be."""

@@ -235,9 +235,12 @@ async def _load(
     await people.ensure_identifiers(tx, wanted)
     working, held = WorkingSet(ids, uuid7_text, names.book), set[people.Scoped]()
     await people.load(tx, working, wanted.keys() | twins, held)
-    former = await people.known(tx, _possibly_aliased(working))
-    doubted = {id_ for _, id_ in former} | _ends_of_doubt(working, drafts)
-    users = _renamed(working, drafts) | await people.renamed(tx, _newcomers(working))
+    twins_of = _possibly_aliased(working)
+    former = await people.known(tx, twins_of.values())
+    users = _renamed(working, drafts) | await people.renamed(tx, twins_of.keys())
+    doubted = {id_ for _, id_ in former | users} | _ends_of_doubt(working, drafts)
+    # Whose first word changes what aliases say: what it names is looked at, all around.
+    doubted |= {one[1] for one, twin in twins_of.items() if twin in former}
     again = await _said_again(tx, names, working, drafts, named)
     seeds = entangled(working, named, doubted, again)
     around = {(working.nodes[one].workspace, one) for one in seeds} | former
@@ -268,20 +271,17 @@ async def _said_again(
     return {at for at in places if says_it_again(working, keys[at], drafts[at].evidence)}
 
 
-def _newcomers(working: WorkingSet) -> set[people.Scoped]:
-    """User ids that are named here for the first time."""
+def _possibly_aliased(working: WorkingSet) -> dict[people.Scoped, people.Scoped]:
+    """User ids that are named here for the first time, and the same values as anonymous ids: an
+    alias may have taken them for these.
+    """
     return {
-        (one.workspace, one.id)
+        (one.workspace, one.id): (
+            one.workspace,
+            working.ids.of(one.workspace, anonymous_twin(one.name)),
+        )
         for one in working.nodes.values()
         if one.kind == USER_ID and one.profile_id is None
-    }
-
-
-def _possibly_aliased(working: WorkingSet) -> set[people.Scoped]:
-    """Anonymous ids that an alias may have taken from a user id named here for the first time."""
-    return {
-        (workspace, working.ids.of(workspace, anonymous_twin(working.nodes[one].name)))
-        for workspace, one in _newcomers(working)
     }
 
 

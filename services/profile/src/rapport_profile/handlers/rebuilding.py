@@ -212,6 +212,7 @@ async def _recount(tx: AsyncConnection, names: Names, page: Page) -> None:
         page.recounts[id_].expire(gone)
     for key, evidence in await decisions.merges(tx, page.workspace, page.ids):
         page.merge(key, evidence)
+    page.merged |= await decisions.merged_with(tx, page.workspace, page.ids)
     async for hub, events in recounting.timelines(tx, page.workspace, page.ids):
         page.read(names, hub, events)
 

@@ -15,7 +15,7 @@ from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import changes, expiring, inbox, people
+from rapport_profile.store import changes, decisions, expiring, inbox, people
 
 
 async def take_back(
@@ -38,6 +38,8 @@ async def take_back(
     told = names.links(workspace, named)
     twin = names.ids.of(workspace, anonymous_twin(named.hub))
     seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told))}
+    # Who has no event any more may still be somebody, by an operator's word.
+    seeds |= {(workspace, one) for one in await decisions.merged_with(tx, workspace, [hub])}
     renamed = {(workspace, key) for key in told if key[2] == RENAMED}
     # In this order: retention waits for the lock on what it has removed, or is waited for.
     await expiring.settle(tx, workspace, [hub])

@@ -51,6 +51,12 @@ _MERGES = text(
     "FROM profile.decision d WHERE d.workspace = :workspace AND d.kind = 'merge' "
     "AND d.undone_at IS NULL AND d.a = ANY(CAST(:ids AS uuid[]))"
 )
+_MERGED_WITH = text(
+    "SELECT CAST(CASE WHEN d.a = v.id THEN d.b ELSE d.a END AS text) "
+    "FROM unnest(CAST(:ids AS uuid[])) AS v(id) JOIN profile.decision d "
+    "ON d.workspace = :workspace AND (d.a = v.id OR d.b = v.id) "
+    "WHERE d.kind = 'merge' AND d.undone_at IS NULL"
+)
 _UNDO = text(
     "UPDATE profile.decision SET undone_at = :at, undone_by = :actor, undone_reason = :reason "
     "WHERE workspace = :workspace AND id = CAST(:id AS uuid)"
@@ -119,6 +125,12 @@ async def merges(
     """The links that operators' merges amount to, of those whose first identifier is given."""
     rows = await tx.execute(_MERGES, {"workspace": workspace, "ids": list(ids)})
     return [((row.a, row.b, MERGE), (row.created_at, row.id, OPERATOR)) for row in rows]
+
+
+async def merged_with(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> set[Id]:
+    """With whom operators have merged identifiers, and still do."""
+    rows = await tx.execute(_MERGED_WITH, {"workspace": workspace, "ids": list(ids)})
+    return set(rows.scalars())
 
 
 async def latest(

@@ -86,8 +86,10 @@ _NEXT_TO_OTHERS = text(
     "SELECT CAST(v.id AS text) AS id "
     f"FROM unnest({packed('workspaces', 'text')}, {packed('ids', 'uuid')}) AS v(workspace, id) "
     "WHERE EXISTS (SELECT 1 FROM (SELECT l.a AS id FROM profile.link l "
-    "WHERE l.workspace = v.workspace AND l.b = v.id UNION ALL SELECT l.b FROM profile.link l "
-    "WHERE l.workspace = v.workspace AND l.a = v.id) AS near JOIN profile.identifier u "
+    "WHERE l.workspace = v.workspace AND l.b = v.id AND NOT l.void "
+    "UNION ALL SELECT l.b FROM profile.link l "
+    "WHERE l.workspace = v.workspace AND l.a = v.id AND NOT l.void) AS near "
+    "JOIN profile.identifier u "
     "ON u.workspace = v.workspace AND u.id = near.id AND u.kind = 'user_id' "
     "WHERE near.id <> ALL(CAST(:users AS uuid[])))"
 )
@@ -159,7 +161,8 @@ async def load(
 
     A cluster is locked by the row of the identifier after which it is named: whoever changes
     anything in a cluster holds that row, so two batches with the same people in opposite order
-    wait for each other and do not deadlock. `held` are the locks so far.
+    wait for each other. Locks that turn out to be needed later come in an order of their own: who
+    meets with another there is told so by the database, and tries again. `held`: the locks so far.
     """
     await _hold(tx, wanted, held)
     await _load_nodes(tx, working, _NODES, wanted)
