@@ -27,6 +27,7 @@ ONE = {
     "/v1/sources/{source}/plan": "one document, kept and given as a whole",
     "/v1/merge-rules": "one document, kept and given as a whole",
     "/v1/quality": "the workspace's one",
+    "/v1/privacy/keys": "one document: a JWKS",
     "/v1/timeline-rules": "one document, kept and given as a whole",
     "/v1/imports/{job_id}/file": "the one file of an import",
     "/v1/surveys/{survey_id}/score": "one score",

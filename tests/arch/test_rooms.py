@@ -51,7 +51,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
     },
     "feedback": _PAGES,
 }
-WITHOUT = {"ingest": {"consumer.py": "it applies no topic: it is where events come in"}}
+WITHOUT = {"ingest": {"consumer.py": "it applies no topic but `privacy`, which all services do"}}
 """What a service does not have, and why."""
 
 MOST_LINES = 60

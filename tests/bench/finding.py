@@ -24,9 +24,10 @@ from tests.support.api import patient_app
 from tests.support.servers import ROOT, create_database, migrate
 
 from rapport_common.db import create_engine
-from rapport_common.testing.credentials import mint
+from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.handlers.arrivals import Arrivals
+from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.indexing import Indexing
 
 SEARCHES = 300
@@ -90,7 +91,8 @@ async def _asked(engine: AsyncEngine, when: str) -> list[Row]:
 @asynccontextmanager
 async def _api(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     app = patient_app("profile")
-    for router in routers(engine, IDS, Arrivals(engine)):
+    erasing = Erasing(IDS, EVENT_KEY, RECEIPT_KEY)
+    for router in routers(engine, IDS, Arrivals(engine), erasing):
         app.include_router(router)
     token = mint(WORKSPACE, "bench", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(

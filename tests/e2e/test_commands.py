@@ -20,7 +20,7 @@ from rapport_cli.errors import CliError
 ID = "00000000-0000-7000-8000-000000000001"
 PERSON = ["email", "someone@example.com"]
 DRAFT = '{"name": "x"}'
-CONSUMERS = ("profile", "segment", "campaign", "feedback")
+CONSUMERS = ("ingest", "profile", "segment", "campaign", "feedback")
 OF_CONSUMERS = {
     "position list": [],
     "position reset": ["--topic", "events", "--partition", "0", "--offset", "0", "--yes"],
@@ -85,6 +85,10 @@ ARGUMENTS: dict[str, list[str]] = {
     "plan violations": [],
     "policy set": ["--unconfirmed-consent", "allow"],
     "policy show": [],
+    "privacy erase": [*PERSON, "--reason", "why", "--yes"],
+    "privacy keys": [],
+    "privacy list": [],
+    "privacy show": [ID],
     "profile cut": ["s", "m", "--reason", "why"],
     "profile decisions": [],
     "profile export": ["people.csv"],

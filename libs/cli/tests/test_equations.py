@@ -15,8 +15,8 @@ Count = st.integers(0, 10**9)
 @st.composite
 def sound(draw: st.DrawFn) -> Ledgers:
     """Ledgers of a system at rest in which nothing was lost or doubled."""
-    accepted, rejected, profiled, twice, dead, parked, own = (draw(Count) for _ in range(7))
-    topic = profiled + twice + dead + parked
+    accepted, rejected, profiled, twice, dead, parked, own, erased = (draw(Count) for _ in range(8))
+    topic = profiled + twice + erased + dead + parked
     accepted = min(accepted, topic)
     activity = {"profile.activity": profiled + own}
     reader: dict[str, Any] = {
@@ -41,7 +41,7 @@ def sound(draw: st.DrawFn) -> Ledgers:
             "consumed": {"events": topic},
             "dead_letters": {"events": dead},
             "parked": {"events": parked},
-            "tallies": {"profiled": profiled, "duplicate": twice},
+            "tallies": {"profiled": profiled, "duplicate": twice, "erased": erased},
         },
         "segment": reader,
         "campaign": {**reader, **counts, "planned_total": sum(counts.values())},
@@ -60,6 +60,7 @@ LOSSES = [
     ("consumed", ("profile", "consumed", "events")),
     ("profiled", ("profile", "tallies", "duplicate")),
     ("profiled", ("profile", "tallies", "profiled")),
+    ("profiled", ("profile", "tallies", "erased")),
     ("in step: profile.activity", ("campaign", "consumed", "profile.activity")),
     ("known", ("feedback", "lacking")),
     ("messages", ("campaign", "planned_total")),

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from tests.support.waiting import eventually
 
 from rapport_common.events.topics import Topic
-from rapport_common.kafka.admin import FLUSH, ensure_topics
+from rapport_common.kafka.admin import FLUSH, ensure_topics, lifetime
 from rapport_common.kafka.closing import close
 from rapport_common.kafka.overrides import override_with, overrides
 
@@ -48,7 +48,7 @@ async def test_flushing_is_set_changed_and_taken_back_and_nothing_else_is(
     await override_with(admin, [topic.name], "segment.ms", "86400000")
     others = {
         "segment_ms": "86400000",
-        "retention_ms": str(topic.retention_ms),
+        "retention_ms": lifetime(topic)["retention.ms"],
         "max_message_bytes": str(topic.max_message_bytes),
         "cleanup_policy": "delete",
     }
@@ -59,6 +59,20 @@ async def test_flushing_is_set_changed_and_taken_back_and_nothing_else_is(
             kafka_bootstrap, [topic], partitions=3, replication=1, flush_messages=flush
         )
         await shows(admin, topic, flush_messages=expected, **others)
+
+
+async def test_no_record_is_kept_for_longer_than_the_topic_says(
+    admin: AIOKafkaAdminClient, kafka_bootstrap: str, topic: Topic
+) -> None:
+    hours = {name: int(ms) / 3_600_000 for name, ms in lifetime(topic).items()}
+    assert sum(hours.values()) == pytest.approx(72 - 1 / 6)
+    wanted = {name.replace(".", "_"): ms for name, ms in lifetime(topic).items()}
+    await shows(admin, topic, **wanted)
+    # One that was made before that was said.
+    await override_with(admin, [topic.name], "segment.ms", None)
+    await override_with(admin, [topic.name], "retention.ms", str(topic.retention_ms))
+    await ensure_topics(kafka_bootstrap, [topic], partitions=3, replication=1)
+    await shows(admin, topic, **wanted)
 
 
 async def test_a_new_topic_has_it_from_its_first_record(

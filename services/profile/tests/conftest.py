@@ -14,10 +14,11 @@ from tests.support.engines import patient_engine
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
 from rapport_common.operator.models import Ledger
-from rapport_common.testing.credentials import EVENT_KEY, mint
+from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.arrivals import Arrivals
+from rapport_profile.handlers.erasing import Erasing
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # for `services.profile.tests.people`
 
@@ -27,6 +28,11 @@ def bearer(workspace: str, *scopes: str) -> dict[str, str]:
     whole = bool({"ops", "*"} & set(scopes))
     token = mint(workspace, "ada", list(scopes), timedelta(hours=1), installation=whole)
     return {"Authorization": f"Bearer {token}"}
+
+
+def erasing() -> Erasing:
+    """Who forgets people, with the keys of tests."""
+    return Erasing(Ids(EVENT_KEY), EVENT_KEY, RECEIPT_KEY)
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """An operator of workspace `w`."""
     app = patient_app("profile")
-    for router in routers(engine, Ids(EVENT_KEY), Arrivals(engine)):
+    for router in routers(engine, Ids(EVENT_KEY), Arrivals(engine), erasing()):
         app.include_router(router)
     counted = ConsumerStore("profile", "profile").ledger
     app.include_router(ledger_routes(engine, Ledger, counted))

@@ -33,6 +33,7 @@ from rapport_cli import (
     plans,
     policy,
     positions,
+    privacy,
     quality,
     quarantine,
     replays,
@@ -64,6 +65,7 @@ app.add_typer(quality.app, name="quality")
 app.add_typer(merge_rules.app, name="merge-rules")
 app.add_typer(timeline_rules.app, name="timeline-rules")
 app.add_typer(consents.app, name="consent")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")

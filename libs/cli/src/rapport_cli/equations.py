@@ -84,7 +84,9 @@ def _events(ledgers: Ledgers) -> list[Equation]:
     topic = ledgers["ingest"]["topic"]["end_offsets_total"]
     profile = ledgers["profile"]
     consumed, dead = _consumed(profile, "events"), profile["dead_letters"].get("events", 0)
-    profiled, twice = (profile["tallies"].get(name, 0) for name in ("profiled", "duplicate"))
+    profiled, twice, erased = (
+        profile["tallies"].get(name, 0) for name in ("profiled", "duplicate", "erased")
+    )
     parked = profile.get("parked", {}).get("events", 0)
     skipped = profile.get("skipped", {}).get("events", 0)
     return [
@@ -96,10 +98,11 @@ def _events(ledgers: Ledgers) -> list[Equation]:
         ),
         Equation(
             "profiled",
-            "consumed by profile = profiled + duplicate + dead-lettered + parked + skipped "
-            "by an operator",
-            f"{consumed:,} = {profiled:,} + {twice:,} + {dead:,} + {parked:,} + {skipped:,}",
-            consumed == profiled + twice + dead + parked + skipped,
+            "consumed by profile = profiled + duplicate + of people forgotten since "
+            "+ dead-lettered + parked + skipped by an operator",
+            f"{consumed:,} = {profiled:,} + {twice:,} + {erased:,} + {dead:,} + {parked:,} "
+            f"+ {skipped:,}",
+            consumed == profiled + twice + erased + dead + parked + skipped,
         ),
     ]
 

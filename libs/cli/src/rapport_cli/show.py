@@ -32,7 +32,7 @@ Cursor = Annotated[str | None, typer.Option(help="`next` of the page before.")]
 Installation = Annotated[
     bool, typer.Option("--installation", help="All workspaces', and what names none.")
 ]
-Service = Annotated[str, typer.Option(help="profile, segment, campaign or feedback.")]
+Service = Annotated[str, typer.Option(help="ingest, profile, segment, campaign or feedback.")]
 
 
 def session(ctx: typer.Context) -> Session:

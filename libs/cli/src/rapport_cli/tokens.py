@@ -19,6 +19,8 @@ SCOPES = (
     "feedback:write",
     "imports:write",
     "ops",
+    "privacy:read",
+    "privacy:write",
     "profiles:export",
     "profiles:read",
     "profiles:write",

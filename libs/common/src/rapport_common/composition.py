@@ -34,6 +34,7 @@ from rapport_common.operator.ledger import Counts, ledger_routes
 from rapport_common.operator.outbox import outbox_routes
 from rapport_common.operator.readiness import consumer_check, unavailable_without
 from rapport_common.outbox import OutboxStore
+from rapport_common.privacy.eraser import Eraser
 from rapport_common.relay import Relay
 from rapport_common.retention import Retention, RetentionWorker
 from rapport_common.runtime import STOCK, Edge, Worker, serve
@@ -78,14 +79,18 @@ class ServiceProcess:
 
     workers: list[Worker] = field(default_factory=list)
 
-    def consume(self, subscriptions: Sequence[Subscription]) -> Consumer:
-        """Add the consumer with its watchdog, readiness check and operator routes."""
+    def consume(self, subscriptions: Sequence[Subscription], eraser: Eraser) -> Consumer:
+        """Add the consumer with its watchdog, readiness check and operator routes.
+
+        Every service reads `privacy`, and has an `eraser` that forgets people.
+        """
         settings = self.settings
+        self.watch(eraser.over(self._pool("eraser", 1)), lambda: eraser.last_sign)
         engine = self._pool("consumer", 2, BY_KEY)
         consumer = Consumer(
             self.service,
             engine,
-            subscriptions,
+            [*subscriptions, eraser.subscription()],
             bootstrap=settings.kafka_bootstrap_servers,
             replica=settings.replica,
             batch=settings.consumer_batch,
@@ -144,15 +149,14 @@ class ServiceProcess:
         self.engines.append(made)
         return made
 
-    def retain(
-        self, retentions: Sequence[Retention], *, dead_letters: bool = True
-    ) -> RetentionWorker:
+    def retain(self, retentions: Sequence[Retention]) -> RetentionWorker:
         """Add the retention worker: the tables of the service and those of its consumer."""
-        kept = list(retentions)
-        if dead_letters:
-            age = timedelta(days=self.settings.dead_letter_retention_days)
-            kept.append(Retention("dead_letter", "created_at", age))
-            kept.append(Retention("consumer_command", "created_at", COMMANDS_KEPT))
+        age = timedelta(days=self.settings.dead_letter_retention_days)
+        kept = [
+            *retentions,
+            Retention("dead_letter", "created_at", age),
+            Retention("consumer_command", "created_at", COMMANDS_KEPT),
+        ]
         retention = RetentionWorker(self.engine, kept, schema=self.service)
         self.workers.append(retention)
         return retention

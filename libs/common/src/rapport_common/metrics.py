@@ -85,6 +85,17 @@ DUE_ROWS = Gauge("rapport_due_rows", "Rows that have a time, about.", ["service"
 DUE_FAILED = Gauge(
     "rapport_due_failed_rows", "Rows put aside because they keep failing.", ["service"]
 )
+ERASURES = Counter(
+    "rapport_erasures_total", "Wishes to be forgotten that a service has carried out.", ["service"]
+)
+ERASURE_FAILURES = Counter(
+    "rapport_erasure_failures_total", "Pages of erasures that have failed and wait.", ["service"]
+)
+ERASURE_OLDEST = Gauge(
+    "rapport_erasure_oldest_seconds",
+    "Since when the oldest wish to be forgotten waits that is not carried out; 0 if none does.",
+    ["service"],
+)
 LOOP_LAG = Gauge("rapport_event_loop_lag_seconds", "Delay of the event loop, sampled.", ["service"])
 STALLED_SESSIONS = Counter(
     "rapport_stalled_sessions_ended_total",

@@ -25,7 +25,7 @@ EVENT_KEY = "event-key"
 PURPOSES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "ingest": {"RAPPORT_EVENT_KEY": EVENT_KEY, "RAPPORT_WRITE_KEY_PEPPER": "write-key"},
-        "profile": {"RAPPORT_EVENT_KEY": EVENT_KEY},
+        "profile": {"RAPPORT_EVENT_KEY": EVENT_KEY, "RAPPORT_RECEIPT_KEY": "privacy-receipt"},
         "segment": {},
         "campaign": {"RAPPORT_EVENT_KEY": EVENT_KEY, "RAPPORT_LINK_KEY": "campaign-link"},
         "feedback": {"RAPPORT_EVENT_KEY": EVENT_KEY, "RAPPORT_LINK_KEY": "survey-link"},

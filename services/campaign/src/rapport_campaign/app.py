@@ -11,6 +11,7 @@ from rapport_campaign.api.models import CampaignLedger
 from rapport_campaign.consumer import SUBSCRIPTIONS
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts, equations
+from rapport_campaign.handlers.privacy import eraser
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.handlers.work import Works
@@ -45,10 +46,9 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Re
     """Add the workers, and put the API together; it has the first renderer, senders the others."""
     reader, *lanes = renderers
     publisher = Publisher(SCHEMA, EVENTS, key_bytes(settings.event_key))
-    consumer = process.consume(SUBSCRIPTIONS)
+    consumer = process.consume(SUBSCRIPTIONS, eraser(key_bytes(settings.event_key)))
     process.relay()
-    works = Works(process.engine).kinds
-    process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
+    process.jobs(JOBS, Works(process.engine).kinds, read="campaigns:read", write="campaigns:write")
     process.workers.append(
         Sender(process.engine, Dispatcher(publisher, settings.limits()), lanes, settings)
     )

@@ -23,11 +23,13 @@ from rapport_common.idempotency import idempotency_table
 from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
+from rapport_common.privacy.tables import privacy_tables
 
 SCHEMA = "campaign"
 METADATA = metadata(SCHEMA)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
+privacy_tables(METADATA)
 job_table(METADATA)
 brand_table(METADATA)
 idempotency_table(METADATA)
@@ -162,6 +164,8 @@ Table(
     ),
     Index("ix_message_lease", "lease_until", postgresql_where=text("state = 'sending'")),
     Index("ix_message_campaign", "workspace", "campaign_id", "planned_at", "send_key"),
+    # Whoever is forgotten: nothing else asks by person.
+    Index(None, "workspace", "profile_id"),
     Index("ix_message_uncertain", "planned_at", postgresql_where=text("state = 'uncertain'")),
     ForeignKeyConstraint(
         ["workspace", "campaign_id"],

@@ -14,6 +14,7 @@ from rapport_feedback.api.models import FeedbackLedger
 from rapport_feedback.consumer import SUBSCRIPTIONS
 from rapport_feedback.handlers.deadlines import Deadlines
 from rapport_feedback.handlers.ledger import counts
+from rapport_feedback.handlers.privacy import eraser
 from rapport_feedback.retention import retentions
 from rapport_feedback.settings import Settings
 from rapport_feedback.tables import SCHEMA
@@ -30,8 +31,9 @@ async def run(only: str | None) -> None:
 
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
-    publisher = Publisher(SCHEMA, EVENTS, key_bytes(settings.event_key))
-    consumer = process.consume(SUBSCRIPTIONS)
+    event_key = key_bytes(settings.event_key)
+    publisher = Publisher(SCHEMA, EVENTS, event_key)
+    consumer = process.consume(SUBSCRIPTIONS, eraser(event_key))
     process.relay()
     process.due(Deadlines(publisher).kinds)
     process.retain(retentions())

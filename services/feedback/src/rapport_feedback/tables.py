@@ -22,11 +22,13 @@ from rapport_common.follower.tables import Followed, follower_table
 from rapport_common.idempotency import idempotency_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
+from rapport_common.privacy.tables import privacy_tables
 
 SCHEMA = "feedback"
 METADATA = metadata(SCHEMA)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
+privacy_tables(METADATA)
 brand_table(METADATA)
 idempotency_table(METADATA)
 due_tables(METADATA)

@@ -3,11 +3,11 @@
 import asyncio
 
 from rapport_common.composition import ServiceProcess
-from rapport_common.events.topics import topics_of
-from rapport_common.kafka.topic_maker import TopicMaker
+from rapport_common.settings import key_bytes
 from rapport_ingest.bridge import bridges_of
 from rapport_ingest.domain.client import prepare
 from rapport_ingest.edge.child import ParentWatch
+from rapport_ingest.handlers.privacy import eraser
 from rapport_ingest.retention import retentions
 from rapport_ingest.settings import IngestSettings
 from rapport_ingest.use_cases import UseCases
@@ -34,15 +34,20 @@ def add_workers(
     only: str | None,
 ) -> None:
     """Add the workers of the half `only`, or of both."""
-    if only != "api":
+    others = list(process.workers)
+    process.consume((), eraser(key_bytes(settings.event_key), cases.uploads))
+    process.relay()
+    if only == "api":
+        # The routes are there; the other half reads.
+        process.workers = others
+    else:
         process.workers += [
-            TopicMaker(settings, topics_of("ingest")),
             cases.spool,
             cases.jobs,
             cases.uploads,
         ]
         process.workers += bridges_of(cases.bridges, process.engine, cases.acceptor, cases.limits)
-        process.retain(retentions(settings), dead_letters=False)
+        process.retain(retentions(settings))
     # Bridges and jobs accept events too: these go with either half.
     process.workers += [cases.counting, cases.keys, cases.limits, cases.debugging]
     process.workers += [cases.cataloguing, cases.planning, Devices()]

@@ -24,6 +24,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from rapport_common.db import metadata
 from rapport_common.idempotency import idempotency_table
 from rapport_common.jobs.tables import job_table
+from rapport_common.kafka.tables import consumer_tables
+from rapport_common.outbox import outbox_tables
+from rapport_common.privacy.tables import privacy_tables
 
 SCHEMA = "ingest"
 METADATA = metadata(SCHEMA)
@@ -220,6 +223,10 @@ CATALOGUE = Table(
 )
 # Imports and replays.
 job_table(METADATA)
+# What all services read, and answer: who is to be forgotten.
+consumer_tables(METADATA)
+outbox_tables(METADATA)
+privacy_tables(METADATA)
 idempotency_table(METADATA)
 # One process at a time speaks for a bridge.
 BRIDGE_LEASE = Table(

@@ -13,6 +13,7 @@ from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.arrivals import Arrivals
+from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.indexing import Indexing
 from rapport_profile.handlers.jobs import works
 from rapport_profile.handlers.ledger import equations
@@ -38,7 +39,8 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
     ids, chosen = Ids(key_bytes(settings.event_key)), settings.chosen_traits()
     arrivals = Arrivals(process.api_engine)
-    consumer = process.consume(subscriptions(ids, arrivals.applied))
+    erasing = Erasing(ids, key_bytes(settings.event_key), key_bytes(settings.receipt_key))
+    consumer = process.consume(subscriptions(ids, arrivals.applied), erasing.eraser())
     process.relay()
     process.jobs(
         JOBS, works(process.engine, ids, settings), read="ops", write="ops", both=["profiles:write"]
@@ -49,5 +51,5 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     indexing = Indexing(process.engine, chosen, settings.search_rate)
     process.watch(indexing, lambda: indexing.last_sign)
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
-    process.routers += routers(process.api_engine, ids, arrivals)
+    process.routers += routers(process.api_engine, ids, arrivals, erasing)
     return process.api()

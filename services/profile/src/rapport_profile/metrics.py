@@ -6,7 +6,8 @@ from prometheus_client import Counter, Gauge
 
 EVENTS = Counter(
     "rapport_profile_events_total",
-    "Events by what became of them: profiled, duplicate, replaced (a copy that counts instead).",
+    "Events by what became of them: profiled, duplicate, replaced (a copy that counts instead), "
+    "erased (of somebody who was forgotten since they were received).",
     ["outcome"],
 )
 REDUCED = Counter(
@@ -16,13 +17,10 @@ REDUCED = Counter(
 REPUBLISHED = Counter(
     "rapport_profile_republished_total", "Profiles told again by jobs that republish."
 )
-COMPARED = Counter(
-    "rapport_profile_pairs_compared_total", "Pairs of people compared by the finder of duplicates."
-)
-JUDGED = Counter(
-    "rapport_profile_duplicates_judged_total",
-    "Pairs of which an operator has said what they are: merged, dismissed.",
-    ["state"],
+UNANSWERED = Gauge(
+    "rapport_privacy_unanswered_seconds",
+    "Since when the oldest wish to be forgotten waits for the answer of a service; 0 if none does.",
+    ["answering"],
 )
 LAST_MONTH = Gauge(
     "rapport_profile_timeline_ends_timestamp_seconds",
@@ -39,9 +37,17 @@ SEARCH_AGE = Gauge(
     "For how long the oldest change of a profile has waited to be found by search.",
 )
 EXPORTED = Counter("rapport_profile_exported_total", "Profiles that were told in exports.")
+COMPARED = Counter(
+    "rapport_profile_pairs_compared_total", "Pairs of people compared by the finder of duplicates."
+)
+JUDGED = Counter(
+    "rapport_profile_duplicates_judged_total",
+    "Pairs of which an operator has said what they are: merged, dismissed.",
+    ["state"],
+)
 for _state in ("merged", "dismissed"):
     JUDGED.labels(_state)
-for _outcome in ("profiled", "duplicate", "replaced"):
+for _outcome in ("profiled", "duplicate", "replaced", "erased"):
     EVENTS.labels(_outcome)
 
 

@@ -11,6 +11,7 @@ class Settings(ServiceSettings):
     event_key: PurposeKey = Field(
         description="The installation's identity key: identifiers are stored under it, for ever."
     )
+    receipt_key: PurposeKey = Field(description="Signs final receipts of erasures.")
     inbox_retention_days: int = Field(
         default=0, ge=0, description="0 keeps the inbox for ever: no copy is ever taken twice."
     )

@@ -19,13 +19,14 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSON, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, UUID
 
 from rapport_common.db import metadata
 from rapport_common.idempotency import idempotency_table
 from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
+from rapport_common.privacy.tables import privacy_tables
 
 SCHEMA = "profile"
 METADATA = metadata(SCHEMA)
@@ -34,6 +35,7 @@ consumer_tables(METADATA)
 outbox_tables(METADATA)
 job_table(METADATA)
 idempotency_table(METADATA)
+privacy_tables(METADATA)
 
 IDENTIFIER = Table(
     "identifier",
@@ -127,6 +129,8 @@ PROFILE = Table(
     Column("members", BigInteger, nullable=False, server_default=text("0")),
     Column("summary", JSON, comment="What is known of it; none before it was kept."),
     PrimaryKeyConstraint("workspace", "id"),
+    # The ids that somebody had before.
+    Index(None, "workspace", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
 )
 
 OVERFLOW = Table(
@@ -250,6 +254,36 @@ SEARCH_DUE = Table(
     PrimaryKeyConstraint("workspace", "id"),
 )
 """The profiles of a batch that are not in `search` as they are now, or are in it no longer."""
+
+PRIVACY_REQUEST = Table(
+    "privacy_request",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True)),
+    Column("profile_id", UUID(as_uuid=True), comment="Of then; none where nobody was known."),
+    Column("identifiers", BigInteger, nullable=False, comment="How many the person had."),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("receipt", Text, comment="Signed, when all services have answered."),
+    Column("finished_at", DateTime(timezone=True)),
+    PrimaryKeyConstraint("workspace", "id"),
+    Index(None, "at", postgresql_where=text("finished_at IS NULL")),
+)
+"""Who asked for somebody to be forgotten, and why; never who that was."""
+
+PRIVACY_RECEIPT = Table(
+    "privacy_receipt",
+    METADATA,
+    Column("workspace", Text),
+    Column("request_id", UUID(as_uuid=True)),
+    Column("service", Text),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("tables", JSONB, nullable=False),
+    PrimaryKeyConstraint("workspace", "request_id", "service"),
+)
+"""What each service has answered."""
 
 LIKENESS = Table(
     "likeness",

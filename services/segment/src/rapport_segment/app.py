@@ -12,6 +12,7 @@ from rapport_segment.api.models import SegmentLedger
 from rapport_segment.consumer import SUBSCRIPTIONS
 from rapport_segment.handlers.building import Building
 from rapport_segment.handlers.ledger import counts
+from rapport_segment.handlers.privacy import eraser
 from rapport_segment.handlers.retelling import Retelling
 from rapport_segment.retention import retentions
 from rapport_segment.settings import Settings
@@ -29,7 +30,7 @@ async def run(only: str | None) -> None:
 
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
-    consumer = process.consume(SUBSCRIPTIONS)
+    consumer = process.consume(SUBSCRIPTIONS, eraser())
     process.relay()
     process.jobs(JOBS, {BUILD: Building(process.engine).work}, read=READ, write=WRITE)
     process.due(Retelling().kinds)

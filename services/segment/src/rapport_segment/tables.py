@@ -9,11 +9,13 @@ from rapport_common.follower.tables import Followed, follower_table
 from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
+from rapport_common.privacy.tables import privacy_tables
 
 SCHEMA = "segment"
 METADATA = metadata(SCHEMA)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
+privacy_tables(METADATA)
 job_table(METADATA)
 due_tables(METADATA)
 

@@ -15,6 +15,11 @@ log = logging.get(__name__)
 
 
 FLUSH = "flush.messages"
+ROLL = "segment.ms"
+FILES = 12
+"""In so many files is what a partition keeps, at least."""
+
+SWEEP_MS = 600_000
 
 
 async def ensure_topics(
@@ -51,6 +56,7 @@ async def _ensure(
         if missing:
             specs = [_spec(one, partitions, replication, flush) for one in missing]
             await _create(admin, specs)
+        await _limit(admin, [one for one in topics if one.name in present])
         if flush is not None:
             await _flush(admin, [one.name for one in topics if one.name in present], flush)
     finally:
@@ -63,6 +69,26 @@ async def _create(admin: AIOKafkaAdminClient, specs: list[NewTopic]) -> None:
         error = for_code(row[1])
         if row[1] and error is not TopicAlreadyExistsError:
             raise error(f"topic {row[0]} could not be created")
+
+
+async def _limit(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:
+    """Let those that are there keep nothing for longer, unless an operator has said otherwise."""
+    found = await overrides(admin, [one.name for one in topics], ROLL) if topics else {}
+    for topic in topics:
+        if found[topic.name] is None:
+            for name, value in lifetime(topic).items():
+                await override_with(admin, [topic.name], name, value)
+            log.info("the lifetime of records is limited", topic=topic.name)
+
+
+def lifetime(topic: Topic) -> dict[str, str]:
+    """The settings by which no record is there for longer than the topic's retention.
+
+    Kafka deletes a file of records when the last one in it is too old, so the first is older by as
+    long as the file was open; and it looks every five minutes, and deletes a minute after that.
+    """
+    open_ms = topic.retention_ms // FILES
+    return {ROLL: str(open_ms), "retention.ms": str(topic.retention_ms - open_ms - SWEEP_MS)}
 
 
 async def _flush(admin: AIOKafkaAdminClient, topics: list[str], flush: int) -> None:
@@ -81,7 +107,7 @@ def _spec(topic: Topic, partitions: int, replication: int, flush: int | None) ->
         num_partitions=partitions,
         replication_factor=replication,
         topic_configs={
-            "retention.ms": str(topic.retention_ms),
+            **lifetime(topic),
             "max.message.bytes": str(topic.max_message_bytes),
             "cleanup.policy": "delete",
             **({FLUSH: str(flush)} if flush else {}),

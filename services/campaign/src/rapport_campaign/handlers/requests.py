@@ -9,22 +9,28 @@ from rapport_campaign.domain.model import SERVICE, Content, NewMessage
 from rapport_campaign.domain.storable import require_storable
 from rapport_campaign.handlers.ledger import count_planned, write_plan
 from rapport_campaign.store import campaigns, people
+from rapport_campaign.store.privacy import PRIVACY
 from rapport_common.events.message import MessageRequest
 from rapport_common.follower.domain import Key
 from rapport_common.kafka.batch import Record
 
 
 async def on_requests(batch: Sequence[Record], tx: AsyncConnection) -> None:
-    """Plan transactional messages, one per request id."""
+    """Plan transactional messages, one per request id; none for somebody who was forgotten."""
     requests: list[tuple[MessageRequest, str | None]] = []
     for index, record in enumerate(batch):
         request: MessageRequest = record.value
         require_storable(index, *msgspec.structs.asdict(request).values())
         requests.append((request, record.traceparent))
-    now_ids = await people.resolve(tx, [(one.workspace, one.profile_id) for one, _ in requests])
+    keys = [(one.workspace, one.profile_id) for one, _ in requests]
+    # Held until the commit: whoever is forgotten meanwhile waits, and finds what is planned here.
+    await people.load(tx, keys, lock=True)
+    now_ids = await people.resolve(tx, keys)
+    erased = await PRIVACY.erased(tx, {*keys, *((one[0], now_ids[one]) for one in keys)})
     wanted = {
         (message.workspace, message.send_key): (message, content)
         for message, content in (_requested(*one, now_ids) for one in requests)
+        if (message.workspace, message.profile_id) not in erased
     }
     new = await write_plan(tx, [message for message, _ in wanted.values()])
     await count_planned(tx, len(new))

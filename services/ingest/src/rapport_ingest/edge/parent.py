@@ -224,6 +224,8 @@ class Crew:
             "RAPPORT_CHANNEL_FD": str(channel.fileno()),
             "RAPPORT_METRICS_PORT": str(self._settings.metrics_port + slot),
             "RAPPORT_PARENT_PID": str(os.getpid()),
+            # Each is a member of its own among those who read `privacy`.
+            "RAPPORT_REPLICA": f"{self._settings.replica}.{slot}",
         }
         return await asyncio.create_subprocess_exec(
             sys.executable,

@@ -7,6 +7,7 @@ from rapport_profile.api.decisions import decision_routes
 from rapport_profile.api.duplicates import duplicate_routes
 from rapport_profile.api.exporting import export_routes
 from rapport_profile.api.merge_rules import rules_routes
+from rapport_profile.api.privacy import privacy_routes
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.quality import quality_routes
 from rapport_profile.api.republishing import republishing_routes
@@ -15,13 +16,18 @@ from rapport_profile.api.timeline import timeline_routes
 from rapport_profile.api.timeline_rules import timeline_rules_routes
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.arrivals import Arrivals
+from rapport_profile.handlers.erasing import Erasing
 
 
-def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals) -> list[APIRouter]:
-    """All routes of this service; `ids` names identifiers, `arrivals` knows who waits."""
+def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing) -> list[APIRouter]:
+    """All routes of this service.
+
+    `ids` names identifiers, `arrivals` knows who waits, `erasing` forgets people.
+    """
     return [
         decision_routes(engine, ids),
         duplicate_routes(engine, ids),
+        privacy_routes(engine, ids, erasing),
         # Before the profiles: `search` is no profile's id.
         search_routes(engine, ids),
         export_routes(engine),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache, partial
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import InvalidEvent
@@ -31,8 +32,10 @@ from rapport_profile.domain.naming import (
 from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
+from rapport_profile.handlers.refusing import refused
 from rapport_profile.handlers.taking_back import take_back
 from rapport_profile.store import changes, decisions, inbox, people
+from rapport_profile.store.privacy import REFUSED
 from rapport_profile.tables import SCHEMA
 
 MAX_REPLACED = 16
@@ -49,6 +52,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     named: Naming
     copy: inbox.Copy
     traceparent: str | None
+    is_refused: bool = False
+    """It names somebody who was forgotten after it was received."""
 
     @property
     def evidence(self) -> Evidence:
@@ -57,7 +62,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
     def named_by(self, names: Names) -> "Draft":
         """The same with what it says of itself where some events are cut."""
-        return msgspec.structs.replace(self, named=names.of(self.event) or self.named)
+        return replace(self, named=names.of(self.event) or self.named)
 
 
 async def on_events(
@@ -71,34 +76,63 @@ async def on_events(
     one is dropped, a smaller one takes the place of what was applied. That costs as much as all
     that the person did, so it happens once per batch and MAX_REPLACED times for a message at
     most: hashes that fall so often don't come about by chance.
+
+    An event that names somebody who was forgotten after it was received is refused; no copy of it
+    counts from then on, and one that did is taken back.
     """
     names = Names(ids, book)
-    drafts = [
-        draft(names, index, record.value, record.traceparent) for index, record in enumerate(batch)
-    ]
+    drafts = await _with_refused(
+        tx,
+        names,
+        [draft(names, index, one.value, one.traceparent) for index, one in enumerate(batch)],
+    )
     best = _smallest(drafts)
     counting = await inbox.claim(tx, [one.copy for one in best])
     piece: list[Draft] = []
-    tallies = {"profiled": 0, "duplicate": len(drafts) - len(best), "replaced": 0}
+    tallies = {"profiled": 0, "duplicate": len(drafts) - len(best), "replaced": 0, "erased": 0}
     for one in best:
         known = counting.get(one.copy.key)
         if known is None:
-            piece.append(one)
-            tallies["profiled"] += 1
+            if not one.is_refused:
+                piece.append(one)
+            tallies["erased" if one.is_refused else "profiled"] += 1
             continue
         tallies["duplicate"] += 1
-        if one.copy.hash < known.hash and known.replaced < MAX_REPLACED:
+        if one.copy.hash < known.hash and (known.replaced < MAX_REPLACED or one.is_refused):
             await _apply(tx, names, piece)
             piece = []
-            knowing = names.knowing(await decisions.cuts(tx, one.event.workspace))
-            taken_back = await take_back(tx, knowing, known)
-            if taken_back is not None:
-                await inbox.replace(tx, one.copy)
-                await _apply(tx, names, [one.named_by(knowing)], before=taken_back)
-                tallies["replaced"] += 1
+            tallies["replaced"] += await _replaced(tx, names, one, known)
     await _apply(tx, names, piece)
     await add_tallies(tx, SCHEMA, tallies)
     metrics.count(tallies)
+
+
+async def _with_refused(tx: AsyncConnection, names: Names, drafts: list[Draft]) -> list[Draft]:
+    """The events, those marked that are refused: they are copies than which none is smaller."""
+
+    def named(place: int) -> list[Id]:
+        one = drafts[place]
+        return [names.ids.of(one.event.workspace, each) for each in one.named.all]
+
+    received = [(one.event.workspace, one.event.received_at) for one in drafts]
+    for place in await refused(tx, received, named):
+        one = drafts[place]
+        drafts[place] = replace(one, copy=replace(one.copy, hash=REFUSED), is_refused=True)
+    return drafts
+
+
+async def _replaced(tx: AsyncConnection, names: Names, one: Draft, known: inbox.Copy) -> bool:
+    """Let a copy of a message count, and not the one known; False when that is gone already."""
+    knowing = names.knowing(await decisions.cuts(tx, one.event.workspace))
+    taken_back = await take_back(tx, knowing, known)
+    if taken_back is None:
+        return False
+    await inbox.replace(tx, one.copy)
+    if one.is_refused:
+        await publish(tx, [(step, None) for step in taken_back])
+    else:
+        await _apply(tx, names, [one.named_by(knowing)], before=taken_back)
+    return True
 
 
 def _smallest(drafts: Sequence[Draft]) -> list[Draft]:

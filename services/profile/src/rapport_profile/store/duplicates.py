@@ -63,6 +63,10 @@ _WITHDRAW_OF = text(
     "AND d.workspace = :workspace AND d.state = 'open' "
     "AND d.a = least(x.profile_id, y.profile_id) AND d.b = greatest(x.profile_id, y.profile_id)"
 )
+_FORGET = text(
+    "DELETE FROM profile.duplicate WHERE workspace = :workspace "
+    "AND (a = ANY(CAST(:ids AS uuid[])) OR b = ANY(CAST(:ids AS uuid[])))"
+)
 _DISMISSED = text(
     f"SELECT {_COLUMNS} FROM profile.duplicate d WHERE d.workspace = :workspace "
     "AND d.state = 'dismissed' AND (d.a = CAST(:one AS uuid) OR d.b = CAST(:one AS uuid))"
@@ -167,6 +171,11 @@ async def withdraw(tx: AsyncConnection, workspace: str, pairs: Collection[Pair])
 async def withdraw_of(tx: AsyncConnection, workspace: str, ends: tuple[Id, Id]) -> None:
     """The people whom two identifiers belong to are proposed no more."""
     await tx.execute(_WITHDRAW_OF, {"workspace": workspace, "one": ends[0], "other": ends[1]})
+
+
+async def forget(tx: AsyncConnection, workspace: str, ids: Collection[Id]) -> int:
+    """Remove all pairs in which one of these is, whatever was said of them; how many."""
+    return (await tx.execute(_FORGET, {"workspace": workspace, "ids": sorted(ids)})).rowcount
 
 
 async def dismissed(tx: AsyncConnection, workspace: str, profile_id: Id) -> list[Row[Any]]:

@@ -162,6 +162,22 @@ async def settle(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> None
     await add(tx, gone)
 
 
+async def clear(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> int:
+    """Remove settled events of identifiers from parts that were taken off; how many.
+
+    They are in the sums, which go with the identifiers.
+    """
+    number = 0
+    for name in (await tx.execute(_STANDING)).scalars().all():
+        dropped = text(
+            f"DELETE FROM profile.{name} WHERE workspace = :workspace "
+            "AND identifier_id = ANY(CAST(:ids AS uuid[]))"
+        )
+        asked = {"workspace": workspace, "ids": list(ids)}
+        number += (await tx.execute(dropped, asked)).rowcount
+    return number
+
+
 async def _sums(tx: AsyncConnection, keys: Iterable[Scoped]) -> dict[Scoped, Fold]:
     """The sums of identifiers that have some; the rows of all are locked."""
     rows = await tx.execute(_SUMS, _columns(sorted(keys)))

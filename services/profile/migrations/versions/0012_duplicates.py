@@ -1,14 +1,14 @@
 """The finder of duplicates: whom it has looked at, who is compared, and what it proposes.
 
-Revision: 0011, follows 0010.
+Revision: 0012, follows 0011.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,125 @@
+"""Who is to be forgotten, and whether a text speaks of them (pure)."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from rapport_common.events.envelope import EMAIL, identifier_digest
+from rapport_common.events.kinds import PHONE, normal_value
+
+Text = str | bytes | None
+
+MOST_READ = 2 * 1024 * 1024
+"""Characters of one text that are looked at: no record and no body is longer."""
+
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_WORD = re.compile(r"""[^\s,;&=?|<>"'()\[\]{}\\]+""")
+_EDGES = ".:!/*#-_~`"
+MIN_DIGITS = 6
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """A person of a workspace, by what stands for them.
+
+    `subjects` are HMACs of identifiers (32 hexadecimal digits), `kinds` those of the identifiers,
+    `profiles` profile ids. What was received before `at` is to go.
+    """
+
+    workspace: str
+    request_id: str
+    profile_id: str
+    subjects: frozenset[str]
+    kinds: frozenset[str]
+    profiles: frozenset[str]
+    at: datetime
+
+
+class Recogniser:
+    """Tells whether a text speaks of somebody of whom only HMACs and profile ids are known."""
+
+    def __init__(self, key: bytes | None) -> None:
+        """`key`: the installation's identity key; without one only profile ids are known again."""
+        self._key = key
+
+    def is_named(self, who: Subject, kind: str, value: str | None) -> bool:
+        """Whether an identifier is one of the person's, in whatever form it is written."""
+        if self._key is None or not value or kind not in who.kinds:
+            return False
+        return any(self._stands(who, kind, form) for form in _forms(kind, value))
+
+    def speaks_of(self, who: Subject, *texts: Text) -> bool:
+        """Whether any of the texts, JSON or not, holds an identifier or a profile id of theirs."""
+        return any(self._is_in(who, _text(one)) for one in texts if one)
+
+    def _is_in(self, who: Subject, text: str) -> bool:
+        if any(one in text for one in who.profiles):
+            return True
+        if self._key is None or not who.subjects:
+            return False
+        return any(
+            self._stands(who, kind, form)
+            for word in _words(text)
+            for kind in who.kinds
+            for form in _forms(kind, word)
+        )
+
+    def _stands(self, who: Subject, kind: str, form: str) -> bool:
+        if self._key is None:
+            return False
+        return identifier_digest(self._key, who.workspace, (kind, form)).hex() in who.subjects
+
+
+def _text(given: str | bytes) -> str:
+    text = given if isinstance(given, str) else bytes(given).decode("utf-8", "replace")
+    return text[:MOST_READ]
+
+
+def _words(text: str) -> set[str]:
+    """What could be an identifier: strings of JSON, what stands between blanks and signs."""
+    found = set(_pieces(text))
+    if "%" in text or "+" in text:
+        found |= set(_pieces(unquote_plus(text)))
+    return found
+
+
+def _pieces(text: str) -> Iterator[str]:
+    for match in _QUOTED.finditer(text):
+        yield from _strings(match[0])
+    for match in _WORD.finditer(text):
+        yield match[0]
+        yield match[0].strip(_EDGES)
+
+
+def _strings(quoted: str) -> Iterator[str]:
+    try:
+        string = json.loads(quoted, strict=False)
+    except ValueError:
+        string = quoted[1:-1]
+    yield string
+    if '"' in string:
+        # A text in a text: JSON that was put into JSON.
+        yield from (match[1] for match in _QUOTED.finditer(string))
+    if " " in string or "\\" in quoted:
+        yield from (match[0].strip(_EDGES) for match in _WORD.finditer(string))
+
+
+def _forms(kind: str, word: str) -> Iterable[str]:
+    """The normal forms that a word could have as an identifier of a kind."""
+    if kind == EMAIL:
+        if "@" not in word:
+            return ()
+        normal = normal_value(kind, word)
+        return (word,) if normal is None else (normal,)
+    if kind == PHONE:
+        digits = sum(one.isdigit() for one in word)
+        if digits < MIN_DIGITS:
+            return ()
+        normal = normal_value(kind, word)
+        bare = normal_value(kind, f"+{word.strip()}") if normal is None else normal
+        return () if bare is None else (bare,)
+    normal = normal_value(kind, word)
+    return () if normal is None else (normal,)

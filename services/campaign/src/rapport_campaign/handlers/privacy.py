@@ -1,0 +1,34 @@
+"""People are forgotten: nothing is sent to them from then on, and what is kept of them goes."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign import metrics
+from rapport_campaign.handlers.activity import on_activity
+from rapport_campaign.store import privacy as store
+from rapport_campaign.tables import SCHEMA
+from rapport_common.events.contact import EMAIL_CHANNEL
+from rapport_common.events.privacy import PrivacyRecord
+from rapport_common.privacy.ending import ended
+from rapport_common.privacy.eraser import Eraser
+from rapport_common.privacy.subject import Recogniser
+
+
+def eraser(event_key: bytes) -> Eraser:
+    """Who does it; `event_key`: addresses are known again under it."""
+    return Eraser(SCHEMA, store.sweeps(Recogniser(event_key)), at_once=suppress)
+
+
+async def suppress(tx: AsyncConnection, record: PrivacyRecord) -> None:
+    """Nothing goes to these profiles any more, what is queued included.
+
+    Whoever plans or claims a message for one of them holds its row until the commit: this waits for
+    them, and they for this.
+    """
+    if not record.profiles:
+        return
+    await on_activity(ended(record), tx)
+    profiles = [one.profile_id for one in record.profiles]
+    stopped = await store.stop_messages(tx, record.workspace, profiles)
+    for state, number in stopped.items():
+        metrics.MESSAGES.labels(EMAIL_CHANNEL, state).inc(number)
+    metrics.SUPPRESSED.labels(store.ERASED).inc(stopped.get("suppressed", 0))

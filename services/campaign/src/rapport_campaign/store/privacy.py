@@ -1,0 +1,126 @@
+"""What campaign holds of somebody who is to be forgotten, and that nothing is sent to them.
+
+A message stays in the ledger: that it was planned, and what became of it, but not to whom.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign.tables import FOLLOWED, SCHEMA
+from rapport_common.privacy.aside import aside_sweeps
+from rapport_common.privacy.store import PrivacyStore
+from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, changing
+
+PRIVACY = PrivacyStore(SCHEMA)
+ERASED = "erased"
+_OF_THEM = "workspace = :workspace AND profile_id = ANY(CAST(:profiles AS text[]))"
+_HELD = " OR ".join(f"{one} IS NOT NULL" for one in FOLLOWED.sections)
+_SPEAKING = f"(to_address IS NOT NULL OR reason <> '{ERASED}')"
+_NO_WORD = (
+    "UPDATE campaign.message SET to_address = NULL, "
+    f"reason = CASE WHEN reason IS NOT NULL THEN '{ERASED}' END"
+)
+# Whose outcome nobody will tell any more: it is on its way, and its token is forgotten.
+_STOP = text(
+    "UPDATE campaign.message SET reason = :reason, token = NULL, lease_until = NULL, "
+    "state = CASE WHEN state = 'planned' THEN 'suppressed' ELSE 'uncertain' END "
+    f"WHERE {_OF_THEM} AND state IN ('planned', 'sending') RETURNING state"
+)
+
+CONTENTS = Found(
+    "campaign.content",
+    "DELETE FROM campaign.content WHERE ctid IN (SELECT c.ctid FROM campaign.content c "
+    "JOIN campaign.message m USING (workspace, send_key) WHERE m.workspace = :workspace "
+    "AND m.profile_id = ANY(CAST(:profiles AS text[])) LIMIT :limit)",
+)
+MESSAGES = Found(
+    "campaign.message",
+    f"{_NO_WORD} WHERE ctid IN (SELECT ctid FROM campaign.message "
+    f"WHERE {_OF_THEM} AND {_SPEAKING} LIMIT :limit)",
+    f"SELECT count(*) FROM campaign.message WHERE {_OF_THEM} AND {_SPEAKING}",
+)
+OBJECTIONS = Found(
+    "campaign.objection",
+    "DELETE FROM campaign.objection WHERE ctid IN (SELECT ctid FROM campaign.objection "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+)
+PEOPLE = Found(
+    "campaign.person",
+    f"UPDATE campaign.person SET {', '.join(f'{one} = NULL' for one in FOLLOWED.sections)} "
+    "WHERE ctid IN (SELECT ctid FROM campaign.person "
+    f"WHERE {_OF_THEM} AND ({_HELD}) LIMIT :limit)",
+)
+
+
+async def stop_messages(
+    tx: AsyncConnection, workspace: str, profiles: Collection[str]
+) -> Mapping[str, int]:
+    """Nothing that is queued for these profiles is sent; how many messages, by their state now."""
+    asked = {"workspace": workspace, "profiles": sorted(profiles), "reason": ERASED}
+    return Counter((await tx.execute(_STOP, asked)).scalars())
+
+
+def sweeps(recogniser: Recogniser) -> list[Sweep]:
+    """All of it, in the order in which it goes."""
+    return [
+        CONTENTS,
+        MESSAGES,
+        _addressed(recogniser),
+        _suppressions(recogniser),
+        _links(recogniser),
+        OBJECTIONS,
+        PEOPLE,
+        *aside_sweeps(SCHEMA, recogniser),
+    ]
+
+
+def _addressed(recogniser: Recogniser) -> Sweep:
+    """Requests and test sends name an address of their own, whoever they are for."""
+    key = {"send_key": "text"}
+    blank = changing(_NO_WORD, key)
+    forget = changing("DELETE FROM campaign.content", key)
+
+    async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
+        await blank(tx, who, rows)
+        await forget(tx, who, rows)
+
+    return Read(
+        "campaign.message",
+        key,
+        ("to_address",),
+        recogniser,
+        change,
+        where="workspace = :workspace AND kind <> 'entry' AND to_address IS NOT NULL "
+        f"AND state NOT IN ('planned', 'sending') AND planned_at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _suppressions(recogniser: Recogniser) -> Sweep:
+    key = {"address": "text", "purpose": "text"}
+    return Read(
+        "campaign.suppression",
+        key,
+        ("address AS asked",),
+        recogniser,
+        changing("DELETE FROM campaign.suppression", key),
+        where=f"workspace = :workspace AND at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _links(recogniser: Recogniser) -> Sweep:
+    """A template may put what is known of a person into an address."""
+    key = {"link_id": "text"}
+    return Read(
+        "campaign.link",
+        key,
+        ("url",),
+        recogniser,
+        changing("DELETE FROM campaign.link", key),
+    )

@@ -1,0 +1,122 @@
+"""Who is forgotten gets nothing more, queued messages included; the ledger keeps no address."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_campaign.handlers.privacy import eraser
+from rapport_common import clock
+from rapport_common.events.envelope import identifier_digest
+from rapport_common.events.privacy import EndedProfile, PrivacyRecord
+from rapport_common.kafka.batch import Record
+from rapport_common.privacy.eraser import Eraser
+from rapport_common.testing.credentials import EVENT_KEY
+
+pytestmark = pytest.mark.integration
+ADA = "0190a5c0-0000-7000-8000-000000000001"
+BEN = "0190a5c0-0000-7000-8000-000000000002"
+MAIL = "ada@example.com"
+
+
+@pytest.fixture
+def forgetting(engine: AsyncEngine) -> Eraser:
+    """What waits for the relay is not waited for: there is none here."""
+    made = eraser(EVENT_KEY)
+    made.sweeps = [one for one in made.sweeps if one.table != "campaign.outbox_batch"]
+    return made.over(engine)
+
+
+def wish(version: int = 2) -> PrivacyRecord:
+    return PrivacyRecord(
+        workspace="acme",
+        request_id="0190a5c0-0000-7000-8000-0000000000e1",
+        kind="erase",
+        profile_id=ADA,
+        subjects=[identifier_digest(EVENT_KEY, "acme", ("email", MAIL)).hex()],
+        kinds=["email"],
+        profiles=[EndedProfile(profile_id=ADA, version=version)],
+        at=clock.now(),
+    )
+
+
+async def ask(one: Eraser, engine: AsyncEngine, record: PrivacyRecord) -> None:
+    async with engine.begin() as tx:
+        await one.on_privacy([Record("privacy", 0, 0, b"", record)], tx)
+
+
+async def sweep(one: Eraser) -> None:
+    while await one.turn():
+        pass
+
+
+async def test_what_is_queued_is_suppressed_and_what_comes_late_is_never_planned(
+    scenario: Any, engine: AsyncEngine, forgetting: Eraser
+) -> None:
+    await scenario.started()
+    await scenario.topics.person(ADA, MAIL)
+    await scenario.topics.person(BEN, "ben@example.com")
+    await scenario.topics.entered(ADA)
+    await scenario.topics.entered(BEN)
+    await scenario.topics.requested("r1", profile_id=ADA)
+    await ask(forgetting, engine, wish())
+    await scenario.topics.requested("r2", profile_id=ADA)
+    # Told before, read after: history.
+    await scenario.topics.person(ADA, MAIL)
+    await scenario.topics.entered(ADA)
+    async with scenario.sending():
+        states = await scenario.settled()
+    assert states == {"suppressed": 3, "sent": 1}
+    assert [str(one["To"]) for one in scenario.mail_server.mails] == ["ben@example.com"]
+    await sweep(forgetting)
+    for table in ("message", "content", "person", "objection", "suppression"):
+        rows = await scenario.ledger.query(f"SELECT CAST(t AS text) AS row FROM campaign.{table} t")
+        assert not [row for row in rows if MAIL in row["row"]], table
+    assert (await scenario.client.get("/v1/ledger")).json()["planned_total"] == 4
+
+
+async def test_what_is_on_its_way_is_uncertain_and_nobody_tells_of_it(
+    scenario: Any, engine: AsyncEngine, forgetting: Eraser
+) -> None:
+    await scenario.topics.person(ADA, MAIL)
+    await scenario.topics.requested("r1", profile_id=ADA)
+    (planned,) = await scenario.ledger.rows()
+    token = "0190a5c0-0000-7000-8000-0000000000f1"
+    async with engine.begin() as tx:
+        await tx.exec_driver_sql(
+            f"UPDATE campaign.message SET state = 'sending', token = '{token}', "
+            f"to_address = '{MAIL}', lease_until = now() + interval '1 minute'"
+        )
+    await ask(forgetting, engine, wish())
+    (row,) = await scenario.ledger.rows()
+    assert (row["state"], row["token"], row["reason"]) == ("uncertain", None, "erased")
+    await sweep(forgetting)
+    (row,) = await scenario.ledger.rows()
+    assert (row["to_address"], row["send_key"]) == (None, planned["send_key"])
+    waiting = await scenario.ledger.waiting()
+    assert {one.topic for one in waiting} == {"privacy"}, "the receipt, and no Email Sent"
+
+
+async def test_words_and_links_of_the_person_go(
+    scenario: Any, engine: AsyncEngine, forgetting: Eraser
+) -> None:
+    campaign = await scenario.started()
+    async with engine.begin() as tx:
+        for number, url in enumerate(("https://a.example/?to=ada%40example.com", "https://a.b/")):
+            await tx.exec_driver_sql(
+                "INSERT INTO campaign.link (workspace, link_id, campaign_id, url) "
+                f"VALUES ('acme', 'l{number}', '{campaign}', '{url}')"
+            )
+        for address in (MAIL, "ben@example.com"):
+            await tx.exec_driver_sql(
+                "INSERT INTO campaign.suppression VALUES "
+                f"('acme', '{address}', 'promotion', 'unsubscribed by link', now())"
+            )
+    await ask(forgetting, engine, wish())
+    await sweep(forgetting)
+    links = await scenario.ledger.query("SELECT url FROM campaign.link")
+    left = await scenario.ledger.query("SELECT address FROM campaign.suppression")
+    assert ([one["url"] for one in links], [one["address"] for one in left]) == (
+        ["https://a.b/"],
+        ["ben@example.com"],
+    )

@@ -1,0 +1,156 @@
+"""What feedback holds of somebody who is to be forgotten.
+
+An answer stays in the sums of its wave, and a case keeps its number, both without a word of the
+person: who asks for a score, or for the numbers of cases, gets the same as before.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common.privacy.aside import aside_sweeps
+from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_common.privacy.sweeps import AND_AT, BEFORE, Found, Read, Sweep, changing
+from rapport_feedback.tables import SCHEMA
+
+ERASED = "erased"
+_NAMES = ("user_id", "email", "anonymous_id")
+
+IDENTITIES = Found(
+    "feedback.identity",
+    "DELETE FROM feedback.identity WHERE ctid IN (SELECT ctid FROM feedback.identity "
+    "WHERE workspace = :workspace AND profile_id = ANY(CAST(:profiles AS text[])) LIMIT :limit)",
+    "SELECT count(*) FROM feedback.identity WHERE workspace = :workspace "
+    "AND profile_id = ANY(CAST(:profiles AS text[]))",
+)
+_BLANK_ANSWER = (
+    f"UPDATE feedback.response SET comment = '', kind = '{ERASED}', "
+    "value = CAST(response_id AS text)"
+)
+# It was sent, and counts; its link leads nowhere.
+_BLANK_INVITATION = (
+    f"UPDATE feedback.invitation SET kind = '{ERASED}', value = CAST(invitation_id AS text), "
+    "user_id = NULL, email = NULL, anonymous_id = NULL, "
+    "expires_at = least(expires_at, clock_timestamp())"
+)
+_CLOSE = text(
+    "INSERT INTO feedback.case_event (workspace, case_id, step, actor, at, from_state, to_state, "
+    "note, acknowledge_due_at, due_at) SELECT workspace, case_id, step + 1, 'privacy', "
+    "clock_timestamp(), state, 'closed', '', acknowledge_due_at, due_at FROM feedback.complaint "
+    "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid) "
+    "AND state <> 'closed'"
+)
+_BLANK_CASE = text(
+    "UPDATE feedback.complaint SET subject = '', body = '', user_id = NULL, email = NULL, "
+    "anonymous_id = NULL, invitation_id = NULL, deadline_at = NULL, "
+    "step = step + CASE WHEN state = 'closed' THEN 0 ELSE 1 END, "
+    "closed_at = coalesce(closed_at, clock_timestamp()), state = 'closed' "
+    "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid)"
+)
+_BLANK_NOTES = text(
+    "UPDATE feedback.case_event SET note = '' "
+    "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid)"
+)
+_STOP_CLOCKS = text("DELETE FROM feedback.due WHERE workspace = :workspace AND key = :case")
+
+
+def sweeps(recogniser: Recogniser) -> list[Sweep]:
+    """All of it, in the order in which it goes."""
+    return [
+        _answers(recogniser),
+        _comments(recogniser),
+        _invitations(recogniser),
+        _cases(recogniser),
+        _notes(recogniser),
+        IDENTITIES,
+        *aside_sweeps(SCHEMA, recogniser),
+    ]
+
+
+def _is_theirs(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
+    """By (kind, value), and the columns that hold one kind each."""
+    given = [(row[0], row[1]), *zip(_NAMES, row[2:], strict=False)]
+    return any(known.is_named(who, kind, value) for kind, value in given if kind)
+
+
+def _answers(recogniser: Recogniser) -> Sweep:
+    key = {"response_id": "uuid"}
+    return Read(
+        "feedback.response",
+        key,
+        ("kind", "value"),
+        recogniser,
+        changing(_BLANK_ANSWER, key),
+        speaks=_is_theirs,
+        where=f"workspace = :workspace AND answered_at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _comments(recogniser: Recogniser) -> Sweep:
+    """What others wrote of the person."""
+    key = {"response_id": "uuid"}
+    return Read(
+        "feedback.response",
+        key,
+        ("comment",),
+        recogniser,
+        changing("UPDATE feedback.response SET comment = ''", key),
+        where=f"workspace = :workspace AND comment <> '' AND answered_at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _invitations(recogniser: Recogniser) -> Sweep:
+    key = {"invitation_id": "uuid"}
+    return Read(
+        "feedback.invitation",
+        key,
+        ("kind", "value", *_NAMES),
+        recogniser,
+        changing(_BLANK_INVITATION, key),
+        speaks=_is_theirs,
+        where=f"workspace = :workspace AND created_at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _cases(recogniser: Recogniser) -> Sweep:
+    """Those of the person are closed: nobody is left to answer. Their clocks stop."""
+
+    def speaks(row: Sequence[Any], who: Subject, known: Recogniser) -> bool:
+        named = any(known.is_named(who, *one) for one in zip(_NAMES, row[:3], strict=True))
+        return named or known.speaks_of(who, *row[3:])
+
+    async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
+        for row in rows:
+            case = {"workspace": who.workspace, "case": row[0]}
+            for statement in (_CLOSE, _BLANK_CASE, _BLANK_NOTES, _STOP_CLOCKS):
+                await tx.execute(statement, case)
+
+    return Read(
+        "feedback.complaint",
+        {"case_id": "uuid"},
+        (*_NAMES, "subject", "body"),
+        recogniser,
+        change,
+        speaks=speaks,
+        where=f"workspace = :workspace AND opened_at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _notes(recogniser: Recogniser) -> Sweep:
+    """What was noted of the person at others' cases."""
+    key = {"case_id": "uuid", "step": "integer"}
+    return Read(
+        "feedback.case_event",
+        key,
+        ("note",),
+        recogniser,
+        changing("UPDATE feedback.case_event SET note = ''", key),
+        where=f"workspace = :workspace AND note <> '' AND at < {BEFORE}",
+        names=AND_AT,
+    )

@@ -1,0 +1,85 @@
+"""Who is forgotten has said nothing: scores and numbers of cases stay, without a word of theirs."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from services.feedback.tests.conftest import Service
+from sqlalchemy import text
+
+from rapport_common.events.envelope import identifier_digest
+from rapport_common.events.privacy import PrivacyRecord
+from rapport_common.kafka.batch import Record
+from rapport_common.testing.credentials import EVENT_KEY
+from rapport_feedback.handlers.privacy import eraser
+
+pytestmark = pytest.mark.integration
+WHO = {"user_id": "ada-1", "email": "ada@example.com"}
+
+
+async def forget(service: Service, request: str = "0190a5c0-0000-7000-8000-0000000000e1") -> None:
+    """By user id and address; nobody had a profile."""
+    names = [("user_id", "ada-1"), ("email", "ada@example.com")]
+    record = PrivacyRecord(
+        workspace=service.workspace,
+        request_id=request,
+        kind="erase",
+        profile_id=request,
+        subjects=[identifier_digest(EVENT_KEY, service.workspace, one).hex() for one in names],
+        kinds=["email", "user_id"],
+        at=datetime.now(UTC),
+    )
+    made = eraser(EVENT_KEY)
+    made.sweeps = [one for one in made.sweeps if one.table != "feedback.outbox_batch"]
+    made.over(service.engine)
+    async with service.engine.begin() as tx:
+        await made.on_privacy([Record("privacy", 0, 0, b"", record)], tx)
+    while await made.turn():
+        pass
+
+
+async def rows(service: Service, table: str) -> list[dict[str, Any]]:
+    async with service.engine.begin() as tx:
+        found = await tx.execute(
+            text(f"SELECT * FROM feedback.{table} WHERE workspace = :w"), {"w": service.workspace}
+        )
+        return [dict(row) for row in found.mappings()]
+
+
+async def test_answers_stay_in_the_score(service: Service) -> None:
+    survey = await service.survey()
+    path = await service.link(survey, **WHO)
+    await service.answer(path, score="9", comment="I am Ada")
+    other = await service.link(survey, user_id="ben-1")
+    await service.answer(other, score="2", comment="As ada@example.com said")
+    before = await service.score(survey)
+    await forget(service)
+    assert await service.score(survey) == before
+    answers = await rows(service, "response")
+    assert sorted((one["kind"], one["comment"], one["score"]) for one in answers) == [
+        ("erased", "", 9),
+        ("user_id", "", 2),
+    ]
+    left = [one["user_id"] for one in await rows(service, "invitation")]
+    assert sorted(left, key=str) == [None, "ben-1"]
+    assert (await service.client.get(path)).status_code in {404, 410}
+    again = await service.link(survey, **WHO)
+    assert again != path, "who comes back is somebody new"
+
+
+async def test_cases_are_closed_and_keep_their_number(service: Service) -> None:
+    complaint = {**WHO, "subject": "Torn", "body": "Mine was torn. Ada"}
+    made = (await service.client.post("/v1/cases", json=complaint)).json()
+    other = {"user_id": "ben-1", "subject": "Late", "body": "Very"}
+    kept = (await service.client.post("/v1/cases", json=other)).json()
+    note = {"state": "acknowledged", "note": "called ada@example.com by mistake"}
+    await service.client.post(f"/v1/cases/{kept['id']}/state", json=note)
+    assert await rows(service, "due")
+    await forget(service)
+    shown = (await service.client.get(f"/v1/cases/{made['id']}")).json()
+    assert (shown["number"], shown["state"], shown["subject"]) == (made["number"], "closed", "")
+    assert all(one["key"] != made["id"] for one in await rows(service, "due"))
+    theirs = (await service.client.get(f"/v1/cases/{kept['id']}")).json()
+    assert (theirs["state"], theirs["subject"]) == ("acknowledged", "Late")
+    notes = [one["note"] for one in await rows(service, "case_event")]
+    assert not any(notes)

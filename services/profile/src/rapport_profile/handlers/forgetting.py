@@ -1,0 +1,163 @@
+"""What profile itself forgets: the events first, piece by piece, then in one step who it was.
+
+The last step takes away what is left of the events that were received before the wish, ends the
+profile's ids, and works out anew whoever is left: by what was received since, the identifiers are
+somebody new.
+"""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import override
+
+from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.envelope import Event
+from rapport_common.ids import uuid7_text
+from rapport_common.privacy.aside import aside_sweeps
+from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_common.privacy.sweeps import Page, Sweep, Waits
+from rapport_profile.domain.naming import Id, Ids, Names, anonymous_twin, user_twin
+from rapport_profile.domain.recounting import Page as Recounted
+from rapport_profile.domain.revising import Revising
+from rapport_profile.handlers.publish import publish
+from rapport_profile.handlers.rebuilding import rebuilt
+from rapport_profile.store import decisions, duplicates, expiring, likenesses, people, search
+from rapport_profile.store import privacy as store
+from rapport_profile.store.merge_rules import RuleShelf
+from rapport_profile.tables import SCHEMA
+
+COUNTED = 100_000
+AT_ONCE = 5_000
+"""So many events go with the last step; of a larger person the others go before."""
+
+
+SEARCH = Waits(
+    "profile.search", lambda tx, who: store.is_search_due(tx, who.workspace, who.profiles)
+)
+"""What a person is found by goes with them, and would come back until its writer has seen that."""
+
+
+def sweeps(ids: Ids, key: bytes, at_once: int = AT_ONCE) -> list[Sweep]:
+    """All that profile holds of a person, in the order in which it goes."""
+    return [_Events(at_once), _Person(ids, at_once), SEARCH, *aside_sweeps(SCHEMA, Recogniser(key))]
+
+
+def identifier_ids(who: Subject) -> list[Id]:
+    """The ids of a person's identifiers: the HMACs as UUIDs."""
+    return [_uuid(one) for one in sorted(who.subjects)]
+
+
+def _uuid(digits: str) -> Id:
+    parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+    return "-".join(parts)
+
+
+class _Events(Sweep):
+    """The events of a large person, but for as many as go with the last step."""
+
+    table = "profile.timeline"
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+
+    @override
+    async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Page:
+        """Remove a piece."""
+        ids = identifier_ids(who)
+        left = await store.count_events(tx, who.workspace, ids, who.at, 2 * self._at_once)
+        if left < 2 * self._at_once:
+            return Page()
+        gone = await store.drop_events(tx, who.workspace, ids, who.at, self._at_once)
+        return Page(gone, after="more")
+
+    @override
+    async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
+        """How many there are, up to COUNTED."""
+        return await store.count_events(tx, who.workspace, identifier_ids(who), who.at, COUNTED)
+
+
+class _Person(Sweep):
+    """Who it was, in one transaction."""
+
+    table = "profile.identifier"
+
+    def __init__(self, ids: Ids, at_once: int) -> None:
+        self._ids = ids
+        self._most = 4 * at_once
+        self._shelf = RuleShelf()
+
+    @override
+    async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Page:
+        """Forget them."""
+        book = await self._shelf.book(tx, {who.workspace})
+        names = Names(self._ids, book, await decisions.cuts(tx, who.workspace))
+        return Page(await forget(tx, names, who, most=self._most))
+
+    @override
+    async def count(self, _tx: AsyncConnection, who: Subject) -> int | None:
+        """How many identifiers they have."""
+        return len(who.subjects)
+
+
+async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) -> int:
+    """Take away all of a person; how many rows that were. What was received since stays.
+
+    `most`: events that are removed with one statement.
+    """
+    workspace, ids = who.workspace, identifier_ids(who)
+    joined = {row.id for row in await store.members(tx, workspace, who.profiles)}
+    others = await store.linking(tx, workspace, ids)
+    everybody = sorted({*ids, *joined, *others})
+    left = [*ids, *await _twins(tx, names, workspace, ids)]
+    await _hold(tx, names, workspace, everybody)
+    await expiring.settle(tx, workspace, ids)
+    number = await expiring.clear(tx, workspace, ids)
+    while gone := await store.drop_events(tx, workspace, ids, who.at, most):
+        number += gone
+    named = await _naming(tx, names, who, others)
+    number += await store.drop_these(tx, workspace, others, named)
+    number += sum((await store.drop_beside(tx, workspace, ids)).values())
+    ended = await store.end_profiles(tx, workspace, who.profiles)
+    await search.forget(tx, workspace, sorted(ended))
+    await likenesses.forget(tx, workspace, who.profiles)
+    number += await duplicates.forget(tx, workspace, who.profiles)
+    await search.owe(tx, [(workspace, one) for one in sorted(ended)])
+    told = [
+        ProfileActivity(workspace=workspace, profile_id=one, version=version, gone=True)
+        for one, version in sorted(ended.items())
+    ]
+    await publish(tx, [(one, None) for one in told])
+    known = await people.known(tx, [(workspace, one) for one in everybody])
+    page = Recounted(workspace, [one for one in everybody if (workspace, one) in known])
+    await rebuilt(tx, names, page)
+    return number + await store.drop_identifiers(tx, workspace, left)
+
+
+async def _twins(tx: AsyncConnection, names: Names, workspace: str, ids: Sequence[Id]) -> set[Id]:
+    """The same values as user ids and anonymous ids: an alias has looked for both."""
+    named = await store.named(tx, workspace, ids)
+    twins = [twin(one) for one in named for twin in (user_twin, anonymous_twin)]
+    return {names.ids.of(workspace, one) for one in twins}
+
+
+async def _hold(tx: AsyncConnection, names: Names, workspace: str, ends: Collection[Id]) -> None:
+    """Lock all whom it concerns: what is read from now on stays so."""
+    working = Revising(names.ids, uuid7_text, names.book)
+    seeds = {(workspace, one) for one in ends}
+    await people.load_around(tx, working, seeds, set(), beyond=seeds, wide=True)
+
+
+async def _naming(
+    tx: AsyncConnection, names: Names, who: Subject, others: Sequence[Id]
+) -> list[Event]:
+    """The events of others that name the person, of those received before the wish."""
+    if not others:
+        return []
+    wanted = set(identifier_ids(who))
+    found = []
+    for event in await store.events_of(tx, who.workspace, others, who.at):
+        named = names.of(event)
+        ids = {names.ids.of(who.workspace, one) for one in named.all} if named else set()
+        if ids & wanted:
+            found.append(event)
+    return found

@@ -1,0 +1,28 @@
+"""What segment holds of somebody who is to be forgotten: stays with their reasons, and sections."""
+
+from rapport_common.privacy.aside import aside_sweeps
+from rapport_common.privacy.subject import Recogniser
+from rapport_common.privacy.sweeps import Found, Sweep
+from rapport_segment.tables import FOLLOWED, SCHEMA
+
+_OF_THEM = "workspace = :workspace AND profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[]))"
+_HELD = " OR ".join(f"{one} IS NOT NULL" for one in FOLLOWED.sections)
+
+STAYS = Found(
+    "segment.membership",
+    # Open ones are closed when the person is gone: until then they count.
+    "DELETE FROM segment.membership WHERE ctid IN (SELECT ctid FROM segment.membership "
+    f"WHERE {_OF_THEM} AND exited_at IS NOT NULL LIMIT :limit)",
+    f"SELECT count(*) FROM segment.membership WHERE {_OF_THEM}",
+)
+PEOPLE = Found(
+    "segment.person",
+    f"UPDATE segment.person SET {', '.join(f'{one} = NULL' for one in FOLLOWED.sections)} "
+    "WHERE ctid IN (SELECT ctid FROM segment.person "
+    f"WHERE {_OF_THEM} AND ({_HELD}) LIMIT :limit)",
+)
+
+
+def sweeps() -> list[Sweep]:
+    """All of it. Only profile ids are known again here: nothing is kept by identifiers."""
+    return [STAYS, PEOPLE, *aside_sweeps(SCHEMA, Recogniser(None))]
