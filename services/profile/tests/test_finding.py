@@ -10,6 +10,7 @@ import pytest
 from services.profile.tests.conftest import bearer
 from services.profile.tests.people import IDS, event
 from services.profile.tests.postgres import feed, wipe
+from services.profile.tests.test_erasing import ask, person_of, worked_off
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -222,6 +223,24 @@ async def test_who_is_kept_apart_is_not_proposed(
     assert (job.report["open"], job.report["withdrawn"]) == (1, 0)
     [left] = await pairs(client)
     assert await users(client, left) == {"B", "F"}
+
+
+async def test_who_is_forgotten_is_in_no_pair(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await found(engine)
+    [one] = await pairs(client)
+    await client.post(f"/v1/duplicates/{one['id']}/dismiss", json={"reason": "is Ada's cousin"})
+    ids, profiles = await person_of(engine, ("user_id", "A"))
+    await ask(engine, ids, profiles)
+    await worked_off(engine)
+    async with engine.begin() as tx:
+        for table, column in (("likeness", "profile_id"), ("block_key", "profile_id")):
+            kept = await tx.execute(text(f"SELECT CAST({column} AS text) FROM profile.{table}"))
+            assert not profiles.keys() & set(kept.scalars())
+        assert (await tx.execute(text("SELECT count(*) FROM profile.duplicate"))).scalar() == 0
+    job = await found(engine)
+    assert (job.state, job.report["open"]) == ("done", 0)
 
 
 async def test_the_order_and_copies_of_events_are_no_matter(
