@@ -10,7 +10,7 @@ import pytest
 from services.profile.tests.conftest import bearer
 from services.profile.tests.people import IDS, event
 from services.profile.tests.postgres import feed, wipe
-from services.profile.tests.test_erasing import ask, person_of, worked_off
+from services.profile.tests.test_erasing import worked_off
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -225,24 +225,6 @@ async def test_who_is_kept_apart_is_not_proposed(
     assert await users(client, left) == {"B", "F"}
 
 
-async def test_who_is_forgotten_is_in_no_pair(
-    client: httpx.AsyncClient, engine: AsyncEngine
-) -> None:
-    await found(engine)
-    [one] = await pairs(client)
-    await client.post(f"/v1/duplicates/{one['id']}/dismiss", json={"reason": "is Ada's cousin"})
-    ids, profiles = await person_of(engine, ("user_id", "A"))
-    await ask(engine, ids, profiles)
-    await worked_off(engine)
-    async with engine.begin() as tx:
-        for table, column in (("likeness", "profile_id"), ("block_key", "profile_id")):
-            kept = await tx.execute(text(f"SELECT CAST({column} AS text) FROM profile.{table}"))
-            assert not profiles.keys() & set(kept.scalars())
-        assert (await tx.execute(text("SELECT count(*) FROM profile.duplicate"))).scalar() == 0
-    job = await found(engine)
-    assert (job.state, job.report["open"]) == ("done", 0)
-
-
 async def test_the_order_and_copies_of_events_are_no_matter(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
@@ -373,3 +355,32 @@ async def test_whose_pairs_they_are(client: httpx.AsyncClient, engine: AsyncEngi
     assert (await client.get(path, headers=stranger)).status_code == 404
     answer = await client.post(f"{path}/merge", json={"reason": "x"}, headers=stranger)
     assert answer.status_code == 404
+
+
+KEPT = [("likeness", "profile_id"), ("block_key", "profile_id"), ("duplicate", "a")]
+KEPT += [("duplicate", "b")]
+
+
+async def test_who_is_forgotten_is_in_no_pair(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """Nor is anything kept by which somebody could be compared."""
+    await found(engine)
+    [one] = await pairs(client)
+    await client.post(f"/v1/duplicates/{one['id']}/dismiss", json={"reason": "Ada and her aunt"})
+    ended = await profile_of(client, "A")
+    body = {"identifier": {"kind": "user_id", "value": "A"}, "reason": "she asked"}
+    asked = await client.post("/v1/privacy/erasures", json=body)
+    assert asked.status_code == 201, asked.text
+    await worked_off(engine)
+    for table, column in (
+        ("likeness", "profile_id"),
+        ("block_key", "profile_id"),
+        ("duplicate", "a"),
+        ("duplicate", "b"),
+    ):
+        query = f"SELECT count(*) FROM profile.{table} WHERE {column} = CAST(:id AS uuid)"
+        async with engine.begin() as tx:
+            assert (await tx.execute(text(query), {"id": ended})).scalar_one() == 0, table
+    await found(engine, everybody=True)
+    assert await pairs(client) == []

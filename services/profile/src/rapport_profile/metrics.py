@@ -22,6 +22,14 @@ UNANSWERED = Gauge(
     "Since when the oldest wish to be forgotten waits for the answer of a service; 0 if none does.",
     ["answering"],
 )
+COMPARED = Counter(
+    "rapport_profile_pairs_compared_total", "Pairs of people compared by the finder of duplicates."
+)
+JUDGED = Counter(
+    "rapport_profile_duplicates_judged_total",
+    "Pairs of which an operator has said what they are: merged, dismissed.",
+    ["state"],
+)
 LAST_MONTH = Gauge(
     "rapport_profile_timeline_ends_timestamp_seconds",
     "The end of the last month that timelines have a part for, as a Unix time.",
@@ -37,14 +45,6 @@ SEARCH_AGE = Gauge(
     "For how long the oldest change of a profile has waited to be found by search.",
 )
 EXPORTED = Counter("rapport_profile_exported_total", "Profiles that were told in exports.")
-COMPARED = Counter(
-    "rapport_profile_pairs_compared_total", "Pairs of people compared by the finder of duplicates."
-)
-JUDGED = Counter(
-    "rapport_profile_duplicates_judged_total",
-    "Pairs of which an operator has said what they are: merged, dismissed.",
-    ["state"],
-)
 for _state in ("merged", "dismissed"):
     JUDGED.labels(_state)
 for _outcome in ("profiled", "duplicate", "replaced", "erased"):

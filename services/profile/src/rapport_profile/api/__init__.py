@@ -26,8 +26,8 @@ def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing)
     """
     return [
         decision_routes(engine, ids),
-        duplicate_routes(engine, ids),
         privacy_routes(engine, ids, erasing),
+        duplicate_routes(engine, ids),
         # Before the profiles: `search` is no profile's id.
         search_routes(engine, ids),
         export_routes(engine),

@@ -245,6 +245,46 @@ class Why(BaseModel):
     chain: list[ChainLink]
 
 
+class ServiceAnswer(BaseModel):
+    """What one service has answered: since when it holds nothing; empty until it has."""
+
+    service: str
+    at: datetime | None = None
+    rows: int | None = Field(None, description="rows that it has removed or blanked")
+    tables: dict[str, int] | None = Field(None, description="the same by table")
+
+
+class Erasure(BaseModel):
+    """A wish to be forgotten. It names nobody: only who asked, and what became of it."""
+
+    id: UUID | None = Field(description="empty: a dry run")
+    state: str = Field(description="running; done: all services have answered; or dry run")
+    profile_id: UUID | None = Field(description="the profile that ended; empty: nobody had one")
+    identifiers: int = Field(description="how many the person had")
+    actor: str | None = None
+    reason: str | None = None
+    created_at: datetime | None = Field(
+        None, description="what was received before this is gone, and refused if it comes again"
+    )
+    finished_at: datetime | None = None
+    services: list[ServiceAnswer] = Field(default_factory=list)
+    last_copy_expires_at: datetime | None = Field(
+        None, description="when Kafka has dropped the last record about the person"
+    )
+    receipt: str | None = Field(
+        None, description="a JWT that says so, signed; `/v1/privacy/keys` has the public key"
+    )
+    would_remove: dict[str, int] | None = Field(
+        None, description="a dry run's: rows of profile by table, where that is known"
+    )
+
+
+class ReceiptKeys(BaseModel):
+    """A JWKS (RFC 7517)."""
+
+    keys: list[dict[str, str]]
+
+
 class Reason(BaseModel):
     """What one field says of two people."""
 
@@ -305,43 +345,3 @@ class Quality(BaseModel):
     measured_at: datetime
     people: int
     sources: list[SourceQuality]
-
-
-class ServiceAnswer(BaseModel):
-    """What one service has answered: since when it holds nothing; empty until it has."""
-
-    service: str
-    at: datetime | None = None
-    rows: int | None = Field(None, description="rows that it has removed or blanked")
-    tables: dict[str, int] | None = Field(None, description="the same by table")
-
-
-class Erasure(BaseModel):
-    """A wish to be forgotten. It names nobody: only who asked, and what became of it."""
-
-    id: UUID | None = Field(description="empty: a dry run")
-    state: str = Field(description="running; done: all services have answered; or dry run")
-    profile_id: UUID | None = Field(description="the profile that ended; empty: nobody had one")
-    identifiers: int = Field(description="how many the person had")
-    actor: str | None = None
-    reason: str | None = None
-    created_at: datetime | None = Field(
-        None, description="what was received before this is gone, and refused if it comes again"
-    )
-    finished_at: datetime | None = None
-    services: list[ServiceAnswer] = Field(default_factory=list)
-    last_copy_expires_at: datetime | None = Field(
-        None, description="when Kafka has dropped the last record about the person"
-    )
-    receipt: str | None = Field(
-        None, description="a JWT that says so, signed; `/v1/privacy/keys` has the public key"
-    )
-    would_remove: dict[str, int] | None = Field(
-        None, description="a dry run's: rows of profile by table, where that is known"
-    )
-
-
-class ReceiptKeys(BaseModel):
-    """A JWKS (RFC 7517)."""
-
-    keys: list[dict[str, str]]

@@ -1,6 +1,6 @@
 """Pairs that may be one person: what is proposed, and what operators have said of it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -65,7 +65,7 @@ _WITHDRAW_OF = text(
 )
 _FORGET = text(
     "DELETE FROM profile.duplicate WHERE workspace = :workspace "
-    "AND (a = ANY(CAST(:ids AS uuid[])) OR b = ANY(CAST(:ids AS uuid[])))"
+    f"AND (a = ANY({packed('ids', 'uuid')}) OR b = ANY({packed('ids', 'uuid')}))"
 )
 _DISMISSED = text(
     f"SELECT {_COLUMNS} FROM profile.duplicate d WHERE d.workspace = :workspace "
@@ -173,9 +173,10 @@ async def withdraw_of(tx: AsyncConnection, workspace: str, ends: tuple[Id, Id]) 
     await tx.execute(_WITHDRAW_OF, {"workspace": workspace, "one": ends[0], "other": ends[1]})
 
 
-async def forget(tx: AsyncConnection, workspace: str, ids: Collection[Id]) -> int:
-    """Remove all pairs in which one of these is, whatever was said of them; how many."""
-    return (await tx.execute(_FORGET, {"workspace": workspace, "ids": sorted(ids)})).rowcount
+async def forget(tx: AsyncConnection, workspace: str, profiles: Sequence[Id]) -> None:
+    """The pairs of these are gone, with what was said of them."""
+    if profiles:
+        await tx.execute(_FORGET, {"workspace": workspace, "ids": pack(profiles)})
 
 
 async def dismissed(tx: AsyncConnection, workspace: str, profile_id: Id) -> list[Row[Any]]:
