@@ -278,6 +278,20 @@ def test_customerios_calls() -> None:
     pair = {"primary": {"id": "u-1"}, "secondary": {"id": "u-2"}}
     (one,) = events(opened(track, pair, "/api/v1/merge_customers"))
     assert (one["type"], one["previousId"], one["userId"]) == ("alias", "u-2", "u-1")
+    mail = {"email": "a@example.com"}
+    for pair in (
+        {"primary": {"id": "u-1"}, "secondary": mail},
+        {"primary": mail, "secondary": {"id": "u-1"}},
+    ):
+        (both,) = events(opened(track, pair, "/api/v1/merge_customers"))
+        assert (both["type"], both["userId"], both["context"]) == (
+            "identify",
+            "u-1",
+            {"traits": mail},
+        )
+        assert "previousId" not in both
+    pair = {"primary": mail, "secondary": mail}
+    assert problems(opened(track, pair, "/api/v1/merge_customers")) == {0: ("not_supported", "")}
     device = opened(track, {"device": {}}, "/api/v1/customers/u-1/devices")
     assert problems(device) == {0: ("not_supported", "")}
 

@@ -97,7 +97,10 @@ def noon() -> datetime:
 
 @pytest.fixture(scope="module")
 async def module_engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
-    engine = patient_engine(service_database("segment"), application="segment-test")
+    # Two seconds for a lock pass on a busy machine; who waits for each other is told after one.
+    patience = {"lock_timeout": "60s"}
+    database = service_database("segment")
+    engine = patient_engine(database, application="segment-test", settings=patience)
     yield engine
     await engine.dispose()
 

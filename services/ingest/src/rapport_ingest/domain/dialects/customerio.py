@@ -113,12 +113,24 @@ def _event(customer: str | None, fields: Members) -> Draft:
 
 
 def _merged(fields: Members) -> Draft:
+    """Two ids are an alias; an id and an address are one person's, whichever is the primary."""
     draft = Draft()
     draft.fields["type"] = "alias"
+    mails = []
     for field, name in (("userId", "primary"), ("previousId", "secondary")):
         who = members(fields.get(name)) or {}
-        found = next((value_of(who[one]) for one in ("id", "cio_id", "email") if one in who), None)
-        draft.identifier(field, found, f"{name}.id")
+        found = next((value_of(who[one]) for one in ("id", "cio_id") if one in who), None)
+        if found is None and "email" in who:
+            mails.append(value_of(who["email"]))
+        else:
+            draft.identifier(field, found, f"{name}.id")
+    if len(mails) > 1:
+        return _refused("Two addresses alone are not merged: give one of the two by its id.")
+    if mails:
+        draft.fields["type"] = "identify"
+        draft.put(("context", "traits", "email"), mails[0])
+        if (known := draft.fields.pop("previousId", None)) is not None:
+            draft.put(("userId",), known)
     return draft
 
 
