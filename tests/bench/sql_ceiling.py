@@ -131,6 +131,10 @@ async def _recreate(server: str) -> None:
         for one in (PROFILE, SEGMENT):
             await tx.execute(text(f"CREATE SCHEMA {one.schema}"))
             await tx.run_sync(one.create_all)
+        # A burst is all of one month.
+        await tx.execute(
+            text("CREATE TABLE profile.timeline_all PARTITION OF profile.timeline DEFAULT")
+        )
     await engine.dispose()
 
 
