@@ -29,6 +29,7 @@ ONE = {
     "/v1/privacy/keys": "one document: a JWKS",
     "/v1/quality": "the workspace's one",
     "/v1/timeline-rules": "one document, kept and given as a whole",
+    "/v1/trait-rules": "one document, kept and given as a whole",
     "/v1/imports/{job_id}/file": "the one file of an import",
     "/v1/surveys/{survey_id}/score": "one score",
     "/v1/profiles/{profile_id}/why": "one explanation",
@@ -49,6 +50,7 @@ KEYED = {
     "/v1/segments/{segment_id}/versions": "version",
     "/v1/merge-rules/history": "version",
     "/v1/timeline-rules/history": "version",
+    "/v1/trait-rules/history": "version",
     "/v1/campaigns/{campaign_id}/messages": "the send key",
     "/v1/profiles/{profile_id}/identifiers": "kind and value",
     "/v1/profiles/{profile_id}/traits": "name",
@@ -72,6 +74,7 @@ WHOLE = {
     "/v1/brand",
     "/v1/merge-rules",
     "/v1/timeline-rules",
+    "/v1/trait-rules",
     "/v1/sources/{source}/plan",
     "/v1/imports/{job_id}/file",
 }

@@ -25,6 +25,7 @@ from rapport_profile.domain.merge_rules import (
     checked,
 )
 from rapport_profile.domain.naming import Ids, Names, Naming
+from rapport_profile.domain.trait_rules import TraitRule, TraitRules
 
 IDS = Ids(EVENT_KEY)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,7 +48,7 @@ def event(message_id: str, /, **fields: Any) -> Event:
     names = named(*(fields.pop(kind, None) for kind in ("user_id", "email", "anonymous_id")))
     return Event(
         workspace="w",
-        source="shop",
+        source=fields.pop("source", "shop"),
         message_id=message_id,
         type=fields.pop("type", "track"),
         identifiers=fields.pop("identifiers", names),
@@ -76,22 +77,39 @@ def events(draw: st.DrawFn) -> Event:
         fields["previous_id"] = draw(st.sampled_from(["x", "y", "A", "B"]))
         fields["trust"] = draw(st.sampled_from(["trusted", "public"]))
     elif kind == "identify":
-        fields["traits"] = {draw(st.sampled_from("pq")): draw(st.sampled_from([1, "a", None]))}
+        name, value = draw(st.sampled_from("pq")), draw(st.sampled_from([1, 2.5, "a", "3", None]))
+        once = draw(st.sampled_from([False, False, True]))
+        fields["traits"] = {"$set_once": {name: value}} if once else {name: value}
     else:
         fields["name"] = draw(st.sampled_from(["Order Completed", "Case Opened", "Case Closed"]))
         fields["said"] = {"total": draw(st.integers(0, 9)), "case_id": "c"}
     return event(draw(st.sampled_from([f"m{n}" for n in range(12)])), **fields)
 
 
+trait_rules = st.sampled_from(
+    [
+        TraitRule(),
+        TraitRule("first"),
+        TraitRule("priority", sources=("shop",)),
+        TraitRule("max"),
+        TraitRule("min", "number"),
+        TraitRule("union"),
+        TraitRule("removed"),
+        TraitRule(type="text"),
+    ]
+)
+
+
 @st.composite
-def rule_sets(draw: st.DrawFn, version: int = 1) -> Rules:
-    """Merge rules for the identifiers of `events` and `visits`."""
+def rule_sets(draw: st.DrawFn) -> Rules:
+    """Rules for the identifiers of `events` and `visits`, and for the traits of `events`."""
     limit = st.none() | st.integers(1, 2)
     joins = st.sampled_from([True, True, True, False])
     kinds = {one: KindRule(draw(limit), draw(joins)) for one in ("email", "anonymous_id")}
     order = draw(st.sampled_from([(), (), ("email",), ("anonymous_id",)]))
     blocked = draw(st.dictionaries(st.sampled_from(["anonymous_id", "user_id"]), some("xyAB")))
-    return Rules(checked(MergeRules(order, kinds, blocked)), version)
+    traits = draw(st.dictionaries(st.sampled_from("pq"), trait_rules, max_size=2))
+    return Rules(checked(MergeRules(order, kinds, blocked)), TraitRules(traits))
 
 
 def some(values: str) -> st.SearchStrategy[tuple[str, ...]]:
@@ -158,6 +176,9 @@ def expected(
     ordered = sorted(links, key=lambda link: (links[link], link))
     groups = resolve(kinds, ordered, (), Terms(rules, pairs)).groups
     return content(
-        state((names[one] for one in group), merge(fold_all(folded.get(one, [])) for one in group))
+        state(
+            (names[one] for one in group),
+            merge(fold_all(folded.get(one, []), rules.judge) for one in group),
+        )
         for group in groups
     )

@@ -68,7 +68,7 @@ async def wipe(engine: AsyncEngine) -> None:
             text(
                 "TRUNCATE profile.identifier, profile.link, profile.profile, profile.inbox, "
                 "profile.timeline, profile.outbox_batch, profile.tally, profile.overflow, "
-                "profile.merge_rules, profile.job, profile.decision, profile.erased, "
+                "profile.rules, profile.job, profile.decision, profile.erased, "
                 "profile.erasure, profile.privacy_request, profile.privacy_receipt, "
                 "profile.search, profile.search_due"
             )

@@ -128,7 +128,7 @@ class People:
         seeds |= self._merged_with([hub])
         whole: set[Id] = set()
         while True:
-            fold, spilled = fold_and_spill(left)
+            fold, spilled = fold_and_spill(left, self.names.judge(left))
             working = Revising(IDS, self._new_id, self.names.book)
             self._load_around(working, seeds, seeds)
             for key in told:
@@ -477,15 +477,19 @@ class People:
     def _check_traits(self, id_: Id) -> None:
         """A trait is in the fold, or beside it when it gave way: by its latest word."""
         history = self.timeline(id_)
-        assert self.fold_of(id_).traits == fold_all(history).traits
+        judge = self.names.judge(history)
+        assert self.fold_of(id_).traits == fold_all(history, judge).traits
         beside = {
             name: one
             for (who, kind, name), one in self.overflow.items()
             if (who, kind) == (id_, TRAIT)
         }
-        told = [fold_all([one]).traits for one in history]
+        told = [fold_all([one], judge).traits for one in history]
         for name in {name for one in told for name in one}:
             words = [one[name] for one in told if name in one]
+            if any(one.rank is not None for one in words):
+                # What has a rule of its own does not give way.
+                continue
             latest = max(one.stamp.at for one in words)
             last = {bytes(one.value) for one in words if one.stamp.at == latest}
             held = self.fold_of(id_).traits.get(name) or beside[name]

@@ -176,7 +176,7 @@ async def test_a_merge_that_would_join_too_many_is_refused(
 ) -> None:
     rules = {"kinds": {"email": {"max_per_profile": 1}}}
     await client.put("/v1/merge-rules", json={**rules, "version": 0, "reason": "x"})
-    one_mail = RuleBook(w=Rules(MergeRules(kinds={"email": KindRule(1)}), 1))
+    one_mail = RuleBook(w=Rules(MergeRules(kinds={"email": KindRule(1)})))
     second: Identifier = ("email", "b@example.com")
     await feed(engine, [event("5", email=second[1])], one_mail)
     refused = await client.post("/v1/profiles/merge", json=body(MAIL, second))

@@ -7,8 +7,8 @@ import pytest
 from services.profile.tests.people import START, event
 
 from rapport_profile.domain.filtering import ANYTHING, Wanted
-from rapport_profile.domain.merge_rules import RulesError
 from rapport_profile.domain.months import Month, lacking, month_named, month_of, over
+from rapport_profile.domain.rules import RulesError
 from rapport_profile.domain.timeline_rules import (
     MAX_CLASSES,
     EventClass,

@@ -16,16 +16,16 @@ from rapport_profile.domain.merge_rules import (
     MergeRules,
     RuleBook,
     Rules,
-    RulesError,
     checked,
 )
 from rapport_profile.domain.naming import naming, normal_or_given
+from rapport_profile.domain.rules import RulesError
 
 Named = dict[str, tuple[str, ...]]
 
 
 def rules(*order: str, blocked: Named | None = None, **kinds: KindRule) -> Rules:
-    return Rules(checked(MergeRules(order, kinds, blocked or {})), 1)
+    return Rules(checked(MergeRules(order, kinds, blocked or {})))
 
 
 @pytest.mark.parametrize(

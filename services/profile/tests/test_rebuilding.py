@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.profile.tests.people import IDS, event, events, expected, rule_sets
 from services.profile.tests.postgres import feed, known, told, wipe
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.engines import patient_engine
 from tests.support.locks import somebody_waits
 
@@ -20,12 +20,13 @@ from rapport_common.jobs.worker import Jobs
 from rapport_common.pace import Pace
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.merge_rules import KindRule, MergeRules, RuleBook, Rules
-from rapport_profile.handlers import merge_rules as handlers
+from rapport_profile.handlers import rules as handlers
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Rebuilding, Report, Wanted
 from rapport_profile.store import expiring, reads, recounting
+from rapport_profile.store import rules as stored
 from rapport_profile.store.jobs import JOBS, REBUILD
-from rapport_profile.store.merge_rules import RuleShelf
+from rapport_profile.store.rules import MERGE_RULES, TRAIT_RULES, RuleShelf
 
 pytestmark = pytest.mark.integration
 NOTHING = msgspec.to_builtins(Report())
@@ -48,12 +49,20 @@ async def worked_off(engine: AsyncEngine, page: int = 2) -> dict[str, Any]:
     return ended.report
 
 
+async def declare(tx: AsyncConnection, rules: Rules) -> None:
+    """Let rules hold, those of traits too: one job brings everybody under both."""
+    by = ("ada", "a test")
+    last = await stored.latest(tx, MERGE_RULES, "w")
+    after = 0 if last is None else last.version
+    await stored.hold(tx)
+    await handlers.declare(tx, TRAIT_RULES, "w", rules.judge.declared, after=after, by=by)
+    await handlers.declare_of_people(tx, MERGE_RULES, "w", rules.declared, after=after, by=by)
+
+
 async def declared(engine: AsyncEngine, rules: Rules, page: int = 2) -> dict[str, Any]:
     """Let rules hold; the report of the job that brings everybody under them."""
     async with engine.begin() as tx:
-        await handlers.declare(
-            tx, "w", rules.declared, after=rules.version - 1, by=("ada", "a test")
-        )
+        await declare(tx, rules)
     return await worked_off(engine, page)
 
 
@@ -80,7 +89,7 @@ later = st.lists(events(), max_size=4)
 @settings(max_examples=40)
 @given(
     told=st.tuples(history, later, later),
-    changed=st.tuples(rule_sets(), rule_sets(version=2)),
+    changed=st.tuples(rule_sets(), rule_sets()),
     page=st.integers(1, 5),
 )
 def test_a_change_of_rules_gives_what_the_new_ones_would_have_given(
@@ -102,7 +111,7 @@ def test_a_change_of_rules_gives_what_the_new_ones_would_have_given(
             assert await checked(engine) == NOTHING
             await is_exact(engine, before, first)
             async with engine.begin() as tx:
-                await handlers.declare(tx, "w", second.declared, after=1, by=("ada", "a test"))
+                await declare(tx, second)
             await feed(engine, meanwhile, book(second))
             await worked_off(engine, page)
             await is_exact(engine, [*before, *meanwhile], second)
@@ -124,8 +133,8 @@ async def is_exact(engine: AsyncEngine, history: Sequence[Event], rules: Rules) 
 
 
 LIMITS = {"loyalty_card": KindRule(1), "email": KindRule(2)}
-CARDS_FIRST = Rules(MergeRules(("loyalty_card", "email"), LIMITS), 1)
-NO_KIOSK = Rules(MergeRules(("loyalty_card",), blocked={"anonymous_id": ("kiosk",)}), 2)
+CARDS_FIRST = Rules(MergeRules(("loyalty_card", "email"), LIMITS))
+NO_KIOSK = Rules(MergeRules(("loyalty_card",), blocked={"anonymous_id": ("kiosk",)}))
 
 
 def shop() -> list[Event]:
@@ -150,7 +159,9 @@ async def test_events_that_come_while_everybody_is_worked_out_anew_are_counted_o
     await declared(engine, CARDS_FIRST)
     await feed(engine, told[:60], book(CARDS_FIRST))
     async with engine.begin() as tx:
-        await handlers.declare(tx, "w", NO_KIOSK.declared, after=1, by=("ada", "a test"))
+        await handlers.declare_of_people(
+            tx, MERGE_RULES, "w", NO_KIOSK.declared, after=1, by=("ada", "a test")
+        )
 
     async def batches(some: list[Event]) -> None:
         for at in range(0, len(some), 5):
@@ -170,8 +181,8 @@ async def test_a_job_that_was_stopped_goes_on_and_its_report_is_of_all(
     told = shop()
     await feed(engine, told)
     async with engine.begin() as tx:
-        _version, job = await handlers.declare(
-            tx, "w", NO_KIOSK.declared, after=0, by=("ada", "a test")
+        _version, job = await handlers.declare_of_people(
+            tx, MERGE_RULES, "w", NO_KIOSK.declared, after=0, by=("ada", "a test")
         )
     states: list[str] = []
     stop = asyncio.Event()
@@ -232,9 +243,11 @@ async def test_a_copy_counts_instead_of_one_that_was_named_under_former_rules(
     copies = [told, next(one for one in others_words if content_hash(one) < content_hash(told))]
     others = [event("o", email="e", anonymous_id="x", at=1), event("p", user_id="guest-7", at=2)]
     await feed(engine, [copies[0], *others])
-    blocked = Rules(MergeRules(blocked={"user_id": ("guest-7",)}), 1)
+    blocked = Rules(MergeRules(blocked={"user_id": ("guest-7",)}))
     async with engine.begin() as tx:
-        await handlers.declare(tx, "w", blocked.declared, after=0, by=("ada", "a test"))
+        await handlers.declare_of_people(
+            tx, MERGE_RULES, "w", blocked.declared, after=0, by=("ada", "a test")
+        )
     await feed(engine, copies[1:], book(blocked))
     async with engine.begin() as tx:
         # What another event says of the same two is not taken back with it.
@@ -279,7 +292,9 @@ async def test_no_batch_works_by_former_rules_once_others_hold(engine: AsyncEngi
 
         async def declare() -> None:
             async with engine.begin() as tx:
-                await handlers.declare(tx, "w", NO_KIOSK.declared, after=0, by=("ada", "a test"))
+                await handlers.declare_of_people(
+                    tx, MERGE_RULES, "w", NO_KIOSK.declared, after=0, by=("ada", "a test")
+                )
 
         async with asyncio.TaskGroup() as group:
             group.create_task(declare())

@@ -13,6 +13,7 @@ from rapport_profile.domain.merge_rules import KindRule, MergeRules, Rules
 from rapport_profile.domain.people import Link, Node, Profile
 from rapport_profile.domain.recounting import Recount, put_right, revision
 from rapport_profile.domain.revising import Revising
+from rapport_profile.domain.trait_rules import TraitRules
 
 history = st.lists(events(), max_size=10)
 
@@ -49,7 +50,7 @@ def test_an_alias_counts_from_who_is_no_user_id_by_the_new_rules() -> None:
         event("1", user_id="guest-7", email="e1"),
         event("2", type="alias", user_id="A", previous_id="guest-7", at=1),
     ]
-    blocked = Rules(MergeRules(blocked={"user_id": ("guest-7",)}), 1)
+    blocked = Rules(MergeRules(blocked={"user_id": ("guest-7",)}))
     for page in (1, 5):
         made = People()
         made.feed(told)
@@ -86,7 +87,7 @@ def test_a_person_of_hundreds_that_comes_apart_shows_all_that_there_is_room_for(
     made = People()
     told = [event(f"m{n}", user_id="A", anonymous_id=f"x{n}", at=n) for n in range(260)]
     made.feed(told)
-    fewer = Rules(MergeRules(kinds={"anonymous_id": KindRule(100)}), 1)
+    fewer = Rules(MergeRules(kinds={"anonymous_id": KindRule(100)}))
     made.hold(fewer)
     made.rebuild(50)
     made.check()
@@ -150,5 +151,5 @@ def test_the_fewest_links_lead_from_one_to_the_other() -> None:
 
 
 def test_rules_show_what_they_are() -> None:
-    some = Rules(MergeRules(kinds={"email": KindRule(2)}), 3)
-    assert repr(some) == f"Rules({some.declared!r}, 3)"
+    some = Rules(MergeRules(kinds={"email": KindRule(2)}))
+    assert repr(some) == f"Rules({some.declared!r}, {TraitRules()!r})"

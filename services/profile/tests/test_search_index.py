@@ -29,17 +29,19 @@ from rapport_profile.domain.merge_rules import USUAL, RuleBook, Rules
 from rapport_profile.domain.naming import MERGE
 from rapport_profile.domain.search_query import hit, search_for
 from rapport_profile.domain.searchable import Entry, entries_of
-from rapport_profile.handlers import indexing, merge_rules
+from rapport_profile.handlers import indexing
 from rapport_profile.handlers.deciding import Deciding
 from rapport_profile.handlers.indexing import Indexing
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.handlers.reindexing import Reindexing
+from rapport_profile.handlers.rules import declare_of_people
 from rapport_profile.handlers.searching import ENOUGH, search
 from rapport_profile.store import reads
 from rapport_profile.store import search as search_store
 from rapport_profile.store.decisions import APART
 from rapport_profile.store.jobs import JOBS, REBUILD, REINDEX
+from rapport_profile.store.rules import MERGE_RULES
 
 pytestmark = pytest.mark.integration
 CHOSEN = ("q", "city")
@@ -161,7 +163,7 @@ async def _declare(engine: AsyncEngine, rules: Rules | None) -> RuleBook:
     if rules is None:
         return USUAL
     async with engine.begin() as tx:
-        await merge_rules.declare(tx, "w", rules.declared, after=0, by=("ada", "a test"))
+        await declare_of_people(tx, MERGE_RULES, "w", rules.declared, after=0, by=("ada", "a test"))
     work = Rebuilding(engine, IDS, 1_000, lambda _seconds: Pace(0), page=2)
     assert await Jobs(engine, JOBS, {REBUILD: work.work}).turn(asyncio.Event())
     return RuleBook({"w": rules})

@@ -23,7 +23,8 @@ from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.timeline_rules import EventClass, TimelineRules
 from rapport_profile.handlers.rebuilding import Wanted
 from rapport_profile.handlers.upkeep import PATIENCE, Upkeep
-from rapport_profile.store import expiring, reads, recounting, timeline_rules
+from rapport_profile.store import expiring, reads, recounting
+from rapport_profile.store import rules as stored_rules
 
 pytestmark = pytest.mark.integration
 DAY = 24 * 60
@@ -262,7 +263,9 @@ async def test_events_of_a_class_go_earlier_and_others_stay(
     await feed(engine, [*views, *orders])
     rules = TimelineRules((EventClass(days=10, types=("page", "screen")),))
     async with engine.begin() as tx:
-        assert await timeline_rules.add(tx, "w", 1, rules, by=("ada", "a test"))
+        assert await stored_rules.add(
+            tx, stored_rules.TIMELINE_RULES, "w", 1, rules, by=("ada", "a test")
+        )
     clock.at = day(20)
     keeping = Upkeep(engine, 0, now=clock, page=4)
     await done(keeping)
@@ -282,8 +285,15 @@ async def test_events_of_a_class_go_earlier_and_others_stay(
     # Other rules begin at once.
     async with engine.begin() as tx:
         named = TimelineRules((EventClass(days=3, names=("Order*",)), EventClass(days=None)))
-        assert await timeline_rules.add(tx, "w", 2, named, by=("ada", "a test"))
-        assert await timeline_rules.add(tx, "w", 2, named, by=("bob", "the same")) is None
+        assert await stored_rules.add(
+            tx, stored_rules.TIMELINE_RULES, "w", 2, named, by=("ada", "a test")
+        )
+        assert (
+            await stored_rules.add(
+                tx, stored_rules.TIMELINE_RULES, "w", 2, named, by=("bob", "the same")
+            )
+            is None
+        )
     await done(keeping)
     async with engine.begin() as tx:
         left = await tx.execute(

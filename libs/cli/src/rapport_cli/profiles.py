@@ -156,6 +156,32 @@ def traits(
     part(ctx, kind, value, "traits", ["name", "value"], limit=limit, cursor=cursor, as_json=as_json)
 
 
+@app.command("trait-history")
+def trait_history(
+    ctx: typer.Context,
+    kind: Kind,
+    value: Value,
+    name: Annotated[str, typer.Argument(help="The trait.")],
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List what was said of a trait, by whom, and which of it counts."""
+    columns = ["value", "at", "source", "message_id", "once", "counts"]
+    part(
+        ctx,
+        kind,
+        value,
+        "trait-history",
+        columns,
+        limit=limit,
+        cursor=cursor,
+        as_json=as_json,
+        name=name,
+    )
+
+
 @app.command()
 def stats(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
     """Show how many people there are, and their totals."""
@@ -213,16 +239,18 @@ def part(
     ctx: typer.Context,
     kind: str,
     value: str,
-    name: str,
+    which: str,
     columns: list[str],
     *,
     limit: int,
     cursor: str | None,
     as_json: bool,
+    **asked: str,
 ) -> None:
-    """Print a page of one of the lists that a person has."""
+    """Print a page of one of the lists that a person has; `asked`: what else it is asked by."""
     api = show.session(ctx).api("profile")
-    answer = api.get(f"{_path(id_of(api, kind, value))}/{name}", limit=limit, cursor=cursor)
+    path = f"{_path(id_of(api, kind, value))}/{which}"
+    answer = api.get(path, limit=limit, cursor=cursor, **asked)
     show.page(answer, columns, as_json=as_json)
 
 

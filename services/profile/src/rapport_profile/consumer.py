@@ -11,7 +11,7 @@ from rapport_common.kafka.batch import Handler, Record, Subscription
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.events import on_events
 from rapport_profile.handlers.identity_key import IdentityKey
-from rapport_profile.store.merge_rules import RuleShelf
+from rapport_profile.store.rules import RuleShelf
 
 
 def subscriptions(

@@ -66,17 +66,19 @@ IDENTITY_KEY = Table(
 )
 """The key under which the ids of identifiers were made."""
 
-MERGE_RULES = Table(
-    "merge_rules",
+RULES = Table(
+    "rules",
     METADATA,
     Column("workspace", Text),
-    Column("version", BigInteger, comment="Of a workspace the greatest holds."),
+    Column("subject", Text, comment="merge, timeline, or traits"),
+    Column("version", BigInteger, comment="Of a subject the greatest holds."),
     Column("rules", JSON, nullable=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
-    PrimaryKeyConstraint("workspace", "version"),
+    PrimaryKeyConstraint("workspace", "subject", "version"),
 )
+"""What workspaces have declared of themselves, each version."""
 
 DECISION = Table(
     "decision",
@@ -200,18 +202,6 @@ TIMELINE_CLOSING = Table(
     PrimaryKeyConstraint("name"),
 )
 """How far the events of such a part have been added to `identifier.expired`."""
-
-TIMELINE_RULES = Table(
-    "timeline_rules",
-    METADATA,
-    Column("workspace", Text),
-    Column("version", BigInteger, comment="Of a workspace the greatest holds."),
-    Column("rules", JSON, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("created_at", _INSTANT, nullable=False, server_default=text("now()")),
-    PrimaryKeyConstraint("workspace", "version"),
-)
 
 TIMELINE_SWEEP = Table(
     "timeline_sweep",

@@ -14,6 +14,8 @@ from rapport_profile.api.republishing import republishing_routes
 from rapport_profile.api.search import search_routes
 from rapport_profile.api.timeline import timeline_routes
 from rapport_profile.api.timeline_rules import timeline_rules_routes
+from rapport_profile.api.trait_history import trait_history_routes
+from rapport_profile.api.trait_rules import trait_rules_routes
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
@@ -37,4 +39,6 @@ def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing)
         rules_routes(engine),
         timeline_routes(engine, arrivals),
         timeline_rules_routes(engine),
+        trait_history_routes(engine),
+        trait_rules_routes(engine),
     ]

@@ -10,18 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.auth import Operator, operator
 from rapport_common.idempotency import Once, Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
-from rapport_common.paging import MAX_BIGINT, Listed, Paging
+from rapport_common.paging import Listed, Paging
 from rapport_profile.api import models
+from rapport_profile.api.asking import Reader
+from rapport_profile.api.rules import NewVersion, Shelf, Writer
 from rapport_profile.domain.merge_rules import MAX_KINDS, MAX_VALUE, KindRule, MergeRules
-from rapport_profile.handlers import merge_rules as rules
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Wanted
-from rapport_profile.store import merge_rules as store
+from rapport_profile.handlers.rules import declare_of_people, require_possible
 from rapport_profile.store.jobs import REBUILD
-from rapport_profile.store.merge_rules import Version
+from rapport_profile.store.rules import MERGE_RULES
 
-Reader = Annotated[Operator, Depends(operator("profiles:read"))]
-Writer = Annotated[Operator, Depends(operator("profiles:write"))]
 Ops = Annotated[Operator, Depends(operator("ops"))]
 Kind = Annotated[str, Field(min_length=1, max_length=64)]
 Value = Annotated[str, Field(min_length=1, max_length=MAX_VALUE)]
@@ -79,16 +78,8 @@ class DeclaredRules(BaseModel):
         )
 
 
-class NewRules(DeclaredRules):
-    """Rules that take the place of others."""
-
-    version: int = Field(
-        ge=0,
-        le=MAX_BIGINT,
-        strict=True,
-        description="of those whose place they take; 0: there are none",
-    )
-    reason: str = Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")
+class NewRules(DeclaredRules, NewVersion):
+    """Merge rules that take the place of others."""
 
 
 class NewRebuilding(BaseModel):
@@ -102,53 +93,45 @@ class NewRebuilding(BaseModel):
 def rules_routes(engine: AsyncEngine) -> APIRouter:
     """Show, try and change the rules; check or repair what is stored."""
     router = APIRouter(tags=["merge rules"])
-    router.include_router(_shown_rules(engine))
-    router.include_router(_changes(engine))
+    shelf = Shelf(engine, MERGE_RULES, _fields)
+    router.include_router(_shown_rules(shelf))
+    router.include_router(_changes(engine, shelf))
     return router
 
 
-def _shown_rules(engine: AsyncEngine) -> APIRouter:
+def _shown_rules(shelf: Shelf[MergeRules]) -> APIRouter:
     router = APIRouter()
 
     @router.get("/v1/merge-rules", response_model=models.MergeRules)
     async def rules_that_hold(caller: Reader) -> dict[str, Any]:
         """The rules that hold; version 0 are those of a workspace that has declared none."""
-        async with engine.begin() as tx:
-            found = await store.history(tx, caller.workspace, 1)
-        return _version(found[0]) if found else _NONE
+        return await shelf.holding(caller.workspace)
 
     @router.get("/v1/merge-rules/history", response_model=Listed[models.MergeRules])
     async def history(caller: Reader, page: Paging) -> dict[str, Any]:
         """All versions, the newest first."""
-        after = page.after(int)
-        async with engine.begin() as tx:
-            before = after[0] if after else None
-            found = await store.history(tx, caller.workspace, page.ask, before)
-        return page.answer(found, key=lambda one: [one.version], show=_version)
+        return await shelf.history(caller.workspace, page)
 
     return router
 
 
-def _changes(engine: AsyncEngine) -> APIRouter:
+def _changes(engine: AsyncEngine, shelf: Shelf[MergeRules]) -> APIRouter:
     router = APIRouter()
 
     @router.put("/v1/merge-rules", status_code=202, response_model=models.ChangedRules)
     async def declare(body: NewRules, caller: Writer) -> dict[str, Any]:
         """Let rules hold from now on. A job brings everybody under them who is known by then."""
+        by = (caller.subject, body.reason)
         async with engine.begin() as tx:
-            made, job = await rules.declare(
-                tx,
-                caller.workspace,
-                body.declared(),
-                after=body.version,
-                by=(caller.subject, body.reason),
+            made, job = await declare_of_people(
+                tx, MERGE_RULES, caller.workspace, body.declared(), after=body.version, by=by
             )
-        return {**_version(made), "job_id": job.id}
+        return {**shelf.version(made), "job_id": job.id}
 
     @router.post("/v1/merge-rules/preview", status_code=202)
     async def preview(body: DeclaredRules, caller: Writer, once: Repeatable) -> ShownJob:
         """Look what would be under these rules: a job whose report says it. Nothing is changed."""
-        possible = rules.require_possible(body.declared())
+        possible = require_possible(MERGE_RULES, body.declared())
         return await _begun(engine, caller, once, Wanted(rules=possible))
 
     @router.post("/v1/profiles/rebuild", status_code=202)
@@ -168,25 +151,9 @@ async def _begun(engine: AsyncEngine, caller: Operator, once: Once, wanted: Want
         return shown(await start(tx, once, caller.workspace, REBUILD, spec))
 
 
-_NONE = {
-    "version": 0,
-    "order": [],
-    "kinds": {},
-    "blocked": {},
-    "actor": None,
-    "reason": None,
-    "created_at": None,
-}
-
-
-def _version(found: Version) -> dict[str, Any]:
-    declared = found.declared
+def _fields(declared: MergeRules) -> dict[str, Any]:
     return {
-        "version": found.version,
         "order": declared.order,
         "kinds": {kind: msgspec.structs.asdict(one) for kind, one in declared.kinds.items()},
         "blocked": declared.blocked,
-        "actor": found.actor,
-        "reason": found.reason,
-        "created_at": found.created_at,
     }

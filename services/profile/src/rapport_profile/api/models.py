@@ -145,16 +145,21 @@ class KindRule(BaseModel):
     joins: bool
 
 
-class MergeRules(BaseModel):
-    """One version of a workspace's merge rules, by whom and why."""
+class RulesVersion(BaseModel):
+    """One version of a workspace's rules, by whom and why; version 0: none were declared."""
 
     version: int
-    order: list[str]
-    kinds: dict[str, KindRule]
-    blocked: dict[str, list[str]]
     actor: str | None
     reason: str | None
     created_at: datetime | None
+
+
+class MergeRules(RulesVersion):
+    """One version of a workspace's merge rules."""
+
+    order: list[str]
+    kinds: dict[str, KindRule]
+    blocked: dict[str, list[str]]
 
 
 class ChangedRules(MergeRules):
@@ -171,14 +176,49 @@ class EventClass(BaseModel):
     days: int | None
 
 
-class TimelineRules(BaseModel):
-    """One version of a workspace's timeline rules, by whom and why."""
+class TimelineRules(RulesVersion):
+    """One version of a workspace's timeline rules."""
 
-    version: int
     classes: list[EventClass]
-    actor: str | None
-    reason: str | None
-    created_at: datetime | None
+
+
+class TraitRule(BaseModel):
+    """What goes for one trait."""
+
+    rule: str
+    type: str | None
+    sources: list[str]
+    description: str
+
+
+class TraitRules(RulesVersion):
+    """One version of a workspace's trait rules."""
+
+    traits: dict[str, TraitRule]
+
+
+class ChangedTraitRules(TraitRules):
+    """Rules that hold from now on."""
+
+    job_id: str = Field(description="the job that weighs anew what was said before")
+
+
+class TraitSaid(BaseModel):
+    """One thing that was said of a trait."""
+
+    value: Any
+    at: datetime
+    source: str
+    message_id: str
+    once: bool = Field(description="only for the case that nothing else was said")
+    counts: bool = Field(description="it is what the trait is by the rules that hold")
+
+
+class TraitHistory(Listed[TraitSaid]):
+    """What was said of a trait, the newest first."""
+
+    profile_id: UUID
+    name: str
 
 
 class Change(BaseModel):

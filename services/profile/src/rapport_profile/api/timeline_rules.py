@@ -3,15 +3,15 @@
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.auth import Operator, operator
 from rapport_common.events.envelope import EventType
-from rapport_common.paging import MAX_BIGINT, Listed, Paging
+from rapport_common.paging import Listed, Paging
 from rapport_profile.api import models
 from rapport_profile.api.asking import NO_NUL, Reader
+from rapport_profile.api.rules import NewVersion, Shelf, Writer
 from rapport_profile.domain.timeline_rules import (
     MAX_CLASSES,
     MAX_DAYS,
@@ -20,11 +20,9 @@ from rapport_profile.domain.timeline_rules import (
     EventClass,
     TimelineRules,
 )
-from rapport_profile.handlers.timeline_rules import declare
-from rapport_profile.store import timeline_rules as store
-from rapport_profile.store.timeline_rules import Version
+from rapport_profile.handlers.rules import declare
+from rapport_profile.store.rules import TIMELINE_RULES
 
-Writer = Annotated[Operator, Depends(operator("profiles:write"))]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=NO_NUL)]
 
 
@@ -47,21 +45,12 @@ class DeclaredClass(BaseModel):
     )
 
 
-class NewTimelineRules(BaseModel):
+class NewTimelineRules(NewVersion):
     """Timeline rules that take the place of others."""
-
-    model_config = ConfigDict(extra="forbid")
 
     classes: list[DeclaredClass] = Field(
         max_length=MAX_CLASSES, description="the first that an event is of says how long it stays"
     )
-    version: int = Field(
-        ge=0,
-        le=MAX_BIGINT,
-        strict=True,
-        description="of those whose place they take; 0: there are none",
-    )
-    reason: str = Field(min_length=1, max_length=1000, pattern=NO_NUL)
 
     def declared(self) -> TimelineRules:
         """The same, as the domain has it."""
@@ -73,42 +62,30 @@ class NewTimelineRules(BaseModel):
 def timeline_rules_routes(engine: AsyncEngine) -> APIRouter:
     """Show and change the rules."""
     router = APIRouter(tags=["timeline rules"])
+    shelf = Shelf(engine, TIMELINE_RULES, _classes)
 
     @router.get("/v1/timeline-rules", response_model=models.TimelineRules)
     async def timeline_rules_that_hold(caller: Reader) -> dict[str, Any]:
         """The rules that hold; version 0 are those of a workspace that has declared none."""
-        async with engine.begin() as tx:
-            found = await store.history(tx, caller.workspace, 1)
-        return _version(found[0]) if found else _NONE
+        return await shelf.holding(caller.workspace)
 
     @router.get("/v1/timeline-rules/history", response_model=Listed[models.TimelineRules])
     async def history_of_timeline_rules(caller: Reader, page: Paging) -> dict[str, Any]:
         """All versions, the newest first."""
-        after = page.after(int)
-        async with engine.begin() as tx:
-            before = after[0] if after else None
-            found = await store.history(tx, caller.workspace, page.ask, before)
-        return page.answer(found, key=lambda one: [one.version], show=_version)
+        return await shelf.history(caller.workspace, page)
 
     @router.put("/v1/timeline-rules", response_model=models.TimelineRules)
     async def declare_timeline_rules(body: NewTimelineRules, caller: Writer) -> dict[str, Any]:
         """Let rules hold from now on. What is over its time goes within a day; its sums stay."""
         by = (caller.subject, body.reason)
         async with engine.begin() as tx:
-            made = await declare(tx, caller.workspace, body.declared(), after=body.version, by=by)
-        return _version(made)
+            made = await declare(
+                tx, TIMELINE_RULES, caller.workspace, body.declared(), after=body.version, by=by
+            )
+        return shelf.version(made)
 
     return router
 
 
-_NONE = {"version": 0, "classes": [], "actor": None, "reason": None, "created_at": None}
-
-
-def _version(found: Version) -> dict[str, Any]:
-    return {
-        "version": found.version,
-        "classes": [msgspec.structs.asdict(one) for one in found.declared.classes],
-        "actor": found.actor,
-        "reason": found.reason,
-        "created_at": found.created_at,
-    }
+def _classes(declared: TimelineRules) -> dict[str, Any]:
+    return {"classes": [msgspec.structs.asdict(one) for one in declared.classes]}

@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 
 from rapport_common.events.envelope import Event
+from rapport_profile.domain.telling import traits_said
 
 MAX_NAMES = 20
 """Values of one filter."""
@@ -16,7 +17,7 @@ class Wanted(msgspec.Struct, frozen=True):
     """What an event has to be; what is left out is any.
 
     `path` leads to a value in the properties, `equals` is that value as a text: `12.5` is the
-    number 12.50 and the text "12.5", `true` is true and "true".
+    number 12.50 and the text "12.5", `true` is true and "true". `trait`: it says something of it.
     """
 
     types: tuple[str, ...] = ()
@@ -24,6 +25,7 @@ class Wanted(msgspec.Struct, frozen=True):
     source: str | None = None
     path: str | None = None
     equals: str | None = None
+    trait: str | None = None
 
     @property
     def is_anything(self) -> bool:
@@ -37,6 +39,7 @@ class Wanted(msgspec.Struct, frozen=True):
             and (not self.names or event.name in self.names)
             and (self.source is None or event.source == self.source)
             and (self.path is None or self._says(event))
+            and (self.trait is None or self.trait in traits_said(event))
         )
 
     def _says(self, event: Event) -> bool:

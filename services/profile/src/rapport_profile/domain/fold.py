@@ -10,7 +10,6 @@ What can grow without end is bounded by `trim` to the newest (`bounds.py`).
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
 
 import msgspec
 
@@ -22,7 +21,9 @@ from rapport_profile.domain.consents import Consent, consent_state, consent_wort
 from rapport_profile.domain.orders import Order, Statement, add, merged, net
 from rapport_profile.domain.reach import Point, Reach, as_told, current_points, reachable
 from rapport_profile.domain.stamps import Stamp, earlier, later
-from rapport_profile.domain.telling import Telling, Trait, telling
+from rapport_profile.domain.telling import Telling, telling
+from rapport_profile.domain.trait_rules import NO_TRAIT_RULES, TraitJudge
+from rapport_profile.domain.traits import Trait
 
 TRAIT = "trait"
 CONSENT = "consent"
@@ -38,9 +39,6 @@ class Case(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     is_open: bool
     stamp: Stamp
-
-
-S = TypeVar("S", Trait, Case)
 
 
 class Fold(msgspec.Struct, omit_defaults=True):
@@ -99,10 +97,8 @@ class Fold(msgspec.Struct, omit_defaults=True):
         changed = sections.TRAITS if self.hidden_traits else 0
         for name, trait in said.items():
             known = self.traits.get(name)
-            if known is not None and not trait.stamp.after(known.stamp):
-                continue
-            self.traits[name] = trait
-            if known is None or bytes(known.value) != bytes(trait.value):
+            now = self.traits[name] = trait if known is None else known.join(trait)
+            if now is not known and (known is None or bytes(known.value) != bytes(now.value)):
                 changed = sections.TRAITS
         return changed
 
@@ -184,7 +180,8 @@ class Fold(msgspec.Struct, omit_defaults=True):
         self.first_seen_at = earlier(self.first_seen_at, other.first_seen_at)
         self.last_seen_at = later(self.last_seen_at, other.last_seen_at)
         for name, trait in other.traits.items():
-            _put(self.traits, name, trait)
+            present = self.traits.get(name)
+            self.traits[name] = trait if present is None else present.join(trait)
         for name, case in other.cases.items():
             _put(self.cases, name, case)
         for order_id, order in other.purchases.items():
@@ -200,6 +197,12 @@ class Fold(msgspec.Struct, omit_defaults=True):
             self.hidden_traits = sorted({*self.hidden_traits, *other.hidden_traits})
         if other.hidden_consents:
             self.hidden_consents = sorted({*self.hidden_consents, *other.hidden_consents})
+
+    def weighed_anew(self, judge: TraitJudge) -> "Fold":
+        """The same with its traits by these rules, as far as what was said of them is known."""
+        weighed = {name: judge.anew(name, one) for name, one in self.traits.items()}
+        traits = {name: one for name, one in weighed.items() if one is not None}
+        return msgspec.structs.replace(self, traits=traits)
 
     # --- bounds ------------------------------------------------------------------------------
 
@@ -269,13 +272,18 @@ class Fold(msgspec.Struct, omit_defaults=True):
         size = sum(_size(name, one) for name, one in self.traits.items())
         if len(self.traits) <= bounds.MAX_TRAITS and size <= bounds.MAX_TRAIT_BYTES:
             return []
-        names = sorted(self.traits, key=lambda name: (self.traits[name].stamp.at, name))
+        names = sorted(self.traits, key=self._outlives)
         kept = size
         for at, name in enumerate(names):
             if len(names) - at <= bounds.MAX_TRAITS and kept <= bounds.MAX_TRAIT_BYTES:
                 return names[:at]
             kept -= _size(name, self.traits[name])
         return names
+
+    def _outlives(self, name: str) -> tuple[bool, datetime, str]:
+        """A sort key: what gives way first. What has a rule of its own does so last."""
+        one = self.traits[name]
+        return (one.rank is not None, one.stamp.at, name)
 
     # --- telling -----------------------------------------------------------------------------
 
@@ -357,17 +365,19 @@ def copied(fold: Fold) -> Fold:
     return copy
 
 
-def fold_all(events: Iterable[Event]) -> Fold:
+def fold_all(events: Iterable[Event], judge: TraitJudge = NO_TRAIT_RULES) -> Fold:
     """The fold of distinct events."""
-    return fold_and_spill(events)[0]
+    return fold_and_spill(events, judge)[0]
 
 
-def fold_and_spill(events: Iterable[Event]) -> tuple[Fold, list[Spilled]]:
+def fold_and_spill(
+    events: Iterable[Event], judge: TraitJudge = NO_TRAIT_RULES
+) -> tuple[Fold, list[Spilled]]:
     """The fold of distinct events, and what gave way in it."""
     result = Fold()
     spilled: list[Spilled] = []
     for number, one in enumerate(events, 1):
-        result.take(telling(one))
+        result.take(telling(one, judge))
         if number % _TRIM_EVERY == 0:
             spilled += result.trim()
     return result, spilled + result.trim()
@@ -385,7 +395,7 @@ def _size(name: str, trait: Trait) -> int:
     return len(name.encode()) + len(trait.value) + len('"":,')
 
 
-def _put(table: dict[str, S], name: str, value: S) -> None:
+def _put(table: dict[str, Case], name: str, value: Case) -> None:
     present = table.get(name)
     if present is None or value.stamp.after(present.stamp):
         table[name] = value

@@ -12,6 +12,8 @@ from typing_extensions import override
 
 from rapport_common.events.envelope import EMAIL, USER_ID, Identifier
 from rapport_common.events.kinds import KINDS, PHONE, is_kind, normal_value, rank
+from rapport_profile.domain.rules import RulesError
+from rapport_profile.domain.trait_rules import TraitJudge, TraitRules
 
 MAX_KINDS = 100
 MAX_BLOCKED = 10_000
@@ -45,20 +47,14 @@ class MergeRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     blocked: dict[str, tuple[str, ...]] = {}
 
 
-class RulesError(ValueError):
-    """Rules that can't be; `where` names the part."""
-
-    def __init__(self, where: str, message: str) -> None:
-        super().__init__(message)
-        self.where = where
-
-
 class Rules:
-    """Merge rules as they are applied; `version` counts a workspace's rules, 0 is before any."""
+    """Merge rules as they are applied, and beside them what goes for traits."""
 
-    def __init__(self, declared: MergeRules | None = None, version: int = 0) -> None:
-        self.version = version
+    def __init__(
+        self, declared: MergeRules | None = None, traits: TraitRules | None = None
+    ) -> None:
         self.declared = declared or MergeRules()
+        self.judge = TraitJudge(traits)
         order = [USER_ID, *(kind for kind in self.declared.order if kind != USER_ID)]
         self._rank = {kind: place for place, kind in enumerate(order)}
         self._alone = {kind for kind, one in self.declared.kinds.items() if not one.joins}
@@ -74,7 +70,7 @@ class Rules:
 
     @override
     def __repr__(self) -> str:
-        return f"Rules({self.declared!r}, {self.version})"
+        return f"Rules({self.declared!r}, {self.judge.declared!r})"
 
     def rank(self, kind: str) -> tuple[float, float, str]:
         """A sort key: the strongest kind first."""

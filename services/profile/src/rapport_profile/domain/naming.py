@@ -1,6 +1,6 @@
 """What one event says of who it is about: whom it names, which identifiers belong together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import lru_cache
@@ -19,6 +19,7 @@ from rapport_common.events.envelope import (
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
 from rapport_common.events.kinds import PHONE, is_nobodys, normal_value
 from rapport_profile.domain.merge_rules import NO_RULES, USUAL, RuleBook, Rules
+from rapport_profile.domain.trait_rules import NO_TRAIT_RULES, TraitJudge
 
 Id = str
 """A UUID as text: strings hash, compare and sort several times faster than UUID objects."""
@@ -167,6 +168,10 @@ class Names:
         if named is None or (event.workspace, event.source, event.message_id) not in self.cuts:
             return named
         return Naming(named.hub, (), None)
+
+    def judge(self, events: Sequence[Event]) -> TraitJudge:
+        """By which rules the traits of these events count, which are of one workspace."""
+        return self.book.of(events[0].workspace).judge if events else NO_TRAIT_RULES
 
     def knowing(self, cuts: AbstractSet[tuple[str, str, str]]) -> "Names":
         """The same, where these events are cut."""

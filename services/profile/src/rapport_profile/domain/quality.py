@@ -11,7 +11,7 @@ from rapport_profile.domain.duplicates.contacts import email_of, gender_of, phon
 from rapport_profile.domain.duplicates.known import FIELD_OF, bare_name, known_of
 from rapport_profile.domain.duplicates.words import plain
 from rapport_profile.domain.stamps import later
-from rapport_profile.domain.telling import Trait
+from rapport_profile.domain.traits import Trait
 
 FRESH, RECENT = timedelta(days=30), timedelta(days=365)
 _NOTHING: tuple[Any, ...] = (None, "", [], {})

@@ -63,7 +63,7 @@ class Recount:
 
     def add(self, names: Names, events: Sequence[Event]) -> None:
         """Take in events of which it is the strongest identifier."""
-        fold, spilled = fold_and_spill(events)
+        fold, spilled = fold_and_spill(events, names.judge(events))
         self.fold.join(fold)
         self.spilled += [*spilled, *self.fold.trim()]
         for key, evidence in links_told(names, events).items():

@@ -10,7 +10,7 @@ from rapport_common.events.kinds import rank
 from rapport_profile.domain import search_words as words
 from rapport_profile.domain.pinyin import initials, pinyin_of
 from rapport_profile.domain.published import Summary
-from rapport_profile.domain.telling import Trait
+from rapport_profile.domain.traits import Trait
 
 NAMES, POINTS, IDENTIFIERS, TRAITS = range(4)
 """The order in which what is found in them is shown, where it fits equally well."""

@@ -25,12 +25,16 @@ class Stamp(msgspec.Struct, array_like=True, frozen=True, gc=False):
     source: str
     sequence: int = 0
 
+    @property
+    def order(self) -> tuple[datetime, int, str, str]:
+        """A sort key: the latest last."""
+        return (self.at, self.sequence, self.message_id, self.source)
+
     def after(self, other: "Stamp") -> bool:
         """Whether this statement is later than the other."""
         if self.at != other.at:
             return self.at > other.at
-        mine = (self.sequence, self.message_id, self.source)
-        return mine > (other.sequence, other.message_id, other.source)
+        return self.order > other.order
 
 
 def stamp_of(event: Event) -> Stamp:

@@ -13,18 +13,16 @@ from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.orders import Statement, statement
 from rapport_profile.domain.reach import Reach, reach_said
 from rapport_profile.domain.stamps import Stamp, believed_time, stamp_of
+from rapport_profile.domain.trait_rules import NO_TRAIT_RULES, TraitJudge
+from rapport_profile.domain.traits import Trait
 
 CASE_OPEN = {"Case Opened": True, "Case Reopened": True, "Case Closed": False}
 
+ONCE = "$set_once"
+"""The traits in it count only where nothing else was said, and the first of them does."""
+
 _NOTHING: dict[str, msgspec.Raw] = {}
 _traits = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-class Trait(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A trait's value, as JSON, with where it came from."""
-
-    value: msgspec.Raw
-    stamp: Stamp
 
 
 class Telling(msgspec.Struct, frozen=True, gc=False):
@@ -42,12 +40,16 @@ class Telling(msgspec.Struct, frozen=True, gc=False):
     case: tuple[str, bool] | None = None
 
 
-def telling(event: Event) -> Telling:
-    """Read an event; what can't be read of it says nothing."""
+def telling(event: Event, judge: TraitJudge = NO_TRAIT_RULES) -> Telling:
+    """Read an event, its traits by the workspace's rules; what can't be read says nothing."""
     at, stamp = believed_time(event), stamp_of(event)
     if event.type == "identify":
         values = _traits_of(event)
-        traits = {name: Trait(value, stamp) for name, value in values.items()}
+        traits = judge.weighed(values, stamp)
+        if ONCE in values:
+            said_once = judge.weighed(_object(values[ONCE]), stamp, once=True)
+            traits.pop(ONCE, None)
+            traits = {**said_once, **traits}
         return Telling(at, stamp, traits, reach_said(event, values))
     reach = reach_said(event, _NOTHING) if event.value(EMAIL) else {}
     if event.type != "track":
@@ -61,9 +63,24 @@ def telling(event: Event) -> Telling:
     return Telling(at, stamp, reach=reach, case=_case(event))
 
 
+def traits_said(event: Event) -> dict[str, tuple[msgspec.Raw, bool]]:
+    """{trait: (value, whether only for the case that nothing else was said)} of an `identify`."""
+    if event.type != "identify":
+        return {}
+    values = _traits_of(event)
+    once = _object(values.pop(ONCE)) if ONCE in values else {}
+    told = {name: (value, True) for name, value in once.items()}
+    return told | {name: (value, False) for name, value in values.items()}
+
+
 def _traits_of(event: Event) -> dict[str, msgspec.Raw]:
+    return _object(event.traits)
+
+
+def _object(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object; none of what is no object."""
     try:
-        traits = _traits.decode(event.traits)
+        traits = _traits.decode(raw)
     except msgspec.MsgspecError:
         return {}
     # Copies: Raw is a view that would keep the whole record alive.

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.merge_rules import RulesError
+from rapport_profile.domain.rules import RulesError
 
 MAX_CLASSES = 50
 MAX_PATTERNS = 100

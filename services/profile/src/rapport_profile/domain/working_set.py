@@ -45,7 +45,8 @@ class WorkingSet(Regrouping):
 
     def apply(self, event: Event, named: Naming) -> list[ProfileActivity]:
         """Fold one event in; what to publish, in order. Its identifiers are loaded."""
-        workspace, told = event.workspace, telling(event)
+        workspace = event.workspace
+        told = telling(event, self.book.of(workspace).judge)
         at = told.at
         keys = link_keys(self.ids, workspace, named)
         hub = self.ids.of(workspace, named.hub)

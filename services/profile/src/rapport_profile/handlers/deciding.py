@@ -27,7 +27,7 @@ from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.store import changes, decisions, duplicates, people
 from rapport_profile.store.decisions import APART, CUT, OPERATOR, Decision
-from rapport_profile.store.merge_rules import RuleShelf
+from rapport_profile.store.rules import RuleShelf
 
 Steps = list[ProfileActivity]
 Change = Callable[[Revising], Steps]

@@ -23,7 +23,7 @@ from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.rebuilding import rebuilt
 from rapport_profile.store import decisions, duplicates, expiring, likenesses, people, search
 from rapport_profile.store import privacy as store
-from rapport_profile.store.merge_rules import RuleShelf
+from rapport_profile.store.rules import RuleShelf
 from rapport_profile.tables import SCHEMA
 
 COUNTED = 100_000

@@ -16,7 +16,7 @@ from rapport_profile.handlers.deciding import Deciding, Steps
 from rapport_profile.store import duplicates, likenesses
 from rapport_profile.store.decisions import APART
 from rapport_profile.store.duplicates import DISMISSED, MERGED, OPEN, Verdict
-from rapport_profile.store.merge_rules import RuleShelf
+from rapport_profile.store.rules import RuleShelf
 
 
 class Judged(NamedTuple):

@@ -6,7 +6,7 @@ that what is stored is what the events amount to: then there is nothing to be pu
 
 What is looked at is a page of identifiers, in the order of their ids. An event that comes
 meanwhile is applied under the rules that hold, whether its identifiers have been looked at or not:
-these rules hold since before the first page was read (see `store.merge_rules.hold`).
+these rules hold since before the first page was read (see `store.rules.hold`).
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
@@ -30,7 +30,7 @@ from rapport_profile.domain.revising import Revising, Revision
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.store import changes, decisions, expiring, people, recounting
-from rapport_profile.store.merge_rules import RuleShelf
+from rapport_profile.store.rules import RuleShelf
 
 log = logging.get(__name__)
 
@@ -209,7 +209,7 @@ async def _recount(tx: AsyncConnection, names: Names, page: Page) -> None:
     """Read what the events of a page's identifiers amount to."""
     await expiring.settle(tx, page.workspace, page.ids)
     for id_, gone in (await recounting.expired(tx, page.workspace, page.ids)).items():
-        page.recounts[id_].expire(gone)
+        page.recounts[id_].expire(gone.weighed_anew(names.book.of(page.workspace).judge))
     for key, evidence in await decisions.merges(tx, page.workspace, page.ids):
         page.merge(key, evidence)
     page.merged |= await decisions.merged_with(tx, page.workspace, page.ids)

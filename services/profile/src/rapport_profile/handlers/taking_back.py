@@ -44,6 +44,8 @@ async def take_back(
     # In this order: retention waits for the lock on what it has removed, or is waited for.
     await expiring.settle(tx, workspace, [hub])
     gone = await inbox.expired(tx, workspace, hub)
+    if gone is not None:
+        gone = gone.weighed_anew(names.book.of(workspace).judge)
     events = await inbox.remaining(tx, workspace, hub)
 
     async def load(whole: Collection[people.Scoped]) -> Revising:
@@ -74,7 +76,7 @@ def _left(
     names: Names, hub: Id, events: Sequence[Event], gone: Fold | None, told: Collection[LinkKey]
 ) -> tuple[Revision, list[Spilled]]:
     """What is left on a hub's timeline amounts to; of the links `told` what is left of them."""
-    fold, spilled = fold_and_spill(events)
+    fold, spilled = fold_and_spill(events, names.judge(events))
     if gone is not None:
         # Events that retention removed may have told of the same links: they stay.
         fold.join(gone)

@@ -20,7 +20,7 @@ from rapport_common.metrics import RETENTION_DELETED
 from rapport_common.pace import Pace
 from rapport_profile import metrics
 from rapport_profile.domain.months import lacking, over
-from rapport_profile.store import expiring, sweeping, timeline_rules
+from rapport_profile.store import expiring, rules, sweeping
 from rapport_profile.store import timeline_parts as parts
 from rapport_profile.tables import SCHEMA
 
@@ -140,7 +140,7 @@ class Upkeep:
             sweep = await sweeping.claim(tx, now)
             if sweep is None:
                 return False
-            found = await timeline_rules.find(tx, sweep.workspace, sweep.version)
+            found = await rules.find(tx, rules.TIMELINE_RULES, sweep.workspace, sweep.version)
             days = found.declared.fewest_days if found else None
             page = []
             if found is not None and days is not None:

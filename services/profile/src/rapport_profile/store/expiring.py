@@ -19,6 +19,7 @@ from rapport_common.events.envelope import Event
 from rapport_profile.domain.fold import Fold, fold_all
 from rapport_profile.domain.naming import Id
 from rapport_profile.store.inbox import stored_event
+from rapport_profile.store.rules import RuleShelf
 from rapport_profile.store.timeline_parts import EARLY
 
 Scoped = tuple[str, Id]
@@ -76,9 +77,10 @@ async def add(tx: AsyncConnection, gone: Mapping[Scoped, Sequence[Event]]) -> No
     if not gone:
         return
     known = await _sums(tx, gone)
+    book = await RuleShelf().book(tx, {workspace for workspace, _id in gone})
     totals = {}
     for key in sorted(gone):
-        total = totals[key] = fold_all(gone[key])
+        total = totals[key] = fold_all(gone[key], book.of(key[0]).judge)
         if (before := known.get(key)) is not None:
             total.join(before)
     folds = [encode(total).decode() for total in totals.values()]

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.jobs.store import Job
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.published import Summary
-from rapport_profile.domain.telling import Trait
+from rapport_profile.domain.traits import Trait
 from rapport_profile.store.jobs import JOBS, MEASURE_QUALITY
 
 _summary = msgspec.json.Decoder(Summary)

@@ -27,12 +27,12 @@ class Sweep(NamedTuple):
 
 _ENSURE = text(
     "INSERT INTO profile.timeline_sweep (workspace) SELECT DISTINCT workspace "
-    "FROM profile.timeline_rules ON CONFLICT DO NOTHING"
+    "FROM profile.rules WHERE subject = 'timeline' ON CONFLICT DO NOTHING"
 )
 _NEXT = text(
     "SELECT s.workspace, r.version, s.version AS swept FROM profile.timeline_sweep s "
-    "JOIN LATERAL (SELECT version FROM profile.timeline_rules r WHERE r.workspace = s.workspace "
-    "ORDER BY version DESC LIMIT 1) r ON true "
+    "JOIN LATERAL (SELECT version FROM profile.rules r WHERE r.workspace = s.workspace "
+    "AND subject = 'timeline' ORDER BY version DESC LIMIT 1) r ON true "
     "WHERE NOT s.finished OR s.version <> r.version OR s.began_at <= :before "
     "ORDER BY s.looked_at, s.workspace LIMIT 1 FOR UPDATE OF s SKIP LOCKED"
 )

@@ -1,0 +1,72 @@
+"""What was said of one trait of a person, by whom, and what of it counts."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Query
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.responses import Response
+
+from rapport_common.events.envelope import Event
+from rapport_common.paging import Paging
+from rapport_profile.api import models
+from rapport_profile.api.answers import json_answer
+from rapport_profile.api.asking import NO_NUL, Reader, person
+from rapport_profile.domain.filtering import Wanted
+from rapport_profile.domain.stamps import stamp_of
+from rapport_profile.domain.telling import traits_said
+from rapport_profile.domain.trait_rules import MAX_NAME
+from rapport_profile.domain.traits import Trait
+from rapport_profile.handlers import timeline
+from rapport_profile.store.timeline import Span
+
+
+def trait_history_routes(engine: AsyncEngine) -> APIRouter:
+    """The history of traits."""
+    router = APIRouter(tags=["profiles"])
+
+    @router.get("/v1/profiles/{profile_id}/trait-history", response_model=models.TraitHistory)
+    async def trait_history(
+        profile_id: UUID,
+        caller: Reader,
+        page: Paging,
+        name: Annotated[str, Query(min_length=1, max_length=MAX_NAME, pattern=NO_NUL)],
+    ) -> Response:
+        """What events said of a trait, newest first, as far as they are on the timeline.
+
+        Where few events of very many say something of it, a page has less than `limit`, or
+        nothing, and `next` goes on behind what was looked at.
+        """
+        after = page.after(datetime, str, str)
+        wanted = Wanted(types=("identify",), trait=name)
+        async with engine.begin() as tx:
+            who, known = await person(tx, caller.workspace, profile_id)
+            summary = known.summary
+            size = summary.members if summary is not None else 0
+            asked = timeline.Asked(who, size, Span(), wanted, page.ask, after)
+            found = await timeline.page(tx, asked)
+        current = summary.fold.traits.get(name) if summary is not None else None
+        body = page.answer(
+            found.events,
+            key=lambda one: [one.timestamp, one.source, one.message_id],
+            show=lambda one: _said(one, name, current),
+            ended_at=found.ended_at,
+        )
+        return json_answer({"profile_id": str(who.profile_id), "name": name, **body})
+
+    return router
+
+
+def _said(event: Event, name: str, current: Trait | None) -> dict[str, Any]:
+    value, once = traits_said(event)[name]
+    stamp = stamp_of(event)
+    return {
+        "value": msgspec.Raw(bytes(value)),
+        "at": stamp.at,
+        "source": event.source,
+        "message_id": event.message_id,
+        "once": once,
+        "counts": current is not None and current.is_by(stamp),
+    }
