@@ -18,7 +18,7 @@ from rapport_common.jobs.store import NewJob
 from rapport_common.jobs.worker import Jobs
 from rapport_profile.domain.quality import FieldQuality, Quality, is_valid
 from rapport_profile.domain.stamps import Stamp
-from rapport_profile.domain.telling import Trait
+from rapport_profile.domain.traits import Trait
 from rapport_profile.handlers.measuring import Measuring
 from rapport_profile.store.jobs import JOBS, MEASURE_QUALITY
 

@@ -29,7 +29,7 @@ from rapport_profile.domain.searchable import (
     keys_of,
 )
 from rapport_profile.domain.stamps import Stamp
-from rapport_profile.domain.telling import Trait
+from rapport_profile.domain.traits import Trait
 
 STAMP = Stamp(START, "m", "s")
 CHOSEN = ("city", "address.city", "left.out")

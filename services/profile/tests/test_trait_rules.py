@@ -114,9 +114,9 @@ def plainly(history: Sequence[Event], rule: TraitRule) -> Any:
         best = max(rank.get(source, 0) for source, _value, _once in plain)
         return [value for source, value, _once in plain if rank.get(source, 0) == best][-1]
     if rule.rule in {"max", "min"}:
-        sizes = [_size(value) for value in values]
-        best = max(sizes) if rule.rule == "max" else min(sizes)
-        return [value for value, size in zip(values, sizes, strict=True) if size == best][-1]
+        sizes = [_size(value) or Decimal(0) for value in values]
+        top = max(sizes) if rule.rule == "max" else min(sizes)
+        return [value for value, size in zip(values, sizes, strict=True) if size == top][-1]
     return values[-1]
 
 

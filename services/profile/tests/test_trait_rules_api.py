@@ -1,4 +1,4 @@
-"""Trait rules over the API: declared, applied to what comes and to what was there, and explained."""
+"""Trait rules over the API: declared, applied to what comes and what was there, explained."""
 
 import asyncio
 from typing import Any

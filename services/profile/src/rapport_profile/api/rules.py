@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Generic, TypeVar
 
+import msgspec
 from fastapi import Depends
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,7 +15,7 @@ from rapport_profile.store import rules
 from rapport_profile.store.rules import Subject, Version
 
 Writer = Annotated[Operator, Depends(operator("profiles:write"))]
-R = TypeVar("R")
+R = TypeVar("R", bound=msgspec.Struct)
 
 
 class NewVersion(BaseModel):

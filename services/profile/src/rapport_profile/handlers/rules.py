@@ -14,7 +14,7 @@ from rapport_profile.store import rules
 from rapport_profile.store.jobs import REBUILD
 from rapport_profile.store.rules import Subject, Version
 
-R = TypeVar("R")
+R = TypeVar("R", bound=msgspec.Struct)
 
 
 def require_possible(subject: Subject[R], declared: R) -> R:

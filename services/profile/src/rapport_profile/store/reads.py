@@ -60,18 +60,20 @@ _IDENTIFIERS = text(
 _TRAITS = text(
     "WITH said AS ("
     "SELECT t.key AS name, t.value -> 0 AS value, CAST(t.value -> 1 ->> 0 AS timestamptz) AS at, "
-    "false AS by_rule FROM profile.identifier i, json_each(i.fold -> 'traits') t "
+    "CASE WHEN t.value ->> 2 IS NULL THEN 1 ELSE 0 END AS level "
+    "FROM profile.identifier i, json_each(i.fold -> 'traits') t "
     "WHERE i.workspace = :workspace AND i.profile_id = :profile_id "
     # Where one identifier has all the events, what is known of it is in the summary.
-    # There all is weighed together, too, where a rule says what counts.
+    # There all is weighed together, too: by a rule it counts, what single ones have does not.
     "UNION ALL SELECT t.key, t.value -> 0, CAST(t.value -> 1 ->> 0 AS timestamptz), "
-    "t.value ->> 2 IS NOT NULL FROM profile.profile p, json_each(p.summary #> '{fold,traits}') t "
+    "CASE WHEN t.value ->> 2 IS NULL THEN 1 ELSE 2 END "
+    "FROM profile.profile p, json_each(p.summary #> '{fold,traits}') t "
     "WHERE p.workspace = :workspace AND p.id = :profile_id "
-    "UNION ALL SELECT o.name, o.value, o.at, false FROM profile.overflow o "
+    "UNION ALL SELECT o.name, o.value, o.at, 1 FROM profile.overflow o "
     "JOIN profile.identifier i ON i.workspace = o.workspace AND i.id = o.identifier_id "
     "WHERE i.workspace = :workspace AND i.profile_id = :profile_id AND o.kind = 'trait'), "
     "latest AS (SELECT DISTINCT ON (name) name, CAST(value AS text) AS value, at FROM said "
-    "WHERE NOT CAST(:paged AS boolean) OR name > :name ORDER BY name, by_rule DESC, at DESC) "
+    "WHERE NOT CAST(:paged AS boolean) OR name > :name ORDER BY name, level DESC, at DESC) "
     "SELECT name, value, at FROM latest WHERE value <> 'null' ORDER BY name LIMIT :limit"
 )
 _CONSENTS = text(

@@ -18,7 +18,7 @@ from rapport_profile.domain.merge_rules import MergeRules, RuleBook, Rules
 from rapport_profile.domain.timeline_rules import TimelineRules
 from rapport_profile.domain.trait_rules import TraitRules
 
-R = TypeVar("R")
+R = TypeVar("R", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,19 +96,19 @@ class RuleShelf:
         if known is not None and known[0] == versions:
             return known[1]
         made = Rules(
-            await self._declared(tx, MERGE_RULES, workspace, versions),
-            await self._declared(tx, TRAIT_RULES, workspace, versions),
+            await _declared(tx, MERGE_RULES, workspace, versions),
+            await _declared(tx, TRAIT_RULES, workspace, versions),
         )
         self._known[workspace] = versions, made
         return made
 
-    @staticmethod
-    async def _declared(
-        tx: AsyncConnection, subject: Subject[R], workspace: str, versions: dict[str, int]
-    ) -> R | None:
-        version = versions.get(subject.name)
-        found = None if version is None else await find(tx, subject, workspace, version)
-        return None if found is None else found.declared
+
+async def _declared(
+    tx: AsyncConnection, subject: Subject[R], workspace: str, versions: dict[str, int]
+) -> R:
+    version = versions.get(subject.name)
+    found = None if version is None else await find(tx, subject, workspace, version)
+    return subject.form() if found is None else found.declared
 
 
 async def hold(tx: AsyncConnection) -> None:
