@@ -54,6 +54,7 @@ KEYED = {
     "/v1/campaigns/{campaign_id}/messages": "the send key",
     "/v1/profiles/{profile_id}/identifiers": "kind and value",
     "/v1/profiles/{profile_id}/traits": "name",
+    "/v1/profiles/{profile_id}/trait-history": "source and message id of the event",
     "/v1/profiles/{profile_id}/consents": "contact point, channel and purpose",
     "/v1/profiles/{profile_id}/links": "the identifiers and the event",
     "/v1/profiles/{profile_id}/timeline": "events as they came: source and message id",

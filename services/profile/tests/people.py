@@ -13,7 +13,7 @@ from rapport_common.events.envelope import Event, Identifier
 from rapport_common.events.envelope_v1 import named
 from rapport_common.testing.credentials import EVENT_KEY
 from rapport_profile.domain.content import content_hash
-from rapport_profile.domain.fold import fold_all, merge
+from rapport_profile.domain.folding import fold_all, merge
 from rapport_profile.domain.identity import resolve
 from rapport_profile.domain.limits import Terms
 from rapport_profile.domain.merge_rules import (
@@ -122,6 +122,16 @@ def content(states: Iterable[Known]) -> Content:
     return {msgspec.json.encode(one) for one in states}
 
 
+def _counting(history: Iterable[Event]) -> dict[str, Event]:
+    """Of copies of a message the one that counts, by message id."""
+    found: dict[str, Event] = {}
+    for one in history:
+        known = found.get(one.message_id)
+        if known is None or content_hash(one) < content_hash(known):
+            found[one.message_id] = one
+    return found
+
+
 def _users(named: Iterable[Naming], joined: Iterable[tuple[Identifier, Identifier]]) -> set[str]:
     """The values that are known as user ids, by events or by operators."""
     found = [identifier for who in named for identifier in (who.hub, *who.others)]
@@ -142,11 +152,7 @@ def expected(
     ids of events that say nothing of who is who.
     """
     names_of = Names(IDS, RuleBook({"w": rules}), {("w", "shop", one) for one in cuts}).of
-    counting: dict[str, Event] = {}
-    for one in history:
-        known = counting.get(one.message_id)
-        if known is None or content_hash(one) < content_hash(known):
-            counting[one.message_id] = one
+    counting = _counting(history)
     users = _users(filter(None, map(names_of, counting.values())), joined)
     names: dict[str, tuple[str, str]] = {}
     folded: dict[str, list[Event]] = {}
@@ -174,11 +180,9 @@ def expected(
     kinds = {one: identifier[0] for one, identifier in names.items()}
     pairs = [(IDS.of("w", first), IDS.of("w", second)) for first, second in apart]
     ordered = sorted(links, key=lambda link: (links[link], link))
+    folds = {one: fold_all(some, rules.judge) for one, some in folded.items()}
     groups = resolve(kinds, ordered, (), Terms(rules, pairs)).groups
     return content(
-        state(
-            (names[one] for one in group),
-            merge(fold_all(folded.get(one, []), rules.judge) for one in group),
-        )
+        state((names[one] for one in group), merge(folds[one] for one in group if one in folds))
         for group in groups
     )

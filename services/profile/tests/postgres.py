@@ -17,7 +17,7 @@ from rapport_common.db import is_retriable
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_common.kafka.batch import Record
-from rapport_profile.domain.fold import merge
+from rapport_profile.domain.folding import merge
 from rapport_profile.domain.merge_rules import USUAL, RuleBook
 from rapport_profile.handlers import events as handlers
 from rapport_profile.store import reads

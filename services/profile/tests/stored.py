@@ -17,7 +17,8 @@ from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event, Identifier
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.content import content_hash
-from rapport_profile.domain.fold import TRAIT, Fold, fold_all, fold_and_spill, names_told
+from rapport_profile.domain.fold import TRAIT, Fold
+from rapport_profile.domain.folding import fold_all, fold_and_spill, names_told
 from rapport_profile.domain.grouping import entangled, may_say_it_again, says_it_again
 from rapport_profile.domain.loaded import Loaded, end_of
 from rapport_profile.domain.merge_rules import NO_RULES, RuleBook, Rules

@@ -15,7 +15,7 @@ from rapport_common.events.envelope import Event
 from rapport_profile.domain import bounds, people, working_set
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.content import content_hash
-from rapport_profile.domain.fold import fold_all
+from rapport_profile.domain.folding import fold_all
 from rapport_profile.domain.merge_rules import NO_RULES, Rules
 from rapport_profile.domain.naming import SEEN
 from rapport_profile.domain.people import Node, Profile

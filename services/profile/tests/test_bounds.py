@@ -7,6 +7,7 @@ import pytest
 from services.profile.tests.follower import Known, state
 from services.profile.tests.people import START, event
 
+from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import Omitted
 from rapport_profile.domain.bounds import (
@@ -17,7 +18,8 @@ from rapport_profile.domain.bounds import (
     MAX_TRAIT_BYTES,
     MAX_TRAITS,
 )
-from rapport_profile.domain.fold import CONSENT, TRAIT, Fold, fold_all, fold_and_spill, merge
+from rapport_profile.domain.fold import CONSENT, TRAIT, Fold
+from rapport_profile.domain.folding import fold_all, fold_and_spill, merge
 from rapport_profile.domain.orders import Order
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.published import strongest
@@ -249,3 +251,9 @@ def test_a_profile_made_of_many_identifiers_shows_some_and_counts_the_rest(most:
     assert {one.value for one in told.identifiers} == {f"x{most - 1 - n}" for n in range(200)}
     assert told.omitted.identifiers == most - MAX_SHOWN
     assert told.computed.events == most
+
+
+def test_a_profile_of_which_all_is_shown_says_nothing_of_what_is_not() -> None:
+    one = fold_all([event("m", user_id="U")])
+    assert b'"omitted"' not in encode(state([("user_id", "U")], one, 1))
+    assert b'"omitted":{"identifiers":2}' in encode(state([("user_id", "U")], one, 3))

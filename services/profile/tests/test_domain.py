@@ -14,7 +14,8 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_common.testing.credentials import EVENT_KEY
 from rapport_profile.domain.content import content_hash
-from rapport_profile.domain.fold import Fold, fold_all, merge
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.folding import fold_all, merge
 from rapport_profile.domain.naming import Ids, naming
 from rapport_profile.domain.people import Node
 from rapport_profile.domain.working_set import WorkingSet

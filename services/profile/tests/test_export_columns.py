@@ -15,7 +15,7 @@ from rapport_profile.domain.export_columns import (
     text_of,
 )
 from rapport_profile.domain.export_texts import CsvWriting, JsonWriting
-from rapport_profile.domain.fold import fold_all
+from rapport_profile.domain.folding import fold_all
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.shown import SECTIONS, shown_profile
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from services.profile.tests.people import START, event
 
-from rapport_profile.domain.fold import Fold, fold_all
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.folding import fold_all
 from rapport_profile.domain.pinyin import LONGEST, pinyin_of
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.search_query import (

@@ -12,7 +12,7 @@ from services.profile.tests.people import event
 
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.bounds import MAX_TRAITS
-from rapport_profile.domain.fold import fold_all, merge
+from rapport_profile.domain.folding import fold_all, merge
 from rapport_profile.domain.rules import RulesError
 from rapport_profile.domain.stamps import stamp_of
 from rapport_profile.domain.trait_rules import TraitJudge, TraitRule, TraitRules, as_type, checked

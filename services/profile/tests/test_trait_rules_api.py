@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.jobs.worker import Jobs
 from rapport_common.pace import Pace
-from rapport_profile.domain.fold import fold_all
+from rapport_profile.domain.folding import fold_all
 from rapport_profile.domain.trait_rules import TraitJudge, TraitRule, TraitRules
 from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.store import expiring, recounting

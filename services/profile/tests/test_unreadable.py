@@ -7,7 +7,7 @@ from services.profile.tests.people import START, event
 from rapport_common.events.contact import MAX_POINT
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.consents import consent_said
-from rapport_profile.domain.fold import fold_all
+from rapport_profile.domain.folding import fold_all
 from rapport_profile.domain.orders import statement
 
 

@@ -14,9 +14,9 @@ from services.profile.tests.follower import Known, state
 from services.profile.tests.people import IDS, START, event
 
 from rapport_common.errors import InvalidEvent
-from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.fold import Fold, fold_all, merge
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.folding import fold_all, merge
 from rapport_profile.domain.naming import Names, naming
 from rapport_profile.domain.orders import Order
 from rapport_profile.domain.reach import Reach, Told
@@ -592,9 +592,3 @@ def test_nothing_depends_on_the_order(
     assert state([], fold_all(history)) == wanted
     parts = [fold_all(history[:cut]), fold_all(history[cut:])]
     assert state([], merge(parts)) == state([], merge(parts[::-1])) == wanted
-
-
-def test_a_profile_of_which_all_is_shown_says_nothing_of_what_is_not() -> None:
-    one = fold_all([event("m", user_id="U")])
-    assert b'"omitted"' not in encode(state([("user_id", "U")], one, 1))
-    assert b'"omitted":{"identifiers":2}' in encode(state([("user_id", "U")], one, 3))

@@ -7,13 +7,12 @@ alone. A profile is the merge of its identifiers' folds: joining two people rewr
 What can grow without end is bounded by `trim` to the newest (`bounds.py`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
-from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ComputedState, ConsentState
 from rapport_profile.domain import bounds, sections
 from rapport_profile.domain.bounds import Spilled
@@ -21,8 +20,8 @@ from rapport_profile.domain.consents import Consent, consent_state, consent_wort
 from rapport_profile.domain.orders import Order, Statement, add, merged, net
 from rapport_profile.domain.reach import Point, Reach, as_told, current_points, reachable
 from rapport_profile.domain.stamps import Stamp, earlier, later
-from rapport_profile.domain.telling import Telling, telling
-from rapport_profile.domain.trait_rules import NO_TRAIT_RULES, TraitJudge
+from rapport_profile.domain.telling import Telling
+from rapport_profile.domain.trait_rules import TraitJudge
 from rapport_profile.domain.traits import Trait
 
 TRAIT = "trait"
@@ -31,7 +30,6 @@ CONSENT = "consent"
 _NULL = b"null"
 _OVERHEAD = 6
 _CONSENT_SIZE = 200
-_TRIM_EVERY = 256
 
 
 class Case(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -347,47 +345,6 @@ class Fold(msgspec.Struct, omit_defaults=True):
         points = reachable(self.contact_points())
         found = (consent_state(name, one, points) for name, one in sorted(self.consents.items()))
         return [one for one in found if one is not None]
-
-
-def merge(folds: Iterable[Fold]) -> Fold:
-    """One fold of several that have no event in common."""
-    result = Fold()
-    for one in folds:
-        result.join(one)
-        result.trim()
-    return result
-
-
-def copied(fold: Fold) -> Fold:
-    """The same, to be changed by itself."""
-    copy = Fold()
-    copy.join(fold)
-    return copy
-
-
-def fold_all(events: Iterable[Event], judge: TraitJudge = NO_TRAIT_RULES) -> Fold:
-    """The fold of distinct events."""
-    return fold_and_spill(events, judge)[0]
-
-
-def fold_and_spill(
-    events: Iterable[Event], judge: TraitJudge = NO_TRAIT_RULES
-) -> tuple[Fold, list[Spilled]]:
-    """The fold of distinct events, and what gave way in it."""
-    result = Fold()
-    spilled: list[Spilled] = []
-    for number, one in enumerate(events, 1):
-        result.take(telling(one, judge))
-        if number % _TRIM_EVERY == 0:
-            spilled += result.trim()
-    return result, spilled + result.trim()
-
-
-def names_told(event: Event) -> list[tuple[str, str]]:
-    """(kind, name) of what an event may have put beside a fold, see `Spilled`."""
-    told = telling(event)
-    consents = [] if told.consent is None else [(CONSENT, told.consent[0])]
-    return [(TRAIT, name) for name in told.traits] + consents
 
 
 def _size(name: str, trait: Trait) -> int:

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 
 from rapport_profile.domain.bounds import Spilled
-from rapport_profile.domain.fold import Fold, copied
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.folding import copied
 from rapport_profile.domain.naming import Evidence, Id, LinkKey
 from rapport_profile.domain.people import Link, Node, Profile
 

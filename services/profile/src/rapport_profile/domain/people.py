@@ -12,7 +12,8 @@ from rapport_common.events.activity import ProfileActivity, SectionVersions
 from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_common.events.profile import AbsorbedId, ComputedState
 from rapport_profile.domain.bounds import HEAVY_BYTES, MAX_SHOWN, Spilled
-from rapport_profile.domain.fold import Fold, merge
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.folding import merge
 from rapport_profile.domain.naming import Evidence, Id, LinkKey
 from rapport_profile.domain.published import Summary, omitted, shown, strongest
 from rapport_profile.domain.reach import as_told

@@ -9,7 +9,8 @@ import msgspec
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_profile.domain.bounds import MAX_SHOWN, Spilled
-from rapport_profile.domain.fold import Fold, copied, fold_and_spill, merge
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.folding import copied, fold_and_spill, merge
 from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.naming import (
     MERGE,

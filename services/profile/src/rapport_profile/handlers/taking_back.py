@@ -8,8 +8,9 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_common.ids import uuid7_text
 from rapport_profile.domain.bounds import Spilled
-from rapport_profile.domain.fold import Fold, fold_and_spill, names_told
-from rapport_profile.domain.naming import RENAMED, Id, LinkKey, Names, anonymous_twin
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.folding import fold_and_spill, names_told
+from rapport_profile.domain.naming import RENAMED, LinkKey, Names, anonymous_twin
 from rapport_profile.domain.recounting import Page
 from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import believed_time
@@ -44,8 +45,6 @@ async def take_back(
     # In this order: retention waits for the lock on what it has removed, or is waited for.
     await expiring.settle(tx, workspace, [hub])
     gone = await inbox.expired(tx, workspace, hub)
-    if gone is not None:
-        gone = gone.weighed_anew(names.book.of(workspace).judge)
     events = await inbox.remaining(tx, workspace, hub)
 
     async def load(whole: Collection[people.Scoped]) -> Revising:
@@ -61,7 +60,7 @@ async def take_back(
     async def revise(working: Revising) -> tuple[list[ProfileActivity], list[Spilled]]:
         # What the rules of today join, and those of the past did not, is the job's to find.
         stored = [key for key in told if key in working.links]
-        left, spilled = _left(names, hub, events, gone, stored)
+        left, spilled = _left(names, (workspace, hub), events, gone, stored)
         return working.revise([left], believed_time(event)), spilled
 
     working, (steps, spilled) = await done_with(load, revise)
@@ -73,13 +72,18 @@ async def take_back(
 
 
 def _left(
-    names: Names, hub: Id, events: Sequence[Event], gone: Fold | None, told: Collection[LinkKey]
+    names: Names,
+    where: people.Scoped,
+    events: Sequence[Event],
+    gone: Fold | None,
+    told: Collection[LinkKey],
 ) -> tuple[Revision, list[Spilled]]:
     """What is left on a hub's timeline amounts to; of the links `told` what is left of them."""
+    workspace, hub = where
     fold, spilled = fold_and_spill(events, names.judge(events))
     if gone is not None:
         # Events that retention removed may have told of the same links: they stay.
-        fold.join(gone)
+        fold.join(gone.weighed_anew(names.book.of(workspace).judge))
         return Revision(hub, fold, (), {}), [*spilled, *fold.trim()]
     still = links_told(names, events)
     lost = [key for key in told if key not in still]

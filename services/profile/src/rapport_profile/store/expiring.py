@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.db import pack, packed
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.fold import Fold, fold_all
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.folding import fold_all
 from rapport_profile.domain.naming import Id
 from rapport_profile.store.inbox import stored_event
 from rapport_profile.store.rules import RuleShelf

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
 from rapport_common.events.envelope import Identifier
-from rapport_profile.domain.fold import merge
+from rapport_profile.domain.folding import merge
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.published import Summary
 from rapport_profile.store import reads

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.consents import Consent
-from rapport_profile.domain.fold import Fold, merge
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.folding import merge
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.stamps import EARLIEST
