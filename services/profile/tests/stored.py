@@ -19,6 +19,7 @@ from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import TRAIT, Fold, fold_all, fold_and_spill, names_told
 from rapport_profile.domain.grouping import entangled, may_say_it_again, says_it_again
+from rapport_profile.domain.links import Link
 from rapport_profile.domain.loaded import Loaded, end_of
 from rapport_profile.domain.merge_rules import NO_RULES, RuleBook, Rules
 from rapport_profile.domain.naming import (
@@ -32,7 +33,7 @@ from rapport_profile.domain.naming import (
     anonymous_twin,
     user_twin,
 )
-from rapport_profile.domain.people import Link, Node, Profile
+from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision, links_told
