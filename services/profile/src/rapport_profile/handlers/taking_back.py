@@ -13,9 +13,10 @@ from rapport_profile.domain.naming import RENAMED, Id, LinkKey, Names, anonymous
 from rapport_profile.domain.recounting import Page
 from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import believed_time
+from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import changes, decisions, expiring, inbox, people
+from rapport_profile.store import changes, computed_states, decisions, expiring, inbox, people
 
 
 async def take_back(
@@ -65,9 +66,11 @@ async def take_back(
     working, (steps, spilled) = await done_with(load, revise)
     working.trim()
     working.spilled += [(workspace, hub, one) for one in spilled]
+    await computed_states.recount(tx, workspace, [hub])
+    told = await with_values(tx, working, steps)
     await changes.unspill(tx, workspace, hub, names_told(event))
     await changes.save(tx, working)
-    return steps
+    return told
 
 
 def _left(

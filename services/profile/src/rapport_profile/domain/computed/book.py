@@ -29,9 +29,7 @@ class Trait(msgspec.Struct, frozen=True):
 class Traits:
     """The computed traits of a workspace, those apart that are dropped."""
 
-    def __init__(self, traits: Iterable[Trait] = (), changed: int = 0) -> None:
-        """`changed` counts the changes of a workspace's definitions."""
-        self.changed = changed
+    def __init__(self, traits: Iterable[Trait] = ()) -> None:
         self.by_id = {one.id: one for one in traits}
         self._by_event: dict[str, list[Trait]] = {}
         for one in self.by_id.values():
