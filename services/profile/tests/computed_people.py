@@ -62,10 +62,10 @@ class Computed(People):
         stored.update({owner: self._read(owner) for owner in whole})
         totals.take(stored, members)
         told = totals.tell(steps)
-        for owner in totals.cleared:
-            self.states_of.pop(owner, None)
-        for owner, states in totals.rows().items():
-            kept = self.states_of.setdefault(owner, {})
+        for whose in totals.cleared:
+            self.states_of.pop(whose, None)
+        for whose, states in totals.rows().items():
+            kept = self.states_of.setdefault(whose, {})
             kept.update({trait: msgspec.json.encode(one) for trait, one in states.items()})
         self.published += told
         for step in told:

@@ -16,6 +16,7 @@ from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.indexing import Indexing
 from rapport_profile.handlers.jobs import works
+from rapport_profile.handlers.lapsing import Lapsing
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
@@ -42,6 +43,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     erasing = Erasing(ids, key_bytes(settings.event_key), key_bytes(settings.receipt_key))
     consumer = process.consume(subscriptions(ids, arrivals.applied), erasing.eraser())
     process.relay()
+    process.due(Lapsing(ids).kinds)
     process.jobs(
         JOBS, works(process.engine, ids, settings), read="ops", write="ops", both=["profiles:write"]
     )

@@ -1,6 +1,7 @@
 """What a transaction does to people is told with the values of their computed traits."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,8 +27,7 @@ def added_by(book: TraitBook, events: Iterable[tuple[Event, Id]]) -> dict[EventK
     """What events, each with its strongest identifier, add to computed traits."""
     found = {}
     for event, hub in events:
-        traits = book.of(event.workspace)
-        states = traits.of_event(event) if traits else None
+        states = book.of(event.workspace).of_event(event)
         if states:
             found[key_of(event)] = Added(hub, states)
     return found
@@ -40,10 +40,13 @@ async def with_values(
     *,
     events: Iterable[tuple[Event, Id]] = (),
     anew: Collection[Id] = (),
+    lapsed: Mapping[Id, Collection[int]] | None = None,
+    now: datetime | None = None,
 ) -> list[ProfileActivity]:
     """The steps with the values after each, before the profiles are saved and anything is told.
 
-    `events` are those that were applied; `anew`: profiles to be worked out from all identifiers.
+    `events` are those that were applied; `anew`: profiles to be worked out from all identifiers;
+    `lapsed`: traits of profiles of which time alone has changed the values, by `now`.
     """
     workspaces = {one.workspace for one in working.changed_profiles.values()}
     if not workspaces:
@@ -51,7 +54,14 @@ async def with_values(
     book = await SHELF.book(tx, workspaces)
     if not book:
         return list(steps)
-    totals = Totals(working, book, clock.now(), added=added_by(book, events), anew=anew)
+    totals = Totals(
+        working,
+        book,
+        now or clock.now(),
+        added=added_by(book, events),
+        anew=anew,
+        lapsed=lapsed or {},
+    )
     needed = totals.needed(steps)
     if needed:
         members = await _members(tx, working, needed.regrouped)

@@ -67,10 +67,10 @@ async def take_back(
     working.trim()
     working.spilled += [(workspace, hub, one) for one in spilled]
     await computed_states.recount(tx, workspace, [hub])
-    told = await with_values(tx, working, steps)
+    finished = await with_values(tx, working, steps)
     await changes.unspill(tx, workspace, hub, names_told(event))
     await changes.save(tx, working)
-    return told
+    return finished
 
 
 def _left(

@@ -129,7 +129,7 @@ async def recount(
     Of these traits, or of all; those of which that was not so, where it should have been.
     """
     book = (await SHELF.book(tx, {workspace})).of(workspace)
-    if not (ids and book):
+    if not (ids and book.by_id):
         return set()
     chosen = book.by_id.keys() if traits is None else book.by_id.keys() & set(traits)
     owners = [(workspace, one) for one in ids]

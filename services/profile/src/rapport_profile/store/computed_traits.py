@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.codec import encode
-from rapport_profile.domain.computed.book import Stage, Trait, TraitBook, Traits
+from rapport_profile.domain.computed.book import Trait, TraitBook, Traits
 from rapport_profile.domain.computed.definition import Definition
 
 _decoder = msgspec.json.Decoder(Definition)
@@ -76,7 +76,8 @@ _REPLACED = text(
     "AND stage = ANY(CAST(:stages AS text[]))"
 )
 _LEFT_OVER = text(
-    "SELECT id FROM profile.computed_trait WHERE workspace = :workspace AND stage = 'dropping'"
+    "SELECT id FROM profile.computed_trait WHERE workspace = :workspace "
+    "AND name = ANY(CAST(:names AS text[])) AND stage = 'dropping' ORDER BY id"
 )
 
 
@@ -169,16 +170,17 @@ async def add(
 
 
 async def move_on(
-    tx: AsyncConnection, workspace: str, ids: Sequence[int], stage: Stage | str, former: Stage | str
+    tx: AsyncConnection, workspace: str, ids: Sequence[int], stage: str, former: Sequence[str]
 ) -> None:
-    """Versions that are in the stage `former` come into another one."""
-    asked = {"workspace": workspace, "ids": list(ids), "stage": stage, "former": [former]}
+    """Versions that are in one of the stages `former` come into another one."""
+    asked = {"workspace": workspace, "ids": list(ids), "stage": stage, "former": list(former)}
     await tx.execute(_STAGE, asked)
 
 
-async def left_over(tx: AsyncConnection, workspace: str) -> list[int]:
-    """The ids of versions whose states are still to be removed."""
-    return list((await tx.execute(_LEFT_OVER, {"workspace": workspace})).scalars())
+async def left_over(tx: AsyncConnection, workspace: str, names: Sequence[str]) -> list[int]:
+    """The ids of former versions of names whose states are still to be removed."""
+    asked = {"workspace": workspace, "names": list(names)}
+    return list((await tx.execute(_LEFT_OVER, asked)).scalars())
 
 
 def _trait(row: Any) -> Trait:

@@ -36,9 +36,6 @@ class Traits:
             for name in {selector.event for selector in one.definition.events}:
                 self._by_event.setdefault(name, []).append(one)
 
-    def __bool__(self) -> bool:
-        return bool(self.by_id)
-
     def of_event(self, event: Event) -> dict[int, State]:
         """What an event adds, by trait; of most it is nothing, and costs one look."""
         if event.type != "track" or event.name not in self._by_event:
@@ -65,7 +62,7 @@ NO_TRAITS = Traits()
 
 
 class TraitBook(dict[str, Traits]):
-    """The computed traits of workspaces, by their names."""
+    """The computed traits of workspaces, by their names; of those that ever had some."""
 
     def of(self, workspace: str) -> Traits:
         """Those of a workspace."""

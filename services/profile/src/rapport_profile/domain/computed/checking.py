@@ -38,9 +38,9 @@ _KINDS = {
 _WITHOUT_WINDOW = frozenset({"streak", "median_gap"})
 _TAKEN = frozenset(
     {"events", "orders", "revenue", "first_order_at", "last_order_at", "first_seen_at"}
-    | {"last_seen_at", "open_cases"}
+    | {"last_seen_at", "open_cases", "shipped"}
 )
-"""The aggregates that everybody has."""
+"""The aggregates that everybody has, and an address of the API."""
 
 
 class DefinitionError(ValueError):
@@ -56,7 +56,7 @@ def check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise DefinitionError("name", "is a word: a-z, 0-9 and '_', at most 63, a letter first")
     if name in _TAKEN:
-        raise DefinitionError("name", f"'{name}' is what everybody has already; choose another")
+        raise DefinitionError("name", f"'{name}' is taken by what everybody has already")
 
 
 def check(one: Definition) -> None:

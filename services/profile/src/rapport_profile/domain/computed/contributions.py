@@ -16,7 +16,7 @@ from rapport_profile.domain.computed.reading import (
     time_of,
     values_at,
 )
-from rapport_profile.domain.computed.states import STREAK_SPAN, Mark, State, Tally, rank_of
+from rapport_profile.domain.computed.states import STREAK_SPAN, Mark, State, Tally, Way, rank_of
 from rapport_profile.domain.stamps import Stamp, believed_time, stamp_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -84,8 +84,8 @@ class _Reading:
         if not cells:
             return None
         tallies = {bucket_of(self._one, self._at): cells}
-        kind = "gaps" if way == "median_gap" else "sum"
-        return State(kind, tallies=tallies, span=span_of(self._one))
+        added: Way = "gaps" if way == "median_gap" else "sum"
+        return State(added, tallies=tallies, span=span_of(self._one))
 
     def _cells(self) -> dict[str, Tally]:
         way = self._one.aggregate

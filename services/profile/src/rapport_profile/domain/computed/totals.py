@@ -69,13 +69,18 @@ class Totals:
         *,
         added: Mapping[EventKey, Added],
         anew: Collection[Id] = (),
+        lapsed: Mapping[Id, Collection[int]] = {},
     ) -> None:
-        """`added`: by event, of those that add something; `anew`: profiles to be worked out."""
+        """`added`: by event, of those that add something; `anew`: profiles to be worked out.
+
+        `lapsed`: traits of profiles of which time alone changes the values.
+        """
         self._working = working
         self._book = book
         self._now = now
         self._added = added
         self._anew = set(anew)
+        self._lapsed = lapsed
         self._stored: dict[Owner, States] = {}
         self._rows: dict[Id, States] = {}
         self._totals: dict[Id, States] = {}
@@ -93,11 +98,14 @@ class Totals:
         """What is to be read before anything is told."""
         self._anew |= {one.id for one in self._alive() if one.regrouped}
         found = Needed()
+        for profile_id, traits in self._lapsed.items():
+            workspace = self._working.profiles[profile_id].workspace
+            found.single.update((workspace, self._owner(profile_id), one) for one in traits)
         for step in steps:
             added = None if step.event is None else self._added.get(key_of(step.event))
             if added is not None:
                 self._need_for(found, step, added)
-            if step.merged_into is not None and self._book.of(step.workspace):
+            if step.merged_into is not None and step.workspace in self._book:
                 self._need_both(found, step, step.merged_into)
         for profile in self._alive():
             if profile.id in self._anew:
@@ -131,7 +139,7 @@ class Totals:
 
     def _alive(self) -> list[Profile]:
         changed = self._working.changed_profiles.values()
-        return [one for one in changed if one.count and self._book.of(one.workspace)]
+        return [one for one in changed if one.count and one.workspace in self._book]
 
     def _owner(self, profile_id: Id) -> Id:
         """Whose states are those of a profile as it was loaded."""
@@ -164,9 +172,13 @@ class Totals:
 
     def tell(self, steps: Sequence[ProfileActivity]) -> list[ProfileActivity]:
         """The steps with the values after each; afterwards the profiles have theirs."""
-        told = [self._told(step) if self._book.of(step.workspace) else step for step in steps]
+        for profile_id, traits in self._lapsed.items():
+            workspace = self._working.profiles[profile_id].workspace
+            for one in self._total(workspace, profile_id).keys() & set(traits):
+                self._value(workspace, profile_id, one)
+        told = [self._told(step) if step.workspace in self._book else step for step in steps]
         for profile in self._working.changed_profiles.values():
-            if self._book.of(profile.workspace) or profile.values:
+            if profile.workspace in self._book:
                 self._finish(profile)
         return told
 
