@@ -18,8 +18,10 @@ from rapport_common.due.worker import DueWorker
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import DefinedValue
+from rapport_common.events.trait import TraitDefinition
 from rapport_common.jobs.worker import Jobs
 from rapport_common.pace import Pace
+from rapport_profile.handlers import telling_traits
 from rapport_profile.handlers.filling import Filling
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.lapsing import Lapsing
@@ -30,7 +32,7 @@ from rapport_profile.store.jobs import FILL_COMPUTED, JOBS, REBUILD
 pytestmark = pytest.mark.integration
 
 COUNT = {"aggregate": "count", "events": [{"event": "Order Completed"}]}
-TODAY = {**COUNT, "window": {"days": 1}}
+LATELY = {**COUNT, "window": {"days": 3}}
 PATH = "/v1/computed-traits"
 Values = dict[str, DefinedValue]
 
@@ -63,7 +65,7 @@ async def worked_off(engine: AsyncEngine) -> None:
 async def last_told(engine: AsyncEngine) -> dict[str, Values]:
     """By user id, what was told last of those who are somebody."""
     async with engine.begin() as tx:
-        rows = await waiting(tx, "profile")
+        rows = await waiting(tx, "profile", "profile.activity")
     names: dict[str, str] = {}
     told: dict[str, Values] = {}
     for step in (msgspec.json.decode(row.value, type=ProfileActivity) for row in rows):
@@ -179,21 +181,22 @@ WHY = {"reason": "a test"}
 async def test_values_lapse_when_their_day_is_over(
     engine: AsyncEngine, client: httpx.AsyncClient
 ) -> None:
-    await defined(client, "orders_today", TODAY)
+    await defined(client, "orders_lately", LATELY)
     await worked_off(engine)
     now = datetime.now(UTC)
     made = [order("m1"), order("m2", "B"), event("m3", user_id="C")]
     await feed(
         engine, [msgspec.structs.replace(one, timestamp=now, received_at=now) for one in made]
     )
-    assert counts(await last_told(engine), "orders_today") == {"A": "1", "B": "1"}
-    midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    for at, left in ((midnight - timedelta(seconds=1), "1"), (midnight, "0")):
+    assert counts(await last_told(engine), "orders_lately") == {"A": "1", "B": "1"}
+    third = (now + timedelta(days=3)).replace(hour=0, minute=0, second=0, microsecond=0)
+    for at, left in ((third - timedelta(seconds=1), "1"), (third, "0")):
         store = DueStore("profile", now=lambda at=at: at)  # type: ignore[misc] # of this turn
         await DueWorker(engine, store, Lapsing(IDS).kinds).turn()
-        assert counts(await last_told(engine), "orders_today") == {"A": left, "B": left}
+        assert counts(await last_told(engine), "orders_lately") == {"A": left, "B": left}
+    waits = text("SELECT count(*) FROM profile.due WHERE kind = 'values_change'")
     async with engine.begin() as tx:
-        assert (await tx.execute(text("SELECT count(*) FROM profile.due"))).scalar_one() == 0
+        assert (await tx.execute(waits)).scalar_one() == 0
 
 
 async def test_what_retention_removes_still_counts(
@@ -281,3 +284,26 @@ async def test_of_the_erased_nothing_is_left(
         hub = IDS.of("w", ("user_id", "A"))
         gone = await computed_states.forget(tx, "w", [hub])
     assert gone == {"profile.computed_state": 1, "profile.computed_expired": 0}
+
+
+async def test_segment_is_told_what_there_is_and_again_each_day(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    await defined(client, "orders_made", COUNT)
+    await defined(client, "gone", COUNT)
+    assert (await client.delete(f"{PATH}/gone", params={"version": 1, **WHY})).status_code == 204
+    first = [("orders_made", 1, False), ("gone", 1, False), ("gone", 2, True)]
+    assert await definitions_told(engine) == first
+    tomorrow = datetime.now(UTC) + timedelta(days=1, minutes=1)
+    store = DueStore("profile", now=lambda: tomorrow)
+    await DueWorker(engine, store, telling_traits.KINDS).turn()
+    again = [("gone", 2, True), ("orders_made", 1, False)]
+    assert await definitions_told(engine) == [*first, *again]
+
+
+async def definitions_told(engine: AsyncEngine) -> list[tuple[str, int, bool]]:
+    async with engine.begin() as tx:
+        rows = await waiting(tx, "profile", "profile.trait")
+    told = [msgspec.json.decode(row.value, type=TraitDefinition) for row in rows]
+    assert {one.type for one in told} == {"number"}
+    return [(one.name, one.version, one.ended) for one in told]

@@ -13,6 +13,7 @@ from rapport_profile.domain.computed.checking import DefinitionError, check, che
 from rapport_profile.domain.computed.definition import MAX_DEFINITIONS, Definition
 from rapport_profile.handlers.filling import Wanted
 from rapport_profile.handlers.jobs import start
+from rapport_profile.handlers.telling_traits import tell
 from rapport_profile.store import computed_traits as store
 from rapport_profile.store.computed_traits import Version
 from rapport_profile.store.jobs import FILL_COMPUTED
@@ -52,6 +53,7 @@ async def define(
     await _require_room(tx, workspace, {name})
     wanted = await _add(tx, workspace, {name: definition}, {name: known}, by)
     job = await start(tx, None, workspace, FILL_COMPUTED, msgspec.to_builtins(wanted))
+    await tell(tx, workspace, [name])
     return Defined(await found(tx, workspace, name), job)
 
 
@@ -61,6 +63,7 @@ async def end(tx: AsyncConnection, workspace: str, name: str, *, after: int, by:
     last = await found(tx, workspace, name)
     await _known(tx, workspace, name, after)
     await store.add(tx, workspace, name, last.version + 1, None, by=by)
+    await tell(tx, workspace, [name])
     wanted = Wanted(drop=await store.left_over(tx, workspace, [name]))
     return await start(tx, None, workspace, FILL_COMPUTED, msgspec.to_builtins(wanted))
 
@@ -79,6 +82,7 @@ async def adopt(
     await _require_room(tx, workspace, news)
     versions = {name: 0 if (one := known[name]) is None else one.version for name in news}
     wanted = await _add(tx, workspace, news, versions, by)
+    await tell(tx, workspace, sorted(some))
     return await start(tx, once, workspace, FILL_COMPUTED, msgspec.to_builtins(wanted))
 
 

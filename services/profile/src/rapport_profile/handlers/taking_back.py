@@ -38,9 +38,9 @@ async def take_back(
         return []
     told = names.links(workspace, named)
     twin = names.ids.of(workspace, anonymous_twin(named.hub))
-    seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told))}
     # Who has no event any more may still be somebody, by an operator's word.
-    seeds |= {(workspace, one) for one in await decisions.merged_with(tx, workspace, [hub])}
+    merged = await decisions.merged_with(tx, workspace, [hub])
+    seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told), *merged)}
     renamed = {(workspace, key) for key in told if key[2] == RENAMED}
     # In this order: retention waits for the lock on what it has removed, or is waited for.
     await expiring.settle(tx, workspace, [hub])
@@ -67,10 +67,10 @@ async def take_back(
     working.trim()
     working.spilled += [(workspace, hub, one) for one in spilled]
     await computed_states.recount(tx, workspace, [hub])
-    finished = await with_values(tx, working, steps)
+    steps = await with_values(tx, working, steps)
     await changes.unspill(tx, workspace, hub, names_told(event))
     await changes.save(tx, working)
-    return finished
+    return steps
 
 
 def _left(

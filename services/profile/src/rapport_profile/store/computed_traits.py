@@ -51,6 +51,10 @@ _LISTED = text(
     "ORDER BY name LIMIT :limit"
 )
 _ONE = text(f"{_CURRENT} AND name = :name ORDER BY name, version DESC")
+_NAMES = text(
+    f"SELECT name FROM ({_CURRENT} ORDER BY name, version DESC) AS latest "
+    "WHERE definition IS NOT NULL OR created_at >= :since ORDER BY name"
+)
 _HISTORY = text(
     f"SELECT {_COLUMNS} FROM profile.computed_trait WHERE workspace = :workspace "
     "AND name = :name AND (CAST(:before AS bigint) IS NULL OR version < :before) "
@@ -125,6 +129,12 @@ async def listed(
     """The newest versions of those that are defined, by name, behind `after`."""
     asked = {"workspace": workspace, "after": after, "limit": limit}
     return [_version(row) for row in await tx.execute(_LISTED, asked)]
+
+
+async def names(tx: AsyncConnection, workspace: str, *, ended_since: datetime) -> list[str]:
+    """Those that are defined, and those that have ended since."""
+    asked = {"workspace": workspace, "since": ended_since}
+    return list((await tx.execute(_NAMES, asked)).scalars())
 
 
 async def find(tx: AsyncConnection, workspace: str, name: str) -> Version | None:

@@ -4,6 +4,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from rapport_common.events.trait import TraitType
+
 Aggregate = Literal[
     "count",
     "sum",
@@ -96,13 +98,10 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     unit: Unit = "day"
 
 
-Type = Literal["number", "money", "time", "text", "list"]
-"""Of what a trait is told; `money` is a number for each currency."""
-
 _NUMBERS = frozenset({"count", "distinct", "streak", "share", "median_gap"})
 
 
-def type_of(one: Definition) -> Type:
+def type_of(one: Definition) -> TraitType:
     """What a definition's values are."""
     if one.aggregate in _NUMBERS:
         return "number"
