@@ -41,6 +41,8 @@ STREAMS = {
 # What lists things that have no id of their own, and what they are known by.
 KEYED = {
     "/v1/catalogue": "source, type and name",
+    "/v1/computed-traits": "name",
+    "/v1/computed-traits/{name}/history": "version",
     "/v1/violations": "the event, the path and the rule",
     "/v1/quarantine/summary": "source, code and path",
     "/v1/quarantine/balance": "source",
@@ -63,6 +65,7 @@ KEYED = {
 NAMED = {
     "/v1/events/{message_id}": "an event is known by its message id",
     "/v1/catalogue/{source}/{kind}": "source, type and name",
+    "/v1/computed-traits/{name}": "a computed trait is known by its name",
 }
 # What can be asked for after an event of one's own, which `after` names, has been applied.
 OWN_EVENT = {
@@ -73,6 +76,7 @@ OWN_EVENT = {
 # What replaces a whole: PUT is right where there is nothing to be left out.
 WHOLE = {
     "/v1/brand",
+    "/v1/computed-traits/{name}",
     "/v1/merge-rules",
     "/v1/timeline-rules",
     "/v1/trait-rules",

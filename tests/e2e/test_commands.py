@@ -89,6 +89,15 @@ ARGUMENTS: dict[str, list[str]] = {
     "privacy keys": [],
     "privacy list": [],
     "privacy show": [ID],
+    "profile computed adopt": ["--reason", "why"],
+    "profile computed archive": ["t", "--reason", "why"],
+    "profile computed fill": ["t"],
+    "profile computed history": ["t"],
+    "profile computed list": [],
+    "profile computed preview": ["{}", *PERSON],
+    "profile computed set": ["t", "{}", "--reason", "why"],
+    "profile computed shipped": [],
+    "profile computed show": ["t"],
     "profile cut": ["s", "m", "--reason", "why"],
     "profile decisions": [],
     "profile export": ["people.csv"],
@@ -270,12 +279,12 @@ def typed() -> Iterator[list[str]]:
     for services, table in (
         (CONSUMERS, OF_CONSUMERS),
         (("ingest", "profile", "segment", "campaign"), OF_JOBS),
-        (("segment", "feedback"), OF_DUE),
+        (("profile", "segment", "feedback"), OF_DUE),
     ):
         for name, rest in table.items():
             for service in services:
                 yield [*name.split(), *rest, "--service", service]
-    for service in ("segment", "feedback"):
+    for service in ("profile", "segment", "feedback"):
         yield ["due", "retry", "--all", "--service", service]
     yield ["plan", "push", "file.json", "--source", "s", "--dry-run"]
     yield ["profile", "show", *PERSON]

@@ -20,6 +20,7 @@ from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import TRAIT, Fold
 from rapport_profile.domain.folding import fold_all, fold_and_spill, names_told
 from rapport_profile.domain.grouping import entangled, may_say_it_again, says_it_again
+from rapport_profile.domain.links import Link
 from rapport_profile.domain.loaded import Loaded, end_of
 from rapport_profile.domain.merge_rules import NO_RULES, RuleBook, Rules
 from rapport_profile.domain.naming import (
@@ -33,7 +34,7 @@ from rapport_profile.domain.naming import (
     anonymous_twin,
     user_twin,
 )
-from rapport_profile.domain.people import Link, Node, Profile
+from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision, links_told
@@ -102,10 +103,11 @@ class People:
             working = self._load(batch, whole)
             try:
                 steps = [step for one in batch for step in working.apply(one, self.names_of(one))]
-                self.published += working.finish(steps)
+                steps = working.finish(steps)
             except IncompleteError as error:
                 whole |= self._more(error, whole)
                 continue
+            self._tell(working, steps, batch)
             self._save(working)
             self.counting.update({one.message_id: one for one in batch})
             self.hubs.update({one.message_id: IDS.of(W, self.names_of(one).hub) for one in batch})
@@ -148,8 +150,8 @@ class People:
         for kind, name in names_told(event):
             self.overflow.pop((hub, kind, name), None)
         working.spilled += [(W, hub, one) for one in spilled]
+        self._tell(working, steps, recounted=[hub])
         self._save(working)
-        self.published += steps
 
     @staticmethod
     def _more(error: IncompleteError, whole: set[Id]) -> set[Id]:
@@ -229,8 +231,8 @@ class People:
         gone = {one.hub for one in page.left_by_events}
         self.overflow = {key: one for key, one in self.overflow.items() if key[0] not in gone}
         working.spilled += [(W, one.hub, left) for one in page.counted for left in one.spilled]
+        self._tell(working, steps, recounted=[one.hub for one in page.counted])
         self._save(working)
-        self.published += steps
         return len(revisions) + len(steps) + len(broken)
 
     def _members(self, profile: Id) -> list[Id]:
@@ -303,9 +305,9 @@ class People:
                 whole |= self._more(error, whole)
                 continue
             break
+        self._tell(working, steps)
         self._save(working)
         self.apart = (self.apart - {ends, ends[::-1]}) | (working.apart & {ends})
-        self.published += steps
 
     def _merged_with(self, ids: Collection[Id]) -> set[Id]:
         return {key[key[0] == one] for one in ids for key in self.merges if one in key[:2]}
@@ -392,6 +394,18 @@ class People:
         return made
 
     # --- writing back ------------------------------------------------------------------------
+
+    def _tell(
+        self,
+        working: WorkingSet,
+        steps: Sequence[ProfileActivity],
+        batch: Sequence[Event] = (),
+        *,
+        recounted: Collection[Id] = (),
+    ) -> None:
+        """Publish steps; `batch`: the events that were applied, `recounted`: who was anew."""
+        del working, batch, recounted
+        self.published += steps
 
     def _save(self, working: WorkingSet) -> None:
         for one in working.changed_nodes.values():

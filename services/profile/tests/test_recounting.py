@@ -9,8 +9,9 @@ from services.profile.tests.stored import People, W
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.explaining import Step, chain
 from rapport_profile.domain.folding import fold_all
+from rapport_profile.domain.links import Link
 from rapport_profile.domain.merge_rules import KindRule, MergeRules, Rules
-from rapport_profile.domain.people import Link, Node, Profile
+from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.recounting import Recount, put_right, revision
 from rapport_profile.domain.revising import Revising
 from rapport_profile.domain.trait_rules import TraitRules

@@ -200,7 +200,8 @@ async def test_the_document_has_the_rules_schema(api: FastAPI) -> None:
     schemas = api.openapi()["components"]["schemas"]
     assert schemas["NewSegment"]["properties"]["rule"] == {"$ref": "#/components/schemas/Rule"}
     names = {one["$ref"].rpartition("/")[2] for one in schemas["Rule"]["anyOf"]}
-    assert names == {"AllOf", "OneOf", "NotThis", "TraitRule", "ComputedRule", "IdentifierRule"}
+    kinds = {"TraitRule", "ComputedRule", "DefinedRule", "IdentifierRule"}
+    assert names == {"AllOf", "OneOf", "NotThis", *kinds}
     # What the schema takes is what the parser knows.
     assert Rule.model_validate(EXAMPLE).model_dump(by_alias=True, exclude_unset=True) == EXAMPLE
     assert parse(dict(EXAMPLE))

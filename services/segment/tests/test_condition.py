@@ -11,7 +11,7 @@ from services.segment.tests.judging import kept, told
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
+from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState, ProfileState
 from rapport_segment.domain.evaluate import predicate
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rules import EQUALITY, ORDER, PRESENCE, TEXT, parse
@@ -103,6 +103,13 @@ VALUES = st.recursive(
 AMOUNTS = st.sampled_from(["0", "-1.50", "500", "500.00", "512.30", "1E+2", "NaN", "x", ""])
 CURRENCIES = st.sampled_from(["USD", "EUR"])
 MOMENTS = st.none() | st.datetimes(timezones=st.timezones()) | st.datetimes()
+DEFINED = (
+    st.builds(DefinedValue, number=AMOUNTS | st.none())
+    | st.builds(DefinedValue, money=st.dictionaries(CURRENCIES, AMOUNTS, max_size=2))
+    | st.builds(DefinedValue, time=MOMENTS)
+    | st.builds(DefinedValue, text=TEXTS)
+    | st.builds(DefinedValue, values=st.lists(TEXTS, max_size=3))
+)
 RAW_TRAITS = st.sampled_from(
     [b'{"a":1.0000000000000000000001}', b'{"a":1e400}', b'{"a":"\\u0000"}', b'{"a":1,"a":"b"}']
 )
@@ -121,6 +128,8 @@ PEOPLE = st.builds(
         revenue=st.dictionaries(CURRENCIES, AMOUNTS, max_size=2),
         first_order_at=MOMENTS,
         last_seen_at=MOMENTS,
+        defined=st.just(msgspec.UNSET)
+        | st.dictionaries(st.sampled_from("ab"), DEFINED, max_size=2),
     ),
 )
 OPS = st.sampled_from(sorted(PRESENCE | EQUALITY | ORDER | TEXT))
@@ -137,12 +146,14 @@ SUBJECTS = (
     NAMES.filter(bool).map(lambda name: {"trait": name})
     | st.sampled_from(["email", "user_id", "phone"]).map(lambda kind: {"identifier": kind})
     | st.sampled_from(["events", "orders", "open_cases"]).map(lambda name: {"computed": name})
+    | st.sampled_from("ab").map(lambda name: {"defined": name})
 )
 LEAVES = (
     st.builds(leaf, SUBJECTS, OPS, OPERANDS)
     | st.builds(
         leaf,
-        CURRENCIES.map(lambda one: {"computed": "revenue", "currency": one}),
+        CURRENCIES.map(lambda one: {"computed": "revenue", "currency": one})
+        | CURRENCIES.map(lambda one: {"defined": "a", "currency": one}),
         OPS,
         st.sampled_from(["500", "512.3", "-1.5", 100]) | st.lists(NUMBERS, min_size=1),
     )

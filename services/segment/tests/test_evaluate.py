@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from services.segment.tests.judging import kept, told, values
 
-from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
+from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState, ProfileState
 from rapport_segment.domain.evaluate import MAX_REASON, explain, predicate, reason
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import Facts, exact, stored
@@ -23,6 +23,14 @@ STATE = ProfileState(
         events=3,
         revenue={"USD": "512.30", "EUR": "broken"},
         last_seen_at=datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
+        defined={
+            "orders_in_90_days": DefinedValue(number="12"),
+            "spent": DefinedValue(money={"USD": "99.90"}),
+            "last_bought_at": DefinedValue(time=datetime(2026, 1, 1, tzinfo=UTC)),
+            "favourite": DefinedValue(text="tea"),
+            "viewed": DefinedValue(values=["tea", "pots"], bounded=True),
+            "gap": DefinedValue(),
+        },
     ),
 )
 
@@ -53,7 +61,22 @@ def email(op: str, *value: Any) -> dict[str, Any]:
     return {"identifier": "email", "op": op, **({"value": value[0]} if value else {})}
 
 
+def defined(name: str, op: str, *value: Any, **currency: str) -> dict[str, Any]:
+    return {"defined": name, "op": op, **currency, **({"value": value[0]} if value else {})}
+
+
 HOLDS = [
+    # Traits that the workspace has defined: numbers, money, times, texts, lists.
+    defined("orders_in_90_days", "gte", 9),
+    defined("orders_in_90_days", "lt", "100"),
+    defined("spent", "gte", "99.90", currency="usd"),
+    defined("spent", "not_exists", currency="EUR"),
+    defined("last_bought_at", "lt", "2026-01-02"),
+    defined("favourite", "in", ["tea", "coffee"]),
+    defined("favourite", "starts_with", "te"),
+    defined("viewed", "eq", "pots"),
+    defined("gap", "not_exists"),
+    defined("unknown", "not_exists"),
     trait("plan", "eq", "gold"),
     trait("plan", "ne", "silver"),
     trait("plan", "ne", 1),

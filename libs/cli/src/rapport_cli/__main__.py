@@ -16,6 +16,7 @@ from rapport_cli import (
     campaigns,
     cases,
     catalogue,
+    computed,
     consents,
     dead_letters,
     debugger,
@@ -61,6 +62,7 @@ app.add_typer(jobs.app, name="job")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(replays.app, name="replay")
 app.add_typer(people_files.app, name="profile")  # with the commands of `profiles`
+people_files.app.add_typer(computed.app, name="computed")
 app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(quality.app, name="quality")
 app.add_typer(merge_rules.app, name="merge-rules")

@@ -91,9 +91,9 @@ class Api:
         """PATCH with a JSON body. Raises CliError."""
         return self._call("PATCH", path, json=body)
 
-    def delete(self, path: str) -> dict[str, Any]:
-        """DELETE. Raises CliError."""
-        return self._call("DELETE", path)
+    def delete(self, path: str, **query: Any) -> dict[str, Any]:
+        """DELETE, with parameters. Raises CliError."""
+        return self._call("DELETE", path, params=query)
 
     def lines(self, path: str) -> Iterator[str]:
         """GET, and yield the lines of the answer as they come. Raises CliError."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PATH = "/v1/merge-rules"
 PARTS = ("order", "kinds", "blocked")
-DIFFERENCES = ("identifiers", "links", "moved_events", "profiles", "joined", "changed")
+DIFFERENCES = ("identifiers", "links", "moved_events", "profiles", "computed", "joined", "changed")
 File = Annotated[str, typer.Argument(help='{"order": […], "kinds": {…}, "blocked": {…}}, or - .')]
 Wait = Annotated[bool, typer.Option(help="Until everybody has been worked out anew.")]
 app = rules.rules_app(PATH, "Which identifiers join people, and how many one has.")

@@ -12,10 +12,12 @@ from rapport_common.settings import key_bytes
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers import telling_traits
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.indexing import Indexing
 from rapport_profile.handlers.jobs import works
+from rapport_profile.handlers.lapsing import Lapsing
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
@@ -42,6 +44,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     erasing = Erasing(ids, key_bytes(settings.event_key), key_bytes(settings.receipt_key))
     consumer = process.consume(subscriptions(ids, arrivals.applied), erasing.eraser())
     process.relay()
+    process.due({**Lapsing(ids).kinds, **telling_traits.KINDS})
     process.jobs(
         JOBS, works(process.engine, ids, settings), read="ops", write="ops", both=["profiles:write"]
     )

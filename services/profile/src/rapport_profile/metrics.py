@@ -44,6 +44,10 @@ SEARCH_AGE = Gauge(
     "rapport_profile_search_oldest_age_seconds",
     "For how long the oldest change of a profile has waited to be found by search.",
 )
+BOUNDED_VALUES = Counter(
+    "rapport_profile_bounded_values_total",
+    "Values of computed traits that were told of the newest part, because there was too much.",
+)
 EXPORTED = Counter("rapport_profile_exported_total", "Profiles that were told in exports.")
 for _state in ("merged", "dismissed"):
     JUDGED.labels(_state)

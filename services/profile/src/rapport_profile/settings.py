@@ -24,6 +24,12 @@ class Settings(ServiceSettings):
     rebuild_rate: int = Field(
         default=2_000, ge=1, le=100_000, description="Identifiers per second of a rebuilding job."
     )
+    fill_rate: int = Field(
+        default=2_000,
+        ge=1,
+        le=100_000,
+        description="Identifiers or profiles per second of a job that fills computed traits.",
+    )
     duplicates_rate: int = Field(
         default=2_000, ge=1, le=100_000, description="Profiles per second of a search for pairs."
     )

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, UUID
 
 from rapport_common.db import metadata
+from rapport_common.due.tables import due_tables
 from rapport_common.idempotency import idempotency_table
 from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
@@ -34,6 +35,7 @@ _INSTANT = DateTime(timezone=True)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
 job_table(METADATA)
+due_tables(METADATA)
 idempotency_table(METADATA)
 privacy_tables(METADATA)
 
@@ -320,3 +322,42 @@ DUPLICATE = Table(
     Index("ix_duplicate_score", "workspace", "state", "score", "id"),
 )
 """Two profiles that may be one person, and what an operator has said of them."""
+
+COMPUTED_TRAIT = Table(
+    "computed_trait",
+    METADATA,
+    Column("workspace", Text),
+    Column("name", Text),
+    Column("version", BigInteger, comment="Of a name the greatest holds."),
+    Column("id", BigInteger, nullable=False, comment="Numbers the versions of all names."),
+    Column("changed", BigInteger, nullable=False, comment="Counts the workspace's changes."),
+    Column("stage", Text, nullable=False, comment="filling, telling, live, dropping, or dropped"),
+    Column("definition", JSON, comment="None of the version that ends it."),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", _INSTANT, nullable=False, server_default=text("clock_timestamp()")),
+    PrimaryKeyConstraint("workspace", "name", "version"),
+)
+"""What a workspace has computed of its people, each version with who made it and why."""
+
+COMPUTED_STATE = Table(
+    "computed_state",
+    METADATA,
+    Column("workspace", Text),
+    Column("owner_id", UUID(as_uuid=True), comment="An identifier, or a profile with several."),
+    Column("trait", BigInteger, autoincrement=False),
+    Column("state", JSON, nullable=False),
+    PrimaryKeyConstraint("workspace", "owner_id", "trait"),
+)
+"""What the events of an identifier, or of a profile of which several have events, amount to."""
+
+COMPUTED_EXPIRED = Table(
+    "computed_expired",
+    METADATA,
+    Column("workspace", Text),
+    Column("identifier_id", UUID(as_uuid=True)),
+    Column("trait", BigInteger, autoincrement=False),
+    Column("state", JSON, nullable=False),
+    PrimaryKeyConstraint("workspace", "identifier_id", "trait"),
+)
+"""The same of events that retention has removed."""

@@ -23,6 +23,17 @@ FOLLOWED = Followed("segment", ("identifiers", "traits", "computed"), ids="uuid"
 follower_table(METADATA, FOLLOWED)
 
 Table(
+    "trait",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    # number, money, time, text, or list
+    Column("type", Text, nullable=False),
+    Column("ended", Boolean, nullable=False),
+)
+
+Table(
     "revision",
     METADATA,
     Column("workspace", Text, primary_key=True),

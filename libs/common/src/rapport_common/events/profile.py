@@ -57,8 +57,26 @@ NONE_OMITTED = Omitted()
 """All is shown. Left out of a record only where it is this very object."""
 
 
+class DefinedValue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A person's value of a computed trait that the workspace has defined; one field at most.
+
+    `number` is a decimal string, `money` one per currency; `values` has the newest first. None of
+    them: there is none now. `bounded`: there was too much, and it speaks of the newest part.
+    """
+
+    number: str | None = None
+    money: dict[str, str] | None = None
+    time: datetime | None = None
+    text: str | None = None
+    values: list[str] | None = None
+    bounded: bool = False
+
+
 class ComputedState(msgspec.Struct, frozen=True, kw_only=True):
-    """Aggregates over a person's distinct events. Money is a decimal string per currency."""
+    """Aggregates over a person's distinct events. Money is a decimal string per currency.
+
+    `defined`: those that the workspace has defined, by their names; left out where there are none.
+    """
 
     events: int = 0
     orders: int = 0
@@ -68,6 +86,7 @@ class ComputedState(msgspec.Struct, frozen=True, kw_only=True):
     first_seen_at: datetime | None = None
     last_seen_at: datetime | None = None
     open_cases: int = 0
+    defined: dict[str, DefinedValue] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ProfileState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -15,6 +15,7 @@ from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
 from rapport_common.events.privacy import PrivacyRecord
 from rapport_common.events.profile import ProfileActivityV1
+from rapport_common.events.trait import TraitDefinition
 
 SERVICES = ("ingest", "profile", "segment", "campaign", "feedback")
 HOUR_MS = 3_600_000
@@ -75,6 +76,15 @@ PROFILE_ACTIVITY = Topic(
     description="Each event as applied to a profile, with the profile's version and the sections "
     "of it that changed; merges and splits.",
 )
+PROFILE_TRAIT = Topic(
+    name="profile.trait",
+    key=Key.TRAIT,
+    versions=(TraitDefinition,),
+    producers=("profile",),
+    consumers=("segment",),
+    description="A computed trait was defined, changed or ended; each is told again once a day, "
+    "so that who begins to read knows them all.",
+)
 SEGMENT_MEMBERSHIP = Topic(
     name="segment.membership",
     key=Key.PROFILE,
@@ -112,6 +122,7 @@ PRIVACY = Topic(
 TOPICS = (
     EVENTS,
     PROFILE_ACTIVITY,
+    PROFILE_TRAIT,
     SEGMENT_MEMBERSHIP,
     SEGMENT_DEFINITION,
     MESSAGE_REQUESTS,

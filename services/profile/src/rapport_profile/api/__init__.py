@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_profile.api.computed_traits import computed_routes
 from rapport_profile.api.decisions import decision_routes
 from rapport_profile.api.duplicates import duplicate_routes
 from rapport_profile.api.exporting import export_routes
@@ -27,6 +28,7 @@ def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing)
     `ids` names identifiers, `arrivals` knows who waits, `erasing` forgets people.
     """
     return [
+        computed_routes(engine),
         decision_routes(engine, ids),
         privacy_routes(engine, ids, erasing),
         duplicate_routes(engine, ids),

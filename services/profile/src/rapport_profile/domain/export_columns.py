@@ -17,7 +17,12 @@ USUAL: Final = ("id", "version", *SECTIONS)
 MOST_COLUMNS = 200
 LONGEST_NAME = 512
 
-_COMPUTED: Final = {one.name: one.type for one in msgspec.structs.fields(ComputedState)}
+_COMPUTED: Final = {
+    one.name: one.type
+    for one in msgspec.structs.fields(ComputedState)
+    # What a workspace has defined stands in the column `computed`.
+    if one.name != "defined"
+}
 _text = msgspec.json.Decoder(str)
 
 

@@ -5,8 +5,9 @@ from collections.abc import Collection, Mapping
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.folding import copied
+from rapport_profile.domain.links import Link
 from rapport_profile.domain.naming import Evidence, Id, LinkKey
-from rapport_profile.domain.people import Link, Node, Profile
+from rapport_profile.domain.people import Node, Profile
 
 
 class Loaded:
@@ -33,6 +34,8 @@ class Loaded:
         """Of both, and of `parted`: whose they are."""
         self.parted: dict[Id, Fold] = {}
         """The folds of identifiers that are not loaded and are not their profiles' any more."""
+        self.soles: dict[Id, Id | None] = {}
+        """Of profiles as they were loaded: the only identifier with events."""
 
     def add_node(self, node: Node) -> None:
         """Take in an identifier as stored; one that is there already stays as it is."""
@@ -51,6 +54,7 @@ class Loaded:
     def add_profile(self, profile: Profile) -> None:
         """Take in a profile's row; its members are the loaded identifiers that name it."""
         self.profiles[profile.id] = profile
+        self.soles[profile.id] = profile.sole
 
     def settle(self) -> None:
         """After loading: note the members of each profile."""

@@ -1,4 +1,4 @@
-"""Identifiers, links and profiles as they are held in memory."""
+"""Identifiers and profiles as they are held in memory."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,9 +12,10 @@ from rapport_common.events.activity import ProfileActivity, SectionVersions
 from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_common.events.profile import AbsorbedId, ComputedState
 from rapport_profile.domain.bounds import HEAVY_BYTES, MAX_SHOWN, Spilled
+from rapport_profile.domain.computed.values import Valued, with_values
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.folding import merge
-from rapport_profile.domain.naming import Evidence, Id, LinkKey
+from rapport_profile.domain.naming import Id
 from rapport_profile.domain.published import Summary, omitted, shown, strongest
 from rapport_profile.domain.reach import as_told
 from rapport_profile.domain.sections import (
@@ -94,20 +95,6 @@ class Node:
 
 
 @dataclass(slots=True)
-class Link:
-    """A link fact with its earliest evidence. `void`: an alias whose former id is a user id.
-
-    `corrected`: the evidence is a later one than what is stored, whose event has been taken back.
-    """
-
-    key: LinkKey
-    workspace: str
-    evidence: Evidence
-    void: bool = False
-    corrected: bool = False
-
-
-@dataclass(slots=True)
 class Profile:
     """A profile's row. `members` are the loaded ones of the `count` that it has.
 
@@ -116,6 +103,8 @@ class Profile:
     `stale`: a member with events has left, so the fold is to be made anew from all members;
     then there is no `sole`, and all is due.
     `told` are the versions of the sections, `due` the sections that are not as they were told.
+    `values` are those of computed traits, by name; `regrouped`: they can't be told from what was
+    added, since members have come or gone with what they knew.
     """
 
     id: Id
@@ -132,6 +121,8 @@ class Profile:
     stale: bool = False
     told: SectionVersions = NEVER_TOLD
     due: int = ALL
+    values: dict[str, Valued] = field(default_factory=dict)
+    regrouped: bool = False
     _counts: Counter[str] | None = None
     """How many of each kind, where not all are in `named`."""
     _computed: ComputedState | None = None
@@ -154,6 +145,7 @@ class Profile:
             named=named,
             fold=summary.fold,
             told=summary.versions,
+            values=summary.values,
             _counts=Counter(summary.counts) if summary.counts else None,
             _heavy=False if short else None,
         )
@@ -175,7 +167,9 @@ class Profile:
         """What is stored of it."""
         named = [(kind, value, at) for (kind, value), at in self.named.items()]
         counts = dict(self._counts or {})
-        return Summary(self.count, self.user, self.sole, named, self.fold, self.told, counts)
+        return Summary(
+            self.count, self.user, self.sole, named, self.fold, self.told, counts, self.values
+        )
 
     @property
     def is_larger_than_shown(self) -> bool:
@@ -253,6 +247,7 @@ class Profile:
 
     def remove(self, node: Node) -> datetime | None:
         """An identifier leaves with its fold; when it was named last, if that is known."""
+        self.regrouped = self.regrouped or self.sole == node.id or node.fold.events > 0
         if self.sole == node.id:
             node.fold, self.fold, self.sole = self.fold, Fold(), None
         else:
@@ -295,6 +290,7 @@ class Profile:
         elif other.fold.events:
             self.fold.join(other.fold)
         self.stale = self.stale or other.stale
+        self.regrouped = self.regrouped or other.regrouped
         self.named.update(other.named)
         self._keep_strongest()
         self.absorbed += other.absorbed
@@ -312,6 +308,7 @@ class Profile:
         """Take in what is known of an identifier that joined; who has events has no `sole`."""
         if not node.has_events:
             return
+        self.regrouped = True
         if self.knows_nothing:
             self.fold, self.sole, node.fold = node.fold, node.id, Fold()
         else:
@@ -320,6 +317,7 @@ class Profile:
 
     def replace(self, fold: Fold) -> None:
         """What is known of its only member with events is this now."""
+        self.regrouped = True
         self.fold = fold
         self.tell_all()
 
@@ -341,12 +339,12 @@ class Profile:
         self.count, self.user, self.named, self._counts = 0, None, {}, None
         for node in members:
             self.add(node, named.get(node.name, EARLIEST))
-        self.stale = self.sole is None
+        self.stale, self.regrouped = self.sole is None, True
         self.tell_all()
 
     def remake(self, folds: list[Fold]) -> None:
         """Make the fold anew from those of all members."""
-        self.fold, self.stale = merge(folds), False
+        self.fold, self.stale, self.regrouped = merge(folds), False, True
         self.tell_all()
 
     # --- telling -----------------------------------------------------------------------------
@@ -397,4 +395,4 @@ class Profile:
     def _aggregates(self) -> ComputedState:
         if self._computed is None:
             self._computed = self.fold.computed()
-        return self._computed
+        return with_values(self._computed, self.values) if self.values else self._computed

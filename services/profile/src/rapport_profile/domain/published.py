@@ -10,6 +10,7 @@ from rapport_common.events.envelope import EMAIL, USER_ID, Identifier
 from rapport_common.events.kinds import PHONE, rank
 from rapport_common.events.profile import NONE_OMITTED, IdentifierState, Omitted
 from rapport_profile.domain.bounds import MAX_SHOWN
+from rapport_profile.domain.computed.values import Valued
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.sections import ALL, CONSENT, IDENTIFIERS, NEVER_TOLD, TRAITS
 
@@ -20,7 +21,8 @@ class Summary(msgspec.Struct, omit_defaults=True):
     `sole` is the id of the only identifier with events, if there is just one: it has no fold of
     its own, that is `fold`.
     `named` are the identifiers that are shown, (kind, value, when an event named it last);
-    `counts` how many there are of each kind, where that is not all.
+    `counts` how many there are of each kind, where that is not all. `values` are those of computed
+    traits as they were told, by name.
     All of it is kept up to date without looking at the members, so that an event of a large
     profile costs no more than one of a small profile. `versions` are those of the sections as
     they were told last; of a profile stored before they were kept all is to be told once.
@@ -33,6 +35,7 @@ class Summary(msgspec.Struct, omit_defaults=True):
     fold: Fold = msgspec.field(default_factory=Fold)
     versions: SectionVersions = NEVER_TOLD
     counts: dict[str, int] = {}
+    values: dict[str, Valued] = {}
 
 
 def strongest(

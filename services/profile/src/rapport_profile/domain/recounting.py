@@ -11,6 +11,7 @@ from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_profile.domain.bounds import MAX_SHOWN, Spilled
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.folding import copied, fold_and_spill, merge
+from rapport_profile.domain.links import Link
 from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.naming import (
     MERGE,
@@ -22,7 +23,7 @@ from rapport_profile.domain.naming import (
     anonymous_twin,
     user_twin,
 )
-from rapport_profile.domain.people import Link, Node, Profile
+from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import EARLIEST, believed_time
 

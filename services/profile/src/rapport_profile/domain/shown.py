@@ -5,6 +5,7 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
+from rapport_profile.domain.computed.values import with_values
 from rapport_profile.domain.published import Summary, omitted, shown
 
 Section = Literal["identifiers", "traits", "computed", "consent", "contact_points"]
@@ -13,7 +14,7 @@ SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
 _SECTION: Final[Mapping[Section, Callable[[Summary], Any]]] = {
     "identifiers": lambda summary: shown((kind, value) for kind, value, _ in summary.named),
     "traits": lambda summary: summary.fold.visible_traits(),
-    "computed": lambda summary: summary.fold.computed(),
+    "computed": lambda summary: with_values(summary.fold.computed(), summary.values),
     "consent": lambda summary: summary.fold.consent_states(),
     "contact_points": lambda summary: summary.fold.contact_points(),
 }

@@ -23,6 +23,7 @@ from rapport_profile.domain.merge_rules import Rules
 from rapport_profile.domain.naming import MERGE, Id, Ids, Names
 from rapport_profile.domain.revising import Revising
 from rapport_profile.handlers import cutting
+from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.store import changes, decisions, duplicates, people
@@ -175,9 +176,10 @@ async def _changed(
         return working.finish(change(working))
 
     working, steps = await done_with(load, carry_out)
+    told = await with_values(tx, working, steps)
     await changes.save(tx, working)
-    await publish(tx, [(step, None) for step in steps])
-    return steps
+    await publish(tx, [(step, None) for step in told])
+    return told
 
 
 async def _require_two_known(

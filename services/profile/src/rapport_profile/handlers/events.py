@@ -30,6 +30,7 @@ from rapport_profile.domain.naming import (
     user_twin,
 )
 from rapport_profile.domain.working_set import WorkingSet
+from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.refusing import refused
@@ -184,9 +185,12 @@ async def _apply(
     working, steps = await applied(tx, names, drafts, untold=plain)
     follows = {step.profile_id for step, _trace in steps if step.identifiers is not None}
     lasting = [one for one in before if not (_is_plain(one) and one.profile_id in follows)]
+    traces = [trace for _step, trace in steps]
+    applied_to = [(one.event, one.copy.identifier_id) for one in drafts]
+    told = await with_values(tx, working, [step for step, _trace in steps], events=applied_to)
     await changes.save(tx, working)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
-    await publish(tx, [*((step, None) for step in lasting), *steps])
+    await publish(tx, [*((step, None) for step in lasting), *zip(told, traces, strict=True)])
 
 
 def _is_plain(step: ProfileActivity) -> bool:

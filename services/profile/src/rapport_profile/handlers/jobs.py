@@ -10,6 +10,7 @@ from rapport_common.ids import uuid7_text
 from rapport_common.jobs.store import Job, NewJob
 from rapport_common.jobs.worker import Work
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.filling import Filling
 from rapport_profile.handlers.finding import Finding
 from rapport_profile.handlers.measuring import Measuring
 from rapport_profile.handlers.rebuilding import Rebuilding
@@ -17,6 +18,7 @@ from rapport_profile.handlers.reindexing import Reindexing
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.settings import Settings
 from rapport_profile.store.jobs import (
+    FILL_COMPUTED,
     FIND_DUPLICATES,
     JOBS,
     MEASURE_QUALITY,
@@ -31,6 +33,7 @@ def works(engine: AsyncEngine, ids: Ids, settings: Settings) -> dict[str, Work]:
     """What is done by kind of job; `ids` names identifiers."""
     chosen = settings.chosen_traits()
     return {
+        FILL_COMPUTED: Filling(engine, ids, settings.fill_rate).work,
         FIND_DUPLICATES: Finding(engine, ids, settings.duplicates_rate).work,
         MEASURE_QUALITY: Measuring(engine, settings.quality_rate).work,
         REBUILD: Rebuilding(engine, ids, settings.rebuild_rate).work,

@@ -27,9 +27,11 @@ from rapport_profile.domain.naming import Id, Ids, Names
 from rapport_profile.domain.people import Profile
 from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision
+from rapport_profile.domain.sections import COMPUTED
+from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
-from rapport_profile.store import changes, decisions, expiring, people, recounting
+from rapport_profile.store import changes, computed_states, decisions, expiring, people, recounting
 from rapport_profile.store.rules import RuleShelf
 
 log = logging.get(__name__)
@@ -54,14 +56,15 @@ class Report(msgspec.Struct):
     """What was found: as it is stored on the left, as the events amount to on the right.
 
     Counts of identifiers with another fold, of link facts, of events under another identifier, of
-    profiles that did not agree with their identifiers, of people who become others' and of those
-    who are told anew for another reason.
+    profiles that did not agree with their identifiers, of identifiers with other states of computed
+    traits, of people who become others' and of those who are told anew for another reason.
     """
 
     identifiers: int = 0
     links: int = 0
     moved_events: int = 0
     profiles: int = 0
+    computed: int = 0
     joined: int = 0
     changed: int = 0
 
@@ -171,9 +174,28 @@ async def rebuilt(
     working.spilled += [
         (page.workspace, one.hub, gone) for one in page.counted for gone in one.spilled
     ]
+    hubs = [one.hub for one in page.counted]
+    await expiring.settle(tx, page.workspace, hubs)
+    wrong = await computed_states.recount(tx, page.workspace, hubs)
+    told = await _with_values(tx, working, steps, wrong)
     await changes.save(tx, working)
-    await publish(tx, [(step, None) for step in steps])
-    return _report(revisions, steps, moved, len(broken & page.begun)), steps
+    await publish(tx, [(step, None) for step in told])
+    report = _report(revisions, steps, moved, len(broken & page.begun))
+    report.computed = len(wrong)
+    return report, told
+
+
+async def _with_values(
+    tx: AsyncConnection, working: Revising, steps: Sequence[ProfileActivity], wrong: Collection[Id]
+) -> list[ProfileActivity]:
+    """The steps with values; those are told, too, of whose identifiers states were `wrong`."""
+    people = {working.nodes[one].profile_id for one in wrong} - {None}
+    anew = {one for one in people if one is not None and working.profiles[one].count}
+    rest = sorted(anew - {one.profile_id for one in steps})
+    for one in rest:
+        working.profiles[one].due |= COMPUTED
+    more = [working.step(working.profiles[one]) for one in rest]
+    return await with_values(tx, working, [*steps, *more], anew=anew)
 
 
 async def _revised(

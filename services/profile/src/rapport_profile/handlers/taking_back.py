@@ -14,9 +14,10 @@ from rapport_profile.domain.naming import RENAMED, LinkKey, Names, anonymous_twi
 from rapport_profile.domain.recounting import Page
 from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import believed_time
+from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import changes, decisions, expiring, inbox, people
+from rapport_profile.store import changes, computed_states, decisions, expiring, inbox, people
 
 
 async def take_back(
@@ -38,9 +39,9 @@ async def take_back(
         return []
     told = names.links(workspace, named)
     twin = names.ids.of(workspace, anonymous_twin(named.hub))
-    seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told))}
     # Who has no event any more may still be somebody, by an operator's word.
-    seeds |= {(workspace, one) for one in await decisions.merged_with(tx, workspace, [hub])}
+    merged = await decisions.merged_with(tx, workspace, [hub])
+    seeds = {(workspace, one) for one in (hub, twin, *(key[1] for key in told), *merged)}
     renamed = {(workspace, key) for key in told if key[2] == RENAMED}
     # In this order: retention waits for the lock on what it has removed, or is waited for.
     await expiring.settle(tx, workspace, [hub])
@@ -66,6 +67,8 @@ async def take_back(
     working, (steps, spilled) = await done_with(load, revise)
     working.trim()
     working.spilled += [(workspace, hub, one) for one in spilled]
+    await computed_states.recount(tx, workspace, [hub])
+    steps = await with_values(tx, working, steps)
     await changes.unspill(tx, workspace, hub, names_told(event))
     await changes.save(tx, working)
     return steps

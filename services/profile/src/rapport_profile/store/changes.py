@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
 from rapport_common.events.codec import encode
+from rapport_profile.domain.links import Link
 from rapport_profile.domain.loaded import end_of
 from rapport_profile.domain.naming import Id
-from rapport_profile.domain.people import Link, Node
+from rapport_profile.domain.people import Node
 from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.store import search
 from rapport_profile.store.people import scoped

@@ -19,6 +19,7 @@ from rapport_common.events.envelope import Event
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.folding import fold_all
 from rapport_profile.domain.naming import Id
+from rapport_profile.store import computed_states
 from rapport_profile.store.inbox import stored_event
 from rapport_profile.store.rules import RuleShelf
 from rapport_profile.store.timeline_parts import EARLY
@@ -86,6 +87,7 @@ async def add(tx: AsyncConnection, gone: Mapping[Scoped, Sequence[Event]]) -> No
             total.join(before)
     folds = [encode(total).decode() for total in totals.values()]
     await tx.execute(_ADD, {**_columns(totals), "folds": folds})
+    await computed_states.expire(tx, gone)
 
 
 async def expire_early(tx: AsyncConnection, cutoff: datetime, limit: int) -> int:

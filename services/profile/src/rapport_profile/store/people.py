@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.db import pack, packed
 from rapport_common.events.envelope import ANONYMOUS_ID, Identifier
 from rapport_profile.domain.bounds import HEAVY_BYTES
+from rapport_profile.domain.links import Link
 from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.naming import Id, Ids, LinkKey
-from rapport_profile.domain.people import Link, Node, Profile
+from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.working_set import WorkingSet
 

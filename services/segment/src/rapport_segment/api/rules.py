@@ -75,6 +75,15 @@ class ComputedRule(_Part):
     value: Operand | None = VALUE
 
 
+class DefinedRule(_Part):
+    """A computed trait that the workspace has defined; of a list, one element is enough."""
+
+    defined: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    currency: str | None = Field(None, description="ISO 4217; with a trait of money")
+    op: Presence | Equality | Order | Texts
+    value: Operand | None = VALUE
+
+
 class IdentifierRule(_Part):
     """One of the person's identifiers of a kind compared, in the form in which they are kept."""
 
@@ -83,7 +92,9 @@ class IdentifierRule(_Part):
     value: Operand | None = VALUE
 
 
-class Rule(RootModel[AllOf | OneOf | NotThis | TraitRule | ComputedRule | IdentifierRule]):
+class Rule(
+    RootModel[AllOf | OneOf | NotThis | TraitRule | ComputedRule | DefinedRule | IdentifierRule]
+):
     """Whom a segment holds: a tree of at most 16 levels and 500 nodes."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})

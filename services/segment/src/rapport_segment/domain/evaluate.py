@@ -9,7 +9,17 @@ import msgspec
 
 from rapport_segment.domain import values
 from rapport_segment.domain.elements import Elements, kinds_of
-from rapport_segment.domain.rules import EQUALITY, And, Identifier, Leaf, Not, Or, Rule, Trait
+from rapport_segment.domain.rules import (
+    EQUALITY,
+    And,
+    Defined,
+    Identifier,
+    Leaf,
+    Not,
+    Or,
+    Rule,
+    Trait,
+)
 from rapport_segment.domain.sections import Facts
 from rapport_segment.domain.values import Scalar
 
@@ -90,7 +100,7 @@ def _leaf(leaf: Leaf) -> Predicate:
         equal = _each(_test("eq", leaf.value))
         return lambda facts: (value := read(facts)) is not None and not equal(value)
     test = _test(leaf.op, leaf.value)
-    if leaf.op != "contains" and isinstance(leaf.subject, Trait):
+    if leaf.op != "contains" and isinstance(leaf.subject, Trait | Defined):
         test = _each(test)
 
     def holds(facts: Facts) -> bool:

@@ -24,7 +24,7 @@ from rapport_segment.domain.operands import (
     scalar,
     text,
 )
-from rapport_segment.domain.sections import COMPUTED, IDENTIFIERS, REVENUE, TRAITS, Facts
+from rapport_segment.domain.sections import COMPUTED, DEFINED, IDENTIFIERS, REVENUE, TRAITS, Facts
 from rapport_segment.domain.values import (
     EMAIL,
     Scalar,
@@ -40,8 +40,10 @@ EQUALITY = frozenset({"eq", "ne", "in"})
 ORDER = frozenset({"gt", "gte", "lt", "lte"})
 TEXT = frozenset({"contains", "starts_with"})
 
+SUBJECTS = ("trait", "computed", "defined", "identifier")
 COUNTS = ("events", "orders", "open_cases")
 INSTANTS = ("first_order_at", "last_order_at", "first_seen_at", "last_seen_at")
+_DEFINED = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _SEPARATORS = re.compile(r"[\s_-]")
 _IDENTIFIERS = {_SEPARATORS.sub("", one): one for one in KINDS}
 _PHONES = frozenset(
@@ -102,7 +104,28 @@ class Identifier:
         return facts.identifiers.get(self.kind)
 
 
-Subject = Trait | Computed | Identifier
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """A computed trait that the workspace has defined; `currency` with one of money."""
+
+    name: str
+    currency: str | None = None
+
+    section: ClassVar[int] = COMPUTED
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} {self.currency}" if self.currency else self.name
+
+    def read(self, facts: Facts) -> Any:
+        defined = facts.computed.get(DEFINED)
+        found = None if defined is None else defined.get(self.name)
+        if self.currency is None:
+            return found
+        return found.get(self.currency) if type(found) is dict else None
+
+
+Subject = Trait | Computed | Defined | Identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,22 +223,33 @@ def _leaf(document: Mapping[str, Any], path: str) -> Leaf:
 
 
 def _subject(document: Mapping[str, Any], path: str) -> Subject:
-    named = [key for key in ("trait", "computed", "identifier") if key in document]
+    named = [key for key in SUBJECTS if key in document]
     if len(named) != 1:
-        raise RuleError(
-            path, "needs one of: and, or, not, trait, computed, identifier; and only one"
-        )
+        raise RuleError(path, f"needs one of: and, or, not, {', '.join(SUBJECTS)}; and only one")
     key = named[0]
     name = text(document[key], _below(path, key))
     if not name:
         raise RuleError(_below(path, key), "must not be empty")
-    extra = {"currency"} if (key, name) == ("computed", REVENUE) else set()
+    extra = {"currency"} if key == "defined" or (key, name) == ("computed", REVENUE) else set()
     _only(document, path, {key, "op", "value"} | extra)
     if key == "trait":
         return Trait(name)
     if key == "identifier":
         return Identifier(_kind_of_identifier(name))
+    if key == "defined":
+        return _defined(document, path, name)
     return _computed(document, path, name)
+
+
+def _defined(document: Mapping[str, Any], path: str, name: str) -> Defined:
+    if not _DEFINED.fullmatch(name):
+        raise RuleError(_below(path, "defined"), "is the name of a computed trait: a-z, 0-9, '_'")
+    if "currency" not in document:
+        return Defined(name)
+    currency = normal_currency(document["currency"])
+    if currency is None:
+        raise RuleError(_below(path, "currency"), "must be one of ISO 4217, such as USD")
+    return Defined(name, currency)
 
 
 def _kind_of_identifier(name: str) -> str:
@@ -252,7 +286,7 @@ def _op(document: Mapping[str, Any], path: str, subject: Subject) -> str:
 
 
 def _kind(subject: Subject) -> str:
-    kinds = {Trait: "a trait", Identifier: "an identifier"}
+    kinds = {Trait: "a trait", Identifier: "an identifier", Defined: "a defined trait"}
     return kinds.get(type(subject), "a computed value")
 
 
@@ -286,6 +320,8 @@ def _converter(subject: Subject, op: str) -> Callable[[object, str], Scalar]:
         if subject.kind != EMAIL:
             return id_text if op in EQUALITY else part_of_id
         return address if op in EQUALITY else part_of_address
+    if isinstance(subject, Defined):
+        return scalar if subject.currency is None else money
     if subject.name == REVENUE:
         return money
     return count if subject.name in COUNTS else moment

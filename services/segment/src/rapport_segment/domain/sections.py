@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 
 from rapport_common.events.contact import normal_email
-from rapport_common.events.profile import ComputedState, IdentifierState
+from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState
 from rapport_common.lazy import lazy
 from rapport_segment.domain.values import EMAIL, instant, normal_text
 
 MAX_EXPONENT = 400
 REVENUE = "revenue"
+DEFINED = "defined"
+"""Under it stand the traits that a workspace has defined, by their names."""
 _MOMENTS = ("first_order_at", "last_order_at", "first_seen_at", "last_seen_at")
 # What Postgres' jsonb may refuse: numbers of absurd size.
 _HUGE = re.compile(rb"[eE][+-]?\d{3}")
@@ -86,7 +88,8 @@ class Section:
 class Facts:
     """What rules can ask about a person.
 
-    `computed`: counts, `revenue` by currency as numbers, instants as fixed-width UTC text.
+    `computed`: counts, `revenue` by currency as numbers, instants as fixed-width UTC text, and
+    `defined`, the values of the workspace's own, by name.
     """
 
     def __init__(self, sections: Sequence[Section]) -> None:
@@ -194,7 +197,23 @@ def _computed(state: ComputedState) -> dict[str, Any]:
         told = instant(getattr(state, name))
         if told is not None:
             computed[name] = told
+    if state.defined:
+        values = {name: _defined(one) for name, one in state.defined.items()}
+        computed[DEFINED] = {name: one for name, one in values.items() if one is not None}
     return computed
+
+
+def _defined(one: DefinedValue) -> Any:
+    """A number, one by currency, an instant, a text or a list of texts; None: there is none."""
+    if one.number is not None:
+        return _number(one.number)
+    if one.money is not None:
+        return _amounts(one.money)
+    if one.values is not None:
+        return [normal_text(_storable(text)) for text in one.values]
+    if one.text is not None:
+        return normal_text(_storable(one.text))
+    return instant(one.time)
 
 
 def _amounts(revenue: dict[str, str]) -> dict[str, Decimal]:

@@ -26,6 +26,7 @@ from rapport_segment.handlers.activity import rule_of
 from rapport_segment.handlers.building import build
 from rapport_segment.handlers.publish import tell
 from rapport_segment.handlers.retelling import LOOK_AFTER, next_look
+from rapport_segment.handlers.trait import require_sensible
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Listed, Stored
 from rapport_segment.store.due import DUE
@@ -71,8 +72,8 @@ class Standing:
 
 async def create(tx: AsyncConnection, caller: Operator, name: str, rule: dict[str, Any]) -> Listed:
     """Define a segment, in force at once, and begin to build it."""
-    rules.parse(rule)
     workspace, now = caller.workspace, clock.now()
+    await require_sensible(tx, workspace, rules.parse(rule))
     await definitions.seize(tx, workspace)
     await _require_free(tx, workspace, name, None)
     one = Stored(workspace, uuid.uuid4(), 1, name, _text(rule), True, now, now)
@@ -87,6 +88,8 @@ async def change(
     Nothing happens when nothing differs, so that a repeated request is harmless.
     """
     wanted = None if amendment.rule is None else rules.parse(amendment.rule)
+    if wanted is not None:
+        await require_sensible(tx, caller.workspace, wanted)
     await definitions.seize(tx, caller.workspace)
     old = await _require_living(tx, caller.workspace, segment_id)
     new = replace(
@@ -159,6 +162,7 @@ async def _start(tx: AsyncConnection, one: Stored) -> str:
 async def preview(tx: AsyncConnection, workspace: str, document: dict[str, Any]) -> tuple[int, int]:
     """(how many people an unsaved rule fits, of how many); SlowPreviewError after 5 s."""
     rule = rules.parse(document)
+    await require_sensible(tx, workspace, rule)
     with metrics.PREVIEW.time():
         try:
             return await definitions.preview(tx, workspace, rule, seconds=PREVIEW_SECONDS)

@@ -11,6 +11,7 @@ from rapport_segment.domain.rules import (
     EQUALITY,
     And,
     Computed,
+    Defined,
     Identifier,
     Leaf,
     Not,
@@ -19,6 +20,7 @@ from rapport_segment.domain.rules import (
     Subject,
     Trait,
 )
+from rapport_segment.domain.sections import DEFINED
 from rapport_segment.domain.values import Scalar
 
 _ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -64,7 +66,7 @@ class Condition:
         whole = f"COALESCE({self._test(x, op, wanted)}, false)"
         if isinstance(subject, Computed):
             return whole
-        if op == "contains" and isinstance(subject, Trait):
+        if op == "contains" and isinstance(subject, Trait | Defined):
             return f"({whole} OR {self._any(x, 'eq', wanted)})"
         if isinstance(subject, Identifier):
             if op in EQUALITY:
@@ -129,7 +131,12 @@ class Condition:
             return f"(p.traits -> {self._text(subject.name)})"
         if isinstance(subject, Identifier):
             return f"(p.identifiers -> {self._text(subject.kind)})"
-        computed = f"p.computed -> {self._text(subject.name)}"
+        place = (
+            f"p.computed -> {self._text(DEFINED)}"
+            if isinstance(subject, Defined)
+            else ("p.computed")
+        )
+        computed = f"{place} -> {self._text(subject.name)}"
         if subject.currency is None:
             return f"({computed})"
         return f"({computed} -> {self._text(subject.currency)})"

@@ -1,0 +1,1 @@
+"""Computed traits: aggregates over events that a workspace defines as data."""

@@ -1,0 +1,31 @@
+"""Which computed traits a workspace has, as profile tells of them.
+
+Revision: 0010, follows 0009.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+SCHEMA = "segment"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "trait",
+        sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("ended", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "name", name=op.f("pk_trait")),
+        schema=SCHEMA,
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("trait", schema=SCHEMA)
