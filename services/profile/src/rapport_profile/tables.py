@@ -285,6 +285,24 @@ PRIVACY_RECEIPT = Table(
 )
 """What each service has answered."""
 
+RESTRAINT = Table(
+    "restraint",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True)),
+    Column("what", Text, nullable=False, comment="processing, marketing or profiling"),
+    Column("profile_id", UUID(as_uuid=True), comment="Of then; none where nobody was known."),
+    Column("identifiers", ARRAY(UUID(as_uuid=True)), nullable=False, comment="That have it."),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", _INSTANT, nullable=False),
+    Column("lifted_at", _INSTANT),
+    Column("lifted_by", Text),
+    Column("lifted_reason", Text),
+    PrimaryKeyConstraint("workspace", "id"),
+)
+"""Who has said what is not to be done with a person's data; what holds is in the folds."""
+
 LIKENESS = Table(
     "likeness",
     METADATA,

@@ -11,6 +11,7 @@ from rapport_profile.api.privacy import privacy_routes
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.quality import quality_routes
 from rapport_profile.api.republishing import republishing_routes
+from rapport_profile.api.restraints import restraint_routes
 from rapport_profile.api.search import search_routes
 from rapport_profile.api.timeline import timeline_routes
 from rapport_profile.api.timeline_rules import timeline_rules_routes
@@ -27,6 +28,7 @@ def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing)
     return [
         decision_routes(engine, ids),
         privacy_routes(engine, ids, erasing),
+        restraint_routes(engine, ids),
         duplicate_routes(engine, ids),
         # Before the profiles: `search` is no profile's id.
         search_routes(engine, ids),

@@ -26,6 +26,10 @@ class Profile(BaseModel):
     computed: dict[str, Any]
     consent: list[dict[str, Any]]
     contact_points: list[dict[str, Any]] = Field(description="at which the person is reached now")
+    restraints: list[str] = Field(
+        default_factory=list,
+        description="what is not to be done with their data: processing, marketing, profiling",
+    )
     omitted: dict[str, int]
 
 
@@ -277,6 +281,24 @@ class Erasure(BaseModel):
     would_remove: dict[str, int] | None = Field(
         None, description="a dry run's: rows of profile by table, where that is known"
     )
+
+
+class Restraint(BaseModel):
+    """What is not to be done with a person's data; it does not name the person."""
+
+    id: UUID
+    what: str = Field(description="processing, marketing or profiling")
+    state: str = Field(description="holds, or lifted")
+    profile_id: UUID | None = Field(description="the profile of then; empty: nobody was known")
+    identifiers: int = Field(
+        description="which have it: it goes with each of them; 0 once the person was forgotten"
+    )
+    actor: str
+    reason: str
+    created_at: datetime
+    lifted_at: datetime | None
+    lifted_by: str | None
+    lifted_reason: str | None
 
 
 class ReceiptKeys(BaseModel):

@@ -6,8 +6,9 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from rapport_profile.domain.published import Summary, omitted, shown
+from rapport_profile.domain.restraints import standing
 
-Section = Literal["identifiers", "traits", "computed", "consent", "contact_points"]
+Section = Literal["identifiers", "traits", "computed", "consent", "contact_points", "restraints"]
 SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
 
 _SECTION: Final[Mapping[Section, Callable[[Summary], Any]]] = {
@@ -16,6 +17,7 @@ _SECTION: Final[Mapping[Section, Callable[[Summary], Any]]] = {
     "computed": lambda summary: summary.fold.computed(),
     "consent": lambda summary: summary.fold.consent_states(),
     "contact_points": lambda summary: summary.fold.contact_points(),
+    "restraints": lambda summary: standing(summary.fold.restraints),
 }
 
 
@@ -32,6 +34,7 @@ class Shown(msgspec.Struct):
     computed: Any = msgspec.UNSET
     consent: Any = msgspec.UNSET
     contact_points: Any = msgspec.UNSET
+    restraints: Any = msgspec.UNSET
     omitted: Any = msgspec.UNSET
 
 
