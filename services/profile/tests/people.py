@@ -47,7 +47,7 @@ def event(message_id: str, /, **fields: Any) -> Event:
     names = named(*(fields.pop(kind, None) for kind in ("user_id", "email", "anonymous_id")))
     return Event(
         workspace="w",
-        source="shop",
+        source=fields.pop("source", "shop"),
         message_id=message_id,
         type=fields.pop("type", "track"),
         identifiers=fields.pop("identifiers", names),
@@ -70,7 +70,9 @@ def events(draw: st.DrawFn) -> Event:
     }
     if not any(ids.values()):
         ids["anonymous_id"] = "y"
-    kind = draw(st.sampled_from(["track", "identify", "alias"]))
+    kind = draw(st.sampled_from(["track", "identify", "alias", "restraint"]))
+    if kind == "restraint":
+        return draw(restraints(ids))
     fields: dict[str, Any] = {"type": kind, "at": draw(st.integers(0, 5)), **ids}
     if kind == "alias":
         fields["previous_id"] = draw(st.sampled_from(["x", "y", "A", "B"]))
@@ -81,6 +83,22 @@ def events(draw: st.DrawFn) -> Event:
         fields["name"] = draw(st.sampled_from(["Order Completed", "Case Opened", "Case Closed"]))
         fields["said"] = {"total": draw(st.integers(0, 9)), "case_id": "c"}
     return event(draw(st.sampled_from([f"m{n}" for n in range(12)])), **fields)
+
+
+@st.composite
+def restraints(draw: st.DrawFn, ids: dict[str, str | None]) -> Event:
+    """What an operator says is not to be done with somebody's data, or may be done again."""
+    return event(
+        draw(st.sampled_from([f"r{n}" for n in range(6)])),
+        source="profile",
+        at=draw(st.integers(0, 5)),
+        name=draw(st.sampled_from(["Restraint Set", "Restraint Set", "Restraint Lifted"])),
+        said={
+            "restraint_id": draw(st.sampled_from("ab")),
+            "restraint": draw(st.sampled_from(["processing", "marketing"])),
+        },
+        **ids,
+    )
 
 
 @st.composite

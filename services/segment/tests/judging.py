@@ -25,7 +25,7 @@ from rapport_segment.handlers.activity import applied
 from rapport_segment.store.people import FOLLOWER
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-NOTHING = Held((0, 0, 0))
+NOTHING = Held((0, 0, 0, 0))
 
 
 def told(state: ProfileState) -> Facts:
