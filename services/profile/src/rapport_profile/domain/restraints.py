@@ -61,3 +61,8 @@ def keep_newest(known: dict[str, Restrained]) -> None:
 def standing(known: Mapping[str, Restrained]) -> list[Restraint]:
     """What holds, in a fixed order."""
     return sorted({one.what for one in known.values() if one.holds})
+
+
+def is_only_kept(known: Mapping[str, Restrained]) -> bool:
+    """Whether nothing is to be done with a person's data but keeping them."""
+    return "processing" in standing(known)
