@@ -285,6 +285,71 @@ PRIVACY_RECEIPT = Table(
 )
 """What each service has answered."""
 
+ACCESS_REQUEST = Table(
+    "access_request",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True)),
+    Column("profile_id", UUID(as_uuid=True), comment="Of then; none where nobody was known."),
+    Column("subjects", ARRAY(Text), nullable=False, comment="HMACs; none once forgotten."),
+    Column("identifiers", BigInteger, nullable=False, comment="How many the person had."),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", _INSTANT, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+    Column("finished_at", _INSTANT),
+    PrimaryKeyConstraint("workspace", "id"),
+    Index(None, "at", postgresql_where=text("finished_at IS NULL")),
+)
+"""Who asked what is known of whom, and why."""
+
+ACCESS_KEY = Table(
+    "access_key",
+    METADATA,
+    Column("workspace", Text),
+    Column("request_id", UUID(as_uuid=True)),
+    Column("private", LargeBinary, nullable=False),
+    Column("made_at", _INSTANT, nullable=False),
+    PrimaryKeyConstraint("workspace", "request_id"),
+)
+"""What opens the pieces of a request: without it nobody reads them, wherever they are."""
+
+ACCESS_PIECE = Table(
+    "access_piece",
+    METADATA,
+    Column("workspace", Text),
+    Column("request_id", UUID(as_uuid=True)),
+    Column("service", Text),
+    Column("number", Integer),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("made_at", _INSTANT, nullable=False),
+    PrimaryKeyConstraint("workspace", "request_id", "service", "number"),
+)
+
+ACCESS_ANSWER = Table(
+    "access_answer",
+    METADATA,
+    Column("workspace", Text),
+    Column("request_id", UUID(as_uuid=True)),
+    Column("service", Text),
+    Column("at", _INSTANT, nullable=False),
+    Column("pieces", Integer, nullable=False),
+    Column("told", JSONB, nullable=False, comment="Rows by section."),
+    PrimaryKeyConstraint("workspace", "request_id", "service"),
+)
+
+ACCESS_DOWNLOAD = Table(
+    "access_download",
+    METADATA,
+    Column("workspace", Text),
+    Column("request_id", UUID(as_uuid=True)),
+    Column("id", UUID(as_uuid=True)),
+    Column("at", _INSTANT, nullable=False),
+    Column("actor", Text, nullable=False),
+    PrimaryKeyConstraint("workspace", "request_id", "id"),
+)
+"""Who has read what is known of somebody, and when."""
+
 RESTRAINT = Table(
     "restraint",
     METADATA,
