@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.profile.tests.conftest import bearer, eraser
+from services.profile.tests.conftest import accessing, bearer, eraser
 from services.profile.tests.people import START, event
 from services.profile.tests.postgres import feed
 from sqlalchemy import text
@@ -20,6 +20,7 @@ from rapport_common.events.privacy import PrivacyRecord
 from rapport_common.events.topics import SERVICES
 from rapport_common.kafka.batch import Record
 from rapport_profile.domain.deadlines import LAWS, MONTH, Law, due_at, overdue_before
+from rapport_profile.handlers.accessing import EndedError
 
 PATH = "/v1/privacy/access"
 ZOE = {"kind": "email", "value": "Zoe@Example.com"}
@@ -179,6 +180,23 @@ async def test_what_was_told_can_be_read_by_nobody_once_they_are_forgotten_or_it
         # Its time is over.
         await tx.execute(text("UPDATE profile.access_request SET expires_at = now()"))
     assert (await client.get(f"{PATH}/{request['id']}")).json()["state"] == "expired"
+
+
+@pytest.mark.integration
+async def test_a_file_that_ends_while_it_is_read_is_not_taken_for_whole(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await feed(engine, HISTORY)
+    request = await asked(client)
+    await gathered(engine)
+    await brought(engine, *(silent(request, one) for one in OTHERS))
+    found = (await client.get(f"{PATH}/{request['id']}")).json()
+    parts = accessing().content(engine, "w", found)
+    assert b"manifest" in await anext(parts)
+    async with engine.begin() as tx:
+        await tx.execute(text("DELETE FROM profile.access_key"))
+    with pytest.raises(EndedError):
+        await anext(parts)
 
 
 @pytest.mark.integration

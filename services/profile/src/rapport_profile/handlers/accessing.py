@@ -44,6 +44,10 @@ FORMAT: Mapping[str, Any] = {
 """The JSON Schema of a line, which stands in the first one."""
 
 
+class EndedError(Exception):
+    """A file can't be read to its end: the request has expired, or the person was forgotten."""
+
+
 class Accessing:
     """Takes requests and what services tell in, and gives it out."""
 
@@ -166,7 +170,7 @@ class Accessing:
     ) -> AsyncGenerator[bytes]:
         """The file of a request that was `read`, piece by piece; one is read when it is asked for.
 
-        It ends early if the request ends meanwhile.
+        EndedError if the request ends meanwhile: the answer breaks off, and is not taken for whole.
         """
         manifest = {name: found[name] for name in ("id", "created_at", "finished_at", "services")}
         row = {**manifest, "format": FORMAT}
@@ -176,7 +180,9 @@ class Accessing:
             async with engine.begin() as tx:
                 key = await store.key(tx, workspace, found["id"])
                 piece = await store.next_piece(tx, workspace, found["id"], place)
-            if key is None or piece is None:
+            if key is None:
+                raise EndedError(found["id"])
+            if piece is None:
                 return
             service, number, sealed = piece
             place = (service, number)
