@@ -303,52 +303,31 @@ ACCESS_REQUEST = Table(
 )
 """Who asked what is known of whom, and why."""
 
-ACCESS_KEY = Table(
-    "access_key",
-    METADATA,
-    Column("workspace", Text),
-    Column("request_id", UUID(as_uuid=True)),
-    Column("private", LargeBinary, nullable=False),
-    Column("made_at", _INSTANT, nullable=False),
-    PrimaryKeyConstraint("workspace", "request_id"),
-)
-"""What opens the pieces of a request: without it nobody reads them, wherever they are."""
 
-ACCESS_PIECE = Table(
-    "access_piece",
-    METADATA,
-    Column("workspace", Text),
-    Column("request_id", UUID(as_uuid=True)),
-    Column("service", Text),
-    Column("number", Integer),
-    Column("sealed", LargeBinary, nullable=False),
-    Column("made_at", _INSTANT, nullable=False),
-    PrimaryKeyConstraint("workspace", "request_id", "service", "number"),
-)
+def _of_access(name: str, *columns: Column[Any], key: tuple[str, ...] = ()) -> None:
+    """Declare a table of what belongs to requests."""
+    request = (Column("workspace", Text), Column("request_id", UUID(as_uuid=True)))
+    own = PrimaryKeyConstraint("workspace", "request_id", *key)
+    Table(f"access_{name}", METADATA, *request, *columns, own)
 
-ACCESS_ANSWER = Table(
-    "access_answer",
-    METADATA,
-    Column("workspace", Text),
-    Column("request_id", UUID(as_uuid=True)),
-    Column("service", Text),
-    Column("at", _INSTANT, nullable=False),
-    Column("pieces", Integer, nullable=False),
-    Column("told", JSONB, nullable=False, comment="Rows by section."),
-    PrimaryKeyConstraint("workspace", "request_id", "service"),
-)
 
-ACCESS_DOWNLOAD = Table(
-    "access_download",
-    METADATA,
-    Column("workspace", Text),
-    Column("request_id", UUID(as_uuid=True)),
-    Column("id", UUID(as_uuid=True)),
-    Column("at", _INSTANT, nullable=False),
-    Column("actor", Text, nullable=False),
-    PrimaryKeyConstraint("workspace", "request_id", "id"),
+def _made(name: str = "made_at") -> Column[Any]:
+    return Column(name, _INSTANT, nullable=False)
+
+
+# What opens the pieces of a request: without it nobody reads them, wherever they are.
+_of_access("key", Column("private", LargeBinary, nullable=False), _made())
+_SEALED = Column("sealed", LargeBinary, nullable=False)
+_PLACE = ("service", "number")
+_of_access(
+    "piece", Column("service", Text), Column("number", Integer), _SEALED, _made(), key=_PLACE
 )
-"""Who has read what is known of somebody, and when."""
+_PIECES = Column("pieces", Integer, nullable=False)
+_TOLD = Column("told", JSONB, nullable=False, comment="Rows by section.")
+_of_access("answer", Column("service", Text), _made("at"), _PIECES, _TOLD, key=("service",))
+# Who has read what is known of somebody, and when.
+_ACTOR = Column("actor", Text, nullable=False)
+_of_access("download", Column("id", UUID(as_uuid=True)), _made("at"), _ACTOR, key=("id",))
 
 RESTRAINT = Table(
     "restraint",
