@@ -10,6 +10,8 @@ from rapport_common.access.gatherer import PIECE, cut, lines
 from rapport_common.access.parts import COVERED, covered, covering, speaking
 from rapport_common.access.sealing import new_key, opened, place_of, seal
 from rapport_common.events.envelope import identifier_digest
+from rapport_common.events.privacy import EndedProfile, PrivacyRecord
+from rapport_common.events.privacy_v1 import PrivacyRecordV1, from_v1
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.testing.credentials import EVENT_KEY
 
@@ -24,6 +26,21 @@ ADA = Subject(
     profiles=frozenset({"0190a5c0-0000-7000-8000-000000000001"}),
     at=clock.now(),
 )
+
+
+def test_a_wish_of_the_first_version_is_the_same_wish() -> None:
+    said = {
+        "workspace": "w",
+        "request_id": "r",
+        "kind": "erase",
+        "profile_id": "p",
+        "subjects": ["9f"],
+        "at": clock.now(),
+        "kinds": ["email"],
+        "profiles": [EndedProfile(profile_id="p", version=3)],
+    }
+    made = from_v1(PrivacyRecordV1(**said))  # type: ignore[arg-type] # its fields
+    assert made == PrivacyRecord(**said)  # type: ignore[arg-type] # the same
 
 
 @given(st.binary(max_size=2_000), st.integers(0, 99))

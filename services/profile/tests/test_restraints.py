@@ -13,10 +13,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.outbox import waiting
 
-from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.activity import ProfileActivity, Restraint
 from rapport_common.kafka.store import read_tallies
 from rapport_profile.domain.own_events import RestraintSaid, restraint_events
-from rapport_profile.domain.restraints import Restrained, keep_newest, restraint_said, standing
+from rapport_profile.domain.restraints import (
+    Restrained,
+    hear,
+    is_only_kept,
+    keep_newest,
+    restraint_said,
+    standing,
+)
+from rapport_profile.domain.sections import RESTRAINTS
 from rapport_profile.domain.stamps import Stamp
 from rapport_profile.store.restraints import FORGOTTEN
 
@@ -180,3 +188,16 @@ def test_those_that_hold_outlive_those_that_are_lifted() -> None:
     keep_newest(known)
     assert len(known) == 200
     assert standing(known) == ["marketing"]
+
+
+@pytest.mark.parametrize(
+    ("what", "wanted"), [("processing", True), ("marketing", False), ("profiling", False)]
+)
+def test_only_processing_leaves_nothing_but_keeping(what: Restraint, *, wanted: bool) -> None:
+    at = HISTORY[0].timestamp
+    known = {"r": Restrained(what, True, Stamp(at, "1", "profile"))}
+    assert is_only_kept(known) is wanted
+    assert hear(known, {"r": Restrained(what, False, Stamp(at, "2", "profile"))}) == RESTRAINTS
+    assert not is_only_kept(known)
+    # What was said before that changes nothing.
+    assert hear(known, {"r": Restrained(what, True, Stamp(at, "1", "profile"))}) == 0

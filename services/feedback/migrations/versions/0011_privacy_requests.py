@@ -1,4 +1,4 @@
-"""Whose data the service is telling, and how far that is.
+"""Whose data the service is telling, and how far that is; whose data are only to be kept.
 
 Revision: 0011, follows 0010.
 """
@@ -17,6 +17,18 @@ INSTANT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
+    # Of whom nothing was told of it there is nothing: version 0.
+    version = sa.Column(
+        "restraints_version", sa.BigInteger(), server_default=sa.text("0"), nullable=False
+    )
+    op.add_column("person", version, schema=SCHEMA)
+    op.create_table(
+        "restricted",
+        sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("profile_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "profile_id", name=op.f("pk_restricted")),
+        schema=SCHEMA,
+    )
     op.create_table(
         "access",
         sa.Column("workspace", sa.Text(), nullable=False),
@@ -51,3 +63,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("access", schema=SCHEMA)
+    op.drop_table("restricted", schema=SCHEMA)
+    op.drop_column("person", "restraints_version", schema=SCHEMA)
