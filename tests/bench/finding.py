@@ -26,6 +26,7 @@ from tests.support.servers import ROOT, create_database, migrate
 from rapport_common.db import create_engine
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
+from rapport_profile.handlers.accessing import Accessing
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.indexing import Indexing
@@ -92,7 +93,7 @@ async def _asked(engine: AsyncEngine, when: str) -> list[Row]:
 async def _api(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     app = patient_app("profile")
     erasing = Erasing(IDS, EVENT_KEY, RECEIPT_KEY)
-    for router in routers(engine, IDS, Arrivals(engine), erasing):
+    for router in routers(engine, IDS, Arrivals(engine), erasing, Accessing(erasing)):
         app.include_router(router)
     token = mint(WORKSPACE, "bench", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(

@@ -1,5 +1,7 @@
-"""Somebody is forgotten everywhere: what was planted of them is found nowhere afterwards."""
+"""Somebody is told all that is known, and forgotten everywhere: by what was planted of them."""
 
+import json
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,8 +95,8 @@ def _sent_to(one: Canary) -> str:
     return campaign
 
 
-def _said_by(one: Canary) -> None:
-    """A survey is answered, a case opened."""
+def _said_by(one: Canary, other: Canary) -> None:
+    """A survey is answered, a case opened, in whose notes somebody else is named, too."""
     workspace = one.workspace
     body = {"name": "Survey", "kind": "nps", "question": "Would you recommend us?"}
     survey = workspace.post("feedback", "/v1/surveys", body)["id"]
@@ -104,12 +106,13 @@ def _said_by(one: Canary) -> None:
     assert httpx.post(url, data=said).status_code == 200
     complaint = {"user_id": one.mark, "email": one.email, "subject": f"Of {one.mark}", "body": "x"}
     case = workspace.post("feedback", "/v1/cases", complaint)["id"]
-    change = {"state": "acknowledged", "note": f"called {one.mark}"}
+    note = f"called {one.mark}, not {other.email} or {other.phone}"
+    change = {"state": "acknowledged", "note": note}
     workspace.post("feedback", f"/v1/cases/{case}/state", change)
     workspace.wait_named(one.mark, "Case Opened")
 
 
-def _refused_of(one: Canary) -> None:
+def _refused_of(one: Canary, *, imports: bool = True) -> None:
     """Events in the quarantine, some of them of an import."""
     workspace = one.workspace
     url = f"{workspace.stack.url('ingest')}/v1/batch"
@@ -117,6 +120,8 @@ def _refused_of(one: Canary) -> None:
     looser = {"type": "trakc", "messageId": "bad-2", "userId": one.mark, "event": "x"}
     answer = workspace.sender.post(url, json={"batch": [bad, looser]}).json()
     assert answer["rejected"] == 2, answer
+    if not imports:
+        return
     workspace.post("ingest", "/v1/sources", {"name": "files", "kind": "import"})
     mapping = {"type": "identify", "fields": {"userId": "id", "traits.email": "email"}}
     spec = {"source": "files", "name": "people.csv", "mapping": mapping}
@@ -162,18 +167,52 @@ def _checked(workspace: Workspace, token: str) -> dict[str, Any]:
     return dict(jwt.decode(token, OKPKey.import_key(key), algorithms=["Ed25519"]).claims)
 
 
-def test_nothing_is_left_of_somebody_who_is_forgotten(
+COPIES = {"profile.search", "segment.person", "campaign.person"}
+"""Of what profile tells."""
+
+
+def _section(place: str) -> str:
+    """Under which name of the file a table's rows are told."""
+    table = place.partition(":")[0]
+    return re.sub(r"_\d{4}_\d\d$|_key$", "", table)
+
+
+def _told_all(one: Canary, other: Canary, database: Database) -> str:
+    """Everything planted is in the file that they get, and nothing of who was planted beside."""
+    workspace = one.workspace
+    wish = {"identifier": {"kind": "email", "value": one.email}, "reason": "Article 15"}
+    made = workspace.post("profile", "/v1/privacy/access", wish)
+    path = f"/v1/privacy/access/{made['id']}"
+    until("what all services tell", lambda: workspace.get("profile", path)["state"] == "ready")
+    answer = workspace.operator.get(f"{workspace.stack.url('profile')}{path}/file")
+    assert answer.is_success, answer.text
+    said = [json.loads(line) for line in answer.text.splitlines()]
+    sections: dict[str, str] = {}
+    for line in said[1:]:
+        sections[line["section"]] = sections.get(line["section"], "") + str(line.get("row", ""))
+    looked = {section for section, rows in sections.items() if one.mark in rows}
+    planted = {_section(place) for place in one.found(database)}
+    assert planted - looked <= COPIES
+    assert {name.partition(".")[0] for name in looked} >= {"ingest", "profile", "campaign"}
+    assert "segment.membership" in sections
+    assert not [word for word in other.words if word in answer.text.lower()]
+    return path
+
+
+def test_all_is_told_and_nothing_is_left_of_somebody_who_is_forgotten(
     workspace: Workspace, database: Database
 ) -> None:
     one, other = Canary(workspace), Canary(workspace)
     _refused_of(one)
+    _refused_of(other, imports=False)
     campaign = _sent_to(one)
-    _said_by(one)
+    _said_by(one, other)
     profile = until("the person", one.is_known)
     _put_aside(database, one, profile)
     workspace.send("identify", userId=other.mark, traits={"email": other.email})
     until("somebody else", other.is_known)
     assert len({place.partition(":")[0] for place in one.found(database)}) > 15
+    told_path = _told_all(one, other, database)
 
     wish = {"identifier": {"kind": "email", "value": one.email}, "reason": "Article 17"}
     shown = workspace.post("profile", "/v1/privacy/erasures", {**wish, "dry_run": True})
@@ -187,6 +226,7 @@ def test_nothing_is_left_of_somebody_who_is_forgotten(
         return found if found["state"] == "done" else None
 
     told = until("the receipts of all services", done)
+    assert workspace.get("profile", told_path)["state"] == "erased"
     assert one.found(database) == []
     assert one.in_files(workspace.stack.home.root) == []
     assert other.is_known()

@@ -35,7 +35,11 @@ def _without_defaults(value: object) -> object:
     if isinstance(value, dict):
         return {key: _without_defaults(one) for key, one in value.items() if one not in ({}, None)}
     if isinstance(value, list):
-        return [_without_defaults(one) for one in value]
+        kept = [_without_defaults(one) for one in value]
+        # An array that has become longer since ends with what it has by default.
+        while kept and kept[-1] == 0:
+            kept.pop()
+        return kept
     return value.rstrip("0").replace(".5Z", ".500000Z") if isinstance(value, str) else value
 
 

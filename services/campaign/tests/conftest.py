@@ -49,6 +49,7 @@ from rapport_common.events.activity import (
     SECTIONS,
     ContactPoint,
     ProfileActivity,
+    Restraint,
     SectionVersions,
 )
 from rapport_common.events.definition import SegmentDefinition
@@ -147,6 +148,16 @@ class Topics:
             versions=SectionVersions(*[version] * len(SECTIONS)),
             absorbed=list(absorbed),
             **profile_state(*emails, **more),
+        )
+        await self.bring("profile.activity", activity)
+
+    async def restrained(self, profile_id: str, *what: Restraint, version: int = 2) -> None:
+        activity = ProfileActivity(
+            workspace="acme",
+            profile_id=profile_id,
+            version=version,
+            versions=SectionVersions(1, 1, 1, 1, 1, version),
+            restraints=list(what),
         )
         await self.bring("profile.activity", activity)
 

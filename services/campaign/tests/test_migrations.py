@@ -197,10 +197,10 @@ async def test_people_of_before_are_known_by_section(
         now_ids = await people.resolve(tx, keys)
     await engine.dispose()
     assert [held[key] for key in keys] == [
-        Held((0,) * 5, 4),
-        Held((7,) * 5),
-        Held((0,) * 5, 5, "later", 6),
-        Held((3,) * 5),
+        Held((0,) * 6, 4),
+        Held((*(7,) * 5, 0)),
+        Held((0,) * 6, 5, "later", 6),
+        Held((*(3,) * 5, 0)),
     ]
     assert now_ids["acme", "merged"] == "later"
     assert [known[key].gone for key in keys] == [True, False, False, False]

@@ -13,6 +13,8 @@ from rapport_campaign.domain.addresses import Address, addresses_of
 from rapport_campaign.domain.model import Person, State
 from rapport_campaign.domain.permission import (
     NO_CONSENT,
+    OBJECTED,
+    RESTRICTED,
     PermissionPolicy,
     Send,
     Suppress,
@@ -53,6 +55,7 @@ def state(*consent: ConsentState, points: list[ContactPoint] | None = None, **mo
         computed=ComputedState(),
         consent=list(consent),
         contact_points=[point(one) for one in emails] if points is None else points,
+        restraints=more.get("restraints", []),
     )
 
 
@@ -171,6 +174,29 @@ def verdict(person: State | None, **more: Any) -> Verdict:
         "suppressions": {},
     }
     return decide(**{**fields, **more})
+
+
+@pytest.mark.parametrize("kind", ["entry", "request", "test"])
+@pytest.mark.parametrize("purpose", ["promotion", "service"])
+def test_nothing_goes_to_whose_data_are_only_kept(kind: str, purpose: str) -> None:
+    who = state(said("granted"), restraints=["processing"])
+    found = verdict(who, kind=kind, purpose=purpose, to_address=ADA)
+    assert found == Suppress(RESTRICTED)
+
+
+@pytest.mark.parametrize("consents", [[], [said("granted", at=LATER)]])
+def test_an_objection_outweighs_every_consent_and_stops_promotions_only(
+    consents: list[ConsentState],
+) -> None:
+    who = state(*consents, restraints=["marketing"])
+    policy = PermissionPolicy(promotion_without_consent=True)
+    assert verdict(who, purpose="promotion", policy=policy) == Suppress(OBJECTED)
+    assert verdict(who) == verdict(who, kind="request", to_address=ADA) == Send(ADA)
+
+
+def test_profiling_is_no_matter_of_mails() -> None:
+    who = state(said("granted"), restraints=["profiling"])
+    assert verdict(who, purpose="promotion") == Send(ADA)
 
 
 def test_service_mail_goes_to_verified_addresses_only() -> None:

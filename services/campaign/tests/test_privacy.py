@@ -120,3 +120,33 @@ async def test_words_and_links_of_the_person_go(
         ["https://a.b/"],
         ["ben@example.com"],
     )
+
+
+async def test_what_is_queued_is_suppressed_for_whose_data_are_only_kept_and_who_objects(
+    scenario: Any,
+) -> None:
+    await scenario.started()
+    cyd = "0190a5c0-0000-7000-8000-000000000003"
+    for one, address in ((ADA, MAIL), (BEN, "ben@example.com"), (cyd, "cyd@example.com")):
+        await scenario.topics.person(one, address)
+        await scenario.topics.entered(one)
+    await scenario.topics.requested("r1", profile_id=ADA)
+    await scenario.topics.requested("r2", profile_id=BEN, to="ben@example.com")
+    await scenario.topics.restrained(ADA, "processing")
+    await scenario.topics.restrained(BEN, "marketing", "profiling")
+    async with scenario.sending():
+        states = await scenario.settled()
+    assert states == {"suppressed": 3, "sent": 2}
+    rows = await scenario.ledger.rows("state = 'suppressed'")
+    assert sorted(row["reason"] for row in rows) == [
+        "objection to marketing",
+        *["processing restricted"] * 2,
+    ]
+    # What service tells of comes to who objects to promotions only.
+    to = sorted(str(one["To"]) for one in scenario.mail_server.mails)
+    assert to == ["ben@example.com", "cyd@example.com"]
+    await scenario.topics.restrained(ADA, version=3)
+    await scenario.topics.entered(ADA)
+    async with scenario.sending():
+        states = await scenario.settled()
+    assert states == {"suppressed": 3, "sent": 3}, "it was lifted"

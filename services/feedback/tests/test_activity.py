@@ -278,3 +278,34 @@ async def test_what_was_missed_is_counted_until_it_is_told_again(service: Servic
     assert counted() == counted_before + 1
     await deliver(service, profiles.republished())
     assert (await lacking(), await people(service)) == (before, {(*USER, "p1")})
+
+
+async def test_who_is_only_to_be_kept_is_asked_nothing(service: Service) -> None:
+    survey = await service.survey()
+    path = f"/v1/surveys/{survey}/invitations"
+
+    async def invited(**who: str) -> int:
+        return (await service.client.post(path, json=who)).status_code
+
+    restrained = ProfileActivity(
+        workspace=service.workspace,
+        profile_id="p1",
+        version=2,
+        versions=SectionVersions(1, 1, 1, 1, 1, 2),
+        restraints=["processing"],
+    )
+    await deliver(service, [state(service, "p1", 1, ADA, USER), state(service, "p2", 1, ANON)])
+    assert await invited(email="ada@example.com") == 201
+    await deliver(service, [restrained])
+    refused = await service.client.post(path, json={"user_id": "u1", "anonymous_id": "new"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "restricted")
+    assert await invited(anonymous_id="a1") == 201
+    # Its identifiers, and those of whoever it becomes, keep it.
+    survivor = msgspec.structs.replace(
+        state(service, "p2", 2, ADA, USER, ANON), restraints=["marketing", "processing"]
+    )
+    await deliver(service, [merge(service, "p1", 3, "p2"), survivor])
+    assert await invited(anonymous_id="a1") == 409
+    await deliver(service, [state(service, "p2", 3, ADA, USER, ANON)])
+    assert await invited(user_id="u1") == 201
+    assert await service.rows("SELECT * FROM feedback.restricted WHERE workspace = :ws") == []

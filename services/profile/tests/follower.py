@@ -5,7 +5,13 @@ from typing import Any
 
 import msgspec
 
-from rapport_common.events.activity import SECTIONS, ContactPoint, ProfileActivity, SectionVersions
+from rapport_common.events.activity import (
+    SECTIONS,
+    ContactPoint,
+    ProfileActivity,
+    Restraint,
+    SectionVersions,
+)
 from rapport_common.events.envelope import Identifier
 from rapport_common.events.profile import (
     NONE_OMITTED,
@@ -17,6 +23,7 @@ from rapport_common.events.profile import (
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.published import omitted, shown
 from rapport_profile.domain.reach import as_told
+from rapport_profile.domain.restraints import standing
 
 
 class Known(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -27,6 +34,7 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     traits: msgspec.Raw
     computed: ComputedState
     consent: list[ConsentState]
+    restraints: list[Restraint]
     omitted: Omitted = NONE_OMITTED
 
 
@@ -39,6 +47,7 @@ def state(named: Iterable[Identifier], fold: Fold, members: int = 0) -> Known:
         fold.visible_traits(),
         fold.computed(),
         fold.consent_states(),
+        standing(fold.restraints),
         omitted(fold, members, len(listed)),
     )
 

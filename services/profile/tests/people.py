@@ -71,7 +71,9 @@ def events(draw: st.DrawFn) -> Event:
     }
     if not any(ids.values()):
         ids["anonymous_id"] = "y"
-    kind = draw(st.sampled_from(["track", "identify", "alias"]))
+    kind = draw(st.sampled_from(["track", "identify", "alias", "restraint"]))
+    if kind == "restraint":
+        return draw(restraints(ids))
     fields: dict[str, Any] = {"type": kind, "at": draw(st.integers(0, 5)), **ids}
     if kind == "alias":
         fields["previous_id"] = draw(st.sampled_from(["x", "y", "A", "B"]))
@@ -98,6 +100,22 @@ trait_rules = st.sampled_from(
         TraitRule(type="text"),
     ]
 )
+
+
+@st.composite
+def restraints(draw: st.DrawFn, ids: dict[str, str | None]) -> Event:
+    """What an operator says is not to be done with somebody's data, or may be done again."""
+    return event(
+        draw(st.sampled_from([f"r{n}" for n in range(6)])),
+        source="profile",
+        at=draw(st.integers(0, 5)),
+        name=draw(st.sampled_from(["Restraint Set", "Restraint Set", "Restraint Lifted"])),
+        said={
+            "restraint_id": draw(st.sampled_from("ab")),
+            "restraint": draw(st.sampled_from(["processing", "marketing"])),
+        },
+        **ids,
+    )
 
 
 @st.composite

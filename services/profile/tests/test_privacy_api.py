@@ -7,7 +7,7 @@ import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey
-from services.profile.tests.conftest import bearer, erasing
+from services.profile.tests.conftest import bearer, eraser
 from services.profile.tests.people import event
 from services.profile.tests.postgres import feed
 from sqlalchemy import text
@@ -91,15 +91,15 @@ async def test_with_the_last_receipt_all_is_signed(
         )
         for number, service in enumerate(SERVICES)
     ]
-    eraser = erasing().eraser()
+    reader = eraser()
     for one in (*answers[:-1], answers[0]):
         async with engine.begin() as tx:
-            await eraser.on_privacy([Record("privacy", 0, 0, b"", one)], tx)
+            await reader.on_privacy([Record("privacy", 0, 0, b"", one)], tx)
     half = (await client.get(path)).json()
     assert (half["state"], half["receipt"]) == ("running", None)
     assert [one["at"] is None for one in half["services"]] == [False] * 4 + [True]
     async with engine.begin() as tx:
-        await eraser.on_privacy([Record("privacy", 0, 0, b"", answers[-1])], tx)
+        await reader.on_privacy([Record("privacy", 0, 0, b"", answers[-1])], tx)
     whole = (await client.get(path)).json()
     assert whole["state"] == "done"
     (key,) = (await client.get("/v1/privacy/keys")).json()["keys"]
@@ -135,7 +135,7 @@ async def test_other_workspaces_scopes_and_nonsense_are_refused(client: httpx.As
 
 
 async def test_a_receipt_for_nothing_and_of_nobody_changes_nothing(engine: AsyncEngine) -> None:
-    eraser = erasing().eraser()
+    reader = eraser()
     for service in ("insight", "segment", None):
         record = PrivacyRecord(
             workspace="w",
@@ -147,6 +147,6 @@ async def test_a_receipt_for_nothing_and_of_nobody_changes_nothing(engine: Async
             service=service,
         )
         async with engine.begin() as tx:
-            await eraser.on_privacy([Record("privacy", 0, 0, b"", record)], tx)
+            await reader.on_privacy([Record("privacy", 0, 0, b"", record)], tx)
     async with engine.begin() as tx:
         assert await tx.scalar(text("SELECT count(*) FROM profile.privacy_receipt")) == 0

@@ -12,13 +12,20 @@ from rapport_common.events.profile import ComputedState, ProfileState
 from rapport_common.follower.domain import Following, Held, Key
 from rapport_common.testing.profiles import happened, sections
 from rapport_segment.domain.membership import Change, Definition, Person, Rulebook
-from rapport_segment.domain.sections import COMPUTED, IDENTIFIERS, TRAITS, Facts, Section
+from rapport_segment.domain.sections import (
+    COMPUTED,
+    IDENTIFIERS,
+    RESTRAINTS,
+    TRAITS,
+    Facts,
+    Section,
+)
 from rapport_segment.domain.stays import Stays
 from rapport_segment.handlers.activity import applied
 from rapport_segment.store.people import FOLLOWER
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-NOTHING = Held((0, 0, 0))
+NOTHING = Held((0, 0, 0, 0))
 
 
 def told(state: ProfileState) -> Facts:
@@ -28,6 +35,7 @@ def told(state: ProfileState) -> Facts:
             Section(IDENTIFIERS, state.identifiers),
             Section(TRAITS, state.traits),
             Section(COMPUTED, state.computed),
+            Section(RESTRAINTS, []),
         ]
     )
 

@@ -8,13 +8,22 @@ import pytest
 from msgspec.structs import replace
 from services.segment.tests.judging import NOON, People, key_of
 
+from rapport_common.events.activity import Restraint
 from rapport_common.follower.domain import Key
 from rapport_common.testing.profiles import Profiles, sections
-from rapport_segment.domain.membership import Definition, Moment, Person, Rulebook, judge
+from rapport_segment.domain.membership import (
+    RESTRAINED,
+    Definition,
+    Moment,
+    Person,
+    Rulebook,
+    judge,
+)
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import (
     COMPUTED,
     IDENTIFIERS,
+    RESTRAINTS,
     TRAITS,
     Facts,
     Section,
@@ -125,12 +134,50 @@ def test_what_is_asked_of_whom_is_known_before_they_are_read() -> None:
     gold = {"trait": "plan", "op": "eq", "value": "gold"}
     both = definition(1, {"and": [gold, ORDERED]})
     rules = Rulebook([both, BUYER, definition(3, gold)])
-    assert rules.asked(1 << COMPUTED) == 1 << TRAITS
-    assert rules.asked(1 << TRAITS) == 1 << COMPUTED
-    assert rules.asked(1 << TRAITS | 1 << COMPUTED) == rules.asked(1 << IDENTIFIERS) == 0
+    restraints = 1 << RESTRAINTS
+    assert rules.asked(1 << COMPUTED) == 1 << TRAITS | restraints
+    assert rules.asked(1 << TRAITS) == 1 << COMPUTED | restraints
+    assert rules.asked(1 << TRAITS | 1 << COMPUTED) == restraints
+    assert rules.asked(1 << IDENTIFIERS) == 0
+    assert rules.asked(restraints) == 1 << TRAITS | 1 << COMPUTED
     # Whether somebody was out of place before: by what is kept, although it is told anew.
     while_built = Rulebook([dataclasses.replace(BUYER, building=True)])
-    assert while_built.asked(1 << COMPUTED) == 1 << COMPUTED
+    assert while_built.asked(1 << COMPUTED) == 1 << COMPUTED | restraints
+
+
+@pytest.mark.parametrize(
+    ("said", "is_judged"), [("processing", False), ("profiling", False), ("marketing", True)]
+)
+def test_who_may_not_be_judged_leaves_all_segments_until_that_is_lifted(
+    said: Restraint, *, is_judged: bool
+) -> None:
+    nobody = definition(3, {"not": ORDERED})
+    profiles, who = Profiles(), str(ADA)
+    made = People((BUYER, nobody), everybody(ADA))
+    [entered] = made.apply(profiles.event(who, **sections(orders=1)))
+    changes = made.apply(profiles.event(who, restraints=[said]))
+    assert [one.record.change for one in changes] == ([] if is_judged else ["exited"])
+    if is_judged:
+        return
+    assert changes[0].record.entry_id == entered.record.entry_id
+    assert changes[0].record.reason == RESTRAINED
+    # Nothing lets them in, neither what fits nor what does not.
+    assert made.apply(profiles.event(who, computed=sections(orders=2)["computed"])) == []
+    assert made.apply(profiles.event(who, **sections(orders=2, restraints=["profiling"]))) == []
+    [again] = made.apply(profiles.event(who, restraints=[]))
+    assert again.record.change == "entered"
+
+
+def test_a_restraint_comes_with_a_merge_and_stays_with_a_part() -> None:
+    profiles, other = Profiles(), UUID(int=2)
+    made = People((BUYER,), everybody(ADA, other))
+    [entered] = made.apply(profiles.event(str(ADA), **sections(orders=1)))
+    restrained = sections(orders=1, restraints=["processing"])
+    assert made.apply(profiles.event(str(other), **restrained)) == []
+    end, survivor = profiles.merged(str(other), str(ADA), **restrained)
+    [left] = made.apply(end, survivor)
+    assert (left.record.change, left.record.entry_id) == ("exited", entered.record.entry_id)
+    assert made.apply(profiles.event(str(other), **restrained)) == []
 
 
 def test_a_section_that_was_not_read_is_no_empty_one() -> None:

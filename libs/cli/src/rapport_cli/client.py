@@ -109,13 +109,14 @@ class Api:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
 
-    def download(self, path: str, body: dict[str, Any]) -> Iterator[bytes]:
-        """POST, and yield the file that is the answer as it comes. Raises CliError.
+    def download(self, path: str, body: dict[str, Any] | None = None) -> Iterator[bytes]:
+        """POST, or GET without a body, and yield the file that is the answer as it comes.
 
-        `unreachable` when it ends before its end.
+        Raises CliError; `unreachable` when it ends before its end.
         """
+        method = "GET" if body is None else "POST"
         try:
-            with self._client() as client, client.stream("POST", path, json=body) as response:
+            with self._client() as client, client.stream(method, path, json=body) as response:
                 if not response.is_success:
                     response.read()
                     raise self._refused(response)

@@ -7,11 +7,15 @@ from urllib.parse import quote
 
 import typer
 
-from rapport_cli import show
+from rapport_cli import access, restraints, show
 from rapport_cli.errors import CliError
 from rapport_cli.profiles import Kind, Value
 
-app = typer.Typer(help="Forget people, and prove it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Forget people and prove it, and heed what they object to.", no_args_is_help=True
+)
+app.add_typer(access.app, name="access")
+app.add_typer(restraints.app, name="restraint")
 PATH = "/v1/privacy/erasures"
 COLUMNS = ["id", "state", "identifiers", "actor", "reason", "created_at", "finished_at"]
 ANSWERS = ["service", "at", "rows", "tables"]

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common import logging
+from rapport_common.access.store import KEPT as ACCESS_KEPT
 from rapport_common.auth import AUDIENCE, ISSUER, Authenticator, Issuer
 from rapport_common.db import SchemaGate, answers, create_engine
 from rapport_common.door import Bounds
@@ -82,10 +83,13 @@ class ServiceProcess:
     def consume(self, subscriptions: Sequence[Subscription], eraser: Eraser) -> Consumer:
         """Add the consumer with its watchdog, readiness check and operator routes.
 
-        Every service reads `privacy`, and has an `eraser` that forgets people.
+        Every service reads `privacy`, and has an `eraser` that forgets people; its gatherer tells
+        them what is known.
         """
         settings = self.settings
         self.watch(eraser.over(self._pool("eraser", 1)), lambda: eraser.last_sign)
+        gatherer = eraser.gatherer.over(self._pool("gatherer", 1))
+        self.watch(gatherer, lambda: gatherer.last_sign)
         engine = self._pool("consumer", 2, BY_KEY)
         consumer = Consumer(
             self.service,
@@ -156,6 +160,7 @@ class ServiceProcess:
             *retentions,
             Retention("dead_letter", "created_at", age),
             Retention("consumer_command", "created_at", COMMANDS_KEPT),
+            ACCESS_KEPT,
         ]
         retention = RetentionWorker(self.engine, kept, schema=self.service)
         self.workers.append(retention)

@@ -96,6 +96,16 @@ ERASURE_OLDEST = Gauge(
     "Since when the oldest wish to be forgotten waits that is not carried out; 0 if none does.",
     ["service"],
 )
+ACCESS_FAILURES = Counter(
+    "rapport_access_failures_total",
+    "Pages of what is told of a person that have failed and wait.",
+    ["service"],
+)
+ACCESS_OLDEST = Gauge(
+    "rapport_access_oldest_seconds",
+    "Since when the oldest request to tell of a person waits in a service; 0 if none does.",
+    ["service"],
+)
 LOOP_LAG = Gauge("rapport_event_loop_lag_seconds", "Delay of the event loop, sampled.", ["service"])
 STALLED_SESSIONS = Counter(
     "rapport_stalled_sessions_ended_total",

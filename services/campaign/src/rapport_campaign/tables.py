@@ -38,7 +38,9 @@ Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=False)
 
 FOLLOWED = Followed(
-    SCHEMA, ("identifiers", "contact_points", "traits", "computed", "consent"), kept="json"
+    SCHEMA,
+    ("identifiers", "contact_points", "traits", "computed", "consent", "restraints"),
+    kept="json",
 )
 follower_table(METADATA, FOLLOWED)
 

@@ -36,7 +36,7 @@ due_tables(METADATA)
 Instant = DateTime(timezone=True)
 Id = UUID(as_uuid=True)
 
-FOLLOWED = Followed(SCHEMA, ("identifiers",))
+FOLLOWED = Followed(SCHEMA, ("identifiers", "restraints"))
 follower_table(METADATA, FOLLOWED)
 
 # Which profile an identifier belongs to, as was told last. Answers and cases are kept
@@ -50,6 +50,14 @@ Table(
     Column("value", Text, primary_key=True),
     Column("profile_id", Text, primary_key=True),
     Index(None, "workspace", "profile_id"),
+)
+
+# Whose data are only to be kept: nobody asks them anything.
+Table(
+    "restricted",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("profile_id", Text, primary_key=True),
 )
 
 Table(

@@ -1,6 +1,7 @@
 """The composition root of profile."""
 
 import os
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers import telling_traits
+from rapport_profile.handlers.accessing import Accessing
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.indexing import Indexing
 from rapport_profile.handlers.jobs import works
 from rapport_profile.handlers.lapsing import Lapsing
 from rapport_profile.handlers.ledger import equations
+from rapport_profile.handlers.privacy import eraser
 from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
@@ -41,8 +44,10 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
     ids, chosen = Ids(key_bytes(settings.event_key)), settings.chosen_traits()
     arrivals = Arrivals(process.api_engine)
-    erasing = Erasing(ids, key_bytes(settings.event_key), key_bytes(settings.receipt_key))
-    consumer = process.consume(subscriptions(ids, arrivals.applied), erasing.eraser())
+    event_key, receipt_key = key_bytes(settings.event_key), key_bytes(settings.receipt_key)
+    erasing = Erasing(ids, event_key, receipt_key, settings.privacy_law)
+    accessing = Accessing(erasing, timedelta(days=settings.access_days))
+    consumer = process.consume(subscriptions(ids, arrivals.applied), eraser(erasing, accessing))
     process.relay()
     process.due({**Lapsing(ids).kinds, **telling_traits.KINDS})
     process.jobs(
@@ -54,5 +59,5 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     indexing = Indexing(process.engine, chosen, settings.search_rate)
     process.watch(indexing, lambda: indexing.last_sign)
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
-    process.routers += routers(process.api_engine, ids, arrivals, erasing)
+    process.routers += routers(process.api_engine, ids, arrivals, erasing, accessing)
     return process.api()

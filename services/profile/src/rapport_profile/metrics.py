@@ -22,6 +22,11 @@ UNANSWERED = Gauge(
     "Since when the oldest wish to be forgotten waits for the answer of a service; 0 if none does.",
     ["answering"],
 )
+OVERDUE = Gauge(
+    "rapport_privacy_overdue",
+    "Requests of people that should be done by law and are not.",
+    ["kind"],
+)
 COMPARED = Counter(
     "rapport_profile_pairs_compared_total", "Pairs of people compared by the finder of duplicates."
 )

@@ -12,7 +12,13 @@ def retentions(settings: Settings) -> list[Retention]:
 
     The timeline is kept by `handlers/upkeep.py`: its months are dropped.
     """
-    chosen = [Retention("job", "finished_at", timedelta(days=settings.job_retention_days)), KEPT]
+    told = timedelta(days=settings.access_days)
+    chosen = [
+        Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
+        KEPT,
+        Retention("access_key", "made_at", told),
+        Retention("access_piece", "made_at", told),
+    ]
     if settings.inbox_retention_days:
         age = timedelta(days=settings.inbox_retention_days)
         chosen.append(Retention("inbox", "received_at", age))

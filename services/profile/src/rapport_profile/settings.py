@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from rapport_common.settings import PurposeKey, ServiceSettings
+from rapport_profile.domain.deadlines import Law
 
 
 class Settings(ServiceSettings):
@@ -12,6 +13,13 @@ class Settings(ServiceSettings):
         description="The installation's identity key: identifiers are stored under it, for ever."
     )
     receipt_key: PurposeKey = Field(description="Signs final receipts of erasures.")
+    privacy_law: Law = Field(
+        default="gdpr",
+        description="What people ask for is due in 30 days (gdpr), or 15 working days (pipl).",
+    )
+    access_days: int = Field(
+        default=7, ge=1, le=30, description="How long a file of all that is known can be read."
+    )
     inbox_retention_days: int = Field(
         default=0, ge=0, description="0 keeps the inbox for ever: no copy is ever taken twice."
     )

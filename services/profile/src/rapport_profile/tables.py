@@ -277,6 +277,68 @@ PRIVACY_RECEIPT = Table(
 )
 """What each service has answered."""
 
+ACCESS_REQUEST = Table(
+    "access_request",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True)),
+    Column("profile_id", UUID(as_uuid=True), comment="Of then; none where nobody was known."),
+    Column("subjects", ARRAY(Text), nullable=False, comment="HMACs; none once forgotten."),
+    Column("identifiers", BigInteger, nullable=False, comment="How many the person had."),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", _INSTANT, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+    Column("finished_at", _INSTANT),
+    PrimaryKeyConstraint("workspace", "id"),
+    Index(None, "at", postgresql_where=text("finished_at IS NULL")),
+)
+"""Who asked what is known of whom, and why."""
+
+
+def _of_access(name: str, *columns: Column[Any], key: tuple[str, ...] = ()) -> None:
+    """Declare a table of what belongs to requests."""
+    request = (Column("workspace", Text), Column("request_id", UUID(as_uuid=True)))
+    own = PrimaryKeyConstraint("workspace", "request_id", *key)
+    Table(f"access_{name}", METADATA, *request, *columns, own)
+
+
+def _made(name: str = "made_at") -> Column[Any]:
+    return Column(name, _INSTANT, nullable=False)
+
+
+# What opens the pieces of a request: without it nobody reads them, wherever they are.
+_of_access("key", Column("private", LargeBinary, nullable=False), _made())
+_SEALED = Column("sealed", LargeBinary, nullable=False)
+_PLACE = ("service", "number")
+_of_access(
+    "piece", Column("service", Text), Column("number", Integer), _SEALED, _made(), key=_PLACE
+)
+_PIECES = Column("pieces", Integer, nullable=False)
+_TOLD = Column("told", JSONB, nullable=False, comment="Rows by section.")
+_of_access("answer", Column("service", Text), _made("at"), _PIECES, _TOLD, key=("service",))
+# Who has read what is known of somebody, and when.
+_ACTOR = Column("actor", Text, nullable=False)
+_of_access("download", Column("id", UUID(as_uuid=True)), _made("at"), _ACTOR, key=("id",))
+
+RESTRAINT = Table(
+    "restraint",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True)),
+    Column("what", Text, nullable=False, comment="processing, marketing or profiling"),
+    Column("profile_id", UUID(as_uuid=True), comment="Of then; none where nobody was known."),
+    Column("identifiers", ARRAY(UUID(as_uuid=True)), nullable=False, comment="That have it."),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", _INSTANT, nullable=False),
+    Column("lifted_at", _INSTANT),
+    Column("lifted_by", Text),
+    Column("lifted_reason", Text),
+    PrimaryKeyConstraint("workspace", "id"),
+)
+"""Who has said what is not to be done with a person's data; what holds is in the folds."""
+
 LIKENESS = Table(
     "likeness",
     METADATA,

@@ -19,7 +19,9 @@ privacy_tables(METADATA)
 job_table(METADATA)
 due_tables(METADATA)
 
-FOLLOWED = Followed("segment", ("identifiers", "traits", "computed"), ids="uuid", kept="jsonb")
+FOLLOWED = Followed(
+    SCHEMA, ("identifiers", "traits", "computed", "restraints"), ids="uuid", kept="jsonb"
+)
 follower_table(METADATA, FOLLOWED)
 
 Table(

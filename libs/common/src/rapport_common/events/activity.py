@@ -1,6 +1,6 @@
 """The record on `profile.activity`: an event as applied, and what it changed of its person."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -41,7 +41,15 @@ class SectionVersions(msgspec.Struct, frozen=True, gc=False, array_like=True):
     traits: int = 0
     computed: int = 0
     consent: int = 0
+    restraints: int = 0
 
+
+Restraint = Literal["processing", "marketing", "profiling"]
+"""What is not to be done with a person's data, for the person has said so.
+
+`processing`: nothing but keeping them (Article 18 GDPR); `marketing` and `profiling`: that
+(Article 21).
+"""
 
 SECTIONS = SectionVersions.__struct_fields__
 
@@ -63,7 +71,8 @@ class ProfileActivity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     record included, so a reader sees when it has missed one: it holds an older version of a
     section that the record does not tell. A reader overlays sections, each where it is newer than
     what it holds; the event it applies always, once per (source, message_id). Whoever holds one
-    section of a profile holds all of them: the first record that tells any tells all.
+    section of a profile holds all of them: the first record that tells any tells all. Only
+    `restraints` came later: of who was told as a whole before, there are none until they are told.
 
     Of a profile of which much is to be told, the long sections that change are told once for many
     events, by a later record of the same batch; `computed` and `contact_points` with each event.
@@ -88,6 +97,7 @@ class ProfileActivity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     traits: RawOrNone = None
     computed: ComputedState | None = None
     consent: list[ConsentState] | None = None
+    restraints: list[Restraint] | None = None
     omitted: Omitted = NONE_OMITTED
     republished: bool = False
     merged_into: str | None = None

@@ -4,7 +4,6 @@ import msgspec
 
 from rapport_common.events import envelope_v1
 from rapport_common.events.activity import (
-    SECTIONS,
     ContactPoint,
     ProfileActivity,
     RawOrNone,
@@ -25,6 +24,19 @@ from rapport_common.events.profile import (
 )
 
 
+class SectionVersionsV2(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """For each section the version of the record that told it last; 0: none has."""
+
+    identifiers: int = 0
+    contact_points: int = 0
+    traits: int = 0
+    computed: int = 0
+    consent: int = 0
+
+
+_SECTIONS = SectionVersionsV2.__struct_fields__
+
+
 class ProfileActivityV2(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step in a profile's life, as `ProfileActivity` tells it; the event has three names.
 
@@ -36,7 +48,7 @@ class ProfileActivityV2(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     profile_id: str
     version: int
     event: EventV1 | None = None
-    versions: SectionVersions | None = None
+    versions: SectionVersionsV2 | None = None
     identifiers: list[IdentifierState] | None = None
     contact_points: list[ContactPoint] | None = None
     traits: RawOrNone = None
@@ -57,7 +69,7 @@ def from_v2(record: ProfileActivityV2) -> ProfileActivity:
         profile_id=record.profile_id,
         version=record.version,
         event=None if record.event is None else envelope_v1.from_v1(record.event),
-        versions=record.versions,
+        versions=_versions(record.versions),
         identifiers=record.identifiers,
         contact_points=record.contact_points,
         traits=record.traits,
@@ -70,6 +82,11 @@ def from_v2(record: ProfileActivityV2) -> ProfileActivity:
         absorbed=record.absorbed,
         gone=record.gone,
     )
+
+
+def _versions(told: SectionVersionsV2 | None) -> SectionVersions | None:
+    """The same; there were no restraints yet."""
+    return None if told is None else SectionVersions(*msgspec.structs.astuple(told))
 
 
 def from_v1(record: ProfileActivityV1) -> ProfileActivityV2:
@@ -94,7 +111,7 @@ def from_v1(record: ProfileActivityV1) -> ProfileActivityV2:
         profile_id=record.profile_id,
         version=record.version,
         event=record.event,
-        versions=SectionVersions(*[record.version] * len(SECTIONS)),
+        versions=SectionVersionsV2(*[record.version] * len(_SECTIONS)),
         identifiers=state.identifiers,
         contact_points=_contact_points(state),
         traits=state.traits,

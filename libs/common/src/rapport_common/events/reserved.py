@@ -17,6 +17,8 @@ RESERVED_EVENTS: dict[str, str] = {
     "Case Reopened": "feedback",
     "Case State Changed": "feedback",
     "Case Overdue": "feedback",
+    "Restraint Set": "profile",
+    "Restraint Lifted": "profile",
 }
 """The events that only a service tells, and which one it is."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rapport_common.events import activity_v2, envelope_v1
+from rapport_common.events import activity_v2, envelope_v1, privacy_v1
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.activity_v2 import ProfileActivityV2
 from rapport_common.events.definition import SegmentDefinition
@@ -14,6 +14,7 @@ from rapport_common.events.keys import Key
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
 from rapport_common.events.privacy import PrivacyRecord
+from rapport_common.events.privacy_v1 import PrivacyRecordV1
 from rapport_common.events.profile import ProfileActivityV1
 from rapport_common.events.trait import TraitDefinition
 
@@ -113,10 +114,11 @@ MESSAGE_REQUESTS = Topic(
 PRIVACY = Topic(
     name="privacy",
     key=Key.PROFILE,
-    versions=(PrivacyRecord,),
+    versions=(PrivacyRecordV1, PrivacyRecord),
+    upcasts=(privacy_v1.from_v1,),
     producers=SERVICES,
     consumers=SERVICES,
-    description="Erase or restrict a person everywhere, and each service's receipt.",
+    description="Forget a person everywhere, or tell all that is known; what each service answers.",
 )
 
 TOPICS = (

@@ -13,6 +13,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import clock, logging, metrics
+from rapport_common.access.gatherer import Gatherer
+from rapport_common.access.parts import Part
 from rapport_common.db import is_retriable
 from rapport_common.discretion import told
 from rapport_common.errors import InvalidEvent
@@ -26,6 +28,7 @@ from rapport_common.publisher import Publisher
 
 log = logging.get(__name__)
 
+ANSWERS = frozenset({"receipt", "piece", "gathered"})
 IDLE_SECONDS = 0.5
 COUNT_SECONDS = 10.0
 
@@ -59,21 +62,24 @@ class Eraser:
         self,
         service: str,
         sweeps: Sequence[Sweep],
+        parts: Sequence[Part] = (),
         *,
         at_once: Told = nothing,
-        receipts: Told = nothing,
+        answers: Told = nothing,
         measure: Callable[[AsyncConnection], Awaitable[None]] | None = None,
     ) -> None:
-        """`at_once` is done with a wish when it is read, before any sweep: what must not wait.
+        """`parts` are what is told of a person who asks for it.
 
-        `receipts` gets those of all services; `measure` sets metrics now and then.
+        `at_once` is done with a wish when it is read, before any sweep: what must not wait.
+        `answers` gets those of all services; `measure` sets metrics now and then.
         """
         self.store = PrivacyStore(service)
         self.sweeps = sweeps
+        self.gatherer = Gatherer(service, parts)
         self.last_sign = time.monotonic()
         self._service = service
         self._at_once = at_once
-        self._receipts = receipts
+        self._answers = answers
         self._measures = measure
         self._publisher = Publisher(service, PRIVACY)
         self._engine: AsyncEngine | None = None
@@ -92,13 +98,17 @@ class Eraser:
         return self
 
     async def on_privacy(self, batch: Sequence[Record], tx: AsyncConnection) -> None:
-        """Note who is to be forgotten; what was noted before is not noted again."""
+        """Note who is to be forgotten or told of; what was noted before is not noted again."""
         for index, one in enumerate(batch):
             record: PrivacyRecord = one.value
             _require_storable(index, record)
-            if record.kind == "receipt":
-                await self._receipts(tx, record)
-            elif record.kind == "erase" and await self.store.add(tx, subject_of(record)):
+            who = subject_of(record)
+            if record.kind in ANSWERS:
+                await self._answers(tx, record)
+            elif record.kind == "access":
+                await self.gatherer.note(tx, index, who, record)
+            elif record.kind == "erase" and await self.store.add(tx, who):
+                await self.gatherer.store.drop(tx, who.workspace, who.subjects | who.profiles)
                 await self._at_once(tx, record)
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -14,9 +14,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from rapport_common.access.tables import access_table
+
 
 def privacy_tables(metadata: MetaData) -> None:
-    """Declare `erasure` and `erased` in the service's schema: the work, and who was forgotten."""
+    """Declare `erasure`, `erased` and `access` in the service's schema: the work, and of whom."""
+    access_table(metadata)
     instant = DateTime(timezone=True)
     Table(
         "erasure",

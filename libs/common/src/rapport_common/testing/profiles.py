@@ -11,6 +11,7 @@ from rapport_common.events.activity import (
     SECTIONS,
     ContactPoint,
     ProfileActivity,
+    Restraint,
     SectionVersions,
 )
 from rapport_common.events.envelope import Event
@@ -29,6 +30,7 @@ def sections(
     traits: Mapping[str, Any] | None = None,
     contact_points: Sequence[ContactPoint] = (),
     consent: Sequence[ConsentState] = (),
+    restraints: Sequence[Restraint] = (),
     **computed: Any,
 ) -> dict[str, Any]:
     """All sections of a person: `names` are their identifiers (kind, value)."""
@@ -38,6 +40,7 @@ def sections(
         "traits": msgspec.Raw(msgspec.json.encode(traits or {})),
         "computed": ComputedState(**computed),
         "consent": list(consent),
+        "restraints": list(restraints),
     }
 
 

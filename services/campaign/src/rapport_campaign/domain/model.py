@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from rapport_common.events.activity import ContactPoint
+from rapport_common.events.activity import ContactPoint, Restraint
 from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.events.profile import ComputedState, ConsentState, IdentifierState
 
@@ -160,6 +160,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     contact_points: list[ContactPoint] = []
     consent: list[ConsentState] = []
     omitted_consent: int = 0
+    restraints: list[Restraint] = []
 
     def values(self, kind: str) -> list[str]:
         """All identifiers of one kind, in a fixed order."""

@@ -38,6 +38,8 @@ UNCONFIRMED = "consent not confirmed"
 GONE = "profile gone"
 UNKNOWN = "profile unknown"
 UNVERIFIED = "address not verified"
+RESTRICTED = "processing restricted"
+OBJECTED = "objection to marketing"
 
 _GRANTED = "granted"
 
@@ -101,6 +103,8 @@ def decide(
     planned for, is not known; after `GIVE_UP_AFTER` of waiting the answer is no.
     """
     state = person.state if person is not None else None
+    if state is not None and "processing" in state.restraints:
+        return Suppress(RESTRICTED)
     if kind != "entry":
         return _to_given(kind, to_address or "", state, suppressions)
     if person is not None and person.gone:
@@ -116,6 +120,9 @@ def promotion(
     state: State, policy: PermissionPolicy, suppressions: Suppressions, objections: Objections = ()
 ) -> Verdict:
     """The first of a person's addresses that may get promotional mail."""
+    if "marketing" in state.restraints:
+        # Whatever consents say: they may come from who has not heard of it.
+        return Suppress(OBJECTED)
     if state.computed.open_cases > 0:
         return Suppress(OPEN_COMPLAINT)
     consents = consents_of(state.consent)

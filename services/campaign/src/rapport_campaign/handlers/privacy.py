@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign import metrics
 from rapport_campaign.handlers.activity import on_activity
 from rapport_campaign.store import privacy as store
+from rapport_campaign.store.access import parts
 from rapport_campaign.tables import SCHEMA
 from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.events.privacy import PrivacyRecord
@@ -15,7 +16,8 @@ from rapport_common.privacy.subject import Recogniser
 
 def eraser(event_key: bytes) -> Eraser:
     """Who does it; `event_key`: addresses are known again under it."""
-    return Eraser(SCHEMA, store.sweeps(Recogniser(event_key)), at_once=suppress)
+    known = Recogniser(event_key)
+    return Eraser(SCHEMA, store.sweeps(known), parts(known), at_once=suppress)
 
 
 async def suppress(tx: AsyncConnection, record: PrivacyRecord) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign.domain.model import Entry, Person, State
 from rapport_campaign.tables import FOLLOWED
 from rapport_common.db import pack_texts, packed_texts
-from rapport_common.events.activity import ContactPoint, ProfileActivity
+from rapport_common.events.activity import ContactPoint, ProfileActivity, Restraint
 from rapport_common.events.profile import ComputedState, ConsentState, IdentifierState
 from rapport_common.follower.domain import Key
 from rapport_common.follower.follower import Follower
@@ -51,6 +51,7 @@ _encoder = msgspec.json.Encoder()
 _identifiers = msgspec.json.Decoder(list[IdentifierState])
 _contact_points = msgspec.json.Decoder(list[ContactPoint])
 _computed = msgspec.json.Decoder(ComputedState)
+_restraints = msgspec.json.Decoder(list[Restraint])
 _consent = msgspec.json.Decoder(_Consent)
 
 
@@ -93,6 +94,7 @@ def _state(row: Row[Any]) -> State:
         computed=_computed.decode(row.computed or b"{}"),
         consent=consent.said,
         omitted_consent=consent.omitted,
+        restraints=_restraints.decode(row.restraints or b"[]"),
     )
 
 

@@ -76,6 +76,18 @@ class ArchivedError(ConflictError):
         super().__init__(message, details={"id": str(survey_id)})
 
 
+class RestrictedError(ConflictError):
+    """The person's data are only to be kept: they are asked nothing."""
+
+    code = "restricted"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This person's data may only be kept (`rapport privacy restraint list`): nobody asks "
+            "them anything before that is lifted."
+        )
+
+
 class AnsweredError(ConflictError):
     """The answer stands: the time to change it is over."""
 

@@ -1,16 +1,16 @@
-"""Follows `profile.activity`: which identifiers are the same person."""
+"""Follows `profile.activity`: which identifiers are the same person, and who is only to be kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import InvalidEvent
-from rapport_common.follower.domain import Following, Key
+from rapport_common.follower.domain import Ended, Following, Key, Overlaid
 from rapport_common.kafka.batch import Record
 from rapport_feedback import metrics
 from rapport_feedback.domain.naming import unstorable
 from rapport_feedback.store import people
-from rapport_feedback.store.people import FOLLOWER, Claim
+from rapport_feedback.store.people import FOLLOWER, IDENTIFIERS, RESTRAINTS, Claim
 
 
 async def on_activity(batch: Sequence[Record], tx: AsyncConnection) -> None:
@@ -21,16 +21,29 @@ async def on_activity(batch: Sequence[Record], tx: AsyncConnection) -> None:
             raise InvalidEvent(index, reason)
     steps = [step for step, _record in FOLLOWER.read(batch)]
     following = (await FOLLOWER.load(tx, steps)).following
-    moved = {turn.key for step in steps for turn in following.apply(step)}
+    turns = [turn for step in steps for turn in following.apply(step)]
     await FOLLOWER.save(tx, following)
+    moved = _changed(turns, IDENTIFIERS)
     await _claim(tx, {key: _names(following, key) for key in moved})
+    spoken = _changed(turns, RESTRAINTS)
+    await people.restrict(tx, spoken, {one for one in spoken if _is_restricted(following, one)})
     metrics.PROFILES.inc(len(moved))
+
+
+def _changed(turns: Iterable[Overlaid | Ended], section: int) -> set[Key]:
+    """The profiles of which a section is not as it was, or that are history."""
+    return {one.key for one in turns if isinstance(one, Ended) or section in one.taken}
 
 
 def _names(following: Following, key: Key) -> set[tuple[str, str]]:
     """All identifiers of a profile that has got others; none any more if it is history."""
-    [told] = following.news.get(key, {}).values() or [None]
+    told = following.news.get(key, {}).get(IDENTIFIERS)
     return set() if told is None else {(one.kind, one.value) for one in told.identifiers or ()}
+
+
+def _is_restricted(following: Following, key: Key) -> bool:
+    told = following.news.get(key, {}).get(RESTRAINTS)
+    return told is not None and "processing" in (told.restraints or ())
 
 
 async def _claim(tx: AsyncConnection, names: Mapping[Key, set[tuple[str, str]]]) -> None:

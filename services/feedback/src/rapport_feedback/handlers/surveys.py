@@ -12,6 +12,7 @@ from rapport_feedback.domain import links, nps, own_events
 from rapport_feedback.domain import surveys as rules
 from rapport_feedback.domain.naming import Contact
 from rapport_feedback.domain.surveys import Invitation, Kind, Response, Survey
+from rapport_feedback.store import people
 from rapport_feedback.store import surveys as store
 
 FIRST_WAVE = 1
@@ -109,8 +110,13 @@ class Surveys:
         contact: Contact,
         now: datetime,
     ) -> tuple[str, bool]:
-        """The token of a person's link to the current wave, and whether it is a new link."""
+        """The token of a person's link to the current wave, and whether it is a new link.
+
+        RestrictedError for whose data are only to be kept.
+        """
         survey = await self._living(tx, workspace, survey_id)
+        if await people.is_restricted(tx, workspace, contact.identifiers):
+            raise rules.RestrictedError
         invitation_id, is_new = await store.invite(
             tx, survey, contact, uuid4(), at=now, until=now + self._lifetime
         )

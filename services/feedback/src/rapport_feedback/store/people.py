@@ -1,16 +1,18 @@
 """Profiles and their identifiers, as was told last."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack_texts, packed_texts
+from rapport_common.events.envelope import Identifier
 from rapport_common.follower.domain import Key
 from rapport_common.follower.follower import Follower
 from rapport_feedback.tables import FOLLOWED
 
 FOLLOWER = Follower(FOLLOWED)
+IDENTIFIERS, RESTRAINTS = (FOLLOWED.sections.index(one) for one in ("identifiers", "restraints"))
 
 Claim = tuple[str, str, str, str]
 """(workspace, kind, value, profile id)."""
@@ -68,3 +70,41 @@ async def _execute(tx: AsyncConnection, statement: str, claimed: Iterable[Claim]
         "profiles": pack_texts([one[3] for one in ordered]),
     }
     await tx.execute(text(statement), parameters)
+
+
+async def restrict(tx: AsyncConnection, spoken: Iterable[Key], restricted: Iterable[Key]) -> None:
+    """Note of which of the profiles `spoken` of the data are only to be kept."""
+    for statement, keys in ((_LIFT, sorted(spoken)), (_RESTRICT, sorted(restricted))):
+        if keys:
+            given = {
+                "workspaces": pack_texts([key[0] for key in keys]),
+                "profiles": pack_texts([key[1] for key in keys]),
+            }
+            await tx.execute(statement, given)
+
+
+_KEYS = (
+    f"unnest({packed_texts('workspaces')}, {packed_texts('profiles')}) AS v(workspace, profile_id)"
+)
+_LIFT = text(
+    f"DELETE FROM feedback.restricted AS r USING {_KEYS} "
+    "WHERE r.workspace = v.workspace AND r.profile_id = v.profile_id"
+)
+_RESTRICT = text(f"INSERT INTO feedback.restricted SELECT * FROM {_KEYS} ON CONFLICT DO NOTHING")
+_IS_RESTRICTED = text(
+    "SELECT EXISTS (SELECT FROM feedback.identity i JOIN feedback.restricted r "
+    "USING (workspace, profile_id) JOIN unnest(CAST(:kinds AS text[]), CAST(:values AS text[])) "
+    "AS v(kind, value) ON i.kind = v.kind AND i.value = v.value WHERE i.workspace = :workspace)"
+)
+
+
+async def is_restricted(
+    tx: AsyncConnection, workspace: str, identifiers: Sequence[Identifier]
+) -> bool:
+    """Whether anybody who has any of these identifiers is only to be kept."""
+    given = {
+        "workspace": workspace,
+        "kinds": [kind for kind, _value in identifiers],
+        "values": [value for _kind, value in identifiers],
+    }
+    return bool(await tx.scalar(_IS_RESTRICTED, given))

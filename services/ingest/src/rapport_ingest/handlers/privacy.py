@@ -11,6 +11,7 @@ from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import Page, Sweep
 from rapport_ingest.handlers.cataloguing import FLUSH_SECONDS
 from rapport_ingest.handlers.uploads import Uploads
+from rapport_ingest.store.access import parts
 from rapport_ingest.store.privacy import sweeps
 from rapport_ingest.tables import SCHEMA
 
@@ -21,7 +22,8 @@ LEARNT = timedelta(seconds=2 * FLUSH_SECONDS)
 def eraser(event_key: bytes, uploads: Uploads) -> Eraser:
     """Who does it; `event_key`: identifiers are known again under it."""
     first = [_Learnt(LEARNT), _Files(uploads)]
-    return Eraser(SCHEMA, [*first, *sweeps(Recogniser(event_key))])
+    known = Recogniser(event_key)
+    return Eraser(SCHEMA, [*first, *sweeps(known)], parts(known))
 
 
 class _Learnt(Sweep):

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_profile.api.access import access_routes
 from rapport_profile.api.computed_traits import computed_routes
 from rapport_profile.api.decisions import decision_routes
 from rapport_profile.api.duplicates import duplicate_routes
@@ -12,25 +13,32 @@ from rapport_profile.api.privacy import privacy_routes
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.quality import quality_routes
 from rapport_profile.api.republishing import republishing_routes
+from rapport_profile.api.restraints import restraint_routes
 from rapport_profile.api.search import search_routes
 from rapport_profile.api.timeline import timeline_routes
 from rapport_profile.api.timeline_rules import timeline_rules_routes
 from rapport_profile.api.trait_history import trait_history_routes
 from rapport_profile.api.trait_rules import trait_rules_routes
 from rapport_profile.domain.naming import Ids
+from rapport_profile.handlers.accessing import Accessing
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 
 
-def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing) -> list[APIRouter]:
+def routers(
+    engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing, accessing: Accessing
+) -> list[APIRouter]:
     """All routes of this service.
 
-    `ids` names identifiers, `arrivals` knows who waits, `erasing` forgets people.
+    `ids` names identifiers, `arrivals` knows who waits, `erasing` forgets people, `accessing` tells
+    them what is known.
     """
     return [
         computed_routes(engine),
         decision_routes(engine, ids),
         privacy_routes(engine, ids, erasing),
+        access_routes(engine, ids, accessing),
+        restraint_routes(engine, ids),
         duplicate_routes(engine, ids),
         # Before the profiles: `search` is no profile's id.
         search_routes(engine, ids),

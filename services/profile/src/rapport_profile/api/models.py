@@ -26,6 +26,10 @@ class Profile(BaseModel):
     computed: dict[str, Any]
     consent: list[dict[str, Any]]
     contact_points: list[dict[str, Any]] = Field(description="at which the person is reached now")
+    restraints: list[str] = Field(
+        default_factory=list,
+        description="what is not to be done with their data: processing, marketing, profiling",
+    )
     omitted: dict[str, int]
 
 
@@ -306,6 +310,7 @@ class Erasure(BaseModel):
     created_at: datetime | None = Field(
         None, description="what was received before this is gone, and refused if it comes again"
     )
+    due_at: datetime | None = Field(None, description="until when the law wants it done")
     finished_at: datetime | None = None
     services: list[ServiceAnswer] = Field(default_factory=list)
     last_copy_expires_at: datetime | None = Field(
@@ -317,6 +322,53 @@ class Erasure(BaseModel):
     would_remove: dict[str, int] | None = Field(
         None, description="a dry run's: rows of profile by table, where that is known"
     )
+
+
+class ServiceTold(BaseModel):
+    """What a service has told of somebody; empty as long as it has not told all."""
+
+    service: str
+    at: datetime | None = None
+    rows: int | None = None
+    sections: dict[str, int] | None = Field(None, description="the same by section")
+
+
+class Access(BaseModel):
+    """A request to tell all that is known of somebody. It does not name the person."""
+
+    id: UUID
+    state: str = Field(
+        description="running; ready: all services have told; incomplete: pieces were lost, ask "
+        "anew; expired; or erased: the person was forgotten"
+    )
+    profile_id: UUID | None = Field(description="empty: nobody was known")
+    identifiers: int = Field(description="how many the person had")
+    actor: str
+    reason: str
+    created_at: datetime
+    due_at: datetime = Field(description="until when the law wants it done")
+    finished_at: datetime | None
+    expires_at: datetime = Field(description="when what was told is destroyed")
+    downloads: int = Field(description="how often the file was asked for; who did is kept")
+    services: list[ServiceTold]
+
+
+class Restraint(BaseModel):
+    """What is not to be done with a person's data; it does not name the person."""
+
+    id: UUID
+    what: str = Field(description="processing, marketing or profiling")
+    state: str = Field(description="holds, or lifted")
+    profile_id: UUID | None = Field(description="the profile of then; empty: nobody was known")
+    identifiers: int = Field(
+        description="which have it: it goes with each of them; 0 once the person was forgotten"
+    )
+    actor: str
+    reason: str
+    created_at: datetime
+    lifted_at: datetime | None
+    lifted_by: str | None
+    lifted_reason: str | None
 
 
 class ReceiptKeys(BaseModel):

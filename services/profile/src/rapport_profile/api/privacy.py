@@ -47,7 +47,7 @@ def privacy_routes(engine: AsyncEngine, ids: Ids, erasing: Erasing) -> APIRouter
     """Forget people, and see what became of it."""
     router = APIRouter(tags=["privacy"])
     router.include_router(_asked(engine, ids, erasing))
-    router.include_router(_kept(engine))
+    router.include_router(_kept(engine, erasing))
 
     @router.get("/v1/privacy/keys", response_model=models.ReceiptKeys)
     async def keys(_caller: Reader) -> dict[str, Any]:
@@ -90,12 +90,12 @@ def _asked(engine: AsyncEngine, ids: Ids, erasing: Erasing) -> APIRouter:
             known = await once.earlier(tx, SCHEMA, caller.workspace, body=spec, made_id=made)
             if known is None:
                 await erasing.erase(tx, caller, identifier, (made, body.reason))
-            return await _one(tx, caller.workspace, known or made)
+            return await _one(tx, erasing, caller.workspace, known or made)
 
     return router
 
 
-def _kept(engine: AsyncEngine) -> APIRouter:
+def _kept(engine: AsyncEngine, erasing: Erasing) -> APIRouter:
     router = APIRouter()
 
     @router.get("/v1/privacy/erasures", response_model=Listed[models.Erasure])
@@ -107,22 +107,26 @@ def _kept(engine: AsyncEngine) -> APIRouter:
             found = await store.requests(tx, caller.workspace, page.ask, before)
             answers = await store.answers(tx, caller.workspace, [row.id for row in found])
         return page.answer(
-            found, key=lambda row: [row.id], show=lambda row: shown(row, answers[row.id])
+            found,
+            key=lambda row: [row.id],
+            show=lambda row: shown(row, answers[row.id], erasing.law),
         )
 
     @router.get("/v1/privacy/erasures/{erasure_id}", response_model=models.Erasure)
     async def erasure(erasure_id: UUID, caller: Reader) -> dict[str, Any]:
         """One wish; `receipt` is the signed final receipt, once all services have answered."""
         async with engine.begin() as tx:
-            return await _one(tx, caller.workspace, str(erasure_id))
+            return await _one(tx, erasing, caller.workspace, str(erasure_id))
 
     return router
 
 
-async def _one(tx: AsyncConnection, workspace: str, erasure_id: str) -> dict[str, Any]:
+async def _one(
+    tx: AsyncConnection, erasing: Erasing, workspace: str, erasure_id: str
+) -> dict[str, Any]:
     found = await store.request(tx, workspace, erasure_id)
     if found is None:
         message = f"There is no erasure {erasure_id} in this workspace."
         raise NotFoundError(message, details={"id": erasure_id})
     answers = await store.answers(tx, workspace, [found.id])
-    return shown(found, answers[found.id])
+    return shown(found, answers[found.id], erasing.law)

@@ -19,6 +19,7 @@ from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.consents import Consent, consent_state, consent_worth
 from rapport_profile.domain.orders import Order, Statement, add, merged, net
 from rapport_profile.domain.reach import Point, Reach, as_told, current_points, reachable
+from rapport_profile.domain.restraints import Restrained, hear, keep_newest
 from rapport_profile.domain.stamps import Stamp, earlier, later
 from rapport_profile.domain.telling import Telling
 from rapport_profile.domain.trait_rules import TraitJudge
@@ -57,6 +58,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
     traits: dict[str, Trait] = {}
     consents: dict[str, Consent] = {}
     cases: dict[str, Case] = {}
+    restraints: dict[str, Restrained] = {}
     purchases: dict[str, Order] = {}
     refunds: dict[str, Decimal] = {}
     reach: dict[str, Reach] = {}
@@ -73,6 +75,9 @@ class Fold(msgspec.Struct, omit_defaults=True):
         """
         changed = sections.COMPUTED
         self.events += 1
+        if told.restraint is not None:
+            # Not by the person: they were not seen.
+            return changed | hear(self.restraints, dict([told.restraint]))
         at, first, last = told.at, self.first_seen_at, self.last_seen_at
         if first is None or at < first:
             self.first_seen_at = at
@@ -189,6 +194,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
                 self._take_purchase(order_id, order)
             else:
                 self.purchases[order_id] = order
+        hear(self.restraints, other.restraints)
         self._take_consents(other.consents)
         self._take_reach(other.reach)
         if other.hidden_traits:
@@ -213,6 +219,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
         """Keep the newest cases and orders."""
         self._trim_cases()
         self._trim_orders()
+        keep_newest(self.restraints)
 
     @property
     def hides_nothing(self) -> bool:

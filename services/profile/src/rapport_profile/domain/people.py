@@ -16,17 +16,13 @@ from rapport_profile.domain.computed.values import Valued, with_values
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.folding import merge
 from rapport_profile.domain.naming import Id
-from rapport_profile.domain.published import Summary, omitted, shown, strongest
-from rapport_profile.domain.reach import as_told
+from rapport_profile.domain.published import Summary, omitted, shown, strongest, told_by_fold
 from rapport_profile.domain.sections import (
     ALL,
     COMPUTED,
-    CONSENT,
-    CONTACT_POINTS,
     IDENTIFIERS,
     LONG,
     NEVER_TOLD,
-    TRAITS,
     renewed,
 )
 from rapport_profile.domain.stamps import EARLIEST
@@ -377,17 +373,11 @@ class Profile:
 
     def sections(self, sections: int) -> dict[str, Any]:
         """These sections, as fields of a record."""
-        found: dict[str, Any] = {}
+        found = told_by_fold(self.fold, sections)
         if sections & IDENTIFIERS:
             found["identifiers"] = shown(self.named)
-        if sections & CONTACT_POINTS:
-            found["contact_points"] = as_told(self.fold.contact_points())
-        if sections & TRAITS:
-            found["traits"] = self.fold.visible_traits()
         if sections & COMPUTED:
             found["computed"] = self._aggregates()
-        if sections & CONSENT:
-            found["consent"] = self.fold.consent_states()
         if sections & LONG:
             found["omitted"] = omitted(self.fold, self.count, len(self.named), sections)
         return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -12,7 +13,17 @@ from rapport_common.events.profile import NONE_OMITTED, IdentifierState, Omitted
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.computed.values import Valued
 from rapport_profile.domain.fold import Fold
-from rapport_profile.domain.sections import ALL, CONSENT, IDENTIFIERS, NEVER_TOLD, TRAITS
+from rapport_profile.domain.reach import as_told
+from rapport_profile.domain.restraints import standing
+from rapport_profile.domain.sections import (
+    ALL,
+    CONSENT,
+    CONTACT_POINTS,
+    IDENTIFIERS,
+    NEVER_TOLD,
+    RESTRAINTS,
+    TRAITS,
+)
 
 
 class Summary(msgspec.Struct, omit_defaults=True):
@@ -58,6 +69,20 @@ def strongest(
 def shown(identifiers: Iterable[Identifier]) -> list[IdentifierState]:
     """Identifiers in the order in which they are published."""
     return [IdentifierState(kind, value) for kind, value in sorted(identifiers)]
+
+
+def told_by_fold(fold: Fold, sections: int) -> dict[str, Any]:
+    """Of these sections those that only what was said makes up, as fields of a record."""
+    found: dict[str, Any] = {}
+    if sections & CONTACT_POINTS:
+        found["contact_points"] = as_told(fold.contact_points())
+    if sections & TRAITS:
+        found["traits"] = fold.visible_traits()
+    if sections & CONSENT:
+        found["consent"] = fold.consent_states()
+    if sections & RESTRAINTS:
+        found["restraints"] = standing(fold.restraints)
+    return found
 
 
 def omitted(fold: Fold, members: int, listed: int, sections: int = ALL) -> Omitted:

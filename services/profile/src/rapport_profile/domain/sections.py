@@ -12,7 +12,8 @@ CONTACT_POINTS: Final = 2
 TRAITS: Final = 4
 COMPUTED: Final = 8
 CONSENT: Final = 16
-ALL: Final = 31
+RESTRAINTS: Final = 32
+ALL: Final = 63
 
 SHORT: Final = CONTACT_POINTS | COMPUTED
 """Told with each event, however much is known of the person."""
@@ -33,6 +34,7 @@ def renewed(versions: SectionVersions, sections: int, version: int) -> SectionVe
             versions.traits,
             version,
             versions.consent,
+            versions.restraints,
         )
     return SectionVersions(
         version if sections & IDENTIFIERS else versions.identifiers,
@@ -40,4 +42,5 @@ def renewed(versions: SectionVersions, sections: int, version: int) -> SectionVe
         version if sections & TRAITS else versions.traits,
         version if sections & COMPUTED else versions.computed,
         version if sections & CONSENT else versions.consent,
+        version if sections & RESTRAINTS else versions.restraints,
     )

@@ -7,8 +7,9 @@ import msgspec
 
 from rapport_profile.domain.computed.values import with_values
 from rapport_profile.domain.published import Summary, omitted, shown
+from rapport_profile.domain.restraints import standing
 
-Section = Literal["identifiers", "traits", "computed", "consent", "contact_points"]
+Section = Literal["identifiers", "traits", "computed", "consent", "contact_points", "restraints"]
 SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
 
 _SECTION: Final[Mapping[Section, Callable[[Summary], Any]]] = {
@@ -17,6 +18,7 @@ _SECTION: Final[Mapping[Section, Callable[[Summary], Any]]] = {
     "computed": lambda summary: with_values(summary.fold.computed(), summary.values),
     "consent": lambda summary: summary.fold.consent_states(),
     "contact_points": lambda summary: summary.fold.contact_points(),
+    "restraints": lambda summary: standing(summary.fold.restraints),
 }
 
 
@@ -33,6 +35,7 @@ class Shown(msgspec.Struct):
     computed: Any = msgspec.UNSET
     consent: Any = msgspec.UNSET
     contact_points: Any = msgspec.UNSET
+    restraints: Any = msgspec.UNSET
     omitted: Any = msgspec.UNSET
 
 

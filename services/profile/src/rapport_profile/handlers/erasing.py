@@ -13,22 +13,23 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import clock
+from rapport_common.access.store import AccessStore
 from rapport_common.auth import Operator
 from rapport_common.errors import ConflictError
 from rapport_common.events.envelope import Identifier
 from rapport_common.events.privacy import EndedProfile, PrivacyRecord
 from rapport_common.events.topics import PRIVACY, SERVICES, TOPICS
-from rapport_common.privacy.eraser import Eraser
 from rapport_common.privacy.subject import Subject
 from rapport_common.publisher import Publisher
 from rapport_profile import metrics
+from rapport_profile.domain.deadlines import Law, due_at
 from rapport_profile.domain.naming import Id, Ids
 from rapport_profile.domain.receipts import Answer, Wish, claims
 from rapport_profile.handlers.forgetting import sweeps
 from rapport_profile.handlers.refusing import all_digits
 from rapport_profile.handlers.signing import Signer
+from rapport_profile.store import access_requests, reads
 from rapport_profile.store import privacy as store
-from rapport_profile.store import reads
 from rapport_profile.tables import SCHEMA
 
 MOST_NAMES = 20_000
@@ -36,6 +37,7 @@ MOST_NAMES = 20_000
 not one person."""
 
 KEPT = timedelta(milliseconds=max(one.retention_ms for one in TOPICS))
+ACCESS = AccessStore(SCHEMA)
 _PUBLISHER = Publisher(SCHEMA, PRIVACY)
 
 
@@ -63,15 +65,16 @@ class Person:
 class Erasing:
     """Takes wishes and answers in."""
 
-    def __init__(self, ids: Ids, key: bytes, receipt_key: bytes) -> None:
-        """`key`: the installation's identity key; final receipts are signed with `receipt_key`."""
+    def __init__(self, ids: Ids, key: bytes, receipt_key: bytes, law: Law = "gdpr") -> None:
+        """`key`: the installation's identity key; final receipts are signed with `receipt_key`.
+
+        `law` says until when what is asked for has to be done.
+        """
+        self.key = key
+        self.law = law
+        self.sweeps = sweeps(ids, key)
         self._ids = ids
         self._signer = Signer(receipt_key)
-        self._sweeps = sweeps(ids, key)
-
-    def eraser(self) -> Eraser:
-        """Who forgets people here."""
-        return Eraser(SCHEMA, self._sweeps, receipts=self.on_receipt, measure=measure)
 
     async def find(self, tx: AsyncConnection, workspace: str, identifier: Identifier) -> Person:
         """Who has an identifier; whoever it may be, where nobody is known by it."""
@@ -92,7 +95,7 @@ class Erasing:
 
     async def would_remove(self, tx: AsyncConnection, who: Subject) -> dict[str, int]:
         """The rows that would go here, by table, as far as that is known without looking."""
-        counts = {one.table: await one.count(tx, who) for one in self._sweeps}
+        counts = {one.table: await one.count(tx, who) for one in self.sweeps}
         return {table: number for table, number in counts.items() if number is not None}
 
     async def erase(
@@ -108,6 +111,8 @@ class Erasing:
         person = await self.find(tx, workspace, identifier)
         who = person.subject(workspace, request)
         await store.PRIVACY.add(tx, who)
+        await ACCESS.drop(tx, workspace, who.subjects | who.profiles)
+        await access_requests.forget(tx, workspace, who.subjects)
         await store.add_request(
             tx,
             workspace,
@@ -166,7 +171,7 @@ def _record(who: Subject, person: Person) -> PrivacyRecord:
     )
 
 
-def shown(row: Any, answers: Mapping[str, Answer]) -> dict[str, Any]:
+def shown(row: Any, answers: Mapping[str, Answer], law: Law) -> dict[str, Any]:
     """A request as it is shown, with what services have answered."""
     return {
         "id": row.id,
@@ -176,6 +181,7 @@ def shown(row: Any, answers: Mapping[str, Answer]) -> dict[str, Any]:
         "actor": row.actor,
         "reason": row.reason,
         "created_at": row.at,
+        "due_at": due_at(row.at, law),
         "finished_at": row.finished_at,
         "services": [
             {**msgspec.structs.asdict(answers[one]), "service": one}

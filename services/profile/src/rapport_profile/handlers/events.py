@@ -81,6 +81,15 @@ async def on_events(
     An event that names somebody who was forgotten after it was received is refused; no copy of it
     counts from then on, and one that did is taken back.
     """
+    tallies = await folded(ids, batch, tx, book=book)
+    await add_tallies(tx, SCHEMA, tallies)
+    metrics.count(tallies)
+
+
+async def folded(
+    ids: Ids, batch: Sequence[Record], tx: AsyncConnection, *, book: RuleBook = USUAL
+) -> dict[str, int]:
+    """The same of events that need not be from the topic; what became of how many."""
     names = Names(ids, book)
     drafts = await _with_refused(
         tx,
@@ -104,8 +113,7 @@ async def on_events(
             piece = []
             tallies["replaced"] += await _replaced(tx, names, one, known)
     await _apply(tx, names, piece)
-    await add_tallies(tx, SCHEMA, tallies)
-    metrics.count(tallies)
+    return tallies
 
 
 async def _with_refused(tx: AsyncConnection, names: Names, drafts: list[Draft]) -> list[Draft]:

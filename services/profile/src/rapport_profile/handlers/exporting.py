@@ -19,6 +19,7 @@ from rapport_profile import metrics
 from rapport_profile.domain.export_columns import Column, Person
 from rapport_profile.domain.export_texts import CsvWriting, JsonWriting, Writing
 from rapport_profile.domain.naming import Id
+from rapport_profile.domain.restraints import is_only_kept
 from rapport_profile.handlers.parquet import ParquetWriting
 from rapport_profile.store import exporting as store
 from rapport_profile.store import retelling
@@ -140,7 +141,9 @@ class Exporting:
 
 
 async def _people(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> list[Person]:
-    return [Person(*one) async for one in standing(tx, workspace, ids)]
+    """Those of them of whom anything may be done but keeping what is known."""
+    found = [Person(*one) async for one in standing(tx, workspace, ids)]
+    return [one for one in found if not is_only_kept(one.summary.fold.restraints)]
 
 
 def _is_packed(wanted: Wanted) -> bool:

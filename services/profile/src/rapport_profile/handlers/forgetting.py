@@ -31,6 +31,7 @@ from rapport_profile.store import (
     search,
 )
 from rapport_profile.store import privacy as store
+from rapport_profile.store.restraints import FORGOTTEN as RESTRAINTS
 from rapport_profile.store.rules import RuleShelf
 from rapport_profile.tables import SCHEMA
 
@@ -47,7 +48,13 @@ SEARCH = Waits(
 
 def sweeps(ids: Ids, key: bytes, at_once: int = AT_ONCE) -> list[Sweep]:
     """All that profile holds of a person, in the order in which it goes."""
-    return [_Events(at_once), _Person(ids, at_once), SEARCH, *aside_sweeps(SCHEMA, Recogniser(key))]
+    return [
+        RESTRAINTS,
+        _Events(at_once),
+        _Person(ids, at_once),
+        SEARCH,
+        *aside_sweeps(SCHEMA, Recogniser(key)),
+    ]
 
 
 def identifier_ids(who: Subject) -> list[Id]:

@@ -14,16 +14,18 @@ from rapport_common.events.membership import Membership
 from rapport_common.follower.domain import Versions
 from rapport_segment.domain import evaluate
 from rapport_segment.domain.rules import Rule, sections_read
-from rapport_segment.domain.sections import NO_FACTS, Facts
+from rapport_segment.domain.sections import NO_FACTS, RESTRAINTS, Facts
 
 Cause = Literal["event", "definition", "merge"]
 GONE = "nobody has this profile any more"
+RESTRAINED = "the person's data may not be processed, or not for profiling"
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
     """One version of a segment; `matches` is its rule as a function, `reads` its sections as bits.
 
+    Nobody is in it who may not be judged, see `Facts.judged`: each definition reads that, too.
     `why` tells in words what its rule comes to.
 
     `building`: not everybody has been held against it yet, so somebody may be out of place since
@@ -43,9 +45,17 @@ class Definition:
     def of(
         cls, segment_id: UUID, version: int, name: str, rule: Rule, *, building: bool = False
     ) -> "Definition":
-        matches, reads = evaluate.predicate(rule), sections_read(rule)
-        why = evaluate.reasoning(rule)
-        return cls(segment_id, version, name, rule, matches, why, reads, building)
+        fits, comes_to = evaluate.predicate(rule), evaluate.reasoning(rule)
+        return cls(
+            segment_id,
+            version,
+            name,
+            rule,
+            lambda facts: facts.judged and fits(facts),
+            lambda facts: comes_to(facts) if facts.judged else RESTRAINED,
+            sections_read(rule) | 1 << RESTRAINTS,
+            building,
+        )
 
 
 class Rulebook:

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -27,11 +27,14 @@ _LONG_BYTES = 400
 _INSTANT = re.compile(rb"-\d\d[Tt ]\d\d:")
 
 
-IDENTIFIERS, TRAITS, COMPUTED = range(3)
-"""The places of the sections that rules read."""
+IDENTIFIERS, TRAITS, COMPUTED, RESTRAINTS = _PLACES = range(4)
+"""The places of the sections: those that rules read, and what forbids all rules."""
 
-ALL_SECTIONS = 1 << IDENTIFIERS | 1 << TRAITS | 1 << COMPUTED
+ALL_SECTIONS = 1 << IDENTIFIERS | 1 << TRAITS | 1 << COMPUTED | 1 << RESTRAINTS
 """Sets of sections are bits by their places."""
+
+FORBIDDING: Final = frozenset({"processing", "profiling"})
+"""Whoever has one of these restraints is in no segment."""
 
 
 class UnreadSectionError(Exception):
@@ -110,12 +113,17 @@ class Facts:
         """Aggregates by name."""
         return self.sections[COMPUTED].value
 
+    @lazy
+    def judged(self) -> bool:
+        """Whether the person may be judged by rules: putting people in segments is profiling."""
+        return FORBIDDING.isdisjoint(self.sections[RESTRAINTS].value)
+
     def overlaid(self, news: Mapping[int, Section]) -> "Facts":
         """The same with other sections, by their places."""
         return Facts([news.get(place, one) for place, one in enumerate(self.sections)])
 
 
-def stored(texts: Sequence[str | None], versions: Sequence[int] = (1, 1, 1)) -> Facts:
+def stored(texts: Sequence[str | None], versions: Sequence[int] = (1, 1, 1, 1)) -> Facts:
     """The facts as they are kept, by section; None is what was not read, or of version 0."""
     return Facts(
         [
@@ -126,9 +134,9 @@ def stored(texts: Sequence[str | None], versions: Sequence[int] = (1, 1, 1)) -> 
 
 
 # Nothing can be read of them, so one serves all.
-_UNREAD = [Section(place, unread=True) for place in (IDENTIFIERS, TRAITS, COMPUTED)]
-NOT_READ = (None, None, None)
-NO_FACTS = stored(NOT_READ, (0, 0, 0))
+_UNREAD = [Section(place, unread=True) for place in _PLACES]
+NOT_READ = (None,) * len(_PLACES)
+NO_FACTS = stored(NOT_READ, (0,) * len(_PLACES))
 
 # Numbers stay exact: as floats, two values that Postgres tells apart could be one here.
 _object = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
@@ -255,4 +263,5 @@ def _integer(text: str) -> int | None:
 _VALUES: dict[int, Callable[[Any], dict[str, Any]]] = {
     IDENTIFIERS: _identifiers,
     COMPUTED: _computed,
+    RESTRAINTS: lambda told: dict.fromkeys(told, True),
 }

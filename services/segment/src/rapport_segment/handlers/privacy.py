@@ -3,10 +3,11 @@
 from rapport_common.privacy.ending import ending
 from rapport_common.privacy.eraser import Eraser
 from rapport_segment.handlers.activity import Judging
+from rapport_segment.store.access import parts
 from rapport_segment.store.privacy import sweeps
 from rapport_segment.tables import SCHEMA
 
 
 def eraser() -> Eraser:
     """Who does it."""
-    return Eraser(SCHEMA, sweeps(), at_once=ending(Judging().on_activity))
+    return Eraser(SCHEMA, sweeps(), parts(), at_once=ending(Judging().on_activity))

@@ -21,7 +21,7 @@ from rapport_common.errors import ConflictError, NotFoundError, UnavailableError
 from rapport_common.ids import uuid7
 from rapport_segment import metrics
 from rapport_segment.domain import evaluate, rules
-from rapport_segment.domain.membership import Entry, Person
+from rapport_segment.domain.membership import RESTRAINED, Entry, Person
 from rapport_segment.handlers.activity import rule_of
 from rapport_segment.handlers.building import build
 from rapport_segment.handlers.publish import tell
@@ -186,6 +186,8 @@ async def standing(
     verdicts = evaluate.explain(rule, person.facts)
     if stay is not None and stay.exited_at is None:
         why = stay.reason
+    elif not person.facts.judged:
+        why = RESTRAINED
     elif one.active:
         why = evaluate.reason(rule, person.facts)
     else:

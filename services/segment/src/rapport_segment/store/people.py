@@ -166,7 +166,8 @@ async def find(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Person 
     rows = await tx.execute(
         text(
             "SELECT p.workspace, p.profile_id, p.version, CAST(p.identifiers AS text), "
-            "CAST(p.traits AS text), CAST(p.computed AS text) FROM segment.person p "
+            "CAST(p.traits AS text), CAST(p.computed AS text), CAST(p.restraints AS text) "
+            "FROM segment.person p "
             "WHERE p.workspace = :workspace AND p.known AND p.profile_id = :id"
         ),
         {"workspace": workspace, "id": now_id},

@@ -1,0 +1,1 @@
+"""What every service does when somebody asks what is known of them."""

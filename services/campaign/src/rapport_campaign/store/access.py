@@ -1,0 +1,128 @@
+"""What campaign tells of somebody who asks: what they were sent, and what they said no to."""
+
+from collections.abc import Iterable
+
+from rapport_campaign.tables import SCHEMA
+from rapport_common.access.aside import aside_parts
+from rapport_common.access.parts import Choose, Part, Rows, Told, plain, speaking
+from rapport_common.events.contact import EMAIL_CHANNEL
+from rapport_common.privacy.subject import Recogniser, Subject
+
+_OF_THEM = "t.workspace = :workspace AND {0}.profile_id = ANY(CAST(:profiles AS text[]))"
+_MINE = _OF_THEM.format("t")
+_WORKSPACE = frozenset({"workspace"})
+_SENT = "JOIN campaign.message m USING (workspace, send_key)"
+_MESSAGES = "campaign.message t LEFT JOIN campaign.campaign c USING (workspace, campaign_id)"
+_MESSAGE = {
+    "message": "t.send_key",
+    "campaign": "c.name",
+    "subject": "c.subject",
+    **plain("channel", "kind", "purpose", "to_address", "state", "reason"),
+    **plain("planned_at", "sent_at", "opened_at", "clicked_at"),
+}
+
+MESSAGES = Rows(
+    "campaign.message",
+    "messages to you, and what became of them",
+    _MESSAGES,
+    {"send_key": "text"},
+    _MESSAGE,
+    _MINE,
+)
+CONTENTS = Rows(
+    "campaign.content",
+    "what single messages to you say",
+    f"campaign.content t {_SENT}",
+    {"send_key": "text"},
+    {"message": "t.send_key", **plain("subject", "html", "text"), "data": "CAST(t.data AS text)"},
+    _OF_THEM.format("m"),
+    documents=frozenset({"data"}),
+)
+CLICKS = Rows(
+    "campaign.click",
+    "links in messages that you followed",
+    f"campaign.click t {_SENT} LEFT JOIN campaign.link l "
+    "ON l.workspace = t.workspace AND l.link_id = t.link_id",
+    {"send_key": "text", "link_id": "text"},
+    {"message": "t.send_key", "url": "l.url", **plain("clicks", "last_at")},
+    _OF_THEM.format("m"),
+)
+ENTRIES = Rows(
+    "campaign.entry",
+    "stays in segments because of which you may get messages",
+    "campaign.entry t LEFT JOIN campaign.segment s USING (workspace, segment_id)",
+    {"segment_id": "text", "entry_id": "text"},
+    {"segment": "s.name", **plain("cause", "at", "event_timestamp", "ended_at")},
+    _MINE,
+)
+OBJECTIONS = Rows(
+    "campaign.objection",
+    "what you said no to, as it is heeded",
+    "campaign.objection t",
+    {"address": "text", "purpose": "text", "profile_id": "text"},
+    plain("address", "purpose", "word"),
+    _MINE,
+)
+
+
+def parts(recogniser: Recogniser) -> list[Part]:
+    """All of it."""
+    return [
+        MESSAGES,
+        _addressed(recogniser),
+        CONTENTS,
+        CLICKS,
+        ENTRIES,
+        OBJECTIONS,
+        _suppressions(recogniser),
+        _links(recogniser),
+        *aside_parts(SCHEMA, recogniser),
+    ]
+
+
+def _named(recogniser: Recogniser, column: str) -> Choose:
+    def choose(row: Told, who: Subject) -> Iterable[Told]:
+        if recogniser.is_named(who, EMAIL_CHANNEL, row[column]):
+            yield row
+
+    return choose
+
+
+def _addressed(recogniser: Recogniser) -> Part:
+    """Messages for others' affairs that went to an address of theirs."""
+    return Rows(
+        "campaign.message",
+        MESSAGES.about,
+        _MESSAGES,
+        {"send_key": "text"},
+        _MESSAGE,
+        "t.workspace = :workspace AND t.kind <> 'entry' AND t.to_address IS NOT NULL "
+        "AND t.profile_id <> ALL (CAST(:profiles AS text[]))",
+        choose=_named(recogniser, "to_address"),
+    )
+
+
+def _suppressions(recogniser: Recogniser) -> Part:
+    return Rows(
+        "campaign.suppression",
+        "addresses of yours that get nothing any more",
+        "campaign.suppression t",
+        {"address": "text", "purpose": "text"},
+        plain("address", "purpose", "reason", "at"),
+        "t.workspace = :workspace",
+        _WORKSPACE,
+        choose=_named(recogniser, "address"),
+    )
+
+
+def _links(recogniser: Recogniser) -> Part:
+    return Rows(
+        "campaign.link",
+        "links in messages that speak of you",
+        "campaign.link t",
+        {"link_id": "text"},
+        plain("url"),
+        "t.workspace = :workspace",
+        _WORKSPACE,
+        choose=speaking(recogniser, "url"),
+    )

@@ -1,0 +1,149 @@
+"""What feedback tells of somebody who asks: what they answered and complained of, and the replies.
+
+What others wrote of them is told without who that was, and without others' addresses.
+"""
+
+from collections.abc import Iterable
+
+from rapport_common.access.aside import aside_parts
+from rapport_common.access.parts import Choose, Part, Rows, Told, covered, plain
+from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_feedback.tables import SCHEMA
+
+_NAMES = ("user_id", "email", "anonymous_id")
+_WORKSPACE = frozenset({"workspace"})
+_ALL = "t.workspace = :workspace"
+_SURVEY = "JOIN feedback.survey s USING (workspace, survey_id)"
+_WHO = {one: f"c.{one}" for one in _NAMES}
+
+IDENTITIES = Rows(
+    "feedback.identity",
+    "identifiers by which your answers and cases are found",
+    "feedback.identity t",
+    {"kind": "text", "value": "text", "profile_id": "text"},
+    plain("kind", "value"),
+    f"{_ALL} AND t.profile_id = ANY(CAST(:profiles AS text[]))",
+)
+
+
+def parts(recogniser: Recogniser) -> list[Part]:
+    """All of it."""
+    return [
+        IDENTITIES,
+        _invitations(recogniser),
+        _answers(recogniser),
+        _comments(recogniser),
+        _cases(recogniser),
+        _steps(recogniser),
+        *aside_parts(SCHEMA, recogniser),
+    ]
+
+
+def _is_theirs(row: Told, who: Subject, known: Recogniser) -> bool:
+    """By (kind, value), and the columns that hold one kind each."""
+    given = [(row.get("kind"), row.get("value")), *((one, row.get(one)) for one in _NAMES)]
+    return any(known.is_named(who, kind, value) for kind, value in given if kind)
+
+
+def _theirs(recogniser: Recogniser) -> Choose:
+    def choose(row: Told, who: Subject) -> Iterable[Told]:
+        if _is_theirs(row, who, recogniser):
+            yield {name: one for name, one in row.items() if one is not None}
+
+    return choose
+
+
+def _mentions(recogniser: Recogniser, *texts: str) -> Choose:
+    """What others wrote: of a row that is not the person's own the texts that speak of them."""
+
+    def choose(row: Told, who: Subject) -> Iterable[Told]:
+        if not _is_theirs(row, who, recogniser):
+            for name in texts:
+                if recogniser.speaks_of(who, row[name]):
+                    yield {"text": covered(recogniser, who, row[name])}
+
+    return choose
+
+
+def _invitations(recogniser: Recogniser) -> Part:
+    return Rows(
+        "feedback.invitation",
+        "surveys that you were asked to answer",
+        f"feedback.invitation t {_SURVEY}",
+        {"invitation_id": "uuid"},
+        {"survey": "s.name", **plain("wave", "kind", "value", *_NAMES, "created_at", "expires_at")},
+        _ALL,
+        _WORKSPACE,
+        choose=_theirs(recogniser),
+    )
+
+
+def _answers(recogniser: Recogniser) -> Part:
+    return Rows(
+        "feedback.response",
+        "what you answered to surveys",
+        f"feedback.response t {_SURVEY}",
+        {"response_id": "uuid"},
+        {
+            "survey": "s.name",
+            **plain("wave", "kind", "value", "score", "comment", "answered_at", "revised_at"),
+        },
+        _ALL,
+        _WORKSPACE,
+        choose=_theirs(recogniser),
+    )
+
+
+def _comments(recogniser: Recogniser) -> Part:
+    return Rows(
+        "feedback.mention",
+        "what others wrote of you, without who they are",
+        "feedback.response t",
+        {"response_id": "uuid"},
+        plain("kind", "value", "comment"),
+        f"{_ALL} AND t.comment <> ''",
+        _WORKSPACE,
+        choose=_mentions(recogniser, "comment"),
+    )
+
+
+def _cases(recogniser: Recogniser) -> Part:
+    theirs, mentions = _theirs(recogniser), _mentions(recogniser, "subject", "body")
+
+    def choose(row: Told, who: Subject) -> Iterable[Told]:
+        yield from theirs(row, who)
+        yield from mentions(row, who)
+
+    return Rows(
+        "feedback.complaint",
+        "your cases; of others' the texts that speak of you, without who they are",
+        "feedback.complaint t",
+        {"case_id": "uuid"},
+        plain("number", *_NAMES, "state", "subject", "body", "opened_at", "due_at", "closed_at"),
+        _ALL,
+        _WORKSPACE,
+        choose=choose,
+    )
+
+
+def _steps(recogniser: Recogniser) -> Part:
+    """An agent's name is not told, nor others' addresses in notes."""
+    mentions = _mentions(recogniser, "note")
+
+    def choose(row: Told, who: Subject) -> Iterable[Told]:
+        if _is_theirs(row, who, recogniser):
+            told = {name: row[name] for name in ("number", "at", "to_state")}
+            yield {**told, "note": covered(recogniser, who, row["note"])}
+        else:
+            yield from mentions(row, who)
+
+    return Rows(
+        "feedback.case_event",
+        "what was done about your cases, and what was noted of you at others'",
+        "feedback.case_event t JOIN feedback.complaint c USING (workspace, case_id)",
+        {"case_id": "uuid", "step": "integer"},
+        {"number": "c.number", **_WHO, **plain("at", "to_state", "note")},
+        _ALL,
+        _WORKSPACE,
+        choose=choose,
+    )

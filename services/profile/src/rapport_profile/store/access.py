@@ -1,0 +1,132 @@
+"""What profile tells of somebody who asks: who they are, what is known, what was said."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import override
+
+from rapport_common.access.aside import aside_parts
+from rapport_common.access.parts import Part, Rows, Taken, Told, covering, plain
+from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_profile.domain.shown import shown_profile
+from rapport_profile.store.standing import standing
+from rapport_profile.tables import SCHEMA
+
+_IDS = "CAST(CAST(:subjects AS text[]) AS uuid[])"
+_PROFILES = "CAST(CAST(:profiles AS text[]) AS uuid[])"
+_BY_SUBJECT = frozenset({"workspace", "subjects"})
+_NAMED = (
+    "LEFT JOIN profile.identifier x ON x.workspace = t.workspace AND x.id = t.a "
+    "LEFT JOIN profile.identifier y ON y.workspace = t.workspace AND y.id = t.b"
+)
+EVENTS = 1_000
+
+
+class State(Part):
+    """Whoever the person is now, as they are shown; what they were before is of their heirs."""
+
+    section = "profile.profile"
+    about = "what is known of you now: traits, sums, consents, where you are reached"
+
+    @override
+    async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Taken:
+        """All of it: that is bounded."""
+        ids = sorted(who.profiles)
+        return Taken([_told(one) async for one in standing(tx, who.workspace, ids)])
+
+
+def _told(one: tuple[str, int, object]) -> Told:
+    return {"profile": shown_profile(*one)}  # type: ignore[arg-type] # a summary
+
+
+def _end(table: str, column: str) -> dict[str, str]:
+    """An identifier of a pair: of somebody else's only that there is one."""
+    shown = f"CASE WHEN t.{column} = ANY({_IDS}) THEN {table}.value END"
+    return {f"{column}_kind": f"{table}.kind", column: shown}
+
+
+_PAIR = {**_end("x", "a"), **_end("y", "b")}
+_EITHER = f"t.workspace = :workspace AND (t.a = ANY({_IDS}) OR t.b = ANY({_IDS}))"
+
+IDENTIFIERS = Rows(
+    "profile.identifier",
+    "identifiers that are yours",
+    "profile.identifier t",
+    {"id": "uuid"},
+    plain("kind", "value"),
+    f"t.workspace = :workspace AND t.id = ANY({_IDS})",
+    _BY_SUBJECT,
+)
+TIMELINE = Rows(
+    "profile.timeline",
+    "events about you, as they were sent, by whom and when",
+    "profile.timeline t",
+    {"identifier_id": "uuid", "timestamp": "timestamptz", "source": "text", "message_id": "text"},
+    {"event": "CAST(t.event AS text)"},
+    f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",
+    _BY_SUBJECT,
+    documents=frozenset({"event"}),
+    size=EVENTS,
+)
+OVERFLOW = Rows(
+    "profile.overflow",
+    "older traits and consents, beside those that are shown",
+    "profile.overflow t",
+    {"identifier_id": "uuid", "kind": "text", "name": "text"},
+    {**plain("kind", "name", "at"), "value": "CAST(t.value AS text)"},
+    f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",
+    _BY_SUBJECT,
+    documents=frozenset({"value"}),
+)
+LINKS = Rows(
+    "profile.link",
+    "why two identifiers are one person: the event that says so",
+    f"profile.link t {_NAMED}",
+    {"a": "uuid", "b": "uuid", "kind": "text"},
+    {**_PAIR, **plain("kind", "timestamp", "message_id", "source")},
+    _EITHER,
+    _BY_SUBJECT,
+)
+RESTRAINTS = Rows(
+    "profile.restraint",
+    "what is not to be done with your data",
+    "profile.restraint t",
+    {"id": "uuid"},
+    plain("what", "reason", "at", "lifted_at", "lifted_reason"),
+    f"t.workspace = :workspace AND t.identifiers && {_IDS}",
+    _BY_SUBJECT,
+)
+DUPLICATES = Rows(
+    "profile.duplicate",
+    "that you may be somebody else who is known, and what was decided",
+    "profile.duplicate t",
+    {"id": "uuid"},
+    plain("score", "state", "found_at", "decided_at"),
+    f"t.workspace = :workspace AND (t.a = ANY({_PROFILES}) OR t.b = ANY({_PROFILES}))",
+)
+
+
+def parts(recogniser: Recogniser) -> list[Part]:
+    """All of it. What search and the finder of duplicates keep is made of these."""
+    return [
+        State(),
+        IDENTIFIERS,
+        TIMELINE,
+        OVERFLOW,
+        LINKS,
+        _decisions(recogniser),
+        RESTRAINTS,
+        DUPLICATES,
+        *aside_parts(SCHEMA, recogniser),
+    ]
+
+
+def _decisions(recogniser: Recogniser) -> Part:
+    return Rows(
+        "profile.decision",
+        "what our staff have said of who you are",
+        f"profile.decision t {_NAMED}",
+        {"id": "uuid"},
+        {**_PAIR, **plain("kind", "reason", "created_at", "undone_at", "undone_reason")},
+        _EITHER,
+        _BY_SUBJECT,
+        choose=covering(recogniser, "reason", "undone_reason"),
+    )
