@@ -32,6 +32,7 @@ ONE = {
     "/v1/imports/{job_id}/file": "the one file of an import",
     "/v1/surveys/{survey_id}/score": "one score",
     "/v1/profiles/{profile_id}/why": "one explanation",
+    "/v1/profiles/{profile_id}/consents/why": "one explanation",
 }
 STREAMS = {
     "/v1/sources/{source}/live": "server-sent events",
@@ -53,6 +54,7 @@ KEYED = {
     "/v1/profiles/{profile_id}/identifiers": "kind and value",
     "/v1/profiles/{profile_id}/traits": "name",
     "/v1/profiles/{profile_id}/consents": "contact point, channel and purpose",
+    "/v1/profiles/{profile_id}/consents/words": "source and message id",
     "/v1/profiles/{profile_id}/links": "the identifiers and the event",
     "/v1/profiles/{profile_id}/timeline": "events as they came: source and message id",
 }
@@ -65,7 +67,13 @@ NAMED = {
 OWN_EVENT = {
     "/v1/profiles",
     "/v1/profiles/{profile_id}",
+    "/v1/profiles/{profile_id}/consents",
     "/v1/profiles/{profile_id}/timeline",
+}
+# What can be asked for as it was at one instant, which is no span.
+INSTANT = {
+    "/v1/profiles/{profile_id}/consents": {"as_of"},
+    "/v1/profiles/{profile_id}/consents/why": {"as_of"},
 }
 # What replaces a whole: PUT is right where there is nothing to be left out.
 WHOLE = {
@@ -248,7 +256,7 @@ def test_since_and_until_are_only_asked_for(service: str) -> None:
 def test_filters_by_time_are_since_and_until(one: Operation) -> None:
     for name, schema in one.query().items():
         if "date-time" in str(schema):
-            assert name in {"since", "until"}, (one.place, name)
+            assert name in {"since", "until"} | INSTANT.get(one.path, set()), (one.place, name)
     # A message id of one's own is no time.
     asked = one.query().keys() - ({"after"} if one.path in OWN_EVENT else set())
     assert not {"before", "after"} & asked, one.place

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 from tests.support.engines import patient_engine
 
+from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
 from rapport_common.operator.models import Ledger
+from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.domain.naming import Ids
@@ -35,6 +37,11 @@ def erasing() -> Erasing:
     return Erasing(Ids(EVENT_KEY), EVENT_KEY, RECEIPT_KEY)
 
 
+def publisher() -> Publisher:
+    """Writes events into the outbox of profile."""
+    return Publisher("profile", EVENTS, EVENT_KEY)
+
+
 @pytest.fixture
 async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
     made = patient_engine(service_database("profile"), application="tests", pool=10)
@@ -46,7 +53,7 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """An operator of workspace `w`."""
     app = patient_app("profile")
-    for router in routers(engine, Ids(EVENT_KEY), Arrivals(engine), erasing()):
+    for router in routers(engine, Ids(EVENT_KEY), Arrivals(engine), erasing(), publisher()):
         app.include_router(router)
     counted = ConsumerStore("profile", "profile").ledger
     app.include_router(ledger_routes(engine, Ledger, counted))

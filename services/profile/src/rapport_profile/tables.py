@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, UUID
 
 from rapport_common.db import metadata
+from rapport_common.due.tables import due_tables
 from rapport_common.idempotency import idempotency_table
 from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
@@ -35,6 +36,7 @@ consumer_tables(METADATA)
 outbox_tables(METADATA)
 job_table(METADATA)
 idempotency_table(METADATA)
+due_tables(METADATA)
 privacy_tables(METADATA)
 
 IDENTIFIER = Table(
@@ -284,6 +286,32 @@ PRIVACY_RECEIPT = Table(
     PrimaryKeyConstraint("workspace", "request_id", "service"),
 )
 """What each service has answered."""
+
+CONSENT_FACT = Table(
+    "consent_fact",
+    METADATA,
+    Column("workspace", Text),
+    Column("source", Text),
+    Column("message_id", Text, comment="Of the event that says it."),
+    Column("identifier_id", UUID(as_uuid=True), nullable=False, comment="Who says it."),
+    Column("sequence", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("contact_point", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="refused, granted, asked, or undated"),
+    Column("state", Text, nullable=False, comment="granted, denied, or withdrawn"),
+    Column("at", _INSTANT, nullable=False, comment="It counts from then on."),
+    Column("received_at", _INSTANT, nullable=False),
+    Column("trust", Text, nullable=False),
+    Column("wording_version", Text),
+    Column("legal_basis", Text),
+    Column("expires_at", _INSTANT),
+    Column("ip_hash", Text, comment="A keyed digest."),
+    Column("evidence", JSON, nullable=False, comment="What it rests on: method, actor, reason …"),
+    PrimaryKeyConstraint("workspace", "source", "message_id"),
+    Index(None, "workspace", "identifier_id", "at"),
+)
+"""Each word on a consent, under its strongest identifier, also when its event has gone."""
 
 LIKENESS = Table(
     "likeness",

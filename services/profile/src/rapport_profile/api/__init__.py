@@ -3,6 +3,8 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_common.publisher import Publisher
+from rapport_profile.api.consents import consent_routes
 from rapport_profile.api.decisions import decision_routes
 from rapport_profile.api.duplicates import duplicate_routes
 from rapport_profile.api.exporting import export_routes
@@ -19,12 +21,16 @@ from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 
 
-def routers(engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing) -> list[APIRouter]:
+def routers(
+    engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing, publisher: Publisher
+) -> list[APIRouter]:
     """All routes of this service.
 
-    `ids` names identifiers, `arrivals` knows who waits, `erasing` forgets people.
+    `ids` names identifiers, `arrivals` knows who waits, `erasing` forgets people, `publisher`
+    writes to `events`.
     """
     return [
+        consent_routes(engine, arrivals, publisher),
         decision_routes(engine, ids),
         privacy_routes(engine, ids, erasing),
         duplicate_routes(engine, ids),

@@ -30,6 +30,7 @@ from rapport_profile.domain.naming import (
     user_twin,
 )
 from rapport_profile.domain.working_set import WorkingSet
+from rapport_profile.handlers.consent_facts import keep_words
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.refusing import refused
@@ -186,6 +187,7 @@ async def _apply(
     lasting = [one for one in before if not (_is_plain(one) and one.profile_id in follows)]
     await changes.save(tx, working)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
+    await keep_words(tx, names.ids, [(one.event, one.copy.identifier_id) for one in drafts])
     await publish(tx, [*((step, None) for step in lasting), *steps])
 
 

@@ -21,7 +21,15 @@ from rapport_profile.domain.recounting import Page as Recounted
 from rapport_profile.domain.revising import Revising
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import decisions, duplicates, expiring, likenesses, people, search
+from rapport_profile.store import (
+    consent_facts,
+    decisions,
+    duplicates,
+    expiring,
+    likenesses,
+    people,
+    search,
+)
 from rapport_profile.store import privacy as store
 from rapport_profile.store.merge_rules import RuleShelf
 from rapport_profile.tables import SCHEMA
@@ -116,6 +124,7 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
         number += gone
     named = await _naming(tx, names, who, others)
     number += await store.drop_these(tx, workspace, others, named)
+    number += await consent_facts.erase(tx, workspace, ids, who.at, named)
     number += sum((await store.drop_beside(tx, workspace, ids)).values())
     ended = await store.end_profiles(tx, workspace, who.profiles)
     await search.forget(tx, workspace, sorted(ended))

@@ -29,7 +29,14 @@ from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
-from rapport_profile.store import changes, decisions, expiring, people, recounting
+from rapport_profile.store import (
+    changes,
+    consent_facts,
+    decisions,
+    expiring,
+    people,
+    recounting,
+)
 from rapport_profile.store.merge_rules import RuleShelf
 
 log = logging.get(__name__)
@@ -168,6 +175,7 @@ async def rebuilt(
     )
     working, (revisions, broken, steps) = loaded[0], found
     moved = await recounting.move(tx, page.workspace, page.leaving)
+    await consent_facts.move(tx, page.workspace, page.said_elsewhere)
     working.spilled += [
         (page.workspace, one.hub, gone) for one in page.counted for gone in one.spilled
     ]

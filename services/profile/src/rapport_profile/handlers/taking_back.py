@@ -15,7 +15,7 @@ from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import changes, decisions, expiring, inbox, people
+from rapport_profile.store import changes, consent_facts, decisions, expiring, inbox, people
 
 
 async def take_back(
@@ -25,7 +25,7 @@ async def take_back(
 
     None when retention has removed it already.
     """
-    event = await inbox.forget(tx, known)
+    event = await _forgotten(tx, known)
     named = names.of(event) if event is not None else None
     if event is None or named is None:
         return None
@@ -68,6 +68,14 @@ async def take_back(
     await changes.unspill(tx, workspace, hub, names_told(event))
     await changes.save(tx, working)
     return steps
+
+
+async def _forgotten(tx: AsyncConnection, known: inbox.Copy) -> Event | None:
+    """The event that a copy was, with what it said taken off; None when retention was first."""
+    event = await inbox.forget(tx, known)
+    if event is not None:
+        await consent_facts.forget(tx, known.key)
+    return event
 
 
 def _left(
