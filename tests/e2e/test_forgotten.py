@@ -1,5 +1,6 @@
 """Somebody is forgotten everywhere: what was planted of them is found nowhere afterwards."""
 
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +110,23 @@ def _said_by(one: Canary) -> None:
     workspace.wait_named(one.mark, "Case Opened")
 
 
+def _allowed_by(one: Canary, profile: str) -> None:
+    """Words on consents: by a source, an operator, and the person on the page of preferences."""
+    workspace = one.workspace
+    point = {"contact_point": one.email, "channel": "email"}
+    said = {**point, "purpose": "survey", "state": "granted", "evidence": f"form of {one.mark}"}
+    ends = {"expires_at": "2099-01-01T00:00:00Z"}
+    workspace.send("track", userId=one.mark, event="Consent Updated", properties=said | ends)
+    word = {**point, "state": "granted", "reason": f"told me so, {one.mark}"}
+    workspace.post("profile", f"/v1/profiles/{profile}/consents", word)
+    link = {"profile_id": profile, "address": one.email, "reason": f"for {one.mark}"}
+    url = workspace.post("campaign", "/v1/preference-links", link)["url"]
+    (form,) = set(re.findall(r'name="form" value="([^"]+)"', httpx.get(url).text))
+    assert httpx.post(url, data={"form": form, "nothing": "1"}).status_code == 200
+    path = f"/v1/profiles/{profile}/consents/words"
+    until("three words", lambda: len(workspace.get("profile", path)["items"]) == 3)
+
+
 def _refused_of(one: Canary) -> None:
     """Events in the quarantine, some of them of an import."""
     workspace = one.workspace
@@ -170,6 +188,7 @@ def test_nothing_is_left_of_somebody_who_is_forgotten(
     campaign = _sent_to(one)
     _said_by(one)
     profile = until("the person", one.is_known)
+    _allowed_by(one, profile)
     _put_aside(database, one, profile)
     workspace.send("identify", userId=other.mark, traits={"email": other.email})
     until("somebody else", other.is_known)

@@ -128,5 +128,26 @@ def note(
         show.line(f"Noted. It holds in a moment: event {answer['message_id']}.")
 
 
+@app.command()
+def link(
+    ctx: typer.Context,
+    kind: profiles.Kind,
+    value: profiles.Value,
+    contact_point: Point,
+    *,
+    reason: Annotated[str, typer.Option(help="Why it is made: asked for it on the phone.")],
+    as_json: show.AsJson = False,
+) -> None:
+    """Make a link to a person's page of preferences: for them, as whoever has it can choose."""
+    session = show.session(ctx)
+    person = profiles.id_of(session.api("profile"), kind, value)
+    body = {"profile_id": person, "address": contact_point, "reason": reason}
+    answer = session.api("campaign").post("/v1/preference-links", body)
+    if as_json:
+        show.data(answer)
+    else:
+        show.line(answer["url"])
+
+
 def _instant(as_of: str | None, known: str) -> dict[str, Any]:
     return {} if as_of is None else {"as_of": as_of, "known": known}
