@@ -26,6 +26,7 @@ ONE = {
     "/v1/sources/{source}/counts": "one sum, with its days",
     "/v1/sources/{source}/plan": "one document, kept and given as a whole",
     "/v1/merge-rules": "one document, kept and given as a whole",
+    "/v1/topics": "one document, kept and given as a whole",
     "/v1/privacy/keys": "one document: a JWKS",
     "/v1/quality": "the workspace's one",
     "/v1/timeline-rules": "one document, kept and given as a whole",
@@ -33,6 +34,7 @@ ONE = {
     "/v1/imports/{job_id}/file": "the one file of an import",
     "/v1/surveys/{survey_id}/score": "one score",
     "/v1/profiles/{profile_id}/why": "one explanation",
+    "/v1/profiles/{profile_id}/consents/why": "one explanation",
 }
 STREAMS = {
     "/v1/sources/{source}/live": "server-sent events",
@@ -52,6 +54,7 @@ KEYED = {
     "/v1/parked/{key_id}/records": "offset",
     "/v1/segments/{segment_id}/versions": "version",
     "/v1/merge-rules/history": "version",
+    "/v1/topics/history": "version",
     "/v1/timeline-rules/history": "version",
     "/v1/trait-rules/history": "version",
     "/v1/campaigns/{campaign_id}/messages": "the send key",
@@ -59,6 +62,7 @@ KEYED = {
     "/v1/profiles/{profile_id}/traits": "name",
     "/v1/profiles/{profile_id}/trait-history": "source and message id of the event",
     "/v1/profiles/{profile_id}/consents": "contact point, channel and purpose",
+    "/v1/profiles/{profile_id}/consents/words": "source and message id",
     "/v1/profiles/{profile_id}/links": "the identifiers and the event",
     "/v1/profiles/{profile_id}/timeline": "events as they came: source and message id",
 }
@@ -72,7 +76,13 @@ NAMED = {
 OWN_EVENT = {
     "/v1/profiles",
     "/v1/profiles/{profile_id}",
+    "/v1/profiles/{profile_id}/consents",
     "/v1/profiles/{profile_id}/timeline",
+}
+# What can be asked for as it was at one instant, which is no span.
+INSTANT = {
+    "/v1/profiles/{profile_id}/consents": {"as_of"},
+    "/v1/profiles/{profile_id}/consents/why": {"as_of"},
 }
 # What replaces a whole: PUT is right where there is nothing to be left out.
 WHOLE = {
@@ -81,6 +91,7 @@ WHOLE = {
     "/v1/merge-rules",
     "/v1/timeline-rules",
     "/v1/trait-rules",
+    "/v1/topics",
     "/v1/sources/{source}/plan",
     "/v1/imports/{job_id}/file",
 }
@@ -257,7 +268,7 @@ def test_since_and_until_are_only_asked_for(service: str) -> None:
 def test_filters_by_time_are_since_and_until(one: Operation) -> None:
     for name, schema in one.query().items():
         if "date-time" in str(schema):
-            assert name in {"since", "until"}, (one.place, name)
+            assert name in {"since", "until"} | INSTANT.get(one.path, set()), (one.place, name)
     # A message id of one's own is no time.
     asked = one.query().keys() - ({"after"} if one.path in OWN_EVENT else set())
     assert not {"before", "after"} & asked, one.place

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rapport_common.events.reserved import CONSENT_UPDATED, RESERVED_EVENTS
 
-TELLERS = ("profile", "campaign", "feedback")
+TELLERS = ("campaign", "feedback", "profile")
 
 
 def _emitted(root: Path, service: str) -> set[str]:

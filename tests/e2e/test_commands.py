@@ -65,6 +65,10 @@ ARGUMENTS: dict[str, list[str]] = {
     "catalogue list": [],
     "catalogue show": ["Paid", "--source", "s"],
     "consent list": PERSON,
+    "consent link": [*PERSON, "someone@example.com", "--reason", "why"],
+    "consent note": [*PERSON, "someone@example.com", "denied", "--reason", "why"],
+    "consent why": [*PERSON, "someone@example.com"],
+    "consent words": PERSON,
     "debug": ["s"],
     "duplicates dismiss": [ID, "--reason", "why"],
     "duplicates find": [],
@@ -171,6 +175,9 @@ ARGUMENTS: dict[str, list[str]] = {
     "timeline-rules history": [],
     "timeline-rules set": ["timeline.json", "--reason", "why"],
     "timeline-rules show": [],
+    "topics history": [],
+    "topics set": ["topics.json", "--reason", "why"],
+    "topics show": [],
 }
 # Commands that ask no operator route: a file, the secret, or the route of events.
 WITHOUT_A_CALL = {"keys", "mail list", "mail show", "replay file", "token"}
@@ -182,6 +189,7 @@ WITHOUT_JSON = {
     "plan show",
     "quarantine export",
     "timeline-rules show",
+    "topics show",
 }
 # Groups of routes that programs and customers use, and no operator.
 NO_COMMAND = {
@@ -257,6 +265,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file.json").write_text('{"events": []}')
     (tmp_path / "rules.json").write_text("{}")
+    (tmp_path / "topics.json").write_text('{"topics": []}')
     (tmp_path / "timeline.json").write_text('{"classes": []}')
     monkeypatch.setenv("RAPPORT_HOME", str(tmp_path))
     monkeypatch.setenv("RAPPORT_SECRET", "a-secret-of-at-least-thirty-two-characters")

@@ -112,6 +112,23 @@ def _said_by(one: Canary, other: Canary) -> None:
     workspace.wait_named(one.mark, "Case Opened")
 
 
+def _allowed_by(one: Canary, profile: str) -> None:
+    """Words on consents: by a source, an operator, and the person on the page of preferences."""
+    workspace = one.workspace
+    point = {"contact_point": one.email, "channel": "email"}
+    said = {**point, "purpose": "survey", "state": "granted", "evidence": f"form of {one.mark}"}
+    ends = {"expires_at": "2099-01-01T00:00:00Z"}
+    workspace.send("track", userId=one.mark, event="Consent Updated", properties=said | ends)
+    word = {**point, "state": "granted", "reason": f"told me so, {one.mark}"}
+    workspace.post("profile", f"/v1/profiles/{profile}/consents", word)
+    link = {"profile_id": profile, "address": one.email, "reason": f"for {one.mark}"}
+    url = workspace.post("campaign", "/v1/preference-links", link)["url"]
+    (form,) = set(re.findall(r'name="form" value="([^"]+)"', httpx.get(url).text))
+    assert httpx.post(url, data={"form": form, "nothing": "1"}).status_code == 200
+    path = f"/v1/profiles/{profile}/consents/words"
+    until("three words", lambda: len(workspace.get("profile", path)["items"]) == 3)
+
+
 def _refused_of(one: Canary, *, imports: bool = True) -> None:
     """Events in the quarantine, some of them of an import."""
     workspace = one.workspace
@@ -208,6 +225,7 @@ def test_all_is_told_and_nothing_is_left_of_somebody_who_is_forgotten(
     campaign = _sent_to(one)
     _said_by(one, other)
     profile = until("the person", one.is_known)
+    _allowed_by(one, profile)
     _put_aside(database, one, profile)
     workspace.send("identify", userId=other.mark, traits={"email": other.email})
     until("somebody else", other.is_known)

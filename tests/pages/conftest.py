@@ -11,6 +11,8 @@ from uuid import UUID
 import pytest
 
 from rapport_campaign import pages as campaign
+from rapport_campaign.domain.preferences import Holder, Shown
+from rapport_campaign.domain.topics import Topic
 from rapport_common.pages import brand as rules
 from rapport_common.pages.brand import Brand
 from rapport_common.pages.language import LANGUAGES
@@ -65,6 +67,17 @@ def seen(run_folder: Path) -> list[dict[str, Any]]:
     return found
 
 
+def _choice() -> Shown:
+    """A page of preferences with short and long topics."""
+    long = "Rindfleischetikettierungsüberwachungsaufgabenübertragung"
+    topics = [
+        (Topic(id="news", purpose="promotion", names={}), True),
+        (Topic(id="a", purpose="x_a", names={"en": "Events"}, descriptions={"en": long}), False),
+        (Topic(id="b", purpose="x_b", names={"en": long, "ar": "فعاليات", "zh": "活动"}), True),
+    ]
+    return Shown(Holder("w", "ada@example.com", "p"), 1, topics)
+
+
 def _pages() -> dict[str, str]:
     pages: dict[str, str] = {}
     answer = Response(UUID(int=1), 9, "", 1, NOON, NOON)
@@ -78,5 +91,6 @@ def _pages() -> dict[str, str]:
         pages[f"lost-{language}"] = feedback.problem(404, "", language=language).html
         pages[f"leave-{language}"] = campaign.ask("ada@example.com", **about).html  # type: ignore[arg-type] # as above
         pages[f"left-{language}"] = campaign.done("ada@example.com", **about).html  # type: ignore[arg-type] # as above
+        pages[f"choose-{language}"] = campaign.preferences(_choice(), "f", saved=True, **about).html  # type: ignore[arg-type] # as above
         pages[f"busy-{language}"] = campaign.problem(503, "", language=language).html
     return pages

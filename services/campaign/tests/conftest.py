@@ -33,6 +33,7 @@ from rapport_campaign.handlers.definition import on_definition
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts
 from rapport_campaign.handlers.membership import on_membership
+from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.requests import on_requests
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.track import Tracker
@@ -198,6 +199,11 @@ class Topics:
         }
         request = MessageRequest(request_id=request_id, **{**wanted, **more})
         await self.bring("message.requests", request)
+
+
+def preferences() -> Preferences:
+    """Takes in what is said on pages of preferences."""
+    return Preferences(Publisher("campaign", EVENTS, EVENT_KEY), EVENT_KEY)
 
 
 def membership(profile_id: str, entry_id: str, **more: Any) -> Membership:
@@ -456,7 +462,7 @@ def api(
     tracker = Tracker(publisher())
     arrivals = Arrivals(engine, database_url, seconds=0.2)
     counted = partial(counts, ConsumerStore("campaign", "campaign"))
-    for one in routers(engine, tracker, renderer, arrivals):
+    for one in routers(engine, tracker, renderer, arrivals, preferences()):
         app.include_router(one)
     app.include_router(ledger_routes(engine, CampaignLedger, counted))
     return app

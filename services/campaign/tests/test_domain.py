@@ -194,7 +194,7 @@ def test_send_keys_differ_when_anything_differs(parts: list[str], data: st.DataO
     ],
 )
 def test_promotion(person: State, policy: PermissionPolicy, verdict: object) -> None:
-    assert promotion(person, policy, {}) == verdict
+    assert promotion(person, policy, {}, now=NOON) == verdict
 
 
 @pytest.mark.parametrize(
@@ -209,13 +209,16 @@ def test_only_a_younger_yes_takes_an_unsubscribe_back(
     suppressed_at: datetime, verdict: object
 ) -> None:
     person = state("a@x.example", consent={"a@x.example": "granted"})
-    assert promotion(person, STANDARD, {("a@x.example", "promotion"): suppressed_at}) == verdict
+    assert (
+        promotion(person, STANDARD, {("a@x.example", "promotion"): suppressed_at}, now=NOON)
+        == verdict
+    )
 
 
 def test_an_unsubscribe_closes_the_open_door_for_all_addresses() -> None:
     person = state("a@x.example", "b@x.example")
     suppressed = {("b@x.example", "promotion"): NOON}
-    assert promotion(person, OPEN_DOOR, suppressed) == Suppress("no consent")  # type: ignore[arg-type] # literals
+    assert promotion(person, OPEN_DOOR, suppressed, now=NOON) == Suppress("no consent")  # type: ignore[arg-type] # literals
 
 
 def verdict_on(**changes: Any) -> object:
@@ -227,6 +230,7 @@ def verdict_on(**changes: Any) -> object:
         "person": None,
         "policy": STANDARD,
         "suppressions": {},
+        "now": NOON,
     }
     return decide(**{**fields, **changes})
 

@@ -78,37 +78,39 @@ def state(*consent: ConsentState, points: list[ContactPoint] | None = None, **mo
 )
 def test_a_no_is_heard_however_it_is_written(again: ConsentState) -> None:
     for order in itertools.permutations([said(), again]):
-        assert promotion(state(*order), STANDARD, {}) == Suppress(f"consent {again.state}")
+        assert promotion(state(*order), STANDARD, {}, now=NOON) == Suppress(
+            f"consent {again.state}"
+        )
     lenient = PermissionPolicy(promotion_without_consent=True)
-    assert promotion(state(again), lenient, {}) == Suppress(f"consent {again.state}")
+    assert promotion(state(again), lenient, {}, now=NOON) == Suppress(f"consent {again.state}")
 
 
 def test_where_some_words_are_not_told_there_may_be_a_no_among_them() -> None:
     policy = PermissionPolicy(promotion_without_consent=True)
-    assert promotion(state(), policy, {}) == Send(ADA)
+    assert promotion(state(), policy, {}, now=NOON) == Send(ADA)
     some = msgspec.structs.replace(state(), omitted_consent=1)
-    assert promotion(some, policy, {}) == Suppress(NO_CONSENT)
+    assert promotion(some, policy, {}, now=NOON) == Suppress(NO_CONSENT)
     whole = msgspec.structs.replace(state(said()), omitted_consent=1)
-    assert promotion(whole, policy, {}) == Send(ADA)
+    assert promotion(whole, policy, {}, now=NOON) == Send(ADA)
 
 
 def test_a_later_yes_is_a_yes_and_other_channels_say_nothing() -> None:
     person = state(said("withdrawn"), said("granted", " Ada@Example.com", at=LATER))
-    assert promotion(person, STANDARD, {}) == Send(ADA)
+    assert promotion(person, STANDARD, {}, now=NOON) == Send(ADA)
     person = state(said(), said("withdrawn", channel="sms"), said("withdrawn", purpose="survey"))
-    assert promotion(person, STANDARD, {}) == Send(ADA)
+    assert promotion(person, STANDARD, {}, now=NOON) == Send(ADA)
     person = state(said(), *(said("denied", purpose=one) for one in ("service", "x_beta", "ads x")))
-    assert promotion(person, STANDARD, {}) == Suppress("consent denied")
+    assert promotion(person, STANDARD, {}, now=NOON) == Suppress("consent denied")
     person = state(said(), said("denied", purpose="x_beta"), said("denied", channel="x_kiosk"))
-    assert promotion(person, STANDARD, {}) == Send(ADA)
+    assert promotion(person, STANDARD, {}, now=NOON) == Send(ADA)
 
 
 def test_a_no_to_all_holds_until_a_later_yes_and_a_yes_to_all_is_none() -> None:
     no = said("withdrawn", channel="all", purpose="all")
-    assert promotion(state(no, said(at=LATER)), STANDARD, {}) == Send(ADA)
+    assert promotion(state(no, said(at=LATER)), STANDARD, {}, now=NOON) == Send(ADA)
     assert objections_of([no]) == {(ADA, "promotion"): "withdrawn"}
     for every in ({"purpose": "all"}, {"channel": "all"}, {"purpose": "who knows"}):
-        assert promotion(state(said(**every)), STANDARD, {}) == Suppress("no consent")
+        assert promotion(state(said(**every)), STANDARD, {}, now=NOON) == Suppress("no consent")
 
 
 def test_what_one_says_of_an_address_holds_for_all_who_have_it() -> None:
@@ -116,10 +118,10 @@ def test_what_one_says_of_an_address_holds_for_all_who_have_it() -> None:
     assert other == {(ADA, "promotion"): "withdrawn"}
     objections = [(address, "promotion", word) for (address, _), word in other.items()]
     person = state(said(at=LATER))
-    assert promotion(person, STANDARD, {}, objections) == Suppress("consent withdrawn")  # type: ignore[arg-type] # literals
+    assert promotion(person, STANDARD, {}, objections, now=NOON) == Suppress("consent withdrawn")  # type: ignore[arg-type] # literals
     without = state()
     policy = PermissionPolicy(promotion_without_consent=True)
-    assert promotion(without, policy, {}, objections) == Suppress("consent withdrawn")  # type: ignore[arg-type] # literals
+    assert promotion(without, policy, {}, objections, now=NOON) == Suppress("consent withdrawn")  # type: ignore[arg-type] # literals
 
 
 @given(
@@ -146,16 +148,16 @@ def test_the_order_of_words_does_not_matter(words: list[Any], order: Any) -> Non
     verdicts = set()
     for _ in range(3):
         order.shuffle(consent)
-        verdicts.add(isinstance(promotion(state(*consent), STANDARD, {}), Send))
+        verdicts.add(isinstance(promotion(state(*consent), STANDARD, {}, now=NOON), Send))
     assert verdicts == {not refused}
 
 
 def test_only_the_addresses_of_now_get_mail() -> None:
     former = state(said(), points=[point("new@example.com")], emails=[ADA, "new@example.com"])
     assert addresses_of(former) == [Address("new@example.com")]
-    assert promotion(former, STANDARD, {}) == Suppress("no consent")
+    assert promotion(former, STANDARD, {}, now=NOON) == Suppress("no consent")
     removed = state(said(), points=[], traits={"email": ADA})
-    assert promotion(removed, STANDARD, {}) == Suppress("no e-mail address")
+    assert promotion(removed, STANDARD, {}, now=NOON) == Suppress("no e-mail address")
     by_phone = state(points=[point("+491700000", channel="sms")])
     assert addresses_of(by_phone) == []
     spelled = state(points=[point(" Ada@Example.COM", channel="Email", verified=False), point(ADA)])
@@ -172,6 +174,7 @@ def verdict(person: State | None, **more: Any) -> Verdict:
         "person": Person("p1", 1, person, gone=person is None),
         "policy": STANDARD,
         "suppressions": {},
+        "now": NOON,
     }
     return decide(**{**fields, **more})
 
@@ -253,9 +256,24 @@ def test_when_somebody_agreed_is_told_while_it_is_their_word(
     ],
 )
 def test_a_public_word_is_enough_where_the_policy_says_so(person: State, reason: str) -> None:
-    assert promotion(person, STANDARD, {}) == Suppress(reason)
-    assert promotion(person, TRUSTING, {}) == Send(ADA)
+    assert promotion(person, STANDARD, {}, now=NOON) == Suppress(reason)
+    assert promotion(person, TRUSTING, {}, now=NOON) == Send(ADA)
 
 
 def test_nobody_is_written_to_who_is_gone() -> None:
     assert verdict(None) == Suppress("profile gone")
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_yes_for_a_time_counts_before_its_end_and_says_nothing_of_others(*, told: bool) -> None:
+    """At the instant itself, whether or not profile has told of it yet."""
+    yes = said(expires_at=LATER)
+    if told:
+        yes = said("withdrawn", at=LATER, expires_at=LATER, expired=True)
+    else:
+        assert promotion(state(yes), STANDARD, {}, now=NOON) == Send(ADA)
+    over = Suppress("consent expired")
+    assert promotion(state(yes), STANDARD, {}, now=LATER) == over
+    lenient = PermissionPolicy(promotion_without_consent=True)
+    assert promotion(state(yes), lenient, {}, now=LATER) == over
+    assert objections_of([yes]) == {}

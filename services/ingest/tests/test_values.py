@@ -239,12 +239,25 @@ def test_a_consent_is_kept_in_its_one_form(name: str, written: Any, normal: Any)
             for number in ("4917012345678", "0170 12345678", "+49 170 12345678 ext 3", "Ada")
         ),
         ({"contact_point": "Ada <ada@example.com>"}, "contact_point"),
+        ({"legal_basis": "because"}, "legal_basis"),
+        ({"legal_basis": ["consent"]}, "legal_basis"),
+        ({"expires_at": "soon"}, "expires_at"),
+        ({"expires_at": 1}, "expires_at"),
     ],
 )
 def test_a_consent_that_nobody_understands_is_refused(wrong: Any, field: str) -> None:
     stated = {**GRANT, "state": "withdrawn", **wrong}
     fields = {**TRACK, "event": "Consent Updated", "properties": stated}
     assert refused(fields) == ("invalid_consent", f"properties.{field}")
+
+
+def test_the_ground_and_the_end_of_a_permission_have_one_form() -> None:
+    said = {**GRANT, "legal_basis": "contract", "expires_at": "2027-03-01T01:00:00+01:00"}
+    found = verdict({**TRACK, "event": "Consent Updated", "properties": said}, origin())
+    assert isinstance(found, Event)
+    properties = msgspec.json.decode(found.properties)
+    assert properties["expires_at"] == "2027-03-01T00:00:00Z"
+    assert properties["legal_basis"] == "contract"
 
 
 def test_who_writes_a_word_that_nobody_knows_is_told_those_that_are_known() -> None:

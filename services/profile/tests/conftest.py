@@ -11,12 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 from tests.support.engines import patient_engine
 
+from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
 from rapport_common.operator.models import Ledger
 from rapport_common.privacy.eraser import Eraser
+from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
-from rapport_profile.api import routers
+from rapport_profile.api import Hands, routers
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.accessing import Accessing
 from rapport_profile.handlers.arrivals import Arrivals
@@ -48,6 +50,16 @@ def eraser() -> Eraser:
     return made_eraser(erasing(), accessing())
 
 
+def publisher() -> Publisher:
+    """Writes events into the outbox of profile."""
+    return Publisher("profile", EVENTS, EVENT_KEY)
+
+
+def hands(arrivals: Arrivals) -> Hands:
+    """By what the routes act."""
+    return Hands(arrivals, erasing(), accessing(), publisher())
+
+
 @pytest.fixture
 async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
     made = patient_engine(service_database("profile"), application="tests", pool=10)
@@ -59,7 +71,7 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """An operator of workspace `w`."""
     app = patient_app("profile")
-    for router in routers(engine, Ids(EVENT_KEY), Arrivals(engine), erasing(), accessing()):
+    for router in routers(engine, Ids(EVENT_KEY), hands(Arrivals(engine))):
         app.include_router(router)
     counted = ConsumerStore("profile", "profile").ledger
     app.include_router(ledger_routes(engine, Ledger, counted))

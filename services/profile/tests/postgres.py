@@ -70,7 +70,8 @@ async def wipe(engine: AsyncEngine) -> None:
                 "profile.timeline, profile.outbox_batch, profile.tally, profile.overflow, "
                 "profile.rules, profile.job, profile.decision, profile.erased, "
                 "profile.erasure, profile.privacy_request, profile.privacy_receipt, "
-                "profile.search, profile.search_due, profile.restraint"
+                "profile.search, profile.search_due, profile.restraint, profile.consent_fact, "
+                "profile.due"
             )
         )
 

@@ -44,6 +44,7 @@ from rapport_cli import (
     spool,
     surveys,
     timeline_rules,
+    topics,
     trait_rules,
 )
 from rapport_cli.client import Session
@@ -69,6 +70,7 @@ app.add_typer(merge_rules.app, name="merge-rules")
 app.add_typer(timeline_rules.app, name="timeline-rules")
 app.add_typer(trait_rules.app, name="trait-rules")
 app.add_typer(consents.app, name="consent")
+app.add_typer(topics.app, name="topics")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")

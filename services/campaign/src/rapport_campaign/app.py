@@ -11,6 +11,7 @@ from rapport_campaign.api.models import CampaignLedger
 from rapport_campaign.consumer import SUBSCRIPTIONS
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts, equations
+from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.privacy import eraser
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.track import Tracker
@@ -45,8 +46,9 @@ async def run(only: str | None) -> None:
 def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Renderer]) -> FastAPI:
     """Add the workers, and put the API together; it has the first renderer, senders the others."""
     reader, *lanes = renderers
-    publisher = Publisher(SCHEMA, EVENTS, key_bytes(settings.event_key))
-    consumer = process.consume(SUBSCRIPTIONS, eraser(key_bytes(settings.event_key)))
+    key = key_bytes(settings.event_key)
+    publisher = Publisher(SCHEMA, EVENTS, key)
+    consumer = process.consume(SUBSCRIPTIONS, eraser(key))
     process.relay()
     process.jobs(JOBS, Works(process.engine).kinds, read="campaigns:read", write="campaigns:write")
     process.workers.append(
@@ -56,5 +58,8 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Re
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
     url = settings.database_url.get_secret_value()
     arrivals = Arrivals(process.api_engine, url, settings.segment_wait_seconds)
-    process.routers += routers(process.api_engine, Tracker(publisher), reader, arrivals)
+    preferences = Preferences(publisher, key)
+    process.routers += routers(
+        process.api_engine, Tracker(publisher), reader, arrivals, preferences
+    )
     return process.api()

@@ -31,10 +31,12 @@ RENDER_DURATION = Histogram(
     buckets=LATENCY_BUCKETS,
 )
 TRACKED = Counter(
-    "rapport_tracked_total", "Opens, clicks and unsubscribes that were recorded.", ["use"]
+    "rapport_tracked_total",
+    "Opens, clicks, unsubscribes and words on the page of preferences that were recorded.",
+    ["use"],
 )
 
 for _state in STATES:
     MESSAGES.labels(EMAIL_CHANNEL, _state)
-for _use in ("open", "click", "unsubscribe"):
+for _use in ("open", "click", "unsubscribe", "preferences"):
     TRACKED.labels(_use)

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from rapport_campaign.domain.preferences import Shown
+from rapport_campaign.domain.topics import in_language
 from rapport_common.pages.brand import Brand
+from rapport_common.pages.language import LANGUAGES, own_name, tag
 from rapport_common.pages.site import PRIVATE_HEADERS, Page, Site
 
 # One transparent pixel.
@@ -14,9 +17,10 @@ PIXEL_HEADERS = PRIVATE_HEADERS
 
 TEST_MAIL = "This was a test mail"
 TEST_MAIL_TEXT = "The link works. Nobody has been unsubscribed by it."
-TITLES: Mapping[int, str] = {404: "This link is not valid"}
+TITLES: Mapping[int, str] = {404: "This link is not valid", 422: "Nothing was changed"}
 MESSAGES: Mapping[int, str] = {
     404: "Please open it again from the e-mail it came in; some programs cut long links.",
+    422: "Please open the link again and choose once more.",
 }
 
 SITE = Site(Path(__file__).parent)
@@ -30,6 +34,32 @@ def ask(address: str, *, language: str, brand: Brand | None = None) -> Page:
 def done(address: str, *, language: str, brand: Brand | None = None) -> Page:
     """The confirmation, the same however often the button is pressed."""
     return SITE.render("unsubscribed.html", language, brand, address=masked(address))
+
+
+def preferences(
+    shown: Shown, form: str, *, saved: bool, language: str, brand: Brand | None = None
+) -> Page:
+    """What the owner of an address chooses among; `form` is the right to send it."""
+    topics = [
+        {
+            "id": one.id,
+            "name": in_language(one.names, language),
+            "description": in_language(one.descriptions, language),
+            "wanted": wanted,
+        }
+        for one, wanted in shown.topics
+    ]
+    return SITE.render(
+        "preferences.html",
+        language,
+        brand,
+        address=masked(shown.holder.address),
+        topics=topics,
+        any_wanted=any(wanted for _topic, wanted in shown.topics),
+        form=form,
+        saved=saved,
+        languages=[{"tag": tag(one), "name": own_name(one)} for one in LANGUAGES],
+    )
 
 
 def test_mail(*, language: str, brand: Brand | None) -> Page:

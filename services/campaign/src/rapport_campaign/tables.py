@@ -231,3 +231,40 @@ Table(
     Column("clicks", BigInteger, nullable=False),
     Column("last_at", Instant, nullable=False),
 )
+
+# What people may choose among, each version of it; the greatest holds.
+Table(
+    "topics",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("topics", JSON, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Instant, nullable=False, server_default=text("now()")),
+)
+
+# What was said last on the pages of preferences, by address in normal form: at once, before profile
+# tells of it.
+Table(
+    "preference",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("wanted", Boolean, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+# Links to the page of preferences that operators have made, by whom and why.
+Table(
+    "preference_link",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("link_key", Text, primary_key=True),
+    Column("profile_id", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)

@@ -339,6 +339,33 @@ RESTRAINT = Table(
 )
 """Who has said what is not to be done with a person's data; what holds is in the folds."""
 
+
+CONSENT_FACT = Table(
+    "consent_fact",
+    METADATA,
+    Column("workspace", Text),
+    Column("source", Text),
+    Column("message_id", Text, comment="Of the event that says it."),
+    Column("identifier_id", UUID(as_uuid=True), nullable=False, comment="Who says it."),
+    Column("sequence", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("contact_point", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="refused, granted, asked, or undated"),
+    Column("state", Text, nullable=False, comment="granted, denied, or withdrawn"),
+    Column("at", _INSTANT, nullable=False, comment="It counts from then on."),
+    Column("received_at", _INSTANT, nullable=False),
+    Column("trust", Text, nullable=False),
+    Column("wording_version", Text),
+    Column("legal_basis", Text),
+    Column("expires_at", _INSTANT),
+    Column("ip_hash", Text, comment="A keyed digest."),
+    Column("evidence", JSON, nullable=False, comment="What it rests on: method, actor, reason …"),
+    PrimaryKeyConstraint("workspace", "source", "message_id"),
+    Index(None, "workspace", "identifier_id", "at"),
+)
+"""Each word on a consent, under its strongest identifier, also when its event has gone."""
+
 LIKENESS = Table(
     "likeness",
     METADATA,

@@ -6,8 +6,11 @@ for the door that refuses the rest, the profile that keeps it and the sender tha
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
+
+import msgspec
 
 from rapport_common.events.contact import ANY_CHANNEL, EMAIL_CHANNEL, plain_text
 
@@ -16,6 +19,22 @@ ConsentWord = Literal["granted", "denied", "withdrawn"]
 PROMOTION = "promotion"
 ANY_PURPOSE = "all"
 """Everything that somebody could agree to."""
+
+LEGAL_BASES = (
+    "consent",
+    "contract",
+    "legitimate_interest",
+    "legal_obligation",
+    "vital_interest",
+    "public_task",
+)
+"""The grounds for using personal data (Article 6(1) GDPR)."""
+
+EXPIRES_AT = "expires_at"
+"""The property that says when a yes ends."""
+
+IP_OF_A_WORD = "ip of a word"
+"""What an address on the internet is hashed as: `identifier_digest(key, workspace, (this, ip))`."""
 
 OWN = "x_"
 """With it begin the channels and purposes that a workspace has given names itself."""
@@ -65,6 +84,7 @@ PURPOSES = {
 }
 """Every purpose, with the other words for it."""
 
+DAY = len("2026-01-31")
 _ANY = frozenset({"all", "any", "every", "everything", "anything", "each", "both", "global"})
 _STATES: dict[str, ConsentWord] = {
     "granted": "granted",
@@ -120,6 +140,20 @@ def normal_state(text: str) -> ConsentWord | None:
         if (state := _STATES.get(_snake(one))) is not None:
             return state
     return None
+
+
+def instant_of(value: object) -> datetime | None:
+    """A time (RFC 3339, or a day: its beginning) in UTC; None when it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        at = msgspec.convert(f"{value}T00:00:00Z" if len(value) == DAY else value, datetime)
+    except msgspec.ValidationError:
+        return None
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def is_channel(word: str) -> bool:

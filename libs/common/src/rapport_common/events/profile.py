@@ -19,7 +19,9 @@ class ConsentState(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
     """The latest word of a person about one contact point, channel and purpose.
 
     All in normal form (`events/contact.py`). `at` of a grant is never later than its receipt.
-    `confirmed` is false for a grant that only a public source tells of.
+    `confirmed` is false for a grant that only a public source tells of. One with `expires_at`
+    counts before that instant; when it has passed, the state is `withdrawn` and `expired`: nobody
+    has said no, so it is no word on others who have the contact point.
     """
 
     contact_point: str
@@ -30,6 +32,8 @@ class ConsentState(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
     source: str
     wording_version: str | None = None
     confirmed: bool = True
+    expires_at: datetime | None = None
+    expired: bool = False
 
 
 class ContactPointState(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):

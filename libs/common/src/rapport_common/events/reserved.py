@@ -19,6 +19,7 @@ RESERVED_EVENTS: dict[str, str] = {
     "Case Overdue": "feedback",
     "Restraint Set": "profile",
     "Restraint Lifted": "profile",
+    "Consent Expired": "profile",
 }
 """The events that only a service tells, and which one it is."""
 
@@ -26,7 +27,10 @@ RESERVED_SOURCES = frozenset({*SERVICES, "insight", "rapport", "internal", "syst
 """Ids of sources: events of the services bear the service's name as their source."""
 
 CONSENT_UPDATED = "Consent Updated"
-"""Told by campaign too, and by anybody: what is said of consent is weighed by the trust."""
+"""Told by campaign and profile too, and by anybody: what is said is weighed by the trust."""
+
+CONSENT_EXPIRED = "Consent Expired"
+"""The instant at which a yes ends has passed."""
 
 
 @lru_cache(maxsize=4096)

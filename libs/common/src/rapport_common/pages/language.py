@@ -47,6 +47,12 @@ def tag(language: str) -> str:
     return language.replace("_", "-")
 
 
+def own_name(language: str) -> str:
+    """A language's name as it writes it itself."""
+    found = Locale.parse(language)
+    return str(found.get_display_name(found))
+
+
 def direction(language: str) -> str:
     """`ltr` or `rtl`."""
     return str(Locale.parse(language).text_direction)

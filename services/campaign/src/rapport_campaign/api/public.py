@@ -32,12 +32,12 @@ _left: set[asyncio.Task[Response]] = set()
 """Answers that nobody waits for any more."""
 
 _PREFETCH = ("purpose", "sec-purpose", "x-purpose", "x-moz")
-_READ = ["GET", "HEAD"]
+READ = ["GET", "HEAD"]
 
 
 def public_routes(engine: AsyncEngine, tracker: Tracker, key: bytes) -> APIRouter:
     """/u (unsubscribe), /c (click) and /o (open)."""
-    router = APIRouter(include_in_schema=False, route_class=_PageRoute)
+    router = APIRouter(include_in_schema=False, route_class=PageRoute)
     _unsubscribe_routes(router, engine, tracker, key)
     _click_and_open(router, engine, tracker, key)
     return router
@@ -46,54 +46,54 @@ def public_routes(engine: AsyncEngine, tracker: Tracker, key: bytes) -> APIRoute
 def _unsubscribe_routes(
     router: APIRouter, engine: AsyncEngine, tracker: Tracker, key: bytes
 ) -> None:
-    @router.api_route("/u/{text}", methods=_READ)
+    @router.api_route("/u/{text}", methods=READ)
     async def ask(text: str, request: Request) -> Response:
         token = tokens.read(key, "unsubscribe", text)
         if token is None:
-            raise _unknown()
+            raise unknown_link()
         async with engine.begin() as tx:
             found = await tracker.recipient(tx, token)
             brand = await brand_of(tx, SCHEMA, token.workspace)
         if found is None:
-            raise _unknown()
-        return _page(pages.ask(found.address, language=_language(request), brand=brand))
+            raise unknown_link()
+        return answered(pages.ask(found.address, language=_language(request), brand=brand))
 
     @router.post("/u/{text}")
     async def unsubscribe(text: str, request: Request) -> Response:
         token = tokens.read(key, "unsubscribe", text)
         if token is None:
-            raise _unknown()
+            raise unknown_link()
         async with engine.begin() as tx:
             found = await tracker.unsubscribe(tx, token, tracing.current())
             brand = await brand_of(tx, SCHEMA, token.workspace)
         if found is None:
-            raise _unknown()
+            raise unknown_link()
         language = _language(request)
         if found.is_test:
-            return _page(pages.test_mail(language=language, brand=brand))
-        return _page(pages.done(found.address, language=language, brand=brand))
+            return answered(pages.test_mail(language=language, brand=brand))
+        return answered(pages.done(found.address, language=language, brand=brand))
 
 
 def _click_and_open(router: APIRouter, engine: AsyncEngine, tracker: Tracker, key: bytes) -> None:
-    @router.api_route("/c/{text}", methods=_READ)
+    @router.api_route("/c/{text}", methods=READ)
     async def click(text: str, request: Request) -> Response:
         token = tokens.read(key, "click", text)
         if token is None:
-            raise _unknown()
+            raise unknown_link()
         async with engine.begin() as tx:
             if counts(request):
                 url = await tracker.clicked(tx, token, tracing.current())
             else:
                 url = await tracker.target(tx, token)
         if url is None:
-            raise _unknown()
+            raise unknown_link()
         return RedirectResponse(url, 302, headers=pages.PIXEL_HEADERS)
 
-    @router.api_route("/o/{text}", methods=_READ)
+    @router.api_route("/o/{text}", methods=READ)
     async def opened(text: str, request: Request) -> Response:
         token = tokens.read(key, "open", text)
         if token is None:
-            raise _unknown()
+            raise unknown_link()
         if counts(request):
             async with engine.begin() as tx:
                 await tracker.opened(tx, token, tracing.current())
@@ -123,7 +123,7 @@ def _forget(task: asyncio.Task[Response]) -> None:
         task.exception()
 
 
-class _PageRoute(PeopleRoute):
+class PageRoute(PeopleRoute):
     """The address of a mail's link, of which nobody waits for a database for long."""
 
     @override
@@ -160,9 +160,11 @@ def _language(request: Request) -> str:
     return language_of(request.headers.get("accept-language", ""))
 
 
-def _unknown() -> NotFoundError:
+def unknown_link() -> NotFoundError:
+    """The same for every link that is not ours, whatever is wrong with it."""
     return NotFoundError("No such link was made here; it may have been cut.")
 
 
-def _page(page: Page) -> Response:
+def answered(page: Page) -> Response:
+    """A page with the headers that keep it to itself."""
     return HTMLResponse(page.html, headers=dict(page.headers))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 
 import msgspec
 
@@ -62,6 +63,36 @@ def sent(
         message_id=f"sent-{send_key}",
         at=at,
         properties={"campaign_id": campaign_id, "send_key": send_key},
+    )
+
+
+def chosen(
+    workspace: str,
+    who: Identifier,
+    address: str,
+    at: datetime,
+    said: Mapping[str, str | None],
+) -> Event:
+    """What the owner of an address has said on the page of preferences.
+
+    `said`: purpose, state, wording_version and ip_hash.
+    """
+    about = "\n".join((address, said["purpose"] or "", said["state"] or ""))
+    digest = sha256(about.encode()).hexdigest()[:32]
+    return event(
+        workspace=workspace,
+        who=who,
+        name=CONSENT_UPDATED,
+        # Another word is a new fact; the same one is not said twice, see `preferences.changed`.
+        message_id=f"preferences-{digest}-{int(at.timestamp() * 1_000_000)}",
+        at=at,
+        properties={
+            "contact_point": address,
+            "channel": EMAIL_CHANNEL,
+            "method": "preferences",
+            "legal_basis": "consent",
+            **said,
+        },
     )
 
 

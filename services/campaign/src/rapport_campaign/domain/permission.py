@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+import msgspec
+
 from rapport_campaign.domain.addresses import Address, addresses_of, envelope_address
 from rapport_campaign.domain.model import PROMOTION, SERVICE, Kind, Person, Purpose, State
 from rapport_common.events.consent import (
@@ -32,6 +34,7 @@ GIVE_UP_AFTER = timedelta(hours=24)
 
 NO_ADDRESS = "no e-mail address"
 NO_CONSENT = "no consent"
+EXPIRED = "consent expired"
 OPEN_COMPLAINT = "open complaint"
 SUPPRESSED = "unsubscribed"
 UNCONFIRMED = "consent not confirmed"
@@ -94,9 +97,10 @@ def decide(
     person: Person | None,
     policy: PermissionPolicy,
     suppressions: Suppressions,
+    now: datetime,
     objections: Objections = (),
 ) -> Verdict:
-    """The verdict on one message.
+    """The verdict on one message, `now`.
 
     `to_address` counts for requests and test sends, which name one; everybody else is asked for
     theirs anew at each attempt. `person` is None while the profile, or the version the message was
@@ -112,12 +116,17 @@ def decide(
     if state is None:
         return Wait(UNKNOWN) if waited < GIVE_UP_AFTER else Suppress(UNKNOWN)
     if purpose == PROMOTION:
-        return promotion(state, policy, suppressions, objections)
+        return promotion(state, policy, suppressions, objections, now=now)
     return _service(addresses_of(state), suppressions)
 
 
 def promotion(
-    state: State, policy: PermissionPolicy, suppressions: Suppressions, objections: Objections = ()
+    state: State,
+    policy: PermissionPolicy,
+    suppressions: Suppressions,
+    objections: Objections = (),
+    *,
+    now: datetime,
 ) -> Verdict:
     """The first of a person's addresses that may get promotional mail."""
     if "marketing" in state.restraints:
@@ -125,7 +134,7 @@ def promotion(
         return Suppress(OBJECTED)
     if state.computed.open_cases > 0:
         return Suppress(OPEN_COMPLAINT)
-    consents = consents_of(state.consent)
+    consents = {place: _now(one, now) for place, one in consents_of(state.consent).items()}
     addresses = addresses_of(state)
     if not addresses:
         return Suppress(NO_ADDRESS)
@@ -186,15 +195,26 @@ def _purpose_by_mail(one: ConsentState) -> str | None:
 
 
 def objections_of(said: Iterable[ConsentState]) -> dict[tuple[str, str], ConsentWord]:
-    """The addresses and purposes about which a person says no: it holds for everybody there."""
+    """The addresses and purposes about which a person says no: it holds for everybody there.
+
+    A yes whose time is over is no word about others.
+    """
     words = consents_of(said).items()
-    return {place: one.state for place, one in words if one.state != _GRANTED}
+    return {place: one.state for place, one in words if one.state != _GRANTED and not one.expired}
 
 
 def granted_at(state: State | None, address: str) -> datetime | None:
     """When a person last agreed to promotions at an address, if that is their word of now."""
     one = consents_of(state.consent).get((address, PROMOTION)) if state is not None else None
     return one.at if one is not None and one.state == _GRANTED else None
+
+
+def _now(one: ConsentState, now: datetime) -> ConsentState:
+    """A word at an instant: profile tells of ends, a moment after they have come."""
+    end = one.expires_at
+    if one.state != _GRANTED or end is None or end > now:
+        return one
+    return msgspec.structs.replace(one, state="withdrawn", at=end, expired=True)
 
 
 def _weight(one: ConsentState) -> tuple[datetime, bool, bool]:
@@ -213,7 +233,7 @@ def _refusal(
         # Only a yes that is younger than the unsubscribe takes it back.
         return SUPPRESSED
     if consent is not None and not granted:
-        return f"consent {consent.state}"
+        return EXPIRED if consent.expired else f"consent {consent.state}"
     if objection is not None:
         return f"consent {objection}"
     if consent is None:

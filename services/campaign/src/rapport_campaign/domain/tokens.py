@@ -7,9 +7,15 @@ import hmac
 from dataclasses import dataclass
 from typing import Literal
 
-Use = Literal["unsubscribe", "click", "open"]
+Use = Literal["unsubscribe", "click", "open", "preferences", "form"]
 
-_MARKS: dict[Use, bytes] = {"unsubscribe": b"u", "click": b"c", "open": b"o"}
+_MARKS: dict[Use, bytes] = {
+    "unsubscribe": b"u",
+    "click": b"c",
+    "open": b"o",
+    "preferences": b"p",
+    "form": b"f",
+}
 _MAC, _KEY, _LINK = 16, 32, 12
 _MAX_LENGTH = 400
 NO_LINK = "00" * _LINK
@@ -17,7 +23,10 @@ NO_LINK = "00" * _LINK
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a link stands for: one message, and for a click the stored link (hex ids)."""
+    """What a link stands for: one message, and for a click the stored link (hex ids).
+
+    Of a page of preferences the key may be that of a link that an operator has made.
+    """
 
     workspace: str
     send_key: str

@@ -18,6 +18,7 @@ from rapport_campaign.render.compose import Job
 from rapport_campaign.store import campaigns, locks, objections, people, sending, tracking
 from rapport_campaign.store.objections import Objection
 from rapport_campaign.store.sending import Ending, Mark
+from rapport_common import clock
 from rapport_common.events.consent import ConsentWord
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import Event
@@ -140,6 +141,7 @@ class Dispatcher:
         suppressions = await tracking.suppressions(tx, addresses)
         said = await objections.about(tx, addresses)
         policies = await campaigns.policies(tx, [one.workspace for one in claimed])
+        now = clock.now()
         return {
             one.send_key: decide(
                 kind=one.kind,
@@ -149,6 +151,7 @@ class Dispatcher:
                 person=persons.get(one.key),
                 policy=policies.get(one.workspace, PermissionPolicy()),
                 suppressions=suppressions.get(one.workspace, {}),
+                now=now,
                 objections=_of_others(said.get(one.workspace, []), persons.get(one.key)),
             )
             for one in claimed

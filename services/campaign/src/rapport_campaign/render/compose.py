@@ -76,9 +76,11 @@ class Composer:
     def _from_campaign(self, job: Job, campaign: Campaign, now: datetime) -> Mail:
         token = Token(job.claimed.workspace, job.claimed.send_key)
         way_out = f"{self._base}/u/{tokens.sign(self._key, 'unsubscribe', token)}"
+        choices = f"{self._base}/p/{tokens.sign(self._key, 'preferences', token)}"
         variables = _variables(job) | {
             "campaign": {"id": campaign.campaign_id, "name": campaign.name},
             "unsubscribe_url": way_out,
+            "preferences_url": choices,
         }
         page = rendered(campaign.html, variables, html=True)
         is_promotion = campaign.purpose == PROMOTION
@@ -88,7 +90,12 @@ class Composer:
         if is_promotion and way_out not in text:
             text = f"{text.rstrip()}\n\nUnsubscribe: {way_out}\n"
         links: list[Link] = []
-        page = with_links(page, lambda url: self._tracked(url, campaign, token, way_out, links))
+        page = with_links(
+            page,
+            lambda url: (
+                url if url in (way_out, choices) else self._tracked(url, campaign, token, links)
+            ),
+        )
         page = with_pixel(page, f"{self._base}/o/{tokens.sign(self._key, 'open', token)}")
         headers = {"Precedence": "bulk"}
         if is_promotion:
@@ -117,11 +124,7 @@ class Composer:
         headers = {"Auto-Submitted": "auto-generated"}
         return _mail(_letter(job, self._service_from, (subject, page, text), headers, now))
 
-    def _tracked(
-        self, url: str, campaign: Campaign, token: Token, way_out: str, links: list[Link]
-    ) -> str:
-        if url == way_out:
-            return url
+    def _tracked(self, url: str, campaign: Campaign, token: Token, links: list[Link]) -> str:
         link_id = tokens.link_id(campaign.campaign_id, url)
         links.append(Link(campaign.workspace, link_id, campaign.campaign_id, url))
         signed = tokens.sign(self._key, "click", Token(token.workspace, token.send_key, link_id))

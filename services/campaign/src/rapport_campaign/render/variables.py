@@ -21,6 +21,7 @@ EXISTING: Mapping[str, Any] = {
     },
     "campaign": {"id": _VALUE, "name": _VALUE},
     "unsubscribe_url": _VALUE,
+    "preferences_url": _VALUE,
     "now": ANY,
     "today": ANY,
 }

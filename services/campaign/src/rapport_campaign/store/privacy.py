@@ -72,6 +72,8 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         MESSAGES,
         _addressed(recogniser),
         _suppressions(recogniser),
+        _preferences(recogniser),
+        _preference_links(recogniser),
         _links(recogniser),
         OBJECTIONS,
         PEOPLE,
@@ -110,6 +112,32 @@ def _suppressions(recogniser: Recogniser) -> Sweep:
         recogniser,
         changing("DELETE FROM campaign.suppression", key),
         where=f"workspace = :workspace AND at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _preferences(recogniser: Recogniser) -> Sweep:
+    key = {"address": "text", "purpose": "text"}
+    return Read(
+        "campaign.preference",
+        key,
+        ("address AS asked",),
+        recogniser,
+        changing("DELETE FROM campaign.preference", key),
+        where=f"workspace = :workspace AND at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _preference_links(recogniser: Recogniser) -> Sweep:
+    key = {"link_key": "text"}
+    return Read(
+        "campaign.preference_link",
+        key,
+        ("address", "reason"),
+        recogniser,
+        changing("DELETE FROM campaign.preference_link", key),
+        where=f"workspace = :workspace AND created_at < {BEFORE}",
         names=AND_AT,
     )
 

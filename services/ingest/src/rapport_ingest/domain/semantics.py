@@ -11,8 +11,11 @@ from typing import Any
 from rapport_common.events.consent import (
     ANY_PURPOSE,
     CHANNELS,
+    EXPIRES_AT,
+    LEGAL_BASES,
     OWN,
     PURPOSES,
+    instant_of,
     is_channel,
     is_purpose,
     normal_channel,
@@ -72,10 +75,29 @@ def consent(properties: Properties, _currency: str | None) -> Checked:
         raise _unread("invalid_consent", "purpose", properties["purpose"], ONE_OF_EACH)
     point = _point(properties, channel)
     said = {"channel": channel, "purpose": purpose, "state": state, "contact_point": point}
+    said |= _rests_on(properties)
     same = all(properties[name] == value for name, value in said.items())
     return (None if same else {**properties, **said}), None
 
 
+def _rests_on(properties: Properties) -> dict[str, str]:
+    """The ground and the end of a permission, where they are told."""
+    found = {}
+    basis, end = properties.get(LEGAL_BASIS), properties.get(EXPIRES_AT)
+    if basis is not None:
+        if basis not in LEGAL_BASES:
+            raise _unread("invalid_consent", LEGAL_BASIS, basis, f"one of {', '.join(LEGAL_BASES)}")
+        found[LEGAL_BASIS] = basis
+    if end is not None:
+        at = instant_of(end)
+        if at is None:
+            wanted = "a time such as 2027-03-01T00:00:00Z, or a day"
+            raise _unread("invalid_consent", EXPIRES_AT, end, wanted)
+        found[EXPIRES_AT] = at.isoformat().replace("+00:00", "Z")
+    return found
+
+
+LEGAL_BASIS = "legal_basis"
 ONE_OF_EACH = "what a permission can be for: it is for one channel and one purpose, send each alone"
 
 

@@ -1,10 +1,14 @@
 """The operator API of profile."""
 
+from typing import NamedTuple
+
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_common.publisher import Publisher
 from rapport_profile.api.access import access_routes
 from rapport_profile.api.computed_traits import computed_routes
+from rapport_profile.api.consents import consent_routes
 from rapport_profile.api.decisions import decision_routes
 from rapport_profile.api.duplicates import duplicate_routes
 from rapport_profile.api.exporting import export_routes
@@ -25,29 +29,37 @@ from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 
 
-def routers(
-    engine: AsyncEngine, ids: Ids, arrivals: Arrivals, erasing: Erasing, accessing: Accessing
-) -> list[APIRouter]:
-    """All routes of this service.
+class Hands(NamedTuple):
+    """By what the routes act.
 
-    `ids` names identifiers, `arrivals` knows who waits, `erasing` forgets people, `accessing` tells
-    them what is known.
+    `arrivals` knows who waits, `erasing` forgets people, `accessing` tells them what is known,
+    `publisher` writes to `events`.
     """
+
+    arrivals: Arrivals
+    erasing: Erasing
+    accessing: Accessing
+    publisher: Publisher
+
+
+def routers(engine: AsyncEngine, ids: Ids, hands: Hands) -> list[APIRouter]:
+    """All routes of this service; `ids` names identifiers."""
     return [
         computed_routes(engine),
+        consent_routes(engine, hands.arrivals, hands.publisher),
         decision_routes(engine, ids),
-        privacy_routes(engine, ids, erasing),
-        access_routes(engine, ids, accessing),
+        privacy_routes(engine, ids, hands.erasing),
+        access_routes(engine, ids, hands.accessing),
         restraint_routes(engine, ids),
         duplicate_routes(engine, ids),
         # Before the profiles: `search` is no profile's id.
         search_routes(engine, ids),
         export_routes(engine),
-        profile_routes(engine, ids, arrivals),
+        profile_routes(engine, ids, hands.arrivals),
         quality_routes(engine),
         republishing_routes(engine),
         rules_routes(engine),
-        timeline_routes(engine, arrivals),
+        timeline_routes(engine, hands.arrivals),
         timeline_rules_routes(engine),
         trait_history_routes(engine),
         trait_rules_routes(engine),

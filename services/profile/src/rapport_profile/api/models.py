@@ -91,19 +91,6 @@ class Trait(BaseModel):
     at: datetime
 
 
-class Consent(BaseModel):
-    """The latest word about one contact point, channel and purpose."""
-
-    contact_point: str
-    channel: str
-    purpose: str
-    state: str
-    at: datetime
-    source: str
-    wording_version: str | None = None
-    confirmed: bool = True
-
-
 class Timeline(Listed[dict[str, Any]]):
     """A person's events as they were accepted, in the order that was asked for."""
 

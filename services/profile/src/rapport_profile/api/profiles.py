@@ -14,10 +14,8 @@ from rapport_common.paging import Listed, Paging
 from rapport_profile.api import models
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import After, Reader, Text, person
-from rapport_profile.domain.consents import consent_state
 from rapport_profile.domain.naming import Ids, normal_or_given
 from rapport_profile.domain.published import Summary
-from rapport_profile.domain.reach import reachable
 from rapport_profile.domain.shown import Shown, shown_profile
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.store import reads
@@ -81,18 +79,6 @@ def _parts(engine: AsyncEngine) -> APIRouter:
             rows = await reads.traits(tx, who, page.ask, after[0] if after else None)
         return json_answer(page.answer(rows, key=lambda row: [row.name], show=_trait))
 
-    @router.get("/v1/profiles/{profile_id}/consents", response_model=Listed[models.Consent])
-    async def consents(profile_id: UUID, caller: Reader, page: Paging) -> Response:
-        after = page.after(str)
-        async with engine.begin() as tx:
-            who, found = await person(tx, caller.workspace, profile_id)
-            said = await reads.consents(tx, who, page.ask, after[0] if after else None)
-            fold = (await _summary(tx, who, found)).fold
-        points = reachable(fold.contact_points())
-        body = page.answer(list(said.items()), key=lambda one: [one[0]])
-        states = (consent_state(name, one, points) for name, one in body["items"])
-        return json_answer({**body, "items": [one for one in states if one is not None]})
-
     return router
 
 
@@ -122,7 +108,8 @@ def _trait(row: Row[Any]) -> dict[str, Any]:
     return {"name": row.name, "value": msgspec.Raw(row.value.encode()), "at": row.at}
 
 
-async def _summary(tx: AsyncConnection, who: reads.Person, found: reads.Found) -> Summary:
+async def summary_of(tx: AsyncConnection, who: reads.Person, found: reads.Found) -> Summary:
+    """What is known of a person, as it is kept or else worked out."""
     if found.summary is not None:
         return found.summary
     return await reads.made_of_members(tx, who.workspace, who.profile_id)
@@ -135,5 +122,5 @@ async def _shown(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Respo
 async def as_shown(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Shown:
     """A person as published; NotFoundError where there is none."""
     who, found = await person(tx, workspace, profile_id)
-    summary = await _summary(tx, who, found)
+    summary = await summary_of(tx, who, found)
     return shown_profile(str(found.id), found.version, summary)

@@ -2,16 +2,22 @@
 
 What a public source says can take a permission away, and give one that is *unconfirmed*: it
 counts only for a contact point that the person has now, which is looked at when it is published.
+
+A yes may end at an instant. The fold has no clock: that an instant has passed is a fact too
+(`Consent Expired`), of which the greatest counts, so the order in which they come makes no
+difference.
 """
 
 from collections.abc import Collection
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 import msgspec
 
 from rapport_common.events.consent import (
     ANY_PURPOSE,
+    EXPIRES_AT,
+    instant_of,
     normal_channel,
     normal_purpose,
     normal_state,
@@ -27,7 +33,7 @@ from rapport_common.events.contact import (
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ConsentState
 from rapport_profile.domain.content import properties_of
-from rapport_profile.domain.stamps import Stamp, stamp_of, stamp_of_refusal
+from rapport_profile.domain.stamps import Stamp, later, stamp_of, stamp_of_refusal
 
 Subject = tuple[str, str, str]
 """(channel, purpose, contact point), each in normal form."""
@@ -37,30 +43,41 @@ State = Literal["granted", "denied", "withdrawn"]
 
 
 class Said(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One statement about a permission."""
+    """One statement about a permission; a yes counts before the instant `until`, if it has one."""
 
     state: State
     wording_version: str | None
     stamp: Stamp
+    until: datetime | None = None
+
+
+class Word(msgspec.Struct, frozen=True, gc=False):
+    """The statement that holds; `expired`: it is a yes whose time is over."""
+
+    said: Said
+    confirmed: bool = True
+    expired: bool = False
 
 
 class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What counts of all statements about one subject: the latest of each kind.
 
     `asked` is a public source's yes, `undated` one of an import that does not say when: it takes
-    no refusal back.
+    no refusal back. `passed` is the last instant that is known to have passed.
     """
 
     refused: Said | None = None
     granted: Said | None = None
     asked: Said | None = None
     undated: Said | None = None
+    passed: datetime | None = None
 
     @property
     def at(self) -> datetime:
-        """When something was said last."""
+        """When something was said last; of nothing but an end, that."""
         said = (self.refused, self.granted, self.asked, self.undated)
-        return max(one.stamp.at for one in said if one is not None)
+        times = [one.stamp.at for one in said if one is not None]
+        return max(times) if times else self.passed or datetime.min.replace(tzinfo=UTC)
 
     def join(self, other: "Consent") -> "Consent":
         """What counts of both."""
@@ -69,21 +86,36 @@ class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
             _latest(self.granted, other.granted),
             _latest(self.asked, other.asked),
             _latest(self.undated, other.undated),
+            later(self.passed, other.passed),
         )
 
-    def word(self, *, reachable: bool) -> tuple[Said, bool] | None:
-        """The statement that holds and whether it is confirmed; None: nothing that counts.
+    def word(self, *, reachable: bool, at: datetime | None = None) -> Word | None:
+        """The statement that holds; None: nothing that counts.
 
-        `reachable`: the subject is a contact point of the person now.
+        `reachable`: the subject is a contact point of the person now. `at`: the instant that is
+        asked about; without one it is what is known to have passed.
         """
+        now = self.passed if at is None else at
         since = self.refused.stamp.at if self.refused is not None else None
+        ended: Word | None = None
         for said, confirmed in ((self.granted, True), (self.asked, False)):
             if said is None or not (confirmed or reachable):
                 continue
-            if since is None or said.stamp.at > since:
-                return said, confirmed
-        last = self.refused or self.undated
-        return None if last is None else (last, True)
+            if since is not None and said.stamp.at <= since:
+                continue
+            if not _is_over(said, now):
+                return Word(said, confirmed)
+            # Nor does what was said before it, and less surely, come back when it ends.
+            ended, since = ended or Word(said, confirmed, expired=True), said.stamp.at
+        if self.refused is not None:
+            return Word(self.refused)
+        if ended is None and self.undated is not None:
+            return Word(self.undated, expired=_is_over(self.undated, now))
+        return ended
+
+
+def _is_over(said: Said, now: datetime | None) -> bool:
+    return said.until is not None and now is not None and said.until <= now
 
 
 def _latest(one: Said | None, other: Said | None) -> Said | None:
@@ -97,7 +129,8 @@ def consent_said(event: Event) -> tuple[Subject, Consent] | None:
 
     The more restrictive reading: a state that can't be read is a withdrawal, one of a channel or
     purpose that can't be read is one of all, and a number without a `+` is one with the country's
-    code. A permission is for what it names: never for all, and never for no contact point.
+    code. A permission is for what it names: never for all, and never for no contact point, and is
+    none when its end can't be read.
     """
     said = properties_of(event)
     texts = [said.get(part) for part in ("channel", "purpose", "contact_point", "state")]
@@ -120,12 +153,26 @@ def consent_said(event: Event) -> tuple[Subject, Consent] | None:
     subject = (channel, purpose, found)
     if state != "granted":
         return subject, Consent(refused=Said(state, version, stamp_of_refusal(event)))
-    grant = Said(state, version, stamp_of(event))
+    until = instant_of(said.get(EXPIRES_AT))
+    if until is None and said.get(EXPIRES_AT) is not None:
+        return None
+    grant = Said(state, version, stamp_of(event), until)
     if event.historic and event.timestamp >= event.received_at:
         return subject, Consent(undated=grant)
     if event.trust == "trusted":
         return subject, Consent(granted=grant)
     return subject, Consent(asked=grant)
+
+
+def end_told(event: Event) -> tuple[Subject, Consent] | None:
+    """What a `Consent Expired` of profile itself says: that an instant has passed."""
+    said: dict[str, Any] = properties_of(event)
+    at = instant_of(said.get(EXPIRES_AT))
+    subject = tuple(said.get(part) for part in ("channel", "purpose", "contact_point"))
+    if at is None or event.source != "profile" or not all(isinstance(one, str) for one in subject):
+        return None
+    channel, purpose, point = map(str, subject)
+    return (channel, purpose, point), Consent(passed=at)
 
 
 def consent_key(subject: Subject) -> str:
@@ -148,24 +195,35 @@ def consent_worth(
 
 
 def consent_state(
-    key: str, consent: Consent, reachable: Collection[tuple[str, str]]
+    key: str,
+    consent: Consent,
+    reachable: Collection[tuple[str, str]],
+    *,
+    at: datetime | None = None,
 ) -> ConsentState | None:
     """The published form, or None when nothing was said that counts.
 
-    `reachable`: (channel, value) of the person's contact points.
+    `reachable`: (channel, value) of the person's contact points; `at` as for `Consent.word`.
     """
-    channel, purpose, point = msgspec.json.decode(key, type=Subject)
-    found = consent.word(reachable=(channel, point) in reachable)
-    if found is None:
-        return None
-    said, confirmed = found
+    subject = msgspec.json.decode(key, type=Subject)
+    channel, _purpose, point = subject
+    found = consent.word(reachable=(channel, point) in reachable, at=at)
+    return None if found is None else state_of(subject, found)
+
+
+def state_of(subject: Subject, word: Word) -> ConsentState:
+    """The published form of a word: whose time is over is told as a no from that instant on."""
+    channel, purpose, point = subject
+    said = word.said
     return ConsentState(
         contact_point=point,
         channel=channel,
         purpose=purpose,
-        state=said.state,
-        at=said.stamp.at,
+        state="withdrawn" if word.expired else said.state,
+        at=said.until if word.expired and said.until is not None else said.stamp.at,
         source=said.stamp.source,
         wording_version=said.wording_version,
-        confirmed=confirmed,
+        confirmed=word.confirmed,
+        expires_at=said.until,
+        expired=word.expired,
     )

@@ -8,6 +8,7 @@ import msgspec
 
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import USER_ID, Event, Identifier
+from rapport_common.events.reserved import CONSENT_UPDATED
 from rapport_profile.domain.bounds import MAX_SHOWN, Spilled
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.folding import copied, fold_and_spill, merge
@@ -198,6 +199,16 @@ class Page:
     def leaving(self) -> dict[Id, dict[Id, list[Event]]]:
         """The events that go, by where they were and where they come to."""
         return {one.hub: one.leaving for one in self.recounts.values() if one.leaving}
+
+    @property
+    def said_elsewhere(self) -> list[tuple[Id, Event]]:
+        """The words on consents among the events that go, with where they come to."""
+        return [
+            (hub, event)
+            for hub, events in self.coming.items()
+            for event in events
+            if event.name == CONSENT_UPDATED
+        ]
 
     @property
     def left_by_events(self) -> list[Recount]:

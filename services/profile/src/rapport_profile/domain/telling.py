@@ -7,8 +7,8 @@ import msgspec
 
 from rapport_common.events.envelope import EMAIL, Event
 from rapport_common.events.orders import ORDER_EVENTS
-from rapport_common.events.reserved import CONSENT_UPDATED
-from rapport_profile.domain.consents import Consent, consent_key, consent_said
+from rapport_common.events.reserved import CONSENT_EXPIRED, CONSENT_UPDATED
+from rapport_profile.domain.consents import Consent, consent_key, consent_said, end_told
 from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.orders import Statement, statement
 from rapport_profile.domain.reach import Reach, reach_said
@@ -22,6 +22,7 @@ CASE_OPEN = {"Case Opened": True, "Case Reopened": True, "Case Closed": False}
 ONCE = "$set_once"
 """The traits in it count only where nothing else was said, and the first of them does."""
 
+_ON_CONSENT = {CONSENT_UPDATED: consent_said, CONSENT_EXPIRED: end_told}
 _NOTHING: dict[str, msgspec.Raw] = {}
 _traits = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -59,8 +60,8 @@ def telling(event: Event, judge: TraitJudge = NO_TRAIT_RULES) -> Telling:
         return Telling(at, stamp, reach=reach)
     if event.name in ORDER_EVENTS:
         return Telling(at, stamp, reach=reach, order=statement(event))
-    if event.name == CONSENT_UPDATED:
-        said = consent_said(event)
+    if event.name in _ON_CONSENT:
+        said = _ON_CONSENT[event.name](event)
         consent = None if said is None else (consent_key(said[0]), said[1])
         return Telling(at, stamp, reach=reach, consent=consent)
     restraint = restraint_said(event)

@@ -31,6 +31,7 @@ from rapport_profile.domain.naming import (
 )
 from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.handlers.computing import with_values
+from rapport_profile.handlers.consent_facts import keep_words
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.refusing import refused
@@ -198,6 +199,7 @@ async def _apply(
     told = await with_values(tx, working, [step for step, _trace in steps], events=applied_to)
     await changes.save(tx, working)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
+    await keep_words(tx, names.ids, [(one.event, one.copy.identifier_id) for one in drafts])
     await publish(tx, [*((step, None) for step in lasting), *zip(told, traces, strict=True)])
 
 

@@ -23,6 +23,7 @@ from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.rebuilding import rebuilt
 from rapport_profile.store import (
     computed_states,
+    consent_facts,
     decisions,
     duplicates,
     expiring,
@@ -131,6 +132,7 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
         number += gone
     named = await _naming(tx, names, who, others)
     number += await store.drop_these(tx, workspace, others, named)
+    number += await consent_facts.erase(tx, workspace, ids, who.at, named)
     number += sum((await store.drop_beside(tx, workspace, ids)).values())
     ended = await store.end_profiles(tx, workspace, who.profiles)
     number += sum((await computed_states.forget(tx, workspace, [*ids, *ended])).values())

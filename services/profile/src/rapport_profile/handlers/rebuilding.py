@@ -31,7 +31,15 @@ from rapport_profile.domain.sections import COMPUTED
 from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
-from rapport_profile.store import changes, computed_states, decisions, expiring, people, recounting
+from rapport_profile.store import (
+    changes,
+    computed_states,
+    consent_facts,
+    decisions,
+    expiring,
+    people,
+    recounting,
+)
 from rapport_profile.store.rules import RuleShelf
 
 log = logging.get(__name__)
@@ -171,6 +179,7 @@ async def rebuilt(
     )
     working, (revisions, broken, steps) = loaded[0], found
     moved = await recounting.move(tx, page.workspace, page.leaving)
+    await consent_facts.move(tx, page.workspace, page.said_elsewhere)
     working.spilled += [
         (page.workspace, one.hub, gone) for one in page.counted for gone in one.spilled
     ]

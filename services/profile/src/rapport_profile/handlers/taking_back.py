@@ -17,7 +17,15 @@ from rapport_profile.domain.stamps import believed_time
 from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import changes, computed_states, decisions, expiring, inbox, people
+from rapport_profile.store import (
+    changes,
+    computed_states,
+    consent_facts,
+    decisions,
+    expiring,
+    inbox,
+    people,
+)
 
 
 async def take_back(
@@ -27,7 +35,7 @@ async def take_back(
 
     None when retention has removed it already.
     """
-    event = await inbox.forget(tx, known)
+    event = await _forgotten(tx, known)
     named = names.of(event) if event is not None else None
     if event is None or named is None:
         return None
@@ -72,6 +80,14 @@ async def take_back(
     await changes.unspill(tx, workspace, hub, names_told(event))
     await changes.save(tx, working)
     return steps
+
+
+async def _forgotten(tx: AsyncConnection, known: inbox.Copy) -> Event | None:
+    """The event that a copy was, with what it said taken off; None when retention was first."""
+    event = await inbox.forget(tx, known)
+    if event is not None:
+        await consent_facts.forget(tx, known.key)
+    return event
 
 
 def _left(

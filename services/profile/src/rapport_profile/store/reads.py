@@ -88,7 +88,8 @@ _CONSENTS = text(
     "UNION ALL SELECT o.name, o.value FROM profile.overflow o "
     "JOIN profile.identifier i ON i.workspace = o.workspace AND i.id = o.identifier_id "
     "WHERE i.workspace = :workspace AND i.profile_id = :profile_id AND o.kind = 'consent'), "
-    "page AS (SELECT DISTINCT name FROM said WHERE NOT CAST(:paged AS boolean) OR name > :name "
+    "page AS (SELECT DISTINCT name FROM said WHERE (NOT CAST(:paged AS boolean) OR name > :name) "
+    "AND (CAST(:names AS text[]) IS NULL OR name = ANY(CAST(:names AS text[]))) "
     "ORDER BY name LIMIT :limit) "
     "SELECT name, CAST(value AS text) AS value FROM said JOIN page USING (name) ORDER BY name"
 )
@@ -186,10 +187,18 @@ async def traits(tx: AsyncConnection, who: Person, limit: int, after: str | None
 
 
 async def consents(
-    tx: AsyncConnection, who: Person, limit: int, after: str | None
+    tx: AsyncConnection,
+    who: Person,
+    limit: int,
+    after: str | None,
+    *,
+    names: list[str] | None = None,
 ) -> dict[str, Consent]:
-    """What was said, by subject, in the order of these; all of it, not the published only."""
-    asked = {"paged": after is not None, "name": after or "", "limit": limit}
+    """What was said, by subject, in the order of these; all of it, not the published only.
+
+    `names`: about these subjects only.
+    """
+    asked = {"paged": after is not None, "name": after or "", "limit": limit, "names": names}
     found: dict[str, Consent] = {}
     for row in await tx.execute(_CONSENTS, {**who._asdict(), **asked}):
         said = _consent.decode(row.value)

@@ -1,0 +1,204 @@
+"""The words that people have said about consents, one row each, under who said them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common.db import pack, packed
+from rapport_common.events.envelope import Event, Identifier
+from rapport_profile.domain.consent_facts import ALWAYS_KEPT, MAX_FACTS, Fact
+from rapport_profile.domain.consents import Subject
+from rapport_profile.domain.naming import Id
+from rapport_profile.store.inbox import MessageKey
+from rapport_profile.store.reads import Person
+
+Place = tuple[datetime, str, str]
+"""(at, source, message id): where a word stands among those of a person."""
+
+_texts = msgspec.json.Decoder(dict[str, str])
+
+
+class Said(NamedTuple):
+    """A word and whose it is."""
+
+    workspace: str
+    identifier_id: Id
+    fact: Fact
+
+
+_PLAIN = (
+    "source",
+    "message_id",
+    "sequence",
+    "channel",
+    "purpose",
+    "contact_point",
+    "kind",
+    "state",
+    "at",
+    "received_at",
+    "trust",
+    "wording_version",
+    "legal_basis",
+    "expires_at",
+    "ip_hash",
+)
+_ROW = ("workspace", "identifier_id", *_PLAIN, "evidence")
+_ADD = text(
+    f"INSERT INTO profile.consent_fact ({', '.join(_ROW)}) SELECT w, CAST(i AS uuid), "
+    "f ->> 'source', f ->> 'message_id', CAST(f ->> 'sequence' AS bigint), f ->> 'channel', "
+    "f ->> 'purpose', f ->> 'contact_point', f ->> 'kind', f ->> 'state', "
+    "CAST(f ->> 'at' AS timestamptz), CAST(f ->> 'received_at' AS timestamptz), f ->> 'trust', "
+    "f ->> 'wording_version', f ->> 'legal_basis', CAST(f ->> 'expires_at' AS timestamptz), "
+    "f ->> 'ip_hash', f -> 'texts' FROM unnest(CAST(:workspaces AS text[]), "
+    "CAST(:identifiers AS text[]), CAST(:facts AS jsonb[])) AS v(w, i, f) "
+    "ON CONFLICT (workspace, source, message_id) DO UPDATE SET "
+    + ", ".join(f"{one} = excluded.{one}" for one in _ROW if one not in {"workspace", "source"})
+)
+_TRIM = text(
+    # The newest whatever they say; then a no outlives a yes.
+    "DELETE FROM profile.consent_fact f USING ("
+    "SELECT workspace, source, message_id, row_number() OVER (PARTITION BY workspace, "
+    "identifier_id ORDER BY age <= :always DESC, kind = 'refused' DESC, age) AS place FROM ("
+    "SELECT c.workspace, c.identifier_id, c.source, c.message_id, c.kind, row_number() OVER ("
+    "PARTITION BY c.workspace, c.identifier_id ORDER BY c.at DESC, c.message_id, c.source) AS age "
+    f"FROM profile.consent_fact c JOIN (SELECT DISTINCT * FROM unnest("
+    f"{packed('workspaces', 'text')}, {packed('identifiers', 'uuid')})) "
+    "AS v(workspace, identifier_id) USING (workspace, identifier_id)) AS aged) AS ranked "
+    "WHERE ranked.place > :most AND f.workspace = ranked.workspace "
+    "AND f.source = ranked.source AND f.message_id = ranked.message_id"
+)
+_FORGET = text(
+    "DELETE FROM profile.consent_fact WHERE (workspace, source, message_id) = "
+    "(:workspace, :source, :message_id)"
+)
+_MOVE = text(
+    "UPDATE profile.consent_fact f SET identifier_id = v.hub "
+    f"FROM unnest({packed('hubs', 'uuid')}, CAST(:sources AS text[]), "
+    "CAST(:messages AS text[])) AS v(hub, source, message_id) "
+    "WHERE f.workspace = :workspace AND f.source = v.source AND f.message_id = v.message_id"
+)
+_ERASE = text(
+    "DELETE FROM profile.consent_fact WHERE workspace = :workspace "
+    "AND identifier_id = ANY(CAST(:ids AS uuid[])) AND received_at < :at"
+)
+_ERASE_THESE = text(
+    "DELETE FROM profile.consent_fact f USING unnest(CAST(:sources AS text[]), "
+    "CAST(:messages AS text[])) AS v(source, message_id) WHERE f.workspace = :workspace "
+    "AND f.source = v.source AND f.message_id = v.message_id"
+)
+_COLUMNS = (
+    ", ".join(f"f.{one}" for one in _PLAIN)
+    + ", CAST(f.evidence AS text) AS evidence, i.kind AS said_by_kind, i.value AS said_by_value"
+)
+_OF_PERSON = (
+    f"SELECT {_COLUMNS} FROM profile.identifier i JOIN profile.consent_fact f "
+    "ON f.workspace = i.workspace AND f.identifier_id = i.id "
+    "WHERE i.workspace = :workspace AND i.profile_id = :profile_id "
+)
+_LATEST = text(
+    _OF_PERSON + "AND (CAST(:at AS timestamptz) IS NULL OR (f.at, f.source, f.message_id) < "
+    "(CAST(:at AS timestamptz), :source, :message_id)) "
+    "ORDER BY f.at DESC, f.source DESC, f.message_id DESC LIMIT :limit"
+)
+_ABOUT = text(
+    _OF_PERSON + "AND (f.channel, f.purpose, f.contact_point) IN (SELECT * FROM unnest("
+    "CAST(:channels AS text[]), CAST(:purposes AS text[]), CAST(:points AS text[]))) "
+    "ORDER BY f.at DESC, f.source DESC, f.message_id DESC LIMIT :limit"
+)
+_ONE = text(
+    f"SELECT {_COLUMNS} FROM profile.consent_fact f JOIN profile.identifier i "
+    "ON i.workspace = f.workspace AND i.id = f.identifier_id WHERE f.workspace = :workspace "
+    "AND f.source = :source AND f.message_id = :message_id"
+)
+
+
+async def remember(tx: AsyncConnection, said: Sequence[Said]) -> None:
+    """Keep words, and of each who says more than enough the newest and the noes."""
+    if not said:
+        return
+    ordered = sorted(said, key=lambda one: (one.workspace, one.fact.source, one.fact.message_id))
+    workspaces = [one.workspace for one in ordered]
+    identifiers = [one.identifier_id for one in ordered]
+    facts = [msgspec.json.encode(one.fact).decode() for one in ordered]
+    await tx.execute(_ADD, {"workspaces": workspaces, "identifiers": identifiers, "facts": facts})
+    bounds = {"always": ALWAYS_KEPT, "most": MAX_FACTS}
+    named = {"workspaces": pack(workspaces), "identifiers": pack(identifiers)}
+    await tx.execute(_TRIM, {**named, **bounds})
+
+
+async def forget(tx: AsyncConnection, key: MessageKey) -> None:
+    """The word of a message does not count any more: another copy of it does."""
+    workspace, source, message_id = key
+    asked = {"workspace": workspace, "source": source, "message_id": message_id}
+    await tx.execute(_FORGET, asked)
+
+
+async def move(tx: AsyncConnection, workspace: str, moved: Sequence[tuple[Id, Event]]) -> None:
+    """Put words under other identifiers, as their events are."""
+    if moved:
+        asked = {
+            "workspace": workspace,
+            "hubs": pack(hub for hub, _event in moved),
+            "sources": [one.source for _hub, one in moved],
+            "messages": [one.message_id for _hub, one in moved],
+        }
+        await tx.execute(_MOVE, asked)
+
+
+async def erase(
+    tx: AsyncConnection, workspace: str, ids: Sequence[Id], at: datetime, named: Sequence[Event]
+) -> int:
+    """Remove words of identifiers received before `at`, and those of some events; how many."""
+    asked = {"workspace": workspace, "ids": list(ids), "at": at}
+    number = (await tx.execute(_ERASE, asked)).rowcount
+    if named:
+        these = {
+            "workspace": workspace,
+            "sources": [one.source for one in named],
+            "messages": [one.message_id for one in named],
+        }
+        number += (await tx.execute(_ERASE_THESE, these)).rowcount
+    return number
+
+
+async def latest(
+    tx: AsyncConnection, who: Person, limit: int, before: Place | None = None
+) -> list[tuple[Fact, Identifier]]:
+    """A person's words and who said each, newest first: those before a place, if given."""
+    at, source, message_id = before or (None, "", "")
+    asked = {"at": at, "source": source, "message_id": message_id, "limit": limit}
+    rows = await tx.execute(_LATEST, {**who._asdict(), **asked})
+    return [_fact(row) for row in rows]
+
+
+async def about(
+    tx: AsyncConnection, who: Person, subjects: Sequence[Subject], limit: int
+) -> list[tuple[Fact, Identifier]]:
+    """A person's words about some subjects and who said each, newest first."""
+    asked = {
+        "channels": [one[0] for one in subjects],
+        "purposes": [one[1] for one in subjects],
+        "points": [one[2] for one in subjects],
+        "limit": limit,
+    }
+    rows = await tx.execute(_ABOUT, {**who._asdict(), **asked})
+    return [_fact(row) for row in rows]
+
+
+async def find(tx: AsyncConnection, key: MessageKey) -> tuple[Fact, Identifier] | None:
+    """The word of a message, and who says it."""
+    workspace, source, message_id = key
+    asked = {"workspace": workspace, "source": source, "message_id": message_id}
+    row = (await tx.execute(_ONE, asked)).first()
+    return None if row is None else _fact(row)
+
+
+def _fact(row: Row[Any]) -> tuple[Fact, Identifier]:
+    plain = {name: getattr(row, name) for name in _PLAIN}
+    fact = Fact(**plain, texts=_texts.decode(row.evidence))
+    return fact, (row.said_by_kind, row.said_by_value)
