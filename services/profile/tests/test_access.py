@@ -145,7 +145,7 @@ async def test_a_page_that_fails_is_told_once_and_a_large_person_page_by_page(
 
     while await own.over(engine).turn():
         # Each page is tried by somebody who dies before the commit, too.
-        failing._publisher.tell = lost  # type: ignore[method-assign] # dies in the last moment
+        failing._publisher.tell = lost  # type: ignore[method-assign,assignment] # dies in the last moment
         await failing.turn()
         async with engine.begin() as tx:
             await tx.execute(text("UPDATE profile.access SET try_at = now()"))

@@ -21,7 +21,8 @@ from rapport_profile.domain.consent_history import (
     states_at,
 )
 from rapport_profile.domain.consents import Consent, consent_key
-from rapport_profile.domain.fold import Fold, fold_all, merge
+from rapport_profile.domain.fold import Fold
+from rapport_profile.domain.folding import fold_all, merge
 from rapport_profile.domain.own_events import expired
 
 ADA = "ada@example.com"

@@ -20,7 +20,7 @@ from rapport_profile.domain.own_events import RestraintSaid, restraint_events
 from rapport_profile.handlers.events import folded
 from rapport_profile.store import reads
 from rapport_profile.store import restraints as store
-from rapport_profile.store.merge_rules import RuleShelf
+from rapport_profile.store.rules import RuleShelf
 
 MOST = 100
 """Of a larger person the strongest identifiers have it: who has more is hardly one person."""
