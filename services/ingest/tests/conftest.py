@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import SecretStr
+from tests.support.api import be_patient
 from tests.support.waiting import HANG_SECONDS, eventually
 
 from rapport_common.composition import ServiceProcess, open_process
@@ -160,7 +161,9 @@ async def opened(
     for engine in (process.engine, process.api_engine, *process.engines):
         stack.push_async_callback(engine.dispose)
     stack.push_async_callback(process.producer.stop)
-    return process, app.assemble(process, chosen, None)
+    built = app.assemble(process, chosen, None)
+    be_patient(built.api)
+    return process, built
 
 
 async def visited(
