@@ -98,3 +98,17 @@ def test_who_has_no_matching_events_has_nothing() -> None:
     made.feed([event("m1", user_id="A", name="Order Looked At")])
     assert not made.states_of
     assert b"defined" not in msgspec.json.encode(made.published)
+
+
+def test_what_one_has_stays_the_persons_when_another_has_events_that_do_not_count() -> None:
+    made = Computed(TRAITS, NOW)
+    made.feed([event("m1", user_id="A", name="Order Completed", said={"total": 1})])
+    made.feed([event("m2", email="e1", user_id="A", name="Home Seen")])
+    made.feed([event("m3", email="e1", name="Newsletter Opened")])
+    made.check_values()
+    made.feed([event("m4", user_id="A", name="Order Completed", said={"total": 2})])
+    made.check_values()
+    made.feed([event("m5", email="e1", name="Order Completed", said={"total": 3})])
+    made.check_values()
+    (person,) = [one for one in map(made.profile, made.profiles) if one.count]
+    assert person.values["t0"].value.number == "3"

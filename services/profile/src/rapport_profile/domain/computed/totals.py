@@ -275,6 +275,9 @@ class Totals:
             self.cleared.add(owner)
         if not profile.count or profile.sole is not None:
             return
+        if self._is_parted(profile):
+            # What the one had who was alone is the profile's from now on, whatever came for it.
+            self._total(profile.workspace, profile.id)
         stored = {} if owner in self.cleared else self._stored.get(owner, {})
         changed = {
             trait: state
