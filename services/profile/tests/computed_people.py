@@ -19,6 +19,7 @@ from rapport_profile.domain.computed.values import valued
 from rapport_profile.domain.loaded import end_of
 from rapport_profile.domain.merge_rules import NO_RULES, Rules
 from rapport_profile.domain.naming import Id
+from rapport_profile.domain.revising import Revising
 from rapport_profile.domain.sections import COMPUTED
 from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.handlers.computing import added_by
@@ -36,6 +37,7 @@ class Computed(People):
         self.now = now
         self.states_of: dict[Owner, dict[int, bytes]] = {}
         self.last: dict[Id, Values] = {}
+        self._turn: set[Id] = set()
 
     @override
     def _tell(
@@ -48,6 +50,7 @@ class Computed(People):
     ) -> None:
         book = TraitBook({W: self.traits})
         steps, anew = self._put_right(working, steps, recounted)
+        anew |= self._turn
         events = [(one, IDS.of(W, self.names_of(one).hub)) for one in batch]
         added = added_by(book, events)
         totals = Totals(working, book, self.now, added=added, anew=anew)
@@ -91,6 +94,27 @@ class Computed(People):
             more.append(working.step(working.profiles[one]))
         return [*steps, *more], anew
 
+    def fill(self, hubs: Collection[Id]) -> None:
+        """A job makes the states of identifiers what their events amount to."""
+        for hub in hubs:
+            right = self.traits.of_events(self.timeline(hub))
+            self.states_of[W, hub] = {
+                trait: msgspec.json.encode(one) for trait, one in right.items()
+            }
+
+    def tell_again(self, profiles: Collection[Id]) -> None:
+        """It is the turn of these profiles to be told what they have."""
+        working = Revising(IDS, self._new_id, self.names.book)
+        self._load_members(working, profiles)
+        self._turn = {one for one in profiles if one in working.profiles}
+        steps = []
+        for one in sorted(self._turn):
+            working.profiles[one].due |= COMPUTED
+            steps.append(working.step(working.profiles[one]))
+        self._tell(working, steps)
+        self._save(working)
+        self._turn = set()
+
     def _now(self, working: WorkingSet, profile_id: Id) -> set[Id]:
         found = set()
         for one, row in self.rows.items():
@@ -106,8 +130,11 @@ class Computed(People):
 
     # --- asking ------------------------------------------------------------------------------
 
-    def check_values(self) -> None:
-        """Everybody's values are those of all their events, as they were told last."""
+    def check_values(self, *, some: bool = False) -> None:
+        """Everybody's values are those of all their events, as they were told last.
+
+        `some`: those that they have are.
+        """
         for id_ in self.profiles:
             person = self.profile(id_)
             if person.merged_into is not None or not person.count:
@@ -121,5 +148,7 @@ class Computed(People):
                 )
                 for trait, state in self.traits.of_events(events).items()
             }
+            if some:
+                wanted = {name: one for name, one in wanted.items() if name in person.values}
             assert person.values == wanted
             assert self.last.get(id_, {}) == {name: one.value for name, one in wanted.items()}
