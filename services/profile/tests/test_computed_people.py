@@ -9,11 +9,15 @@ from hypothesis import strategies as st
 from services.profile.tests.computed_people import Computed
 from services.profile.tests.people import START, event, events, rule_sets
 
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.computed.book import Stage, Trait, Traits
+from rapport_profile.domain.computed.book import Stage, Trait, TraitBook, Traits
 from rapport_profile.domain.computed.definition import Definition
+from rapport_profile.domain.computed.totals import Totals
 from rapport_profile.domain.content import content_hash
+from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.merge_rules import NO_RULES, Rules
+from rapport_profile.domain.people import Profile
 
 ORDERED = {"event": "Order Completed"}
 DOCUMENTS: list[dict[str, Any]] = [
@@ -161,6 +165,26 @@ def test_each_step_tells_what_was_so_after_its_event() -> None:
     # Two people become one, whole: what both had is told with the event that says so.
     numbers = [None if one is None else one.number for one in counts]
     assert numbers == ["1", "2", "1", None, "3", "4"]
+
+
+@given(st.lists(events(), max_size=12), st.integers(0, 3))
+def test_values_lapse_one_by_one(history: list[Event], days: int) -> None:
+    """Only those that time changes are worked out anew, and others than these stay as they are."""
+    made = Computed(TRAITS, NOW)
+    made.feed(history)
+    made.lapse(NOW + timedelta(days=days))
+    made.check_values()
+
+
+def test_a_workspace_without_traits_is_left_alone() -> None:
+    working, person = Loaded(), Profile("p", "other", count=1)
+    working.changed_profiles["p"] = person
+    totals = Totals(working, TraitBook({"w": TRAITS}), NOW, added={})
+    step = ProfileActivity(workspace="other", profile_id="p", version=1)
+    assert not totals.needed([step])
+    assert totals.told(step) is step
+    totals.finish()
+    assert [len(totals.rows()), len(totals.cleared), len(totals.due)] == [0, 0, 0]
 
 
 def test_who_has_no_matching_events_has_nothing() -> None:

@@ -170,17 +170,22 @@ class Totals:
             by_hub[one.hub] = joined_by_trait(by_hub.get(one.hub, {}), one.states)
         return by_hub
 
-    def tell(self, steps: Sequence[ProfileActivity]) -> list[ProfileActivity]:
-        """The steps with the values after each; afterwards the profiles have theirs."""
+    def lapse(self) -> None:
+        """Before the steps: the values that time alone has changed."""
         for profile_id, traits in self._lapsed.items():
             workspace = self._working.profiles[profile_id].workspace
             for one in self._total(workspace, profile_id).keys() & set(traits):
                 self._value(workspace, profile_id, one)
-        told = [self._told(step) if step.workspace in self._book else step for step in steps]
+
+    def told(self, step: ProfileActivity) -> ProfileActivity:
+        """The next step, with the values after it."""
+        return self._told(step) if step.workspace in self._book else step
+
+    def finish(self) -> None:
+        """After the steps: the profiles have their values, and it is known what to write."""
         for profile in self._working.changed_profiles.values():
             if profile.workspace in self._book:
                 self._finish(profile)
-        return told
 
     def _told(self, step: ProfileActivity) -> ProfileActivity:
         if step.merged_into is not None:
