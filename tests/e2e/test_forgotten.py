@@ -80,6 +80,10 @@ def database(workspace: Workspace) -> Iterator[Database]:
 def _sent_to(one: Canary) -> str:
     """Events, a segment, a campaign and its mail; the campaign."""
     workspace = one.workspace
+    note = {"aggregate": "last", "kind": "text", "value": {"property": "note"}}
+    definition = {**note, "events": [{"event": "Order Completed"}]}
+    asked = {"definition": definition, "version": 0, "reason": "a canary"}
+    workspace.put("profile", "/v1/computed-traits/last_note", asked)
     campaign = workspace.campaign(workspace.segment("Buyers", orders(1)))
     traits = {"email": one.email, "phone": one.phone, "name": f"Ada {one.mark}"}
     workspace.send("identify", userId=one.mark, anonymousId=f"anon-{one.mark}", traits=traits)

@@ -40,6 +40,16 @@ SHOWS = {
     "brand": ["Corner Shop</span>", "Zur Website von Corner Shop", '"logo":""'],
     "campaigns": ["[Test] News for you", "lin@campaigns.example", "no consent", "is archived."],
     "complaints": ["is closed.", "He is content", "open cases      0"],
+    "computed-traits": [
+        *(
+            "purchase_cycle_days",
+            "Filled.",
+            '"tea"',
+            "money",
+            "Version 1 of spent_in_90_days holds.",
+        ),
+        *(" live ", "Version 2 of", "small ones don't count", "is no more"),
+    ],
     "consent": [" granted  no ", " granted  yes ", "You are unsubscribed", " withdrawn  yes "],
     "duplicates": [" likely ", "two digits swapped", "nothing was changed", "keeps", "measured at"],
     "finding-people": [

@@ -14,14 +14,14 @@ from rapport_common.events.envelope import Event
 from rapport_common.events.profile import DefinedValue
 from rapport_profile.domain.computed.book import TraitBook, Traits
 from rapport_profile.domain.computed.states import State
-from rapport_profile.domain.computed.totals import Owner, States, Totals
+from rapport_profile.domain.computed.totals import Added, Owner, States, Totals, key_of
 from rapport_profile.domain.computed.values import valued
 from rapport_profile.domain.loaded import end_of
 from rapport_profile.domain.merge_rules import NO_RULES, Rules
 from rapport_profile.domain.naming import Id
+from rapport_profile.domain.revising import Revising
 from rapport_profile.domain.sections import COMPUTED
 from rapport_profile.domain.working_set import WorkingSet
-from rapport_profile.handlers.computing import added_by
 
 Values = dict[str, DefinedValue]
 
@@ -36,6 +36,8 @@ class Computed(People):
         self.now = now
         self.states_of: dict[Owner, dict[int, bytes]] = {}
         self.last: dict[Id, Values] = {}
+        self._turn: set[Id] = set()
+        self._lapsed: dict[Id, set[int]] = {}
 
     @override
     def _tell(
@@ -48,10 +50,16 @@ class Computed(People):
     ) -> None:
         book = TraitBook({W: self.traits})
         steps, anew = self._put_right(working, steps, recounted)
+        anew |= self._turn
         events = [(one, IDS.of(W, self.names_of(one).hub)) for one in batch]
-        added = added_by(book, events)
-        totals = Totals(working, book, self.now, added=added, anew=anew)
+        added = {
+            key_of(one): Added(hub, states)
+            for one, hub in events
+            if (states := self.traits.of_event(one))
+        }
+        totals = Totals(working, book, self.now, added=added, anew=anew, lapsed=self._lapsed)
         needed = totals.needed(steps)
+        assert bool(needed) == bool(needed.single or needed.whole or needed.regrouped)
         members = {who: self._now(working, who) for _workspace, who in needed.regrouped}
         stored: dict[Owner, States] = {}
         for workspace, owner, trait in needed.single:
@@ -61,7 +69,9 @@ class Computed(People):
         whole = needed.whole | {(W, one) for some in members.values() for one in some}
         stored.update({owner: self._read(owner) for owner in whole})
         totals.take(stored, members)
-        told = totals.tell(steps)
+        totals.lapse()
+        told = [totals.told(step) for step in steps]
+        totals.finish()
         for whose in totals.cleared:
             self.states_of.pop(whose, None)
         for whose, states in totals.rows().items():
@@ -91,6 +101,41 @@ class Computed(People):
             more.append(working.step(working.profiles[one]))
         return [*steps, *more], anew
 
+    def fill(self, hubs: Collection[Id]) -> None:
+        """A job makes the states of identifiers what their events amount to."""
+        for hub in hubs:
+            right = self.traits.of_events(self.timeline(hub))
+            self.states_of[W, hub] = {
+                trait: msgspec.json.encode(one) for trait, one in right.items()
+            }
+
+    def tell_again(self, profiles: Collection[Id]) -> None:
+        """It is the turn of these profiles to be told what they have."""
+        self._turn = set(profiles) & {row.profile for row in self.rows.values()}
+        self._step(self._turn)
+        self._turn = set()
+
+    def lapse(self, now: datetime) -> None:
+        """Time goes on: who has values that hold no longer is told the new ones."""
+        self.now = now
+        for id_ in self.profiles:
+            values = self.profile(id_).values.values()
+            traits = {one.trait for one in values if one.until is not None and one.until <= now}
+            if traits:
+                self._lapsed[id_] = traits
+        self._step(self._lapsed)
+        self._lapsed = {}
+
+    def _step(self, profiles: Collection[Id]) -> None:
+        working = Revising(IDS, self._new_id, self.names.book)
+        self._load_members(working, profiles)
+        steps = []
+        for one in sorted(profiles):
+            working.profiles[one].due |= COMPUTED
+            steps.append(working.step(working.profiles[one]))
+        self._tell(working, steps)
+        self._save(working)
+
     def _now(self, working: WorkingSet, profile_id: Id) -> set[Id]:
         found = set()
         for one, row in self.rows.items():
@@ -106,8 +151,11 @@ class Computed(People):
 
     # --- asking ------------------------------------------------------------------------------
 
-    def check_values(self) -> None:
-        """Everybody's values are those of all their events, as they were told last."""
+    def check_values(self, *, some: bool = False) -> None:
+        """Everybody's values are those of all their events, as they were told last.
+
+        `some`: those that they have are.
+        """
         for id_ in self.profiles:
             person = self.profile(id_)
             if person.merged_into is not None or not person.count:
@@ -121,5 +169,7 @@ class Computed(People):
                 )
                 for trait, state in self.traits.of_events(events).items()
             }
+            if some:
+                wanted = {name: one for name, one in wanted.items() if name in person.values}
             assert person.values == wanted
             assert self.last.get(id_, {}) == {name: one.value for name, one in wanted.items()}

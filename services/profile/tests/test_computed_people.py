@@ -9,11 +9,15 @@ from hypothesis import strategies as st
 from services.profile.tests.computed_people import Computed
 from services.profile.tests.people import START, event, events, rule_sets
 
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
-from rapport_profile.domain.computed.book import Trait, Traits
+from rapport_profile.domain.computed.book import Stage, Trait, TraitBook, Traits
 from rapport_profile.domain.computed.definition import Definition
+from rapport_profile.domain.computed.totals import Totals
 from rapport_profile.domain.content import content_hash
+from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.merge_rules import NO_RULES, Rules
+from rapport_profile.domain.people import Profile
 
 ORDERED = {"event": "Order Completed"}
 DOCUMENTS: list[dict[str, Any]] = [
@@ -24,10 +28,16 @@ DOCUMENTS: list[dict[str, Any]] = [
     {"aggregate": "distinct", "events": [ORDERED, {"event": "Case Opened"}], "kind": "text"}
     | {"value": {"property": "total"}},
 ]
-TRAITS = Traits(
-    Trait(number, f"t{number}", 1, "live", msgspec.convert(one, Definition))
-    for number, one in enumerate(DOCUMENTS)
-)
+
+
+def in_stage(stage: Stage) -> Traits:
+    return Traits(
+        Trait(number, f"t{number}", 1, stage, msgspec.convert(one, Definition))
+        for number, one in enumerate(DOCUMENTS)
+    )
+
+
+TRAITS = in_stage("live")
 NOW = START + timedelta(minutes=10)
 
 
@@ -57,6 +67,70 @@ def test_values_are_those_of_all_events(history: list[Event], data: Any, rules: 
             made.cut(one.message_id)
             made.check_values()
     assert made.rebuild(data.draw(st.integers(1, 4))) == 0
+    made.check_values()
+
+
+BOUGHT = st.builds(
+    lambda number, who, at, total: event(
+        number, name="Order Completed", said={"total": total}, at=at, **who
+    ),
+    st.integers(0, 40).map(lambda number: f"m{number}"),
+    st.fixed_dictionaries(
+        {"user_id": st.sampled_from(["A", "B"])},
+        optional={"anonymous_id": st.sampled_from("xy"), "email": st.sampled_from(["e1", "e2"])},
+    )
+    | st.fixed_dictionaries(
+        {"email": st.sampled_from(["e1", "e2"])}, optional={"anonymous_id": st.sampled_from("xyz")}
+    )
+    | st.fixed_dictionaries({"anonymous_id": st.sampled_from("xyz")}),
+    st.integers(0, 5),
+    st.integers(0, 9),
+)
+
+
+@settings(max_examples=100)
+@given(st.lists(BOUGHT, min_size=8, max_size=30), st.data())
+def test_traits_are_filled_beside_what_goes_on(history: list[Event], data: Any) -> None:
+    """Nobody is told before all is there, and then nobody of anything that is not so."""
+    made, rest = Computed(Traits(), NOW), history
+
+    def some_go_on(most: int) -> None:
+        nonlocal rest
+        size = data.draw(st.integers(0, most))
+        made.feed(rest[:size])
+        rest = rest[size:]
+
+    some_go_on(8)
+    made.traits = in_stage("filling")
+    some_go_on(2)
+    # Who comes behind the last page is filled by what comes.
+    for hub in sorted(made.rows):
+        made.fill([hub])
+        some_go_on(1)
+        assert not any(made.last.values())
+    made.traits = in_stage("telling")
+    some_go_on(4)
+    for profile in sorted(made.profiles):
+        made.check_values(some=True)
+        made.tell_again([profile])
+        some_go_on(3)
+    made.check_values()
+    made.traits = TRAITS
+    made.feed(rest)
+    made.check_values()
+
+
+def test_who_becomes_one_with_somebody_before_their_turn_is_worked_out() -> None:
+    made = Computed(Traits(), NOW)
+    people: list[dict[str, Any]] = [{"user_id": "A"}, {"email": "e1"}, {"anonymous_id": "x"}]
+    made.feed([event(f"m{n}", name="Order Completed", **who) for n, who in enumerate(people)])
+    made.feed([event("m3", email="e1", anonymous_id="x")])
+    made.traits = in_stage("filling")
+    made.fill(sorted(made.rows))
+    made.traits = in_stage("telling")
+    first = next(one for one in made.profiles if made.profile(one).user is not None)
+    made.tell_again([first])
+    made.feed([event("m4", user_id="A", email="e1")])
     made.check_values()
 
 
@@ -91,6 +165,26 @@ def test_each_step_tells_what_was_so_after_its_event() -> None:
     # Two people become one, whole: what both had is told with the event that says so.
     numbers = [None if one is None else one.number for one in counts]
     assert numbers == ["1", "2", "1", None, "3", "4"]
+
+
+@given(st.lists(events(), max_size=12), st.integers(0, 3))
+def test_values_lapse_one_by_one(history: list[Event], days: int) -> None:
+    """Only those that time changes are worked out anew, and others than these stay as they are."""
+    made = Computed(TRAITS, NOW)
+    made.feed(history)
+    made.lapse(NOW + timedelta(days=days))
+    made.check_values()
+
+
+def test_a_workspace_without_traits_is_left_alone() -> None:
+    working, person = Loaded(), Profile("p", "other", count=1)
+    working.changed_profiles["p"] = person
+    totals = Totals(working, TraitBook({"w": TRAITS}), NOW, added={})
+    step = ProfileActivity(workspace="other", profile_id="p", version=1)
+    assert not totals.needed([step])
+    assert totals.told(step) is step
+    totals.finish()
+    assert [len(totals.rows()), len(totals.cleared), len(totals.due)] == [0, 0, 0]
 
 
 def test_who_has_no_matching_events_has_nothing() -> None:

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 from services.profile.tests.people import IDS, event
 from services.profile.tests.postgres import feed
+from services.profile.tests.test_erasing import ask
+from services.profile.tests.test_erasing import worked_off as swept
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.outbox import waiting
@@ -26,7 +28,7 @@ from rapport_profile.handlers.filling import Filling
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.lapsing import Lapsing
 from rapport_profile.handlers.rebuilding import Rebuilding, Wanted
-from rapport_profile.store import computed_states, expiring
+from rapport_profile.store import expiring
 from rapport_profile.store.jobs import FILL_COMPUTED, JOBS, REBUILD
 
 pytestmark = pytest.mark.integration
@@ -214,8 +216,14 @@ async def test_what_retention_removes_still_counts(
     assert counts(await last_told(engine), "orders_made") == {"A": "4"}
     answer = await client.post(f"{PATH}/orders_made/fill", json={})
     assert answer.status_code == 202, answer.text
+    # While it is filled anew, who has an event is told of it no more.
+    await feed(engine, [order("m10"), event("m11", user_id="A", anonymous_id="x")])
+    assert counts(await last_told(engine), "orders_made") == {}
     await worked_off(engine)
-    assert counts(await last_told(engine), "orders_made") == {"A": "4"}
+    assert counts(await last_told(engine), "orders_made") == {"A": "5"}
+    await feed(engine, [order("m12")])
+    assert counts(await last_told(engine), "orders_made") == {"A": "6"}
+    assert await differences(engine) == {}
 
 
 @pytest.mark.parametrize(
@@ -270,6 +278,11 @@ async def test_what_is_shipped_is_adopted_by_one_call(
     assert told["items_bought"] == DefinedValue(number="2")
     assert told["average_order_value"] == DefinedValue(money={"USD": "10"})
     assert told["discount_share"] == DefinedValue(number="0")
+    again = [
+        await client.post(f"{PATH}/adopt", json=body, headers={"Idempotency-Key": "k"})
+        for _twice in range(2)
+    ]
+    assert again[0].json()["id"] == again[1].json()["id"]
     unknown = await client.post(f"{PATH}/adopt", json={**body, "names": ["luck"]})
     assert unknown.status_code == 422
 
@@ -277,13 +290,34 @@ async def test_what_is_shipped_is_adopted_by_one_call(
 async def test_of_the_erased_nothing_is_left(
     engine: AsyncEngine, client: httpx.AsyncClient
 ) -> None:
-    await defined(client, "orders_made", COUNT)
+    """Of the person, of their identifiers, and of what retention had removed before."""
+    notes = {"aggregate": "list", "events": [{"event": "Order Completed"}], "kind": "text"}
+    await defined(client, "notes", {**notes, "value": {"property": "note"}})
     await worked_off(engine)
-    await feed(engine, [order("m1")])
+    said = {"note": "canary"}
+    of_them = [order("m1", said=said), event("m2", anonymous_id="x", name="Order Completed")]
+    noted = msgspec.structs.replace(of_them[1], properties=msgspec.Raw(b'{"note":"canary"}'))
+    await feed(engine, [of_them[0], noted, event("m3", user_id="A", anonymous_id="x")])
+    hubs = {IDS.of("w", one) for one in (("user_id", "A"), ("anonymous_id", "x"))}
     async with engine.begin() as tx:
-        hub = IDS.of("w", ("user_id", "A"))
-        gone = await computed_states.forget(tx, "w", [hub])
-    assert gone == {"profile.computed_state": 1, "profile.computed_expired": 0}
+        assert await expiring.remove(tx, "w", [(min(hubs), one) for one in of_them]) == 1
+    assert await kept_of(engine, "canary") == 3 + 1 + 1
+    who = (await client.get("/v1/profiles", params={"kind": "user_id", "value": "A"})).json()
+    await ask(engine, hubs, {who["id"]: who["version"]})
+    await swept(engine)
+    assert await kept_of(engine, "canary") == 0
+    assert await states(engine) == 0
+
+
+async def kept_of(engine: AsyncEngine, word: str) -> int:
+    """How many rows hold a word: states of identifiers and of the profile, sums, summaries."""
+    tables = ("computed_state", "computed_expired", "profile")
+    found = 0
+    async with engine.begin() as tx:
+        for one in tables:
+            query = f"SELECT count(*) FROM profile.{one} t WHERE CAST(t AS text) LIKE :word"
+            found += int((await tx.execute(text(query), {"word": f"%{word}%"})).scalar_one())
+    return found
 
 
 async def test_segment_is_told_what_there_is_and_again_each_day(

@@ -199,6 +199,8 @@ def test_it_does_not_hold(document: dict[str, Any]) -> None:
         (usd("gte", "500"), "revenue USD 512.30 >= 500"),
         (usd("gte", "600"), "revenue USD 512.30 not >= 600"),
         (trait("never", "eq", "x"), 'trait never missing, wanted = "x"'),
+        (defined("spent", "gte", "50", currency="USD"), "spent USD 99.90 >= 50"),
+        (defined("orders_in_90_days", "lt", 9), "orders_in_90_days 12 not < 9"),
         (trait("plan", "exists"), "trait plan exists"),
         (email("contains", "@y"), 'identifier email contains "@y"'),
         (

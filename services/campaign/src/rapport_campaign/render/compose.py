@@ -139,6 +139,7 @@ def _variables(job: Job) -> dict[str, Any]:
         computed = msgspec.to_builtins(state.computed)
         # Texts on the wire, so that no digit is lost; here they are compared and added up.
         computed["revenue"] = {name: _amount(one) for name, one in state.computed.revenue.items()}
+        computed.setdefault("defined", {})
         profile["computed"] = computed
     return {"profile": profile}
 

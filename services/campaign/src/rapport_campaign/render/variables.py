@@ -17,7 +17,8 @@ EXISTING: Mapping[str, Any] = {
     "profile": {
         "email": _VALUE,
         "traits": ANY,
-        "computed": dict.fromkeys(ComputedState.__struct_fields__, _VALUE) | {"revenue": ANY},
+        "computed": dict.fromkeys(ComputedState.__struct_fields__, _VALUE)
+        | {"revenue": ANY, "defined": ANY},
     },
     "campaign": {"id": _VALUE, "name": _VALUE},
     "unsubscribe_url": _VALUE,

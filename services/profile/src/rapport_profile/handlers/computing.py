@@ -1,5 +1,6 @@
 """What a transaction does to people is told with the values of their computed traits."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -19,17 +20,21 @@ from rapport_profile.store.computed_traits import SHELF
 from rapport_profile.tables import SCHEMA
 
 DUE = DueStore(SCHEMA)
+BREATH = 20
+"""Events after which others have their turn: somebody may be waiting for an answer."""
 VALUES_CHANGE = "values_change"
 """The kind of what is due when time changes values of a profile, whose id is the key."""
 
 
-def added_by(book: TraitBook, events: Iterable[tuple[Event, Id]]) -> dict[EventKey, Added]:
+async def added_by(book: TraitBook, events: Iterable[tuple[Event, Id]]) -> dict[EventKey, Added]:
     """What events, each with its strongest identifier, add to computed traits."""
     found = {}
-    for event, hub in events:
+    for number, (event, hub) in enumerate(events, 1):
         states = book.of(event.workspace).of_event(event)
         if states:
             found[key_of(event)] = Added(hub, states)
+        if number % BREATH == 0:
+            await asyncio.sleep(0)
     return found
 
 
@@ -54,14 +59,8 @@ async def with_values(
     book = await SHELF.book(tx, workspaces)
     if not book:
         return list(steps)
-    totals = Totals(
-        working,
-        book,
-        now or clock.now(),
-        added=added_by(book, events),
-        anew=anew,
-        lapsed=lapsed or {},
-    )
+    added, at = await added_by(book, events), now or clock.now()
+    totals = Totals(working, book, at, added=added, anew=anew, lapsed=lapsed or {})
     needed = totals.needed(steps)
     if needed:
         members = await _members(tx, working, needed.regrouped)
@@ -70,10 +69,21 @@ async def with_values(
         )
         stored = {**await store.single(tx, needed.single), **await store.whole(tx, wanted)}
         totals.take(stored, members)
-    told = totals.tell(steps)
+    told = await _told(totals, steps)
     await store.save(tx, totals.rows(), totals.cleared)
     await _schedule(tx, totals)
     _count(steps, told)
+    return told
+
+
+async def _told(totals: Totals, steps: Sequence[ProfileActivity]) -> list[ProfileActivity]:
+    told = []
+    totals.lapse()
+    for number, step in enumerate(steps, 1):
+        told.append(totals.told(step))
+        if number % BREATH == 0:
+            await asyncio.sleep(0)
+    totals.finish()
     return told
 
 

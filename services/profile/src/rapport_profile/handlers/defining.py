@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 from rapport_common.idempotency import Once
-from rapport_common.jobs.store import Job
+from rapport_common.ids import uuid7_text
+from rapport_common.jobs.store import Job, NewJob
 from rapport_profile.domain.computed.checking import DefinitionError, check, check_name
 from rapport_profile.domain.computed.definition import MAX_DEFINITIONS, Definition
 from rapport_profile.handlers.filling import Wanted
-from rapport_profile.handlers.jobs import start
+from rapport_profile.handlers.jobs import begin, made_before, start
 from rapport_profile.handlers.telling_traits import tell
 from rapport_profile.store import computed_traits as store
 from rapport_profile.store.computed_traits import Version
@@ -69,10 +70,13 @@ async def end(tx: AsyncConnection, workspace: str, name: str, *, after: int, by:
 
 
 async def adopt(
-    tx: AsyncConnection, once: Once | None, workspace: str, some: Mapping[str, Definition], by: By
+    tx: AsyncConnection, once: Once, workspace: str, some: Mapping[str, Definition], by: By
 ) -> Job:
     """Define several at once, those left out that are defined just so; the job that fills them."""
+    new, asked = uuid7_text(), [sorted(some), _zone(some), by[1]]
     await store.hold(tx)
+    if made := await made_before(tx, once, workspace, asked=asked, job_id=new):
+        return made
     known = {name: await store.find(tx, workspace, name) for name in some}
     news = {
         name: one
@@ -83,16 +87,23 @@ async def adopt(
     versions = {name: 0 if (one := known[name]) is None else one.version for name in news}
     wanted = await _add(tx, workspace, news, versions, by)
     await tell(tx, workspace, sorted(some))
-    return await start(tx, once, workspace, FILL_COMPUTED, msgspec.to_builtins(wanted))
+    return await begin(tx, workspace, NewJob(new, FILL_COMPUTED, msgspec.to_builtins(wanted)))
 
 
-async def fill_again(tx: AsyncConnection, once: Once | None, workspace: str, name: str) -> Job:
+def _zone(some: Mapping[str, Definition]) -> list[str]:
+    return sorted({one.zone for one in some.values()})
+
+
+async def fill_again(tx: AsyncConnection, once: Once, workspace: str, name: str) -> Job:
     """Begin anew to fill the version that holds, whatever a job has left of it."""
+    new = uuid7_text()
     await store.hold(tx)
+    if made := await made_before(tx, once, workspace, asked=name, job_id=new):
+        return made
     last = await found(tx, workspace, name)
     await store.move_on(tx, workspace, [last.id], "filling", ("filling", "telling", "live"))
     wanted = Wanted(fill=[last.id], drop=await store.left_over(tx, workspace, [name]))
-    return await start(tx, once, workspace, FILL_COMPUTED, msgspec.to_builtins(wanted))
+    return await begin(tx, workspace, NewJob(new, FILL_COMPUTED, msgspec.to_builtins(wanted)))
 
 
 async def found(tx: AsyncConnection, workspace: str, name: str) -> Version:

@@ -46,13 +46,32 @@ async def start(
     tx: AsyncConnection, once: Once | None, workspace: str, kind: str, spec: dict[str, Any]
 ) -> Job:
     """Make a job, unless the same request has made one before; NotFoundError: it is forgotten."""
-    new = NewJob(uuid7_text(), kind, spec)
+    new = uuid7_text()
+    earlier = await made_before(tx, once, workspace, asked=spec, job_id=new)
+    return earlier or await begin(tx, workspace, NewJob(new, kind, spec))
+
+
+async def made_before(
+    tx: AsyncConnection, once: Once | None, workspace: str, *, asked: Any, job_id: str
+) -> Job | None:
+    """The job that the same request has made before; None: it makes `job_id` now.
+
+    `asked`: the body of the request. NotFoundError: the job is forgotten.
+    """
     made = None
     if once is not None:
-        made = await once.earlier(tx, SCHEMA, workspace, body=spec, made_id=new.id)
-    if made is None:
-        await JOBS.add(tx, workspace, new)
-    job = await JOBS.find(tx, workspace, made or new.id)
+        made = await once.earlier(tx, SCHEMA, workspace, body=asked, made_id=job_id)
+    return None if made is None else await _found(tx, workspace, made)
+
+
+async def begin(tx: AsyncConnection, workspace: str, new: NewJob) -> Job:
+    """Make a job."""
+    await JOBS.add(tx, workspace, new)
+    return await _found(tx, workspace, new.id)
+
+
+async def _found(tx: AsyncConnection, workspace: str, job_id: str) -> Job:
+    job = await JOBS.find(tx, workspace, job_id)
     if job is None:
         message = "The job that this request has made is forgotten: send it under another key."
         raise NotFoundError(message)

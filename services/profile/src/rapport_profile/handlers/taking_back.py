@@ -75,11 +75,21 @@ async def take_back(
     working, (steps, spilled) = await done_with(load, revise)
     working.trim()
     working.spilled += [(workspace, hub, one) for one in spilled]
-    await computed_states.recount(tx, workspace, [hub])
-    steps = await with_values(tx, working, steps)
     await changes.unspill(tx, workspace, hub, names_told(event))
+    return await _saved(tx, working, (workspace, hub), steps)
+
+
+async def _saved(
+    tx: AsyncConnection,
+    working: Revising,
+    where: people.Scoped,
+    steps: Sequence[ProfileActivity],
+) -> list[ProfileActivity]:
+    workspace, hub = where
+    await computed_states.recount(tx, workspace, [hub])
+    told = await with_values(tx, working, steps)
     await changes.save(tx, working)
-    return steps
+    return told
 
 
 async def _forgotten(tx: AsyncConnection, known: inbox.Copy) -> Event | None:

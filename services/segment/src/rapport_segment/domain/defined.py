@@ -11,11 +11,15 @@ _SHOWN = 20
 _OF_TEXTS = frozenset({"text", "list"})
 
 
-def leaves(rule: Rule) -> list[Leaf]:
+Asked = tuple[Leaf, Defined]
+"""A comparison, and the computed trait that it is with."""
+
+
+def leaves(rule: Rule) -> list[Asked]:
     """The comparisons with computed traits."""
     match rule:
         case Leaf():
-            return [rule] if isinstance(rule.subject, Defined) else []
+            return [(rule, rule.subject)] if isinstance(rule.subject, Defined) else []
         case Not():
             return leaves(rule.child)
         case And() | Or():
@@ -24,11 +28,10 @@ def leaves(rule: Rule) -> list[Leaf]:
             assert_never(rule)
 
 
-def check(asked: Sequence[Leaf], types: Mapping[str, TraitType]) -> None:
+def check(asked: Sequence[Asked], types: Mapping[str, TraitType]) -> None:
     """RuleError for a trait that there is not, and for what can't be asked of one of its type."""
-    for leaf in asked:
-        if isinstance(leaf.subject, Defined):
-            _check(leaf, leaf.subject, types)
+    for leaf, subject in asked:
+        _check(leaf, subject, types)
 
 
 def _check(leaf: Leaf, subject: Defined, types: Mapping[str, TraitType]) -> None:

@@ -167,18 +167,21 @@ def trimmed(
 def _newest(
     buckets: dict[int, dict[str, Cell]], most: int
 ) -> tuple[dict[int, dict[str, Cell]], int]:
-    """So many cells of the newest buckets, those of one by their keys; where the first is gone."""
+    """So many cells of the newest buckets, those of one by their keys; where the first is gone.
+
+    There are more than so many.
+    """
     kept: dict[int, dict[str, Cell]] = {}
-    left = most
-    for bucket in sorted(buckets, reverse=True):
+    left, ordered = most, iter(sorted(buckets, reverse=True))
+    bucket = next(ordered)
+    while len(buckets[bucket]) <= left:
+        kept[bucket] = buckets[bucket]
+        left -= len(buckets[bucket])
+        bucket = next(ordered)
+    if left:
         cells = buckets[bucket]
-        if len(cells) > left:
-            if left:
-                kept[bucket] = {key: cells[key] for key in sorted(cells)[:left]}
-            return kept, bucket
-        kept[bucket] = cells
-        left -= len(cells)
-    return kept, 0
+        kept[bucket] = {key: cells[key] for key in sorted(cells)[:left]}
+    return kept, bucket
 
 
 def _seen(one: State, other: State) -> State:

@@ -154,7 +154,7 @@ class Totals:
     def take(self, stored: Mapping[Owner, States], members: Mapping[Id, Collection[Id]]) -> None:
         """What was asked for: states as they are stored, the members of those worked out anew."""
         self._stored = dict(stored)
-        added = self._by_hub()
+        added = self._by_hub() if members else {}
         for profile_id, some in members.items():
             profile = self._working.profiles[profile_id]
             total: States = {}
@@ -170,17 +170,22 @@ class Totals:
             by_hub[one.hub] = joined_by_trait(by_hub.get(one.hub, {}), one.states)
         return by_hub
 
-    def tell(self, steps: Sequence[ProfileActivity]) -> list[ProfileActivity]:
-        """The steps with the values after each; afterwards the profiles have theirs."""
+    def lapse(self) -> None:
+        """Before the steps: the values that time alone has changed."""
         for profile_id, traits in self._lapsed.items():
             workspace = self._working.profiles[profile_id].workspace
             for one in self._total(workspace, profile_id).keys() & set(traits):
                 self._value(workspace, profile_id, one)
-        told = [self._told(step) if step.workspace in self._book else step for step in steps]
+
+    def told(self, step: ProfileActivity) -> ProfileActivity:
+        """The next step, with the values after it."""
+        return self._told(step) if step.workspace in self._book else step
+
+    def finish(self) -> None:
+        """After the steps: the profiles have their values, and it is known what to write."""
         for profile in self._working.changed_profiles.values():
             if profile.workspace in self._book:
                 self._finish(profile)
-        return told
 
     def _told(self, step: ProfileActivity) -> ProfileActivity:
         if step.merged_into is not None:
@@ -198,15 +203,19 @@ class Totals:
     def _add(self, workspace: str, profile_id: Id, added: Added) -> None:
         rows = self._rows.setdefault(added.hub, {})
         stored = self._stored.get((workspace, added.hub), {})
+        total = None if profile_id in self._anew else self._total(workspace, profile_id)
+        told = self._told_of(workspace, added.states)
         for trait, state in added.states.items():
             known = rows.get(trait) or stored.get(trait)
             rows[trait] = state if known is None else joined(known, state)
-        if profile_id in self._anew:
-            return
-        total = self._total(workspace, profile_id)
-        for trait, state in self._told_of(workspace, added.states).items():
-            known = total.get(trait)
-            total[trait] = state if known is None else joined(known, state)
+            if total is None or trait not in told:
+                continue
+            held = total.get(trait)
+            if held is known:
+                # Of most people one identifier has all: it is the same state.
+                total[trait] = rows[trait]
+            else:
+                total[trait] = state if held is None else joined(held, state)
             self._value(workspace, profile_id, trait)
 
     def _merge(self, workspace: str, gone: Id, heir: Id) -> None:
@@ -222,13 +231,13 @@ class Totals:
         return self._totals[profile_id]
 
     def _told_of(self, workspace: str, states: Mapping[int, State]) -> States:
-        """Those of traits that people are told of: not while they are being filled."""
-        by_id = self._book.of(workspace).by_id
-        return {
-            one: state
-            for one, state in states.items()
-            if one in by_id and by_id[one].stage != "filling"
-        }
+        """Those of traits that people are told of."""
+        return {one: state for one, state in states.items() if self._is_told(workspace, one)}
+
+    def _is_told(self, workspace: str, trait: int) -> bool:
+        """Whether people are told of a trait: not while it is being filled, nor when it is gone."""
+        found = self._book.of(workspace).by_id.get(trait)
+        return found is not None and found.stage != "filling"
 
     def _all_values(self, workspace: str, total: Mapping[int, State]) -> dict[str, Valued]:
         by_id = self._book.of(workspace).by_id
@@ -248,12 +257,13 @@ class Totals:
         }
 
     def _values_of(self, profile_id: Id) -> dict[str, Valued]:
-        """The values so far, without those of versions that are no more."""
+        """The values so far, without those that nobody is told of any more, or for now."""
         if profile_id not in self._values:
             profile = self._working.profiles[profile_id]
-            by_id = self._book.of(profile.workspace).by_id
             self._values[profile_id] = {
-                name: one for name, one in profile.values.items() if one.trait in by_id
+                name: one
+                for name, one in profile.values.items()
+                if self._is_told(profile.workspace, one.trait)
             }
         return self._values[profile_id]
 
