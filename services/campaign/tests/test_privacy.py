@@ -4,13 +4,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.telling import tells_nothing
 
 from rapport_campaign.handlers.privacy import eraser
+from rapport_campaign.store.access import parts
 from rapport_common import clock
 from rapport_common.events.envelope import identifier_digest
 from rapport_common.events.privacy import EndedProfile, PrivacyRecord
 from rapport_common.kafka.batch import Record
 from rapport_common.privacy.eraser import Eraser
+from rapport_common.privacy.subject import Recogniser
 from rapport_common.testing.credentials import EVENT_KEY
 
 pytestmark = pytest.mark.integration
@@ -150,3 +153,7 @@ async def test_what_is_queued_is_suppressed_for_whose_data_are_only_kept_and_who
     async with scenario.sending():
         states = await scenario.settled()
     assert states == {"suppressed": 3, "sent": 3}, "it was lifted"
+
+
+async def test_all_parts_of_what_is_told_can_be_read_page_by_page(engine: AsyncEngine) -> None:
+    assert await tells_nothing(engine, parts(Recogniser(EVENT_KEY)))

@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 from services.feedback.tests.conftest import Service
 from sqlalchemy import text
+from tests.support.telling import tells_nothing
 
 from rapport_common.events.envelope import identifier_digest
 from rapport_common.events.privacy import PrivacyRecord
 from rapport_common.kafka.batch import Record
+from rapport_common.privacy.subject import Recogniser
 from rapport_common.testing.credentials import EVENT_KEY
 from rapport_feedback.handlers.privacy import eraser
+from rapport_feedback.store.access import parts
 
 pytestmark = pytest.mark.integration
 WHO = {"user_id": "ada-1", "email": "ada@example.com"}
@@ -83,3 +86,7 @@ async def test_cases_are_closed_and_keep_their_number(service: Service) -> None:
     assert (theirs["state"], theirs["subject"]) == ("acknowledged", "Late")
     notes = [one["note"] for one in await rows(service, "case_event")]
     assert not any(notes)
+
+
+async def test_all_parts_of_what_is_told_can_be_read_page_by_page(service: Service) -> None:
+    assert await tells_nothing(service.engine, parts(Recogniser(EVENT_KEY)))

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.engines import patient_engine
+from tests.support.telling import tells_nothing
 
 from rapport_common import clock
 from rapport_common.events.envelope import identifier_digest
@@ -16,6 +17,7 @@ from rapport_common.kafka.batch import Record
 from rapport_common.privacy.eraser import Eraser
 from rapport_common.privacy.subject import Recogniser
 from rapport_common.testing.credentials import EVENT_KEY
+from rapport_ingest.store.access import parts
 from rapport_ingest.store.balances import balances, kept
 from rapport_ingest.store.privacy import sweeps
 
@@ -135,3 +137,7 @@ async def test_it_waits_for_the_spool(engine: AsyncEngine) -> None:
         await tx.execute(text("DELETE FROM ingest.spool"))
         await tx.execute(text("UPDATE ingest.erasure SET try_at = now()"))
     assert (await forget(engine, wish()))["done"] is True
+
+
+async def test_all_parts_of_what_is_told_can_be_read_page_by_page(engine: AsyncEngine) -> None:
+    assert await tells_nothing(engine, parts(Recogniser(EVENT_KEY)))

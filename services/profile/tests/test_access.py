@@ -14,11 +14,13 @@ from services.profile.tests.postgres import feed
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.outbox import waiting
+from tests.support.telling import rows_of, tells_nothing
 
 from rapport_common.access.gatherer import Gatherer
 from rapport_common.events.privacy import PrivacyRecord
 from rapport_common.events.topics import SERVICES
 from rapport_common.kafka.batch import Record
+from rapport_common.privacy.eraser import subject_of
 from rapport_profile.domain.deadlines import LAWS, MONTH, Law, due_at, overdue_before
 from rapport_profile.handlers.accessing import EndedError
 
@@ -197,6 +199,36 @@ async def test_a_file_that_ends_while_it_is_read_is_not_taken_for_whole(
         await tx.execute(text("DELETE FROM profile.access_key"))
     with pytest.raises(EndedError):
         await anext(parts)
+
+
+@pytest.mark.integration
+async def test_what_is_put_aside_is_told_whatever_the_pages(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    own = eraser().gatherer.parts
+    assert await tells_nothing(engine, own)
+    await feed(engine, HISTORY)
+    await asked(client)
+    (record,) = await told(engine)
+    async with engine.begin() as tx:
+        await tx.execute(
+            text(
+                "INSERT INTO profile.parked_key (grp, topic, partition, key, workspace, reason, "
+                "next_try_at) VALUES ('g', 't', 9, 'k', 'w', 'of zoe@example.com', now())"
+            )
+        )
+        await tx.execute(
+            text(
+                'INSERT INTO profile.parked (grp, topic, partition, key, "offset", value) '
+                "SELECT 'g', 't', 9, 'k', n, 'max@example.com' FROM generate_series(1, 5) n"
+            )
+        )
+    who = subject_of(record)
+    for part in own:
+        whole = await rows_of(engine, part, who)
+        assert await rows_of(engine, part, who, size=1) == whole, part.section
+        assert len(whole) == 5 or part.section != "profile.parked"
+        assert "max@example.com" not in str(whole)
 
 
 @pytest.mark.integration

@@ -1,7 +1,8 @@
 """Rules in SQL give the verdicts of rules in Python, for any rule and any person."""
 
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -11,12 +12,13 @@ from services.segment.tests.judging import kept, told
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_common.events.activity import Restraint
 from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState, ProfileState
 from rapport_segment.domain.evaluate import predicate
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rules import EQUALITY, ORDER, PRESENCE, TEXT, parse
-from rapport_segment.domain.sections import Facts
-from rapport_segment.store.condition import Condition
+from rapport_segment.domain.sections import RESTRAINTS, Facts, Section
+from rapport_segment.store.condition import JUDGED, Condition
 
 pytestmark = pytest.mark.integration
 
@@ -186,17 +188,23 @@ RULES = st.recursive(
 
 
 async def in_sql(engine: AsyncEngine, condition: Condition, people: Sequence[Facts]) -> list[bool]:
-    columns = dict(zip("itc", map(list, zip(*map(kept, people), strict=True)), strict=True))
+    return await asked(engine, condition.sql, people, **condition.parameters)
+
+
+async def asked(
+    engine: AsyncEngine, sql: str, people: Sequence[Facts], **parameters: Any
+) -> list[bool]:
+    columns = dict(zip("itcr", map(list, zip(*map(kept, people), strict=True)), strict=True))
     async with engine.begin() as tx:
         rows = await tx.execute(
             text(
-                f"SELECT {condition.sql} AS verdict FROM (SELECT n, "
+                f"SELECT {sql} AS verdict FROM (SELECT n, "
                 "CAST(i AS jsonb) AS identifiers, CAST(t AS jsonb) AS traits, "
-                "CAST(c AS jsonb) AS computed FROM unnest("
-                "CAST(:i AS text[]), CAST(:t AS text[]), CAST(:c AS text[])) "
-                "WITH ORDINALITY AS u(i, t, c, n)) AS p ORDER BY n"
+                "CAST(c AS jsonb) AS computed, CAST(r AS jsonb) AS restraints FROM unnest("
+                "CAST(:i AS text[]), CAST(:t AS text[]), CAST(:c AS text[]), CAST(:r AS text[])) "
+                "WITH ORDINALITY AS u(i, t, c, r, n)) AS p ORDER BY n"
             ),
-            {**columns, **condition.parameters},
+            {**columns, **parameters},
         )
         return [row.verdict for row in rows]
 
@@ -211,6 +219,19 @@ async def test_both_evaluators_agree(
     matches = predicate(rule)
     expected = [matches(facts) for facts in known]
     assert await in_sql(module_engine, Condition(rule), known) == expected
+
+
+async def test_they_agree_who_may_be_judged_at_all(module_engine: AsyncEngine) -> None:
+    words = get_args(Restraint)
+    facts = told(ProfileState(identifiers=[], traits=msgspec.Raw(b"{}"), computed=ComputedState()))
+    people = [
+        facts.overlaid({RESTRAINTS: Section(RESTRAINTS, list(some))})
+        for number in range(len(words) + 1)
+        for some in itertools.combinations(words, number)
+    ]
+    expected = [one.judged for one in people]
+    assert expected.count(True) == 2
+    assert await asked(module_engine, JUDGED, people) == expected
 
 
 async def test_they_agree_about_what_looks_alike(module_engine: AsyncEngine) -> None:

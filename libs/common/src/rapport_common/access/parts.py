@@ -15,7 +15,7 @@ from typing_extensions import override
 from rapport_common.events.envelope import EMAIL
 from rapport_common.events.kinds import PHONE
 from rapport_common.privacy.subject import Recogniser, Subject
-from rapport_common.privacy.sweeps import parameters, typed
+from rapport_common.privacy.sweeps import parameters
 
 PAGE = 500
 COVERED = "[somebody else's]"
@@ -81,7 +81,7 @@ class Rows(Part):
     async def page(self, tx: AsyncConnection, who: Subject, after: str | None) -> Taken:
         """Read the next rows, and choose."""
         given = {name: one for name, one in parameters(who).items() if name in self.names}
-        given |= dict(zip(self.key, json.loads(after or "[]"), strict=False))
+        given |= {f"key{place}": one for place, one in enumerate(json.loads(after or "[]"))}
         found = await tx.execute(text(self._statement(after)), {**given, "limit": self.size})
         rows = found.fetchall()
         width, told = len(self.key), list[Told]()
@@ -95,7 +95,11 @@ class Rows(Part):
     def _statement(self, after: str | None) -> str:
         keys, behind = ", ".join(f"t.{one}" for one in self.key), ""
         if after is not None:
-            behind = f" AND ({keys}) > ({', '.join(typed(self.key))})"
+            values = [
+                f"CAST(CAST(:key{place} AS text) AS {type_})"
+                for place, type_ in enumerate(self.key.values())
+            ]
+            behind = f" AND ({keys}) > ({', '.join(values)})"
         selected = [f"CAST(t.{one} AS text)" for one in self.key]
         selected += [f'{value} AS "told {name}"' for name, value in self.columns.items()]
         return (

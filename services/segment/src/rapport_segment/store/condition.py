@@ -20,10 +20,15 @@ from rapport_segment.domain.rules import (
     Subject,
     Trait,
 )
-from rapport_segment.domain.sections import DEFINED
+from rapport_segment.domain.sections import DEFINED, FORBIDDING
 from rapport_segment.domain.values import Scalar
 
 _ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+JUDGED = (
+    "NOT COALESCE(p.restraints ?| "
+    f"ARRAY[{', '.join(repr(one) for one in sorted(FORBIDDING))}], false)"
+)
+"""Whether row `p` may be judged at all, as `Facts.judged` has it."""
 _json = msgspec.json.Encoder(decimal_format="number")
 
 

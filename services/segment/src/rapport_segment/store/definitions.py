@@ -10,15 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_segment.domain.rules import Rule
-from rapport_segment.domain.sections import FORBIDDING
-from rapport_segment.store.condition import Condition
+from rapport_segment.store.condition import JUDGED, Condition
 
 MAX_VERSION = 2**31 - 1
-_JUDGED = (
-    "NOT COALESCE(p.restraints ?| "
-    f"ARRAY[{', '.join(repr(one) for one in sorted(FORBIDDING))}], false)"
-)
-"""Whether somebody may be judged, as `Facts.judged` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +285,7 @@ async def preview(
     await tx.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
     rows = await tx.execute(
         text(
-            f"SELECT count(*) FILTER (WHERE {condition.sql} AND {_JUDGED}), count(*) "
+            f"SELECT count(*) FILTER (WHERE {condition.sql} AND {JUDGED}), count(*) "
             "FROM segment.person p "
             "WHERE p.workspace = :workspace AND p.known"
         ),
@@ -323,7 +317,7 @@ async def misplaced(
             "WHERE p.workspace = :workspace AND p.known "
             "AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid)) "
             "AND (CAST(:upto AS uuid) IS NULL OR p.profile_id <= CAST(:upto AS uuid)) "
-            f"AND (m.entry_id IS NOT NULL) <> ({condition.sql} AND {_JUDGED}) "
+            f"AND (m.entry_id IS NOT NULL) <> ({condition.sql} AND {JUDGED}) "
             "ORDER BY p.profile_id"
         ),
         {
