@@ -1,9 +1,8 @@
 """Topics, what was said on the pages of preferences, and links to them that operators have made."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from sqlalchemy import text
@@ -135,5 +134,5 @@ async def link(tx: AsyncConnection, workspace: str, link_key: str) -> Link | Non
         ),
         {"workspace": workspace, "key": link_key},
     )
-    row: Mapping[str, Any] | None = rows.mappings().first()
-    return None if row is None else Link(**row)
+    row = rows.first()
+    return None if row is None else Link(**row._asdict())
