@@ -40,7 +40,10 @@ SHOWS = {
     "brand": ["Corner Shop</span>", "Zur Website von Corner Shop", '"logo":""'],
     "campaigns": ["[Test] News for you", "lin@campaigns.example", "no consent", "is archived."],
     "complaints": ["is closed.", "He is content", "open cases      0"],
-    "consent": [" granted  no ", " granted  yes ", "You are unsubscribed", " withdrawn  yes "],
+    "consent": [
+        *(" granted  no ", " granted  yes ", "You have confirmed it", "You are unsubscribed"),
+        *(" withdrawn  yes ", "Ihre Einstellungen", "Saved.", "Not permitted.", " denied "),
+    ],
     "duplicates": [" likely ", "two digits swapped", "nothing was changed", "keeps", "measured at"],
     "finding-people": [
         *("traits.name: 张三", "inside", "whole", "contact_points.sms: +49", "misspelt"),
