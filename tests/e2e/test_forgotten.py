@@ -129,8 +129,9 @@ def _allowed_by(one: Canary, profile: str) -> None:
     url = workspace.post("campaign", "/v1/preference-links", link)["url"]
     (form,) = set(re.findall(r'name="form" value="([^"]+)"', httpx.get(url).text))
     assert httpx.post(url, data={"form": form, "nothing": "1"}).status_code == 200
+    workspace.post("campaign", "/v1/opt-ins", link)
     path = f"/v1/profiles/{profile}/consents/words"
-    until("three words", lambda: len(workspace.get("profile", path)["items"]) == 3)
+    until("four words", lambda: len(workspace.get("profile", path)["items"]) == 4)
 
 
 def _refused_of(one: Canary, *, imports: bool = True) -> None:

@@ -50,7 +50,10 @@ SHOWS = {
         ),
         *(" live ", "Version 2 of", "small ones don't count", "is no more"),
     ],
-    "consent": [" granted  no ", " granted  yes ", "You are unsubscribed", " withdrawn  yes "],
+    "consent": [
+        *(" granted  no ", " granted  yes ", "You have confirmed it", "You are unsubscribed"),
+        *(" withdrawn  yes ", "Ihre Einstellungen", "Saved.", "Not permitted.", " denied "),
+    ],
     "duplicates": [" likely ", "two digits swapped", "nothing was changed", "keeps", "measured at"],
     "finding-people": [
         *("traits.name: 张三", "inside", "whole", "contact_points.sms: +49", "misspelt"),

@@ -26,17 +26,15 @@ from tests.support.engines import patient_engine
 from tests.support.outbox import waiting
 from tests.support.waiting import HANG_SECONDS, between_looks, pretend_slow
 
-from rapport_campaign.api import routers
+from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.models import CampaignLedger
 from rapport_campaign.handlers.activity import on_activity
 from rapport_campaign.handlers.definition import on_definition
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts
 from rapport_campaign.handlers.membership import on_membership
-from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.requests import on_requests
 from rapport_campaign.handlers.segments import Arrivals
-from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.render.compose import Office
 from rapport_campaign.renderer import Renderer
@@ -199,11 +197,6 @@ class Topics:
         }
         request = MessageRequest(request_id=request_id, **{**wanted, **more})
         await self.bring("message.requests", request)
-
-
-def preferences() -> Preferences:
-    """Takes in what is said on pages of preferences."""
-    return Preferences(Publisher("campaign", EVENTS, EVENT_KEY), EVENT_KEY)
 
 
 def membership(profile_id: str, entry_id: str, **more: Any) -> Membership:
@@ -459,10 +452,9 @@ def api(
     topics: Topics,  # they tell of the segment
 ) -> FastAPI:
     app = patient_app("campaign")
-    tracker = Tracker(publisher())
     arrivals = Arrivals(engine, database_url, seconds=0.2)
     counted = partial(counts, ConsumerStore("campaign", "campaign"))
-    for one in routers(engine, tracker, renderer, arrivals, preferences()):
+    for one in routers(engine, listeners(publisher(), EVENT_KEY), renderer, arrivals):
         app.include_router(one)
     app.include_router(ledger_routes(engine, CampaignLedger, counted))
     return app

@@ -11,13 +11,11 @@ import pytest
 from fastapi import Response
 from tests.support.api import patient_app
 
-from rapport_campaign.api import routers
+from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.public import soon
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.tokens import Token
-from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.segments import Arrivals
-from rapport_campaign.handlers.track import Tracker
 from rapport_common import clock
 from rapport_common.db import create_engine
 from rapport_common.events.topics import EVENTS
@@ -505,9 +503,8 @@ async def test_people_get_a_page_while_the_database_is_away(renderer: Any, scena
     away = create_engine(url, application="away")
     arrivals = Arrivals(away, url, seconds=1)
     app = patient_app("campaign")
-    tracker = Tracker(Publisher("campaign", EVENTS, EVENT_KEY))
-    choosing = Preferences(Publisher("campaign", EVENTS, EVENT_KEY), EVENT_KEY)
-    for one in routers(away, tracker, renderer, arrivals, choosing):
+    publisher = Publisher("campaign", EVENTS, EVENT_KEY)
+    for one in routers(away, listeners(publisher, EVENT_KEY), renderer, arrivals):
         app.include_router(one)
     token = Token("acme", "ab" * 32, "cd" * 12)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

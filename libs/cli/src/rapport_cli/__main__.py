@@ -28,6 +28,7 @@ from rapport_cli import (
     ledger,
     mails,
     merge_rules,
+    opt_ins,
     outbox,
     parked,
     people_files,
@@ -71,6 +72,7 @@ app.add_typer(timeline_rules.app, name="timeline-rules")
 app.add_typer(trait_rules.app, name="trait-rules")
 app.add_typer(consents.app, name="consent")
 app.add_typer(topics.app, name="topics")
+app.add_typer(opt_ins.app, name="opt-in")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")

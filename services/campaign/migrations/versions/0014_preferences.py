@@ -39,6 +39,29 @@ def upgrade() -> None:
         schema=SCHEMA,
     )
     op.create_table(
+        "opt_in",
+        sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("opt_in_id", sa.Text(), nullable=False),
+        sa.Column("profile_id", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("wording_version", sa.Text()),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("asked_at", INSTANT, nullable=False),
+        sa.Column("ends_at", INSTANT, nullable=False),
+        sa.Column("confirmed_at", INSTANT),
+        sa.PrimaryKeyConstraint("workspace", "opt_in_id", name=op.f("pk_opt_in")),
+        schema=SCHEMA,
+    )
+    op.create_index(
+        op.f("ix_opt_in_workspace_asked_at_opt_in_id"),
+        "opt_in",
+        ["workspace", "asked_at", "opt_in_id"],
+        schema=SCHEMA,
+    )
+    op.create_table(
         "preference_link",
         sa.Column("workspace", sa.Text(), nullable=False),
         sa.Column("link_key", sa.Text(), nullable=False),
@@ -53,5 +76,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("preference_link", "preference", "topics"):
+    for table in ("preference_link", "opt_in", "preference", "topics"):
         op.drop_table(table, schema=SCHEMA)

@@ -6,15 +6,13 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from rapport_campaign.api import routers
+from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.models import CampaignLedger
 from rapport_campaign.consumer import SUBSCRIPTIONS
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts, equations
-from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.privacy import eraser
 from rapport_campaign.handlers.segments import Arrivals
-from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.retention import retentions
@@ -34,8 +32,8 @@ async def run(only: str | None) -> None:
     """Serve the API, the workers or both, until a signal."""
     settings = Settings()
     process = await open_process("campaign", settings, ROOT)
-    count = 1 + settings.sender_lanes
-    renderers = [Renderer(settings.office(), settings.render_seconds) for _ in range(count)]
+    office, count = settings.office(), 1 + settings.sender_lanes
+    renderers = [Renderer(office, settings.render_seconds) for _ in range(count)]
     try:
         await process.run(assemble(process, settings, renderers), only=only)
     finally:
@@ -51,15 +49,12 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Re
     consumer = process.consume(SUBSCRIPTIONS, eraser(key))
     process.relay()
     process.jobs(JOBS, Works(process.engine).kinds, read="campaigns:read", write="campaigns:write")
-    process.workers.append(
-        Sender(process.engine, Dispatcher(publisher, settings.limits()), lanes, settings)
-    )
+    sending = Dispatcher(publisher, settings.limits())
+    process.workers.append(Sender(process.engine, sending, lanes, settings))
     process.retain(retentions(settings))
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
     url = settings.database_url.get_secret_value()
     arrivals = Arrivals(process.api_engine, url, settings.segment_wait_seconds)
-    preferences = Preferences(publisher, key)
-    process.routers += routers(
-        process.api_engine, Tracker(publisher), reader, arrivals, preferences
-    )
+    listening = listeners(publisher, key)
+    process.routers += routers(process.api_engine, listening, reader, arrivals)
     return process.api()

@@ -38,5 +38,5 @@ TRACKED = Counter(
 
 for _state in STATES:
     MESSAGES.labels(EMAIL_CHANNEL, _state)
-for _use in ("open", "click", "unsubscribe", "preferences"):
+for _use in ("open", "click", "unsubscribe", "preferences", "opt_in"):
     TRACKED.labels(_use)

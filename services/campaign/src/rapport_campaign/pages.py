@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
+from rapport_campaign.domain.model import Content
 from rapport_campaign.domain.preferences import Shown
 from rapport_campaign.domain.topics import in_language
 from rapport_common.pages.brand import Brand
@@ -17,9 +20,14 @@ PIXEL_HEADERS = PRIVATE_HEADERS
 
 TEST_MAIL = "This was a test mail"
 TEST_MAIL_TEXT = "The link works. Nobody has been unsubscribed by it."
-TITLES: Mapping[int, str] = {404: "This link is not valid", 422: "Nothing was changed"}
+TITLES: Mapping[int, str] = {
+    404: "This link is not valid",
+    410: "This link has ended",
+    422: "Nothing was changed",
+}
 MESSAGES: Mapping[int, str] = {
     404: "Please open it again from the e-mail it came in; some programs cut long links.",
+    410: "Please ask for a new one.",
     422: "Please open the link again and choose once more.",
 }
 
@@ -60,6 +68,24 @@ def preferences(
         saved=saved,
         languages=[{"tag": tag(one), "name": own_name(one)} for one in LANGUAGES],
     )
+
+
+def opt_in(
+    address: str, topic: str, *, confirmed: bool, language: str, brand: Brand | None = None
+) -> Page:
+    """The question of a double opt-in; only the button's POST confirms. Then: that it is done."""
+    shown = masked(address)
+    return SITE.render(
+        "opt_in.html", language, brand, address=shown, topic=topic, confirmed=confirmed
+    )
+
+
+def opt_in_letter(language: str, data: Mapping[str, str]) -> Content:
+    """The mail that asks; `data` has url, topic and brand, of which the last two may be empty."""
+    subject = SITE.render("opt_in_subject.html", language).html.strip()
+    topic, brand = bool(data["topic"]), bool(data["brand"])
+    html = SITE.render("opt_in_mail.html", language, has_topic=topic, has_brand=brand).html
+    return Content(subject, html, None, msgspec.json.encode(data))
 
 
 def test_mail(*, language: str, brand: Brand | None) -> Page:

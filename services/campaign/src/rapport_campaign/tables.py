@@ -256,6 +256,25 @@ Table(
     Column("at", Instant, nullable=False),
 )
 
+# Who was asked to confirm a yes by the link of a mail, by whom and why, and whether they have.
+Table(
+    "opt_in",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("opt_in_id", Text, primary_key=True),
+    Column("profile_id", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("wording_version", Text),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("confirmed_at", Instant),
+    Index(None, "workspace", "asked_at", "opt_in_id"),
+)
+
 # Links to the page of preferences that operators have made, by whom and why.
 Table(
     "preference_link",

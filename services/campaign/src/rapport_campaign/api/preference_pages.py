@@ -44,7 +44,7 @@ def preference_pages(engine: AsyncEngine, preferences: Preferences, key: bytes) 
         chosen = None if "nothing" in fields else frozenset(fields.get("topic", []))
         async with engine.begin() as tx:
             holder = await _holder(preferences, tx, token)
-            await preferences.choose(tx, holder, chosen, _ip(request))
+            await preferences.choose(tx, holder, chosen, ip_of(request))
         return await _page(engine, preferences, (key, token), request, saved=True)
 
     return router
@@ -59,7 +59,7 @@ async def _page(
     saved: bool,
 ) -> Response:
     key, token = signed
-    language = _language(request)
+    language = chosen_language(request)
     async with engine.begin() as tx:
         shown = await preferences.shown(tx, await _holder(preferences, tx, token))
         brand = await brand_of(tx, SCHEMA, token.workspace)
@@ -83,7 +83,7 @@ def _token(key: bytes, text: str) -> Token:
     return token
 
 
-def _language(request: Request) -> str:
+def chosen_language(request: Request) -> str:
     """The one that is asked for by name, else by the browser."""
     asked = request.query_params.get("lang", "")
     if asked in {tag(one) for one in LANGUAGES} or asked.partition("-")[0] in {"de", "zh", "ar"}:
@@ -105,7 +105,7 @@ async def _fields(request: Request) -> dict[str, list[str]]:
         raise InvalidRequestError(message) from error
 
 
-def _ip(request: Request) -> str | None:
+def ip_of(request: Request) -> str | None:
     """Where it came from; behind a proxy nobody here can say so, and a guess proves nothing."""
     if any(name in request.headers for name in _FORWARDED) or request.client is None:
         return None

@@ -12,7 +12,7 @@ from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.events.profile import ComputedState, ConsentState, IdentifierState
 
 Purpose = Literal["promotion", "service"]
-Kind = Literal["entry", "request", "test"]
+Kind = Literal["entry", "request", "test", "opt_in"]
 CampaignState = Literal["draft", "running", "paused", "archived"]
 MessageState = Literal["planned", "sending", "sent", "failed", "suppressed", "uncertain"]
 

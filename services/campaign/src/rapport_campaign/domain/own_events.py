@@ -96,6 +96,24 @@ def chosen(
     )
 
 
+def opted_in(
+    workspace: str, who: Identifier, opt_in_id: str, at: datetime, said: Mapping[str, str | None]
+) -> Event:
+    """The owner of an address has confirmed a yes by the link of a mail.
+
+    `said`: contact_point, purpose, and what it rests on.
+    """
+    fixed = {"channel": EMAIL_CHANNEL, "state": "granted", "method": "double_opt_in"}
+    return event(
+        workspace=workspace,
+        who=who,
+        name=CONSENT_UPDATED,
+        message_id=f"confirmed-{opt_in_id}",
+        at=at,
+        properties={**fixed, "legal_basis": "consent", **said},
+    )
+
+
 def withdrawn(workspace: str, who: Identifier, send_key: str, address: str, at: datetime) -> Event:
     """The owner of an address wants no more promotional mail there."""
     return event(

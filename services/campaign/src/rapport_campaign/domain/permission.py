@@ -254,7 +254,8 @@ def _to_given(kind: Kind, address: str, state: State | None, suppressions: Suppr
     if (address, SERVICE) in suppressions:
         return Suppress(SUPPRESSED)
     known = addresses_of(state) if state is not None else []
-    if any(one.value == address and not one.verified for one in known):
+    # Who is asked to confirm is told nothing but what they are asked.
+    if kind != "opt_in" and any(one.value == address and not one.verified for one in known):
         return Suppress(UNVERIFIED)
     return Send(address)
 

@@ -7,7 +7,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Literal
 
-Use = Literal["unsubscribe", "click", "open", "preferences", "form"]
+Use = Literal["unsubscribe", "click", "open", "preferences", "form", "opt_in"]
 
 _MARKS: dict[Use, bytes] = {
     "unsubscribe": b"u",
@@ -15,6 +15,7 @@ _MARKS: dict[Use, bytes] = {
     "open": b"o",
     "preferences": b"p",
     "form": b"f",
+    "opt_in": b"d",
 }
 _MAC, _KEY, _LINK = 16, 32, 12
 _MAX_LENGTH = 400

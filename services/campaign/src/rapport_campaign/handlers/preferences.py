@@ -12,7 +12,7 @@ from rapport_campaign.domain.model import PROMOTION, State
 from rapport_campaign.domain.permission import PermissionPolicy, granted_at
 from rapport_campaign.domain.preferences import Choice, Holder, Known, Shown, changed, gets, leaves
 from rapport_campaign.domain.tokens import Token
-from rapport_campaign.domain.topics import USUAL, Topic, of_channel
+from rapport_campaign.domain.topics import USUAL, Topic, in_language, of_channel
 from rapport_campaign.store import campaigns, locks, people, tracking
 from rapport_campaign.store import preferences as store
 from rapport_campaign.store.preferences import Link
@@ -108,6 +108,15 @@ class Preferences:
         if not ip:
             return None
         return identifier_digest(self._event_key, holder.workspace, (IP_OF_A_WORD, ip)).hex()
+
+
+async def name_of(tx: AsyncConnection, workspace: str, purpose: str, language: str) -> str:
+    """What the workspace calls a purpose by e-mail; empty for promotions that have no name."""
+    _version, topics = await _topics(tx, workspace)
+    for one in topics:
+        if one.purpose == purpose:
+            return in_language(one.names, language)
+    return "" if purpose == PROMOTION else purpose
 
 
 def new_key() -> str:

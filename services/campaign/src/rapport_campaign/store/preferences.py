@@ -134,5 +134,5 @@ async def link(tx: AsyncConnection, workspace: str, link_key: str) -> Link | Non
         ),
         {"workspace": workspace, "key": link_key},
     )
-    row = rows.mappings().first()
-    return None if row is None else Link(**row)
+    row = rows.first()
+    return None if row is None else Link(**row._asdict())

@@ -74,6 +74,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         _suppressions(recogniser),
         _preferences(recogniser),
         _preference_links(recogniser),
+        _opt_ins(recogniser),
         _links(recogniser),
         OBJECTIONS,
         PEOPLE,
@@ -138,6 +139,19 @@ def _preference_links(recogniser: Recogniser) -> Sweep:
         recogniser,
         changing("DELETE FROM campaign.preference_link", key),
         where=f"workspace = :workspace AND created_at < {BEFORE}",
+        names=AND_AT,
+    )
+
+
+def _opt_ins(recogniser: Recogniser) -> Sweep:
+    key = {"opt_in_id": "text"}
+    return Read(
+        "campaign.opt_in",
+        key,
+        ("address", "reason"),
+        recogniser,
+        changing("DELETE FROM campaign.opt_in", key),
+        where=f"workspace = :workspace AND asked_at < {BEFORE}",
         names=AND_AT,
     )
 

@@ -1,0 +1,206 @@
+"""Double opt-in: operators, and servers, ask; the link of the mail confirms (/d)."""
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from rapport_campaign import pages
+from rapport_campaign.api.models import Line, Recipient
+from rapport_campaign.api.preference_pages import chosen_language, ip_of
+from rapport_campaign.api.public import READ, PageRoute, answered, unknown_link
+from rapport_campaign.domain import tokens
+from rapport_campaign.domain.model import Content
+from rapport_campaign.domain.tokens import Token
+from rapport_campaign.handlers.opt_ins import LIFETIME, OptIns
+from rapport_campaign.handlers.preferences import name_of, new_key
+from rapport_campaign.render.compose import Office
+from rapport_campaign.store import opt_ins as store
+from rapport_campaign.store.opt_ins import OptIn
+from rapport_campaign.tables import SCHEMA
+from rapport_common import clock
+from rapport_common.auth import Operator, operator
+from rapport_common.brands import brand_of
+from rapport_common.errors import AppError, NotFoundError
+from rapport_common.events.consent import ANY_PURPOSE, is_purpose, normal_purpose
+from rapport_common.idempotency import Repeatable
+from rapport_common.operator.texts import StorableText
+from rapport_common.paging import Listed, Paging
+
+Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
+Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
+
+
+def _purpose(text: str) -> str:
+    word = normal_purpose(text)
+    if word is None or word == ANY_PURPOSE or not is_purpose(word):
+        message = "must be one purpose that is known, or your own, which begins with x_"
+        raise PydanticCustomError("purpose", message)
+    return word
+
+
+class NewOptIn(BaseModel):
+    """Who is asked to confirm what, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    profile_id: Line
+    address: Recipient
+    purpose: Annotated[str, Field(max_length=64), AfterValidator(_purpose)] = "promotion"
+    language: Literal["en", "de", "zh_Hans", "ar"] = Field("en", description="of the mail")
+    wording_version: Annotated[StorableText, Field(max_length=200)] | None = None
+    reason: Annotated[StorableText, Field(min_length=1, max_length=1000)]
+
+
+class ShownOptIn(BaseModel):
+    """A request, and what became of it: `ended` when nobody has used its link in time."""
+
+    id: str
+    profile_id: str
+    address: str
+    purpose: str
+    language: str
+    wording_version: str | None
+    actor: str
+    reason: str
+    state: Literal["asked", "confirmed", "ended"]
+    asked_at: datetime
+    ends_at: datetime
+    confirmed_at: datetime | None
+
+
+def opt_in_routes(engine: AsyncEngine, opt_ins: OptIns, office: Office) -> APIRouter:
+    """For operators; `office` signs links."""
+    router = APIRouter(tags=["opt-ins"])
+
+    @router.post("/v1/opt-ins", status_code=201)
+    async def ask(body: NewOptIn, caller: Writer, once: Repeatable) -> ShownOptIn:
+        """Send a mail with a link by which the owner of an address confirms a yes, once, in 7 days.
+
+        Until then it is an unconfirmed yes.
+        """
+        spec, now = body.model_dump(), clock.now()
+        made = OptIn(
+            workspace=caller.workspace,
+            opt_in_id=new_key(),
+            actor=caller.subject,
+            asked_at=now,
+            ends_at=now + LIFETIME,
+            **spec,
+        )
+        async with engine.begin() as tx:
+            known = await once.earlier(
+                tx, SCHEMA, caller.workspace, body=spec, made_id=made.opt_in_id
+            )
+            if known is not None:
+                return _shown(await _found(tx, caller.workspace, known))
+            letter = await _letter(tx, office, caller.workspace, made)
+            await opt_ins.ask(tx, made, letter)
+        return _shown(made)
+
+    @router.get("/v1/opt-ins", response_model=Listed[ShownOptIn])
+    async def listed(caller: Reader, page: Paging) -> dict[str, Any]:
+        """The newest requests."""
+        after = page.after(datetime, str)
+        async with engine.begin() as tx:
+            before = (after[0], after[1]) if after else None
+            rows = await store.latest(tx, caller.workspace, page.ask, before)
+        return page.answer(rows, key=lambda one: [one.asked_at, one.opt_in_id], show=_shown)
+
+    @router.get("/v1/opt-ins/{opt_in_id}")
+    async def one(opt_in_id: str, caller: Reader) -> ShownOptIn:
+        """A request and what became of it."""
+        async with engine.begin() as tx:
+            return _shown(await _found(tx, caller.workspace, opt_in_id))
+
+    return router
+
+
+async def _letter(tx: AsyncConnection, office: Office, workspace: str, made: OptIn) -> Any:
+    brand = await brand_of(tx, SCHEMA, workspace)
+    topic = await name_of(tx, workspace, made.purpose, made.language)
+    token = tokens.sign(office.link_key, "opt_in", Token(workspace, made.opt_in_id))
+    data = {"url": f"{office.base_url}/d/{token}", "topic": topic, "brand": brand.name}
+    return partial(_content, data=data)
+
+
+def _content(one: OptIn, data: dict[str, str]) -> Content:
+    return pages.opt_in_letter(one.language, data)
+
+
+async def _found(tx: AsyncConnection, workspace: str, opt_in_id: str) -> OptIn:
+    found = await store.find(tx, workspace, opt_in_id) if "\0" not in opt_in_id else None
+    if found is None:
+        message = f"There is no opt-in {opt_in_id!r} in this workspace."
+        raise NotFoundError(message)
+    return found
+
+
+def _shown(one: OptIn) -> ShownOptIn:
+    return ShownOptIn(
+        id=one.opt_in_id,
+        profile_id=one.profile_id,
+        address=one.address,
+        purpose=one.purpose,
+        language=one.language,
+        wording_version=one.wording_version,
+        actor=one.actor,
+        reason=one.reason,
+        state=one.state(clock.now()),
+        asked_at=one.asked_at,
+        ends_at=one.ends_at,
+        confirmed_at=one.confirmed_at,
+    )
+
+
+def opt_in_pages(engine: AsyncEngine, opt_ins: OptIns, key: bytes) -> APIRouter:
+    """/d/{token}: a GET asks, only its POST confirms."""
+    router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+    @router.api_route("/d/{text}", methods=READ)
+    async def ask(text: str, request: Request) -> Response:
+        token = _token(key, text)
+        async with engine.begin() as tx:
+            found = await store.find(tx, token.workspace, token.send_key)
+            return await _page(tx, found, request)
+
+    @router.post("/d/{text}")
+    async def confirm(text: str, request: Request) -> Response:
+        token = _token(key, text)
+        async with engine.begin() as tx:
+            await opt_ins.confirm(tx, token.workspace, token.send_key, ip_of(request))
+            found = await store.find(tx, token.workspace, token.send_key)
+            return await _page(tx, found, request)
+
+    return router
+
+
+def _token(key: bytes, text: str) -> Token:
+    token = tokens.read(key, "opt_in", text)
+    if token is None:
+        raise unknown_link()
+    return token
+
+
+async def _page(tx: AsyncConnection, found: OptIn | None, request: Request) -> Response:
+    if found is None:
+        raise unknown_link()
+    state = found.state(clock.now())
+    if state == "ended":
+        message = "This link has ended."
+        raise AppError(message, status=410, code="ended")
+    language = chosen_language(request)
+    topic = await name_of(tx, found.workspace, found.purpose, language)
+    return answered(
+        pages.opt_in(
+            found.address,
+            topic,
+            confirmed=state == "confirmed",
+            language=language,
+            brand=await brand_of(tx, SCHEMA, found.workspace),
+        )
+    )

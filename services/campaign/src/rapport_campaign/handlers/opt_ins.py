@@ -1,0 +1,112 @@
+"""Double opt-in: a yes counts when the owner of the address has confirmed it by a link in a mail.
+
+The request is told as an unconfirmed yes, the mail has a row in the ledger as every other, and the
+link, used once before it ends, makes a confirmed one. Who confirms owns the mailbox; that it is the
+person's own is for a trusted source to say, so an address is not verified by it.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_campaign import metrics
+from rapport_campaign.domain import own_events
+from rapport_campaign.domain.model import SERVICE, Content, NewMessage, State
+from rapport_campaign.domain.preferences import Choice
+from rapport_campaign.handlers.ledger import count_planned, write_plan
+from rapport_campaign.store import campaigns, locks, people
+from rapport_campaign.store import opt_ins as store
+from rapport_campaign.store import preferences as words
+from rapport_campaign.store.opt_ins import OptIn
+from rapport_campaign.store.privacy import PRIVACY
+from rapport_common import clock, tracing
+from rapport_common.errors import NotFoundError
+from rapport_common.events.consent import IP_OF_A_WORD
+from rapport_common.events.envelope import Event, identifier_digest
+from rapport_common.publisher import Publisher
+
+LIFETIME = timedelta(days=7)
+"""So long a link can be used."""
+
+Letter = Callable[[OptIn], Content]
+"""The mail of a request."""
+
+
+class OptIns:
+    """Asks, and takes in what is confirmed."""
+
+    def __init__(self, publisher: Publisher, event_key: bytes) -> None:
+        """`publisher` writes to `events`; addresses on the internet are hashed under the key."""
+        self._publisher = publisher
+        self._event_key = event_key
+
+    async def ask(self, tx: AsyncConnection, made: OptIn, letter: Letter) -> None:
+        """Send somebody a link by which they confirm; NotFoundError: they are forgotten."""
+        key = (made.workspace, made.profile_id)
+        # Held until the commit: whoever is forgotten meanwhile waits, and finds what is planned.
+        await people.load(tx, [key], lock=True)
+        target = (made.workspace, (await people.resolve(tx, [key]))[key])
+        if await PRIVACY.erased(tx, {key, target}):
+            message = f"Profile {made.profile_id} was forgotten: ask under the id of now."
+            raise NotFoundError(message, details={"profile_id": made.profile_id})
+        await store.add(tx, made)
+        message_ = NewMessage(
+            workspace=made.workspace,
+            kind="opt_in",
+            purpose=SERVICE,
+            campaign_id=None,
+            occasion=f"opt-in-{made.opt_in_id}",
+            profile_id=target[1],
+            to_address=made.address,
+            traceparent=tracing.current(),
+        )
+        new = await write_plan(tx, [message_])
+        await campaigns.add_content(tx, {one: letter(made) for one in new})
+        await self._publisher.tell(tx, await self._word(tx, made, None))
+        await count_planned(tx, len(new))
+
+    async def confirm(
+        self, tx: AsyncConnection, workspace: str, opt_in_id: str, ip: str | None
+    ) -> OptIn | None:
+        """Let a yes count, once; the request as it was before, or None where there is none."""
+        found = await store.find(tx, workspace, opt_in_id, lock=True)
+        now = clock.now()
+        if found is None or found.state(now) != "asked":
+            return found
+        await locks.own_addresses(tx, [(workspace, found.address)])
+        await store.confirm(tx, workspace, opt_in_id, now)
+        yes = Choice(found.purpose, wanted=True)
+        await words.say(tx, workspace, found.address, [yes], now)
+        hashed = None
+        if ip:
+            named = (IP_OF_A_WORD, ip)
+            hashed = identifier_digest(self._event_key, workspace, named).hex()
+        await self._publisher.tell(tx, await self._word(tx, found, hashed, confirmed=True))
+        metrics.TRACKED.labels("opt_in").inc()
+        return found
+
+    async def _word(
+        self, tx: AsyncConnection, one: OptIn, ip_hash: str | None, *, confirmed: bool = False
+    ) -> Event:
+        key = (one.workspace, one.profile_id)
+        target = (one.workspace, (await people.resolve(tx, [key]))[key])
+        person = (await people.load(tx, [target])).get(target)
+        state: State | None = person.state if person is not None else None
+        event = own_events.opted_in(
+            *(one.workspace, own_events.identity(state, one.address), one.opt_in_id, clock.now()),
+            {
+                "contact_point": one.address,
+                "purpose": one.purpose,
+                "wording_version": one.wording_version,
+                "ip_hash": ip_hash,
+                "actor": None if confirmed else one.actor,
+                "reason": None if confirmed else one.reason,
+                "evidence": f"opt-in {one.opt_in_id}",
+            },
+        )
+        if confirmed:
+            return event
+        asked = msgspec.structs.replace(event, trust="public")
+        return msgspec.structs.replace(asked, message_id=f"asked-{one.opt_in_id}")
