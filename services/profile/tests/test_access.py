@@ -12,15 +12,17 @@ from services.profile.tests.conftest import accessing, bearer, eraser
 from services.profile.tests.people import START, event
 from services.profile.tests.postgres import feed
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.outbox import waiting
 from tests.support.telling import rows_of, tells_nothing
+from typing_extensions import override
 
 from rapport_common.access.gatherer import Gatherer
 from rapport_common.events.privacy import PrivacyRecord
-from rapport_common.events.topics import SERVICES
+from rapport_common.events.topics import PRIVACY, SERVICES
 from rapport_common.kafka.batch import Record
 from rapport_common.privacy.eraser import subject_of
+from rapport_common.publisher import Publisher
 from rapport_profile.domain.deadlines import LAWS, MONTH, Law, due_at, overdue_before
 from rapport_profile.handlers.accessing import EndedError
 
@@ -32,6 +34,18 @@ HISTORY = [
     event("3", user_id="M", email="max@example.com", at=2, said={"note": "of max"}),
 ]
 OTHERS = [one for one in SERVICES if one != "profile"]
+
+
+class LostError(Exception):
+    """A process dies."""
+
+
+class Dying(Publisher):
+    """Dies in the last moment before the commit."""
+
+    @override
+    async def tell(self, tx: AsyncConnection, *records: msgspec.Struct | None) -> None:
+        raise LostError
 
 
 async def asked(client: httpx.AsyncClient, key: str = "k") -> dict[str, Any]:
@@ -139,15 +153,9 @@ async def test_a_page_that_fails_is_told_once_and_a_large_person_page_by_page(
     own = eraser().gatherer
     failing = Gatherer("profile", own.parts).over(engine)
 
-    class LostError(Exception):
-        pass
-
-    async def lost(*_records: Any) -> None:
-        raise LostError
-
+    failing._publisher = Dying("profile", PRIVACY)
     while await own.over(engine).turn():
         # Each page is tried by somebody who dies before the commit, too.
-        failing._publisher.tell = lost  # type: ignore[method-assign,assignment] # dies in the last moment
         await failing.turn()
         async with engine.begin() as tx:
             await tx.execute(text("UPDATE profile.access SET try_at = now()"))

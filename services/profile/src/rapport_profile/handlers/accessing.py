@@ -190,8 +190,10 @@ class Accessing:
 
 
 def _state(row: Row[Any], answers: Mapping[str, Row[Any]]) -> str:
+    if row.expires_at <= clock.now():
+        return "expired"
     if not row.is_readable:
-        return "expired" if row.expires_at <= clock.now() else "erased"
+        return "erased"
     if answers.keys() != set(SERVICES):
         return "running"
     whole = all(one.kept == one.pieces for one in answers.values())
