@@ -27,10 +27,11 @@ from rapport_common.db import create_engine
 from rapport_common.events.topics import EVENTS
 from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
-from rapport_profile.api import Hands, routers
+from rapport_profile.api import routers
 from rapport_profile.handlers.accessing import Accessing
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
+from rapport_profile.handlers.hands import Hands
 from rapport_profile.handlers.indexing import Indexing
 
 SEARCHES = 300

@@ -18,11 +18,12 @@ from rapport_common.operator.models import Ledger
 from rapport_common.privacy.eraser import Eraser
 from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
-from rapport_profile.api import Hands, routers
+from rapport_profile.api import routers
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.accessing import Accessing
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
+from rapport_profile.handlers.hands import Hands
 from rapport_profile.handlers.privacy import eraser as made_eraser
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # for `services.profile.tests.people`

@@ -1,28 +1,20 @@
 """The composition root of profile."""
 
 import os
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
 
 from rapport_common.composition import ServiceProcess, open_process
-from rapport_common.events.topics import EVENTS
 from rapport_common.operator.models import Ledger
-from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
-from rapport_profile.api import Hands, routers
+from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.naming import Ids
-from rapport_profile.handlers import telling_traits
-from rapport_profile.handlers.accessing import Accessing
-from rapport_profile.handlers.arrivals import Arrivals
-from rapport_profile.handlers.consent_ends import ConsentEnds
-from rapport_profile.handlers.erasing import Erasing
+from rapport_profile.handlers.hands import due_kinds, hands_of
 from rapport_profile.handlers.indexing import Indexing
 from rapport_profile.handlers.jobs import works
-from rapport_profile.handlers.lapsing import Lapsing
 from rapport_profile.handlers.ledger import equations
 from rapport_profile.handlers.privacy import eraser
 from rapport_profile.handlers.upkeep import Upkeep
@@ -46,22 +38,19 @@ async def run(only: str | None) -> None:
 
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
-    key = key_bytes(settings.event_key)
-    ids, publisher = Ids(key), Publisher(SCHEMA, EVENTS, key)
-    arrivals = Arrivals(process.api_engine)
-    erasing = Erasing(ids, key, key_bytes(settings.receipt_key), settings.privacy_law)
-    accessing = Accessing(erasing, timedelta(days=settings.access_days))
-    consumer = process.consume(subscriptions(ids, arrivals.applied), eraser(erasing, accessing))
+    ids = Ids(key_bytes(settings.event_key))
+    hands = hands_of(process.api_engine, ids, settings)
+    topics = subscriptions(ids, hands.arrivals.applied)
+    consumer = process.consume(topics, eraser(hands.erasing, hands.accessing))
     process.relay()
     work = works(process.engine, ids, settings)
     process.jobs(JOBS, work, read="ops", write="ops", both=["profiles:write"])
-    process.due({**Lapsing(ids).kinds, **telling_traits.KINDS, **ConsentEnds(publisher).kinds})
+    process.due(due_kinds(ids, hands.publisher))
     process.retain(retentions(settings))
     upkeep = Upkeep(process.engine, settings.timeline_retention_days)
     process.watch(upkeep, lambda: upkeep.last_sign)
     indexing = Indexing(process.engine, settings.chosen_traits(), settings.search_rate)
     process.watch(indexing, lambda: indexing.last_sign)
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
-    hands = Hands(arrivals, erasing, accessing, publisher)
     process.routers += routers(process.api_engine, ids, hands)
     return process.api()

@@ -1,11 +1,8 @@
 """The operator API of profile."""
 
-from typing import NamedTuple
-
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common.publisher import Publisher
 from rapport_profile.api.access import access_routes
 from rapport_profile.api.computed_traits import computed_routes
 from rapport_profile.api.consents import consent_routes
@@ -24,22 +21,7 @@ from rapport_profile.api.timeline_rules import timeline_rules_routes
 from rapport_profile.api.trait_history import trait_history_routes
 from rapport_profile.api.trait_rules import trait_rules_routes
 from rapport_profile.domain.naming import Ids
-from rapport_profile.handlers.accessing import Accessing
-from rapport_profile.handlers.arrivals import Arrivals
-from rapport_profile.handlers.erasing import Erasing
-
-
-class Hands(NamedTuple):
-    """By what the routes act.
-
-    `arrivals` knows who waits, `erasing` forgets people, `accessing` tells them what is known,
-    `publisher` writes to `events`.
-    """
-
-    arrivals: Arrivals
-    erasing: Erasing
-    accessing: Accessing
-    publisher: Publisher
+from rapport_profile.handlers.hands import Hands
 
 
 def routers(engine: AsyncEngine, ids: Ids, hands: Hands) -> list[APIRouter]:

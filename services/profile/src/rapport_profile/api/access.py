@@ -12,8 +12,8 @@ from rapport_common.auth import Operator, operator
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
-from rapport_profile.api import models
 from rapport_profile.api.decisions import NamedIdentifier, Reason
+from rapport_profile.api.models import privacy as models
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.accessing import Accessing
 from rapport_profile.store import access_requests as store

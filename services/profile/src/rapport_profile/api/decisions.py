@@ -17,7 +17,7 @@ from rapport_common.events.envelope import Identifier
 from rapport_common.idempotency import Once, Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
-from rapport_profile.api import models
+from rapport_profile.api.models import people as models
 from rapport_profile.domain.explaining import Step, chain
 from rapport_profile.domain.naming import MERGE, Ids, normal_or_given
 from rapport_profile.handlers.deciding import Deciding, told

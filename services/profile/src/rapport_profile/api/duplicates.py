@@ -15,9 +15,9 @@ from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import Listed, Paging
 from rapport_profile import metrics
-from rapport_profile.api import models
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.decisions import Reason
+from rapport_profile.api.models import people as models
 from rapport_profile.api.profiles import as_shown
 from rapport_profile.domain.duplicates.scoring import band
 from rapport_profile.domain.naming import Ids

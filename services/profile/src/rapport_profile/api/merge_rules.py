@@ -11,8 +11,8 @@ from rapport_common.auth import Operator, operator
 from rapport_common.idempotency import Once, Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import Listed, Paging
-from rapport_profile.api import models
 from rapport_profile.api.asking import Reader
+from rapport_profile.api.models import rules as models
 from rapport_profile.api.rules import NewVersion, Shelf, Writer
 from rapport_profile.domain.merge_rules import MAX_KINDS, MAX_VALUE, KindRule, MergeRules
 from rapport_profile.handlers.jobs import start

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.errors import NotFoundError
 from rapport_common.paging import Listed, Paging
-from rapport_profile.api import models
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import After, Reader, Text, person
+from rapport_profile.api.models import people as models
 from rapport_profile.domain.naming import Ids, normal_or_given
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.shown import Shown, shown_profile

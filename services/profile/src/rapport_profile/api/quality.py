@@ -11,7 +11,7 @@ from rapport_common.auth import Operator, operator
 from rapport_common.errors import NotFoundError
 from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
-from rapport_profile.api import models
+from rapport_profile.api.models import people as models
 from rapport_profile.domain.quality import FieldQuality, Quality, SourceQuality
 from rapport_profile.handlers.jobs import start
 from rapport_profile.store import quality as store

@@ -13,9 +13,9 @@ from rapport_common.errors import InvalidRequestError
 from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import Paging
-from rapport_profile.api import models
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.decisions import NamedIdentifier
+from rapport_profile.api.models import people as models
 from rapport_profile.domain.naming import Ids
 from rapport_profile.domain.search_query import LEVELS, MOST_WORDS, search_for
 from rapport_profile.domain.shown import SECTIONS, Section, shown_profile

@@ -12,8 +12,8 @@ from rapport_common.errors import InvalidRequestError
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event, EventType
 from rapport_common.paging import Paging
-from rapport_profile.api import models
 from rapport_profile.api.asking import NO_NUL, After, Reader, person
+from rapport_profile.api.models import people as models
 from rapport_profile.domain.filtering import MAX_NAMES, Wanted
 from rapport_profile.handlers import timeline as handler
 from rapport_profile.handlers.arrivals import Arrivals

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.events.envelope import EventType
 from rapport_common.paging import Listed, Paging
-from rapport_profile.api import models
 from rapport_profile.api.asking import NO_NUL, Reader
+from rapport_profile.api.models import rules as models
 from rapport_profile.api.rules import NewVersion, Shelf, Writer
 from rapport_profile.domain.timeline_rules import (
     MAX_CLASSES,

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from rapport_common.events.envelope import Event
 from rapport_common.paging import Paging
-from rapport_profile.api import models
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import NO_NUL, Reader, person
+from rapport_profile.api.models import people as models
 from rapport_profile.domain.filtering import Wanted
 from rapport_profile.domain.stamps import stamp_of
 from rapport_profile.domain.telling import traits_said

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.paging import Listed, Paging
-from rapport_profile.api import models
 from rapport_profile.api.asking import NO_NUL, Reader
+from rapport_profile.api.models import rules as models
 from rapport_profile.api.rules import NewVersion, Shelf, Writer
 from rapport_profile.domain.trait_rules import (
     MAX_DECLARED,

@@ -1,4 +1,4 @@
-"""What the API answers: for its document, since events and traits are passed on as they are."""
+"""The answers on people, as the schemas of the API have them."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -129,71 +129,6 @@ class Stats(BaseModel):
     revenue: dict[str, str]
 
 
-class KindRule(BaseModel):
-    """What goes for one kind of identifier."""
-
-    max_per_profile: int | None
-    joins: bool
-
-
-class RulesVersion(BaseModel):
-    """One version of a workspace's rules, by whom and why; version 0: none were declared."""
-
-    version: int
-    actor: str | None
-    reason: str | None
-    created_at: datetime | None
-
-
-class MergeRules(RulesVersion):
-    """One version of a workspace's merge rules."""
-
-    order: list[str]
-    kinds: dict[str, KindRule]
-    blocked: dict[str, list[str]]
-
-
-class ChangedRules(MergeRules):
-    """Rules that hold from now on."""
-
-    job_id: str = Field(description="the job that brings everybody under them who is known")
-
-
-class EventClass(BaseModel):
-    """Events of these types and names, and the days that they stay; null: no end of their own."""
-
-    types: list[str]
-    names: list[str]
-    days: int | None
-
-
-class TimelineRules(RulesVersion):
-    """One version of a workspace's timeline rules."""
-
-    classes: list[EventClass]
-
-
-class TraitRule(BaseModel):
-    """What goes for one trait."""
-
-    rule: str
-    type: str | None
-    sources: list[str]
-    description: str
-
-
-class TraitRules(RulesVersion):
-    """One version of a workspace's trait rules."""
-
-    traits: dict[str, TraitRule]
-
-
-class ChangedTraitRules(TraitRules):
-    """Rules that hold from now on."""
-
-    job_id: str = Field(description="the job that weighs anew what was said before")
-
-
 class TraitSaid(BaseModel):
     """One thing that was said of a trait."""
 
@@ -274,94 +209,6 @@ class Why(BaseModel):
 
     profile_id: UUID
     chain: list[ChainLink]
-
-
-class ServiceAnswer(BaseModel):
-    """What one service has answered: since when it holds nothing; empty until it has."""
-
-    service: str
-    at: datetime | None = None
-    rows: int | None = Field(None, description="rows that it has removed or blanked")
-    tables: dict[str, int] | None = Field(None, description="the same by table")
-
-
-class Erasure(BaseModel):
-    """A wish to be forgotten. It names nobody: only who asked, and what became of it."""
-
-    id: UUID | None = Field(description="empty: a dry run")
-    state: str = Field(description="running; done: all services have answered; or dry run")
-    profile_id: UUID | None = Field(description="the profile that ended; empty: nobody had one")
-    identifiers: int = Field(description="how many the person had")
-    actor: str | None = None
-    reason: str | None = None
-    created_at: datetime | None = Field(
-        None, description="what was received before this is gone, and refused if it comes again"
-    )
-    due_at: datetime | None = Field(None, description="until when the law wants it done")
-    finished_at: datetime | None = None
-    services: list[ServiceAnswer] = Field(default_factory=list)
-    last_copy_expires_at: datetime | None = Field(
-        None, description="when Kafka has dropped the last record about the person"
-    )
-    receipt: str | None = Field(
-        None, description="a JWT that says so, signed; `/v1/privacy/keys` has the public key"
-    )
-    would_remove: dict[str, int] | None = Field(
-        None, description="a dry run's: rows of profile by table, where that is known"
-    )
-
-
-class ServiceTold(BaseModel):
-    """What a service has told of somebody; empty as long as it has not told all."""
-
-    service: str
-    at: datetime | None = None
-    rows: int | None = None
-    sections: dict[str, int] | None = Field(None, description="the same by section")
-
-
-class Access(BaseModel):
-    """A request to tell all that is known of somebody. It does not name the person."""
-
-    id: UUID
-    state: str = Field(
-        description="running; ready: all services have told; incomplete: pieces were lost, ask "
-        "anew; expired; or erased: the person was forgotten"
-    )
-    profile_id: UUID | None = Field(description="empty: nobody was known")
-    identifiers: int = Field(description="how many the person had")
-    actor: str
-    reason: str
-    created_at: datetime
-    due_at: datetime = Field(description="until when the law wants it done")
-    finished_at: datetime | None
-    expires_at: datetime = Field(description="when what was told is destroyed")
-    downloads: int = Field(description="how often the file was asked for; who did is kept")
-    services: list[ServiceTold]
-
-
-class Restraint(BaseModel):
-    """What is not to be done with a person's data; it does not name the person."""
-
-    id: UUID
-    what: str = Field(description="processing, marketing or profiling")
-    state: str = Field(description="holds, or lifted")
-    profile_id: UUID | None = Field(description="the profile of then; empty: nobody was known")
-    identifiers: int = Field(
-        description="which have it: it goes with each of them; 0 once the person was forgotten"
-    )
-    actor: str
-    reason: str
-    created_at: datetime
-    lifted_at: datetime | None
-    lifted_by: str | None
-    lifted_reason: str | None
-
-
-class ReceiptKeys(BaseModel):
-    """A JWKS (RFC 7517)."""
-
-    keys: list[dict[str, str]]
 
 
 class Reason(BaseModel):
