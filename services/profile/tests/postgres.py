@@ -70,7 +70,8 @@ async def wipe(engine: AsyncEngine) -> None:
                 "profile.timeline, profile.outbox_batch, profile.tally, profile.overflow, "
                 "profile.merge_rules, profile.job, profile.decision, profile.erased, "
                 "profile.erasure, profile.privacy_request, profile.privacy_receipt, "
-                "profile.search, profile.search_due"
+                "profile.search, profile.search_due, profile.computed_trait, "
+                "profile.computed_state, profile.computed_expired, profile.due"
             )
         )
 
