@@ -71,6 +71,7 @@ async def wipe(engine: AsyncEngine) -> None:
                 "profile.rules, profile.job, profile.decision, profile.erased, "
                 "profile.erasure, profile.privacy_request, profile.privacy_receipt, "
                 "profile.search, profile.search_due, profile.restraint, profile.consent_fact, "
+                "profile.computed_trait, profile.computed_state, profile.computed_expired, "
                 "profile.due"
             )
         )
