@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from rapport_common.access.parts import Choose, Part, Rows, Told, covered
+from rapport_common.access.parts import LONG_PAGE, Choose, Part, Rows, Told, covered
 from rapport_common.privacy.aside import keyed
 from rapport_common.privacy.subject import Recogniser, Subject
 
@@ -25,6 +25,7 @@ def aside_parts(schema: str, recogniser: Recogniser) -> list[Part]:
             _OURS,
             _WORKSPACE,
             choose=choose,
+            size=LONG_PAGE,
         ),
         Rows(
             f"{schema}.parked",
@@ -35,6 +36,7 @@ def aside_parts(schema: str, recogniser: Recogniser) -> list[Part]:
             "(k.workspace = :workspace OR k.workspace IS NULL)",
             _WORKSPACE,
             choose=choose,
+            size=LONG_PAGE,
         ),
         Rows(
             f"{schema}.outbox_refused",
@@ -45,6 +47,7 @@ def aside_parts(schema: str, recogniser: Recogniser) -> list[Part]:
             _OURS,
             _WORKSPACE,
             choose=choose,
+            size=LONG_PAGE,
         ),
     ]
 

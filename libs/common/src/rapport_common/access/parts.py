@@ -18,6 +18,8 @@ from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import parameters
 
 PAGE = 500
+LONG_PAGE = 50
+"""Of rows that may be long: a page is held in memory."""
 COVERED = "[somebody else's]"
 
 Told = Mapping[str, Any]

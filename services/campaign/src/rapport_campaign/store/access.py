@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rapport_campaign.tables import SCHEMA
 from rapport_common.access.aside import aside_parts
-from rapport_common.access.parts import Choose, Part, Rows, Told, plain, speaking
+from rapport_common.access.parts import LONG_PAGE, Choose, Part, Rows, Told, plain, speaking
 from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.privacy.subject import Recogniser, Subject
 
@@ -37,6 +37,7 @@ CONTENTS = Rows(
     {"message": "t.send_key", **plain("subject", "html", "text"), "data": "CAST(t.data AS text)"},
     _OF_THEM.format("m"),
     documents=frozenset({"data"}),
+    size=LONG_PAGE,
 )
 CLICKS = Rows(
     "campaign.click",

@@ -5,10 +5,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from rapport_common.access.aside import aside_parts
-from rapport_common.access.parts import Choose, Part, Rows, Told, covered, plain, speaking
+from rapport_common.access.parts import (
+    LONG_PAGE,
+    Choose,
+    Part,
+    Rows,
+    Told,
+    covered,
+    plain,
+    speaking,
+)
 from rapport_common.privacy.aside import keyed
 from rapport_common.privacy.subject import Recogniser, Subject
-from rapport_ingest.store.privacy import QUARANTINE_PAGE
 from rapport_ingest.tables import SCHEMA
 
 _ALL = "t.workspace = :workspace"
@@ -37,7 +45,7 @@ def _quarantine(recogniser: Recogniser) -> Part:
         _ALL,
         _WORKSPACE,
         choose=speaking(recogniser, "body", "reason", "message_id", "path"),
-        size=QUARANTINE_PAGE,
+        size=LONG_PAGE,
     )
 
 
@@ -94,6 +102,7 @@ def _imports(recogniser: Recogniser) -> Part:
         _ALL,
         _WORKSPACE,
         choose=_rows(recogniser),
+        size=LONG_PAGE,
     )
 
 

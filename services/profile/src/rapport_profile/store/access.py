@@ -17,7 +17,6 @@ _NAMED = (
     "LEFT JOIN profile.identifier x ON x.workspace = t.workspace AND x.id = t.a "
     "LEFT JOIN profile.identifier y ON y.workspace = t.workspace AND y.id = t.b"
 )
-EVENTS = 1_000
 
 
 class State(Part):
@@ -64,7 +63,6 @@ TIMELINE = Rows(
     f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",
     _BY_SUBJECT,
     documents=frozenset({"event"}),
-    size=EVENTS,
 )
 OVERFLOW = Rows(
     "profile.overflow",
