@@ -1,0 +1,161 @@
+"""Programmes, facts and requests for the tests of loyalty; and points counted one by one."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+from services.profile.tests.people import START, event
+
+from rapport_common.events.envelope import Event
+from rapport_profile.domain.loyalty.checking import declared
+from rapport_profile.domain.loyalty.facts import Fact, content_of
+from rapport_profile.domain.loyalty.operations import Operation
+from rapport_profile.domain.loyalty.programme import Programme, Version
+
+DAY = 24 * 60
+"""Minutes, as `event` counts."""
+ANCHOR = "00000000-0000-0000-0000-000000000001"
+PER_DOLLAR: dict[str, Any] = {"id": "spend", "per": {"USD": "1"}}
+
+
+def programme(**parts: Any) -> Programme:
+    """One point for each dollar, unless said otherwise."""
+    return declared({"name": "Club", "rules": [PER_DOLLAR], **parts})
+
+
+def since_ever(one: Programme) -> list[Version]:
+    """It has always held."""
+    return [Version(START - timedelta(days=10_000), one)]
+
+
+def day(number: float) -> datetime:
+    """So many days after the first event that there may be."""
+    return START + timedelta(days=number)
+
+
+def order(message_id: str, number: str | None = "1", /, **fields: Any) -> Event:
+    """What is told of an order on a day (`on`): completed with a `total`, unless `name` says."""
+    said = {key: fields.pop(key) for key in ("total", "products", "channel") if key in fields}
+    on = fields.pop("on", 0)
+    name = fields.pop("name", "Order Completed")
+    ids = {} if number is None else {"order_id": number}
+    fields.setdefault("user_id", "A")
+    return event(message_id, name=name, at=on * DAY, said={**ids, **said}, **fields)
+
+
+def refund(message_id: str, number: str = "1", /, **fields: Any) -> Event:
+    """A refund of an order."""
+    return order(message_id, number, name="Order Refunded", **fields)
+
+
+def cancelled(message_id: str, number: str = "1", /, **fields: Any) -> Event:
+    """The end of an order."""
+    return order(message_id, number, name="Order Cancelled", **fields)
+
+
+def facts(*events: Event, names: Sequence[str] = (), anchor: str = ANCHOR) -> list[Fact]:
+    """What loyalty keeps of events."""
+    found = [content_of(one, names) for one in events]
+    return [Fact(anchor, one) for one in found if one is not None]
+
+
+def redeem(id_: str, points: int, on: float, **more: Any) -> Operation:
+    """Points spent on a day, at once."""
+    fields = {"anchor": ANCHOR, "kind": "redeem", "at": day(on), "confirmed_at": day(on), **more}
+    return Operation(id=id_, points=points, **fields)
+
+
+class Counted(NamedTuple):
+    """What the points are, counted one by one."""
+
+    free: int
+    owed: int
+    expired: int
+    held: dict[str, int]
+
+
+def one_by_one(  # noqa: C901 - said as plainly as it can be, and at once
+    events: Sequence[Event], operations: Sequence[Operation], days: int, now: int
+) -> Counted:
+    """Every point for itself, day by day: one for a dollar, gone after so many `days`.
+
+    Events and requests are on whole days; on each, what ends is over before anything new happens,
+    and requests follow what events tell.
+    """
+    points: list[dict[str, Any]] = []
+    owed: list[str] = []
+
+    def hold(spender: str) -> None:
+        open_ones = [one for one in points if one["state"] == "free"]
+        if not open_ones:
+            owed.append(spender)
+            return
+        first = min(open_ones, key=lambda one: (one["ends"], one["order"]))
+        first["state"] = spender
+
+    def give(one: dict[str, Any]) -> None:
+        one["state"] = owed.pop(0) if owed else "free"
+
+    for today in range(now + 1):
+        for one in points:
+            if one["state"] == "free" and one["ends"] <= today:
+                one["state"] = "expired"
+        told = sorted(
+            (one for one in events if one.timestamp == day(today)), key=lambda one: one.message_id
+        )
+        for told_now in told:
+            number = str(_said(told_now)["order_id"])
+            before = [
+                one
+                for one in events
+                if str(_said(one)["order_id"]) == number
+                and (one.timestamp, one.message_id) <= (told_now.timestamp, told_now.message_id)
+            ]
+            wanted, began = _worth(before)
+            mine = [one for one in points if one["order"] == number]
+            for _ in range(wanted - len(mine)):
+                new = {"order": number, "ends": began + days, "state": "free"}
+                points.append(new)
+                if new["ends"] <= today:
+                    new["state"] = "expired"
+                else:
+                    give(new)
+            rank = {"free": 0, "expired": 1}
+            spenders = [one.id for one in operations]
+            mine.sort(
+                key=lambda one: (
+                    rank.get(one["state"], 2 + len(spenders))
+                    - (spenders.index(one["state"]) if one["state"] in spenders else 0)
+                )
+            )
+            for one in mine[: max(0, len(mine) - wanted)]:
+                points.remove(one)
+                if one["state"] not in rank:
+                    hold(one["state"])
+        for asked in sorted(operations, key=lambda one: one.id):
+            if asked.at == day(today):
+                for _ in range(asked.points):
+                    hold(asked.id)
+    states = [one["state"] for one in points]
+    held = {one.id: states.count(one.id) for one in operations if states.count(one.id)}
+    return Counted(states.count("free"), len(owed), states.count("expired"), held)
+
+
+def _worth(told: Sequence[Event]) -> tuple[int, int]:
+    """What an order is worth in dollars by what was told of it, and the day it was completed."""
+    ordered = sorted(told, key=lambda one: (one.timestamp, one.message_id))
+    completed = [one for one in ordered if one.name == "Order Completed"]
+    if not completed:
+        return 0, 0
+    began = (completed[0].timestamp - START).days
+    ends = [one for one in ordered if one.name == "Order Cancelled"]
+    if ends and ordered.index(ends[-1]) > ordered.index(completed[-1]):
+        return 0, began
+    price = [one for one in ordered if one.name in {"Order Completed", "Order Updated"}][-1]
+    back = sum(_said(one)["total"] for one in ordered if one.name == "Order Refunded")
+    return max(0, _said(price)["total"] - back), began
+
+
+def _said(one: Event) -> Any:
+    return msgspec.json.decode(one.properties)
