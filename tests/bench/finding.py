@@ -24,11 +24,14 @@ from tests.support.api import patient_app
 from tests.support.servers import ROOT, create_database, migrate
 
 from rapport_common.db import create_engine
+from rapport_common.events.topics import EVENTS
+from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.indexing import Indexing
+from rapport_profile.handlers.loyalty_settling import Settling
 
 SEARCHES = 300
 LOAD = Path(__file__).with_name("finding_load.py")
@@ -92,7 +95,8 @@ async def _asked(engine: AsyncEngine, when: str) -> list[Row]:
 async def _api(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     app = patient_app("profile")
     erasing = Erasing(IDS, EVENT_KEY, RECEIPT_KEY)
-    for router in routers(engine, IDS, Arrivals(engine), erasing):
+    settling = Settling(Publisher("profile", EVENTS, EVENT_KEY))
+    for router in routers(engine, IDS, Arrivals(engine), erasing, settling):
         app.include_router(router)
     token = mint(WORKSPACE, "bench", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(

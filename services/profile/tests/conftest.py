@@ -11,14 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 from tests.support.engines import patient_engine
 
+from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
 from rapport_common.operator.models import Ledger
+from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
+from rapport_profile.handlers.loyalty_settling import Settling
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # for `services.profile.tests.people`
 
@@ -35,6 +38,11 @@ def erasing() -> Erasing:
     return Erasing(Ids(EVENT_KEY), EVENT_KEY, RECEIPT_KEY)
 
 
+def settling() -> Settling:
+    """Who settles members of loyalty programmes."""
+    return Settling(Publisher("profile", EVENTS, EVENT_KEY))
+
+
 @pytest.fixture
 async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
     made = patient_engine(service_database("profile"), application="tests", pool=10)
@@ -46,7 +54,7 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """An operator of workspace `w`."""
     app = patient_app("profile")
-    for router in routers(engine, Ids(EVENT_KEY), Arrivals(engine), erasing()):
+    for router in routers(engine, Ids(EVENT_KEY), Arrivals(engine), erasing(), settling()):
         app.include_router(router)
     counted = ConsumerStore("profile", "profile").ledger
     app.include_router(ledger_routes(engine, Ledger, counted))

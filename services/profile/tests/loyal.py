@@ -83,7 +83,7 @@ def one_by_one(  # noqa: C901 - said as plainly as it can be, and at once
     Events and requests are on whole days; on each, what ends is over before anything new happens,
     and requests follow what events tell.
     """
-    points: list[dict[str, Any]] = []
+    points: list[Any] = []
     owed: list[str] = []
 
     def hold(spender: str) -> None:
@@ -94,7 +94,7 @@ def one_by_one(  # noqa: C901 - said as plainly as it can be, and at once
         first = min(open_ones, key=lambda one: (one["ends"], one["order"]))
         first["state"] = spender
 
-    def give(one: dict[str, Any]) -> None:
+    def give(one: Any) -> None:
         one["state"] = owed.pop(0) if owed else "free"
 
     for today in range(now + 1):
@@ -153,8 +153,8 @@ def _worth(told: Sequence[Event]) -> tuple[int, int]:
     if ends and ordered.index(ends[-1]) > ordered.index(completed[-1]):
         return 0, began
     price = [one for one in ordered if one.name in {"Order Completed", "Order Updated"}][-1]
-    back = sum(_said(one)["total"] for one in ordered if one.name == "Order Refunded")
-    return max(0, _said(price)["total"] - back), began
+    back: int = sum(_said(one)["total"] for one in ordered if one.name == "Order Refunded")
+    return max(0, int(_said(price)["total"]) - back), began
 
 
 def _said(one: Event) -> Any:

@@ -70,7 +70,9 @@ async def wipe(engine: AsyncEngine) -> None:
                 "profile.timeline, profile.outbox_batch, profile.tally, profile.overflow, "
                 "profile.merge_rules, profile.job, profile.decision, profile.erased, "
                 "profile.erasure, profile.privacy_request, profile.privacy_receipt, "
-                "profile.search, profile.search_due"
+                "profile.search, profile.search_due, profile.loyalty_programme, profile.due, "
+                "profile.loyalty_fact, profile.loyalty_operation, profile.loyalty_entry, "
+                "profile.loyalty_member"
             )
         )
 

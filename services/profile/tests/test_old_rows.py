@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 from alembic import command
-from services.profile.tests.conftest import erasing
+from services.profile.tests.conftest import erasing, settling
 from services.profile.tests.people import IDS, event
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -126,7 +126,7 @@ async def old(
     await asyncio.to_thread(command.downgrade, CONFIG, "0002")
     engine = patient_engine(url, application="tests")
     app = patient_app("profile")
-    for router in routers(engine, IDS, Arrivals(engine), erasing()):
+    for router in routers(engine, IDS, Arrivals(engine), erasing(), settling()):
         app.include_router(router)
     token = mint("w", "ada", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx
 import msgspec
 import pytest
-from services.profile.tests.conftest import bearer, erasing
+from services.profile.tests.conftest import bearer, erasing, settling
 from services.profile.tests.follower import Follower, followed
 from services.profile.tests.people import IDS, content, event, expected
 from sqlalchemy import text
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.integration
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """Who operates the installation, with a token of workspace `w`."""
     app = patient_app("profile")
-    for router in routers(engine, IDS, Arrivals(engine), erasing()):
+    for router in routers(engine, IDS, Arrivals(engine), erasing(), settling()):
         app.include_router(router)
     app.include_router(job_routes(engine, JOBS, read="ops", write="ops"))
     async with httpx.AsyncClient(

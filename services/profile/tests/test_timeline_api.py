@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from services.profile.tests.conftest import bearer, erasing
+from services.profile.tests.conftest import bearer, erasing, settling
 from services.profile.tests.parts import fresh_parts
 from services.profile.tests.people import IDS, event
 from services.profile.tests.postgres import feed, records
@@ -147,7 +147,7 @@ async def waiting(engine: AsyncEngine) -> AsyncIterator[Waiting]:
     limit = WorkspaceLimit("waits", each=2, total=3)
     arrivals = Arrivals(engine, seconds=3_600, look_seconds=3_600, limit=limit)
     app = patient_app("profile")
-    for router in routers(engine, IDS, arrivals, erasing()):
+    for router in routers(engine, IDS, arrivals, erasing(), settling()):
         app.include_router(router)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")
@@ -236,7 +236,7 @@ async def test_what_does_not_come_is_said_so(engine: AsyncEngine) -> None:
     await feed(engine, [event("m1", user_id="U")])
     app = patient_app("profile")
     arrivals = Arrivals(engine, seconds=0.05, look_seconds=0.01)
-    for router in routers(engine, IDS, arrivals, erasing()):
+    for router in routers(engine, IDS, arrivals, erasing(), settling()):
         app.include_router(router)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")

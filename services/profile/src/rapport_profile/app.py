@@ -7,7 +7,9 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from rapport_common.composition import ServiceProcess, open_process
+from rapport_common.events.topics import EVENTS
 from rapport_common.operator.models import Ledger
+from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
@@ -17,10 +19,12 @@ from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.indexing import Indexing
 from rapport_profile.handlers.jobs import works
 from rapport_profile.handlers.ledger import equations
+from rapport_profile.handlers.loyalty_settling import Settling
 from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
 from rapport_profile.store.jobs import JOBS
+from rapport_profile.tables import SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,7 +45,9 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     arrivals = Arrivals(process.api_engine)
     erasing = Erasing(ids, key_bytes(settings.event_key), key_bytes(settings.receipt_key))
     consumer = process.consume(subscriptions(ids, arrivals.applied), erasing.eraser())
+    settling = Settling(Publisher(SCHEMA, EVENTS, key_bytes(settings.event_key)))
     process.relay()
+    process.due(settling.kinds)
     process.jobs(
         JOBS, works(process.engine, ids, settings), read="ops", write="ops", both=["profiles:write"]
     )
@@ -51,5 +57,5 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     indexing = Indexing(process.engine, chosen, settings.search_rate)
     process.watch(indexing, lambda: indexing.last_sign)
     process.ledger(Ledger, consumer.store.ledger, partial(equations, consumer.store))
-    process.routers += routers(process.api_engine, ids, arrivals, erasing)
+    process.routers += routers(process.api_engine, ids, arrivals, erasing, settling)
     return process.api()

@@ -44,6 +44,10 @@ SEARCH_AGE = Gauge(
     "rapport_profile_search_oldest_age_seconds",
     "For how long the oldest change of a profile has waited to be found by search.",
 )
+LOYALTY_SETTLED = Counter(
+    "rapport_profile_loyalty_settled_total",
+    "Members of loyalty programmes whose points and tier were worked out anew.",
+)
 EXPORTED = Counter("rapport_profile_exported_total", "Profiles that were told in exports.")
 for _state in ("merged", "dismissed"):
     JUDGED.labels(_state)

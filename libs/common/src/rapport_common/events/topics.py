@@ -60,7 +60,7 @@ EVENTS = Topic(
     key=Key.PERSON,
     versions=(EventV1, Event),
     upcasts=(envelope_v1.from_v1,),
-    producers=("ingest", "campaign", "feedback"),
+    producers=("ingest", "profile", "campaign", "feedback"),
     consumers=("profile", "ingest"),
     description="Every validated fact about a person, from outside or from the services. "
     "profile folds it; ingest reads it to answer where an event is, and to replay.",

@@ -30,6 +30,7 @@ from rapport_profile.domain.naming import (
     user_twin,
 )
 from rapport_profile.domain.working_set import WorkingSet
+from rapport_profile.handlers import loyalty_facts
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.refusing import refused
@@ -128,6 +129,7 @@ async def _replaced(tx: AsyncConnection, names: Names, one: Draft, known: inbox.
     if taken_back is None:
         return False
     await inbox.replace(tx, one.copy)
+    await loyalty_facts.take_back(tx, known.key, [step.profile_id for step in taken_back])
     if one.is_refused:
         await publish(tx, [(step, None) for step in taken_back])
     else:
@@ -186,6 +188,9 @@ async def _apply(
     lasting = [one for one in before if not (_is_plain(one) and one.profile_id in follows)]
     await changes.save(tx, working)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
+    nodes = working.nodes
+    hubs = [(one.event, one.copy.identifier_id) for one in drafts]
+    await loyalty_facts.note(tx, [(event, hub, nodes[hub].profile_id) for event, hub in hubs])
     await publish(tx, [*((step, None) for step in lasting), *steps])
 
 

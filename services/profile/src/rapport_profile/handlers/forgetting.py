@@ -21,7 +21,15 @@ from rapport_profile.domain.recounting import Page as Recounted
 from rapport_profile.domain.revising import Revising
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.rebuilding import rebuilt
-from rapport_profile.store import decisions, duplicates, expiring, likenesses, people, search
+from rapport_profile.store import (
+    decisions,
+    duplicates,
+    expiring,
+    likenesses,
+    loyalty,
+    people,
+    search,
+)
 from rapport_profile.store import privacy as store
 from rapport_profile.store.merge_rules import RuleShelf
 from rapport_profile.tables import SCHEMA
@@ -118,6 +126,10 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
     number += await store.drop_these(tx, workspace, others, named)
     number += sum((await store.drop_beside(tx, workspace, ids)).values())
     ended = await store.end_profiles(tx, workspace, who.profiles)
+    for event in named:
+        await loyalty.drop_fact(tx, (workspace, event.source, event.message_id))
+    number += await loyalty.forget(tx, workspace, ids, who.at)
+    await loyalty.drop_members(tx, workspace, sorted(ended))
     await search.forget(tx, workspace, sorted(ended))
     await likenesses.forget(tx, workspace, sorted(ended))
     await duplicates.forget(tx, workspace, sorted(ended))

@@ -51,7 +51,8 @@ def declared(value: Any) -> Programme:
     except (msgspec.ValidationError, InvalidOperation) as error:
         said = _PLACE.fullmatch(str(error))
         text, where = (said[1], said[2]) if said else (str(error), "")
-        raise ProgrammeError(re.sub(r"\[(\d+)\]", r".\1", where).strip("."), text) from error
+        place = re.sub(r"\[(\d+)\]", r".\1", where).replace("[...]", "").strip(".")
+        raise ProgrammeError(place, text) from error
     return checked(found)
 
 
