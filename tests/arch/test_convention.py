@@ -26,6 +26,8 @@ ONE = {
     "/v1/sources/{source}/counts": "one sum, with its days",
     "/v1/sources/{source}/plan": "one document, kept and given as a whole",
     "/v1/merge-rules": "one document, kept and given as a whole",
+    "/v1/loyalty/programme": "one document, kept and given as a whole",
+    "/v1/profiles/{profile_id}/loyalty": "how one person stands",
     "/v1/privacy/keys": "one document: a JWKS",
     "/v1/quality": "the workspace's one",
     "/v1/timeline-rules": "one document, kept and given as a whole",
@@ -48,6 +50,7 @@ KEYED = {
     "/v1/parked/{key_id}/records": "offset",
     "/v1/segments/{segment_id}/versions": "version",
     "/v1/merge-rules/history": "version",
+    "/v1/loyalty/programme/history": "version",
     "/v1/timeline-rules/history": "version",
     "/v1/campaigns/{campaign_id}/messages": "the send key",
     "/v1/profiles/{profile_id}/identifiers": "kind and value",
@@ -70,6 +73,7 @@ OWN_EVENT = {
 # What replaces a whole: PUT is right where there is nothing to be left out.
 WHOLE = {
     "/v1/brand",
+    "/v1/loyalty/programme",
     "/v1/merge-rules",
     "/v1/timeline-rules",
     "/v1/sources/{source}/plan",

@@ -5,12 +5,17 @@ from pathlib import Path
 
 from rapport_common.events.reserved import CONSENT_UPDATED, RESERVED_EVENTS
 
-TELLERS = ("campaign", "feedback")
+TELLERS = {
+    "campaign": "own_events.py",
+    "feedback": "own_events.py",
+    "profile": "loyalty/news.py",
+}
 
 
 def _emitted(root: Path, service: str) -> set[str]:
     """The names of events in the module in which a service says what it tells."""
-    module = root / "services" / service / "src" / f"rapport_{service}" / "domain" / "own_events.py"
+    domain = root / "services" / service / "src" / f"rapport_{service}" / "domain"
+    module = domain / TELLERS[service]
     return {
         node.value
         for node in ast.walk(ast.parse(module.read_text()))

@@ -24,8 +24,6 @@ from tests.support.api import patient_app
 from tests.support.servers import ROOT, create_database, migrate
 
 from rapport_common.db import create_engine
-from rapport_common.events.topics import EVENTS
-from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.handlers.arrivals import Arrivals
@@ -95,7 +93,7 @@ async def _asked(engine: AsyncEngine, when: str) -> list[Row]:
 async def _api(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     app = patient_app("profile")
     erasing = Erasing(IDS, EVENT_KEY, RECEIPT_KEY)
-    settling = Settling(Publisher("profile", EVENTS, EVENT_KEY))
+    settling = Settling(EVENT_KEY)
     for router in routers(engine, IDS, Arrivals(engine), erasing, settling):
         app.include_router(router)
     token = mint(WORKSPACE, "bench", ["*"], timedelta(hours=1))

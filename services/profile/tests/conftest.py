@@ -11,11 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 from tests.support.engines import patient_engine
 
-from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
 from rapport_common.operator.models import Ledger
-from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.domain.naming import Ids
@@ -40,7 +38,7 @@ def erasing() -> Erasing:
 
 def settling() -> Settling:
     """Who settles members of loyalty programmes."""
-    return Settling(Publisher("profile", EVENTS, EVENT_KEY))
+    return Settling(EVENT_KEY)
 
 
 @pytest.fixture

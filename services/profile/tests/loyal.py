@@ -75,7 +75,47 @@ class Counted(NamedTuple):
     held: dict[str, int]
 
 
-def one_by_one(  # noqa: C901 - said as plainly as it can be, and at once
+class Singly:
+    """Every point for itself: (order, day on which it ends, what it is, or who has spent it)."""
+
+    def __init__(self, spenders: Sequence[str]) -> None:
+        self.points: list[dict[str, Any]] = []
+        self.owed: list[str] = []
+        self._rank = {"free": 0, "expired": 1}
+        # Of those who have spent it the last one gives back first.
+        self._rank |= {one: 2 + place for place, one in enumerate(sorted(spenders, reverse=True))}
+
+    def expire(self, today: int) -> None:
+        for one in self.points:
+            if one["state"] == "free" and one["ends"] <= today:
+                one["state"] = "expired"
+
+    def spend(self, spender: str) -> None:
+        free = [one for one in self.points if one["state"] == "free"]
+        if free:
+            min(free, key=lambda one: (one["ends"], one["order"]))["state"] = spender
+        else:
+            self.owed.append(spender)
+
+    def bring(self, number: str, wanted: int, ends: int, today: int) -> None:
+        """Let an order have given so many points."""
+        mine = [one for one in self.points if one["order"] == number]
+        for _ in range(wanted - len(mine)):
+            state = "free"
+            if ends <= today:
+                state = "expired"
+            elif self.owed:
+                state = min(self.owed)
+                self.owed.remove(state)
+            self.points.append({"order": number, "ends": ends, "state": state})
+        mine.sort(key=lambda one: self._rank[one["state"]])
+        for one in mine[: max(0, len(mine) - wanted)]:
+            self.points.remove(one)
+            if one["state"] not in {"free", "expired"}:
+                self.spend(one["state"])
+
+
+def one_by_one(
     events: Sequence[Event], operations: Sequence[Operation], days: int, now: int
 ) -> Counted:
     """Every point for itself, day by day: one for a dollar, gone after so many `days`.
@@ -83,63 +123,25 @@ def one_by_one(  # noqa: C901 - said as plainly as it can be, and at once
     Events and requests are on whole days; on each, what ends is over before anything new happens,
     and requests follow what events tell.
     """
-    points: list[Any] = []
-    owed: list[str] = []
-
-    def hold(spender: str) -> None:
-        open_ones = [one for one in points if one["state"] == "free"]
-        if not open_ones:
-            owed.append(spender)
-            return
-        first = min(open_ones, key=lambda one: (one["ends"], one["order"]))
-        first["state"] = spender
-
-    def give(one: Any) -> None:
-        one["state"] = owed.pop(0) if owed else "free"
-
+    ids = [one.id for one in operations]
+    known = Singly(ids)
+    ordered = sorted(events, key=lambda one: (one.timestamp, one.message_id))
     for today in range(now + 1):
-        for one in points:
-            if one["state"] == "free" and one["ends"] <= today:
-                one["state"] = "expired"
-        told = sorted(
-            (one for one in events if one.timestamp == day(today)), key=lambda one: one.message_id
-        )
-        for told_now in told:
-            number = str(_said(told_now)["order_id"])
-            before = [
-                one
-                for one in events
-                if str(_said(one)["order_id"]) == number
-                and (one.timestamp, one.message_id) <= (told_now.timestamp, told_now.message_id)
-            ]
-            wanted, began = _worth(before)
-            mine = [one for one in points if one["order"] == number]
-            for _ in range(wanted - len(mine)):
-                new = {"order": number, "ends": began + days, "state": "free"}
-                points.append(new)
-                if new["ends"] <= today:
-                    new["state"] = "expired"
-                else:
-                    give(new)
-            rank = {"free": 0, "expired": 1}
-            spenders = [one.id for one in operations]
-            mine.sort(
-                key=lambda one: (
-                    rank.get(one["state"], 2 + len(spenders))
-                    - (spenders.index(one["state"]) if one["state"] in spenders else 0)
-                )
-            )
-            for one in mine[: max(0, len(mine) - wanted)]:
-                points.remove(one)
-                if one["state"] not in rank:
-                    hold(one["state"])
+        known.expire(today)
+        for place, told in enumerate(ordered):
+            if told.timestamp == day(today):
+                number = str(_said(told)["order_id"])
+                before = [
+                    one for one in ordered[: place + 1] if str(_said(one)["order_id"]) == number
+                ]
+                wanted, began = _worth(before)
+                known.bring(number, wanted, began + days, today)
         for asked in sorted(operations, key=lambda one: one.id):
-            if asked.at == day(today):
-                for _ in range(asked.points):
-                    hold(asked.id)
-    states = [one["state"] for one in points]
-    held = {one.id: states.count(one.id) for one in operations if states.count(one.id)}
-    return Counted(states.count("free"), len(owed), states.count("expired"), held)
+            for _ in range(asked.points if asked.at == day(today) else 0):
+                known.spend(asked.id)
+    states = [one["state"] for one in known.points]
+    held = {one: states.count(one) for one in ids if states.count(one)}
+    return Counted(states.count("free"), len(known.owed), states.count("expired"), held)
 
 
 def _worth(told: Sequence[Event]) -> tuple[int, int]:

@@ -21,8 +21,6 @@ from tests.support.outbox import waiting
 from rapport_common.due.store import DueStore
 from rapport_common.due.worker import DueWorker
 from rapport_common.events.envelope import Event
-from rapport_common.events.topics import EVENTS
-from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY
 from rapport_profile.handlers.loyalty_settling import Settling
 
@@ -56,7 +54,7 @@ async def settled(engine: AsyncEngine, at: datetime | None = None) -> None:
             # What is to be done at once was scheduled by the clock.
             await tx.execute(text("UPDATE profile.due SET try_at = at"))
     store = DueStore("profile", now=now)
-    kinds = Settling(Publisher("profile", EVENTS, EVENT_KEY), store, now).kinds
+    kinds = Settling(EVENT_KEY, store, now).kinds
     worker = DueWorker(engine, store, kinds)
     while True:
         async with engine.begin() as tx:
@@ -190,6 +188,37 @@ async def test_two_tills_do_not_spend_the_same_points(
     assert (await points(client))["reserved"] == 70
 
 
+async def test_who_is_merged_meanwhile_spends_nothing_twice(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await declared(client)
+    device = [order("2", "2", user_id=None, anonymous_id="x", total=50)]
+    await feed(engine, [order("1", total=100), *device])
+    found = await client.get("/v1/profiles", params={"kind": "anonymous_id", "value": "x"})
+    both = [await member(client), f"/v1/profiles/{found.json()['id']}/loyalty"]
+    pair = body(("user_id", "A"), ("anonymous_id", "x"))
+    for _ in range(3):
+        wishes = [
+            client.post(f"{where}/redemptions", json={"points": wanted, **WHY})
+            for where, wanted in ((both[0], 100), (both[1], 50), (both[0], 60), (both[1], 60))
+        ]
+        made, *answers = await asyncio.gather(client.post("/v1/profiles/merge", json=pair), *wishes)
+        assert made.status_code == 201
+        assert {one.status_code for one in answers} <= {201, 409}
+        await settled(engine)
+        spent = [one.json() for one in answers if one.status_code == 201]
+        assert 0 < sum(one["points"] for one in spent) <= 150
+        for one in spent:
+            confirmed = await client.post(f"/v1/loyalty/redemptions/{one['id']}/confirm")
+            assert confirmed.status_code == 200, confirmed.text
+        assert (await points(client))["debt"] == 0
+        for one in spent:
+            await client.post(f"/v1/loyalty/redemptions/{one['id']}/reverse")
+        where = f"/v1/decisions/{made.json()['decision_id']}/undo"
+        assert (await client.post(where, json={"reason": "again"})).status_code == 200
+        await settled(engine)
+
+
 async def test_a_reservation_is_confirmed_reversed_or_ends(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
@@ -277,7 +306,13 @@ async def test_who_is_forgotten_leaves_no_points(
     await feed(engine, [order("1", total=100)])
     await settled(engine)
     await redeemed(client, 10)
+    before = len(await told(engine))
+    where = f"{await member(client)}/redemptions"
     await ask(engine, *await person_of(engine, ("user_id", "A")))
+    # Nothing is told of who is being forgotten, and nothing of them is spent.
+    await settled(engine)
+    late = await client.post(where, json={"points": 1, **WHY})
+    assert (late.status_code, len(await told(engine))) == (404, before)
     await worked_off(engine)
     await settled(engine)
     async with engine.begin() as tx:

@@ -25,6 +25,7 @@ from rapport_cli import (
     imports,
     jobs,
     ledger,
+    loyalty,
     mails,
     merge_rules,
     outbox,
@@ -64,6 +65,7 @@ app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(quality.app, name="quality")
 app.add_typer(merge_rules.app, name="merge-rules")
 app.add_typer(timeline_rules.app, name="timeline-rules")
+app.add_typer(loyalty.app, name="loyalty")
 app.add_typer(consents.app, name="consent")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(segments.app, name="segment")

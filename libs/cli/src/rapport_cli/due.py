@@ -12,7 +12,7 @@ from rapport_cli.errors import CliError
 
 app = typer.Typer(help="What has a time: clocks, repeats.", no_args_is_help=True)
 
-Service = Annotated[str, typer.Option(help="Whose: segment or feedback.")]
+Service = Annotated[str, typer.Option(help="Whose: profile, segment or feedback.")]
 OfKind = Annotated[str | None, typer.Option(help="Only of this kind.")]
 Kind = Annotated[str | None, typer.Argument(help="Its kind.")]
 Key = Annotated[str | None, typer.Argument(help="Its key.")]

@@ -7,9 +7,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from rapport_common.composition import ServiceProcess, open_process
-from rapport_common.events.topics import EVENTS
 from rapport_common.operator.models import Ledger
-from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
@@ -24,7 +22,6 @@ from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.retention import retentions
 from rapport_profile.settings import Settings
 from rapport_profile.store.jobs import JOBS
-from rapport_profile.tables import SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,7 +42,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     arrivals = Arrivals(process.api_engine)
     erasing = Erasing(ids, key_bytes(settings.event_key), key_bytes(settings.receipt_key))
     consumer = process.consume(subscriptions(ids, arrivals.applied), erasing.eraser())
-    settling = Settling(Publisher(SCHEMA, EVENTS, key_bytes(settings.event_key)))
+    settling = Settling(key_bytes(settings.event_key))
     process.relay()
     process.due(settling.kinds)
     process.jobs(

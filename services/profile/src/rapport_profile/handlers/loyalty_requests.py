@@ -195,6 +195,8 @@ class Requests:
 
     async def _settled(self, tx: AsyncConnection, held: Held) -> Standing:
         settled = await self._settling.settle(tx, {held.member: held.told})
+        if held.member not in settled:
+            raise _unknown(held.member[1])
         return settled[held.member]
 
 
@@ -223,9 +225,13 @@ async def _of(tx: AsyncConnection, workspace: str, operation_id: Id) -> store.To
 async def _alive(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Id:
     found = await reads.alive(tx, workspace, profile_id)
     if found is None:
-        message = f"There is no profile {profile_id} in this workspace."
-        raise NotFoundError(message, details={"id": str(profile_id)})
+        raise _unknown(profile_id)
     return str(found.id)
+
+
+def _unknown(profile_id: UUID | Id) -> NotFoundError:
+    message = f"There is no profile {profile_id} in this workspace."
+    return NotFoundError(message, details={"id": str(profile_id)})
 
 
 def _require_points(standing: Standing, points: int) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.due.store import Due, DueStore, NewDue
 from rapport_common.due.worker import Handler
+from rapport_common.events.topics import EVENTS
 from rapport_common.publisher import Publisher
 from rapport_profile import metrics
 from rapport_profile.domain.loyalty import ledger
@@ -24,6 +25,8 @@ from rapport_profile.store import loyalty as store
 from rapport_profile.store import loyalty_programmes as programmes
 from rapport_profile.store.due import DUE, LOYALTY, LOYALTY_EVERYBODY
 from rapport_profile.store.people import Scoped
+from rapport_profile.store.privacy import PRIVACY
+from rapport_profile.tables import SCHEMA
 
 AT_ONCE = 50
 """Members of one transaction: their locks are wanted by others."""
@@ -37,15 +40,18 @@ _told = msgspec.json.Decoder(Told)
 
 
 class Settling:
-    """Settles members; `publisher` tells on `events`, `now` takes the place of the database."""
+    """Settles members; what is told on `events` is keyed by `secret`.
+
+    `now` takes the place of the database's clock.
+    """
 
     def __init__(
         self,
-        publisher: Publisher,
+        secret: bytes,
         due: DueStore = DUE,
         now: Callable[[], datetime] | None = None,
     ) -> None:
-        self._publisher = publisher
+        self._publisher = Publisher(SCHEMA, EVENTS, secret)
         self._due = due
         self._now = now
 
@@ -82,15 +88,20 @@ class Settling:
     async def settle(
         self, tx: AsyncConnection, held: Mapping[Scoped, bytes]
     ) -> dict[Scoped, Standing]:
-        """Settle members that are locked, each with what others have been told (JSON)."""
+        """Settle members that are locked, each with what others have been told (JSON).
+
+        Who is being forgotten is not: what is told of them now would make somebody new. A wish
+        waits for whoever has looked (see `store.privacy.hold`).
+        """
         if not held:
             return {}
+        gone = await PRIVACY.erased(tx, list(held))
         now = await self.now(tx)
         kept = await store.kept(tx, sorted(held))
         versions = await programmes.versions(tx, {one[0] for one in held})
         found: dict[Scoped, Standing] = {}
         for member, told in held.items():
-            if member not in kept:
+            if member in gone or member not in kept:
                 # Merged into another, or forgotten: what was theirs is settled there.
                 await store.drop_members(tx, member[0], [member[1]])
                 continue

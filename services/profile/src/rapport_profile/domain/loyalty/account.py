@@ -1,7 +1,8 @@
 """Points in lots: earned, spent oldest expiry first, expired, taken back; and what is owed.
 
 A lot never has less than nothing: what is taken back of it after it was spent is moved to other
-lots, and where there are none it is owed. What comes next pays that first.
+lots, and where there are none it is owed. What comes next pays that first. Of those who have
+spent of a lot the last one gives back first, and the first is paid first: ids go by time.
 """
 
 from collections.abc import Mapping
@@ -79,7 +80,7 @@ class Account:
         lot.expired -= expired
         self._note(lot)
         missing = points - taken - expired
-        for spender in reversed(list(lot.held)):
+        for spender in sorted(lot.held, reverse=True):
             if not missing:
                 break
             moved = min(missing, lot.held[spender])
@@ -131,7 +132,7 @@ class Account:
 
     def _pay(self, lot: Lot) -> None:
         if lot.is_open:
-            for spender in list(self.debts):
+            for spender in sorted(self.debts):
                 self.debts[spender] -= self._hold(lot, spender, self.debts[spender])
                 if not self.debts[spender]:
                     del self.debts[spender]
