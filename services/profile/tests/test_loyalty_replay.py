@@ -185,6 +185,12 @@ def test_a_reservation_ends_by_itself_and_gives_back() -> None:
     assert asked[0].state(day(2)) == "expired"
 
 
+def test_points_that_are_told_after_their_time_pay_no_debt() -> None:
+    told = [order("1", total=0), order("2", on=LASTS, name="Order Updated", total=10)]
+    found = replay(since_ever(YEARLY), facts(*told), [redeem("r", 4, on=0)], day(NOW))
+    assert (found.points.debt, found.lots[0].expired) == (4, 10)
+
+
 def test_what_comes_back_after_its_time_expires_at_once() -> None:
     told = facts(order("1", total=50))
     asked = [redeem("r", 40, on=1, released_at=day(LASTS + 2))]

@@ -305,7 +305,7 @@ def test_points_are_rounded_as_the_programme_says(
     value: str, down: int, nearest: int, up: int
 ) -> None:
     exact = Fraction(value)
-    found = [rounded(exact, how) for how in ("down", "nearest", "up")]  # type: ignore[arg-type] # three of three
+    found = [rounded(exact, how) for how in ("down", "nearest", "up")]
     assert found == [down, nearest, up]
 
 

@@ -47,7 +47,7 @@ async def take_back(tx: AsyncConnection, key: store.MessageKey, profile_ids: Ite
 
 
 async def follow(tx: AsyncConnection, steps: Iterable[ProfileActivity]) -> None:
-    """Settle whoever was merged, came apart or ended.
+    """Settle whoever was merged, came apart or ended; and members with other identifiers.
 
     Their rows are locked first: who spends points of one of them has done so before, or sees what
     they have become.
@@ -55,21 +55,24 @@ async def follow(tx: AsyncConnection, steps: Iterable[ProfileActivity]) -> None:
     programmes = await SHELF.names(tx)
     if not programmes:
         return
-    members = set[Scoped]()
+    regrouped, changed = set[Scoped](), set[Scoped]()
     for one in steps:
         if one.workspace in programmes and _regroups(one):
             joined = [one.profile_id, *(each.profile_id for each in one.absorbed)]
             joined += [one.merged_into] if one.merged_into is not None else []
-            members |= {(one.workspace, each) for each in joined}
-    if members:
-        await store.hold(tx, sorted(members))
-        await watch(tx, members)
+            regrouped |= {(one.workspace, each) for each in joined}
+        elif one.workspace in programmes and one.identifiers is not None:
+            changed.add((one.workspace, one.profile_id))
+    if regrouped or changed:
+        await store.make(tx, regrouped)
+        await watch(tx, await store.hold(tx, regrouped | changed))
 
 
 def _regroups(step: ProfileActivity) -> bool:
     """Whether identifiers may have come or gone with it."""
     if step.republished:
         return False
+    # Else an event was applied, and a member may at most have come to know another identifier.
     return step.event is None or bool(step.absorbed)
 
 

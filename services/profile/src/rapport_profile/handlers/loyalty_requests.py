@@ -154,6 +154,7 @@ class Requests:
         found = await _alive(tx, workspace, profile_id)
         while True:
             member = (workspace, found)
+            await store.make(tx, [member])
             told = await store.hold(tx, [member])
             still = await _alive(tx, workspace, profile_id)
             if still == found:

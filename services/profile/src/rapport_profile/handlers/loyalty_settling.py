@@ -63,6 +63,7 @@ class Settling:
     async def reached(self, tx: AsyncConnection, rows: Sequence[Due], now: datetime) -> None:
         """Settle those members whose time has come; who is just spending is looked at again."""
         asked: list[Scoped] = [(one.workspace, one.key) for one in rows]
+        await store.make(tx, asked[:AT_ONCE])
         held = await store.hold(tx, asked[:AT_ONCE], only_free=True)
         busy = [one for one in asked[:AT_ONCE] if one not in held]
         later = [NewDue(one[0], LOYALTY, one[1], now + AGAIN) for one in busy]

@@ -176,15 +176,20 @@ async def move_facts(tx: AsyncConnection, moved: Mapping[str, Any]) -> None:
     await tx.execute(_MOVE_FACTS, moved)
 
 
+async def make(tx: AsyncConnection, members: Collection[Scoped]) -> None:
+    """Let these be members, of whom nobody has been told anything; who is one stays so."""
+    if members:
+        await tx.execute(_MAKE_MEMBERS, scoped(sorted(members)))
+
+
 async def hold(
-    tx: AsyncConnection, members: Sequence[Scoped], *, only_free: bool = False
+    tx: AsyncConnection, members: Collection[Scoped], *, only_free: bool = False
 ) -> dict[Scoped, bytes]:
-    """Lock members, made if need be, in one order; what others have been told of each (JSON).
+    """Lock those who are members, in one order; what others have been told of each (JSON).
 
     `only_free`: those that nobody else holds.
     """
     asked = scoped(sorted(set(members)))
-    await tx.execute(_MAKE_MEMBERS, asked)
     rows = await tx.execute(_HOLD_FREE if only_free else _HOLD, asked)
     return {(row.workspace, row.id): row.told.encode() for row in rows}
 

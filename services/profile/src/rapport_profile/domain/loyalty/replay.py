@@ -6,7 +6,7 @@ that it is. So the order of arrival, copies, merges and restarts make no differe
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 
@@ -24,6 +24,7 @@ from rapport_profile.domain.orders import Order, merged
 # Of what happens at one instant: what ends is over before anything new happens.
 _CHANGES, _EXPIRES, _OPENS, _RETURNS, _REVIEWS, _TELLS, _ASKS = range(7)
 
+START = datetime.min.replace(tzinfo=UTC)
 Step = tuple[datetime, int, int, Callable[[datetime], None]]
 
 
@@ -57,6 +58,7 @@ class Replay:
         self._steps: list[Step] = []
         self._number = count()
         self._reviewed: set[datetime] = set()
+        self._moment = START
 
     def run(self, facts: Iterable[Fact], operations: Iterable[Operation]) -> Standing:
         """What all this amounts to."""
@@ -69,6 +71,7 @@ class Replay:
             self._at(one.at, _ASKS, partial(self._carry_out, one))
         while self._steps and self._steps[0][0] <= self.now:
             at, _rank, _number, act = heapq.heappop(self._steps)
+            self._moment = at
             self._move_on(at)
             act(at)
         return standing(self, asked, self._next())
@@ -190,7 +193,10 @@ class Replay:
 
     def _expire_at(self, lot: Lot, moment: datetime | None) -> None:
         lot.expires_at = moment
-        if moment is not None:
+        if moment is not None and moment <= self._moment:
+            # It has been told of too late: its points expire before they pay what is owed.
+            self.account.close(lot)
+        elif moment is not None:
             self._at(moment, _EXPIRES, lambda at: self._expire(lot, at))
 
     def _expire(self, lot: Lot, at: datetime) -> None:
