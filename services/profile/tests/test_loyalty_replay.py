@@ -191,6 +191,34 @@ def test_points_that_are_told_after_their_time_pay_no_debt() -> None:
     assert (found.points.debt, found.lots[0].expired) == (4, 10)
 
 
+def test_a_redemption_takes_the_lots_that_it_was_told_of_while_they_last() -> None:
+    told = [order("1", "1", total=50), order("2", "2", on=1, total=50)]
+    asked = redeem("r", 60, on=2, lots={"order:2:spend": 40, "order:1:spend": 20, "gone": 1})
+    found = replay(since_ever(programme()), facts(*told), [asked], day(3))
+    assert [one.held for one in found.lots] == [{"r": 20}, {"r": 40}]
+    less = [*told, cancelled("3", "2", on=1.5)]
+    moved = replay(since_ever(programme()), facts(*less), [asked], day(3))
+    assert ([one.held for one in moved.lots], moved.owed) == ([{"r": 50}, {}], {"r": 10})
+
+
+def test_what_was_taken_and_what_was_let_go_is_booked_as_it_is() -> None:
+    told = facts(order("1", total=50), cancelled("2", on=9))
+    asked = [
+        redeem("a", 10, on=1, confirmed_at=None, until=day(99)),
+        redeem("b", 10, on=1, confirmed_at=None, released_at=day(2)),
+        redeem("c", -5, on=1, kind="adjust", confirmed_at=None),
+    ]
+    assert [one.state(day(3)) for one in asked] == ["reserved", "cancelled", "done"]
+    found = replay(since_ever(programme()), told, asked, day(3))
+    assert [(one.key.kind, one.points) for one in ledger.due(found, {}, day(3))] == [
+        ("earned", 50),
+        ("adjusted", -5),
+    ]
+    owing = replay(since_ever(programme()), told, asked, day(10))
+    # A reservation is no debt.
+    assert (owing.points.total, owing.points.debt, owing.owed) == (-5, 5, {"a": 10, "c": 5})
+
+
 def test_what_comes_back_after_its_time_expires_at_once() -> None:
     told = facts(order("1", total=50))
     asked = [redeem("r", 40, on=1, released_at=day(LASTS + 2))]

@@ -114,8 +114,10 @@ def test_coffee_by_stars_per_dollar() -> None:
 
 
 def test_coffee_for_the_best_customers() -> None:
-    told = [order("1", "1", total=2500), order("2", "2", on=1, total=100)]
-    assert stands(COFFEE, *told, on=2).points.total == 2500 + 170
+    told = [order("1", "1", total=500), order("2", "2", on=1, total=2000)]
+    told.append(order("3", "3", on=2, total=100))
+    found = stands(COFFEE, *told, on=3)
+    assert (found.points.total, list(found.expiring)) == (500 + 2400 + 170, [])
 
 
 def test_coffee_that_is_not_drunk_often_loses_its_stars() -> None:
@@ -211,6 +213,34 @@ def test_a_category_multiplies_its_part() -> None:
     assert total(one, order("1", total=100, products=products)) == 75 + 3 * 25
 
 
+def test_what_is_spent_on_nothing_of_a_category_earns_nothing() -> None:
+    one = rule(categories=["coffee"], fixed=5)
+    cups = [{"category": "cups", "price": 75}]
+    assert total(one, order("1", total=75, products=cups)) == 0
+    assert total(one, order("1", products=[{"category": "coffee", "price": 5}])) == 0
+
+
+def test_what_does_not_qualify_counts_for_no_tier() -> None:
+    one = programme(tiers=TIERS, rules=[{**PER_DOLLAR, "qualifies": False}])
+    found = stands(one, order("1", total=500))
+    assert (found.points.total, found.tier) == (500, None)
+
+
+def test_a_tier_for_life_and_a_join_by_an_event() -> None:
+    one = programme(
+        tiers={**TIERS, "window": {}}, enrolment={"everybody": False, "events": ["Joined"]}
+    )
+    joined = event("0", name="Joined", at=24 * 60, user_id="A")
+    told = [order("1", "1", total=100), joined, order("2", "2", on=2, total=200)]
+    assert one.event_names == {"Joined"}
+    found = stands(one, *told, on=100_000, names=["Joined"])
+    assert (found.points.total, found.is_member, found.tier and found.tier.id) == (
+        200,
+        True,
+        "gold",
+    )
+
+
 def test_a_campaign_has_its_time_half_open() -> None:
     one = rule(starts_at=day(1).isoformat(), ends_at=day(2).isoformat())
     told = [order(str(n), str(n), on=n, total=10) for n in range(4)]
@@ -296,6 +326,7 @@ def test_days_and_years_are_those_of_the_zone() -> None:
     assert end_of("year", moment, "Asia/Shanghai") == datetime(2027, 12, 31, 16, tzinfo=UTC)
     assert end_of("day", moment, "Asia/Shanghai") == datetime(2027, 1, 1, 16, tzinfo=UTC)
     assert end_of("ever", moment, "UTC").year == 9000
+    assert months_later(moment, 12 * 9000, "UTC").year == 9000
 
 
 @pytest.mark.parametrize(
@@ -346,6 +377,27 @@ def test_points_are_rounded_as_the_programme_says(
         ({"tiers": {**TIERS, "one_step": True}}, "tiers.one_step"),
         ({"tiers": {**TIERS, "measure": "miles"}}, "tiers.measure"),
         ({"notice_days": -1}, "notice_days"),
+        ({"zone": "Mars/Base"}, "zone"),
+        ({"rules": [{"id": "a"}]}, "rules.0"),
+        ({"rules": [{"id": "a", "per": {"XXX": "1"}}]}, "rules.0.per.XXX"),
+        ({"rules": [{"id": "a", "per": {"USD": "NaN"}}]}, "rules.0.per.USD"),
+        ({"rules": [{"id": "a", "per": {f"c{n}": "1" for n in range(501)}}]}, "rules.0"),
+        ({"rules": [{**PER_DOLLAR, "when": {f"p{n}": ["1"] for n in range(501)}}]}, "rules.0.when"),
+        ({"rules": [{**PER_DOLLAR, "products": ["x"] * 501}]}, "rules.0.products"),
+        ({"rules": [{"id": f"r{n}", "fixed": 1} for n in range(101)]}, "rules"),
+        (
+            {
+                "tiers": {
+                    "measure": "points",
+                    "levels": [{"id": "a", "threshold": "1", "benefits": {"x": "y" * 9000}}],
+                }
+            },
+            "tiers.levels.0.benefits",
+        ),
+        (
+            {"tiers": {**TIERS, "window": {"calendar": "year"}, "keep_months": 1}},
+            "tiers.keep_months",
+        ),
     ],
 )
 def test_what_can_not_be_is_said_with_its_place(change: dict[str, Any], where: str) -> None:

@@ -47,17 +47,13 @@ class ProgrammeError(ValueError):
 def declared(value: Any) -> Programme:
     """The programme that JSON values declare; ProgrammeError says what can't be, and where."""
     try:
-        found = msgspec.convert(value, Programme, dec_hook=_decimal, strict=True)
+        found = msgspec.convert(value, Programme, strict=True)
     except (msgspec.ValidationError, InvalidOperation) as error:
         said = _PLACE.fullmatch(str(error))
         text, where = (said[1], said[2]) if said else (str(error), "")
         place = re.sub(r"\[(\d+)\]", r".\1", where).replace("[...]", "").strip(".")
         raise ProgrammeError(place, text) from error
     return checked(found)
-
-
-def _decimal(kind: type, value: Any) -> Any:
-    raise NotImplementedError(f"{kind} of {value!r}")
 
 
 def checked(programme: Programme) -> Programme:

@@ -68,8 +68,7 @@ def _all(standing: Standing, now: datetime) -> Iterator[tuple[Key, int, datetime
 
 def _of_lot(lot: Lot, now: datetime) -> Iterator[tuple[Key, int, datetime]]:
     kind: EntryKind = "adjusted" if lot.is_adjusted else "earned"
-    if lot.earned:
-        yield Key(lot.anchor, lot.key, kind), lot.earned, lot.at
+    yield Key(lot.anchor, lot.key, kind), lot.earned, lot.at
     if lot.reversed:
         yield Key(lot.anchor, lot.key, "reversed"), -lot.reversed, now
     if lot.expired:
