@@ -5,15 +5,20 @@ from pathlib import Path
 
 from rapport_common.events.reserved import CONSENT_UPDATED, RESERVED_EVENTS
 
-TELLERS = ("campaign", "feedback", "profile")
+TELLERS = {
+    "campaign": ["own_events.py"],
+    "feedback": ["own_events.py"],
+    "profile": ["own_events.py", "loyalty/news.py"],
+}
 
 
 def _emitted(root: Path, service: str) -> set[str]:
-    """The names of events in the module in which a service says what it tells."""
-    module = root / "services" / service / "src" / f"rapport_{service}" / "domain" / "own_events.py"
+    """The names of events in the modules in which a service says what it tells."""
+    domain = root / "services" / service / "src" / f"rapport_{service}" / "domain"
     return {
         node.value
-        for node in ast.walk(ast.parse(module.read_text()))
+        for module in TELLERS[service]
+        for node in ast.walk(ast.parse((domain / module).read_text()))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and node.value.istitle()

@@ -33,6 +33,7 @@ from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.hands import Hands
 from rapport_profile.handlers.indexing import Indexing
+from rapport_profile.handlers.loyalty_settling import Settling
 
 SEARCHES = 300
 LOAD = Path(__file__).with_name("finding_load.py")
@@ -97,7 +98,7 @@ async def _api(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     app = patient_app("profile")
     erasing = Erasing(IDS, EVENT_KEY, RECEIPT_KEY)
     publisher = Publisher("profile", EVENTS, EVENT_KEY)
-    hands = Hands(Arrivals(engine), erasing, Accessing(erasing), publisher)
+    hands = Hands(Arrivals(engine), erasing, Accessing(erasing), publisher, Settling(EVENT_KEY))
     for router in routers(engine, IDS, hands):
         app.include_router(router)
     token = mint(WORKSPACE, "bench", ["*"], timedelta(hours=1))

@@ -78,6 +78,19 @@ ARGUMENTS: dict[str, list[str]] = {
     "event": ["m"],
     "import": ["file.json", "--source", "s"],
     "ledger verify": ["--wait", "0"],
+    "loyalty adjust": [*PERSON, "-5", "--reason", "why"],
+    "loyalty enrol": [*PERSON, "--reason", "why"],
+    "loyalty entries": PERSON,
+    "loyalty leave": [*PERSON, "--reason", "why"],
+    "loyalty programme history": [],
+    "loyalty programme set": ["file.json", "--reason", "why"],
+    "loyalty programme show": [],
+    "loyalty redemption cancel": [ID],
+    "loyalty redemption confirm": [ID],
+    "loyalty redemption create": [*PERSON, "5", "--reason", "why"],
+    "loyalty redemption reverse": [ID],
+    "loyalty redemption show": [ID],
+    "loyalty show": PERSON,
     "merge-rules history": [],
     "merge-rules preview": ["rules.json"],
     "merge-rules set": ["rules.json", "--reason", "why"],
@@ -186,6 +199,7 @@ ARGUMENTS: dict[str, list[str]] = {
 WITHOUT_A_CALL = {"keys", "mail list", "mail show", "replay file", "token"}
 # What they print is JSON, or a mail, as it is.
 WITHOUT_JSON = {
+    "loyalty programme show",
     "mail show",
     "merge-rules show",
     "plan draft",

@@ -155,6 +155,25 @@ def _refused_of(one: Canary, *, imports: bool = True) -> None:
     until("the import", lambda: workspace.get("ingest", f"/v1/jobs/{job}")["state"] in ended)
 
 
+def _member(one: Canary, profile: str) -> None:
+    """Points for an order, and some that an operator gives."""
+    workspace, path = one.workspace, f"/v1/profiles/{profile}/loyalty"
+    club = {"name": "Club", "rules": [{"id": "spend", "per": {"USD": "1"}}]}
+    body = {"programme": club, "version": 0, "since": "2020-01-01T00:00:00Z", "reason": "test"}
+    address = f"{workspace.stack.url('profile')}/v1/loyalty/programme"
+    assert workspace.operator.put(address, json=body).is_success
+    gift = {"points": 5, "reason": f"for {one.mark}"}
+    workspace.post("profile", f"{path}/adjustments", gift)
+
+    def has_earned() -> bool:
+        """By an order that was told when profile had heard of the programme."""
+        said = {"order_id": one.mark, "total": "10", "currency": "USD"}
+        workspace.send("track", userId=one.mark, event="Order Completed", properties=said)
+        return bool(workspace.get("profile", path)["points"]["available"] == 15)
+
+    until("the points", has_earned)
+
+
 def _put_aside(database: Database, one: Canary, profile: str) -> None:
     """What consumers and relays have put aside: as it is when something keeps failing."""
     value = f'{{"workspace":"{one.workspace.name}","text":"{one.mark}","id":"{one.email}"}}'
@@ -231,6 +250,7 @@ def test_all_is_told_and_nothing_is_left_of_somebody_who_is_forgotten(
     _said_by(one, other)
     profile = until("the person", one.is_known)
     _allowed_by(one, profile)
+    _member(one, profile)
     _put_aside(database, one, profile)
     workspace.send("identify", userId=other.mark, traits={"email": other.email})
     until("somebody else", other.is_known)

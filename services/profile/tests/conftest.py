@@ -24,6 +24,7 @@ from rapport_profile.handlers.accessing import Accessing
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.hands import Hands
+from rapport_profile.handlers.loyalty_settling import Settling
 from rapport_profile.handlers.privacy import eraser as made_eraser
 
 sys.path.insert(0, str(Path(__file__).parents[3]))  # for `services.profile.tests.people`
@@ -58,7 +59,12 @@ def publisher() -> Publisher:
 
 def hands(arrivals: Arrivals) -> Hands:
     """By what the routes act."""
-    return Hands(arrivals, erasing(), accessing(), publisher())
+    return Hands(arrivals, erasing(), accessing(), publisher(), settling())
+
+
+def settling() -> Settling:
+    """Who settles members of loyalty programmes."""
+    return Settling(EVENT_KEY)
 
 
 @pytest.fixture

@@ -72,7 +72,8 @@ async def wipe(engine: AsyncEngine) -> None:
                 "profile.erasure, profile.privacy_request, profile.privacy_receipt, "
                 "profile.search, profile.search_due, profile.restraint, profile.consent_fact, "
                 "profile.computed_trait, profile.computed_state, profile.computed_expired, "
-                "profile.due"
+                "profile.loyalty_programme, profile.loyalty_fact, profile.loyalty_operation, "
+                "profile.loyalty_entry, profile.loyalty_member, profile.due"
             )
         )
 

@@ -26,6 +26,7 @@ from rapport_cli import (
     imports,
     jobs,
     ledger,
+    loyalty,
     mails,
     merge_rules,
     opt_ins,
@@ -70,6 +71,7 @@ app.add_typer(quality.app, name="quality")
 app.add_typer(merge_rules.app, name="merge-rules")
 app.add_typer(timeline_rules.app, name="timeline-rules")
 app.add_typer(trait_rules.app, name="trait-rules")
+app.add_typer(loyalty.app, name="loyalty")
 app.add_typer(consents.app, name="consent")
 app.add_typer(topics.app, name="topics")
 app.add_typer(opt_ins.app, name="opt-in")

@@ -18,6 +18,7 @@ SCOPES = (
     "feedback:read",
     "feedback:write",
     "imports:write",
+    "loyalty:redeem",
     "ops",
     "privacy:read",
     "privacy:write",

@@ -45,7 +45,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     process.relay()
     work = works(process.engine, ids, settings)
     process.jobs(JOBS, work, read="ops", write="ops", both=["profiles:write"])
-    process.due(due_kinds(ids, hands.publisher))
+    process.due(due_kinds(ids, hands))
     process.retain(retentions(settings))
     upkeep = Upkeep(process.engine, settings.timeline_retention_days)
     process.watch(upkeep, lambda: upkeep.last_sign)

@@ -53,6 +53,10 @@ BOUNDED_VALUES = Counter(
     "rapport_profile_bounded_values_total",
     "Values of computed traits that were told of the newest part, because there was too much.",
 )
+LOYALTY_SETTLED = Counter(
+    "rapport_profile_loyalty_settled_total",
+    "Members of loyalty programmes whose points and tier were worked out anew.",
+)
 EXPORTED = Counter("rapport_profile_exported_total", "Profiles that were told in exports.")
 for _state in ("merged", "dismissed"):
     JUDGED.labels(_state)

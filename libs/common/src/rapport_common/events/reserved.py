@@ -8,6 +8,9 @@ from functools import lru_cache
 from rapport_common.events.topics import SERVICES
 
 RESERVED_EVENTS: dict[str, str] = {
+    "Tier Reached": "profile",
+    "Tier Lost": "profile",
+    "Points Expiring": "profile",
     "Email Sent": "campaign",
     "Email Opened": "campaign",
     "Email Link Clicked": "campaign",

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import clock
-from rapport_common.due.store import DueStore, NewDue
+from rapport_common.due.store import NewDue
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_profile import metrics
@@ -17,13 +17,10 @@ from rapport_profile.domain.loaded import Loaded, end_of
 from rapport_profile.domain.naming import Id
 from rapport_profile.store import computed_states as store
 from rapport_profile.store.computed_traits import SHELF
-from rapport_profile.tables import SCHEMA
+from rapport_profile.store.due import DUE, VALUES_CHANGE
 
-DUE = DueStore(SCHEMA)
 BREATH = 20
 """Events after which others have their turn: somebody may be waiting for an answer."""
-VALUES_CHANGE = "values_change"
-"""The kind of what is due when time changes values of a profile, whose id is the key."""
 
 
 async def added_by(book: TraitBook, events: Iterable[tuple[Event, Id]]) -> dict[EventKey, Added]:

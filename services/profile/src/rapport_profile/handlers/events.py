@@ -30,6 +30,7 @@ from rapport_profile.domain.naming import (
     user_twin,
 )
 from rapport_profile.domain.working_set import WorkingSet
+from rapport_profile.handlers import loyalty_facts
 from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.consent_facts import keep_words
 from rapport_profile.handlers.loading import done_with
@@ -138,6 +139,7 @@ async def _replaced(tx: AsyncConnection, names: Names, one: Draft, known: inbox.
     if taken_back is None:
         return False
     await inbox.replace(tx, one.copy)
+    await loyalty_facts.take_back(tx, known.key, [step.profile_id for step in taken_back])
     if one.is_refused:
         await publish(tx, [(step, None) for step in taken_back])
     else:
@@ -199,7 +201,10 @@ async def _apply(
     told = await with_values(tx, working, [step for step, _trace in steps], events=applied_to)
     await changes.save(tx, working)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
-    await keep_words(tx, names.ids, [(one.event, one.copy.identifier_id) for one in drafts])
+    await keep_words(tx, names.ids, applied_to)
+    nodes = working.nodes
+    hubs = [(event, hub, nodes[hub].profile_id) for event, hub in applied_to]
+    await loyalty_facts.note(tx, hubs)
     await publish(tx, [*((step, None) for step in lasting), *zip(told, traces, strict=True)])
 
 

@@ -28,6 +28,7 @@ from rapport_profile.store import (
     duplicates,
     expiring,
     likenesses,
+    loyalty,
     people,
     search,
 )
@@ -136,6 +137,10 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
     number += sum((await store.drop_beside(tx, workspace, ids)).values())
     ended = await store.end_profiles(tx, workspace, who.profiles)
     number += sum((await computed_states.forget(tx, workspace, [*ids, *ended])).values())
+    for event in named:
+        await loyalty.drop_fact(tx, (workspace, event.source, event.message_id))
+    number += await loyalty.forget(tx, workspace, ids, who.at)
+    await loyalty.drop_members(tx, workspace, sorted(ended))
     await search.forget(tx, workspace, sorted(ended))
     await likenesses.forget(tx, workspace, sorted(ended))
     await duplicates.forget(tx, workspace, sorted(ended))

@@ -16,6 +16,7 @@ from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.consent_ends import ConsentEnds
 from rapport_profile.handlers.erasing import Erasing
 from rapport_profile.handlers.lapsing import Lapsing
+from rapport_profile.handlers.loyalty_settling import Settling
 from rapport_profile.settings import Settings
 from rapport_profile.tables import SCHEMA
 
@@ -23,13 +24,14 @@ from rapport_profile.tables import SCHEMA
 class Hands(NamedTuple):
     """`arrivals` knows who waits, `erasing` forgets people, `accessing` tells them what is known.
 
-    `publisher` writes to `events`.
+    `publisher` writes to `events`, `settling` works out what members of loyalty programmes have.
     """
 
     arrivals: Arrivals
     erasing: Erasing
     accessing: Accessing
     publisher: Publisher
+    settling: Settling
 
 
 def hands_of(engine: AsyncEngine, ids: Ids, settings: Settings) -> Hands:
@@ -37,9 +39,16 @@ def hands_of(engine: AsyncEngine, ids: Ids, settings: Settings) -> Hands:
     key = key_bytes(settings.event_key)
     erasing = Erasing(ids, key, key_bytes(settings.receipt_key), settings.privacy_law)
     accessing = Accessing(erasing, timedelta(days=settings.access_days))
-    return Hands(Arrivals(engine), erasing, accessing, Publisher(SCHEMA, EVENTS, key))
+    return Hands(
+        Arrivals(engine), erasing, accessing, Publisher(SCHEMA, EVENTS, key), Settling(key)
+    )
 
 
-def due_kinds(ids: Ids, publisher: Publisher) -> dict[str, Handler]:
+def due_kinds(ids: Ids, hands: Hands) -> dict[str, Handler]:
     """What is done when its time has come, by kind."""
-    return {**Lapsing(ids).kinds, **telling_traits.KINDS, **ConsentEnds(publisher).kinds}
+    return {
+        **Lapsing(ids).kinds,
+        **telling_traits.KINDS,
+        **ConsentEnds(hands.publisher).kinds,
+        **hands.settling.kinds,
+    }

@@ -14,10 +14,11 @@ from rapport_profile.domain.naming import Id, Ids
 from rapport_profile.domain.people import Profile
 from rapport_profile.domain.revising import Revising
 from rapport_profile.domain.sections import COMPUTED
-from rapport_profile.handlers.computing import DUE, VALUES_CHANGE, with_values
+from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.store import changes, people, profile_pages
+from rapport_profile.store.due import DUE, VALUES_CHANGE
 from rapport_profile.store.people import Scoped
 
 

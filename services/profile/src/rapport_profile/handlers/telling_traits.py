@@ -15,9 +15,9 @@ from rapport_common.events.topics import PROFILE_TRAIT
 from rapport_common.events.trait import TraitDefinition
 from rapport_common.publisher import Publisher
 from rapport_profile.domain.computed.definition import type_of
-from rapport_profile.handlers.computing import DUE
 from rapport_profile.store import computed_traits as store
 from rapport_profile.store.computed_traits import Version
+from rapport_profile.store.due import DUE
 from rapport_profile.tables import SCHEMA
 
 TELL_TRAITS = "tell_traits"

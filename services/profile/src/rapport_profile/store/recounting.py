@@ -10,6 +10,7 @@ from rapport_common.db import pack, packed
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.naming import Id
+from rapport_profile.store import loyalty
 from rapport_profile.store.inbox import stored_event
 
 PIECE = 500
@@ -118,4 +119,5 @@ async def move(
     times = {"former": pack(one[0] for one in moved), "times": [one[2].timestamp for one in moved]}
     await tx.execute(_MOVE, {**copies, **times})
     await tx.execute(_MOVE_COPIES, copies)
+    await loyalty.move_facts(tx, copies)
     return len(moved)

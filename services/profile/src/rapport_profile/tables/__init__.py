@@ -1,6 +1,6 @@
 """The tables of schema `profile`."""
 
-from rapport_profile.tables import computed, finding, people, privacy, timeline
+from rapport_profile.tables import computed, finding, loyalty, people, privacy, timeline
 from rapport_profile.tables.schema import METADATA, SCHEMA
 
-__all__ = ["METADATA", "SCHEMA", "computed", "finding", "people", "privacy", "timeline"]
+__all__ = ["METADATA", "SCHEMA", "computed", "finding", "loyalty", "people", "privacy", "timeline"]

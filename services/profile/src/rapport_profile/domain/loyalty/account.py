@@ -1,0 +1,159 @@
+"""Points in lots: earned, spent oldest expiry first, expired, taken back; and what is owed.
+
+A lot never has less than nothing: what is taken back of it after it was spent is moved to other
+lots, and where there are none it is owed. What comes next pays that first. Of those who have
+spent of a lot the last one gives back first, and the first is paid first: ids go by time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rapport_profile.domain.loyalty.calendar import FAR
+from rapport_profile.domain.loyalty.programme import Expiry
+from rapport_profile.domain.naming import Id
+
+
+@dataclass(slots=True)
+class Lot:
+    """Points that were earned together, and what became of them.
+
+    `free`: neither spent nor reserved nor expired; they can be spent while `is_open`. `held`: by
+    the id of what has spent or reserved them. `policy`: by which they expire; `zone` is the
+    programme's.
+    """
+
+    key: str
+    anchor: Id
+    at: datetime
+    opens_at: datetime
+    expires_at: datetime | None = None
+    policy: Expiry | None = None
+    zone: str = "UTC"
+    is_adjusted: bool = False
+    is_open: bool = False
+    is_closed: bool = False
+    earned: int = 0
+    reversed: int = 0
+    expired: int = 0
+    free: int = 0
+    held: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def points(self) -> int:
+        """What it gives, by all that is known."""
+        return self.earned - self.reversed
+
+    @property
+    def order(self) -> tuple[datetime, datetime, str]:
+        """Which is spent first: the one that expires first, then the oldest."""
+        return (self.expires_at or FAR, self.at, self.key)
+
+
+class Account:
+    """The lots of one member, and what is owed, by the id of what has spent it."""
+
+    def __init__(self) -> None:
+        self.lots: dict[str, Lot] = {}
+        self.debts: dict[str, int] = {}
+        self._free: dict[str, Lot] = {}
+
+    def add(self, lot: Lot) -> Lot:
+        """A new lot, without points yet."""
+        return self.lots.setdefault(lot.key, lot)
+
+    def unclosed(self) -> list[Lot]:
+        """Lots that have not expired."""
+        return [one for one in self.lots.values() if not one.is_closed]
+
+    def credit(self, lot: Lot, points: int) -> None:
+        """Points come into a lot; those of one that has expired do so at once."""
+        lot.earned += points
+        self._give(lot, points)
+
+    def reduce(self, lot: Lot, points: int) -> None:
+        """Points of a lot are taken back: free ones first, at last those that were spent."""
+        lot.reversed += points
+        taken = min(points, lot.free)
+        lot.free -= taken
+        expired = min(points - taken, lot.expired)
+        lot.expired -= expired
+        self._note(lot)
+        missing = points - taken - expired
+        for spender in sorted(lot.held, reverse=True):
+            if not missing:
+                break
+            moved = min(missing, lot.held[spender])
+            missing -= moved
+            _let_go(lot, spender, moved)
+            self.spend(spender, moved, {})
+
+    def spend(self, spender: str, points: int, preferred: Mapping[str, int]) -> None:
+        """Take points from the lots that are `preferred`, then from others, then owe them."""
+        left = points
+        for key, wanted in preferred.items():
+            lot = self._free.get(key)
+            if lot is not None:
+                left -= self._hold(lot, spender, min(left, wanted))
+        for lot in self.in_order() if left else ():
+            left -= self._hold(lot, spender, left)
+        if left:
+            self.debts[spender] = self.debts.get(spender, 0) + left
+
+    def release(self, spender: str) -> None:
+        """What was spent or reserved goes back to the lots that it is from."""
+        self.debts.pop(spender, None)
+        for lot in [one for one in self.lots.values() if spender in one.held]:
+            points = lot.held.pop(spender)
+            self._give(lot, points)
+
+    def open(self, lot: Lot) -> None:
+        """Points of a lot can be spent from now on, and pay what is owed."""
+        lot.is_open = True
+        self._pay(lot)
+
+    def close(self, lot: Lot) -> None:
+        """A lot expires, but for what is spent or reserved of it."""
+        lot.is_closed = True
+        lot.expired += lot.free
+        lot.free = 0
+        self._note(lot)
+
+    def in_order(self) -> list[Lot]:
+        """The lots of which something can be spent, in the order in which it is."""
+        return sorted(self._free.values(), key=lambda one: one.order)
+
+    def _give(self, lot: Lot, points: int) -> None:
+        if lot.is_closed:
+            lot.expired += points
+            return
+        lot.free += points
+        self._pay(lot)
+
+    def _pay(self, lot: Lot) -> None:
+        if lot.is_open:
+            for spender in sorted(self.debts):
+                self.debts[spender] -= self._hold(lot, spender, self.debts[spender])
+                if not self.debts[spender]:
+                    del self.debts[spender]
+        self._note(lot)
+
+    def _hold(self, lot: Lot, spender: str, points: int) -> int:
+        held = min(points, lot.free)
+        if held:
+            lot.free -= held
+            lot.held[spender] = lot.held.get(spender, 0) + held
+            self._note(lot)
+        return held
+
+    def _note(self, lot: Lot) -> None:
+        if lot.is_open and lot.free:
+            self._free[lot.key] = lot
+        else:
+            self._free.pop(lot.key, None)
+
+
+def _let_go(lot: Lot, spender: str, points: int) -> None:
+    lot.held[spender] -= points
+    if not lot.held[spender]:
+        del lot.held[spender]

@@ -1,0 +1,79 @@
+"""What loyalty keeps: programmes, facts of events, what was asked for, and the ledger of points."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Identity,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSON, UUID
+
+from rapport_profile.tables.schema import INSTANT, METADATA
+
+LOYALTY_PROGRAMME = Table(
+    "loyalty_programme",
+    METADATA,
+    Column("workspace", Text),
+    Column("version", BigInteger, comment="Of a workspace the greatest was declared last."),
+    Column("programme", JSON, nullable=False),
+    Column("since", INSTANT, nullable=False, comment="It holds for what happens from then on."),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", INSTANT, nullable=False, server_default=text("now()")),
+    PrimaryKeyConstraint("workspace", "version"),
+)
+
+LOYALTY_FACT = Table(
+    "loyalty_fact",
+    METADATA,
+    Column("workspace", Text),
+    Column("source", Text),
+    Column("message_id", Text),
+    Column("identifier_id", UUID(as_uuid=True), nullable=False),
+    Column("content", JSON, nullable=False, comment="What loyalty keeps of the event."),
+    PrimaryKeyConstraint("workspace", "source", "message_id"),
+    Index(None, "workspace", "identifier_id"),
+)
+
+LOYALTY_OPERATION = Table(
+    "loyalty_operation",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True)),
+    Column("identifier_id", UUID(as_uuid=True), nullable=False),
+    Column("operation", JSON, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("workspace", "id"),
+    Index(None, "workspace", "identifier_id"),
+)
+
+LOYALTY_ENTRY = Table(
+    "loyalty_entry",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", BigInteger, Identity(always=True)),
+    Column("identifier_id", UUID(as_uuid=True), nullable=False),
+    Column("lot", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("operation_id", Text, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("at", INSTANT, nullable=False, comment="When it came about."),
+    Column("booked_at", INSTANT, nullable=False),
+    PrimaryKeyConstraint("workspace", "id"),
+    Index(None, "workspace", "identifier_id", "id"),
+)
+
+LOYALTY_MEMBER = Table(
+    "loyalty_member",
+    METADATA,
+    Column("workspace", Text),
+    Column("profile_id", UUID(as_uuid=True)),
+    Column("told", JSON, nullable=False, comment="What others have been told of the member."),
+    PrimaryKeyConstraint("workspace", "profile_id"),
+)
+"""Its row is the member's lock: who spends, settles, merges or parts them has it."""
