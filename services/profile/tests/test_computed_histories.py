@@ -47,7 +47,7 @@ def database(service_database: object) -> str:
 
 
 @settings(max_examples=15)
-@given(st.tuples(HISTORIES, HISTORIES), st.tuples(rule_sets(), rule_sets(version=2)))
+@given(st.tuples(HISTORIES, HISTORIES), st.tuples(rule_sets(), rule_sets()))
 def test_values_are_those_of_all_events(
     database: str, told: tuple[list[Event], list[Event]], rules: tuple[Rules, Rules]
 ) -> None:
