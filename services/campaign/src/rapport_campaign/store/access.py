@@ -4,7 +4,16 @@ from collections.abc import Iterable
 
 from rapport_campaign.tables import SCHEMA
 from rapport_common.access.aside import aside_parts
-from rapport_common.access.parts import LONG_PAGE, Choose, Part, Rows, Told, plain, speaking
+from rapport_common.access.parts import (
+    LONG_PAGE,
+    Choose,
+    Part,
+    Rows,
+    Told,
+    covering,
+    plain,
+    speaking,
+)
 from rapport_common.events.contact import EMAIL_CHANNEL
 from rapport_common.privacy.subject import Recogniser, Subject
 
@@ -75,6 +84,9 @@ def parts(recogniser: Recogniser) -> list[Part]:
         CLICKS,
         ENTRIES,
         OBJECTIONS,
+        _preferences(recogniser),
+        _opt_ins(recogniser),
+        _preference_links(recogniser),
         _suppressions(recogniser),
         _links(recogniser),
         *aside_parts(SCHEMA, recogniser),
@@ -100,6 +112,46 @@ def _addressed(recogniser: Recogniser) -> Part:
         "t.workspace = :workspace AND t.kind <> 'entry' AND t.to_address IS NOT NULL "
         "AND t.profile_id <> ALL (CAST(:profiles AS text[]))",
         choose=_named(recogniser, "to_address"),
+    )
+
+
+def _preferences(recogniser: Recogniser) -> Part:
+    return Rows(
+        "campaign.preference",
+        "what you chose on the page of your settings",
+        "campaign.preference t",
+        {"address": "text", "purpose": "text"},
+        plain("address", "purpose", "wanted", "at"),
+        "t.workspace = :workspace",
+        _WORKSPACE,
+        choose=_named(recogniser, "address"),
+    )
+
+
+def _opt_ins(recogniser: Recogniser) -> Part:
+    return Rows(
+        "campaign.opt_in",
+        "mails that asked whether you want to get something, and whether you said yes",
+        "campaign.opt_in t",
+        {"opt_in_id": "text"},
+        {
+            **plain("address", "purpose", "language", "wording_version", "reason"),
+            **plain("asked_at", "ends_at", "confirmed_at"),
+        },
+        _MINE,
+        choose=covering(recogniser, "reason"),
+    )
+
+
+def _preference_links(recogniser: Recogniser) -> Part:
+    return Rows(
+        "campaign.preference_link",
+        "links to the page of your settings that our staff have made",
+        "campaign.preference_link t",
+        {"link_key": "text"},
+        plain("address", "reason", "created_at"),
+        _MINE,
+        choose=covering(recogniser, "reason"),
     )
 
 

@@ -102,6 +102,41 @@ DUPLICATES = Rows(
 )
 
 
+WORDS = Rows(
+    "profile.consent_fact",
+    "each word of yours on what you permit, and what it rests on",
+    "profile.consent_fact t",
+    {"source": "text", "message_id": "text"},
+    {
+        **plain("channel", "purpose", "contact_point", "kind", "state", "at", "received_at"),
+        **plain("wording_version", "legal_basis", "expires_at", "source", "message_id"),
+        "evidence": "CAST(CAST(t.evidence AS jsonb) - 'actor' AS text)",
+    },
+    f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",
+    _BY_SUBJECT,
+    documents=frozenset({"evidence"}),
+)
+POINTS = Rows(
+    "profile.loyalty_entry",
+    "points that you were given, have spent, or lost",
+    "profile.loyalty_entry t",
+    {"id": "bigint"},
+    plain("kind", "points", "at", "booked_at", "lot"),
+    f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",
+    _BY_SUBJECT,
+)
+EARNED_BY = Rows(
+    "profile.loyalty_fact",
+    "what of your events counts for points",
+    "profile.loyalty_fact t",
+    {"source": "text", "message_id": "text"},
+    {**plain("source", "message_id"), "content": "CAST(t.content AS text)"},
+    f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",
+    _BY_SUBJECT,
+    documents=frozenset({"content"}),
+)
+
+
 def parts(recogniser: Recogniser) -> list[Part]:
     """All of it. What search and the finder of duplicates keep is made of these."""
     return [
@@ -112,6 +147,10 @@ def parts(recogniser: Recogniser) -> list[Part]:
         LINKS,
         _decisions(recogniser),
         RESTRAINTS,
+        WORDS,
+        POINTS,
+        EARNED_BY,
+        _asked_of_points(recogniser),
         DUPLICATES,
         *aside_parts(SCHEMA, recogniser),
     ]
@@ -127,4 +166,18 @@ def _decisions(recogniser: Recogniser) -> Part:
         _EITHER,
         _BY_SUBJECT,
         choose=covering(recogniser, "reason", "undone_reason"),
+    )
+
+
+def _asked_of_points(recogniser: Recogniser) -> Part:
+    return Rows(
+        "profile.loyalty_operation",
+        "what was asked for of your points, and why",
+        "profile.loyalty_operation t",
+        {"id": "uuid"},
+        {**plain("reason"), "operation": "CAST(t.operation AS text)"},
+        f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",
+        _BY_SUBJECT,
+        documents=frozenset({"operation"}),
+        choose=covering(recogniser, "reason"),
     )
