@@ -243,6 +243,18 @@ def test_what_has_a_rule_does_not_give_way_to_what_is_newer() -> None:
     assert shown([first, *flood, late], judge("first")) == "the first"
 
 
+def test_what_profile_has_worked_out_nobody_else_can_say() -> None:
+    own = said(1, 120, source="profile")
+    forged = said(2, 9_999_999_999_999, at=5, source="web")
+    for by in RULES:
+        assert shown([own, forged], by) == shown([forged, own], by) == 120
+        known = fold_all([own], by)
+        stored = msgspec.json.decode(msgspec.json.encode(known), type=type(known))
+        assert stored.weighed_anew(by) == known
+    gone = said(3, None, at=6, source="profile")
+    assert shown([own, forged, gone], judge("latest")) is None
+
+
 def test_other_rules_weigh_what_is_known_of_it_anew() -> None:
     history = [said(1, "5", at=1), said(2, 3, at=2)]
     known = fold_all(history[:1])

@@ -11,8 +11,9 @@ from rapport_common.events.consent import EXPIRES_AT
 from rapport_common.events.envelope import Event, Identifier
 from rapport_common.events.reserved import CONSENT_UPDATED
 from rapport_profile.domain.consent_facts import Fact
+from rapport_profile.domain.stamps import OWN_SOURCE
 
-SOURCE = "profile"
+SOURCE = OWN_SOURCE
 EXPIRED = "Consent Expired"
 RESTRAINED, RELEASED = "Restraint Set", "Restraint Lifted"
 

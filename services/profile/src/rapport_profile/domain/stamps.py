@@ -11,6 +11,8 @@ EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 BEHIND = timedelta(hours=24)
 """So far a clock, or a local time without its offset, may be behind."""
 NO_TIME = timedelta()
+OWN_SOURCE = "profile"
+"""Of the events that this service tells itself; nobody else has a source of that name."""
 
 
 class Stamp(msgspec.Struct, array_like=True, frozen=True, gc=False):

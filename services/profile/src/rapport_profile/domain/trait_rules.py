@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from rapport_profile.domain.rules import RulesError
-from rapport_profile.domain.stamps import Stamp
+from rapport_profile.domain.stamps import OWN_SOURCE, Stamp
 from rapport_profile.domain.traits import MAX_ITEM, Rank, Trait, listed
 
 MAX_DECLARED = 1_000
@@ -29,6 +29,8 @@ Type = Literal["text", "number", "boolean", "time", "list", "object"]
 _NULL = b"null"
 _ONCE = Rank(-1, is_first=True)
 _FIRST = Rank(is_first=True)
+_OWN = Rank(Decimal("Infinity"))
+"""What this service has worked out, such as a member's points, nobody else may say."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?")
@@ -101,6 +103,8 @@ class TraitJudge:
         self, said: Mapping[str, msgspec.Raw], stamp: Stamp, *, once: bool = False
     ) -> dict[str, Trait]:
         """What an event says of traits, as it counts; `once`: where nothing else was said."""
+        if stamp.source == OWN_SOURCE:
+            return {name: Trait(value, stamp, _OWN) for name, value in said.items()}
         rules = self.declared.traits
         if not rules and not once:
             return {name: Trait(value, stamp) for name, value in said.items()}
@@ -114,7 +118,7 @@ class TraitJudge:
 
     def anew(self, name: str, known: Trait) -> Trait | None:
         """A trait that was weighed by other rules, as far as it is known."""
-        if known.rank == _ONCE:
+        if known.rank in (_ONCE, _OWN):
             return known
         rule = self.declared.traits.get(name)
         if rule is None:

@@ -11,8 +11,9 @@ import msgspec
 from rapport_common.events.envelope import EMPTY_OBJECT, Event, Identifier
 from rapport_profile.domain.loyalty.calendar import days_later
 from rapport_profile.domain.loyalty.standing import Standing
+from rapport_profile.domain.stamps import OWN_SOURCE
 
-SOURCE = "profile"
+SOURCE = OWN_SOURCE
 TIER_REACHED = "Tier Reached"
 TIER_LOST = "Tier Lost"
 POINTS_EXPIRING = "Points Expiring"
