@@ -142,6 +142,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "profile stats": [],
     "profile timeline": PERSON,
     "profile traits": PERSON,
+    "profile trait-history": [*PERSON, "plan"],
     "profile undo": [ID, "--reason", "why"],
     "profile why": [*PERSON, *PERSON],
     "quality measure": [],
@@ -191,6 +192,9 @@ ARGUMENTS: dict[str, list[str]] = {
     "timeline-rules history": [],
     "timeline-rules set": ["timeline.json", "--reason", "why"],
     "timeline-rules show": [],
+    "trait-rules history": [],
+    "trait-rules set": ["traits.json", "--reason", "why"],
+    "trait-rules show": [],
     "topics history": [],
     "topics set": ["topics.json", "--reason", "why"],
     "topics show": [],
@@ -206,6 +210,7 @@ WITHOUT_JSON = {
     "plan show",
     "quarantine export",
     "timeline-rules show",
+    "trait-rules show",
     "topics show",
 }
 # Groups of routes that programs and customers use, and no operator.
@@ -283,6 +288,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     (tmp_path / "file.json").write_text('{"events": []}')
     (tmp_path / "rules.json").write_text("{}")
     (tmp_path / "topics.json").write_text('{"topics": []}')
+    (tmp_path / "traits.json").write_text('{"traits": {}}')
     (tmp_path / "timeline.json").write_text('{"classes": []}')
     monkeypatch.setenv("RAPPORT_HOME", str(tmp_path))
     monkeypatch.setenv("RAPPORT_SECRET", "a-secret-of-at-least-thirty-two-characters")

@@ -59,7 +59,7 @@ SHOWS = {
         *("traits.name: 张三", "inside", "whole", "contact_points.sms: +49", "misspelt"),
         *("city 上海", "nobody@finding.example", "'=1+1", "is written"),
     ],
-    "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
+    "loyalty": ["loyalty tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
     "segments": [" people.", ">= 500", " yes ", "is archived and has 0 members"],

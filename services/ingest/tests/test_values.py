@@ -252,7 +252,8 @@ def test_a_consent_that_nobody_understands_is_refused(wrong: Any, field: str) ->
 
 
 def test_the_ground_and_the_end_of_a_permission_have_one_form() -> None:
-    said = {**GRANT, "legal_basis": "contract", "expires_at": "2027-03-01T01:00:00+01:00"}
+    said = {**GRANT, "state": "granted", "legal_basis": "contract"}
+    said["expires_at"] = "2027-03-01T01:00:00+01:00"
     found = verdict({**TRACK, "event": "Consent Updated", "properties": said}, origin())
     assert isinstance(found, Event)
     properties = msgspec.json.decode(found.properties)

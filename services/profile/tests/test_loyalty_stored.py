@@ -23,6 +23,8 @@ from rapport_common.due.worker import DueWorker
 from rapport_common.events.envelope import Event
 from rapport_common.testing.credentials import EVENT_KEY
 from rapport_profile.handlers.loyalty_settling import Settling
+from rapport_profile.store import loyalty_programmes
+from rapport_profile.store.rules import RuleShelf
 
 pytestmark = pytest.mark.integration
 CLUB: dict[str, Any] = {"name": "Club", "points": "stars", "rules": [PER_DOLLAR]}
@@ -96,6 +98,22 @@ async def redeemed(
     asked = {"points": number, **WHY, **more}
     where = f"{await member(client)}/redemptions"
     return await client.post(where, json=asked, headers=headers)
+
+
+async def test_events_count_from_the_moment_of_the_declaration_in_every_process(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = loyalty_programmes.SHELF
+    monkeypatch.setattr(shelf, "_clock", lambda: 0.0)
+    async with engine.begin() as tx:
+        assert await shelf.names(tx) == {}, "what a process has looked at a moment ago"
+    with monkeypatch.context() as another:
+        another.setattr(shelf, "forget", lambda: None)
+        await declared(client)
+    async with engine.begin() as tx:
+        book = await RuleShelf().book(tx, {"w"})
+    await feed(engine, [order("1", total=100)], book)
+    assert (await points(client))["available"] == 100
 
 
 async def test_points_are_earned_with_the_event_and_booked_once(

@@ -48,13 +48,20 @@ class MergeRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
 
 
 class Rules:
-    """Merge rules as they are applied, and beside them what goes for traits."""
+    """Merge rules as they are applied, and beside them what goes for traits.
+
+    `programme` is the version of the workspace's loyalty programme; 0: there is none.
+    """
 
     def __init__(
-        self, declared: MergeRules | None = None, traits: TraitRules | None = None
+        self,
+        declared: MergeRules | None = None,
+        traits: TraitRules | None = None,
+        programme: int = 0,
     ) -> None:
         self.declared = declared or MergeRules()
         self.judge = TraitJudge(traits)
+        self.programme = programme
         order = [USER_ID, *(kind for kind in self.declared.order if kind != USER_ID)]
         self._rank = {kind: place for place, kind in enumerate(order)}
         self._alone = {kind for kind, one in self.declared.kinds.items() if not one.joins}

@@ -204,7 +204,7 @@ async def _apply(
     await keep_words(tx, names.ids, applied_to)
     nodes = working.nodes
     hubs = [(event, hub, nodes[hub].profile_id) for event, hub in applied_to]
-    await loyalty_facts.note(tx, hubs)
+    await loyalty_facts.note(tx, hubs, names.book)
     await publish(tx, [*((step, None) for step in lasting), *zip(told, traces, strict=True)])
 
 

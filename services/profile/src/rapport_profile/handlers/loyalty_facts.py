@@ -12,6 +12,7 @@ from rapport_common.due.store import NewDue
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.loyalty.facts import content_of
+from rapport_profile.domain.merge_rules import RuleBook
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.stamps import EARLIEST
 from rapport_profile.store import loyalty as store
@@ -20,9 +21,15 @@ from rapport_profile.store.loyalty_programmes import SHELF
 from rapport_profile.store.people import Scoped
 
 
-async def note(tx: AsyncConnection, applied: Sequence[tuple[Event, Id, Id | None]]) -> None:
-    """Keep what events tell: (event, its strongest identifier, whose that is now)."""
-    programmes = await SHELF.names(tx)
+async def note(
+    tx: AsyncConnection, applied: Sequence[tuple[Event, Id, Id | None]], book: RuleBook
+) -> None:
+    """Keep what events tell: (event, its strongest identifier, whose that is now).
+
+    `book` knows which versions of programmes there are.
+    """
+    versions = {workspace: rules.programme for workspace, rules in book.items()}
+    programmes = await SHELF.names(tx, versions)
     if not programmes:
         return
     facts, members = [], set[Scoped]()

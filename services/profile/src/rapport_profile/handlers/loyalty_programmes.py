@@ -40,6 +40,7 @@ async def declare(
     The first one may hold since long ago: what is told from now on of that time counts. Others
     hold from now on. ConflictError when another has been declared meanwhile.
     """
+    await store.hold(tx)
     (last,) = [*await store.history(tx, workspace, 1), None][:1]
     known = 0 if last is None else last.version
     if known != after:

@@ -116,6 +116,22 @@ WORDS = Rows(
     _BY_SUBJECT,
     documents=frozenset({"evidence"}),
 )
+
+
+def _computed(table: str, owner: str) -> Rows:
+    return Rows(
+        f"profile.{table}",
+        "what your events amount to, of which the values are made that are shown",
+        f"profile.{table} t JOIN profile.computed_trait c "
+        "ON c.workspace = t.workspace AND c.id = t.trait",
+        {owner: "uuid", "trait": "bigint"},
+        {"name": "c.name", "state": "CAST(t.state AS text)"},
+        f"t.workspace = :workspace AND (t.{owner} = ANY({_IDS}) OR t.{owner} = ANY({_PROFILES}))",
+        frozenset({"workspace", "subjects", "profiles"}),
+        documents=frozenset({"state"}),
+    )
+
+
 POINTS = Rows(
     "profile.loyalty_entry",
     "points that you were given, have spent, or lost",
@@ -148,6 +164,8 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _decisions(recogniser),
         RESTRAINTS,
         WORDS,
+        _computed("computed_state", "owner_id"),
+        _computed("computed_expired", "identifier_id"),
         POINTS,
         EARNED_BY,
         _asked_of_points(recogniser),

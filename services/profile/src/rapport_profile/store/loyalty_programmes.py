@@ -1,7 +1,7 @@
 """The loyalty programmes of workspaces, each version of them kept."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -37,6 +37,8 @@ _ADD = text(
     f"ON CONFLICT DO NOTHING RETURNING {_COLUMNS}"
 )
 _NOW = text("SELECT clock_timestamp()")
+_PATIENT = text("SET LOCAL lock_timeout = '8s'")
+_HOLD = text("LOCK TABLE profile.loyalty_programme IN ACCESS EXCLUSIVE MODE")
 
 
 class Declared(NamedTuple):
@@ -50,29 +52,51 @@ class Declared(NamedTuple):
     created_at: datetime
 
 
+NO_VERSIONS: Mapping[str, int] = {}
+
+
+class _Known(NamedTuple):
+    """What was read, when, and of which versions."""
+
+    at: float
+    names: dict[str, frozenset[str]]
+    versions: dict[str, int]
+
+    def has(self, versions: Mapping[str, int]) -> bool:
+        return all(self.versions.get(one, 0) >= version for one, version in versions.items())
+
+
 class Shelf:
     """Which events the programmes speak of, by workspace: known without a query most of the time.
 
-    Where no workspace has a programme, a second costs one query however many batches it has.
+    Where no workspace has a programme, a second costs one query however many batches it has. Who
+    works on events knows which versions there are (`store.rules`), and may ask for these.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._known: WeakKeyDictionary[Engine, tuple[float, dict[str, frozenset[str]]]]
+        self._known: WeakKeyDictionary[Engine, _Known]
         self._known = WeakKeyDictionary()
 
-    async def names(self, tx: AsyncConnection) -> dict[str, frozenset[str]]:
-        """The events besides those of orders, by workspace: of those that have a programme."""
+    async def names(
+        self, tx: AsyncConnection, versions: Mapping[str, int] = NO_VERSIONS
+    ) -> dict[str, frozenset[str]]:
+        """The events besides those of orders, by workspace: of those that have a programme.
+
+        At least by these `versions` of workspaces.
+        """
         engine = tx.sync_connection.engine if tx.sync_connection is not None else None
         known = self._known.get(engine) if engine is not None else None
-        if known is not None and self._clock() - known[0] < REFRESH_SECONDS:
-            return known[1]
-        at, found = self._clock(), dict[str, frozenset[str]]()
+        fresh = known is not None and self._clock() - known.at < REFRESH_SECONDS
+        if known is not None and fresh and known.has(versions):
+            return known.names
+        at, found, read = self._clock(), dict[str, frozenset[str]](), dict[str, int]()
         for row in await tx.execute(_ALL):
             names = _decoder.decode(row.programme).event_names
             found[row.workspace] = found.get(row.workspace, frozenset()) | names
+            read[row.workspace] = row.version
         if engine is not None:
-            self._known[engine] = (at, found)
+            self._known[engine] = _Known(at, found, read)
         return found
 
     def forget(self) -> None:
@@ -122,6 +146,12 @@ async def add(
     row = (await tx.execute(_ADD, asked)).first()
     after_commit(tx, SHELF.forget)
     return None if row is None else _declared(row)
+
+
+async def hold(tx: AsyncConnection) -> None:
+    """Wait for batches, and let none begin: those after it know what was declared."""
+    await tx.execute(_PATIENT)
+    await tx.execute(_HOLD)
 
 
 async def now(tx: AsyncConnection) -> datetime:

@@ -38,6 +38,10 @@ TIMELINE_RULES = Subject("timeline", TimelineRules, timeline_rules.checked)
 TRAIT_RULES = Subject("traits", TraitRules, trait_rules.checked)
 
 
+LOYALTY = "loyalty"
+"""What is declared elsewhere, see `store.loyalty_programmes`."""
+
+
 class Version(NamedTuple, Generic[R]):
     """One version of a workspace's rules, by whom and why."""
 
@@ -51,9 +55,12 @@ class Version(NamedTuple, Generic[R]):
 _HOLD = text("LOCK TABLE profile.rules IN ACCESS EXCLUSIVE MODE")
 _PATIENT = text("SET LOCAL lock_timeout = '8s'")
 _VERSIONS = text(
-    "SELECT DISTINCT ON (workspace, subject) workspace, subject, version FROM profile.rules "
+    # Of all by one query: most workspaces have declared nothing, and each batch asks.
+    "(SELECT DISTINCT ON (workspace, subject) workspace, subject, version FROM profile.rules "
     "WHERE workspace = ANY(CAST(:workspaces AS text[])) "
-    "AND subject = ANY(CAST(:subjects AS text[])) ORDER BY workspace, subject, version DESC"
+    "AND subject = ANY(CAST(:subjects AS text[])) ORDER BY workspace, subject, version DESC) "
+    f"UNION ALL SELECT workspace, '{LOYALTY}', max(version) FROM profile.loyalty_programme "
+    "WHERE workspace = ANY(CAST(:workspaces AS text[])) GROUP BY workspace"
 )
 _COLUMNS = "version, CAST(rules AS text) AS rules, actor, reason, created_at"
 _OF_SUBJECT = (
@@ -98,6 +105,7 @@ class RuleShelf:
         made = Rules(
             await _declared(tx, MERGE_RULES, workspace, versions),
             await _declared(tx, TRAIT_RULES, workspace, versions),
+            versions.get(LOYALTY, 0),
         )
         self._known[workspace] = versions, made
         return made
