@@ -127,29 +127,29 @@ async def test_an_operator_notes_a_word(engine: AsyncEngine, client: httpx.Async
     assert (kept["method"], kept["actor"], kept["evidence"]) == ("operator", "ada", "call 17")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"contact_point": "nobody"},
-        {"purpose": "all"},
-        {"channel": "pigeon"},
-        {"state": "perhaps"},
-        {"reason": ""},
-        {"said_at": "2999-01-01T00:00:00Z"},
-        {"said_at": "2020-01-01T00:00:00"},
-        {"state": "denied", "expires_at": "2099-01-01T00:00:00Z"},
-        {"legal_basis": "because"},
-        {"more": 1},
-    ],
-)
+WRONG: list[dict[str, Any]] = [
+    {"contact_point": "nobody"},
+    {"purpose": "all"},
+    {"channel": "pigeon"},
+    {"state": "perhaps"},
+    {"reason": ""},
+    {"said_at": "2999-01-01T00:00:00Z"},
+    {"said_at": "2020-01-01T00:00:00"},
+    {"state": "denied", "expires_at": "2099-01-01T00:00:00Z"},
+    {"legal_basis": "because"},
+    {"more": 1},
+]
+
+
 async def test_what_cannot_be_noted_is_refused(
-    engine: AsyncEngine, client: httpx.AsyncClient, change: dict[str, Any]
+    engine: AsyncEngine, client: httpx.AsyncClient
 ) -> None:
     await feed(engine, [event("a", user_id="U")])
     path = f"/v1/profiles/{await person(client)}/consents"
-    body = {"contact_point": ADA, "state": "granted", "reason": "x", **change}
-    refused = await client.post(path, json=body)
-    assert refused.status_code == 422, refused.text
+    for change in WRONG:
+        body = {"contact_point": ADA, "state": "granted", "reason": "x", **change}
+        refused = await client.post(path, json=body)
+        assert refused.status_code == 422, change
     assert await told(engine) == []
     odd = await client.get(f"{path}/why", params={"contact_point": ADA, "channel": "pigeon"})
     assert odd.status_code == 422
