@@ -224,6 +224,12 @@ def test_numbers_are_compared_with_all_their_digits() -> None:
     assert shown(history, judge("min")) == 3
 
 
+def test_what_is_said_once_only_gives_way_to_any_other_value() -> None:
+    for by, value in ((judge("max"), -5), (judge("min"), 5)):
+        history = [said(1, 0, once=True), said(2, value, at=1)]
+        assert shown(history, by) == shown(history[::-1], by) == value
+
+
 def test_a_list_of_all_keeps_what_was_said_last() -> None:
     history = [said(n, f"v{n}", at=n) for n in range(MAX_ITEMS + 5)]
     expected = sorted(f"v{n}" for n in range(5, MAX_ITEMS + 5))

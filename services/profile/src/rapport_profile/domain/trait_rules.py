@@ -27,7 +27,7 @@ Rule = Literal["latest", "first", "priority", "max", "min", "union", "removed"]
 Type = Literal["text", "number", "boolean", "time", "list", "object"]
 
 _NULL = b"null"
-_ONCE = Rank(-1, is_first=True)
+_ONCE = Rank(Decimal("-Infinity"), is_first=True)
 _FIRST = Rank(is_first=True)
 _OWN = Rank(Decimal("Infinity"))
 """What this service has worked out, such as a member's points, nobody else may say."""
