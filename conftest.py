@@ -155,3 +155,12 @@ def service_database(servers: Servers, postgres_server: SharedPostgres) -> Calla
         return postgres_server.url(name)
 
     return fresh
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], int]:
+    """A function that returns the first of so many free ports in a row, each of them only once."""
+    # Imported here: a service's own tests also run where this is not installed.
+    from rapport_local.ports import free_ports  # noqa: PLC0415
+
+    return free_ports

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.waiting import until
 
-from rapport_local import jars, paths, reaper
+from rapport_local import jars, paths, ports, reaper
 from rapport_local.backoff import LONGEST_WAIT, Backoff
 from rapport_local.config import Config
 from rapport_local.credentials import Credentials
@@ -23,7 +23,7 @@ from rapport_local.errors import LocalError
 from rapport_local.files import is_locked, locked_soon
 from rapport_local.logs import Parser
 from rapport_local.paths import Home, Scratch, cache_folder
-from rapport_local.ports import SERVICES, Ports, check_free, free_port
+from rapport_local.ports import SERVICES, Ports, check_free, free_port, free_ports, taken
 from rapport_local.process import Program, spawn, tail
 
 
@@ -41,10 +41,10 @@ def test_no_wait_is_longer_than_five_seconds(lives: list[float]) -> None:
 
 
 def test_no_two_components_share_a_port() -> None:
-    ports = Ports(8100)
-    used = [ports.postgres, ports.kafka, ports.controller, ports.smtp]
-    used += [ports.service(name) for name in SERVICES]
-    used += [ports.metrics(name, worker) for name in SERVICES for worker in range(4)]
+    mine = Ports(8100)
+    used = [mine.postgres, mine.kafka, mine.controller, mine.smtp, mine.base + ports.CLAIM]
+    used += [mine.service(name) for name in SERVICES]
+    used += [mine.metrics(name, worker) for name in SERVICES for worker in range(4)]
     assert len(set(used)) == len(used)
     assert (min(used), max(used)) == (8100, 8135)
 
@@ -63,6 +63,30 @@ def test_a_taken_port_is_named_with_its_holder() -> None:
     assert caught.value.code == "port_taken"
     assert f"Port {port} (ingest)" in caught.value.message
     assert f"pid {os.getpid()}" in caught.value.message
+
+
+def test_a_drawn_base_is_nobody_elses_while_nobody_listens_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = "from rapport_local.ports import Ports; print(Ports.free().base, flush=True); input()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin
+        assert other.stdout
+        base = int(other.stdout.readline())
+        monkeypatch.setattr(ports, "FREE_BASES", range(base, base + 1))
+        with pytest.raises(LocalError) as caught:
+            Ports.free()
+        assert caught.value.code == "no_free_ports"
+        other.stdin.close()
+        other.wait()
+        assert Ports.free().base == base
+
+
+def test_no_port_is_given_twice() -> None:
+    given = [free_port() for _ in range(70)] + list(range(first := free_ports(20), first + 20))
+    assert len(set(given)) == len(given)
+    assert not any(taken(port) for port in given)
 
 
 def test_clean_refuses_a_folder_without_our_marker(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import uuid
@@ -91,16 +90,11 @@ class Service:
         await connection.close()
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @pytest.fixture
 async def service(
     kafka_bootstrap: str,
     service_database: Callable[[str], str],
+    free_ports: Callable[[int], int],
     mail_server: Any,
     tmp_path: Path,
 ) -> AsyncIterator[Service]:
@@ -109,8 +103,8 @@ async def service(
             "RAPPORT_DATABASE_URL": service_database("campaign"),
             "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
             **KEY_ENVIRONMENT,
-            "RAPPORT_PORT": str(free_port()),
-            "RAPPORT_METRICS_PORT": str(free_port()),
+            "RAPPORT_PORT": str(free_ports(1)),
+            "RAPPORT_METRICS_PORT": str(free_ports(1)),
             "RAPPORT_SMTP_PORT": str(mail_server.port),
             "RAPPORT_SMTP_TIMEOUT": "1",
             "RAPPORT_LEASE_SECONDS": str(LEASE),

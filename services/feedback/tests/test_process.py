@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -37,19 +36,12 @@ SETTINGS = {
 }
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
-
-
 @asynccontextmanager
 async def running(
-    database: str, bootstrap: str, *arguments: str
+    port: int, database: str, bootstrap: str, *arguments: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str, str]]:
-    """The process with the base URLs of its API and of its metrics."""
-    port, metrics_port = free_port(), free_port()
+    """The process with the base URLs of its API, at `port`, and of its metrics, at the next."""
+    metrics_port = port + 1
     environment = {
         **os.environ,
         "RAPPORT_DATABASE_URL": database,
@@ -132,14 +124,16 @@ async def link(client: httpx.AsyncClient, survey: str, **who: str) -> str:
 
 
 async def test_from_a_profile_to_an_answer_in_the_log(
-    service_database: Callable[[str], str], kafka_bootstrap: str
+    service_database: Callable[[str], str],
+    kafka_bootstrap: str,
+    free_ports: Callable[[int], int],
 ) -> None:
     database = service_database("feedback")
     await ensure_topics(kafka_bootstrap, topics_of("feedback"), partitions=12, replication=1)
     await send_profile(kafka_bootstrap)
     token = mint(WORKSPACE, "ann", ["*"], timedelta(hours=1), installation=True)
     headers = {"Authorization": f"Bearer {token}"}
-    async with running(database, kafka_bootstrap) as (process, api, metrics):
+    async with running(free_ports(2), database, kafka_bootstrap) as (process, api, metrics):
         async with httpx.AsyncClient(base_url=api, headers=headers) as client:
             await until(is_ready(client, api))
 
@@ -181,11 +175,17 @@ async def outbox_is_empty(client: httpx.AsyncClient) -> bool:
 
 
 async def test_a_worker_alone_has_its_health_on_the_metrics_port(
-    service_database: Callable[[str], str], kafka_bootstrap: str
+    service_database: Callable[[str], str],
+    kafka_bootstrap: str,
+    free_ports: Callable[[int], int],
 ) -> None:
     database = service_database("feedback")
     async with (
-        running(database, kafka_bootstrap, "--only", "worker") as (process, _api, metrics),
+        running(free_ports(2), database, kafka_bootstrap, "--only", "worker") as (
+            process,
+            _api,
+            metrics,
+        ),
         httpx.AsyncClient(base_url=metrics) as client,
     ):
         await until(is_ready(client, metrics))
@@ -196,10 +196,15 @@ async def test_a_worker_alone_has_its_health_on_the_metrics_port(
 
 async def test_a_start_while_kafka_is_away_serves_pages_and_the_api(
     service_database: Callable[[str], str],
+    free_ports: Callable[[int], int],
 ) -> None:
     token = mint(WORKSPACE, "ann", ["*"], timedelta(hours=1), installation=True)
-    nobody = f"127.0.0.1:{free_port()}"
-    async with running(service_database("feedback"), nobody) as (process, api, _metrics):
+    nobody = f"127.0.0.1:{free_ports(1)}"
+    async with running(free_ports(2), service_database("feedback"), nobody) as (
+        process,
+        api,
+        _metrics,
+    ):
         async with httpx.AsyncClient(
             base_url=api, headers={"Authorization": f"Bearer {token}"}
         ) as client:

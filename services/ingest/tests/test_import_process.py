@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -25,13 +24,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 ROWS = 20_000
 BAD = 250
 Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Running:
@@ -80,15 +72,18 @@ class Running:
 
 @pytest.fixture
 async def running(
-    service_database: Callable[[str], str], kafka_bootstrap: str, tmp_path: Path
+    service_database: Callable[[str], str],
+    kafka_bootstrap: str,
+    free_ports: Callable[[int], int],
+    tmp_path: Path,
 ) -> AsyncIterator[Running]:
     made = Running(
         {
             "RAPPORT_DATABASE_URL": service_database("ingest"),
             "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
             **KEY_ENVIRONMENT,
-            "RAPPORT_PORT": str(free_port()),
-            "RAPPORT_METRICS_PORT": str(free_port()),
+            "RAPPORT_PORT": str(free_ports(1)),
+            "RAPPORT_METRICS_PORT": str(free_ports(1)),
             "RAPPORT_LOG_LEVEL": "warning",
             "RAPPORT_DATA_FOLDER": str(tmp_path),
             "RAPPORT_IMPORT_ROWS_PER_SECOND": "1000000",

@@ -10,7 +10,6 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from random import SystemRandom
 from typing import Any
 
 import httpx
@@ -25,27 +24,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 NOWHERE = "127.0.0.1:1"
 ENOUGH = 20
 PAUSE_SECONDS = 0.1
-RANGE = 1_800
 Log = Callable[[str], Awaitable[list[dict[str, Any]]]]
 Launch = Callable[..., Awaitable["Running"]]
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that are free now.
-
-    Each worker of a run has a range of its own, below the one that the system gives to clients:
-    what two look at at a time would be free for both. Where in it is chance: runs may share a host.
-    """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    lowest = 21_000 + worker % 6 * RANGE
-    for _ in range(100):
-        first = SystemRandom().randrange(lowest, lowest + RANGE - count)
-        with suppress(OSError):
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return first
-    pytest.fail("no free ports")
 
 
 class Running:
@@ -99,7 +79,9 @@ class Running:
 
 
 @asynccontextmanager
-async def launching(database: Callable[[str], str], kafka: str) -> AsyncIterator[Launch]:
+async def launching(
+    database: Callable[[str], str], kafka: str, free_ports: Callable[[int], int]
+) -> AsyncIterator[Launch]:
     """A function that starts processes, which end with the block."""
     started: list[Running] = []
 
@@ -134,18 +116,22 @@ async def launching(database: Callable[[str], str], kafka: str) -> AsyncIterator
 
 @pytest.fixture
 async def launch(
-    service_database: Callable[[str], str], kafka_bootstrap: str
+    service_database: Callable[[str], str],
+    kafka_bootstrap: str,
+    free_ports: Callable[[int], int],
 ) -> AsyncIterator[Launch]:
-    async with launching(service_database, kafka_bootstrap) as launched:
+    async with launching(service_database, kafka_bootstrap, free_ports) as launched:
         yield launched
 
 
 @pytest.fixture(scope="module")
 async def pair(
-    service_database: Callable[[str], str], kafka_bootstrap: str
+    service_database: Callable[[str], str],
+    kafka_bootstrap: str,
+    free_ports: Callable[[int], int],
 ) -> AsyncIterator[Running]:
     """One with two children, for all tests that leave it with two."""
-    async with launching(service_database, kafka_bootstrap) as launched:
+    async with launching(service_database, kafka_bootstrap, free_ports) as launched:
         yield await launched(workers=2)
 
 

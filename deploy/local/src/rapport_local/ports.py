@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 from dataclasses import dataclass
+from threading import Lock
 from typing import Self
 
 import psutil
@@ -20,6 +21,7 @@ SPAN = 36  # ports used from the base on
 WORKERS = 4  # metrics ports kept for the worker processes of one service
 LOWEST_BASE = 1024  # below, ports are root's
 HIGHEST_BASE = 65535 - SPAN
+CLAIM = 30  # of a drawn base: nobody's port, but held by whoever has drawn it
 # Free bases are drawn below the range from which systems pick ports for outgoing connections.
 FREE_BASES = range(20000, 32000, SPAN)
 
@@ -45,16 +47,12 @@ class Ports:
 
     @classmethod
     def free(cls) -> Self:
-        """Find a base whose ports are all free now."""
-        for _ in range(100):
-            base = secrets.choice(FREE_BASES)
-            if not any(taken(port) for port in range(base, base + SPAN)):
-                return cls(base)
-        raise LocalError(
-            code="no_free_ports",
-            message=f"No {SPAN} free ports in a row between {FREE_BASES.start} and "
-            f"{FREE_BASES.stop}. Stop what listens there.",
-        )
+        """Draw a base whose ports are all free; no other process draws it while this one lives.
+
+        Servers need time to start, and may be stopped and started again: that nobody listens says
+        nothing about a moment later.
+        """
+        return cls(_claims.base())
 
     @property
     def postgres(self) -> int:
@@ -85,12 +83,60 @@ class Ports:
         return self.base + 10 + WORKERS * SERVICES.index(name) + worker
 
 
+class _Claims:
+    """The bases this process has drawn: it holds a port of each, bound but without listening."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._rest = range(0)
+
+    def base(self) -> int:
+        """Draw a base; raises `no_free_ports`."""
+        for _ in range(100):
+            base = secrets.choice(FREE_BASES)
+            if self._claim(base):
+                return base
+        raise LocalError(
+            code="no_free_ports",
+            message=f"No {SPAN} free ports in a row between {FREE_BASES.start} and "
+            f"{FREE_BASES.stop}. Stop what listens there.",
+        )
+
+    def next(self, count: int) -> int:
+        """Return the first of `count` ports in a row that are given to nobody else."""
+        with self._lock:
+            if len(self._rest) < count:
+                base = self.base()
+                self._rest = range(base, base + CLAIM)
+            first, self._rest = self._rest[0], self._rest[count:]
+            return first
+
+    def _claim(self, base: int) -> bool:
+        held = socket.socket()
+        try:
+            # Without SO_REUSEADDR: of two that try at the same time the system lets one.
+            held.bind((HOST, base + CLAIM))
+        except OSError:
+            held.close()
+            return False
+        if any(taken(port) for port in range(base, base + SPAN) if port != base + CLAIM):
+            held.close()
+            return False
+        held.detach()  # it is held until this process ends, however that may be
+        return True
+
+
+_claims = _Claims()
+
+
+def free_ports(count: int) -> int:
+    """Return the first of `count` (up to 30) ports in a row; this process gives each only once."""
+    return _claims.next(count)
+
+
 def free_port() -> int:
-    """Return a port of this machine that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a free port of this machine; this process gives it only once."""
+    return free_ports(1)
 
 
 def taken(port: int) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SUPERUSER = "postgres"
 UNPRIVILEGED = "nobody"
+STATUS_LINE = 7  # of postmaster.pid (LOCK_FILE_LINE_PM_STATUS), counted from 0
 SETTINGS = {
     "listen_addresses": HOST,
     # TCP only: a socket path under a deep folder is too long for the system.
@@ -123,9 +124,20 @@ class Postgres(Server):
 
     @override
     def ready(self) -> bool:
-        """Ask the server with pg_isready, which needs no password."""
+        """Ask the server with pg_isready, which needs no password, whoever's server answers."""
         argv = [str(installed() / "bin/pg_isready"), "-q", "-t1", "-h", HOST, "-p", str(self.port)]
-        return _call(argv).returncode == 0
+        return self._notes_ready() and _call(argv).returncode == 0
+
+    def _notes_ready(self) -> bool:
+        """Read what the postmaster notes in its own data folder, as pg_ctl does."""
+        try:
+            noted = (self.data / "postmaster.pid").read_text().split("\n")
+        except OSError:
+            return False
+        return len(noted) > STATUS_LINE and (noted[0], noted[STATUS_LINE].strip()) == (
+            str(self.pid),
+            "ready",
+        )
 
     @override
     def recover(self) -> None:
