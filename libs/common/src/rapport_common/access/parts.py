@@ -112,7 +112,10 @@ class Rows(Part):
 
 
 def _document(text_: str | None) -> msgspec.Raw | None:
-    return None if text_ is None else msgspec.Raw(text_.encode())
+    if text_ is None:
+        return None
+    # A line of the file is one row: outside of strings line ends have no meaning, in them are none.
+    return msgspec.Raw(text_.replace("\r", " ").replace("\n", " ").encode())
 
 
 def plain(*columns: str) -> dict[str, str]:
