@@ -163,7 +163,7 @@ def _timeline(recogniser: Recogniser) -> Part:
         event = row["event"]
         if row["source"] in RESERVED_SOURCES:
             said = msgspec.json.decode(event)
-            said["properties"] = _without_staff(recogniser, who, said["properties"])
+            said["properties"] = _without_staff(recogniser, who, said.get("properties", {}))
             event = said
         yield {"event": event}
 
