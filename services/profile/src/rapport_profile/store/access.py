@@ -92,6 +92,19 @@ RESTRAINTS = Rows(
     f"t.workspace = :workspace AND t.identifiers && {_IDS}",
     _BY_SUBJECT,
 )
+RECTIFICATIONS = Rows(
+    "profile.rectification",
+    "what was put right of your data, and what showed that",
+    "profile.rectification t",
+    {"id": "uuid"},
+    {
+        **plain("reason", "evidence", "at", "lifted_at", "lifted_reason"),
+        "traits": "CAST(t.traits AS text)",
+    },
+    f"t.workspace = :workspace AND t.identifiers && {_IDS}",
+    _BY_SUBJECT,
+    documents=frozenset({"traits"}),
+)
 DUPLICATES = Rows(
     "profile.duplicate",
     "that you may be somebody else who is known, and what was decided",
@@ -163,6 +176,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         LINKS,
         _decisions(recogniser),
         RESTRAINTS,
+        RECTIFICATIONS,
         WORDS,
         _computed("computed_state", "owner_id"),
         _computed("computed_expired", "identifier_id"),

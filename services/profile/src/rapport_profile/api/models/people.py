@@ -140,11 +140,22 @@ class TraitSaid(BaseModel):
     counts: bool = Field(description="it is what the trait is by the rules that hold")
 
 
+class TraitRight(BaseModel):
+    """What an operator has put right of a trait."""
+
+    id: UUID = Field(description="of the rectification, which says by whom and why")
+    value: Any
+    at: datetime
+    lifted_at: datetime | None
+    counts: bool = Field(description="it is what the trait is, whatever sources say")
+
+
 class TraitHistory(Listed[TraitSaid]):
     """What was said of a trait, the newest first."""
 
     profile_id: UUID
     name: str
+    rectifications: list[TraitRight] = Field(description="the newest first; of each page all")
 
 
 class Change(BaseModel):
