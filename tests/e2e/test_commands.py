@@ -138,6 +138,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "profile links": PERSON,
     "profile lookup": ["file.json"],
     "profile merge": [*PERSON, *PERSON, "--reason", "why", "--dry-run"],
+    "profile readings": PERSON,
     "profile rebuild": [],
     "profile reindex": ["--wait"],
     "profile republish": ["--wait"],

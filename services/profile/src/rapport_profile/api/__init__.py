@@ -15,6 +15,7 @@ from rapport_profile.api.merge_rules import rules_routes
 from rapport_profile.api.privacy import privacy_routes
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.quality import quality_routes
+from rapport_profile.api.readings import reading_routes
 from rapport_profile.api.rectifications import rectification_routes
 from rapport_profile.api.republishing import republishing_routes
 from rapport_profile.api.restraints import restraint_routes
@@ -45,6 +46,7 @@ def routers(engine: AsyncEngine, ids: Ids, hands: Hands) -> list[APIRouter]:
         loyalty_routes(engine, hands.settling),
         programme_routes(engine),
         quality_routes(engine),
+        reading_routes(engine),
         republishing_routes(engine),
         rules_routes(engine),
         timeline_routes(engine, hands.arrivals),

@@ -129,6 +129,29 @@ class Stats(BaseModel):
     revenue: dict[str, str]
 
 
+class SaidBySource(BaseModel):
+    """What the sources say of a trait that an operator has put right."""
+
+    raw: Any
+    source: str
+    at: datetime
+
+
+class Reading(BaseModel):
+    """A trait that has a normal form."""
+
+    name: str = Field(description="of the trait")
+    field: str = Field(description="name, birthday, gender, e-mail, phone, address, or number")
+    raw: Any = Field(description="as it was sent")
+    normal: str | dict[str, str] | None = Field(
+        description="as it is read: a text, or a name or an address by parts; null: as nothing"
+    )
+    source: str
+    at: datetime
+    put_right: bool = Field(description="an operator has said it, whatever sources say")
+    said: SaidBySource | None = Field(description="what sources say, where it was put right")
+
+
 class TraitSaid(BaseModel):
     """One thing that was said of a trait."""
 
