@@ -174,6 +174,13 @@ def _member(one: Canary, profile: str) -> None:
     until("the points", has_earned)
 
 
+def _put_right(one: Canary) -> None:
+    """What operators have put right of them."""
+    who = {"identifier": {"kind": "email", "value": one.email}, "reason": "letter 4714"}
+    right = {"traits": {"note": f"of {one.mark}"}, "evidence": f"seen by {one.mark}"}
+    one.workspace.post("profile", "/v1/privacy/rectifications", {**who, **right})
+
+
 def _put_aside(database: Database, one: Canary, profile: str) -> None:
     """What consumers and relays have put aside: as it is when something keeps failing."""
     value = f'{{"workspace":"{one.workspace.name}","text":"{one.mark}","id":"{one.email}"}}'
@@ -252,6 +259,7 @@ def test_all_is_told_and_nothing_is_left_of_somebody_who_is_forgotten(
     profile = until("the person", one.is_known)
     _allowed_by(one, profile)
     _member(one, profile)
+    _put_right(one)
     _put_aside(database, one, profile)
     workspace.send("identify", userId=other.mark, traits={"email": other.email})
     until("somebody else", other.is_known)

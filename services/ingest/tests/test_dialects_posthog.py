@@ -90,7 +90,7 @@ MAPPINGS: dict[str, tuple[Fields, Fields]] = {
             "type": "identify",
             "userId": "u-1",
             "anonymousId": "d-1",
-            "traits": {"email": "ada@example.com", "plan": "pro", "first": 1},
+            "traits": {"email": "ada@example.com", "plan": "pro", "$set_once": {"first": 1}},
         },
     ),
     "$set alone": (

@@ -182,6 +182,12 @@ VERSION = {"protocols": {"event_version": 2}}
         ({"type": "identify"}, "plan_violation", "traits.name", ""),
         ({"type": "identify", "traits": {"name": 7}}, "plan_violation", "traits.name", ""),
         (
+            {"type": "identify", "traits": {"$set_once": {"name": 7}}},
+            "plan_violation",
+            "traits.name",
+            "",
+        ),
+        (
             {"type": "identify", "context": {"traits": {"name": 7}}},
             "plan_violation",
             "traits.name",
@@ -216,6 +222,7 @@ def test_what_breaks_the_plan_is_refused_with_its_field(
         },
         {"event": "Paid", "properties": {"total": 1}, "context": {"protocols": "x"}},
         {"type": "identify", "context": {"traits": {"name": "Ada"}}},
+        {"type": "identify", "traits": {"$set_once": {"name": "Ada"}}},
     ],
 )
 def test_what_keeps_to_the_plan_is_no_breach(fields: dict[str, Any]) -> None:

@@ -71,9 +71,9 @@ def events(draw: st.DrawFn) -> Event:
     }
     if not any(ids.values()):
         ids["anonymous_id"] = "y"
-    kind = draw(st.sampled_from(["track", "identify", "alias", "restraint"]))
-    if kind == "restraint":
-        return draw(restraints(ids))
+    kind = draw(st.sampled_from(["track", "identify", "alias", "restraint", "rectification"]))
+    if kind in {"restraint", "rectification"}:
+        return draw(restraints(ids) if kind == "restraint" else rectifications(ids))
     fields: dict[str, Any] = {"type": kind, "at": draw(st.integers(0, 5)), **ids}
     if kind == "alias":
         fields["previous_id"] = draw(st.sampled_from(["x", "y", "A", "B"]))
@@ -114,6 +114,23 @@ def restraints(draw: st.DrawFn, ids: dict[str, str | None]) -> Event:
             "restraint_id": draw(st.sampled_from("ab")),
             "restraint": draw(st.sampled_from(["processing", "marketing"])),
         },
+        **ids,
+    )
+
+
+@st.composite
+def rectifications(draw: st.DrawFn, ids: dict[str, str | None]) -> Event:
+    """What an operator has put right of somebody, or lets sources say again."""
+    lifted = draw(st.sampled_from([False, False, True]))
+    value = draw(st.sampled_from([7, "right", None]))
+    point = draw(st.sampled_from([{}, {"email": "right@example.com"}, {"email": None}]))
+    right = {"traits": {draw(st.sampled_from("pq")): value}, "contact_points": point}
+    return event(
+        draw(st.sampled_from([f"c{n}" for n in range(6)])),
+        source="profile",
+        at=draw(st.integers(0, 5)),
+        name="Rectification Lifted" if lifted else "Rectification Set",
+        said={"rectification_id": draw(st.sampled_from("ab")), **({} if lifted else right)},
         **ids,
     )
 

@@ -40,6 +40,7 @@ from rapport_cli import (
     quality,
     quarantine,
     replays,
+    retention,
     segments,
     show,
     sources,
@@ -76,6 +77,7 @@ app.add_typer(consents.app, name="consent")
 app.add_typer(topics.app, name="topics")
 app.add_typer(opt_ins.app, name="opt-in")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(retention.app, name="retention")
 app.add_typer(segments.app, name="segment")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")

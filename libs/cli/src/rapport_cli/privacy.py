@@ -7,15 +7,17 @@ from urllib.parse import quote
 
 import typer
 
-from rapport_cli import access, restraints, show
+from rapport_cli import access, rectifications, restraints, show
 from rapport_cli.errors import CliError
 from rapport_cli.profiles import Kind, Value
 
 app = typer.Typer(
-    help="Forget people and prove it, and heed what they object to.", no_args_is_help=True
+    help="Forget people and prove it, heed what they object to, put right what is wrong.",
+    no_args_is_help=True,
 )
 app.add_typer(access.app, name="access")
 app.add_typer(restraints.app, name="restraint")
+app.add_typer(rectifications.app, name="rectification")
 PATH = "/v1/privacy/erasures"
 COLUMNS = ["id", "state", "identifiers", "actor", "reason", "created_at", "finished_at"]
 ANSWERS = ["service", "at", "rows", "tables"]

@@ -183,6 +183,21 @@ def trait_history(
 
 
 @app.command()
+def readings(
+    ctx: typer.Context,
+    kind: Kind,
+    value: Value,
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List names, contacts, birthday, addresses as they were sent, and as they are read."""
+    columns = ["name", "raw", "normal", "source", "at", "put_right"]
+    part(ctx, kind, value, "readings", columns, limit=limit, cursor=cursor, as_json=as_json)
+
+
+@app.command()
 def stats(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
     """Show how many people there are, and their totals."""
     found = show.session(ctx).api("profile").get("/v1/stats")

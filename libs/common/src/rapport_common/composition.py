@@ -29,6 +29,9 @@ from rapport_common.kafka.consumer import Consumer
 from rapport_common.kafka.producer import Producer
 from rapport_common.kafka.topic_maker import AfterTopics, TopicMaker
 from rapport_common.kafka.unpark import Unparker
+from rapport_common.keeping.classes import DataClass
+from rapport_common.keeping.keeper import Keeper
+from rapport_common.keeping.routes import keeping_routes
 from rapport_common.ledger import Equations, LedgerWatch
 from rapport_common.operator import consumer_routes
 from rapport_common.operator.ledger import Counts, ledger_routes
@@ -153,8 +156,13 @@ class ServiceProcess:
         self.engines.append(made)
         return made
 
-    def retain(self, retentions: Sequence[Retention]) -> RetentionWorker:
-        """Add the retention worker: the tables of the service and those of its consumer."""
+    def retain(
+        self, retentions: Sequence[Retention], classes: Sequence[DataClass] = ()
+    ) -> RetentionWorker:
+        """Add the retention worker: the tables of the service and those of its consumer.
+
+        `classes` are kept by the rules of each workspace: their routes, and who enforces them.
+        """
         age = timedelta(days=self.settings.dead_letter_retention_days)
         kept = [
             *retentions,
@@ -164,6 +172,10 @@ class ServiceProcess:
         ]
         retention = RetentionWorker(self.engine, kept, schema=self.service)
         self.workers.append(retention)
+        if classes:
+            keeper = Keeper(self.service, self._pool("keeper", 1), classes)
+            self.watch(keeper, lambda: keeper.last_sign)
+            self.routers.append(keeping_routes(self.api_engine, self.service, classes))
         return retention
 
     def ledger(

@@ -68,6 +68,11 @@ FOLLOWER_GAPS = Counter(
 RETENTION_DELETED = Counter(
     "rapport_retention_deleted_total", "Rows deleted by retention.", ["service", "table"]
 )
+RETENTION_FAILURES = Counter(
+    "rapport_retention_failures_total",
+    "Classes of data that could not be let go in a round.",
+    ["service", "class"],
+)
 JOBS = Counter("rapport_jobs_total", "Jobs ended, by kind and state.", ["service", "kind", "state"])
 DUE_LATE = Histogram(
     "rapport_due_late_seconds",

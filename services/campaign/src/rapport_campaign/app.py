@@ -15,7 +15,7 @@ from rapport_campaign.handlers.privacy import eraser
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.renderer import Renderer
-from rapport_campaign.retention import retentions
+from rapport_campaign.retention import CLASSES, retentions
 from rapport_campaign.sender import Sender
 from rapport_campaign.settings import Settings
 from rapport_campaign.store.jobs import JOBS
@@ -51,7 +51,7 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Re
     process.jobs(JOBS, Works(process.engine).kinds, read="campaigns:read", write="campaigns:write")
     sending = Dispatcher(publisher, settings.limits())
     process.workers.append(Sender(process.engine, sending, lanes, settings))
-    process.retain(retentions(settings))
+    process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
     url = settings.database_url.get_secret_value()
     arrivals = Arrivals(process.api_engine, url, settings.segment_wait_seconds)

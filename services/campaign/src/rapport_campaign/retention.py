@@ -3,11 +3,15 @@
 from datetime import timedelta
 
 from rapport_campaign.settings import Settings
+from rapport_campaign.store import keeping
 from rapport_common.idempotency import KEPT
 from rapport_common.retention import Retention
 
 # Longer than any topic keeps records: an end can't outlive its beginning in the log.
 ENTRIES_KEPT = timedelta(days=7)
+
+CLASSES = keeping.CLASSES
+"""What each workspace keeps for as long as its own rules say."""
 
 
 def retentions(settings: Settings) -> list[Retention]:

@@ -15,7 +15,7 @@ from rapport_feedback.consumer import SUBSCRIPTIONS
 from rapport_feedback.handlers.deadlines import Deadlines
 from rapport_feedback.handlers.ledger import counts
 from rapport_feedback.handlers.privacy import eraser
-from rapport_feedback.retention import retentions
+from rapport_feedback.retention import CLASSES, retentions
 from rapport_feedback.settings import Settings
 from rapport_feedback.tables import SCHEMA
 
@@ -36,7 +36,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     consumer = process.consume(SUBSCRIPTIONS, eraser(event_key))
     process.relay()
     process.due(Deadlines(publisher).kinds)
-    process.retain(retentions())
+    process.retain(retentions(), CLASSES)
     process.ledger(FeedbackLedger, partial(counts, consumer.store))
     process.routers += routers(process.api_engine, publisher, settings)
     return process.api()

@@ -2,6 +2,10 @@
 
 from rapport_common.idempotency import KEPT
 from rapport_common.retention import Retention
+from rapport_feedback.store import keeping
+
+CLASSES = keeping.CLASSES
+"""What each workspace keeps for as long as its own rules say."""
 
 
 def retentions() -> list[Retention]:

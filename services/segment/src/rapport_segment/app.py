@@ -14,7 +14,7 @@ from rapport_segment.handlers.building import Building
 from rapport_segment.handlers.ledger import counts
 from rapport_segment.handlers.privacy import eraser
 from rapport_segment.handlers.retelling import Retelling
-from rapport_segment.retention import retentions
+from rapport_segment.retention import CLASSES, retentions
 from rapport_segment.settings import Settings
 from rapport_segment.store.jobs import BUILD, JOBS
 
@@ -34,7 +34,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     process.relay()
     process.jobs(JOBS, {BUILD: Building(process.engine).work}, read=READ, write=WRITE)
     process.due(Retelling().kinds)
-    process.retain(retentions(settings))
+    process.retain(retentions(settings), CLASSES)
     process.ledger(SegmentLedger, partial(counts, consumer.store))
     process.routers += routers(process.api_engine)
     return process.api()

@@ -4,6 +4,10 @@ from datetime import timedelta
 
 from rapport_common.retention import Retention
 from rapport_segment.settings import Settings
+from rapport_segment.store import keeping
+
+CLASSES = keeping.CLASSES
+"""What each workspace keeps for as long as its own rules say."""
 
 
 def retentions(settings: Settings) -> list[Retention]:

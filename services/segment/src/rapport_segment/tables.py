@@ -8,6 +8,7 @@ from rapport_common.due.tables import due_tables
 from rapport_common.follower.tables import Followed, follower_table
 from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
+from rapport_common.keeping.tables import keeping_tables
 from rapport_common.outbox import outbox_tables
 from rapport_common.privacy.tables import privacy_tables
 
@@ -16,6 +17,7 @@ METADATA = metadata(SCHEMA)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
 privacy_tables(METADATA)
+keeping_tables(METADATA)
 job_table(METADATA)
 due_tables(METADATA)
 

@@ -22,6 +22,8 @@ RESERVED_EVENTS: dict[str, str] = {
     "Case Overdue": "feedback",
     "Restraint Set": "profile",
     "Restraint Lifted": "profile",
+    "Rectification Set": "profile",
+    "Rectification Lifted": "profile",
     "Consent Expired": "profile",
 }
 """The events that only a service tells, and which one it is."""

@@ -25,7 +25,7 @@ IDENTITIES = Found(
     "SELECT count(*) FROM feedback.identity WHERE workspace = :workspace "
     "AND profile_id = ANY(CAST(:profiles AS text[]))",
 )
-_BLANK_ANSWER = (
+BLANK_ANSWER = (
     f"UPDATE feedback.response SET comment = '', kind = '{ERASED}', "
     "value = CAST(response_id AS text)"
 )
@@ -42,17 +42,16 @@ _CLOSE = text(
     "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid) "
     "AND state <> 'closed'"
 )
-_BLANK_CASE = text(
+BLANK_CASE = (
     "UPDATE feedback.complaint SET subject = '', body = '', user_id = NULL, email = NULL, "
     "anonymous_id = NULL, invitation_id = NULL, deadline_at = NULL, "
     "step = step + CASE WHEN state = 'closed' THEN 0 ELSE 1 END, "
-    "closed_at = coalesce(closed_at, clock_timestamp()), state = 'closed' "
-    "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid)"
+    "closed_at = coalesce(closed_at, clock_timestamp()), state = 'closed'"
 )
-_BLANK_NOTES = text(
-    "UPDATE feedback.case_event SET note = '' "
-    "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid)"
-)
+BLANK_NOTES = "UPDATE feedback.case_event SET note = ''"
+_OF_CASE = "WHERE workspace = :workspace AND case_id = CAST(CAST(:case AS text) AS uuid)"
+_BLANK_CASE = text(f"{BLANK_CASE} {_OF_CASE}")
+_BLANK_NOTES = text(f"{BLANK_NOTES} {_OF_CASE}")
 _STOP_CLOCKS = text("DELETE FROM feedback.due WHERE workspace = :workspace AND key = :case")
 
 
@@ -82,7 +81,7 @@ def _answers(recogniser: Recogniser) -> Sweep:
         key,
         ("kind", "value"),
         recogniser,
-        changing(_BLANK_ANSWER, key),
+        changing(BLANK_ANSWER, key),
         speaks=_is_theirs,
         where=f"workspace = :workspace AND answered_at < {BEFORE}",
         names=AND_AT,

@@ -21,6 +21,7 @@ from rapport_ingest.domain.reading import (
     known_identifier,
     text,
 )
+from rapport_ingest.domain.set_once import ADDRESSES, ONCE
 
 MAX_KINDS = 20
 MAX_FIELDS = 5
@@ -102,13 +103,20 @@ class _Place:
     steps: tuple[str, ...]
 
     def look(self, fields: Fields) -> Any:
-        """What the event has there."""
-        found: Any = fields
-        for step in self.steps:
-            if found.__class__ is not dict:
-                return None
-            found = found.get(step)
+        """What the event has there; a trait may be among those that are said only once."""
+        found = _at(fields, self.steps)
+        if found is None and self.steps[0] == "traits" and self.kind not in ADDRESSES:
+            found = _at(fields, ("traits", ONCE, *self.steps[1:]))
         return found
+
+
+def _at(fields: Fields, steps: tuple[str, ...]) -> Any:
+    found: Any = fields
+    for step in steps:
+        if found.__class__ is not dict:
+            return None
+        found = found.get(step)
+    return found
 
 
 class Namer:

@@ -6,6 +6,7 @@ from typing import Any
 from rapport_common.events.envelope import Event
 from rapport_ingest.domain.plan import Violation, part_of
 from rapport_ingest.domain.sender import Sender
+from rapport_ingest.domain.set_once import all_told
 from rapport_ingest.domain.source import Action
 from rapport_ingest.domain.verdict import Refusal
 
@@ -55,7 +56,7 @@ def _payload(event: Event, fields: dict[str, Any]) -> dict[str, Any]:
     if found is None and event.type == "identify":
         context = fields.get("context")
         found = context.get("traits") if isinstance(context, dict) else None
-    return found if isinstance(found, dict) else {}
+    return all_told(found) if isinstance(found, dict) else {}
 
 
 def _version(fields: dict[str, Any]) -> str | None:

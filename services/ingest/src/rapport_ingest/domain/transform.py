@@ -20,6 +20,7 @@ from rapport_common.events.identifiers import is_placeholder, normal_identifier
 from rapport_ingest.domain.casting import Cast, cast
 from rapport_ingest.domain.reading import digits
 from rapport_ingest.domain.salvage import deeper_than
+from rapport_ingest.domain.set_once import ONCE
 
 __all__ = ["Cast", "Operation", "Transform", "TransformError", "Transformer", "compile_transforms"]
 
@@ -42,6 +43,7 @@ PERSONAL = IDENTIFIERS | {"traits.email", "context.traits.email"}
 """No default for these: it would make one person of all who have none."""
 
 _EACH = "[]"
+_TRAITS = "traits."
 _STEP = re.compile(r"([^.\[\]\x00]+)(\[\])?")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -107,9 +109,11 @@ def compile_transforms(
     for one in reversed(transforms):
         if one.op == "rename" and one.to is not None and _holds(one.to, personal):
             personal |= {one.path}
+    personal |= {_in_once(one) for one in personal if one.startswith(_TRAITS)}
     compiled = [
-        (one.event, _Declaration(one, f"transforms[{index}]", personal).change())
+        (one.event, _Declaration(each, f"transforms[{index}]", personal).change())
         for index, one in enumerate(transforms)
+        for each in _also_once(one)
     ]
 
     def transform(fields: dict[str, Any]) -> dict[str, Any]:
@@ -119,6 +123,21 @@ def compile_transforms(
         return fields
 
     return transform
+
+
+def _also_once(one: Transform) -> Iterator[Transform]:
+    """A change; and that of the same trait where it is said only for the case that no other is."""
+    yield one
+    path, to = one.path, one.to
+    if not path.startswith(_TRAITS) or one.op == "default" or path.split(".")[1] == ONCE:
+        return
+    if to is not None and to.startswith(_TRAITS):
+        to = _in_once(to)
+    yield msgspec.structs.replace(one, path=_in_once(path), to=to)
+
+
+def _in_once(path: str) -> str:
+    return f"{_TRAITS}{ONCE}.{path.removeprefix(_TRAITS)}"
 
 
 def _holds(path: str, fields: Iterable[str]) -> bool:
@@ -171,7 +190,9 @@ class _Declaration:
         place = f"{self.place}.{part}"
         matches = [_STEP.fullmatch(one) for one in path.split(".")]
         steps = tuple(step for one in matches if one is not None for step in one.groups() if step)
-        if None in matches or len(path) > MAX_PATH or len(steps) > MAX_STEPS:
+        declared = path.replace(f".{ONCE}.", ".", 1)
+        many = len(steps) - (ONCE in steps) > MAX_STEPS
+        if None in matches or len(declared) > MAX_PATH or many:
             _bad(place, "A path looks like traits.email or properties.products[].price.")
         if steps[0] not in FIELDS:
             _bad(place, f"A path begins with one of {', '.join(sorted(FIELDS))}.")

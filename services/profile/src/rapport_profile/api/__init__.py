@@ -15,6 +15,8 @@ from rapport_profile.api.merge_rules import rules_routes
 from rapport_profile.api.privacy import privacy_routes
 from rapport_profile.api.profiles import profile_routes
 from rapport_profile.api.quality import quality_routes
+from rapport_profile.api.readings import reading_routes
+from rapport_profile.api.rectifications import rectification_routes
 from rapport_profile.api.republishing import republishing_routes
 from rapport_profile.api.restraints import restraint_routes
 from rapport_profile.api.search import search_routes
@@ -35,6 +37,7 @@ def routers(engine: AsyncEngine, ids: Ids, hands: Hands) -> list[APIRouter]:
         privacy_routes(engine, ids, hands.erasing),
         access_routes(engine, ids, hands.accessing),
         restraint_routes(engine, ids),
+        rectification_routes(engine, ids),
         duplicate_routes(engine, ids),
         # Before the profiles: `search` is no profile's id.
         search_routes(engine, ids),
@@ -43,6 +46,7 @@ def routers(engine: AsyncEngine, ids: Ids, hands: Hands) -> list[APIRouter]:
         loyalty_routes(engine, hands.settling),
         programme_routes(engine),
         quality_routes(engine),
+        reading_routes(engine),
         republishing_routes(engine),
         rules_routes(engine),
         timeline_routes(engine, hands.arrivals),

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Query
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
@@ -15,11 +16,13 @@ from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import NO_NUL, Reader, person
 from rapport_profile.api.models import people as models
 from rapport_profile.domain.filtering import Wanted
+from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.stamps import stamp_of
 from rapport_profile.domain.telling import traits_said
 from rapport_profile.domain.trait_rules import MAX_NAME
 from rapport_profile.domain.traits import Trait
 from rapport_profile.handlers import timeline
+from rapport_profile.store import rectifications
 from rapport_profile.store.timeline import Span
 
 
@@ -42,21 +45,35 @@ def trait_history_routes(engine: AsyncEngine) -> APIRouter:
         after = page.after(datetime, str, str)
         wanted = Wanted(types=("identify",), trait=name)
         async with engine.begin() as tx:
-            who, known = await person(tx, caller.workspace, profile_id)
-            summary = known.summary
+            who, holder = await person(tx, caller.workspace, profile_id)
+            summary = holder.summary
             size = summary.members if summary is not None else 0
             asked = timeline.Asked(who, size, Span(), wanted, page.ask, after)
             found = await timeline.page(tx, asked)
-        current = summary.fold.traits.get(name) if summary is not None else None
+            known = Fold() if summary is None else summary.fold
+            right = await rectifications.of_trait(tx, who.workspace, known.rectified, name)
+        current = known.known_traits().get(name)
         body = page.answer(
             found.events,
             key=lambda one: [one.timestamp, one.source, one.message_id],
             show=lambda one: _said(one, name, current),
             ended_at=found.ended_at,
         )
-        return json_answer({"profile_id": str(who.profile_id), "name": name, **body})
+        put_right = [_right(row, known, current) for row in right]
+        whose = {"profile_id": str(who.profile_id), "name": name, "rectifications": put_right}
+        return json_answer({**whose, **body})
 
     return router
+
+
+def _right(row: Row[Any], known: Fold, current: Trait | None) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "value": msgspec.Raw(row.value.encode()),
+        "at": row.at,
+        "lifted_at": row.lifted_at,
+        "counts": current is not None and current.is_by(known.rectified[row.id].stamp),
+    }
 
 
 def _said(event: Event, name: str, current: Trait | None) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Person:
 
     def trait(self, name: str) -> msgspec.Raw | None:
         """A trait as the JSON it is; null is none."""
-        known = self.summary.fold.traits.get(name)
+        known = self.summary.fold.known_traits().get(name)
         return None if known is None or bytes(known.value) == b"null" else known.value
 
 

@@ -14,11 +14,12 @@ from decimal import Decimal
 import msgspec
 
 from rapport_common.events.profile import ComputedState, ConsentState
-from rapport_profile.domain import bounds, sections
+from rapport_profile.domain import bounds, rectifications, sections
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.consents import Consent, consent_state, consent_worth
 from rapport_profile.domain.orders import Order, Statement, add, merged, net
 from rapport_profile.domain.reach import Point, Reach, as_told, current_points, reachable
+from rapport_profile.domain.rectifications import Rectified, reach_right, traits_right
 from rapport_profile.domain.restraints import Restrained, hear, keep_newest
 from rapport_profile.domain.stamps import Stamp, earlier, later
 from rapport_profile.domain.telling import Telling
@@ -45,7 +46,8 @@ class Fold(msgspec.Struct, omit_defaults=True):
 
     `orders` and `revenue` are the totals; `purchases` are the newest orders by id, and the two
     times are of the orders that are not among those. `refunds` name no order. Consent keys are
-    (channel, purpose, point) JSON. `hidden` counts what `trim` took out.
+    (channel, purpose, point) JSON. `hidden` counts what `trim` took out. `traits` and `reach` are
+    what was said; `rectified` lies over them, see `known_traits` and `contact_points`.
     """
 
     events: int = 0
@@ -59,6 +61,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
     consents: dict[str, Consent] = {}
     cases: dict[str, Case] = {}
     restraints: dict[str, Restrained] = {}
+    rectified: dict[str, Rectified] = {}
     purchases: dict[str, Order] = {}
     refunds: dict[str, Decimal] = {}
     reach: dict[str, Reach] = {}
@@ -78,6 +81,8 @@ class Fold(msgspec.Struct, omit_defaults=True):
         if told.restraint is not None:
             # Not by the person: they were not seen.
             return changed | hear(self.restraints, dict([told.restraint]))
+        if told.rectified is not None:
+            return changed | self._put_right(*told.rectified)
         at, first, last = told.at, self.first_seen_at, self.last_seen_at
         if first is None or at < first:
             self.first_seen_at = at
@@ -104,6 +109,15 @@ class Fold(msgspec.Struct, omit_defaults=True):
             if now is not known and (known is None or bytes(known.value) != bytes(now.value)):
                 changed = sections.TRAITS
         return changed
+
+    def _put_right(self, name: str, said: Rectified) -> int:
+        traits, points = bytes(self.visible_traits()), as_told(self.contact_points())
+        permitted = self.consent_states()
+        rectifications.hear(self.rectified, {name: said})
+        changed = 0 if bytes(self.visible_traits()) == traits else sections.TRAITS
+        if as_told(self.contact_points()) != points:
+            changed |= sections.CONTACT_POINTS
+        return changed if self.consent_states() == permitted else changed | sections.CONSENT
 
     def _take_consent(self, key: str, said: Consent) -> int:
         known = self.consents.get(key)
@@ -195,6 +209,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
             else:
                 self.purchases[order_id] = order
         hear(self.restraints, other.restraints)
+        rectifications.hear(self.rectified, other.rectified)
         self._take_consents(other.consents)
         self._take_reach(other.reach)
         if other.hidden_traits:
@@ -206,7 +221,8 @@ class Fold(msgspec.Struct, omit_defaults=True):
         """The same with its traits by these rules, as far as what was said of them is known."""
         weighed = {name: judge.anew(name, one) for name, one in self.traits.items()}
         traits = {name: one for name, one in weighed.items() if one is not None}
-        return msgspec.structs.replace(self, traits=traits)
+        right = {id_: rectifications.weighed(one, judge) for id_, one in self.rectified.items()}
+        return msgspec.structs.replace(self, traits=traits, rectified=right)
 
     # --- bounds ------------------------------------------------------------------------------
 
@@ -220,6 +236,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
         self._trim_cases()
         self._trim_orders()
         keep_newest(self.restraints)
+        rectifications.keep_newest(self.rectified)
 
     @property
     def hides_nothing(self) -> bool:
@@ -228,7 +245,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
 
     def weight(self) -> int:
         """About how many bytes the traits and consents have, as they are published."""
-        traits = sum(_size(name, one) + _OVERHEAD for name, one in self.traits.items())
+        traits = sum(_size(name, one) + _OVERHEAD for name, one in self.known_traits().items())
         return traits + _CONSENT_SIZE * len(self.consents)
 
     def _trim_cases(self) -> None:
@@ -292,12 +309,15 @@ class Fold(msgspec.Struct, omit_defaults=True):
 
     # --- telling -----------------------------------------------------------------------------
 
+    def known_traits(self) -> Mapping[str, Trait]:
+        """What is known of each trait at hand: what was put right, else what was said."""
+        return traits_right(self.traits, self.rectified)
+
     def visible_traits(self) -> msgspec.Raw:
         """The traits as one JSON object in the order of their names; a null is no trait."""
+        known = self.known_traits()
         shown = {
-            name: self.traits[name].value
-            for name in sorted(self.traits)
-            if bytes(self.traits[name].value) != _NULL
+            name: known[name].value for name in sorted(known) if bytes(known[name].value) != _NULL
         }
         return msgspec.Raw(msgspec.json.encode(shown))
 
@@ -343,7 +363,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
 
     def contact_points(self) -> list[Point]:
         """Where the person is reached now, see `current_points`."""
-        return current_points(self.reach)
+        return current_points(reach_right(self.reach, self.rectified))
 
     def consent_states(self) -> list[ConsentState]:
         """What holds per contact point, channel and purpose, in a fixed order."""

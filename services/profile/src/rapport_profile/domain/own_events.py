@@ -16,6 +16,7 @@ from rapport_profile.domain.stamps import OWN_SOURCE
 SOURCE = OWN_SOURCE
 EXPIRED = "Consent Expired"
 RESTRAINED, RELEASED = "Restraint Set", "Restraint Lifted"
+PUT_RIGHT, NO_LONGER_RIGHT = "Rectification Set", "Rectification Lifted"
 
 
 def noted(
@@ -72,6 +73,17 @@ class RestraintSaid(msgspec.Struct, frozen=True):
     restraint: Restraint
 
 
+class RectificationSaid(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The properties of both: which rectification, and what is right, if it holds.
+
+    `contact_points` are addresses by channel. null: there is none.
+    """
+
+    rectification_id: str
+    traits: dict[str, msgspec.Raw] = {}
+    contact_points: dict[str, str | None] = {}
+
+
 def restraint_events(
     workspace: str,
     said: RestraintSaid,
@@ -80,18 +92,42 @@ def restraint_events(
     *,
     holds: bool,
 ) -> list[Event]:
-    """That a restraint holds from now on, or no more, of each of a person's identifiers.
+    """That a restraint holds from now on, or no more, of each of a person's identifiers."""
+    named = (RESTRAINED, "set") if holds else (RELEASED, "lifted")
+    return _of_each(workspace, (said.restraint_id, *named), said, identifiers, at)
 
-    One event for each: whoever comes apart later, each part knows it. An event that named them all
-    would say that they are one person, which is not said here.
+
+def rectification_events(
+    workspace: str,
+    said: RectificationSaid,
+    identifiers: Sequence[Identifier],
+    at: datetime,
+    *,
+    holds: bool,
+) -> list[Event]:
+    """That something is right of a person from now on, or that sources count again."""
+    named = (PUT_RIGHT, "set") if holds else (NO_LONGER_RIGHT, "lifted")
+    return _of_each(workspace, (said.rectification_id, *named), said, identifiers, at)
+
+
+def _of_each(
+    workspace: str,
+    named: tuple[str, str, str],
+    said: RestraintSaid | RectificationSaid,
+    identifiers: Sequence[Identifier],
+    at: datetime,
+) -> list[Event]:
+    """One event for each identifier: whoever comes apart later, each part knows it.
+
+    An event that named them all would say that they are one person, which is not said here.
+    `named`: id of what is said, name of the event, and the word by which its message is known.
     """
-    name = RESTRAINED if holds else RELEASED
-    word = "set" if holds else "lifted"
+    id_, name, word = named
     return [
         Event(
             workspace=workspace,
             source=SOURCE,
-            message_id=f"{said.restraint_id}-{word}-{number}",
+            message_id=f"{id_}-{word}-{number}",
             type="track",
             timestamp=at,
             received_at=at,

@@ -87,7 +87,7 @@ def _add_keys(found: set[str], parts: Sequence[str], *, loose: bool) -> None:
 
 
 def _all(summary: Summary, chosen: Collection[str]) -> Iterator[Entry]:
-    traits = summary.fold.traits
+    traits = summary.fold.known_traits()
     yield from _names(traits)
     points = {(one.channel, one.value) for one in summary.fold.contact_points()}
     for channel, value in sorted(points):

@@ -12,6 +12,7 @@ from rapport_profile.domain.consents import Consent, consent_key, consent_said, 
 from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.orders import Statement, statement
 from rapport_profile.domain.reach import Reach, reach_said
+from rapport_profile.domain.rectifications import Rectified, rectification_said
 from rapport_profile.domain.restraints import Restrained, restraint_said
 from rapport_profile.domain.stamps import Stamp, believed_time, stamp_of
 from rapport_profile.domain.trait_rules import NO_TRAIT_RULES, TraitJudge
@@ -31,7 +32,7 @@ class Telling(msgspec.Struct, frozen=True, gc=False):
     """An event, read: `at` is when it happened as far as that is believed.
 
     `consent` is (key of the subject, what was said), `case` (id, whether it is open now),
-    `restraint` (id, what was said of it).
+    `restraint` and `rectified` (id, what was said of it).
     """
 
     at: datetime
@@ -42,6 +43,7 @@ class Telling(msgspec.Struct, frozen=True, gc=False):
     consent: tuple[str, Consent] | None = None
     case: tuple[str, bool] | None = None
     restraint: tuple[str, Restrained] | None = None
+    rectified: tuple[str, Rectified] | None = None
 
 
 def telling(event: Event, judge: TraitJudge = NO_TRAIT_RULES) -> Telling:
@@ -64,9 +66,9 @@ def telling(event: Event, judge: TraitJudge = NO_TRAIT_RULES) -> Telling:
         said = _ON_CONSENT[event.name](event)
         consent = None if said is None else (consent_key(said[0]), said[1])
         return Telling(at, stamp, reach=reach, consent=consent)
-    restraint = restraint_said(event)
-    if restraint is not None:
-        return Telling(at, stamp, restraint=restraint)
+    restraint, rectified = restraint_said(event), rectification_said(event, judge)
+    if restraint is not None or rectified is not None:
+        return Telling(at, stamp, restraint=restraint, rectified=rectified)
     return Telling(at, stamp, reach=reach, case=_case(event))
 
 

@@ -116,11 +116,22 @@ class TraitJudge:
                 found[name] = weighed if not once else _if_nothing_else(weighed)
         return found
 
+    def typed(self, name: str, value: msgspec.Raw) -> msgspec.Raw | None:
+        """A value as the trait has it, null as it is; None when it is none, or is not kept."""
+        rule = self.declared.traits.get(name)
+        if rule is None or (rule.rule != "removed" and bytes(value) == _NULL):
+            return value
+        if rule.rule == "removed":
+            return None
+        return value if rule.type is None else as_type(value, rule.type)
+
     def anew(self, name: str, known: Trait) -> Trait | None:
         """A trait that was weighed by other rules, as far as it is known."""
-        if known.rank in (_ONCE, _OWN):
-            return known
         rule = self.declared.traits.get(name)
+        if known.rank == _OWN:
+            return known
+        if known.rank == _ONCE:
+            return None if rule is not None and rule.rule == "removed" else known
         if rule is None:
             return Trait(known.value, known.stamp)
         if rule.rule == "union" and known.rank is not None and known.rank.items is not None:

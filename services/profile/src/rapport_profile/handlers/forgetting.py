@@ -33,6 +33,7 @@ from rapport_profile.store import (
     search,
 )
 from rapport_profile.store import privacy as store
+from rapport_profile.store.rectifications import FORGOTTEN as RECTIFICATIONS
 from rapport_profile.store.restraints import FORGOTTEN as RESTRAINTS
 from rapport_profile.store.rules import RuleShelf
 from rapport_profile.tables import SCHEMA
@@ -52,6 +53,7 @@ def sweeps(ids: Ids, key: bytes, at_once: int = AT_ONCE) -> list[Sweep]:
     """All that profile holds of a person, in the order in which it goes."""
     return [
         RESTRAINTS,
+        RECTIFICATIONS,
         _Events(at_once),
         _Person(ids, at_once),
         SEARCH,

@@ -134,6 +134,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         LINKS,
         _decisions(recogniser),
         _restraints(recogniser),
+        _rectifications(recogniser),
         _words(recogniser),
         _computed("computed_state", "owner_id"),
         _computed("computed_expired", "identifier_id"),
@@ -202,6 +203,23 @@ def _restraints(recogniser: Recogniser) -> Part:
         f"t.workspace = :workspace AND t.identifiers && {_IDS}",
         _BY_SUBJECT,
         choose=covering(recogniser, "reason", "lifted_reason"),
+    )
+
+
+def _rectifications(recogniser: Recogniser) -> Part:
+    return Rows(
+        "profile.rectification",
+        "what was put right of your data, and what showed that",
+        "profile.rectification t",
+        {"id": "uuid"},
+        {
+            **plain("reason", "evidence", "at", "lifted_at", "lifted_reason"),
+            "traits": "CAST(t.traits AS text)",
+        },
+        f"t.workspace = :workspace AND t.identifiers && {_IDS}",
+        _BY_SUBJECT,
+        documents=frozenset({"traits"}),
+        choose=covering(recogniser, "reason", "evidence", "lifted_reason"),
     )
 
 

@@ -125,7 +125,7 @@ async def facts(tx: AsyncConnection, workspace: str, profile_id: Id, summary: st
     else:
         members = await reads.members(tx, workspace, UUID(profile_id))
         named, fold = [one[:2] for one in members], merge(one[2] for one in members)
-    traits = {name: msgspec.json.decode(one.value) for name, one in fold.traits.items()}
+    traits = {name: msgspec.json.decode(one.value) for name, one in fold.known_traits().items()}
     return Facts(traits, named)
 
 

@@ -70,6 +70,11 @@ _TRAITS = text(
     "CASE WHEN t.value ->> 2 IS NULL THEN 1 ELSE 2 END "
     "FROM profile.profile p, json_each(p.summary #> '{fold,traits}') t "
     "WHERE p.workspace = :workspace AND p.id = :profile_id "
+    # What this service has worked out, as domain/rectifications.py says, nobody puts right.
+    "UNION ALL SELECT t.key, t.value, CAST(r.value -> 2 ->> 0 AS timestamptz), 3 "
+    "FROM profile.profile p, json_each(p.summary #> '{fold,rectified}') r, "
+    "json_each(r.value -> 0) t WHERE p.workspace = :workspace AND p.id = :profile_id "
+    "AND p.summary #>> ARRAY['fold', 'traits', t.key, '1', '2'] IS DISTINCT FROM 'profile' "
     "UNION ALL SELECT o.name, o.value, o.at, 1 FROM profile.overflow o "
     "JOIN profile.identifier i ON i.workspace = o.workspace AND i.id = o.identifier_id "
     "WHERE i.workspace = :workspace AND i.profile_id = :profile_id AND o.kind = 'trait'), "

@@ -110,6 +110,24 @@ RESTRAINT = Table(
 )
 """Who has said what is not to be done with a person's data; what holds is in the folds."""
 
+RECTIFICATION = Table(
+    "rectification",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True)),
+    Column("traits", JSON, nullable=False, comment="As they are right; none once forgotten."),
+    Column("profile_id", UUID(as_uuid=True), comment="Of then; none where nobody was known."),
+    Column("identifiers", ARRAY(UUID(as_uuid=True)), nullable=False, comment="That have it."),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("evidence", Text, comment="What shows it; none once forgotten."),
+    Column("at", INSTANT, nullable=False),
+    Column("lifted_at", INSTANT),
+    Column("lifted_by", Text),
+    Column("lifted_reason", Text),
+    PrimaryKeyConstraint("workspace", "id"),
+)
+"""Who has put right what is known of whom, and why; what holds is in the folds."""
 
 CONSENT_FACT = Table(
     "consent_fact",

@@ -13,6 +13,7 @@ from rapport_ingest.domain.dialects.draft import Draft, Members, members, text_o
 from rapport_ingest.domain.dialects.drafting import batch_of, drafted
 from rapport_ingest.domain.dialects.posthog import PostHog
 from rapport_ingest.domain.dialects.wire import epoch_iso
+from rapport_ingest.domain.set_once import traits_said
 from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
@@ -39,7 +40,7 @@ MONEY = {
 }
 """Fields beside the properties that belong among them."""
 
-SETTING = ("$setOnce", "$set")
+GROUPS = "group_properties"
 COUNTING = ("$add", "$append", "$prepend", "$preInsert", "$postInsert", "$remove", "$clearAll")
 NO_CAMPAIGN = b'"EMPTY"'
 WRONG_KEY = "Invalid API key: "
@@ -167,7 +168,7 @@ def _groups(draft: Draft, fields: Members) -> Sequence[Draft]:
     group = first[1][0] if first and isinstance(first[1], list) and first[1] else first and first[1]
     draft.fields["type"] = "group"
     draft.identifier("groupId", group, "groups")
-    traits = _traits(draft, fields.get("group_properties"), "group_properties")
+    traits = _traits(draft, fields.get(GROUPS), GROUPS)
     draft.put(("traits",), traits or None)
     return [draft]
 
@@ -175,16 +176,17 @@ def _groups(draft: Draft, fields: Members) -> Sequence[Draft]:
 def _traits(draft: Draft, raw: msgspec.Raw | None, path: str) -> dict[str, Any]:
     """The traits that operations or plain members set; `$unset` removes."""
     found = members(raw) or {}
-    traits: dict[str, Any] = {k: v for k, v in found.items() if not k.startswith("$")}
-    for operation in SETTING:
-        said = members(found.get(operation)) or {}
-        traits |= {name: one for name, one in said.items() if not _is_unset(name, one)}
-    traits |= dict.fromkeys(members(found.get("$unset")) or {})
+    once, always = (
+        {name: one for name, one in said.items() if not _is_unset(name, one)}
+        for said in (members(found.get(operation)) or {} for operation in ("$setOnce", "$set"))
+    )
+    plain = {k: v for k, v in found.items() if not k.startswith("$")}
+    traits = {**plain, **always, **dict.fromkeys(members(found.get("$unset")) or {})}
     for operation in COUNTING:
         if operation in found:
             reason = f"{operation} depends on what is stored; send the value itself with $set."
             draft.refuse("not_supported", f"{path}.{operation}", reason)
-    return traits
+    return {**once, **traits} if path == GROUPS else traits_said(once, traits)
 
 
 def _is_unset(name: str, raw: msgspec.Raw) -> bool:

@@ -17,6 +17,7 @@ from rapport_ingest.domain.dialects.drafting import drafted, items_of
 from rapport_ingest.domain.dialects.originals import content_id
 from rapport_ingest.domain.dialects.unsubscribing import withdrawals
 from rapport_ingest.domain.dialects.wire import base64_bytes, epoch_iso, joined_pairs
+from rapport_ingest.domain.set_once import traits_said
 from rapport_ingest.domain.source import SourcePolicy
 from rapport_ingest.domain.verdict import Result
 
@@ -201,10 +202,7 @@ def _add_identified(draft: Draft, inner: Members) -> None:
 def _updates(fields: Members, raw: msgspec.Raw) -> Sequence[Draft]:
     draft = Draft()
     group = value_of(fields.get("$group_id"))
-    traits: dict[str, Any] = {}
-    for operation in ("$set_once", "$set"):
-        for name, value in (members(fields.get(operation)) or {}).items():
-            traits[TRAITS.get(name, name)] = value
+    once, traits = _named(fields.get("$set_once")), _named(fields.get("$set"))
     gone = value_of(fields.get("$unset"))
     for name in gone if isinstance(gone, list) else ():
         traits[TRAITS.get(str(name), str(name))] = None
@@ -227,8 +225,16 @@ def _updates(fields: Members, raw: msgspec.Raw) -> Sequence[Draft]:
         # Without a time the same update may be meant anew: then each has an id of its own.
         draft.message_id(content_id(bytes(raw)), "$time")
         _add_time(draft, fields.get("$time"), "$time")
-    draft.put(("traits",), traits or None)
-    return [draft, *(withdrawals(draft, traits, "$unsubscribed") if group is None else ())]
+    if group is not None:
+        draft.put(("traits",), {**once, **traits} or None)
+        return [draft]
+    draft.put(("traits",), traits_said(once, traits) or None)
+    return [draft, *withdrawals(draft, {**once, **traits}, "$unsubscribed")]
+
+
+def _named(raw: msgspec.Raw | None) -> dict[str, Any]:
+    """What an operation sets, under the names of Segment's spec."""
+    return {TRAITS.get(name, name): value for name, value in (members(raw) or {}).items()}
 
 
 def _add_time(draft: Draft, raw: msgspec.Raw | None, path: str) -> None:

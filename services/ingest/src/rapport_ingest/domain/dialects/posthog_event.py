@@ -24,6 +24,7 @@ from rapport_ingest.domain.dialects.wire import CAMPAIGN, campaign_of, epoch_iso
 from rapport_ingest.domain.moments import EPOCH
 from rapport_ingest.domain.reading import MAX_ID, MAX_MESSAGE_ID
 from rapport_ingest.domain.salvage import UNREADABLE
+from rapport_ingest.domain.set_once import traits_said
 from rapport_ingest.domain.verdict import Refusal
 
 CONTEXT: dict[str, tuple[str, ...]] = {
@@ -198,7 +199,7 @@ class _Making:
         )
 
     def _typed(self) -> str:
-        if self._name in {"$identify", "$set", "$unset"}:
+        if self._name in {"$identify", "$set", "$set_once", "$unset"}:
             return "identify"
         known = {
             "$pageview": "page",
@@ -380,7 +381,7 @@ class _Making:
 
     def _said(self) -> dict[str, Any]:
         """What the event says of the person, as traits."""
-        return {**self._set_once, **self._set, **dict.fromkeys(self._unset)}
+        return traits_said(self._set_once, {**self._set, **dict.fromkeys(self._unset)})
 
     def _flag(self, prop: str, option: str) -> Any:
         found = value_of(self._properties.get(prop))

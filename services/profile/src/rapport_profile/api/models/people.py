@@ -129,6 +129,29 @@ class Stats(BaseModel):
     revenue: dict[str, str]
 
 
+class SaidBySource(BaseModel):
+    """What the sources say of a trait that an operator has put right."""
+
+    raw: Any
+    source: str
+    at: datetime
+
+
+class Reading(BaseModel):
+    """A trait that has a normal form."""
+
+    name: str = Field(description="of the trait")
+    field: str = Field(description="name, birthday, gender, e-mail, phone, address, or number")
+    raw: Any = Field(description="as it was sent")
+    normal: str | dict[str, str] | None = Field(
+        description="as it is read: a text, or a name or an address by parts; null: as nothing"
+    )
+    source: str
+    at: datetime
+    put_right: bool = Field(description="an operator has said it, whatever sources say")
+    said: SaidBySource | None = Field(description="what sources say, where it was put right")
+
+
 class TraitSaid(BaseModel):
     """One thing that was said of a trait."""
 
@@ -140,11 +163,22 @@ class TraitSaid(BaseModel):
     counts: bool = Field(description="it is what the trait is by the rules that hold")
 
 
+class TraitRight(BaseModel):
+    """What an operator has put right of a trait."""
+
+    id: UUID = Field(description="of the rectification, which says by whom and why")
+    value: Any
+    at: datetime
+    lifted_at: datetime | None
+    counts: bool = Field(description="it is what the trait is, whatever sources say")
+
+
 class TraitHistory(Listed[TraitSaid]):
     """What was said of a trait, the newest first."""
 
     profile_id: UUID
     name: str
+    rectifications: list[TraitRight] = Field(description="the newest first; of each page all")
 
 
 class Change(BaseModel):

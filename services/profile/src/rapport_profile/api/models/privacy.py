@@ -1,6 +1,7 @@
 """The answers on what people ask for, as the schemas of the API have them."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -82,6 +83,25 @@ class Restraint(BaseModel):
     )
     actor: str
     reason: str
+    created_at: datetime
+    lifted_at: datetime | None
+    lifted_by: str | None
+    lifted_reason: str | None
+
+
+class Rectification(BaseModel):
+    """What an operator has put right of a person, whom it does not name."""
+
+    id: UUID
+    traits: dict[str, Any] = Field(description="as they are right; none once somebody is forgotten")
+    state: str = Field(description="holds, or lifted")
+    profile_id: UUID | None = Field(description="the profile of then; empty: nobody was known")
+    identifiers: int = Field(
+        description="which have it: it goes with each of them; 0 once the person was forgotten"
+    )
+    actor: str
+    reason: str
+    evidence: str | None
     created_at: datetime
     lifted_at: datetime | None
     lifted_by: str | None

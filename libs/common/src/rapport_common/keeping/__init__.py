@@ -1,0 +1,1 @@
+"""How long a workspace keeps which class of data in a service: rules as data, and who enforces."""

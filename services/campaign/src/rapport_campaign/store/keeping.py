@@ -1,0 +1,43 @@
+"""What campaign keeps of people for a time that a workspace chooses.
+
+The ledger stays: that a message was sent, and what became of it, but not to which address.
+"""
+
+from rapport_campaign.tables import SCHEMA
+from rapport_common.keeping.classes import DataClass
+from rapport_common.keeping.holding import held_by
+
+OVER_TIME = "over its time"
+_ENDED = "t.state NOT IN ('planned', 'sending') AND t.planned_at < :before"
+_MESSAGE = {"send_key": "text"}
+_WITHOUT_ADDRESS = (
+    "UPDATE campaign.message SET to_address = NULL, "
+    f"reason = CASE WHEN reason IS NOT NULL THEN '{OVER_TIME}' END"
+)
+_HELD = held_by(SCHEMA, "page.profile_id")
+
+CONTENTS = DataClass(
+    name="contents",
+    about="what single messages said: subject, text, data",
+    table="campaign.message",
+    key=_MESSAGE,
+    over=f"{_ENDED} AND EXISTS (SELECT FROM campaign.content c "
+    "WHERE c.workspace = t.workspace AND c.send_key = t.send_key)",
+    gone=("DELETE FROM campaign.content",),
+    owner=("profile_id",),
+    held=_HELD,
+    shortest=7,
+)
+ADDRESSES = DataClass(
+    name="addresses",
+    about="where messages were sent, and what servers said of it",
+    table="campaign.message",
+    key=_MESSAGE,
+    over=f"{_ENDED} AND t.to_address IS NOT NULL",
+    gone=(_WITHOUT_ADDRESS,),
+    owner=("profile_id",),
+    held=_HELD,
+    # Bounces and complaints come within days.
+    shortest=30,
+)
+CLASSES = [CONTENTS, ADDRESSES]

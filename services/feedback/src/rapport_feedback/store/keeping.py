@@ -1,0 +1,43 @@
+"""What feedback keeps of people for a time that a workspace chooses.
+
+Scores and the numbers of cases stay, without a word of the person, as after an erasure.
+"""
+
+from rapport_common.keeping.classes import DataClass
+from rapport_feedback.store import privacy
+
+_RESTRICTED = (
+    "EXISTS (SELECT FROM feedback.identity i JOIN feedback.restricted r USING (workspace, "
+    "profile_id) WHERE i.workspace = :workspace AND {named})"
+)
+_BY_KIND = "i.kind = page.kind AND i.value = page.value"
+_BY_NAMES = (
+    "(i.kind, i.value) IN (('user_id', page.user_id), ('email', page.email), "
+    "('anonymous_id', page.anonymous_id))"
+)
+_NAMES = ("user_id", "email", "anonymous_id")
+
+ANSWERS = DataClass(
+    name="answers",
+    about="who answered a survey, and the comment; the score stays",
+    table="feedback.response",
+    key={"response_id": "uuid"},
+    over=f"t.revised_at < :before AND t.kind <> '{privacy.ERASED}'",
+    gone=(privacy.BLANK_ANSWER,),
+    owner=("kind", "value"),
+    held=_RESTRICTED.format(named=_BY_KIND),
+    shortest=30,
+)
+CASES = DataClass(
+    name="cases",
+    about="closed complaints: who, what, and the notes; the number stays",
+    table="feedback.complaint",
+    key={"case_id": "uuid"},
+    over="t.closed_at < :before AND t.state = 'closed' AND (t.subject <> '' OR t.body <> '' "
+    "OR t.user_id IS NOT NULL OR t.email IS NOT NULL OR t.anonymous_id IS NOT NULL)",
+    gone=(privacy.BLANK_CASE, privacy.BLANK_NOTES),
+    owner=_NAMES,
+    held=_RESTRICTED.format(named=_BY_NAMES),
+    shortest=30,
+)
+CLASSES = [ANSWERS, CASES]
