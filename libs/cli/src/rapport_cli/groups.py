@@ -16,8 +16,8 @@ app = typer.Typer(help="Companies, households and other groups.", no_args_is_hel
 PATH = "/v1/groups"
 RULES = "/v1/group-rules"
 GROUPS = ["id", "kind", "key", "traits", "updated_at"]
-MEMBERS = ["profile_id", "since", "role", "verified"]
-PARTS = ["kind", "key", "since", "role", "verified", "left_at", "moved"]
+MEMBERS = ["profile_id", "joined_at", "role", "verified"]
+PARTS = ["kind", "key", "joined_at", "role", "verified", "left_at", "moved"]
 GroupKind = Annotated[str, typer.Argument(help="Of the group, such as company.")]
 Key = Annotated[str, typer.Argument(help="The group's id where you keep it.")]
 Traits = Annotated[
@@ -117,7 +117,7 @@ def create(
     """Make a group that nobody has spoken of yet."""
     given = {"kind": kind, "key": key, "traits": documents.read(traits, "traits")}
     answer = show.session(ctx).api("profile").post(PATH, {**given, "reason": reason})
-    show.made(answer, f"There is the {answer['kind']} {answer['key']}.", as_json=as_json)
+    show.made(answer, f"There is the {kind} {key}.", as_json=as_json)
 
 
 @app.command("set")
@@ -132,9 +132,9 @@ def set_traits(
 ) -> None:
     """Give traits of a group other values; those that are left out stay."""
     api = show.session(ctx).api("profile")
-    body = {"traits": documents.read(traits, "traits"), "reason": reason}
-    answer = api.patch(_path(api, kind, key), body)
-    show.made(answer, f"{len(answer['traits'])} traits.", as_json=as_json)
+    said = documents.read(traits, "traits")
+    answer = api.patch(_path(api, kind, key), {"traits": said, "reason": reason})
+    show.made(answer, f"{len(said)} traits.", as_json=as_json)
 
 
 @app.command()

@@ -82,7 +82,7 @@ class Member(BaseModel):
     """Who is in a group; not `verified`: only a public source, such as a web page, says so."""
 
     profile_id: str
-    since: datetime
+    joined_at: datetime
     role: str | None
     verified: bool
 
@@ -94,7 +94,7 @@ class Membership(BaseModel):
     kind: str
     key: str
     traits: dict[str, Any] = Field(description="those of the group")
-    since: datetime
+    joined_at: datetime
     role: str | None
     verified: bool
     left_at: datetime | None

@@ -197,7 +197,7 @@ def _listed(one: Group) -> dict[str, Any]:
 
 
 def _member(row: Row[Any]) -> dict[str, Any]:
-    shown = {"profile_id": row.profile_id, "since": row.since, "role": row.role}
+    shown = {"profile_id": row.profile_id, "joined_at": row.since, "role": row.role}
     return {**shown, "verified": row.is_verified}
 
 
@@ -205,4 +205,5 @@ def _part(one: Membership, known: dict[str, Group]) -> dict[str, Any]:
     group = known.get(one.group_id)
     shown = one._asdict()
     shown["verified"] = shown.pop("is_verified")
+    shown["joined_at"] = shown.pop("since")
     return {**shown, "traits": {} if group is None else visible(group.traits)}
