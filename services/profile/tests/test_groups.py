@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from services.profile.tests.grouped import Part, joined, left, parts, words
-from services.profile.tests.people import IDS, event
+from services.profile.tests.people import IDS, START, event
 
 from rapport_profile.domain.groups import membership
 from rapport_profile.domain.groups.facts import GroupFact, fact_of
 from rapport_profile.domain.groups.kinds import GroupKind, GroupRules, checked
 from rapport_profile.domain.groups.membership import Word, memberships, surplus
+from rapport_profile.domain.groups.told import news, told_of
 from rapport_profile.domain.groups.traits import Statement, folded, visible
 from rapport_profile.domain.rules import RulesError
 from rapport_profile.domain.stamps import Stamp
 from rapport_profile.domain.trait_rules import TraitRule
+from rapport_profile.domain.traits import Trait
 from rapport_profile.handlers.group_facts import group_id_of
 
 USER = ("user_id", "A")
@@ -240,3 +242,61 @@ def test_kinds_that_can_not_be_are_refused(kinds_: dict[str, GroupKind], where: 
         checked(GroupRules(kinds_))
     assert refused.value.where == where
     assert checked(GroupRules({"team": GroupKind(3)})).of("team").most == 3
+
+
+def shown(*groups: tuple[str, str, dict[str, Any]], rules: GroupRules | None = None) -> Any:
+    """What is told of somebody in these groups: (kind, key, traits)."""
+    said = [
+        joined(str(at), key, kind, at=at, user_id="A") for at, (kind, key, _) in enumerate(groups)
+    ]
+    ruled = rules or GroupRules()
+    traits = {
+        group_id_of(IDS, "w", kind, key): {
+            name: Trait(msgspec.Raw(msgspec.json.encode(value)), Stamp(START, "m", "shop"))
+            for name, value in some.items()
+        }
+        for kind, key, some in groups
+    }
+    told = told_of(memberships(filter(None, map(word, said)), ruled), traits, ruled)
+    return None if told is None else msgspec.json.decode(told)
+
+
+def test_others_are_told_of_groups_by_kind() -> None:
+    acme = {"plan": "pro", "address": {"city": "Bonn"}, "seats": 12}
+    other = {"plan": "free", "seats": 12, "address": "Ulm"}
+    home = {"size": 3, "id": "not this", "a": {"b": {"c": {"d": 1}}}}
+    assert shown(("company", "acme", acme), ("household", "h", home)) == {
+        "company": {"id": ["acme"], "plan": ["pro"], "address": {"city": ["Bonn"]}, "seats": [12]},
+        "household": {"id": "h", "size": 3},
+    }
+    both = shown(("company", "acme", acme), ("company", "zeta", other))
+    assert both["company"] == {
+        "id": ["acme", "zeta"],
+        "plan": ["free", "pro"],
+        "seats": [12],
+        "address": {"city": ["Bonn"]},
+    }
+    assert shown() is None
+
+
+def test_addresses_and_what_is_long_are_not_told() -> None:
+    hidden = {"contact": "ada@example.com", "phone": "+49 170 1234567", "list": [1], "none": None}
+    long = {"text": "x" * 257, "name": "Acme 24601234 Ltd"}
+    assert shown(("company", "acme", {**hidden, **long})) == {
+        "company": {"id": ["acme"], "name": ["Acme 24601234 Ltd"]}
+    }
+    many: list[tuple[str, str, dict[str, Any]]] = [("company", f"c{at:03}", {}) for at in range(30)]
+    assert len(shown(*many)["company"]["id"]) == 20
+
+
+def test_what_only_a_page_says_is_not_told() -> None:
+    said = word(joined("1", "acme", user_id="A", trust="public"))
+    assert said is not None
+    found = memberships([said], GroupRules())
+    assert told_of(found, {said.group_id: {}}, GroupRules()) is None
+
+
+def test_the_trait_is_told_by_profile_itself_and_taken_back() -> None:
+    one = news("w", "p", USER, None, START)
+    assert (one.source, one.type, one.identifiers) == ("profile", "identify", [USER])
+    assert msgspec.json.decode(one.traits) == {"groups": None}

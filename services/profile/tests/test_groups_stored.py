@@ -1,5 +1,7 @@
 """Groups as they are stored: settled after the events, through copies, merges, and erasures."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -7,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.profile.tests.conftest import bearer
+from services.profile.tests.conftest import bearer, publisher
 from services.profile.tests.grouped import Part, joined, left, parts, words
 from services.profile.tests.people import IDS, counting, event
 from services.profile.tests.postgres import feed, in_thread, wipe
@@ -17,8 +19,9 @@ from services.profile.tests.test_groups import word
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
+from tests.support.outbox import waiting
 
-from rapport_common.due.store import DueStore
+from rapport_common.due.store import Due, DueStore
 from rapport_common.due.worker import DueWorker
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.content import content_hash
@@ -31,10 +34,12 @@ from rapport_profile.handlers import group_settling
 from rapport_profile.handlers.group_settling import GroupSettling
 from rapport_profile.handlers.rebuilding import rebuilt
 from rapport_profile.store import groups
+from rapport_profile.store.due import GROUP_TOLD
 
 pytestmark = pytest.mark.integration
 WHY = {"reason": "test"}
 RULES = GroupRules()
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def database(service_database: Any) -> str:
 async def settled(engine: AsyncEngine) -> None:
     """All that is due has been done."""
     store = DueStore("profile")
-    kinds = GroupSettling(store).kinds
+    kinds = GroupSettling(publisher(), store).kinds
     worker = DueWorker(engine, store, kinds)
     while True:
         async with engine.begin() as tx:
@@ -388,3 +393,102 @@ async def test_whose_groups_they_are_and_who_may_say_so(
     for name in ("kind", "key"):
         new = {"kind": "team", "key": "k", **WHY, name: "undefined!" if name == "kind" else "null"}
         assert (await client.post("/v1/groups", json=new)).status_code == 422
+
+
+async def told(engine: AsyncEngine) -> list[Event]:
+    async with engine.begin() as tx:
+        return [
+            msgspec.json.decode(one.value, type=Event)
+            for one in await waiting(tx, "profile", "events")
+        ]
+
+
+async def trait(client: httpx.AsyncClient, value: str = "A", kind: str = "user_id") -> Any:
+    where = f"/v1/profiles/{await profile(client, value, kind)}"
+    return (await client.get(where)).json()["traits"].get("groups")
+
+
+async def test_a_change_of_a_group_reaches_all_who_are_in_it(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_settling, "PAGE", 2)
+    monkeypatch.setattr(group_settling, "TOLD_A_SECOND", 1_000_000)
+    people = [joined(f"j{one}", "acme", user_id=one) for one in "ABCDE"]
+    await feed(engine, [*people, joined("t", "acme", at=1, user_id="A", traits={"plan": "free"})])
+    await settled(engine)
+    seen = len(await told(engine))
+    await feed(engine, await told(engine))
+    await settled(engine)
+    assert len(await told(engine)) == seen, "what comes back is no news"
+    for one in "ABCDE":
+        assert await trait(client, one) == {"company": {"id": ["acme"], "plan": ["free"]}}
+    found = await group(client, "acme")
+    for plan in ("pro", "pro"):
+        change = {"traits": {"plan": plan}, **WHY}
+        await client.patch(f"/v1/groups/{found['id']}", json=change)
+        await settled(engine)
+    news = (await told(engine))[seen:]
+    assert sorted(one.identifiers[0][1] for one in news) == list("ABCDE"), "once each"
+    await feed(engine, news)
+    assert (await trait(client, "E"))["company"]["plan"] == ["pro"]
+    assert (await client.delete(f"/v1/groups/{found['id']}", params=WHY)).status_code == 204
+    await settled(engine)
+    await feed(engine, (await told(engine))[seen + 5 :])
+    assert {str(await trait(client, one)) for one in "ABCDE"} == {"None"}
+
+
+async def test_who_changes_while_all_are_told_is_told_again(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_settling, "PAGE", 2)
+    await feed(engine, [joined(f"j{one}", "acme", user_id=one) for one in "ABC"])
+    await settled(engine)
+    where = f"/v1/groups/{(await group(client, 'acme'))['id']}"
+    await client.patch(where, json={"traits": {"n": 1}, **WHY})
+    handler = GroupSettling(publisher())
+    row = Due("w", GROUP_TOLD, where.rpartition("/")[2], NOW, NOW, {}, None, 0, None, None)
+
+    async def turn(payload: dict[str, Any]) -> dict[str, Any] | None:
+        """The payload of the row that follows, which is removed as the worker does."""
+        async with engine.begin() as tx:
+            await tx.execute(text("DELETE FROM profile.due WHERE kind = 'group_told'"))
+            await handler.changed(tx, [replace(row, payload=payload)], NOW)
+            found = text("SELECT CAST(payload AS text) FROM profile.due WHERE kind = 'group_told'")
+            left = await tx.scalar(found)
+            return None if left is None else msgspec.json.decode(left)
+
+    first = await turn({})
+    assert first is not None
+    await client.patch(where, json={"traits": {"n": 2}, **WHY})
+    again = await turn(first)
+    assert again == {}, "all of them, from the beginning"
+    rest = await turn(again)
+    assert rest is not None
+    assert await turn(rest) is None
+
+
+async def test_merged_and_split_people_are_told_right(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await feed(engine, [joined("1", "acme", anonymous_id="x"), event("2", user_id="A")])
+    pair = body(("user_id", "A"), ("anonymous_id", "x"))
+    made = (await client.post("/v1/profiles/merge", json=pair)).json()
+    await settled(engine)
+    await feed(engine, await told(engine))
+    assert await trait(client) == {"company": {"id": ["acme"]}}
+    await client.post(f"/v1/decisions/{made['decision_id']}/undo", json=WHY)
+    await settled(engine)
+    await feed(engine, await told(engine))
+    assert await trait(client) is None
+    assert await trait(client, "x", "anonymous_id") == {"company": {"id": ["acme"]}}
+
+
+async def test_a_page_can_not_say_what_groups_somebody_is_in(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await feed(engine, [joined("1", "acme", user_id="A")])
+    await settled(engine)
+    await feed(engine, await told(engine))
+    lie = event("9", type="identify", at=60, user_id="A", traits={"groups": {"company": "all"}})
+    await feed(engine, [lie])
+    assert await trait(client) == {"company": {"id": ["acme"]}}

@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.Column("id", uuid, nullable=False, comment="A keyed digest of kind and key."),
         sa.Column("kind", text, nullable=False),
         sa.Column("key", text, nullable=False),
-        sa.Column("traits", json, server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("traits", json, nullable=False),
         sa.Column("expired", json, comment="Traits of facts that are gone."),
         sa.Column("is_known", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("updated_at", instant, server_default=sa.text("now()"), nullable=False),
@@ -66,6 +66,16 @@ def upgrade() -> None:
         ),
         schema=SCHEMA,
     )
+    op.create_table(
+        "group_told",
+        sa.Column("workspace", text, nullable=False),
+        sa.Column("profile_id", uuid, nullable=False),
+        sa.Column(
+            "told", json, comment="The trait `groups` as others know it; null: they may not."
+        ),
+        sa.PrimaryKeyConstraint("workspace", "profile_id", name=op.f("pk_group_told")),
+        schema=SCHEMA,
+    )
     for table, columns in (
         ("group_fact", ["workspace", "identifier_id"]),
         ("group_fact", ["workspace", "group_id"]),
@@ -83,5 +93,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("group_member", "group_fact", "group_profile"):
+    for table in ("group_told", "group_member", "group_fact", "group_profile"):
         op.drop_table(table, schema=SCHEMA)

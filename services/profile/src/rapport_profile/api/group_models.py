@@ -69,7 +69,7 @@ class ListedGroup(BaseModel):
     kind: str
     key: str = Field(description="its id where you keep it")
     traits: dict[str, Any]
-    updated_at: datetime = Field(description="when its traits were last worked out")
+    updated_at: datetime = Field(description="when its traits last changed")
 
 
 class Group(ListedGroup):

@@ -93,8 +93,13 @@ async def follow(tx: AsyncConnection, steps: Iterable[ProfileActivity]) -> None:
             joined = [one.profile_id, *(each.profile_id for each in one.absorbed)]
             joined += [one.merged_into] if one.merged_into is not None else []
             regrouped |= {(one.workspace, each) for each in joined}
-    if regrouped:
-        await watch(tx, await store.concerned(tx, regrouped))
+    concerned = await store.concerned(tx, regrouped) if regrouped else set()
+    if concerned:
+        # Of whom a part went elsewhere others may know what is no longer so.
+        same = {workspace for workspace, _id in concerned}
+        doubted = {one for one in regrouped if one[0] in same}
+        await groups.doubt(tx, doubted)
+        await watch(tx, doubted)
 
 
 async def watch(tx: AsyncConnection, people: Iterable[Scoped]) -> None:

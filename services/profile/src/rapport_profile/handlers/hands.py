@@ -52,5 +52,5 @@ def due_kinds(ids: Ids, hands: Hands) -> dict[str, Handler]:
         **telling_traits.KINDS,
         **ConsentEnds(hands.publisher).kinds,
         **hands.settling.kinds,
-        **GroupSettling().kinds,
+        **GroupSettling(hands.publisher).kinds,
     }

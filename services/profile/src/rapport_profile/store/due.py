@@ -12,6 +12,9 @@ GROUP = "group"
 GROUP_MEMBER = "group_member"
 """Or of a person's part in groups: the key is the profile's id."""
 
+GROUP_TOLD = "group_told"
+"""A group's traits have changed, whose id is the key: all who are in it are told."""
+
 GROUP_ENDS = "group_ends"
 """A group was deleted, whose id is the key: what was said of it goes, and who was in it."""
 

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.events.envelope import Identifier
 from rapport_profile.domain.groups.membership import Membership
 from rapport_profile.domain.groups.traits import Traits
 from rapport_profile.domain.naming import Id
@@ -18,7 +19,8 @@ _state = msgspec.json.Decoder(dict[str, Trait])
 _encoder = msgspec.json.Encoder(decimal_format="string")
 
 _ENSURE = text(
-    "INSERT INTO profile.group_profile (workspace, id, kind, key) SELECT * FROM unnest("
+    "INSERT INTO profile.group_profile (workspace, id, kind, key, traits) "
+    "SELECT v.*, '{}' FROM unnest("
     "CAST(:workspaces AS text[]), CAST(:ids AS uuid[]), CAST(:kinds AS text[]), "
     "CAST(:keys AS text[])) AS v(w, i, k, y) ORDER BY w, i ON CONFLICT DO NOTHING"
 )
@@ -42,7 +44,8 @@ _IDS = text(
 )
 _SAVE = text(
     "UPDATE profile.group_profile SET traits = CAST(:traits AS json), "
-    "expired = CAST(:expired AS json), is_known = :is_known, updated_at = clock_timestamp() "
+    "expired = CAST(:expired AS json), is_known = :is_known, "
+    "updated_at = CASE WHEN :changed THEN clock_timestamp() ELSE updated_at END "
     "WHERE workspace = :workspace AND id = CAST(:id AS uuid)"
 )
 _DELETE = text(
@@ -87,6 +90,35 @@ _EMPTY = text(
     "FROM profile.group_member WHERE workspace = :workspace AND group_id = CAST(:id AS uuid) "
     "LIMIT :limit) RETURNING CAST(profile_id AS text)"
 )
+_MAKE_TOLD = text(
+    "INSERT INTO profile.group_told (workspace, profile_id) SELECT w, i FROM unnest("
+    "string_to_array(CAST(:workspaces AS text), ',', ''), "
+    "CAST(string_to_array(CAST(:ids AS text), ',', '') AS uuid[])) AS v(w, i) "
+    "ORDER BY w, i ON CONFLICT DO NOTHING"
+)
+_TOLD = text(
+    "SELECT workspace, CAST(profile_id AS text) AS profile_id, CAST(told AS text) AS told "
+    "FROM profile.group_told WHERE (workspace, profile_id) IN (SELECT * FROM unnest("
+    "string_to_array(CAST(:workspaces AS text), ',', ''), "
+    "CAST(string_to_array(CAST(:ids AS text), ',', '') AS uuid[])))"
+)
+_TELL = text(
+    "INSERT INTO profile.group_told (workspace, profile_id, told) "
+    "VALUES (:workspace, CAST(:id AS uuid), CAST(:told AS json)) "
+    "ON CONFLICT (workspace, profile_id) DO UPDATE SET told = excluded.told"
+)
+_NAMES = text(
+    "SELECT DISTINCT ON (i.workspace, i.profile_id) i.workspace, "
+    "CAST(i.profile_id AS text) AS profile_id, i.kind, i.value FROM unnest("
+    "string_to_array(CAST(:workspaces AS text), ',', ''), "
+    "CAST(string_to_array(CAST(:ids AS text), ',', '') AS uuid[])) AS v(workspace, profile_id) "
+    "JOIN profile.identifier i ON i.workspace = v.workspace AND i.profile_id = v.profile_id "
+    "ORDER BY i.workspace, i.profile_id, i.kind <> 'user_id', i.id"
+)
+_FORGET_TOLD = text(
+    "DELETE FROM profile.group_told WHERE workspace = :workspace "
+    "AND profile_id = ANY(CAST(:ids AS uuid[]))"
+)
 _FORGET = text(
     "DELETE FROM profile.group_member WHERE workspace = :workspace "
     "AND profile_id = ANY(CAST(:ids AS uuid[]))"
@@ -96,7 +128,8 @@ _FORGET = text(
 class Group(NamedTuple):
     """A group as it is kept; `expired`: the traits of facts that are gone.
 
-    `is_known`: something that counts speaks of it since it was deleted, if it was.
+    `is_known`: something that counts speaks of it since it was deleted, if it was. `updated_at`:
+    when it was last shown with other traits.
     """
 
     id: Id
@@ -170,16 +203,15 @@ async def ids(tx: AsyncConnection, workspace: str, after: Id, limit: int) -> lis
     return list((await tx.execute(_IDS, asked)).scalars())
 
 
-async def save(
-    tx: AsyncConnection, workspace: str, group: Group, traits: Traits, expired: Traits
-) -> None:
-    """Keep what a group is now: `group.is_known` and its traits."""
+async def save(tx: AsyncConnection, workspace: str, group: Group, *, changed: bool) -> None:
+    """Keep what a group is now; `changed`: its traits are shown otherwise than before."""
     given = {
         "workspace": workspace,
         "id": group.id,
-        "traits": _encoder.encode(traits).decode(),
-        "expired": _encoder.encode(expired).decode() if expired else None,
+        "traits": _encoder.encode(group.traits).decode(),
+        "expired": _encoder.encode(group.expired).decode() if group.expired else None,
         "is_known": group.is_known,
+        "changed": changed,
     }
     await tx.execute(_SAVE, given)
 
@@ -243,7 +275,35 @@ async def empty(tx: AsyncConnection, workspace: str, group_id: Id, limit: int) -
 async def forget(tx: AsyncConnection, workspace: str, profiles: Collection[Id]) -> int:
     """Nobody has these profiles any more; how many rows."""
     asked = {"workspace": workspace, "ids": sorted(profiles)}
+    await tx.execute(_FORGET_TOLD, asked)
     return (await tx.execute(_FORGET, asked)).rowcount
+
+
+async def doubt(tx: AsyncConnection, people: Collection[Scoped]) -> None:
+    """What others know of the groups of these is uncertain: of whom nothing was told so far."""
+    await tx.execute(_MAKE_TOLD, scoped(sorted(people)))
+
+
+async def told(tx: AsyncConnection, people: Sequence[Scoped]) -> dict[Scoped, bytes]:
+    """What others were told of people's groups (JSON); empty where it is uncertain."""
+    return {
+        (row.workspace, row.profile_id): (row.told or "").encode()
+        for row in await tx.execute(_TOLD, scoped(people))
+    }
+
+
+async def tell(tx: AsyncConnection, who: Scoped, told_: bytes) -> None:
+    """Keep what others are told."""
+    asked = {"workspace": who[0], "id": who[1], "told": told_.decode()}
+    await tx.execute(_TELL, asked)
+
+
+async def names(tx: AsyncConnection, people: Sequence[Scoped]) -> dict[Scoped, Identifier]:
+    """The identifier that names each; who has none is not there."""
+    return {
+        (row.workspace, row.profile_id): (row.kind, row.value)
+        for row in await tx.execute(_NAMES, scoped(people))
+    }
 
 
 def _places(places: Sequence[tuple[Scoped, Id]]) -> dict[str, Any]:

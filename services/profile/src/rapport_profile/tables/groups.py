@@ -21,7 +21,7 @@ GROUP_PROFILE = Table(
     Column("id", UUID(as_uuid=True), comment="A keyed digest of kind and key."),
     Column("kind", Text, nullable=False),
     Column("key", Text, nullable=False),
-    Column("traits", JSON, nullable=False, server_default=text("'{}'")),
+    Column("traits", JSON, nullable=False),
     Column("expired", JSON, comment="Traits of facts that are gone."),
     Column("is_known", Boolean, nullable=False, server_default=text("false")),
     Column("updated_at", INSTANT, nullable=False, server_default=text("now()")),
@@ -65,4 +65,13 @@ GROUP_MEMBER = Table(
     Column("is_verified", Boolean, nullable=False),
     PrimaryKeyConstraint("workspace", "group_id", "profile_id"),
     Index(None, "workspace", "profile_id"),
+)
+
+GROUP_TOLD = Table(
+    "group_told",
+    METADATA,
+    Column("workspace", Text),
+    Column("profile_id", UUID(as_uuid=True)),
+    Column("told", JSON, comment="The trait `groups` as others know it; null: they may not."),
+    PrimaryKeyConstraint("workspace", "profile_id"),
 )
