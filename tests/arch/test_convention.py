@@ -27,6 +27,8 @@ ONE = {
     "/v1/sources/{source}/plan": "one document, kept and given as a whole",
     "/v1/merge-rules": "one document, kept and given as a whole",
     "/v1/topics": "one document, kept and given as a whole",
+    "/v1/group-rules": "one document, kept and given as a whole",
+    "/v1/groups/lookup": "asks for the one group of a kind with a key; 404 for none",
     "/v1/loyalty/programme": "one document, kept and given as a whole",
     "/v1/profiles/{profile_id}/loyalty": "how one person stands",
     "/v1/privacy/keys": "one document: a JWKS",
@@ -58,6 +60,8 @@ KEYED = {
     "/v1/segments/{segment_id}/versions": "version",
     "/v1/merge-rules/history": "version",
     "/v1/topics/history": "version",
+    "/v1/group-rules/history": "version",
+    "/v1/groups/{group_id}/members": "the profile",
     "/v1/loyalty/programme/history": "version",
     "/v1/retention-rules/history": "version",
     "/v1/retention-rules/gone": "day and class",
@@ -65,6 +69,7 @@ KEYED = {
     "/v1/trait-rules/history": "version",
     "/v1/campaigns/{campaign_id}/messages": "the send key",
     "/v1/profiles/{profile_id}/identifiers": "kind and value",
+    "/v1/profiles/{profile_id}/groups": "the group",
     "/v1/profiles/{profile_id}/traits": "name",
     "/v1/profiles/{profile_id}/readings": "the trait's name",
     "/v1/profiles/{profile_id}/trait-history": "source and message id of the event",
@@ -95,6 +100,7 @@ INSTANT = {
 WHOLE = {
     "/v1/brand",
     "/v1/computed-traits/{name}",
+    "/v1/group-rules",
     "/v1/loyalty/programme",
     "/v1/merge-rules",
     "/v1/retention-rules",
@@ -108,6 +114,7 @@ WHOLE = {
 SAFE_AGAIN = {
     "/v1/sources": "a name is taken once (409 with the id)",
     "/v1/sources/{source}/keys": "at most two keys live at a time (409)",
+    "/v1/groups": "a kind and key is taken once (409 with the id)",
     "/v1/segments": "a name is taken once (409 with the id)",
     "/v1/segments/{segment_id}/rebuild": "the newest build overtakes the one before",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
@@ -126,6 +133,7 @@ REFERENCES = {
     "case",
     "entry",
     "invitation",
+    "group",
 }
 
 

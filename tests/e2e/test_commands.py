@@ -76,6 +76,18 @@ ARGUMENTS: dict[str, list[str]] = {
     "duplicates merge": [ID, "--reason", "why", "--dry-run"],
     "duplicates show": [ID],
     "event": ["m"],
+    "group add": ["company", "acme", *PERSON, "--reason", "why"],
+    "group archive": ["company", "acme", "--reason", "why"],
+    "group create": ["company", "acme", "--reason", "why"],
+    "group list": [],
+    "group members": ["company", "acme"],
+    "group of": PERSON,
+    "group remove": ["company", "acme", *PERSON, "--reason", "why"],
+    "group rules history": [],
+    "group rules set": ["kinds.json", "--reason", "why"],
+    "group rules show": [],
+    "group set": ["company", "acme", "{}", "--reason", "why"],
+    "group show": ["company", "acme"],
     "import": ["file.json", "--source", "s"],
     "ledger verify": ["--wait", "0"],
     "loyalty adjust": [*PERSON, "-5", "--reason", "why"],
@@ -213,6 +225,7 @@ ARGUMENTS: dict[str, list[str]] = {
 WITHOUT_A_CALL = {"keys", "mail list", "mail show", "replay file", "token"}
 # What they print is JSON, or a mail, as it is.
 WITHOUT_JSON = {
+    "group rules show",
     "loyalty programme show",
     "mail show",
     "merge-rules show",
@@ -299,6 +312,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     (tmp_path / "rules.json").write_text("{}")
     (tmp_path / "topics.json").write_text('{"topics": []}')
     (tmp_path / "traits.json").write_text('{"traits": {}}')
+    (tmp_path / "kinds.json").write_text('{"kinds": {}}')
     (tmp_path / "timeline.json").write_text('{"classes": []}')
     monkeypatch.setenv("RAPPORT_HOME", str(tmp_path))
     monkeypatch.setenv("RAPPORT_SECRET", "a-secret-of-at-least-thirty-two-characters")

@@ -94,6 +94,9 @@ def _sent_to(one: Canary) -> str:
         properties={"total": "12.30", "currency": "USD", "note": f"for {one.mark}"},
         context={"traits": {"email": one.email}},
     )
+    house = {"groupType": "household", "owner": one.email, "size": 2, "groupRole": one.mark}
+    workspace.send("group", userId=one.mark, groupId=f"house-of-{one.mark}", traits=house)
+    workspace.send("group", userId=one.mark, groupId="acme", traits={"contact": one.email})
     workspace.wait_mail()
     until("the mail in the ledger", lambda: workspace.counts(campaign)["sent"] == 1)
     return campaign

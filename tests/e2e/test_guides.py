@@ -59,6 +59,10 @@ SHOWS = {
         *("traits.name: 张三", "inside", "whole", "contact_points.sms: +49", "misspelt"),
         *("city 上海", "nobody@finding.example", "'=1+1", "is written"),
     ],
+    "groups": [
+        *("Bonn", "owner", "elm-street-5", "traits.", "Is in it."),
+        *("Is in it no more.", "Version 1 holds.", "the till knows best"),
+    ],
     "loyalty": ["loyalty tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],

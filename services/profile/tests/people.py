@@ -157,7 +157,7 @@ def content(states: Iterable[Known]) -> Content:
     return {msgspec.json.encode(one) for one in states}
 
 
-def _counting(history: Iterable[Event]) -> dict[str, Event]:
+def counting(history: Iterable[Event]) -> dict[str, Event]:
     """Of copies of a message the one that counts, by message id."""
     found: dict[str, Event] = {}
     for one in history:
@@ -187,12 +187,12 @@ def expected(
     ids of events that say nothing of who is who.
     """
     names_of = Names(IDS, RuleBook({"w": rules}), {("w", "shop", one) for one in cuts}).of
-    counting = _counting(history)
-    users = _users(filter(None, map(names_of, counting.values())), joined)
+    counted = counting(history)
+    users = _users(filter(None, map(names_of, counted.values())), joined)
     names: dict[str, tuple[str, str]] = {}
     folded: dict[str, list[Event]] = {}
     links: dict[tuple[str, str], tuple[datetime, str, str]] = {}
-    for one in counting.values():
+    for one in counted.values():
         who = names_of(one)
         assert who is not None
         others = list(who.others)

@@ -51,6 +51,7 @@ ORDER = event("1", name="Order Completed", user_id="U", said=SAID)
         (Wanted(path="shipping", equals="Bern"), False),
         (Wanted(path="shipping.city", equals="Bern"), True),
         (Wanted(path="shipping.city.name", equals="Bern"), False),
+        (Wanted(path=r"shipping\.city", equals="Bern"), False),
         (Wanted(path="products.sku", equals="b"), True),
         (Wanted(path="products.tags", equals="y"), True),
         (Wanted(path="products.sku", equals="c"), False),

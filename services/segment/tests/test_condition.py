@@ -23,7 +23,10 @@ from rapport_segment.store.condition import JUDGED, Condition
 pytestmark = pytest.mark.integration
 
 # Few names and values, so that rules and people meet; and every trap of the two languages.
-NAMES = st.sampled_from(["a", "email", "phone", "A", "", "ä", "a.b", "0", "constructor"])
+PLAIN = ["a", "email", "phone", "A", "", "ä", "a.b", "0", "constructor"]
+NAMES = st.sampled_from(
+    [*PLAIN, "a.a", "a.A", "a.a.a", "a.", r"a\.b", "a.a1", "email.a", "a.phone"]
+)
 TEXTS = st.sampled_from(
     [
         "",
@@ -99,7 +102,11 @@ ALIKE = [
 ]
 VALUES = st.recursive(
     st.none() | SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(TEXTS, inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["a", "A", "phone", "a.b"]), inner, max_size=2)
+    ),
     max_leaves=4,
 )
 AMOUNTS = st.sampled_from(["0", "-1.50", "500", "500.00", "512.30", "1E+2", "NaN", "x", ""])
@@ -232,6 +239,44 @@ async def test_they_agree_who_may_be_judged_at_all(module_engine: AsyncEngine) -
     expected = [one.judged for one in people]
     assert expected.count(True) == 2
     assert await asked(module_engine, JUDGED, people) == expected
+
+
+async def test_they_agree_about_what_is_in_a_trait(module_engine: AsyncEngine) -> None:
+    traits = [
+        {"a": {"b": "x"}},
+        {"a": {"b": {"c": "x"}}},
+        {"a": {"b": None}, "a.b": "x"},
+        {"a.b": None, "a": {"b": "x"}},
+        {"a": {"b": ["y", "x"]}},
+        {"a": {"b": [*range(20), "x"]}},
+        {"a": [{"b": "x"}]},
+        {"a": "x"},
+        {"a": {"b.c": "x"}},
+        {r"a\.b": "x"},
+        {"a": {"b": {"c": None}}},
+        {},
+    ]
+    people = [
+        told(
+            ProfileState(
+                identifiers=[],
+                traits=msgspec.Raw(msgspec.json.encode(one)),
+                computed=ComputedState(),
+            )
+        )
+        for one in traits
+    ]
+    found = {}
+    for path in ("a.b", "a.b.c", r"a.b\.c", r"a\.b", "a", "a.", ".a"):
+        for op, wanted in (("eq", "x"), ("exists", None), ("ne", "x"), ("contains", "x")):
+            rule = parse(leaf({"trait": path}, op, wanted))
+            expected = [predicate(rule)(facts) for facts in people]
+            assert await in_sql(module_engine, Condition(rule), people) == expected, (path, op)
+            found[path, op] = [place for place, one in enumerate(expected) if one]
+    assert found["a.b", "eq"] == [0, 2, 4, 5]
+    assert found["a.b.c", "eq"] == [1]
+    assert found[r"a.b\.c", "eq"] == [8]
+    assert found[r"a\.b", "eq"] == [2, 9]
 
 
 async def test_they_agree_about_what_looks_alike(module_engine: AsyncEngine) -> None:

@@ -37,7 +37,7 @@ def test_a_tree_of_every_kind() -> None:
     known = {"identifier": "email", "op": "exists"}
     assert parse({"and": [GOLD, {"or": [rich, {"not": known}]}]}) == And(
         (
-            Leaf("and[0]", Trait("plan"), "eq", "gold"),
+            Leaf("and[0]", Trait("plan", ("plan",)), "eq", "gold"),
             Or(
                 (
                     Leaf("and[1].or[0]", Computed("revenue", "USD"), "gte", Decimal(500)),

@@ -23,6 +23,7 @@ from rapport_cli import (
     due,
     duplicates,
     events,
+    groups,
     imports,
     jobs,
     ledger,
@@ -72,6 +73,7 @@ app.add_typer(quality.app, name="quality")
 app.add_typer(merge_rules.app, name="merge-rules")
 app.add_typer(timeline_rules.app, name="timeline-rules")
 app.add_typer(trait_rules.app, name="trait-rules")
+app.add_typer(groups.app, name="group")
 app.add_typer(loyalty.app, name="loyalty")
 app.add_typer(consents.app, name="consent")
 app.add_typer(topics.app, name="topics")

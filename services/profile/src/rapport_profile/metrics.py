@@ -57,6 +57,10 @@ LOYALTY_SETTLED = Counter(
     "rapport_profile_loyalty_settled_total",
     "Members of loyalty programmes whose points and tier were worked out anew.",
 )
+GROUPS_SETTLED = Counter(
+    "rapport_profile_groups_settled_total",
+    "Groups whose traits were worked out anew.",
+)
 EXPORTED = Counter("rapport_profile_exported_total", "Profiles that were told in exports.")
 for _state in ("merged", "dismissed"):
     JUDGED.labels(_state)

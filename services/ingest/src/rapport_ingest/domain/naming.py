@@ -11,6 +11,7 @@ from rapport_common.events.contact import email_address, phone_number
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Identifier
 from rapport_common.events.identifiers import NONE_MORE
 from rapport_common.events.kinds import KINDS, PHONE, is_kind, is_nobodys, normal_value, rank
+from rapport_common.paths import names_of, path_of
 from rapport_ingest.domain.reading import (
     MAX_ID,
     Refused,
@@ -54,9 +55,9 @@ def require_names(made: Collection[str], identifiers: Mapping[str, tuple[str, ..
     """InvalidRequestError for a mapping of whose fields (`made`) none names a person."""
     fields = fields_of(identifiers)
     for path in fields:
-        steps = path.split(".")
+        steps = names_of(path)
         # An object that is mapped whole may have it.
-        if any(".".join(steps[:length]) in made for length in range(1, len(steps) + 1)):
+        if any(path_of(*steps[:length]) in made for length in range(1, len(steps) + 1)):
             return
     where = "mapping.fields"
     message = f"{where}: no row could name a person: map one of {', '.join(fields) or 'no field'}."
@@ -83,7 +84,7 @@ def check_fields(identifiers: Mapping[str, tuple[str, ...]]) -> None:
 
 
 def _check_path(kind: str, path: str) -> None:
-    head, *inner = path.split(".")
+    head, *inner = names_of(path)
     whole = all(inner) and len(inner) < MAX_STEPS and len(path) <= MAX_PATH
     whole = whole and not any(_LISTS.fullmatch(one) for one in inner)
     if not whole or (not (head in OBJECTS and inner) and not (head in IDS and not inner)):
@@ -140,7 +141,7 @@ class Namer:
         numbers = (phone_number(one, country) for one in blocked)
         self._blocked_phones = {one for one in numbers if one is not None}
         self._places = [
-            [_Place(kind, path, tuple(path.split("."))) for path in declared[kind]]
+            [_Place(kind, path, names_of(path)) for path in declared[kind]]
             for kind in sorted(declared, key=rank)
         ]
 

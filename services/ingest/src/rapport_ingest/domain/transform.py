@@ -1,7 +1,8 @@
-"""Changes to events that an operator declares as data: rename, drop, hash, cast, default.
+r"""Changes to events that an operator declares as data: rename, drop, hash, cast, default.
 
 A path is dotted and goes through objects, and with `[]` through each element of an array:
-`traits.mail`, `properties.products[].price`. Names with dots or brackets in them can't be reached.
+`traits.mail`, `properties.products[].price`. A dot in a name has a backslash before it:
+`traits.site\.name`. Names with brackets in them can't be reached.
 What is not there is not changed. The changes are made in the order in which they are declared, each
 of them once: renaming a to b and then b to a leaves a where it was.
 """
@@ -17,6 +18,7 @@ import msgspec
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.contact import normal_email
 from rapport_common.events.identifiers import is_placeholder, normal_identifier
+from rapport_common.paths import names_of
 from rapport_ingest.domain.casting import Cast, cast
 from rapport_ingest.domain.reading import digits
 from rapport_ingest.domain.salvage import deeper_than
@@ -44,7 +46,7 @@ PERSONAL = IDENTIFIERS | {"traits.email", "context.traits.email"}
 
 _EACH = "[]"
 _TRAITS = "traits."
-_STEP = re.compile(r"([^.\[\]\x00]+)(\[\])?")
+_STEP = re.compile(r"([^\[\]\x00]+)(\[\])?")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 Steps = tuple[str, ...]
@@ -188,7 +190,7 @@ class _Declaration:
     def _steps(self, path: str, part: str) -> Steps:
         """`properties.products[].price` as ("properties", "products", "[]", "price")."""
         place = f"{self.place}.{part}"
-        matches = [_STEP.fullmatch(one) for one in path.split(".")]
+        matches = [_STEP.fullmatch(one) for one in names_of(path)]
         steps = tuple(step for one in matches if one is not None for step in one.groups() if step)
         declared = path.replace(f".{ONCE}.", ".", 1)
         many = len(steps) - (ONCE in steps) > MAX_STEPS

@@ -9,6 +9,8 @@ from rapport_profile.api.consents import consent_routes
 from rapport_profile.api.decisions import decision_routes
 from rapport_profile.api.duplicates import duplicate_routes
 from rapport_profile.api.exporting import export_routes
+from rapport_profile.api.group_rules import group_rules_routes
+from rapport_profile.api.groups import group_routes
 from rapport_profile.api.loyalty import loyalty_routes
 from rapport_profile.api.loyalty_programmes import programme_routes
 from rapport_profile.api.merge_rules import rules_routes
@@ -43,6 +45,8 @@ def routers(engine: AsyncEngine, ids: Ids, hands: Hands) -> list[APIRouter]:
         search_routes(engine, ids),
         export_routes(engine),
         profile_routes(engine, ids, hands.arrivals),
+        group_routes(engine, ids),
+        group_rules_routes(engine),
         loyalty_routes(engine, hands.settling),
         programme_routes(engine),
         quality_routes(engine),

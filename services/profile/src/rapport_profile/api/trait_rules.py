@@ -55,12 +55,12 @@ class NewTraitRules(NewVersion):
 
     def declared(self) -> TraitRules:
         """The same, as the domain has it."""
-        return TraitRules(
-            {
-                name: TraitRule(one.rule, one.type, tuple(one.sources), one.description)
-                for name, one in self.traits.items()
-            }
-        )
+        return TraitRules({name: trait_rule(one) for name, one in self.traits.items()})
+
+
+def trait_rule(one: DeclaredTrait) -> TraitRule:
+    """What goes for one trait, as the domain has it."""
+    return TraitRule(one.rule, one.type, tuple(one.sources), one.description)
 
 
 def trait_rules_routes(engine: AsyncEngine) -> APIRouter:

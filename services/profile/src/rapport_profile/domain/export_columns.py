@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from rapport_common.events.profile import ComputedState
+from rapport_common.paths import names_of
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.reach import Point
 from rapport_profile.domain.shown import SECTIONS, Section, shown_profile
@@ -24,6 +25,7 @@ _COMPUTED: Final = {
     if one.name != "defined"
 }
 _text = msgspec.json.Decoder(str)
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class UnknownColumnError(ValueError):
@@ -64,10 +66,12 @@ class Person:
         """The shown identifiers of a kind."""
         return sorted(value for one, value, _at in self.summary.named if one == kind)
 
-    def trait(self, name: str) -> msgspec.Raw | None:
-        """A trait as the JSON it is; null is none."""
-        known = self.summary.fold.known_traits().get(name)
-        return None if known is None or bytes(known.value) == b"null" else known.value
+    def trait(self, path: str) -> msgspec.Raw | None:
+        """A trait, or what is in one at a path, as the JSON it is; null is none."""
+        traits = self.summary.fold.known_traits()
+        name, *inner = [path] if path in traits else names_of(path)
+        value = None if name not in traits else _inside(traits[name].value, inner)
+        return None if value is None or bytes(value) == b"null" else value
 
 
 class Column(NamedTuple):
@@ -132,6 +136,16 @@ _PARTS: Final[dict[str, Callable[[str, str], Column]]] = {
     "traits": _trait,
     "computed": _computed,
 }
+
+
+def _inside(value: msgspec.Raw | None, names: Sequence[str]) -> msgspec.Raw | None:
+    """What stands in JSON under these names, as it stands there."""
+    try:
+        for name in names:
+            value = None if value is None else _object.decode(value).get(name)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return value
 
 
 def _unknown(name: str) -> UnknownColumnError:

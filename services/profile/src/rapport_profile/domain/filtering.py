@@ -1,11 +1,12 @@
 """Which events of a timeline somebody wants to see."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 
 import msgspec
 
 from rapport_common.events.envelope import Event
+from rapport_common.paths import names_of
 from rapport_profile.domain.telling import traits_said
 
 MAX_NAMES = 20
@@ -43,7 +44,7 @@ class Wanted(msgspec.Struct, frozen=True):
         )
 
     def _says(self, event: Event) -> bool:
-        path = (self.path or "").split(".")
+        path = names_of(self.path or "")
         try:
             said = _properties.decode(event.properties)
             return any(_is(value, self.equals or "") for value in _at(said, path))
@@ -56,7 +57,7 @@ class Wanted(msgspec.Struct, frozen=True):
 ANYTHING = Wanted()
 
 
-def _at(said: object, path: list[str]) -> Iterator[object]:
+def _at(said: object, path: Sequence[str]) -> Iterator[object]:
     """The values at a path; of a list those of all its entries."""
     if isinstance(said, list):
         for entry in said:

@@ -12,6 +12,7 @@ from rapport_common.events.reserved import CONSENT_UPDATED
 from rapport_profile.domain.bounds import MAX_SHOWN, Spilled
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.folding import copied, fold_and_spill, merge
+from rapport_profile.domain.groups.facts import speaks_of_groups
 from rapport_profile.domain.links import Link
 from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.naming import (
@@ -34,7 +35,8 @@ class Recount:
     """What the events of an identifier amount to.
 
     `leaving`: those whose strongest identifier is another one under these rules, by that one's
-    id. Not `is_whole`: other events of it may tell of links. Not `is_read`: it is not on the page.
+    id. `of_groups`: those that may say something of groups. Not `is_whole`: other events of it may
+    tell of links. Not `is_read`: it is not on the page.
     """
 
     hub: Id
@@ -42,6 +44,7 @@ class Recount:
     told: dict[LinkKey, Evidence] = field(default_factory=dict)
     leaving: dict[Id, list[Event]] = field(default_factory=dict)
     spilled: list[Spilled] = field(default_factory=list)
+    of_groups: list[Event] = field(default_factory=list)
     is_whole: bool = True
     is_read: bool = True
 
@@ -67,6 +70,7 @@ class Recount:
     def add(self, names: Names, events: Sequence[Event]) -> None:
         """Take in events of which it is the strongest identifier."""
         fold, spilled = fold_and_spill(events, names.judge(events))
+        self.of_groups += filter(speaks_of_groups, events)
         self.fold.join(fold)
         self.spilled += [*spilled, *self.fold.trim()]
         for key, evidence in links_told(names, events).items():
@@ -209,6 +213,12 @@ class Page:
             for event in events
             if event.name == CONSENT_UPDATED
         ]
+
+    @property
+    def said_of_groups(self) -> list[tuple[Event, Id]]:
+        """What may have been said of groups, and by whom."""
+        found = {one.hub: one for one in [*self.recounts.values(), *self.counted]}
+        return [(event, hub) for hub, one in found.items() for event in one.of_groups]
 
     @property
     def left_by_events(self) -> list[Recount]:

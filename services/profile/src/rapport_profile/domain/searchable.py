@@ -7,6 +7,7 @@ import msgspec
 
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, Identifier
 from rapport_common.events.kinds import rank
+from rapport_common.paths import inner_value, names_of
 from rapport_profile.domain import search_words as words
 from rapport_profile.domain.pinyin import initials, pinyin_of
 from rapport_profile.domain.published import Summary
@@ -172,13 +173,11 @@ def _at_path(traits: Mapping[str, Trait], path: str) -> str | None:
     """The text at a path: a trait of that name, or what is in one under the names behind it."""
     if path in traits:
         return _text_of(traits[path])
-    name, *inner = path.split(".")
-    if not inner or name not in traits:
+    name, *inner = names_of(path)
+    if name not in traits:
         return None
     try:
-        value = _any.decode(traits[name].value)
+        value = inner_value(_any.decode(traits[name].value), inner)
     except (msgspec.MsgspecError, RecursionError):
         return None
-    for one in inner:
-        value = value.get(one) if isinstance(value, dict) else None
     return value if isinstance(value, str) else None

@@ -63,6 +63,14 @@ def believed_time(event: Event) -> datetime:
     return min(at, received_at) if at >= EARLIEST else received_at
 
 
+def believed_stamp(event: Event) -> Stamp:
+    """The stamp of what an event says; of a time before all that is believed: the receipt."""
+    stamp = stamp_of(event)
+    if stamp.at >= EARLIEST:
+        return stamp
+    return msgspec.structs.replace(stamp, at=believed_time(event))
+
+
 def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     """The earlier of two times; None is no time."""
     return min(one, other) if one and other else one or other

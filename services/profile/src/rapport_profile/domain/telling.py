@@ -51,11 +51,7 @@ def telling(event: Event, judge: TraitJudge = NO_TRAIT_RULES) -> Telling:
     at, stamp = believed_time(event), stamp_of(event)
     if event.type == "identify":
         values = _traits_of(event)
-        traits = judge.weighed(values, stamp)
-        if ONCE in values:
-            said_once = judge.weighed(_object(values[ONCE]), stamp, once=True)
-            traits.pop(ONCE, None)
-            traits = {**said_once, **traits}
+        traits = weighed_with_once(judge, values, stamp)
         return Telling(at, stamp, traits, reach_said(event, values))
     reach = reach_said(event, _NOTHING) if event.value(EMAIL) else {}
     if event.type != "track":
@@ -70,6 +66,18 @@ def telling(event: Event, judge: TraitJudge = NO_TRAIT_RULES) -> Telling:
     if restraint is not None or rectified is not None:
         return Telling(at, stamp, restraint=restraint, rectified=rectified)
     return Telling(at, stamp, reach=reach, case=_case(event))
+
+
+def weighed_with_once(
+    judge: TraitJudge, values: Mapping[str, msgspec.Raw], stamp: Stamp
+) -> dict[str, Trait]:
+    """Traits that are told together as they count, those in `$set_once` among them."""
+    traits = judge.weighed(values, stamp)
+    if ONCE in values:
+        said_once = judge.weighed(_object(values[ONCE]), stamp, once=True)
+        traits.pop(ONCE, None)
+        traits = {**said_once, **traits}
+    return traits
 
 
 def traits_said(event: Event) -> dict[str, tuple[msgspec.Raw, bool]]:

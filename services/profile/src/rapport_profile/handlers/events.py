@@ -30,7 +30,7 @@ from rapport_profile.domain.naming import (
     user_twin,
 )
 from rapport_profile.domain.working_set import WorkingSet
-from rapport_profile.handlers import loyalty_facts
+from rapport_profile.handlers import group_facts, loyalty_facts
 from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.consent_facts import keep_words
 from rapport_profile.handlers.loading import done_with
@@ -139,7 +139,9 @@ async def _replaced(tx: AsyncConnection, names: Names, one: Draft, known: inbox.
     if taken_back is None:
         return False
     await inbox.replace(tx, one.copy)
-    await loyalty_facts.take_back(tx, known.key, [step.profile_id for step in taken_back])
+    whose = [step.profile_id for step in taken_back]
+    await loyalty_facts.take_back(tx, known.key, whose)
+    await group_facts.take_back(tx, known.key, whose)
     if one.is_refused:
         await publish(tx, [(step, None) for step in taken_back])
     else:
@@ -205,6 +207,7 @@ async def _apply(
     nodes = working.nodes
     hubs = [(event, hub, nodes[hub].profile_id) for event, hub in applied_to]
     await loyalty_facts.note(tx, hubs, names.book)
+    await group_facts.note(tx, names, hubs)
     await publish(tx, [*((step, None) for step in lasting), *zip(told, traces, strict=True)])
 
 

@@ -19,6 +19,7 @@ from rapport_common.privacy.sweeps import Page, Sweep, Waits
 from rapport_profile.domain.naming import Id, Ids, Names, anonymous_twin, user_twin
 from rapport_profile.domain.recounting import Page as Recounted
 from rapport_profile.domain.revising import Revising
+from rapport_profile.handlers.group_facts import leave_groups
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.rebuilding import rebuilt
 from rapport_profile.store import (
@@ -33,6 +34,7 @@ from rapport_profile.store import (
     search,
 )
 from rapport_profile.store import privacy as store
+from rapport_profile.store.group_privacy import group_sweeps
 from rapport_profile.store.rectifications import FORGOTTEN as RECTIFICATIONS
 from rapport_profile.store.restraints import FORGOTTEN as RESTRAINTS
 from rapport_profile.store.rules import RuleShelf
@@ -57,6 +59,7 @@ def sweeps(ids: Ids, key: bytes, at_once: int = AT_ONCE) -> list[Sweep]:
         _Events(at_once),
         _Person(ids, at_once),
         SEARCH,
+        *group_sweeps(Recogniser(key)),
         *aside_sweeps(SCHEMA, Recogniser(key)),
     ]
 
@@ -143,6 +146,7 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
         await loyalty.drop_fact(tx, (workspace, event.source, event.message_id))
     number += await loyalty.forget(tx, workspace, ids, who.at)
     await loyalty.drop_members(tx, workspace, sorted(ended))
+    number += await leave_groups(tx, who, ids, named, sorted(ended))
     await search.forget(tx, workspace, sorted(ended))
     await likenesses.forget(tx, workspace, sorted(ended))
     await duplicates.forget(tx, workspace, sorted(ended))

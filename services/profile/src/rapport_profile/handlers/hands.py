@@ -15,6 +15,7 @@ from rapport_profile.handlers.accessing import Accessing
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.consent_ends import ConsentEnds
 from rapport_profile.handlers.erasing import Erasing
+from rapport_profile.handlers.group_settling import GroupSettling
 from rapport_profile.handlers.lapsing import Lapsing
 from rapport_profile.handlers.loyalty_settling import Settling
 from rapport_profile.settings import Settings
@@ -51,4 +52,5 @@ def due_kinds(ids: Ids, hands: Hands) -> dict[str, Handler]:
         **telling_traits.KINDS,
         **ConsentEnds(hands.publisher).kinds,
         **hands.settling.kinds,
+        **GroupSettling(hands.publisher).kinds,
     }

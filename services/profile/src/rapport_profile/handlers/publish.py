@@ -9,7 +9,7 @@ from rapport_common.events.profile import NONE_OMITTED
 from rapport_common.events.topics import PROFILE_ACTIVITY
 from rapport_common.publisher import Publisher
 from rapport_profile import metrics
-from rapport_profile.handlers import loyalty_facts
+from rapport_profile.handlers import group_facts, loyalty_facts
 from rapport_profile.tables import SCHEMA
 
 _ACTIVITY = Publisher(SCHEMA, PROFILE_ACTIVITY)
@@ -21,5 +21,6 @@ async def publish(tx: AsyncConnection, steps: Sequence[tuple[ProfileActivity, st
     if reduced:
         metrics.REDUCED.inc(reduced)
     await loyalty_facts.follow(tx, [step for step, _trace in steps])
+    await group_facts.follow(tx, [step for step, _trace in steps])
     # Last: see `outbox.append`.
     await _ACTIVITY.publish(tx, steps)

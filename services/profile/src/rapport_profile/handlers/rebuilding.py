@@ -28,6 +28,7 @@ from rapport_profile.domain.people import Profile
 from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision
 from rapport_profile.domain.sections import COMPUTED
+from rapport_profile.handlers import group_facts
 from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
@@ -188,6 +189,8 @@ async def rebuilt(
     wrong = await computed_states.recount(tx, page.workspace, hubs)
     told = await _with_values(tx, working, steps, wrong)
     await changes.save(tx, working)
+    said = [(event, hub, _owner(working, hub)) for event, hub in page.said_of_groups]
+    await group_facts.note(tx, names, said)
     await publish(tx, [(step, None) for step in told])
     report = _report(revisions, steps, moved, len(broken & page.begun))
     report.computed = len(wrong)
@@ -230,6 +233,11 @@ def _report(
         joined=joined,
         changed=len(steps) - joined,
     )
+
+
+def _owner(working: Revising, hub: Id) -> Id | None:
+    node = working.nodes.get(hub)
+    return None if node is None else node.profile_id
 
 
 def _working(names: Names) -> Revising:

@@ -12,6 +12,7 @@ from rapport_common.access.parts import Part, Rows, Taken, Told, covered, coveri
 from rapport_common.events.reserved import RESERVED_SOURCES
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_profile.domain.shown import shown_profile
+from rapport_profile.store.group_privacy import PARTS_IN_GROUPS
 from rapport_profile.store.standing import standing
 from rapport_profile.tables import SCHEMA
 
@@ -140,6 +141,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         _computed("computed_expired", "identifier_id"),
         POINTS,
         EARNED_BY,
+        PARTS_IN_GROUPS,
         _asked_of_points(recogniser),
         DUPLICATES,
         *aside_parts(SCHEMA, recogniser),

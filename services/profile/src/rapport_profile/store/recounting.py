@@ -10,7 +10,7 @@ from rapport_common.db import pack, packed
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.naming import Id
-from rapport_profile.store import loyalty
+from rapport_profile.store import group_facts, loyalty
 from rapport_profile.store.inbox import stored_event
 
 PIECE = 500
@@ -120,4 +120,5 @@ async def move(
     await tx.execute(_MOVE, {**copies, **times})
     await tx.execute(_MOVE_COPIES, copies)
     await loyalty.move_facts(tx, copies)
+    await group_facts.move(tx, copies)
     return len(moved)

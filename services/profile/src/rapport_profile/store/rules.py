@@ -1,6 +1,7 @@
 """What workspaces have declared of themselves, by subject; each version is kept.
 
-A subject is a set of rules that is declared as a whole: merge rules, timeline rules, trait rules.
+A subject is a set of rules that is declared as a whole: merge rules, timeline rules, trait rules,
+kinds of groups.
 """
 
 from collections.abc import Callable, Collection
@@ -14,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.codec import encode
 from rapport_profile.domain import merge_rules, timeline_rules, trait_rules
+from rapport_profile.domain.groups import kinds
+from rapport_profile.domain.groups.kinds import GroupRules
 from rapport_profile.domain.merge_rules import MergeRules, RuleBook, Rules
 from rapport_profile.domain.timeline_rules import TimelineRules
 from rapport_profile.domain.trait_rules import TraitRules
@@ -36,6 +39,7 @@ class Subject(Generic[R]):
 MERGE_RULES = Subject("merge", MergeRules, merge_rules.checked)
 TIMELINE_RULES = Subject("timeline", TimelineRules, timeline_rules.checked)
 TRAIT_RULES = Subject("traits", TraitRules, trait_rules.checked)
+GROUP_RULES = Subject("groups", GroupRules, kinds.checked)
 
 
 LOYALTY = "loyalty"

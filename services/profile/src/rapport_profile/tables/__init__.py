@@ -1,6 +1,16 @@
 """The tables of schema `profile`."""
 
-from rapport_profile.tables import computed, finding, loyalty, people, privacy, timeline
+from rapport_profile.tables import computed, finding, groups, loyalty, people, privacy, timeline
 from rapport_profile.tables.schema import METADATA, SCHEMA
 
-__all__ = ["METADATA", "SCHEMA", "computed", "finding", "loyalty", "people", "privacy", "timeline"]
+__all__ = [
+    "METADATA",
+    "SCHEMA",
+    "computed",
+    "finding",
+    "groups",
+    "loyalty",
+    "people",
+    "privacy",
+    "timeline",
+]

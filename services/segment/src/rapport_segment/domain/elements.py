@@ -5,7 +5,7 @@ both must not be the price of an event.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -85,11 +85,22 @@ class Elements(list[Any]):
         return at < len(self._texts) and self._texts[at].startswith(prefix)
 
 
-def indexed(traits: dict[str, Any], name: str) -> Any:
-    """A trait's value; a long list with its index, which stays for the next who asks."""
-    value = traits.get(name)
+def indexed(traits: dict[str, Any], path: str, names: Sequence[str]) -> Any:
+    """A trait's value, or what is in one at a path, which has these names.
+
+    A long list comes with its index, which stays for the next who asks.
+    """
+    place, name = traits, path
+    if path not in traits:
+        *outer, name = names
+        for one in outer:
+            inner = place.get(one)
+            if type(inner) is not dict:
+                return None
+            place = inner
+    value = place.get(name)
     if type(value) is list and len(value) > LONG:
-        value = traits[name] = Elements(value)
+        value = place[name] = Elements(value)
     return value
 
 

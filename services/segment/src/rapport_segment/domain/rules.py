@@ -7,6 +7,7 @@ from typing import Any, ClassVar, assert_never
 
 from rapport_common.events.kinds import KINDS, PHONE
 from rapport_common.events.money import normal_currency
+from rapport_common.paths import names_of
 from rapport_segment.domain.elements import indexed
 from rapport_segment.domain.operands import (
     RuleError,
@@ -29,6 +30,7 @@ from rapport_segment.domain.values import (
     EMAIL,
     Scalar,
     normal_beginning,
+    normal_text,
 )
 
 MAX_DEPTH = 16
@@ -55,9 +57,10 @@ _PHONES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """A member of the profile's traits."""
+    """A trait, or what is in one: `name` is a path (`rapport_common.paths`) of these `names`."""
 
     name: str
+    names: tuple[str, ...]
 
     section: ClassVar[int] = TRAITS
 
@@ -66,7 +69,7 @@ class Trait:
         return f"trait {self.name}"
 
     def read(self, facts: Facts) -> Any:
-        return indexed(facts.traits, self.name)
+        return indexed(facts.traits, self.name, self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +236,7 @@ def _subject(document: Mapping[str, Any], path: str) -> Subject:
     extra = {"currency"} if key == "defined" or (key, name) == ("computed", REVENUE) else set()
     _only(document, path, {key, "op", "value"} | extra)
     if key == "trait":
-        return Trait(name)
+        return Trait(name, tuple(map(normal_text, names_of(name))))
     if key == "identifier":
         return Identifier(_kind_of_identifier(name))
     if key == "defined":
@@ -311,7 +314,7 @@ def _converter(subject: Subject, op: str) -> Callable[[object, str], Scalar]:
             return lambda value, path: address_like(scalar(value, path))
         if op == "starts_with":
             return lambda value, path: normal_beginning(as_written(value, path))
-        if op in EQUALITY and _SEPARATORS.sub("", subject.name.lower()) in _PHONES:
+        if op in EQUALITY and _SEPARATORS.sub("", subject.names[-1].lower()) in _PHONES:
             return lambda value, path: phone_like(scalar(value, path))
         return scalar
     if isinstance(subject, Identifier):

@@ -133,7 +133,7 @@ class Condition:
 
     def _read(self, subject: Subject) -> str:
         if isinstance(subject, Trait):
-            return f"(p.traits -> {self._text(subject.name)})"
+            return self._trait(subject)
         if isinstance(subject, Identifier):
             return f"(p.identifiers -> {self._text(subject.kind)})"
         place = (
@@ -145,6 +145,14 @@ class Condition:
         if subject.currency is None:
             return f"({computed})"
         return f"({computed} -> {self._text(subject.currency)})"
+
+    def _trait(self, subject: Trait) -> str:
+        """A trait of that name, else what is in one under the names behind it."""
+        whole = f"p.traits -> {self._text(subject.name)}"
+        if subject.names == (subject.name,):
+            return f"({whole})"
+        inner = " -> ".join(["p.traits", *map(self._text, subject.names)])
+        return f"(CASE WHEN p.traits ? {self._text(subject.name)} THEN {whole} ELSE {inner} END)"
 
     def _jsonb(self, value: Any) -> str:
         return f"CAST({self._text(_json.encode(value).decode())} AS jsonb)"

@@ -3,6 +3,7 @@
 import re
 from zoneinfo import ZoneInfo
 
+from rapport_common.paths import names_of
 from rapport_profile.domain.computed.definition import (
     MAX_CONDITIONS,
     MAX_DAYS,
@@ -19,7 +20,7 @@ from rapport_profile.domain.computed.definition import (
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 _NAME = re.compile(NAME)
-_STEP = re.compile(r"[^.\[\]\x00]{1,100}(\[\])?")
+_STEP = re.compile(r"[^\[\]\x00]{1,100}(\[\])?")
 MAX_STEPS = 8
 
 _WITH_VALUE = frozenset({"sum", "average", "min", "max", "distinct", "list", "most_frequent"})
@@ -141,7 +142,7 @@ def _check_source(where: str, one: Definition, value: Value) -> None:
 
 
 def _check_path(where: str, path: str) -> None:
-    steps = path.split(".")
+    steps = names_of(path)
     if len(steps) > MAX_STEPS or not all(map(_STEP.fullmatch, steps)):
         message = f"is a path of at most {MAX_STEPS} names: total, address.city, products[].price"
         raise DefinitionError(where, message)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from rapport_common.events.money import normal_amount
+from rapport_common.paths import names_of
 from rapport_profile.domain.computed.definition import MAX_TEXT, Condition
 
 MAX_ELEMENTS = 200
@@ -19,7 +20,7 @@ _TEXT_SCALARS = (str, int, Decimal)
 def values_at(said: Any, path: str) -> list[Any]:
     """The values at a path, those of lists one by one; what is not there is not among them."""
     found = [said]
-    for step in path.split("."):
+    for step in names_of(path):
         name = step.removesuffix("[]")
         found = [one[name] for one in found if isinstance(one, dict) and name in one]
         if step.endswith("[]"):

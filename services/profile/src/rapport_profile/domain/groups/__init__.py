@@ -1,0 +1,1 @@
+"""Groups of people: companies, households, teams, with traits of their own."""

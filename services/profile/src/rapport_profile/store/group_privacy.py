@@ -1,0 +1,119 @@
+"""Groups speak of people, too: what of that goes with somebody who is forgotten, and is told.
+
+A part in a group goes with its identifier (`group_facts.erase`). Here are the values that name
+somebody: a trait such as a company's contact, or the key of a household.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common.access.parts import Rows, plain
+from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_common.privacy.sweeps import Change, Read, Sweep
+
+_FACT = text(
+    "UPDATE profile.group_fact SET traits = CAST(:traits AS json), reason = :reason "
+    "WHERE workspace = :workspace AND source = :source AND message_id = :message_id"
+)
+_GROUP = text(
+    "UPDATE profile.group_profile SET traits = CAST(:traits AS json), "
+    "expired = CAST(:expired AS json), deleted_reason = :reason "
+    "WHERE workspace = :workspace AND id = CAST(:id AS uuid)"
+)
+_NO_GROUP = [
+    text(
+        f"DELETE FROM profile.group_{table} "
+        f"WHERE workspace = :workspace AND {column} = CAST(:id AS uuid)"
+    )
+    for table, column in (("member", "group_id"), ("fact", "group_id"), ("profile", "id"))
+]
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+_IDS = "CAST(CAST(:subjects AS text[]) AS uuid[])"
+PARTS_IN_GROUPS = Rows(
+    "profile.group_fact",
+    "companies, households and other groups that you were said to be in, by whom and when",
+    "profile.group_fact t JOIN profile.group_profile g "
+    "ON g.workspace = t.workspace AND g.id = t.group_id",
+    {"source": "text", "message_id": "text"},
+    {**plain("source", "verb", "role", "at", "received_at"), "kind": "g.kind", "key": "g.key"},
+    f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",
+    frozenset({"workspace", "subjects"}),
+)
+
+
+def group_sweeps(recogniser: Recogniser) -> list[Sweep]:
+    """What was said of groups, then what that amounts to."""
+    return [
+        Read(
+            "profile.group_fact",
+            {"source": "text", "message_id": "text"},
+            ("CAST(traits AS text) AS traits", "reason"),
+            recogniser,
+            _facts(recogniser),
+            where="workspace = :workspace AND (traits IS NOT NULL OR reason IS NOT NULL)",
+        ),
+        Read(
+            "profile.group_profile",
+            {"id": "uuid"},
+            (
+                "CAST(traits AS text) AS traits",
+                "CAST(expired AS text) AS expired",
+                "deleted_reason AS reason",
+                "key",
+            ),
+            recogniser,
+            _groups(recogniser),
+        ),
+    ]
+
+
+def _facts(recogniser: Recogniser) -> Change:
+    async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
+        for row in rows:
+            given = {
+                "workspace": who.workspace,
+                "source": row.source,
+                "message_id": row.message_id,
+                "traits": _others(recogniser, who, row.traits),
+                "reason": _unless(recogniser, who, row.reason),
+            }
+            await tx.execute(_FACT, given)
+
+    return change
+
+
+def _groups(recogniser: Recogniser) -> Change:
+    async def change(tx: AsyncConnection, who: Subject, rows: Sequence[Row[Any]]) -> None:
+        for row in rows:
+            given = {"workspace": who.workspace, "id": row.id}
+            if recogniser.speaks_of(who, row.key):
+                for statement in _NO_GROUP:
+                    await tx.execute(statement, given)
+                continue
+            given["traits"] = _others(recogniser, who, row.traits)
+            given["expired"] = _others(recogniser, who, row.expired)
+            given["reason"] = _unless(recogniser, who, row.reason)
+            await tx.execute(_GROUP, given)
+
+    return change
+
+
+def _others(recogniser: Recogniser, who: Subject, traits: str | None) -> str | None:
+    """The traits in a JSON object that do not speak of somebody."""
+    if traits is None:
+        return None
+    kept = {
+        name: value
+        for name, value in _members.decode(traits).items()
+        if not recogniser.speaks_of(who, name, bytes(value))
+    }
+    return msgspec.json.encode(kept).decode()
+
+
+def _unless(recogniser: Recogniser, who: Subject, reason: str | None) -> str | None:
+    return "erased" if recogniser.speaks_of(who, reason) else reason
