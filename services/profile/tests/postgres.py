@@ -73,7 +73,8 @@ async def wipe(engine: AsyncEngine) -> None:
                 "profile.search, profile.search_due, profile.restraint, profile.consent_fact, "
                 "profile.computed_trait, profile.computed_state, profile.computed_expired, "
                 "profile.loyalty_programme, profile.loyalty_fact, profile.loyalty_operation, "
-                "profile.loyalty_entry, profile.loyalty_member, profile.due"
+                "profile.loyalty_entry, profile.loyalty_member, profile.loyalty_checkpoint, "
+                "profile.loyalty_lot, profile.loyalty_subject, profile.due"
             )
         )
 

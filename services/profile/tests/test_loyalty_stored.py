@@ -334,7 +334,7 @@ async def test_who_is_forgotten_leaves_no_points(
     await worked_off(engine)
     await settled(engine)
     async with engine.begin() as tx:
-        for table in ("fact", "operation", "entry", "member"):
+        for table in ("fact", "operation", "entry", "member", "checkpoint", "lot", "subject"):
             rows = await tx.scalar(text(f"SELECT count(*) FROM profile.loyalty_{table}"))
             assert rows == 0, table
 
