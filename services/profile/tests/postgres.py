@@ -74,7 +74,8 @@ async def wipe(engine: AsyncEngine) -> None:
                 "profile.consent_fact, "
                 "profile.computed_trait, profile.computed_state, profile.computed_expired, "
                 "profile.loyalty_programme, profile.loyalty_fact, profile.loyalty_operation, "
-                "profile.loyalty_entry, profile.loyalty_member, profile.due, "
+                "profile.loyalty_entry, profile.loyalty_member, profile.loyalty_checkpoint, "
+                "profile.loyalty_lot, profile.loyalty_subject, profile.due, "
                 "profile.group_profile, profile.group_fact, profile.group_member, "
                 "profile.group_told"
             )

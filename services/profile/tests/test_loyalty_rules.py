@@ -197,6 +197,11 @@ def test_an_event_earns_once_and_no_more_than_its_cap() -> None:
     assert [lot.points for lot in found.lots] == [30, 20]
 
 
+DEEP: dict[str, Any] = {}
+for _ in range(200):
+    DEEP = {"x": DEEP}
+
+
 @pytest.mark.parametrize(("stacking", "points"), [("best", 200), ("product", 300)])
 def test_multipliers_are_the_best_or_their_product(stacking: str, points: int) -> None:
     factors = [
@@ -378,6 +383,9 @@ def test_points_are_rounded_as_the_programme_says(
         ({"tiers": {**TIERS, "measure": "miles"}}, "tiers.measure"),
         ({"notice_days": -1}, "notice_days"),
         ({"zone": "Mars/Base"}, "zone"),
+        ({"points": "\ud800"}, ""),
+        ({"zone": "\ud800"}, ""),
+        ({"tiers": {**TIERS, "levels": [{**TIERS["levels"][0], "benefits": DEEP}]}}, ""),
         ({"rules": [{"id": "a"}]}, "rules.0"),
         ({"rules": [{"id": "a", "per": {"XXX": "1"}}]}, "rules.0.per.XXX"),
         ({"rules": [{"id": "a", "per": {"USD": "NaN"}}]}, "rules.0.per.USD"),

@@ -334,7 +334,7 @@ async def test_who_is_forgotten_leaves_no_points(
     await worked_off(engine)
     await settled(engine)
     async with engine.begin() as tx:
-        for table in ("fact", "operation", "entry", "member"):
+        for table in ("fact", "operation", "entry", "member", "checkpoint", "lot", "subject"):
             rows = await tx.scalar(text(f"SELECT count(*) FROM profile.loyalty_{table}"))
             assert rows == 0, table
 
@@ -375,6 +375,22 @@ async def test_what_is_no_programme_is_refused_with_its_place(
     asked = {"programme": {**CLUB, **change}, "version": 0, **WHY}
     answer = await client.put("/v1/loyalty/programme", json=asked)
     assert (answer.status_code, answer.json()["details"]["field"]) == (422, where)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["2099-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"],
+)
+async def test_a_time_without_offset_or_out_of_all_bounds_is_refused(
+    client: httpx.AsyncClient, engine: AsyncEngine, moment: str
+) -> None:
+    asked = {"programme": CLUB, "version": 0, "since": moment, **WHY}
+    assert (await client.put("/v1/loyalty/programme", json=asked)).status_code == 422
+    await declared(client)
+    await feed(engine, [order("1", total=100)])
+    given = {"points": 5, "expires_at": moment, **WHY}
+    answer = await client.post(f"{await member(client)}/adjustments", json=given)
+    assert answer.status_code == 422, answer.text
 
 
 async def test_a_programme_has_versions_that_hold_from_their_time_on(

@@ -177,6 +177,8 @@ def _size(value: Any) -> Decimal | None:
         ("true", "text", None),
         ('"true"', "boolean", "true"),
         ("1", "boolean", None),
+        ("[]", "boolean", None),
+        ('{"a": 1}', "boolean", None),
         ('"2026-02-30"', "time", None),
         ('"0001-01-01T00:00:00+14:00"', "time", None),
         ('"20260228"', "time", '"20260228"'),

@@ -61,6 +61,10 @@ GROUPS_SETTLED = Counter(
     "rapport_profile_groups_settled_total",
     "Groups whose traits were worked out anew.",
 )
+LOYALTY_FACTS = Counter(
+    "rapport_profile_loyalty_facts_total",
+    "Facts that were gone through to work out points and tiers: since a checkpoint, or all.",
+)
 EXPORTED = Counter("rapport_profile_exported_total", "Profiles that were told in exports.")
 for _state in ("merged", "dismissed"):
     JUDGED.labels(_state)

@@ -47,8 +47,8 @@ def _shown(engine: AsyncEngine, requests: Requests) -> APIRouter:
     async def loyalty(profile_id: UUID, caller: Reader) -> _Answer:
         """How somebody stands now: points, lots, tier, what is missing for the next one."""
         async with engine.begin() as tx:
-            held = await requests.standing(tx, caller.workspace, profile_id)
-        return _standing(held.member[1], held.standing)
+            alive, found = await requests.standing(tx, caller.workspace, profile_id)
+        return _standing(alive, found)
 
     @router.get("/v1/profiles/{profile_id}/loyalty/entries", response_model=Listed[models.Entry])
     async def loyalty_entries(profile_id: UUID, caller: Reader, page: Paging) -> _Answer:

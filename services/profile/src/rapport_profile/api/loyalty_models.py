@@ -4,13 +4,27 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from rapport_common.paging import MAX_BIGINT
 from rapport_profile.api.asking import NO_NUL
+from rapport_profile.domain.loyalty.calendar import FAR
 from rapport_profile.domain.loyalty.checking import MAX_POINTS
+from rapport_profile.domain.stamps import EARLIEST
 
 Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=NO_NUL)]
+
+
+def _countable(moment: datetime) -> datetime:
+    """The same time; an error for one with which days and months can't be counted in any zone."""
+    if not EARLIEST <= moment < FAR:
+        message = f"must be from {EARLIEST.year} on and before {FAR.year}"
+        raise PydanticCustomError("time", message)
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_countable)]
 EXAMPLE = {"name": "Club", "points": "stars", "rules": [{"id": "spend", "per": {"CNY": "1"}}]}
 
 
@@ -25,7 +39,7 @@ class NewProgramme(BaseModel):
     version: int = Field(
         ge=0, le=MAX_BIGINT, strict=True, description="of the one it follows; 0: there is none"
     )
-    since: datetime | None = Field(
+    since: Moment | None = Field(
         None, description="it holds for what happens from then on; null: from now on"
     )
     reason: Reason
@@ -157,7 +171,7 @@ class NewAdjustment(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     points: int = Field(ge=-MAX_POINTS, le=MAX_POINTS, strict=True)
-    expires_at: datetime | None = Field(
+    expires_at: Moment | None = Field(
         None, description="of points that are given; null: as the programme says"
     )
     reason: Reason

@@ -202,8 +202,8 @@ def as_type(value: msgspec.Raw, wanted: Type) -> msgspec.Raw | None:
     found = _read(value)
     if wanted == "number" and isinstance(found, str):
         return msgspec.Raw(found.encode()) if _NUMBER.fullmatch(found) else None
-    if wanted == "boolean" and found in {"true", "false"}:
-        return msgspec.Raw(str(found).encode())
+    if wanted == "boolean" and isinstance(found, str):
+        return msgspec.Raw(found.encode()) if found in {"true", "false"} else None
     if wanted == "text" and _number(found) is not None:
         return msgspec.Raw(b'"%s"' % bytes(value))
     if wanted == "number":

@@ -16,6 +16,7 @@ from rapport_profile.domain.merge_rules import RuleBook
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.stamps import EARLIEST
 from rapport_profile.store import loyalty as store
+from rapport_profile.store import loyalty_checkpoints as checkpoints
 from rapport_profile.store.due import DUE, LOYALTY
 from rapport_profile.store.loyalty_programmes import SHELF
 from rapport_profile.store.people import Scoped
@@ -49,8 +50,11 @@ async def note(
 async def take_back(tx: AsyncConnection, key: store.MessageKey, profile_ids: Iterable[Id]) -> None:
     """A copy of an event does not count any more; whose it was is settled."""
     if key[0] in await SHELF.names(tx):
+        members = {(key[0], one) for one in profile_ids}
+        # Who settles them has done so before, or does it without what is taken back.
+        await store.hold(tx, members)
         await store.drop_fact(tx, key)
-        await watch(tx, {(key[0], one) for one in profile_ids})
+        await watch(tx, members)
 
 
 async def follow(tx: AsyncConnection, steps: Iterable[ProfileActivity]) -> None:
@@ -72,7 +76,9 @@ async def follow(tx: AsyncConnection, steps: Iterable[ProfileActivity]) -> None:
             changed.add((one.workspace, one.profile_id))
     if regrouped or changed:
         await store.make(tx, regrouped)
-        await watch(tx, await store.hold(tx, regrouped | changed))
+        held = await store.hold(tx, regrouped | changed)
+        await checkpoints.drop(tx, regrouped)
+        await watch(tx, held)
 
 
 def _regroups(step: ProfileActivity) -> bool:

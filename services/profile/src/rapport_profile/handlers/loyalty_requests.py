@@ -12,10 +12,12 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import ConflictError, NotFoundError
+from rapport_profile.domain.loyalty.account import MissingError
 from rapport_profile.domain.loyalty.operations import Kind, Operation
 from rapport_profile.domain.loyalty.standing import Standing
 from rapport_profile.domain.naming import Id
-from rapport_profile.handlers.loyalty_settling import Settling, standing_of
+from rapport_profile.handlers import loyalty_accounts
+from rapport_profile.handlers.loyalty_settling import Settling
 from rapport_profile.store import loyalty as store
 from rapport_profile.store import loyalty_programmes as programmes
 from rapport_profile.store import reads
@@ -26,11 +28,14 @@ By = tuple[str, str]
 
 
 class Held(NamedTuple):
-    """A member who is locked: what others have been told, what is kept, and how they stand."""
+    """A member who is locked: what others have been told, the strongest identifier, the standing.
+
+    Of a large account the standing has the lots that are spent first.
+    """
 
     member: Scoped
     told: bytes
-    kept: store.Kept
+    anchor: Id
     standing: Standing
     now: datetime
 
@@ -41,9 +46,17 @@ class Requests:
     def __init__(self, settling: Settling) -> None:
         self._settling = settling
 
-    async def standing(self, tx: AsyncConnection, workspace: str, profile_id: UUID) -> Held:
-        """How a member stands now; nothing is locked or written."""
-        return await self._seen(tx, (workspace, await _alive(tx, workspace, profile_id)), b"{}")
+    async def standing(
+        self, tx: AsyncConnection, workspace: str, profile_id: UUID
+    ) -> tuple[Id, Standing]:
+        """Whose it is by now, and how they stand, with all lots; nothing is locked or written."""
+        member = (workspace, await _alive(tx, workspace, profile_id))
+        now = await self._settling.now(tx)
+        versions = (await programmes.versions(tx, [workspace]))[workspace]
+        found = await loyalty_accounts.whole(tx, member, versions, now) if versions else None
+        if found is None:
+            raise _no_programme()
+        return member[1], found
 
     async def redeem(
         self,
@@ -64,11 +77,11 @@ class Requests:
         until = None if seconds is None else held.now + timedelta(seconds=seconds)
         one = Operation(
             id=new_id,
-            anchor=held.kept.anchor,
+            anchor=held.anchor,
             kind="redeem",
             at=held.now,
             points=points,
-            lots=held.standing.allocation(points),
+            lots=await self._allocation(tx, held, points),
             until=until,
             confirmed_at=held.now if seconds is None else None,
         )
@@ -129,11 +142,11 @@ class Requests:
             _require_points(held.standing, -points)
         one = Operation(
             id=new_id,
-            anchor=held.kept.anchor,
+            anchor=held.anchor,
             kind="adjust",
             at=held.now,
             points=points,
-            lots=held.standing.allocation(-points),
+            lots=await self._allocation(tx, held, -points),
             expires_at=expires_at,
         )
         await self._add(tx, held, one, by)
@@ -146,7 +159,7 @@ class Requests:
         held = await self._held(tx, *whose)
         if held.standing.is_member == (kind == "enrol"):
             return held
-        one = Operation(id=new_id, anchor=held.kept.anchor, kind=kind, at=held.now)
+        one = Operation(id=new_id, anchor=held.anchor, kind=kind, at=held.now)
         return held._replace(standing=await self._add(tx, held, one, by))
 
     async def _held(self, tx: AsyncConnection, workspace: str, profile_id: UUID) -> Held:
@@ -161,14 +174,25 @@ class Requests:
                 return await self._seen(tx, member, told[member])
             found = still
 
-    async def _seen(self, tx: AsyncConnection, member: Scoped, told: bytes) -> Held:
+    async def _seen(
+        self, tx: AsyncConnection, member: Scoped, told: bytes, *, whole: bool = False
+    ) -> Held:
         now = await self._settling.now(tx)
         versions = (await programmes.versions(tx, [member[0]]))[member[0]]
-        kept = (await store.kept(tx, [member])).get(member)
-        if not versions or kept is None:
-            message = "This workspace has no loyalty programme: declare one first."
-            raise ConflictError(message, code="no_programme")
-        return Held(member, told, kept, await standing_of(kept, versions, now), now)
+        accounts = await loyalty_accounts.accounts(tx, [member], {member[0]: versions}, now)
+        if not versions or member not in accounts:
+            raise _no_programme()
+        account = accounts[member]
+        worked = await account.standing(tx, whole=whole, spends=True)
+        return Held(member, told, account.kept.anchor, worked.standing, now)
+
+    async def _allocation(self, tx: AsyncConnection, held: Held, points: int) -> dict[str, int]:
+        """From which lots points are taken; of a large account by all lots, if need be."""
+        try:
+            return held.standing.allocation(points)
+        except MissingError:
+            everything = await self._seen(tx, held.member, held.told, whole=True)
+            return everything.standing.allocation(points)
 
     async def _redemption(
         self, tx: AsyncConnection, workspace: str, operation_id: Id
@@ -190,12 +214,12 @@ class Requests:
         self, tx: AsyncConnection, held: Held, one: Operation, **changed: datetime
     ) -> Operation:
         changed_one = msgspec.structs.replace(one, **changed)
-        await store.change_operation(tx, held.member[0], changed_one)
+        await store.change_operation(tx, held.member[0], changed_one, held.now)
         await self._settled(tx, held)
         return changed_one
 
     async def _settled(self, tx: AsyncConnection, held: Held) -> Standing:
-        settled = await self._settling.settle(tx, {held.member: held.told})
+        settled = await self._settling.settle(tx, {held.member: held.told}, at_once=True)
         if held.member not in settled:
             raise _unknown(held.member[1])
         return settled[held.member]
@@ -233,6 +257,11 @@ async def _alive(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Id:
 def _unknown(profile_id: UUID | Id) -> NotFoundError:
     message = f"There is no profile {profile_id} in this workspace."
     return NotFoundError(message, details={"id": str(profile_id)})
+
+
+def _no_programme() -> ConflictError:
+    message = "This workspace has no loyalty programme: declare one first."
+    return ConflictError(message, code="no_programme")
 
 
 def _require_points(standing: Standing, points: int) -> None:

@@ -1,7 +1,7 @@
 """What loyalty keeps of people: facts and operations under identifiers, entries, and members."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,14 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
 from rapport_common.events.envelope import Identifier
+from rapport_profile.domain.loyalty.checkpoint import Head
 from rapport_profile.domain.loyalty.facts import Content, Fact
 from rapport_profile.domain.loyalty.ledger import Entry, Key
 from rapport_profile.domain.loyalty.operations import Operation
 from rapport_profile.domain.naming import Id
+from rapport_profile.store import loyalty_checkpoints
 from rapport_profile.store.people import Scoped, scoped
 
 MessageKey = tuple[str, str, str]
 """(workspace, source, message id)"""
+
+_BEFORE = datetime(1900, 1, 1, tzinfo=UTC)
+"""Earlier than all that happens."""
 
 _content = msgspec.json.Decoder(Content)
 _operation = msgspec.json.Decoder(Operation)
@@ -26,17 +31,24 @@ _WHOSE = (
     "JOIN profile.identifier i ON i.workspace = v.workspace AND i.profile_id = v.profile_id "
 )
 _ADD_FACTS = text(
-    "INSERT INTO profile.loyalty_fact (workspace, source, message_id, identifier_id, content) "
-    f"SELECT w, s, m, i, CAST(c AS json) FROM unnest({packed('workspaces', 'text')}, "
+    "INSERT INTO profile.loyalty_fact (workspace, source, message_id, identifier_id, content, at) "
+    f"SELECT w, s, m, i, CAST(c AS json), a FROM unnest({packed('workspaces', 'text')}, "
     f"{packed('sources', 'text')}, CAST(:messages AS text[]), {packed('ids', 'uuid')}, "
-    "CAST(:contents AS text[])) AS v(w, s, m, i, c) ON CONFLICT DO NOTHING"
+    "CAST(:contents AS text[]), CAST(:times AS timestamptz[])) AS v(w, s, m, i, c, a) "
+    "ON CONFLICT DO NOTHING"
 )
 _DROP_FACT = text(
     "DELETE FROM profile.loyalty_fact WHERE workspace = :workspace AND source = :source "
-    "AND message_id = :message_id"
+    "AND message_id = :message_id RETURNING CAST(closed_for AS text)"
+)
+_WHOSE_FACTS = text(
+    "SELECT CAST(f.closed_for AS text) FROM profile.loyalty_fact f "
+    f"JOIN unnest({packed('sources', 'text')}, CAST(:messages AS text[])) AS v(source, message_id) "
+    "USING (source, message_id) WHERE f.workspace = :workspace AND f.closed_for IS NOT NULL "
+    "FOR UPDATE OF f"
 )
 _MOVE_FACTS = text(
-    "UPDATE profile.loyalty_fact f SET identifier_id = v.hub "
+    "UPDATE profile.loyalty_fact f SET identifier_id = v.hub, closed_for = NULL "
     f"FROM unnest({packed('hubs', 'uuid')}, {packed('sources', 'text')}, "
     "CAST(:messages AS text[])) AS v(hub, source, message_id) "
     "WHERE f.workspace = :workspace AND f.source = v.source AND f.message_id = v.message_id"
@@ -67,22 +79,44 @@ _NAMES = text(
     f"FROM {_WHOSE}"
     "ORDER BY i.workspace, i.profile_id, i.kind <> 'user_id', i.id"
 )
+_SINCE = (
+    f"unnest({packed('workspaces', 'text')}, {packed('ids', 'uuid')}, "
+    "CAST(:since AS timestamptz[])) AS v(workspace, profile_id, since)"
+)
+_MINE = "i.workspace = v.workspace AND i.profile_id = v.profile_id"
+_FACT = "profile.loyalty_fact f ON f.workspace = i.workspace AND f.identifier_id = i.id"
 _FACTS = text(
-    "SELECT i.workspace, CAST(i.profile_id AS text) AS profile_id, CAST(i.id AS text) AS id, "
-    f"CAST(f.content AS text) AS content FROM {_WHOSE}"
-    "JOIN profile.loyalty_fact f ON f.workspace = i.workspace AND f.identifier_id = i.id"
+    "SELECT v.workspace, CAST(v.profile_id AS text) AS profile_id, f.id, f.content "
+    f"FROM {_SINCE} CROSS JOIN LATERAL (SELECT CAST(i.id AS text) AS id, "
+    f"CAST(f.content AS text) AS content FROM profile.identifier i JOIN {_FACT} "
+    f"WHERE {_MINE} AND f.at > v.since ORDER BY f.at LIMIT CAST(:most AS bigint)) AS f"
+)
+_LATE = text(
+    f"SELECT v.workspace, CAST(v.profile_id AS text) AS id FROM {_SINCE} WHERE "
+    + " OR ".join(
+        f"EXISTS (SELECT FROM profile.identifier i JOIN {_FACT} WHERE {_MINE} "
+        f"AND f.closed_for {which} AND f.at <= v.since)"
+        for which in ("IS NULL", "< v.profile_id", "> v.profile_id")
+    )
 )
 _OPERATIONS = text(
     "SELECT i.workspace, CAST(i.profile_id AS text) AS profile_id, "
-    f"CAST(o.operation AS text) AS operation FROM {_WHOSE}"
-    "JOIN profile.loyalty_operation o ON o.workspace = i.workspace AND o.identifier_id = i.id"
+    f"CAST(o.operation AS text) AS operation FROM {_SINCE} JOIN profile.identifier i ON {_MINE} "
+    "JOIN profile.loyalty_operation o ON o.workspace = i.workspace AND o.identifier_id = i.id "
+    "AND o.touched_at > v.since"
 )
-_BOOKED = text(
+_THESE_OPERATIONS = text(
+    "SELECT CAST(operation AS text) FROM profile.loyalty_operation WHERE workspace = :workspace "
+    "AND id = ANY(CAST(:ids AS uuid[]))"
+)
+_BOOKED = (
     "SELECT i.workspace, CAST(i.profile_id AS text) AS profile_id, CAST(i.id AS text) AS id, "
     f"e.lot, e.kind, e.operation_id, CAST(sum(e.points) AS bigint) AS points FROM {_WHOSE}"
     "JOIN profile.loyalty_entry e ON e.workspace = i.workspace AND e.identifier_id = i.id "
-    "GROUP BY 1, 2, 3, 4, 5, 6"
+    "{} GROUP BY 1, 2, 3, 4, 5, 6"
 )
+_ALL_BOOKED = text(_BOOKED.format(""))
+_BOOKED_OF_LOTS = text(_BOOKED.format("AND e.lot = ANY(CAST(:lots AS text[]))"))
 _BOOK = text(
     "INSERT INTO profile.loyalty_entry "
     "(workspace, identifier_id, lot, kind, operation_id, points, at, booked_at) "
@@ -100,11 +134,11 @@ _STATEMENT = text(
 )
 _ADD_OPERATION = text(
     "INSERT INTO profile.loyalty_operation "
-    "(workspace, id, identifier_id, operation, actor, reason) VALUES (:workspace, "
-    "CAST(:id AS uuid), CAST(:identifier AS uuid), CAST(:operation AS json), :actor, :reason)"
+    "(workspace, id, identifier_id, operation, actor, reason, touched_at) VALUES (:workspace, "
+    "CAST(:id AS uuid), CAST(:identifier AS uuid), CAST(:operation AS json), :actor, :reason, :at)"
 )
 _CHANGE_OPERATION = text(
-    "UPDATE profile.loyalty_operation SET operation = CAST(:operation AS json) "
+    "UPDATE profile.loyalty_operation SET operation = CAST(:operation AS json), touched_at = :at "
     "WHERE workspace = :workspace AND id = CAST(:id AS uuid)"
 )
 _OPERATION = text(
@@ -133,14 +167,15 @@ _FORGET_FACTS = text(
 class Kept(NamedTuple):
     """What is kept of one member.
 
-    `anchor` is the strongest identifier, by its id, `name` the same by kind and value.
+    `anchor` is the strongest identifier, by its id, `name` the same by kind and value. Facts and
+    operations are those since the checkpoint that `head` is of.
     """
 
     anchor: Id
     name: Identifier
     facts: list[Fact]
     operations: list[Operation]
-    booked: dict[Key, int]
+    head: Head | None
 
 
 class Told(NamedTuple):
@@ -160,19 +195,25 @@ async def add_facts(tx: AsyncConnection, facts: Sequence[tuple[MessageKey, Id, C
         "messages": [one[0][2] for one in facts],
         "ids": pack(one[1] for one in facts),
         "contents": [msgspec.json.encode(one[2]).decode() for one in facts],
+        "times": [one[2].stamp.at for one in facts],
     }
     await tx.execute(_ADD_FACTS, given)
 
 
 async def drop_fact(tx: AsyncConnection, key: MessageKey) -> None:
-    """An event does not count any more."""
+    """An event does not count any more, nor does a checkpoint that knows of it."""
     workspace, source, message_id = key
     asked = {"workspace": workspace, "source": source, "message_id": message_id}
-    await tx.execute(_DROP_FACT, asked)
+    closed_for = (await tx.execute(_DROP_FACT, asked)).scalar()
+    if closed_for is not None:
+        await loyalty_checkpoints.drop(tx, [(workspace, closed_for)])
 
 
 async def move_facts(tx: AsyncConnection, moved: Mapping[str, Any]) -> None:
     """Put what events tell under another identifier: workspace, hubs, sources, messages."""
+    asked = {name: moved[name] for name in ("workspace", "sources", "messages")}
+    known = {str(one) for one in (await tx.execute(_WHOSE_FACTS, asked)).scalars()}
+    await loyalty_checkpoints.drop(tx, [(moved["workspace"], one) for one in known])
     await tx.execute(_MOVE_FACTS, moved)
 
 
@@ -203,24 +244,66 @@ async def tell(tx: AsyncConnection, member: Scoped, told: bytes) -> None:
 async def drop_members(tx: AsyncConnection, workspace: str, profiles: Collection[Id]) -> None:
     """Nobody has these profiles any more."""
     await tx.execute(_DROP_MEMBER, {"workspace": workspace, "ids": sorted(profiles)})
+    await loyalty_checkpoints.drop(tx, [(workspace, one) for one in profiles])
 
 
-async def kept(tx: AsyncConnection, members: Sequence[Scoped]) -> dict[Scoped, Kept]:
-    """What is kept of members; of profiles that nobody has, nothing."""
+async def kept(
+    tx: AsyncConnection,
+    members: Sequence[Scoped],
+    heads: Mapping[Scoped, Head],
+    most: int | None = None,
+) -> dict[Scoped, Kept]:
+    """What is kept of members, of `most` facts the oldest; of profiles that nobody has, nothing.
+
+    `heads`: the checkpoints from which it goes on.
+    """
     asked = scoped(members)
     found = {
-        (row.workspace, row.profile_id): Kept(row.id, (row.kind, row.value), [], [], {})
+        (row.workspace, row.profile_id): Kept(row.id, (row.kind, row.value), [], [], heads.get(who))
         for row in await tx.execute(_NAMES, asked)
+        for who in [(row.workspace, row.profile_id)]
     }
-    for row in await tx.execute(_FACTS, asked):
+    since = [heads[one].at if one in heads else _BEFORE for one in members]
+    for row in await tx.execute(_FACTS, {**asked, "since": since, "most": most}):
         fact = Fact(row.id, _content.decode(row.content))
         found[row.workspace, row.profile_id].facts.append(fact)
-    for row in await tx.execute(_OPERATIONS, asked):
+    for row in await tx.execute(_OPERATIONS, {**asked, "since": since}):
         operation = _operation.decode(row.operation)
         found[row.workspace, row.profile_id].operations.append(operation)
-    for row in await tx.execute(_BOOKED, asked):
+    return found
+
+
+async def late(tx: AsyncConnection, heads: Mapping[Scoped, Head]) -> set[Scoped]:
+    """Those of whom something has come that happened before their checkpoint."""
+    if not heads:
+        return set()
+    asked = {**scoped(list(heads)), "since": [one.at for one in heads.values()]}
+    return {(row.workspace, row.id) for row in await tx.execute(_LATE, asked)}
+
+
+async def operations(tx: AsyncConnection, workspace: str, ids: Collection[Id]) -> list[Operation]:
+    """Operations by their ids."""
+    if not ids:
+        return []
+    asked = {"workspace": workspace, "ids": sorted(ids)}
+    return [
+        _operation.decode(one) for one in (await tx.execute(_THESE_OPERATIONS, asked)).scalars()
+    ]
+
+
+async def booked(
+    tx: AsyncConnection, members: Sequence[Scoped], lots: Collection[str] | None = None
+) -> dict[Scoped, dict[Key, int]]:
+    """What has been booked of members, or only of some of their lots."""
+    found: dict[Scoped, dict[Key, int]] = {one: {} for one in members}
+    asked: dict[str, Any] = scoped(members)
+    if lots is None:
+        rows = await tx.execute(_ALL_BOOKED, asked)
+    else:
+        rows = await tx.execute(_BOOKED_OF_LOTS, {**asked, "lots": sorted(lots)})
+    for row in rows:
         key = Key(row.id, row.lot, row.kind, row.operation_id)
-        found[row.workspace, row.profile_id].booked[key] = row.points
+        found[row.workspace, row.profile_id][key] = row.points
     return found
 
 
@@ -260,14 +343,17 @@ async def add_operation(
         "operation": msgspec.json.encode(operation).decode(),
         "actor": by[0],
         "reason": by[1],
+        "at": operation.at,
     }
     await tx.execute(_ADD_OPERATION, asked)
 
 
-async def change_operation(tx: AsyncConnection, workspace: str, operation: Operation) -> None:
-    """Keep what has become of it."""
+async def change_operation(
+    tx: AsyncConnection, workspace: str, operation: Operation, at: datetime
+) -> None:
+    """Keep what has become of it at a moment."""
     encoded = msgspec.json.encode(operation).decode()
-    asked = {"workspace": workspace, "id": operation.id, "operation": encoded}
+    asked = {"workspace": workspace, "id": operation.id, "operation": encoded, "at": at}
     await tx.execute(_CHANGE_OPERATION, asked)
 
 

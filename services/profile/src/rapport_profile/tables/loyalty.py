@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Identity,
     Index,
@@ -13,6 +14,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, UUID
 
 from rapport_profile.tables.schema import INSTANT, METADATA
+
+BY_CODE = Text(collation="C")
+"""Texts in the order of their characters' codes, as Python has it."""
 
 LOYALTY_PROGRAMME = Table(
     "loyalty_programme",
@@ -35,8 +39,11 @@ LOYALTY_FACT = Table(
     Column("message_id", Text),
     Column("identifier_id", UUID(as_uuid=True), nullable=False),
     Column("content", JSON, nullable=False, comment="What loyalty keeps of the event."),
+    Column("at", INSTANT, nullable=False, comment="When it happened, by its content."),
+    Column("closed_for", UUID(as_uuid=True), comment="The member whose checkpoint knows of it."),
     PrimaryKeyConstraint("workspace", "source", "message_id"),
-    Index(None, "workspace", "identifier_id"),
+    Index(None, "workspace", "identifier_id", "at"),
+    Index(None, "workspace", "identifier_id", "closed_for"),
 )
 
 LOYALTY_OPERATION = Table(
@@ -48,8 +55,9 @@ LOYALTY_OPERATION = Table(
     Column("operation", JSON, nullable=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("touched_at", INSTANT, nullable=False, comment="When it was changed last."),
     PrimaryKeyConstraint("workspace", "id"),
-    Index(None, "workspace", "identifier_id"),
+    Index(None, "workspace", "identifier_id", "touched_at"),
 )
 
 LOYALTY_ENTRY = Table(
@@ -66,6 +74,7 @@ LOYALTY_ENTRY = Table(
     Column("booked_at", INSTANT, nullable=False),
     PrimaryKeyConstraint("workspace", "id"),
     Index(None, "workspace", "identifier_id", "id"),
+    Index(None, "workspace", "identifier_id", "lot"),
 )
 
 LOYALTY_MEMBER = Table(
@@ -77,3 +86,45 @@ LOYALTY_MEMBER = Table(
     PrimaryKeyConstraint("workspace", "profile_id"),
 )
 """Its row is the member's lock: who spends, settles, merges or parts them has it."""
+
+LOYALTY_CHECKPOINT = Table(
+    "loyalty_checkpoint",
+    METADATA,
+    Column("workspace", Text),
+    Column("profile_id", UUID(as_uuid=True)),
+    Column("at", INSTANT, nullable=False, comment="All that happened up to then is in it."),
+    Column("head", JSON, nullable=False),
+    PrimaryKeyConstraint("workspace", "profile_id"),
+)
+
+LOYALTY_LOT = Table(
+    "loyalty_lot",
+    METADATA,
+    Column("workspace", Text),
+    Column("profile_id", UUID(as_uuid=True)),
+    Column("key", BY_CODE),
+    Column("subject", Text, nullable=False, comment="What it is from."),
+    Column("at", INSTANT, nullable=False),
+    Column("opens_at", INSTANT, nullable=False),
+    Column("ends_at", INSTANT, nullable=False, comment="When it expires."),
+    Column("free", BigInteger, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+    Column("lot", JSON, nullable=False, comment="As it was at the checkpoint."),
+    PrimaryKeyConstraint("workspace", "profile_id", "key"),
+    Index(None, "workspace", "profile_id", "subject"),
+    Index(
+        "ix_loyalty_lot_free",
+        *("workspace", "profile_id", "ends_at", "at", "key"),
+        postgresql_where=text("free > 0"),
+    ),
+)
+
+LOYALTY_SUBJECT = Table(
+    "loyalty_subject",
+    METADATA,
+    Column("workspace", Text),
+    Column("profile_id", UUID(as_uuid=True)),
+    Column("key", BY_CODE),
+    Column("subject", JSON, nullable=False, comment="As it was at the checkpoint."),
+    PrimaryKeyConstraint("workspace", "profile_id", "key"),
+)

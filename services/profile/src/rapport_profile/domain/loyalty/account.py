@@ -8,6 +8,7 @@ spent of a lot the last one gives back first, and the first is paid first: ids g
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from rapport_profile.domain.loyalty.calendar import FAR
 from rapport_profile.domain.loyalty.programme import Expiry
@@ -28,6 +29,8 @@ class Lot:
     at: datetime
     opens_at: datetime
     expires_at: datetime | None = None
+    looked_at: datetime | None = None
+    """When it is looked at next whether it has expired."""
     policy: Expiry | None = None
     zone: str = "UTC"
     is_adjusted: bool = False
@@ -50,21 +53,66 @@ class Lot:
         return (self.expires_at or FAR, self.at, self.key)
 
 
+class MissingError(Exception):
+    """It depends on lots that are stored and were not loaded: load all, and begin again."""
+
+
+class Rest(NamedTuple):
+    """What stored lots that were not loaded amount to, all of them together.
+
+    `free`: what can be spent of them, of which `first` (see `Lot.order`) comes first; `pending`:
+    what opens later, first at `opens_at`. `expires_at`: when any of it first expires, and how
+    much (`expiring`) does then.
+    """
+
+    free: int = 0
+    pending: int = 0
+    first: tuple[datetime, datetime, str] | None = None
+    opens_at: datetime | None = None
+    expires_at: datetime | None = None
+    expiring: int = 0
+
+
 class Account:
-    """The lots of one member, and what is owed, by the id of what has spent it."""
+    """The lots of one member, and what is owed, by the id of what has spent it.
+
+    `rest`: other lots there are; None: these are all. `inactive`, `spared`: there has been one
+    whose expiry depends on activity, on the tier. `spenders`: those that hold points of no other
+    lots than these.
+    """
 
     def __init__(self) -> None:
         self.lots: dict[str, Lot] = {}
         self.debts: dict[str, int] = {}
+        self.rest: Rest | None = None
+        self.inactive = self.spared = False
+        self.spenders: set[str] = set()
         self._free: dict[str, Lot] = {}
+        self._holders: dict[str, dict[str, Lot]] = {}
 
     def add(self, lot: Lot) -> Lot:
         """A new lot, without points yet."""
+        if lot.policy is not None:
+            self.inactive |= lot.policy.inactive
+            self.spared |= bool(lot.policy.spared)
         return self.lots.setdefault(lot.key, lot)
+
+    def load(self, lot: Lot) -> None:
+        """A lot as it was stored."""
+        self.lots[lot.key] = lot
+        for spender in lot.held:
+            self._holders.setdefault(spender, {})[lot.key] = lot
+        self._note(lot)
 
     def unclosed(self) -> list[Lot]:
         """Lots that have not expired."""
+        self.require_all()
         return [one for one in self.lots.values() if not one.is_closed]
+
+    def require_all(self) -> None:
+        """MissingError where some lots were not loaded."""
+        if self.rest is not None:
+            raise MissingError
 
     def credit(self, lot: Lot, points: int) -> None:
         """Points come into a lot; those of one that has expired do so at once."""
@@ -85,27 +133,41 @@ class Account:
                 break
             moved = min(missing, lot.held[spender])
             missing -= moved
-            _let_go(lot, spender, moved)
+            self._let_go(lot, spender, moved)
             self.spend(spender, moved, {})
 
     def spend(self, spender: str, points: int, preferred: Mapping[str, int]) -> None:
         """Take points from the lots that are `preferred`, then from others, then owe them."""
         left = points
         for key, wanted in preferred.items():
+            if key not in self.lots:
+                self.require_all()
             lot = self._free.get(key)
             if lot is not None:
                 left -= self._hold(lot, spender, min(left, wanted))
+        first = None if self.rest is None else self.rest.first
         for lot in self.in_order() if left else ():
+            if not left or (first is not None and lot.order > first):
+                break
             left -= self._hold(lot, spender, left)
+        if left and first is not None:
+            raise MissingError
         if left:
             self.debts[spender] = self.debts.get(spender, 0) + left
 
     def release(self, spender: str) -> None:
         """What was spent or reserved goes back to the lots that it is from."""
+        if spender not in self.spenders:
+            self.require_all()
         self.debts.pop(spender, None)
-        for lot in [one for one in self.lots.values() if spender in one.held]:
+        held = self._holders.pop(spender, {}).values()
+        for lot in sorted(held, key=lambda one: one.order):
             points = lot.held.pop(spender)
             self._give(lot, points)
+
+    def held_by(self, spender: str) -> list[str]:
+        """The lots of which somebody holds points."""
+        return sorted(self._holders.get(spender, ()))
 
     def open(self, lot: Lot) -> None:
         """Points of a lot can be spent from now on, and pay what is owed."""
@@ -143,6 +205,7 @@ class Account:
         if held:
             lot.free -= held
             lot.held[spender] = lot.held.get(spender, 0) + held
+            self._holders.setdefault(spender, {})[lot.key] = lot
             self._note(lot)
         return held
 
@@ -152,8 +215,8 @@ class Account:
         else:
             self._free.pop(lot.key, None)
 
-
-def _let_go(lot: Lot, spender: str, points: int) -> None:
-    lot.held[spender] -= points
-    if not lot.held[spender]:
-        del lot.held[spender]
+    def _let_go(self, lot: Lot, spender: str, points: int) -> None:
+        lot.held[spender] -= points
+        if not lot.held[spender]:
+            del lot.held[spender]
+            self._holders.get(spender, {}).pop(lot.key, None)

@@ -11,6 +11,20 @@ FAR = datetime(9000, 1, 1, tzinfo=UTC)
 """Later than anything that is counted."""
 
 
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+
+
+def number_of(moment: datetime) -> int:
+    """An instant as microseconds since 1970."""
+    return (moment - _FIRST) // _TICK
+
+
+def from_number(number: int) -> datetime:
+    """The instant of such a number."""
+    return _FIRST + number * _TICK
+
+
 def months_later(moment: datetime, months: int, zone: str) -> datetime:
     """The same day and hour of the zone so many months later.
 

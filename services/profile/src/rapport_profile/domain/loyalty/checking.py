@@ -31,6 +31,8 @@ MAX_POINTS = 10**9
 MAX_RATE = Decimal(10**6)
 MAX_MONTHS = 1200
 MAX_DAYS = 36_500
+MAX_DEPTH = 50
+"""Of objects and lists in one another."""
 _SCALE = -6
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _PLACE = re.compile(r"(.*) - at `\$(.*)`$", re.DOTALL)
@@ -46,6 +48,7 @@ class ProgrammeError(ValueError):
 
 def declared(value: Any) -> Programme:
     """The programme that JSON values declare; ProgrammeError says what can't be, and where."""
+    _require_storable(value)
     try:
         found = msgspec.convert(value, Programme, strict=True)
     except (msgspec.ValidationError, InvalidOperation) as error:
@@ -54,6 +57,22 @@ def declared(value: Any) -> Programme:
         place = re.sub(r"\[(\d+)\]", r".\1", where).replace("[...]", "").strip(".")
         raise ProgrammeError(place, text) from error
     return checked(found)
+
+
+def _require_storable(value: Any) -> None:
+    """What is declared has to be stored and shown again: as UTF-8, by any reader of JSON."""
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError as error:
+        raise ProgrammeError("", "half a surrogate pair is no character") from error
+    except RecursionError as error:
+        raise ProgrammeError("", "it is nested too deeply") from error
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        lists = [list(one.values()) if isinstance(one, dict) else one for one in level]
+        level = [each for one in lists if isinstance(one, list) for each in one]
+    if level:
+        raise ProgrammeError("", f"it is nested too deeply: {MAX_DEPTH} levels at most")
 
 
 def checked(programme: Programme) -> Programme:

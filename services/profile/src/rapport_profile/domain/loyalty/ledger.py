@@ -11,12 +11,10 @@ from typing import Literal, NamedTuple
 
 from rapport_profile.domain.loyalty.account import Lot
 from rapport_profile.domain.loyalty.operations import Operation
-from rapport_profile.domain.loyalty.standing import Standing
+from rapport_profile.domain.loyalty.standing import DEBT, Standing
 from rapport_profile.domain.naming import Id
 
 EntryKind = Literal["earned", "reversed", "expired", "redeemed", "adjusted"]
-DEBT = "debt"
-"""In the place of a lot: points that were spent and that no lot covers."""
 
 
 class Key(NamedTuple):

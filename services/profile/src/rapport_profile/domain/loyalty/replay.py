@@ -25,7 +25,10 @@ from rapport_profile.domain.orders import Order, merged
 _CHANGES, _EXPIRES, _OPENS, _RETURNS, _REVIEWS, _TELLS, _ASKS = range(7)
 
 START = datetime.min.replace(tzinfo=UTC)
-Step = tuple[datetime, int, int, Callable[[datetime], None]]
+Tie = tuple[datetime, str]
+"""Of steps of one kind at one instant: that of the older lot, or operation, comes first."""
+Step = tuple[datetime, int, Tie, int, Callable[[datetime], None]]
+FIRST: Tie = (START, "")
 
 
 class Subject:
@@ -38,10 +41,11 @@ class Subject:
         self.programme: Programme | None = None
         self.claims: Sequence[Claim] = ()
         self.at: datetime | None = None
+        self.counted: Counted | None = None
 
 
 class Replay:
-    """Goes through the life of a member up to `now`."""
+    """Goes through the life of a member up to `now`: from its beginning, or from a checkpoint."""
 
     def __init__(self, versions: Versions, now: datetime) -> None:
         self.versions, self.now = versions, now
@@ -52,32 +56,70 @@ class Replay:
         self.level = NONE
         self.tier: str | None = None
         self.changes: list[TierChange] = []
-        self.counted: dict[str, Counted] = {}
-        self._subjects: dict[str, Subject] = {}
-        self._capped: dict[tuple[str, datetime], int] = {}
+        self.subjects: dict[str, Subject] = {}
+        self.capped: dict[tuple[str, datetime], int] = {}
+        self.reviews: set[datetime] = set()
+        self.moment = START
+        self._operations: list[Operation] = []
         self._steps: list[Step] = []
         self._number = count()
-        self._reviewed: set[datetime] = set()
-        self._moment = START
 
-    def run(self, facts: Iterable[Fact], operations: Iterable[Operation]) -> Standing:
-        """What all this amounts to."""
+    def expect(self, facts: Iterable[Fact], operations: Iterable[Operation]) -> None:
+        """What has happened since the moment that it is at."""
         for version in self.versions:
-            self._at(version.since, _CHANGES, partial(self._adopt, version.programme))
+            if version.since > self.moment:
+                self._at(version.since, _CHANGES, partial(self._adopt, version.programme))
         for fact in sorted(facts, key=_in_time):
             self._at(fact.content.stamp.at, _TELLS, partial(self._hear, fact))
-        asked = sorted(operations, key=lambda one: (one.at, one.id))
-        for one in asked:
-            self._at(one.at, _ASKS, partial(self._carry_out, one))
-        while self._steps and self._steps[0][0] <= self.now:
-            at, _rank, _number, act = heapq.heappop(self._steps)
-            self._moment = at
+        self._operations = sorted(operations, key=lambda one: (one.at, one.id))
+        for one in self._operations:
+            if one.at > self.moment:
+                self._at(one.at, _ASKS, partial(self._carry_out, one))
+            elif (released := one.released()) is not None and released > self.moment:
+                self._expect_return(one, released)
+
+    def expect_of_lot(self, lot: Lot) -> None:
+        """What is still to come of a lot that was stored."""
+        if not lot.is_open:
+            self._at(lot.opens_at, _OPENS, lambda _at: self.account.open(lot), lot)
+        if not lot.is_closed and lot.looked_at is not None:
+            self._look_at(lot, lot.looked_at)
+
+    def expect_review(self, at: datetime) -> None:
+        """Its tier is to be looked at then."""
+        if at not in self.reviews:
+            self.reviews.add(at)
+            self._at(at, _REVIEWS, self._look_again)
+
+    @property
+    def size(self) -> int:
+        """Lots, and what is still to be gone through."""
+        return len(self.account.lots) + len(self._steps)
+
+    def run(self, until: datetime | None = None) -> "Replay":
+        """Move on to `now`, or only to a moment before."""
+        until = self.now if until is None else until
+        while self._steps and self._steps[0][0] <= until:
+            at, _rank, _tie, _number, act = heapq.heappop(self._steps)
+            self.moment = at
             self._move_on(at)
             act(at)
-        return standing(self, asked, self._next())
+        self.moment = until
+        return self
 
-    def _at(self, at: datetime, rank: int, act: Callable[[datetime], None]) -> None:
-        heapq.heappush(self._steps, (at, rank, next(self._number), act))
+    def standing(self) -> Standing:
+        """What all this amounts to."""
+        return standing(self, self._operations, self._next())
+
+    def _at(
+        self,
+        at: datetime,
+        rank: int,
+        act: Callable[[datetime], None],
+        of: Lot | Operation | None = None,
+    ) -> None:
+        tie = FIRST if of is None else (of.at, of.id if isinstance(of, Operation) else of.key)
+        heapq.heappush(self._steps, (at, rank, tie, next(self._number), act))
 
     def _next(self) -> datetime | None:
         """When something happens by itself, by what is known."""
@@ -104,7 +146,7 @@ class Replay:
         content = fact.content
         if self.programme is not None and content.name in self.programme.enrolment.events:
             self.is_member = True
-        one = self._subjects.setdefault(fact.subject, Subject(fact.subject, fact.anchor))
+        one = self.subjects.setdefault(fact.subject, Subject(fact.subject, fact.anchor))
         if content.order is not None:
             one.order = content.order if one.order is None else merged(one.order, content.order)
             if content.lines is not None:
@@ -142,7 +184,7 @@ class Replay:
                 currency="" if price is None else price.currency,
                 spent=left_of(one.order),
             )
-        self._count(one.key, counted, at)
+        self._count(one, counted, at)
 
     def _give(
         self, one: Subject, programme: Programme, claim: Claim, points: int, at: datetime
@@ -154,9 +196,9 @@ class Replay:
         known = 0 if lot is None else lot.points
         if rule.cap is not None:
             period = (rule.id, start_of(rule.cap.per, began, programme.zone))
-            others = self._capped.get(period, 0) - known
+            others = self.capped.get(period, 0) - known
             points = min(points, max(0, rule.cap.points - others))
-            self._capped[period] = others + points
+            self.capped[period] = others + points
         if points == known:
             return points
         if lot is None:
@@ -179,7 +221,7 @@ class Replay:
         if opens_at <= at:
             self.account.open(lot)
         else:
-            self._at(opens_at, _OPENS, lambda _at: self.account.open(lot))
+            self._at(opens_at, _OPENS, lambda _at: self.account.open(lot), lot)
         return lot
 
     # --- expiry --------------------------------------------------------------------------------
@@ -193,25 +235,37 @@ class Replay:
 
     def _expire_at(self, lot: Lot, moment: datetime | None) -> None:
         lot.expires_at = moment
-        if moment is not None and moment <= self._moment:
+        if moment is not None and moment <= self.moment:
             # It has been told of too late: its points expire before they pay what is owed.
             self.account.close(lot)
-        elif moment is not None:
-            self._at(moment, _EXPIRES, lambda at: self._expire(lot, at))
+        elif moment is not None and (lot.looked_at is None or moment < lot.looked_at):
+            self._look_at(lot, moment)
+
+    def _look_at(self, lot: Lot, moment: datetime) -> None:
+        lot.looked_at = moment
+        self._at(moment, _EXPIRES, lambda at: self._expire(lot, at), lot)
 
     def _expire(self, lot: Lot, at: datetime) -> None:
-        if lot.expires_at == at and not lot.is_closed:
+        if lot.looked_at != at:
+            return
+        lot.looked_at = None
+        if lot.is_closed or lot.expires_at is None:
+            return
+        if lot.expires_at == at:
             self.account.close(lot)
+        else:
+            # One look for each lot, however often it was put off meanwhile.
+            self._look_at(lot, lot.expires_at)
 
     def _be_active(self, at: datetime) -> None:
         """Points that expire by inactivity have their time again."""
-        for lot in self.account.unclosed():
+        for lot in self.account.unclosed() if self.account.inactive else ():
             if lot.policy is not None and lot.policy.inactive:
                 self._date(lot, at)
 
     def _spare(self, at: datetime) -> None:
         """With a tier points begin or cease to expire."""
-        for lot in self.account.unclosed():
+        for lot in self.account.unclosed() if self.account.spared else ():
             if lot.policy is not None and lot.policy.spared:
                 spared = self.tier is not None and self.tier in lot.policy.spared
                 if spared != (lot.expires_at is None):
@@ -219,26 +273,29 @@ class Replay:
 
     # --- tiers ---------------------------------------------------------------------------------
 
-    def _count(self, key: str, one: Counted, at: datetime) -> None:
-        known = self.counted.get(key)
+    def _count(self, subject: Subject, one: Counted, at: datetime) -> None:
+        known, subject.counted = subject.counted, one
         if known == one:
             return
-        self.counted[key] = one
         if known is None and one.at == at:
             if self.track is not None:
                 self.track.add(one)
             self._review(at, "reached")
-        else:
+        elif known is None or self.track is None or not self.track.correct(known, one, at):
             # It counts from its own time on: a refund takes away what it has reached.
             self._count_anew(at, "corrected")
+        else:
+            self._review(at, "corrected")
 
     def _count_anew(self, at: datetime, reason: str) -> None:
         programme = self.programme
         if programme is None or programme.tiers is None:
             self.track = None
         else:
+            self.account.require_all()
             self.track = Track(programme.tiers, programme.zone)
-            for one in sorted(self.counted.values(), key=lambda one: one.at):
+            counted = [one.counted for one in self.subjects.values() if one.counted is not None]
+            for one in sorted(counted, key=lambda one: one.at):
                 self.track.advance(one.at)
                 self.track.add(one)
             self.track.advance(at)
@@ -259,13 +316,10 @@ class Replay:
             level = self.level - 1
             self.track.step_down(level, at)
         self._be_of(level, tiers.levels[level].id if level != NONE else None, at, reason)
-        again = self.track.next(at)
-        if again not in self._reviewed:
-            self._reviewed.add(again)
-            self._at(again, _REVIEWS, self._look_again)
+        self.expect_review(self.track.next(at))
 
     def _look_again(self, at: datetime) -> None:
-        self._reviewed.discard(at)
+        self.reviews.discard(at)
         self._review(at, "lapsed")
 
     def _be_of(self, level: int, tier: str | None, at: datetime, reason: str) -> None:
@@ -288,12 +342,16 @@ class Replay:
         elif one.kind == "adjust" and one.points > 0:
             self._adjust(one, at)
         else:
+            self.account.spenders.add(one.id)
             self.account.spend(one.id, abs(one.points), one.lots)
             released = one.released()
             if released is not None:
-                self._at(max(released, at), _RETURNS, lambda _at: self.account.release(one.id))
+                self._expect_return(one, max(released, at))
             if one.kind == "redeem":
                 self._be_active(at)
+
+    def _expect_return(self, one: Operation, at: datetime) -> None:
+        self._at(at, _RETURNS, lambda _at: self.account.release(one.id), one)
 
     def _adjust(self, one: Operation, at: datetime) -> None:
         programme = self.programme or programmes.NONE
@@ -308,8 +366,10 @@ class Replay:
 def replay(
     versions: Versions, facts: Iterable[Fact], operations: Iterable[Operation], now: datetime
 ) -> Standing:
-    """A member's points and tier at `now`."""
-    return Replay(versions, now).run(facts, operations)
+    """A member's points and tier at `now`, by all that is known."""
+    run = Replay(versions, now)
+    run.expect(facts, operations)
+    return run.run().standing()
 
 
 def _in_time(fact: Fact) -> tuple[datetime, int, str, str]:

@@ -5,11 +5,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from rapport_profile.domain.loyalty.account import Lot
+from rapport_profile.domain.loyalty.account import Lot, MissingError, Rest
 from rapport_profile.domain.loyalty.calendar import days_later
 from rapport_profile.domain.loyalty.operations import Operation
 from rapport_profile.domain.loyalty.programme import Level, Programme
 from rapport_profile.domain.loyalty.tiers import NONE
+
+DEBT = "debt"
+"""In the place of a lot: points that were spent and that no lot covers."""
 
 if TYPE_CHECKING:
     from rapport_profile.domain.loyalty.replay import Replay
@@ -54,7 +57,8 @@ class Expiring(NamedTuple):
 class Standing(NamedTuple):
     """How a member stands; `next_at` is when that may change by itself.
 
-    `owed`: what lots don't cover, by the operation that has spent it.
+    `owed`: what lots don't cover, by the operation that has spent it. `lots` and `expiring` are
+    all, or, where there is a `rest`, those that have changed, and the first to expire.
     """
 
     programme: Programme | None
@@ -69,6 +73,7 @@ class Standing(NamedTuple):
     next_tier: Level | None
     expiring: Sequence[Expiring]
     next_at: datetime | None
+    rest: Rest | None = None
 
     @property
     def gap(self) -> Decimal | None:
@@ -76,13 +81,25 @@ class Standing(NamedTuple):
         return None if self.next_tier is None else self.next_tier.threshold - self.counts
 
     def allocation(self, points: int) -> dict[str, int]:
-        """From which lots so many points are taken, those that expire first first."""
+        """From which lots so many points are taken, those that expire first first.
+
+        MissingError: also from lots that were not loaded.
+        """
         taken: dict[str, int] = {}
+        first = None if self.rest is None else self.rest.first
         for lot in self.lots:
+            if first is not None and lot.order > first:
+                break
             if points > 0 and lot.is_open and lot.free:
                 taken[lot.key] = min(points, lot.free)
                 points -= taken[lot.key]
+        if points > 0 and first is not None:
+            raise MissingError
         return taken
+
+    def concerns(self, lot: str) -> bool:
+        """Whether entries of a lot may differ from what is booked; DEBT always may."""
+        return self.rest is None or lot == DEBT or lot in {one.key for one in self.lots}
 
     def expiring_by(self, moment: datetime) -> int:
         """How many points expire up to a moment."""
@@ -100,8 +117,9 @@ def standing(run: "Replay", operations: Sequence[Operation], next_at: datetime |
         for spender, points in lot.held.items()
         if known[spender].state(run.now) == "reserved"
     )
-    free = sum(one.free for one in lots if one.is_open)
-    pending = sum(one.free for one in lots if not one.is_open)
+    rest = account.rest or Rest()
+    free = rest.free + sum(one.free for one in lots if one.is_open)
+    pending = rest.pending + sum(one.free for one in lots if not one.is_open)
     # A reservation that can't be met any more is nobody's debt: it can't be confirmed.
     debts = {one: n for one, n in account.debts.items() if known[one].state(run.now) != "reserved"}
     points = Points(free, reserved, pending, sum(debts.values()))
@@ -109,8 +127,9 @@ def standing(run: "Replay", operations: Sequence[Operation], next_at: datetime |
     levels = () if tiers is None else tiers.levels
     above = [one for one in levels[run.level + 1 :] if run.track is not None]
     counts = Decimal(0) if run.track is None else run.track.total
-    expiring = _expiring(lots)
+    expiring = _expiring(lots, rest)
     notice = [] if programme is None else _notices(programme, expiring, run.now)
+    soon = [one for one in (next_at, rest.opens_at, rest.expires_at) if one is not None]
     return Standing(
         programme=programme,
         is_member=run.is_member,
@@ -123,12 +142,15 @@ def standing(run: "Replay", operations: Sequence[Operation], next_at: datetime |
         counts=counts,
         next_tier=next((one for one in above if one.threshold > counts), None),
         expiring=expiring,
-        next_at=min([*notice, *([] if next_at is None else [next_at])], default=None),
+        next_at=min([*notice, *soon], default=None),
+        rest=account.rest,
     )
 
 
-def _expiring(lots: Sequence[Lot]) -> list[Expiring]:
+def _expiring(lots: Sequence[Lot], rest: Rest) -> list[Expiring]:
     found: dict[datetime, int] = {}
+    if rest.expires_at is not None:
+        found[rest.expires_at] = rest.expiring
     for lot in lots:
         if lot.expires_at is not None and lot.free:
             found[lot.expires_at] = found.get(lot.expires_at, 0) + lot.free
