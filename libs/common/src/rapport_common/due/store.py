@@ -96,8 +96,9 @@ class DueStore:
     ) -> None:
         """Run these at their times; who is there already under the key gets the new time.
 
-        With `keep` it keeps its own, with `sooner` what is earlier of the two. A time that has passed is now. ValueError for a kind, key or
-        payload out of bounds. The worker of this process knows of it once `tx` has committed.
+        With `keep` it keeps its own, with `sooner` what is earlier of the two. A time that has
+        passed is now. ValueError for a kind, key or payload out of bounds. The worker of this
+        process knows of it once `tx` has committed.
         """
         chosen = {(one.workspace, one.kind, one.key): one for one in rows}
         ordered = [chosen[key] for key in sorted(chosen)]

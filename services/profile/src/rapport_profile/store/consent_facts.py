@@ -96,7 +96,8 @@ _ENDS = text(
     "USING (workspace, identifier_id) WHERE kind <> 'refused' "
     f"ORDER BY workspace, identifier_id, {_SUBJECT}, kind, {_LATEST_FIRST}) AS d "
     "JOIN profile.identifier i ON i.workspace = d.workspace AND i.id = d.identifier_id "
-    f"WHERE d.expires_at IS NOT NULL ORDER BY d.workspace, d.identifier_id, d.expires_at, {_SUBJECT}"
+    "WHERE d.expires_at IS NOT NULL "
+    f"ORDER BY d.workspace, d.identifier_id, d.expires_at, {_SUBJECT}"
 )
 _FORGET = text(
     "DELETE FROM profile.consent_fact WHERE (workspace, source, message_id) = "
