@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy import text
 
+from rapport_common import clock
 from rapport_common.events.activity import ContactPoint
 from rapport_common.events.envelope import Event
 
@@ -101,6 +103,21 @@ async def test_a_link_ends_and_fits_nothing_else(scenario: Any) -> None:
     assert len(await words(scenario)) == 1
     page = (await scenario.client.get("/v1/opt-ins")).json()
     assert [(one["id"], one["state"]) for one in page["items"]] == [(made["id"], "ended")]
+
+
+async def test_what_profile_tells_of_the_request_is_no_no(scenario: Any) -> None:
+    await scenario.topics.person("p1", ADA, consent=None)
+    await asked(scenario)
+    url = await mailed(scenario)
+    later = clock.now() + timedelta(seconds=1)
+    await scenario.topics.person("p1", ADA, version=2, consent_at=later, confirmed=False)
+    done = await scenario.client.post(url, data=await form_of(scenario, url))
+    assert "You have confirmed it" in done.text
+    await asked(scenario, "again")
+    url = await mailed(scenario)
+    later = clock.now() + timedelta(seconds=1)
+    await scenario.topics.person("p1", ADA, version=3, consent="denied", consent_at=later)
+    assert (await scenario.client.get(url)).status_code == 410
 
 
 @pytest.mark.parametrize("purpose", ["promotion", "x_events"])

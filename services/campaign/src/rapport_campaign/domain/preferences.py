@@ -94,7 +94,8 @@ def _told(
 
 def refused_since(known: Known, address: str, purpose: str, since: datetime) -> bool:
     """Whether an address has said no to a purpose after an instant, whatever it said later."""
-    said = [*_told(known.consents, address, purpose, since)]
+    noes = [one for one in known.consents if one.state != "granted" and not one.expired]
+    said = [*_told(noes, address, purpose, since)]
     said += [known.words[one] for one in (purpose, ANY_PURPOSE) if one in known.words]
     if purpose == PROMOTION and known.unsubscribed is not None:
         said.append((known.unsubscribed, False))
