@@ -93,7 +93,7 @@ def _pages() -> dict[str, str]:
         pages[f"left-{language}"] = campaign.done("ada@example.com", **about).html  # type: ignore[arg-type] # as above
         pages[f"choose-{language}"] = campaign.preferences(_choice(), "f", saved=True, **about).html  # type: ignore[arg-type] # as above
         for name, confirmed in (("confirm", False), ("confirmed", True)):
-            opt_in = campaign.opt_in("ada@example.com", "", confirmed=confirmed, **about)  # type: ignore[arg-type] # as above
+            opt_in = campaign.opt_in("ada@example.com", "", "f", confirmed=confirmed, **about)  # type: ignore[arg-type] # as above
             pages[f"{name}-{language}"] = opt_in.html
         pages[f"busy-{language}"] = campaign.problem(503, "", language=language).html
     return pages

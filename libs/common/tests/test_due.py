@@ -155,6 +155,19 @@ async def test_scheduled_again_it_has_the_new_time(place: Place) -> None:
     assert await place.ran() == ["acme/x/a", "acme/x/b", "acme/x/d"]
 
 
+async def test_of_two_times_the_sooner_one_can_be_kept(place: Place) -> None:
+    await place.add("a", "b")
+    async with place.engine.begin() as tx:
+        rows = [NewDue("acme", "x", "a", NOON), NewDue("acme", "x", "b", NOON + 2 * HOUR)]
+        await place.store.schedule(tx, rows, sooner=True)
+    place.clock.now += SECOND
+    await empty(place.worker())
+    assert await place.ran() == ["acme/x/a"]
+    place.clock.now += HOUR
+    await empty(place.worker())
+    assert await place.ran() == ["acme/x/a", "acme/x/b"]
+
+
 async def test_what_is_rolled_back_was_never_scheduled(place: Place) -> None:
     async with place.engine.connect() as connection:
         begun = await connection.begin()

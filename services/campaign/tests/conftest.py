@@ -62,6 +62,7 @@ from rapport_common.kafka.batch import Record
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
+from rapport_common.proxies import Proxies
 from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import (
     EVENT_KEY,
@@ -72,6 +73,7 @@ from rapport_common.testing.credentials import (
 from rapport_common.testing.profiles import sections
 
 PUBLIC = "https://mail.shop.example"
+PROXIES = Proxies(["10.0.0.0/8"])
 SEGMENT = "11111111-1111-1111-1111-111111111111"
 OFFICE = Office(LINK_KEY, PUBLIC, "no-reply@mail.shop.example")
 HANDLERS = {
@@ -454,7 +456,7 @@ def api(
     app = patient_app("campaign")
     arrivals = Arrivals(engine, database_url, seconds=0.2)
     counted = partial(counts, ConsumerStore("campaign", "campaign"))
-    for one in routers(engine, listeners(publisher(), EVENT_KEY), renderer, arrivals):
+    for one in routers(engine, listeners(publisher(), EVENT_KEY), renderer, arrivals, PROXIES):
         app.include_router(one)
     app.include_router(ledger_routes(engine, CampaignLedger, counted))
     return app
@@ -464,11 +466,13 @@ def api(
 def client_of(api: FastAPI) -> Callable[..., httpx.AsyncClient]:
     """A function that gives a client with a token for a workspace and scopes."""
 
-    def client(workspace: str = "acme", scopes: tuple[str, ...] = ("*",)) -> httpx.AsyncClient:
+    def client(
+        workspace: str = "acme", scopes: tuple[str, ...] = ("*",), peer: str = "127.0.0.1"
+    ) -> httpx.AsyncClient:
         whole = bool({"ops", "*"} & set(scopes))
         token = mint(workspace, "ada", list(scopes), timedelta(minutes=5), installation=whole)
         return httpx.AsyncClient(
-            transport=httpx.ASGITransport(api, raise_app_exceptions=False),
+            transport=httpx.ASGITransport(api, raise_app_exceptions=False, client=(peer, 4711)),
             base_url=PUBLIC,
             headers={"Authorization": f"Bearer {token}"},
         )

@@ -19,6 +19,7 @@ from rapport_campaign.handlers.segments import Arrivals
 from rapport_common import clock
 from rapport_common.db import create_engine
 from rapport_common.events.topics import EVENTS
+from rapport_common.proxies import Proxies
 from rapport_common.publisher import Publisher
 from rapport_common.testing.credentials import EVENT_KEY, LINK_KEY
 
@@ -504,7 +505,7 @@ async def test_people_get_a_page_while_the_database_is_away(renderer: Any, scena
     arrivals = Arrivals(away, url, seconds=1)
     app = patient_app("campaign")
     publisher = Publisher("campaign", EVENTS, EVENT_KEY)
-    for one in routers(away, listeners(publisher, EVENT_KEY), renderer, arrivals):
+    for one in routers(away, listeners(publisher, EVENT_KEY), renderer, arrivals, Proxies([])):
         app.include_router(one)
     token = Token("acme", "ab" * 32, "cd" * 12)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
-from tests.support.telling import tells_nothing
+from tests.support.telling import rows_of, tells_nothing
 
 from rapport_campaign.handlers.privacy import eraser
 from rapport_campaign.store.access import parts
@@ -13,7 +13,7 @@ from rapport_common.events.envelope import identifier_digest
 from rapport_common.events.privacy import EndedProfile, PrivacyRecord
 from rapport_common.kafka.batch import Record
 from rapport_common.privacy.eraser import Eraser
-from rapport_common.privacy.subject import Recogniser
+from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.testing.credentials import EVENT_KEY
 
 pytestmark = pytest.mark.integration
@@ -125,24 +125,59 @@ async def test_words_and_links_of_the_person_go(
     )
 
 
-async def test_what_was_asked_at_an_address_that_nobody_knew_goes_with_the_person(
+PRIVATE = "ada.private@example.org"
+
+
+async def chosen(scenario: Any, profile_id: str, address: str) -> None:
+    """Somebody asks for a link to an address of theirs, or of nobody, and leaves there."""
+    body = {"profile_id": profile_id, "address": address, "reason": "to bo@else.example"}
+    made = await scenario.client.post("/v1/preference-links", json=body)
+    url = made.json()["url"]
+    page = (await scenario.client.get(url)).text
+    form = page.partition('name="form" value="')[2].partition('"')[0]
+    left = await scenario.client.post(url, data={"form": form, "nothing": "1"})
+    assert left.status_code == 200, left.text
+    headers = {"Idempotency-Key": f"{profile_id}{address}"}
+    asked = await scenario.client.post("/v1/opt-ins", json=body, headers=headers)
+    assert asked.status_code == 201, asked.text
+
+
+async def test_what_was_said_at_an_address_that_nobody_knew_goes_with_the_person(
     scenario: Any, engine: AsyncEngine, forgetting: Eraser
 ) -> None:
     await scenario.topics.person(ADA, MAIL)
-    body = {"address": "ada.private@example.org", "reason": "at the desk"}
-    for number, one in enumerate((ADA, BEN)):
-        for path in ("/v1/opt-ins", "/v1/preference-links"):
-            answer = await scenario.client.post(
-                path,
-                json={**body, "profile_id": one},
-                headers={"Idempotency-Key": f"{path}{number}"},
-            )
-            assert answer.status_code == 201, answer.text
+    await chosen(scenario, ADA, PRIVATE)
+    await chosen(scenario, BEN, "ben@example.com")
     await ask(forgetting, engine, wish())
     await sweep(forgetting)
-    for table in ("opt_in", "preference_link"):
-        left = await scenario.ledger.query(f"SELECT profile_id FROM campaign.{table}")
-        assert [one["profile_id"] for one in left] == [BEN], table
+    for table in ("preference", "suppression", "opt_in", "preference_link"):
+        left = await scenario.ledger.query(f"SELECT address FROM campaign.{table}")
+        assert [one["address"] for one in left] == ["ben@example.com"], table
+
+
+async def test_who_asks_is_told_of_their_addresses_whosever_the_link_was(
+    scenario: Any, engine: AsyncEngine
+) -> None:
+    await scenario.topics.person(ADA, MAIL)
+    for profile_id, address in ((ADA, PRIVATE), (BEN, MAIL), (BEN, "ben@example.com")):
+        await chosen(scenario, profile_id, address)
+    who = Subject(
+        workspace="acme",
+        request_id="r",
+        profile_id=ADA,
+        subjects=frozenset(wish().subjects),
+        kinds=frozenset({"email"}),
+        profiles=frozenset({ADA}),
+        at=clock.now(),
+    )
+    told: dict[str, list[Any]] = {}
+    for part in parts(Recogniser(EVENT_KEY)):
+        told.setdefault(part.section, []).extend(await rows_of(engine, part, who, size=1))
+    for section in ("preference", "suppression", "opt_in", "preference_link"):
+        rows = told[f"campaign.{section}"]
+        assert sorted(one["address"] for one in rows) == [PRIVATE, MAIL], section
+        assert all(one.get("reason") != "to bo@else.example" for one in rows)
+        assert not [one for one in rows if "profile" in one]
 
 
 async def test_what_is_queued_is_suppressed_for_whose_data_are_only_kept_and_who_objects(

@@ -59,7 +59,7 @@ def passed(one: Event) -> Event:
     """The event by which profile tells that the end of a word has come."""
     said = fact(one)
     assert said.expires_at is not None
-    return expired("w", ("user_id", "U"), said, said.expires_at, said.expires_at)
+    return expired("w", ("user_id", "U"), said.subject, said.expires_at, said.expires_at)
 
 
 def held(fold: Fold) -> list[ConsentState]:

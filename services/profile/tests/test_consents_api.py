@@ -18,6 +18,7 @@ from rapport_common.due.store import DueStore
 from rapport_common.due.worker import DueWorker
 from rapport_common.events.envelope import Client, Event
 from rapport_profile.domain.consent_facts import MAX_FACTS
+from rapport_profile.domain.content import content_hash
 from rapport_profile.handlers.consent_ends import ConsentEnds
 from rapport_profile.store import consent_facts
 
@@ -172,29 +173,127 @@ async def test_what_cannot_be_noted_is_refused(
     assert (await client.get(path, params={"as_of": "2026-01-01T00:00:00"})).status_code == 422
 
 
+class Ends:
+    """The worker of ends, by a clock of its own."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._now = START
+        due = DueStore("profile", now=lambda: self._now)
+        self._worker = DueWorker(engine, due, ConsentEnds(publisher(), due).kinds)
+
+    async def reach(self, minutes: float) -> list[Event]:
+        """Let it be so late; all that is told by then."""
+        # The rows were scheduled by the clock of the database, which is later.
+        async with self._engine.begin() as tx:
+            await tx.execute(text("UPDATE profile.due SET try_at = at"))
+        self._now = START + timedelta(minutes=minutes)
+        while await self._worker.turn():
+            pass
+        return await told(self._engine)
+
+
+@pytest.fixture
+def ends(engine: AsyncEngine) -> Ends:
+    return Ends(engine)
+
+
 async def test_an_end_is_told_once_when_it_comes(
-    engine: AsyncEngine, client: httpx.AsyncClient
+    engine: AsyncEngine, client: httpx.AsyncClient, ends: Ends
 ) -> None:
     """In the clock of the worker: not before; and of a word that does not count any more, never."""
-    now = [START]
-    due = DueStore("profile", now=lambda: now[0])
-    worker = DueWorker(engine, due, ConsentEnds(publisher(), due).kinds)
     await feed(engine, [word("y", ends=DAY), word("o", ends=DAY, purpose="survey")])
-    # The rows were scheduled by the clock of the database, which is later.
     async with engine.begin() as tx:
-        await tx.execute(text("UPDATE profile.due SET try_at = at"))
         await consent_facts.forget(tx, ("w", "shop", "o"))
-    await worker.turn()
-    assert await told(engine) == []
-    now[0] = START + timedelta(minutes=DAY)
-    while await worker.turn():
-        pass
-    await worker.turn()
-    (end,) = await told(engine)
+    assert await ends.reach(0) == []
+    (end,) = await ends.reach(DAY)
+    assert await ends.reach(DAY) == [end]
     assert (end.name, end.timestamp) == ("Consent Expired", at(DAY))
     await feed(engine, [end, end])
     items = {one["purpose"]: one for one in (await get(client, ""))["items"]}
     assert (items["promotion"]["state"], items["promotion"]["expired"]) == ("withdrawn", True)
+
+
+async def test_who_says_very_many_words_with_ends_waits_for_the_next_one_only(
+    engine: AsyncEngine, ends: Ends
+) -> None:
+    words = [word(f"m{one}", ends=DAY + one, purpose=f"x_{one}") for one in range(20, 0, -1)]
+    late = word("late", at=1, ends=2, purpose="x_late")
+    await feed(engine, words)
+    await feed(engine, [late, word("again", at=2, ends=3 * DAY, purpose="x_1")])
+    async with engine.begin() as tx:
+        assert await tx.scalar(text("SELECT count(*) FROM profile.due")) == 1
+    assert [one.timestamp for one in await ends.reach(3)] == [at(2)]
+    # That of the word that was overtaken is nobody's end.
+    assert [one.timestamp for one in await ends.reach(DAY + 5)] == [
+        at(one) for one in (2, DAY + 2, DAY + 3, DAY + 4, DAY + 5)
+    ]
+    assert len(await ends.reach(3 * DAY)) == 21
+
+
+async def test_a_word_that_decides_again_has_an_end_again(engine: AsyncEngine, ends: Ends) -> None:
+    copies = [word("c", at=2), word("c", "withdrawn", at=2, more={"n": 1})]
+    smaller, larger = sorted(copies, key=content_hash)
+    await feed(engine, [word("y", ends=DAY), larger])
+    await ends.reach(2 * DAY)
+    await feed(engine, [smaller])
+    async with engine.begin() as tx:
+        rows = await tx.execute(text("SELECT key FROM profile.due WHERE kind = 'consent_end'"))
+        waits = len(rows.fetchall())
+    assert waits == 1, "the former end is looked at again"
+    assert {one.timestamp for one in await ends.reach(2 * DAY)} == {at(DAY)}
+
+
+async def test_an_end_that_was_waited_for_word_by_word_is_told(
+    engine: AsyncEngine, ends: Ends
+) -> None:
+    await feed(engine, [word("y", ends=DAY), word("z", ends=2 * DAY, purpose="survey")])
+    async with engine.begin() as tx:
+        await tx.execute(
+            text(
+                "UPDATE profile.due SET key = 'digest', at = :at, "
+                """payload = '{"source": "shop", "message_id": "z"}'"""
+            ),
+            {"at": at(2 * DAY)},
+        )
+        await tx.execute(
+            text(
+                "INSERT INTO profile.due (workspace, kind, key, at, try_at, payload) SELECT "
+                "workspace, kind, one, :at, :at, json_build_object('source', 'shop', "
+                "'message_id', one) FROM profile.due, unnest(ARRAY['y', 'gone']) AS one"
+            ),
+            {"at": at(DAY)},
+        )
+    assert [one.timestamp for one in await ends.reach(DAY)] == [at(DAY)]
+    assert [one.timestamp for one in await ends.reach(2 * DAY)] == [at(DAY), at(2 * DAY)]
+
+
+@pytest.mark.parametrize("about", ["promotion", "x_{}"])
+async def test_words_of_a_page_push_out_none_that_is_believed(
+    engine: AsyncEngine, ends: Ends, about: str
+) -> None:
+    address = event("a", type="identify", user_id="U", traits={"email": ADA})
+    await feed(engine, [address, word("y", at=1, ends=DAY)])
+    flood = [
+        word(f"f{one}", at=10 + one / 100, trust="public", purpose=about.format(one), ends=DAY * 9)
+        for one in range(MAX_FACTS + 5)
+    ]
+    for start in range(0, len(flood), 300):
+        await feed(engine, flood[start : start + 300])
+    async with engine.begin() as tx:
+        rows = await tx.execute(text("SELECT trust, message_id FROM profile.consent_fact"))
+        kept = [(row.trust, row.message_id) for row in rows]
+    assert ("trusted", "y") in kept
+    assert len(kept) == MAX_FACTS + 1
+    assert [one.timestamp for one in await ends.reach(DAY)] == [at(DAY)]
+
+
+async def test_what_decides_outlives_what_it_has_overtaken(engine: AsyncEngine, ends: Ends) -> None:
+    await feed(engine, [word("y", at=1, ends=DAY)])
+    flood = [word(f"f{one}", at=10 + one / 100, purpose="survey") for one in range(MAX_FACTS + 5)]
+    for start in range(0, len(flood), 300):
+        await feed(engine, flood[start : start + 300])
+    assert [one.timestamp for one in await ends.reach(DAY)] == [at(DAY)]
 
 
 async def test_of_very_many_words_the_newest_and_the_noes_are_kept(engine: AsyncEngine) -> None:

@@ -1,5 +1,6 @@
 """What is not to be done with a person's data holds until it is lifted, whoever it is of."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.outbox import waiting
 
+from rapport_common import clock
 from rapport_common.events.activity import ProfileActivity, Restraint
 from rapport_common.kafka.store import read_tallies
 from rapport_profile.domain.own_events import RestraintSaid, restraint_events
@@ -59,6 +61,24 @@ async def holding(client: httpx.AsyncClient, kind: str, value: str) -> Any:
     answer = await client.get("/v1/profiles", params=asked)
     assert answer.status_code == 200, answer.text
     return answer.json()["restraints"]
+
+
+@pytest.mark.integration
+async def test_it_is_lifted_by_whosever_clock(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes have two clocks; and the database's may have been set back since."""
+    await feed(engine, HISTORY)
+    made = await restrained(client, ZOE, "marketing")
+    behind = clock.now() - timedelta(hours=1)
+    monkeypatch.setattr(clock, "now", lambda: behind)
+    assert (await lifted(client, made["id"])).status_code == 200
+    assert await holding(client, "user_id", "Z") == []
+    ahead = await restrained(client, ZOE, "marketing", key="other")
+    async with engine.begin() as tx:
+        await tx.execute(text("UPDATE profile.restraint SET at = at + interval '1 hour'"))
+    gone = await lifted(client, ahead["id"])
+    assert gone.json()["lifted_at"] > gone.json()["created_at"]
 
 
 @pytest.mark.integration

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rapport_common.proxies import Proxies, network
 
 KEY_BYTES = 32
 
@@ -94,3 +96,23 @@ class ServiceSettings(BaseSettings):
     def link_base(self) -> str:
         """The base of public links, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+class ProxiedSettings(ServiceSettings):
+    """Of a service that keeps, or judges by, the address on the internet of who asks."""
+
+    trusted_proxies: str = Field(
+        default="",
+        description="Networks (CIDR, comma separated) whose word on a client's address is taken.",
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for one in filter(str.strip, value.split(",")):
+            network(one)
+        return value
+
+    def proxies(self) -> Proxies:
+        """The proxies whose word is taken; there may be none."""
+        return Proxies(one for one in self.trusted_proxies.split(",") if one.strip())

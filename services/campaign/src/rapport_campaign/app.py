@@ -56,5 +56,5 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Re
     url = settings.database_url.get_secret_value()
     arrivals = Arrivals(process.api_engine, url, settings.segment_wait_seconds)
     listening = listeners(publisher, key)
-    process.routers += routers(process.api_engine, listening, reader, arrivals)
+    process.routers += routers(process.api_engine, listening, reader, arrivals, settings.proxies())
     return process.api()

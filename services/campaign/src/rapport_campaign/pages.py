@@ -71,13 +71,17 @@ def preferences(
 
 
 def opt_in(
-    address: str, topic: str, *, confirmed: bool, language: str, brand: Brand | None = None
+    address: str,
+    topic: str,
+    form: str,
+    *,
+    confirmed: bool,
+    language: str,
+    brand: Brand | None = None,
 ) -> Page:
-    """The question of a double opt-in; only the button's POST confirms. Then: that it is done."""
-    shown = masked(address)
-    return SITE.render(
-        "opt_in.html", language, brand, address=shown, topic=topic, confirmed=confirmed
-    )
+    """The question of a double opt-in; only its form, with `form`, confirms. Then: it is done."""
+    shown = {"address": masked(address), "topic": topic, "form": form}
+    return SITE.render("opt_in.html", language, brand, **shown, confirmed=confirmed)
 
 
 def opt_in_letter(language: str, data: Mapping[str, str]) -> Content:

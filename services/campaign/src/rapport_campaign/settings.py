@@ -7,10 +7,10 @@ from pydantic import Field, SecretStr, model_validator
 
 from rapport_campaign.domain.delivery import Limits
 from rapport_campaign.render.compose import Office
-from rapport_common.settings import PurposeKey, ServiceSettings, key_bytes
+from rapport_common.settings import ProxiedSettings, PurposeKey, key_bytes
 
 
-class Settings(ServiceSettings):
+class Settings(ProxiedSettings):
     """Defaults suit the mail catcher of the local runtime."""
 
     event_key: PurposeKey = Field(description="Kafka's keys of events derive from it.")

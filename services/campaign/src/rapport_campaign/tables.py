@@ -197,6 +197,7 @@ Table(
     Column("purpose", Text, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("profile_id", Text, comment="By whose link; null before 0015."),
 )
 
 # The words "denied" and "withdrawn" of each profile, by address in normal form: they hold for
@@ -256,6 +257,7 @@ Table(
     Column("purpose", Text, primary_key=True),
     Column("wanted", Boolean, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("profile_id", Text, comment="By whose link; null before 0015."),
 )
 
 # Who was asked to confirm a yes by the link of a mail, by whom and why, and whether they have.

@@ -13,7 +13,6 @@ from rapport_ingest.api.models import Ledger
 from rapport_ingest.api.public import Public
 from rapport_ingest.background import add_workers
 from rapport_ingest.bridge import declared
-from rapport_ingest.domain.guard import Proxies
 from rapport_ingest.edge.child import edge_of
 from rapport_ingest.edge.parent import Crew
 from rapport_ingest.handlers.ledger import counts
@@ -54,6 +53,5 @@ def assemble(process: ServiceProcess, settings: IngestSettings, only: str | None
     process.ledger(Ledger, partial(counts, cases.counting, cases.locator, cases.spool))
     process.routers += routers(process, settings, cases)
     api = application(process)
-    proxies = Proxies(settings.proxies()) if settings.proxies() else None
-    app = Intake(Public(api), cases.keys, cases.limits, cases.acceptor, proxies)
+    app = Intake(Public(api), cases.keys, cases.limits, cases.acceptor, settings.proxies())
     return Assembled(app, api, cases)

@@ -18,13 +18,13 @@ from rapport_common.errors import (
     UnavailableError,
 )
 from rapport_common.http_metrics import HTTP
+from rapport_common.proxies import Proxies
 from rapport_ingest import metrics
 from rapport_ingest.domain.addresses import plain
 from rapport_ingest.domain.body import MAX_BODY_BYTES, unpack
 from rapport_ingest.domain.cors import Headers, cors, preflight
 from rapport_ingest.domain.credentials import credential
 from rapport_ingest.domain.dialects import JSON, Answer, Dialect, Opened, Request
-from rapport_ingest.domain.guard import Proxies
 from rapport_ingest.domain.reading import sent_moment
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.sending import Sending
@@ -67,7 +67,7 @@ class Intake:
         keys: KeyRing,
         limits: Limits,
         acceptor: Acceptor,
-        proxies: Proxies | None = None,
+        proxies: Proxies,
     ) -> None:
         self._app = app
         self._proxies = proxies
@@ -130,8 +130,7 @@ class Intake:
         if sender is None:
             sender = await self._by_body(opened)
         address = scope["client"][0] if scope["client"] else None
-        if self._proxies is not None:
-            address = self._proxies.client(address, scope["headers"])
+        address = self._proxies.client(address, scope["headers"])
         if sender.guard is not None:
             sender.guard.check(headers.get(b"origin"), address)
         self._limits.take(sender, len(opened.items), overload=dialect.overload)

@@ -4,15 +4,14 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
-from rapport_common.settings import PurposeKey, ServiceSettings
-from rapport_ingest.domain.guard import network
+from rapport_common.settings import ProxiedSettings, PurposeKey
 from rapport_ingest.domain.imports import S3
 
 GIB = 2**30
 MAX_WORKERS = 4
 
 
-class IngestSettings(ServiceSettings):
+class IngestSettings(ProxiedSettings):
     """Read from the environment, prefix `RAPPORT_`."""
 
     event_key: PurposeKey = Field(description="Kafka's keys of events derive from it.")
@@ -70,10 +69,6 @@ class IngestSettings(ServiceSettings):
     s3_region: str = "us-east-1"
     s3_access_key: str | None = None
     s3_secret_key: SecretStr | None = None
-    trusted_proxies: str = Field(
-        default="",
-        description="Networks (CIDR, comma separated) whose word on a client's address is taken.",
-    )
 
     @field_validator("import_places")
     @classmethod
@@ -84,14 +79,3 @@ class IngestSettings(ServiceSettings):
                 message = f"'{place}' is neither an absolute path nor s3://bucket/prefix"
                 raise ValueError(message)
         return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _are_networks(cls, value: str) -> str:
-        for one in filter(None, value.split(",")):
-            network(one)
-        return value
-
-    def proxies(self) -> list[str]:
-        """The networks of the trusted proxies, one by one."""
-        return [one for one in self.trusted_proxies.split(",") if one.strip()]

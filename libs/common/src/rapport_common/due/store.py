@@ -87,26 +87,24 @@ class DueStore:
         return {"now": self._now() if self._now else None, **values}
 
     async def schedule(
-        self, tx: AsyncConnection, rows: Sequence[NewDue], *, keep: bool = False
+        self,
+        tx: AsyncConnection,
+        rows: Sequence[NewDue],
+        *,
+        keep: bool = False,
+        sooner: bool = False,
     ) -> None:
         """Run these at their times; who is there already under the key gets the new time.
 
-        With `keep` it keeps its own. A time that has passed is now. ValueError for a kind, key or
-        payload out of bounds. The worker of this process knows of it once `tx` has committed.
+        With `keep` it keeps its own, with `sooner` what is earlier of the two. A time that has
+        passed is now. ValueError for a kind, key or payload out of bounds. The worker of this
+        process knows of it once `tx` has committed.
         """
         chosen = {(one.workspace, one.kind, one.key): one for one in rows}
         ordered = [chosen[key] for key in sorted(chosen)]
         if not ordered:
             return
-        # What stays as it is, is not written: a row that is written leaves a dead one.
-        conflict = (
-            "NOTHING"
-            if keep
-            else "UPDATE SET at = excluded.at, try_at = excluded.try_at, "
-            "payload = excluded.payload, traceparent = excluded.traceparent, attempts = 0, "
-            "error = NULL, failed_at = NULL WHERE d.failed_at IS NOT NULL "
-            "OR (d.at, d.payload) IS DISTINCT FROM (excluded.at, excluded.payload)"
-        )
+        conflict = self._conflict(keep=keep, sooner=sooner)
         await tx.execute(
             text(
                 "WITH v AS (SELECT * FROM unnest(CAST(:workspaces AS text[]), "
@@ -130,6 +128,22 @@ class DueStore:
             ),
         )
         ring(tx, self.schema, min(one.at for one in ordered))
+
+    def _conflict(self, *, keep: bool, sooner: bool) -> str:
+        if keep:
+            return "NOTHING"
+        at = "least(d.at, excluded.at)" if sooner else "excluded.at"
+        # What stays as it is, is not written: a row that is written leaves a dead one.
+        changed = (
+            "excluded.at < d.at"
+            if sooner
+            else "(d.at, d.payload) IS DISTINCT FROM (excluded.at, excluded.payload)"
+        )
+        return (
+            f"UPDATE SET at = {at}, try_at = greatest({at}, {self._clock}), "
+            "payload = excluded.payload, traceparent = excluded.traceparent, attempts = 0, "
+            f"error = NULL, failed_at = NULL WHERE d.failed_at IS NOT NULL OR {changed}"
+        )
 
     async def cancel(self, tx: AsyncConnection, keys: Sequence[tuple[str, str, str]]) -> int:
         """Forget these (workspace, kind, key), also those put aside; how many there were.

@@ -7,7 +7,7 @@ from rapport_campaign.api.operator import operator_routes
 from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
-from rapport_campaign.api.public import public_routes
+from rapport_campaign.api.public import Door, public_routes
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.segments import Arrivals
@@ -15,6 +15,7 @@ from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.tables import SCHEMA
 from rapport_common.brands import brand_routes
+from rapport_common.proxies import Proxies
 from rapport_common.publisher import Publisher
 
 Listeners = tuple[Tracker, Preferences, OptIns]
@@ -30,18 +31,20 @@ def routers(
     listening: Listeners,
     renderer: Renderer,
     arrivals: Arrivals,
+    proxies: Proxies,
 ) -> list[APIRouter]:
     """All routes of this service; `renderer` reads templates, its office's key signs links.
 
-    `listening` are made by `listeners`.
+    `listening` are made by `listeners`; `proxies` stand before the pages.
     """
     tracker, preferences, opt_ins = listening
+    door = Door(renderer.office.link_key, proxies)
     return [
         operator_routes(engine, renderer, arrivals),
         brand_routes(engine, SCHEMA, "campaigns"),
         preference_routes(engine, renderer.office),
         public_routes(engine, tracker, renderer.office.link_key),
-        preference_pages(engine, preferences, renderer.office.link_key),
+        preference_pages(engine, preferences, door),
         opt_in_routes(engine, opt_ins, renderer.office),
-        opt_in_pages(engine, opt_ins, renderer.office.link_key),
+        opt_in_pages(engine, opt_ins, door),
     ]

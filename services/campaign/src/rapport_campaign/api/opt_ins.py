@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_campaign import pages
 from rapport_campaign.api.models import Line, Recipient
-from rapport_campaign.api.preference_pages import chosen_language, ip_of
-from rapport_campaign.api.public import READ, PageRoute, answered, unknown_link
+from rapport_campaign.api.preference_pages import chosen_language
+from rapport_campaign.api.public import READ, Door, PageRoute, answered, fields_of, unknown_link
 from rapport_campaign.domain import tokens
 from rapport_campaign.domain.model import Content
 from rapport_campaign.domain.tokens import Token
@@ -20,7 +20,7 @@ from rapport_campaign.handlers.opt_ins import LIFETIME, OptIns
 from rapport_campaign.handlers.preferences import name_of, new_key
 from rapport_campaign.render.compose import Office
 from rapport_campaign.store import opt_ins as store
-from rapport_campaign.store.opt_ins import OptIn
+from rapport_campaign.store.opt_ins import Fate, OptIn
 from rapport_campaign.tables import SCHEMA
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
@@ -67,7 +67,7 @@ class ShownOptIn(BaseModel):
     wording_version: str | None
     actor: str
     reason: str
-    state: Literal["asked", "confirmed", "ended"]
+    state: Fate
     asked_at: datetime
     ends_at: datetime
     confirmed_at: datetime | None
@@ -157,39 +157,43 @@ def _shown(one: OptIn) -> ShownOptIn:
     )
 
 
-def opt_in_pages(engine: AsyncEngine, opt_ins: OptIns, key: bytes) -> APIRouter:
-    """/d/{token}: a GET asks, only its POST confirms."""
+def opt_in_pages(engine: AsyncEngine, opt_ins: OptIns, door: Door) -> APIRouter:
+    """/d/{token}: a GET asks, only a POST of its form confirms."""
     router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
     @router.api_route("/d/{text}", methods=READ)
     async def ask(text: str, request: Request) -> Response:
-        token = _token(key, text)
+        token = _token(door, text)
         async with engine.begin() as tx:
-            found = await store.find(tx, token.workspace, token.send_key)
-            return await _page(tx, found, request)
+            state = await opt_ins.state(tx, token.workspace, token.send_key)
+            return await _page(tx, state, door.form(token), request)
 
     @router.post("/d/{text}")
     async def confirm(text: str, request: Request) -> Response:
-        token = _token(key, text)
+        token = _token(door, text)
+        # Scanners that follow links by POST know of no form.
+        form = door.form(door.of_form(await fields_of(request), token))
         async with engine.begin() as tx:
-            await opt_ins.confirm(tx, token.workspace, token.send_key, ip_of(request))
-            found = await store.find(tx, token.workspace, token.send_key)
-            return await _page(tx, found, request)
+            ip = door.ip_of(request)
+            state = await opt_ins.confirm(tx, token.workspace, token.send_key, ip)
+            return await _page(tx, state, form, request)
 
     return router
 
 
-def _token(key: bytes, text: str) -> Token:
-    token = tokens.read(key, "opt_in", text)
+def _token(door: Door, text: str) -> Token:
+    token = tokens.read(door.key, "opt_in", text)
     if token is None:
         raise unknown_link()
     return token
 
 
-async def _page(tx: AsyncConnection, found: OptIn | None, request: Request) -> Response:
-    if found is None:
+async def _page(
+    tx: AsyncConnection, known: tuple[OptIn, Fate] | None, form: str, request: Request
+) -> Response:
+    if known is None:
         raise unknown_link()
-    state = found.state(clock.now())
+    found, state = known
     if state == "ended":
         message = "This link has ended."
         raise AppError(message, status=410, code="ended")
@@ -199,6 +203,7 @@ async def _page(tx: AsyncConnection, found: OptIn | None, request: Request) -> R
         pages.opt_in(
             found.address,
             topic,
+            form,
             confirmed=state == "confirmed",
             language=language,
             brand=await brand_of(tx, SCHEMA, found.workspace),

@@ -5,8 +5,10 @@ have made counts as an open or a click: link scanners ask with HEAD or say that 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -15,15 +17,17 @@ from typing_extensions import override
 
 from rapport_campaign import pages
 from rapport_campaign.domain import tokens
+from rapport_campaign.domain.tokens import Token
 from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.tables import SCHEMA
 from rapport_common import logging, tracing
 from rapport_common.brands import brand_of
 from rapport_common.db import is_retriable
-from rapport_common.errors import NotFoundError, UnavailableError
+from rapport_common.errors import AppError, InvalidRequestError, NotFoundError, UnavailableError
 from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page
 from rapport_common.problem_pages import PeopleRoute
+from rapport_common.proxies import Proxies
 
 log = logging.get(__name__)
 
@@ -31,8 +35,54 @@ PAGE_SECONDS = 6.0
 _left: set[asyncio.Task[Response]] = set()
 """Answers that nobody waits for any more."""
 
+MAX_FORM = 64 * 1024
+MAX_FIELDS = 100
+
 _PREFETCH = ("purpose", "sec-purpose", "x-purpose", "x-moz")
 READ = ["GET", "HEAD"]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the pages on which somebody says something know people by: links, forms, addresses.
+
+    `key` signs links and forms; `proxies` say where requests are from.
+    """
+
+    key: bytes
+    proxies: Proxies
+
+    def ip_of(self, request: Request) -> str | None:
+        """Where a request came from, where that is sure: it is kept as a proof."""
+        peer = request.client.host if request.client is not None else None
+        return self.proxies.certain(peer, request.headers.raw)
+
+    def form(self, token: Token) -> str:
+        """The field that shows that a form is one of ours, of the page of a link."""
+        return tokens.sign(self.key, "form", token)
+
+    def of_form(self, fields: Mapping[str, list[str]], token: Token) -> Token:
+        """What the form stands for that was sent to the page of a link."""
+        form = tokens.read(self.key, "form", "".join(fields.get("form", [])[:1]))
+        if form is None or replace(form, link_id=token.link_id) != token:
+            message = "This form is not from this page."
+            raise InvalidRequestError(message, details={"field": "form"})
+        return form
+
+
+async def fields_of(request: Request) -> dict[str, list[str]]:
+    """The fields of a form that was sent."""
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAX_FORM:
+            message = "The form is too long."
+            raise AppError(message, status=413, code="too_large")
+    try:
+        return parse_qs(raw.decode("utf-8", "replace"), max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        message = "The form has too many fields."
+        raise InvalidRequestError(message) from error
 
 
 def public_routes(engine: AsyncEngine, tracker: Tracker, key: bytes) -> APIRouter:

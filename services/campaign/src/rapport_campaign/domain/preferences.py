@@ -92,6 +92,16 @@ def _told(
             yield one.at, is_yes
 
 
+def refused_since(known: Known, address: str, purpose: str, since: datetime) -> bool:
+    """Whether an address has said no to a purpose after an instant, whatever it said later."""
+    noes = [one for one in known.consents if one.state != "granted" and not one.expired]
+    said = [*_told(noes, address, purpose, since)]
+    said += [known.words[one] for one in (purpose, ANY_PURPOSE) if one in known.words]
+    if purpose == PROMOTION and known.unsubscribed is not None:
+        said.append((known.unsubscribed, False))
+    return any(at > since and not is_yes for at, is_yes in said)
+
+
 def changed(
     known: Known, address: str, shown: Iterable[Topic], chosen: Collection[str], now: datetime
 ) -> list[Choice]:

@@ -14,16 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign import metrics
 from rapport_campaign.domain import own_events
 from rapport_campaign.domain.model import SERVICE, Content, NewMessage, State
-from rapport_campaign.domain.preferences import Choice
+from rapport_campaign.domain.preferences import Choice, Holder, refused_since
 from rapport_campaign.handlers.ledger import count_planned, write_plan
+from rapport_campaign.handlers.preferences import known_of
 from rapport_campaign.store import campaigns, locks, people
 from rapport_campaign.store import opt_ins as store
 from rapport_campaign.store import preferences as words
-from rapport_campaign.store.opt_ins import OptIn
+from rapport_campaign.store.opt_ins import Fate, OptIn
 from rapport_campaign.store.privacy import PRIVACY
 from rapport_common import clock, tracing
 from rapport_common.errors import NotFoundError
 from rapport_common.events.consent import IP_OF_A_WORD
+from rapport_common.events.contact import normal_email
 from rapport_common.events.envelope import Event, identifier_digest
 from rapport_common.publisher import Publisher
 
@@ -67,25 +69,44 @@ class OptIns:
         await self._publisher.tell(tx, await self._word(tx, made, None))
         await count_planned(tx, len(new))
 
+    async def state(
+        self, tx: AsyncConnection, workspace: str, opt_in_id: str
+    ) -> tuple[OptIn, Fate] | None:
+        """A request and whether its link counts; None where there is none."""
+        found = await store.find(tx, workspace, opt_in_id)
+        return None if found is None else (found, await self._fate(tx, found))
+
     async def confirm(
         self, tx: AsyncConnection, workspace: str, opt_in_id: str, ip: str | None
-    ) -> OptIn | None:
-        """Let a yes count, once; the request as it was before, or None where there is none."""
+    ) -> tuple[OptIn, Fate] | None:
+        """Let a yes count, once; the request and what it is now, or None where there is none."""
         found = await store.find(tx, workspace, opt_in_id, lock=True)
+        if found is None:
+            return None
+        holder = _holder(found)
+        await locks.own_addresses(tx, [(workspace, holder.address)])
+        fate = await self._fate(tx, found)
+        if fate != "asked":
+            return found, fate
         now = clock.now()
-        if found is None or found.state(now) != "asked":
-            return found
-        await locks.own_addresses(tx, [(workspace, found.address)])
         await store.confirm(tx, workspace, opt_in_id, now)
-        yes = Choice(found.purpose, wanted=True)
-        await words.say(tx, workspace, found.address, [yes], now)
+        await words.say(tx, holder, [Choice(found.purpose, wanted=True)], now)
         hashed = None
         if ip:
             named = (IP_OF_A_WORD, ip)
             hashed = identifier_digest(self._event_key, workspace, named).hex()
         await self._publisher.tell(tx, await self._word(tx, found, hashed, confirmed=True))
         metrics.TRACKED.labels("opt_in").inc()
-        return found
+        return found, "confirmed"
+
+    async def _fate(self, tx: AsyncConnection, one: OptIn) -> Fate:
+        """What became of a request: who has said no since then is asked anew, or not."""
+        fate, holder = one.state(clock.now()), _holder(one)
+        if fate != "asked":
+            return fate
+        known, _state = await known_of(tx, holder)
+        since = one.asked_at
+        return "ended" if refused_since(known, holder.address, one.purpose, since) else fate
 
     async def _word(
         self, tx: AsyncConnection, one: OptIn, ip_hash: str | None, *, confirmed: bool = False
@@ -110,3 +131,7 @@ class OptIns:
             return event
         asked = msgspec.structs.replace(event, trust="public")
         return msgspec.structs.replace(asked, message_id=f"asked-{one.opt_in_id}")
+
+
+def _holder(one: OptIn) -> Holder:
+    return Holder(one.workspace, normal_email(one.address), one.profile_id)

@@ -48,7 +48,7 @@ class Preferences:
     async def shown(self, tx: AsyncConnection, holder: Holder) -> Shown:
         """What is on somebody's page now."""
         version, topics = await _topics(tx, holder.workspace)
-        known, _state = await _known(tx, holder)
+        known, _state = await known_of(tx, holder)
         now = clock.now()
         wanted = [(one, gets(known, holder.address, one.purpose, now)) for one in topics]
         return Shown(holder, version, wanted)
@@ -73,7 +73,7 @@ class Preferences:
         if chosen is not None and seen != version:
             message = "The topics have changed since the page was opened."
             raise InvalidRequestError(message, details={"field": "form"})
-        known, state = await _known(tx, holder)
+        known, state = await known_of(tx, holder)
         now = clock.now()
         if chosen is not None:
             choices = changed(known, holder.address, topics, chosen, now)
@@ -82,7 +82,7 @@ class Preferences:
         else:
             choices = []
         if choices:
-            await store.say(tx, holder.workspace, holder.address, choices, now)
+            await store.say(tx, holder, choices, now)
             await self._tell(tx, (holder, state), choices, (version, ip, now))
 
     async def _tell(
@@ -97,7 +97,8 @@ class Preferences:
         if any(not one.wanted and one.purpose in {PROMOTION, ANY_PURPOSE} for one in choices):
             agreed = granted_at(state, holder.address)
             # What was agreed before is taken back, also when a clock that is ahead has stamped it.
-            await tracking.suppress(tx, *place, LEFT, max(now, agreed or now))
+            since = max(now, agreed or now)
+            await tracking.suppress(tx, place, holder.profile_id, LEFT, since)
         who = own_events.identity(state, holder.address)
         rests_on = {"wording_version": f"topics-{version}", "ip_hash": self._hashed(holder, ip)}
         events = [
@@ -160,7 +161,8 @@ async def _topics(tx: AsyncConnection, workspace: str) -> tuple[int, list[Topic]
     return found[0].version, of_channel(found[0].topics, EMAIL_CHANNEL)
 
 
-async def _known(tx: AsyncConnection, holder: Holder) -> tuple[Known, State | None]:
+async def known_of(tx: AsyncConnection, holder: Holder) -> tuple[Known, State | None]:
+    """What is known of an address, and of whose it is."""
     key = (holder.workspace, holder.profile_id)
     now = (holder.workspace, (await people.resolve(tx, [key]))[key])
     person = (await people.load(tx, [now])).get(now)

@@ -99,7 +99,7 @@ class Tracker:
             return
         now = clock.now()
         # What was agreed before is taken back, also when a clock that is ahead has stamped it.
-        await tracking.suppress(tx, *key, UNSUBSCRIBED, max(now, agreed or now))
+        await tracking.suppress(tx, key, sent.profile_id, UNSUBSCRIBED, max(now, agreed or now))
         who = own_events.identity(state, address)
         event = own_events.withdrawn(sent.workspace, who, sent.send_key, address, now)
         await self._publisher.publish(tx, [(event, trace)])

@@ -10,7 +10,7 @@ from rapport_common.access.parts import (
     Part,
     Rows,
     Told,
-    covering,
+    covered,
     plain,
     speaking,
 )
@@ -101,6 +101,18 @@ def _named(recogniser: Recogniser, column: str) -> Choose:
     return choose
 
 
+def _theirs(recogniser: Recogniser, *texts: str) -> Choose:
+    """Rows of their profile or of an address of theirs; what is others' in `texts` is covered."""
+
+    def choose(row: Told, who: Subject) -> Iterable[Told]:
+        mine = row["profile"] in who.profiles
+        if mine or recogniser.is_named(who, EMAIL_CHANNEL, row["address"]):
+            shown = {name: covered(recogniser, who, row[name]) for name in texts}
+            yield {name: one for name, one in {**row, **shown}.items() if name != "profile"}
+
+    return choose
+
+
 def _addressed(recogniser: Recogniser) -> Part:
     """Messages for others' affairs that went to an address of theirs."""
     return Rows(
@@ -121,10 +133,10 @@ def _preferences(recogniser: Recogniser) -> Part:
         "what you chose on the page of your settings",
         "campaign.preference t",
         {"address": "text", "purpose": "text"},
-        plain("address", "purpose", "wanted", "at"),
+        {"profile": "t.profile_id", **plain("address", "purpose", "wanted", "at")},
         "t.workspace = :workspace",
         _WORKSPACE,
-        choose=_named(recogniser, "address"),
+        choose=_theirs(recogniser),
     )
 
 
@@ -135,11 +147,13 @@ def _opt_ins(recogniser: Recogniser) -> Part:
         "campaign.opt_in t",
         {"opt_in_id": "text"},
         {
+            "profile": "t.profile_id",
             **plain("address", "purpose", "language", "wording_version", "reason"),
             **plain("asked_at", "ends_at", "confirmed_at"),
         },
-        _MINE,
-        choose=covering(recogniser, "reason"),
+        "t.workspace = :workspace",
+        _WORKSPACE,
+        choose=_theirs(recogniser, "reason"),
     )
 
 
@@ -149,9 +163,10 @@ def _preference_links(recogniser: Recogniser) -> Part:
         "links to the page of your settings that our staff have made",
         "campaign.preference_link t",
         {"link_key": "text"},
-        plain("address", "reason", "created_at"),
-        _MINE,
-        choose=covering(recogniser, "reason"),
+        {"profile": "t.profile_id", **plain("address", "reason", "created_at")},
+        "t.workspace = :workspace",
+        _WORKSPACE,
+        choose=_theirs(recogniser, "reason"),
     )
 
 
@@ -161,10 +176,10 @@ def _suppressions(recogniser: Recogniser) -> Part:
         "addresses of yours that get nothing any more",
         "campaign.suppression t",
         {"address": "text", "purpose": "text"},
-        plain("address", "purpose", "reason", "at"),
+        {"profile": "t.profile_id", **plain("address", "purpose", "reason", "at")},
         "t.workspace = :workspace",
         _WORKSPACE,
-        choose=_named(recogniser, "address"),
+        choose=_theirs(recogniser),
     )
 
 

@@ -13,6 +13,9 @@ _COLUMNS = (
 )
 
 
+Fate = Literal["asked", "confirmed", "ended"]
+
+
 @dataclass(frozen=True, slots=True)
 class OptIn:
     """A request, by whom and why; its link counts before `ends_at`, and once."""
@@ -30,7 +33,7 @@ class OptIn:
     ends_at: datetime
     confirmed_at: datetime | None = None
 
-    def state(self, now: datetime) -> Literal["asked", "confirmed", "ended"]:
+    def state(self, now: datetime) -> Fate:
         """What became of it."""
         if self.confirmed_at is not None:
             return "confirmed"

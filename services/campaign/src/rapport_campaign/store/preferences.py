@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign.domain.preferences import Choice, Words
+from rapport_campaign.domain.preferences import Choice, Holder, Words
 from rapport_campaign.domain.topics import Topic
 
 _topics = msgspec.json.Decoder(list[Topic])
@@ -90,22 +90,22 @@ async def words(tx: AsyncConnection, workspace: str, address: str) -> Words:
     return {row.purpose: (row.at, row.wanted) for row in rows}
 
 
-async def say(
-    tx: AsyncConnection, workspace: str, address: str, choices: Iterable[Choice], at: datetime
-) -> None:
-    """Keep what was said."""
+async def say(tx: AsyncConnection, holder: Holder, choices: Iterable[Choice], at: datetime) -> None:
+    """Keep what was said at an address, by the link of whose page."""
     said = list(choices)
     await tx.execute(
         text(
-            "INSERT INTO campaign.preference (workspace, address, purpose, wanted, at) "
-            "SELECT :workspace, :address, v.purpose, v.wanted, :at FROM unnest("
+            "INSERT INTO campaign.preference "
+            "(workspace, address, purpose, wanted, at, profile_id) "
+            "SELECT :workspace, :address, v.purpose, v.wanted, :at, :profile FROM unnest("
             "CAST(:purposes AS text[]), CAST(:wanted AS bool[])) AS v(purpose, wanted) "
             "ON CONFLICT (workspace, address, purpose) DO UPDATE SET wanted = excluded.wanted, "
-            "at = excluded.at"
+            "at = excluded.at, profile_id = excluded.profile_id"
         ),
         {
-            "workspace": workspace,
-            "address": address,
+            "workspace": holder.workspace,
+            "address": holder.address,
+            "profile": holder.profile_id,
             "at": at,
             "purposes": [one.purpose for one in said],
             "wanted": [one.wanted for one in said],

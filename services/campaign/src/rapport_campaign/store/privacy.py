@@ -109,7 +109,7 @@ def _suppressions(recogniser: Recogniser) -> Sweep:
     return Read(
         "campaign.suppression",
         key,
-        ("address AS asked",),
+        ("address AS asked", "profile_id"),
         recogniser,
         changing("DELETE FROM campaign.suppression", key),
         where=f"workspace = :workspace AND at < {BEFORE}",
@@ -122,7 +122,7 @@ def _preferences(recogniser: Recogniser) -> Sweep:
     return Read(
         "campaign.preference",
         key,
-        ("address AS asked",),
+        ("address AS asked", "profile_id"),
         recogniser,
         changing("DELETE FROM campaign.preference", key),
         where=f"workspace = :workspace AND at < {BEFORE}",

@@ -115,15 +115,17 @@ async def suppressions(
 
 
 async def suppress(
-    tx: AsyncConnection, workspace: str, address: str, reason: str, at: datetime
+    tx: AsyncConnection, place: tuple[str, str], profile_id: str, reason: str, at: datetime
 ) -> None:
-    """Stop promotions to an address from `at` on."""
+    """Stop promotions to a (workspace, address) from `at` on, by a link of whose."""
+    workspace, address = place
     await tx.execute(
         text(
-            "INSERT INTO campaign.suppression AS s (workspace, address, purpose, reason, at) "
-            "VALUES (:workspace, :address, :purpose, :reason, :at) "
+            "INSERT INTO campaign.suppression AS s "
+            "(workspace, address, purpose, reason, at, profile_id) "
+            "VALUES (:workspace, :address, :purpose, :reason, :at, :profile) "
             "ON CONFLICT (workspace, address, purpose) DO UPDATE SET reason = excluded.reason, "
-            "at = greatest(s.at, excluded.at)"
+            "at = greatest(s.at, excluded.at), profile_id = excluded.profile_id"
         ),
         {
             "workspace": workspace,
@@ -131,5 +133,6 @@ async def suppress(
             "purpose": PROMOTION,
             "reason": reason,
             "at": at,
+            "profile": profile_id,
         },
     )

@@ -11,8 +11,9 @@ from rapport_common.errors import InvalidRequestError
 from rapport_common.events.contact import is_country
 from rapport_common.events.identifiers import MAX_PLACEHOLDER
 from rapport_common.events.money import normal_currency
+from rapport_common.proxies import network
 from rapport_common.wording import plain
-from rapport_ingest.domain.guard import network, origin_shape
+from rapport_ingest.domain.guard import origin_shape
 from rapport_ingest.domain.mapping import Mapper
 from rapport_ingest.domain.naming import check_fields, fields_of, require_names
 from rapport_ingest.domain.source import LegalBasis, SourcePolicy, WorkspacePolicy

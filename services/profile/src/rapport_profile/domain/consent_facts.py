@@ -22,7 +22,8 @@ Kind = Literal["refused", "granted", "asked", "undated"]
 
 KINDS: tuple[Kind, ...] = ("refused", "granted", "asked", "undated")
 MAX_FACTS: Final = 1_000
-"""So many words are kept of what one identifier says: the newest, then noes, then the others."""
+"""So many words are kept of what one identifier says, of each trust: the newest, then what decides,
+then noes, then the others."""
 ALWAYS_KEPT: Final = 200
 """So many of the newest are kept, yes or no."""
 MAX_EVIDENCE: Final = 1_000

@@ -10,7 +10,7 @@ from rapport_common.events.activity import Restraint
 from rapport_common.events.consent import EXPIRES_AT
 from rapport_common.events.envelope import Event, Identifier
 from rapport_common.events.reserved import CONSENT_UPDATED
-from rapport_profile.domain.consent_facts import Fact
+from rapport_profile.domain.consents import Subject
 from rapport_profile.domain.stamps import OWN_SOURCE
 
 SOURCE = OWN_SOURCE
@@ -31,15 +31,18 @@ def noted(
     return _event(workspace, who, (CONSENT_UPDATED, message_id), at, told)
 
 
-def expired(workspace: str, who: Identifier, fact: Fact, ended: datetime, now: datetime) -> Event:
+def expired(
+    workspace: str, who: Identifier, subject: Subject, ended: datetime, now: datetime
+) -> Event:
     """The instant at which a yes ends has passed: one event, however often it is told."""
+    channel, purpose, point = subject
     said = {
-        "channel": fact.channel,
-        "purpose": fact.purpose,
-        "contact_point": fact.contact_point,
+        "channel": channel,
+        "purpose": purpose,
+        "contact_point": point,
         EXPIRES_AT: ended.isoformat(),
     }
-    about = msgspec.json.encode([*fact.subject, ended, *who])
+    about = msgspec.json.encode([*subject, ended, *who])
     message_id = f"expired-{sha256(about).hexdigest()[:32]}"
     event = _event(workspace, who, (EXPIRED, message_id), now, said)
     return msgspec.structs.replace(event, timestamp=ended)

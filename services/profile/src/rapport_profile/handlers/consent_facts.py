@@ -25,7 +25,9 @@ async def keep_words(tx: AsyncConnection, ids: Ids, events: Iterable[tuple[Event
         if fact is not None:
             said.append(Said(event.workspace, hub, fact))
     await consent_facts.remember(tx, said)
-    await wait_for_ends(tx, said)
+    await wait_for_ends(
+        tx, (((one.workspace, one.identifier_id), one.fact.expires_at) for one in said)
+    )
 
 
 def _hashed(ids: Ids, workspace: str, ip: str) -> str:

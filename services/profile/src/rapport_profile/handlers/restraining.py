@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common import clock
 from rapport_common.auth import Operator
 from rapport_common.errors import ConflictError, NotFoundError
 from rapport_common.events.activity import Restraint
-from rapport_common.events.envelope import Identifier
+from rapport_common.events.envelope import Event, Identifier
 from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.batch import Record
 from rapport_profile.domain.naming import Id, Ids
@@ -50,7 +49,9 @@ class Restraining:
         names = [identifier]
         if found is not None:
             names = await store.strongest(tx, workspace, str(found), MOST)
-        await self._tell(tx, workspace, RestraintSaid(restraint, what), names, holds=True)
+        now = await store.later(tx)
+        said = RestraintSaid(restraint, what)
+        await self._fold(tx, restraint_events(workspace, said, names, now, holds=True))
         await store.add(
             tx,
             workspace,
@@ -61,6 +62,7 @@ class Restraining:
                 "identifiers": [self._ids.of(workspace, one) for one in names],
                 "actor": caller.subject,
                 "reason": reason,
+                "at": now,
             },
         )
 
@@ -75,19 +77,12 @@ class Restraining:
             message = f"{one.lifted_by} has lifted this restraint already."
             raise ConflictError(message, details={"id": restraint})
         left = await store.those_left(tx, workspace, one.identifiers)
-        await self._tell(tx, workspace, RestraintSaid(restraint, one.what), left, holds=False)
-        await store.lift(tx, workspace, restraint, by=caller.subject, reason=reason)
+        now = await store.later(tx, one.at)
+        said = RestraintSaid(restraint, one.what)
+        await self._fold(tx, restraint_events(workspace, said, left, now, holds=False))
+        await store.lift(tx, workspace, restraint, now, by=caller.subject, reason=reason)
 
-    async def _tell(
-        self,
-        tx: AsyncConnection,
-        workspace: str,
-        said: RestraintSaid,
-        names: Sequence[Identifier],
-        *,
-        holds: bool,
-    ) -> None:
-        events = restraint_events(workspace, said, names, clock.now(), holds=holds)
+    async def _fold(self, tx: AsyncConnection, events: Sequence[Event]) -> None:
         batch = [Record(EVENTS.name, 0, at, b"", one) for at, one in enumerate(events)]
-        book = await self._shelf.book(tx, {workspace})
+        book = await self._shelf.book(tx, {one.workspace for one in events})
         await folded(self._ids, batch, tx, book=book)

@@ -15,6 +15,7 @@ from rapport_profile.domain.recounting import Page
 from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.handlers.computing import with_values
+from rapport_profile.handlers.consent_ends import wait_anew
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.rebuilding import rebuilt
 from rapport_profile.store import (
@@ -97,6 +98,7 @@ async def _forgotten(tx: AsyncConnection, known: inbox.Copy) -> Event | None:
     event = await inbox.forget(tx, known)
     if event is not None:
         await consent_facts.forget(tx, known.key)
+        await wait_anew(tx, [(event.workspace, known.identifier_id)])
     return event
 
 

@@ -1,6 +1,6 @@
 """The words that people have said about consents, one row each, under who said them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,12 +14,22 @@ from rapport_profile.domain.consent_facts import ALWAYS_KEPT, MAX_FACTS, Fact
 from rapport_profile.domain.consents import Subject
 from rapport_profile.domain.naming import Id
 from rapport_profile.store.inbox import MessageKey
+from rapport_profile.store.people import Scoped
 from rapport_profile.store.reads import Person
 
 Place = tuple[datetime, str, str]
 """(at, source, message id): where a word stands among those of a person."""
 
 _texts = msgspec.json.Decoder(dict[str, str])
+
+
+class Ending(NamedTuple):
+    """That a permission of an identifier (its place, its name) ends."""
+
+    place: Scoped
+    who: Identifier
+    subject: Subject
+    at: datetime
 
 
 class Said(NamedTuple):
@@ -59,18 +69,35 @@ _ADD = text(
     "ON CONFLICT (workspace, source, message_id) DO UPDATE SET "
     + ", ".join(f"{one} = excluded.{one}" for one in _ROW if one not in {"workspace", "source"})
 )
+_SUBJECT = "channel, purpose, contact_point"
+_LATEST_FIRST = "at DESC, sequence DESC, message_id DESC, source DESC"
 _TRIM = text(
-    # The newest whatever they say; then a no outlives a yes.
+    # What a page says, whose key everybody has, does not push out what is believed; and what
+    # decides stays before what it has overtaken.
     "DELETE FROM profile.consent_fact f USING ("
     "SELECT workspace, source, message_id, row_number() OVER (PARTITION BY workspace, "
-    "identifier_id ORDER BY age <= :always DESC, kind = 'refused' DESC, age) AS place FROM ("
-    "SELECT c.workspace, c.identifier_id, c.source, c.message_id, c.kind, row_number() OVER ("
-    "PARTITION BY c.workspace, c.identifier_id ORDER BY c.at DESC, c.message_id, c.source) AS age "
+    "identifier_id, trust ORDER BY age <= :always DESC, place = 1 DESC, kind = 'refused' DESC, age)"
+    " AS place FROM (SELECT c.workspace, c.identifier_id, c.source, c.message_id, c.kind, c.trust, "
+    "row_number() OVER (PARTITION BY c.workspace, c.identifier_id, c.trust "
+    f"ORDER BY {_LATEST_FIRST}) AS age, row_number() OVER (PARTITION BY c.workspace, "
+    f"c.identifier_id, c.trust, {_SUBJECT}, c.kind ORDER BY {_LATEST_FIRST}) AS place "
     f"FROM profile.consent_fact c JOIN (SELECT DISTINCT * FROM unnest("
     f"{packed('workspaces', 'text')}, {packed('identifiers', 'uuid')})) "
     "AS v(workspace, identifier_id) USING (workspace, identifier_id)) AS aged) AS ranked "
     "WHERE ranked.place > :most AND f.workspace = ranked.workspace "
     "AND f.source = ranked.source AND f.message_id = ranked.message_id"
+)
+_ENDS = text(
+    # Of each kind of word on a subject the latest, where it ends: the end of no other matters.
+    "SELECT d.*, i.kind AS said_by_kind, i.value AS said_by_value FROM (SELECT DISTINCT ON "
+    f"(workspace, identifier_id, {_SUBJECT}, kind) workspace, identifier_id, {_SUBJECT}, expires_at"
+    f" FROM profile.consent_fact JOIN (SELECT DISTINCT * FROM unnest({packed('workspaces', 'text')}"
+    f", {packed('identifiers', 'uuid')})) AS v(workspace, identifier_id) "
+    "USING (workspace, identifier_id) WHERE kind <> 'refused' "
+    f"ORDER BY workspace, identifier_id, {_SUBJECT}, kind, {_LATEST_FIRST}) AS d "
+    "JOIN profile.identifier i ON i.workspace = d.workspace AND i.id = d.identifier_id "
+    "WHERE d.expires_at IS NOT NULL "
+    f"ORDER BY d.workspace, d.identifier_id, d.expires_at, {_SUBJECT}"
 )
 _FORGET = text(
     "DELETE FROM profile.consent_fact WHERE (workspace, source, message_id) = "
@@ -110,15 +137,14 @@ _ABOUT = text(
     "CAST(:channels AS text[]), CAST(:purposes AS text[]), CAST(:points AS text[]))) "
     "ORDER BY f.at DESC, f.source DESC, f.message_id DESC LIMIT :limit"
 )
-_ONE = text(
-    f"SELECT {_COLUMNS} FROM profile.consent_fact f JOIN profile.identifier i "
-    "ON i.workspace = f.workspace AND i.id = f.identifier_id WHERE f.workspace = :workspace "
-    "AND f.source = :source AND f.message_id = :message_id"
+_WHOSE = text(
+    "SELECT identifier_id, expires_at FROM profile.consent_fact WHERE workspace = :workspace "
+    "AND source = :source AND message_id = :message_id"
 )
 
 
 async def remember(tx: AsyncConnection, said: Sequence[Said]) -> None:
-    """Keep words, and of each who says more than enough the newest and the noes."""
+    """Keep words, and of each who says more than enough the newest, what decides, and the noes."""
     if not said:
         return
     ordered = sorted(said, key=lambda one: (one.workspace, one.fact.source, one.fact.message_id))
@@ -190,12 +216,29 @@ async def about(
     return [_fact(row) for row in rows]
 
 
-async def find(tx: AsyncConnection, key: MessageKey) -> tuple[Fact, Identifier] | None:
-    """The word of a message, and who says it."""
+async def ends(tx: AsyncConnection, places: Collection[Scoped]) -> list[Ending]:
+    """When what these identifiers permit ends, earliest first of each; those over too."""
+    named = {
+        "workspaces": pack(workspace for workspace, _id in places),
+        "identifiers": pack(one for _workspace, one in places),
+    }
+    return [
+        Ending(
+            (row.workspace, str(row.identifier_id)),
+            (row.said_by_kind, row.said_by_value),
+            (row.channel, row.purpose, row.contact_point),
+            row.expires_at,
+        )
+        for row in await tx.execute(_ENDS, named)
+    ]
+
+
+async def whose(tx: AsyncConnection, key: MessageKey) -> tuple[Id, datetime | None] | None:
+    """The identifier that the word of a message is of, and when it ends."""
     workspace, source, message_id = key
     asked = {"workspace": workspace, "source": source, "message_id": message_id}
-    row = (await tx.execute(_ONE, asked)).first()
-    return None if row is None else _fact(row)
+    row = (await tx.execute(_WHOSE, asked)).first()
+    return None if row is None else (str(row.identifier_id), row.expires_at)
 
 
 def _fact(row: Row[Any]) -> tuple[Fact, Identifier]:

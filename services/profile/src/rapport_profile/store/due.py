@@ -4,7 +4,7 @@ from rapport_common.due.store import DueStore
 from rapport_profile.tables import SCHEMA
 
 CONSENT_END = "consent_end"
-"""A yes for a time ends; the key is a digest of the message that said it."""
+"""A yes for a time ends: the next of an identifier, whose id is the key."""
 
 GROUP = "group"
 """Something was said of a group's traits: the key is its id, and which process says so."""

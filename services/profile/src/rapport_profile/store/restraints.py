@@ -1,6 +1,7 @@
 """Who has said what is not to be done with a person's data, why, and who has lifted it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -22,7 +23,7 @@ _THOSE_LEFT = text(
 _ADD = text(
     "INSERT INTO profile.restraint (workspace, id, what, profile_id, identifiers, actor, reason, "
     "at) VALUES (:workspace, CAST(:id AS uuid), :what, CAST(:profile AS uuid), "
-    "CAST(:identifiers AS uuid[]), :actor, :reason, clock_timestamp())"
+    "CAST(:identifiers AS uuid[]), :actor, :reason, :at)"
 )
 _FIND = (
     "SELECT CAST(id AS text) AS id, what, CAST(profile_id AS text) AS profile_id, "
@@ -35,8 +36,11 @@ _LATEST = text(
     "ORDER BY id DESC LIMIT :limit"
 )
 _LIFT = text(
-    "UPDATE profile.restraint SET lifted_at = clock_timestamp(), lifted_by = :actor, "
+    "UPDATE profile.restraint SET lifted_at = :at, lifted_by = :actor, "
     "lifted_reason = :reason WHERE workspace = :workspace AND id = CAST(:id AS uuid)"
+)
+_LATER = text(
+    "SELECT greatest(clock_timestamp(), CAST(:at AS timestamptz) + interval '1 microsecond')"
 )
 _THEIRS = "workspace = :workspace AND identifiers && CAST(CAST(:subjects AS text[]) AS uuid[])"
 FORGOTTEN = Found(
@@ -65,7 +69,7 @@ async def those_left(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> 
 
 
 async def add(tx: AsyncConnection, workspace: str, restraint: dict[str, Any]) -> None:
-    """Keep one: id, what, profile (None where nobody was known), identifiers, actor, reason."""
+    """Keep one: id, what, profile (None where nobody was known), identifiers, actor, reason, at."""
     await tx.execute(_ADD, {"workspace": workspace, **restraint})
 
 
@@ -85,7 +89,15 @@ async def latest(
     return list((await tx.execute(_LATEST, asked)).fetchall())
 
 
-async def lift(tx: AsyncConnection, workspace: str, restraint: Id, *, by: str, reason: str) -> None:
+async def later(tx: AsyncConnection, at: datetime | None = None) -> datetime:
+    """The database's time, which is one for all processes: behind `at` in any case."""
+    found: datetime = (await tx.execute(_LATER, {"at": at})).scalar_one()
+    return found
+
+
+async def lift(
+    tx: AsyncConnection, workspace: str, restraint: Id, at: datetime, *, by: str, reason: str
+) -> None:
     """Note that one holds no more."""
-    asked = {"workspace": workspace, "id": restraint, "actor": by, "reason": reason}
+    asked = {"workspace": workspace, "id": restraint, "at": at, "actor": by, "reason": reason}
     await tx.execute(_LIFT, asked)
