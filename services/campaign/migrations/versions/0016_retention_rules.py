@@ -1,6 +1,6 @@
 """How long which class of data is kept, and what has gone by it.
 
-Revision: 0016, follows 0014.
+Revision: 0016, follows 0015.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSON
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 

@@ -1,14 +1,14 @@
 """Checkpoints of members' accounts, and what is found by time of facts and operations.
 
-Revision: 0022, follows 0017.
+Revision: 0020, follows 0019.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0022"
-down_revision = "0017"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

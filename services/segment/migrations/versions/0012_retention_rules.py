@@ -1,13 +1,13 @@
 """How long which class of data is kept, and what has gone by it.
 
-Revision: 0013, follows 0011.
+Revision: 0012, follows 0011.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSON
 
-revision = "0013"
+revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None

@@ -1,14 +1,14 @@
 """Who has put right what is known of whom.
 
-Revision: 0020, follows 0017.
+Revision: 0019, follows 0018.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
-revision = "0020"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
