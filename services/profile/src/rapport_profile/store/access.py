@@ -92,19 +92,6 @@ RESTRAINTS = Rows(
     f"t.workspace = :workspace AND t.identifiers && {_IDS}",
     _BY_SUBJECT,
 )
-RECTIFICATIONS = Rows(
-    "profile.rectification",
-    "what was put right of your data, and what showed that",
-    "profile.rectification t",
-    {"id": "uuid"},
-    {
-        **plain("reason", "evidence", "at", "lifted_at", "lifted_reason"),
-        "traits": "CAST(t.traits AS text)",
-    },
-    f"t.workspace = :workspace AND t.identifiers && {_IDS}",
-    _BY_SUBJECT,
-    documents=frozenset({"traits"}),
-)
 DUPLICATES = Rows(
     "profile.duplicate",
     "that you may be somebody else who is known, and what was decided",
@@ -176,7 +163,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         LINKS,
         _decisions(recogniser),
         RESTRAINTS,
-        RECTIFICATIONS,
+        _rectifications(recogniser),
         WORDS,
         _computed("computed_state", "owner_id"),
         _computed("computed_expired", "identifier_id"),
@@ -198,6 +185,23 @@ def _decisions(recogniser: Recogniser) -> Part:
         _EITHER,
         _BY_SUBJECT,
         choose=covering(recogniser, "reason", "undone_reason"),
+    )
+
+
+def _rectifications(recogniser: Recogniser) -> Part:
+    return Rows(
+        "profile.rectification",
+        "what was put right of your data, and what showed that",
+        "profile.rectification t",
+        {"id": "uuid"},
+        {
+            **plain("reason", "evidence", "at", "lifted_at", "lifted_reason"),
+            "traits": "CAST(t.traits AS text)",
+        },
+        f"t.workspace = :workspace AND t.identifiers && {_IDS}",
+        _BY_SUBJECT,
+        documents=frozenset({"traits"}),
+        choose=covering(recogniser, "reason", "evidence", "lifted_reason"),
     )
 
 
