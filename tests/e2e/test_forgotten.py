@@ -228,9 +228,16 @@ def _section(place: str) -> str:
     return re.sub(r"_\d{4}_\d\d$|_key$", "", table)
 
 
+def _on_its_way(places: list[str]) -> list[str]:
+    """Those of the places that are outboxes."""
+    return [place for place in places if ".outbox_batch:" in place]
+
+
 def _told_all(one: Canary, other: Canary, database: Database) -> str:
     """Everything planted is in the file that they get, and nothing of who was planted beside."""
     workspace = one.workspace
+    # Records that are on their way, such as that of the mail which asks for a yes, come to profile.
+    until("that nothing is on its way", lambda: not _on_its_way(one.found(database)))
     # Before it is asked for: ingest's examples, for one, are written behind the events.
     planted = {_section(place) for place in one.found(database)}
     wish = {"identifier": {"kind": "email", "value": one.email}, "reason": "Article 15"}

@@ -10,8 +10,12 @@ from rapport_feedback.store.keeping import ANSWERS, CASES
 
 pytestmark = pytest.mark.integration
 PROFILE = "0190a5c0-0000-7000-8000-000000000001"
-ANSWER = "SELECT kind, comment, score FROM feedback.response ORDER BY score"
-CASE = "SELECT subject, body, user_id, state FROM feedback.complaint ORDER BY number"
+ANSWER = "SELECT kind, comment, score FROM feedback.response WHERE workspace = :w ORDER BY score"
+CASE = (
+    "SELECT subject, body, user_id, state FROM feedback.complaint WHERE workspace = :w "
+    "ORDER BY number"
+)
+NOTE = "SELECT note FROM feedback.case_event WHERE workspace = :w AND note <> '' ORDER BY note"
 
 
 async def restrict(service: Service, user_id: str) -> None:
@@ -40,7 +44,9 @@ async def test_the_score_stays(service: Service) -> None:
         assert await ANSWERS.count(tx, service.workspace, later) == 2
         assert await ANSWERS.page(tx, service.workspace, later, None, 9) == (1, None)
         assert await ANSWERS.count(tx, service.workspace, later) == 1
-    found = [(one["kind"], one["comment"]) for one in await service.rows(ANSWER)]
+    found = [
+        (one["kind"], one["comment"]) for one in await service.rows(ANSWER, w=service.workspace)
+    ]
     assert found == [("user_id", "I am held"), ("erased", "")]
     assert await service.score(survey) == before
 
@@ -61,11 +67,14 @@ async def test_closed_cases_keep_their_number_and_open_ones_their_words(service:
     async with service.engine.begin() as tx:
         assert await CASES.count(tx, service.workspace, later) == 2
         assert await CASES.page(tx, service.workspace, later, None, 9) == (1, None)
-    found = [(one["subject"], one["user_id"], one["state"]) for one in await service.rows(CASE)]
+    found = [
+        (one["subject"], one["user_id"], one["state"])
+        for one in await service.rows(CASE, w=service.workspace)
+    ]
     assert found == [
         ("", None, "closed"),
         ("Torn", "held", "closed"),
         ("Torn", "open", "acknowledged"),
     ]
-    notes = await service.rows("SELECT note FROM feedback.case_event WHERE note <> ''")
-    assert sorted(one["note"] for one in notes) == ["settled with held", "settled with open"]
+    notes = await service.rows(NOTE, w=service.workspace)
+    assert [one["note"] for one in notes] == ["settled with held", "settled with open"]

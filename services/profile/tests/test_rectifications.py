@@ -1,5 +1,6 @@
 """What an operator has put right holds whatever sources say, until it is lifted."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -47,6 +48,22 @@ HISTORY = [
 RIGHT = {"email": "zoe@right.example", "city": "Leeds", "nickname": None}
 PATH = "/v1/privacy/rectifications"
 AT = HISTORY[0].timestamp
+BAD = [
+    b"{}",
+    b'{"email": "nobody"}',
+    b'{"email": "noreply@example.com"}',
+    b'{"phone": 12}',
+    b'{"$set_once": {"a": 1}}',
+    b'{"": 1}',
+    b'{"a": NaN}',
+    b'{"a": "\\u0000"}',
+    b'{"a": "\\ud800"}',
+    b'{"a\\u0000": 1}',
+    b'{"a": ' + b"[" * 500 + b"]" * 500 + b"}",
+    b'{"a": "' + b"x" * 5_000 + b'"}',
+    b"{" + b", ".join(b'"%d": 1' % n for n in range(21)) + b"}",
+]
+"""Bodies of `traits` that are refused."""
 
 
 async def rectified(
@@ -202,29 +219,19 @@ async def test_whose_they_are_and_what_is_refused(
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(
-    "said",
-    [
-        b"{}",
-        b'{"email": "nobody"}',
-        b'{"email": "noreply@example.com"}',
-        b'{"phone": 12}',
-        b'{"$set_once": {"a": 1}}',
-        b'{"": 1}',
-        b'{"a": NaN}',
-        b'{"a": "\\u0000"}',
-        b'{"a": "\\ud800"}',
-        b'{"a\\u0000": 1}',
-        b'{"a": ' + b"[" * 500 + b"]" * 500 + b"}",
-        b'{"a": "' + b"x" * 5_000 + b'"}',
-        b"{" + b", ".join(b'"%d": 1' % n for n in range(21)) + b"}",
-    ],
-)
+@pytest.mark.parametrize("said", BAD)
 async def test_what_can_not_be_is_named(client: httpx.AsyncClient, said: bytes) -> None:
     body = b'{"identifier": {"kind": "user_id", "value": "Z"}, "reason": "x", "traits": %s}' % said
     answer = await client.post(PATH, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422, answer.text
     assert answer.json()["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("said", BAD)
+def test_what_can_not_be_is_refused_by_the_rules(said: bytes) -> None:
+    with pytest.raises(RulesError) as refused:
+        correction("r", written(json.loads(said)), NO_TRAIT_RULES)
+    assert refused.value.where.startswith("traits")
 
 
 # --- the rules ---------------------------------------------------------------------------------

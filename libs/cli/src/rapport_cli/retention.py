@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="How long which class of data is kept.", no_args_is_help=True)
 PATH = "/v1/retention-rules"
 COLUMNS = ["version", "days", "created_at", "actor", "reason"]
-Service = Annotated[str, typer.Argument(help="campaign, segment, or feedback.")]
+Service = Annotated[str, typer.Option(help="campaign, segment, or feedback.")]
 Days = Annotated[
     list[str] | None,
     typer.Argument(
@@ -28,7 +28,7 @@ Days = Annotated[
 
 
 @app.command("show")
-def show_rules(ctx: typer.Context, service: Service, *, as_json: show.AsJson = False) -> None:
+def show_rules(ctx: typer.Context, *, service: Service, as_json: show.AsJson = False) -> None:
     """Show the rules that hold, and the classes that a service has."""
     answer = _api(ctx, service).get(PATH)
     if as_json:
@@ -42,8 +42,8 @@ def show_rules(ctx: typer.Context, service: Service, *, as_json: show.AsJson = F
 @app.command()
 def history(
     ctx: typer.Context,
-    service: Service,
     *,
+    service: Service,
     limit: show.Limit = 50,
     cursor: show.Cursor = None,
     as_json: show.AsJson = False,
@@ -56,8 +56,8 @@ def history(
 @app.command()
 def gone(
     ctx: typer.Context,
-    service: Service,
     *,
+    service: Service,
     limit: show.Limit = 50,
     cursor: show.Cursor = None,
     as_json: show.AsJson = False,
@@ -69,7 +69,7 @@ def gone(
 
 @app.command()
 def preview(
-    ctx: typer.Context, service: Service, days: Days = None, *, as_json: show.AsJson = False
+    ctx: typer.Context, days: Days = None, *, service: Service, as_json: show.AsJson = False
 ) -> None:
     """Show how many rows would go, those of whom it is only kept among them."""
     answer = _api(ctx, service).post(f"{PATH}/preview", {"days": _read(days or ())})
@@ -83,9 +83,9 @@ def preview(
 @app.command("set")
 def set_rules(
     ctx: typer.Context,
-    service: Service,
     days: Days = None,
     *,
+    service: Service,
     reason: Annotated[str, typer.Option(help="Why; it is kept with the rules.")],
     as_json: show.AsJson = False,
 ) -> None:

@@ -46,7 +46,11 @@ class DataClass:
     async def page(
         self, tx: AsyncConnection, workspace: str, before: datetime, after: str | None, size: int
     ) -> Piece:
-        """Look at the next rows that are over their time, and let those go that are not held."""
+        """Look at the next rows that are over their time, and let those go that are not held.
+
+        They are locked: an answer that is revised meanwhile is over its time no more. What others
+        have in hand is looked at the next time.
+        """
         given = dict(zip(self.key, json.loads(after or "[]"), strict=False))
         asked = {"workspace": workspace, "before": before, "limit": size, **given}
         rows = (await tx.execute(text(self._page(after)), asked)).fetchall()
@@ -75,7 +79,8 @@ class DataClass:
         columns = ", ".join(f"t.{one}" for one in dict.fromkeys((*self.key, *self.owner)))
         return (
             f"WITH page AS (SELECT {columns} FROM {self._over()}{behind} "
-            f"ORDER BY {order} LIMIT :limit) SELECT {', '.join(keys)}, ({self.held}) AS held "
+            f"ORDER BY {order} LIMIT :limit FOR UPDATE OF t SKIP LOCKED) "
+            f"SELECT {', '.join(keys)}, ({self.held}) AS held "
             f"FROM page ORDER BY {', '.join(f'page.{one}' for one in self.key)}"
         )
 
