@@ -1,8 +1,13 @@
 """The equations of `rapport ledger verify` over a stack."""
 
+from contextlib import suppress
+
+from tests.support.waiting import until
+
 from rapport_cli.client import Session
 from rapport_cli.config import Config
 from rapport_cli.equations import Equation
+from rapport_cli.errors import CliError
 from rapport_cli.ledger import checked
 from rapport_local.ports import SERVICES
 from rapport_local.stack import Stack
@@ -15,6 +20,13 @@ def broken(stack: Stack, *, wait: float = 25.0) -> list[Equation]:
         urls={name: stack.url(name) for name in SERVICES},
         secret=stack.credentials().secret,
     )
-    found = checked(Session(config), stack.home.mail, wait)
+
+    def look() -> list[Equation]:
+        # A service that is just being started again has not shown its ledger yet.
+        with suppress(CliError):
+            return checked(Session(config), stack.home.mail, wait)
+        return []
+
+    found = until("ledger of all services", look, seconds=wait)
     assert any(one.name == "at most once" for one in found), "the mails were not counted"
     return [one for one in found if not one.holds]

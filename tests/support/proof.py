@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from tests.support import ledger
 from tests.support.database import Database
+from tests.support.stacks import last_words
 from tests.support.traffic import Traffic
 from tests.support.waiting import look_until
 from tests.support.workspace import address
@@ -29,8 +30,8 @@ def breaches(traffic: Traffic, *, settle: float = SETTLE_SECONDS) -> list[str]:
     Waits up to `settle` seconds for the flow to come to rest.
     """
     look_until(lambda: _all_settled(traffic), seconds=settle)
-    broken = ledger.broken(traffic.workspace.stack, wait=settle)
     _show_restarts(traffic.workspace.stack)
+    broken = ledger.broken(traffic.workspace.stack, wait=settle)
     found = [f"ledger: {one.says}: {one.numbers}" for one in broken]
     with Database(traffic.workspace.stack) as database:
         found += _events(traffic, database)
@@ -45,6 +46,7 @@ def _show_restarts(stack: Stack) -> None:
     for name, one in (notice.components if notice else {}).items():
         if one.restarts:
             print(f"{name}: started {one.restarts} times more, {time.time() - one.since:.0f} s ago")
+    print(*last_words(stack.home), sep="\n")
 
 
 def _all_settled(traffic: Traffic) -> bool:

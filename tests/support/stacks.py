@@ -48,17 +48,20 @@ def running(folder: Path, services: tuple[str, ...] = SERVICES, **ingest: str) -
         yield stack.start()
     finally:
         stack.stop()
-        _keep_criticals(home)
+        # The logs are about to go. Pytest prints it for failed tests.
+        sys.stderr.writelines(f"{line}\n" for line in last_words(home))
         home.remove()
 
 
-def _keep_criticals(home: Home) -> None:
-    """Show why processes ended: their logs are about to go. Pytest prints it for failed tests."""
+def last_words(home: Home) -> Iterator[str]:
+    """Why processes have ended, from their logs."""
     for log in sorted(home.logs.glob("*.log")):
         lines = [
             line
             for line in log.read_text(errors="replace").splitlines()
-            if '"level":"critical"' in line.replace(" ", "") or "Traceback" in line
+            if '"level":"critical"' in line.replace(" ", "")
+            or "Traceback" in line
+            or "ending the process" in line
         ]
         for line in lines[-5:]:
-            sys.stderr.write(f"{log.stem}: {line[:2000]}\n")
+            yield f"{log.stem}: {line[:2000]}"

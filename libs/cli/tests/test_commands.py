@@ -21,7 +21,7 @@ PROFILE = {
     "id": "p-1",
     "version": 3,
     "identifiers": [{"kind": "email", "value": "ada@example.com"}],
-    "traits": {"name": "Ada [bold]L."},
+    "traits": {"full_name": "Ada [bold]L."},
     "computed": {"events": 2, "orders": 1, "revenue": {"USD": "12.30"}, "open_cases": 0},
     "consent": [],
     "contact_points": [{"channel": "email", "value": "ada@example.com", "verified": False}],
@@ -32,7 +32,8 @@ def test_a_profile_is_shown_with_what_it_holds(rapport: Rapport, server: Answers
     server.answers["GET /v1/profiles"] = (200, PROFILE)
     done = rapport("profile", "show", "email", "ada@example.com")
     assert done.returncode == 0, done.stderr
-    for text in ("ada@example.com (not verified)", "Ada [bold]L.", "USD 12.30", "p-1"):
+    told = ("ada@example.com (not verified)", "trait full_name", "Ada [bold]L.", "USD 12.30")
+    for text in (*told, "open cases", "p-1"):
         assert text in done.stdout
 
 

@@ -43,6 +43,30 @@ def test_a_wish_of_the_first_version_is_the_same_wish() -> None:
     assert made == PrivacyRecord(**said)  # type: ignore[arg-type] # the same
 
 
+@pytest.mark.parametrize("unit", ["a", "@.1", "a@", '\\"', '"\\', "a@b.de1", "%22", "0", "+0 "])
+def test_a_text_of_any_making_takes_time_by_its_length(unit: str) -> None:
+    # Where it is the square this is minutes.
+    given_ = unit * (600_000 // len(unit))
+    for one in (given_, f"x{given_}@{given_}", f'"{given_}'):
+        assert not KNOWN.speaks_of(ADA, one)
+        assert covered(KNOWN, ADA, one)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("to ben@x.de1cyd@y.de.", f"to {COVERED}{COVERED}."),
+        (
+            "ben@no-end then ada@example.com, <ben@x.org>",
+            f"ben@no-end then ada@example.com, <{COVERED}>",
+        ),
+        ("a@b@c.de", f"a@{COVERED}"),
+    ],
+)
+def test_every_address_of_others_is_covered(text: str, left: str) -> None:
+    assert covered(KNOWN, ADA, text) == left
+
+
 @given(st.binary(max_size=2_000), st.integers(0, 99))
 def test_who_has_the_key_reads_what_was_sealed(plain: bytes, number: int) -> None:
     private, public = new_key()

@@ -105,6 +105,22 @@ async def test_a_choice_is_told_once_and_counts_at_once(scenario: Any) -> None:
     assert row["reason"] == "unsubscribed"
 
 
+async def test_nobody_agrees_to_topics_that_they_were_not_shown(scenario: Any) -> None:
+    await declared(scenario)
+    await scenario.topics.person("p1", ADA)
+    url = await linked(scenario)
+    form = form_of(await scenario.client.get(url))
+    sold = {**TOPICS[1], "purpose": "third_party", "names": {"en": "Sell my data"}}
+    body = {"topics": [TOPICS[0], sold], "version": 1, "reason": "summer"}
+    assert (await scenario.client.put("/v1/topics", json=body)).status_code == 200
+    stale = await scenario.client.post(url, data={"form": form, "topic": ["events"]})
+    assert stale.status_code == 422
+    assert await words(scenario) == []
+    # To want nothing is to want nothing, whatever there is.
+    assert (await scenario.client.post(url, data={"form": form, "nothing": "1"})).status_code == 200
+    assert await words(scenario) == [("all", "withdrawn")]
+
+
 async def test_from_everything_at_once_and_back_again(scenario: Any) -> None:
     await declared(scenario)
     await scenario.topics.person("p1", ADA)

@@ -125,6 +125,26 @@ async def test_words_and_links_of_the_person_go(
     )
 
 
+async def test_what_was_asked_at_an_address_that_nobody_knew_goes_with_the_person(
+    scenario: Any, engine: AsyncEngine, forgetting: Eraser
+) -> None:
+    await scenario.topics.person(ADA, MAIL)
+    body = {"address": "ada.private@example.org", "reason": "at the desk"}
+    for number, one in enumerate((ADA, BEN)):
+        for path in ("/v1/opt-ins", "/v1/preference-links"):
+            answer = await scenario.client.post(
+                path,
+                json={**body, "profile_id": one},
+                headers={"Idempotency-Key": f"{path}{number}"},
+            )
+            assert answer.status_code == 201, answer.text
+    await ask(forgetting, engine, wish())
+    await sweep(forgetting)
+    for table in ("opt_in", "preference_link"):
+        left = await scenario.ledger.query(f"SELECT profile_id FROM campaign.{table}")
+        assert [one["profile_id"] for one in left] == [BEN], table
+
+
 async def test_what_is_queued_is_suppressed_for_whose_data_are_only_kept_and_who_objects(
     scenario: Any,
 ) -> None:

@@ -232,6 +232,12 @@ async def test_a_bad_wave_is_the_callers_error(service: Service, wave: str) -> N
     assert got.status_code == 422
 
 
+async def test_a_wave_that_never_was_has_no_score(service: Service) -> None:
+    survey = await service.survey()
+    got = await service.client.get(f"/v1/surveys/{survey}/score", params={"wave": 2})
+    assert (got.status_code, got.json()["details"]) == (404, {"wave": 2, "current": 1})
+
+
 async def test_the_ledger_adds_up(service: Service) -> None:
     before = (await service.client.get("/v1/ledger")).json()
     survey = await service.survey()

@@ -18,6 +18,8 @@ from tests.support.telling import rows_of, tells_nothing
 from typing_extensions import override
 
 from rapport_common.access.gatherer import Gatherer
+from rapport_common.access.parts import COVERED
+from rapport_common.events.envelope import Event
 from rapport_common.events.privacy import PrivacyRecord
 from rapport_common.events.topics import PRIVACY, SERVICES
 from rapport_common.kafka.batch import Record
@@ -99,6 +101,14 @@ async def file(client: httpx.AsyncClient, request: str) -> list[dict[str, Any]]:
     return [msgspec.json.decode(one) for one in answer.text.splitlines()]
 
 
+async def ready(client: httpx.AsyncClient, engine: AsyncEngine) -> list[dict[str, Any]]:
+    """The lines of a file, of which the other services have nothing to tell."""
+    request = await asked(client)
+    await gathered(engine)
+    await brought(engine, *(silent(request, one) for one in OTHERS))
+    return await file(client, request["id"])
+
+
 @pytest.mark.integration
 async def test_all_that_is_known_is_told_and_nothing_of_others(
     client: httpx.AsyncClient, engine: AsyncEngine
@@ -137,6 +147,50 @@ async def test_all_that_is_known_is_told_and_nothing_of_others(
     assert (await client.get(f"{PATH}/{request['id']}")).json()["downloads"] == 1
     async with engine.begin() as tx:
         assert await tx.scalar(text("SELECT actor FROM profile.access_download")) == "ada"
+
+
+@pytest.mark.integration
+async def test_a_row_is_a_line_however_it_was_sent(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    sent = msgspec.Raw(b'{\r\n  "note": "one\\ntwo"\n}')
+    one = msgspec.structs.replace(event("p", user_id="Z", at=3), properties=sent)
+    await feed(engine, [*HISTORY, one])
+    lines = await ready(client, engine)
+    events = [one["row"]["event"] for one in lines if "event" in one.get("row", {})]
+    assert events[-1]["properties"] == {"note": "one\ntwo"}
+
+
+@pytest.mark.integration
+async def test_what_our_staff_wrote_is_told_without_who_and_without_others(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await feed(engine, HISTORY)
+    named = {
+        "identifier": ZOE,
+        "what": "marketing",
+        "reason": "Zoe@example.com by bob@else.example",
+    }
+    made = await client.post("/v1/privacy/restraints", json=named)
+    lifting = {"reason": "by eve@else.example"}
+    await client.post(f"/v1/privacy/restraints/{made.json()['id']}/lift", json=lifting)
+    word = {
+        "contact_point": "zoe@example.com",
+        "state": "granted",
+        "reason": "by eve@else.example",
+        "evidence": "mail of bob@else.example",
+    }
+    noted = await client.post(f"/v1/profiles/{made.json()['profile_id']}/consents", json=word)
+    assert noted.status_code == 202, noted.text
+    async with engine.begin() as tx:
+        rows = await waiting(tx, "profile", "events")
+    await feed(engine, [msgspec.json.decode(one.value, type=Event) for one in rows])
+    lines = await ready(client, engine)
+    texts = msgspec.json.encode([one for one in lines if one["section"] != "manifest"]).decode()
+    assert "else.example" not in texts
+    assert '"actor"' not in texts
+    assert texts.count(f"Zoe@example.com by {COVERED}") == 1
+    assert texts.count(f"mail of {COVERED}") == 2, "in the word, and in its event"
 
 
 @pytest.mark.integration

@@ -203,6 +203,17 @@ def test_a_word_is_kept_with_what_it_rests_on() -> None:
         assert fact_of(none, str) is None
 
 
+def test_a_page_does_not_say_who_of_our_staff_or_which_mail_has_proved_it() -> None:
+    for method in ("operator", "preferences", "double_opt_in"):
+        more = {"method": method, "actor": "ada", "reason": "phone"}
+        assert fact(word("p", trust="public", more=more)).texts == {"reason": "phone"}
+        ours = fact(word("q", trust="public", source="campaign", more=more))
+        assert ours.texts == more
+        assert fact(word("r", more=more)).texts == more
+    form = {"method": "form"}
+    assert fact(word("s", trust="public", more=form)).texts == form
+
+
 def test_what_held_by_what_was_known_then_and_by_what_is_known_now() -> None:
     yes = fact(word("y", at=0))
     late = fact(word("n", "withdrawn", at=5, received=60 * 24 * 3))

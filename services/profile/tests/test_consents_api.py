@@ -105,6 +105,22 @@ async def test_words_follow_merges_copies_and_whoever_they_are_of(
     assert other.status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("expires_at", "9999-12-31T23:59:59-14:00"),
+        ("said_at", "0001-01-01T00:00:00+14:00"),
+    ],
+)
+async def test_a_time_that_no_calendar_has_is_refused(
+    engine: AsyncEngine, client: httpx.AsyncClient, name: str, value: str
+) -> None:
+    await feed(engine, [event("a", type="identify", user_id="U", traits={"email": ADA})])
+    body = {"contact_point": ADA, "state": "granted", "reason": "phone", name: value}
+    answer = await client.post(f"/v1/profiles/{await person(client)}/consents", json=body)
+    assert answer.status_code == 422, answer.text
+
+
 async def test_an_operator_notes_a_word(engine: AsyncEngine, client: httpx.AsyncClient) -> None:
     await feed(engine, [event("a", type="identify", user_id="U", traits={"email": ADA})])
     path = f"/v1/profiles/{await person(client)}/consents"

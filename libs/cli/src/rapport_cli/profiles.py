@@ -48,9 +48,9 @@ def show_profile(
             "version": profile["version"],
             "identifiers": [f"{one['kind']} {one['value']}" for one in profile["identifiers"]],
             "reached at": list(map(_point, profile["contact_points"])),
-            **{f"trait {name}": trait for name, trait in profile["traits"].items()},
             **profile["computed"],
-        }
+        },
+        {f"trait {name}": trait for name, trait in profile["traits"].items()},
     )
     show.rows(profile["consent"], ["contact_point", "channel", "purpose", "state", "at"], empty="")
 

@@ -87,11 +87,12 @@ def more(answer: Mapping[str, Any]) -> None:
         note(f"There are more: --cursor {answer['next']}")
 
 
-def pairs(values: Mapping[str, Any]) -> None:
-    """Print a name and a value per line."""
+def pairs(values: Mapping[str, Any], named: Mapping[str, Any] | None = None) -> None:
+    """Print a name and a value per line; names in `named` are somebody's and stay as they are."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for key, value in values.items():
-        table.add_row(Text(key.replace("_", " "), style="bold"), cell(value))
+    ours = {key.replace("_", " "): value for key, value in values.items()}
+    for key, value in [*ours.items(), *(named or {}).items()]:
+        table.add_row(Text(key, style="bold"), cell(value))
     console.print(table)
 
 

@@ -26,7 +26,8 @@ Told = Mapping[str, Any]
 """A row as it is told: JSON values by name; `msgspec.Raw` is told as it stands."""
 
 _ADDRESS = re.compile(
-    r"""[^\s,;:&=?|<>"'()\[\]{}\\@]+@[^\s,;:&=?|<>"'()\[\]{}\\@]+\.[^\W\d_]{2,}"""
+    # A word that no domain follows is passed over whole: or a long one takes its square.
+    r"""[^\s,;:&=?|<>"'()\[\]{}\\@]++(@[^\s,;:&=?|<>"'()\[\]{}\\@]+\.[^\W\d_]{2,})?"""
 )
 _NUMBER = re.compile(r"(?<![\w.])(?:\+|00)\d[\d ()/-]{5,18}\d(?!\w|\.\d)")
 
@@ -111,7 +112,10 @@ class Rows(Part):
 
 
 def _document(text_: str | None) -> msgspec.Raw | None:
-    return None if text_ is None else msgspec.Raw(text_.encode())
+    if text_ is None:
+        return None
+    # A line of the file is one row: outside of strings line ends have no meaning, in them are none.
+    return msgspec.Raw(text_.replace("\r", " ").replace("\n", " ").encode())
 
 
 def plain(*columns: str) -> dict[str, str]:
@@ -144,7 +148,8 @@ def covered(recogniser: Recogniser, who: Subject, given: str | bytes | None) -> 
         return None
     said = given if isinstance(given, str) else bytes(given).decode("utf-8", "replace")
 
-    def own(kind: str) -> Callable[[re.Match[str]], str]:
-        return lambda found: found[0] if recogniser.is_named(who, kind, found[0]) else COVERED
+    def shown(kind: str, given: str) -> str:
+        return given if recogniser.is_named(who, kind, given) else COVERED
 
-    return _NUMBER.sub(own(PHONE), _ADDRESS.sub(own(EMAIL), said))
+    said = _ADDRESS.sub(lambda found: shown(EMAIL, found[0]) if found[1] else found[0], said)
+    return _NUMBER.sub(lambda found: shown(PHONE, found[0]), said)

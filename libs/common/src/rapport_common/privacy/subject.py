@@ -16,7 +16,8 @@ Text = str | bytes | None
 MOST_READ = 2 * 1024 * 1024
 """Characters of one text that are looked at: no record and no body is longer."""
 
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# One that does not end is taken to where it stops: or each quote in it is a start as costly.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"?')
 _WORD = re.compile(r"""[^\s,;&=?|<>"'()\[\]{}\\]+""")
 _EDGES = ".:!/*#-_~`"
 MIN_DIGITS = 6

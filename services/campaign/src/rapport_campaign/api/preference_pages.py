@@ -4,6 +4,7 @@ The signed link is the permission, and shows its own address only. A GET changes
 scanner does; a POST has to come from a form of this page.
 """
 
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
@@ -38,13 +39,11 @@ def preference_pages(engine: AsyncEngine, preferences: Preferences, key: bytes) 
     async def choose(text: str, request: Request) -> Response:
         token = _token(key, text)
         fields = await _fields(request)
-        if tokens.read(key, "form", "".join(fields.get("form", [])[:1])) != token:
-            message = "This form is not from this page."
-            raise InvalidRequestError(message, details={"field": "form"})
+        seen = _seen(tokens.read(key, "form", "".join(fields.get("form", [])[:1])), token)
         chosen = None if "nothing" in fields else frozenset(fields.get("topic", []))
         async with engine.begin() as tx:
             holder = await _holder(preferences, tx, token)
-            await preferences.choose(tx, holder, chosen, ip_of(request))
+            await preferences.choose(tx, holder, chosen, (seen, ip_of(request)))
         return await _page(engine, preferences, (key, token), request, saved=True)
 
     return router
@@ -65,8 +64,17 @@ async def _page(
         brand = await brand_of(tx, SCHEMA, token.workspace)
     if saved and shown.holder.is_test:
         return answered(pages.test_mail(language=language, brand=brand))
-    form = tokens.sign(key, "form", token)
+    # A form stands for the topics that it shows.
+    form = tokens.sign(key, "form", replace(token, link_id=f"{shown.version:024x}"))
     return answered(pages.preferences(shown, form, saved=saved, language=language, brand=brand))
+
+
+def _seen(form: Token | None, token: Token) -> int:
+    """The version of the topics on a form of the page of a token."""
+    if form is None or replace(form, link_id=token.link_id) != token:
+        message = "This form is not from this page."
+        raise InvalidRequestError(message, details={"field": "form"})
+    return int(form.link_id, 16)
 
 
 async def _holder(preferences: Preferences, tx: AsyncConnection, token: Token) -> Holder:

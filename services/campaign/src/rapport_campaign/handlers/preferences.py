@@ -18,6 +18,7 @@ from rapport_campaign.store import preferences as store
 from rapport_campaign.store.preferences import Link
 from rapport_common import clock
 from rapport_common.auth import Operator
+from rapport_common.errors import InvalidRequestError
 from rapport_common.events.consent import ANY_PURPOSE, IP_OF_A_WORD
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import identifier_digest
@@ -53,16 +54,25 @@ class Preferences:
         return Shown(holder, version, wanted)
 
     async def choose(
-        self, tx: AsyncConnection, holder: Holder, chosen: Collection[str] | None, ip: str | None
+        self,
+        tx: AsyncConnection,
+        holder: Holder,
+        chosen: Collection[str] | None,
+        by: tuple[int, str | None],
     ) -> None:
         """Take in which topics are wanted, the others not; None: nothing at all is.
 
-        Sent again it changes nothing.
+        `by`: the version of the topics that were shown, and the address on the internet. Sent again
+        it changes nothing. InvalidRequestError: the topics are others by now, so nobody has chosen.
         """
+        seen, ip = by
         if holder.is_test:
             return
         await locks.own_addresses(tx, [(holder.workspace, holder.address)])
         version, topics = await _topics(tx, holder.workspace)
+        if chosen is not None and seen != version:
+            message = "The topics have changed since the page was opened."
+            raise InvalidRequestError(message, details={"field": "form"})
         known, state = await _known(tx, holder)
         now = clock.now()
         if chosen is not None:

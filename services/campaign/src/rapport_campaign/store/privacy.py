@@ -135,7 +135,7 @@ def _preference_links(recogniser: Recogniser) -> Sweep:
     return Read(
         "campaign.preference_link",
         key,
-        ("address", "reason"),
+        ("address", "reason", "profile_id"),
         recogniser,
         changing("DELETE FROM campaign.preference_link", key),
         where=f"workspace = :workspace AND created_at < {BEFORE}",
@@ -148,7 +148,7 @@ def _opt_ins(recogniser: Recogniser) -> Sweep:
     return Read(
         "campaign.opt_in",
         key,
-        ("address", "reason"),
+        ("address", "reason", "profile_id"),
         recogniser,
         changing("DELETE FROM campaign.opt_in", key),
         where=f"workspace = :workspace AND asked_at < {BEFORE}",

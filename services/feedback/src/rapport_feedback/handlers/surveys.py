@@ -125,9 +125,15 @@ class Surveys:
     async def score(
         self, tx: AsyncConnection, workspace: str, survey_id: UUID, wave: int | None
     ) -> Result:
-        """The score of a wave, the current one by default: each person counts once."""
+        """The score of a wave, the current one by default: each person counts once.
+
+        NotFoundError when there has been no such wave.
+        """
         survey = await self.get(tx, workspace, survey_id)
         chosen = wave or survey.wave
+        if chosen > survey.wave:
+            message = f"The survey has had no wave {chosen}; the current one is {survey.wave}."
+            raise NotFoundError(message, details={"wave": chosen, "current": survey.wave})
         counts = nps.count(await store.score_counts(tx, workspace, survey_id, chosen))
         invited = await store.invited_count(tx, workspace, survey_id, chosen)
         return Result(chosen, invited, counts, nps.score(counts))

@@ -1,6 +1,6 @@
 """What is sent and answered about consents."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -32,6 +32,17 @@ Basis = Literal[
     "public_task",
 ]
 NO_NUL = r"^[^\x00]*$"
+
+
+def _in_utc(given: datetime) -> datetime:
+    try:
+        return given.astimezone(UTC)
+    except OverflowError:
+        message = "must be between the years 1 and 9999, also in UTC"
+        raise PydanticCustomError("instant", message) from None
+
+
+_Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 _Told = Annotated[str, Field(min_length=1, max_length=MAX_EVIDENCE, pattern=NO_NUL)]
 
 
@@ -146,10 +157,10 @@ class NewWord(BaseModel):
     state: State
     reason: _Told = Field(description="why this is noted, such as `told me so on the phone`")
     evidence: _Told | None = Field(None, description="where the proof lies, such as a call's id")
-    said_at: AwareDatetime | None = Field(None, description="when it was said; now if left out")
+    said_at: _Instant | None = Field(None, description="when it was said; now if left out")
     wording_version: Annotated[str, Field(max_length=MAX_WORDING, pattern=NO_NUL)] | None = None
     legal_basis: Basis | None = None
-    expires_at: AwareDatetime | None = Field(None, description="a yes ends then")
+    expires_at: _Instant | None = Field(None, description="a yes ends then")
 
     @model_validator(mode="after")
     def _can_be_said(self) -> Self:

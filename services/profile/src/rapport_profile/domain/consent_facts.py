@@ -12,7 +12,7 @@ import msgspec
 
 from rapport_common.events.consent import LEGAL_BASES
 from rapport_common.events.envelope import Event, Trust
-from rapport_common.events.reserved import CONSENT_UPDATED
+from rapport_common.events.reserved import CONSENT_UPDATED, RESERVED_SOURCES
 from rapport_profile.domain.consents import Consent, Said, State, Subject, consent_said
 from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.stamps import Stamp
@@ -28,6 +28,8 @@ ALWAYS_KEPT: Final = 200
 MAX_EVIDENCE: Final = 1_000
 """Characters of each text that a word rests on."""
 
+OUR_METHODS = frozenset({"preferences", "double_opt_in", "operator"})
+"""Ways by which no public source brings a word."""
 TEXTS = ("method", "actor", "reason", "evidence")
 """Properties of a word that say what it rests on: by which way it came (`form`, `preferences`,
 `double_opt_in`, `operator`), who noted it, why, and where the proof lies."""
@@ -108,8 +110,18 @@ def fact_of(event: Event, hashed_ip: Callable[[str], str]) -> Fact | None:
         legal_basis=_basis(event, properties),
         expires_at=said.until,
         ip_hash=_ip_hash(event, properties, hashed_ip),
-        texts={name: text for name in TEXTS if (text := _text(properties.get(name)))},
+        texts=_texts(event, properties),
     )
+
+
+def _texts(event: Event, properties: dict[str, Any]) -> dict[str, str]:
+    told = {name: text for name in TEXTS if (text := _text(properties.get(name)))}
+    if event.trust != "trusted" and event.source not in RESERVED_SOURCES:
+        # Anybody writes with a page's key: it proves nothing of our staff or of our mails.
+        told.pop("actor", None)
+        if told.get("method") in OUR_METHODS:
+            del told["method"]
+    return told
 
 
 def _basis(event: Event, properties: dict[str, Any]) -> str | None:

@@ -1,10 +1,15 @@
 """What profile tells of somebody who asks: who they are, what is known, what was said."""
 
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
 from rapport_common.access.aside import aside_parts
-from rapport_common.access.parts import Part, Rows, Taken, Told, covering, plain
+from rapport_common.access.parts import Part, Rows, Taken, Told, covered, covering, plain
+from rapport_common.events.reserved import RESERVED_SOURCES
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_profile.domain.shown import shown_profile
 from rapport_profile.store.group_privacy import PARTS_IN_GROUPS
@@ -14,6 +19,7 @@ from rapport_profile.tables import SCHEMA
 _IDS = "CAST(CAST(:subjects AS text[]) AS uuid[])"
 _PROFILES = "CAST(CAST(:profiles AS text[]) AS uuid[])"
 _BY_SUBJECT = frozenset({"workspace", "subjects"})
+_WRITTEN = frozenset({"reason", "evidence"})
 _NAMED = (
     "LEFT JOIN profile.identifier x ON x.workspace = t.workspace AND x.id = t.a "
     "LEFT JOIN profile.identifier y ON y.workspace = t.workspace AND y.id = t.b"
@@ -55,16 +61,6 @@ IDENTIFIERS = Rows(
     f"t.workspace = :workspace AND t.id = ANY({_IDS})",
     _BY_SUBJECT,
 )
-TIMELINE = Rows(
-    "profile.timeline",
-    "events about you, as they were sent, by whom and when",
-    "profile.timeline t",
-    {"identifier_id": "uuid", "timestamp": "timestamptz", "source": "text", "message_id": "text"},
-    {"event": "CAST(t.event AS text)"},
-    f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",
-    _BY_SUBJECT,
-    documents=frozenset({"event"}),
-)
 OVERFLOW = Rows(
     "profile.overflow",
     "older traits and consents, beside those that are shown",
@@ -84,15 +80,6 @@ LINKS = Rows(
     _EITHER,
     _BY_SUBJECT,
 )
-RESTRAINTS = Rows(
-    "profile.restraint",
-    "what is not to be done with your data",
-    "profile.restraint t",
-    {"id": "uuid"},
-    plain("what", "reason", "at", "lifted_at", "lifted_reason"),
-    f"t.workspace = :workspace AND t.identifiers && {_IDS}",
-    _BY_SUBJECT,
-)
 DUPLICATES = Rows(
     "profile.duplicate",
     "that you may be somebody else who is known, and what was decided",
@@ -100,22 +87,6 @@ DUPLICATES = Rows(
     {"id": "uuid"},
     plain("score", "state", "found_at", "decided_at"),
     f"t.workspace = :workspace AND (t.a = ANY({_PROFILES}) OR t.b = ANY({_PROFILES}))",
-)
-
-
-WORDS = Rows(
-    "profile.consent_fact",
-    "each word of yours on what you permit, and what it rests on",
-    "profile.consent_fact t",
-    {"source": "text", "message_id": "text"},
-    {
-        **plain("channel", "purpose", "contact_point", "kind", "state", "at", "received_at"),
-        **plain("wording_version", "legal_basis", "expires_at", "source", "message_id"),
-        "evidence": "CAST(CAST(t.evidence AS jsonb) - 'actor' AS text)",
-    },
-    f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",
-    _BY_SUBJECT,
-    documents=frozenset({"evidence"}),
 )
 
 
@@ -159,12 +130,12 @@ def parts(recogniser: Recogniser) -> list[Part]:
     return [
         State(),
         IDENTIFIERS,
-        TIMELINE,
+        _timeline(recogniser),
         OVERFLOW,
         LINKS,
         _decisions(recogniser),
-        RESTRAINTS,
-        WORDS,
+        _restraints(recogniser),
+        _words(recogniser),
         _computed("computed_state", "owner_id"),
         _computed("computed_expired", "identifier_id"),
         POINTS,
@@ -186,6 +157,75 @@ def _decisions(recogniser: Recogniser) -> Part:
         _EITHER,
         _BY_SUBJECT,
         choose=covering(recogniser, "reason", "undone_reason"),
+    )
+
+
+def _timeline(recogniser: Recogniser) -> Part:
+    def choose(row: Told, who: Subject) -> Iterable[Told]:
+        event = row["event"]
+        if row["source"] in RESERVED_SOURCES:
+            said = msgspec.json.decode(event)
+            said["properties"] = _without_staff(recogniser, who, said.get("properties", {}))
+            event = said
+        yield {"event": event}
+
+    return Rows(
+        "profile.timeline",
+        "events about you, as they were sent, by whom and when",
+        "profile.timeline t",
+        {
+            "identifier_id": "uuid",
+            "timestamp": "timestamptz",
+            "source": "text",
+            "message_id": "text",
+        },
+        {"event": "CAST(t.event AS text)", "source": "t.source"},
+        f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",
+        _BY_SUBJECT,
+        documents=frozenset({"event"}),
+        choose=choose,
+    )
+
+
+def _without_staff(recogniser: Recogniser, who: Subject, said: dict[str, Any]) -> dict[str, Any]:
+    """What our services tell that our staff have written: not by whom, nor of others."""
+    written = {name: one for name, one in said.items() if name in _WRITTEN and isinstance(one, str)}
+    shown = {name: covered(recogniser, who, one) for name, one in written.items()}
+    return {name: one for name, one in {**said, **shown}.items() if name != "actor"}
+
+
+def _restraints(recogniser: Recogniser) -> Part:
+    return Rows(
+        "profile.restraint",
+        "what is not to be done with your data",
+        "profile.restraint t",
+        {"id": "uuid"},
+        plain("what", "reason", "at", "lifted_at", "lifted_reason"),
+        f"t.workspace = :workspace AND t.identifiers && {_IDS}",
+        _BY_SUBJECT,
+        choose=covering(recogniser, "reason", "lifted_reason"),
+    )
+
+
+def _words(recogniser: Recogniser) -> Part:
+    def choose(row: Told, who: Subject) -> Iterable[Told]:
+        evidence = msgspec.json.decode(row["evidence"])
+        yield {**row, "evidence": _without_staff(recogniser, who, evidence)}
+
+    return Rows(
+        "profile.consent_fact",
+        "each word of yours on what you permit, and what it rests on",
+        "profile.consent_fact t",
+        {"source": "text", "message_id": "text"},
+        {
+            **plain("channel", "purpose", "contact_point", "kind", "state", "at", "received_at"),
+            **plain("wording_version", "legal_basis", "expires_at", "source", "message_id"),
+            "evidence": "CAST(t.evidence AS text)",
+        },
+        f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",
+        _BY_SUBJECT,
+        documents=frozenset({"evidence"}),
+        choose=choose,
     )
 
 
