@@ -10,11 +10,13 @@ from services.profile.tests.grouped import Part, joined, left, parts, words
 from services.profile.tests.people import IDS, START, event
 
 from rapport_profile.domain.groups import membership
-from rapport_profile.domain.groups.facts import GroupFact, fact_of
+from rapport_profile.domain.groups.facts import GroupFact, fact_of, kind_and_key
 from rapport_profile.domain.groups.kinds import GroupKind, GroupRules, checked
 from rapport_profile.domain.groups.membership import Word, memberships, surplus
 from rapport_profile.domain.groups.told import news, told_of
 from rapport_profile.domain.groups.traits import Statement, folded, visible
+from rapport_profile.domain.naming import Names
+from rapport_profile.domain.recounting import Page
 from rapport_profile.domain.rules import RulesError
 from rapport_profile.domain.stamps import Stamp
 from rapport_profile.domain.trait_rules import TraitRule
@@ -300,3 +302,21 @@ def test_the_trait_is_told_by_profile_itself_and_taken_back() -> None:
     one = news("w", "p", USER, None, START)
     assert (one.source, one.type, one.identifiers) == ("profile", "identify", [USER])
     assert msgspec.json.decode(one.traits) == {"groups": None}
+
+
+def test_a_group_is_named_by_kind_and_key() -> None:
+    assert kind_and_key("House Hold", " 5 ") == ("house_hold", "5")
+    assert kind_and_key("é", "5") is None
+    assert kind_and_key("team", "null") is None
+
+
+def test_a_context_that_is_no_object_says_nothing() -> None:
+    told = msgspec.structs.replace(joined("1", "acme", user_id="A"), context=msgspec.Raw(b"[]"))
+    assert fact(told).kind == "company"
+
+
+def test_a_rebuild_reads_what_was_said_of_groups() -> None:
+    hub = IDS.of("w", USER)
+    page = Page("w", [hub])
+    page.read(Names(IDS), hub, [joined("1", "acme", user_id="A"), event("2", user_id="A")])
+    assert [(one.message_id, who) for one, who in page.said_of_groups] == [("1", hub)]
