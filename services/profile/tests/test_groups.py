@@ -320,3 +320,33 @@ def test_a_rebuild_reads_what_was_said_of_groups() -> None:
     page = Page("w", [hub])
     page.read(Names(IDS), hub, [joined("1", "acme", user_id="A"), event("2", user_id="A")])
     assert [(one.message_id, who) for one, who in page.said_of_groups] == [("1", hub)]
+
+
+HOSTILE = [
+    b'"\\ud800"',
+    b'"\\u0000"',
+    b"1e999999999",
+    b"9" * 5000,
+    b"[" * 900 + b"]" * 900,
+    b'{"a":' * 900 + b"1" + b"}" * 900,
+    b'"\xff"',
+    b"NaN",
+    b"{",
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_what_can_hardly_be_read_has_a_result(hostile: bytes) -> None:
+    raw = msgspec.Raw(b'{"groupId": %s, "groupType": %s, "role": %s}' % ((hostile,) * 3))
+    plain = event("1", name="Group Left", user_id="A")
+    for place in ("properties", "context"):
+        fact_of(msgspec.structs.replace(plain, **{place: raw}), USER)
+        called = joined("1", "acme", user_id="A")
+        fact_of(msgspec.structs.replace(called, **{place: raw}), USER)
+    fact_of(msgspec.structs.replace(called, traits=raw), USER)
+    said = word(joined("1", "acme", user_id="A"))
+    assert said is not None
+    traits = {"a": Trait(msgspec.Raw(hostile), Stamp(START, "m", "shop"))}
+    told = told_of(memberships([said], GroupRules()), {said.group_id: traits}, GroupRules())
+    assert told is not None
+    assert msgspec.json.decode(told)["company"]["id"] == ["acme"]
