@@ -95,7 +95,7 @@ def _sent_to(one: Canary) -> str:
         context={"traits": {"email": one.email}},
     )
     house = {"groupType": "household", "owner": one.email, "size": 2, "groupRole": one.mark}
-    workspace.send("group", userId=one.mark, groupId=f"house-of-{one.mark}", traits=house)
+    workspace.send("group", userId=one.mark, groupId=one.mark, traits=house)
     workspace.send("group", userId=one.mark, groupId="acme", traits={"contact": one.email})
     workspace.wait_mail()
     until("the mail in the ledger", lambda: workspace.counts(campaign)["sent"] == 1)
@@ -218,7 +218,8 @@ def _checked(workspace: Workspace, token: str) -> dict[str, Any]:
     return dict(jwt.decode(token, OKPKey.import_key(key), algorithms=["Ed25519"]).claims)
 
 
-COPIES = {"profile.search", "segment.person", "campaign.person"}
+GROUPS = {"profile.group_profile", "profile.group_member", "profile.group_told"}
+COPIES = {"profile.search", "segment.person", "campaign.person", *GROUPS}
 """Of what profile tells."""
 
 

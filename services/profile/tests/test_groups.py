@@ -10,11 +10,13 @@ from services.profile.tests.grouped import Part, joined, left, parts, words
 from services.profile.tests.people import IDS, START, event
 
 from rapport_profile.domain.groups import membership
-from rapport_profile.domain.groups.facts import GroupFact, fact_of
+from rapport_profile.domain.groups.facts import GroupFact, fact_of, kind_and_key
 from rapport_profile.domain.groups.kinds import GroupKind, GroupRules, checked
 from rapport_profile.domain.groups.membership import Word, memberships, surplus
 from rapport_profile.domain.groups.told import news, told_of
 from rapport_profile.domain.groups.traits import Statement, folded, visible
+from rapport_profile.domain.naming import Names
+from rapport_profile.domain.recounting import Page
 from rapport_profile.domain.rules import RulesError
 from rapport_profile.domain.stamps import Stamp
 from rapport_profile.domain.trait_rules import TraitRule
@@ -300,3 +302,51 @@ def test_the_trait_is_told_by_profile_itself_and_taken_back() -> None:
     one = news("w", "p", USER, None, START)
     assert (one.source, one.type, one.identifiers) == ("profile", "identify", [USER])
     assert msgspec.json.decode(one.traits) == {"groups": None}
+
+
+def test_a_group_is_named_by_kind_and_key() -> None:
+    assert kind_and_key("House Hold", " 5 ") == ("house_hold", "5")
+    assert kind_and_key("é", "5") is None
+    assert kind_and_key("team", "null") is None
+
+
+def test_a_context_that_is_no_object_says_nothing() -> None:
+    told = msgspec.structs.replace(joined("1", "acme", user_id="A"), context=msgspec.Raw(b"[]"))
+    assert fact(told).kind == "company"
+
+
+def test_a_rebuild_reads_what_was_said_of_groups() -> None:
+    hub = IDS.of("w", USER)
+    page = Page("w", [hub])
+    page.read(Names(IDS), hub, [joined("1", "acme", user_id="A"), event("2", user_id="A")])
+    assert [(one.message_id, who) for one, who in page.said_of_groups] == [("1", hub)]
+
+
+HOSTILE = [
+    b'"\\ud800"',
+    b'"\\u0000"',
+    b"1e999999999",
+    b"9" * 5000,
+    b"[" * 900 + b"]" * 900,
+    b'{"a":' * 900 + b"1" + b"}" * 900,
+    b'"\xff"',
+    b"NaN",
+    b"{",
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_what_can_hardly_be_read_has_a_result(hostile: bytes) -> None:
+    raw = msgspec.Raw(b'{"groupId": %s, "groupType": %s, "role": %s}' % ((hostile,) * 3))
+    plain = event("1", name="Group Left", user_id="A")
+    for place in ("properties", "context"):
+        fact_of(msgspec.structs.replace(plain, **{place: raw}), USER)
+        called = joined("1", "acme", user_id="A")
+        fact_of(msgspec.structs.replace(called, **{place: raw}), USER)
+    fact_of(msgspec.structs.replace(called, traits=raw), USER)
+    said = word(joined("1", "acme", user_id="A"))
+    assert said is not None
+    traits = {"a": Trait(msgspec.Raw(hostile), Stamp(START, "m", "shop"))}
+    told = told_of(memberships([said], GroupRules()), {said.group_id: traits}, GroupRules())
+    assert told is not None
+    assert msgspec.json.decode(told)["company"]["id"] == ["acme"]

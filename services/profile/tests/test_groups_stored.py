@@ -293,19 +293,29 @@ async def test_a_deleted_group_is_one_of_which_nothing_is_said_yet(
 async def test_who_is_forgotten_is_in_no_group_and_the_group_stays(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:
-    told = {"plan": "pro", "contact": "A", "seats": {"owner": "A"}}
-    await feed(engine, [joined("1", "acme", user_id="A", role="owner", traits=told)])
+    said = {"plan": "pro", "contact": "A", "seats": {"owner": "A"}}
+    await feed(engine, [joined("1", "acme", user_id="A", role="owner", traits=said)])
     await feed(engine, [joined("2", "A", "household", user_id="A")])
+    await feed(engine, [joined(one, "acme", user_id="B") for one in "34"])
+    await feed(engine, [joined("5", "A", "household", user_id="B")])
     await settled(engine)
+    assert b'"A"' in bytes((await told(engine))[-1].traits)
     await ask(engine, *await person_of(engine, ("user_id", "A")))
     await worked_off(engine)
     await settled(engine)
     found = await group(client, "acme")
-    assert (found["traits"], found["members"]) == ({"plan": "pro"}, 0)
+    assert (found["traits"], found["members"]) == ({"plan": "pro"}, 1)
+    assert await groups_of(client, "B") == {"acme"}
+    last = msgspec.json.decode((await told(engine))[-1].traits)
+    assert last == {"groups": {"company": {"id": ["acme"], "plan": ["pro"]}}}, "to B"
     assert len((await client.get("/v1/groups")).json()["items"]) == 1, "one that bore their name"
     async with engine.begin() as tx:
-        kept = await tx.execute(text("SELECT identifier_id, role, verb FROM profile.group_fact"))
-        assert [tuple(row) for row in kept] == [(None, None, "said")]
+        kept = await tx.execute(
+            text("SELECT role, verb FROM profile.group_fact WHERE identifier_id IS NULL")
+        )
+        assert [tuple(row) for row in kept] == [(None, "said")]
+        rows = await tx.execute(text("SELECT count(*) FROM profile.group_told"))
+        assert rows.scalar_one() == 1
 
 
 async def test_kinds_are_declared_and_what_was_said_is_worked_out_anew(

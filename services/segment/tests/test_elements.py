@@ -84,3 +84,14 @@ def test_a_long_list_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> 
     for rule in many:
         predicate(parse(rule))(facts)
     assert looks <= len(many) // 50
+
+
+def test_what_is_in_a_trait_is_found_with_its_index() -> None:
+    long = [*range(elements.LONG + 1)]
+    traits: dict[str, Any] = {"a": {"b": long, "c": 1}, "d.e": 2, "d": {"e": 3}, "f": [{"b": 1}]}
+    assert type(elements.indexed(traits, "a.b", ("a", "b"))) is elements.Elements
+    assert elements.indexed(traits, "a.b", ("a", "b")) is traits["a"]["b"]
+    assert elements.indexed(traits, "a.c", ("a", "c")) == 1
+    assert elements.indexed(traits, "d.e", ("d", "e")) == 2
+    for path in ("f.b", "g.b", "a.c.d", "a.x"):
+        assert elements.indexed(traits, path, tuple(path.split("."))) is None

@@ -84,6 +84,13 @@ def upgrade() -> None:
         name = f"ix_{table}_{'_'.join(columns)}"
         op.create_index(op.f(name), table, columns, schema=SCHEMA)
     op.create_index(
+        "ix_group_fact_traits",
+        "group_fact",
+        ["workspace", "group_id", "is_trusted", "at"],
+        postgresql_where=sa.text("traits IS NOT NULL"),
+        schema=SCHEMA,
+    )
+    op.create_index(
         op.f("ix_group_profile_workspace_kind_key"),
         "group_profile",
         ["workspace", "kind", "key"],

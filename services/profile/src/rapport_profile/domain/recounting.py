@@ -217,8 +217,8 @@ class Page:
     @property
     def said_of_groups(self) -> list[tuple[Event, Id]]:
         """What may have been said of groups, and by whom."""
-        found = {one.hub: one for one in [*self.recounts.values(), *self.counted]}
-        return [(event, hub) for hub, one in found.items() for event in one.of_groups]
+        found = {id(one): one for one in [*self.recounts.values(), *self.counted]}
+        return [(event, one.hub) for one in found.values() for event in one.of_groups]
 
     @property
     def left_by_events(self) -> list[Recount]:

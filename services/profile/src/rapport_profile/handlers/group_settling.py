@@ -194,7 +194,9 @@ async def settle(tx: AsyncConnection, workspace: str, group: Group) -> bool:
         expired = folded(expired, gone, rule)
         await group_facts.without_traits(tx, workspace, gone)
         said = said[len(gone) :]
-    is_known = bool(expired) or await group_facts.is_spoken_of(tx, workspace, group.id, rule.public)
+    is_known = bool(expired or said) or await group_facts.is_spoken_of(
+        tx, workspace, group.id, rule.public
+    )
     after = group._replace(is_known=is_known, traits=folded(expired, said, rule), expired=expired)
     changed = _shown(after) != _shown(group)
     await groups.save(tx, workspace, after, changed=changed)

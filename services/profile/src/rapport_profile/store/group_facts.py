@@ -88,14 +88,15 @@ _ERASED = text(
     "OR (source, message_id) IN (SELECT * FROM unnest(CAST(:sources AS text[]), "
     "CAST(:messages AS text[]))))"
 )
-_STATEMENTS = text(
+_SAID = (
     "SELECT f.source, f.message_id, f.at, f.sequence, CAST(f.traits AS text) AS traits "
     "FROM profile.group_fact f JOIN profile.group_profile g "
     "ON g.workspace = f.workspace AND g.id = f.group_id WHERE f.workspace = :workspace "
-    "AND f.group_id = CAST(:group AS uuid) AND f.traits IS NOT NULL "
-    "AND (f.is_trusted OR :everybody) AND (g.deleted_at IS NULL OR f.received_at > g.deleted_at) "
+    "AND f.group_id = CAST(:group AS uuid) AND f.traits IS NOT NULL {whose}"
+    "AND (g.deleted_at IS NULL OR f.received_at > g.deleted_at) "
     'ORDER BY f.at, f.sequence, f.message_id COLLATE "C", f.source COLLATE "C" LIMIT :limit'
 )
+_BY_EVERYBODY, _BY_TRUSTED = (text(_SAID.format(whose=one)) for one in ("", "AND f.is_trusted "))
 _IS_SPOKEN_OF = text(
     "SELECT EXISTS (SELECT FROM profile.group_fact f JOIN profile.group_profile g "
     "ON g.workspace = f.workspace AND g.id = f.group_id WHERE f.workspace = :workspace "
@@ -229,12 +230,13 @@ async def statements(
     tx: AsyncConnection, workspace: str, group_id: Id, limit: int, *, everybody: bool
 ) -> list[Statement]:
     """What was said of a group's traits, the earliest first; by public sources if `everybody`."""
-    asked = {"workspace": workspace, "group": group_id, "limit": limit, "everybody": everybody}
+    asked = {"workspace": workspace, "group": group_id, "limit": limit}
+    said = await tx.execute(_BY_EVERYBODY if everybody else _BY_TRUSTED, asked)
     return [
         Statement(
             Stamp(row.at, row.message_id, row.source, row.sequence), _traits.decode(row.traits)
         )
-        for row in await tx.execute(_STATEMENTS, asked)
+        for row in said
     ]
 
 

@@ -12,8 +12,11 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.access.parts import Rows, plain
+from rapport_common.due.store import NewDue
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import Change, Read, Sweep
+from rapport_profile.domain.stamps import EARLIEST
+from rapport_profile.store.due import DUE, GROUP_MEMBER, GROUP_TOLD
 
 _FACT = text(
     "UPDATE profile.group_fact SET traits = CAST(:traits AS json), reason = :reason "
@@ -21,16 +24,20 @@ _FACT = text(
 )
 _GROUP = text(
     "UPDATE profile.group_profile SET traits = CAST(:traits AS json), "
-    "expired = CAST(:expired AS json), deleted_reason = :reason "
+    "expired = CAST(:expired AS json), deleted_reason = :reason, "
+    "updated_at = clock_timestamp() "
     "WHERE workspace = :workspace AND id = CAST(:id AS uuid)"
 )
-_NO_GROUP = [
-    text(
-        f"DELETE FROM profile.group_{table} "
-        f"WHERE workspace = :workspace AND {column} = CAST(:id AS uuid)"
-    )
-    for table, column in (("member", "group_id"), ("fact", "group_id"), ("profile", "id"))
-]
+_NO_MEMBERS = text(
+    "DELETE FROM profile.group_member WHERE workspace = :workspace "
+    "AND group_id = CAST(:id AS uuid) RETURNING CAST(profile_id AS text)"
+)
+_NO_FACTS = text(
+    "DELETE FROM profile.group_fact WHERE workspace = :workspace AND group_id = CAST(:id AS uuid)"
+)
+_NO_GROUP = text(
+    "DELETE FROM profile.group_profile WHERE workspace = :workspace AND id = CAST(:id AS uuid)"
+)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 _IDS = "CAST(CAST(:subjects AS text[]) AS uuid[])"
@@ -92,15 +99,26 @@ def _groups(recogniser: Recogniser) -> Change:
         for row in rows:
             given = {"workspace": who.workspace, "id": row.id}
             if recogniser.speaks_of(who, row.key):
-                for statement in _NO_GROUP:
-                    await tx.execute(statement, given)
+                await _end(tx, given)
                 continue
             given["traits"] = _others(recogniser, who, row.traits)
             given["expired"] = _others(recogniser, who, row.expired)
             given["reason"] = _unless(recogniser, who, row.reason)
             await tx.execute(_GROUP, given)
+            # Who else is in it was told of these values.
+            due = NewDue(who.workspace, GROUP_TOLD, row.id, EARLIEST)
+            await DUE.schedule(tx, [due], keep=True)
 
     return change
+
+
+async def _end(tx: AsyncConnection, given: dict[str, Any]) -> None:
+    """A group bears somebody's name: it goes, and who else was in it is told so."""
+    members = (await tx.execute(_NO_MEMBERS, given)).scalars().all()
+    await tx.execute(_NO_FACTS, given)
+    await tx.execute(_NO_GROUP, given)
+    rows = [NewDue(given["workspace"], GROUP_MEMBER, one, EARLIEST) for one in members]
+    await DUE.schedule(tx, rows)
 
 
 def _others(recogniser: Recogniser, who: Subject, traits: str | None) -> str | None:

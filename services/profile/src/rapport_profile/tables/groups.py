@@ -52,6 +52,14 @@ GROUP_FACT = Table(
     PrimaryKeyConstraint("workspace", "source", "message_id"),
     Index(None, "workspace", "identifier_id"),
     Index(None, "workspace", "group_id"),
+    Index(
+        "ix_group_fact_traits",
+        "workspace",
+        "group_id",
+        "is_trusted",
+        "at",
+        postgresql_where=text("traits IS NOT NULL"),
+    ),
 )
 
 GROUP_MEMBER = Table(

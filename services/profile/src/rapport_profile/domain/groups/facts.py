@@ -7,7 +7,6 @@ import msgspec
 from rapport_common.events.envelope import ANONYMOUS_ID, Event, Identifier
 from rapport_common.events.identifiers import is_placeholder, normal_identifier
 from rapport_common.events.kinds import is_kind
-from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.groups.kinds import DEFAULT_KIND
 from rapport_profile.domain.stamps import Stamp, believed_stamp
 
@@ -27,7 +26,7 @@ KIND_FIELDS = ("groupType", "group_type", "$group_type")
 KEY_FIELDS = ("groupId", "group_id", "$group_key")
 ROLE_FIELDS = ("groupRole", "group_role")
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_text = msgspec.json.Decoder(str)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 class GroupFact(msgspec.Struct, frozen=True, gc=False):
@@ -60,7 +59,7 @@ def fact_of(event: Event, hub: Identifier) -> GroupFact | None:
         kind, key = _kind(stated), _key(event.group_id)
         verb: Verb = "said" if key is not None and _is_itself(hub, kind, key) else "in"
     elif event.type == "track" and event.name in NAMES:
-        said = properties_of(event)
+        said = _members(event.properties)
         kind = _kind(_first(KIND_FIELDS, said, context))
         key = _key(_first(KEY_FIELDS, said, context))
         verb = "in" if event.name in JOINING else "out"
@@ -96,7 +95,7 @@ def _traits(event: Event) -> dict[str, msgspec.Raw] | None:
         return None
     try:
         found = _object.decode(event.traits)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return None
     told = {
         name: msgspec.Raw(bytes(value))
@@ -110,18 +109,18 @@ def _members(raw: msgspec.Raw) -> dict[str, Any]:
     """The texts and whole numbers in a JSON object, by name."""
     try:
         found = _object.decode(raw)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return {}
     return {name: _scalar(found[name]) for name in _NAMED & found.keys()}
 
 
-_NAMED = {*KIND_FIELDS, *KEY_FIELDS, *ROLE_FIELDS}
+_NAMED = {*KIND_FIELDS, *KEY_FIELDS, *ROLE_FIELDS, "role"}
 
 
 def _scalar(raw: msgspec.Raw) -> str | int | None:
     try:
         return msgspec.json.decode(raw, type=str | int | None)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return None
 
 
@@ -142,7 +141,10 @@ def _kind(stated: Any) -> str | None:
 def _key(stated: Any) -> str | None:
     if isinstance(stated, bool) or not isinstance(stated, str | int):
         return None
-    key = normal_identifier(str(stated))
-    if not key or len(key.encode()) > MAX_KEY or "\0" in key or is_placeholder(key):
+    try:
+        key = normal_identifier(str(stated))
+        size = len(key.encode())
+    except ValueError:
+        # Half a surrogate pair, or thousands of digits.
         return None
-    return key
+    return key if 0 < size <= MAX_KEY and "\0" not in key and not is_placeholder(key) else None

@@ -24,6 +24,8 @@ MAX_TRAITS = 50
 """Of a group, in the order of their names."""
 MAX_TEXT = 256
 MAX_DEPTH = 3
+MAX_EXPONENT = 300
+"""Of a number: beyond it most readers have none."""
 MIN_NUMBER = 7
 """A text with so many digits and nothing else may be a phone number."""
 
@@ -59,9 +61,17 @@ def told_of(
 
 def _shown(one: Membership, traits: Traits) -> Document:
     shown = visible(traits)
-    found = {name: _short(_decode(shown[name]), 1) for name in list(shown)[:MAX_TRAITS]}
+    found = {name: _short(_value(shown[name]), 1) for name in list(shown)[:MAX_TRAITS]}
     named = {"id": one.key, "role": one.role}
     return {name: value for name, value in {**found, **named}.items() if value is not None}
+
+
+def _value(raw: msgspec.Raw) -> Any:
+    """What is told of a trait is made of this; None for what can be kept and hardly be read."""
+    try:
+        return _decode(raw)
+    except (msgspec.MsgspecError, UnicodeError, ArithmeticError, RecursionError):
+        return None
 
 
 def _short(value: Any, depth: int) -> Any:
@@ -73,6 +83,8 @@ def _short(value: Any, depth: int) -> Any:
         return {name: one for name, one in inner.items() if one is not None} or None
     if isinstance(value, str):
         return None if len(value) > MAX_TEXT or _is_address(value) else value
+    if isinstance(value, Decimal) and abs(value.adjusted()) > MAX_EXPONENT:
+        return None
     return value if isinstance(value, bool | int | Decimal) else None
 
 
