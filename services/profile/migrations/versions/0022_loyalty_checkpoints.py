@@ -3,6 +3,8 @@
 Revision: 0022, follows 0017.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -86,9 +88,16 @@ def _checkpoints() -> None:
         schema=SCHEMA,
         postgresql_where=sa.text("free > 0"),
     )
+    op.create_index(
+        "ix_loyalty_lot_pending",
+        "loyalty_lot",
+        ["workspace", "profile_id", "opens_at"],
+        schema=SCHEMA,
+        postgresql_where=sa.text("free > 0 AND NOT is_open"),
+    )
 
 
-def _table(name: str, *columns: sa.Column[object], key: list[str] | None = None) -> None:
+def _table(name: str, *columns: sa.Column[Any], key: list[str] | None = None) -> None:
     op.create_table(
         f"loyalty_{name}",
         sa.Column("workspace", sa.Text(), nullable=False),

@@ -117,6 +117,11 @@ LOYALTY_LOT = Table(
         *("workspace", "profile_id", "ends_at", "at", "key"),
         postgresql_where=text("free > 0"),
     ),
+    Index(
+        "ix_loyalty_lot_pending",
+        *("workspace", "profile_id", "opens_at"),
+        postgresql_where=text("free > 0 AND NOT is_open"),
+    ),
 )
 
 LOYALTY_SUBJECT = Table(
