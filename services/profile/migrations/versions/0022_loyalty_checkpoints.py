@@ -42,7 +42,12 @@ def upgrade() -> None:
         name = f"ix_loyalty_{table}_workspace_identifier_id"
         op.drop_index(op.f(name), f"loyalty_{table}", schema=SCHEMA)
     _index("fact", "at")
-    _index("fact", "closed_for")
+    op.create_index(
+        "ix_loyalty_fact_closed_for",
+        "loyalty_fact",
+        ["workspace", "identifier_id", "closed_for", "at"],
+        schema=SCHEMA,
+    )
     _index("operation", "touched_at")
     _index("entry", "lot")
     _checkpoints()
@@ -116,11 +121,11 @@ def downgrade() -> None:
     for table, column in (
         ("entry", "lot"),
         ("operation", "touched_at"),
-        ("fact", "closed_for"),
         ("fact", "at"),
     ):
         name = f"ix_loyalty_{table}_workspace_identifier_id_{column}"
         op.drop_index(op.f(name), f"loyalty_{table}", schema=SCHEMA)
+    op.drop_index("ix_loyalty_fact_closed_for", "loyalty_fact", schema=SCHEMA)
     op.drop_column("loyalty_operation", "touched_at", schema=SCHEMA)
     op.drop_column("loyalty_fact", "closed_for", schema=SCHEMA)
     op.drop_column("loyalty_fact", "at", schema=SCHEMA)

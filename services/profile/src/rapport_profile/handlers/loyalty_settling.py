@@ -193,6 +193,7 @@ async def _booked(
     booked = await store.booked(tx, everything) if everything else {}
     for member, one in worked.items():
         if one.standing.rest is not None:
-            lots = [DEBT, *(lot.key for lot in one.standing.lots)]
-            booked |= await store.booked(tx, [member], lots)
+            lots = {(lot.anchor, lot.key) for lot in one.standing.lots}
+            lots |= {(each.anchor, DEBT) for each in one.standing.operations}
+            booked[member] = await store.booked_of(tx, member[0], lots)
     return booked

@@ -43,7 +43,7 @@ LOYALTY_FACT = Table(
     Column("closed_for", UUID(as_uuid=True), comment="The member whose checkpoint knows of it."),
     PrimaryKeyConstraint("workspace", "source", "message_id"),
     Index(None, "workspace", "identifier_id", "at"),
-    Index(None, "workspace", "identifier_id", "closed_for"),
+    Index("ix_loyalty_fact_closed_for", "workspace", "identifier_id", "closed_for", "at"),
 )
 
 LOYALTY_OPERATION = Table(
