@@ -87,12 +87,19 @@ class DueStore:
         return {"now": self._now() if self._now else None, **values}
 
     async def schedule(
-        self, tx: AsyncConnection, rows: Sequence[NewDue], *, keep: bool = False
+        self,
+        tx: AsyncConnection,
+        rows: Sequence[NewDue],
+        *,
+        keep: bool = False,
+        sooner: bool = False,
     ) -> None:
         """Run these at their times; who is there already under the key gets the new time.
 
-        With `keep` it keeps its own. A time that has passed is now. ValueError for a kind, key or
-        payload out of bounds. The worker of this process knows of it once `tx` has committed.
+        With `keep` it keeps its own, with `sooner` one that is not later: somebody whom the caller
+        has not seen may have asked for it meanwhile. A time that has passed is now. ValueError for
+        a kind, key or payload out of bounds. The worker of this process knows of it once `tx` has
+        committed.
         """
         chosen = {(one.workspace, one.kind, one.key): one for one in rows}
         ordered = [chosen[key] for key in sorted(chosen)]
@@ -105,7 +112,11 @@ class DueStore:
             else "UPDATE SET at = excluded.at, try_at = excluded.try_at, "
             "payload = excluded.payload, traceparent = excluded.traceparent, attempts = 0, "
             "error = NULL, failed_at = NULL WHERE d.failed_at IS NOT NULL "
-            "OR (d.at, d.payload) IS DISTINCT FROM (excluded.at, excluded.payload)"
+            + (
+                "OR excluded.at < d.at"
+                if sooner
+                else "OR (d.at, d.payload) IS DISTINCT FROM (excluded.at, excluded.payload)"
+            )
         )
         await tx.execute(
             text(

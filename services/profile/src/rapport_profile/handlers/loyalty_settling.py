@@ -161,7 +161,9 @@ class Settling:
         if entries:
             await store.book(tx, member[0], entries, now)
         if one.next_at is not None:
-            await self._due.schedule(tx, [NewDue(member[0], LOYALTY, member[1], one.next_at)])
+            row = NewDue(member[0], LOYALTY, member[1], one.next_at)
+            # A batch may have told of events that were not seen here: these are not put off.
+            await self._due.schedule(tx, [row], sooner=True)
 
     async def _tell(
         self,
