@@ -105,19 +105,6 @@ class DueStore:
         ordered = [chosen[key] for key in sorted(chosen)]
         if not ordered:
             return
-        # What stays as it is, is not written: a row that is written leaves a dead one.
-        conflict = (
-            "NOTHING"
-            if keep
-            else "UPDATE SET at = excluded.at, try_at = excluded.try_at, "
-            "payload = excluded.payload, traceparent = excluded.traceparent, attempts = 0, "
-            "error = NULL, failed_at = NULL WHERE d.failed_at IS NOT NULL "
-            + (
-                "OR excluded.at < d.at"
-                if sooner
-                else "OR (d.at, d.payload) IS DISTINCT FROM (excluded.at, excluded.payload)"
-            )
-        )
         await tx.execute(
             text(
                 "WITH v AS (SELECT * FROM unnest(CAST(:workspaces AS text[]), "
@@ -131,7 +118,7 @@ class DueStore:
                 "(workspace, kind, key, at, try_at, payload, traceparent) "
                 f"SELECT workspace, kind, key, at, greatest(at, {self._clock}), "
                 "CAST(payload AS jsonb), CAST(:trace AS text) FROM v ORDER BY workspace, kind, key "
-                f"ON CONFLICT (workspace, kind, key) DO {conflict}"
+                f"ON CONFLICT (workspace, kind, key) DO {_conflict(keep=keep, sooner=sooner)}"
             ),
             self._given(
                 **_places(ordered),
@@ -336,6 +323,20 @@ class DueStore:
         )
         waiting, failed = result.one()
         return waiting, failed
+
+
+def _conflict(*, keep: bool, sooner: bool) -> str:
+    """What becomes of a row `d` that is there already."""
+    if keep:
+        return "NOTHING"
+    # What stays as it is, is not written: a row that is written leaves a dead one.
+    differs = "(d.at, d.payload) IS DISTINCT FROM (excluded.at, excluded.payload)"
+    return (
+        "UPDATE SET at = excluded.at, try_at = excluded.try_at, "
+        "payload = excluded.payload, traceparent = excluded.traceparent, attempts = 0, "
+        "error = NULL, failed_at = NULL WHERE d.failed_at IS NOT NULL "
+        f"OR {'excluded.at < d.at' if sooner else differs}"
+    )
 
 
 def _places(rows: Sequence[NewDue] | Sequence[Due]) -> dict[str, list[str]]:

@@ -139,6 +139,8 @@ class Settling:
             kept = (await store.kept(tx, [member], heads, most))[member]
             account.kept = kept
             if head is None:
+                # It can't be divided at this moment: all at once, from the beginning.
+                await checkpoints.drop(tx, [member])
                 break
         until, was_booked = account.next_place(), kept.head is None or kept.head.is_booked
         worked = await account.standing(tx, until=until, whole=not was_booked)
