@@ -1,12 +1,9 @@
 """Profile dies while points are earned and spent, and nobody has more or fewer than is known."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.support.stacks import running
 from tests.support.waiting import until
 from tests.support.workspace import Workspace
 
@@ -14,24 +11,11 @@ from rapport_local.stack import Stack
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
-ORDERS, PIECE, KILLS = 600, 100, 3
+ORDERS, PIECE, KILLS = 400, 100, 2
 EACH, SPENT = 10, 7
 PEOPLE = ("mara", "noor")
 HANG_SECONDS = 120.0
 CLUB = {"name": "Club", "rules": [{"id": "spend", "per": {"EUR": "1"}}], "expiry": {"months": 12}}
-
-
-@pytest.fixture(scope="module")
-def till(run_folder: Path) -> Iterator[Stack]:
-    """Kafka, Postgres, ingest and profile."""
-    with running(run_folder / "points", ("ingest", "profile")) as started:
-        yield started
-
-
-@pytest.fixture
-def workspace(till: Stack) -> Iterator[Workspace]:
-    with Workspace.fresh(till) as made:
-        yield made
 
 
 def told(workspace: Workspace, piece: int) -> None:
@@ -73,7 +57,7 @@ def spend(workspace: Workspace, user: str, key: str) -> None:
 
 
 def test_points_are_those_that_are_known_whenever_profile_dies(
-    till: Stack, workspace: Workspace
+    stack: Stack, workspace: Workspace
 ) -> None:
     club = {"programme": CLUB, "version": 0, "since": "2020-01-01T00:00:00Z", "reason": "test"}
     workspace.put("profile", "/v1/loyalty/programme", club)
@@ -82,11 +66,11 @@ def test_points_are_those_that_are_known_whenever_profile_dies(
         path_of(workspace, user)
     for piece in range(1, ORDERS // PIECE):
         told(workspace, piece)
-        killed = till.kill("profile") if piece <= KILLS else None
+        killed = stack.kill("profile") if piece <= KILLS else None
         for user in PEOPLE:
             spend(workspace, user, f"{user}-{piece}")
         if killed is not None:
-            till.wait_component("profile", not_pid=killed, seconds=HANG_SECONDS)
+            stack.wait_component("profile", not_pid=killed, seconds=HANG_SECONDS)
     redeemed = SPENT * (ORDERS // PIECE - 1)
     wanted = EACH * (ORDERS - ORDERS // 5) - redeemed
     for user in PEOPLE:
