@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -148,6 +148,20 @@ async def test_another_copy_of_an_event_counts_instead(
     revenue = standing["computed"]["revenue"]["USD"]
     assert (await points(client))["total"] == float(revenue)
     assert (await entries(client))[0][2] == float(revenue)
+
+
+async def test_who_spends_does_not_put_off_what_a_batch_has_told_meanwhile(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await declared(client, TIERED)
+    await feed(engine, [order("1", total=100)])
+    await settled(engine)
+    # An event that is committed after the spender has read the facts.
+    await feed(engine, [order("2", "2", total=100)])
+    assert (await redeemed(client, 10)).status_code == 201
+    async with engine.begin() as tx:
+        waiting = await tx.execute(text("SELECT at FROM profile.due WHERE kind = 'loyalty'"))
+        assert [one <= datetime.now(UTC) for one in waiting.scalars()] == [True]
 
 
 async def test_where_there_is_no_programme_nothing_is_kept(

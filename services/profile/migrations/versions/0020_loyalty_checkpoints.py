@@ -3,6 +3,8 @@
 Revision: 0020, follows 0019.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -40,7 +42,12 @@ def upgrade() -> None:
         name = f"ix_loyalty_{table}_workspace_identifier_id"
         op.drop_index(op.f(name), f"loyalty_{table}", schema=SCHEMA)
     _index("fact", "at")
-    _index("fact", "closed_for")
+    op.create_index(
+        "ix_loyalty_fact_closed_for",
+        "loyalty_fact",
+        ["workspace", "identifier_id", "closed_for", "at"],
+        schema=SCHEMA,
+    )
     _index("operation", "touched_at")
     _index("entry", "lot")
     _checkpoints()
@@ -86,9 +93,16 @@ def _checkpoints() -> None:
         schema=SCHEMA,
         postgresql_where=sa.text("free > 0"),
     )
+    op.create_index(
+        "ix_loyalty_lot_pending",
+        "loyalty_lot",
+        ["workspace", "profile_id", "opens_at"],
+        schema=SCHEMA,
+        postgresql_where=sa.text("free > 0 AND NOT is_open"),
+    )
 
 
-def _table(name: str, *columns: sa.Column[object], key: list[str] | None = None) -> None:
+def _table(name: str, *columns: sa.Column[Any], key: list[str] | None = None) -> None:
     op.create_table(
         f"loyalty_{name}",
         sa.Column("workspace", sa.Text(), nullable=False),
@@ -107,11 +121,11 @@ def downgrade() -> None:
     for table, column in (
         ("entry", "lot"),
         ("operation", "touched_at"),
-        ("fact", "closed_for"),
         ("fact", "at"),
     ):
         name = f"ix_loyalty_{table}_workspace_identifier_id_{column}"
         op.drop_index(op.f(name), f"loyalty_{table}", schema=SCHEMA)
+    op.drop_index("ix_loyalty_fact_closed_for", "loyalty_fact", schema=SCHEMA)
     op.drop_column("loyalty_operation", "touched_at", schema=SCHEMA)
     op.drop_column("loyalty_fact", "closed_for", schema=SCHEMA)
     op.drop_column("loyalty_fact", "at", schema=SCHEMA)

@@ -96,9 +96,10 @@ class DueStore:
     ) -> None:
         """Run these at their times; who is there already under the key gets the new time.
 
-        With `keep` it keeps its own, with `sooner` what is earlier of the two. A time that has
-        passed is now. ValueError for a kind, key or payload out of bounds. The worker of this
-        process knows of it once `tx` has committed.
+        With `keep` it keeps its own, with `sooner` what is earlier of the two: somebody whom the
+        caller has not seen may have asked for it meanwhile. A time that has passed is now.
+        ValueError for a kind, key or payload out of bounds. The worker of this process knows of it
+        once `tx` has committed.
         """
         chosen = {(one.workspace, one.kind, one.key): one for one in rows}
         ordered = [chosen[key] for key in sorted(chosen)]
@@ -130,6 +131,7 @@ class DueStore:
         ring(tx, self.schema, min(one.at for one in ordered))
 
     def _conflict(self, *, keep: bool, sooner: bool) -> str:
+        """What becomes of a row `d` that is there already."""
         if keep:
             return "NOTHING"
         at = "least(d.at, excluded.at)" if sooner else "excluded.at"

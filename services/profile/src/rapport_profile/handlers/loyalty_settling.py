@@ -139,6 +139,8 @@ class Settling:
             kept = (await store.kept(tx, [member], heads, most))[member]
             account.kept = kept
             if head is None:
+                # It can't be divided at this moment: all at once, from the beginning.
+                await checkpoints.drop(tx, [member])
                 break
         until, was_booked = account.next_place(), kept.head is None or kept.head.is_booked
         worked = await account.standing(tx, until=until, whole=not was_booked)
@@ -161,7 +163,9 @@ class Settling:
         if entries:
             await store.book(tx, member[0], entries, now)
         if one.next_at is not None:
-            await self._due.schedule(tx, [NewDue(member[0], LOYALTY, member[1], one.next_at)])
+            row = NewDue(member[0], LOYALTY, member[1], one.next_at)
+            # A batch may have told of events that were not seen here: these are not put off.
+            await self._due.schedule(tx, [row], sooner=True)
 
     async def _tell(
         self,
@@ -193,6 +197,7 @@ async def _booked(
     booked = await store.booked(tx, everything) if everything else {}
     for member, one in worked.items():
         if one.standing.rest is not None:
-            lots = [DEBT, *(lot.key for lot in one.standing.lots)]
-            booked |= await store.booked(tx, [member], lots)
+            lots = {(lot.anchor, lot.key) for lot in one.standing.lots}
+            lots |= {(each.anchor, DEBT) for each in one.standing.operations}
+            booked[member] = await store.booked_of(tx, member[0], lots)
     return booked

@@ -92,10 +92,13 @@ _FACTS = text(
     f"WHERE {_MINE} AND f.at > v.since ORDER BY f.at LIMIT CAST(:most AS bigint)) AS f"
 )
 _LATE = text(
+    # By its index, an identifier after the other, whatever is thought of how many there are.
     f"SELECT v.workspace, CAST(v.profile_id AS text) AS id FROM {_SINCE} WHERE "
     + " OR ".join(
-        f"EXISTS (SELECT FROM profile.identifier i JOIN {_FACT} WHERE {_MINE} "
-        f"AND f.closed_for {which} AND f.at <= v.since)"
+        "EXISTS (SELECT FROM profile.identifier i CROSS JOIN LATERAL (SELECT FROM "
+        "profile.loyalty_fact f WHERE f.workspace = i.workspace AND f.identifier_id = i.id "
+        f"AND f.closed_for {which} AND f.at <= v.since "
+        f"ORDER BY f.workspace, f.identifier_id, f.closed_for LIMIT 1) AS one WHERE {_MINE})"
         for which in ("IS NULL", "< v.profile_id", "> v.profile_id")
     )
 )
@@ -109,14 +112,19 @@ _THESE_OPERATIONS = text(
     "SELECT CAST(operation AS text) FROM profile.loyalty_operation WHERE workspace = :workspace "
     "AND id = ANY(CAST(:ids AS uuid[]))"
 )
-_BOOKED = (
+_BOOKED = text(
     "SELECT i.workspace, CAST(i.profile_id AS text) AS profile_id, CAST(i.id AS text) AS id, "
     f"e.lot, e.kind, e.operation_id, CAST(sum(e.points) AS bigint) AS points FROM {_WHOSE}"
     "JOIN profile.loyalty_entry e ON e.workspace = i.workspace AND e.identifier_id = i.id "
-    "{} GROUP BY 1, 2, 3, 4, 5, 6"
+    "GROUP BY 1, 2, 3, 4, 5, 6"
 )
-_ALL_BOOKED = text(_BOOKED.format(""))
-_BOOKED_OF_LOTS = text(_BOOKED.format("AND e.lot = ANY(CAST(:lots AS text[]))"))
+_BOOKED_OF = text(
+    "SELECT CAST(v.id AS text) AS id, v.lot, e.kind, e.operation_id, "
+    f"CAST(sum(e.points) AS bigint) AS points FROM unnest({packed('ids', 'uuid')}, "
+    "CAST(:lots AS text[])) AS v(id, lot) CROSS JOIN LATERAL (SELECT kind, operation_id, points "
+    "FROM profile.loyalty_entry WHERE workspace = :workspace AND identifier_id = v.id "
+    "AND lot = v.lot OFFSET 0) AS e GROUP BY 1, 2, 3, 4"
+)
 _BOOK = text(
     "INSERT INTO profile.loyalty_entry "
     "(workspace, identifier_id, lot, kind, operation_id, points, at, booked_at) "
@@ -291,20 +299,23 @@ async def operations(tx: AsyncConnection, workspace: str, ids: Collection[Id]) -
     ]
 
 
-async def booked(
-    tx: AsyncConnection, members: Sequence[Scoped], lots: Collection[str] | None = None
-) -> dict[Scoped, dict[Key, int]]:
-    """What has been booked of members, or only of some of their lots."""
+async def booked(tx: AsyncConnection, members: Sequence[Scoped]) -> dict[Scoped, dict[Key, int]]:
+    """All that has been booked of members."""
     found: dict[Scoped, dict[Key, int]] = {one: {} for one in members}
-    asked: dict[str, Any] = scoped(members)
-    if lots is None:
-        rows = await tx.execute(_ALL_BOOKED, asked)
-    else:
-        rows = await tx.execute(_BOOKED_OF_LOTS, {**asked, "lots": sorted(lots)})
-    for row in rows:
+    for row in await tx.execute(_BOOKED, scoped(members)):
         key = Key(row.id, row.lot, row.kind, row.operation_id)
         found[row.workspace, row.profile_id][key] = row.points
     return found
+
+
+async def booked_of(
+    tx: AsyncConnection, workspace: str, lots: Collection[tuple[Id, str]]
+) -> dict[Key, int]:
+    """What has been booked of some lots, each with the identifier that it is kept under."""
+    wanted = sorted(lots)
+    asked = {"workspace": workspace, "ids": pack(one[0] for one in wanted)}
+    rows = await tx.execute(_BOOKED_OF, {**asked, "lots": [one[1] for one in wanted]})
+    return {Key(row.id, row.lot, row.kind, row.operation_id): row.points for row in rows}
 
 
 async def book(

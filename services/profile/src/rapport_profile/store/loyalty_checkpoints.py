@@ -48,9 +48,14 @@ _DROPS = [
 ]
 _LOT = f"SELECT key, CAST(lot AS text) AS part FROM profile.loyalty_lot WHERE {_MEMBER}"
 _ALL_LOTS = text(_LOT)
+_BY = (
+    # One after the other by its own index: the planner does not know how much one member may have.
+    "SELECT l.key, CAST(l.lot AS text) AS part FROM unnest(CAST(:{0}s AS text[])) AS v(name) "
+    "CROSS JOIN LATERAL (SELECT key, lot FROM profile.loyalty_lot "
+    f"WHERE {_MEMBER} AND {{0}} = v.name OFFSET 0) AS l"
+)
 _LOTS = text(
-    f"{_LOT} AND key = ANY(CAST(:lots AS text[])) "
-    f"UNION {_LOT} AND subject = ANY(CAST(:subjects AS text[])) "
+    f"{_BY.format('key')} UNION {_BY.format('subject')} "
     f"UNION {_LOT} AND free > 0 AND ends_at <= :until "
     f"UNION {_LOT} AND free > 0 AND NOT is_open AND opens_at <= :now"
 )
@@ -154,7 +159,7 @@ async def load(
 ) -> Loaded:
     """A checkpoint with what is wanted of it, and what is spent first, if asked; or all of it."""
     asked = {
-        "lots": sorted(wanted.lots),
+        "keys": sorted(wanted.lots),
         "subjects": sorted(wanted.subjects),
         "until": wanted.until,
         "now": wanted.now,

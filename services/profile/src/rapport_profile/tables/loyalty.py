@@ -43,7 +43,7 @@ LOYALTY_FACT = Table(
     Column("closed_for", UUID(as_uuid=True), comment="The member whose checkpoint knows of it."),
     PrimaryKeyConstraint("workspace", "source", "message_id"),
     Index(None, "workspace", "identifier_id", "at"),
-    Index(None, "workspace", "identifier_id", "closed_for"),
+    Index("ix_loyalty_fact_closed_for", "workspace", "identifier_id", "closed_for", "at"),
 )
 
 LOYALTY_OPERATION = Table(
@@ -116,6 +116,11 @@ LOYALTY_LOT = Table(
         "ix_loyalty_lot_free",
         *("workspace", "profile_id", "ends_at", "at", "key"),
         postgresql_where=text("free > 0"),
+    ),
+    Index(
+        "ix_loyalty_lot_pending",
+        *("workspace", "profile_id", "opens_at"),
+        postgresql_where=text("free > 0 AND NOT is_open"),
     ),
 )
 
