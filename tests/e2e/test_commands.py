@@ -192,6 +192,9 @@ ARGUMENTS: dict[str, list[str]] = {
     "timeline-rules history": [],
     "timeline-rules set": ["timeline.json", "--reason", "why"],
     "timeline-rules show": [],
+    "consent-rules history": [],
+    "consent-rules set": ["consents.json", "--reason", "why"],
+    "consent-rules show": [],
     "trait-rules history": [],
     "trait-rules set": ["traits.json", "--reason", "why"],
     "trait-rules show": [],
@@ -210,6 +213,7 @@ WITHOUT_JSON = {
     "plan show",
     "quarantine export",
     "timeline-rules show",
+    "consent-rules show",
     "trait-rules show",
     "topics show",
 }
@@ -289,6 +293,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     (tmp_path / "rules.json").write_text("{}")
     (tmp_path / "topics.json").write_text('{"topics": []}')
     (tmp_path / "traits.json").write_text('{"traits": {}}')
+    (tmp_path / "consents.json").write_text('{"purposes": {}}')
     (tmp_path / "timeline.json").write_text('{"classes": []}')
     monkeypatch.setenv("RAPPORT_HOME", str(tmp_path))
     monkeypatch.setenv("RAPPORT_SECRET", "a-secret-of-at-least-thirty-two-characters")

@@ -8,13 +8,14 @@ import msgspec
 from rapport_common.events.envelope import EMAIL, Event
 from rapport_common.events.orders import ORDER_EVENTS
 from rapport_common.events.reserved import CONSENT_EXPIRED, CONSENT_UPDATED
-from rapport_profile.domain.consents import Consent, consent_key, consent_said, end_told
+from rapport_profile.domain.consent_rules import word_said
+from rapport_profile.domain.consents import Consent, consent_key, end_told
 from rapport_profile.domain.content import properties_of
+from rapport_profile.domain.judge import AS_SAID, Judge
 from rapport_profile.domain.orders import Statement, statement
 from rapport_profile.domain.reach import Reach, reach_said
 from rapport_profile.domain.restraints import Restrained, restraint_said
 from rapport_profile.domain.stamps import Stamp, believed_time, stamp_of
-from rapport_profile.domain.trait_rules import NO_TRAIT_RULES, TraitJudge
 from rapport_profile.domain.traits import Trait
 
 CASE_OPEN = {"Case Opened": True, "Case Reopened": True, "Case Closed": False}
@@ -22,7 +23,6 @@ CASE_OPEN = {"Case Opened": True, "Case Reopened": True, "Case Closed": False}
 ONCE = "$set_once"
 """The traits in it count only where nothing else was said, and the first of them does."""
 
-_ON_CONSENT = {CONSENT_UPDATED: consent_said, CONSENT_EXPIRED: end_told}
 _NOTHING: dict[str, msgspec.Raw] = {}
 _traits = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -44,14 +44,14 @@ class Telling(msgspec.Struct, frozen=True, gc=False):
     restraint: tuple[str, Restrained] | None = None
 
 
-def telling(event: Event, judge: TraitJudge = NO_TRAIT_RULES) -> Telling:
-    """Read an event, its traits by the workspace's rules; what can't be read says nothing."""
+def telling(event: Event, judge: Judge = AS_SAID) -> Telling:
+    """Read an event by the workspace's rules; what can't be read says nothing."""
     at, stamp = believed_time(event), stamp_of(event)
     if event.type == "identify":
         values = _traits_of(event)
-        traits = judge.weighed(values, stamp)
+        traits = judge.traits.weighed(values, stamp)
         if ONCE in values:
-            said_once = judge.weighed(_object(values[ONCE]), stamp, once=True)
+            said_once = judge.traits.weighed(_object(values[ONCE]), stamp, once=True)
             traits.pop(ONCE, None)
             traits = {**said_once, **traits}
         return Telling(at, stamp, traits, reach_said(event, values))
@@ -60,8 +60,9 @@ def telling(event: Event, judge: TraitJudge = NO_TRAIT_RULES) -> Telling:
         return Telling(at, stamp, reach=reach)
     if event.name in ORDER_EVENTS:
         return Telling(at, stamp, reach=reach, order=statement(event))
-    if event.name in _ON_CONSENT:
-        said = _ON_CONSENT[event.name](event)
+    if event.name in {CONSENT_UPDATED, CONSENT_EXPIRED}:
+        is_word = event.name == CONSENT_UPDATED
+        said = word_said(event, judge.consents) if is_word else end_told(event)
         consent = None if said is None else (consent_key(said[0]), said[1])
         return Telling(at, stamp, reach=reach, consent=consent)
     restraint = restraint_said(event)
