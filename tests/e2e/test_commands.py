@@ -216,6 +216,9 @@ ARGUMENTS: dict[str, list[str]] = {
     "timeline-rules history": [],
     "timeline-rules set": ["timeline.json", "--reason", "why"],
     "timeline-rules show": [],
+    "consent-rules history": [],
+    "consent-rules set": ["consents.json", "--reason", "why"],
+    "consent-rules show": [],
     "trait-rules history": [],
     "trait-rules set": ["traits.json", "--reason", "why"],
     "trait-rules show": [],
@@ -235,6 +238,7 @@ WITHOUT_JSON = {
     "plan show",
     "quarantine export",
     "timeline-rules show",
+    "consent-rules show",
     "trait-rules show",
     "topics show",
 }
@@ -315,6 +319,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
     (tmp_path / "topics.json").write_text('{"topics": []}')
     (tmp_path / "traits.json").write_text('{"traits": {}}')
     (tmp_path / "kinds.json").write_text('{"kinds": {}}')
+    (tmp_path / "consents.json").write_text('{"purposes": {}}')
     (tmp_path / "timeline.json").write_text('{"classes": []}')
     monkeypatch.setenv("RAPPORT_HOME", str(tmp_path))
     monkeypatch.setenv("RAPPORT_SECRET", "a-secret-of-at-least-thirty-two-characters")

@@ -51,7 +51,8 @@ SHOWS = {
         *(" live ", "Version 2 of", "small ones don't count", "is no more"),
     ],
     "consent": [
-        *(" granted  no ", " granted  yes ", "You have confirmed it", "You are unsubscribed"),
+        *(" granted  no ", " granted  yes ", "You have confirmed it", "yet to confirm it"),
+        *("You have confirmed it", "Permitted.", "You are unsubscribed"),
         *(" withdrawn  yes ", "Ihre Einstellungen", "Saved.", "Not permitted.", " denied "),
     ],
     "duplicates": [" likely ", "two digits swapped", "nothing was changed", "keeps", "measured at"],

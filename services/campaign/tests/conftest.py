@@ -28,12 +28,10 @@ from tests.support.waiting import HANG_SECONDS, between_looks, pretend_slow
 
 from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.models import CampaignLedger
-from rapport_campaign.handlers.activity import on_activity
-from rapport_campaign.handlers.definition import on_definition
+from rapport_campaign.consumer import subscriptions
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts
-from rapport_campaign.handlers.membership import on_membership
-from rapport_campaign.handlers.requests import on_requests
+from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.work import Works
 from rapport_campaign.render.compose import Office
@@ -58,7 +56,7 @@ from rapport_common.events.message import MessageRequest
 from rapport_common.events.profile import AbsorbedId, ConsentState
 from rapport_common.events.topics import EVENTS
 from rapport_common.jobs.worker import Jobs
-from rapport_common.kafka.batch import Record
+from rapport_common.kafka.batch import Record, Subscription
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
@@ -73,15 +71,15 @@ from rapport_common.testing.credentials import (
 from rapport_common.testing.profiles import sections
 
 PUBLIC = "https://mail.shop.example"
+MOST_ASKED = 5
 PROXIES = Proxies(["10.0.0.0/8"])
 SEGMENT = "11111111-1111-1111-1111-111111111111"
 OFFICE = Office(LINK_KEY, PUBLIC, "no-reply@mail.shop.example")
-HANDLERS = {
-    "profile.activity": on_activity,
-    "segment.membership": on_membership,
-    "segment.definition": on_definition,
-    "message.requests": on_requests,
-}
+
+
+def subscribed() -> list[Subscription]:
+    """Its handlers; few mails ask by themselves."""
+    return subscriptions(OptIns(publisher(), EVENT_KEY, OFFICE), MOST_ASKED)
 
 
 def profile_state(
@@ -127,11 +125,12 @@ class Topics:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._offsets = itertools.count()
+        self._handlers = {one.topic.name: one.handle for one in subscribed()}
 
     async def bring(self, topic: str, *values: Any, trace: str | None = None) -> None:
         batch = [Record(topic, 0, next(self._offsets), b"k", value, trace) for value in values]
         async with self._engine.begin() as tx:
-            await HANDLERS[topic](batch, tx)
+            await self._handlers[topic](batch, tx)
 
     async def person(
         self,
@@ -149,6 +148,17 @@ class Topics:
             versions=SectionVersions(*[version] * len(SECTIONS)),
             absorbed=list(absorbed),
             **profile_state(*emails, **more),
+        )
+        await self.bring("profile.activity", activity)
+
+    async def told(self, profile_id: str, version: int, state: dict[str, Any]) -> None:
+        """A person with sections of any kind."""
+        activity = ProfileActivity(
+            workspace="acme",
+            profile_id=profile_id,
+            version=version,
+            versions=SectionVersions(*[version] * len(SECTIONS)),
+            **state,
         )
         await self.bring("profile.activity", activity)
 
@@ -456,7 +466,8 @@ def api(
     app = patient_app("campaign")
     arrivals = Arrivals(engine, database_url, seconds=0.2)
     counted = partial(counts, ConsumerStore("campaign", "campaign"))
-    for one in routers(engine, listeners(publisher(), EVENT_KEY), renderer, arrivals, PROXIES):
+    listening = listeners(publisher(), EVENT_KEY, OFFICE)
+    for one in routers(engine, listening, renderer, arrivals, PROXIES):
         app.include_router(one)
     app.include_router(ledger_routes(engine, CampaignLedger, counted))
     return app

@@ -505,7 +505,8 @@ async def test_people_get_a_page_while_the_database_is_away(renderer: Any, scena
     arrivals = Arrivals(away, url, seconds=1)
     app = patient_app("campaign")
     publisher = Publisher("campaign", EVENTS, EVENT_KEY)
-    for one in routers(away, listeners(publisher, EVENT_KEY), renderer, arrivals, Proxies([])):
+    listening = listeners(publisher, EVENT_KEY, renderer.office)
+    for one in routers(away, listening, renderer, arrivals, Proxies([])):
         app.include_router(one)
     token = Token("acme", "ab" * 32, "cd" * 12)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -1,13 +1,12 @@
 """Every golden record of every version is applied by the consumer of today."""
 
 import pytest
+from services.campaign.tests.conftest import subscribed
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.golden import refused
-
-from rapport_campaign.consumer import SUBSCRIPTIONS
 
 pytestmark = pytest.mark.integration
 
 
 async def test_golden_records_are_applied(engine: AsyncEngine) -> None:
-    assert await refused(engine, "campaign", SUBSCRIPTIONS) == []
+    assert await refused(engine, "campaign", subscribed()) == []

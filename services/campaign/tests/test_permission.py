@@ -277,3 +277,24 @@ def test_a_yes_for_a_time_counts_before_its_end_and_says_nothing_of_others(*, to
     lenient = PermissionPolicy(promotion_without_consent=True)
     assert promotion(state(yes), lenient, {}, now=LATER) == over
     assert objections_of([yes]) == {}
+
+
+@pytest.mark.parametrize(
+    ("lacks", "reason"),
+    [
+        ("double_opt_in", "consent not confirmed"),
+        ("proof", "consent not confirmed"),
+        ("wording_version", "consent without its wording"),
+    ],
+)
+def test_a_yes_that_lacks_what_the_rules_ask_for_permits_nothing_under_any_policy(
+    lacks: Any, reason: str
+) -> None:
+    one = msgspec.structs.replace(said(), lacks=lacks)
+    for policy in (
+        PermissionPolicy(),
+        PermissionPolicy(unconfirmed_consent="allow"),
+        PermissionPolicy(promotion_without_consent=True, unconfirmed_consent="allow"),
+    ):
+        verdict = promotion(state(one), policy, {}, now=LATER)
+        assert verdict == Suppress(reason)

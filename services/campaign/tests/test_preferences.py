@@ -51,7 +51,8 @@ async def words(scenario: Any) -> list[tuple[str, str]]:
     """(purpose, state) of what was told."""
     told = [one for one in await scenario.ledger.events() if one.name == "Consent Updated"]
     said = [_said(one) for one in told]
-    assert all(one["contact_point"] == ADA and one["method"] == "preferences" for one in said)
+    assert all(one["contact_point"] == ADA for one in said)
+    assert {one["method"] for one in said} <= {"preferences", "link"}
     return [(one["purpose"], one["state"]) for one in said]
 
 
@@ -204,6 +205,12 @@ async def test_a_mail_can_lead_to_it(scenario: Any) -> None:
     assert checks(page) == {"promotion": True}
     await scenario.client.post(url, data={"form": form_of(page)})
     assert await words(scenario) == [("promotion", "withdrawn")]
+    other = await linked(scenario)
+    form = {"form": form_of(await scenario.client.get(other)), "topic": "promotion"}
+    await scenario.client.post(other, data=form)
+    told = [one for one in await scenario.ledger.events() if one.name == "Consent Updated"]
+    # A link that was handed out shows nothing of whose the mailbox is.
+    assert [_said(one)["method"] for one in told] == ["preferences", "link"]
     path = f"/v1/campaigns/{campaign}/test"
     await scenario.client.post(path, json={"to": "test@shop.example"})
     async with scenario.sending():
@@ -214,7 +221,7 @@ async def test_a_mail_can_lead_to_it(scenario: Any) -> None:
         url, data={"form": form_of(await scenario.client.get(url)), "nothing": "1"}
     )
     assert "This was a test mail" in saved.text
-    assert len(await words(scenario)) == 1
+    assert len(await words(scenario)) == 2
 
 
 async def test_a_link_is_made_once(scenario: Any) -> None:

@@ -12,6 +12,7 @@ from rapport_common.events.contact import email_address
 from rapport_common.events.envelope import Event, Identifier
 from rapport_common.events.envelope_v1 import named
 from rapport_common.testing.credentials import EVENT_KEY
+from rapport_profile.domain.consent_rules import ConsentRules, PurposeRule
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.folding import fold_all, merge
 from rapport_profile.domain.identity import resolve
@@ -71,9 +72,11 @@ def events(draw: st.DrawFn) -> Event:
     }
     if not any(ids.values()):
         ids["anonymous_id"] = "y"
-    kind = draw(st.sampled_from(["track", "identify", "alias", "restraint", "rectification"]))
-    if kind in {"restraint", "rectification"}:
-        return draw(restraints(ids) if kind == "restraint" else rectifications(ids))
+    kinds = ["track", "identify", "alias", "restraint", "rectification", "consent"]
+    kind = draw(st.sampled_from(kinds))
+    told = {"restraint": restraints, "rectification": rectifications, "consent": consents}
+    if kind in told:
+        return draw(told[kind](ids))
     fields: dict[str, Any] = {"type": kind, "at": draw(st.integers(0, 5)), **ids}
     if kind == "alias":
         fields["previous_id"] = draw(st.sampled_from(["x", "y", "A", "B"]))
@@ -136,15 +139,40 @@ def rectifications(draw: st.DrawFn, ids: dict[str, str | None]) -> Event:
 
 
 @st.composite
+def consents(draw: st.DrawFn, ids: dict[str, str | None]) -> Event:
+    """A word on a consent, of a page or of a mail, with an end or without."""
+    said = {
+        "channel": "email",
+        "purpose": draw(st.sampled_from(["promotion", "survey"])),
+        "contact_point": "ada@example.com",
+        "state": draw(st.sampled_from(["granted", "granted", "denied"])),
+        "method": draw(st.sampled_from(["form", "double_opt_in"])),
+    }
+    if draw(st.booleans()):
+        said["expires_at"] = (START + timedelta(minutes=3)).isoformat()
+    return event(
+        draw(st.sampled_from([f"m{n}" for n in range(12)])),
+        name="Consent Updated",
+        at=draw(st.integers(0, 5)),
+        trust=draw(st.sampled_from(["trusted", "public"])),
+        said=said,
+        **ids,
+    )
+
+
+@st.composite
 def rule_sets(draw: st.DrawFn) -> Rules:
-    """Rules for the identifiers of `events` and `visits`, and for the traits of `events`."""
+    """Rules for the identifiers of `events` and `visits`; for traits and consents of `events`."""
     limit = st.none() | st.integers(1, 2)
     joins = st.sampled_from([True, True, True, False])
     kinds = {one: KindRule(draw(limit), draw(joins)) for one in ("email", "anonymous_id")}
     order = draw(st.sampled_from([(), (), ("email",), ("anonymous_id",)]))
     blocked = draw(st.dictionaries(st.sampled_from(["anonymous_id", "user_id"]), some("xyAB")))
     traits = draw(st.dictionaries(st.sampled_from("pq"), trait_rules, max_size=2))
-    return Rules(checked(MergeRules(order, kinds, blocked)), TraitRules(traits))
+    needs = st.builds(PurposeRule, double_opt_in=st.booleans(), days=st.sampled_from([None, 1]))
+    purposes = draw(st.dictionaries(st.sampled_from(["promotion", "survey"]), needs))
+    merging = checked(MergeRules(order, kinds, blocked))
+    return Rules(merging, TraitRules(traits), consents=ConsentRules(purposes))
 
 
 def some(values: str) -> st.SearchStrategy[tuple[str, ...]]:

@@ -204,7 +204,7 @@ def test_a_word_is_kept_with_what_it_rests_on() -> None:
 
 
 def test_a_page_does_not_say_who_of_our_staff_or_which_mail_has_proved_it() -> None:
-    for method in ("operator", "preferences", "double_opt_in"):
+    for method in ("operator", "preferences", "link", "double_opt_in"):
         more = {"method": method, "actor": "ada", "reason": "phone"}
         assert fact(word("p", trust="public", more=more)).texts == {"reason": "phone"}
         ours = fact(word("q", trust="public", source="campaign", more=more))

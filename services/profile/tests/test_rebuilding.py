@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.profile.tests.people import IDS, event, events, expected, rule_sets
+from services.profile.tests.people import IDS, counting, event, events, expected, rule_sets
 from services.profile.tests.postgres import feed, known, told, wipe
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -18,15 +18,17 @@ from tests.support.locks import somebody_waits
 from rapport_common.events.envelope import Event
 from rapport_common.jobs.worker import Jobs
 from rapport_common.pace import Pace
+from rapport_profile.domain.consent_facts import fact_of
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.merge_rules import KindRule, MergeRules, RuleBook, Rules
+from rapport_profile.domain.naming import Names
 from rapport_profile.handlers import rules as handlers
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Rebuilding, Report, Wanted
 from rapport_profile.store import expiring, reads, recounting
 from rapport_profile.store import rules as stored
 from rapport_profile.store.jobs import JOBS, REBUILD
-from rapport_profile.store.rules import MERGE_RULES, TRAIT_RULES, RuleShelf
+from rapport_profile.store.rules import CONSENT_RULES, MERGE_RULES, TRAIT_RULES, RuleShelf
 
 pytestmark = pytest.mark.integration
 NOTHING = msgspec.to_builtins(Report())
@@ -50,12 +52,14 @@ async def worked_off(engine: AsyncEngine, page: int = 2) -> dict[str, Any]:
 
 
 async def declare(tx: AsyncConnection, rules: Rules) -> None:
-    """Let rules hold, those of traits too: one job brings everybody under both."""
+    """Let rules hold, those of traits and consents too: one job brings everybody under all."""
     by = ("ada", "a test")
     last = await stored.latest(tx, MERGE_RULES, "w")
     after = 0 if last is None else last.version
     await stored.hold(tx)
-    await handlers.declare(tx, TRAIT_RULES, "w", rules.judge.declared, after=after, by=by)
+    judge = rules.judge
+    await handlers.declare(tx, TRAIT_RULES, "w", judge.traits.declared, after=after, by=by)
+    await handlers.declare(tx, CONSENT_RULES, "w", judge.consents, after=after, by=by)
     await handlers.declare_of_people(tx, MERGE_RULES, "w", rules.declared, after=after, by=by)
 
 
@@ -130,6 +134,24 @@ async def is_exact(engine: AsyncEngine, history: Sequence[Event], rules: Rules) 
     async with engine.begin() as tx:
         assert await known(tx) == expected(history, rules)
         assert await told(tx) == expected(history, rules)
+        rows = await tx.execute(
+            text(
+                "SELECT CAST(identifier_id AS text), message_id, kind, lacks, expires_at "
+                "FROM profile.consent_fact"
+            )
+        )
+        assert {tuple(row) for row in rows} == words(history, rules)
+
+
+def words(history: Sequence[Event], rules: Rules) -> set[tuple[Any, ...]]:
+    """Whose each word on a consent is, and how it counts."""
+    names, found = Names(IDS, book(rules)), set()
+    for one in counting(history).values():
+        said, who = fact_of(one, str, rules.judge.consents), names.of(one)
+        if said is not None and who is not None:
+            hub = IDS.of("w", who.hub)
+            found.add((hub, said.message_id, said.kind, said.lacks, said.expires_at))
+    return found
 
 
 LIMITS = {"loyalty_card": KindRule(1), "email": KindRule(2)}

@@ -7,6 +7,7 @@ from services.profile.tests.people import IDS, content, event, events, expected,
 from services.profile.tests.stored import People, W
 
 from rapport_common.events.envelope import Event
+from rapport_profile.domain.consent_rules import ConsentRules
 from rapport_profile.domain.explaining import Step, chain
 from rapport_profile.domain.folding import fold_all
 from rapport_profile.domain.links import Link
@@ -153,4 +154,4 @@ def test_the_fewest_links_lead_from_one_to_the_other() -> None:
 
 def test_rules_show_what_they_are() -> None:
     some = Rules(MergeRules(kinds={"email": KindRule(2)}))
-    assert repr(some) == f"Rules({some.declared!r}, {TraitRules()!r})"
+    assert repr(some) == f"Rules({some.declared!r}, {TraitRules()!r}, {ConsentRules()!r})"

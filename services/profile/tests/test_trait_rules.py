@@ -13,6 +13,7 @@ from services.profile.tests.people import event
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.bounds import MAX_TRAITS
 from rapport_profile.domain.folding import fold_all, merge
+from rapport_profile.domain.judge import Judge
 from rapport_profile.domain.rules import RulesError
 from rapport_profile.domain.stamps import stamp_of
 from rapport_profile.domain.trait_rules import TraitJudge, TraitRule, TraitRules, as_type, checked
@@ -36,11 +37,12 @@ def said(
     return event(f"m{number}", type="identify", user_id="U", traits=traits, at=at, source=source)
 
 
-def judge(rule: str, **more: Any) -> TraitJudge:
-    return TraitJudge(checked(TraitRules({"t": TraitRule(rule, **more)})))  # type: ignore[arg-type]
+def judge(rule: str, **more: Any) -> Judge:
+    rules = TraitRules({"t": TraitRule(rule, **more)})  # type: ignore[arg-type]
+    return Judge(TraitJudge(checked(rules)))
 
 
-def shown(history: Sequence[Event], by: TraitJudge) -> Any:
+def shown(history: Sequence[Event], by: Judge) -> Any:
     found = msgspec.json.decode(fold_all(history, by).visible_traits())
     return found.get("t")
 
@@ -72,7 +74,7 @@ RULES = [
 
 @given(history=histories(), by=st.sampled_from(RULES), data=st.data())
 def test_the_order_in_which_it_comes_and_where_it_is_kept_do_not_matter(
-    history: list[Event], by: TraitJudge, data: st.DataObject
+    history: list[Event], by: Judge, data: st.DataObject
 ) -> None:
     wanted = fold_all(history, by)
     mixed = data.draw(st.permutations(history))
@@ -86,8 +88,8 @@ def test_the_order_in_which_it_comes_and_where_it_is_kept_do_not_matter(
 
 
 @given(history=histories(), by=st.sampled_from(RULES))
-def test_the_value_is_the_one_that_the_rule_says(history: list[Event], by: TraitJudge) -> None:
-    assert shown(history, by) == plainly(history, by.declared.traits["t"])
+def test_the_value_is_the_one_that_the_rule_says(history: list[Event], by: Judge) -> None:
+    assert shown(history, by) == plainly(history, by.traits.declared.traits["t"])
 
 
 def plainly(history: Sequence[Event], rule: TraitRule) -> Any:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.jobs.worker import Jobs
 from rapport_common.pace import Pace
 from rapport_profile.domain.folding import fold_all
+from rapport_profile.domain.judge import Judge
 from rapport_profile.domain.trait_rules import TraitJudge, TraitRule, TraitRules
 from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.store import expiring, recounting
@@ -120,7 +121,7 @@ async def test_what_retention_removed_is_weighed_by_the_rules(
         ]
         await feed(engine, events, await RuleShelf().book(tx, {"w"}))
         await expiring.remove(tx, "w", [(hub, one) for one in events])
-    judge = TraitJudge(TraitRules({"basket": TraitRule("max", "number")}))
+    judge = Judge(TraitJudge(TraitRules({"basket": TraitRule("max", "number")})))
     async with engine.begin() as tx:
         gone = (await recounting.expired(tx, "w", [hub]))[hub]
     assert gone.traits == fold_all(events, judge).traits

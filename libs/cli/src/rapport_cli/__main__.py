@@ -17,6 +17,7 @@ from rapport_cli import (
     cases,
     catalogue,
     computed,
+    consent_rules,
     consents,
     dead_letters,
     debugger,
@@ -76,6 +77,7 @@ app.add_typer(trait_rules.app, name="trait-rules")
 app.add_typer(groups.app, name="group")
 app.add_typer(loyalty.app, name="loyalty")
 app.add_typer(consents.app, name="consent")
+app.add_typer(consent_rules.app, name="consent-rules")
 app.add_typer(topics.app, name="topics")
 app.add_typer(opt_ins.app, name="opt-in")
 app.add_typer(privacy.app, name="privacy")

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from rapport_campaign.api import listeners, routers
 from rapport_campaign.api.models import CampaignLedger
-from rapport_campaign.consumer import SUBSCRIPTIONS
+from rapport_campaign.consumer import subscriptions
 from rapport_campaign.handlers.dispatch import Dispatcher
 from rapport_campaign.handlers.ledger import counts, equations
 from rapport_campaign.handlers.privacy import eraser
@@ -44,9 +44,10 @@ async def run(only: str | None) -> None:
 def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Renderer]) -> FastAPI:
     """Add the workers, and put the API together; it has the first renderer, senders the others."""
     reader, *lanes = renderers
-    key = key_bytes(settings.event_key)
-    publisher = Publisher(SCHEMA, EVENTS, key)
-    consumer = process.consume(SUBSCRIPTIONS, eraser(key))
+    publisher = Publisher(SCHEMA, EVENTS, key := key_bytes(settings.event_key))
+    listening = listeners(publisher, key, reader.office)
+    topics = subscriptions(listening[-1], settings.opt_ins_per_hour)
+    consumer = process.consume(topics, eraser(key))
     process.relay()
     process.jobs(JOBS, Works(process.engine).kinds, read="campaigns:read", write="campaigns:write")
     sending = Dispatcher(publisher, settings.limits())
@@ -55,6 +56,5 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Re
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
     url = settings.database_url.get_secret_value()
     arrivals = Arrivals(process.api_engine, url, settings.segment_wait_seconds)
-    listening = listeners(publisher, key)
     process.routers += routers(process.api_engine, listening, reader, arrivals, settings.proxies())
     return process.api()

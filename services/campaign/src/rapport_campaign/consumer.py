@@ -1,8 +1,14 @@
 """Which topic goes to which handler."""
 
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from rapport_campaign.handlers.activity import on_activity
+from rapport_campaign.handlers.asking import Asking
 from rapport_campaign.handlers.definition import on_definition
 from rapport_campaign.handlers.membership import on_membership
+from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.requests import on_requests
 from rapport_common.events.topics import (
     MESSAGE_REQUESTS,
@@ -10,11 +16,22 @@ from rapport_common.events.topics import (
     SEGMENT_DEFINITION,
     SEGMENT_MEMBERSHIP,
 )
-from rapport_common.kafka.batch import Subscription
+from rapport_common.kafka.batch import Handler, Record, Subscription
 
-SUBSCRIPTIONS = (
-    Subscription(PROFILE_ACTIVITY, on_activity),
-    Subscription(SEGMENT_MEMBERSHIP, on_membership),
-    Subscription(SEGMENT_DEFINITION, on_definition),
-    Subscription(MESSAGE_REQUESTS, on_requests),
-)
+
+def subscriptions(opt_ins: OptIns, most_asked: int) -> list[Subscription]:
+    """{topic: handler}; `most_asked`: so many mails ask by themselves in an hour."""
+    asking = Asking(opt_ins, most_asked)
+    return [
+        Subscription(PROFILE_ACTIVITY, _on_activity(asking)),
+        Subscription(SEGMENT_MEMBERSHIP, on_membership),
+        Subscription(SEGMENT_DEFINITION, on_definition),
+        Subscription(MESSAGE_REQUESTS, on_requests),
+    ]
+
+
+def _on_activity(asking: Asking) -> Handler:
+    async def handle(batch: Sequence[Record], tx: AsyncConnection) -> None:
+        await asking.ask(tx, await on_activity(batch, tx))
+
+    return handle

@@ -36,6 +36,11 @@ TRACKED = Counter(
     ["use"],
 )
 
+NOT_ASKED = Counter(
+    "rapport_opt_ins_not_asked_total",
+    "Yeses of pages that no mail asks to confirm: too many have in this hour.",
+)
+
 for _state in STATES:
     MESSAGES.labels(EMAIL_CHANNEL, _state)
 for _use in ("open", "click", "unsubscribe", "preferences", "opt_in"):

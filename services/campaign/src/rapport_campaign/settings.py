@@ -35,6 +35,9 @@ class Settings(ProxiedSettings):
     segment_wait_seconds: float = Field(
         default=3, gt=0, le=10, description="A new segment may be so long on its way to us."
     )
+    opt_ins_per_hour: int = Field(
+        default=1000, ge=0, description="Mails to who has said a yes on a page, of a workspace."
+    )
     job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")
     max_attempts: int = Field(default=12, ge=1, le=100)
     retry_seconds: float = Field(default=2, gt=0, description="First delay; it doubles.")

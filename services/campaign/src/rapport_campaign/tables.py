@@ -277,6 +277,7 @@ Table(
     Column("ends_at", Instant, nullable=False),
     Column("confirmed_at", Instant),
     Index(None, "workspace", "asked_at", "opt_in_id"),
+    Index(None, "workspace", "address", "asked_at"),
 )
 
 # Links to the page of preferences that operators have made, by whom and why.

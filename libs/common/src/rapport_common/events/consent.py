@@ -33,6 +33,16 @@ LEGAL_BASES = (
 EXPIRES_AT = "expires_at"
 """The property that says when a yes ends."""
 
+Lacks = Literal["double_opt_in", "proof", "wording_version"]
+"""What a yes has not that the rules of its workspace ask for, so that it does not count.
+
+`double_opt_in`: it was said on a page or form, and its address is to be asked by a mail; `proof`:
+the same of one that came otherwise, of whom nobody is asked by itself; `wording_version`: to what.
+"""
+
+CONFIRMED_BY_MAIL = frozenset({"double_opt_in", "preferences"})
+"""Methods of words that came by a link which was sent to the address alone."""
+
 IP_OF_A_WORD = "ip of a word"
 """What an address on the internet is hashed as: `identifier_digest(key, workspace, (this, ip))`."""
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from rapport_common.events.consent import Lacks
 from rapport_common.events.envelope_v1 import EventV1
 
 
@@ -21,7 +22,10 @@ class ConsentState(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
     All in normal form (`events/contact.py`). `at` of a grant is never later than its receipt.
     `confirmed` is false for a grant that only a public source tells of. One with `expires_at`
     counts before that instant; when it has passed, the state is `withdrawn` and `expired`: nobody
-    has said no, so it is no word on others who have the contact point.
+    has said no, so it is no word on others who have the contact point. A grant that `lacks` what
+    the rules of the workspace ask for permits nothing, whatever else is allowed. `asked_at`: when,
+    whatever holds, a yes was said on a page of which the owner of the address is yet to be asked;
+    `asked_wording`: to which wording.
     """
 
     contact_point: str
@@ -34,6 +38,9 @@ class ConsentState(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
     confirmed: bool = True
     expires_at: datetime | None = None
     expired: bool = False
+    lacks: Lacks | None = None
+    asked_at: datetime | None = None
+    asked_wording: str | None = None
 
 
 class ContactPointState(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):

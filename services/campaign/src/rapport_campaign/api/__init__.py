@@ -12,6 +12,7 @@ from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.segments import Arrivals
 from rapport_campaign.handlers.track import Tracker
+from rapport_campaign.render.compose import Office
 from rapport_campaign.renderer import Renderer
 from rapport_campaign.tables import SCHEMA
 from rapport_common.brands import brand_routes
@@ -21,9 +22,10 @@ from rapport_common.publisher import Publisher
 Listeners = tuple[Tracker, Preferences, OptIns]
 
 
-def listeners(publisher: Publisher, key: bytes) -> Listeners:
+def listeners(publisher: Publisher, key: bytes, office: Office) -> Listeners:
     """Who take in what recipients do and say; `publisher` writes to `events`, `key` is its key."""
-    return Tracker(publisher), Preferences(publisher, key), OptIns(publisher, key)
+    opt_ins = OptIns(publisher, key, office)
+    return Tracker(publisher), Preferences(publisher, key), opt_ins
 
 
 def routers(
@@ -45,6 +47,6 @@ def routers(
         preference_routes(engine, renderer.office),
         public_routes(engine, tracker, renderer.office.link_key),
         preference_pages(engine, preferences, door),
-        opt_in_routes(engine, opt_ins, renderer.office),
+        opt_in_routes(engine, opt_ins),
         opt_in_pages(engine, opt_ins, door),
     ]

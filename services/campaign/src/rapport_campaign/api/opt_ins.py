@@ -1,7 +1,6 @@
 """Double opt-in: operators, and servers, ask; the link of the mail confirms (/d)."""
 
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,11 +13,9 @@ from rapport_campaign.api.models import Line, Recipient
 from rapport_campaign.api.preference_pages import chosen_language
 from rapport_campaign.api.public import READ, Door, PageRoute, answered, fields_of, unknown_link
 from rapport_campaign.domain import tokens
-from rapport_campaign.domain.model import Content
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.handlers.opt_ins import LIFETIME, OptIns
 from rapport_campaign.handlers.preferences import name_of, new_key
-from rapport_campaign.render.compose import Office
 from rapport_campaign.store import opt_ins as store
 from rapport_campaign.store.opt_ins import Fate, OptIn
 from rapport_campaign.tables import SCHEMA
@@ -73,8 +70,8 @@ class ShownOptIn(BaseModel):
     confirmed_at: datetime | None
 
 
-def opt_in_routes(engine: AsyncEngine, opt_ins: OptIns, office: Office) -> APIRouter:
-    """For operators; `office` signs links."""
+def opt_in_routes(engine: AsyncEngine, opt_ins: OptIns) -> APIRouter:
+    """For operators."""
     router = APIRouter(tags=["opt-ins"])
 
     @router.post("/v1/opt-ins", status_code=201)
@@ -98,8 +95,7 @@ def opt_in_routes(engine: AsyncEngine, opt_ins: OptIns, office: Office) -> APIRo
             )
             if known is not None:
                 return _shown(await _found(tx, caller.workspace, known))
-            letter = await _letter(tx, office, caller.workspace, made)
-            await opt_ins.ask(tx, made, letter)
+            await opt_ins.ask(tx, made)
         return _shown(made)
 
     @router.get("/v1/opt-ins", response_model=Listed[ShownOptIn])
@@ -118,18 +114,6 @@ def opt_in_routes(engine: AsyncEngine, opt_ins: OptIns, office: Office) -> APIRo
             return _shown(await _found(tx, caller.workspace, opt_in_id))
 
     return router
-
-
-async def _letter(tx: AsyncConnection, office: Office, workspace: str, made: OptIn) -> Any:
-    brand = await brand_of(tx, SCHEMA, workspace)
-    topic = await name_of(tx, workspace, made.purpose, made.language)
-    token = tokens.sign(office.link_key, "opt_in", Token(workspace, made.opt_in_id))
-    data = {"url": f"{office.base_url}/d/{token}", "topic": topic, "brand": brand.name}
-    return partial(_content, data=data)
-
-
-def _content(one: OptIn, data: dict[str, str]) -> Content:
-    return pages.opt_in_letter(one.language, data)
 
 
 async def _found(tx: AsyncConnection, workspace: str, opt_in_id: str) -> OptIn:

@@ -75,7 +75,7 @@ def chosen(
 ) -> Event:
     """What the owner of an address has said on the page of preferences.
 
-    `said`: purpose, state, wording_version and ip_hash.
+    `said`: purpose, state, method, wording_version and ip_hash.
     """
     about = "\n".join((address, said["purpose"] or "", said["state"] or ""))
     digest = sha256(about.encode()).hexdigest()[:32]
@@ -89,7 +89,6 @@ def chosen(
         properties={
             "contact_point": address,
             "channel": EMAIL_CHANNEL,
-            "method": "preferences",
             "legal_basis": "consent",
             **said,
         },

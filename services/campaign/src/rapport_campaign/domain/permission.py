@@ -38,6 +38,7 @@ EXPIRED = "consent expired"
 OPEN_COMPLAINT = "open complaint"
 SUPPRESSED = "unsubscribed"
 UNCONFIRMED = "consent not confirmed"
+NO_WORDING = "consent without its wording"
 GONE = "profile gone"
 UNKNOWN = "profile unknown"
 UNVERIFIED = "address not verified"
@@ -150,9 +151,12 @@ def promotion(
         if refusal is None:
             return Send(one.value)
         refusals.append(refusal)
-    # Without an explicit yes, one no of the person, at whichever address, is a no.
+    # Without an explicit yes, one no of the person, at whichever address, is a no; so is a yes that
+    # does not count yet.
     objects = any(one not in {NO_CONSENT, UNCONFIRMED, UNVERIFIED} for one in refusals) or any(
-        one.state != _GRANTED for (_, purpose), one in consents.items() if purpose == PROMOTION
+        one.state != _GRANTED or one.lacks is not None
+        for (_, purpose), one in consents.items()
+        if purpose == PROMOTION
     )
     # What is known of very many consents is not told: a no may be among them.
     if policy.promotion_without_consent and not objects and not state.omitted_consent:
@@ -238,6 +242,8 @@ def _refusal(
         return f"consent {objection}"
     if consent is None:
         return NO_CONSENT
+    if consent.lacks is not None:
+        return NO_WORDING if consent.lacks == "wording_version" else UNCONFIRMED
     return None if consent.confirmed or policy.takes_unconfirmed else UNCONFIRMED
 
 

@@ -24,12 +24,16 @@ Words = Mapping[str, tuple[datetime, bool]]
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whose page a link leads to; the link of a test mail changes nothing."""
+    """Whose page a link leads to; the link of a test mail changes nothing.
+
+    `by_mail`: the link was sent to the address alone. One of an operator may be in other hands.
+    """
 
     workspace: str
     address: str
     profile_id: str
     is_test: bool = False
+    by_mail: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,47 +1,66 @@
 """What `profile.activity` brings: people, and what they say no to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_campaign.domain.asking import Asked, asked_of
 from rapport_campaign.domain.permission import objections_of
 from rapport_campaign.store import locks, objections, people
 from rapport_campaign.store.objections import Said
 from rapport_campaign.store.people import FOLLOWER
+from rapport_common import clock
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.follower.domain import Following, Key, Overlaid, Step
 from rapport_common.kafka.batch import Record
 
 
-async def on_activity(batch: Sequence[Record], tx: AsyncConnection) -> None:
-    """Keep the newest of each section of each profile, and what became of ids."""
+async def on_activity(
+    batch: Sequence[Record], tx: AsyncConnection
+) -> Mapping[Key, Sequence[Asked]]:
+    """Keep the newest of each section of each profile, and what became of ids.
+
+    Who has said a yes on a page that a mail is to confirm.
+    """
     for index, record in enumerate(batch):
         _require_object(index, record.value)
     steps = [step for step, _record in FOLLOWER.read(batch)]
     following = (await FOLLOWER.load(tx, steps)).following
     said: dict[Key, Said] = {}
+    asked: dict[Key, Sequence[Asked]] = {}
+    now = clock.now()
     for step in steps:
-        said |= _objected(following, step)
+        new, waits = _heard(following, step, now)
+        said |= new
+        asked |= waits
     await FOLLOWER.save(tx, following, people.kept)
-    new = await objections.replace(tx, said)
-    await locks.own_addresses(tx, new)
+    await locks.own_addresses(tx, await objections.replace(tx, said))
+    return asked
 
 
-def _objected(following: Following, step: Step) -> dict[Key, Said]:
+def _heard(
+    following: Following, step: Step, now: datetime
+) -> tuple[dict[Key, Said], dict[Key, Sequence[Asked]]]:
     """What profiles say no to by this record, so that the address is heard whoever else has it.
 
-    A merged profile's words stay until its heir's state has them.
+    A merged profile's words stay until its heir's state has them. And what waits for a mail.
     """
     said: dict[Key, Said] = {}
+    asked: dict[Key, Sequence[Asked]] = {}
     for turn in following.apply(step):
         if isinstance(turn, Overlaid):
             if people.CONSENT in turn.taken:
-                said[turn.key] = objections_of(step.record.consent or ())
+                told = step.record.consent or ()
+                said[turn.key] = objections_of(told)
+                if waits := asked_of(told, now):
+                    asked[turn.key] = waits
         elif turn.survivor is None:
             said[turn.key] = {}
     absorbed = step.ends if step.versions is not None else ()
-    return said | {one.key: {} for one in absorbed if not following.held[one.key].lives}
+    gone: dict[Key, Said] = {one.key: {} for one in absorbed if not following.held[one.key].lives}
+    return said | gone, asked
 
 
 def _require_object(index: int, activity: ProfileActivity) -> None:

@@ -5,24 +5,27 @@ link, used once before it ends, makes a confirmed one. Who confirms owns the mai
 person's own is for a trusted source to say, so an address is not verified by it.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_campaign import metrics
-from rapport_campaign.domain import own_events
+from rapport_campaign import metrics, pages
+from rapport_campaign.domain import own_events, tokens
 from rapport_campaign.domain.model import SERVICE, Content, NewMessage, State
 from rapport_campaign.domain.preferences import Choice, Holder, refused_since
+from rapport_campaign.domain.tokens import Token
 from rapport_campaign.handlers.ledger import count_planned, write_plan
-from rapport_campaign.handlers.preferences import known_of
+from rapport_campaign.handlers.preferences import known_of, name_of
+from rapport_campaign.render.compose import Office
 from rapport_campaign.store import campaigns, locks, people
 from rapport_campaign.store import opt_ins as store
 from rapport_campaign.store import preferences as words
 from rapport_campaign.store.opt_ins import Fate, OptIn
 from rapport_campaign.store.privacy import PRIVACY
+from rapport_campaign.tables import SCHEMA
 from rapport_common import clock, tracing
+from rapport_common.brands import brand_of
 from rapport_common.errors import NotFoundError
 from rapport_common.events.consent import IP_OF_A_WORD
 from rapport_common.events.contact import normal_email
@@ -32,20 +35,21 @@ from rapport_common.publisher import Publisher
 LIFETIME = timedelta(days=7)
 """So long a link can be used."""
 
-Letter = Callable[[OptIn], Content]
-"""The mail of a request."""
-
 
 class OptIns:
     """Asks, and takes in what is confirmed."""
 
-    def __init__(self, publisher: Publisher, event_key: bytes) -> None:
+    def __init__(self, publisher: Publisher, event_key: bytes, office: Office) -> None:
         """`publisher` writes to `events`; addresses on the internet are hashed under the key."""
         self._publisher = publisher
         self._event_key = event_key
+        self._office = office
 
-    async def ask(self, tx: AsyncConnection, made: OptIn, letter: Letter) -> None:
-        """Send somebody a link by which they confirm; NotFoundError: they are forgotten."""
+    async def ask(self, tx: AsyncConnection, made: OptIn, *, is_told: bool = False) -> None:
+        """Send somebody a link by which they confirm; NotFoundError: they are forgotten.
+
+        `is_told`: that there is an unconfirmed yes is known already.
+        """
         key = (made.workspace, made.profile_id)
         # Held until the commit: whoever is forgotten meanwhile waits, and finds what is planned.
         await people.load(tx, [key], lock=True)
@@ -65,9 +69,19 @@ class OptIns:
             traceparent=tracing.current(),
         )
         new = await write_plan(tx, [message_])
-        await campaigns.add_content(tx, {one: letter(made) for one in new})
-        await self._publisher.tell(tx, await self._word(tx, made, None))
+        letter = await self._letter(tx, made)
+        await campaigns.add_content(tx, dict.fromkeys(new, letter))
+        if not is_told:
+            await self._publisher.tell(tx, await self._word(tx, made, None))
         await count_planned(tx, len(new))
+
+    async def _letter(self, tx: AsyncConnection, made: OptIn) -> Content:
+        brand = await brand_of(tx, SCHEMA, made.workspace)
+        topic = await name_of(tx, made.workspace, made.purpose, made.language)
+        token = tokens.sign(self._office.link_key, "opt_in", Token(made.workspace, made.opt_in_id))
+        url = f"{self._office.base_url}/d/{token}"
+        data = {"url": url, "topic": topic, "brand": brand.name}
+        return pages.opt_in_letter(made.language, data)
 
     async def state(
         self, tx: AsyncConnection, workspace: str, opt_in_id: str

@@ -41,7 +41,8 @@ class Preferences:
         sent = await tracking.message(tx, token.workspace, token.send_key)
         if sent is not None:
             address = normal_email(sent.to_address)
-            return Holder(sent.workspace, address, sent.profile_id, sent.kind == "test")
+            is_test = sent.kind == "test"
+            return Holder(sent.workspace, address, sent.profile_id, is_test, by_mail=True)
         link = await store.link(tx, token.workspace, token.send_key)
         return None if link is None else Holder(link.workspace, link.address, link.profile_id)
 
@@ -100,7 +101,11 @@ class Preferences:
             since = max(now, agreed or now)
             await tracking.suppress(tx, place, holder.profile_id, LEFT, since)
         who = own_events.identity(state, holder.address)
-        rests_on = {"wording_version": f"topics-{version}", "ip_hash": self._hashed(holder, ip)}
+        rests_on = {
+            "method": "preferences" if holder.by_mail else "link",
+            "wording_version": f"topics-{version}",
+            "ip_hash": self._hashed(holder, ip),
+        }
         events = [
             own_events.chosen(
                 *(holder.workspace, who, holder.address, now),

@@ -74,6 +74,34 @@ async def confirm(tx: AsyncConnection, workspace: str, opt_in_id: str, at: datet
     )
 
 
+async def of_address(
+    tx: AsyncConnection, workspace: str, address: str, since: datetime, limit: int
+) -> list[OptIn]:
+    """The newest requests to an address after an instant."""
+    rows = await tx.execute(
+        text(
+            f"SELECT {_COLUMNS} FROM campaign.opt_in WHERE workspace = :workspace "
+            "AND address = :address AND asked_at > :since ORDER BY asked_at DESC LIMIT :limit"
+        ),
+        {"workspace": workspace, "address": address, "since": since, "limit": limit},
+    )
+    return [_opt_in(row) for row in rows]
+
+
+async def made_by(
+    tx: AsyncConnection, workspace: str, actor: str, since: datetime, limit: int
+) -> int:
+    """How many requests somebody has made after an instant, counted up to a limit."""
+    number = await tx.scalar(
+        text(
+            "SELECT count(*) FROM (SELECT FROM campaign.opt_in WHERE workspace = :workspace "
+            "AND asked_at > :since AND actor = :actor LIMIT :limit) AS found"
+        ),
+        {"workspace": workspace, "actor": actor, "since": since, "limit": limit},
+    )
+    return int(number or 0)
+
+
 async def latest(
     tx: AsyncConnection, workspace: str, limit: int, before: tuple[datetime, str] | None
 ) -> list[OptIn]:

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_profile.api.access import access_routes
 from rapport_profile.api.computed_traits import computed_routes
+from rapport_profile.api.consent_rules import consent_rules_routes
 from rapport_profile.api.consents import consent_routes
 from rapport_profile.api.decisions import decision_routes
 from rapport_profile.api.duplicates import duplicate_routes
@@ -54,6 +55,7 @@ def routers(engine: AsyncEngine, ids: Ids, hands: Hands) -> list[APIRouter]:
         republishing_routes(engine),
         rules_routes(engine),
         timeline_routes(engine, hands.arrivals),
+        consent_rules_routes(engine),
         timeline_rules_routes(engine),
         trait_history_routes(engine),
         trait_rules_routes(engine),

@@ -13,6 +13,7 @@ from rapport_common.events.consent import (
     CHANNELS,
     OWN,
     PURPOSES,
+    Lacks,
     is_channel,
     is_purpose,
     normal_channel,
@@ -84,6 +85,13 @@ class Consent(BaseModel):
     confirmed: bool = True
     expires_at: datetime | None = None
     expired: bool = False
+    lacks: Lacks | None = Field(
+        None, description="what the consent rules ask for and it has not: it permits nothing"
+    )
+    asked_at: datetime | None = Field(
+        None, description="when a yes was said that a mail is yet to confirm"
+    )
+    asked_wording: str | None = Field(None, description="to which wording that was")
 
 
 class SaidBy(BaseModel):
@@ -119,6 +127,7 @@ class Word(BaseModel):
     actor: str | None = Field(None, description="the operator who noted it")
     reason: str | None = None
     evidence: str | None = Field(None, description="where the proof lies")
+    lacks: Lacks | None = Field(None, description="what the consent rules ask for and it has not")
 
 
 class Explained(Word):

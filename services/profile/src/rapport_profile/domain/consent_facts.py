@@ -10,10 +10,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from rapport_common.events.consent import LEGAL_BASES
+from rapport_common.events.consent import CONFIRMED_BY_MAIL, LEGAL_BASES, Lacks
 from rapport_common.events.envelope import Event, Trust
 from rapport_common.events.reserved import CONSENT_UPDATED, RESERVED_SOURCES
-from rapport_profile.domain.consents import Consent, Said, State, Subject, consent_said
+from rapport_profile.domain.consent_rules import NO_CONSENT_RULES, ConsentRules, word_said
+from rapport_profile.domain.consents import Consent, Said, State, Subject
 from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.stamps import Stamp
 
@@ -29,11 +30,12 @@ ALWAYS_KEPT: Final = 200
 MAX_EVIDENCE: Final = 1_000
 """Characters of each text that a word rests on."""
 
-OUR_METHODS = frozenset({"preferences", "double_opt_in", "operator"})
+OUR_METHODS = frozenset({"preferences", "link", "double_opt_in", "operator"})
 """Ways by which no public source brings a word."""
 TEXTS = ("method", "actor", "reason", "evidence")
 """Properties of a word that say what it rests on: by which way it came (`form`, `preferences`,
-`double_opt_in`, `operator`), who noted it, why, and where the proof lies."""
+`link` to that page that an operator has made, `double_opt_in`, `operator`), who noted it, why, and
+where the proof lies."""
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -41,7 +43,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     `at` is when it counts from, `received_at` when it was known here. `ip_hash`: hex of a keyed
     digest of the address on the internet that it was said from; `legal_basis` one of
-    `LEGAL_BASES`; `expires_at`: a yes ends then.
+    `LEGAL_BASES`; `expires_at`: a yes ends then; `lacks`: what the workspace's rules ask for.
     """
 
     source: str
@@ -59,6 +61,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     legal_basis: str | None = None
     expires_at: datetime | None = None
     ip_hash: str | None = None
+    lacks: Lacks | None = None
     texts: dict[str, str] = {}
 
     @property
@@ -74,7 +77,11 @@ class Fact(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     @property
     def consent(self) -> Consent:
         """What it says, as the fold takes it."""
-        said = Said(self.state, self.wording_version, self.stamp, self.expires_at)
+        proven = self.trust == "trusted" and self.texts.get("method") in CONFIRMED_BY_MAIL
+        said = Said(
+            *(self.state, self.wording_version, self.stamp, self.expires_at),
+            *(self.lacks, proven and self.is_yes),
+        )
         return msgspec.structs.replace(Consent(), **{self.kind: said})
 
     @property
@@ -83,12 +90,16 @@ class Fact(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.kind != "refused"
 
 
-def fact_of(event: Event, hashed_ip: Callable[[str], str]) -> Fact | None:
+def fact_of(
+    event: Event, hashed_ip: Callable[[str], str], rules: ConsentRules = NO_CONSENT_RULES
+) -> Fact | None:
     """The word that an event is; None when it is none, or says nothing that can be read.
 
     `hashed_ip` digests an address on the internet under a key.
     """
-    told = consent_said(event) if event.name == CONSENT_UPDATED and event.type == "track" else None
+    told = (
+        word_said(event, rules) if event.name == CONSENT_UPDATED and event.type == "track" else None
+    )
     if told is None:
         return None
     (channel, purpose, point), consent = told
@@ -108,9 +119,10 @@ def fact_of(event: Event, hashed_ip: Callable[[str], str]) -> Fact | None:
         received_at=event.received_at,
         trust=event.trust,
         wording_version=said.wording_version,
-        legal_basis=_basis(event, properties),
+        legal_basis=_basis(event, properties) or rules.of(purpose).legal_basis,
         expires_at=said.until,
         ip_hash=_ip_hash(event, properties, hashed_ip),
+        lacks=said.lacks,
         texts=_texts(event, properties),
     )
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from rapport_common.events.consent import ANY_PURPOSE
+from rapport_common.events.consent import ANY_PURPOSE, Lacks
 from rapport_common.events.contact import ANY_CHANNEL
 from rapport_common.events.profile import ConsentState
 from rapport_profile.domain.consent_facts import Fact, joined
@@ -20,9 +20,18 @@ from rapport_profile.domain.consents import Consent, Subject, Word, state_of
 Known = Literal["then", "now"]
 """By what was known at the instant that is asked about, or by what is known today."""
 
-Standing = Literal[
-    "decides", "overtaken", "taken_back", "no_contact_point", "expired", "not_known", "not_said"
-]
+Standing = (
+    Literal[
+        "decides",
+        "overtaken",
+        "taken_back",
+        "no_contact_point",
+        "expired",
+        "not_known",
+        "not_said",
+    ]
+    | Lacks
+)
 """What became of a word, see `MEANINGS`."""
 
 MEANINGS: Mapping[Standing, str] = {
@@ -33,6 +42,9 @@ MEANINGS: Mapping[Standing, str] = {
     "expired": "It was a yes for a time, which is over.",
     "not_known": "It was not known here at that time.",
     "not_said": "It had not been said at that time.",
+    "double_opt_in": "The owner of the address has yet to confirm it by the mail that asks.",
+    "proof": "Nothing shows that the owner of the address has said so: ask them by mail.",
+    "wording_version": "It does not say to which wording, which the rules ask for.",
 }
 
 
@@ -125,7 +137,7 @@ def explained(
     if held is None:
         return Answer(permitted=False, state=None, words=words)
     subject, word = held
-    permitted = word.said.state == "granted" and not word.expired
+    permitted = word.said.state == "granted" and not (word.expired or word.said.lacks)
     return Answer(permitted=permitted, state=state_of(subject, word), words=words)
 
 
@@ -141,7 +153,9 @@ def _standing(
         return "not_said" if fact.at > at else "not_known"
     is_over = fact.expires_at is not None and fact.expires_at <= at
     if held is not None and held[0] == fact.subject and held[1].said.stamp == fact.stamp:
-        return "expired" if is_over else "decides"
+        return "expired" if is_over else fact.lacks or "decides"
+    if fact.lacks is not None:
+        return fact.lacks
     latest = getattr(consents.get(fact.subject, Consent()), fact.kind)
     if latest is not None and latest.stamp != fact.stamp and latest.stamp.after(fact.stamp):
         return "overtaken"

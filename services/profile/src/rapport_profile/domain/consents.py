@@ -17,6 +17,7 @@ import msgspec
 from rapport_common.events.consent import (
     ANY_PURPOSE,
     EXPIRES_AT,
+    Lacks,
     instant_of,
     normal_channel,
     normal_purpose,
@@ -43,20 +44,30 @@ State = Literal["granted", "denied", "withdrawn"]
 
 
 class Said(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One statement about a permission; a yes counts before the instant `until`, if it has one."""
+    """One statement about a permission; a yes counts before the instant `until`, if it has one.
+
+    One that `lacks` what the workspace's rules ask for is kept and permits nothing. `proven`: it
+    came by a link in a mail to the address.
+    """
 
     state: State
     wording_version: str | None
     stamp: Stamp
     until: datetime | None = None
+    lacks: Lacks | None = None
+    proven: bool = False
 
 
 class Word(msgspec.Struct, frozen=True, gc=False):
-    """The statement that holds; `expired`: it is a yes whose time is over."""
+    """The statement that holds; `expired`: it is a yes whose time is over.
+
+    `asked`: a yes beside it, or it itself, that is none before a mail has asked for it.
+    """
 
     said: Said
     confirmed: bool = True
     expired: bool = False
+    asked: Said | None = None
 
 
 class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -97,11 +108,23 @@ class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
         """
         now = self.passed if at is None else at
         since = self.refused.stamp.at if self.refused is not None else None
+        asked = self.asked if reachable and _counts(self.asked, since) else None
+        lacking = asked if asked is not None and asked.lacks and not _is_over(asked, now) else None
+        held = self._held(asked, lacking, now)
+        if held is None or lacking is None or lacking.lacks != "double_opt_in":
+            return held
+        is_permitted = held.said is not lacking and held.said.state == "granted"
+        if is_permitted and not held.expired:
+            return held
+        return msgspec.structs.replace(held, asked=lacking)
+
+    def _held(self, asked: Said | None, lacking: Said | None, now: datetime | None) -> Word | None:
+        """The statement that holds. One that is lacking gives way to all others."""
+        since = self.refused.stamp.at if self.refused is not None else None
         ended: Word | None = None
-        for said, confirmed in ((self.granted, True), (self.asked, False)):
-            if said is None or not (confirmed or reachable):
-                continue
-            if since is not None and said.stamp.at <= since:
+        page = None if asked is not None and asked.lacks else asked
+        for said, confirmed in ((self.granted, True), (page, False)):
+            if said is None or not _counts(said, since):
                 continue
             if not _is_over(said, now):
                 return Word(said, confirmed)
@@ -111,7 +134,14 @@ class Consent(msgspec.Struct, array_like=True, frozen=True, gc=False):
             return Word(self.refused)
         if ended is None and self.undated is not None:
             return Word(self.undated, expired=_is_over(self.undated, now))
+        if lacking is not None and _counts(lacking, since):
+            return Word(lacking, confirmed=False)
         return ended
+
+
+def _counts(said: Said | None, since: datetime | None) -> bool:
+    """Whether it is later than what has taken such back."""
+    return said is not None and (since is None or said.stamp.at > since)
 
 
 def _is_over(said: Said, now: datetime | None) -> bool:
@@ -226,4 +256,7 @@ def state_of(subject: Subject, word: Word) -> ConsentState:
         confirmed=word.confirmed,
         expires_at=said.until,
         expired=word.expired,
+        lacks=None if word.expired else said.lacks,
+        asked_at=None if word.asked is None else word.asked.stamp.at,
+        asked_wording=None if word.asked is None else word.asked.wording_version,
     )

@@ -16,14 +16,15 @@ import msgspec
 from rapport_common.events.profile import ComputedState, ConsentState
 from rapport_profile.domain import bounds, rectifications, sections
 from rapport_profile.domain.bounds import Spilled
-from rapport_profile.domain.consents import Consent, consent_state, consent_worth
+from rapport_profile.domain.consent_rules import judged_anew
+from rapport_profile.domain.consents import Consent, Subject, consent_state, consent_worth
+from rapport_profile.domain.judge import Judge
 from rapport_profile.domain.orders import Order, Statement, add, merged, net
 from rapport_profile.domain.reach import Point, Reach, as_told, current_points, reachable
 from rapport_profile.domain.rectifications import Rectified, reach_right, traits_right
 from rapport_profile.domain.restraints import Restrained, hear, keep_newest
 from rapport_profile.domain.stamps import Stamp, earlier, later
 from rapport_profile.domain.telling import Telling
-from rapport_profile.domain.trait_rules import TraitJudge
 from rapport_profile.domain.traits import Trait
 
 TRAIT = "trait"
@@ -217,12 +218,15 @@ class Fold(msgspec.Struct, omit_defaults=True):
         if other.hidden_consents:
             self.hidden_consents = sorted({*self.hidden_consents, *other.hidden_consents})
 
-    def weighed_anew(self, judge: TraitJudge) -> "Fold":
-        """The same with its traits by these rules, as far as what was said of them is known."""
-        weighed = {name: judge.anew(name, one) for name, one in self.traits.items()}
+    def weighed_anew(self, judge: Judge) -> "Fold":
+        """The same by these rules, as far as it is known what was said of traits and consents."""
+        weighed = {name: judge.traits.anew(name, one) for name, one in self.traits.items()}
         traits = {name: one for name, one in weighed.items() if one is not None}
-        right = {id_: rectifications.weighed(one, judge) for id_, one in self.rectified.items()}
-        return msgspec.structs.replace(self, traits=traits, rectified=right)
+        right = {
+            id_: rectifications.weighed(one, judge.traits) for id_, one in self.rectified.items()
+        }
+        consents = {key: _anew(judge, key, one) for key, one in self.consents.items()}
+        return msgspec.structs.replace(self, traits=traits, consents=consents, rectified=right)
 
     # --- bounds ------------------------------------------------------------------------------
 
@@ -372,6 +376,11 @@ class Fold(msgspec.Struct, omit_defaults=True):
         points = reachable(self.contact_points())
         found = (consent_state(name, one, points) for name, one in sorted(self.consents.items()))
         return [one for one in found if one is not None]
+
+
+def _anew(judge: Judge, key: str, known: Consent) -> Consent:
+    channel, purpose, _point = msgspec.json.decode(key, type=Subject)
+    return judged_anew(judge.consents.of(purpose), channel, known)
 
 
 def _size(name: str, trait: Trait) -> int:

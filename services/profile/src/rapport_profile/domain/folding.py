@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.bounds import Spilled
 from rapport_profile.domain.fold import CONSENT, TRAIT, Fold
+from rapport_profile.domain.judge import AS_SAID, Judge
 from rapport_profile.domain.telling import telling
-from rapport_profile.domain.trait_rules import NO_TRAIT_RULES, TraitJudge
 
 _TRIM_EVERY = 256
 
@@ -27,14 +27,12 @@ def copied(fold: Fold) -> Fold:
     return copy
 
 
-def fold_all(events: Iterable[Event], judge: TraitJudge = NO_TRAIT_RULES) -> Fold:
+def fold_all(events: Iterable[Event], judge: Judge = AS_SAID) -> Fold:
     """The fold of distinct events."""
     return fold_and_spill(events, judge)[0]
 
 
-def fold_and_spill(
-    events: Iterable[Event], judge: TraitJudge = NO_TRAIT_RULES
-) -> tuple[Fold, list[Spilled]]:
+def fold_and_spill(events: Iterable[Event], judge: Judge = AS_SAID) -> tuple[Fold, list[Spilled]]:
     """The fold of distinct events, and what gave way in it."""
     result = Fold()
     spilled: list[Spilled] = []

@@ -12,6 +12,8 @@ from typing_extensions import override
 
 from rapport_common.events.envelope import EMAIL, USER_ID, Identifier
 from rapport_common.events.kinds import KINDS, PHONE, is_kind, normal_value, rank
+from rapport_profile.domain.consent_rules import NO_CONSENT_RULES, ConsentRules
+from rapport_profile.domain.judge import Judge
 from rapport_profile.domain.rules import RulesError
 from rapport_profile.domain.trait_rules import TraitJudge, TraitRules
 
@@ -48,7 +50,7 @@ class MergeRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
 
 
 class Rules:
-    """Merge rules as they are applied, and beside them what goes for traits.
+    """Merge rules as they are applied, and beside them what goes for traits and consents.
 
     `programme` is the version of the workspace's loyalty programme; 0: there is none.
     """
@@ -58,9 +60,10 @@ class Rules:
         declared: MergeRules | None = None,
         traits: TraitRules | None = None,
         programme: int = 0,
+        consents: ConsentRules = NO_CONSENT_RULES,
     ) -> None:
         self.declared = declared or MergeRules()
-        self.judge = TraitJudge(traits)
+        self.judge = Judge(TraitJudge(traits), consents)
         self.programme = programme
         order = [USER_ID, *(kind for kind in self.declared.order if kind != USER_ID)]
         self._rank = {kind: place for place, kind in enumerate(order)}
@@ -77,7 +80,8 @@ class Rules:
 
     @override
     def __repr__(self) -> str:
-        return f"Rules({self.declared!r}, {self.judge.declared!r})"
+        judge = self.judge
+        return f"Rules({self.declared!r}, {judge.traits.declared!r}, {judge.consents!r})"
 
     def rank(self, kind: str) -> tuple[float, float, str]:
         """A sort key: the strongest kind first."""

@@ -18,8 +18,8 @@ from rapport_common.events.envelope import (
 )
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
 from rapport_common.events.kinds import PHONE, is_nobodys, normal_value
+from rapport_profile.domain.judge import AS_SAID, Judge
 from rapport_profile.domain.merge_rules import NO_RULES, USUAL, RuleBook, Rules
-from rapport_profile.domain.trait_rules import NO_TRAIT_RULES, TraitJudge
 
 Id = str
 """A UUID as text: strings hash, compare and sort several times faster than UUID objects."""
@@ -169,9 +169,9 @@ class Names:
             return named
         return Naming(named.hub, (), None)
 
-    def judge(self, events: Sequence[Event]) -> TraitJudge:
-        """By which rules the traits of these events count, which are of one workspace."""
-        return self.book.of(events[0].workspace).judge if events else NO_TRAIT_RULES
+    def judge(self, events: Sequence[Event]) -> Judge:
+        """By which rules these events are read, which are of one workspace."""
+        return self.book.of(events[0].workspace).judge if events else AS_SAID
 
     def knowing(self, cuts: AbstractSet[tuple[str, str, str]]) -> "Names":
         """The same, where these events are cut."""

@@ -114,6 +114,7 @@ class Page:
     `coming`: the events that leave one for another, by that one. `named`: whom all these events
     name; `begun`: the profiles whose first identifier is here. `renamed`: user ids that may be one
     person by what the events say, or said. `merged`: with whom operators have merged somebody here.
+    `words`: on consents, each with its strongest identifier by these rules.
     """
 
     def __init__(self, workspace: str, ids: Sequence[Id]) -> None:
@@ -126,6 +127,7 @@ class Page:
         self.begun: set[Id] = set()
         self.renamed: set[Id] = set()
         self.merged: set[Id] = set()
+        self.words: list[tuple[Event, Id]] = []
         self._twins: set[Id] = set()
         self._linked: set[Id] = set()
         self._moved: set[Id] = set()
@@ -133,6 +135,11 @@ class Page:
     def read(self, names: Names, hub: Id, events: Sequence[Event]) -> None:
         """Take in some events of an identifier of the page."""
         self.recounts[hub].take(names, self.workspace, events)
+        for event in events:
+            if event.name == CONSENT_UPDATED:
+                who = names.of(event)
+                kept = hub if who is None else names.ids.of(self.workspace, who.hub)
+                self.words.append((event, kept))
         for named in filter(None, map(names.of, events)):
             for identifier in named.all:
                 self.named[names.ids.of(self.workspace, identifier)] = identifier
@@ -203,16 +210,6 @@ class Page:
     def leaving(self) -> dict[Id, dict[Id, list[Event]]]:
         """The events that go, by where they were and where they come to."""
         return {one.hub: one.leaving for one in self.recounts.values() if one.leaving}
-
-    @property
-    def said_elsewhere(self) -> list[tuple[Id, Event]]:
-        """The words on consents among the events that go, with where they come to."""
-        return [
-            (hub, event)
-            for hub, events in self.coming.items()
-            for event in events
-            if event.name == CONSENT_UPDATED
-        ]
 
     @property
     def said_of_groups(self) -> list[tuple[Event, Id]]:

@@ -8,14 +8,16 @@ import msgspec
 from rapport_common.events.envelope import EMAIL, Event
 from rapport_common.events.orders import ORDER_EVENTS
 from rapport_common.events.reserved import CONSENT_EXPIRED, CONSENT_UPDATED
-from rapport_profile.domain.consents import Consent, consent_key, consent_said, end_told
+from rapport_profile.domain.consent_rules import word_said
+from rapport_profile.domain.consents import Consent, consent_key, end_told
 from rapport_profile.domain.content import properties_of
+from rapport_profile.domain.judge import AS_SAID, Judge
 from rapport_profile.domain.orders import Statement, statement
 from rapport_profile.domain.reach import Reach, reach_said
 from rapport_profile.domain.rectifications import Rectified, rectification_said
 from rapport_profile.domain.restraints import Restrained, restraint_said
 from rapport_profile.domain.stamps import Stamp, believed_time, stamp_of
-from rapport_profile.domain.trait_rules import NO_TRAIT_RULES, TraitJudge
+from rapport_profile.domain.trait_rules import TraitJudge
 from rapport_profile.domain.traits import Trait
 
 CASE_OPEN = {"Case Opened": True, "Case Reopened": True, "Case Closed": False}
@@ -23,7 +25,6 @@ CASE_OPEN = {"Case Opened": True, "Case Reopened": True, "Case Closed": False}
 ONCE = "$set_once"
 """The traits in it count only where nothing else was said, and the first of them does."""
 
-_ON_CONSENT = {CONSENT_UPDATED: consent_said, CONSENT_EXPIRED: end_told}
 _NOTHING: dict[str, msgspec.Raw] = {}
 _traits = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -46,23 +47,24 @@ class Telling(msgspec.Struct, frozen=True, gc=False):
     rectified: tuple[str, Rectified] | None = None
 
 
-def telling(event: Event, judge: TraitJudge = NO_TRAIT_RULES) -> Telling:
-    """Read an event, its traits by the workspace's rules; what can't be read says nothing."""
+def telling(event: Event, judge: Judge = AS_SAID) -> Telling:
+    """Read an event by the workspace's rules; what can't be read says nothing."""
     at, stamp = believed_time(event), stamp_of(event)
     if event.type == "identify":
         values = _traits_of(event)
-        traits = weighed_with_once(judge, values, stamp)
+        traits = weighed_with_once(judge.traits, values, stamp)
         return Telling(at, stamp, traits, reach_said(event, values))
     reach = reach_said(event, _NOTHING) if event.value(EMAIL) else {}
     if event.type != "track":
         return Telling(at, stamp, reach=reach)
     if event.name in ORDER_EVENTS:
         return Telling(at, stamp, reach=reach, order=statement(event))
-    if event.name in _ON_CONSENT:
-        said = _ON_CONSENT[event.name](event)
+    if event.name in {CONSENT_UPDATED, CONSENT_EXPIRED}:
+        is_word = event.name == CONSENT_UPDATED
+        said = word_said(event, judge.consents) if is_word else end_told(event)
         consent = None if said is None else (consent_key(said[0]), said[1])
         return Telling(at, stamp, reach=reach, consent=consent)
-    restraint, rectified = restraint_said(event), rectification_said(event, judge)
+    restraint, rectified = restraint_said(event), rectification_said(event, judge.traits)
     if restraint is not None or rectified is not None:
         return Telling(at, stamp, restraint=restraint, rectified=rectified)
     return Telling(at, stamp, reach=reach, case=_case(event))

@@ -203,7 +203,7 @@ async def _apply(
     told = await with_values(tx, working, [step for step, _trace in steps], events=applied_to)
     await changes.save(tx, working)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
-    await keep_words(tx, names.ids, applied_to)
+    await keep_words(tx, names, applied_to)
     nodes = working.nodes
     hubs = [(event, hub, nodes[hub].profile_id) for event, hub in applied_to]
     await loyalty_facts.note(tx, hubs, names.book)

@@ -31,12 +31,12 @@ from rapport_profile.domain.sections import COMPUTED
 from rapport_profile.handlers import group_facts
 from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.consent_ends import wait_anew
+from rapport_profile.handlers.consent_facts import keep_words
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.store import (
     changes,
     computed_states,
-    consent_facts,
     decisions,
     expiring,
     people,
@@ -181,9 +181,8 @@ async def rebuilt(
     )
     working, (revisions, broken, steps) = loaded[0], found
     moved = await recounting.move(tx, page.workspace, page.leaving)
-    elsewhere = page.said_elsewhere
-    await consent_facts.move(tx, page.workspace, elsewhere)
-    await wait_anew(tx, _scoped(page, {hub for hub, _event in elsewhere}))
+    changed = await keep_words(tx, names, page.words)
+    await wait_anew(tx, changed | (_scoped(page, page.leaving) if changed else set()))
     working.spilled += [
         (page.workspace, one.hub, gone) for one in page.counted for gone in one.spilled
     ]

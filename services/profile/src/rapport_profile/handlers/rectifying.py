@@ -54,7 +54,7 @@ class Rectifying:
         """
         workspace = caller.workspace
         book = await self._shelf.book(tx, {workspace})
-        said = correction(right.id, right.traits, book.of(workspace).judge)
+        said = correction(right.id, right.traits, book.of(workspace).judge.traits)
         found = await reads.by_identifier(tx, workspace, self._ids.of(workspace, right.identifier))
         names = [right.identifier]
         if found is not None:

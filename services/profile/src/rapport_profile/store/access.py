@@ -238,6 +238,7 @@ def _words(recogniser: Recogniser) -> Part:
         {
             **plain("channel", "purpose", "contact_point", "kind", "state", "at", "received_at"),
             **plain("wording_version", "legal_basis", "expires_at", "source", "message_id"),
+            **plain("lacks"),
             "evidence": "CAST(t.evidence AS text)",
         },
         f"t.workspace = :workspace AND t.identifier_id = ANY({_IDS})",

@@ -56,18 +56,23 @@ _PLAIN = (
     "legal_basis",
     "expires_at",
     "ip_hash",
+    "lacks",
 )
 _ROW = ("workspace", "identifier_id", *_PLAIN, "evidence")
+_JUDGED = ("identifier_id", *(one for one in _PLAIN if one not in {"source", "message_id"}))
 _ADD = text(
-    f"INSERT INTO profile.consent_fact ({', '.join(_ROW)}) SELECT w, CAST(i AS uuid), "
+    f"INSERT INTO profile.consent_fact AS f ({', '.join(_ROW)}) SELECT w, CAST(i AS uuid), "
     "f ->> 'source', f ->> 'message_id', CAST(f ->> 'sequence' AS bigint), f ->> 'channel', "
     "f ->> 'purpose', f ->> 'contact_point', f ->> 'kind', f ->> 'state', "
     "CAST(f ->> 'at' AS timestamptz), CAST(f ->> 'received_at' AS timestamptz), f ->> 'trust', "
     "f ->> 'wording_version', f ->> 'legal_basis', CAST(f ->> 'expires_at' AS timestamptz), "
-    "f ->> 'ip_hash', f -> 'texts' FROM unnest(CAST(:workspaces AS text[]), "
+    "f ->> 'ip_hash', f ->> 'lacks', f -> 'texts' FROM unnest(CAST(:workspaces AS text[]), "
     "CAST(:identifiers AS text[]), CAST(:facts AS jsonb[])) AS v(w, i, f) "
     "ON CONFLICT (workspace, source, message_id) DO UPDATE SET "
     + ", ".join(f"{one} = excluded.{one}" for one in _ROW if one not in {"workspace", "source"})
+    # What rests on the same is not written again; other words are other copies, and come anew.
+    + f" WHERE ({', '.join(f'f.{one}' for one in _JUDGED)}) IS DISTINCT FROM "
+    f"({', '.join(f'excluded.{one}' for one in _JUDGED)}) RETURNING f.workspace, f.identifier_id"
 )
 _SUBJECT = "channel, purpose, contact_point"
 _LATEST_FIRST = "at DESC, sequence DESC, message_id DESC, source DESC"
@@ -103,12 +108,6 @@ _FORGET = text(
     "DELETE FROM profile.consent_fact WHERE (workspace, source, message_id) = "
     "(:workspace, :source, :message_id)"
 )
-_MOVE = text(
-    "UPDATE profile.consent_fact f SET identifier_id = v.hub "
-    f"FROM unnest({packed('hubs', 'uuid')}, CAST(:sources AS text[]), "
-    "CAST(:messages AS text[])) AS v(hub, source, message_id) "
-    "WHERE f.workspace = :workspace AND f.source = v.source AND f.message_id = v.message_id"
-)
 _ERASE = text(
     "DELETE FROM profile.consent_fact WHERE workspace = :workspace "
     "AND identifier_id = ANY(CAST(:ids AS uuid[])) AND received_at < :at"
@@ -143,18 +142,24 @@ _WHOSE = text(
 )
 
 
-async def remember(tx: AsyncConnection, said: Sequence[Said]) -> None:
-    """Keep words, and of each who says more than enough the newest, what decides, and the noes."""
+async def remember(tx: AsyncConnection, said: Sequence[Said]) -> set[Scoped]:
+    """Keep words, and of each who says more than enough the newest, what decides, and the noes.
+
+    The identifiers of which something is known that was not.
+    """
     if not said:
-        return
+        return set()
     ordered = sorted(said, key=lambda one: (one.workspace, one.fact.source, one.fact.message_id))
     workspaces = [one.workspace for one in ordered]
     identifiers = [one.identifier_id for one in ordered]
     facts = [msgspec.json.encode(one.fact).decode() for one in ordered]
-    await tx.execute(_ADD, {"workspaces": workspaces, "identifiers": identifiers, "facts": facts})
+    given = {"workspaces": workspaces, "identifiers": identifiers, "facts": facts}
+    new = {(row.workspace, str(row.identifier_id)) for row in await tx.execute(_ADD, given)}
     bounds = {"always": ALWAYS_KEPT, "most": MAX_FACTS}
     named = {"workspaces": pack(workspaces), "identifiers": pack(identifiers)}
-    await tx.execute(_TRIM, {**named, **bounds})
+    if new:
+        await tx.execute(_TRIM, {**named, **bounds})
+    return new
 
 
 async def forget(tx: AsyncConnection, key: MessageKey) -> None:
@@ -162,18 +167,6 @@ async def forget(tx: AsyncConnection, key: MessageKey) -> None:
     workspace, source, message_id = key
     asked = {"workspace": workspace, "source": source, "message_id": message_id}
     await tx.execute(_FORGET, asked)
-
-
-async def move(tx: AsyncConnection, workspace: str, moved: Sequence[tuple[Id, Event]]) -> None:
-    """Put words under other identifiers, as their events are."""
-    if moved:
-        asked = {
-            "workspace": workspace,
-            "hubs": pack(hub for hub, _event in moved),
-            "sources": [one.source for _hub, one in moved],
-            "messages": [one.message_id for _hub, one in moved],
-        }
-        await tx.execute(_MOVE, asked)
 
 
 async def erase(

@@ -1,7 +1,7 @@
 """What workspaces have declared of themselves, by subject; each version is kept.
 
 A subject is a set of rules that is declared as a whole: merge rules, timeline rules, trait rules,
-kinds of groups.
+kinds of groups, consent rules.
 """
 
 from collections.abc import Callable, Collection
@@ -14,7 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.codec import encode
-from rapport_profile.domain import merge_rules, timeline_rules, trait_rules
+from rapport_profile.domain import consent_rules, merge_rules, timeline_rules, trait_rules
+from rapport_profile.domain.consent_rules import ConsentRules
 from rapport_profile.domain.groups import kinds
 from rapport_profile.domain.groups.kinds import GroupRules
 from rapport_profile.domain.merge_rules import MergeRules, RuleBook, Rules
@@ -40,6 +41,7 @@ MERGE_RULES = Subject("merge", MergeRules, merge_rules.checked)
 TIMELINE_RULES = Subject("timeline", TimelineRules, timeline_rules.checked)
 TRAIT_RULES = Subject("traits", TraitRules, trait_rules.checked)
 GROUP_RULES = Subject("groups", GroupRules, kinds.checked)
+CONSENT_RULES = Subject("consents", ConsentRules, consent_rules.checked)
 
 
 LOYALTY = "loyalty"
@@ -85,7 +87,7 @@ _ADD = text(
 class RuleShelf:
     """Reads the rules that hold; what has been read is kept, for a version never changes."""
 
-    _SUBJECTS = (MERGE_RULES, TRAIT_RULES)
+    _SUBJECTS = (MERGE_RULES, TRAIT_RULES, CONSENT_RULES)
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[dict[str, int], Rules]] = {}
@@ -110,6 +112,7 @@ class RuleShelf:
             await _declared(tx, MERGE_RULES, workspace, versions),
             await _declared(tx, TRAIT_RULES, workspace, versions),
             versions.get(LOYALTY, 0),
+            await _declared(tx, CONSENT_RULES, workspace, versions),
         )
         self._known[workspace] = versions, made
         return made

@@ -149,6 +149,7 @@ CONSENT_FACT = Table(
     Column("legal_basis", Text),
     Column("expires_at", INSTANT),
     Column("ip_hash", Text, comment="A keyed digest."),
+    Column("lacks", Text, comment="What the workspace's rules ask for, so that it does not count."),
     Column("evidence", JSON, nullable=False, comment="What it rests on: method, actor, reason …"),
     PrimaryKeyConstraint("workspace", "source", "message_id"),
     Index(None, "workspace", "identifier_id", "at"),

@@ -68,3 +68,24 @@ class ChangedTraitRules(TraitRules):
     """Rules that hold from now on."""
 
     job_id: str = Field(description="the job that weighs anew what was said before")
+
+
+class PurposeRule(BaseModel):
+    """What a yes to one purpose needs, and what goes for one that does not say."""
+
+    double_opt_in: bool
+    wording_version: bool
+    legal_basis: str | None
+    days: int | None
+
+
+class ConsentRules(RulesVersion):
+    """One version of a workspace's consent rules."""
+
+    purposes: dict[str, PurposeRule]
+
+
+class ChangedConsentRules(ConsentRules):
+    """Rules that hold from now on."""
+
+    job_id: str = Field(description="the job that judges anew what was said before")
