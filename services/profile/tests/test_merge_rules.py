@@ -155,6 +155,9 @@ def test_who_is_linked_to_more_of_a_stronger_kind_than_one_has_is_shared() -> No
 def test_the_workspaces_with_limits_are_known() -> None:
     book = RuleBook(a=rules(email=KindRule(2)), b=rules(email=KindRule()), c=rules())
     assert book.limited() == ["a"]
+    assert not book.has_windows
+    book = RuleBook(a=rules(email=new(2, 7)), b=rules())
+    assert (book.limited(), book.has_windows) == (["a"], True)
 
 
 def test_an_identifier_is_asked_for_in_any_form() -> None:

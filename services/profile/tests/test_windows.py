@@ -92,6 +92,18 @@ def test_nobody_has_more_new_ones_than_the_rules_allow(
             assert component in found.groups
 
 
+def test_two_parts_that_have_several_each_are_one_if_no_window_of_both_has_too_many() -> None:
+    links: Told = [("u", "v", 0), ("u", "w", 0), ("x", "y", 4), ("x", "z", 4), ("w", "x", 5)]
+    both = resolved(links, rules(anonymous_id=new(3, 2))).groups
+    assert frozenset("uvwxyz") in both
+    apart = resolved(links, rules(anonymous_id=new(3, 3))).groups
+    assert {frozenset("uvw"), frozenset("xyz")} <= set(apart)
+    # Two and two are one, and who comes behind them is too many.
+    links = [("u", "v", 0), ("w", "x", 0), ("v", "w", 1), ("x", "y", 2)]
+    found = resolved(links, rules(anonymous_id=new(4, 2))).groups
+    assert {frozenset("uvwx"), frozenset("y")} <= set(found)
+
+
 @given(told, windows)
 def test_who_was_seen_with_too_many_stronger_ones_at_once_is_shared(
     links: Told, mails: tuple[int, int] | None
