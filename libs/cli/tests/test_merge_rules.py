@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 RULES = {
     "order": ["loyalty_card"],
-    "kinds": {"email": {"max_per_profile": 5}},
+    "kinds": {"email": {"max_per_profile": 5, "max_new": {"count": 2, "days": 30}}},
     "blocked": {"phone": ["+4930123456"]},
 }
 KNOWN = {**RULES, "version": 3, "actor": "ada", "reason": "why", "created_at": "2026-01-01"}

@@ -20,6 +20,7 @@ from rapport_profile.domain.limits import Terms
 from rapport_profile.domain.merge_rules import (
     NO_RULES,
     KindRule,
+    MaxNew,
     MergeRules,
     RuleBook,
     Rules,
@@ -62,6 +63,10 @@ def event(message_id: str, /, **fields: Any) -> Event:
     )
 
 
+times = st.integers(0, 5).map(lambda n: 12 * 60 * n)
+"""Minutes; half days, for rules that speak of days."""
+
+
 @st.composite
 def events(draw: st.DrawFn) -> Event:
     """Few identifiers and few message ids, so that everything collides with everything."""
@@ -77,7 +82,7 @@ def events(draw: st.DrawFn) -> Event:
     told = {"restraint": restraints, "rectification": rectifications, "consent": consents}
     if kind in told:
         return draw(told[kind](ids))
-    fields: dict[str, Any] = {"type": kind, "at": draw(st.integers(0, 5)), **ids}
+    fields: dict[str, Any] = {"type": kind, "at": draw(times), **ids}
     if kind == "alias":
         fields["previous_id"] = draw(st.sampled_from(["x", "y", "A", "B"]))
         fields["trust"] = draw(st.sampled_from(["trusted", "public"]))
@@ -111,7 +116,7 @@ def restraints(draw: st.DrawFn, ids: dict[str, str | None]) -> Event:
     return event(
         draw(st.sampled_from([f"r{n}" for n in range(6)])),
         source="profile",
-        at=draw(st.integers(0, 5)),
+        at=draw(times),
         name=draw(st.sampled_from(["Restraint Set", "Restraint Set", "Restraint Lifted"])),
         said={
             "restraint_id": draw(st.sampled_from("ab")),
@@ -119,6 +124,17 @@ def restraints(draw: st.DrawFn, ids: dict[str, str | None]) -> Event:
         },
         **ids,
     )
+
+
+limits = st.sampled_from(
+    [
+        *((most, None) for most in (None, 1, 2)),
+        *((None, MaxNew(count, days)) for count in (1, 2) for days in (1, 2)),
+        (2, MaxNew(1, 1)),
+        (3, MaxNew(1, 2)),
+    ]
+)
+"""(so many of a kind at most, so many new ones within some days)"""
 
 
 @st.composite
@@ -163,9 +179,11 @@ def consents(draw: st.DrawFn, ids: dict[str, str | None]) -> Event:
 @st.composite
 def rule_sets(draw: st.DrawFn) -> Rules:
     """Rules for the identifiers of `events` and `visits`; for traits and consents of `events`."""
-    limit = st.none() | st.integers(1, 2)
     joins = st.sampled_from([True, True, True, False])
-    kinds = {one: KindRule(draw(limit), draw(joins)) for one in ("email", "anonymous_id")}
+    kinds = {}
+    for one in ("email", "anonymous_id"):
+        most, new = draw(limits)
+        kinds[one] = KindRule(most, draw(joins), new)
     order = draw(st.sampled_from([(), (), ("email",), ("anonymous_id",)]))
     blocked = draw(st.dictionaries(st.sampled_from(["anonymous_id", "user_id"]), some("xyAB")))
     traits = draw(st.dictionaries(st.sampled_from("pq"), trait_rules, max_size=2))
@@ -244,7 +262,8 @@ def expected(
     pairs = [(IDS.of("w", first), IDS.of("w", second)) for first, second in apart]
     ordered = sorted(links, key=lambda link: (links[link], link))
     folds = {one: fold_all(some, rules.judge) for one, some in folded.items()}
-    groups = resolve(kinds, ordered, (), Terms(rules, pairs)).groups
+    times = {link: evidence[0] for link, evidence in links.items()}
+    groups = resolve(kinds, ordered, (), Terms(rules, pairs, times)).groups
     return content(
         state((names[one] for one in group), merge(folds[one] for one in group if one in folds))
         for group in groups

@@ -38,6 +38,13 @@ from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.recounting import Page, put_right
 from rapport_profile.domain.revising import Revising, Revision, links_told
+from rapport_profile.domain.sharing import (
+    Near,
+    Told,
+    in_question,
+    is_shared_still,
+    pairs_with,
+)
 from rapport_profile.domain.stamps import believed_time
 from rapport_profile.domain.steps import IncompleteError
 from rapport_profile.domain.working_set import WorkingSet
@@ -275,11 +282,41 @@ class People:
                 if says_it_again(working, keys, (one.timestamp, one.message_id, one.source)):
                     again.add(place)
         seeds = entangled(working, together, doubted | renamed, again)
-        if seeds or former:
-            self._load_around(working, seeds | former, former)
+        loose = self._maybe_shared_no_more(working, batch, named)
+        working.doubtful |= loose
+        if seeds or former or loose:
+            self._load_around(working, seeds | former | loose, former | loose)
         self._load_users(working, renamed)
         self._load_members(working, whole)
         return working
+
+    def _maybe_shared_no_more(
+        self, working: WorkingSet, batch: Sequence[Event], named: Sequence[Naming]
+    ) -> set[Id]:
+        """As `handlers.sharing` has it."""
+        if not self.rules.windows:
+            return set()
+        shared = {one.id for one in working.nodes.values() if one.shared}
+        told = [
+            Told(self.names.links(W, who), (one.timestamp, one.message_id, one.source))
+            for one, who in zip(batch, named, strict=True)
+        ]
+        for key in pairs_with(shared, told) & self.links.keys():
+            working.add_link(Link(key, W, *self.links[key]))
+        return {
+            one
+            for one in in_question(working, shared, told)
+            if not is_shared_still(one, working.nodes[one].kind, self._near(one), told, self.rules)
+        }
+
+    def _near(self, one: Id) -> dict[Id, Near]:
+        found: dict[Id, Near] = {}
+        for key, (evidence, void) in self.links.items():
+            if one in key[:2] and not void:
+                other = key[key[0] == one]
+                first = min(found[other].first if other in found else evidence[0], evidence[0])
+                found[other] = Near(self.rows[other].kind, self.rows[other].contested, first)
+        return found
 
     def decide(self, name: str, one: Identifier, other: Identifier) -> None:
         """What an operator says of two identifiers that are known: a method of `Revising`."""

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.profile.tests.people import IDS, content, event, events, expected, rule_sets
+from services.profile.tests.people import IDS, content, event, events, expected, rule_sets, times
 from services.profile.tests.stored import People, W
 
 from rapport_common.events.activity import ProfileActivity
@@ -46,7 +46,7 @@ def visits(draw: st.DrawFn) -> Event:
         device = device or "s"
     fields = {"user_id": user, "email": email, "anonymous_id": device}
     traits = {draw(st.sampled_from("pq")): draw(st.integers(0, 3))}
-    message, at = draw(st.integers(0, 30)), draw(st.integers(0, 5))
+    message, at = draw(st.integers(0, 30)), draw(times)
     return event(f"m{message}", type="identify", traits=traits, at=at, **fields)
 
 

@@ -15,6 +15,7 @@ from tests.support.engines import patient_engine
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.bounds import HEAVY_BYTES
+from rapport_profile.domain.merge_rules import KindRule, MaxNew, MergeRules, RuleBook, Rules
 from rapport_profile.store import expiring, reads, timeline
 
 pytestmark = pytest.mark.integration
@@ -87,6 +88,27 @@ async def test_two_processes_with_the_same_people_in_opposite_order(engine: Asyn
         counted = {row.name: row.value for row in tallies}
     assert counted["profiled"] == 400
     assert counted["duplicate"] == 600
+
+
+@pytest.mark.parametrize("users", ["", "AB"])
+async def test_a_late_event_may_leave_to_somebody_what_too_many_shared_at_once(
+    engine: AsyncEngine, users: str
+) -> None:
+    """Unless two users share it, too."""
+    day = 24 * 60
+    weekly = Rules(MergeRules(kinds={"email": KindRule(max_new=MaxNew(1, 7))}))
+    history = [event(one, user_id=one, anonymous_id="kiosk") for one in users]
+    history += [
+        event("1", email="e", anonymous_id="kiosk", at=20 * day),
+        event("2", email="f", anonymous_id="kiosk", at=21 * day),
+        event("3", email="e", anonymous_id="kiosk"),
+    ]
+    for one in history:
+        await feed(engine, [one], RuleBook(w=weekly))
+    async with engine.begin() as tx:
+        assert await known(tx) == expected(history, weekly) == await told(tx)
+        shared = await tx.execute(text("SELECT value FROM profile.identifier WHERE shared"))
+        assert list(shared.scalars()) == (["kiosk"] if users else [])
 
 
 async def test_an_event_that_names_nobody_is_named_by_its_index(engine: AsyncEngine) -> None:

@@ -11,8 +11,10 @@ from rapport_profile.domain.identity import resolve
 from rapport_profile.domain.limits import Terms
 from rapport_profile.domain.merge_rules import (
     MAX_BLOCKED,
+    MAX_DAYS,
     MAX_KINDS,
     KindRule,
+    MaxNew,
     MergeRules,
     RuleBook,
     Rules,
@@ -28,6 +30,10 @@ def rules(*order: str, blocked: Named | None = None, **kinds: KindRule) -> Rules
     return Rules(checked(MergeRules(order, kinds, blocked or {})))
 
 
+def new(count: int, days: int, most: int | None = None) -> KindRule:
+    return KindRule(most, max_new=MaxNew(count, days))
+
+
 @pytest.mark.parametrize(
     ("where", "declared"),
     [
@@ -39,6 +45,11 @@ def rules(*order: str, blocked: Named | None = None, **kinds: KindRule) -> Rules
         ("kinds.email.max_per_profile", MergeRules(kinds={"email": KindRule(0)})),
         ("kinds.user_id.max_per_profile", MergeRules(kinds={"user_id": KindRule(2)})),
         ("kinds.user_id.joins", MergeRules(kinds={"user_id": KindRule(joins=False)})),
+        ("kinds.user_id.max_new", MergeRules(kinds={"user_id": new(1, 1)})),
+        ("kinds.email.max_new.count", MergeRules(kinds={"email": new(0, 7)})),
+        ("kinds.email.max_new.count", MergeRules(kinds={"email": new(3, 7, most=3)})),
+        ("kinds.email.max_new.days", MergeRules(kinds={"email": new(1, 0)})),
+        ("kinds.email.max_new.days", MergeRules(kinds={"email": new(1, MAX_DAYS + 1)})),
         ("blocked", MergeRules(blocked={"x": tuple(map(str, range(MAX_BLOCKED + 1)))})),
         ("blocked.email", MergeRules(blocked={"email": ("no address",)})),
         ("blocked.phone", MergeRules(blocked={"phone": ("0171 1234567",)})),
@@ -144,6 +155,9 @@ def test_who_is_linked_to_more_of_a_stronger_kind_than_one_has_is_shared() -> No
 def test_the_workspaces_with_limits_are_known() -> None:
     book = RuleBook(a=rules(email=KindRule(2)), b=rules(email=KindRule()), c=rules())
     assert book.limited() == ["a"]
+    assert not book.has_windows
+    book = RuleBook(a=rules(email=new(2, 7)), b=rules())
+    assert (book.limited(), book.has_windows) == (["a"], True)
 
 
 def test_an_identifier_is_asked_for_in_any_form() -> None:

@@ -12,14 +12,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 pytestmark = pytest.mark.integration
 RULES = {
     "order": ["loyalty_card"],
-    "kinds": {"loyalty_card": {"max_per_profile": 1}, "device_id": {"joins": False}},
+    "kinds": {
+        "loyalty_card": {"max_per_profile": 1},
+        "device_id": {"joins": False},
+        "phone": {"max_new": {"count": 3, "days": 365}},
+    },
     "blocked": {"email": [" Shop@EXAMPLE.com"]},
 }
 SHOWN = {
     "order": ["loyalty_card"],
     "kinds": {
-        "loyalty_card": {"max_per_profile": 1, "joins": True},
-        "device_id": {"max_per_profile": None, "joins": False},
+        "loyalty_card": {"max_per_profile": 1, "max_new": None, "joins": True},
+        "device_id": {"max_per_profile": None, "max_new": None, "joins": False},
+        "phone": {"max_per_profile": None, "max_new": {"count": 3, "days": 365}, "joins": True},
     },
     "blocked": {"email": ["shop@example.com"]},
 }
@@ -48,6 +53,11 @@ async def test_rules_are_versioned_by_whom_and_why(client: httpx.AsyncClient) ->
     [
         ({"order": ["Store"]}, "order.0"),
         ({"kinds": {"user_id": {"max_per_profile": 3}}}, "kinds.user_id.max_per_profile"),
+        ({"kinds": {"user_id": {"max_new": {"count": 1, "days": 1}}}}, "kinds.user_id.max_new"),
+        (
+            {"kinds": {"phone": {"max_per_profile": 2, "max_new": {"count": 2, "days": 1}}}},
+            "kinds.phone.max_new.count",
+        ),
         ({"blocked": {"email": ["nobody"]}}, "blocked.email"),
         ({"blocked": {"x": ["a\0"]}}, "blocked.x"),
     ],

@@ -14,7 +14,14 @@ from rapport_common.paging import Listed, Paging
 from rapport_profile.api.asking import Reader
 from rapport_profile.api.models import rules as models
 from rapport_profile.api.rules import NewVersion, Shelf, Writer
-from rapport_profile.domain.merge_rules import MAX_KINDS, MAX_VALUE, KindRule, MergeRules
+from rapport_profile.domain.merge_rules import (
+    MAX_DAYS,
+    MAX_KINDS,
+    MAX_VALUE,
+    KindRule,
+    MaxNew,
+    MergeRules,
+)
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Wanted
 from rapport_profile.handlers.rules import declare_of_people, require_possible
@@ -24,6 +31,21 @@ from rapport_profile.store.rules import MERGE_RULES
 Ops = Annotated[Operator, Depends(operator("ops"))]
 Kind = Annotated[str, Field(min_length=1, max_length=64)]
 Value = Annotated[str, Field(min_length=1, max_length=MAX_VALUE)]
+
+
+class DeclaredNew(BaseModel):
+    """So many new ones within some days."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    count: int = Field(ge=1, le=1_000_000, strict=True, description="so many at most")
+    days: int = Field(
+        ge=1, le=MAX_DAYS, strict=True, description="in any time as long as this, its end excluded"
+    )
+
+    def declared(self) -> MaxNew:
+        """The same, as the domain has it."""
+        return MaxNew(self.count, self.days)
 
 
 class DeclaredKind(BaseModel):
@@ -38,11 +60,21 @@ class DeclaredKind(BaseModel):
         strict=True,
         description="a person has so many at most; null: any number",
     )
+    max_new: DeclaredNew | None = Field(
+        None,
+        description="a person gets so many new ones within so many days at most; null: any "
+        "number. Less than `max_per_profile`, where both are given",
+    )
     joins: bool = Field(
         True,
         description="whether it is a part of the person with whom it is named; one that does not "
         "join names only events that name nothing else, and those stay under it alone",
     )
+
+    def declared(self) -> KindRule:
+        """The same, as the domain has it."""
+        new = None if self.max_new is None else self.max_new.declared()
+        return KindRule(self.max_per_profile, self.joins, new)
 
 
 class DeclaredRules(BaseModel):
@@ -73,7 +105,7 @@ class DeclaredRules(BaseModel):
         """The same, as the domain has it."""
         return MergeRules(
             tuple(self.order),
-            {kind: KindRule(one.max_per_profile, one.joins) for kind, one in self.kinds.items()},
+            {kind: one.declared() for kind, one in self.kinds.items()},
             {kind: tuple(some) for kind, some in self.blocked.items()},
         )
 
@@ -154,6 +186,11 @@ async def _begun(engine: AsyncEngine, caller: Operator, once: Once, wanted: Want
 def _fields(declared: MergeRules) -> dict[str, Any]:
     return {
         "order": declared.order,
-        "kinds": {kind: msgspec.structs.asdict(one) for kind, one in declared.kinds.items()},
+        "kinds": {kind: _shown_kind(one) for kind, one in declared.kinds.items()},
         "blocked": declared.blocked,
     }
+
+
+def _shown_kind(one: KindRule) -> dict[str, Any]:
+    new = None if one.max_new is None else msgspec.structs.asdict(one.max_new)
+    return {**msgspec.structs.asdict(one), "max_new": new}

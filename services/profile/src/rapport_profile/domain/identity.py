@@ -18,6 +18,9 @@ Where a workspace's rules say how many of a kind a person has at most (`limits.p
 6. Who would have more of a kind comes apart: the strongest links hold, of equally strong ones the
    earliest, and one that would join too many does not count.
 
+Where the rules say how many may be new within some days, an identifier was new when a link first
+joined it to others of the same component; for rule 5 each link counts by its own first time.
+
 And where an operator has said that two identifiers are never one person:
 
 7. Who would have both comes apart in the same way.
@@ -68,7 +71,7 @@ def resolve(
     users = {one: {same[user] for user in some} for one, some in known.items()} if same else known
     sharing = frozenset(one for one in kinds if one in shared or len(users.get(one, ())) > 1)
     if rules.limits:
-        sharing |= oversharing(kinds, links, rules)
+        sharing |= oversharing(kinds, links, terms)
     plain = [one for one, kind in kinds.items() if kind != USER_ID and one not in sharing]
     owned: dict[Id, set[Id]] = {}
     for one, kind in kinds.items():
@@ -90,7 +93,7 @@ def resolve(
     groups += owned.values()
     if terms.bind:
         groups = _within(groups, kinds, links, terms, contested)
-        contested |= beside_shared(kinds, links, sharing, rules)
+        contested |= beside_shared(kinds, links, sharing, terms)
     groups += [{one} for one in sharing]
     return Resolution(
         [frozenset(one) for one in groups],
@@ -111,7 +114,7 @@ def _same_user(
     if not between:
         return {}
     users = [one for one, kind in kinds.items() if kind == USER_ID]
-    parts = parts_within(users, kinds, between, terms)
+    parts = parts_within(users, kinds, between, terms, {})
     return {one: min(part) for part in parts for one in part}
 
 
@@ -124,13 +127,14 @@ def _within(
 ) -> list[set[Id]]:
     """Rules 6 and 7: the groups, and the parts of those that come apart."""
     kept: list[set[Id]] = []
+    new = terms.first_told(groups, links)
     for group in groups:
-        if terms.are_broken(kinds, group):
-            kept += parts_within(group, kinds, links, terms)
+        if terms.are_broken(kinds, group, new):
+            kept += parts_within(group, kinds, links, terms, new)
             contested |= group
         else:
             kept.append(group)
-            contested |= group if terms.concern(group) else set()
+            contested |= group if terms.concern(kinds, group) else set()
     return kept
 
 

@@ -5,7 +5,8 @@ a change of rules is worked out anew from the same facts (`handlers/rebuilding.p
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 import msgspec
 from typing_extensions import override
@@ -23,18 +24,28 @@ MAX_BLOCKED = 10_000
 FORMS = {EMAIL: "an address", PHONE: "a number with its country's code"}
 MAX_VALUE = 512
 """Characters."""
+MAX_DAYS = 36_500
+
+
+class MaxNew(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """At most `count` identifiers of a kind become a person's within any `days` days."""
+
+    count: int
+    days: int
 
 
 class KindRule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What goes for one kind of identifier.
 
-    `max_per_profile`: a person has so many of it at most; None is any number. `joins`: whether an
-    identifier of it is a part of the person with whom it is named. One that does not join names
-    only events that name nothing else, and those stay under it alone.
+    `max_per_profile`: a person has so many of it at most; None is any number. `max_new`: so many
+    new ones within some days. `joins`: whether an identifier of it is a part of the person with
+    whom it is named. One that does not join names only events that name nothing else, and those
+    stay under it alone.
     """
 
     max_per_profile: int | None = None
     joins: bool = True
+    max_new: MaxNew | None = None
 
 
 class MergeRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -47,6 +58,13 @@ class MergeRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     order: tuple[str, ...] = ()
     kinds: dict[str, KindRule] = {}
     blocked: dict[str, tuple[str, ...]] = {}
+
+
+class Window(NamedTuple):
+    """At most `most` new ones in any time of this length, its end not included."""
+
+    most: int
+    length: timedelta
 
 
 class Rules:
@@ -69,12 +87,20 @@ class Rules:
         self._rank = {kind: place for place, kind in enumerate(order)}
         self._alone = {kind for kind, one in self.declared.kinds.items() if not one.joins}
         self._blocked = {kind: frozenset(some) for kind, some in self.declared.blocked.items()}
-        self.limits = {
+        limited = {kind: one for kind, one in self.declared.kinds.items() if kind != USER_ID}
+        self.most = {
             kind: one.max_per_profile
-            for kind, one in self.declared.kinds.items()
-            if one.max_per_profile is not None and kind != USER_ID
+            for kind, one in limited.items()
+            if one.max_per_profile is not None
         }
         """The most of a kind that one person has; of user ids it is one, always."""
+        self.windows = {
+            kind: Window(one.max_new.count, timedelta(days=one.max_new.days))
+            for kind, one in limited.items()
+            if one.max_new is not None
+        }
+        self.limits = self.most | {kind: one.most for kind, one in self.windows.items()}
+        """So many of a kind one person may have whenever they came; of more it has to be asked."""
         self.chooses = self.declared != MergeRules()
         """Whether an event may be named otherwise than as it comes."""
 
@@ -98,7 +124,10 @@ class Rules:
         return [one for one in ordered if self.joins(one)] or ordered[:1]
 
     def surplus(self, counts: Mapping[str, int]) -> bool:
-        """Whether so many identifiers by kind are more than one person may have."""
+        """Whether so many identifiers by kind may be more than one person may have.
+
+        They are, unless the kind has a window: then it depends on when each was new.
+        """
         return any(counts.get(kind, 0) > most for kind, most in self.limits.items())
 
 
@@ -115,6 +144,11 @@ class RuleBook(dict[str, Rules]):
     def limited(self) -> list[str]:
         """The workspaces in which a person has so many of a kind at most, in order."""
         return sorted(workspace for workspace, rules in self.items() if rules.limits)
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether it matters in any workspace when identifiers were new."""
+        return any(rules.windows for rules in self.values())
 
 
 USUAL = RuleBook()
@@ -150,12 +184,26 @@ def _check_kind(where: str, kind: str, one: KindRule) -> None:
     most = one.max_per_profile
     if most is not None and most < 1:
         raise RulesError(f"{where}.max_per_profile", "a person has one of a kind at least")
+    if one.max_new is not None:
+        _check_new(f"{where}.max_new", kind, one.max_new, most)
     if kind != USER_ID:
         return
     if most not in {None, 1}:
         raise RulesError(f"{where}.max_per_profile", "a person has one user id, always")
     if not one.joins:
         raise RulesError(f"{where}.joins", "a user id is a person: block single values instead")
+
+
+def _check_new(where: str, kind: str, new: MaxNew, most: int | None) -> None:
+    if kind == USER_ID:
+        raise RulesError(where, "a person has one user id, always")
+    if new.count < 1:
+        raise RulesError(f"{where}.count", "one of a kind may be new at least")
+    if not 1 <= new.days <= MAX_DAYS:
+        raise RulesError(f"{where}.days", f"a window has 1 to {MAX_DAYS:,} days")
+    if most is not None and most <= new.count:
+        message = f"of {most} at most there are never more new ones: it is less than that"
+        raise RulesError(f"{where}.count", message)
 
 
 def _check_name(where: str, kind: str) -> None:

@@ -41,8 +41,10 @@ class Regrouping(Steps):
         ghosts = {one for one in region if one != beside and self._is_ghost(one)}
         kinds = {one: self.nodes[one].kind for one in region - ghosts}
         shared = {one for one in region if self.nodes[one].shared}
-        terms = Terms(self._rules_of(region), self.apart)
-        resolution = resolve(kinds, self._links_among(region, terms), shared, terms)
+        rules = self._rules_of(region)
+        keys = self._links_among(region, rules)
+        terms = Terms(rules, self.apart, self._first_told(keys) if rules.windows else None)
+        resolution = resolve(kinds, [key[:2] for key in keys], shared, terms)
         kept = keep_ids(resolution.groups, before, kinds)
         self._relabel(resolution)
         touched = self._assign(kept, at) | self._dismiss(ghosts)
@@ -65,13 +67,19 @@ class Regrouping(Steps):
                 keys = ((*pair, kind) for pair in pairs for kind in KINDS)
                 yield from (key for key in keys if key in self.links)
 
-    def _links_among(self, region: Collection[Id], terms: Terms) -> list[tuple[Id, Id]]:
+    def _links_among(self, region: Collection[Id], rules: Rules) -> list[LinkKey]:
         """The links that count; where it matters which of them holds, the earliest first."""
         found = {key for key in self._links_inside(region) if self._counts(key)}
-        users = any(key[2] in OF_USERS for key in found)
-        if not (terms.bind or users):
-            return [key[:2] for key in found]
-        return [key[:2] for key in sorted(found, key=lambda key: (self.links[key].evidence, key))]
+        if rules.limits or self.apart or any(key[2] in OF_USERS for key in found):
+            return sorted(found, key=lambda key: (self.links[key].evidence, key))
+        return list(found)
+
+    def _first_told(self, keys: Iterable[LinkKey]) -> dict[tuple[Id, Id], datetime]:
+        """When links were told of first, which are given in the order of their evidence."""
+        found: dict[tuple[Id, Id], datetime] = {}
+        for key in keys:
+            found.setdefault(key[:2], self.links[key].evidence[0])
+        return found
 
     def _counts(self, key: LinkKey) -> bool:
         """Whether a link says of two identifiers that they are one person."""

@@ -156,6 +156,10 @@ class Revising(WorkingSet):
                 self.correct_link(key, evidence)
             else:
                 self.note_link(key, evidence, void=self._is_void(key))
+            if self.book.of(node.workspace).windows:
+                # Who is shared was it by so many within some days: now it is another time.
+                for end in key[:2]:
+                    self._reconsider(end, seeds)
 
     def _refold(self, profile: Profile, node: Node, fold: Fold) -> None:
         """What is known of an identifier of a profile is this now."""

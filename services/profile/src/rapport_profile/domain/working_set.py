@@ -17,6 +17,7 @@ from rapport_profile.domain.merge_rules import USUAL, RuleBook
 from rapport_profile.domain.naming import (
     ALIAS,
     RENAMED,
+    Evidence,
     Id,
     Ids,
     LinkKey,
@@ -27,6 +28,7 @@ from rapport_profile.domain.naming import (
 )
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.regrouping import Regrouping
+from rapport_profile.domain.sharing import told_later
 from rapport_profile.domain.telling import Telling, telling
 
 LARGE = 100
@@ -53,8 +55,11 @@ class WorkingSet(Regrouping):
         ids = [hub, *(key[1] for key in keys)]
         void = self._is_known_user(workspace, named)
         evidence = (event.timestamp, event.message_id, event.source)
+        loosened = self._loosened(keys, evidence) if self.book.of(workspace).windows else ()
         news = [self.note_link(key, evidence, void=_is_void(key, void)) for key in keys]
         freed = self._first_word(hub)
+        for one in loosened:
+            self._reconsider(one, freed)
         if void and named.renamed is not None and any(news):
             self.users_meet([hub, ids[-1]], freed)
         published: list[ProfileActivity] | None = None
@@ -84,6 +89,15 @@ class WorkingSet(Regrouping):
             if named.profile_id == profile.id:
                 profile.note(named, told.at)
         return self.step(profile, event)
+
+    def _loosened(self, keys: Iterable[LinkKey], evidence: Evidence) -> list[Id]:
+        """Shared identifiers, all links of which are loaded, that were linked earlier than known.
+
+        Where there are windows they may be shared no longer: so many came, but not so soon.
+        """
+        pairs = [key[:2] for key in keys if told_later(self, key[:2], evidence)]
+        ends = {end for pair in pairs for end in pair} & self.doubtful
+        return sorted(end for end in ends if self.nodes[end].shared)
 
     def _is_known_user(self, workspace: str, named: Naming) -> bool:
         """Whether an alias's former id is a user id by an event before this one."""

@@ -29,6 +29,7 @@ from rapport_profile.domain.naming import (
     anonymous_twin,
     user_twin,
 )
+from rapport_profile.domain.sharing import Told
 from rapport_profile.domain.working_set import WorkingSet
 from rapport_profile.handlers import group_facts, loyalty_facts
 from rapport_profile.handlers.computing import with_values
@@ -36,6 +37,7 @@ from rapport_profile.handlers.consent_facts import keep_words
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.refusing import refused
+from rapport_profile.handlers.sharing import maybe_shared_no_more
 from rapport_profile.handlers.taking_back import take_back
 from rapport_profile.store import changes, decisions, inbox, people
 from rapport_profile.store.privacy import REFUSED
@@ -265,13 +267,26 @@ async def _load(
     doubted |= {one[1] for one, twin in twins_of.items() if twin in former}
     again = await _said_again(tx, names, working, drafts, named)
     seeds = entangled(working, named, doubted, again)
-    around = {(working.nodes[one].workspace, one) for one in seeds} | former
+    beyond = former | await _loosened(tx, names, working, drafts)
+    around = {(working.nodes[one].workspace, one) for one in seeds} | beyond
     if around:
-        await people.load_around(tx, working, around, held, beyond=former)
+        await people.load_around(tx, working, around, held, beyond=beyond)
     await people.load_users(tx, working, users, held)
     if whole:
         await people.load_members(tx, working, whole)
     return working
+
+
+async def _loosened(
+    tx: AsyncConnection, names: Names, working: WorkingSet, drafts: Sequence[Draft]
+) -> set[people.Scoped]:
+    """Shared identifiers that may be so no longer, by links that are older than was known."""
+    if not names.book.has_windows:
+        return set()
+    told = [Told(names.links(one.event.workspace, one.named), one.evidence) for one in drafts]
+    loose = await maybe_shared_no_more(tx, working, told)
+    working.doubtful |= {one for _workspace, one in loose}
+    return loose
 
 
 async def _said_again(

@@ -15,6 +15,7 @@ from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.naming import Id, Ids, LinkKey
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.published import Summary
+from rapport_profile.domain.sharing import Near
 from rapport_profile.domain.working_set import WorkingSet
 
 Scoped = tuple[str, Id]
@@ -93,6 +94,18 @@ _NEXT_TO_OTHERS = text(
     "JOIN profile.identifier u "
     "ON u.workspace = v.workspace AND u.id = near.id AND u.kind = 'user_id' "
     "WHERE near.id <> ALL(CAST(:users AS uuid[])))"
+)
+_NEAR = text(
+    "SELECT CAST(v.id AS text) AS id, CAST(n.id AS text) AS other, n.kind, n.contested, "
+    "min(near.timestamp) AS first "
+    f"FROM unnest({packed('workspaces', 'text')}, {packed('ids', 'uuid')}) AS v(workspace, id) "
+    "CROSS JOIN LATERAL ("
+    "SELECT l.a AS id, l.timestamp FROM profile.link l "
+    "WHERE l.workspace = v.workspace AND l.b = v.id AND NOT l.void "
+    "UNION ALL SELECT l.b, l.timestamp FROM profile.link l "
+    "WHERE l.workspace = v.workspace AND l.a = v.id AND NOT l.void) AS near "
+    "JOIN profile.identifier n ON n.workspace = v.workspace AND n.id = near.id "
+    "GROUP BY v.id, n.id, n.kind, n.contested"
 )
 _RENAMED = text(
     "SELECT l.workspace, CAST(l.a AS text) AS a, CAST(l.b AS text) AS b FROM profile.link l "
@@ -239,6 +252,15 @@ async def load_users(
     if working.doubtful:
         more = {(working.nodes[one].workspace, one) for one in working.doubtful}
         await load_around(tx, working, more, held, beyond=more, wide=True)
+
+
+async def near(tx: AsyncConnection, wanted: Sequence[Scoped]) -> dict[Id, dict[Id, Near]]:
+    """What is linked to identifiers by links that count, and nothing behind it."""
+    found: dict[Id, dict[Id, Near]] = {}
+    for row in await tx.execute(_NEAR, scoped(wanted)):
+        known = Near(row.kind, row.contested, row.first)
+        found.setdefault(row.id, {})[row.other] = known
+    return found
 
 
 async def load_members(tx: AsyncConnection, working: Loaded, profiles: Collection[Scoped]) -> None:

@@ -5,10 +5,18 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 
+class MaxNew(BaseModel):
+    """So many new ones within some days."""
+
+    count: int
+    days: int
+
+
 class KindRule(BaseModel):
     """What goes for one kind of identifier."""
 
     max_per_profile: int | None
+    max_new: MaxNew | None
     joins: bool
 
 
