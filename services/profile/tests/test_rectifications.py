@@ -23,6 +23,7 @@ from rapport_common.events.envelope import Event
 from rapport_profile.domain.correcting import correction, written
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.folding import fold_all, merge
+from rapport_profile.domain.judge import Judge
 from rapport_profile.domain.own_events import RectificationSaid, rectification_events
 from rapport_profile.domain.rectifications import (
     MAX_RECTIFICATIONS,
@@ -245,11 +246,11 @@ def right(
     return one
 
 
-def expected(history: Sequence[Event], judge: TraitJudge) -> dict[str, Any]:
+def expected(history: Sequence[Event], judge: Judge) -> dict[str, Any]:
     """What is shown, by an oracle that looks at all words on rectifications at once."""
     words: dict[str, Rectified] = {}
     for one in sorted(history, key=lambda event: (event.timestamp, event.message_id)):
-        said = rectification_said(one, judge)
+        said = rectification_said(one, judge.traits)
         if said is not None:
             words[said[0]] = said[1]
     shown = dict(msgspec.json.decode(fold_all(_of_sources(history), judge).visible_traits()))
@@ -267,7 +268,7 @@ def test_any_order_and_any_parts_give_what_holds_over_what_sources_say(
     history: list[Event], data: st.DataObject
 ) -> None:
     rules = TraitRules(data.draw(st.dictionaries(st.sampled_from("pq"), trait_rules)))
-    judge = TraitJudge(rules)
+    judge = Judge(TraitJudge(rules))
     shuffled = data.draw(st.permutations(history))
     cut = data.draw(st.integers(0, len(history)))
     whole = fold_all(history, judge)
@@ -277,7 +278,7 @@ def test_any_order_and_any_parts_give_what_holds_over_what_sources_say(
         assert one.contact_points() == whole.contact_points()
         assert one.consent_states() == whole.consent_states()
     # By other rules what was put right is told as they have it.
-    other = TraitJudge(TraitRules({"p": TraitRule("removed")}))
+    other = Judge(TraitJudge(TraitRules({"p": TraitRule("removed")})))
     assert "p" not in msgspec.json.decode(whole.weighed_anew(other).visible_traits())
 
 
