@@ -64,7 +64,7 @@ SHOWS = {
         *("Bonn", "owner", "elm-street-5", "traits.", "Is in it."),
         *("Is in it no more.", "Version 1 holds.", "the till knows best"),
     ],
-    "loyalty": ["loyalty tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
+    "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
     "segments": [" people.", ">= 500", " yes ", "is archived and has 0 members"],

@@ -55,10 +55,10 @@ class Fleet:
             print(f"ingest was killed {restarter.count} times")
             await _idle(workspaces[0])
             for outcome, workspace in zip(outcomes, workspaces, strict=True):
-                told = _stored(workspace, outcome.calls)
+                told, total = _told(workspace, outcome.calls)
                 outcome.stored = [one for one in told if not _is_derived(outcome.client, one)]
                 outcome.captured = captured(told)
-                outcome.total = _total(workspace) - (len(told) - len(outcome.stored))
+                outcome.total = total - (len(told) - len(outcome.stored))
         return outcomes
 
     async def _one(self, client: Client, workspace: Workspace, restarter: Restarter) -> Outcome:
@@ -172,10 +172,10 @@ async def _idle(workspace: Workspace) -> None:
 def _is_derived(client: Client, event: Stored) -> bool:
     """Whether it is none of the plan's.
 
-    Ingest makes an event of its own of traits that came with a PostHog event; and some SDKs send by
-    themselves.
+    Ingest makes an event of its own of traits that came with a PostHog event, profile of the groups
+    that somebody is in; and some SDKs send by themselves.
     """
-    if str(event["message_id"]).endswith("#set"):
+    if str(event["message_id"]).endswith("#set") or event["source"] == "profile":
         return True
     return bool(client.captures) and is_captured(event)
 
@@ -185,6 +185,15 @@ def _all_read(workspace: Workspace) -> bool:
     read = workspace.get("profile", "/v1/positions")["items"]
     consumed = sum(one["next_offset"] for one in read if one["topic"] == "events")
     return not written["spooled_now"] and written["topic"]["end_offsets_total"] == consumed
+
+
+def _told(workspace: Workspace, calls: Sequence[Call]) -> tuple[list[Stored], int]:
+    """What is stored, and how many events profile counts, of a moment without a new one."""
+    while True:
+        total = _total(workspace)
+        told = _stored(workspace, calls)
+        if total == _total(workspace):
+            return told, total
 
 
 def _total(workspace: Workspace) -> int:
