@@ -328,6 +328,13 @@ def test_somebody_elses_role_is_not_taken_over(tmp_path: Path) -> None:
         fresh.remove()
 
 
+def test_a_postgres_is_not_ready_because_another_one_answers_at_its_port(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    assert postgres.ready()
+    assert not Postgres(tmp_path / "data", port=postgres.port).ready()
+
+
 def test_a_mail_is_kept_before_it_is_acknowledged(tmp_path: Path) -> None:
     catcher = MailCatcher(tmp_path / "mail").start()
     try:

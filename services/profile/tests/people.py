@@ -268,3 +268,23 @@ def expected(
         state((names[one] for one in group), merge(folds[one] for one in group if one in folds))
         for group in groups
     )
+
+
+def voided_aliases() -> dict[str, list[list[Event]]]:
+    """Batches by what they tell of: an alias takes "B" for a device, then a user has this id.
+
+    By rules of at most one device, which is stronger than an address.
+    """
+    return {
+        "shared before": [
+            [event("1", user_id="A", email="e"), event("2", user_id="C", email="e")],
+            [event("3", type="alias", email="e", previous_id="B"), event("4", user_id="B")],
+            [event("5", email="e", anonymous_id="x")],
+        ],
+        "shared by the alias alone": [
+            [event("1", email="e", anonymous_id="x")],
+            [event("2", type="alias", email="e", previous_id="B")],
+            [event("3", user_id="B")],
+            [event("4", email="e", anonymous_id="x")],
+        ],
+    }

@@ -398,6 +398,7 @@ class People:
             if any(through.get(end) for end in key[:2]):
                 working.add_link(Link(key, W, evidence, void))
         more = working.shared_by_aliases(beyond)
+        working.doubtful |= more
         if not more <= set(beyond):
             self._load_around(working, {*seeds, *more}, {*beyond, *more}, wide=wide)
 

@@ -7,7 +7,16 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.profile.tests.people import IDS, content, event, events, expected, rule_sets, times
+from services.profile.tests.people import (
+    IDS,
+    content,
+    event,
+    events,
+    expected,
+    rule_sets,
+    times,
+    voided_aliases,
+)
 from services.profile.tests.stored import People, W
 
 from rapport_common.events.activity import ProfileActivity
@@ -16,7 +25,7 @@ from rapport_profile.domain import bounds, people, working_set
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.folding import fold_all
-from rapport_profile.domain.merge_rules import NO_RULES, Rules
+from rapport_profile.domain.merge_rules import NO_RULES, KindRule, MergeRules, Rules
 from rapport_profile.domain.naming import SEEN
 from rapport_profile.domain.people import Node, Profile
 from rapport_profile.domain.revising import Revising, Revision
@@ -227,3 +236,10 @@ def test_two_users_who_meet_in_one_batch_over_different_identifiers_contest_the_
         [event("2", user_id="A", anonymous_id="x"), event("3", user_id="B", email="e")],
         [event("4", email="e", anonymous_id="y")],
     )
+
+
+@pytest.mark.parametrize("batches", voided_aliases().values(), ids=list(voided_aliases()))
+def test_who_is_shared_with_an_alias_may_be_so_without_it(batches: list[list[Event]]) -> None:
+    """Links of who was shared before the alias came are not loaded: it stays so."""
+    rules = Rules(MergeRules(("anonymous_id",), {"anonymous_id": KindRule(1)}))
+    fed(*batches, rules=rules)

@@ -6,7 +6,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.profile.tests.people import IDS, event, events, expected
+from services.profile.tests.people import IDS, event, events, expected, voided_aliases
 from services.profile.tests.postgres import feed, in_thread, known, told, wipe
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -109,6 +109,21 @@ async def test_a_late_event_may_leave_to_somebody_what_too_many_shared_at_once(
         assert await known(tx) == expected(history, weekly) == await told(tx)
         shared = await tx.execute(text("SELECT value FROM profile.identifier WHERE shared"))
         assert list(shared.scalars()) == (["kiosk"] if users else [])
+
+
+@pytest.mark.parametrize("story", voided_aliases())
+async def test_who_is_shared_with_an_alias_may_be_so_without_it(
+    engine: AsyncEngine, story: str
+) -> None:
+    rules = Rules(MergeRules(("anonymous_id",), {"anonymous_id": KindRule(1)}))
+    batches = voided_aliases()[story]
+    for one in batches:
+        await feed(engine, one, RuleBook(w=rules))
+    async with engine.begin() as tx:
+        told_of = [each for one in batches for each in one]
+        assert await known(tx) == expected(told_of, rules) == await told(tx)
+        shared = await tx.execute(text("SELECT value FROM profile.identifier WHERE shared"))
+        assert list(shared.scalars()) == (["e"] if story == "shared before" else [])
 
 
 async def test_an_event_that_names_nobody_is_named_by_its_index(engine: AsyncEngine) -> None:

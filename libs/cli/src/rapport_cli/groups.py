@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rapport_cli import documents, rules, show
-from rapport_cli.profiles import Kind, Value, id_of
+from rapport_cli.profiles import Kind, Value, id_of, part
 
 if TYPE_CHECKING:
     from rapport_cli.client import Api
@@ -99,9 +99,7 @@ def of_person(
     as_json: show.AsJson = False,
 ) -> None:
     """List the groups that a person is in, or has left."""
-    api = show.session(ctx).api("profile")
-    path = f"/v1/profiles/{id_of(api, kind, value)}/groups"
-    show.page(api.get(path, limit=limit, cursor=cursor), PARTS, as_json=as_json)
+    part(ctx, kind, value, "groups", PARTS, limit=limit, cursor=cursor, as_json=as_json)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from rapport_cli import loyalty_programmes, loyalty_redemptions, show
-from rapport_cli.profiles import Kind, Value, id_of
+from rapport_cli.profiles import Kind, Value, id_of, part
 
 app = typer.Typer(help="Points and tiers.", no_args_is_help=True)
 app.add_typer(loyalty_programmes.app, name="programme")
@@ -41,9 +41,7 @@ def entries(
     as_json: show.AsJson = False,
 ) -> None:
     """List what came to somebody's points and went from them, the newest first."""
-    api = show.session(ctx).api("profile")
-    path = f"/v1/profiles/{id_of(api, kind, value)}/loyalty/entries"
-    show.page(api.get(path, limit=limit, cursor=cursor), ENTRIES, as_json=as_json)
+    part(ctx, kind, value, "loyalty/entries", ENTRIES, limit=limit, cursor=cursor, as_json=as_json)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

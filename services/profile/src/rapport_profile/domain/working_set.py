@@ -124,7 +124,9 @@ class WorkingSet(Regrouping):
         ends = self._set_void(former, ALIAS, void=known)
         if ends:
             self._reconsider(former, ends)
-        for end in ends & self.shared_by_aliases([former]):
+        # Who was shared before an alias of this batch came is so without it: of those the other
+        # links are not loaded.
+        for end in ends & self.shared_by_aliases([former]) & self.doubtful:
             self._reconsider(end, ends)
         renamed = self._set_void(user.id, RENAMED, void=not known)
         if renamed:

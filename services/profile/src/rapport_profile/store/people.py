@@ -197,7 +197,7 @@ async def load_around(
     That is: their components, and the users next to those; where the rules have limits, all that
     these users have. `beyond`: identifiers whose links are followed even if they are shared or
     void, to see whether they still are; so are those of the shared ones to which their aliases
-    lead.
+    lead, which are in doubt then.
     """
     ordered = sorted(seeds)
     asked = {
@@ -218,6 +218,7 @@ async def load_around(
         (working.nodes[one].workspace, one)
         for one in working.shared_by_aliases(one for _workspace, one in beyond)
     }
+    working.doubtful |= {one for _workspace, one in more}
     if not more <= set(beyond):
         more |= set(beyond)
         await load_around(tx, working, {*seeds, *more}, held, beyond=more, wide=wide)
