@@ -305,3 +305,23 @@ def test_a_kiosk_of_two_users_is_shared_whenever_they_came() -> None:
     lives.take([OTHER, event("next", email="e", anonymous_id="kiosk", at=6 * DAY)])
     lives.take([EARLY])
     assert shared(lives)
+
+
+def test_who_is_looked_at_again_without_a_new_link_is_shared_still() -> None:
+    """Two users have a device. What is told last says nothing new, but of an earlier time."""
+    rules = Rules(MergeRules(kinds={"anonymous_id": KindRule(max_new=MaxNew(1, 1))}))
+    noon = 12 * 60
+    batches = [
+        [
+            event("1", type="alias", user_id="A", previous_id="y"),
+            event("2", type="alias", user_id="B", previous_id="y", at=noon),
+            event("3", user_id="B", anonymous_id="y"),
+            event("4", user_id="B", anonymous_id="y"),
+        ],
+        [event("5", email="e", anonymous_id="y", at=noon)],
+    ]
+    people = People(None, rules)
+    for one in batches:
+        people.feed(one)
+        people.check()
+    assert content(people.states()) == expected([*batches[0], *batches[1]], rules)

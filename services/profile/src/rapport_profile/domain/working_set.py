@@ -67,9 +67,9 @@ class WorkingSet(Regrouping):
             # Who was renamed is nobody yet.
             published = self._join(ids if named.renamed is None else ids[:-1], at)
         if published is None:
-            known = self.nodes[hub].profile_id is not None
             seeds = freed.union(ids)
-            published = [] if known and not any(news) else self.regroup(seeds, at, beside=hub)
+            is_new = self.nodes[hub].profile_id is None or any(news)
+            published = self.regroup(seeds, at, beside=hub) if is_new or freed else []
         published.append(self._fold_in(event, told, ids))
         return published
 
