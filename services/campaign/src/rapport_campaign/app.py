@@ -28,14 +28,14 @@ from rapport_common.settings import key_bytes
 ROOT = Path(__file__).resolve().parents[2]
 
 
-async def run(only: str | None) -> None:
-    """Serve the API, the workers or both, until a signal."""
+async def run() -> None:
+    """Do what the role of this process is, until a signal."""
     settings = Settings()
     process = await open_process("campaign", settings, ROOT)
     office, count = settings.office(), 1 + settings.sender_lanes
     renderers = [Renderer(office, settings.render_seconds) for _ in range(count)]
     try:
-        await process.run(assemble(process, settings, renderers), only=only)
+        await process.run(assemble(process, settings, renderers))
     finally:
         for renderer in renderers:
             await renderer.close()
