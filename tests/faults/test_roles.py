@@ -68,8 +68,16 @@ def test_each_process_has_its_role_and_does_nothing_of_the_other(stack: Stack) -
         wait_progress(working, service)
         # Only who reads topics has ever got on with one.
         assert metric(serving, PROGRESS, service=service) == 0
+        if service != "ingest":  # whose readiness is that it can store what comes
+            assert "consumer" in checks(f"http://{HOST}:{working}")
+            assert "consumer" not in checks(stack.url(service))
         api = httpx.get(f"http://{HOST}:{working}/v1/ledger")
         assert api.status_code == httpx.codes.NOT_FOUND
+
+
+def checks(url: str) -> dict[str, str]:
+    found: dict[str, str] = httpx.get(f"{url}/readyz").json()["checks"]
+    return found
 
 
 def wait_progress(port: int, service: str) -> None:
