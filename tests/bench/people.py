@@ -80,14 +80,13 @@ def with_traits(count: int) -> str:
 
 
 def regulars(run: str, traits: int, count: int) -> list[Event]:
-    """Orders of the few people of a workspace with so many computed traits, whom all events name
-    in the same way.
-    """
-    chance = random.Random(run)
-    drawn = [chance.randrange(REGULARS) for _ in range(count)]
+    """Orders of today, of the few people of a workspace with so many computed traits."""
+    chance, today = random.Random(run), datetime.now(UTC) - START
+    number = int(today.total_seconds()) - count
     workspace = with_traits(traits)
     return [
-        _event(workspace, f"{run}-{at}", customer(number), at) for at, number in enumerate(drawn)
+        _event(workspace, f"{run}-{at}", customer(chance.randrange(REGULARS)), number + at)
+        for at in range(count)
     ]
 
 

@@ -18,14 +18,17 @@ from tests.bench.table import console
 from rapport_common.db import create_engine
 from rapport_common.kafka.batch import Record
 from rapport_profile.domain.naming import Ids
-from rapport_profile.handlers.events import on_events
+from rapport_profile.handlers.events import folded
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from rapport_common.events.envelope import Event
 
-BATCH = 1_000
+BATCH = 200
+"""Events in one transaction: what is done with them between two statements must not take long, or
+Postgres ends the session, also where others have the processors.
+"""
 CHUNK = 5_000
 """People whose rows are written in one transaction: of a run that was cut off whole chunks stay."""
 
@@ -142,13 +145,13 @@ async def _grow(database: str, key: bytes, sizes: tuple[int, ...]) -> None:
 
 
 async def _apply(engine: AsyncEngine, ids: Ids, events: list[Event]) -> None:
-    """As the consumer does, but nobody is told of it."""
+    """As the consumer does, but nobody is told of it, and they count as none of the topic's."""
     for first in range(0, len(events), BATCH):
         batch = [
             Record("events", 0, at, b"", one)
             for at, one in enumerate(events[first : first + BATCH])
         ]
         async with engine.begin() as tx:
-            await on_events(ids, batch, tx)
+            await folded(ids, batch, tx)
             await tx.execute(text("DELETE FROM profile.outbox_batch"))
         await asyncio.sleep(0)

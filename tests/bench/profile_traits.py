@@ -53,5 +53,5 @@ def _definition(number: int) -> dict[str, Any]:
         "kind": "money",
         "events": [{"event": "Order Completed"}],
         "value": {"property": "total"},
-        "window": {"days": 700 + number},
+        "window": {"days": 30 + number},
     }
