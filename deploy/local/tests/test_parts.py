@@ -187,6 +187,16 @@ def test_a_service_that_is_split_has_a_process_for_each_role(
     }
 
 
+def test_a_stack_from_before_there_were_roles_is_read(tmp_path: Path) -> None:
+    home = Home.at(tmp_path / "home")
+    home.create()
+    Config(home, Ports(9100)).write()
+    former = json.loads(home.config.read_text())
+    del former["split"]
+    home.config.write_text(json.dumps(former))
+    assert Config.read(home) == Config(home, Ports(9100))
+
+
 def test_a_service_that_there_is_not_can_not_be_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

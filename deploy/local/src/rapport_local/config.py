@@ -61,7 +61,9 @@ class Config:
         data = json.loads(home.config.read_text())
         data["home"] = Home(Path(data["home"]["root"]))
         data["ports"] = Ports(**data["ports"])
-        data["services"], data["split"] = tuple(data["services"]), tuple(data["split"])
+        data["services"] = tuple(data["services"])
+        # A stack that was started before there were roles has none that is split.
+        data["split"] = tuple(data.get("split", ()))
         return cls(**data)
 
     def write(self) -> None:
