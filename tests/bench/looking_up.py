@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import random
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from tests.bench import people
 
 OK = 200
 PATIENCE_SECONDS = 30.0
+CONNECTIONS = 10
+"""Who waits long for an answer keeps the others from nothing."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,28 @@ def asked(asking: Asking) -> Iterator[list[float]]:
 
 
 def _ask(asking: Asking, told: Connection) -> None:
+    stop, answers = threading.Event(), list[float]()
+    askers = [
+        threading.Thread(target=_ask_in_turn, args=(asking, number, stop, answers))
+        for number in range(CONNECTIONS)
+    ]
+    for one in askers:
+        one.start()
+    told.send(None)
+    told.recv()
+    stop.set()
+    for one in askers:
+        one.join()
+    told.send(answers)
+
+
+def _ask_in_turn(asking: Asking, number: int, stop: threading.Event, answers: list[float]) -> None:
+    """Ask over one connection, its share of the rate; ends with an error of its own."""
     connection = http.client.HTTPConnection(asking.host, asking.port, timeout=PATIENCE_SECONDS)
     headers = {"Authorization": f"Bearer {asking.token}"}
-    chance, seconds = random.Random(1), list[float]()
-    told.send(None)
-    began = time.perf_counter()
-    while True:
-        due = began + len(seconds) / asking.rate
-        if told.poll(max(0.0, due - time.perf_counter())):
-            break
+    chance, period = random.Random(number), CONNECTIONS / asking.rate
+    due = time.perf_counter() + period * number / CONNECTIONS
+    while not stop.wait(max(0.0, due - time.perf_counter())):
         kind, value = chance.choice(people.customer(chance.randrange(asking.people)))
         path = f"/v1/profiles?{urlencode({'kind': kind, 'value': value})}"
         connection.request("GET", path, headers=headers)
@@ -68,5 +84,5 @@ def _ask(asking: Asking, told: Connection) -> None:
         if answer.status != OK:
             message = f"looking up {kind} {value}: {answer.status}"
             raise RuntimeError(message)
-        seconds.append(time.perf_counter() - due)
-    told.send(seconds)
+        answers.append(time.perf_counter() - due)
+        due += period
