@@ -17,6 +17,7 @@ from rapport_common.operator.ledger import ledger_routes
 from rapport_common.operator.models import Ledger
 from rapport_common.privacy.eraser import Eraser
 from rapport_common.publisher import Publisher
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.domain.naming import Ids
@@ -78,10 +79,9 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """An operator of workspace `w`."""
     app = patient_app("profile")
-    for router in routers(engine, Ids(EVENT_KEY), hands(Arrivals(engine))):
-        app.include_router(router)
+    add_routes(app, *routers(engine, Ids(EVENT_KEY), hands(Arrivals(engine))))
     counted = ConsumerStore("profile", "profile").ledger
-    app.include_router(ledger_routes(engine, Ledger, counted))
+    add_routes(app, ledger_routes(engine, Ledger, counted))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")
     ) as made:
