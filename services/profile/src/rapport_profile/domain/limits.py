@@ -12,6 +12,10 @@ from rapport_common.events.envelope import USER_ID
 from rapport_profile.domain.merge_rules import Rules, Window
 from rapport_profile.domain.naming import Id
 
+MAX_PER_PROFILE, MAX_NEW = "max_per_profile", "max_new"
+Objection = tuple[str, str]
+"""(MAX_PER_PROFILE or MAX_NEW, kind), or two identifiers that are kept apart."""
+
 
 def oversharing(
     kinds: Mapping[Id, str], links: Sequence[tuple[Id, Id]], terms: "Terms"
@@ -108,7 +112,8 @@ class Terms:
     """What holds for everybody in a group: the rules' limits, and who is kept apart.
 
     `apart`: pairs of identifiers that an operator has said are never one person. `told`: where the
-    rules have windows, when each link was told of first.
+    rules have windows, when each link was told of first. `refused`: gets the links that rules 6
+    and 7 let not count, and why, where somebody asks for it.
     """
 
     def __init__(
@@ -116,9 +121,11 @@ class Terms:
         rules: Rules,
         apart: Iterable[tuple[Id, Id]] = (),
         told: Mapping[tuple[Id, Id], datetime] | None = None,
+        refused: dict[tuple[Id, Id], Objection] | None = None,
     ) -> None:
         self.rules = rules
         self.told = told or {}
+        self.refused = refused
         self._least = min(rules.limits.values(), default=inf)
         self._apart: dict[Id, set[Id]] = {}
         for one, other in apart:
@@ -155,18 +162,19 @@ class Terms:
                 return True
         return any(not self._apart[one].isdisjoint(group) for one in self._apart.keys() & group)
 
-    def allow(self, larger: "Part", smaller: "Part") -> bool:
-        """Whether two parts, each of which may be one person, may be that together."""
+    def objection(self, larger: "Part", smaller: "Part") -> Objection | None:
+        """Why two parts, each of which may be one person, can't be that together, if so."""
         for kind, count in smaller.counts.items():
             if larger.counts.get(kind, 0) + count > self.rules.most[kind]:
-                return False
+                return (MAX_PER_PROFILE, kind)
         for kind, times in smaller.new.items():
             if not _fit(larger.new.get(kind, ()), times, self.rules.windows[kind]):
-                return False
-        if not self._apart:
-            return True
-        ends = self._apart.keys() & smaller.members
-        return all(self._apart[one].isdisjoint(larger.members) for one in ends)
+                return (MAX_NEW, kind)
+        if self._apart:
+            for one in sorted(self._apart.keys() & smaller.members):
+                for other in sorted(self._apart[one] & larger.members):
+                    return (one, other)
+        return None
 
     def first_told(self, inside: Iterable[tuple[Id, Id]]) -> dict[Id, datetime]:
         """When each identifier was first said to be one person with others of its group.
@@ -248,9 +256,12 @@ def parts_within(
             continue
         if len(larger.members) < len(smaller.members):
             larger, smaller = smaller, larger
-        if terms.allow(larger, smaller):
+        objection = terms.objection(larger, smaller)
+        if objection is None:
             larger.absorb(smaller)
             parts.update(dict.fromkeys(smaller.members, larger))
+        elif terms.refused is not None:
+            terms.refused[one, other] = objection
     return list({id(part): part.members for part in parts.values()}.values())
 
 

@@ -187,7 +187,7 @@ async def load_around(
     tx: AsyncConnection,
     working: WorkingSet,
     seeds: Collection[Scoped],
-    held: set[Scoped],
+    held: set[Scoped] | None,
     *,
     beyond: Collection[Scoped] = (),
     wide: bool = False,
@@ -197,7 +197,8 @@ async def load_around(
     That is: their components, and the users next to those; where the rules have limits, all that
     these users have. `beyond`: identifiers whose links are followed even if they are shared or
     void, to see whether they still are; so are those of the shared ones to which their aliases
-    lead, which are in doubt then.
+    lead, which are in doubt then. `held` is None where people are only looked at: nothing is
+    locked.
     """
     ordered = sorted(seeds)
     asked = {
@@ -208,7 +209,7 @@ async def load_around(
     while True:
         rows = (await tx.execute(_REACHED, asked)).fetchall()
         reached = {(row.workspace, row.id) for row in rows}
-        if not await _hold(tx, reached, held):
+        if held is None or not await _hold(tx, reached, held):
             break
     await _load_nodes(tx, working, _NODES, reached)
     await _load_links(tx, working, {(row.workspace, row.id) for row in rows if row.through})

@@ -110,15 +110,6 @@ _LINKS = text(
     "> (CAST(:at AS timestamptz), CAST(:a AS uuid), CAST(:b AS uuid), :kind)) "
     "ORDER BY l.timestamp, l.a, l.b, l.kind LIMIT :limit"
 )
-_AMONG = text(
-    "SELECT CAST(l.a AS text) AS a, CAST(l.b AS text) AS b, l.kind, l.timestamp, l.message_id, "
-    "l.source, x.kind AS a_kind, x.value AS a_value, y.kind AS b_kind, y.value AS b_value "
-    "FROM profile.identifier x JOIN profile.link l ON l.workspace = x.workspace AND l.a = x.id "
-    "JOIN profile.identifier y ON y.workspace = l.workspace AND y.id = l.b "
-    "WHERE x.workspace = :workspace AND x.profile_id = :profile_id "
-    "AND y.profile_id = :profile_id AND NOT l.void AND (l.kind IN ('renamed', 'merge') "
-    "OR x.kind <> 'user_id' OR y.kind <> 'user_id')"
-)
 # Of a profile that no event has touched since summaries are kept, the folds of its identifiers.
 _FOLDS = (
     "WITH alive AS (SELECT p.workspace, p.id, p.summary -> 'fold' AS fold FROM profile.profile p "
@@ -219,11 +210,6 @@ async def links(
     asked = {"paged": after is not None, "at": at, "a": a, "b": b, "kind": kind, "limit": limit}
     rows = await tx.execute(_LINKS, {**who._asdict(), **asked})
     return [dict(row) for row in rows.mappings()]
-
-
-async def among(tx: AsyncConnection, who: Person) -> list[Row[Any]]:
-    """The links that count between identifiers of one person."""
-    return list((await tx.execute(_AMONG, who._asdict())).fetchall())
 
 
 async def stats(tx: AsyncConnection, workspace: str) -> dict[str, Any]:

@@ -238,11 +238,35 @@ class ChainLink(BaseModel):
     source: str
 
 
+class Obstacle(BaseModel):
+    """What lets a link, or all links of an identifier, not count."""
+
+    rule: str = Field(
+        description="several_users: it belongs to two users, so to none; max_per_profile, max_new: "
+        "a person would have more of a kind than the merge rules allow; keep_apart: a decision; "
+        "unlinked: nothing leads from one to the other"
+    )
+    identifiers: list[Identifier] = Field(
+        description="one: it is shared, and belongs to nobody; two: the ends of a link that does "
+        "not count"
+    )
+    kind: str | None = Field(description="of which there would be too many")
+    most: int | None = Field(description="so many of the kind, or so many new ones")
+    days: int | None = Field(description="within so many days")
+    users: list[Identifier] = Field(description="who share it, or meet over the link; 10 at most")
+    decision_id: UUID | None
+    told: str = Field(description="the same in words")
+
+
 class Why(BaseModel):
-    """The links that lead from one identifier of a person to another."""
+    """The links that lead from one identifier to another, and what lets them not count."""
 
     profile_id: UUID
+    other_profile_id: UUID | None = Field(
+        description="the second identifier's, where they are two people"
+    )
     chain: list[ChainLink]
+    obstacles: list[Obstacle] = Field(description="none where they are one person")
 
 
 class Reason(BaseModel):
