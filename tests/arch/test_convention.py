@@ -343,6 +343,24 @@ def test_examples_are_what_the_schemas_take(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_every_operation_shows_an_example_of_what_goes_in_and_what_comes_out(service: str) -> None:
+    """Of each parameter, and of each answer that is JSON: one that its schema takes."""
+    wrong = []
+    for one in everything(service):
+        for parameter in one.told.get("parameters", ()):
+            assert {"example", "examples"} & parameter.keys(), (one.place, parameter["name"])
+        for status, told in one.told["responses"].items():
+            content = told.get("content", {}).get("application/json")
+            if content is None or not status.startswith("2"):
+                continue
+            assert {"example", "examples"} & content.keys(), one.place
+            schema = {**content.get("schema", {}), "components": one.document["components"]}
+            if "example" in content and not jsonschema_rs.is_valid(schema, content["example"]):
+                wrong.append((one.place, content["example"]))
+    assert not wrong
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_operations_have_a_name_and_errors_one_form(service: str) -> None:
     ids = [one.told["operationId"] for one in everything(service)]
     assert len(ids) == len(set(ids))

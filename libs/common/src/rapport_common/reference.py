@@ -108,6 +108,10 @@ def _add_example(document: Document, operation: dict[str, Any]) -> None:
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
         if media == "application/json" and not {"example", "examples"} & content.keys():
             content["example"] = example_of(document, content.get("schema", {}))
+    for status, answer in operation.get("responses", {}).items():
+        content = answer.get("content", {}).get("application/json")
+        if status.startswith("2") and content and not {"example", "examples"} & content.keys():
+            content["example"] = example_of(document, content.get("schema", {}))
 
 
 def example_of(document: Document, schema: Mapping[str, Any], depth: int = 0) -> Any:

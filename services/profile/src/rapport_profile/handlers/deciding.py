@@ -21,6 +21,7 @@ from rapport_common.events.envelope import Identifier
 from rapport_common.ids import uuid7_text
 from rapport_profile.domain.merge_rules import Rules
 from rapport_profile.domain.naming import MERGE, Id, Ids, Names
+from rapport_profile.domain.plain import plain
 from rapport_profile.domain.revising import Revising
 from rapport_profile.handlers import cutting
 from rapport_profile.handlers.computing import with_values
@@ -227,4 +228,4 @@ def told(steps: Sequence[ProfileActivity]) -> list[dict[str, Any]]:
         }
         for one in steps
     ]
-    return cast("list[dict[str, Any]]", msgspec.json.decode(msgspec.json.encode(changes)))
+    return cast("list[dict[str, Any]]", plain(msgspec.json.encode(changes)))
