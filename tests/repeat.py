@@ -62,7 +62,7 @@ def run(arguments: list[str]) -> list[str]:
             raise
     if running.returncode == 0:
         return []
-    print(printed[-8000:])
+    print(printed)
     return RED.findall(printed) or ["pytest itself"]
 
 

@@ -108,3 +108,14 @@ def test_the_newest_migration_is_known_by_its_file_name(root: Path, service: str
     folder = root / "services" / service
     script = ScriptDirectory.from_config(alembic_config(folder))
     assert script.get_current_head() == head(folder)
+
+
+def test_routes_are_not_made_anew(root: Path) -> None:
+    """A service starts in a seventh of the time, see `add_routes`."""
+    found = [
+        str(path.relative_to(root))
+        for path in root.glob("*/*/src/**/*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "include_router"
+    ]
+    assert not found, f"use `rapport_common.routes.add_routes`: {', '.join(found)}"

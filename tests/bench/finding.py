@@ -26,6 +26,7 @@ from tests.support.servers import ROOT, create_database, migrate
 from rapport_common.db import create_engine
 from rapport_common.events.topics import EVENTS
 from rapport_common.publisher import Publisher
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.handlers.accessing import Accessing
@@ -99,8 +100,7 @@ async def _api(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     erasing = Erasing(IDS, EVENT_KEY, RECEIPT_KEY)
     publisher = Publisher("profile", EVENTS, EVENT_KEY)
     hands = Hands(Arrivals(engine), erasing, Accessing(erasing), publisher, Settling(EVENT_KEY))
-    for router in routers(engine, IDS, hands):
-        app.include_router(router)
+    add_routes(app, *routers(engine, IDS, hands))
     token = mint(WORKSPACE, "bench", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),

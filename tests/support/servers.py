@@ -22,6 +22,8 @@ KAFKA = "kafka"
 POSTGRES = "postgres"
 TEMPLATE = "template"
 STACK = "stack"
+STARTING_SECONDS = 300.0
+"""All tests of a run need these servers: one that is slow to start is waited for."""
 
 
 class Servers(Protocol):
@@ -112,6 +114,7 @@ class OwnServers:
 
         cache = cache_folder(Home.from_environment())
         self._kafka = Kafka(self._folder / "kafka", cache=cache)
+        self._kafka.ready_seconds = STARTING_SECONDS
         return self._kafka.start().bootstrap_servers
 
     def _start_postgres(self) -> str:
@@ -120,6 +123,7 @@ class OwnServers:
         # No test of this server pulls the plug of the machine.
         settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "400"}
         self._postgres = Postgres(self._folder / "postgres", settings=settings)
+        self._postgres.ready_seconds = STARTING_SECONDS
         return self._postgres.start().url().removesuffix("/postgres")
 
     def _start_stack(self) -> str:

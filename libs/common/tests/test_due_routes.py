@@ -14,6 +14,7 @@ from rapport_common.db import metadata
 from rapport_common.due.routes import due_routes
 from rapport_common.due.store import DueStore, NewDue
 from rapport_common.due.tables import due_tables
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import mint
 
 pytestmark = pytest.mark.integration
@@ -38,7 +39,7 @@ async def app(database_url: str) -> AsyncIterator[FastAPI]:
         aside = "failed_at = now(), attempts = 10, error = 'KeyError'"
         await tx.execute(text(f"UPDATE segment.due SET {aside} WHERE kind = 'bad'"))
     made = patient_app("segment")
-    made.include_router(due_routes(engine, STORE))
+    add_routes(made, due_routes(engine, STORE))
     yield made
     await engine.dispose()
 

@@ -20,6 +20,7 @@ from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.store import Job, JobStore, NewJob, Step
 from rapport_common.jobs.tables import job_table
 from rapport_common.jobs.worker import MAX_ATTEMPTS, Jobs
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import mint
 
 pytestmark = pytest.mark.integration
@@ -183,7 +184,7 @@ async def test_jobs_are_their_workspaces_alone_and_listed_in_pages(jobs: AsyncEn
     for number in range(3):
         await queue(jobs, f"j{number}")
     app = patient_app("segment")
-    app.include_router(job_routes(jobs, STORE, read="things:read", write="things:write"))
+    add_routes(app, job_routes(jobs, STORE, read="things:read", write="things:write"))
 
     def client(workspace: str, scope: str) -> httpx.AsyncClient:
         token = mint(workspace, "ada", [scope], timedelta(minutes=5))

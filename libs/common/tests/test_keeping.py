@@ -20,6 +20,7 @@ from rapport_common.keeping.holding import held_by
 from rapport_common.keeping.keeper import Keeper
 from rapport_common.keeping.routes import keeping_routes
 from rapport_common.keeping.tables import keeping_tables
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import mint
 
 pytestmark = pytest.mark.integration
@@ -75,7 +76,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     app = patient_app("test")
-    app.include_router(keeping_routes(engine, "test", CLASSES))
+    add_routes(app, keeping_routes(engine, "test", CLASSES))
     async with calling(app) as made:
         yield made
 

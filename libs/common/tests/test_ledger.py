@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.api import patient_app
 
 from rapport_common.operator.ledger import ledger_routes
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import mint
 
 pytestmark = pytest.mark.integration
@@ -36,7 +37,7 @@ async def test_counts_are_of_one_instant_and_for_who_operates_the_installation(
         return {"first": first, "second": await number(tx)}
 
     app = patient_app("segment")
-    app.include_router(ledger_routes(engine, Effects, counts))
+    add_routes(app, ledger_routes(engine, Effects, counts))
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
     async with client:
         for number_before in range(2):

@@ -21,6 +21,7 @@ from rapport_common.kafka.unpark import Unparker
 from rapport_common.operator import consumer_routes
 from rapport_common.operator.outbox import outbox_routes
 from rapport_common.outbox import OutboxStore
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import mint
 
 pytestmark = pytest.mark.integration
@@ -53,8 +54,11 @@ async def api(
     consumer = Consumer(service, engine, subscriptions, bootstrap="127.0.0.1:1")
     unparker = Unparker(service, engine, consumer.batches)
     app = patient_app(service)
-    app.include_router(consumer_routes(engine, consumer, unparker))
-    app.include_router(outbox_routes(engine, OutboxStore(service)))
+    add_routes(
+        app,
+        consumer_routes(engine, consumer, unparker),
+        outbox_routes(engine, OutboxStore(service)),
+    )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

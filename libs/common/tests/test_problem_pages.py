@@ -23,6 +23,7 @@ from rapport_common.http import Health, create_app
 from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page, Site
 from rapport_common.problem_pages import PeopleRoute, prefers_json
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import authenticator
 
 GERMAN = b"Accept-Language: de\r\n"
@@ -55,8 +56,8 @@ def app(bounds: Bounds) -> FastAPI:
         raise {"away": PoolTimeoutError(), "busy": BusyError("x"), "broken": KeyError("x")}[what]
 
     outer = APIRouter()
-    outer.include_router(router)
-    made.include_router(outer)
+    add_routes(outer, router)
+    add_routes(made, outer)
     return made
 
 

@@ -33,6 +33,7 @@ from rapport_common.kafka.producer import Outgoing, Producer
 from rapport_common.kafka.unpark import Unparker
 from rapport_common.operator import consumer_routes
 from rapport_common.relay import Relay
+from rapport_common.routes import add_routes
 
 pytestmark = pytest.mark.integration
 SERVICE = "segment"
@@ -195,7 +196,7 @@ async def test_a_dead_letter_is_replayed_by_its_version(
     await batches.settle(two.name, told, positions)
     consumer = Consumer(SERVICE, engine, [Subscription(two, seen)], bootstrap="127.0.0.1:1")
     app = patient_app(SERVICE)
-    app.include_router(consumer_routes(engine, consumer, Unparker(SERVICE, engine, batches)))
+    add_routes(app, consumer_routes(engine, consumer, Unparker(SERVICE, engine, batches)))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         listed = await client.get("/v1/dead-letters", headers=INSTALLATION)

@@ -62,6 +62,7 @@ from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
 from rapport_common.proxies import Proxies
 from rapport_common.publisher import Publisher
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import (
     EVENT_KEY,
     KEY_SETTINGS,
@@ -467,9 +468,8 @@ def api(
     arrivals = Arrivals(engine, database_url, seconds=0.2)
     counted = partial(counts, ConsumerStore("campaign", "campaign"))
     listening = listeners(publisher(), EVENT_KEY, OFFICE)
-    for one in routers(engine, listening, renderer, arrivals, PROXIES):
-        app.include_router(one)
-    app.include_router(ledger_routes(engine, CampaignLedger, counted))
+    add_routes(app, *routers(engine, listening, renderer, arrivals, PROXIES))
+    add_routes(app, ledger_routes(engine, CampaignLedger, counted))
     return app
 
 

@@ -21,6 +21,7 @@ from rapport_common.db import create_engine
 from rapport_common.events.topics import EVENTS
 from rapport_common.proxies import Proxies
 from rapport_common.publisher import Publisher
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import EVENT_KEY, LINK_KEY
 
 pytestmark = pytest.mark.integration
@@ -506,8 +507,7 @@ async def test_people_get_a_page_while_the_database_is_away(renderer: Any, scena
     app = patient_app("campaign")
     publisher = Publisher("campaign", EVENTS, EVENT_KEY)
     listening = listeners(publisher, EVENT_KEY, renderer.office)
-    for one in routers(away, listening, renderer, arrivals, Proxies([])):
-        app.include_router(one)
+    add_routes(app, *routers(away, listening, renderer, arrivals, Proxies([])))
     token = Token("acme", "ab" * 32, "cd" * 12)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as visitor:

@@ -24,6 +24,7 @@ from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
 from rapport_common.publisher import Publisher
+from rapport_common.routes import add_routes
 from rapport_common.settings import key_bytes
 from rapport_common.testing.credentials import KEY_SETTINGS, mint
 from rapport_feedback.api import routers
@@ -130,10 +131,9 @@ async def service(engine: AsyncEngine) -> AsyncIterator[Service]:
     app = patient_app("feedback")
     settings = make_settings()
     publisher = Publisher("feedback", EVENTS, key_bytes(settings.event_key))
-    for router in routers(engine, publisher, settings):
-        app.include_router(router)
+    add_routes(app, *routers(engine, publisher, settings))
     counted = partial(counts, ConsumerStore("feedback", "feedback"))
-    app.include_router(ledger_routes(engine, FeedbackLedger, counted))
+    add_routes(app, ledger_routes(engine, FeedbackLedger, counted))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer(workspace, "*")
     ) as client:

@@ -11,6 +11,7 @@ from tests.support.api import patient_app
 from rapport_common.db import create_engine
 from rapport_common.events.topics import EVENTS
 from rapport_common.publisher import Publisher
+from rapport_common.routes import add_routes
 from rapport_common.settings import key_bytes
 from rapport_common.testing.credentials import LINK_KEY, mint
 from rapport_feedback.api import routers
@@ -26,8 +27,7 @@ async def client(settings_with: Callable[..., Settings]) -> AsyncIterator[httpx.
     engine = create_engine(NOBODY_LISTENS, application="test")
     app = patient_app("feedback")
     publisher = Publisher("feedback", EVENTS, key_bytes(settings.event_key))
-    for router in routers(engine, publisher, settings):
-        app.include_router(router)
+    add_routes(app, *routers(engine, publisher, settings))
     token = mint("ws", "ann", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=False),

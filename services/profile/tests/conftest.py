@@ -19,6 +19,7 @@ from rapport_common.operator.ledger import ledger_routes
 from rapport_common.operator.models import Ledger
 from rapport_common.privacy.eraser import Eraser
 from rapport_common.publisher import Publisher
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.domain.naming import Ids
@@ -79,10 +80,9 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
 def api_over(engine: AsyncEngine) -> FastAPI:
     """The API of profile."""
     made = patient_app("profile")
-    for router in routers(engine, Ids(EVENT_KEY), hands(Arrivals(engine))):
-        made.include_router(router)
+    add_routes(made, *routers(engine, Ids(EVENT_KEY), hands(Arrivals(engine))))
     counted = ConsumerStore("profile", "profile").ledger
-    made.include_router(ledger_routes(engine, Ledger, counted))
+    add_routes(made, ledger_routes(engine, Ledger, counted))
     return made
 
 

@@ -21,6 +21,7 @@ from tests.support.engines import patient_engine
 from rapport_common.events.envelope import Event
 from rapport_common.kafka.batch import Record
 from rapport_common.migrations import alembic_config
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import EVENT_KEY, mint
 from rapport_profile.api import routers
 from rapport_profile.handlers import events as handlers
@@ -126,8 +127,7 @@ async def old(
     await asyncio.to_thread(command.downgrade, CONFIG, "0002")
     engine = patient_engine(url, application="tests")
     app = patient_app("profile")
-    for router in routers(engine, IDS, hands(Arrivals(engine))):
-        app.include_router(router)
+    add_routes(app, *routers(engine, IDS, hands(Arrivals(engine))))
     token = mint("w", "ada", ["*"], timedelta(hours=1))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),

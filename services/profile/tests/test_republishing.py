@@ -24,6 +24,7 @@ from rapport_common.jobs.store import JobStore, NewJob
 from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
 from rapport_common.pace import Pace
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import mint
 from rapport_profile.api import routers
 from rapport_profile.handlers.arrivals import Arrivals
@@ -39,9 +40,8 @@ pytestmark = pytest.mark.integration
 async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
     """Who operates the installation, with a token of workspace `w`."""
     app = patient_app("profile")
-    for router in routers(engine, IDS, hands(Arrivals(engine))):
-        app.include_router(router)
-    app.include_router(job_routes(engine, JOBS, read="ops", write="ops"))
+    add_routes(app, *routers(engine, IDS, hands(Arrivals(engine))))
+    add_routes(app, job_routes(engine, JOBS, read="ops", write="ops"))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "ops")
     ) as made:

@@ -18,6 +18,7 @@ from tests.support.api import patient_app
 from tests.support.waiting import eventually
 
 from rapport_common.limits import WorkspaceLimit
+from rapport_common.routes import add_routes
 from rapport_profile.api import routers
 from rapport_profile.consumer import subscriptions
 from rapport_profile.domain.months import Month
@@ -147,8 +148,7 @@ async def waiting(engine: AsyncEngine) -> AsyncIterator[Waiting]:
     limit = WorkspaceLimit("waits", each=2, total=3)
     arrivals = Arrivals(engine, seconds=3_600, look_seconds=3_600, limit=limit)
     app = patient_app("profile")
-    for router in routers(engine, IDS, hands(arrivals)):
-        app.include_router(router)
+    add_routes(app, *routers(engine, IDS, hands(arrivals)))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")
     ) as client:
@@ -236,8 +236,7 @@ async def test_what_does_not_come_is_said_so(engine: AsyncEngine) -> None:
     await feed(engine, [event("m1", user_id="U")])
     app = patient_app("profile")
     arrivals = Arrivals(engine, seconds=0.05, look_seconds=0.01)
-    for router in routers(engine, IDS, hands(arrivals)):
-        app.include_router(router)
+    add_routes(app, *routers(engine, IDS, hands(arrivals)))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")
     ) as client:

@@ -25,6 +25,7 @@ from rapport_common.jobs.routes import job_routes
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
+from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import mint
 from rapport_common.testing.profiles import NOON, happened, sections
 from rapport_segment.api import routers
@@ -143,11 +144,10 @@ async def _outbox(engine: AsyncEngine, topic: Topic) -> list[Any]:
 @pytest.fixture
 def api(engine: AsyncEngine) -> FastAPI:
     app = patient_app("segment")
-    for router in routers(engine):
-        app.include_router(router)
-    app.include_router(job_routes(engine, JOBS, read=READ, write=WRITE))
+    add_routes(app, *routers(engine))
+    add_routes(app, job_routes(engine, JOBS, read=READ, write=WRITE))
     counted = partial(counts, ConsumerStore("segment", "segment"))
-    app.include_router(ledger_routes(engine, SegmentLedger, counted))
+    add_routes(app, ledger_routes(engine, SegmentLedger, counted))
     return app
 
 

@@ -41,6 +41,7 @@ from rapport_common.outbox import OutboxStore
 from rapport_common.privacy.eraser import Eraser
 from rapport_common.relay import Relay
 from rapport_common.retention import Retention, RetentionWorker
+from rapport_common.routes import add_routes
 from rapport_common.runtime import STOCK, Edge, Worker, serve
 from rapport_common.settings import ServiceSettings
 from rapport_common.stalled import StalledSessions
@@ -113,7 +114,7 @@ class ServiceProcess:
         topics = TopicMaker(settings, topics_of(self.service))
         self.workers += [topics, AfterTopics(topics, consumer), watchdog, unparker]
         self.health.checks["consumer"] = consumer_check(consumer)
-        self.ops.include_router(consumer_routes(self.api_engine, consumer, unparker))
+        add_routes(self.ops, consumer_routes(self.api_engine, consumer, unparker))
         return consumer
 
     def relay(self) -> Relay:
@@ -127,7 +128,7 @@ class ServiceProcess:
             pace_seconds=self.settings.outbox_pace,
         )
         self.workers.append(relay)
-        self.ops.include_router(outbox_routes(self.api_engine, OutboxStore(self.service)))
+        add_routes(self.ops, outbox_routes(self.api_engine, OutboxStore(self.service)))
         return relay
 
     def due(self, handlers: Mapping[str, Handler]) -> DueWorker:
@@ -135,7 +136,7 @@ class ServiceProcess:
         store = DueStore(self.service)
         worker = DueWorker(self._pool("due", 1, SESSION), store, handlers)
         self.watch(worker, lambda: worker.last_sign)
-        self.ops.include_router(due_routes(self.api_engine, store))
+        add_routes(self.ops, due_routes(self.api_engine, store))
         return worker
 
     def watch(self, worker: Worker, last_sign: Callable[[], float]) -> None:
@@ -182,7 +183,7 @@ class ServiceProcess:
         self, model: type[BaseModel], counts: Counts, equations: Equations | None = None
     ) -> None:
         """Add the ledger's route, and the worker that checks the equations of its own schema."""
-        self.ops.include_router(ledger_routes(self.api_engine, model, counts))
+        add_routes(self.ops, ledger_routes(self.api_engine, model, counts))
         if equations is not None:
             self.workers.append(LedgerWatch(self.engine, equations, service=self.service))
 
@@ -204,8 +205,7 @@ class ServiceProcess:
     def api(self) -> FastAPI:
         """The service's FastAPI app with the routers added so far."""
         app = create_app(self.service, self.health, authenticator_of(self.settings), self.bounds)
-        for router in (self.ops, *self.routers):
-            app.include_router(router)
+        add_routes(app, *(self.ops, *self.routers))
         return app
 
     async def run(self, app: Any, *, only: str | None = None, edge: Edge = STOCK) -> None:

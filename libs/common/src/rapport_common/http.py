@@ -9,7 +9,6 @@ from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -33,14 +32,6 @@ Check = Callable[[], Awaitable[str | None]]
 _UNREAD = "it is read as JSON only with the header `Content-Type: application/json`"
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-
-
-class Problem(BaseModel):
-    """The body of every error: `code` is for programs, `message` says what to do."""
-
-    code: str
-    message: str
-    details: dict[str, Any]
 
 
 class Health:
@@ -88,7 +79,6 @@ def create_app(
         version="1",
         docs_url=None,
         redoc_url=None,
-        responses={"default": {"model": Problem, "description": "Any error."}},
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.authenticator = authenticator

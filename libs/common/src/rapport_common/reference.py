@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse, Response
+from pydantic import BaseModel
 
 ASSETS = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")
 POLICY = (
@@ -42,8 +43,18 @@ START = """SwaggerUIBundle({
 });
 """
 MAX_DEPTH = 8
+FASTAPIS = ("HTTPValidationError", "ValidationError")
+"""The schemas of FastAPI's own errors, which no route answers."""
 
 Document = dict[str, Any]
+
+
+class Problem(BaseModel):
+    """The body of every error: `code` is for programs, `message` says what to do."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
 
 
 def add_reference(app: FastAPI) -> None:
@@ -55,6 +66,11 @@ def add_reference(app: FastAPI) -> None:
         found = made()
         for _path, _method, operation in operations(found):
             _add_example(found, operation)
+            _add_problem(operation)
+        schemas = found.setdefault("components", {}).setdefault("schemas", {})
+        for name in FASTAPIS:
+            schemas.pop(name, None)
+        schemas["Problem"] = Problem.model_json_schema()
         return found
 
     app.openapi = document  # type: ignore[method-assign] # as FastAPI's own guide extends it
@@ -112,6 +128,16 @@ def _add_example(document: Document, operation: dict[str, Any]) -> None:
         content = answer.get("content", {}).get("application/json")
         if status.startswith("2") and content and not {"example", "examples"} & content.keys():
             content["example"] = example_of(document, content.get("schema", {}))
+
+
+def _add_problem(operation: dict[str, Any]) -> None:
+    """Errors have the house's form, where FastAPI says its own for a body that is not valid."""
+    answers = operation["responses"]
+    invalid = answers.get("422", {}).get("content", {}).get("application/json", {})
+    if invalid.get("schema", {}).get("$ref", "").endswith(f"/{FASTAPIS[0]}"):
+        del answers["422"]
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    answers["default"] = {"description": "Any error.", "content": content}
 
 
 def example_of(document: Document, schema: Mapping[str, Any], depth: int = 0) -> Any:

@@ -16,6 +16,7 @@ from rapport_common.keeping.classes import COUNTED, DataClass
 from rapport_common.keeping.store import KeepingStore, Version
 from rapport_common.operator.texts import StorableText
 from rapport_common.paging import MAX_BIGINT, Listed, Paging
+from rapport_common.routes import add_routes
 
 MOST_DAYS = 36_500
 Reader = Annotated[Operator, Depends(operator("privacy:read"))]
@@ -111,8 +112,7 @@ def keeping_routes(engine: AsyncEngine, service: str, classes: Sequence[DataClas
     """Show and change how long what is kept, and see what that does."""
     router = APIRouter(tags=["retention"])
     rules = _Rules(engine, service, classes)
-    router.include_router(_shown(rules))
-    router.include_router(_changed(rules))
+    add_routes(router, _shown(rules), _changed(rules))
     return router
 
 

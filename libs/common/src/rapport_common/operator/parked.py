@@ -18,6 +18,7 @@ from rapport_common.operator.models import (
 )
 from rapport_common.operator.shown import shown_key, shown_value
 from rapport_common.paging import BigId, Listed, Paging
+from rapport_common.routes import add_routes
 
 Ops = Annotated[Operator, Depends(operator("ops"))]
 
@@ -42,7 +43,7 @@ def parked_routes(engine: AsyncEngine, batches: BatchWriter, unparker: Unparker)
             rows = await parking.records(tx, key, after=after, limit=page.ask)
         return page.answer(rows, key=lambda one: [one.offset], show=_record)
 
-    router.include_router(_letting_go(engine, parking, unparker))
+    add_routes(router, _letting_go(engine, parking, unparker))
     return router
 
 

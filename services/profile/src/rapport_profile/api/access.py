@@ -12,6 +12,7 @@ from rapport_common.auth import Operator, operator
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import add_routes
 from rapport_profile.api.decisions import NamedIdentifier, Reason
 from rapport_profile.api.models import privacy as models
 from rapport_profile.domain.naming import Ids
@@ -48,8 +49,7 @@ class _File(StreamingResponse):
 def access_routes(engine: AsyncEngine, ids: Ids, accessing: Accessing) -> APIRouter:
     """Ask what is known of somebody, and read it."""
     router = APIRouter(tags=["privacy"])
-    router.include_router(_asked(engine, ids, accessing))
-    router.include_router(_told(engine, accessing))
+    add_routes(router, _asked(engine, ids, accessing), _told(engine, accessing))
     return router
 
 

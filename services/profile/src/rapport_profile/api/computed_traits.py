@@ -13,6 +13,7 @@ from rapport_common.errors import InvalidRequestError
 from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import MAX_BIGINT, Listed, Paging
+from rapport_common.routes import add_routes
 from rapport_profile.api import computed_models as models
 from rapport_profile.api.asking import NO_NUL, Reader, person
 from rapport_profile.domain.computed.definition import type_of
@@ -30,9 +31,7 @@ PATH = "/v1/computed-traits"
 def computed_routes(engine: AsyncEngine) -> APIRouter:
     """All routes of computed traits; those without a name first."""
     router = APIRouter(tags=["computed traits"])
-    router.include_router(_without_name(engine))
-    router.include_router(_shown_traits(engine))
-    router.include_router(_changes(engine))
+    add_routes(router, _without_name(engine), _shown_traits(engine), _changes(engine))
     return router
 
 

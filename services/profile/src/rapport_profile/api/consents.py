@@ -18,6 +18,7 @@ from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
 from rapport_common.publisher import Publisher
+from rapport_common.routes import add_routes
 from rapport_profile.api import consent_models as models
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import After, Reader, Text, person
@@ -77,10 +78,13 @@ Asked = Annotated[Instant, Depends(Instant)]
 def consent_routes(engine: AsyncEngine, arrivals: Arrivals, publisher: Publisher) -> APIRouter:
     """Consents of a person; `publisher` writes to `events`."""
     router = APIRouter(tags=["consents"])
-    router.include_router(_held(engine, arrivals))
-    router.include_router(_said(engine))
-    router.include_router(_explaining(engine))
-    router.include_router(_noted(engine, publisher))
+    add_routes(
+        router,
+        _held(engine, arrivals),
+        _said(engine),
+        _explaining(engine),
+        _noted(engine, publisher),
+    )
     return router
 
 

@@ -17,6 +17,7 @@ from rapport_common.events.envelope import Identifier
 from rapport_common.idempotency import Once, Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import add_routes
 from rapport_profile.api import explanations
 from rapport_profile.api.models import people as models
 from rapport_profile.domain.naming import MERGE, Ids, normal_or_given
@@ -85,9 +86,7 @@ class Undoing(BaseModel):
 def decision_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
     """Merge people, keep them apart, undo that, and see why identifiers are one person."""
     router = APIRouter(tags=["identity"])
-    router.include_router(_decided(engine, Deciding(ids)))
-    router.include_router(_kept(engine))
-    router.include_router(_explained(engine, ids))
+    add_routes(router, _decided(engine, Deciding(ids)), _kept(engine), _explained(engine, ids))
     return router
 
 

@@ -14,6 +14,7 @@ from rapport_common.errors import NotFoundError
 from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import add_routes
 from rapport_profile import metrics
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.decisions import Reason
@@ -71,8 +72,7 @@ class Dismissing(BaseModel):
 def duplicate_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
     """Look for pairs, show them, and say what they are."""
     router = APIRouter(tags=["duplicates"])
-    router.include_router(_shown_pairs(engine, ids))
-    router.include_router(_judged(engine, ids))
+    add_routes(router, _shown_pairs(engine, ids), _judged(engine, ids))
 
     @router.post("/v1/duplicates/find", status_code=202)
     async def find(body: NewFinding, caller: Writer, once: Repeatable) -> ShownJob:

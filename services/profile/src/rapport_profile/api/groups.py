@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import NotFoundError
 from rapport_common.paging import Listed, Page, Paging
+from rapport_common.routes import add_routes
 from rapport_profile.api import group_models as models
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import NO_NUL, Reader, Text, person
@@ -31,10 +32,13 @@ COUNTED = 100_000
 def group_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
     """Groups, and people's parts in them; `ids` names identifiers."""
     router = APIRouter(tags=["groups"])
-    router.include_router(_shown(engine, ids))
-    router.include_router(_of_people(engine))
-    router.include_router(_described(engine, ids))
-    router.include_router(_moved(engine, ids))
+    add_routes(
+        router,
+        _shown(engine, ids),
+        _of_people(engine),
+        _described(engine, ids),
+        _moved(engine, ids),
+    )
     return router
 
 

@@ -13,6 +13,7 @@ from rapport_common.errors import InvalidRequestError
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import add_routes
 from rapport_profile.api import loyalty_models as models
 from rapport_profile.api.asking import Reader, person
 from rapport_profile.domain.loyalty.operations import Operation
@@ -33,10 +34,13 @@ _Change = Callable[[AsyncConnection, str, str], Awaitable[Operation]]
 def loyalty_routes(engine: AsyncEngine, settling: Settling) -> APIRouter:
     """What members have, and what is done with it."""
     router, requests = APIRouter(tags=["loyalty"]), Requests(settling)
-    router.include_router(_shown(engine, requests))
-    router.include_router(_redeemed(engine, requests))
-    router.include_router(_ended(engine, requests))
-    router.include_router(_managed(engine, requests))
+    add_routes(
+        router,
+        _shown(engine, requests),
+        _redeemed(engine, requests),
+        _ended(engine, requests),
+        _managed(engine, requests),
+    )
     return router
 
 

@@ -11,6 +11,7 @@ from rapport_common.auth import Operator, operator
 from rapport_common.idempotency import Once, Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import add_routes
 from rapport_profile.api.asking import Reader
 from rapport_profile.api.models import rules as models
 from rapport_profile.api.rules import NewVersion, Shelf, Writer
@@ -126,8 +127,7 @@ def rules_routes(engine: AsyncEngine) -> APIRouter:
     """Show, try and change the rules; check or repair what is stored."""
     router = APIRouter(tags=["merge rules"])
     shelf = Shelf(engine, MERGE_RULES, _fields)
-    router.include_router(_shown_rules(shelf))
-    router.include_router(_changes(engine, shelf))
+    add_routes(router, _shown_rules(shelf), _changes(engine, shelf))
     return router
 
 

@@ -12,6 +12,7 @@ from rapport_common.errors import NotFoundError
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import add_routes
 from rapport_profile.api.decisions import NamedIdentifier, Reason
 from rapport_profile.api.models import privacy as models
 from rapport_profile.domain.naming import Ids
@@ -46,8 +47,7 @@ class NewErasure(BaseModel):
 def privacy_routes(engine: AsyncEngine, ids: Ids, erasing: Erasing) -> APIRouter:
     """Forget people, and see what became of it."""
     router = APIRouter(tags=["privacy"])
-    router.include_router(_asked(engine, ids, erasing))
-    router.include_router(_kept(engine, erasing))
+    add_routes(router, _asked(engine, ids, erasing), _kept(engine, erasing))
 
     @router.get("/v1/privacy/keys", response_model=models.ReceiptKeys)
     async def keys(_caller: Reader) -> dict[str, Any]:

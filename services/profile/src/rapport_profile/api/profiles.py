@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.errors import NotFoundError
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import add_routes
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import After, Reader, Text, person
 from rapport_profile.api.models import people as models
@@ -24,9 +25,7 @@ from rapport_profile.store import reads
 def profile_routes(engine: AsyncEngine, ids: Ids, arrivals: Arrivals) -> APIRouter:
     """Profiles, their parts and links, and totals."""
     router = APIRouter(tags=["profiles"])
-    router.include_router(_profiles(engine, ids, arrivals))
-    router.include_router(_parts(engine))
-    router.include_router(_links(engine))
+    add_routes(router, _profiles(engine, ids, arrivals), _parts(engine), _links(engine))
 
     @router.get("/v1/stats", response_model=models.Stats)
     async def stats(caller: Reader) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import add_routes
 from rapport_profile.api.decisions import NO_NUL, NamedIdentifier, Reason
 from rapport_profile.api.models import privacy as models
 from rapport_profile.domain.correcting import MAX_TRAITS, written
@@ -70,8 +71,7 @@ class Lifting(BaseModel):
 def rectification_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
     """Put right what is known of somebody, lift that, and see who has said it."""
     router = APIRouter(tags=["privacy"])
-    router.include_router(_said(engine, ids))
-    router.include_router(_kept(engine))
+    add_routes(router, _said(engine, ids), _kept(engine))
     return router
 
 

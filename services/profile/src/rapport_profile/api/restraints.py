@@ -14,6 +14,7 @@ from rapport_common.events.activity import Restraint
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import add_routes
 from rapport_profile.api.decisions import NamedIdentifier, Reason
 from rapport_profile.api.models import privacy as models
 from rapport_profile.domain.naming import Ids
@@ -60,8 +61,7 @@ class Lifting(BaseModel):
 def restraint_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
     """Restrict what is done with somebody's data, lift that, and see who has said it."""
     router = APIRouter(tags=["privacy"])
-    router.include_router(_said(engine, ids))
-    router.include_router(_kept(engine))
+    add_routes(router, _said(engine, ids), _kept(engine))
     return router
 
 
