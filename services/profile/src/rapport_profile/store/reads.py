@@ -15,6 +15,7 @@ from rapport_profile.domain.folding import merge
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.stamps import EARLIEST
+from rapport_profile.store import computed_traits
 
 _fold = msgspec.json.Decoder(Fold)
 _summary = msgspec.json.Decoder(Summary)
@@ -151,7 +152,9 @@ async def alive(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Found 
     row = (await tx.execute(_ALIVE, {"workspace": workspace, "id": profile_id})).first()
     if row is None:
         return None
-    return Found(row.id, row.version, _summary.decode(row.summary) if row.summary else None)
+    summary = _summary.decode(row.summary) if row.summary else None
+    await computed_traits.settle(tx, workspace, [] if summary is None else [summary])
+    return Found(row.id, row.version, summary)
 
 
 async def by_identifier(tx: AsyncConnection, workspace: str, identifier: Id) -> UUID | None:

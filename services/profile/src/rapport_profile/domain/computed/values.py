@@ -1,7 +1,7 @@
 """What a definition's value is at an instant, and until when it stays so without another event."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -192,9 +192,9 @@ def with_values(computed: ComputedState, values: Mapping[str, Valued]) -> Comput
     return msgspec.structs.replace(computed, defined=told or msgspec.UNSET)
 
 
-def next_change(values: Mapping[str, Valued]) -> datetime | None:
+def next_change(values: Iterable[Valued]) -> datetime | None:
     """When time changes the first of a person's values."""
     at: datetime | None = None
-    for one in values.values():
+    for one in values:
         at = earlier(at, one.until)
     return at
