@@ -57,6 +57,11 @@ class Selector(_Part):
     value: Value | None = Field(None, description="in the place of the definition's")
     minus: bool = Field(False, description="it is taken off; of count and sum")
     part: bool = Field(False, description="it is among those whose share is asked for; of share")
+    dated: domain.Dated = Field(
+        "event",
+        description="the day it counts on: its own, or that of the order it names by `order_id`, "
+        "for which it waits; of count and sum, in a window",
+    )
 
 
 class Window(_Part):

@@ -94,8 +94,9 @@ _REPLACED = text(
     f"AND (:ends OR version IS DISTINCT FROM {_SHOWN})"
 )
 _OVERTAKEN = (
-    "profile.computed_trait n WHERE n.workspace = :workspace AND n.id = ANY(CAST(:ids AS bigint[])) "
-    "AND n.stage = 'live' AND n.workspace = t.workspace AND n.name = t.name AND n.id > t.id"
+    "profile.computed_trait n WHERE n.workspace = :workspace "
+    "AND n.id = ANY(CAST(:ids AS bigint[])) AND n.stage = 'live' "
+    "AND n.workspace = t.workspace AND n.name = t.name AND n.id > t.id"
 )
 _OVERTAKE = text(
     f"UPDATE profile.computed_trait t SET stage = 'dropping', changed = {_NEXT.format('changed')} "

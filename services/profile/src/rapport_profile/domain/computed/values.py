@@ -20,6 +20,7 @@ from rapport_profile.domain.computed.states import (
     State,
     Tally,
     rank_of,
+    with_orders,
 )
 from rapport_profile.domain.stamps import earlier
 
@@ -72,8 +73,9 @@ class _Looking:
         self._seen = {
             value: at for value, at in state.seen.items() if self._is_inside(self._number(at))
         }
+        tallies = with_orders(state) if state.back else state.tallies
         self._tallies = [
-            (bucket, cells) for bucket, cells in state.tallies.items() if self._is_inside(bucket)
+            (bucket, cells) for bucket, cells in tallies.items() if self._is_inside(bucket)
         ]
         self._marks = [
             (bucket, cells) for bucket, cells in state.marks.items() if self._is_inside(bucket)
