@@ -101,6 +101,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "loyalty enrol": [*PERSON, "--reason", "why"],
     "loyalty entries": PERSON,
     "loyalty leave": [*PERSON, "--reason", "why"],
+    "loyalty programme backfill": ["2024-01-01T00:00:00Z", "--reason", "why"],
     "loyalty programme history": [],
     "loyalty programme set": ["file.json", "--reason", "why"],
     "loyalty programme show": [],

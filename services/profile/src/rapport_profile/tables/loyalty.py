@@ -31,6 +31,18 @@ LOYALTY_PROGRAMME = Table(
     PrimaryKeyConstraint("workspace", "version"),
 )
 
+LOYALTY_START = Table(
+    "loyalty_start",
+    METADATA,
+    Column("workspace", Text),
+    Column("counts_from", INSTANT, nullable=False, comment="What happened from then on counts."),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", INSTANT, nullable=False, server_default=text("now()")),
+    PrimaryKeyConstraint("workspace"),
+)
+"""From when on a programme counts, where that is before its first version says."""
+
 LOYALTY_FACT = Table(
     "loyalty_fact",
     METADATA,

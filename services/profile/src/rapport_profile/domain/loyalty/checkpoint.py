@@ -35,9 +35,10 @@ MOST_CHANGES = 100
 class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is always read.
 
-    All up to `at` has been carried out, by the first `versions` of the programme. `free`,
-    `pending`: of all lots. `live`: who holds points that may come back by themselves, and of
-    which lots. `is_booked`: the ledger says what it says; else it is one on the way.
+    All up to `at` has been carried out, by the first `versions` of the programme, of which the
+    first has held since it `began`. `free`, `pending`: of all lots. `live`: who holds points that
+    may come back by themselves, and of which lots. `is_booked`: the ledger says what it says; else
+    it is one on the way.
     """
 
     at: datetime
@@ -56,6 +57,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     inactive: bool = False
     spared: bool = False
     is_booked: bool = True
+    began: datetime | None = None
 
 
 class KeptSubject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -138,7 +140,12 @@ def ends_at(lot: Lot) -> datetime:
 
 def fits(head: Head, versions: Versions, now: datetime) -> bool:
     """Whether these versions have led to it, and it lies before now."""
-    return head.at < now and head.versions == sum(one.since <= head.at for one in versions)
+    led = head.versions == sum(one.since <= head.at for one in versions)
+    return head.at < now and led and head.began == _began(versions)
+
+
+def _began(versions: Versions) -> datetime | None:
+    return versions[0].since if versions else None
 
 
 def next_place(
@@ -186,6 +193,7 @@ def taken(run: Replay, operations: Iterable[Operation], *, is_booked: bool = Tru
         inactive=account.inactive,
         spared=account.spared,
         is_booked=is_booked,
+        began=_began(run.versions),
     )
     subjects = {key: _kept(one, run.versions) for key, one in run.subjects.items()}
     return Checkpoint(head, Parts(account.lots, subjects), account.rest)
