@@ -66,6 +66,7 @@ PROGRAMMES = [
         multipliers=GOLD,
         tiers=tiers(window={"days": 6}, grace_days=1),
     ),
+    programme(expiry={"days": 4, "inactive": True}, notice_days=0, pending_days=1),
     programme(multipliers=GOLD, pending_days=2, tiers=tiers(measure="spend", currency="USD")),
     programme(
         expiry={"days": 9, "spared": ["gold"]},
@@ -208,11 +209,17 @@ class Shelf:
 
 
 def beside(lots: Sequence[Lot]) -> Rest:
-    free = [one for one in lots if one.free]
+    free = [one for one in lots if one.free and one.cohort is None]
+    together: dict[int, tuple[datetime, str]] = {}
+    for one in lots:
+        if one.cohort is not None and one.free and one.is_open and not one.is_closed:
+            first = together.get(one.cohort, (one.at, one.key))
+            together[one.cohort] = min(first, (one.at, one.key))
     ends = min((ends_at(one) for one in free), default=FAR)
     return Rest(
         first=min((one.order for one in free if one.is_open), default=None),
-        opens_at=min((one.opens_at for one in free if not one.is_open), default=None),
+        firsts=together,
+        opens_at=min((one.opens_at for one in lots if one.free and not one.is_open), default=None),
         expires_at=None if ends == FAR else ends,
         expiring=sum(one.free for one in free if ends_at(one) == ends),
     )

@@ -6,6 +6,7 @@ from sqlalchemy import (
     Column,
     Identity,
     Index,
+    Integer,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -122,6 +123,7 @@ LOYALTY_LOT = Table(
     Column("free", BigInteger, nullable=False),
     Column("is_open", Boolean, nullable=False),
     Column("lot", JSON, nullable=False, comment="As it was at the checkpoint."),
+    Column("cohort", Integer, comment="With which it expires, if it has not yet."),
     PrimaryKeyConstraint("workspace", "profile_id", "key"),
     Index(None, "workspace", "profile_id", "subject"),
     Index(
@@ -133,6 +135,11 @@ LOYALTY_LOT = Table(
         "ix_loyalty_lot_pending",
         *("workspace", "profile_id", "opens_at"),
         postgresql_where=text("free > 0 AND NOT is_open"),
+    ),
+    Index(
+        "ix_loyalty_lot_cohort",
+        *("workspace", "profile_id", "cohort", "at", "key"),
+        postgresql_where=text("free > 0 AND cohort IS NOT NULL"),
     ),
 )
 
