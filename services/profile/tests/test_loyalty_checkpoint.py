@@ -21,7 +21,7 @@ from services.profile.tests.loyal import (
 from typing_extensions import override
 
 from rapport_profile.domain.loyalty import ledger
-from rapport_profile.domain.loyalty.account import Lot, MissingError, Rest
+from rapport_profile.domain.loyalty.account import Account, Lot, MissingError, Rest
 from rapport_profile.domain.loyalty.calendar import FAR
 from rapport_profile.domain.loyalty.checkpoint import (
     Checkpoint,
@@ -314,6 +314,51 @@ def test_what_is_on_its_way_does_not_grow_with_the_square_of_the_orders(
         assert run.run().standing().points.available == 10 * number
         counts.append(run.steps)
     assert counts[1] < 2.5 * counts[0]
+
+
+class Sparing:
+    """Nothing is loaded by chance."""
+
+    def random(self) -> float:
+        return 1.0
+
+
+@pytest.mark.parametrize("spared", [[], ["black"]])
+def test_where_points_expire_by_inactivity_what_is_read_and_written_does_not_grow(
+    spared: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 60 lots that each order gives a new time, and of 60 that have expired before."""
+    expiry = {"days": 20, "inactive": True, "spared": spared}
+    versions = since_ever(programme(expiry=expiry, notice_days=1, tiers=tiers()))
+    told = [
+        fact
+        for start in (0, 100)
+        for n in range(60)
+        for fact in facts(order(f"m{start + n}", f"o{start + n}", on=start + n / 10, total=1))
+    ]
+    asked = [redeem("r1", 30, 107)]
+    shelf = Shelf(versions, Sparing())
+    read: list[int] = []
+    load = Account.load
+    monkeypatch.setattr(Account, "load", lambda one, lot: (read.append(1), load(one, lot)))
+    for number in range(5, 120, 5):
+        now = told[number - 1].content.stamp.at + timedelta(hours=1)
+        before, facts_ = dict(shelf.lots), told[:number]
+        operations = known_at(asked, now)
+        read.clear()
+        found = shelf.run(facts_, operations, now, now - timedelta(minutes=1))
+        assert seen(found) == seen(replay(versions, facts_, operations, now))
+        written = [key for key, one in shelf.lots.items() if before.get(key) != one]
+        # Once, when all of the first have expired, they are looked at.
+        lapsed = 60 if number == 65 else 0
+        assert max(len(read), len(written)) <= 10 + lapsed
+    assert shelf.all_loaded == 0
+    assert shelf.head is not None
+    assert shelf.head.versions < 0, "who knows nothing of cohorts begins anew"
+    now = day(110)
+    found = shelf.run(told, asked, now, now - timedelta(minutes=1))
+    assert seen(found) == seen(replay(versions, told, asked, now))
+    assert found.points.available == (90 if spared else 30)
 
 
 @pytest.mark.parametrize("window", [{}, {"days": 400}, {"calendar": "year"}])
