@@ -131,7 +131,7 @@ def statement(workspace: Workspace, path: str) -> Iterator[dict[str, Any]]:
             "profile", f"{path}/entries", limit=200, **({"cursor": cursor} if cursor else {})
         )
         yield from page["items"]
-        cursor = page["next_cursor"]
+        cursor = page["next"]
         if cursor is None:
             return
 

@@ -361,6 +361,30 @@ def test_where_points_expire_by_inactivity_what_is_read_and_written_does_not_gro
     assert found.points.available == (90 if spared else 30)
 
 
+def test_with_a_tier_that_spares_them_points_wait_and_have_all_their_time_after_it() -> None:
+    levels = [{"id": "green", "threshold": "0"}, {"id": "black", "threshold": "20"}]
+    expiry = {"days": 5, "inactive": True, "spared": ["black"]}
+    versions = since_ever(programme(expiry=expiry, tiers=tiers(levels=levels)))
+    told = facts(order("m1", on=0, total=30), refund("m2", on=12, total=20))
+    # The tier is reached with the order; the refund takes it away, and is no sign of life.
+    found = [replay(versions, told, [], day(on)).points.available for on in (11, 16.5, 17)]
+    assert found == [30, 10, 0]
+
+
+def test_what_comes_back_to_points_that_nobody_has_looked_at_since_has_expired_with_them() -> None:
+    versions = since_ever(programme(expiry={"days": 5, "inactive": True}, notice_days=0))
+    told = facts(order("m1", "1", on=0, total=10), order("m2", "2", on=9, total=7))
+    spent = redeem("r1", 10, 1)
+    shelf = Shelf(versions, Sparing())
+    for on in (2, 8, 10):
+        known = [one for one in told if one.content.stamp.at <= day(on)]
+        shelf.run(known, [spent], day(on), day(on) - timedelta(hours=1))
+    back = msgspec.structs.replace(spent, released_at=day(11))
+    found = shelf.run(told, [back], day(12))
+    assert seen(found) == seen(replay(versions, told, [back], day(12)))
+    assert found.points.available == 7
+
+
 @pytest.mark.parametrize("window", [{}, {"days": 400}, {"calendar": "year"}])
 def test_refunds_are_not_each_counted_from_the_beginning(
     window: dict[str, Any], monkeypatch: pytest.MonkeyPatch

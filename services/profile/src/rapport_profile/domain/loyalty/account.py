@@ -71,10 +71,11 @@ class Cohort:
     zone: str
     expires_at: datetime | None = None
     free: int = 0
+    is_over: bool = False
 
-    def is_over(self, at: datetime) -> bool:
-        """Whether its lots have expired."""
-        return self.expires_at is not None and self.expires_at <= at
+    def expires_by(self, moment: datetime) -> bool:
+        """Whether its lots expire up to a moment, by what is known."""
+        return self.expires_at is not None and self.expires_at <= moment
 
 
 class MissingError(Exception):
@@ -141,12 +142,10 @@ class Account:
         self.require_all()
         return [one for one in self.lots.values() if not one.is_closed]
 
-    def cohort_of(self, policy: Expiry, zone: str, at: datetime) -> int:
-        """The place of the cohort of lots that expire like this, as of a moment; a new one if need
-        be.
-        """
+    def cohort_of(self, policy: Expiry, zone: str) -> int:
+        """The place of the cohort of lots that expire like this; a new one if need be."""
         for place, cohort in enumerate(self.cohorts):
-            if (cohort.policy, cohort.zone) == (policy, zone) and not cohort.is_over(at):
+            if (cohort.policy, cohort.zone) == (policy, zone) and not cohort.is_over:
                 return place
         self.cohorts.append(Cohort(policy, zone))
         return len(self.cohorts) - 1
@@ -161,6 +160,7 @@ class Account:
         """The lots of a cohort expire."""
         if self.rest is not None and self.cohorts[place].free:
             raise MissingError
+        self.cohorts[place].is_over = True
         for lot in self.lots.values():
             if lot.cohort == place and not lot.is_closed:
                 lot.expires_at = at

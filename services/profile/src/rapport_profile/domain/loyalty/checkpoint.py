@@ -140,7 +140,7 @@ def wanted(
     programme = programmes.at(versions, now)
     notice = timedelta(days=0 if programme is None else programme.notice_days)
     until = min(FAR - notice, now) + notice + MARGIN
-    cohorts = {place for place, one in enumerate(head.cohorts) if one.free and one.is_over(until)}
+    cohorts = {place for place, one in enumerate(head.cohorts) if one.free and one.expires_by(until)}
     return Wanted({one.subject for one in facts}, lots, until, now, cohorts)
 
 
@@ -249,7 +249,7 @@ def resumed(versions: Versions, now: datetime, known: Checkpoint) -> Replay:
     for lot in sorted(known.parts.lots.values(), key=lambda one: (one.at, one.key)):
         account.load(lot)
         if lot.cohort is not None and not lot.is_closed:
-            _follow(account, lot, account.cohorts[lot.cohort], head.at)
+            _follow(account, lot, account.cohorts[lot.cohort])
         run.expect_of_lot(lot)
     run.expect_of_cohorts()
     account.rest = known.rest
@@ -259,10 +259,10 @@ def resumed(versions: Versions, now: datetime, known: Checkpoint) -> Replay:
     return run
 
 
-def _follow(account: Account, lot: Lot, cohort: Cohort, at: datetime) -> None:
+def _follow(account: Account, lot: Lot, cohort: Cohort) -> None:
     """A lot that is loaded is no more among those that are not; it may have expired with them."""
     cohort.free -= lot.free
-    if cohort.is_over(at):
+    if cohort.is_over:
         lot.expires_at = cohort.expires_at
         account.close(lot)
 

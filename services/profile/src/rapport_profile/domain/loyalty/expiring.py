@@ -80,9 +80,9 @@ class ExpiringAccount:
         """Points that expire by inactivity have their time again."""
         for lot in self.account.leave_apart():
             if lot.policy is not None:
-                lot.cohort = self.account.cohort_of(lot.policy, lot.zone, at)
+                lot.cohort = self.account.cohort_of(lot.policy, lot.zone)
         for place, cohort in enumerate(self.account.cohorts):
-            if not cohort.is_over(at):
+            if not cohort.is_over:
                 self._date_cohort(place, at)
 
     def _date_cohort(self, place: int, since: datetime) -> None:
@@ -91,8 +91,9 @@ class ExpiringAccount:
         self._look_at_cohort(place)
 
     def _look_at_cohort(self, place: int) -> None:
-        moment, known = self.account.cohorts[place].expires_at, self.lapses.get(place)
-        if moment is not None and moment > self.moment and (known is None or moment < known):
+        cohort, known = self.account.cohorts[place], self.lapses.get(place)
+        moment = cohort.expires_at
+        if moment is not None and not cohort.is_over and (known is None or moment < known):
             self.lapses[place] = moment
             self._at(moment, EXPIRES, lambda at: self._lapse(place, at))
 
@@ -109,7 +110,7 @@ class ExpiringAccount:
         """With a tier points begin or cease to expire."""
         account = self.account
         for place, cohort in enumerate(account.cohorts):
-            if not cohort.is_over(at) and self._changes(cohort.policy, cohort.expires_at):
+            if not cohort.is_over and self._changes(cohort.policy, cohort.expires_at):
                 self._date_cohort(place, at)
         others = account.unclosed() if account.spared else list(account.apart.values())
         for lot in others:
