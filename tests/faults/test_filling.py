@@ -130,7 +130,7 @@ def test_points_that_are_backfilled_while_profile_dies_are_exact(
     workspace.put(
         "profile", "/v1/loyalty/programme", {"programme": CLUB, "version": 0, "reason": "test"}
     )
-    body = {"counts_from": "2020-01-01T00:00:00Z", "reason": "test"}
+    body = {"since": "2020-01-01T00:00:00Z", "reason": "test"}
     job = workspace.post("profile", "/v1/loyalty/programme/backfill", body)["id"]
     done = killed_in(stack, workspace, job, lambda: None)
     # A page whose end nobody heard of was done again, and said so little: all was there.

@@ -72,7 +72,7 @@ async def declared(client: httpx.AsyncClient, programme: dict[str, Any] = CLUB) 
 async def asked(
     client: httpx.AsyncClient, since: float = 0, *, dry_run: bool = False
 ) -> httpx.Response:
-    wanted = {"counts_from": day(since).isoformat(), "dry_run": dry_run, **WHY}
+    wanted = {"since": day(since).isoformat(), "dry_run": dry_run, **WHY}
     return await client.post(f"{PATH}/backfill", json=wanted)
 
 
@@ -92,7 +92,7 @@ async def test_old_orders_count_when_that_is_asked_for(
     assert await worked_off(engine) == wanted
     await settled(engine)
     assert await entries(client) == before
-    assert (await client.get(PATH)).json()["counts_from"] == day(100).isoformat()[:19] + "Z"
+    assert (await client.get(PATH)).json()["starts_at"] == day(100).isoformat()[:19] + "Z"
     assert (await asked(client)).status_code == 202
     # What happens while it goes on is added once.
     await feed(engine, [order("m7", "o5", on=121, total=3), refund("m8", "o2", on=122, total=10)])
@@ -102,7 +102,7 @@ async def test_old_orders_count_when_that_is_asked_for(
     assert (await points(client))["available"] == 70 + 60 - 10 + 7 + 3
     assert (await points(client, "B"))["available"] == 50
     await exact(client, engine)
-    assert (await client.get(PATH)).json()["counts_from"] == START.isoformat()[:19] + "Z"
+    assert (await client.get(PATH)).json()["starts_at"] == START.isoformat()[:19] + "Z"
     lots = (await client.get(await member(client))).json()["lots"]
     assert {one["earned_at"][:10] for one in lots} >= {f"{day(1):%Y-%m-%d}", f"{day(40):%Y-%m-%d}"}
     # Again: all is there.
@@ -140,12 +140,12 @@ async def test_what_is_no_earlier_or_without_a_programme_is_refused(
     assert (await asked(client)).json()["code"] == "no_programme"
     await declared(client)
     late = await asked(client, 101)
-    assert (late.status_code, late.json()["details"]["field"]) == (422, "counts_from")
+    assert (late.status_code, late.json()["details"]["field"]) == (422, "since")
     assert (await asked(client, 100)).status_code == 202
     again = [
         await client.post(
             f"{PATH}/backfill",
-            json={"counts_from": START.isoformat(), **WHY},
+            json={"since": START.isoformat(), **WHY},
             headers={"Idempotency-Key": "k"},
         )
         for _twice in range(2)

@@ -61,7 +61,7 @@ def set_programme(
 @app.command()
 def backfill(
     ctx: typer.Context,
-    counts_from: Annotated[str, typer.Argument(help="The time (RFC 3339), no later than now.")],
+    since: Annotated[str, typer.Argument(help="The time (RFC 3339), no later than now.")],
     *,
     reason: Annotated[str, typer.Option(help="Why; it is kept.")],
     dry_run: Annotated[
@@ -72,7 +72,7 @@ def backfill(
 ) -> None:
     """Let what happened since a time earn points, though it was told before the programme was."""
     api = show.session(ctx).api("profile")
-    body = {"counts_from": counts_from, "dry_run": dry_run, "reason": reason}
+    body = {"since": since, "dry_run": dry_run, "reason": reason}
     job = api.post(f"{PATH}/backfill", body)
     if wait or dry_run:
         job = jobs.watch(api, job["id"], quiet=as_json)

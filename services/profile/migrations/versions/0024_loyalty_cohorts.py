@@ -16,6 +16,7 @@ OF_THESE = (
     "DELETE FROM profile.loyalty_{0} t USING profile.loyalty_checkpoint c "
     "WHERE c.workspace = t.workspace AND c.profile_id = t.profile_id AND {1}"
 )
+FREE = ["workspace", "profile_id", "ends_at", "at", "key"]
 BEFORE, SINCE = "c.head ->> 'inactive' = 'true'", "c.head -> 'cohorts' IS NOT NULL"
 
 
@@ -24,9 +25,18 @@ def _drop(which: str) -> None:
         op.execute(OF_THESE.format(table, which))
 
 
+def _index_free(which: str) -> None:
+    op.drop_index("ix_loyalty_lot_free", table_name="loyalty_lot", schema=SCHEMA)
+    where = sa.text(which)
+    op.create_index(
+        "ix_loyalty_lot_free", "loyalty_lot", FREE, schema=SCHEMA, postgresql_where=where
+    )
+
+
 def upgrade() -> None:
     comment = "With which it expires, if it has not yet."
     op.add_column("loyalty_lot", sa.Column("cohort", sa.Integer(), comment=comment), schema=SCHEMA)
+    _index_free("free > 0 AND cohort IS NULL")
     op.create_index(
         "ix_loyalty_lot_cohort",
         "loyalty_lot",
@@ -40,4 +50,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     _drop(SINCE)
     op.drop_index("ix_loyalty_lot_cohort", table_name="loyalty_lot", schema=SCHEMA)
+    _index_free("free > 0")
     op.drop_column("loyalty_lot", "cohort", schema=SCHEMA)

@@ -59,7 +59,7 @@ class Programme(BaseModel):
 class CurrentProgramme(Programme):
     """The version that was declared last, and from when on anything counts."""
 
-    counts_from: datetime | None = Field(
+    starts_at: datetime | None = Field(
         description="what happened from then on counts, by the first version until the next began"
     )
 
@@ -72,7 +72,7 @@ class NewBackfill(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "counts_from": "2024-01-01T00:00:00Z",
+                    "since": "2024-01-01T00:00:00Z",
                     "dry_run": True,
                     "reason": "Old customers have their points",
                 }
@@ -80,7 +80,7 @@ class NewBackfill(BaseModel):
         },
     )
 
-    counts_from: Moment = Field(description="no later than it counts now")
+    since: Moment = Field(description="no later than it counts now")
     dry_run: bool = Field(False, description="only say what would be: nothing is changed")
     reason: Reason
 

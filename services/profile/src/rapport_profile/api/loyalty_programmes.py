@@ -20,8 +20,9 @@ Writer = Annotated[Operator, Depends(operator("profiles:write"))]
 
 
 def programme_routes(engine: AsyncEngine) -> APIRouter:
-    """Show and change the programme."""
+    """Show and change the programme, and let it count from an earlier time on."""
     router = APIRouter(tags=["loyalty"])
+    router.include_router(_backfill(engine))
 
     @router.get("/v1/loyalty/programme", response_model=models.CurrentProgramme)
     async def loyalty_programme(caller: Reader) -> dict[str, Any]:
@@ -29,8 +30,8 @@ def programme_routes(engine: AsyncEngine) -> APIRouter:
         async with engine.begin() as tx:
             found = await store.history(tx, caller.workspace, 1)
             versions = (await store.versions(tx, [caller.workspace]))[caller.workspace]
-        counts_from = versions[0].since if versions else None
-        return {**(_version(found[0]) if found else _NONE), "counts_from": counts_from}
+        starts_at = versions[0].since if versions else None
+        return {**(_version(found[0]) if found else _NONE), "starts_at": starts_at}
 
     @router.get("/v1/loyalty/programme/history", response_model=Listed[models.Programme])
     async def history_of_loyalty_programme(caller: Reader, page: Paging) -> dict[str, Any]:
@@ -54,6 +55,12 @@ def programme_routes(engine: AsyncEngine) -> APIRouter:
             )
         return _version(made)
 
+    return router
+
+
+def _backfill(engine: AsyncEngine) -> APIRouter:
+    router = APIRouter()
+
     @router.post("/v1/loyalty/programme/backfill", status_code=202)
     async def backfill_points(
         body: models.NewBackfill, caller: Writer, once: Repeatable
@@ -67,9 +74,7 @@ def programme_routes(engine: AsyncEngine) -> APIRouter:
         by = (caller.subject, body.reason)
         async with engine.begin() as tx:
             return shown(
-                await backfill(
-                    tx, once, caller.workspace, body.counts_from, dry_run=body.dry_run, by=by
-                )
+                await backfill(tx, once, caller.workspace, body.since, dry_run=body.dry_run, by=by)
             )
 
     return router

@@ -166,16 +166,9 @@ class Profile:
         """What is stored of it."""
         named = [(kind, value, at) for (kind, value), at in self.named.items()]
         counts = dict(self._counts or {})
+        values = (self.values, self.coming)
         return Summary(
-            self.count,
-            self.user,
-            self.sole,
-            named,
-            self.fold,
-            self.told,
-            counts,
-            self.values,
-            self.coming,
+            self.count, self.user, self.sole, named, self.fold, self.told, counts, *values
         )
 
     @property

@@ -51,10 +51,6 @@ class Place(msgspec.Struct, frozen=True):
     until: Id | None = None
 
 
-class Report(Difference):
-    """What a job has done; a rehearsal says what would be, see `Difference`."""
-
-
 class Backfilling:
     """The work of the jobs of kind `backfill_loyalty`."""
 
@@ -75,7 +71,7 @@ class Backfilling:
     async def work(self, job: Job) -> AsyncIterator[Step]:
         """Work a job off, see `jobs.worker.Work`."""
         wanted = msgspec.convert(job.spec, Wanted)
-        report = msgspec.convert(job.report or {}, Report)
+        report = msgspec.convert(job.report or {}, Difference)
         place = msgspec.convert(job.position, Place)
         if not job.position:
             async with self._engine.begin() as tx:
@@ -186,6 +182,6 @@ async def _told(
     return found
 
 
-def _step(place: Place, number: int, report: Report, total: int | None = None) -> Step:
+def _step(place: Place, number: int, report: Difference, total: int | None = None) -> Step:
     position: dict[str, Any] = msgspec.to_builtins(place)
     return Step(position, number, number, 0, msgspec.to_builtins(report), total)

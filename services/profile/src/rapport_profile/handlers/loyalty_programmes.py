@@ -96,10 +96,10 @@ async def backfill(
         raise ConflictError(message, code="no_programme")
     if counts_from > versions[0].since:
         message = (
-            f"counts_from: the programme counts from {versions[0].since.isoformat()} on already: "
+            f"since: the programme counts from {versions[0].since.isoformat()} on already: "
             "give that time, or an earlier one."
         )
-        raise InvalidRequestError(message, details={"field": "counts_from"})
+        raise InvalidRequestError(message, details={"field": "since"})
     if not dry_run:
         await store.begin_earlier(tx, workspace, counts_from, by=by)
     spec = msgspec.to_builtins(Wanted(counts_from, dry_run))

@@ -56,7 +56,7 @@ _BY = (
 )
 _LOTS = text(
     f"{_BY.format('key')} UNION {_BY.format('subject')} "
-    f"UNION {_LOT} AND free > 0 AND ends_at <= :until "
+    f"UNION {_LOT} AND free > 0 AND cohort IS NULL AND ends_at <= :until "
     f"UNION {_LOT} AND free > 0 AND NOT is_open AND opens_at <= :now "
     f"UNION {_LOT} AND free > 0 AND cohort = ANY(CAST(:cohorts AS integer[]))"
 )
@@ -85,7 +85,7 @@ _REST = text(
     "ORDER BY ends_at, at, key LIMIT 1) AS o ON true "
     f"LEFT JOIN (SELECT min(opens_at) AS opens_at {_OTHERS} AND NOT is_open) AS p "
     f"ON true LEFT JOIN (SELECT ends_at, CAST(sum(free) AS bigint) AS free {_OTHERS} "
-    "AND ends_at < :far GROUP BY ends_at ORDER BY ends_at LIMIT 1) AS e ON true"
+    "AND cohort IS NULL AND ends_at < :far GROUP BY ends_at ORDER BY ends_at LIMIT 1) AS e ON true"
 )
 _FIRSTS = text(
     "SELECT v.cohort, l.at, l.key "

@@ -129,7 +129,7 @@ LOYALTY_LOT = Table(
     Index(
         "ix_loyalty_lot_free",
         *("workspace", "profile_id", "ends_at", "at", "key"),
-        postgresql_where=text("free > 0"),
+        postgresql_where=text("free > 0 AND cohort IS NULL"),
     ),
     Index(
         "ix_loyalty_lot_pending",

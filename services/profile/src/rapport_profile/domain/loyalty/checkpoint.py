@@ -140,7 +140,9 @@ def wanted(
     programme = programmes.at(versions, now)
     notice = timedelta(days=0 if programme is None else programme.notice_days)
     until = min(FAR - notice, now) + notice + MARGIN
-    cohorts = {place for place, one in enumerate(head.cohorts) if one.free and one.expires_by(until)}
+    cohorts = {
+        place for place, one in enumerate(head.cohorts) if one.free and one.expires_by(until)
+    }
     return Wanted({one.subject for one in facts}, lots, until, now, cohorts)
 
 
