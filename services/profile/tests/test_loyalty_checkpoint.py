@@ -340,7 +340,12 @@ def test_where_points_expire_by_inactivity_what_is_read_and_written_does_not_gro
     shelf = Shelf(versions, Sparing())
     read: list[int] = []
     load = Account.load
-    monkeypatch.setattr(Account, "load", lambda one, lot: (read.append(1), load(one, lot)))
+
+    def counting(account: Account, lot: Lot) -> None:
+        read.append(1)
+        load(account, lot)
+
+    monkeypatch.setattr(Account, "load", counting)
     for number in range(5, 120, 5):
         now = told[number - 1].content.stamp.at + timedelta(hours=1)
         before, facts_ = dict(shelf.lots), told[:number]

@@ -240,7 +240,7 @@ async def test_accounts_go_on_from_their_checkpoints_but_for_those_that_expire_b
     await connection.close()
     assert [one["id"][-1] for one in rows] == ["1"]
     assert [(one["id"][-1], one["cohort"]) for one in lots] == [("1", None)]
-    head = msgspec.json.decode(rows[0]["head"], type=Head)
+    kept = msgspec.json.decode(rows[0]["head"], type=Head)
     version = Version(datetime(2026, 1, 1, 0, 0, 0, 250_000, UTC), Programme(name="Club"))
-    assert fits(head, [version], head.at + timedelta(days=1))
-    assert not fits(head, [version._replace(since=head.at)], head.at + timedelta(days=1))
+    assert fits(kept, [version], kept.at + timedelta(days=1))
+    assert not fits(kept, [version._replace(since=kept.at)], kept.at + timedelta(days=1))
