@@ -95,6 +95,8 @@ def test_a_newer_version_is_not_judged() -> None:
     [
         *((NEW, 1), (OLD, 2), (b"", None), (None, 2), (b"\xff", 1), (b"[" * 10_000, 2)),
         (OLD, GARBAGE),
+        # What a record keeps as it stands is JSON, too.
+        *((NEW[:-1] + b',"kept":{"a":"' + bad + b'"}}', 2) for bad in (b"\xff", b"\xed\xa0\x80")),
         # The step to the newest can't take it: it is that record's fault, and nobody else's.
         (encode(First("acme", PERSON, "")), 1),
     ],

@@ -117,3 +117,11 @@ async def test_who_may_measure(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/quality", headers=reader)).status_code == 404
     answer = await client.post("/v1/quality/measure", json={}, headers=reader)
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("value", [b"1e-99999999999999999999", b'"\\ud800"', b"[" * 999])
+def test_what_can_be_kept_and_not_be_read_is_not_filled(value: bytes) -> None:
+    odd = Trait(msgspec.Raw(value), Stamp(START, "m", "shop"))
+    quality = Quality(looked_at=START)
+    quality.take({"name": odd, "city": said("Rome", "shop")}, in_pair=False)
+    assert list(quality.sources["shop"].fields) == ["address"]

@@ -10,7 +10,7 @@ from rapport_campaign import metrics
 from rapport_campaign.domain.asking import MOST, WINDOW, Asked, Earlier, may_ask
 from rapport_campaign.domain.model import State
 from rapport_campaign.domain.preferences import Holder, refused_since
-from rapport_campaign.handlers.opt_ins import LIFETIME, OptIns
+from rapport_campaign.handlers.opt_ins import LIFETIME, OptIns, fate_of
 from rapport_campaign.handlers.preferences import known_of, new_key
 from rapport_campaign.store import locks, people
 from rapport_campaign.store import opt_ins as store
@@ -60,7 +60,9 @@ class Asking:
         if refused_since(known, asked.address, asked.purpose, asked.at):
             return False
         rows = await store.of_address(tx, workspace, asked.address, now - WINDOW, MOST)
-        earlier = [Earlier(one.purpose, one.asked_at, one.state(now) == "asked") for one in rows]
+        earlier = [
+            Earlier(one.purpose, one.asked_at, fate_of(one, known, now) == "asked") for one in rows
+        ]
         if not may_ask(asked, earlier):
             return False
         if await store.made_by(tx, workspace, ACTOR, now - HOUR, self._most) < self._most:

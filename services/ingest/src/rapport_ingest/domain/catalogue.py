@@ -1,9 +1,9 @@
 """What events look like: learnt from samples, merged in any order, drafted as a schema.
 
-A shape counts, by the dotted path of each property (`properties.products[].price`), how often it
-was there (`seen`), with values of which types (`string`, `integer`, …), formats (`format:…`) and
-guesses of personal data (`pii:…`). Counts are added, so that pieces learnt by several processes
-come to the same in any order.
+A shape counts, by the path (`rapport_common.paths`) of each property, with `[]` for what is in a
+list (`properties.products[].price`), how often it was there (`seen`), with values of which types
+(`string`, `integer`, …), formats (`format:…`) and guesses of personal data (`pii:…`). Counts are
+added, so that pieces learnt by several processes come to the same in any order.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from rapport_common.paths import names_of, path_of
 from rapport_ingest.domain.moments import parse_moment
 from rapport_ingest.domain.personal import by_name, by_value
 
@@ -127,8 +128,8 @@ def is_moment(value: str) -> bool:
 
 
 def _shown(key: str) -> str:
-    """A name that a dotted path can hold."""
-    return OTHER if len(key) > MAX_KEY or "." in key or "[" in key or not key else key
+    """A name as it stands in a path; brackets stand for lists there."""
+    return OTHER if len(key) > MAX_KEY or "[" in key or not key else path_of(key)
 
 
 def example_of(fields: Mapping[str, Any], at: str) -> Example | None:
@@ -206,13 +207,14 @@ def _drafted(shape: Shape, path: str) -> dict[str, Any]:
         schema["items"] = _drafted(shape, f"{path}[]")
     names = [name for name in _names_below(shape, path) if name != OTHER]
     if names:
-        schema["properties"] = {name: _drafted(shape, f"{path}.{name}") for name in names}
-        always = [n for n in names if shape[f"{path}.{n}"].get("seen") == counts.get("object")]
+        inner = {name: f"{path}.{path_of(name)}" for name in names}
+        schema["properties"] = {name: _drafted(shape, inner[name]) for name in names}
+        always = [n for n in names if shape[inner[n]].get("seen") == counts.get("object")]
         if always:
             schema["required"] = always
     return schema
 
 
 def _names_below(shape: Shape, path: str) -> list[str]:
-    below = (one.removeprefix(f"{path}.") for one in shape if one.startswith(f"{path}."))
-    return sorted(name for name in below if "." not in name and "[" not in name)
+    ways = [names_of(one.removeprefix(f"{path}.")) for one in shape if one.startswith(f"{path}.")]
+    return sorted(way[0] for way in ways if len(way) == 1 and "[" not in way[0])

@@ -5,6 +5,7 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import Event
 from rapport_common.paths import names_of
 from rapport_profile.domain.telling import traits_said
@@ -48,7 +49,7 @@ class Wanted(msgspec.Struct, frozen=True):
         try:
             said = _properties.decode(event.properties)
             return any(_is(value, self.equals or "") for value in _at(said, path))
-        except (msgspec.MsgspecError, UnicodeError, ArithmeticError, RecursionError):
+        except UNREADABLE:
             # Half a surrogate pair, an exponent beyond all numbers, a thousand lists in each
             # other: it can be kept, and is equal to nothing.
             return False

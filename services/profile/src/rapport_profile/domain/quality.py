@@ -11,6 +11,7 @@ from rapport_profile.domain.duplicates.contacts import email_of, gender_of, phon
 from rapport_profile.domain.duplicates.known import FIELD_OF, bare_name, known_of
 from rapport_profile.domain.duplicates.words import plain
 from rapport_profile.domain.stamps import later
+from rapport_profile.domain.trait_rules import value_of
 from rapport_profile.domain.traits import Trait
 
 FRESH, RECENT = timedelta(days=30), timedelta(days=365)
@@ -47,7 +48,7 @@ class Quality(msgspec.Struct, omit_defaults=True):
         self.people += 1
         said: dict[str, dict[str, _Said]] = {}
         for name, trait in traits.items():
-            value = msgspec.json.decode(trait.value)
+            value = value_of(trait.value)
             if value in _NOTHING:
                 continue
             fields = said.setdefault(trait.stamp.source, {})

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.contact import normal_email
 from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState
 from rapport_common.lazy import lazy
@@ -160,7 +161,7 @@ def _traits(raw: bytes) -> tuple[bytes, dict[str, Any]]:
     if _is_plain(raw):
         try:
             traits = _object.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             pass  # Bytes that are not UTF-8, or traits that are no object.
         else:
             address = traits.get(EMAIL)

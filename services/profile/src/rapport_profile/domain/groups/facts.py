@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import ANONYMOUS_ID, Event, Identifier
 from rapport_common.events.identifiers import is_placeholder, normal_identifier
 from rapport_common.events.kinds import is_kind
@@ -26,7 +27,6 @@ KIND_FIELDS = ("groupType", "group_type", "$group_type")
 KEY_FIELDS = ("groupId", "group_id", "$group_key")
 ROLE_FIELDS = ("groupRole", "group_role")
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 class GroupFact(msgspec.Struct, frozen=True, gc=False):
@@ -95,7 +95,7 @@ def _traits(event: Event) -> dict[str, msgspec.Raw] | None:
         return None
     try:
         found = _object.decode(event.traits)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     told = {
         name: msgspec.Raw(bytes(value))
@@ -109,7 +109,7 @@ def _members(raw: msgspec.Raw) -> dict[str, Any]:
     """The texts and whole numbers in a JSON object, by name."""
     try:
         found = _object.decode(raw)
-    except _UNREADABLE:
+    except UNREADABLE:
         return {}
     return {name: _scalar(found[name]) for name in _NAMED & found.keys()}
 
@@ -120,7 +120,7 @@ _NAMED = {*KIND_FIELDS, *KEY_FIELDS, *ROLE_FIELDS, "role"}
 def _scalar(raw: msgspec.Raw) -> str | int | None:
     try:
         return msgspec.json.decode(raw, type=str | int | None)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
