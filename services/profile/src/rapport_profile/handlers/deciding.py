@@ -26,6 +26,7 @@ from rapport_profile.handlers import cutting
 from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
+from rapport_profile.handlers.refusing import require_whole
 from rapport_profile.store import changes, decisions, duplicates, people
 from rapport_profile.store.decisions import APART, CUT, OPERATOR, Decision
 from rapport_profile.store.rules import RuleShelf
@@ -53,6 +54,7 @@ class Deciding:
         names = await self._names(tx, caller.workspace)
         rules = names.book.of(caller.workspace)
         by_id = {self._ids.of(caller.workspace, end): end for end in pair}
+        await require_whole(tx, {(caller.workspace, one) for one in by_id})
         await _hold(tx, names, caller.workspace, by_id)
         await _require_two_known(tx, caller.workspace, by_id)
         # In the order of their ids, whatever the rules of the day say of their kinds.

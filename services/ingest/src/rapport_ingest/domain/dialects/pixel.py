@@ -2,7 +2,8 @@
 
 The query of `/v1/pixel.gif` and of RudderStack's `/pixel/v1/…` names fields by paths
 (`rapport_common.paths`); Segment's `/v1/pixel/…` has the whole event in `data`, as JSON in base64.
-Image tags show no message: the answer is the image, and what is refused is in the quarantine with its reason.
+Image tags show no message: the answer is the image, and what is refused is in the quarantine with
+its reason.
 """
 
 import base64
