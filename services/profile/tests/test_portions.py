@@ -18,7 +18,6 @@ from services.profile.tests.test_erasing import (
     AT,
     contents,
     ids_of,
-    later,
     left,
     new,
     old,
@@ -254,7 +253,7 @@ async def test_a_crowd_goes_page_by_page_and_has_one_receipt(engine: AsyncEngine
         if service != "profile"
     ]
     told = [*own, *others]
-    Random(7).shuffle(told)  # noqa: S311 - any order will do
+    Random(7).shuffle(told)
     await read(engine, ROOM, told[:-1])
     assert (await answered(engine, request))["receipt"] is None
     await read(engine, ROOM, [told[-1], *told])

@@ -132,6 +132,12 @@ RESTRAINT = Table(
     Column("lifted_by", Text),
     Column("lifted_reason", Text),
     PrimaryKeyConstraint("workspace", "id"),
+    Index(
+        "ix_restraint_holds",
+        "workspace",
+        "id",
+        postgresql_where=text("what = 'processing' AND lifted_at IS NULL"),
+    ),
 )
 """Who has said what is not to be done with a person's data; what holds is in the folds."""
 
