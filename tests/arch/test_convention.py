@@ -52,6 +52,7 @@ KEYED = {
     "/v1/catalogue": "source, type and name",
     "/v1/computed-traits": "name",
     "/v1/computed-traits/{name}/history": "version",
+    "/v1/traits": "name",
     "/v1/violations": "the event, the path and the rule",
     "/v1/quarantine/summary": "source, code and path",
     "/v1/quarantine/balance": "source",

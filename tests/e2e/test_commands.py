@@ -169,6 +169,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "profile trait-history": [*PERSON, "plan"],
     "profile undo": [ID, "--reason", "why"],
     "profile why": [*PERSON, *PERSON],
+    "trait list": [],
     "quality measure": [],
     "quality show": [],
     "quarantine balance": [],

@@ -22,6 +22,7 @@ from rapport_common import clock
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.activity import ProfileActivity, SectionVersions
 from rapport_common.events.membership import Membership
+from rapport_common.events.message import MessageRequest
 from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
 
@@ -359,6 +360,33 @@ async def test_a_lock_is_not_waited_for_for_ever(scenario: Any) -> None:
         with pytest.raises(DBAPIError, match="lock timeout"):
             async with scenario.engine.begin() as other:
                 await locks.share_segments(other, [("acme", "s")])
+
+
+async def test_a_request_from_before_a_restore_may_have_been_answered(scenario: Any) -> None:
+    """Its row says so, and nothing is sent."""
+    restored = clock.now()
+    requests = [
+        MessageRequest(
+            workspace="acme",
+            request_id=f"r{seconds}",
+            profile_id="p1",
+            to="ada@example.com",
+            subject="Hello",
+            html="<p>Hello</p>",
+            text="Hello",
+            requested_at=restored + timedelta(seconds=seconds),
+        )
+        for seconds in (-1, 0)
+    ]
+    batch = [Record("message.requests", 0, at, b"", one) for at, one in enumerate(requests)]
+    for _ in range(2):
+        async with scenario.engine.begin() as tx:
+            await on_requests(batch, tx, restored_at=restored)
+    rows = await scenario.ledger.query("SELECT occasion, state FROM campaign.message ORDER BY 1")
+    assert [(row["occasion"], row["state"]) for row in rows] == [
+        ("r-1", "uncertain"),
+        ("r0", "planned"),
+    ]
 
 
 async def test_on_requests_of_nothing(scenario: Any) -> None:

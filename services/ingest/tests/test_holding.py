@@ -79,7 +79,7 @@ async def test_rows_that_speak_of_them_stay_until_it_is_lifted(engine: AsyncEngi
     await told(engine, [said(now + timedelta(seconds=1), request="r2", lifted=True)])
     assert await enforced(engine) == 1
     async with engine.begin() as tx:
-        [balance] = await balances(tx, W)
+        [balance] = await balances(tx, W, after=None, limit=10)
     assert balance.expired == READ + 7
 
 

@@ -165,6 +165,10 @@ def digits(*names: tuple[str, str]) -> list[str]:
     return sorted(IDS.of("w", one).replace("-", "") for one in names)
 
 
+def due(at: datetime) -> Due:
+    return Due("w", TELL_HOLDS, "", at, at, {}, None, 0, None, None)
+
+
 async def test_who_follows_nobody_is_told_at_once_and_once_a_day(engine: AsyncEngine) -> None:
     await feed(engine, [seen(1, 1, user_id="U")])
     restraint = await restricted(engine, "U")
@@ -176,7 +180,7 @@ async def test_who_follows_nobody_is_told_at_once_and_once_a_day(engine: AsyncEn
     async with engine.begin() as tx:
         [row] = (await tx.execute(text("SELECT kind, key, at FROM profile.due"))).fetchall()
         assert (row.kind, row.at - first.at < timedelta(days=1, seconds=1)) == (TELL_HOLDS, True)
-        await KINDS[TELL_HOLDS](tx, [Due("w", TELL_HOLDS, "", row.at, {})], row.at)
+        await KINDS[TELL_HOLDS](tx, [due(row.at)], row.at)
     again = (await told(engine))[-1]
     assert (again.request_id, again.at) == (restraint, row.at)
     assert again.subjects == digits(("anonymous_id", "x"), ("user_id", "U"))
@@ -186,6 +190,6 @@ async def test_who_follows_nobody_is_told_at_once_and_once_a_day(engine: AsyncEn
     before = len(await told(engine))
     async with engine.begin() as tx:
         await tx.execute(text("DELETE FROM profile.due"))
-        await KINDS[TELL_HOLDS](tx, [Due("w", TELL_HOLDS, "", row.at, {})], row.at)
+        await KINDS[TELL_HOLDS](tx, [due(row.at)], row.at)
         assert await tx.scalar(text("SELECT count(*) FROM profile.due")) == 0
     assert len(await told(engine)) == before, "nobody is held, so nobody is told of"

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from services.profile.tests.conftest import RECEIPT_KEY
 from services.profile.tests.people import IDS, event, expected
 from services.profile.tests.postgres import feed, wipe
 from services.profile.tests.test_erasing import (
@@ -39,7 +38,7 @@ from rapport_common.ids import uuid7_text
 from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import read_tallies
 from rapport_common.privacy.eraser import Eraser
-from rapport_common.testing.credentials import EVENT_KEY
+from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY
 from rapport_profile.domain.naming import Id
 from rapport_profile.handlers.accessing import Accessing
 from rapport_profile.handlers.deciding import Deciding
@@ -71,7 +70,8 @@ async def asked(engine: AsyncEngine, room: Room, who: tuple[str, str]) -> set[Id
         async for one in further(tx, "w", person, room):
             ids |= set(one.identifiers)
         await wish(tx, replace(person.subject("w", request), at=AT), person)
-        told = {"id": request, "profile_id": person.profile_id, "actor": "ada", "reason": "r"}
+        told: dict[str, Any] = {"id": request, "profile_id": person.profile_id}
+        told |= {"actor": "ada", "reason": "request 4711"}
         told |= {"identifiers": len(ids), "at": AT, "in_portions": person.rest is not None}
         await privacy.add_request(tx, "w", told)
     return ids

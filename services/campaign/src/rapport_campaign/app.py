@@ -46,11 +46,13 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Re
     reader, *lanes = renderers
     publisher = Publisher(SCHEMA, EVENTS, key := key_bytes(settings.event_key))
     listening = listeners(publisher, key, reader.office)
-    topics = subscriptions(listening[-1], settings.opt_ins_per_hour)
+    restored = settings.restored_at
+    topics = subscriptions(listening[-1], settings.opt_ins_per_hour, restored)
     consumer = process.consume(topics, eraser(key))
     process.relay()
-    process.jobs(JOBS, Works(process.engine).kinds, read="campaigns:read", write="campaigns:write")
-    sending = Dispatcher(publisher, settings.limits())
+    works = Works(process.engine, restored_at=restored)
+    process.jobs(JOBS, works.kinds, read="campaigns:read", write="campaigns:write")
+    sending = Dispatcher(publisher, settings.limits(), restored)
     process.workers.append(Sender(process.engine, sending, lanes, settings))
     process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)

@@ -181,6 +181,45 @@ class TraitHistory(Listed[TraitSaid]):
     rectifications: list[TraitRight] = Field(description="the newest first; of each page all")
 
 
+class DeclaredAs(BaseModel):
+    """What trait rules say of a trait."""
+
+    type: str | None = Field(description="null: anything")
+    rule: str
+    description: str
+
+
+class ComputedAs(BaseModel):
+    """What a computed trait is."""
+
+    type: str
+    version: int
+
+
+class TraitSource(BaseModel):
+    """Of how many people a source has said the value that counts."""
+
+    source: str
+    people: int
+    last_seen_at: datetime | None
+
+
+class CataloguedTrait(BaseModel):
+    """A trait that there is."""
+
+    name: str
+    declared: DeclaredAs | None = Field(description="by the trait rules; null: in none of them")
+    computed: ComputedAs | None = Field(description="null: it is said, not computed")
+    measured_at: datetime | None = Field(description="what follows; null: nothing was yet")
+    people: int
+    types: dict[str, int] = Field(description="of how many people the value is what")
+    last_seen_at: datetime | None
+    sources: list[TraitSource]
+    examples: list[Any] = Field(
+        description="values of now of some people; none of whom it is only to be kept"
+    )
+
+
 class Change(BaseModel):
     """What becomes of one profile: it is told anew, becomes another one, or ends."""
 
