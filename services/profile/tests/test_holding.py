@@ -21,7 +21,7 @@ from rapport_common.ids import uuid7_text
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.timeline_rules import EventClass, TimelineRules
 from rapport_profile.handlers.restraining import Restraining
-from rapport_profile.handlers.telling_holds import KINDS, TELL_HOLDS
+from rapport_profile.handlers.telling_holds import FIRST, KINDS, TELL_HOLDS
 from rapport_profile.handlers.upkeep import Upkeep
 from rapport_profile.store import expiring, reads
 from rapport_profile.store import rules as stored_rules
@@ -166,7 +166,7 @@ def digits(*names: tuple[str, str]) -> list[str]:
 
 
 def due(at: datetime) -> Due:
-    return Due("w", TELL_HOLDS, "", at, at, {}, None, 0, None, None)
+    return Due("w", TELL_HOLDS, FIRST, at, at, {}, None, 0, None, None)
 
 
 async def test_who_follows_nobody_is_told_at_once_and_once_a_day(engine: AsyncEngine) -> None:

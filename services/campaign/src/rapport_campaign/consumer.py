@@ -10,9 +10,11 @@ from rapport_campaign.handlers.activity import on_activity
 from rapport_campaign.handlers.asking import Asking
 from rapport_campaign.handlers.definition import on_definition
 from rapport_campaign.handlers.membership import on_membership
+from rapport_campaign.handlers.needs import on_needs
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.requests import on_requests
 from rapport_common.events.topics import (
+    CONSENT_NEEDS,
     MESSAGE_REQUESTS,
     PROFILE_ACTIVITY,
     SEGMENT_DEFINITION,
@@ -33,6 +35,7 @@ def subscriptions(
         Subscription(PROFILE_ACTIVITY, _on_activity(asking)),
         Subscription(SEGMENT_MEMBERSHIP, partial(on_membership, restored_at=restored_at)),
         Subscription(SEGMENT_DEFINITION, on_definition),
+        Subscription(CONSENT_NEEDS, on_needs),
         Subscription(MESSAGE_REQUESTS, partial(on_requests, restored_at=restored_at)),
     ]
 

@@ -1,5 +1,7 @@
 """Whose data are only to be kept is found by an index, and told to services that follow nobody.
 
+And for which purposes consent rules want an explicit yes is told to campaign.
+
 Revision: 0026, follows 0025.
 """
 
@@ -17,11 +19,17 @@ IN_FORCE = "what = 'processing' AND lifted_at IS NULL"
 # What was restricted before is told as soon as somebody looks.
 TELL = f"""
 INSERT INTO profile.due (workspace, kind, key, at, try_at)
-SELECT DISTINCT workspace, 'tell_holds', '', now(), now() FROM profile.restraint WHERE {IN_FORCE}
+SELECT DISTINCT workspace, 'tell_holds', 'all', now(), now() FROM profile.restraint WHERE {IN_FORCE}
 """
-LANES = """
+NEEDS = """
+INSERT INTO profile.due (workspace, kind, key, at, try_at)
+SELECT DISTINCT workspace, 'tell_needs', 'all', now(), now() FROM profile.rules
+WHERE subject = 'consents'
+"""
+KINDS = "kind IN ('tell_holds', 'tell_needs')"
+LANES = f"""
 INSERT INTO profile.due_lane SELECT DISTINCT workspace, kind FROM profile.due
-WHERE kind = 'tell_holds' ON CONFLICT DO NOTHING
+WHERE {KINDS} ON CONFLICT DO NOTHING
 """
 
 
@@ -34,10 +42,11 @@ def upgrade() -> None:
         postgresql_where=sa.text(IN_FORCE),
     )
     op.execute(TELL)
+    op.execute(NEEDS)
     op.execute(LANES)
 
 
 def downgrade() -> None:
-    op.execute("DELETE FROM profile.due WHERE kind = 'tell_holds'")
-    op.execute("DELETE FROM profile.due_lane WHERE kind = 'tell_holds'")
+    op.execute(f"DELETE FROM profile.due WHERE {KINDS}")
+    op.execute(f"DELETE FROM profile.due_lane WHERE {KINDS}")
     op.drop_index(HOLDS, "restraint", schema=SCHEMA)

@@ -8,6 +8,7 @@ import msgspec
 from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import Event
 from rapport_common.paths import names_of
+from rapport_profile.domain.groups.facts import happened_in
 from rapport_profile.domain.telling import traits_said
 
 MAX_NAMES = 20
@@ -20,6 +21,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
     `path` leads to a value in the properties, `equals` is that value as a text: `12.5` is the
     number 12.50 and the text "12.5", `true` is true and "true". `trait`: it says something of it.
+    `group`: it happened in the group of this key.
     """
 
     types: tuple[str, ...] = ()
@@ -28,6 +30,7 @@ class Wanted(msgspec.Struct, frozen=True):
     path: str | None = None
     equals: str | None = None
     trait: str | None = None
+    group: str | None = None
 
     @property
     def is_anything(self) -> bool:
@@ -42,6 +45,7 @@ class Wanted(msgspec.Struct, frozen=True):
             and (self.source is None or event.source == self.source)
             and (self.path is None or self._says(event))
             and (self.trait is None or self.trait in traits_said(event))
+            and (self.group is None or self.group in happened_in(event))
         )
 
     def _says(self, event: Event) -> bool:

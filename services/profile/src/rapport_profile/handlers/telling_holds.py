@@ -21,6 +21,8 @@ from rapport_profile.store.holding import Hold
 
 TELL_HOLDS = "tell_holds"
 """The kind of what is due when all of a workspace are to be told again."""
+FIRST = "all"
+"""Of a piece behind another one it is the id of that one's last."""
 AGAIN_AFTER = timedelta(days=1)
 PIECE = 100
 
@@ -30,18 +32,19 @@ async def tell(tx: AsyncConnection, workspace: str, restraint: Id) -> None:
     found = await store.hold(tx, workspace, restraint)
     if found is not None:
         await PUBLISHER.tell(tx, _record(workspace, found, clock.now()))
-        ahead = NewDue(workspace, TELL_HOLDS, "", clock.now() + AGAIN_AFTER)
+        ahead = NewDue(workspace, TELL_HOLDS, FIRST, clock.now() + AGAIN_AFTER)
         await DUE.schedule(tx, [ahead], keep=True)
 
 
 async def tell_all(tx: AsyncConnection, rows: Sequence[Due], now: datetime) -> None:
     """Tell of those that hold, a piece behind the last one's id; the next piece is due at once."""
     for row in rows:
-        found = await store.holds(tx, row.workspace, row.key, PIECE)
+        after = "" if row.key == FIRST else row.key
+        found = await store.holds(tx, row.workspace, after, PIECE)
         await PUBLISHER.tell(tx, *(_record(row.workspace, one, now) for one in found))
         more = len(found) == PIECE
-        at, key = (now, found[-1].id) if more else (now + AGAIN_AFTER, "")
-        if found or row.key:
+        at, key = (now, found[-1].id) if more else (now + AGAIN_AFTER, FIRST)
+        if found or after:
             await DUE.schedule(tx, [NewDue(row.workspace, TELL_HOLDS, key, at)], keep=True)
 
 

@@ -79,6 +79,26 @@ def fact_of(event: Event, hub: Identifier) -> GroupFact | None:
     )
 
 
+def happened_in(event: Event) -> set[str]:
+    """The keys of groups in which an event happened, as far as it says so; of whatever kind.
+
+    It is what a `group` call is about, what properties or context name (`groupId`), and each of
+    PostHog's `$groups`.
+    """
+    context, properties = _members(event.context), _members(event.properties)
+    stated = [event.group_id, _first(KEY_FIELDS, context), _first(KEY_FIELDS, properties)]
+    stated += _groups_of(event.properties)
+    return {key for key in map(_key, stated) if key is not None}
+
+
+def _groups_of(properties: msgspec.Raw) -> list[str | int | None]:
+    try:
+        named = _object.decode(_object.decode(properties).get("$groups", b"{}"))
+    except UNREADABLE:
+        return []
+    return [_scalar(one) for one in named.values()]
+
+
 def kind_and_key(kind: str, key: str) -> tuple[str, str] | None:
     """A group's name in normal form; None for what can't be one."""
     found = (_kind(kind), _key(key))
