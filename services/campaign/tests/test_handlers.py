@@ -17,7 +17,7 @@ from rapport_campaign.handlers.membership import on_membership
 from rapport_campaign.handlers.needs import on_needs
 from rapport_campaign.handlers.requests import on_requests
 from rapport_campaign.handlers.work import Works
-from rapport_campaign.store import locks, people
+from rapport_campaign.store import campaigns, locks, people
 from rapport_campaign.store.jobs import JOBS
 from rapport_common import clock
 from rapport_common.errors import InvalidEvent

@@ -23,6 +23,7 @@ Name = Annotated[str, Query(max_length=512, pattern=NO_NUL)]
 
 
 def _wanted(
+    *,
     types: Annotated[
         list[EventType] | None, Query(alias="type", max_length=6, description="Any of these.")
     ] = None,

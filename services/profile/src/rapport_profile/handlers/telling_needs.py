@@ -1,4 +1,4 @@
-"""Campaign is told for which purposes the rules want an explicit yes: at a change, and once a day."""
+"""Campaign is told for which purposes an explicit yes is wanted: at a change, and once a day."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
