@@ -46,13 +46,12 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Re
     reader, *lanes = renderers
     publisher = Publisher(SCHEMA, EVENTS, key := key_bytes(settings.event_key))
     listening = listeners(publisher, key, reader.office)
-    restored = settings.restored_at
-    topics = subscriptions(listening[-1], settings.opt_ins_per_hour, restored)
+    topics = subscriptions(listening[-1], settings.opt_ins_per_hour, settings.restored_at)
     consumer = process.consume(topics, eraser(key))
     process.relay()
-    works = Works(process.engine, restored_at=restored)
-    process.jobs(JOBS, works.kinds, read="campaigns:read", write="campaigns:write")
-    sending = Dispatcher(publisher, settings.limits(), restored)
+    works = Works(process.engine, restored_at=settings.restored_at).kinds
+    process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
+    sending = Dispatcher(publisher, settings.limits(), settings.restored_at)
     process.workers.append(Sender(process.engine, sending, lanes, settings))
     process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
