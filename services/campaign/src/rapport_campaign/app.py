@@ -1,6 +1,5 @@
 """The composition root of campaign."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -41,7 +40,7 @@ async def run(only: str | None) -> None:
             await renderer.close()
 
 
-def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Renderer]) -> FastAPI:
+def assemble(process: ServiceProcess, settings: Settings, renderers: list[Renderer]) -> FastAPI:
     """Add the workers, and put the API together; it has the first renderer, senders the others."""
     reader, *lanes = renderers
     publisher = Publisher(SCHEMA, EVENTS, key := key_bytes(settings.event_key))
