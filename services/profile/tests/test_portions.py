@@ -232,9 +232,14 @@ async def test_from_the_first_second_on_nobody_of_a_crowd_is_taken_in(engine: As
 
 async def test_a_crowd_goes_page_by_page_and_has_one_receipt(engine: AsyncEngine) -> None:
     request = await forgotten(engine)
-    eraser, pages = working(engine, ROOM), 0
+    eraser, pages, apart = working(engine, ROOM), 0, False
     while await page(engine, eraser):
         pages += 1
+        if not apart and (apart := await is_apart(engine, request)):
+            async with engine.begin() as tx:
+                links = await tx.scalar(text("SELECT count(*) FROM profile.link"))
+            assert links == 1, "a page that forgets some loads no others: this is of somebody else"
+    assert apart
     assert pages > 20
     wishes = await records(engine, "erase")
     assert sorted(len(one.subjects) for one in wishes) == [32, 40, 40]
@@ -263,6 +268,14 @@ async def test_a_crowd_goes_page_by_page_and_has_one_receipt(engine: AsyncEngine
     rows_by = {one["service"]: one["rows"] for one in whole["services"]}
     assert rows_by["segment"] == 3
     assert rows_by["profile"] >= 111 + 112, "events and identifiers, each once"
+
+
+async def is_apart(engine: AsyncEngine, request: Id) -> bool:
+    """Whether all have been taken out of the person."""
+    async with engine.begin() as tx:
+        asked = text("SELECT after FROM profile.erasure WHERE request_id = :request")
+        after = await tx.scalar(asked, {"request": request})
+    return (after or "").startswith("each")
 
 
 async def answered(engine: AsyncEngine, request: Id) -> dict[str, Any]:
