@@ -101,8 +101,10 @@ _DROP_DECISIONS = text(
 )
 _NAMED = (
     "FROM profile.identifier i WHERE i.workspace = :workspace AND i.id = ANY(CAST(:ids AS uuid[])) "
-    "AND i.profile_id IS NULL AND NOT EXISTS (SELECT FROM profile.link l "
-    "WHERE l.workspace = i.workspace AND (l.a = i.id OR l.b = i.id))"
+    # Each end by itself: asked at once, all links may be read for each identifier.
+    "AND i.profile_id IS NULL "
+    "AND NOT EXISTS (SELECT FROM profile.link l WHERE l.workspace = i.workspace AND l.a = i.id) "
+    "AND NOT EXISTS (SELECT FROM profile.link l WHERE l.workspace = i.workspace AND l.b = i.id)"
 )
 _DROP_IDENTIFIERS = text(
     f"DELETE FROM profile.identifier WHERE (workspace, id) IN (SELECT workspace, id {_NAMED})"
