@@ -86,6 +86,13 @@ def test_a_name_with_a_dot_is_one_name() -> None:
     assert draft["c"]["items"]["required"] == ["d.e"]
 
 
+def test_a_shape_that_is_stored_is_read_as_it_was_written() -> None:
+    """A backslash stood for itself in the paths of the release before."""
+    shape = {"properties": {"object": 1, "seen": 1}, r"properties.a\b": {"seen": 1, "string": 1}}
+    draft = drafted(shape, "properties")
+    assert (draft["properties"], draft["required"]) == ({r"a\b": {"type": "string"}}, [r"a\b"])
+
+
 def test_hostile_names_are_bounded() -> None:
     wide = {f"k{index}": index for index in range(5000)}
     deep: dict[str, Any] = {"end": 1}

@@ -205,16 +205,22 @@ def _drafted(shape: Shape, path: str) -> dict[str, Any]:
         schema["format"] = "date-time"
     if f"{path}[]" in shape:
         schema["items"] = _drafted(shape, f"{path}[]")
-    names = [name for name in _names_below(shape, path) if name != OTHER]
-    if names:
-        inner = {name: f"{path}.{path_of(name)}" for name in names}
-        schema["properties"] = {name: _drafted(shape, inner[name]) for name in names}
-        always = [n for n in names if shape[inner[n]].get("seen") == counts.get("object")]
+    inner = {name: one for name, one in _below(shape, path).items() if name != OTHER}
+    if inner:
+        schema["properties"] = {name: _drafted(shape, one) for name, one in inner.items()}
+        whole = counts.get("object")
+        always = [name for name, one in inner.items() if shape[one].get("seen") == whole]
         if always:
             schema["required"] = always
     return schema
 
 
-def _names_below(shape: Shape, path: str) -> list[str]:
-    ways = [names_of(one.removeprefix(f"{path}.")) for one in shape if one.startswith(f"{path}.")]
-    return sorted(way[0] for way in ways if len(way) == 1 and "[" not in way[0])
+def _below(shape: Shape, path: str) -> dict[str, str]:
+    """The members of what is at a path, each with its own path as it stands in the shape."""
+    found = {}
+    for one in shape:
+        if one.startswith(f"{path}."):
+            way = names_of(one.removeprefix(f"{path}."))
+            if len(way) == 1 and "[" not in way[0]:
+                found[way[0]] = one
+    return dict(sorted(found.items()))
