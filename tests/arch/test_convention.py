@@ -20,6 +20,7 @@ TOKEN = "operator token"
 ONE = {
     "/v1/brand": "the workspace's one",
     "/v1/policy": "the workspace's one",
+    "/v1/segments/schema": "one document: the JSON Schema of rules",
     "/v1/ledger": "the installation's one",
     "/v1/stats": "the workspace's one",
     "/v1/profiles": "asks for the one person who has an identifier; 404 when nobody has",

@@ -22,7 +22,11 @@ job_table(METADATA)
 due_tables(METADATA)
 
 FOLLOWED = Followed(
-    SCHEMA, ("identifiers", "traits", "computed", "restraints"), ids="uuid", kept="jsonb"
+    SCHEMA,
+    ("identifiers", "traits", "computed", "restraints", "contact_points", "consent"),
+    ids="uuid",
+    kept="jsonb",
+    later=("contact_points", "consent"),
 )
 follower_table(METADATA, FOLLOWED)
 

@@ -13,14 +13,17 @@ from rapport_segment.domain.membership import (
     Entry,
     Moment,
     Person,
-    Rulebook,
     end,
     judge,
+    lapse,
     merge,
 )
-from rapport_segment.domain.sections import Section
+from rapport_segment.domain.outlook import View
+from rapport_segment.domain.rulebook import Rulebook
+from rapport_segment.domain.sections import ALL_SECTIONS, Section
 
 NO_RULES = Rulebook()
+EVERY_SECTION = ALL_SECTIONS.bit_count()
 
 
 class Stays:
@@ -64,8 +67,19 @@ class Stays:
         rules, moment = self._rulebook(turn.key), self._moment(turn, step)
         if not turn.before.known:
             return self._keep(turn.key, *judge(person, rules.definitions, moment))
-        touched = rules.reading(sum(1 << place for place in turn.taken))
-        return self._keep(turn.key, *judge(person, touched, moment, before.facts))
+        touched = (
+            rules.definitions
+            if _is_told_anew(step)
+            else rules.concerned(turn.taken, before.facts, person.facts)
+        )
+        just_before = View(before.facts, moment.at)
+        return self._keep(turn.key, *judge(person, touched, moment, just_before))
+
+    def lapsed(self, key: Key, since: datetime) -> list[Change]:
+        """What time has done with somebody from `since` on; their `check` is that of all rules."""
+        person = self.people[key]
+        moving = self._rulebook(key).moving(person.facts) if person.known else []
+        return self._keep(key, *lapse(person, moving, since, self._now))
 
     def _rulebook(self, key: Key) -> Rulebook:
         return self._rulebooks.get(key[0], NO_RULES)
@@ -125,6 +139,11 @@ class Stays:
             if entry is not before.get(segment_id):
                 self.entries[entry.entry_id] = entry
         return changes
+
+
+def _is_told_anew(step: Step) -> bool:
+    """Whether it is no step of one life alone: stays may have come from elsewhere."""
+    return bool(step.ends) or step.record.republished or len(step.told) == EVERY_SECTION
 
 
 def with_entries(people: Mapping[Key, Person], entries: Iterable[Entry]) -> dict[Key, Person]:

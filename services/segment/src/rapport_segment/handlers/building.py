@@ -18,11 +18,13 @@ from rapport_common.db import is_retriable
 from rapport_common.jobs.store import Job, NewJob, Step
 from rapport_segment import metrics
 from rapport_segment.domain.membership import Change, Moment, Person, judge, leave
-from rapport_segment.handlers.activity import compiled
 from rapport_segment.handlers.ledger import tally
+from rapport_segment.handlers.passing import ahead
 from rapport_segment.handlers.publish import publish
+from rapport_segment.handlers.rulebooks import compiled
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Stored
+from rapport_segment.store.due import DUE
 from rapport_segment.store.jobs import BUILD
 
 log = logging.get(__name__)
@@ -109,12 +111,18 @@ class Building:
         last, judged = await people.page(tx, workspace, after=after, limit=limit)
         if last is None:
             return _Page(None, 0)
-        definition = compiled(one)
+        definition, now = compiled(one), self._now()
         ids = await definitions.misplaced(
-            tx, workspace, one.segment_id, definition.rule, after=after, upto=last
+            tx, workspace, one.segment_id, definition.rule, now=now, after=after, upto=last
         )
-        moment = Moment(self._now(), "definition")
+        moment = Moment(now, "definition")
         await _correct(tx, workspace, ids, lambda who: judge(who, [definition], moment)[1])
+        if definition.timed:
+            wanted = definition.reads
+            some = await people.known(tx, workspace, after=after, upto=last, wanted=wanted)
+            # Nobody is locked: who changes meanwhile is judged by this definition as well.
+            looked_at = [judge(who, [definition], moment)[0] for who in some]
+            await DUE.schedule(tx, ahead(looked_at), sooner=True)
         return _Page(last, judged)
 
     async def _emptied(self, tx: AsyncConnection, one: Stored, limit: int) -> _Page:

@@ -20,12 +20,13 @@ from rapport_common.db import sqlstate
 from rapport_common.errors import ConflictError, NotFoundError, UnavailableError
 from rapport_common.ids import uuid7
 from rapport_segment import metrics
-from rapport_segment.domain import evaluate, rules
-from rapport_segment.domain.membership import RESTRAINED, Entry, Person
-from rapport_segment.handlers.activity import rule_of
+from rapport_segment.domain import explaining, rules
+from rapport_segment.domain.membership import Entry, Person
+from rapport_segment.domain.rulebook import RESTRAINED
 from rapport_segment.handlers.building import build
 from rapport_segment.handlers.publish import tell
 from rapport_segment.handlers.retelling import LOOK_AFTER, next_look
+from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.handlers.trait import require_sensible
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Listed, Stored
@@ -66,7 +67,7 @@ class Standing:
 
     person: Person
     stay: Entry | None
-    verdicts: Sequence[evaluate.Verdict]
+    verdicts: Sequence[explaining.Verdict]
     reason: str
 
 
@@ -165,7 +166,9 @@ async def preview(tx: AsyncConnection, workspace: str, document: dict[str, Any])
     await require_sensible(tx, workspace, rule)
     with metrics.PREVIEW.time():
         try:
-            return await definitions.preview(tx, workspace, rule, seconds=PREVIEW_SECONDS)
+            return await definitions.preview(
+                tx, workspace, rule, now=clock.now(), seconds=PREVIEW_SECONDS
+            )
         except DBAPIError as error:
             if sqlstate(error) == QUERY_CANCELED:
                 raise SlowPreviewError from error
@@ -183,13 +186,14 @@ async def standing(
     rule = rule_of(one)
     found = await people.stays(tx, workspace, segment_id, person.profile_id)
     stay = found[0] if found else None
-    verdicts = evaluate.explain(rule, person.facts)
+    now = clock.now()
+    verdicts = explaining.explain(rule, person.facts, now)
     if stay is not None and stay.exited_at is None:
         why = stay.reason
     elif not person.facts.judged:
         why = RESTRAINED
     elif one.active:
-        why = evaluate.reason(rule, person.facts)
+        why = explaining.reason(rule, person.facts, now)
     else:
         why = "the segment is not active"
     return Standing(person, stay, verdicts, why)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_segment.domain.rules import Rule
+from rapport_segment.domain.tree import Rule
 from rapport_segment.store.condition import JUDGED, Condition
 
 MAX_VERSION = 2**31 - 1
@@ -278,10 +278,10 @@ async def history(
 
 
 async def preview(
-    tx: AsyncConnection, workspace: str, rule: Rule, *, seconds: float
+    tx: AsyncConnection, workspace: str, rule: Rule, *, now: datetime, seconds: float
 ) -> tuple[int, int]:
-    """(how many people the rule fits, how many there are); ended by Postgres after `seconds`."""
-    condition = Condition(rule)
+    """(how many people the rule fits now, of how many); ended by Postgres after `seconds`."""
+    condition = Condition(rule, now)
     await tx.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
     rows = await tx.execute(
         text(
@@ -301,14 +301,16 @@ async def misplaced(
     segment_id: UUID,
     rule: Rule,
     *,
+    now: datetime,
     after: UUID | None = None,
     upto: UUID | None = None,
 ) -> list[UUID]:
-    """People who should be in the segment and are not, or the reverse, in the order of their ids.
+    """People who should be in the segment now and are not, or the reverse, in the order of their
+    ids.
 
     Of ids `after` < id <= `upto`. People of whom no facts are known stay where they are.
     """
-    condition = Condition(rule)
+    condition = Condition(rule, now)
     rows = await tx.execute(
         text(
             "SELECT p.profile_id FROM segment.person p LEFT JOIN segment.membership m "
