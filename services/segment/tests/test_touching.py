@@ -73,9 +73,10 @@ def test_a_trait_that_changes_has_only_its_own_rules_judged() -> None:
     assert shop.tell(**traits(plan="gold", other=1)) == []
     assert shop.tell(**traits(plan="free", other=1)) == ["0", "1"]
     assert shop.tell(**traits(plan="free", address={"city": "Bonn"})) == ["1", "2"]
-    assert shop.tell(
-        traits=sections((), {"plan": "free", "address.city": "x"})["traits"]
-    ) == ["1", "2"]
+    assert shop.tell(traits=sections((), {"plan": "free", "address.city": "x"})["traits"]) == [
+        "1",
+        "2",
+    ]
     # The zone says when a birthday begins; true is not 1.
     assert shop.tell(**traits(timezone="Asia/Tokyo")) == ["0", "1", "2", "3"]
     assert shop.tell(**traits(timezone="Asia/Tokyo", plan=1)) == ["0", "1"]
@@ -121,8 +122,8 @@ def test_who_is_in_is_the_same_as_if_all_were_judged(seeds: list[int]) -> None:
             "computed": facts.sections[COMPUTED]._told,
             "consent": chance.words(),
         }
-        for name in changed:
-            shop.apply(who.event(str(ADA), **{name: changed[name]}))
+        for name, told in changed.items():
+            shop.apply(who.event(str(ADA), **{name: told}))
     person = shop.stays.people[key_of(ADA)]
     view = View(person.facts, chance.now)
     fits = {one.segment_id for one in rules if one.judge(view)[0]}
