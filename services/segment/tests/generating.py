@@ -32,6 +32,7 @@ LENGTHS = ("1min", "90min", "1h", "1d", "7d", "30d", "2w", "1mo", "3mo", "13mo",
 DAYS = ("1d", "2d", "7d", "31d", "2w", "364d", "365d")
 STATES = ("granted", "denied", "withdrawn", "expired", "unconfirmed")
 WORDS: tuple[ConsentWord, ...] = ("granted", "granted", "denied", "withdrawn")
+PATTERNS = ("^20", "02-2[89]", "(?i)GOLD", r"\.\d{6}Z$", "^$", r"[^\x00-\x7f]", "(a*)*b")
 ADDRESSES = ("ada@x.org", "bob@x.org")
 STEP = timedelta(microseconds=1)
 FIRST, LAST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2035, 1, 1, tzinfo=UTC)
@@ -197,7 +198,7 @@ class Chance:
         purpose = pick.choice(("promotion", "survey", "service"))
         consent = {"consent": channel, "purpose": purpose}
         value = pick.choice(STATES)
-        first = pick.randrange(9)
+        first, pattern = pick.randrange(9), pick.choice(PATTERNS)
         return pick.choice(
             (
                 {"reachable": channel, "purpose": purpose},
@@ -211,6 +212,14 @@ class Chance:
                 {"trait": "tags", "of": "size", "op": "gte", "value": pick.randrange(3)},
                 {"defined": "viewed", "of": "size", "op": "ne", "value": 1},
                 {"computed": "orders", "op": "gte", "value": 1},
+                {"trait": pick.choice(("tags", "since")), "op": "matches", "value": pattern},
+                {
+                    "trait": "tags",
+                    "of": pick.choice(("all", "none")),
+                    "op": "matches",
+                    "value": "0",
+                },
+                {"defined": "viewed", "op": "matches", "value": "^te"},
             )
         )
 

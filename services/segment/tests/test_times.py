@@ -17,11 +17,14 @@ from rapport_common.events.profile import ConsentState
 from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.outlook import Outlook, View
+from rapport_segment.domain.patterns import matches
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import CONSENT, CONTACT_POINTS, Facts, Section, nobody
+from rapport_segment.domain.tree import leaves
 from rapport_segment.domain.windows import NEVER
 from rapport_segment.domain.zones import first_instant, local_date, zones
 from rapport_segment.store.condition import Condition
+from rapport_segment.store.matching import key_of
 
 SEEDS = st.integers(0, 2**63)
 
@@ -45,6 +48,19 @@ def instants_of(chance: Chance, document: dict[str, Any], people: list[Facts]) -
     return sorted(found)[:7]
 
 
+def condition(document: dict[str, Any], now: datetime, people: list[Facts]) -> Condition:
+    """The rule in SQL, with the texts of these people that fit its patterns."""
+    rule, fitting = parse(document), dict[Any, list[str]]()
+    for leaf in leaves(rule):
+        if (key := key_of(leaf)) is not None:
+            read = [leaf.subject.read(facts) for facts in people]
+            told = [
+                one for value in read for one in (value if isinstance(value, list) else [value])
+            ]
+            fitting[key] = [one for one in told if isinstance(one, str) and matches(key[1], one)]
+    return Condition(rule, now, fitting)
+
+
 async def agreed(engine: AsyncEngine, seed: int, number: int) -> int:
     """Compare the evaluators over a rule and so many people; how many verdicts."""
     chance = Chance(seed)
@@ -53,7 +69,7 @@ async def agreed(engine: AsyncEngine, seed: int, number: int) -> int:
     compared = 0
     for now in instants_of(chance, document, people):
         expected = [judge(View(facts, now))[0] for facts in people]
-        found = await in_sql(engine, Condition(parse(document), now), people)
+        found = await in_sql(engine, condition(document, now, people), people)
         assert found == expected, (document, now.isoformat())
         compared += len(people)
     return compared

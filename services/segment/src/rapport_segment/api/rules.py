@@ -16,6 +16,7 @@ Equality = Literal["eq", "ne", "in"]
 Order = Literal["gt", "gte", "lt", "lte"]
 Texts = Literal["contains", "starts_with"]
 Times = Literal["within", "anniversary"]
+Pattern = Literal["matches"]
 VALUE = Field(
     default=None, description="not with exists and not_exists; with in a list of 1 to 1,000"
 )
@@ -96,7 +97,7 @@ class TraitRule(_Part):
 
     trait: Annotated[str, Field(min_length=1, max_length=operands.MAX_TEXT)]
     of: Of = OF
-    op: Presence | Equality | Order | Texts | Times
+    op: Presence | Equality | Order | Texts | Pattern | Times
     value: Operand | Instant | None = VALUE
 
 
@@ -124,7 +125,7 @@ class DefinedRule(_Part):
     defined: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
     currency: str | None = Field(None, description="ISO 4217; with a trait of money")
     of: Of = OF
-    op: Presence | Equality | Order | Texts | Times
+    op: Presence | Equality | Order | Texts | Pattern | Times
     value: Operand | Instant | None = VALUE
 
 
@@ -197,6 +198,15 @@ class _Documented:
         cls, _schema: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return handler(Rule.__pydantic_core_schema__)
+
+
+class RuleSchema(BaseModel):
+    """A JSON Schema, with all that such a document has."""
+
+    model_config = ConfigDict(extra="allow")
+
+    dialect: str = Field(alias="$schema")
+    definitions: dict[str, Any] = Field(alias="$defs")
 
 
 def schema() -> dict[str, Any]:

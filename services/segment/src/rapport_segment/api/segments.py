@@ -26,11 +26,6 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
             fitting, everybody = await segments.preview(tx, caller.workspace, wanted)
         return {"count": fitting, "of": everybody}
 
-    @router.get("/v1/segments/schema")
-    async def schema(_caller: Reader) -> dict[str, Any]:
-        """The JSON Schema of rules."""
-        return rules.schema()
-
     @router.get("/v1/segments", response_model=Listed[models.Segment])
     async def listing(
         caller: Reader, page: Paging, *, archived: Annotated[bool, Query()] = False
@@ -66,6 +61,18 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
                 tx, caller.workspace, segment_id, before=before, limit=page.ask
             )
         return page.answer(found, key=lambda one: [one["version"]], show=models.version)
+
+    return router
+
+
+def schema_routes() -> APIRouter:
+    """Tell what rules look like."""
+    router = APIRouter(tags=["segments"])
+
+    @router.get("/v1/segments/schema", response_model=rules.RuleSchema)
+    async def schema(_caller: Reader) -> dict[str, Any]:
+        """The JSON Schema of rules."""
+        return rules.schema()
 
     return router
 

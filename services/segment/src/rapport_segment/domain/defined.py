@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from rapport_common.events.trait import TraitType
 from rapport_segment.domain import tree
-from rapport_segment.domain.leaves import ORDER, PRESENCE, TEXT
+from rapport_segment.domain.leaves import MATCHES, ORDER, PRESENCE, TEXT
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.subjects import Defined
 from rapport_segment.domain.tree import Leaf, Rule
@@ -37,7 +37,7 @@ def _check(leaf: Leaf, subject: Defined, types: Mapping[str, TraitType]) -> None
     if (kind == "money") != (subject.currency is not None) and leaf.op not in PRESENCE:
         wanted = "needs a currency: it is money" if kind == "money" else f"is a {kind}, not money"
         raise RuleError(_at(leaf, "currency"), f"{subject.name} {wanted}")
-    if leaf.op in TEXT and kind not in _OF_TEXTS:
+    if leaf.op in {*TEXT, MATCHES} and kind not in _OF_TEXTS:
         raise RuleError(
             _at(leaf, "op"), f"{leaf.op} asks for texts, and {subject.name} is a {kind}"
         )

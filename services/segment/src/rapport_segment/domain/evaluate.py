@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from rapport_segment.domain import anniversaries, values
 from rapport_segment.domain.elements import Elements, indexed, kinds_of
-from rapport_segment.domain.leaves import EQUALITY
+from rapport_segment.domain.leaves import EQUALITY, MATCHES
 from rapport_segment.domain.outlook import (
     NO,
     YES,
@@ -21,6 +21,7 @@ from rapport_segment.domain.outlook import (
     of_all,
     some,
 )
+from rapport_segment.domain.patterns import matches
 from rapport_segment.domain.permissions import EXPIRED
 from rapport_segment.domain.sections import Facts
 from rapport_segment.domain.subjects import (
@@ -289,6 +290,8 @@ def _test(op: str, wanted: Any) -> Test:
         return _contains(wanted)
     if op == "starts_with":
         return _begins(wanted)
+    if op == MATCHES:
+        return _matches(wanted)
     return _among((wanted,))
 
 
@@ -337,6 +340,15 @@ def _begins(prefix: str) -> Test:
         if type(value) is Elements:
             return value.has_prefix(prefix)
         return type(value) is str and value.startswith(prefix)
+
+    return holds
+
+
+def _matches(pattern: str) -> Test:
+    def holds(value: Any) -> bool:
+        if type(value) is Elements:
+            return any(holds(element) for element in value)
+        return type(value) is str and matches(pattern, value)
 
     return holds
 

@@ -27,6 +27,7 @@ _SYMBOLS = {
     "in": "in",
     "contains": "contains",
     "starts_with": "starts with",
+    "matches": "matches",
     "within": "within",
     "anniversary": "anniversary",
 }

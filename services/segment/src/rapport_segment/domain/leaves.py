@@ -1,6 +1,7 @@
 """Reads the comparisons of a rule: a subject, an operator, and mostly a value."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from rapport_common.events.money import normal_currency
 from rapport_common.paths import names_of
 from rapport_segment.domain import operands
 from rapport_segment.domain.operands import RuleError
+from rapport_segment.domain.patterns import require_pattern
 from rapport_segment.domain.permissions import STATES
 from rapport_segment.domain.sections import REVENUE
 from rapport_segment.domain.subjects import (
@@ -44,6 +46,7 @@ PRESENCE = frozenset({"exists", "not_exists"})
 EQUALITY = frozenset({"eq", "ne", "in"})
 ORDER = frozenset({"gt", "gte", "lt", "lte"})
 TEXT = frozenset({"contains", "starts_with"})
+MATCHES = "matches"
 OF = ("any", "all", "none", "size")
 
 COUNTS = ("events", "orders", "open_cases")
@@ -219,6 +222,8 @@ def _op(document: Document, path: str, subject: Compared, of: Of) -> str:
         isinstance(subject, Computed) and subject.name in INSTANTS
     ):
         allowed |= TIME
+    if isinstance(subject, Trait | Defined):
+        allowed |= {MATCHES}
     kind = _KINDS[type(subject)]
     if of == "size":
         allowed, kind = EQUALITY | ORDER, "a size"
@@ -247,6 +252,8 @@ def _operand(value: object, path: str, subject: Compared, op: str, of: Of) -> Op
         return window(value, path)
     if op == "anniversary":
         return anniversary(value, path)
+    if op == MATCHES:
+        return _pattern(value, path)
     if op in ORDER and isinstance(value, Mapping) and of != "size":
         return _instant_beside_now(value, path, subject)
     convert = operands.count if of == "size" else _converter(subject, op)
@@ -260,6 +267,13 @@ def _operand(value: object, path: str, subject: Compared, op: str, of: Of) -> Op
     if op in ORDER and isinstance(wanted, bool):
         raise RuleError(path, f"must be a number or a string for {op}")
     return wanted
+
+
+def _pattern(value: object, path: str) -> str:
+    # As the texts are that it is held against.
+    pattern = unicodedata.normalize("NFC", operands.as_written(value, path))
+    require_pattern(pattern, path)
+    return pattern
 
 
 def _instant_beside_now(value: object, path: str, subject: Compared) -> Operand:

@@ -31,7 +31,9 @@ _TOKEN = re.compile(
 _OPERATORS = {symbol: op for op, symbol in SYMBOLS.items()}
 _PRESENCE = {word: op for op, word in PRESENCE.items()}
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
-_AFTER_A_NAME = frozenset({"exists", "missing", "in", "contains", "within", "and", "or", "for"})
+_AFTER_A_NAME = frozenset(
+    {"exists", "missing", "in", "contains", "matches", "within", "and", "or", "for"}
+)
 
 
 class LineError(RuleError):
@@ -192,7 +194,7 @@ class _Reader:
         return _Piece(document, column, value_column)
 
     def _take_operator(self) -> str:
-        words = ("in", "contains", "starts_with", "within", "anniversary")
+        words = ("in", "contains", "starts_with", "matches", "within", "anniversary")
         if not self._has(*_OPERATORS, *words):
             known = ", ".join([*_OPERATORS, *words, *_PRESENCE])
             self._fail(f"here belongs one of {known}")

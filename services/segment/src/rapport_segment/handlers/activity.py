@@ -39,7 +39,7 @@ class Judging:
 
     def __init__(self, now: Callable[[], datetime] = clock.now) -> None:
         self._now = now
-        self._rulebooks = Rulebooks()
+        self._rulebooks = Rulebooks({})
 
     async def on_activity(self, batch: Sequence[Record], tx: AsyncConnection) -> None:
         """Apply records in their order; nobody's definitions change meanwhile."""

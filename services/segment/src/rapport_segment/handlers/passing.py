@@ -28,7 +28,7 @@ class Passing:
 
     def __init__(self, due: DueStore = DUE) -> None:
         self._due = due
-        self._rulebooks = Rulebooks()
+        self._rulebooks = Rulebooks({})
 
     @property
     def kinds(self) -> dict[str, Handler]:

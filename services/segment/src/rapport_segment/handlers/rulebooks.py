@@ -25,7 +25,7 @@ Made = tuple[UUID, int, bool]
 
 
 @dataclass(slots=True)
-class _Compiled:
+class Compiled:
     """What is in force in a workspace at a revision; what has not changed is not made again."""
 
     revision: int = -1
@@ -51,14 +51,15 @@ class _Compiled:
 class Rulebooks:
     """Those of all workspaces that a process works for."""
 
-    def __init__(self) -> None:
-        self._compiled: dict[str, _Compiled] = {}
+    def __init__(self, kept: dict[str, Compiled]) -> None:
+        """`kept` has what was compiled, by workspace."""
+        self._compiled = kept
 
     async def in_force(self, tx: AsyncConnection, workspaces: Sequence[str]) -> dict[str, Rulebook]:
         """The rules of these workspaces; they do not change before the end of `tx`."""
         revisions = await definitions.share(tx, workspaces)
         for one in revisions:
-            self._compiled.setdefault(one, _Compiled())
+            self._compiled.setdefault(one, Compiled())
         stale = [one for one in revisions if self._compiled[one].revision != revisions[one]]
         if stale:
             fresh: dict[str, list[Stored]] = {one: [] for one in stale}

@@ -32,6 +32,7 @@ from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Listed, Stored
 from rapport_segment.store.due import DUE
 from rapport_segment.store.jobs import JOBS
+from rapport_segment.store.matching import TooManyTextsError
 
 PREVIEW_SECONDS = 5.0
 QUERY_CANCELED = "57014"
@@ -169,6 +170,8 @@ async def preview(tx: AsyncConnection, workspace: str, document: dict[str, Any])
             return await definitions.preview(
                 tx, workspace, rule, now=clock.now(), seconds=PREVIEW_SECONDS
             )
+        except TooManyTextsError as error:
+            raise SlowPreviewError from error
         except DBAPIError as error:
             if sqlstate(error) == QUERY_CANCELED:
                 raise SlowPreviewError from error

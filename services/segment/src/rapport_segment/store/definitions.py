@@ -11,8 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_segment.domain.tree import Rule
 from rapport_segment.store.condition import JUDGED, Condition
+from rapport_segment.store.matching import matched
 
 MAX_VERSION = 2**31 - 1
+EVERYBODY = "p.workspace = :workspace AND p.known"
+_BETWEEN = (
+    "AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid)) "
+    "AND (CAST(:upto AS uuid) IS NULL OR p.profile_id <= CAST(:upto AS uuid)) "
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,13 +287,13 @@ async def preview(
     tx: AsyncConnection, workspace: str, rule: Rule, *, now: datetime, seconds: float
 ) -> tuple[int, int]:
     """(how many people the rule fits now, of how many); ended by Postgres after `seconds`."""
-    condition = Condition(rule, now)
     await tx.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
+    texts = await matched(tx, rule, EVERYBODY, {"workspace": workspace})
+    condition = Condition(rule, now, texts)
     rows = await tx.execute(
         text(
             f"SELECT count(*) FILTER (WHERE {condition.sql} AND {JUDGED}), count(*) "
-            "FROM segment.person p "
-            "WHERE p.workspace = :workspace AND p.known"
+            f"FROM segment.person p WHERE {EVERYBODY}"
         ),
         {"workspace": workspace, **condition.parameters},
     )
@@ -310,24 +316,17 @@ async def misplaced(
 
     Of ids `after` < id <= `upto`. People of whom no facts are known stay where they are.
     """
-    condition = Condition(rule, now)
+    given = {"workspace": workspace, "after": after, "upto": upto}
+    condition = Condition(rule, now, await matched(tx, rule, f"{EVERYBODY} {_BETWEEN}", given))
     rows = await tx.execute(
         text(
             "SELECT p.profile_id FROM segment.person p LEFT JOIN segment.membership m "
             "ON m.workspace = p.workspace AND m.segment_id = :segment "
             "AND m.profile_id = p.profile_id AND m.exited_at IS NULL "
-            "WHERE p.workspace = :workspace AND p.known "
-            "AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid)) "
-            "AND (CAST(:upto AS uuid) IS NULL OR p.profile_id <= CAST(:upto AS uuid)) "
+            f"WHERE {EVERYBODY} {_BETWEEN}"
             f"AND (m.entry_id IS NOT NULL) <> ({condition.sql} AND {JUDGED}) "
             "ORDER BY p.profile_id"
         ),
-        {
-            "workspace": workspace,
-            "segment": segment_id,
-            "after": after,
-            "upto": upto,
-            **condition.parameters,
-        },
+        {**given, "segment": segment_id, **condition.parameters},
     )
     return list(rows.scalars())
