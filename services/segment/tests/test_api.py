@@ -205,7 +205,7 @@ async def test_the_document_has_the_rules_schema(api: FastAPI) -> None:
     assert {"$ref": "#/components/schemas/Rule"} in rule["anyOf"]
     names = {one["$ref"].rpartition("/")[2] for one in schemas["Rule"]["anyOf"]}
     kinds = {"TraitRule", "ComputedRule", "DefinedRule", "IdentifierRule", "ContactPointRule"}
-    kinds |= {"ConsentRule", "ReachableRule", "BucketRule"}
+    kinds |= {"ConsentRule", "ReachableRule", "BucketRule", "SegmentRule"}
     assert names == {"AllOf", "OneOf", "NotThis", *kinds}
     # What the schema takes is what the parser knows.
     assert Rule.model_validate(EXAMPLE).model_dump(by_alias=True, exclude_unset=True) == EXAMPLE

@@ -9,6 +9,7 @@ from services.segment.tests.judging import NOON, kept, predicate, told, values
 
 from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState, ProfileState
 from rapport_segment.domain.explaining import MAX_REASON, explain, reason
+from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import Facts, exact, stored
 
@@ -221,13 +222,13 @@ def test_it_does_not_hold(document: dict[str, Any]) -> None:
     ],
 )
 def test_reasons(document: dict[str, Any], words: str) -> None:
-    assert reason(parse(document), FACTS, NOON) == words
+    assert reason(parse(document), View(FACTS, NOON)) == words
 
 
 def test_a_reason_is_bounded_and_keeps_addresses_to_itself() -> None:
     rule = parse({"and": [trait("plan", "ne", "x" * 900)] * 20})
-    assert len(reason(rule, FACTS, NOON)) == MAX_REASON
-    assert "ada" not in reason(parse(email("exists")), FACTS, NOON)
+    assert len(reason(rule, View(FACTS, NOON))) == MAX_REASON
+    assert "ada" not in reason(parse(email("exists")), View(FACTS, NOON))
 
 
 def test_every_comparison_is_explained() -> None:

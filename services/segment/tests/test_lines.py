@@ -36,6 +36,8 @@ def test_any_text_is_a_rule_or_a_mistake_with_its_column(text: str) -> None:
         assert 1 <= column <= len(text) + 1
 
 
+ID = "01a22947-d1de-7294-96aa-7a623b834ab5"
+IN = {"segment": ID}
 GOLD = {"trait": "plan", "op": "eq", "value": "gold"}
 ORDERS = {"computed": "orders", "op": "gte", "value": 2}
 FREE = {"trait": "plan", "op": "eq", "value": "free"}
@@ -82,6 +84,7 @@ FREE = {"trait": "plan", "op": "eq", "value": "free"}
             {"contact_point": "sms", "verified": True, "op": "exists"},
         ),
         ('consent email != "denied"', {"consent": "email", "op": "ne", "value": "denied"}),
+        (f'segment "{ID}" and not segment "{ID}"', {"and": [IN, {"not": IN}]}),
         ('bucket "spring" from 0 to 10.5', {"bucket": "spring", "from": 0, "to": 10.5}),
     ],
 )

@@ -1,6 +1,7 @@
 """A rule in the API's document: what belongs where. What it means is in `domain/rules.py`."""
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, RootModel
 from pydantic.config import JsonDict
@@ -170,6 +171,12 @@ class BucketRule(_Part):
     behind: float = Field(alias="to", ge=0, le=100)
 
 
+class SegmentRule(_Part):
+    """The person is in another segment."""
+
+    segment: UUID
+
+
 class Rule(
     RootModel[
         AllOf
@@ -183,6 +190,7 @@ class Rule(
         | ConsentRule
         | ReachableRule
         | BucketRule
+        | SegmentRule
     ]
 ):
     """Whom a segment holds: a tree of at most 16 levels and 500 nodes."""

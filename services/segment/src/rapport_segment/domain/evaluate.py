@@ -30,6 +30,7 @@ from rapport_segment.domain.subjects import (
     ContactPoint,
     Defined,
     Identifier,
+    InSegment,
     Of,
     Reachable,
     Trait,
@@ -86,7 +87,10 @@ class Judges:
         key = (leaf.subject, leaf.op, leaf.value, kinds, leaf.of)
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = remembered(judge_of(leaf))
+            judge = judge_of(leaf)
+            # Who is in what may change while somebody is looked at.
+            is_steady = not isinstance(leaf.subject, InSegment)
+            found = self._known[key] = remembered(judge) if is_steady else judge
         return found
 
 
@@ -104,6 +108,9 @@ def remembered(judge: Judge) -> Judge:
 
 def judge_of(leaf: Leaf) -> Judge:
     """One comparison as a function."""
+    if isinstance(leaf.subject, InSegment):
+        wanted = leaf.subject.id
+        return lambda view: YES if wanted in view.members else NO
     read = leaf.subject.read
     if leaf.op == "exists":
         return lambda view: YES if read(view.facts) is not None else NO
@@ -123,7 +130,7 @@ def judge_of(leaf: Leaf) -> Judge:
 
 def _steady(leaf: Leaf) -> Predicate:
     """A comparison whose verdict changes with the facts only."""
-    read = leaf.subject.read
+    read: Read = leaf.subject.read
     if isinstance(leaf.subject, Identifier | ContactPoint):
         return _any_value(leaf)
     if leaf.of == "size":

@@ -8,8 +8,14 @@ import msgspec
 
 from rapport_segment.domain.evaluate import judge_of
 from rapport_segment.domain.outlook import View
-from rapport_segment.domain.sections import Facts
-from rapport_segment.domain.subjects import Bucket, Consent, ContactPoint, Identifier, Reachable
+from rapport_segment.domain.subjects import (
+    Bucket,
+    Consent,
+    ContactPoint,
+    Identifier,
+    InSegment,
+    Reachable,
+)
 from rapport_segment.domain.tree import IS, And, Leaf, Not, Or, Rule
 
 Decisive = Callable[[View], "tuple[bool, list[Verdict]]"]
@@ -62,9 +68,9 @@ class Verdict(msgspec.Struct, frozen=True):
         return f"{found} {wanted}" if self.result else f"{found} not {wanted}"
 
 
-def explain(rule: Rule, facts: Facts, now: datetime) -> list[Verdict]:
+def explain(rule: Rule, view: View) -> list[Verdict]:
     """Every comparison of the rule, in its order, as it is now."""
-    return _explained(rule, View(facts, now))
+    return _explained(rule, view)
 
 
 def _explained(rule: Rule, view: View) -> list[Verdict]:
@@ -79,23 +85,23 @@ def _explained(rule: Rule, view: View) -> list[Verdict]:
             assert_never(rule)
 
 
-Why = Callable[[Facts, datetime], str]
+Why = Callable[[View], str]
 
 
-def reason(rule: Rule, facts: Facts, now: datetime) -> str:
+def reason(rule: Rule, view: View) -> str:
     """Why the rule holds or does not, in at most 500 characters."""
-    return reasoning(rule)(facts, now)
+    return reasoning(rule)(view)
 
 
 def reasoning(rule: Rule) -> Why:
     """The rule as a function that says why; made once per version of a definition."""
     made: list[Decisive] = []
 
-    def why(facts: Facts, now: datetime) -> str:
+    def why(view: View) -> str:
         # Most definitions never have to say anything between two of their versions.
         if not made:
             made.append(_decisive(rule))
-        words = " and ".join([one.words() for one in made[0](View(facts, now))[1]])
+        words = " and ".join([one.words() for one in made[0](view)[1]])
         return words if len(words) <= MAX_REASON else f"{words[: MAX_REASON - 1]}…"
 
     return why
@@ -116,12 +122,14 @@ def _decisive(rule: Rule) -> Decisive:
 
 
 def _compared(leaf: Leaf) -> Decisive:
-    read, judge = leaf.subject.read, judge_of(leaf)
-    shows = not isinstance(leaf.subject, Bucket | Reachable)
+    subject, judge = leaf.subject, judge_of(leaf)
 
     def decide(view: View) -> tuple[bool, list[Verdict]]:
         result, until = judge(view)
-        return result, [Verdict(leaf, read(view.facts) if shows else None, result, until)]
+        is_plain = isinstance(subject, Bucket | Reachable | InSegment)
+        return result, [
+            Verdict(leaf, None if is_plain else subject.read(view.facts), result, until)
+        ]
 
     return decide
 

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from rapport_common.events.consent import (
     ANY_PURPOSE,
@@ -32,7 +33,9 @@ from rapport_segment.domain.subjects import (
     ContactPoint,
     Defined,
     Identifier,
+    InSegment,
     Of,
+    Plain,
     Reachable,
     Trait,
 )
@@ -66,9 +69,8 @@ Document = Mapping[str, Any]
 def leaf(document: Document, path: str) -> Leaf:
     """A comparison; RuleError says what is wrong and where."""
     key = _key(document, path)
-    if key in {"reachable", "bucket"}:
-        read = _reachable if key == "reachable" else _bucket
-        return Leaf(path, read(document, path), IS, None)
+    if key in _PLAIN:
+        return Leaf(path, _PLAIN[key](document, path), IS, None)
     subject = _SUBJECTS[key](document, path)
     of = _of(document, path)
     op = _op(document, path, subject, of)
@@ -88,7 +90,7 @@ def _key(document: Document, path: str) -> str:
         raise RuleError(path, f"needs one of: and, or, not, {', '.join(SUBJECTS)}; and only one")
     [key] = named
     allowed = {key, *_BESIDE.get(key, ())}
-    if key not in {"reachable", "bucket"}:
+    if key not in _PLAIN:
         allowed |= {"op", "value"}
     if key == "computed" and document[key] == REVENUE:
         allowed |= {"currency"}
@@ -185,6 +187,19 @@ def _percent(document: Document, path: str, key: str) -> int:
     return int(parts)
 
 
+def _in_segment(document: Document, path: str) -> InSegment:
+    written = _name(document, path, "segment")
+    try:
+        return InSegment(str(UUID(written)))
+    except ValueError:
+        raise RuleError(_below(path, "segment"), "must be the id of a segment") from None
+
+
+_PLAIN: dict[str, Callable[[Document, str], Plain]] = {
+    "reachable": _reachable,
+    "bucket": _bucket,
+    "segment": _in_segment,
+}
 _SUBJECTS: dict[str, Callable[[Document, str], Compared]] = {
     "trait": _trait,
     "computed": _computed,
@@ -193,7 +208,7 @@ _SUBJECTS: dict[str, Callable[[Document, str], Compared]] = {
     "contact_point": _contact_point,
     "consent": _consent,
 }
-SUBJECTS = (*_SUBJECTS, "reachable", "bucket")
+SUBJECTS = (*_SUBJECTS, *_PLAIN)
 _BESIDE = {
     "trait": ("of",),
     "defined": ("of", "currency"),

@@ -13,7 +13,7 @@ from rapport_common.events.membership import Membership
 from rapport_common.follower.domain import Versions
 from rapport_segment.domain.explaining import MAX_REASON
 from rapport_segment.domain.outlook import View
-from rapport_segment.domain.rulebook import Definition
+from rapport_segment.domain.rulebook import Definition, Rulebook
 from rapport_segment.domain.sections import NO_FACTS, Facts, nobody
 
 Cause = Literal["event", "definition", "merge"]
@@ -86,7 +86,7 @@ def entry_id(person: Person, definition: Definition, at: datetime) -> UUID:
     """
     state = ".".join(map(str, person.versions))
     name = f"{person.workspace}/{person.profile_id}/{state}/{definition.version}"
-    if definition.timed:
+    if definition.repeats:
         name = f"{name}/{at.isoformat()}"
     # As `uuid.uuid5` makes it, in half the time.
     digest = sha1(definition.segment_id.bytes + name.encode(), usedforsecurity=False).digest()
@@ -163,7 +163,7 @@ def judge(
     """
     if not person.known:
         return person, []
-    view = View(person.facts, moment.at)
+    view = View(person.facts, moment.at, person.entries)
     changes: list[Change] = []
     check = person.check
     for definition in definitions:
@@ -177,19 +177,46 @@ def judge(
         if (
             definition.building
             and before is not None
-            and definition.judge(before)[0] is not (entry is not None)
+            and _before(definition, before, view) is not (entry is not None)
         ):
             when = Moment(moment.at, "definition")
-        why = definition.why(view.facts, moment.at)
+        why = definition.why(view)
         if when.by_time:
             why = f"{PASSED}{why}"[:MAX_REASON]
         if entry is None:
             changes.append(enter(person, definition, why, when))
+            view.members.add(str(definition.segment_id))
         else:
             changes.append(leave(person, entry, definition.version, why, when))
+            view.members.discard(str(definition.segment_id))
     if changes or check != person.check:
         person = replace(person, check=check, entries=_entries(person, changes))
     return person, changes
+
+
+def _before(definition: Definition, before: View, view: View) -> bool:
+    before.members = view.members
+    return definition.judge(before)[0]
+
+
+def settle(
+    person: Person, changes: Sequence[Change], rules: Rulebook, moment: Moment
+) -> tuple[Person, list[Change]]:
+    """Judge by the segments that rest on those which somebody has just entered or left, and by
+    those that rest on these; the changes, those that were given among them.
+    """
+    found = list(changes)
+    waiting = {
+        one.segment_id: one for one in rules.resting_on(one.entry.segment_id for one in found)
+    }
+    while waiting:
+        first = rules.first(waiting.values())
+        del waiting[first.segment_id]
+        person, more = judge(person, [first], moment)
+        found += more
+        for one in rules.resting_on(change.entry.segment_id for change in more):
+            waiting[one.segment_id] = one
+    return person, found
 
 
 MOST_STEPS = 1000
@@ -199,12 +226,13 @@ once; the rest is due at once again.
 
 
 def lapse(
-    person: Person, definitions: Sequence[Definition], since: datetime, now: datetime
+    person: Person, rules: Rulebook, since: datetime, now: datetime
 ) -> tuple[Person, list[Change]]:
     """What time has done from `since` on till `now`, each change at its own instant.
 
-    `definitions` are those that move with time; `check` is then the first instant that is to come.
+    `check` is then the first instant that is to come, of all rules that move with time.
     """
+    definitions = rules.moving(person.facts) if person.known else []
     at, found = since, list[Change]()
     for _ in range(MOST_STEPS):
         # A version counts from when it was made.
@@ -212,7 +240,8 @@ def lapse(
         younger = [one.since for one in definitions if one.since is not None and one.since > at]
         just_before = View(person.facts, at - INSTANT_STEP)
         moment = Moment(at, "event", by_time=True)
-        person, changes = judge(replace(person, check=None), ripe, moment, just_before)
+        judged = judge(replace(person, check=None), ripe, moment, just_before)
+        person, changes = settle(*judged, rules, moment)
         found += changes
         ahead = [*younger, *(() if person.check is None else (person.check,))]
         person = replace(person, check=min(ahead, default=None))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from rapport_segment.domain.sections import Facts
 from rapport_segment.domain.windows import NEVER, Span
@@ -20,11 +21,13 @@ NO: Outlook = (False, None)
 class View:
     """A person's facts as they are looked at now; what equal comparisons came to is remembered."""
 
-    __slots__ = ("facts", "memo", "now")
+    __slots__ = ("facts", "members", "memo", "now")
 
-    def __init__(self, facts: Facts, now: datetime) -> None:
+    def __init__(self, facts: Facts, now: datetime, members: Iterable[UUID] = ()) -> None:
+        """`members` are the segments that they are in; it may change while they are looked at."""
         self.facts = facts
         self.now = now
+        self.members = set(map(str, members))
         self.memo: dict[Judge, Outlook] = {}
 
 

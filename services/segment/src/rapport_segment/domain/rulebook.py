@@ -17,6 +17,7 @@ from rapport_segment.domain.sections import (
     DEFINED,
     FORBIDDING,
     RESTRAINTS,
+    SEGMENTS,
     Facts,
 )
 from rapport_segment.domain.subjects import Consent, Field, Reachable
@@ -54,6 +55,16 @@ class Definition:
     since: datetime | None = None
 
     @property
+    def named(self) -> list[str]:
+        """The ids of the segments that its rule names."""
+        return [name for place, name in self.fields if place == SEGMENTS]
+
+    @property
+    def repeats(self) -> bool:
+        """Whether somebody may enter again while nothing of theirs has changed."""
+        return bool(self.timed or self.named)
+
+    @property
     def leaves(self) -> list[Leaf]:
         """All its comparisons."""
         return list(leaves(self.rule))
@@ -77,8 +88,8 @@ class Definition:
         def judge(view: View) -> Outlook:
             return fits(view) if view.facts.judged else NO
 
-        def why(facts: Facts, now: datetime) -> str:
-            return comes_to(facts, now) if facts.judged else RESTRAINED
+        def why(view: View) -> str:
+            return comes_to(view) if view.facts.judged else RESTRAINED
 
         reads, fields, timed = 1 << RESTRAINTS, set(FORBIDS), set[Field]()
         for leaf in leaves(rule):
@@ -102,10 +113,13 @@ class Definition:
 
 
 class Rulebook:
-    """The definitions in force of a workspace, in a fixed order, and who of them reads what."""
+    """The definitions in force of a workspace, and who of them reads what.
+
+    In a fixed order: a segment comes behind those that its rule names.
+    """
 
     def __init__(self, definitions: Sequence[Definition] = ()) -> None:
-        self.definitions = definitions
+        self.definitions = definitions = in_order(definitions)
         self._order = {one.segment_id: number for number, one in enumerate(definitions)}
         self._asked: dict[int, int] = {}
         self._readers = _indexed((one.fields - FORBIDS for one in definitions), definitions)
@@ -136,6 +150,16 @@ class Rulebook:
                 readers = [one for field in changed for one in self._readers.get(field, ())]
             found |= {one.segment_id: one for one in readers}
         return self._ordered(found.values())
+
+    def resting_on(self, segments: Iterable[UUID]) -> list[Definition]:
+        """Those whose rules name one of these segments."""
+        some = (self._readers.get((SEGMENTS, str(one)), ()) for one in segments)
+        found = {one.segment_id: one for readers in some for one in readers}
+        return self._ordered(found.values())
+
+    def first(self, some: Iterable[Definition]) -> Definition:
+        """The one that comes before the others."""
+        return min(some, key=lambda one: self._order[one.segment_id])
 
     def _ordered(self, some: Iterable[Definition]) -> list[Definition]:
         return sorted(some, key=lambda one: self._order[one.segment_id])
@@ -186,6 +210,21 @@ class Rulebook:
                         found |= one.reads if one.building else one.reads & ~told
             self._asked[told] = found
         return found
+
+
+def in_order(definitions: Sequence[Definition]) -> list[Definition]:
+    """Each behind those that its rule names; otherwise as they are given."""
+    known = {str(one.segment_id): one for one in definitions}
+    depths: dict[str, int] = {}
+
+    def depth(name: str) -> int:
+        if name not in depths:
+            depths[name] = 0  # should there be a circle, it ends here
+            below = [one for one in known[name].named if one in known]
+            depths[name] = 1 + max(map(depth, below), default=0)
+        return depths[name]
+
+    return sorted(definitions, key=lambda one: depth(str(one.segment_id)))
 
 
 def _indexed(

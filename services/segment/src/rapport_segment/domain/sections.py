@@ -31,6 +31,9 @@ _INSTANT = re.compile(rb"-\d\d[Tt ]\d\d:")
 IDENTIFIERS, TRAITS, COMPUTED, RESTRAINTS, CONTACT_POINTS, CONSENT = _PLACES = range(6)
 """The places of the sections that rules read; one restraint forbids them all."""
 
+SEGMENTS = len(_PLACES)
+"""Behind them, in fields: the segments that somebody is in, which are no section of a record."""
+
 ALL_SECTIONS = (1 << len(_PLACES)) - 1
 """Sets of sections are bits by their places."""
 

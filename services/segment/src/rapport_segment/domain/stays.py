@@ -17,6 +17,7 @@ from rapport_segment.domain.membership import (
     judge,
     lapse,
     merge,
+    settle,
 )
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import Rulebook
@@ -66,20 +67,25 @@ class Stays:
         self.judged.add(turn.key)
         rules, moment = self._rulebook(turn.key), self._moment(turn, step)
         if not turn.before.known:
-            return self._keep(turn.key, *judge(person, rules.definitions, moment))
+            return self._judged(turn.key, *judge(person, rules.definitions, moment), moment)
         touched = (
             rules.definitions
             if _is_told_anew(step)
             else rules.concerned(turn.taken, before.facts, person.facts)
         )
         just_before = View(before.facts, moment.at)
-        return self._keep(turn.key, *judge(person, touched, moment, just_before))
+        return self._judged(turn.key, *judge(person, touched, moment, just_before), moment)
 
     def lapsed(self, key: Key, since: datetime) -> list[Change]:
         """What time has done with somebody from `since` on; their `check` is that of all rules."""
-        person = self.people[key]
-        moving = self._rulebook(key).moving(person.facts) if person.known else []
-        return self._keep(key, *lapse(person, moving, since, self._now))
+        rules = self._rulebook(key)
+        return self._keep(key, *lapse(self.people[key], rules, since, self._now))
+
+    def _judged(
+        self, key: Key, person: Person, changes: list[Change], moment: Moment
+    ) -> list[Change]:
+        """Keep what judging has come to, and what rests on that."""
+        return self._keep(key, *settle(person, changes, self._rulebook(key), moment))
 
     def _rulebook(self, key: Key) -> Rulebook:
         return self._rulebooks.get(key[0], NO_RULES)

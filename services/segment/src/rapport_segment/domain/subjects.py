@@ -18,6 +18,7 @@ from rapport_segment.domain.sections import (
     IDENTIFIERS,
     RESTRAINTS,
     REVENUE,
+    SEGMENTS,
     TRAITS,
     Facts,
 )
@@ -248,6 +249,27 @@ class Bucket:
         return drawn(self.salt, facts.profile_id)
 
 
+@dataclass(frozen=True, slots=True)
+class InSegment:
+    """Whether the person is in another segment, whatever its rule is now; `id` is a UUID's text."""
+
+    id: str
+
+    sections: ClassVar[int] = 0
+
+    @property
+    def label(self) -> str:
+        return f"in segment {self.id}"
+
+    @property
+    def fields(self) -> frozenset[Field]:
+        return frozenset({(SEGMENTS, self.id)})
+
+    def read(self, _facts: Facts) -> None:
+        """Nothing of the facts: in which segments somebody is depends on the other rules."""
+        return
+
+
 def drawn(salt: str, profile_id: str) -> int:
     """A number of 32 bits that is the same for ever, and independent for each word."""
     digest = sha256(f"{salt}/{profile_id}".encode()).digest()
@@ -257,7 +279,7 @@ def drawn(salt: str, profile_id: str) -> int:
 Compared = Trait | Computed | Defined | Identifier | ContactPoint | Consent
 """Subjects with an operator; the others are true or false by themselves."""
 
-Plain = Reachable | Bucket
+Plain = Reachable | Bucket | InSegment
 Subject = Compared | Plain
 Of = Literal["any", "all", "none", "size"]
 """Of a list: that one element fits, that all do (and there is one), that none does; how many."""

@@ -22,8 +22,10 @@ from rapport_common.ids import uuid7
 from rapport_segment import metrics
 from rapport_segment.domain import explaining, rules
 from rapport_segment.domain.membership import Entry, Person
+from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import RESTRAINED
 from rapport_segment.handlers.building import build
+from rapport_segment.handlers.nesting import require_rests, require_unused
 from rapport_segment.handlers.publish import tell
 from rapport_segment.handlers.retelling import LOOK_AFTER, next_look
 from rapport_segment.handlers.rulebooks import rule_of
@@ -79,6 +81,7 @@ async def create(tx: AsyncConnection, caller: Operator, name: str, rule: dict[st
     await definitions.seize(tx, workspace)
     await _require_free(tx, workspace, name, None)
     one = Stored(workspace, uuid.uuid4(), 1, name, _text(rule), True, now, now)
+    await require_rests(tx, one)
     return await _put(tx, one, caller)
 
 
@@ -100,6 +103,7 @@ async def change(
         rule=old.rule if amendment.rule is None else _text(amendment.rule),
         active=old.active if amendment.active is None else amendment.active,
     )
+    await require_rests(tx, new)
     is_same = new.active == old.active and wanted in {None, rule_of(old)}
     if is_same and new.name == old.name:
         return await require_listed(tx, caller.workspace, segment_id)
@@ -117,6 +121,7 @@ async def archive(tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Li
     old = await require(tx, caller.workspace, segment_id)
     if old.archived_at is not None:
         return await require_listed(tx, caller.workspace, segment_id)
+    await require_unused(tx, old)
     new = replace(old, active=False, archived_at=clock.now())
     return await _follow(tx, caller, old, new, build_anew=True)
 
@@ -189,14 +194,15 @@ async def standing(
     rule = rule_of(one)
     found = await people.stays(tx, workspace, segment_id, person.profile_id)
     stay = found[0] if found else None
-    now = clock.now()
-    verdicts = explaining.explain(rule, person.facts, now)
+    open_ones = await people.open_entries(tx, {(workspace, str(person.profile_id)): person})
+    view = View(person.facts, clock.now(), [entry.segment_id for entry in open_ones])
+    verdicts = explaining.explain(rule, view)
     if stay is not None and stay.exited_at is None:
         why = stay.reason
     elif not person.facts.judged:
         why = RESTRAINED
     elif one.active:
-        why = explaining.reason(rule, person.facts, now)
+        why = explaining.reason(rule, view)
     else:
         why = "the segment is not active"
     return Standing(person, stay, verdicts, why)

@@ -21,6 +21,7 @@ from rapport_segment.domain.subjects import (
     ContactPoint,
     Defined,
     Identifier,
+    InSegment,
     Of,
     Reachable,
     Trait,
@@ -74,6 +75,8 @@ class Condition(Places):
             return self._drawn(leaf.subject)
         if isinstance(leaf.subject, Reachable):
             return self._reachable(leaf.subject)
+        if isinstance(leaf.subject, InSegment):
+            return self._in_segment(leaf.subject)
         x = self.read(leaf.subject)
         there = f"COALESCE(jsonb_typeof({x}), 'null') <> 'null'"
         if leaf.op == "exists":
@@ -134,6 +137,13 @@ class Condition(Places):
         )
         objects = f"COALESCE(p.restraints ? {self.text(MARKETING)}, false)"
         return f"(NOT {objects} AND {_some(words, permitted)})"
+
+    def _in_segment(self, subject: InSegment) -> str:
+        return (
+            "EXISTS (SELECT FROM segment.membership s WHERE s.workspace = p.workspace "
+            "AND s.profile_id = p.profile_id AND s.exited_at IS NULL "
+            f"AND s.segment_id = CAST({self.text(subject.id)} AS uuid))"
+        )
 
     def _drawn(self, subject: Bucket) -> str:
         """The same number as `subjects.drawn`, out of the first bits of a hash."""

@@ -136,6 +136,19 @@ async def find(tx: AsyncConnection, workspace: str, segment_id: UUID) -> Stored 
     return None if row is None else Stored(*row)
 
 
+async def resting(tx: AsyncConnection, workspace: str) -> list[Stored]:
+    """The living definitions whose rules may name other segments."""
+    rows = await tx.execute(
+        text(
+            f"SELECT {_STORED} FROM segment.definition d WHERE d.workspace = :workspace "
+            "AND d.archived_at IS NULL AND strpos(CAST(d.rule AS text), '\"segment\"') > 0 "
+            "ORDER BY d.segment_id"
+        ),
+        {"workspace": workspace},
+    )
+    return [Stored(*row) for row in rows.all()]
+
+
 async def named(tx: AsyncConnection, workspace: str, name: str) -> UUID | None:
     """The segment of that name."""
     rows = await tx.execute(
