@@ -233,7 +233,7 @@ def test_a_reason_is_bounded_and_keeps_addresses_to_itself() -> None:
 
 def test_every_comparison_is_explained() -> None:
     verdicts = explain(
-        parse({"and": [usd("gte", 600), {"not": trait("plan", "exists")}]}), FACTS, NOON
+        parse({"and": [usd("gte", 600), {"not": trait("plan", "exists")}]}), View(FACTS, NOON)
     )
     assert [(one.leaf.path, str(one.actual), one.result) for one in verdicts] == [
         ("and[0]", "512.30", False),

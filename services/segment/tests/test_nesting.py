@@ -79,10 +79,10 @@ async def nested(engine: AsyncEngine, records: "Records") -> Nested:
 async def test_a_change_goes_through_all_that_rests_on_it_in_one_step(
     nested: Nested, records: "Records", published: Published
 ) -> None:
-    gold = {"traits": {"plan": "gold"}}
-    await nested.shop.tell(records.state(ADA, **gold))
+    gold = {"plan": "gold"}
+    await nested.shop.tell(records.state(ADA, traits=gold))
     assert nested.told(await published()) == [("entered", "others"), ("entered", "both")]
-    await nested.shop.tell(records.state(ADA, orders=1, **gold))
+    await nested.shop.tell(records.state(ADA, orders=1, traits=gold))
     later = nested.told(await published())[2:]
     # Both holds before and after: in between it is not looked at.
     assert sorted(later) == [("entered", "best"), ("entered", "buyers"), ("exited", "others")]
