@@ -289,6 +289,33 @@ def test_an_id_may_have_to_be_a_uuid_and_has_one_spelling() -> None:
     assert step.key[1] == "0195d7a0-0000-7000-8000-00000000000a"
 
 
+def test_what_goes_into_a_later_life_is_not_of_whom_the_life_before_went_to() -> None:
+    """`a` became `b`, who is gone; then `c` becomes `a`, who lives again by that."""
+    profiles = Profiles()
+    for who in ("a", "b", "c"):
+        profiles.event(who)
+    first = profiles.merged("a", "b")
+    gone = profiles.gone("b")
+    end, again = profiles.merged("c", "a")
+    reader = Reader()
+    reader.take([*first, gone])
+    turns = [one for one in reader.take([end, again]) if isinstance(one, Ended)]
+    assert [(one.key, one.survivor, one.is_told) for one in turns] == [
+        (("acme", "c"), ("acme", "a"), False)
+    ]
+
+
+def test_who_became_somebody_that_is_gone_is_gone() -> None:
+    """Whichever of the two is heard of first."""
+    profiles = Profiles()
+    told = [profiles.event("a"), profiles.event("b")]
+    merged, gone = profiles.merged("a", "b"), profiles.gone("b")
+    reader = Reader()
+    reader.take([*told, gone])
+    [ended] = [one for one in reader.take(merged) if isinstance(one, Ended)]
+    assert (ended.key, ended.survivor) == (("acme", "a"), None)
+
+
 def test_what_is_followed_later_than_the_rest_is_missed_only_once_it_was_there() -> None:
     """Who was told before that is known all the same; their next word on it begins it."""
     consent, traits = SECTIONS.index("consent"), SECTIONS.index("traits")

@@ -131,6 +131,18 @@ async def test_time_goes_through_all_of_them_at_its_instant(
     assert await made.misplaced() == []
 
 
+async def test_a_build_knows_in_what_people_are_when_it_plans(
+    engine: AsyncEngine, records: "Records", published: Published
+) -> None:
+    made = Nested(engine, records)
+    await made.define("buyers", BUYERS)
+    bought = made.shop.clock.now
+    await made.shop.tell(records.state(ADA, orders=1, last_order_at=bought))
+    await made.define("fresh", {"and": [made.inside("buyers"), RECENT]})
+    await made.shop.wait(bought + timedelta(days=30))
+    assert made.told(await published())[-1] == ("exited", "fresh")
+
+
 async def test_a_merge_leaves_everybody_where_they_belong(
     nested: Nested, records: "Records"
 ) -> None:
@@ -152,6 +164,9 @@ async def test_circles_and_what_is_not_there_are_refused_with_their_place(nested
         await nested.change("buyers", rule=nested.inside("buyers"))
     with pytest.raises(RuleError, match="there is no segment"):
         await nested.define("new", {"segment": str(uuid.uuid4())})
+    with pytest.raises(RuleError, match="there is no segment"):
+        async with nested.shop.engine.begin() as tx:
+            await segments.preview(tx, "acme", {"segment": str(uuid.uuid4())})
     for number in range(7):
         below = nested.inside(f"{number - 1}" if number else "both")
         await nested.define(f"{number}", below, built=False)

@@ -161,6 +161,14 @@ BIRTHDAY = {"trait": "born", "op": "anniversary", "value": {"next": "7d", "zone"
         # Missing, or no instant: out, and so it stays; the contrary is in.
         (LAST_30, {}, "2026-03-01T12:00:00Z", False, None),
         ({"not": LAST_30}, {"at": "soon"}, "2026-03-01T12:00:00Z", True, None),
+        # A month after the 31st is the last day of a shorter one, not the 28th.
+        (
+            {"trait": "at", "op": "within", "value": {"last": "1mo"}},
+            {"at": "2026-03-31"},
+            "2026-04-20T00:00:00Z",
+            True,
+            "2026-04-30T00:00:00Z",
+        ),
         # A month after 31 January is the last day of February.
         (
             {"trait": "at", "op": "within", "value": {"last": "1mo"}},

@@ -240,10 +240,30 @@ class Following:
         if after.heir is None:
             return (Ended(end.key, end.version),)
         heir = (end.key[0], after.heir)
-        survivor = survivor_of(self.held, heir)
+        survivor = self._survivor(heir, after.into_version)
+        if survivor is None:
+            return (Ended(end.key, end.version),)
         if survivor == end.key:
             survivor = heir  # which had been merged into this one: the newer word holds
         return (Ended(end.key, end.version, survivor, self._is_told(heir, survivor, after)),)
+
+    def _survivor(self, key: Key, into_version: int) -> Key | None:
+        """Whom the way from heir to heir leads to; None if whoever it led to is gone.
+
+        The end of an id is of a life before, if something went into a later version of it.
+        """
+        passed = {key}
+        while (one := self.held.get(key)) is not None and not one.lives:
+            if one.ended == 0 or one.ended < into_version:
+                break  # what it is now is yet to be told
+            if one.heir is None:
+                return None
+            following = (key[0], one.heir)
+            if following in passed:
+                break
+            passed.add(following)
+            key, into_version = following, one.into_version
+        return key
 
     def _is_told(self, heir: Key, survivor: Key, after: Held) -> bool:
         held = self.held.get(heir)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, assert_never
+from uuid import UUID
 
 from rapport_segment.domain import anniversaries, values
 from rapport_segment.domain.elements import Elements, indexed, kinds_of
@@ -109,7 +110,7 @@ def remembered(judge: Judge) -> Judge:
 def judge_of(leaf: Leaf) -> Judge:
     """One comparison as a function."""
     if isinstance(leaf.subject, InSegment):
-        wanted = leaf.subject.id
+        wanted = UUID(leaf.subject.id)
         return lambda view: YES if wanted in view.members else NO
     read = leaf.subject.read
     if leaf.op == "exists":

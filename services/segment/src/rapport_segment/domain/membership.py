@@ -183,12 +183,11 @@ def judge(
         why = definition.why(view)
         if when.by_time:
             why = f"{PASSED}{why}"[:MAX_REASON]
+        view.moved(definition.segment_id, enters=entry is None)
         if entry is None:
             changes.append(enter(person, definition, why, when))
-            view.members.add(str(definition.segment_id))
         else:
             changes.append(leave(person, entry, definition.version, why, when))
-            view.members.discard(str(definition.segment_id))
     if changes or check != person.check:
         person = replace(person, check=check, entries=_entries(person, changes))
     return person, changes

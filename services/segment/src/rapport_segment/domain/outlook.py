@@ -1,6 +1,6 @@
 """Verdicts with the time for which they hold by themselves, and how they are joined."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,12 +23,19 @@ class View:
 
     __slots__ = ("facts", "members", "memo", "now")
 
-    def __init__(self, facts: Facts, now: datetime, members: Iterable[UUID] = ()) -> None:
-        """`members` are the segments that they are in; it may change while they are looked at."""
+    def __init__(self, facts: Facts, now: datetime, members: Collection[UUID] = ()) -> None:
+        """`members` are the segments that they are in."""
         self.facts = facts
         self.now = now
-        self.members = set(map(str, members))
+        self.members = members
         self.memo: dict[Judge, Outlook] = {}
+
+    def moved(self, segment_id: UUID, *, enters: bool) -> None:
+        """While they are looked at, they enter a segment or leave it."""
+        # What was given is the caller's; most people neither enter nor leave anything.
+        mine = self.members if type(self.members) is set else set(self.members)
+        (mine.add if enters else mine.discard)(segment_id)
+        self.members = mine
 
 
 Judge = Callable[[View], Outlook]

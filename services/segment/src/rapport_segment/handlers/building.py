@@ -19,7 +19,8 @@ from rapport_common.db import is_retriable
 from rapport_common.jobs.store import Job, NewJob, Step
 from rapport_segment import metrics
 from rapport_segment.domain.membership import Change, Moment, Person, judge, leave, settle
-from rapport_segment.domain.rulebook import Rulebook
+from rapport_segment.domain.outlook import View
+from rapport_segment.domain.rulebook import Definition, Rulebook
 from rapport_segment.domain.stays import NO_RULES
 from rapport_segment.handlers.ledger import tally
 from rapport_segment.handlers.passing import ahead
@@ -130,9 +131,7 @@ class Building:
         if definition.timed:
             wanted = definition.reads
             some = await people.known(tx, workspace, after=after, upto=last, wanted=wanted)
-            # Nobody is locked: who changes meanwhile is judged by this definition as well.
-            looked_at = [judge(who, [definition], moment)[0] for who in some]
-            await DUE.schedule(tx, ahead(looked_at), sooner=True)
+            await _plan(tx, definition, some, now)
         return _Page(last, judged)
 
     async def _emptied(
@@ -183,6 +182,28 @@ async def _correct(
     await tally(tx, changes)
     await publish(tx, [(change, None) for change in changes])
     await DUE.schedule(tx, ahead(person for person, _found in settled), sooner=True)
+
+
+async def _plan(
+    tx: AsyncConnection, definition: Definition, some: Sequence[Person], now: datetime
+) -> None:
+    """Note when these people's verdicts may change by time.
+
+    Nobody is locked: who changes meanwhile is judged by this definition as well.
+    """
+    members: dict[UUID, list[UUID]] = {}
+    if definition.named:
+        people_by_key = {(one.workspace, str(one.profile_id)): one for one in some}
+        for entry in await people.open_entries(tx, people_by_key):
+            members.setdefault(entry.profile_id, []).append(entry.segment_id)
+    looked_at = [
+        replace(
+            one,
+            check=definition.judge(View(one.facts, now, members.get(one.profile_id, ())))[1],
+        )
+        for one in some
+    ]
+    await DUE.schedule(tx, ahead(looked_at), sooner=True)
 
 
 def _end_stay(person: Person, one: Stored, moment: Moment) -> tuple[Person, list[Change]]:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.errors import ConflictError
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.subjects import InSegment
-from rapport_segment.domain.tree import Leaf, leaves
+from rapport_segment.domain.tree import Leaf, Rule, leaves
 from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.store import definitions
 from rapport_segment.store.definitions import Stored
@@ -21,15 +21,12 @@ async def require_rests(tx: AsyncConnection, one: Stored) -> None:
     """RuleError if its rule names a segment that there is not, or that rests on this one; the
     workspace is seized, so none of it changes meanwhile.
     """
-    named = _named(one)
+    named = _named(rule_of(one))
     if not named:
         return
-    for leaf, segment_id in named:
-        found = await definitions.find(tx, one.workspace, segment_id)
-        if found is None or found.archived_at is not None:
-            raise RuleError(_at(leaf), f"there is no segment {segment_id} that is not archived")
+    await require_known(tx, one.workspace, rule_of(one))
     others = await definitions.resting(tx, one.workspace)
-    below = {other.segment_id: [to for _leaf, to in _named(other)] for other in others}
+    below = {other.segment_id: [to for _leaf, to in _named(rule_of(other))] for other in others}
     below[one.segment_id] = [to for _leaf, to in named]
     for leaf, segment_id in named:
         if one.segment_id in _all_below(segment_id, below):
@@ -38,10 +35,20 @@ async def require_rests(tx: AsyncConnection, one: Stored) -> None:
         raise RuleError(_at(named[0][0]), f"more than {DEEPEST} segments rest on one another")
 
 
+async def require_known(tx: AsyncConnection, workspace: str, rule: Rule) -> None:
+    """RuleError if a rule names a segment that there is not, or that is archived."""
+    for leaf, segment_id in _named(rule):
+        found = await definitions.find(tx, workspace, segment_id)
+        if found is None or found.archived_at is not None:
+            raise RuleError(_at(leaf), f"there is no segment {segment_id} that is not archived")
+
+
 async def require_unused(tx: AsyncConnection, one: Stored) -> None:
     """ConflictError while the rule of another segment names this one."""
     others = await definitions.resting(tx, one.workspace)
-    users = [other for other in others if any(to == one.segment_id for _l, to in _named(other))]
+    users = [
+        other for other in others if any(to == one.segment_id for _l, to in _named(rule_of(other)))
+    ]
     if users:
         names = ", ".join(repr(other.name) for other in users[:5])
         message = (
@@ -51,10 +58,10 @@ async def require_unused(tx: AsyncConnection, one: Stored) -> None:
         raise ConflictError(message, code="in_use", details={"used_by": ids})
 
 
-def _named(one: Stored) -> list[tuple[Leaf, UUID]]:
+def _named(rule: Rule) -> list[tuple[Leaf, UUID]]:
     return [
         (leaf, UUID(leaf.subject.id))
-        for leaf in leaves(rule_of(one))
+        for leaf in leaves(rule)
         if isinstance(leaf.subject, InSegment)
     ]
 

@@ -25,7 +25,7 @@ from rapport_segment.domain.membership import Entry, Person
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import RESTRAINED
 from rapport_segment.handlers.building import build
-from rapport_segment.handlers.nesting import require_rests, require_unused
+from rapport_segment.handlers.nesting import require_known, require_rests, require_unused
 from rapport_segment.handlers.publish import tell
 from rapport_segment.handlers.retelling import LOOK_AFTER, next_look
 from rapport_segment.handlers.rulebooks import rule_of
@@ -103,7 +103,8 @@ async def change(
         rule=old.rule if amendment.rule is None else _text(amendment.rule),
         active=old.active if amendment.active is None else amendment.active,
     )
-    await require_rests(tx, new)
+    if wanted is not None:
+        await require_rests(tx, new)
     is_same = new.active == old.active and wanted in {None, rule_of(old)}
     if is_same and new.name == old.name:
         return await require_listed(tx, caller.workspace, segment_id)
@@ -170,6 +171,7 @@ async def preview(tx: AsyncConnection, workspace: str, document: dict[str, Any])
     """(how many people an unsaved rule fits, of how many); SlowPreviewError after 5 s."""
     rule = rules.parse(document)
     await require_sensible(tx, workspace, rule)
+    await require_known(tx, workspace, rule)
     with metrics.PREVIEW.time():
         try:
             return await definitions.preview(
