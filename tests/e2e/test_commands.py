@@ -186,6 +186,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "segment members": [ID],
     "segment preview": [DRAFT],
     "segment rebuild": [ID],
+    "segment schema": [],
     "segment set": [ID, "--name", "Worst"],
     "segment show": [ID],
     "segment versions": [ID],

@@ -332,7 +332,12 @@ def test_a_part_of_everybody_is_drawn_for_good() -> None:
     [
         ({"trait": "a", "op": "within", "value": {"last": "0d"}}, "value.last"),
         ({"trait": "a", "op": "within", "value": {"last": "10000d"}}, "value.last"),
+        ({"trait": "a", "op": "within", "value": {"last": "121mo"}}, "value.last"),
+        ({"trait": "a", "op": "within", "value": {"last": "11y"}}, "value.last"),
         ({"trait": "a", "op": "within", "value": {"last": "30"}}, "value.last"),
+        ({"trait": "a", "op": "within", "value": {"last": "1d", "x": 1}}, "value"),
+        ({"defined": "a", "currency": "USD", "op": "lt", "value": {"now": "+1d"}}, "value"),
+        ({"segment": "best"}, "segment"),
         ({"trait": "a", "op": "within", "value": {"last": 30}}, "value.last"),
         ({"trait": "a", "op": "within", "value": {"last": "1d", "next": "1d"}}, "value"),
         ({"trait": "a", "op": "within", "value": {"this": "fortnight"}}, "value.this"),

@@ -16,7 +16,7 @@ from typing_extensions import override
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.zones import first_instant, local_date, zone_name
 
-LONGEST_DAYS = 3660
+LONGEST_DAYS, LONGEST_MONTHS = 3660, 120
 """Ten years: what reaches further is a mistake, or nobody's."""
 
 EVER = datetime.min.replace(tzinfo=UTC)
@@ -180,15 +180,15 @@ Window = Rolling | Calendar
 Timed = BesideNow | Window | Anniversary
 
 
-def duration(text: object, path: str, *, least: int = 1) -> Duration:
+def duration(text: object, path: str) -> Duration:
     """A length of time as it is written: `30d`; RuleError for none, or one that is too long."""
     found = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise RuleError(path, _HINT)
     one = Duration(int(found[1]), found[2])
-    days = one.months * _DAYS_OF_MONTH + one.seconds / _SECONDS["d"]
-    if one.number < least or days > LONGEST_DAYS + _DAYS_OF_MONTH * (one.months > 0) * 4:
-        raise RuleError(path, f"must be longer than nothing, and at most {LONGEST_DAYS}d")
+    if one.number == 0 or one.months > LONGEST_MONTHS or one.seconds > LONGEST_DAYS * _SECONDS["d"]:
+        longest = f"{LONGEST_DAYS}d or {LONGEST_MONTHS}mo"
+        raise RuleError(path, f"must be longer than nothing, and at most {longest}")
     return one
 
 
@@ -243,17 +243,3 @@ def _one_of(document: object, path: str, kinds: tuple[str, ...]) -> str:
         shown = ascii(min(map(str, unknown))[:40])
         raise RuleError(path, f"has {shown}; here belong {named[0]}, zone")
     return named[0]
-
-
-def written(one: Timed) -> dict[str, Any]:
-    """The document that is read as this."""
-    match one:
-        case BesideNow():
-            sign = "-" if one.sign < 0 else "+"
-            return {"now": f"{sign}{one.distance}" if one.distance.number else "+0d"}
-        case Rolling():
-            return {one.side: str(one.length)}
-        case Calendar():
-            return {"this": one.period, "zone": one.zone}
-        case Anniversary():
-            return {one.side: f"{one.days}d", "zone": one.zone}
