@@ -112,10 +112,14 @@ async def test_time_goes_through_all_of_them_at_its_instant(
 ) -> None:
     made = Nested(engine, records)
     await made.define("recent", RECENT)
-    await made.define("lapsed", {"and": [BUYERS, {"not": made.inside("recent")}]})
+    # What it reads besides moves with nothing by itself.
+    lapsed = [BUYERS, GOLD, {"not": made.inside("recent")}]
+    await made.define("lapsed", {"and": lapsed})
     bought = made.shop.clock.now
+    gold = {"plan": "gold"}
     for _ in range(2):
-        await made.shop.tell(records.state(ADA, orders=1, last_order_at=made.shop.clock.now))
+        now = made.shop.clock.now
+        await made.shop.tell(records.state(ADA, orders=1, last_order_at=now, traits=gold))
         await made.shop.wait(made.shop.clock.now + timedelta(days=31))
     changes = await published()
     assert made.told(changes) == [

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from services.segment.tests.building import build
 from sqlalchemy import text
@@ -15,6 +16,7 @@ from rapport_common.due.store import DueStore
 from rapport_common.due.worker import DueWorker
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.membership import Membership
+from rapport_common.events.profile import AbsorbedId
 from rapport_segment.handlers import segments
 from rapport_segment.handlers.activity import Judging
 from rapport_segment.handlers.passing import Passing
@@ -196,6 +198,24 @@ async def test_who_was_merged_away_needs_no_look(
         ("exited", str(BOB), True),
     ]
     assert await shop.due() == []
+
+
+async def test_who_is_merged_away_late_has_left_before(
+    shop: Shop, records: "Records", published: Published
+) -> None:
+    await shop.define(recent=RECENT, gold=GOLD)
+    bought = shop.clock.now
+    await shop.tell(records.state(ADA, last_order_at=bought), records.state(BOB))
+    shop.clock.now = bought + 40 * DAY
+    survivor = msgspec.structs.replace(
+        records.state(BOB, last_order_at=bought), absorbed=[AbsorbedId(str(ADA), 2)]
+    )
+    await shop.tell(survivor, records.merged(ADA, BOB))
+    await shop.work()
+    assert told(await published()) == [
+        ("entered", bought, False),
+        ("exited", bought + 30 * DAY, True),
+    ]
 
 
 async def test_whom_a_batch_has_in_hand_is_looked_at_when_it_is_done(

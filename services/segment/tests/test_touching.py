@@ -146,6 +146,15 @@ def test_equal_comparisons_of_many_segments_are_evaluated_once() -> None:
     assert len(view.memo) == 2
 
 
+def test_what_rests_on_a_rule_is_asked_for_with_it() -> None:
+    recent = {"computed": "last_order_at", "op": "within", "value": {"last": "30d"}}
+    inside = {"segment": str(uuid.UUID(int=1000))}
+    rules = Rulebook(definitions(recent, {"and": [inside, PLAN]}))
+    assert rules.asked(1 << COMPUTED) & 1 << TRAITS
+    assert rules.moved_by & 1 << TRAITS
+    assert not Rulebook(definitions(PLAN)).moved_by
+
+
 def test_what_was_is_read_only_where_it_saves_work() -> None:
     few, lots = Rulebook(definitions(PLAN)), Rulebook(many(PLAN))
     for told in (1 << TRAITS, 1 << COMPUTED):

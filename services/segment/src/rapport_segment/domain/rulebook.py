@@ -157,6 +157,17 @@ class Rulebook:
         found = {one.segment_id: one for readers in some for one in readers}
         return self._ordered(found.values())
 
+    def _with_resting(self, some: Iterable[Definition]) -> list[Definition]:
+        """These, and all that rest on them, however far."""
+        found: dict[UUID, Definition] = {}
+        waiting = list(some)
+        while waiting:
+            one = waiting.pop()
+            if one.segment_id not in found:
+                found[one.segment_id] = one
+                waiting += self.resting_on([one.segment_id])
+        return list(found.values())
+
     def first(self, some: Iterable[Definition]) -> Definition:
         """The one that comes before the others."""
         return min(some, key=lambda one: self._order[one.segment_id])
@@ -187,10 +198,13 @@ class Rulebook:
 
     @cached_property
     def moved_by(self) -> int:
-        """The sections that those read which move with time (bits); 0: none does."""
+        """The sections that those read which move with time, and what rests on them (bits).
+
+        0: none does.
+        """
         found = 0
-        for one in self.definitions:
-            found |= one.reads if one.timed else 0
+        for one in self._with_resting([one for one in self.definitions if one.timed]):
+            found |= one.reads
         return found
 
     def asked(self, told: int) -> int:
@@ -206,7 +220,7 @@ class Rulebook:
                 if told & 1 << place:
                     readers = self.reading(place)
                     found |= 1 << place if len(readers) > MANY else 0
-                    for one in readers:
+                    for one in self._with_resting(readers):
                         found |= one.reads if one.building else one.reads & ~told
             self._asked[told] = found
         return found

@@ -53,7 +53,7 @@ class Judging:
             work = await self._judged(tx, told, in_force, _wanted(told, in_force))
         except UnreadSectionError:
             # Something was missed, and told again in the same batch. Nothing is written yet.
-            everything = dict.fromkeys((one.key for one in told), ALL_SECTIONS)
+            everything = dict.fromkeys(_concerned(told), ALL_SECTIONS)
             work = await self._judged(tx, told, in_force, everything)
         await _save(tx, work.following, work.stays)
         metrics.JUDGED.inc(len(work.stays.judged))
@@ -81,7 +81,8 @@ class Judging:
         # Under the locks of the people: nobody else moves it meanwhile.
         planned = await checks(tx, moved)
         late = {key: at for key, at in planned.items() if at <= now}
-        if any(wanted.get(key, ALL_SECTIONS) != ALL_SECTIONS for key in late):
+        # Heirs whom no record is about are read as a whole in any case.
+        if any(wanted.get(key, 0) != ALL_SECTIONS for key in _concerned(steps) & late.keys()):
             raise UnreadSectionError
         stays = Stays(in_force, known, now)
         # What time has done comes before what the records say.
@@ -108,6 +109,11 @@ class _Work:
     planned: Mapping[Key, datetime]
     late: Mapping[Key, datetime]
     now: datetime
+
+
+def _concerned(steps: Sequence[Step]) -> set[Key]:
+    """Of whom the steps tell something, or the end."""
+    return {one.key for one in steps} | {end.key for one in steps for end in one.ends}
 
 
 def _wanted(steps: Sequence[Step], in_force: Mapping[str, Rulebook]) -> dict[Key, int]:
