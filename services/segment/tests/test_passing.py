@@ -174,12 +174,17 @@ async def test_there_is_one_row_for_a_person_and_it_only_comes_nearer(
 async def test_a_build_plans_for_those_who_are_there_already(
     shop: Shop, records: "Records", published: Published
 ) -> None:
+    """Also for who stays where they are: Ada is to enter in twenty days."""
     bought = shop.clock.now - 10 * DAY
     await shop.tell(records.state(ADA, last_order_at=bought), records.state(BOB))
-    await shop.define(recent=RECENT)
+    await shop.define(lapsed={"not": RECENT})
     assert await shop.due() == [(str(ADA), bought + 30 * DAY)]
     await shop.wait(bought + 30 * DAY)
-    assert [one.change for one in await published()] == ["entered", "exited"]
+    ends = [(one.change, one.profile_id, one.cause, one.by_time) for one in await published()]
+    assert ends == [
+        ("entered", str(BOB), "definition", False),
+        ("entered", str(ADA), "event", True),
+    ]
 
 
 async def test_who_was_merged_away_needs_no_look(
@@ -210,7 +215,8 @@ async def test_who_is_merged_away_late_has_left_before(
     survivor = msgspec.structs.replace(
         records.state(BOB, last_order_at=bought), absorbed=[AbsorbedId(str(ADA), 2)]
     )
-    await shop.tell(survivor, records.merged(ADA, BOB))
+    await shop.tell(survivor)
+    await shop.tell(records.merged(ADA, BOB))
     await shop.work()
     assert told(await published()) == [
         ("entered", bought, False),
