@@ -9,7 +9,7 @@ from uuid import UUID
 
 from rapport_segment.domain import anniversaries, values
 from rapport_segment.domain.elements import Elements, indexed, kinds_of
-from rapport_segment.domain.leaves import EQUALITY, MATCHES
+from rapport_segment.domain.leaves import EQUALITY, MATCHES, PRESENCE
 from rapport_segment.domain.outlook import (
     NO,
     YES,
@@ -88,10 +88,7 @@ class Judges:
         key = (leaf.subject, leaf.op, leaf.value, kinds, leaf.of)
         found = self._known.get(key)
         if found is None:
-            judge = judge_of(leaf)
-            # Who is in what may change while somebody is looked at.
-            is_steady = not isinstance(leaf.subject, InSegment)
-            found = self._known[key] = remembered(judge) if is_steady else judge
+            found = self._known[key] = judge_of(leaf)
         return found
 
 
@@ -110,23 +107,37 @@ def remembered(judge: Judge) -> Judge:
 def judge_of(leaf: Leaf) -> Judge:
     """One comparison as a function."""
     if isinstance(leaf.subject, InSegment):
+        # Not remembered: who is in what may change while somebody is looked at.
         wanted = UUID(leaf.subject.id)
         return lambda view: YES if wanted in view.members else NO
-    read = leaf.subject.read
-    if leaf.op == "exists":
-        return lambda view: YES if read(view.facts) is not None else NO
-    if leaf.op == "not_exists":
-        return lambda view: NO if read(view.facts) is not None else YES
+    if leaf.op in PRESENCE:
+        return _remembering(_present(leaf))
     if isinstance(leaf.subject, Reachable):
-        return _reachable(leaf.subject)
+        return remembered(_reachable(leaf.subject))
     if isinstance(leaf.subject, Bucket):
-        return _drawn(leaf.subject)
+        return _remembering(_drawn(leaf.subject))
     if isinstance(leaf.subject, Consent):
-        return _consent(leaf)
-    if leaf.is_timed:
-        return _timed(leaf)
-    holds = _steady(leaf)
-    return lambda view: YES if holds(view.facts) else NO
+        return remembered(_consent(leaf))
+    return remembered(_timed(leaf)) if leaf.is_timed else _remembering(_steady(leaf))
+
+
+def _remembering(holds: Predicate) -> Judge:
+    """`remembered`, in one step, of what changes with the facts only."""
+
+    def look(view: View) -> Outlook:
+        found = view.memo.get(holds)
+        if found is None:
+            found = view.memo[holds] = YES if holds(view.facts) else NO
+        return found
+
+    return look
+
+
+def _present(leaf: Leaf) -> Predicate:
+    read: Read = leaf.subject.read
+    if leaf.op == "exists":
+        return lambda facts: read(facts) is not None
+    return lambda facts: read(facts) is None
 
 
 def _steady(leaf: Leaf) -> Predicate:
@@ -248,9 +259,9 @@ def _zone(facts: Facts, kind: Anniversary) -> str:
     return said if type(said) is str and said in zones() else kind.zone
 
 
-def _drawn(subject: Bucket) -> Judge:
+def _drawn(subject: Bucket) -> Predicate:
     first, behind = subject.bounds
-    return lambda view: YES if first <= subject.read(view.facts) < behind else NO
+    return lambda facts: first <= subject.read(facts) < behind
 
 
 def _consent(leaf: Leaf) -> Judge:

@@ -28,7 +28,7 @@ class View:
         self.facts = facts
         self.now = now
         self.members = members
-        self.memo: dict[Judge, Outlook] = {}
+        self.memo: dict[Callable[..., Any], Outlook] = {}
 
     def moved(self, segment_id: UUID, *, enters: bool) -> None:
         """While they are looked at, they enter a segment or leave it."""

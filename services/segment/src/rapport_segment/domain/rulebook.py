@@ -122,40 +122,43 @@ class Rulebook:
         self.definitions = definitions = in_order(definitions)
         self._order = {one.segment_id: number for number, one in enumerate(definitions)}
         self._asked: dict[int, int] = {}
-        self._readers = _indexed((one.fields - FORBIDS for one in definitions), definitions)
-        self._timed = _indexed((one.timed for one in definitions), definitions)
+        self._readers = _indexed(one.fields - FORBIDS for one in definitions)
+        self._timed = _indexed(one.timed for one in definitions)
         self._names: dict[int, set[str]] = {}
         for place, name in self._readers:
             self._names.setdefault(place, set()).add(name)
-        self._by_section: dict[int, list[Definition]] = {}
+        self._by_section: dict[int, list[int]] = {}
 
-    def reading(self, place: int) -> list[Definition]:
-        """Those that read a section."""
+    def _reading(self, place: int) -> list[int]:
+        """The numbers of those that read a section."""
         found = self._by_section.get(place)
         if found is None:
-            found = [one for one in self.definitions if one.reads & 1 << place]
+            every = enumerate(self.definitions)
+            found = [number for number, one in every if one.reads & 1 << place]
             self._by_section[place] = found
         return found
 
     def concerned(self, taken: Iterable[int], before: Facts, after: Facts) -> Sequence[Definition]:
         """Those that read something that is not as it was in the sections `taken`."""
-        found: dict[UUID, Definition] = {}
+        found: set[int] = set()
         for place in taken:
-            readers = self.reading(place)
-            if len(readers) > MANY:
-                old, new = before.sections[place].value, after.sections[place].value
-                changed = [(place, name) for name in self._changed(place, old, new)]
-                if not FORBIDS.isdisjoint(changed):
-                    return self.definitions
-                readers = [one for field in changed for one in self._readers.get(field, ())]
-            found |= {one.segment_id: one for one in readers}
-        return self._ordered(found.values())
+            readers = self._reading(place)
+            if len(readers) <= MANY:
+                found.update(readers)
+                continue
+            old, new = before.sections[place].value, after.sections[place].value
+            changed = [(place, name) for name in self._changed(place, old, new)]
+            if not FORBIDS.isdisjoint(changed):
+                return self.definitions
+            found.update(number for field in changed for number in self._readers.get(field, ()))
+        return self._numbered(found)
 
     def resting_on(self, segments: Iterable[UUID]) -> list[Definition]:
         """Those whose rules name one of these segments."""
+        if SEGMENTS not in self._names:
+            return []
         some = (self._readers.get((SEGMENTS, str(one)), ()) for one in segments)
-        found = {one.segment_id: one for readers in some for one in readers}
-        return self._ordered(found.values())
+        return self._numbered({number for readers in some for number in readers})
 
     def _with_resting(self, some: Iterable[Definition]) -> list[Definition]:
         """These, and all that rest on them, however far."""
@@ -172,8 +175,8 @@ class Rulebook:
         """The one that comes before the others."""
         return min(some, key=lambda one: self._order[one.segment_id])
 
-    def _ordered(self, some: Iterable[Definition]) -> list[Definition]:
-        return sorted(some, key=lambda one: self._order[one.segment_id])
+    def _numbered(self, numbers: Iterable[int]) -> list[Definition]:
+        return [self.definitions[number] for number in sorted(numbers)]
 
     def _changed(self, place: int, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         names = self._names.get(place, set())
@@ -186,15 +189,15 @@ class Rulebook:
 
     def moving(self, facts: Facts) -> list[Definition]:
         """Those that may change by time for somebody of whom this is known."""
-        found: dict[UUID, Definition] = {}
+        found: set[int] = set()
         there: dict[int, Mapping[str, Any]] = {}
         for (place, name), some in self._timed.items():
             if place not in there:
                 value = facts.sections[place].value
                 there[place] = _spread(value) if place == COMPUTED else value
             if name in there[place]:
-                found |= {one.segment_id: one for one in some}
-        return self._ordered(found.values())
+                found.update(some)
+        return self._numbered(found)
 
     @cached_property
     def moved_by(self) -> int:
@@ -218,9 +221,9 @@ class Rulebook:
             found = 0
             for place in range(told.bit_length()):
                 if told & 1 << place:
-                    readers = self.reading(place)
+                    readers = self._reading(place)
                     found |= 1 << place if len(readers) > MANY else 0
-                    for one in self._with_resting(readers):
+                    for one in self._with_resting(self._numbered(readers)):
                         found |= one.reads if one.building else one.reads & ~told
             self._asked[told] = found
         return found
@@ -242,12 +245,13 @@ def in_order(definitions: Sequence[Definition]) -> list[Definition]:
 
 
 def _indexed(
-    fields: Iterable[frozenset[Field]], definitions: Sequence[Definition]
-) -> dict[Field, list[Definition]]:
-    found: dict[Field, list[Definition]] = {}
-    for some, definition in zip(fields, definitions, strict=True):
+    fields: Iterable[frozenset[Field]],
+) -> dict[Field, list[int]]:
+    """The numbers of definitions by what they read; these cost less to hash than ids."""
+    found: dict[Field, list[int]] = {}
+    for number, some in enumerate(fields):
         for field in some:
-            found.setdefault(field, []).append(definition)
+            found.setdefault(field, []).append(number)
     return found
 
 
