@@ -92,9 +92,19 @@ def test_how_rules_are_written(text: str, document: dict[str, Any]) -> None:
     assert parse(read(text)) == parse(document)
 
 
+def test_a_segment_in_a_rule_is_printed_by_its_id() -> None:
+    assert line(parse({"not": IN})) == f'not segment "{ID}"'
+
+
 @pytest.mark.parametrize(
     ("text", "column"),
     [
+        ("x" * 200_001, 200_000),
+        ("trait 5 exists", 7),
+        ("since < now - x", 15),
+        ("in >= 2 and size = 1", 18),
+        ("any of and exists", 8),
+        ("to >= 2 and any >= 1", 17),
         ("", 1),
         ("orders", 7),
         ("orders >= ", 11),

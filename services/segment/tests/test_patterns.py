@@ -40,6 +40,7 @@ def pattern(value: Any, **more: Any) -> dict[str, Any]:
         (pattern("5"), 5, False),
         (pattern("^b"), ["a", "b"], True),
         (pattern("^b", of="all"), ["a", "b"], False),
+        (pattern("^b", of="all"), "b", True),
         (pattern("^c", of="none"), ["a", "b"], True),
         (pattern("b$"), [*"ab"] * 20, True),
         (pattern("c$"), [*"ab"] * 20, False),

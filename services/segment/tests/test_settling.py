@@ -12,12 +12,15 @@ from services.segment.tests.test_times import said
 from rapport_common.testing.profiles import Profiles, sections
 from rapport_segment.domain import membership
 from rapport_segment.domain.anniversaries import days_by_year
+from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.membership import PASSED, Change, Person, lapse
 from rapport_segment.domain.permissions import words_by_channel
 from rapport_segment.domain.rulebook import Definition, Rulebook, in_order
 from rapport_segment.domain.rules import parse
+from rapport_segment.domain.sections import nobody
+from rapport_segment.domain.subjects import InSegment
 from rapport_segment.domain.windows import EVER, NEVER, Anniversary, Duration
-from rapport_segment.domain.zones import first_instant, local_date
+from rapport_segment.domain.zones import by_local_date, first_instant, local_date
 
 ADA = uuid.UUID(int=1)
 DAY = timedelta(days=1)
@@ -88,8 +91,10 @@ def test_time_goes_from_instant_to_instant() -> None:
     assert after.check == datetime(2027, 3, 20, tzinfo=UTC)
     assert {one.record.by_time for one in changes} == {True}
     assert all(one.record.reason.startswith(PASSED) for one in changes)
-    nobody, none = lapse(Person("acme", ADA), Rulebook(rules), NOON, NOON + DAY)
-    assert (nobody.check, none) == (None, [])
+    later = People(rules, {key_of(ADA): person}, now=NOON + 300 * DAY)
+    assert later.stays.lapsed(key_of(ADA), NOON + 10 * DAY) == changes
+    unknown, none = lapse(Person("acme", ADA), Rulebook(rules), NOON, NOON + DAY)
+    assert (unknown.check, none) == (None, [])
 
 
 def test_a_version_counts_from_when_it_was_made() -> None:
@@ -132,7 +137,42 @@ def test_time_has_ends(zone: str) -> None:
         assert (length.after(NEVER), length.before(EVER)) == (NEVER, EVER)
     for side in ("last", "next"):
         kind = Anniversary(side, 7, zone)
-        assert days_by_year(kind, date.max if side == "next" else date.min)
+        assert len(days_by_year(kind, date.max if side == "next" else date.min)) == 1
+
+
+def test_in_how_many_zones_it_is_another_day() -> None:
+    days = by_local_date(datetime(2026, 3, 1, 11, tzinfo=UTC))
+    assert sorted(days) == [date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 2)]
+    assert "Pacific/Kiritimati" in days[date(2026, 3, 2)]
+
+
+def test_days_around_the_end_of_february() -> None:
+    kind = Anniversary("next", 3, "UTC")
+    assert days_by_year(kind, date(2026, 2, 27)) == {2026: {"02-27", "02-28", "02-29", "03-01"}}
+    assert days_by_year(kind, date(2028, 2, 27)) == {2028: {"02-27", "02-28", "02-29"}}
+    assert days_by_year(Anniversary("last", 2, "UTC"), date(2027, 1, 1)) == {
+        2027: {"01-01"},
+        2026: {"12-31"},
+    }
+
+
+def test_what_a_workspace_has_compiled_is_counted() -> None:
+    judges = Judges()
+    twice = [definition(number, RECENT, judges=judges) for number in (0, 1)]
+    assert (len(judges), [len(one.leaves) for one in twice]) == (1, [1, 1])
+
+
+def test_segments_are_no_facts_of_a_person() -> None:
+    assert InSegment("x").read(nobody("x")) is None  # type: ignore[func-returns-value] # nothing
+
+
+def test_what_rests_on_a_rule_by_two_ways_is_found_once() -> None:
+    rules = [
+        definition(0, RECENT),
+        definition(1, inside(0)),
+        definition(2, {"and": [inside(0), inside(1)]}),
+    ]
+    assert Rulebook(rules).moved_by == Rulebook(rules[:1]).moved_by
 
 
 def test_words_that_nobody_knows_are_a_no_to_all() -> None:

@@ -283,6 +283,7 @@ NO_TO_ALL = said("withdrawn", "2026-02-01T00:00:00Z", channel="all", purpose="al
     [
         ([said("granted")], [ADA], True, None),
         ([said("granted", **END)], [ADA], True, "2026-04-01T00:00:00Z"),
+        ([said("granted", expires_at=at("2026-02-01T00:00:00Z"))], [ADA], False, None),
         ([said("granted")], [], False, None),
         ([said("granted")], [msgspec.structs.replace(ADA, verified=False)], False, None),
         ([said("granted", contact_point="bob@x.org")], [ADA], False, None),

@@ -234,7 +234,8 @@ def _timed(leaf: Leaf) -> Judge:
 
 def _look(leaf: Leaf) -> Look:
     """What one value comes to; what is no instant never fits."""
-    window, op = leaf.value, leaf.op
+    window: Any = leaf.value
+    op = leaf.op
 
     def look(value: Any, view: View) -> Outlook:
         moment = values.moment(value)
@@ -245,10 +246,8 @@ def _look(leaf: Leaf) -> Look:
                 return in_span(window.span(op, moment), view.now)
             case Rolling() | Calendar():
                 return in_span(window.span(moment), view.now)
-            case Anniversary():
-                return anniversaries.outlook(window, moment, _zone(view.facts, window), view.now)
             case _:
-                raise AssertionError(window)
+                return anniversaries.outlook(window, moment, _zone(view.facts, window), view.now)
 
     return look
 

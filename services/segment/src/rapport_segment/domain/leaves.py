@@ -312,7 +312,7 @@ def _converter(subject: Compared, op: str) -> Callable[[object, str], Scalar]:
             return _state
         case Defined():
             return operands.scalar if subject.currency is None else operands.money
-        case Computed():
+        case _:
             if subject.name == REVENUE:
                 return operands.money
             return operands.count if subject.name in COUNTS else operands.moment

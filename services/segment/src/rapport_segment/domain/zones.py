@@ -44,10 +44,7 @@ def first_instant(ordinal: int, zone: str) -> datetime:
     midnight = datetime.combine(date.fromordinal(ordinal), time(), zones()[zone])
     # Of a midnight that is skipped this is the moment of the skip, of one that comes twice the
     # first of them.
-    try:
-        return midnight.astimezone(UTC)
-    except OverflowError:
-        return datetime.min.replace(tzinfo=UTC)
+    return midnight.astimezone(UTC)
 
 
 def by_local_date(moment: datetime) -> dict[date, list[str]]:
