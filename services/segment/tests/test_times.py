@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -82,6 +83,25 @@ async def test_both_evaluators_agree_at_every_instant(
     module_engine: AsyncEngine, seed: int
 ) -> None:
     await agreed(module_engine, seed, 12)
+
+
+@pytest.mark.integration
+async def test_they_agree_about_shares_and_about_the_end_of_a_yes(
+    module_engine: AsyncEngine,
+) -> None:
+    people = [nobody(str(UUID(int=number))) for number in range(1000)]
+    for first, behind in ((0, 33.33), (33.33, 40), (99.99, 100)):
+        document: dict[str, Any] = {"bucket": "x", "from": first, "to": behind}
+        expected = [outlook(document, facts, NEVER)[0] for facts in people]
+        found = await in_sql(module_engine, Condition(parse(document), NEVER), people)
+        assert found == expected
+    yes = [permitted([said("granted", **END)], ADA)]
+    yes = [Facts(facts.sections, str(UUID(int=1))) for facts in yes]
+    granted = {"consent": "email", "op": "eq", "value": "granted"}
+    for document in (granted, {"reachable": "email"}):
+        for now, verdict in ((END["expires_at"] - STEP, True), (END["expires_at"], False)):
+            assert outlook(document, yes[0], now)[0] is verdict
+            assert await in_sql(module_engine, Condition(parse(document), now), yes) == [verdict]
 
 
 @pytest.mark.long
