@@ -26,7 +26,7 @@ from rapport_profile.handlers import cutting
 from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
-from rapport_profile.store import changes, decisions, duplicates, people
+from rapport_profile.store import changes, decisions, duplicates, lookups, people
 from rapport_profile.store.decisions import APART, CUT, OPERATOR, Decision
 from rapport_profile.store.rules import RuleShelf
 
@@ -163,7 +163,7 @@ async def _changed(
 ) -> Steps:
     """Load all that is known of the people two identifiers belong to, change it, and tell it."""
     seeds = {(workspace, one) for one in ends}
-    seeds |= await people.anonymous_twins(tx, names.ids, seeds)
+    seeds |= await lookups.anonymous_twins(tx, names.ids, seeds)
     held: set[people.Scoped] = set()
 
     async def load(whole: Collection[people.Scoped]) -> Revising:
@@ -187,7 +187,7 @@ async def _require_two_known(
 ) -> None:
     if len(by_id) < 2:  # noqa: PLR2004 - a pair
         raise InvalidRequestError("These are the same identifier: give two.")
-    known = await people.known(tx, [(workspace, one) for one in by_id], of_somebody=True)
+    known = await lookups.known(tx, [(workspace, one) for one in by_id], of_somebody=True)
     for end, (kind, value) in by_id.items():
         if (workspace, end) not in known:
             message = f"Nobody is known by {kind} '{value}' in this workspace."

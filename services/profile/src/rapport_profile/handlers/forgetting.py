@@ -29,6 +29,7 @@ from rapport_profile.store import (
     duplicates,
     expiring,
     likenesses,
+    lookups,
     loyalty,
     people,
     search,
@@ -156,7 +157,7 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
         for one, version in sorted(ended.items())
     ]
     await publish(tx, [(one, None) for one in told])
-    known = await people.known(tx, [(workspace, one) for one in everybody])
+    known = await lookups.known(tx, [(workspace, one) for one in everybody])
     page = Recounted(workspace, [one for one in everybody if (workspace, one) in known])
     await rebuilt(tx, names, page)
     return number + await store.drop_identifiers(tx, workspace, left)
