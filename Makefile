@@ -154,6 +154,10 @@ bench-ingest: $(STAMP) ## Measure only what ingest accepts
 bench-profile: $(STAMP) ## Measure only profile, with a million people in its store (kept in .bench)
 	@$(PY) tests/bench --only profile $(ARGS)
 
+.PHONY: bench-identity
+bench-identity: $(STAMP) ## Measure only how quickly it is worked out who is who; needs no server
+	@$(PY) tests/bench --only identity $(ARGS)
+
 .PHONY: bench-due
 bench-due: $(STAMP) ## Measure only how late what has a time is run, beside 1 M that wait
 	@$(PY) tests/bench --only due $(ARGS)

@@ -11,7 +11,11 @@ import pytest
 import yaml
 from pydantic_settings import BaseSettings
 
+from rapport_local.ports import Ports
+
 SERVICES = ("ingest", "profile", "segment", "campaign", "feedback")
+WORKERS = {"profile-worker": "profile"}
+"""Processes that only work, with their services."""
 INFRASTRUCTURE = {"postgres", "kafka", "mailpit", "prometheus"}
 SECRET = re.compile(r"PASSWORD|SECRET|KEY|PEPPER|://")
 PORT_BASE = 8100
@@ -26,22 +30,23 @@ def test_it_follows_the_specification(root: Path) -> None:
 
 
 def test_everything_is_there_and_healthy_means_something(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {*SERVICES, *INFRASTRUCTURE}
+    assert set(compose["services"]) == {*SERVICES, *WORKERS, *INFRASTRUCTURE}
     assert all("healthcheck" in service for service in compose["services"].values())
     assert all(
         ":latest" not in service.get("image", "") for service in compose["services"].values()
     )
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_service_gets_what_its_settings_ask_for(compose: dict[str, Any], service: str) -> None:
+@pytest.mark.parametrize("container", [*SERVICES, *WORKERS])
+def test_a_service_gets_what_its_settings_ask_for(compose: dict[str, Any], container: str) -> None:
+    service = WORKERS.get(container, container)
     settings = settings_of(service)
     required = {
         f"RAPPORT_{name.upper()}"
         for name, field in settings.model_fields.items()
         if field.is_required()
     }
-    given = set(compose["services"][service]["environment"])
+    given = set(compose["services"][container]["environment"])
     assert required <= given
     unknown = given - {f"RAPPORT_{name.upper()}" for name in settings.model_fields}
     assert not unknown, f"rapport_{service} has no such setting: {unknown}"
@@ -60,11 +65,24 @@ def settings_of(service: str) -> type[BaseSettings]:
     return found[0]
 
 
+def test_who_is_taken_apart_has_both_roles(compose: dict[str, Any]) -> None:
+    for worker, service in WORKERS.items():
+        serving, working = (compose["services"][one]["environment"] for one in (service, worker))
+        assert (serving["RAPPORT_ROLE"], working["RAPPORT_ROLE"]) == ("api", "worker")
+        differ = {name for name in serving if serving[name] != working[name]}
+        assert differ == {"RAPPORT_ROLE", "RAPPORT_METRICS_PORT"}
+    alone = set(SERVICES) - set(WORKERS.values())
+    assert not any("RAPPORT_ROLE" in compose["services"][one]["environment"] for one in alone)
+
+
 def test_ports_are_those_of_the_local_runtime(compose: dict[str, Any]) -> None:
     for index, name in enumerate(SERVICES):
         environment = compose["services"][name]["environment"]
         assert environment["RAPPORT_PORT"] == str(PORT_BASE + index)
         assert environment["RAPPORT_METRICS_PORT"] == str(PORT_BASE + 10 + 4 * index)
+    for worker, service in WORKERS.items():
+        environment = compose["services"][worker]["environment"]
+        assert environment["RAPPORT_METRICS_PORT"] == str(Ports(PORT_BASE).worker(service))
     for service in compose["services"].values():
         assert all(port.startswith("127.0.0.1:") for port in service["ports"])
 
@@ -102,15 +120,20 @@ def test_postgres_makes_a_role_for_each_service(root: Path, compose: dict[str, A
 
 def test_prometheus_scrapes_every_service(root: Path, compose: dict[str, Any]) -> None:
     scrape = yaml.safe_load((root / "deploy/prometheus/prometheus.yml").read_text())
-    targets = {
-        one["labels"]["service"]: one["targets"]
+    found = [
+        (one["labels"]["service"], target)
         for one in scrape["scrape_configs"][0]["static_configs"]
-    }
+        for target in one["targets"]
+    ]
     expected = {
-        name: [f"{name}:{compose['services'][name]['environment']['RAPPORT_METRICS_PORT']}"]
-        for name in SERVICES
+        (
+            WORKERS.get(name, name),
+            f"{name}:{compose['services'][name]['environment']['RAPPORT_METRICS_PORT']}",
+        )
+        for name in (*SERVICES, *WORKERS)
     }
-    assert targets == expected
+    assert set(found) == expected
+    assert len(found) == len(expected)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -20,6 +20,7 @@ TOKEN = "operator token"
 ONE = {
     "/v1/brand": "the workspace's one",
     "/v1/policy": "the workspace's one",
+    "/v1/segments/schema": "one document: the JSON Schema of rules",
     "/v1/ledger": "the installation's one",
     "/v1/stats": "the workspace's one",
     "/v1/profiles": "asks for the one person who has an identifier; 404 when nobody has",
@@ -52,6 +53,7 @@ KEYED = {
     "/v1/catalogue": "source, type and name",
     "/v1/computed-traits": "name",
     "/v1/computed-traits/{name}/history": "version",
+    "/v1/traits": "name",
     "/v1/violations": "the event, the path and the rule",
     "/v1/quarantine/summary": "source, code and path",
     "/v1/quarantine/balance": "source",
@@ -339,6 +341,24 @@ def test_examples_are_what_the_schemas_take(service: str) -> None:
         schema = {**content["schema"], "components": one.document["components"]}
         if "example" in content and not jsonschema_rs.is_valid(schema, content["example"]):
             wrong.append((one.place, content["example"]))
+    assert not wrong
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_operation_shows_an_example_of_what_goes_in_and_what_comes_out(service: str) -> None:
+    """Of each parameter, and of each answer that is JSON: one that its schema takes."""
+    wrong = []
+    for one in everything(service):
+        for parameter in one.told.get("parameters", ()):
+            assert {"example", "examples"} & parameter.keys(), (one.place, parameter["name"])
+        for status, told in one.told["responses"].items():
+            content = told.get("content", {}).get("application/json")
+            if content is None or not status.startswith("2"):
+                continue
+            assert {"example", "examples"} & content.keys(), one.place
+            schema = {**content.get("schema", {}), "components": one.document["components"]}
+            if "example" in content and not jsonschema_rs.is_valid(schema, content["example"]):
+                wrong.append((one.place, content["example"]))
     assert not wrong
 
 

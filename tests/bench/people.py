@@ -14,6 +14,7 @@ from rapport_common.events.envelope import Event, Identifier, partition_key
 CROWD = "bench"
 PAIRS = "bench-pairs"
 SIZES = "bench-sizes"
+REGULARS = 500
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 Keyed = tuple[bytes, bytes]
@@ -69,6 +70,22 @@ def at_size(run: str, size: int, count: int) -> list[Event]:
     chance = random.Random(run)
     return [
         _event(SIZES, f"{run}-{size}-{at}", _of_size(size, chance.randrange(max(1, size - 1))), at)
+        for at in range(count)
+    ]
+
+
+def with_traits(count: int) -> str:
+    """The workspace that has so many computed traits."""
+    return f"bench-traits-{count}"
+
+
+def regulars(run: str, traits: int, count: int) -> list[Event]:
+    """Orders of today, of the few people of a workspace with so many computed traits."""
+    chance, today = random.Random(run), datetime.now(UTC) - START
+    number = int(today.total_seconds()) - count
+    workspace = with_traits(traits)
+    return [
+        _event(workspace, f"{run}-{at}", customer(chance.randrange(REGULARS)), number + at)
         for at in range(count)
     ]
 

@@ -43,7 +43,7 @@ class Place:
 
     def meter(self) -> Meter:
         """Reads what each component uses of the CPU; not valid any more after one is killed."""
-        names = (*self.stack.config.services, "kafka", "postgres")
+        names = (*self.stack.config.processes, "kafka", "postgres")
         return Meter({name: (self.stack.pid(name),) for name in names})
 
     def get(self, service: str, path: str) -> dict[str, Any]:
@@ -75,16 +75,22 @@ class Place:
 
 @contextmanager
 def running(
-    services: tuple[str, ...] = SERVICES, *, workers: int = 1, kept: Path | None = None
+    services: tuple[str, ...] = SERVICES,
+    *,
+    split: tuple[str, ...] = (),
+    workers: int = 1,
+    kept: Path | None = None,
 ) -> Iterator[Place]:
     """Start a stack of these services; everything is gone afterwards, but for what is `kept`.
 
-    `workers` are ingest's processes.
+    Those that are `split` serve in one process and work in another. `workers` are ingest's.
     """
     with tempfile.TemporaryDirectory(prefix="rapport-bench-") as folder:
         home = Home.at(kept or Path(folder) / "home")
         own = {"ingest": {"RAPPORT_WORKERS": str(workers)}}
-        stack = Stack(Config(home=home, ports=Ports.free(), services=services, service_env=own))
+        stack = Stack(
+            Config(home=home, ports=Ports.free(), services=services, split=split, service_env=own)
+        )
         began = time.perf_counter()
         stack.start()
         seconds = time.perf_counter() - began

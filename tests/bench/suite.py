@@ -5,7 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tests.bench import due, finding, footprint, ingest, pipeline, place, profile, soak, table
+from tests.bench import (
+    due,
+    finding,
+    footprint,
+    identity,
+    ingest,
+    pipeline,
+    place,
+    profile,
+    soak,
+    table,
+)
 from tests.bench.table import Row
 
 
@@ -40,5 +51,9 @@ def _whole_stack() -> list[Row]:
 
 
 PARTS = {"ingest": ingest.measure, "pipeline": _whole_stack, "due": due.measure}
-APART = {"profile": profile.measure, "search": finding.measure}
+APART = {
+    "profile": profile.measure,
+    "search": finding.measure,
+    "identity": identity.measure,
+}
 """What takes minutes to get ready for the first time, or is asked for by itself."""

@@ -14,7 +14,7 @@ from tests.bench.cpu import Spent
 
 console = Console(highlight=False, width=130)
 
-TIMES = frozenset({"ms", "s"})
+TIMES = frozenset({"µs", "ms", "s"})
 SMALL_IS_BETTER = TIMES | {"MiB"}
 PHASES_ABREAST = 6
 

@@ -44,7 +44,7 @@ def api_of(service: str) -> FastAPI:
     """The application, over a database and a Kafka that are nowhere."""
     if service == "ingest":
         settings = IngestSettings(**NOWHERE)
-        return ingest.assemble(_process(service, settings), settings, None).api
+        return ingest.assemble(_process(service, settings), settings).api
     if service == "campaign":
         chosen = CampaignSettings(**NOWHERE)
         renderers = [Renderer(chosen.office(), chosen.render_seconds) for _ in range(2)]

@@ -29,10 +29,17 @@ CAMPAIGN_ENV = {
 
 
 @contextmanager
-def running(folder: Path, services: tuple[str, ...] = SERVICES, **ingest: str) -> Iterator[Stack]:
+def running(
+    folder: Path,
+    services: tuple[str, ...] = SERVICES,
+    *,
+    split: tuple[str, ...] = (),
+    **ingest: str,
+) -> Iterator[Stack]:
     """Run a stack of these services with its home in `folder`; when it fails, show its logs.
 
-    `ingest` are settings of that service.
+    Those that are `split` serve in one process and work in another. `ingest` are settings of that
+    service.
     """
     home = Home.at(folder)
     stack = Stack(
@@ -40,6 +47,7 @@ def running(folder: Path, services: tuple[str, ...] = SERVICES, **ingest: str) -
             home,
             Ports.free(),
             services=services,
+            split=split,
             env=ENV,
             service_env={"campaign": CAMPAIGN_ENV, "ingest": ingest},
         )

@@ -38,7 +38,16 @@ class Workspace:
     @classmethod
     def fresh(cls, stack: Stack, name: str = "", *, source: str = "till") -> Self:
         """Make a workspace (of this name) that allows promotions, and a source in it."""
-        name = name or f"w-{secrets.token_hex(5)}"
+        made = cls.known(stack, name or f"w-{secrets.token_hex(5)}", "")
+        made.write_key = made.post("ingest", "/v1/sources", {"name": source})["write_key"]
+        made.sender.auth = (made.write_key, "")
+        if "campaign" in stack.config.services:
+            made.patch("campaign", "/v1/policy", {"promotion_without_consent": True})
+        return made
+
+    @classmethod
+    def known(cls, stack: Stack, name: str, write_key: str) -> Self:
+        """The handle on a workspace that there is, and a source of it."""
         token = operator_token(stack.credentials().secret, workspace=name, installation=True)
         # A service that its watchdog has just ended is back within seconds, and nothing was sent.
         patient = httpx.HTTPTransport(retries=CONNECT_RETRIES, verify=NOBODY)
@@ -46,10 +55,8 @@ class Workspace:
             headers={"Authorization": f"Bearer {token}"}, timeout=SECONDS, transport=patient
         )
         made = cls(stack, name, operator, httpx.Client(timeout=SECONDS, verify=NOBODY))
-        made.write_key = made.post("ingest", "/v1/sources", {"name": source})["write_key"]
-        made.sender.auth = (made.write_key, "")
-        if "campaign" in stack.config.services:
-            made.patch("campaign", "/v1/policy", {"promotion_without_consent": True})
+        made.write_key = write_key
+        made.sender.auth = (write_key, "")
         return made
 
     def __enter__(self) -> Self:

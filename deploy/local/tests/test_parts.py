@@ -154,10 +154,65 @@ def test_credentials_are_kept_and_private(tmp_path: Path) -> None:
     assert set(SERVICES) < set(first.passwords)
 
 
+def test_a_service_that_is_split_has_a_process_for_each_role(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAPPORT_SPLIT", "profile, ingest")
+    monkeypatch.setenv("RAPPORT_HOME", str(tmp_path / "home"))
+    config = Config.from_environment()
+    credentials = Credentials.load(tmp_path / "credentials.json")
+    assert config.components[-len(config.processes) :] == (
+        *SERVICES,
+        "ingest-worker",
+        "profile-worker",
+    )
+    roles = {
+        name: config.environment(name, credentials).get("RAPPORT_ROLE") for name in config.processes
+    }
+    halves = {"ingest": "api", "ingest-worker": "worker"}
+    halves |= {"profile": "api", "profile-worker": "worker"}
+    assert roles == {name: halves.get(name) for name in config.processes}
+    assert len(config.wanted_ports()) == len(set(config.wanted_ports()))
+    own = {
+        int(config.environment(n, credentials)["RAPPORT_METRICS_PORT"]) for n in config.processes
+    }
+    assert len(own) == len(config.processes)
+    assert own <= set(config.wanted_ports())
+    # The worker answers where its metrics are; its settings are otherwise those of its service.
+    serving, working = (config.environment(n, credentials) for n in ("profile", "profile-worker"))
+    assert working["RAPPORT_METRICS_PORT"] == str(config.port("profile-worker"))
+    assert {name for name in serving if serving[name] != working[name]} == {
+        "RAPPORT_ROLE",
+        "RAPPORT_METRICS_PORT",
+    }
+
+
+def test_a_stack_from_before_there_were_roles_is_read(tmp_path: Path) -> None:
+    home = Home.at(tmp_path / "home")
+    home.create()
+    Config(home, Ports(9100)).write()
+    former = json.loads(home.config.read_text())
+    del former["split"]
+    home.config.write_text(json.dumps(former))
+    assert Config.read(home) == Config(home, Ports(9100))
+
+
+def test_a_service_that_there_is_not_can_not_be_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAPPORT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RAPPORT_SPLIT", "profiles")
+    with pytest.raises(LocalError) as refused:
+        Config.from_environment()
+    assert refused.value.code == "unknown_component"
+
+
 def test_the_configuration_survives_its_file(tmp_path: Path) -> None:
     home = Home.at(tmp_path / "home")
     home.create()
-    config = Config(home, Ports(9100), env={"A": "1"}, commands={"ingest": ["true"]})
+    config = Config(
+        home, Ports(9100), split=("feedback",), env={"A": "1"}, commands={"ingest": ["true"]}
+    )
     config.write()
     assert Config.read(home) == config
 

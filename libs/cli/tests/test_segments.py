@@ -71,13 +71,15 @@ def test_why_somebody_is_in_it(rapport: Rapport, server: Answers) -> None:
     assert "yes" in told
 
 
-def test_the_rules_of_versions_are_written_as_they_were_given(
+def test_the_rules_of_versions_are_written_as_they_may_be_given(
     rapport: Rapport, server: Answers
 ) -> None:
     rule = {"and": [{"trait": "plan", "op": "eq", "value": "gold"}, BUILDING["rule"]]}
-    version = {"version": 2, "name": "Best", "active": True, "created_by": "cli", "rule": rule}
+    text = 'plan = "gold" and orders >= 1'
+    version = {"version": 2, "name": "Best", "active": True, "created_by": "cli"}
+    version |= {"rule": rule, "text": text}
     server.answers[f"GET /v1/segments/{ID}"] = (200, READY)
     server.answers[f"GET /v1/segments/{ID}/versions"] = (200, {"items": [version], "next": None})
-    assert json.dumps(rule) in rapport("segment", "versions", ID).stdout
+    assert text in rapport("segment", "versions", ID).stdout
     listed = json.loads(rapport("segment", "versions", ID, "--json").stdout)
     assert listed["items"] == [version]

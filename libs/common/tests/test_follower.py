@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.activity import SECTIONS, ProfileActivity, SectionVersions
@@ -286,3 +287,57 @@ def test_an_id_may_have_to_be_a_uuid_and_has_one_spelling() -> None:
     step = read(0, record(profile_id="0195D7A0-0000-7000-8000-00000000000A", gone=True))
     assert step is not None
     assert step.key[1] == "0195d7a0-0000-7000-8000-00000000000a"
+
+
+def test_what_goes_into_a_later_life_is_not_of_whom_the_life_before_went_to() -> None:
+    """`a` became `b`, who is gone; then `c` becomes `a`, who lives again by that."""
+    profiles = Profiles()
+    for who in ("a", "b", "c"):
+        profiles.event(who)
+    first = profiles.merged("a", "b")
+    gone = profiles.gone("b")
+    end, again = profiles.merged("c", "a")
+    reader = Reader()
+    reader.take([*first, gone])
+    turns = [one for one in reader.take([end, again]) if isinstance(one, Ended)]
+    assert [(one.key, one.survivor, one.is_told) for one in turns] == [
+        (("acme", "c"), ("acme", "a"), False)
+    ]
+
+
+def test_who_became_somebody_that_is_gone_is_gone() -> None:
+    """Whichever of the two is heard of first."""
+    profiles = Profiles()
+    told = [profiles.event("a"), profiles.event("b")]
+    merged, gone = profiles.merged("a", "b"), profiles.gone("b")
+    reader = Reader()
+    reader.take([*told, gone])
+    [ended] = [one for one in reader.take(merged) if isinstance(one, Ended)]
+    assert (ended.key, ended.survivor) == (("acme", "a"), None)
+
+
+def test_what_is_followed_later_than_the_rest_is_missed_only_once_it_was_there() -> None:
+    """Who was told before that is known all the same; their next word on it begins it."""
+    consent, traits = SECTIONS.index("consent"), SECTIONS.index("traits")
+    profiles = Profiles()
+    first = profiles.event("a")
+    of_before = replace(Held((1,) * len(SECTIONS)), versions=_without(consent))
+    later = profiles.event("a", traits=sections((), {"plan": "gold"})["traits"])
+    told = profiles.event("a", consent=[])
+    lost, seen = profiles.event("a", consent=[]), profiles.event("a")
+    following = Following({("acme", "a"): of_before}, {consent})
+    key = ("acme", "a")
+    for record, knows in ((first, True), (later, True), (told, True), (seen, False), (lost, True)):
+        for step in steps([record]):
+            following.apply(step)
+        assert following.held[key].known is knows
+    assert following.held[key].versions[consent] == lost.version
+    # What has been followed from the beginning is missed at once.
+    strict = Following({key: replace(of_before, versions=_without(traits))}, {consent})
+    for step in steps([seen]):
+        strict.apply(step)
+    assert not strict.held[key].known
+
+
+def _without(place: int) -> tuple[int, ...]:
+    return tuple(0 if at == place else 1 for at in range(len(SECTIONS)))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapport_common.paths import names_of, path_of, value_at
+from rapport_common.paths import element_at, inner_element, names_of, path_of, value_at
 
 NAMES = st.text(st.sampled_from("ab.\\ é[]"), max_size=4)
 
@@ -54,3 +54,22 @@ def test_any_text_is_a_path(path: str) -> None:
 )
 def test_a_whole_name_comes_first(members: dict[str, Any], found: Any) -> None:
     assert value_at(members, "a.b") == found
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("items.0.sku", "A"),
+        ("items.1.sku", None),
+        ("items.-1.sku", None),
+        ("items.sku", None),
+        ("items.\u0661.sku", None),
+        (f"items.{'9' * 5_000}.sku", None),
+        ("by.0", "zero"),
+        ("a.0", 7),
+    ],
+)
+def test_elements_are_entered_by_their_places(path: str, found: Any) -> None:
+    members = {"items": [{"sku": "A"}], "by": {"0": "zero"}, "a.0": 7, "a": [1]}
+    assert element_at(members, path) == found
+    assert inner_element(members, names_of(path)) == (1 if path == "a.0" else found)

@@ -95,6 +95,8 @@ def test_a_newer_version_is_not_judged() -> None:
     [
         *((NEW, 1), (OLD, 2), (b"", None), (None, 2), (b"\xff", 1), (b"[" * 10_000, 2)),
         (OLD, GARBAGE),
+        # What a record keeps as it stands is JSON, too.
+        *((NEW[:-1] + b',"kept":{"a":"' + bad + b'"}}', 2) for bad in (b"\xff", b"\xed\xa0\x80")),
         # The step to the newest can't take it: it is that record's fault, and nobody else's.
         (encode(First("acme", PERSON, "")), 1),
     ],
@@ -143,17 +145,23 @@ def test_a_new_record_is_of_the_newest_version() -> None:
         Outgoing.of(TOPIC, First("acme", PERSON, "Ada"))
 
 
+NAMED = {
+    Key.PROFILE: {"profile_id": PERSON},
+    Key.SEGMENT: {"segment_id": PERSON},
+    Key.TRAIT: {"name": "one"},
+    Key.WORKSPACE: {"workspace": "one"},
+}
+"""What is the same in all records that are keyed alike."""
+
+
 def test_topics_about_the_same_thing_have_the_same_keys() -> None:
     """All that is keyed alike is in the same partition of each topic."""
     keys: dict[Key, set[bytes]] = {}
     for path in GOLDEN:
         topic = next(one for one in TOPICS if one.name == path.parts[-3])
         record = Reader(topic).read(path.read_bytes(), int(path.parent.name[1:]))
-        if topic.key is Key.TRAIT:
-            record = msgspec.structs.replace(record, name="one")
-        elif topic.key is not Key.PERSON:
-            name = "profile_id" if topic.key is Key.PROFILE else "segment_id"
-            record = msgspec.structs.replace(record, **{name: PERSON})
+        if topic.key in NAMED:
+            record = msgspec.structs.replace(record, **NAMED[topic.key])
         keys.setdefault(topic.key, set()).add(kafka_key(topic.key, record, b"k" * 32))
     assert set(keys) == set(Key)
     assert keys[Key.PROFILE] == keys[Key.SEGMENT] == {bytes.fromhex(PERSON.replace("-", ""))}

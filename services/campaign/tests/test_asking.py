@@ -96,6 +96,19 @@ async def test_who_has_said_no_since_or_is_left_alone_is_not_asked(scenario: Any
 
 
 @pytest.mark.integration
+async def test_a_request_that_a_no_has_ended_is_in_nobodys_way(scenario: Any) -> None:
+    """Its link counts no more, so who signs up again needs another."""
+    await told(scenario, "p1", waits())
+    no = waits(state="withdrawn", at=clock.now(), lacks=None, asked_at=None)
+    await told(scenario, "p1", no, version=2)
+    assert len(await asked(scenario)) == 1
+    again = waits(state="withdrawn", at=no.at, lacks=None, asked_at=clock.now())
+    await told(scenario, "p1", again, version=3)
+    await told(scenario, "p1", again, version=3)
+    assert len(await asked(scenario)) == 2
+
+
+@pytest.mark.integration
 async def test_a_flood_of_words_is_no_flood_of_mails(scenario: Any) -> None:
     for number in range(MOST + 3):
         await told(scenario, f"p{number}", waits(purpose=f"x_{number}"))

@@ -121,6 +121,33 @@ def test_which_entries_call_for_a_message(
     assert (found.state if found else None) == planned
 
 
+@pytest.mark.parametrize(
+    ("entry_changes", "planned"),
+    [
+        ({"event_timestamp": NOON - timedelta(seconds=1)}, "uncertain"),
+        ({"event_timestamp": NOON}, "planned"),
+        ({"event_timestamp": None, "at": NOON}, "planned"),
+        # It is worked out after the restore, and happened before.
+        ({"event_timestamp": NOON - timedelta(hours=1), "at": NOON + timedelta(1)}, "uncertain"),
+    ],
+)
+@pytest.mark.parametrize("old_too", [True, False])
+def test_what_happened_before_a_restore_may_have_had_its_mail(
+    entry_changes: dict[str, Any], planned: str, *, old_too: bool
+) -> None:
+    of = campaign(allow_old_events=old_too, started_at=NOON - timedelta(days=1))
+    found = plan_entry(of, entry(**entry_changes), profile_id="p1", restored_at=NOON)
+    assert found is not None
+    assert found.state == planned
+
+
+def test_who_had_a_broadcast_before_a_restore_nobody_knows() -> None:
+    pairs = [(entry(entry_id="e1"), "p1")]
+    for started, state in ((NOON, "planned"), (NOON - timedelta(seconds=1), "uncertain")):
+        (found,) = plan_existing(campaign(started_at=started), pairs, (), NOON)
+        assert found.state == state
+
+
 def test_a_version_is_needed_only_of_the_profile_it_counts_in() -> None:
     same = plan_entry(campaign(), entry(), profile_id="p1")
     merged = plan_entry(campaign(), entry(), profile_id="p2")

@@ -14,14 +14,17 @@ from tests.support.locks import somebody_waits
 
 from rapport_campaign.handlers.activity import on_activity
 from rapport_campaign.handlers.membership import on_membership
+from rapport_campaign.handlers.needs import on_needs
 from rapport_campaign.handlers.requests import on_requests
 from rapport_campaign.handlers.work import Works
-from rapport_campaign.store import locks, people
+from rapport_campaign.store import campaigns, locks, people
 from rapport_campaign.store.jobs import JOBS
 from rapport_common import clock
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.activity import ProfileActivity, SectionVersions
 from rapport_common.events.membership import Membership
+from rapport_common.events.message import MessageRequest
+from rapport_common.events.needs import ConsentNeeds
 from rapport_common.jobs.worker import Jobs
 from rapport_common.kafka.batch import Record
 
@@ -359,6 +362,55 @@ async def test_a_lock_is_not_waited_for_for_ever(scenario: Any) -> None:
         with pytest.raises(DBAPIError, match="lock timeout"):
             async with scenario.engine.begin() as other:
                 await locks.share_segments(other, [("acme", "s")])
+
+
+async def test_a_request_from_before_a_restore_may_have_been_answered(scenario: Any) -> None:
+    """Its row says so, and nothing is sent."""
+    restored = clock.now()
+    requests = [
+        MessageRequest(
+            workspace="acme",
+            request_id=f"r{seconds}",
+            profile_id="p1",
+            to="ada@example.com",
+            subject="Hello",
+            html="<p>Hello</p>",
+            text="Hello",
+            requested_at=restored + timedelta(seconds=seconds),
+        )
+        for seconds in (-1, 0)
+    ]
+    batch = [Record("message.requests", 0, at, b"", one) for at, one in enumerate(requests)]
+    for _ in range(2):
+        async with scenario.engine.begin() as tx:
+            await on_requests(batch, tx, restored_at=restored)
+    rows = await scenario.ledger.query("SELECT occasion, state FROM campaign.message ORDER BY 1")
+    assert [(row["occasion"], row["state"]) for row in rows] == [
+        ("r-1", "uncertain"),
+        ("r0", "planned"),
+    ]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2, 1)])
+async def test_the_newest_rules_say_whether_silence_is_enough(
+    scenario: Any, order: tuple[int, ...]
+) -> None:
+    await scenario.client.patch("/v1/policy", json={"promotion_without_consent": True})
+    versions = [
+        ConsentNeeds(workspace="acme", version=n, purposes=purposes, at=clock.now())
+        for n, purposes in enumerate([[], ["x_tea"], ["promotion"]], 1)
+    ]
+    for one in order:
+        async with scenario.engine.begin() as tx:
+            await on_needs([Record("consent.needs", 0, 0, b"", versions[one])] * 2, tx)
+    async with scenario.engine.begin() as tx:
+        found = (await campaigns.policies(tx, ["acme"]))["acme"]
+    assert (found.promotion_without_consent, found.writes_unasked) == (True, False)
+    await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com", consent=None)
+    await scenario.topics.entered("p1")
+    async with scenario.sending():
+        assert await scenario.settled() == {"suppressed": 1}
 
 
 async def test_on_requests_of_nothing(scenario: Any) -> None:

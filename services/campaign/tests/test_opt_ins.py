@@ -133,6 +133,10 @@ async def test_who_has_said_no_since_agrees_by_no_old_link(scenario: Any, purpos
     for _ in range(2):
         assert (await scenario.client.get(url)).status_code == 410
         assert (await scenario.client.post(url, data=form)).status_code == 410
+    first = await asked(scenario, purpose=purpose)
+    (listed,) = (await scenario.client.get("/v1/opt-ins")).json()["items"]
+    shown = (await scenario.client.get(f"/v1/opt-ins/{first['id']}")).json()
+    assert [one["state"] for one in (first, listed, shown)] == ["ended"] * 3
     assert [said(one)["state"] for one in await words(scenario)] == ["granted", "withdrawn"]
     # Who asks for it anew can have it.
     await asked(scenario, "again", purpose=purpose)

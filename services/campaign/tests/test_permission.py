@@ -94,6 +94,15 @@ def test_where_some_words_are_not_told_there_may_be_a_no_among_them() -> None:
     assert promotion(whole, policy, {}, now=NOON) == Send(ADA)
 
 
+def test_who_has_said_nothing_has_not_given_what_the_rules_ask_for() -> None:
+    """What a yes lacks permits nothing under any policy; silence lacks it, too."""
+    policy = PermissionPolicy(promotion_without_consent=True, needs_a_yes=True)
+    assert promotion(state(), policy, {}, now=NOON) == Suppress(NO_CONSENT)
+    assert promotion(state(said()), policy, {}, now=NOON) == Send(ADA)
+    survey = state(said(purpose="survey"))
+    assert promotion(survey, policy, {}, now=NOON) == Suppress(NO_CONSENT)
+
+
 def test_a_later_yes_is_a_yes_and_other_channels_say_nothing() -> None:
     person = state(said("withdrawn"), said("granted", " Ada@Example.com", at=LATER))
     assert promotion(person, STANDARD, {}, now=NOON) == Send(ADA)

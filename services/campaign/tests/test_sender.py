@@ -10,6 +10,7 @@ from tests.support.locks import somebody_waits
 from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_campaign.domain.delivery import Limits, Outcome
+from rapport_campaign.domain.planning import BEFORE_BACKUP
 from rapport_campaign.handlers import operate
 from rapport_campaign.handlers.dispatch import Dispatcher, Result
 from rapport_campaign.render.compose import Office
@@ -340,6 +341,25 @@ async def test_a_lease_that_ran_out_is_uncertain_and_sent_by_nobody(scenario: An
     assert scenario.mail_server.mails == []
     (row,) = await scenario.ledger.rows()
     assert "died" in row["reason"]
+
+
+async def test_what_was_planned_before_a_restore_is_uncertain(scenario: Any) -> None:
+    """A backup has it as planned; it may have been sent since."""
+    await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com")
+    await scenario.topics.entered("p1")
+    limits = Limits(lease=60, max_attempts=3, first_delay=1)
+    dispatcher = Dispatcher(
+        Publisher("campaign", EVENTS, EVENT_KEY), limits, clock.now() + timedelta(seconds=5)
+    )
+    async with scenario.engine.begin() as tx:
+        batch = await dispatcher.claim(tx, 10, str(uuid.uuid4()))
+    assert (batch.jobs, batch.settled) == ([], 1)
+    (row,) = await scenario.ledger.rows()
+    assert (row["state"], row["reason"]) == ("uncertain", BEFORE_BACKUP)
+    async with scenario.sending():
+        assert await scenario.settled() == {"uncertain": 1}
+    assert scenario.mail_server.mails == []
 
 
 async def test_only_the_one_who_tried_may_settle_a_row_and_only_to_an_end(scenario: Any) -> None:

@@ -205,6 +205,7 @@ async def test_a_bad_form_is_a_page_that_says_why(service: Service, form: dict[s
         (b'{"score": 3.7}', "application/json", 422),
         (b'{"score": true}', "application/json", 422),
         (b'{"score": 3, "comment": "\\ud800"}', "application/json", 422),
+        (b'{"score": 3, "comment": "\xff"}', "application/json", 422),
         (b'{"score": ' + b"9" * 6000 + b"}", "application/json", 422),
         (b"[" * 100_000, "application/json", 422),
         (b"", "text/plain", 422),

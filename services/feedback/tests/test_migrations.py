@@ -1,6 +1,9 @@
 """The migrations make exactly the tables that tables.py declares, and take them away again."""
 
 import asyncio
+import os
+import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +39,26 @@ async def test_up_and_down_and_up(
     await asyncio.to_thread(command.upgrade, CONFIG, "head")
     await asyncio.to_thread(command.check, CONFIG)
     assert await tables(url) == made
+
+
+async def test_processes_that_begin_together_migrate_once(
+    postgres_server: object, service_database: Callable[[str], str]
+) -> None:
+    address: Callable[..., str] = postgres_server.url  # type: ignore[attr-defined] # see root conftest
+    made = await tables(service_database("feedback"))
+    name = f"feedback_{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(address())
+    await connection.execute(f'CREATE DATABASE "{name}"')
+    await connection.close()
+    environment = {**os.environ, "RAPPORT_DATABASE_URL": address(name)}
+    started = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "rapport_feedback", "migrate"), env=environment
+        )
+        for _ in range(3)
+    ]
+    assert [await one.wait() for one in started] == [0, 0, 0]
+    assert await tables(address(name)) == made
 
 
 async def test_the_release_before_goes_on_beside(

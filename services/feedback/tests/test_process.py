@@ -191,6 +191,9 @@ async def test_a_worker_alone_has_its_health_on_the_metrics_port(
         await until(is_ready(client, metrics))
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/v1/cases")).status_code == 404
+        shown = await client.get("/metrics")
+        assert shown.status_code == 200
+        assert 'rapport_process_role{role="worker",service="feedback"} 1.0' in shown.text
         await stops_at_once(process)
 
 

@@ -161,7 +161,7 @@ async def opened(
     for engine in (process.engine, process.api_engine, *process.engines):
         stack.push_async_callback(engine.dispose)
     stack.push_async_callback(process.producer.stop)
-    built = app.assemble(process, chosen, None)
+    built = app.assemble(process, chosen)
     be_patient(built.api)
     return process, built
 

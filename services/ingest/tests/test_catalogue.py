@@ -74,12 +74,31 @@ def test_paths_types_formats_and_guesses_are_learnt() -> None:
     assert found["traits.email"]["pii"] == ["email"]
 
 
+def test_a_name_with_a_dot_is_one_name() -> None:
+    """`a.b` and `b` in `a` are two properties, in the shape and in the plan that is drafted."""
+    properties = {"a.b": 1, "a": {"b": "x"}, "c": [{"d.e": True}]}
+    shape = shape_of({"properties": properties}, {"properties": properties})
+    assert shape[r"properties.a\.b"]["integer"] == 2
+    assert shape["properties.a.b"]["string"] == 2
+    draft = drafted(shape, "properties")["properties"]
+    assert draft["a.b"] == {"type": "integer"}
+    assert draft["a"]["properties"] == {"b": {"type": "string"}}
+    assert draft["c"]["items"]["required"] == ["d.e"]
+
+
+def test_a_shape_that_is_stored_is_read_as_it_was_written() -> None:
+    """A backslash stood for itself in the paths of the release before."""
+    shape = {"properties": {"object": 1, "seen": 1}, r"properties.a\b": {"seen": 1, "string": 1}}
+    draft = drafted(shape, "properties")
+    assert (draft["properties"], draft["required"]) == ({r"a\b": {"type": "string"}}, [r"a\b"])
+
+
 def test_hostile_names_are_bounded() -> None:
     wide = {f"k{index}": index for index in range(5000)}
     deep: dict[str, Any] = {"end": 1}
     for _ in range(50):
         deep = {"down": deep}
-    shape = shape_of({"properties": {"a.b": 1, "x" * 500: 1, "deep": deep, **wide}})
+    shape = shape_of({"properties": {"a[b": 1, "x" * 500: 1, "deep": deep, **wide}})
     assert len(shape) <= MAX_PATHS
     assert shape["properties.(other)"]["seen"] == 2
     assert max(path.count(".") for path in shape) <= 5

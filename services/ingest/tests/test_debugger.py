@@ -118,7 +118,7 @@ async def carrying(*ingests: "Ingest") -> AsyncIterator[None]:
 
 
 def debugger(ingest: "Ingest") -> Debugging:
-    [found] = [one for one in ingest.process.workers if isinstance(one, Debugging)]
+    [found] = [one for one in ingest.process.in_each_role if isinstance(one, Debugging)]
     return found
 
 

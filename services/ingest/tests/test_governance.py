@@ -31,7 +31,8 @@ PLAN = {"events": [{"type": "track", "name": "Paid", "schema": PAID}]}
 
 
 def worker(ingest: "Ingest", name: str) -> Any:
-    return next(one for one in ingest.process.workers if one.name == name)
+    process = ingest.process
+    return next(one for one in (*process.in_each_role, *process.workers) if one.name == name)
 
 
 async def reload(ingest: "Ingest") -> None:

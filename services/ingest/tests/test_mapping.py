@@ -75,6 +75,9 @@ def test_rows_of_one_receipt_become_one_event() -> None:
         ("list.7.x", None),
         ("list.-1.x", None),
         ("c.d.e", None),
+        (r"e.f\.g", "in one name"),
+        (r"e.h\\i", 1),
+        ("e.f.g", None),
         ("blank", None),
         ("null", None),
         ("zero", 0),
@@ -88,6 +91,7 @@ def test_paths_of_a_row(path: str, expected: Any) -> None:
         "a": {"b": "hidden"},
         "c": {"d": "inner"},
         "list": [{"x": 1}, {"x": 2}],
+        "e": {"f.g": "in one name", "h\\i": 1},
         "blank": " ",
         "null": None,
         "zero": 0,
@@ -96,6 +100,14 @@ def test_paths_of_a_row(path: str, expected: Any) -> None:
     found = find(row, path)
     assert found == expected
     assert type(found) is type(expected)
+
+
+def test_a_field_with_a_dot_in_its_name_is_one() -> None:
+    mapping = Mapping(
+        event="Seen", fields={"userId": "id", r"properties.site\.name": r"shop\.name"}
+    )
+    made = apply(mapping, {"id": "u", "shop.name": "North"})
+    assert made["properties"] == {"site.name": "North"}
 
 
 def test_the_whole_row_goes_into_properties_and_is_not_changed() -> None:

@@ -44,6 +44,13 @@ def test_dotted_names_are_paths() -> None:
     assert opened(query).write_key == KEY
 
 
+def test_a_dot_of_a_name_has_a_backslash() -> None:
+    assert event(r"event=Seen&properties.site%5C.name=North&properties.a%5Cb=1")["properties"] == {
+        "site.name": "North",
+        "a\\b": "1",
+    }
+
+
 def test_the_address_may_mean_a_type() -> None:
     assert "type" not in event("userId=u-1", "page")
     assert event("userId=u-1&type=screen")["type"] == "screen"

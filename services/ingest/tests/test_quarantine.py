@@ -7,9 +7,12 @@ import pytest
 from services.ingest.tests.driving import post
 
 from rapport_common import clock
+from rapport_common.privacy.subject import Recogniser
 from rapport_common.retention import Retention, RetentionWorker
+from rapport_common.testing.credentials import EVENT_KEY
 from rapport_ingest.store import quarantine
 from rapport_ingest.store.quarantine import Quarantined
+from rapport_ingest.store.quarantine_expiry import expiry
 
 if TYPE_CHECKING:
     from services.ingest.tests.conftest import Ingest, Start
@@ -170,7 +173,7 @@ async def test_rows_expire_by_age_and_sooner_once_resolved(start: "Start") -> No
         row("resolved"),
     )
     await post(ingest, "/v1/quarantine/discard", {"selection": {"message_id": "resolved"}}, 200)
-    expire = quarantine.expiry(timedelta(0))
+    expire = expiry(timedelta(0), Recogniser(EVENT_KEY))
     retention = Retention("quarantine", "received_at", timedelta(days=30), expire)
     worker = RetentionWorker(ingest.process.engine, [retention], schema="ingest")
     assert await worker.enforce() == 2

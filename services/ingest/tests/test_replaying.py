@@ -162,7 +162,7 @@ async def test_what_a_plan_rejects_is_repaired_by_a_cast_and_tried_without_a_tra
     assert (job.accepted, job.rejected) == (0, 1)
     [row] = await rows(ingest)
     assert (row["path"], row["attempts"]) == ("properties.total", 1)
-    [planning] = [one for one in ingest.process.workers if isinstance(one, Planning)]
+    [planning] = [one for one in ingest.process.in_each_role if isinstance(one, Planning)]
     assert [one.events for one in planning._pending.values()] == [1]
 
     cast = {"op": "cast", "path": "properties.total", "type": "number"}

@@ -41,7 +41,7 @@ async def running(*workers: Any) -> AsyncIterator[None]:
 
 
 def worker(ingest: "Ingest", kind: type[T]) -> T:
-    [found] = [one for one in ingest.process.workers if isinstance(one, kind)]
+    [found] = [one for one in ingest.process.in_each_role if isinstance(one, kind)]
     return found
 
 

@@ -15,7 +15,7 @@ from rapport_common.events.profile import DefinedValue
 from rapport_profile.domain.computed.book import TraitBook, Traits
 from rapport_profile.domain.computed.states import State
 from rapport_profile.domain.computed.totals import Added, Owner, States, Totals, key_of
-from rapport_profile.domain.computed.values import valued
+from rapport_profile.domain.computed.values import Valued, valued
 from rapport_profile.domain.loaded import end_of
 from rapport_profile.domain.merge_rules import NO_RULES, Rules
 from rapport_profile.domain.naming import Id
@@ -115,6 +115,16 @@ class Computed(People):
         self._step(self._turn)
         self._turn = set()
 
+    def prepare(self, profiles: Collection[Id]) -> None:
+        """It is the turn of these profiles to have what they will be told later."""
+        self._turn = set(profiles) & {row.profile for row in self.rows.values()}
+        working = Revising(IDS, self._new_id, self.names.book)
+        self._load_members(working, self._turn)
+        working.changed_profiles.update({one: working.profiles[one] for one in self._turn})
+        self._tell(working, [])
+        self._save(working)
+        self._turn = set()
+
     def lapse(self, now: datetime) -> None:
         """Time goes on: who has values that hold no longer is told the new ones."""
         self.now = now
@@ -173,3 +183,24 @@ class Computed(People):
                 wanted = {name: one for name, one in wanted.items() if name in person.values}
             assert person.values == wanted
             assert self.last.get(id_, {}) == {name: one.value for name, one in wanted.items()}
+
+    def shown(self) -> dict[Id, dict[str, Valued]]:
+        """What is read of everybody now."""
+        people = {id_: self.profile(id_) for id_ in self.profiles}
+        return {
+            id_: self.traits.shown(one.all_values)
+            for id_, one in people.items()
+            if one.merged_into is None and one.count
+        }
+
+    def wanted(self, trait: int) -> dict[Id, dict[str, Valued]]:
+        """Everybody's value of one version, of all their events."""
+        found: dict[Id, dict[str, Valued]] = {}
+        for id_ in self.shown():
+            members = [one for one, row in self.rows.items() if row.profile == id_]
+            events = [event for one in members for event in self.timeline(one)]
+            state, one = self.traits.of_events(events).get(trait), self.traits.by_id[trait]
+            found[id_] = {}
+            if state is not None:
+                found[id_][one.name] = valued(trait, one.definition, state, self.now)
+        return found

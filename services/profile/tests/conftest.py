@@ -4,9 +4,11 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 from tests.support.engines import patient_engine
@@ -75,14 +77,34 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
     await made.dispose()
 
 
-@pytest.fixture
-async def client(engine: AsyncEngine) -> AsyncIterator[httpx.AsyncClient]:
-    """An operator of workspace `w`."""
-    app = patient_app("profile")
-    add_routes(app, *routers(engine, Ids(EVENT_KEY), hands(Arrivals(engine))))
+def api_over(engine: AsyncEngine) -> FastAPI:
+    """The API of profile."""
+    made = patient_app("profile")
+    add_routes(made, *routers(engine, Ids(EVENT_KEY), hands(Arrivals(engine))))
     counted = ConsumerStore("profile", "profile").ledger
-    add_routes(app, ledger_routes(engine, Ledger, counted))
+    add_routes(made, ledger_routes(engine, Ledger, counted))
+    return made
+
+
+@pytest.fixture
+def app(engine: AsyncEngine) -> FastAPI:
+    """The API of profile."""
+    return api_over(engine)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """An operator of workspace `w`."""
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer("w", "*")
     ) as made:
         yield made
+
+
+@pytest.fixture
+def shop(engine: AsyncEngine, client: httpx.AsyncClient) -> Any:
+    """A shop to which things are sent that should not be."""
+    # Imported here: the folder that it is found by is made known above.
+    from services.profile.tests.misfits import Shop  # noqa: PLC0415
+
+    return Shop(engine, client)

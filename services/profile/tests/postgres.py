@@ -56,7 +56,7 @@ async def known(tx: AsyncConnection) -> Content:
 
 async def told(tx: AsyncConnection) -> Content:
     """What a reader of profile.activity knows at the end."""
-    rows = await waiting(tx, "profile")
+    rows = await waiting(tx, "profile", "profile.activity")
     records = [msgspec.json.decode(row.value, type=ProfileActivity) for row in rows]
     return content(followed(records).states())
 

@@ -364,7 +364,8 @@ class People:
             }
             if all(self.rows[end].kind != "user_id" or end in known for end in near):
                 working.doubtful.add(one)
-        self._load_around(working, working.doubtful, working.doubtful, wide=True)
+        doubtful = frozenset(working.doubtful)
+        self._load_around(working, doubtful, doubtful, wide=True)
 
     def _load_around(
         self,

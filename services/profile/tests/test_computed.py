@@ -502,7 +502,6 @@ def test_conditions(where: dict[str, Any], said: dict[str, Any], fits: bool) -> 
 def test_types(document: dict[str, Any], kind: str) -> None:
     one = definition({"events": [ORDERED], **document})
     assert type_of(one) == kind
-    assert traits([one]).types() == {"t0": kind}
 
 
 def value_of(document: dict[str, Any], *said: dict[str, Any]) -> DefinedValue | None:

@@ -120,6 +120,67 @@ def test_traits_are_filled_beside_what_goes_on(history: list[Event], data: Any) 
     made.check_values()
 
 
+FORMER, NEW = (
+    msgspec.convert({"aggregate": "count", "events": [ORDERED]}, Definition),
+    msgspec.convert(
+        {"aggregate": "sum", "events": [ORDERED], "value": {"property": "total"}}, Definition
+    ),
+)
+
+
+def versions(former: Stage | None, new: Stage | None) -> Traits:
+    """A trait's former version and its new one, as far as they are applied."""
+    stages = ((1, former, FORMER), (2, new, NEW))
+    return Traits(Trait(id_, "t", id_, stage, one) for id_, stage, one in stages if stage)
+
+
+@settings(max_examples=100)
+@given(st.lists(BOUGHT, min_size=8, max_size=30), st.data())
+def test_a_new_version_takes_the_place_of_the_former_one_at_once(
+    history: list[Event], data: Any
+) -> None:
+    """What is read, and what is told, is of one version for everybody, and exact at any moment."""
+    made, rest, shown = Computed(versions("live", None), NOW), history, 1
+
+    def some_go_on(most: int) -> None:
+        nonlocal rest
+        size = data.draw(st.integers(0, most))
+        before = len(made.published)
+        made.feed(rest[:size])
+        rest = rest[size:]
+        wanted = made.wanted(shown)
+        assert made.shown() == wanted
+        for one in made.published[before:]:
+            told = made.last.get(one.profile_id, {})
+            assert one.profile_id not in wanted or told == {
+                name: each.value for name, each in wanted[one.profile_id].items()
+            }
+
+    some_go_on(8)
+    made.traits = versions("live", "filling")
+    some_go_on(2)
+    for hub in sorted(made.rows):
+        made.fill([hub])
+        some_go_on(1)
+    made.traits = versions("live", "telling")
+    some_go_on(4)
+    for profile in sorted(made.profiles):
+        silent = len(made.published)
+        made.prepare([profile])
+        assert len(made.published) == silent
+        some_go_on(3)
+    made.traits, shown = versions(None, "live"), 2
+    some_go_on(0)
+    for profile in sorted(made.profiles):
+        made.tell_again([profile])
+        some_go_on(2)
+    some_go_on(len(rest))
+    assert {one: made.last.get(one, {}) for one in made.shown()} == {
+        one: {name: each.value for name, each in values.items()}
+        for one, values in made.wanted(2).items()
+    }
+
+
 def test_who_becomes_one_with_somebody_before_their_turn_is_worked_out() -> None:
     made = Computed(Traits(), NOW)
     people: list[dict[str, Any]] = [{"user_id": "A"}, {"email": "e1"}, {"anonymous_id": "x"}]

@@ -180,6 +180,66 @@ WHERE = {"where": [{"property": "total", "op": "gte", "value": 10}]}
 WHY = {"reason": "a test"}
 
 
+async def test_the_former_version_is_shown_until_the_new_one_is_filled(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    """Step by step of the job: people, records and what segment is told change at one instant."""
+    await defined(client, "orders_made", COUNT)
+    await worked_off(engine)
+    await feed(engine, [order(f"m{n}", who, said={"total": 5}) for n, who in enumerate("AABC")])
+    await feed(engine, [order("m9", "D", said={"total": 50})])
+    large = {**COUNT, "events": [{"event": "Order Completed"} | WHERE]}
+    await defined(client, "orders_made", large, 1)
+    before = {"A": "2", "B": "1", "C": "1", "D": "1"}
+    filling = Filling(engine, IDS, 1_000, lambda _seconds: Pace(0), page=2)
+    async with engine.begin() as tx:
+        (job,) = [one for one in await JOBS.latest(tx, "w", limit=9) if one.state == "queued"]
+    turns, switched = 0, False
+    async for step in filling.work(job):
+        turns += 1
+        if step.position["of"] == "switched" and not switched:
+            switched = True
+            # Of who has had no value of the new version nothing is left, told or not.
+            assert counts(await last_told(engine), "orders_made") == before
+            assert await read(client, "orders_made", "ABCD") == {"B": "1", "D": "1"}
+            assert [one[:2] for one in await definitions_told(engine)][-1] == ("orders_made", 2)
+            assert await shown_version(client, "orders_made") == 2
+        if not switched:
+            if turns == 3:
+                await feed(engine, [order("m10", "B", said={"total": 70})])
+                before["B"] = "2"
+            assert counts(await last_told(engine), "orders_made") == before
+            assert await read(client, "orders_made", "ABCD") == before
+            assert await shown_version(client, "orders_made") == 1
+            assert {one[1] for one in await definitions_told(engine)} == {1}
+        elif step.position["of"] != "states":
+            assert await read(client, "orders_made", "ABCD") == {"B": "1", "D": "1"}
+    assert switched
+    assert counts(await last_told(engine), "orders_made") == {"B": "1", "D": "1"}
+    assert await differences(engine) == {}
+
+
+async def read(client: httpx.AsyncClient, name: str, users: str) -> dict[str, str | None]:
+    """What the API shows of people, alone and together with others."""
+    body = {"identifiers": [{"kind": "user_id", "value": one} for one in users]}
+    listed = (await client.post("/v1/profiles/lookup", json=body)).json()["items"]
+    found = {}
+    for one in users:
+        asked = {"kind": "user_id", "value": one}
+        shown = (await client.get("/v1/profiles", params=asked)).json()
+        (same,) = [each["profile"] for each in listed if each["value"] == one]
+        assert same["computed"] == shown["computed"]
+        defined_ = shown["computed"].get("defined", {})
+        if name in defined_:
+            found[one] = defined_[name]["number"]
+    return found
+
+
+async def shown_version(client: httpx.AsyncClient, name: str) -> int | None:
+    answer = (await client.get(f"{PATH}/{name}")).json()
+    return answer["shown_version"]  # type: ignore[no-any-return] # JSON
+
+
 async def test_values_lapse_when_their_day_is_over(
     engine: AsyncEngine, client: httpx.AsyncClient
 ) -> None:

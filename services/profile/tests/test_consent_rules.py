@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +14,11 @@ from services.profile.tests.test_consent_facts import ADA, HERE, at, word
 from services.profile.tests.test_consents_api import DAY, Ends, get
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.outbox import waiting
 
 from rapport_common.events.consent import LEGAL_BASES
 from rapport_common.events.envelope import Event
+from rapport_common.events.needs import ConsentNeeds
 from rapport_common.events.profile import ConsentState
 from rapport_common.jobs.worker import Jobs
 from rapport_common.pace import Pace
@@ -278,7 +281,9 @@ async def test_rules_go_for_what_was_said_before_and_for_what_comes(
     assert why["words"][0]["legal_basis"] == "consent"
     async with engine.begin() as tx:
         book = await RuleShelf().book(tx, {"w"})
-        assert await tx.scalar(text("SELECT count(*) FROM profile.due")) == 1
+        ahead = "SELECT count(*) FROM profile.due WHERE kind"
+        assert await tx.scalar(text(f"{ahead} <> 'tell_needs'")) == 1
+        assert await tx.scalar(text(f"{ahead} = 'tell_needs'")) == 1
     await feed(engine, [word("p", at=2, trust="public")], book)
     (held_,) = [one for one in (await get(client, ""))["items"] if one["purpose"] == "promotion"]
     assert (held_["lacks"], held_["asked_at"]) == ("double_opt_in", "2026-01-01T00:02:00Z")
@@ -290,6 +295,13 @@ async def test_rules_go_for_what_was_said_before_and_for_what_comes(
     assert items["survey"].get("expires_at") is None
     words = (await get(client, "/words"))["items"]
     assert all(one["lacks"] is None for one in words)
+    async with engine.begin() as tx:
+        told = [
+            msgspec.json.decode(one.value, type=ConsentNeeds)
+            for one in await waiting(tx, "profile", "consent.needs")
+        ]
+    needed = [(one.version, one.purposes) for one in told]
+    assert needed == [(1, ["promotion", "research"]), (2, [])]
     shown = (await client.get("/v1/consent-rules")).json()
     assert (shown["version"], shown["purposes"]) == (2, {})
     assert len((await client.get("/v1/consent-rules/history")).json()["items"]) == 2

@@ -1,12 +1,14 @@
 """Which events are wanted, and how long which ones stay: pure functions of the event."""
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
 from services.profile.tests.people import START, event
 
 from rapport_profile.domain.filtering import ANYTHING, Wanted
+from rapport_profile.domain.groups.facts import happened_in
 from rapport_profile.domain.months import Month, lacking, month_named, month_of, over
 from rapport_profile.domain.rules import RulesError
 from rapport_profile.domain.timeline_rules import (
@@ -37,6 +39,7 @@ ORDER = event("1", name="Order Completed", user_id="U", said=SAID)
         (Wanted(names=("Order Refunded", "Order Completed")), True),
         (Wanted(names=("order completed",)), False),
         (Wanted(source="shop"), True),
+        (Wanted(group="acme"), False),
         (Wanted(source="till"), False),
         (Wanted(path="order_id", equals="o-1"), True),
         (Wanted(path="order_id", equals="o-2"), False),
@@ -128,3 +131,27 @@ def test_months_follow_each_other() -> None:
     known = [december, Month(2026, 1)]
     assert over(known, START) == [december]
     assert over(known, START - timedelta(microseconds=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "groups"),
+    [
+        ({"context": {"groupId": "acme"}}, {"acme"}),
+        ({"context": {"groupId": 7}}, {"7"}),
+        ({"said": {"group_id": "acme"}, "context": {"groupId": "elm"}}, {"acme", "elm"}),
+        ({"said": {"$groups": {"company": "acme", "team": 7}}}, {"acme", "7"}),
+        ({"said": {"$groups": ["acme"]}}, set()),
+        ({"said": {"$groups": {"company": ["acme"], "x": None}}}, set()),
+        ({"context": {"groupId": "null"}, "said": {"groupId": "\0"}}, set()),
+        ({}, set()),
+    ],
+)
+def test_an_event_happened_in_the_groups_that_it_names(
+    fields: dict[str, Any], groups: set[str]
+) -> None:
+    context = msgspec.Raw(msgspec.json.encode(fields.get("context", {})))
+    made = event("m", user_id="U", name="Seen", said=fields.get("said", {}))
+    one = msgspec.structs.replace(made, context=context)
+    assert happened_in(one) == groups
+    assert all(Wanted(group=group).has(one) for group in groups)
+    assert not Wanted(group="other").has(one)

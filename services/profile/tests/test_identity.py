@@ -16,8 +16,7 @@ links = st.lists(st.tuples(st.sampled_from("ABCdeuvwxyz"), st.sampled_from("ABCd
 def users_of(told: list[tuple[str, str]]) -> dict[str, frozenset[str]]:
     """Of each user id all that are the same user: a link between two says so."""
     between = [link for link in told if set(link) <= set("ABC")]
-    around = {one: {end for link in between if one in link for end in link} for one in "ABC"}
-    return {one: part for part in components("ABC", around) for one in part}
+    return {one: frozenset(part) for part in components("ABC", between) for one in part}
 
 
 def owners(one: str, told: list[tuple[str, str]]) -> set[frozenset[str]]:
@@ -39,9 +38,8 @@ def test_each_rule_holds_for_any_links(told: list[tuple[str, str]]) -> None:
     assert all(of[one] == {one} for one in found.shared)
     # What else is connected is its user's, whole; or is split if there are several.
     plain = [one for one in weak if one not in found.shared]
-    peers = {one: [b for a, b in told + [(b, a) for a, b in told] if a == one] for one in plain}
     contested: set[str] = set()
-    for component in components(plain, peers):
+    for component in map(frozenset, components(plain, told)):
         users = {user for one in component for user in owners(one, told)}
         if len(users) > 1:
             contested |= component

@@ -21,7 +21,7 @@ from services.profile.tests.loyal import (
 from typing_extensions import override
 
 from rapport_profile.domain.loyalty import ledger
-from rapport_profile.domain.loyalty.account import Lot, MissingError, Rest
+from rapport_profile.domain.loyalty.account import Account, Lot, MissingError, Rest
 from rapport_profile.domain.loyalty.calendar import FAR
 from rapport_profile.domain.loyalty.checkpoint import (
     Checkpoint,
@@ -66,6 +66,7 @@ PROGRAMMES = [
         multipliers=GOLD,
         tiers=tiers(window={"days": 6}, grace_days=1),
     ),
+    programme(expiry={"days": 4, "inactive": True}, notice_days=0, pending_days=1),
     programme(multipliers=GOLD, pending_days=2, tiers=tiers(measure="spend", currency="USD")),
     programme(
         expiry={"days": 9, "spared": ["gold"]},
@@ -208,11 +209,17 @@ class Shelf:
 
 
 def beside(lots: Sequence[Lot]) -> Rest:
-    free = [one for one in lots if one.free]
+    free = [one for one in lots if one.free and one.cohort is None]
+    together: dict[int, tuple[datetime, str]] = {}
+    for one in lots:
+        if one.cohort is not None and one.free and one.is_open and not one.is_closed:
+            first = together.get(one.cohort, (one.at, one.key))
+            together[one.cohort] = min(first, (one.at, one.key))
     ends = min((ends_at(one) for one in free), default=FAR)
     return Rest(
         first=min((one.order for one in free if one.is_open), default=None),
-        opens_at=min((one.opens_at for one in free if not one.is_open), default=None),
+        firsts=together,
+        opens_at=min((one.opens_at for one in lots if one.free and not one.is_open), default=None),
         expires_at=None if ends == FAR else ends,
         expiring=sum(one.free for one in free if ends_at(one) == ends),
     )
@@ -307,6 +314,80 @@ def test_what_is_on_its_way_does_not_grow_with_the_square_of_the_orders(
         assert run.run().standing().points.available == 10 * number
         counts.append(run.steps)
     assert counts[1] < 2.5 * counts[0]
+
+
+class Sparing:
+    """Nothing is loaded by chance."""
+
+    def random(self) -> float:
+        return 1.0
+
+
+@pytest.mark.parametrize("spared", [[], ["black"]])
+def test_where_points_expire_by_inactivity_what_is_read_and_written_does_not_grow(
+    spared: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 60 lots that each order gives a new time, and of 60 that have expired before."""
+    expiry = {"days": 20, "inactive": True, "spared": spared}
+    versions = since_ever(programme(expiry=expiry, notice_days=1, tiers=tiers()))
+    told = [
+        fact
+        for start in (0, 100)
+        for n in range(60)
+        for fact in facts(order(f"m{start + n}", f"o{start + n}", on=start + n / 10, total=1))
+    ]
+    asked = [redeem("r1", 30, 107)]
+    shelf = Shelf(versions, Sparing())
+    read: list[int] = []
+    load = Account.load
+
+    def counting(account: Account, lot: Lot) -> None:
+        read.append(1)
+        load(account, lot)
+
+    monkeypatch.setattr(Account, "load", counting)
+    for number in range(5, 120, 5):
+        now = told[number - 1].content.stamp.at + timedelta(hours=1)
+        before, facts_ = dict(shelf.lots), told[:number]
+        operations = known_at(asked, now)
+        read.clear()
+        found = shelf.run(facts_, operations, now, now - timedelta(minutes=1))
+        assert seen(found) == seen(replay(versions, facts_, operations, now))
+        written = [key for key, one in shelf.lots.items() if before.get(key) != one]
+        # Once, when all of the first have expired, they are looked at.
+        lapsed = 60 if number == 65 else 0
+        assert max(len(read), len(written)) <= 10 + lapsed
+    assert shelf.all_loaded == 0
+    assert shelf.head is not None
+    assert shelf.head.versions < 0, "who knows nothing of cohorts begins anew"
+    now = day(110)
+    found = shelf.run(told, asked, now, now - timedelta(minutes=1))
+    assert seen(found) == seen(replay(versions, told, asked, now))
+    assert found.points.available == (90 if spared else 30)
+
+
+def test_with_a_tier_that_spares_them_points_wait_and_have_all_their_time_after_it() -> None:
+    levels = [{"id": "green", "threshold": "0"}, {"id": "black", "threshold": "20"}]
+    expiry = {"days": 5, "inactive": True, "spared": ["black"]}
+    versions = since_ever(programme(expiry=expiry, tiers=tiers(levels=levels)))
+    told = facts(order("m1", on=0, total=30), refund("m2", on=12, total=20))
+    # The tier is reached with the order; the refund takes it away, and is no sign of life.
+    found = [replay(versions, told, [], day(on)).points.available for on in (11, 16.5, 17)]
+    assert found == [30, 10, 0]
+
+
+def test_what_comes_back_to_points_that_nobody_has_looked_at_since_has_expired_with_them() -> None:
+    versions = since_ever(programme(expiry={"days": 5, "inactive": True}, notice_days=0))
+    told = facts(order("m1", "1", on=0, total=10), order("m2", "2", on=9, total=7))
+    spent = redeem("r1", 10, 1)
+    shelf = Shelf(versions, Sparing())
+    for on in (2, 8, 10):
+        known = [one for one in told if one.content.stamp.at <= day(on)]
+        shelf.run(known, [spent], day(on), day(on) - timedelta(hours=1))
+    back = msgspec.structs.replace(spent, released_at=day(11))
+    found = shelf.run(told, [back], day(12))
+    assert seen(found) == seen(replay(versions, told, [back], day(12)))
+    assert found.points.available == 7
 
 
 @pytest.mark.parametrize("window", [{}, {"days": 400}, {"calendar": "year"}])

@@ -3,9 +3,11 @@
 import asyncio
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 from alembic import command
 from services.profile.tests.people import IDS, event
@@ -15,6 +17,8 @@ from tests.support.former_outbox import beside
 from rapport_common.kafka.batch import Record
 from rapport_common.migrations import alembic_config
 from rapport_common.testing.credentials import EVENT_KEY
+from rapport_profile.domain.loyalty.checkpoint import Head, fits
+from rapport_profile.domain.loyalty.programme import Programme, Version
 from rapport_profile.handlers.events import on_events
 
 pytestmark = pytest.mark.integration
@@ -200,3 +204,43 @@ async def test_who_is_known_before_there_is_search_is_searched_after(
     await connection.close()
     assert {one for row in rows for one in row["profiles"]} == {row["id"] for row in alive}
     assert sorted(len(row["profiles"]) for row in rows) == [50, 50, 200, 200, 200, 200]
+
+
+async def test_accounts_go_on_from_their_checkpoints_but_for_those_that_expire_by_inactivity(
+    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those all lots were dated; of the others it is said by which beginning they were made."""
+    url = service_database("profile")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
+    monkeypatch.setenv("RAPPORT_EVENT_KEY", EVENT_KEY.hex())
+    await asyncio.to_thread(command.downgrade, CONFIG, "0021")
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        "INSERT INTO profile.loyalty_programme (workspace, version, programme, since, actor, "
+        "reason) VALUES ('w', 1, '{\"name\": \"Club\"}', '2026-01-01 00:00:00.25Z', 'a', 'r')"
+    )
+    usual = '{"at": "2026-02-01T00:00:00Z", "versions": 1, "is_member": true, "level": -1'
+    heads = {1: f'{usual}, "tier": null}}', 2: f'{usual}, "tier": null, "inactive": true}}'}
+    for number, head in heads.items():
+        who = f"00000000-0000-0000-0000-00000000000{number}"
+        await connection.execute(
+            "INSERT INTO profile.loyalty_checkpoint VALUES ('w', $1, now(), $2)", who, head
+        )
+        await connection.execute(
+            "INSERT INTO profile.loyalty_lot (workspace, profile_id, key, subject, at, opens_at, "
+            "ends_at, free, is_open, lot) "
+            "VALUES ('w', $1, 'k', 's', now(), now(), now(), 1, true, '{}')",
+            who,
+        )
+    await asyncio.to_thread(command.upgrade, CONFIG, "head")
+    rows = await connection.fetch(
+        "SELECT profile_id::text AS id, head FROM profile.loyalty_checkpoint"
+    )
+    lots = await connection.fetch("SELECT profile_id::text AS id, cohort FROM profile.loyalty_lot")
+    await connection.close()
+    assert [one["id"][-1] for one in rows] == ["1"]
+    assert [(one["id"][-1], one["cohort"]) for one in lots] == [("1", None)]
+    kept = msgspec.json.decode(rows[0]["head"], type=Head)
+    version = Version(datetime(2026, 1, 1, 0, 0, 0, 250_000, UTC), Programme(name="Club"))
+    assert fits(kept, [version], kept.at + timedelta(days=1))
+    assert not fits(kept, [version._replace(since=kept.at)], kept.at + timedelta(days=1))

@@ -13,6 +13,7 @@ from rapport_profile.domain.folding import fold_all
 from rapport_profile.domain.links import Link
 from rapport_profile.domain.merge_rules import KindRule, MergeRules, Rules
 from rapport_profile.domain.people import Node, Profile
+from rapport_profile.domain.plain import plain
 from rapport_profile.domain.recounting import Recount, put_right, revision
 from rapport_profile.domain.revising import Revising
 from rapport_profile.domain.trait_rules import TraitRules
@@ -155,3 +156,12 @@ def test_the_fewest_links_lead_from_one_to_the_other() -> None:
 def test_rules_show_what_they_are() -> None:
     some = Rules(MergeRules(kinds={"email": KindRule(2)}))
     assert repr(some) == f"Rules({some.declared!r}, {TraitRules()!r}, {ConsentRules()!r})"
+
+
+def test_a_number_that_no_float_can_hold_is_compared_and_shown_as_it_was_sent() -> None:
+    said = event("1", type="identify", user_id="A", traits={"n": 7})
+    said = msgspec.structs.replace(said, traits=msgspec.Raw(b'{"n": 1e400, "m": -1e400, "k": 0.5}'))
+    made = People()
+    made.feed([said, event("2", user_id="A", email="e@example.com", at=1)])
+    assert made.rebuild(3) == 0
+    assert plain(bytes(said.traits)) == {"n": "1e400", "m": "-1e400", "k": 0.5}

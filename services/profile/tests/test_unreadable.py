@@ -7,6 +7,7 @@ from services.profile.tests.people import START, event
 from rapport_common.events.contact import MAX_POINT
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.consents import consent_said
+from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.folding import fold_all
 from rapport_profile.domain.orders import statement
 
@@ -15,7 +16,17 @@ def with_body(one: Event, member: str, body: bytes) -> Event:
     return msgspec.structs.replace(one, **{member: msgspec.Raw(body)})
 
 
-@pytest.mark.parametrize("body", [b"[1]", b'"x"', b"7", b"null", b"{", b""])
+NOT_UTF_8 = (b"\xff", b"\xed\xa0\x80", b"\\ud800")
+"""No bytes of UTF-8, half a surrogate pair in bytes (CESU-8), and as JSON escapes it."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"[1]", b'"x"', b"7", b"null", b"{", b""),
+        *(b'{"%s":1}' % one for one in NOT_UTF_8),
+    ],
+)
 @pytest.mark.parametrize(
     "fields",
     [
@@ -34,6 +45,18 @@ def test_an_event_that_says_nothing_is_an_event(body: bytes, fields: dict[str, s
     assert (computed.events, computed.last_seen_at) == (1, START)
     assert (computed.orders, computed.revenue, computed.open_cases) == (0, {}, 0)
     assert (fold.consents, fold.traits, fold.reach) == ({}, {}, {})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b'{"total":"%s"}' % one for one in NOT_UTF_8),
+        b'{"total":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+        b'{"total":1e-99999999999999999999,"x":"\xff"}',
+    ],
+)
+def test_properties_that_cannot_be_read_are_none(body: bytes) -> None:
+    assert properties_of(with_body(event("m", name="Order Completed"), "properties", body)) == {}
 
 
 @pytest.mark.parametrize("value", [True, {"mobile": "+4917012345678"}, ["+4917012345678"], 1.5])

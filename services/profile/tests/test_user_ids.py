@@ -3,14 +3,18 @@
 Each came out right in most orders of arrival, and wrong in one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from services.profile.tests.people import content, event, expected
 from services.profile.tests.stored import People
 
 from rapport_common.events.envelope import Event
+from rapport_profile.domain import regrouping
 from rapport_profile.domain.content import content_hash
+from rapport_profile.domain.identity import Resolution, resolve
+from rapport_profile.domain.naming import Id
 
 
 def played(*batches: Sequence[Event]) -> People:
@@ -102,3 +106,29 @@ def test_what_a_void_alias_leads_to_is_not_taken_for_nobodys() -> None:
         event("6", type="alias", user_id="D", email="e3", previous_id="B", at=3),
     ]
     is_exact(played(*([one] for one in history), last), [*history, *last])
+
+
+def test_who_is_renamed_at_a_till_is_looked_at_and_not_all_who_share_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Twice as many of its users, in one batch, are twice the work."""
+    looked_at = []
+
+    def counted(kinds: Mapping[Id, str], *rest: Any) -> Resolution:
+        looked_at.append(len(kinds))
+        return resolve(kinds, *rest)
+
+    monkeypatch.setattr(regrouping, "resolve", counted)
+    work = []
+    for number in (20, 40):
+        users = [event(f"s{n}", user_id=f"u{n}", anonymous_id="till") for n in range(number)]
+        told = [
+            event(f"r{n}", type="alias", user_id=f"n{n}", previous_id=f"u{n}", at=1)
+            for n in range(number)
+        ]
+        made = played(users)
+        looked_at.clear()
+        made.feed(told)
+        work.append(sum(looked_at))
+        is_exact(made, [*users, *told])
+    assert work[1] <= 2 * work[0]

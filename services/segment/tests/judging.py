@@ -1,19 +1,24 @@
 """People in memory, as records tell of them: what a handler does, without a database."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from rapport_common.events.activity import SECTIONS, ProfileActivity, SectionVersions
+from rapport_common.events.activity import SECTIONS, ContactPoint, ProfileActivity, SectionVersions
 from rapport_common.events.profile import ComputedState, ProfileState
-from rapport_common.follower.domain import Following, Held, Key
+from rapport_common.follower.domain import Held, Key
 from rapport_common.testing.profiles import happened, sections
-from rapport_segment.domain.membership import Change, Definition, Person, Rulebook
+from rapport_segment.domain.evaluate import Judges
+from rapport_segment.domain.membership import Change, Person
+from rapport_segment.domain.outlook import View
+from rapport_segment.domain.rulebook import Definition, Rulebook
 from rapport_segment.domain.sections import (
     COMPUTED,
+    CONSENT,
+    CONTACT_POINTS,
     IDENTIFIERS,
     RESTRAINTS,
     TRAITS,
@@ -21,11 +26,18 @@ from rapport_segment.domain.sections import (
     Section,
 )
 from rapport_segment.domain.stays import Stays
+from rapport_segment.domain.tree import Rule
 from rapport_segment.handlers.activity import applied
 from rapport_segment.store.people import FOLLOWER
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-NOTHING = Held((0, 0, 0, 0))
+NOTHING = Held((0,) * len(FOLLOWER.followed.sections))
+
+
+def predicate(rule: Rule, now: datetime = NOON) -> Callable[[Facts], bool]:
+    """Whether a rule holds at an instant."""
+    judge = Judges().of(rule)
+    return lambda facts: judge(View(facts, now))[0]
 
 
 def told(state: ProfileState) -> Facts:
@@ -36,7 +48,16 @@ def told(state: ProfileState) -> Facts:
             Section(TRAITS, state.traits),
             Section(COMPUTED, state.computed),
             Section(RESTRAINTS, []),
-        ]
+            Section(
+                CONTACT_POINTS,
+                [
+                    ContactPoint(channel=one.channel, value=one.value, verified=one.verified)
+                    for one in state.contact_points or ()
+                ],
+            ),
+            Section(CONSENT, state.consent),
+        ],
+        "00000000-0000-0000-0000-000000000001",
     )
 
 
@@ -99,7 +120,7 @@ class People:
         now: datetime = NOON,
     ) -> None:
         self.stays = Stays({"acme": Rulebook(definitions)}, people, now)
-        self.following = Following(held or dict.fromkeys(people, NOTHING))
+        self.following = FOLLOWER.following(held or dict.fromkeys(people, NOTHING))
 
     def apply(self, *records: ProfileActivity) -> list[Change]:
         """Take records in; what comes of it."""

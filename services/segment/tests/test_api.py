@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import jsonschema_rs
 import pytest
 from fastapi import FastAPI
 from services.segment.tests.building import build
+from services.segment.tests.generating import Chance
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,7 +18,8 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.membership import Membership
 from rapport_segment.api.callers import PREVIEWS
 from rapport_segment.api.rules import EXAMPLE, Rule
-from rapport_segment.domain.rules import COUNTS, INSTANTS, parse
+from rapport_segment.domain.leaves import COUNTS, INSTANTS
+from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import REVENUE
 from rapport_segment.handlers import segments
 from rapport_segment.handlers.activity import Judging
@@ -198,9 +201,11 @@ async def test_a_preview_that_takes_too_long_is_given_up(
 
 async def test_the_document_has_the_rules_schema(api: FastAPI) -> None:
     schemas = api.openapi()["components"]["schemas"]
-    assert schemas["NewSegment"]["properties"]["rule"] == {"$ref": "#/components/schemas/Rule"}
+    rule = schemas["NewSegment"]["properties"]["rule"]
+    assert {"$ref": "#/components/schemas/Rule"} in rule["anyOf"]
     names = {one["$ref"].rpartition("/")[2] for one in schemas["Rule"]["anyOf"]}
-    kinds = {"TraitRule", "ComputedRule", "DefinedRule", "IdentifierRule"}
+    kinds = {"TraitRule", "ComputedRule", "DefinedRule", "IdentifierRule", "ContactPointRule"}
+    kinds |= {"ConsentRule", "ReachableRule", "BucketRule", "SegmentRule"}
     assert names == {"AllOf", "OneOf", "NotThis", *kinds}
     # What the schema takes is what the parser knows.
     assert Rule.model_validate(EXAMPLE).model_dump(by_alias=True, exclude_unset=True) == EXAMPLE
@@ -233,6 +238,7 @@ async def test_why_somebody_is_in_or_not(
             "wanted": "500",
             "actual": "500.50",
             "result": True,
+            "until": None,
         },
         {
             "path": "and[1]",
@@ -241,6 +247,7 @@ async def test_why_somebody_is_in_or_not(
             "wanted": "gold",
             "actual": None,
             "result": False,
+            "until": None,
         },
     ]
     await apply(records.merged(IDS[6], IDS[5]))
@@ -392,3 +399,50 @@ async def test_nasty_bodies_are_the_callers_fault(client: httpx.AsyncClient, bod
         )
         assert 400 <= answer.status_code < 500, answer.text
         assert set(answer.json()) == {"code", "message", "details"}
+
+
+async def test_a_rule_may_be_a_line(create: Create, client: httpx.AsyncClient) -> None:
+    line = 'orders >= 2 and not plan = "free" and last_order_at within last 30d'
+    counted = await client.post("/v1/segments/preview", json={"text": line})
+    assert (counted.status_code, counted.json()["count"]) == (200, 0)
+    made = (await client.post("/v1/segments", json={"name": "loyal", "text": line})).json()
+    assert made["text"] == line
+    assert made["rule"]["and"][1] == {"not": {"trait": "plan", "op": "eq", "value": "free"}}
+    address = f"/v1/segments/{made['id']}"
+    changed = await client.patch(address, json={"text": "orders >= 3"})
+    assert changed.json()["rule"] == {"computed": "orders", "op": "gte", "value": 3}
+    versions = (await client.get(f"{address}/versions")).json()["items"]
+    assert [one["text"] for one in versions] == ["orders >= 3", line]
+    given = await create(client, "given", made["rule"])
+    assert given["text"] == line
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "details"),
+    [
+        ({"text": "orders >> 2"}, 422, {"column": 9}),
+        ({"text": "orders >= x"}, 422, {"column": 11}),
+        ({"text": "since within last 0d"}, 422, {"column": 14, "path": "value.last"}),
+    ],
+)
+async def test_a_line_that_is_none_is_refused_with_its_column(
+    client: httpx.AsyncClient, body: dict[str, Any], status: int, details: dict[str, Any]
+) -> None:
+    answer = await client.post("/v1/segments/preview", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, "invalid_rule")
+    assert answer.json()["details"] == details
+
+
+@pytest.mark.parametrize("body", [{}, {"text": "orders >= 2", "rule": GOLD}])
+async def test_a_preview_has_one_rule(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    assert (await client.post("/v1/segments/preview", json=body)).status_code == 422
+
+
+async def test_the_schema_of_rules_takes_what_the_parser_takes(client: httpx.AsyncClient) -> None:
+    schema = (await client.get("/v1/segments/schema")).json()
+    takes = jsonschema_rs.validator_for(schema)
+    for seed in range(300):
+        document = Chance(seed).rule()
+        assert parse(document)
+        assert takes.is_valid(document), document
+    assert not takes.is_valid({"trait": "a", "op": "resembles", "value": 1})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from services.segment.tests.building import build
+from services.segment.tests.judging import NOON
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -18,8 +19,9 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.membership import Membership
 from rapport_common.jobs.store import Job, Step
 from rapport_segment.handlers import segments as operating
-from rapport_segment.handlers.activity import Judging, rule_of
+from rapport_segment.handlers.activity import Judging
 from rapport_segment.handlers.building import Building
+from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.handlers.segments import Amendment
 from rapport_segment.store import definitions, people
 from rapport_segment.store.jobs import JOBS
@@ -104,7 +106,9 @@ async def misplaced(engine: AsyncEngine) -> list[uuid.UUID]:
         for one in await definitions.listed(tx, "acme", archived=False, after=None, limit=99):
             stored = one.stored
             if stored.active:
-                found += await definitions.misplaced(tx, "acme", stored.segment_id, rule_of(stored))
+                found += await definitions.misplaced(
+                    tx, "acme", stored.segment_id, rule_of(stored), now=NOON
+                )
             else:
                 members = await people.members(tx, "acme", stored.segment_id, after=None, limit=9)
                 found += [entry.profile_id for entry in members]

@@ -8,15 +8,15 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.segment.tests.judging import kept, told
+from services.segment.tests.judging import NOON, kept, predicate, told
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.events.activity import Restraint
 from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState, ProfileState
-from rapport_segment.domain.evaluate import predicate
+from rapport_segment.domain.leaves import EQUALITY, ORDER, PRESENCE, TEXT
 from rapport_segment.domain.operands import RuleError
-from rapport_segment.domain.rules import EQUALITY, ORDER, PRESENCE, TEXT, parse
+from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import RESTRAINTS, Facts, Section
 from rapport_segment.store.condition import JUDGED, Condition
 
@@ -201,15 +201,19 @@ async def in_sql(engine: AsyncEngine, condition: Condition, people: Sequence[Fac
 async def asked(
     engine: AsyncEngine, sql: str, people: Sequence[Facts], **parameters: Any
 ) -> list[bool]:
-    columns = dict(zip("itcr", map(list, zip(*map(kept, people), strict=True)), strict=True))
+    columns = dict(zip("itcrps", map(list, zip(*map(kept, people), strict=True)), strict=True))
+    columns["w"] = [one.profile_id for one in people]
     async with engine.begin() as tx:
         rows = await tx.execute(
             text(
                 f"SELECT {sql} AS verdict FROM (SELECT n, "
                 "CAST(i AS jsonb) AS identifiers, CAST(t AS jsonb) AS traits, "
-                "CAST(c AS jsonb) AS computed, CAST(r AS jsonb) AS restraints FROM unnest("
-                "CAST(:i AS text[]), CAST(:t AS text[]), CAST(:c AS text[]), CAST(:r AS text[])) "
-                "WITH ORDINALITY AS u(i, t, c, r, n)) AS p ORDER BY n"
+                "CAST(c AS jsonb) AS computed, CAST(r AS jsonb) AS restraints, "
+                "CAST(p AS jsonb) AS contact_points, CAST(s AS jsonb) AS consent, "
+                "CAST(w AS uuid) AS profile_id FROM unnest("
+                "CAST(:i AS text[]), CAST(:t AS text[]), CAST(:c AS text[]), CAST(:r AS text[]), "
+                "CAST(:p AS text[]), CAST(:s AS text[]), CAST(:w AS text[])) "
+                "WITH ORDINALITY AS u(i, t, c, r, p, s, w, n)) AS p ORDER BY n"
             ),
             {**columns, **parameters},
         )
@@ -225,7 +229,7 @@ async def test_both_evaluators_agree(
     known = [told(one) for one in people]
     matches = predicate(rule)
     expected = [matches(facts) for facts in known]
-    assert await in_sql(module_engine, Condition(rule), known) == expected
+    assert await in_sql(module_engine, Condition(rule, NOON), known) == expected
 
 
 async def test_they_agree_who_may_be_judged_at_all(module_engine: AsyncEngine) -> None:
@@ -271,7 +275,10 @@ async def test_they_agree_about_what_is_in_a_trait(module_engine: AsyncEngine) -
         for op, wanted in (("eq", "x"), ("exists", None), ("ne", "x"), ("contains", "x")):
             rule = parse(leaf({"trait": path}, op, wanted))
             expected = [predicate(rule)(facts) for facts in people]
-            assert await in_sql(module_engine, Condition(rule), people) == expected, (path, op)
+            assert await in_sql(module_engine, Condition(rule, NOON), people) == expected, (
+                path,
+                op,
+            )
             found[path, op] = [place for place, one in enumerate(expected) if one]
     assert found["a.b", "eq"] == [0, 2, 4, 5]
     assert found["a.b.c", "eq"] == [1]
@@ -294,7 +301,7 @@ async def test_they_agree_about_what_looks_alike(module_engine: AsyncEngine) -> 
             rule = parse(document)
             matches = predicate(rule)
             expected = [matches(facts) for facts in people]
-            assert await in_sql(module_engine, Condition(rule), people) == expected, document
+            assert await in_sql(module_engine, Condition(rule, NOON), people) == expected, document
 
 
 async def test_a_rule_of_full_size_can_be_asked(module_engine: AsyncEngine) -> None:
@@ -304,4 +311,4 @@ async def test_a_rule_of_full_size_can_be_asked(module_engine: AsyncEngine) -> N
         ProfileState(identifiers=[], traits=msgspec.Raw(b'{"a":"999"}'), computed=ComputedState())
     )
     assert predicate(rule)(facts)
-    assert await in_sql(module_engine, Condition(rule), [facts]) == [True]
+    assert await in_sql(module_engine, Condition(rule, NOON), [facts]) == [True]

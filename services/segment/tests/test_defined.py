@@ -41,6 +41,8 @@ def asked(name: str, op: str, value: Any = None, **more: str) -> dict[str, Any]:
         asked("bought_at", "lt", "2026-01-31"),
         asked("favourite", "starts_with", "te"),
         asked("viewed", "eq", "tea"),
+        asked("viewed", "gt", 1, of="size"),
+        asked("bought_at", "within", {"last": "1d"}),
         {"trait": "plan", "op": "exists"},
     ],
 )
@@ -56,6 +58,9 @@ def test_what_can_be_asked(rule: dict[str, Any]) -> None:
         (asked("orders", "gte", "20", currency="EUR"), "and[0].not.currency"),
         (asked("orders", "contains", "2"), "and[0].not.op"),
         (asked("viewed", "gt", "a"), "and[0].not.op"),
+        (asked("orders", "within", {"last": "1d"}), "and[0].not.op"),
+        (asked("favourite", "lt", {"now": "-1d"}), "and[0].not.value"),
+        (asked("favourite", "gt", 1, of="size"), "and[0].not.of"),
     ],
 )
 def test_what_can_not_is_said_with_its_place(rule: dict[str, Any], where: str) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.segment.tests.judging import with_traits
+from services.segment.tests.judging import predicate, with_traits
 from typing_extensions import override
 
 from rapport_segment.domain import elements
-from rapport_segment.domain.evaluate import predicate
 from rapport_segment.domain.rules import parse
 
 SCALARS = st.one_of(

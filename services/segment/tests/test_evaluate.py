@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from services.segment.tests.judging import kept, told, values
+from services.segment.tests.judging import NOON, kept, predicate, told, values
 
 from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState, ProfileState
-from rapport_segment.domain.evaluate import MAX_REASON, explain, predicate, reason
+from rapport_segment.domain.explaining import MAX_REASON, explain, reason
+from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import Facts, exact, stored
 
@@ -221,17 +222,19 @@ def test_it_does_not_hold(document: dict[str, Any]) -> None:
     ],
 )
 def test_reasons(document: dict[str, Any], words: str) -> None:
-    assert reason(parse(document), FACTS) == words
+    assert reason(parse(document), View(FACTS, NOON)) == words
 
 
 def test_a_reason_is_bounded_and_keeps_addresses_to_itself() -> None:
     rule = parse({"and": [trait("plan", "ne", "x" * 900)] * 20})
-    assert len(reason(rule, FACTS)) == MAX_REASON
-    assert "ada" not in reason(parse(email("exists")), FACTS)
+    assert len(reason(rule, View(FACTS, NOON))) == MAX_REASON
+    assert "ada" not in reason(parse(email("exists")), View(FACTS, NOON))
 
 
 def test_every_comparison_is_explained() -> None:
-    verdicts = explain(parse({"and": [usd("gte", 600), {"not": trait("plan", "exists")}]}), FACTS)
+    verdicts = explain(
+        parse({"and": [usd("gte", 600), {"not": trait("plan", "exists")}]}), View(FACTS, NOON)
+    )
     assert [(one.leaf.path, str(one.actual), one.result) for one in verdicts] == [
         ("and[0]", "512.30", False),
         ("and[1].not", "gold", True),

@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.auth import Operator
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.membership import Membership
-from rapport_common.testing.profiles import Profiles, sections
+from rapport_common.testing.profiles import NOON, Profiles, sections
 from rapport_segment.handlers import segments
-from rapport_segment.handlers.activity import Judging, rule_of
+from rapport_segment.handlers.activity import Judging
+from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.store import definitions
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Workspace:
         async with self.engine.begin() as tx:
             for one in await definitions.active(tx, ["acme"]):
                 rule = rule_of(one)
-                assert await definitions.misplaced(tx, "acme", one.segment_id, rule) == []
+                assert await definitions.misplaced(tx, "acme", one.segment_id, rule, now=NOON) == []
         return [
             await self.rows(f"SELECT {PEOPLE} FROM segment.person ORDER BY profile_id"),
             await self.rows(
@@ -115,7 +116,7 @@ async def test_a_record_that_tells_nothing_that_is_followed_writes_nothing(
     await workspace.apply(workspace.profiles.event(IDS[0], **person(1)))
     rows = "SELECT xmin, ctid, version FROM segment.person"
     before = await workspace.rows(rows)
-    await workspace.apply(workspace.profiles.event(IDS[0], consent=[]))
+    await workspace.apply(workspace.profiles.event(IDS[0]))
     assert await workspace.rows(rows) == before
 
 

@@ -23,9 +23,10 @@ from rapport_common.events.activity import ProfileActivity, SectionVersions
 from rapport_common.events.membership import Membership
 from rapport_common.events.profile import AbsorbedId
 from rapport_common.kafka.store import read_tallies
-from rapport_common.testing.profiles import sections
+from rapport_common.testing.profiles import NOON, sections
 from rapport_segment.handlers import segments as operating
-from rapport_segment.handlers.activity import Judging, rule_of
+from rapport_segment.handlers.activity import Judging
+from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.handlers.segments import Amendment
 from rapport_segment.store import definitions, people
 
@@ -69,7 +70,7 @@ async def misplaced(engine: AsyncEngine) -> list[Any]:
     async with engine.begin() as tx:
         found = []
         for one in await definitions.active(tx, ["acme"]):
-            found += await definitions.misplaced(tx, "acme", one.segment_id, rule_of(one))
+            found += await definitions.misplaced(tx, "acme", one.segment_id, rule_of(one), now=NOON)
         return found
 
 

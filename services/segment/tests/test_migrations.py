@@ -109,9 +109,9 @@ async def test_people_of_before_are_known_by_section(
         found = await people.find(tx, "acme", UUID(int=2))
     await engine.dispose()
     assert held == {
-        keys[0]: Held((7, 7, 7, 0)),
-        keys[1]: Held((0, 0, 0, 0), 5, keys[0][1]),
-        keys[2]: Held((0, 0, 0, 0), 4),
+        keys[0]: Held((7, 7, 7, 0, 0, 0)),
+        keys[1]: Held((0,) * 6, 5, keys[0][1]),
+        keys[2]: Held((0,) * 6, 4),
     }
     assert found is not None
     assert found.profile_id == UUID(int=1)

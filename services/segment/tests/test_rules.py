@@ -9,18 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_segment.domain.operands import RuleError
-from rapport_segment.domain.rules import (
-    MAX_DEPTH,
-    MAX_NODES,
-    And,
-    Computed,
-    Identifier,
-    Leaf,
-    Not,
-    Or,
-    Trait,
-    parse,
-)
+from rapport_segment.domain.rules import MAX_DEPTH, MAX_NODES, parse
+from rapport_segment.domain.subjects import Computed, Identifier, Trait
+from rapport_segment.domain.tree import And, Leaf, Not, Or
 
 GOLD = {"trait": "plan", "op": "eq", "value": "gold"}
 

@@ -8,12 +8,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.segment.tests.judging import told
+from services.segment.tests.judging import predicate, told
 
 from rapport_common.events.contact import phone_number
 from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
 from rapport_segment.domain.elements import LONG
-from rapport_segment.domain.evaluate import predicate
 from rapport_segment.domain.rules import parse
 
 

@@ -11,21 +11,15 @@ from services.segment.tests.judging import NOON, People, key_of
 from rapport_common.events.activity import Restraint
 from rapport_common.follower.domain import Key
 from rapport_common.testing.profiles import Profiles, sections
-from rapport_segment.domain.membership import (
-    RESTRAINED,
-    Definition,
-    Moment,
-    Person,
-    Rulebook,
-    judge,
-)
+from rapport_segment.domain.membership import Moment, Person, judge
+from rapport_segment.domain.outlook import Outlook, View
+from rapport_segment.domain.rulebook import RESTRAINED, Definition, Rulebook
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import (
     COMPUTED,
     IDENTIFIERS,
     RESTRAINTS,
     TRAITS,
-    Facts,
     Section,
     UnreadSectionError,
     stored,
@@ -52,11 +46,11 @@ def test_only_the_rules_that_read_what_has_changed_are_asked() -> None:
     def counting(number: int, document: dict[str, Any]) -> Definition:
         one = definition(number, document)
 
-        def matches(facts: Facts) -> bool:
+        def judged(view: View) -> Outlook:
             asked.append(one.name)
-            return one.matches(facts)
+            return one.judge(view)
 
-        return dataclasses.replace(one, matches=matches)
+        return dataclasses.replace(one, judge=judged)
 
     rules = [
         counting(1, {"trait": "plan", "op": "eq", "value": "gold"}),

@@ -14,7 +14,7 @@ import rapport_keys
 from rapport_local.errors import LocalError
 from rapport_local.files import write_private
 from rapport_local.paths import Home
-from rapport_local.ports import HOST, SERVICES, WORKERS, Ports
+from rapport_local.ports import HOST, SERVICES, WORKER, WORKERS, Ports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 class Config:
     """The wish for one stack; written to `stack.json`, read by the supervisor.
 
-    `database_url` and `kafka_bootstrap_servers` replace our own Postgres and Kafka. `env` goes to
-    every service, `service_env` to one. `commands` replaces the program of a service (tests).
+    `split` are the services that run as two components: `profile` serves the API then, and
+    `profile-worker` works. `database_url` and `kafka_bootstrap_servers` replace our own Postgres
+    and Kafka. `env` goes to every service, `service_env` to one. `commands` replaces the program
+    of a service (tests).
     """
 
     home: Home
     ports: Ports = field(default_factory=Ports)
     services: tuple[str, ...] = SERVICES
+    split: tuple[str, ...] = ()
     database_url: str | None = None
     kafka_bootstrap_servers: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
@@ -41,10 +44,13 @@ class Config:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read `RAPPORT_HOME`, `RAPPORT_PORT_BASE`, `DATABASE_URL`, `KAFKA_BOOTSTRAP_SERVERS`."""
+        """Read `RAPPORT_HOME`, `RAPPORT_PORT_BASE`, `RAPPORT_SPLIT`, `DATABASE_URL`,
+        `KAFKA_BOOTSTRAP_SERVERS`.
+        """
         return cls(
             home=Home.from_environment(),
             ports=Ports.from_environment(),
+            split=_split(os.environ.get("RAPPORT_SPLIT", "")),
             database_url=_database_url(os.environ.get("DATABASE_URL")),
             kafka_bootstrap_servers=os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or None,
         )
@@ -56,6 +62,8 @@ class Config:
         data["home"] = Home(Path(data["home"]["root"]))
         data["ports"] = Ports(**data["ports"])
         data["services"] = tuple(data["services"])
+        # A stack that was started before there were roles has none that is split.
+        data["split"] = tuple(data.get("split", ()))
         return cls(**data)
 
     def write(self) -> None:
@@ -65,7 +73,13 @@ class Config:
     @property
     def components(self) -> tuple[str, ...]:
         """Names of all processes of this stack, in the order of their start."""
-        return (*self.infrastructure, *self.services)
+        return (*self.infrastructure, *self.processes)
+
+    @property
+    def processes(self) -> dict[str, str]:
+        """The service of each component that is a service's process."""
+        found = {name: name for name in self.services}
+        return found | {f"{name}{WORKER}": name for name in self.services if name in self.split}
 
     @property
     def infrastructure(self) -> tuple[str, ...]:
@@ -82,6 +96,8 @@ class Config:
         """Return the main port of a component."""
         if component in SERVICES:
             return self.ports.service(component)
+        if component in self.processes:
+            return self.ports.worker(self.processes[component])
         return int(getattr(self.ports, component))
 
     def url(self, service: str) -> str:
@@ -92,22 +108,31 @@ class Config:
         """Return the program of a service, to which `run` or `migrate` is added."""
         return self.commands.get(service) or [sys.executable, "-m", f"rapport_{service}"]
 
-    def environment(self, service: str, credentials: Credentials) -> dict[str, str]:
-        """Return the settings of a service process as environment variables."""
+    def environment(self, component: str, credentials: Credentials) -> dict[str, str]:
+        """Return the settings of a service's process as environment variables."""
+        service = self.processes.get(component, component)
+        works_apart = component != service
+        metrics = self.port(component) if works_apart else self.ports.metrics(service)
         return {
             "RAPPORT_DATABASE_URL": credentials.database_urls.get(service, ""),
             "RAPPORT_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             **rapport_keys.service_settings(service, credentials.secret),
             "RAPPORT_HOST": HOST,
             "RAPPORT_PORT": str(self.ports.service(service)),
-            "RAPPORT_METRICS_PORT": str(self.ports.metrics(service)),
+            "RAPPORT_METRICS_PORT": str(metrics),
             "RAPPORT_PUBLIC_URL": os.environ.get("PUBLIC_URL") or self.url(service),
             "RAPPORT_DATA_FOLDER": str(self.home.root / "uploads"),
             "RAPPORT_SMTP_HOST": HOST,
             "RAPPORT_SMTP_PORT": str(self.ports.smtp),
             **self.env,
             **self.service_env.get(service, {}),
+            **self._role(service, works_apart=works_apart),
         }
+
+    def _role(self, service: str, *, works_apart: bool) -> dict[str, str]:
+        if service not in self.split:
+            return {}
+        return {"RAPPORT_ROLE": "worker" if works_apart else "api"}
 
     def wanted_ports(self) -> dict[int, str]:
         """Return every port this stack will listen on, with what for."""
@@ -115,13 +140,27 @@ class Config:
         if "kafka" in self.components:
             wanted[self.ports.controller] = "kafka's controller"
         for name in self.services:
-            for worker in range(_workers(name)):
+            for worker in range(self._workers(name)):
                 wanted[self.ports.metrics(name, worker)] = f"{name}'s metrics"
         return wanted
 
+    def _workers(self, service: str) -> int:
+        """How many processes serve, at most."""
+        if service != "ingest":
+            return 1
+        return WORKERS - 1 if service in self.split else WORKERS
 
-def _workers(service: str) -> int:
-    return WORKERS if service == "ingest" else 1
+
+def _split(text: str) -> tuple[str, ...]:
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    for name in names:
+        if name not in SERVICES:
+            raise LocalError(
+                code="unknown_component",
+                message=f"RAPPORT_SPLIT: there is no service {name!r}. "
+                f"Choose from {', '.join(SERVICES)}.",
+            )
+    return names
 
 
 def _database_url(text: str | None) -> str | None:

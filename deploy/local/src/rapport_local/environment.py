@@ -19,7 +19,7 @@ def exports(config: Config, credentials: Credentials, component: str = "") -> di
 
     Raises `unknown_component`.
     """
-    if component in SERVICES:
+    if component in {*SERVICES, *config.processes}:
         return config.environment(component, credentials)
     if component:
         raise LocalError(

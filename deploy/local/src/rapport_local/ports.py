@@ -18,6 +18,7 @@ HOST = "127.0.0.1"
 SERVICES = ("ingest", "profile", "segment", "campaign", "feedback")
 DEFAULT_BASE = 8100
 SPAN = 36  # ports used from the base on
+WORKER = "-worker"  # after a service's name: the component that works where it is split
 WORKERS = 4  # metrics ports kept for the worker processes of one service
 LOWEST_BASE = 1024  # below, ports are root's
 HIGHEST_BASE = 65535 - SPAN
@@ -81,6 +82,10 @@ class Ports:
     def metrics(self, name: str, worker: int = 0) -> int:
         """Return the metrics port of worker process `worker` (0 to 3) of a service."""
         return self.base + 10 + WORKERS * SERVICES.index(name) + worker
+
+    def worker(self, name: str) -> int:
+        """Return the port of the process that works for a split service: metrics and readiness."""
+        return self.metrics(name, WORKERS - 1)
 
 
 class _Claims:

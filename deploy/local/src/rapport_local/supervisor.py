@@ -72,8 +72,8 @@ class Supervisor:
             keeper.start()
         self._wait("postgres")
         self._set_up_database()
-        services = [self._service(name) for name in self.config.services]
-        self._migrate(services)
+        services = [self._service(name) for name in self.config.processes]
+        self._migrate([one for one in services if one.name in self.config.services])
         self._wait("kafka", "smtp")
         self._check_kafka()
         self._services = [Keeper(service, self._board) for service in services]
@@ -150,7 +150,7 @@ class Supervisor:
             name,
             self.config.port(name),
             self.config.home.log(name),
-            command=self.config.command(name),
+            command=self.config.command(self.config.processes[name]),
             env=self.config.environment(name, self._credentials),
         )
 

@@ -51,6 +51,7 @@ from rapport_cli import (
     timeline_rules,
     topics,
     trait_rules,
+    traits,
 )
 from rapport_cli.client import Session
 from rapport_cli.config import Config
@@ -74,6 +75,7 @@ app.add_typer(quality.app, name="quality")
 app.add_typer(merge_rules.app, name="merge-rules")
 app.add_typer(timeline_rules.app, name="timeline-rules")
 app.add_typer(trait_rules.app, name="trait-rules")
+app.add_typer(traits.app, name="trait")
 app.add_typer(groups.app, name="group")
 app.add_typer(loyalty.app, name="loyalty")
 app.add_typer(consents.app, name="consent")

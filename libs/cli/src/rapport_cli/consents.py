@@ -9,7 +9,7 @@ import typer
 from rapport_cli import profiles, show
 
 app = typer.Typer(help="What people have allowed.", no_args_is_help=True)
-COLUMNS = ["contact_point", "channel", "purpose", "state", "confirmed", "at", "source"]
+COLUMNS = ["contact_point", "channel", "purpose", "state", "confirmed", "lacks", "at", "source"]
 WORDS = ["at", "contact_point", "channel", "purpose", "state", "source", "wording_version"]
 RESTS_ON = ["method", "legal_basis", "actor", "reason", "evidence"]
 AsOf = Annotated[

@@ -113,7 +113,7 @@ def why(
     *,
     as_json: show.AsJson = False,
 ) -> None:
-    """Show the events that make one person of two identifiers."""
+    """Show the events that make one person of two identifiers, or what keeps these apart."""
     api = show.session(ctx).api("profile")
     answer = _explained(api, (kind, value), (other_kind, other_value))
     if as_json:
@@ -121,7 +121,10 @@ def why(
         return
     rows = [{**link, "a": _name(link["a"]), "b": _name(link["b"])} for link in answer["chain"]]
     columns = ["a", "b", "kind", "timestamp", "message_id", "source"]
-    show.rows(rows, columns, empty="They are one identifier.")
+    apart = answer["other_profile_id"] is not None
+    show.rows(rows, columns, empty="They share no event." if apart else "They are one identifier.")
+    for obstacle in answer["obstacles"]:
+        show.line(obstacle["told"])
 
 
 def _explained(api: Api, one: tuple[str, str], other: tuple[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`rapport loyalty programme`: the rules by which points are earned, as data."""
+"""`rapport loyalty programme`: the rules by which points are earned, as data, and since when."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rapport_cli import documents, show
+from rapport_cli import documents, jobs, show
 
 app = typer.Typer(help="The programme's rules.", no_args_is_help=True)
 PATH = "/v1/loyalty/programme"
@@ -56,3 +56,30 @@ def set_programme(
         show.data(answer)
     else:
         show.line(f"Version {answer['version']} holds.")
+
+
+@app.command()
+def backfill(
+    ctx: typer.Context,
+    since: Annotated[str, typer.Argument(help="The time (RFC 3339), no later than now.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why; it is kept.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be; it waits for that.")
+    ] = False,
+    wait: Annotated[bool, typer.Option(help="Until all has been gone through.")] = False,
+    as_json: show.AsJson = False,
+) -> None:
+    """Let what happened since a time earn points, though it was told before the programme was."""
+    api = show.session(ctx).api("profile")
+    body = {"since": since, "dry_run": dry_run, "reason": reason}
+    job = api.post(f"{PATH}/backfill", body)
+    if wait or dry_run:
+        job = jobs.watch(api, job["id"], quiet=as_json)
+    if as_json:
+        show.data(job)
+    elif wait or dry_run:
+        show.pairs(job["report"] or {})
+    else:
+        again = f"rapport job show --wait --service profile {job['id']}"
+        show.line(f"A job goes through what is stored: `{again}` shows how far it is.")

@@ -75,6 +75,9 @@ def timeline(
     where: Annotated[
         str | None, typer.Option(help="Only events with this property: order_id=1001.")
     ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Only what happened in the group of this key.")
+    ] = None,
     oldest_first: Annotated[bool, typer.Option(help="Begin with the first event.")] = False,
     after: After = None,
     after_source: AfterSource = None,
@@ -92,6 +95,7 @@ def timeline(
         "source": source,
         "property": path,
         "equals": equals,
+        "group": group,
         "order": "oldest" if oldest_first else None,
         "limit": limit,
         "cursor": cursor,

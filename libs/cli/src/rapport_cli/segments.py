@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from rapport_cli.client import Api
 
 app = typer.Typer(help="Segments: rules and their members.", no_args_is_help=True)
-Rule = Annotated[str, typer.Argument(help="JSON, @FILE, or - for standard input.")]
+Rule = Annotated[
+    str,
+    typer.Argument(help="One line (orders >= 2), or JSON; @FILE, or - for standard input."),
+]
 Segment = Annotated[str, typer.Argument(help="The segment's id, or its name.")]
 Wait = Annotated[bool, typer.Option(help="Until everybody has been held against the rule.")]
 COLUMNS = ["id", "name", "version", "status", "members"]
@@ -46,6 +49,13 @@ def show_segment(ctx: typer.Context, segment: Segment, *, as_json: show.AsJson =
     show.pairs({**found, "rule": _written(found["rule"])})
 
 
+@app.command("schema")
+def show_schema(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
+    """Show the JSON Schema of rules, for editors and programs that make them."""
+    del as_json  # it is JSON in any case
+    show.data(_api(ctx).get("/v1/segments/schema"))
+
+
 @app.command()
 def create(
     ctx: typer.Context,
@@ -57,7 +67,7 @@ def create(
     as_json: show.AsJson = False,
 ) -> None:
     """Create a segment, in force at once; who fits already enters as it is built."""
-    body = {"name": name, "rule": documents.read(rule, "rule")}
+    body = {"name": name, **_given(rule)}
     api = _api(ctx)
     answer = api.post("/v1/segments", body)
     _told(api, answer, wait=wait, as_json=as_json, id_only=id_only)
@@ -69,7 +79,9 @@ def set_segment(
     segment: Segment,
     *,
     name: Annotated[str | None, typer.Option(help="Its new name.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Its new rule: JSON, @FILE or -.")] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="Its new rule: one line, JSON, @FILE or -.")
+    ] = None,
     active: Annotated[
         bool | None, typer.Option(help="While it is not active nobody is in it.")
     ] = None,
@@ -77,11 +89,7 @@ def set_segment(
     as_json: show.AsJson = False,
 ) -> None:
     """Change a segment; the difference enters and leaves as it is built."""
-    given = {
-        "name": name,
-        "rule": None if rule is None else documents.read(rule, "rule"),
-        "active": active,
-    }
+    given = {"name": name, "active": active, **({} if rule is None else _given(rule))}
     body = {key: value for key, value in given.items() if value is not None}
     if not body:
         raise CliError("nothing_to_change", "Say what to change: --name, --rule, or --no-active.")
@@ -115,7 +123,7 @@ def archive(
 @app.command()
 def preview(ctx: typer.Context, rule: Rule, *, as_json: show.AsJson = False) -> None:
     """Count who would be in a segment with this rule; nothing is saved."""
-    body = {"rule": documents.read(rule, "rule")}
+    body = _given(rule)
     answer = _api(ctx).post("/v1/segments/preview", body)
     if as_json:
         show.data(answer)
@@ -136,9 +144,7 @@ def versions(
     api = _api(ctx)
     path = f"{_path(_find(api, segment)['id'])}/versions"
     answer = api.get(path, limit=limit, cursor=cursor)
-    columns = ["version", "name", "active", "created_at", "created_by", "rule"]
-    if not as_json:
-        answer["items"] = [{**one, "rule": _written(one["rule"])} for one in answer["items"]]
+    columns = ["version", "name", "active", "created_at", "created_by", "text"]
     show.page(answer, columns, as_json=as_json)
 
 
@@ -185,6 +191,12 @@ def _api(ctx: typer.Context) -> Api:
 
 def _path(segment_id: str) -> str:
     return f"/v1/segments/{quote(segment_id, safe='')}"
+
+
+def _given(rule: str) -> dict[str, Any]:
+    """Return a rule as the API takes it: a line, or what is or says where a document is."""
+    is_line = not rule.lstrip().startswith(("{", "[", "@")) and rule.strip() != "-"
+    return {"text": rule} if is_line else {"rule": documents.read(rule, "rule")}
 
 
 def _written(rule: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_common import logging
+from rapport_common import logging, metrics
 from rapport_common.access.store import KEPT as ACCESS_KEPT
 from rapport_common.auth import AUDIENCE, ISSUER, Authenticator, Issuer
 from rapport_common.db import SchemaGate, answers, create_engine
@@ -83,6 +83,10 @@ class ServiceProcess:
     """What this service does."""
 
     workers: list[Worker] = field(default_factory=list)
+    """What goes on beside requests, in processes that work."""
+
+    in_each_role: list[Worker] = field(default_factory=list)
+    """What belongs to the process itself, or to what both its API and its workers use."""
 
     def consume(self, subscriptions: Sequence[Subscription], eraser: Eraser) -> Consumer:
         """Add the consumer with its watchdog, readiness check and operator routes.
@@ -113,7 +117,9 @@ class ServiceProcess:
         unparker = Unparker(self.service, self._pool("unparker", 1, BY_KEY), consumer.batches)
         topics = TopicMaker(settings, topics_of(self.service))
         self.workers += [topics, AfterTopics(topics, consumer), watchdog, unparker]
-        self.health.checks["consumer"] = consumer_check(consumer)
+        if settings.works:
+            # One that only serves is as ready as before when those that work stand still.
+            self.health.checks["consumer"] = consumer_check(consumer)
         add_routes(self.ops, consumer_routes(self.api_engine, consumer, unparker))
         return consumer
 
@@ -208,16 +214,19 @@ class ServiceProcess:
         add_routes(app, *(self.ops, *self.routers))
         return app
 
-    async def run(self, app: Any, *, only: str | None = None, edge: Edge = STOCK) -> None:
-        """Serve until a signal, then close what was opened. `only`: "api", "worker" or both."""
-        # In each half: the other one may be the one that stands still.
+    async def run(self, app: Any, *, edge: Edge = STOCK) -> None:
+        """Do what the role of this process is until a signal, then close what was opened."""
+        settings = self.settings
+        metrics.ROLE.labels(self.service, settings.role).set(1)
+        # In each role: the other process may be the one that stands still.
         stalled = StalledSessions(self.engine, self.service)
+        beside = self.workers if settings.works else ()
         try:
             await serve(
                 self.service,
-                self.settings,
-                app=None if only == "worker" else app,
-                workers=[stalled] if only == "api" else [stalled, *self.workers],
+                settings,
+                app=app if settings.serves else None,
+                workers=[stalled, *self.in_each_role, *beside],
                 health=self.health,
                 edge=edge,
                 ready=self.schema.wait if self.schema is not None else None,

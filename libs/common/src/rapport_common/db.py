@@ -118,6 +118,23 @@ def after_commit(tx: AsyncConnection, call: Callable[[], None]) -> None:
         calls.append(call)
 
 
+PLAN_SECONDS = 5.0
+_PLANNED_AT = "when the plans were made"
+_FORGET_PLANS = text("DISCARD PLANS")
+
+
+async def plan_anew(tx: AsyncConnection, now: float) -> None:
+    """Let a session that repeats its statements plan them anew every PLAN_SECONDS (`now`, too).
+
+    After five runs of a statement the server keeps a plan, by how large the tables were then. What
+    fits a table of one page reads all of one that has grown. Before the table is analysed, which
+    can take minutes, nothing else would tell the server.
+    """
+    if now - tx.info.setdefault(_PLANNED_AT, now) >= PLAN_SECONDS:
+        tx.info[_PLANNED_AT] = now
+        await tx.execute(_FORGET_PLANS)
+
+
 async def connect(
     url: str,
     *,

@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 def main(service: str, root: Path) -> None:
     """Parse the arguments and do what they say; `root` is the service's folder.
 
-    `run` is the coroutine function of this name in the service's `app`, whose argument is "api",
-    "worker" or None for both.
+    `run` is the coroutine function of this name in the service's `app`; `--only` stands before
+    the setting `RAPPORT_ROLE`, for this process and those that it starts.
     """
     parser = argparse.ArgumentParser(prog=f"rapport_{service}")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -23,8 +24,10 @@ def main(service: str, root: Path) -> None:
     if arguments.command == "migrate":
         _imported("rapport_common.migrations").upgrade(root)
     else:
+        if arguments.only:
+            os.environ["RAPPORT_ROLE"] = arguments.only
         app = _imported(f"rapport_{service}.app")
-        _imported("rapport_common.runtime").run(app.run(arguments.only))
+        _imported("rapport_common.runtime").run(app.run())
 
 
 def _imported(name: str) -> Any:

@@ -4,6 +4,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
+ROLE = Gauge(
+    "rapport_process_role", "1: there is a process, and this is its role.", ["service", "role"]
+)
 CONSUMER_RECORDS = Counter(
     "rapport_consumer_records_total", "Records whose effects are committed.", ["service", "topic"]
 )

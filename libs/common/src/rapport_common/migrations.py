@@ -46,6 +46,9 @@ async def _online(metadata: MetaData) -> None:
 
 def _migrate(connection: Connection, metadata: MetaData) -> None:
     schema = metadata.schema
+    # Processes of a service begin together: one of them migrates, and the others find it done. Held
+    # until the connection ends, and waited for as long as it takes: before there is a time-out.
+    connection.exec_driver_sql(f"SELECT pg_advisory_lock(hashtextextended('migrate/{schema}', 0))")
     connection.exec_driver_sql("SET lock_timeout = '5s'")
     _ensure_schema(connection, str(schema))
     parts = _parts(connection, str(schema))

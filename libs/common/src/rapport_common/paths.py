@@ -5,9 +5,12 @@ a name has a backslash before it: `site\.name`. A member whose whole name is the
 written comes first, so names with dots can be written as they are.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
+
+_PLACE = re.compile(r"[0-9]{1,15}")
 
 
 @lru_cache(maxsize=4096)
@@ -38,6 +41,21 @@ def path_of(*names: str) -> str:
 def value_at(members: Mapping[str, Any], path: str) -> Any:
     """The value at a path of decoded JSON; None where there is none. Lists are not entered."""
     return members[path] if path in members else inner_value(members, names_of(path))
+
+
+def element_at(members: Mapping[str, Any], path: str) -> Any:
+    """The same, with lists entered by the place of an element: `items.0.sku`."""
+    return members[path] if path in members else inner_element(members, names_of(path))
+
+
+def inner_element(value: Any, names: Iterable[str]) -> Any:
+    """What is in a value under these names, those of elements of lists being their places."""
+    for name in names:
+        if isinstance(value, list):
+            value = value[int(name)] if _PLACE.fullmatch(name) and int(name) < len(value) else None
+        else:
+            value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def inner_value(value: Any, names: Iterable[str]) -> Any:

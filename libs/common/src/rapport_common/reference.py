@@ -124,6 +124,10 @@ def _add_example(document: Document, operation: dict[str, Any]) -> None:
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
         if media == "application/json" and not {"example", "examples"} & content.keys():
             content["example"] = example_of(document, content.get("schema", {}))
+    for status, answer in operation.get("responses", {}).items():
+        content = answer.get("content", {}).get("application/json")
+        if status.startswith("2") and content and not {"example", "examples"} & content.keys():
+            content["example"] = example_of(document, content.get("schema", {}))
 
 
 def _add_problem(operation: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import uvicorn
-from fastapi import FastAPI
-from prometheus_client import start_http_server
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest, start_http_server
 from typing_extensions import override
 
 from rapport_common import logging
@@ -133,9 +133,7 @@ async def serve(
         loop.add_signal_handler(number, leave.set)
     metrics_server = None
     if app is None:
-        app = FastAPI(title=f"Rapport {service} worker", openapi_url=None)
-        add_health_routes(app, health)
-        app.mount("/metrics", _metrics_app())
+        app = _worker_app(service, health)
         port = settings.metrics_port
     else:
         metrics_server, _thread = start_http_server(settings.metrics_port, settings.host)
@@ -224,10 +222,16 @@ def _server(
     )
 
 
-def _metrics_app() -> Any:
-    from prometheus_client import make_asgi_app  # noqa: PLC0415 - worker-only processes need it
+def _worker_app(service: str, health: Health) -> FastAPI:
+    """What a process without an API answers, all on the port of its metrics."""
+    app = FastAPI(title=f"Rapport {service} worker", openapi_url=None)
+    add_health_routes(app, health)
 
-    return make_asgi_app()
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return app
 
 
 def run(main: Any) -> None:

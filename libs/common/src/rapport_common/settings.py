@@ -9,6 +9,10 @@ from rapport_common.proxies import Proxies, network
 
 KEY_BYTES = 32
 
+Role = Literal["all", "api", "worker"]
+"""What a process does: it serves the API, or works on topics, jobs and all that goes on beside
+requests, or both."""
+
 
 def _is_key(value: SecretStr) -> SecretStr:
     try:
@@ -49,6 +53,9 @@ class ServiceSettings(BaseSettings):
     )
     idp_audience: str = Field(default="", description="`aud` that its tokens must have.")
     idp_keys: str = Field(default="", description="Its JWKS: an address, a file or the text.")
+    role: Role = Field(
+        default="all", description="`api` only serves, `worker` only works, `all` does both."
+    )
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
     metrics_port: int = Field(ge=1, le=65535)
@@ -92,6 +99,16 @@ class ServiceSettings(BaseSettings):
             message = "idp_issuer, idp_audience and idp_keys belong together: give all or none"
             raise ValueError(message)
         return self
+
+    @property
+    def serves(self) -> bool:
+        """Whether this process has the API."""
+        return self.role != "worker"
+
+    @property
+    def works(self) -> bool:
+        """Whether this process does what goes on beside requests."""
+        return self.role != "api"
 
     def link_base(self) -> str:
         """The base of public links, without a slash at the end."""

@@ -1,6 +1,5 @@
 """The composition root of campaign."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -28,29 +27,30 @@ from rapport_common.settings import key_bytes
 ROOT = Path(__file__).resolve().parents[2]
 
 
-async def run(only: str | None) -> None:
-    """Serve the API, the workers or both, until a signal."""
+async def run() -> None:
+    """Do what the role of this process is, until a signal."""
     settings = Settings()
     process = await open_process("campaign", settings, ROOT)
     office, count = settings.office(), 1 + settings.sender_lanes
     renderers = [Renderer(office, settings.render_seconds) for _ in range(count)]
     try:
-        await process.run(assemble(process, settings, renderers), only=only)
+        await process.run(assemble(process, settings, renderers))
     finally:
         for renderer in renderers:
             await renderer.close()
 
 
-def assemble(process: ServiceProcess, settings: Settings, renderers: Sequence[Renderer]) -> FastAPI:
+def assemble(process: ServiceProcess, settings: Settings, renderers: list[Renderer]) -> FastAPI:
     """Add the workers, and put the API together; it has the first renderer, senders the others."""
     reader, *lanes = renderers
     publisher = Publisher(SCHEMA, EVENTS, key := key_bytes(settings.event_key))
     listening = listeners(publisher, key, reader.office)
-    topics = subscriptions(listening[-1], settings.opt_ins_per_hour)
+    topics = subscriptions(listening[-1], settings.opt_ins_per_hour, settings.restored_at)
     consumer = process.consume(topics, eraser(key))
     process.relay()
-    process.jobs(JOBS, Works(process.engine).kinds, read="campaigns:read", write="campaigns:write")
-    sending = Dispatcher(publisher, settings.limits())
+    works = Works(process.engine, restored_at=settings.restored_at).kinds
+    process.jobs(JOBS, works, read="campaigns:read", write="campaigns:write")
+    sending = Dispatcher(publisher, settings.limits(), settings.restored_at)
     process.workers.append(Sender(process.engine, sending, lanes, settings))
     process.retain(retentions(settings), CLASSES)
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)

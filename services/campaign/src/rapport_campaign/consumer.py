@@ -1,6 +1,8 @@
 """Which topic goes to which handler."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -8,9 +10,11 @@ from rapport_campaign.handlers.activity import on_activity
 from rapport_campaign.handlers.asking import Asking
 from rapport_campaign.handlers.definition import on_definition
 from rapport_campaign.handlers.membership import on_membership
+from rapport_campaign.handlers.needs import on_needs
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.requests import on_requests
 from rapport_common.events.topics import (
+    CONSENT_NEEDS,
     MESSAGE_REQUESTS,
     PROFILE_ACTIVITY,
     SEGMENT_DEFINITION,
@@ -19,14 +23,20 @@ from rapport_common.events.topics import (
 from rapport_common.kafka.batch import Handler, Record, Subscription
 
 
-def subscriptions(opt_ins: OptIns, most_asked: int) -> list[Subscription]:
-    """{topic: handler}; `most_asked`: so many mails ask by themselves in an hour."""
-    asking = Asking(opt_ins, most_asked)
+def subscriptions(
+    opt_ins: OptIns, most_asked: int, restored_at: datetime | None = None
+) -> list[Subscription]:
+    """{topic: handler}; `most_asked`: so many mails ask by themselves in an hour.
+
+    `restored_at`: what happened before calls for no mail.
+    """
+    asking = Asking(opt_ins, most_asked, restored_at)
     return [
         Subscription(PROFILE_ACTIVITY, _on_activity(asking)),
-        Subscription(SEGMENT_MEMBERSHIP, on_membership),
+        Subscription(SEGMENT_MEMBERSHIP, partial(on_membership, restored_at=restored_at)),
         Subscription(SEGMENT_DEFINITION, on_definition),
-        Subscription(MESSAGE_REQUESTS, on_requests),
+        Subscription(CONSENT_NEEDS, on_needs),
+        Subscription(MESSAGE_REQUESTS, partial(on_requests, restored_at=restored_at)),
     ]
 
 

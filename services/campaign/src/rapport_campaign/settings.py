@@ -3,7 +3,7 @@
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, model_validator
 
 from rapport_campaign.domain.delivery import Limits
 from rapport_campaign.render.compose import Office
@@ -37,6 +37,12 @@ class Settings(ProxiedSettings):
     )
     opt_ins_per_hour: int = Field(
         default=1000, ge=0, description="Mails to who has said a yes on a page, of a workspace."
+    )
+    restored_at: AwareDatetime | None = Field(
+        default=None,
+        description="When the database was restored from a backup (RFC 3339): what happened before "
+        "calls for no mail, and what was planned before is uncertain, as the ledger has forgotten "
+        "what was sent since the backup.",
     )
     job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")
     max_attempts: int = Field(default=12, ge=1, le=100)

@@ -14,7 +14,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from rapport_common.brands import brand_table
 from rapport_common.db import metadata
@@ -86,6 +86,15 @@ Table(
     Column("changed_by", Text, nullable=False),
     Column("unconfirmed_consent", Text, nullable=False, server_default=text("'refuse'")),
     CheckConstraint("unconfirmed_consent IN ('allow', 'refuse')", name="unconfirmed_consent"),
+)
+
+# For which purposes who has said nothing has given no permission, by the consent rules.
+Table(
+    "consent_needs",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("purposes", ARRAY(Text), nullable=False),
 )
 
 Table(

@@ -32,23 +32,22 @@ class Assembled(NamedTuple):
     cases: UseCases
 
 
-async def run(only: str | None) -> None:
-    """Run ingest, whole or its half `only`; with several workers as the parent of processes."""
+async def run() -> None:
+    """Do what the role of this process is; to serve in several, as the parent of processes."""
     settings = IngestSettings()
-    if settings.workers > 1 and settings.parent_pid is None and only != "worker":
+    if settings.workers > 1 and settings.parent_pid is None and settings.serves:
         logging.configure("ingest", level=settings.log_level, style=settings.log_format)
-        await Crew(settings, only).run()
+        await Crew(settings).run()
         return
     process = await open_process("ingest", settings, ROOT)
-    app = assemble(process, settings, only).app
-    half, channel = ("worker", None) if only == "worker" else (None, settings.channel_fd)
-    await process.run(app, only=half, edge=edge_of(channel))
+    app = assemble(process, settings).app
+    await process.run(app, edge=edge_of(settings.channel_fd if settings.serves else None))
 
 
-def assemble(process: ServiceProcess, settings: IngestSettings, only: str | None) -> Assembled:
-    """Put together the ASGI app, and the workers of the half `only`: some go with the API."""
+def assemble(process: ServiceProcess, settings: IngestSettings) -> Assembled:
+    """Put together the ASGI app, and the workers: some go with the API."""
     cases = use_cases(process, settings, declared(settings.mqtt_bridges))
-    add_workers(process, settings, cases, only)
+    add_workers(process, settings, cases)
     process.health.checks = {"storage": storage_check(process.engine, cases.spool)}
     process.ledger(Ledger, partial(counts, cases.counting, cases.locator, cases.spool))
     process.routers += routers(process, settings, cases)

@@ -1,4 +1,4 @@
-"""What ingest does beside its requests, and which half of the process does it."""
+"""What ingest does beside its requests, and what of it goes with the API."""
 
 import asyncio
 
@@ -27,29 +27,15 @@ class Devices:
         await stop.wait()
 
 
-def add_workers(
-    process: ServiceProcess,
-    settings: IngestSettings,
-    cases: UseCases,
-    only: str | None,
-) -> None:
-    """Add the workers of the half `only`, or of both."""
-    others = list(process.workers)
+def add_workers(process: ServiceProcess, settings: IngestSettings, cases: UseCases) -> None:
+    """Add the workers, and what a process in any role needs in order to accept events."""
     process.consume((), eraser(key_bytes(settings.event_key), cases.uploads))
     process.relay()
-    if only == "api":
-        # The routes are there; the other half reads.
-        process.workers = others
-    else:
-        process.workers += [
-            cases.spool,
-            cases.jobs,
-            cases.uploads,
-        ]
-        process.workers += bridges_of(cases.bridges, process.engine, cases.acceptor, cases.limits)
-        process.retain(retentions(settings))
-    # Bridges and jobs accept events too: these go with either half.
-    process.workers += [cases.counting, cases.keys, cases.limits, cases.debugging]
-    process.workers += [cases.cataloguing, cases.planning, Devices()]
+    process.workers += [cases.spool, cases.jobs, cases.uploads]
+    process.workers += bridges_of(cases.bridges, process.engine, cases.acceptor, cases.limits)
+    process.retain(retentions(settings))
+    # Bridges and jobs accept events, as the API does.
+    process.in_each_role += [cases.counting, cases.keys, cases.limits, cases.debugging]
+    process.in_each_role += [cases.cataloguing, cases.planning, Devices()]
     if settings.parent_pid is not None:
-        process.workers.append(ParentWatch(settings.parent_pid))
+        process.in_each_role.append(ParentWatch(settings.parent_pid))

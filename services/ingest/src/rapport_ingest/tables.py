@@ -19,7 +19,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from rapport_common.db import metadata
 from rapport_common.idempotency import idempotency_table
@@ -135,8 +135,11 @@ QUARANTINE = Table(
     # How often a replay tried it, and the job that did last (or the operator who discarded it).
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("handled_by", Text),
+    # Set: it is over its time, and speaks of whom this hold is about.
+    Column("held_by", Text),
     PrimaryKeyConstraint("workspace", "id"),
     Index(None, "workspace", "message_id"),
+    Index(None, "workspace", "held_by", postgresql_where=text("held_by IS NOT NULL")),
     Index(None, "received_at"),
     Index(None, "resolved_at"),
 )
@@ -227,6 +230,17 @@ job_table(METADATA)
 consumer_tables(METADATA)
 outbox_tables(METADATA)
 privacy_tables(METADATA)
+# Whose data are only to be kept, by HMACs in hexadecimal digits with their kinds.
+HOLD = Table(
+    "hold",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("subjects", ARRAY(Text), nullable=False),
+    Column("kinds", ARRAY(Text), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("lifted", Boolean, nullable=False),
+)
 idempotency_table(METADATA)
 # One process at a time speaks for a bridge.
 BRIDGE_LEASE = Table(

@@ -29,11 +29,11 @@ ROOT = Path(__file__).resolve().parents[2]
 os.environ.setdefault("PYPINYIN_NO_PHRASES", "1")
 
 
-async def run(only: str | None) -> None:
-    """Serve the API, the workers or both, until a signal."""
+async def run() -> None:
+    """Do what the role of this process is, until a signal."""
     settings = Settings()
     process = await open_process(SCHEMA, settings, ROOT)
-    await process.run(assemble(process, settings), only=only)
+    await process.run(assemble(process, settings))
 
 
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:

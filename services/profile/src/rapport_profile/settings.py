@@ -36,7 +36,8 @@ class Settings(ServiceSettings):
         default=2_000,
         ge=1,
         le=100_000,
-        description="Identifiers or profiles per second of a job that fills computed traits.",
+        description="Identifiers or profiles per second of a job that fills computed traits, or "
+        "points.",
     )
     duplicates_rate: int = Field(
         default=2_000, ge=1, le=100_000, description="Profiles per second of a search for pairs."

@@ -12,6 +12,7 @@ from rapport_segment.api.models import SegmentLedger
 from rapport_segment.consumer import SUBSCRIPTIONS
 from rapport_segment.handlers.building import Building
 from rapport_segment.handlers.ledger import counts
+from rapport_segment.handlers.passing import Passing
 from rapport_segment.handlers.privacy import eraser
 from rapport_segment.handlers.retelling import Retelling
 from rapport_segment.retention import CLASSES, retentions
@@ -21,11 +22,11 @@ from rapport_segment.store.jobs import BUILD, JOBS
 ROOT = Path(__file__).resolve().parents[2]
 
 
-async def run(only: str | None) -> None:
-    """Serve the API, the workers or both, until a signal."""
+async def run() -> None:
+    """Do what the role of this process is, until a signal."""
     settings = Settings()
     process = await open_process("segment", settings, ROOT)
-    await process.run(assemble(process, settings), only=only)
+    await process.run(assemble(process, settings))
 
 
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
@@ -33,7 +34,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     consumer = process.consume(SUBSCRIPTIONS, eraser())
     process.relay()
     process.jobs(JOBS, {BUILD: Building(process.engine).work}, read=READ, write=WRITE)
-    process.due(Retelling().kinds)
+    process.due({**Retelling().kinds, **Passing().kinds})
     process.retain(retentions(settings), CLASSES)
     process.ledger(SegmentLedger, partial(counts, consumer.store))
     process.routers += routers(process.api_engine)

@@ -22,7 +22,11 @@ job_table(METADATA)
 due_tables(METADATA)
 
 FOLLOWED = Followed(
-    SCHEMA, ("identifiers", "traits", "computed", "restraints"), ids="uuid", kept="jsonb"
+    SCHEMA,
+    ("identifiers", "traits", "computed", "restraints", "contact_points", "consent"),
+    ids="uuid",
+    kept="jsonb",
+    later=("contact_points", "consent"),
 )
 follower_table(METADATA, FOLLOWED)
 
@@ -94,7 +98,8 @@ Table(
     Column("exited_at", DateTime(timezone=True)),
     Column("exit_reason", Text),
     # At most one open entry per person and segment. Its columns are in the order of the
-    # question above: with only the list's index, the planner would look through all of that.
+    # question above: by the list's index each segment would be looked for by itself. It has to be
+    # the newer of the two: before there are statistics both cost the same, and that one is taken.
     Index(
         "uq_membership_open",
         "workspace",

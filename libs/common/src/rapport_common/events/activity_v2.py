@@ -9,6 +9,7 @@ from rapport_common.events.activity import (
     RawOrNone,
     SectionVersions,
 )
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.contact import EMAIL_CHANNEL, normal_email
 from rapport_common.events.envelope import EMAIL
 from rapport_common.events.envelope_v1 import EventV1
@@ -145,5 +146,5 @@ def _email_trait(traits: msgspec.Raw) -> str | None:
     try:
         found = msgspec.json.decode(traits, type=dict[str, msgspec.Raw]).get(EMAIL)
         return None if found is None else msgspec.json.decode(found, type=str)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None

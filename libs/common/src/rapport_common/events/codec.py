@@ -14,6 +14,9 @@ class _Owned(msgspec.Struct):
 _encoder = msgspec.json.Encoder()
 _owned = msgspec.json.Decoder(_Owned)
 SLUG_LENGTH = 63
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, ArithmeticError, RecursionError)
+"""What a reader of JSON raises for bytes that it does not take: no JSON, or of another type; not
+UTF-8; a number beyond all numbers; brackets a thousand deep."""
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -26,7 +29,7 @@ def workspace_of(value: bytes | None) -> str | None:
     """The workspace that an encoded record names; None when it can't be read."""
     try:
         found = _owned.decode(value or b"").workspace
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except UNREADABLE:
         return None
     return found if found and len(found) <= SLUG_LENGTH and found.isprintable() else None
 

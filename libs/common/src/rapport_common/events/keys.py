@@ -22,6 +22,9 @@ class Key(Enum):
     TRAIT = "hash of workspace and name"
     """16 bytes."""
 
+    WORKSPACE = "hash of workspace"
+    """16 bytes."""
+
 
 def kafka_key(kind: Key, record: Any, secret: bytes | None = None) -> bytes:
     """The key of a record by its topic's kind of key; ValueError when it can't have one."""
@@ -32,5 +35,7 @@ def kafka_key(kind: Key, record: Any, secret: bytes | None = None) -> bytes:
         return partition_key(secret, record.workspace, record.strongest())
     if kind is Key.TRAIT:
         return blake2b(f"{record.workspace}\0{record.name}".encode(), digest_size=16).digest()
+    if kind is Key.WORKSPACE:
+        return blake2b(record.workspace.encode(), digest_size=16).digest()
     told: str = record.profile_id if kind is Key.PROFILE else record.segment_id
     return bytes.fromhex(told.replace("-", ""))

@@ -11,6 +11,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `historic`: the event behind it tells of the past (an import). `restored`: nothing has happened;
     what was missed of the person was told again, and who has been in for long may seem to enter.
+    `by_time`: nothing has happened either, but that time has passed: `at` is the very instant. The
+    cause is `event` there, since that is news.
     """
 
     workspace: str
@@ -26,3 +28,4 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event_timestamp: datetime | None = None
     historic: bool = False
     restored: bool = False
+    by_time: bool = False

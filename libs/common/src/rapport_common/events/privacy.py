@@ -28,7 +28,9 @@ class PrivacyRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     `sealed`: see `access/sealing.py`. `gathered`: that was all, `number` pieces, with `rows` by
     section in `tables`.
 
-    `restrict` is never written.
+    `restrict`: the data of whoever has these identifiers are only to be kept, or are so no longer
+    (`lifted`); of what is told under one `request_id` the latest `at` holds. It is told again once
+    a day, with the identifiers that they have by then.
     """
 
     workspace: str
@@ -45,3 +47,4 @@ class PrivacyRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     seal: str | None = None
     number: int = 0
     sealed: bytes | None = None
+    lifted: bool = False

@@ -13,6 +13,7 @@ from rapport_common.events.envelope_v1 import EventV1
 from rapport_common.events.keys import Key
 from rapport_common.events.membership import Membership
 from rapport_common.events.message import MessageRequest
+from rapport_common.events.needs import ConsentNeeds
 from rapport_common.events.privacy import PrivacyRecord
 from rapport_common.events.privacy_v1 import PrivacyRecordV1
 from rapport_common.events.profile import ProfileActivityV1
@@ -86,6 +87,15 @@ PROFILE_TRAIT = Topic(
     description="A computed trait was defined, changed or ended; each is told again once a day, "
     "so that who begins to read knows them all.",
 )
+CONSENT_NEEDS = Topic(
+    name="consent.needs",
+    key=Key.WORKSPACE,
+    versions=(ConsentNeeds,),
+    producers=("profile",),
+    consumers=("campaign",),
+    description="For which purposes a workspace's consent rules want an explicit yes; told at each "
+    "change, and again once a day, so that who begins to read knows it.",
+)
 SEGMENT_MEMBERSHIP = Topic(
     name="segment.membership",
     key=Key.PROFILE,
@@ -125,6 +135,7 @@ TOPICS = (
     EVENTS,
     PROFILE_ACTIVITY,
     PROFILE_TRAIT,
+    CONSENT_NEEDS,
     SEGMENT_MEMBERSHIP,
     SEGMENT_DEFINITION,
     MESSAGE_REQUESTS,

@@ -8,6 +8,7 @@ import msgspec
 
 from rapport_common.discretion import told
 from rapport_common.errors import Retry
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.topics import Topic
 from rapport_common.wording import plain
 
@@ -75,8 +76,10 @@ class Reader:
             )
             raise UnknownVersionError(message)
         try:
+            # JSON is UTF-8 (RFC 8259), also where a part is kept as it stands and not looked at.
+            str(value or b"", "utf-8")
             record = self._decoders[number - 1].decode(value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise UnreadableError(plain(error)) from error
         for step in self._topic.upcasts[number - 1 :]:
             try:

@@ -4,7 +4,7 @@ Of each section the newest word counts, of each id the newest end: both are maxi
 records leave the same behind in any order, however often they come.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -100,14 +100,23 @@ class Ended(msgspec.Struct, frozen=True):
     is_told: bool = True
 
 
-def overlay(held: Held, versions: Versions, told: Sequence[int]) -> Held:
+def overlay(
+    held: Held, versions: Versions, told: Sequence[int], later: Collection[int] = ()
+) -> Held:
     """What is held after a record that speaks of these versions and tells the sections at `told`.
 
     The same object if it brings nothing new. What is not newer than the id's end is of its former
-    life.
+    life. Of the sections at `later` none is missed before one has been held.
     """
     ended = held.ended
     spoken = tuple([one if one > ended else 0 for one in versions]) if ended else versions
+    if later and not all(held.versions[place] for place in later):
+        spoken = tuple(
+            [
+                one if place not in later or place in told or held.versions[place] else 0
+                for place, one in enumerate(spoken)
+            ]
+        )
     after = held.versions
     if told:
         newest = list(after)
@@ -168,13 +177,15 @@ def survivor_of(held: Mapping[Key, Held], key: Key) -> Key:
 class Following:
     """The ids of some records in memory; `apply` takes the records one by one.
 
-    `held` has every id that is to be followed: what is said of others is passed over. Afterwards
+    `held` has every id that is to be followed: what is said of others is passed over; `later` are
+    the places of sections that were not followed from the beginning. Afterwards
     `changed` are the keys to write, `news` tells by which record each of their sections was taken
     in, and `has_cleared` whether any has lost sections.
     """
 
-    def __init__(self, held: dict[Key, Held]) -> None:
+    def __init__(self, held: dict[Key, Held], later: Collection[int] = ()) -> None:
         self.held = held
+        self._later = later
         self._before = dict(held)
         self.changed: set[Key] = set()
         self.has_cleared = False
@@ -199,7 +210,7 @@ class Following:
 
     def _overlay(self, step: Step, versions: Versions) -> Sequence[Overlaid]:
         before = self.held[step.key]
-        after = overlay(before, versions, step.told)
+        after = overlay(before, versions, step.told, self._later)
         if after is before:
             return ()
         self._keep(step.key, after)
@@ -229,10 +240,30 @@ class Following:
         if after.heir is None:
             return (Ended(end.key, end.version),)
         heir = (end.key[0], after.heir)
-        survivor = survivor_of(self.held, heir)
+        survivor = self._survivor(heir, after.into_version)
+        if survivor is None:
+            return (Ended(end.key, end.version),)
         if survivor == end.key:
             survivor = heir  # which had been merged into this one: the newer word holds
         return (Ended(end.key, end.version, survivor, self._is_told(heir, survivor, after)),)
+
+    def _survivor(self, key: Key, into_version: int) -> Key | None:
+        """Whom the way from heir to heir leads to; None if whoever it led to is gone.
+
+        The end of an id is of a life before, if something went into a later version of it.
+        """
+        passed = {key}
+        while (one := self.held.get(key)) is not None and not one.lives:
+            if one.ended == 0 or one.ended < into_version:
+                break  # what it is now is yet to be told
+            if one.heir is None:
+                return None
+            following = (key[0], one.heir)
+            if following in passed:
+                break
+            passed.add(following)
+            key, into_version = following, one.into_version
+        return key
 
     def _is_told(self, heir: Key, survivor: Key, after: Held) -> bool:
         held = self.held.get(heir)

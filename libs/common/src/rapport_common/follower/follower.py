@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import logging, metrics
-from rapport_common.follower.domain import Following, Held, Key, Step, overlay
+from rapport_common.follower.domain import Following, Held, Key, Step, Versions, overlay
 from rapport_common.follower.records import reading
 from rapport_common.follower.store import FollowerStore, Stored, TextOf
 from rapport_common.follower.tables import Followed
@@ -30,6 +30,7 @@ class Follower:
     def __init__(self, followed: Followed) -> None:
         self.followed = followed
         self.store = FollowerStore(followed)
+        self._later = followed.later_places
         # From the start: a first gap is an increase only of what was there before.
         self._gaps = metrics.FOLLOWER_GAPS.labels(followed.schema)
         self._step = reading(followed.sections, ids_are_uuids=followed.ids == "uuid")
@@ -68,7 +69,7 @@ class Follower:
                 (end.key[0], end.heir) for one in steps for end in one.ends if end.heir is not None
             }
             asked |= dict.fromkeys(heirs, with_heirs)
-        batch = Batch(Following({}))
+        batch = Batch(self.following({}))
         held: dict[Key, Held] = {}
         # Whom an id leads to can only change under its lock: locked, then read, and again for
         # those it leads to.
@@ -77,7 +78,7 @@ class Follower:
             held |= more
             batch.stored |= stored
             asked = {} if with_heirs is None else _beyond(held, with_heirs)
-        batch.following = Following(held)
+        batch.following = self.following(held)
         return batch
 
     async def _lacking(self, tx: AsyncConnection, steps: Sequence[Step]) -> set[Key]:
@@ -89,9 +90,16 @@ class Follower:
         found: set[Key] = set()
         for one in steps:
             known = held.get(one.key, nothing)
-            if one.versions is not None and overlay(known, one.versions, ()) is not known:
+            if one.versions is not None and self._is_gap(known, one.versions):
                 found.add(one.key)
         return found
+
+    def following(self, held: dict[Key, Held]) -> Following:
+        """Follows these ids in memory."""
+        return Following(held, self._later)
+
+    def _is_gap(self, known: Held, versions: Versions) -> bool:
+        return overlay(known, versions, (), self._later) is not known
 
     async def save(
         self, tx: AsyncConnection, following: Following, text_of: TextOf | None = None

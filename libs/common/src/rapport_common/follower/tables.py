@@ -16,13 +16,20 @@ class Followed:
 
     `sections` are names of `events.activity.SECTIONS`, `ids` is the type of profile ids and `kept`
     that of the sections' columns; without one only their versions are kept, and the service keeps
-    in tables of its own what it needs of them.
+    in tables of its own what it needs of them. Of sections that are followed only `later` than the
+    others, nothing may ever have been told: that is no gap, they are as empty until they are told.
     """
 
     schema: str
     sections: tuple[str, ...]
     ids: Literal["text", "uuid"] = "text"
     kept: Literal["json", "jsonb"] | None = None
+    later: tuple[str, ...] = ()
+
+    @property
+    def later_places(self) -> frozenset[int]:
+        """The places of the sections that were not followed from the beginning."""
+        return frozenset(map(self.sections.index, self.later))
 
 
 def follower_table(metadata: MetaData, followed: Followed) -> None:

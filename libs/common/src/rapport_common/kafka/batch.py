@@ -17,7 +17,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import logging, metrics
-from rapport_common.db import IDLE_SECONDS, is_away, is_contention, is_retriable
+from rapport_common.db import IDLE_SECONDS, is_away, is_contention, is_retriable, plan_anew
 from rapport_common.discretion import told
 from rapport_common.errors import InvalidEvent, Retry
 from rapport_common.events.codec import workspace_of
@@ -283,6 +283,7 @@ class BatchWriter:
             raise FencedError
         moves = [Move(tp.topic, tp.partition, positions[tp], end) for tp, end in ends.items()]
         async with self._engine.begin() as tx:
+            await plan_anew(tx, self.now())
             await self.store.advance(tx, moves)
             live, waiting = await self._sorted(tx, part)
             if live:

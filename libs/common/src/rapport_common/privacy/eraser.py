@@ -61,12 +61,14 @@ class Eraser(PageWorker[Work]):
         *,
         at_once: Told = nothing,
         answers: Told = nothing,
+        restricts: Told = nothing,
         measure: Callable[[AsyncConnection], Awaitable[None]] | None = None,
     ) -> None:
         """`parts` are what is told of a person who asks for it.
 
         `at_once` is done with a wish when it is read, before any sweep: what must not wait.
-        `answers` gets those of all services; `measure` sets metrics now and then.
+        `answers` gets those of all services; `restricts` whose data are only to be kept, where that
+        is not known of the people who are followed; `measure` sets metrics now and then.
         """
         self.store = PrivacyStore(service)
         super().__init__(service, self.store, metrics.ERASURE_FAILURES, metrics.ERASURE_OLDEST)
@@ -74,6 +76,7 @@ class Eraser(PageWorker[Work]):
         self.gatherer = Gatherer(service, parts)
         self._at_once = at_once
         self._answers = answers
+        self._restricts = restricts
         self._measures = measure
         self._publisher = Publisher(service, PRIVACY)
         metrics.ERASURES.labels(service)
@@ -90,6 +93,8 @@ class Eraser(PageWorker[Work]):
             who = subject_of(record)
             if record.kind in ANSWERS:
                 await self._answers(tx, record)
+            elif record.kind == "restrict":
+                await self._restricts(tx, record)
             elif record.kind == "access":
                 await self.gatherer.note(tx, index, who, record)
             elif record.kind == "erase" and await self.store.add(tx, who):

@@ -54,7 +54,10 @@ class NewOptIn(BaseModel):
 
 
 class ShownOptIn(BaseModel):
-    """A request, and what became of it: `ended` when nobody has used its link in time."""
+    """A request, and what became of it.
+
+    `ended`: nobody has used its link in time, or somebody has said no at the address since.
+    """
 
     id: str
     profile_id: str
@@ -94,9 +97,10 @@ def opt_in_routes(engine: AsyncEngine, opt_ins: OptIns) -> APIRouter:
                 tx, SCHEMA, caller.workspace, body=spec, made_id=made.opt_in_id
             )
             if known is not None:
-                return _shown(await _found(tx, caller.workspace, known))
+                found = await _found(tx, caller.workspace, known)
+                return _shown((found, await opt_ins.fate(tx, found)))
             await opt_ins.ask(tx, made)
-        return _shown(made)
+        return _shown((made, "asked"))
 
     @router.get("/v1/opt-ins", response_model=Listed[ShownOptIn])
     async def listed(caller: Reader, page: Paging) -> dict[str, Any]:
@@ -105,13 +109,15 @@ def opt_in_routes(engine: AsyncEngine, opt_ins: OptIns) -> APIRouter:
         async with engine.begin() as tx:
             before = (after[0], after[1]) if after else None
             rows = await store.latest(tx, caller.workspace, page.ask, before)
-        return page.answer(rows, key=lambda one: [one.asked_at, one.opt_in_id], show=_shown)
+            found = [(one, await opt_ins.fate(tx, one)) for one in rows]
+        return page.answer(found, key=lambda one: [one[0].asked_at, one[0].opt_in_id], show=_shown)
 
     @router.get("/v1/opt-ins/{opt_in_id}")
     async def one(opt_in_id: str, caller: Reader) -> ShownOptIn:
         """A request and what became of it."""
         async with engine.begin() as tx:
-            return _shown(await _found(tx, caller.workspace, opt_in_id))
+            found = await _found(tx, caller.workspace, opt_in_id)
+            return _shown((found, await opt_ins.fate(tx, found)))
 
     return router
 
@@ -124,7 +130,8 @@ async def _found(tx: AsyncConnection, workspace: str, opt_in_id: str) -> OptIn:
     return found
 
 
-def _shown(one: OptIn) -> ShownOptIn:
+def _shown(known: tuple[OptIn, Fate]) -> ShownOptIn:
+    one, state = known
     return ShownOptIn(
         id=one.opt_in_id,
         profile_id=one.profile_id,
@@ -134,7 +141,7 @@ def _shown(one: OptIn) -> ShownOptIn:
         wording_version=one.wording_version,
         actor=one.actor,
         reason=one.reason,
-        state=one.state(clock.now()),
+        state=state,
         asked_at=one.asked_at,
         ends_at=one.ends_at,
         confirmed_at=one.confirmed_at,

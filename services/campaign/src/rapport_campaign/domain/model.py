@@ -87,7 +87,7 @@ class NewMessage:
     profile_id: str
     needed_version: int = 0
     to_address: str | None = None
-    state: Literal["planned", "suppressed"] = "planned"
+    state: Literal["planned", "suppressed", "uncertain"] = "planned"
     reason: str | None = None
     traceparent: str | None = None
 

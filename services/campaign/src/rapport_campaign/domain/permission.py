@@ -53,11 +53,18 @@ class PermissionPolicy:
     """What a workspace allows.
 
     `unconfirmed_consent`: whether promotions go by a consent, or to an address, that only a public
-    source (a web page, an app) tells of.
+    source (a web page, an app) tells of. `needs_a_yes`: its consent rules ask for more of a yes to
+    promotions than that it was said, so who has said nothing has not given it either.
     """
 
     promotion_without_consent: bool = False
     unconfirmed_consent: Literal["allow", "refuse"] = "refuse"
+    needs_a_yes: bool = False
+
+    @property
+    def writes_unasked(self) -> bool:
+        """Whether promotions go to who has said nothing."""
+        return self.promotion_without_consent and not self.needs_a_yes
 
     @property
     def takes_unconfirmed(self) -> bool:
@@ -159,7 +166,7 @@ def promotion(
         if purpose == PROMOTION
     )
     # What is known of very many consents is not told: a no may be among them.
-    if policy.promotion_without_consent and not objects and not state.omitted_consent:
+    if policy.writes_unasked and not objects and not state.omitted_consent:
         usable = [one for one in addresses if _unverified(one, policy) is None]
         return Send(usable[0].value) if usable else Suppress(UNVERIFIED)
     return Suppress(refusals[0])

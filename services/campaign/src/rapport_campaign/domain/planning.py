@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import Literal
 
 from rapport_campaign.domain.model import Campaign, Entry, NewMessage
 
@@ -11,6 +12,10 @@ HISTORIC = "historic event"
 MERGED = "entered by a merge"
 RESTORED = "entered when their profile was told again"
 SAME_PERSON = "same person as another entry"
+BEFORE_BACKUP = "from before the database was restored from a backup"
+"""What was sent between the backup and then, the ledger has forgotten: such a message is uncertain,
+and nothing is sent twice.
+"""
 
 
 def plan_entry(
@@ -19,13 +24,15 @@ def plan_entry(
     *,
     profile_id: str,
     closed_at: datetime | None = None,
+    restored_at: datetime | None = None,
     traceparent: str | None = None,
 ) -> NewMessage | None:
     """The message for someone who has just entered, or None when the campaign is not about them.
 
     `profile_id` is who the person is now, after merges; `closed_at` is when the segment was
-    archived. A paused campaign plans and does not send: a pause loses nobody. Of who seems to enter
-    since records were missed nobody knows when they did: they get no mail, even if old events do.
+    archived, `restored_at` when our database was restored. A paused campaign plans and does not
+    send: a pause loses nobody. Of who seems to enter since records were missed nobody knows when
+    they did: they get no mail, even if old events do.
     """
     if closed_at is not None and entry.at >= closed_at:
         return None
@@ -36,22 +43,40 @@ def plan_entry(
         return None
     if entry.restored:
         return _message(campaign, entry, profile_id, RESTORED, traceparent)
+    if happened_before(entry.event_timestamp or entry.at, restored_at):
+        return _message(campaign, entry, profile_id, BEFORE_BACKUP, traceparent)
     stale = None if campaign.allow_old_events else old_news(entry)
     return _message(campaign, entry, profile_id, stale, traceparent)
 
 
 def plan_existing(
-    campaign: Campaign, entries: Iterable[tuple[Entry, str]], again: Collection[str]
+    campaign: Campaign,
+    entries: Iterable[tuple[Entry, str]],
+    again: Collection[str],
+    restored_at: datetime | None = None,
 ) -> Iterator[NewMessage]:
     """The messages for those who are in already when a campaign starts, one per person.
 
     `entries` come with who the person is now; `again` are the ids of those whose person has
     another one that counts. Their events are of the past by definition, so their age does not
-    matter.
+    matter; but of a campaign that was started before `restored_at` nobody knows who had it.
     """
+    lost = campaign.started_at is not None and happened_before(campaign.started_at, restored_at)
     for entry, profile_id in entries:
-        reason = SAME_PERSON if entry.entry_id in again else None
+        reason = SAME_PERSON if entry.entry_id in again else BEFORE_BACKUP if lost else None
         yield _message(campaign, entry, profile_id, reason, None)
+
+
+def happened_before(at: datetime, restored_at: datetime | None) -> bool:
+    """Whether something may have been answered by a mail that the ledger has forgotten."""
+    return restored_at is not None and at < restored_at
+
+
+def state_for(reason: str | None) -> Literal["planned", "suppressed", "uncertain"]:
+    """What a message is from the start: planned, unless there is a reason against it."""
+    if reason is None:
+        return "planned"
+    return "uncertain" if reason == BEFORE_BACKUP else "suppressed"
 
 
 def old_news(entry: Entry) -> str | None:
@@ -73,7 +98,7 @@ def _message(
     campaign: Campaign,
     entry: Entry,
     profile_id: str,
-    suppressed: str | None,
+    reason: str | None,
     traceparent: str | None,
 ) -> NewMessage:
     return NewMessage(
@@ -85,7 +110,7 @@ def _message(
         profile_id=profile_id,
         # A version counts within one profile: after a merge it says nothing about the other.
         needed_version=entry.profile_version if profile_id == entry.profile_id else 0,
-        state="suppressed" if suppressed else "planned",
-        reason=suppressed,
+        state=state_for(reason),
+        reason=reason,
         traceparent=traceparent,
     )

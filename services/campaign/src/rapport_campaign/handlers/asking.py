@@ -1,7 +1,7 @@
 """A yes that was said on a page asks for its confirmation by itself, where the rules want one."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign import metrics
 from rapport_campaign.domain.asking import MOST, WINDOW, Asked, Earlier, may_ask
 from rapport_campaign.domain.model import State
+from rapport_campaign.domain.planning import happened_before
 from rapport_campaign.domain.preferences import Holder, refused_since
-from rapport_campaign.handlers.opt_ins import LIFETIME, OptIns
+from rapport_campaign.handlers.opt_ins import LIFETIME, OptIns, fate_of
 from rapport_campaign.handlers.preferences import known_of, new_key
 from rapport_campaign.store import locks, people
 from rapport_campaign.store import opt_ins as store
@@ -31,9 +32,10 @@ _LANGUAGES = ("language", "locale")
 class Asking:
     """Sends those mails; of a workspace `most` in an hour, as each of them is a stranger's word."""
 
-    def __init__(self, opt_ins: OptIns, most: int) -> None:
+    def __init__(self, opt_ins: OptIns, most: int, restored_at: datetime | None = None) -> None:
         self._opt_ins = opt_ins
         self._most = most
+        self._restored_at = restored_at
 
     async def ask(self, tx: AsyncConnection, asked: Mapping[Key, Sequence[Asked]]) -> None:
         """Ask these people, as far as they may be asked; who was asked already is not again."""
@@ -54,13 +56,17 @@ class Asking:
 
     async def _may_ask(self, tx: AsyncConnection, key: Key, asked: Asked) -> bool:
         workspace, profile_id = key
+        if happened_before(asked.at, self._restored_at):
+            return False
         now = clock.now()
         holder = Holder(workspace, asked.address, profile_id)
         known, _state = await known_of(tx, holder)
         if refused_since(known, asked.address, asked.purpose, asked.at):
             return False
         rows = await store.of_address(tx, workspace, asked.address, now - WINDOW, MOST)
-        earlier = [Earlier(one.purpose, one.asked_at, one.state(now) == "asked") for one in rows]
+        earlier = [
+            Earlier(one.purpose, one.asked_at, fate_of(one, known, now) == "asked") for one in rows
+        ]
         if not may_ask(asked, earlier):
             return False
         if await store.made_by(tx, workspace, ACTOR, now - HOUR, self._most) < self._most:

@@ -13,6 +13,7 @@ from rapport_campaign.domain.addresses import addresses_of
 from rapport_campaign.domain.delivery import Limits, Outcome, next_step
 from rapport_campaign.domain.model import Claimed, Person, Purpose, State
 from rapport_campaign.domain.permission import PermissionPolicy, Send, Suppress, Verdict, decide
+from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before
 from rapport_campaign.domain.turns import Turn
 from rapport_campaign.render.compose import Job
 from rapport_campaign.store import campaigns, locks, objections, people, sending, tracking
@@ -52,7 +53,11 @@ class Result:
 class Dispatcher:
     """The ledger's side of sending."""
 
-    def __init__(self, publisher: Publisher, limits: Limits) -> None:
+    def __init__(
+        self, publisher: Publisher, limits: Limits, restored_at: datetime | None = None
+    ) -> None:
+        """`restored_at`: what was planned before may have been sent, and is shown as uncertain."""
+        self._restored_at = restored_at
         self._publisher = publisher
         self._limits = limits
         self._turn = Turn()
@@ -76,8 +81,12 @@ class Dispatcher:
             for one in found
             if one.kind != "entry" or held[one.workspace, one.campaign_id or ""].state == "running"
         ]
+        now = clock.now()
+        lost = [one for one in runnable if happened_before(now - one.waited, self._restored_at)]
+        runnable = [one for one in runnable if one not in lost]
         verdicts = await self._verdicts(tx, runnable, persons)
         marks = [_mark(one, verdicts[one.send_key]) for one in runnable]
+        marks += [Mark(one.key, "uncertain", BEFORE_BACKUP) for one in lost]
         await sending.mark(tx, marks, token=token, lease=self._limits.lease)
         going = [one for one in runnable if isinstance(verdicts[one.send_key], Send)]
         contents = await sending.contents(tx, [one.key for one in going if not one.campaign_id])

@@ -1,6 +1,7 @@
 """What `segment.membership` brings: entries into segments, and what each calls for."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +17,9 @@ Change = tuple[Entry, bool, str | None]
 """An entry, whether it has ended, and the trace of the record that says so."""
 
 
-async def on_membership(batch: Sequence[Record], tx: AsyncConnection) -> None:
+async def on_membership(
+    batch: Sequence[Record], tx: AsyncConnection, *, restored_at: datetime | None = None
+) -> None:
     """Note who is in which segment, and plan what each entry calls for."""
     changes = [_change(index, record) for index, record in enumerate(batch)]
     concerned = {(entry.workspace, entry.segment_id) for entry, _, _ in changes}
@@ -34,6 +37,7 @@ async def on_membership(batch: Sequence[Record], tx: AsyncConnection) -> None:
                 entry,
                 profile_id=now_ids[entry.workspace, entry.profile_id],
                 closed_at=closed.get((entry.workspace, entry.segment_id)),
+                restored_at=restored_at,
                 traceparent=trace,
             )
             for entry, trace in entered

@@ -5,7 +5,7 @@ link, used once before it ends, makes a confirmed one. Who confirms owns the mai
 person's own is for a trusted source to say, so an address is not verified by it.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_campaign import metrics, pages
 from rapport_campaign.domain import own_events, tokens
 from rapport_campaign.domain.model import SERVICE, Content, NewMessage, State
-from rapport_campaign.domain.preferences import Choice, Holder, refused_since
+from rapport_campaign.domain.preferences import Choice, Holder, Known, refused_since
 from rapport_campaign.domain.tokens import Token
 from rapport_campaign.handlers.ledger import count_planned, write_plan
 from rapport_campaign.handlers.preferences import known_of, name_of
@@ -88,7 +88,7 @@ class OptIns:
     ) -> tuple[OptIn, Fate] | None:
         """A request and whether its link counts; None where there is none."""
         found = await store.find(tx, workspace, opt_in_id)
-        return None if found is None else (found, await self._fate(tx, found))
+        return None if found is None else (found, await self.fate(tx, found))
 
     async def confirm(
         self, tx: AsyncConnection, workspace: str, opt_in_id: str, ip: str | None
@@ -99,7 +99,7 @@ class OptIns:
             return None
         holder = _holder(found)
         await locks.own_addresses(tx, [(workspace, holder.address)])
-        fate = await self._fate(tx, found)
+        fate = await self.fate(tx, found)
         if fate != "asked":
             return found, fate
         now = clock.now()
@@ -113,14 +113,13 @@ class OptIns:
         metrics.TRACKED.labels("opt_in").inc()
         return found, "confirmed"
 
-    async def _fate(self, tx: AsyncConnection, one: OptIn) -> Fate:
-        """What became of a request: who has said no since then is asked anew, or not."""
-        fate, holder = one.state(clock.now()), _holder(one)
-        if fate != "asked":
-            return fate
-        known, _state = await known_of(tx, holder)
-        since = one.asked_at
-        return "ended" if refused_since(known, holder.address, one.purpose, since) else fate
+    async def fate(self, tx: AsyncConnection, one: OptIn) -> Fate:
+        """What became of a request, by all that was said at its address."""
+        now = clock.now()
+        if one.state(now) != "asked":
+            return one.state(now)
+        known, _state = await known_of(tx, _holder(one))
+        return fate_of(one, known, now)
 
     async def _word(
         self, tx: AsyncConnection, one: OptIn, ip_hash: str | None, *, confirmed: bool = False
@@ -145,6 +144,15 @@ class OptIns:
             return event
         asked = msgspec.structs.replace(event, trust="public")
         return msgspec.structs.replace(asked, message_id=f"asked-{one.opt_in_id}")
+
+
+def fate_of(one: OptIn, known: Known, now: datetime) -> Fate:
+    """What became of a request: a no at its address ends it, and who said it may be asked anew."""
+    fate = one.state(now)
+    if fate != "asked":
+        return fate
+    address = normal_email(one.address)
+    return "ended" if refused_since(known, address, one.purpose, one.asked_at) else fate
 
 
 def _holder(one: OptIn) -> Holder:

@@ -180,6 +180,6 @@ async def known_of(tx: AsyncConnection, holder: Holder) -> tuple[Known, State | 
         consents=state.consent if state is not None else [],
         words=await store.words(tx, *place),
         unsubscribed=suppressed.get((holder.address, PROMOTION)),
-        unasked=policy.promotion_without_consent,
+        unasked=policy.writes_unasked,
     )
     return known, state

@@ -1,11 +1,13 @@
 """What `message.requests` brings: a single message to one person, asked for by another service."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import SERVICE, Content, NewMessage
+from rapport_campaign.domain.planning import BEFORE_BACKUP, happened_before, state_for
 from rapport_campaign.domain.storable import require_storable
 from rapport_campaign.handlers.ledger import count_planned, write_plan
 from rapport_campaign.store import campaigns, people
@@ -15,7 +17,9 @@ from rapport_common.follower.domain import Key
 from rapport_common.kafka.batch import Record
 
 
-async def on_requests(batch: Sequence[Record], tx: AsyncConnection) -> None:
+async def on_requests(
+    batch: Sequence[Record], tx: AsyncConnection, *, restored_at: datetime | None = None
+) -> None:
     """Plan transactional messages, one per request id; none for somebody who was forgotten."""
     requests: list[tuple[MessageRequest, str | None]] = []
     for index, record in enumerate(batch):
@@ -29,7 +33,7 @@ async def on_requests(batch: Sequence[Record], tx: AsyncConnection) -> None:
     erased = await PRIVACY.erased(tx, {*keys, *((one[0], now_ids[one]) for one in keys)})
     wanted = {
         (message.workspace, message.send_key): (message, content)
-        for message, content in (_requested(*one, now_ids) for one in requests)
+        for message, content in (_requested(*one, now_ids, restored_at) for one in requests)
         if (message.workspace, message.profile_id) not in erased
     }
     new = await write_plan(tx, [message for message, _ in wanted.values()])
@@ -39,8 +43,13 @@ async def on_requests(batch: Sequence[Record], tx: AsyncConnection) -> None:
 
 
 def _requested(
-    request: MessageRequest, traceparent: str | None, now_ids: dict[Key, str]
+    request: MessageRequest,
+    traceparent: str | None,
+    now_ids: dict[Key, str],
+    restored_at: datetime | None,
 ) -> tuple[NewMessage, Content]:
+    lost = happened_before(request.requested_at, restored_at)
+    reason = BEFORE_BACKUP if lost else None
     message = NewMessage(
         workspace=request.workspace,
         kind="request",
@@ -49,6 +58,8 @@ def _requested(
         occasion=request.request_id,
         profile_id=now_ids[request.workspace, request.profile_id],
         to_address=request.to,
+        state=state_for(reason),
+        reason=reason,
         traceparent=traceparent,
     )
     data = bytes(request.data)

@@ -5,6 +5,7 @@ nothing: a message has one row for ever, and what was taken back is not planned 
 """
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -33,9 +34,12 @@ def job_for(campaign: Campaign, kind: str) -> NewJob:
 class Works:
     """What the kinds of jobs do; `page` is the number of rows of one transaction."""
 
-    def __init__(self, engine: AsyncEngine, page: int = PAGE) -> None:
+    def __init__(
+        self, engine: AsyncEngine, page: int = PAGE, restored_at: datetime | None = None
+    ) -> None:
         self._engine = engine
         self._page = page
+        self._restored_at = restored_at
 
     @property
     def kinds(self) -> dict[str, Work]:
@@ -63,7 +67,8 @@ class Works:
                     tx, [(one.workspace, one.profile_id) for one in page]
                 )
                 pairs = [(one, now_ids[one.workspace, one.profile_id]) for one in page]
-                planned = len(await write_plan(tx, list(plan_existing(campaign, pairs, again))))
+                called = plan_existing(campaign, pairs, again, self._restored_at)
+                planned = len(await write_plan(tx, list(called)))
                 await count_planned(tx, planned)
             if not page:
                 return

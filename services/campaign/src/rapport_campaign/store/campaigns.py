@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import (
     ONLY_STEP,
+    PROMOTION,
     STATES,
     Campaign,
     Content,
@@ -155,18 +156,39 @@ async def save(tx: AsyncConnection, campaign: Campaign) -> None:
 
 
 async def policies(tx: AsyncConnection, workspaces: Iterable[str]) -> dict[str, PermissionPolicy]:
-    """The policy of each workspace that has one."""
+    """The policy of each workspace that has one, with what its consent rules ask for."""
     rows = await tx.execute(
         text(
-            "SELECT workspace, promotion_without_consent, unconfirmed_consent FROM campaign.policy "
-            "WHERE workspace = ANY(CAST(:workspaces AS text[]))"
+            "SELECT p.workspace, p.promotion_without_consent, p.unconfirmed_consent, "
+            "coalesce(n.purposes, '{}') AS purposes FROM campaign.policy p "
+            "LEFT JOIN campaign.consent_needs n USING (workspace) "
+            "WHERE p.workspace = ANY(CAST(:workspaces AS text[]))"
         ),
         {"workspaces": sorted(set(workspaces))},
     )
     return {
-        row.workspace: PermissionPolicy(row.promotion_without_consent, row.unconfirmed_consent)
+        row.workspace: PermissionPolicy(
+            row.promotion_without_consent,
+            row.unconfirmed_consent,
+            needs_a_yes=PROMOTION in row.purposes,
+        )
         for row in rows
     }
+
+
+async def keep_needs(
+    tx: AsyncConnection, workspace: str, version: int, purposes: Sequence[str]
+) -> None:
+    """Keep for which purposes silence is no permission; the highest version holds."""
+    await tx.execute(
+        text(
+            "INSERT INTO campaign.consent_needs AS n (workspace, version, purposes) "
+            "VALUES (:workspace, :version, :purposes) ON CONFLICT (workspace) DO UPDATE "
+            "SET version = excluded.version, purposes = excluded.purposes "
+            "WHERE n.version < excluded.version"
+        ),
+        {"workspace": workspace, "version": version, "purposes": list(purposes)},
+    )
 
 
 async def change_policy(

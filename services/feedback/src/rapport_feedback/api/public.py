@@ -14,6 +14,7 @@ from typing_extensions import override
 from rapport_common import clock
 from rapport_common.brands import brand_of
 from rapport_common.errors import AppError, InvalidRequestError
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.pages.brand import Brand
 from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page
@@ -160,7 +161,7 @@ def _form_fields(raw: str) -> Fields:
 def _json_fields(raw: bytes) -> Fields:
     try:
         decoded = msgspec.json.decode(raw, type=dict[str, str | int | None])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidRequestError(pages.NOT_AN_OBJECT) from error
     return {name: str(value) for name, value in decoded.items() if value is not None}
 

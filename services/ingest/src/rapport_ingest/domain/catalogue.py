@@ -1,9 +1,9 @@
 """What events look like: learnt from samples, merged in any order, drafted as a schema.
 
-A shape counts, by the dotted path of each property (`properties.products[].price`), how often it
-was there (`seen`), with values of which types (`string`, `integer`, …), formats (`format:…`) and
-guesses of personal data (`pii:…`). Counts are added, so that pieces learnt by several processes
-come to the same in any order.
+A shape counts, by the path (`rapport_common.paths`) of each property, with `[]` for what is in a
+list (`properties.products[].price`), how often it was there (`seen`), with values of which types
+(`string`, `integer`, …), formats (`format:…`) and guesses of personal data (`pii:…`). Counts are
+added, so that pieces learnt by several processes come to the same in any order.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from rapport_common.paths import names_of, path_of
 from rapport_ingest.domain.moments import parse_moment
 from rapport_ingest.domain.personal import by_name, by_value
 
@@ -127,8 +128,8 @@ def is_moment(value: str) -> bool:
 
 
 def _shown(key: str) -> str:
-    """A name that a dotted path can hold."""
-    return OTHER if len(key) > MAX_KEY or "." in key or "[" in key or not key else key
+    """A name as it stands in a path; brackets stand for lists there."""
+    return OTHER if len(key) > MAX_KEY or "[" in key or not key else path_of(key)
 
 
 def example_of(fields: Mapping[str, Any], at: str) -> Example | None:
@@ -204,15 +205,22 @@ def _drafted(shape: Shape, path: str) -> dict[str, Any]:
         schema["format"] = "date-time"
     if f"{path}[]" in shape:
         schema["items"] = _drafted(shape, f"{path}[]")
-    names = [name for name in _names_below(shape, path) if name != OTHER]
-    if names:
-        schema["properties"] = {name: _drafted(shape, f"{path}.{name}") for name in names}
-        always = [n for n in names if shape[f"{path}.{n}"].get("seen") == counts.get("object")]
+    inner = {name: one for name, one in _below(shape, path).items() if name != OTHER}
+    if inner:
+        schema["properties"] = {name: _drafted(shape, one) for name, one in inner.items()}
+        whole = counts.get("object")
+        always = [name for name, one in inner.items() if shape[one].get("seen") == whole]
         if always:
             schema["required"] = always
     return schema
 
 
-def _names_below(shape: Shape, path: str) -> list[str]:
-    below = (one.removeprefix(f"{path}.") for one in shape if one.startswith(f"{path}."))
-    return sorted(name for name in below if "." not in name and "[" not in name)
+def _below(shape: Shape, path: str) -> dict[str, str]:
+    """The members of what is at a path, each with its own path as it stands in the shape."""
+    found = {}
+    for one in shape:
+        if one.startswith(f"{path}."):
+            way = names_of(one.removeprefix(f"{path}."))
+            if len(way) == 1 and "[" not in way[0]:
+                found[way[0]] = one
+    return dict(sorted(found.items()))

@@ -1,7 +1,8 @@
 """From a row, a webhook's body or a device's message to an event: a mapping declared as data.
 
-A path names a value of the row: a column's exact name (which may hold dots and spaces), else a
-way into nested objects and lists (`customer.email`, `items.0.sku`); `.` is the whole row. A cell
+A path (`rapport_common.paths`) names a value of the row: a column's exact name (which may hold dots
+and spaces), else a way into nested objects and lists (`customer.email`, `items.0.sku`); `.` is the
+whole row. A cell
 that is empty, blank or null is missing, and a missing value leaves its field out of the event.
 """
 
@@ -17,6 +18,7 @@ import msgspec
 
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.envelope import EventType
+from rapport_common.paths import element_at, names_of, path_of
 from rapport_common.wording import plain
 from rapport_ingest.domain.casting import Cast, Decimals, cast, exact, number
 from rapport_ingest.domain.layouts import layout_problem
@@ -113,19 +115,19 @@ class Mapper:
         self._name = self._named(mapping.event) if mapping.event is not None else None
         self._key = self._grouping(mapping.group_by) if mapping.group_by is not None else None
         # Shallow ones first: `properties` may be an object that `properties.total` goes into.
-        ordered = sorted(mapping.fields.items(), key=lambda one: one[0].count("."))
+        ordered = sorted(mapping.fields.items(), key=lambda one: len(names_of(one[0])))
         self._fields = [
-            (target, tuple(target.split(".")), self._getter(target, source, "fields"))
+            (target, names_of(target), self._getter(target, source, "fields"))
             for target, source in ordered
             if not _is_sum(source)
         ]
         self._sums = [
-            (target, tuple(target.split(".")), source.sum)
+            (target, names_of(target), source.sum)
             for target, source in ordered
             if isinstance(source, Field) and source.sum
         ]
         self._lines = [
-            (target, tuple(target.split(".")), self._getter(target, source, "lines"))
+            (target, names_of(target), self._getter(target, source, "lines"))
             for target, source in mapping.lines.items()
         ]
 
@@ -243,9 +245,7 @@ class Mapper:
 
 def find(row: Row[str, Any], path: str) -> Any:
     """The value at a path of the row; None when it is missing, empty or blank."""
-    value = row.get(path) if path != WHOLE else _present(row)
-    if value is None and "." in path and path not in row:
-        value = _inner(row, path)
+    value = element_at(row, path) if path != WHOLE else _present(row)
     if isinstance(value, str) and (not value or value.isspace()):
         return None
     return value
@@ -253,16 +253,6 @@ def find(row: Row[str, Any], path: str) -> Any:
 
 def _present(row: Row[str, Any]) -> dict[str, Any]:
     return {name: value for name in row if (value := find(row, name)) is not None}
-
-
-def _inner(node: Any, path: str) -> Any:
-    head, _, rest = path.partition(".")
-    if isinstance(node, list):
-        short = head.isascii() and head.isdecimal() and len(head) < MAX_DEPTH
-        node = node[int(head)] if short and int(head) < len(node) else None
-    else:
-        node = node.get(head) if isinstance(node, Row) else None
-    return _inner(node, rest) if rest and node is not None else node
 
 
 def template(pattern: str, where: str) -> Getter:
@@ -353,17 +343,17 @@ def _check(mapping: Mapping) -> None:
 
 
 def _check_target(target: str, where: str, fields: Row[str, Any]) -> None:
-    way = target.split(".")
+    way = names_of(target)
     if not all(way) or len(target) > MAX_PATH or len(way) > MAX_DEPTH or "\0" in target:
         raise _invalid(where, "a field is named by a dotted path, such as traits.email")
     for length in range(1, len(way)):
-        outer = ".".join(way[:length])
+        outer = path_of(*way[:length])
         if outer in fields and (length > 1 or outer not in OBJECTS):
             raise _invalid(where, f"'{outer}' is mapped too, and one would hide the other")
 
 
 def _check_place(target: str) -> None:
-    head, _, inner = target.partition(".")
+    head, *inner = names_of(target)
     if (head in OBJECTS) or (head in TEXTS | TIMES and not inner):
         return
     known = ", ".join(sorted(TEXTS | TIMES))

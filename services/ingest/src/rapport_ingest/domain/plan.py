@@ -18,6 +18,7 @@ from jsonschema_rs import (
 
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.envelope import EventType
+from rapport_common.paths import path_of
 from rapport_common.wording import plain
 
 MAX_ENTRIES = 1000
@@ -59,11 +60,15 @@ class PlannedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What is wrong with an event: `path` is the field, `rule` the schema's keyword."""
+    """What is wrong with an event: `path` is the field, `rule` the schema's keyword.
+
+    `way`: the names, and places in lists, that lead to the value that the rule is about.
+    """
 
     path: str
     rule: str
     message: str
+    way: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -131,14 +136,16 @@ def _violation(part: str, error: ValidationError) -> Violation:
     rule = error.kind.name
     path = _dotted(part, error.instance_path)
     if rule == "required":
-        path = f"{path}.{error.kind.as_dict()['property']}"
+        path = f"{path}.{path_of(error.kind.as_dict()['property'])}"
     message = error.message
-    return Violation(path[:MAX_MESSAGE], rule, message[:MAX_MESSAGE])
+    way = (part, *map(str, error.instance_path))
+    return Violation(path[:MAX_MESSAGE], rule, message[:MAX_MESSAGE], way)
 
 
 def _dotted(start: str, steps: Iterable[str | int]) -> str:
     """`properties.products[0].price`."""
-    return start + "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in steps)
+    named = (f"[{one}]" if isinstance(one, int) else f".{path_of(one)}" for one in steps)
+    return start + "".join(named)
 
 
 def check_entries(entries: Sequence[PlannedEvent], place: str = "events") -> None:

@@ -124,9 +124,8 @@ class _Child:
 class Crew:
     """The parent of `settings.workers` children."""
 
-    def __init__(self, settings: IngestSettings, only: str | None) -> None:
+    def __init__(self, settings: IngestSettings) -> None:
         self._settings = settings
-        self._arguments = ["run", *(["--only", only] if only else [])]
         self._processes: dict[int, Process] = {}
         self._children: dict[int, _Child] = {}
         self._balance = Balance()
@@ -231,7 +230,7 @@ class Crew:
             sys.executable,
             "-m",
             "rapport_ingest",
-            *self._arguments,
+            "run",
             env={**os.environ, **changes},
             pass_fds=[channel.fileno()],
         )

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.errors import NotFoundError
 from rapport_common.events.envelope import EventType
+from rapport_common.paths import inner_element
 from rapport_ingest.domain.catalogue import drafted, is_masked
 from rapport_ingest.domain.plan import (
     MAX_ENTRIES,
@@ -77,18 +78,7 @@ def _broken(plan: Plan, entry: Catalogued) -> list[Violation] | None:
     found = plan.check(kind, entry.key.name, None, payload)
     if found is None or not example:
         return None if found is None else []
-    return [one for one in found if not is_masked(_at(example, one.path))]
-
-
-def _at(example: dict[str, Any], path: str) -> Any:
-    """The value at `properties.products[0].price`; None when there is none."""
-    value: Any = example
-    for step in path.replace("[", ".").replace("]", "").split("."):
-        if isinstance(value, list) and step.isdigit() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            value = value.get(step) if isinstance(value, dict) else None
-    return value
+    return [one for one in found if not is_masked(inner_element(example, one.way))]
 
 
 async def draft(

@@ -11,6 +11,7 @@ from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import Page, Sweep
 from rapport_ingest.handlers.cataloguing import FLUSH_SECONDS
 from rapport_ingest.handlers.uploads import Uploads
+from rapport_ingest.store import holding
 from rapport_ingest.store.access import parts
 from rapport_ingest.store.privacy import sweeps
 from rapport_ingest.tables import SCHEMA
@@ -23,7 +24,7 @@ def eraser(event_key: bytes, uploads: Uploads) -> Eraser:
     """Who does it; `event_key`: identifiers are known again under it."""
     first = [_Learnt(LEARNT), _Files(uploads)]
     known = Recogniser(event_key)
-    return Eraser(SCHEMA, [*first, *sweeps(known)], parts(known))
+    return Eraser(SCHEMA, [*first, *sweeps(known)], parts(known), restricts=holding.note)
 
 
 class _Learnt(Sweep):

@@ -33,12 +33,21 @@ LIVE = Found(
     "WHERE said_at < :at LIMIT :limit)",
     names=frozenset({"at"}),
 )
+HOLDS = Found(
+    "ingest.hold",
+    # Who has the same restraint and is not forgotten keeps it.
+    "UPDATE ingest.hold SET subjects = ARRAY(SELECT one FROM unnest(subjects) AS one "
+    "WHERE one <> ALL (CAST(:subjects AS text[]))) WHERE ctid IN (SELECT ctid FROM ingest.hold "
+    "WHERE workspace = :workspace AND subjects && CAST(:subjects AS text[]) LIMIT :limit)",
+    names=frozenset({"workspace", "subjects"}),
+)
 
 
 def sweeps(recogniser: Recogniser) -> list[Sweep]:
     """All of it, in the order in which it goes."""
     return [
         LIVE,
+        HOLDS,
         _Spool(),
         _refused(recogniser),
         _quarantine(recogniser),

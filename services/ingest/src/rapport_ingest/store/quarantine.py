@@ -1,8 +1,8 @@
 """Events that were not accepted, kept with the reason until they are repaired or expire."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, cast
 
 from sqlalchemy import text
@@ -330,30 +330,3 @@ async def discard(
         {**values, "by": by, "limit": limit},
     )
     return result.rowcount
-
-
-def expiry(resolved: timedelta) -> Callable[[AsyncConnection, timedelta, int], Awaitable[int]]:
-    """What deletes rows over their age, resolved ones `resolved` after that, and counts them."""
-
-    async def expire(tx: AsyncConnection, age: timedelta, limit: int) -> int:
-        result = await tx.execute(
-            text(
-                "WITH gone AS (DELETE FROM ingest.quarantine WHERE ctid IN ("
-                "SELECT ctid FROM ingest.quarantine "
-                "WHERE received_at < now() - CAST(:age AS interval) "
-                "OR resolved_at < now() - CAST(:resolved AS interval) "
-                "LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING workspace, source), "
-                "summed AS (SELECT workspace, source, count(*) AS rows FROM gone "
-                "GROUP BY workspace, source ORDER BY workspace, source), "
-                "counted AS (INSERT INTO ingest.tally_source AS t "
-                "(workspace, source, received, accepted, spooled, rejected, expired) "
-                "SELECT workspace, source, 0, 0, 0, 0, rows FROM summed "
-                "ON CONFLICT (workspace, source) "
-                "DO UPDATE SET expired = t.expired + excluded.expired) "
-                "SELECT coalesce(sum(rows), 0) FROM summed"
-            ),
-            {"age": age, "resolved": resolved, "limit": limit},
-        )
-        return int(result.scalar_one())
-
-    return expire

@@ -25,6 +25,7 @@ from rapport_profile.api.restraints import restraint_routes
 from rapport_profile.api.search import search_routes
 from rapport_profile.api.timeline import timeline_routes
 from rapport_profile.api.timeline_rules import timeline_rules_routes
+from rapport_profile.api.trait_catalogue import trait_catalogue_routes
 from rapport_profile.api.trait_history import trait_history_routes
 from rapport_profile.api.trait_rules import trait_rules_routes
 from rapport_profile.domain.naming import Ids
@@ -57,6 +58,7 @@ def routers(engine: AsyncEngine, ids: Ids, hands: Hands) -> list[APIRouter]:
         timeline_routes(engine, hands.arrivals),
         consent_rules_routes(engine),
         timeline_rules_routes(engine),
+        trait_catalogue_routes(engine),
         trait_history_routes(engine),
         trait_rules_routes(engine),
     ]

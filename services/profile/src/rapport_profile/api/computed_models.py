@@ -57,6 +57,11 @@ class Selector(_Part):
     value: Value | None = Field(None, description="in the place of the definition's")
     minus: bool = Field(False, description="it is taken off; of count and sum")
     part: bool = Field(False, description="it is among those whose share is asked for; of share")
+    dated: domain.Dated = Field(
+        "event",
+        description="the day it counts on: its own, or that of the order it names by `order_id`, "
+        "for which it waits; of count and sum, in a window",
+    )
 
 
 class Window(_Part):
@@ -147,8 +152,12 @@ class ComputedTrait(BaseModel):
     name: str
     version: int
     stage: str = Field(
-        description="filling: nobody is told of it yet; telling: people are, one by one; live; "
-        "dropping and dropped: it holds no more"
+        description="filling: its states are made of the stored events; telling: people's values "
+        "are; live: these are shown; dropping and dropped: it holds no more"
+    )
+    shown_version: int | None = Field(
+        description="whose values people have: until a new version is filled, the former one's; "
+        "null: they have none yet"
     )
     type: str | None = Field(description="number, money, time, text or list")
     definition: dict[str, Any] | None = Field(description="null: with this version it ended")
@@ -158,7 +167,7 @@ class ComputedTrait(BaseModel):
 
 
 class ChangedTrait(ComputedTrait):
-    """A version that holds from now on."""
+    """A new version, whose values take the place of the former one's once it is filled."""
 
     job_id: str = Field(description="the job that fills it from the stored events")
 

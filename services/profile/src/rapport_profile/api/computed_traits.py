@@ -111,7 +111,7 @@ def _changes(engine: AsyncEngine) -> APIRouter:
 
     @router.put(PATH + "/{name}", status_code=202, response_model=models.ChangedTrait)
     async def define_trait(name: Name, body: models.NewVersion, caller: Writer) -> dict[str, Any]:
-        """Define a trait, or change it. A job fills it; until then nobody is told of it."""
+        """Define a trait, or change it. A job fills it; until then people have what they had."""
         async with engine.begin() as tx:
             made, job = await defining.define(
                 tx,
@@ -166,6 +166,7 @@ def _version(one: Version) -> dict[str, Any]:
     definition = one.definition
     return {
         **one._asdict(),
+        "shown_version": one.shown,
         "type": None if definition is None else type_of(definition),
         "definition": None if definition is None else as_document(definition),
     }

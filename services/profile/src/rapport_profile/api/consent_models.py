@@ -158,7 +158,18 @@ class Noted(BaseModel):
 class NewWord(BaseModel):
     """What somebody has said of a consent, by which operator's account, and what proves it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "channel": "email",
+                "purpose": "promotion",
+                "contact_point": "ada@example.com",
+                "state": "denied",
+                "reason": "she called: no more offers",
+            }
+        },
+    )
 
     contact_point: Annotated[str, Field(min_length=1, max_length=512, pattern=NO_NUL)]
     channel: Annotated[str, Field(max_length=64), AfterValidator(known_channel)] = "email"

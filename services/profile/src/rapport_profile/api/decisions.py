@@ -18,13 +18,15 @@ from rapport_common.idempotency import Once, Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
 from rapport_common.routes import add_routes
+from rapport_profile.api import explanations
 from rapport_profile.api.models import people as models
-from rapport_profile.domain.explaining import Step, chain
 from rapport_profile.domain.naming import MERGE, Ids, normal_or_given
 from rapport_profile.handlers.deciding import Deciding, told
+from rapport_profile.handlers.explaining import explained
 from rapport_profile.store import decisions as store
 from rapport_profile.store import reads
 from rapport_profile.store.decisions import APART, CUT
+from rapport_profile.store.rules import RuleShelf
 from rapport_profile.tables import SCHEMA
 
 Reader = Annotated[Operator, Depends(operator("profiles:read"))]
@@ -180,13 +182,17 @@ def _kept(engine: AsyncEngine) -> APIRouter:
 
 
 def _explained(engine: AsyncEngine, ids: Ids) -> APIRouter:
-    router = APIRouter()
+    router, shelf = APIRouter(), RuleShelf()
 
     @router.get("/v1/profiles/{profile_id}/why", response_model=models.Why)
     async def why(
         profile_id: UUID, caller: Reader, *, kind: Text, value: Text, to_kind: Text, to_value: Text
     ) -> dict[str, Any]:
-        """The events that make two identifiers of a person one: the shortest way between them."""
+        """The events that make two identifiers one person; or what keeps them from being one.
+
+        The first is this person's. `chain` is the shortest way between them; where they are two
+        people it does not count, and `obstacles` says why.
+        """
         pair = [normal_or_given((kind, value)), normal_or_given((to_kind, to_value))]
         start, end = (ids.of(caller.workspace, one) for one in pair)
         async with engine.begin() as tx:
@@ -195,33 +201,11 @@ def _explained(engine: AsyncEngine, ids: Ids) -> APIRouter:
                 message = f"There is no profile {profile_id} in this workspace."
                 raise NotFoundError(message, details={"id": str(profile_id)})
             who = reads.Person(caller.workspace, found.id)
-            rows = await reads.among(tx, who)
-        evidence = {(row.a, row.b, row.kind): row for row in rows}
-        way = chain((_step(row) for row in rows), start, end)
-        if way is None:
-            message = "These two are not identifiers of this person. `…/identifiers` lists those."
-            raise NotFoundError(message, details={"id": str(profile_id)})
-        return {
-            "profile_id": who.profile_id,
-            "chain": [_link(evidence[one.a, one.b, one.kind]) for one in way],
-        }
+            book = await shelf.book(tx, {caller.workspace})
+            explanation = await explained(tx, ids, book, who, (start, end))
+        return explanations.shown(who.profile_id, explanation)
 
     return router
-
-
-def _step(row: Row[Any]) -> Step:
-    return Step(row.a, row.b, row.kind, (row.timestamp, row.message_id, row.source))
-
-
-def _link(row: Row[Any]) -> dict[str, Any]:
-    return {
-        "a": {"kind": row.a_kind, "value": row.a_value},
-        "b": {"kind": row.b_kind, "value": row.b_value},
-        "kind": row.kind,
-        "timestamp": row.timestamp,
-        "message_id": row.message_id,
-        "source": row.source,
-    }
 
 
 def _shown(row: Row[Any]) -> dict[str, Any]:

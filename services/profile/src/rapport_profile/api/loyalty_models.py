@@ -56,6 +56,35 @@ class Programme(BaseModel):
     created_at: datetime | None
 
 
+class CurrentProgramme(Programme):
+    """The version that was declared last, and from when on anything counts."""
+
+    starts_at: datetime | None = Field(
+        description="what happened from then on counts, by the first version until the next began"
+    )
+
+
+class NewBackfill(BaseModel):
+    """From when on what happened shall count, though it was told before the programme was."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "since": "2024-01-01T00:00:00Z",
+                    "dry_run": True,
+                    "reason": "Old customers have their points",
+                }
+            ]
+        },
+    )
+
+    since: Moment = Field(description="no later than it counts now")
+    dry_run: bool = Field(False, description="only say what would be: nothing is changed")
+    reason: Reason
+
+
 class Points(BaseModel):
     """What a member has: total = available + reserved + pending - debt."""
 

@@ -7,10 +7,13 @@ from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.auth import Operator, operator
+from rapport_common.idempotency import Repeatable
+from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import add_routes
 from rapport_profile.api import loyalty_models as models
 from rapport_profile.api.asking import Reader
-from rapport_profile.handlers.loyalty_programmes import declare, require_possible
+from rapport_profile.handlers.loyalty_programmes import backfill, declare, require_possible
 from rapport_profile.store import loyalty_programmes as store
 from rapport_profile.store.loyalty_programmes import Declared
 
@@ -18,15 +21,18 @@ Writer = Annotated[Operator, Depends(operator("profiles:write"))]
 
 
 def programme_routes(engine: AsyncEngine) -> APIRouter:
-    """Show and change the programme."""
+    """Show and change the programme, and let it count from an earlier time on."""
     router = APIRouter(tags=["loyalty"])
+    add_routes(router, _backfill(engine))
 
-    @router.get("/v1/loyalty/programme", response_model=models.Programme)
+    @router.get("/v1/loyalty/programme", response_model=models.CurrentProgramme)
     async def loyalty_programme(caller: Reader) -> dict[str, Any]:
         """The programme that was declared last; version 0 where there is none."""
         async with engine.begin() as tx:
             found = await store.history(tx, caller.workspace, 1)
-        return _version(found[0]) if found else _NONE
+            versions = (await store.versions(tx, [caller.workspace]))[caller.workspace]
+        starts_at = versions[0].since if versions else None
+        return {**(_version(found[0]) if found else _NONE), "starts_at": starts_at}
 
     @router.get("/v1/loyalty/programme/history", response_model=Listed[models.Programme])
     async def history_of_loyalty_programme(caller: Reader, page: Paging) -> dict[str, Any]:
@@ -49,6 +55,28 @@ def programme_routes(engine: AsyncEngine) -> APIRouter:
                 tx, caller.workspace, programme, after=body.version, since=body.since, by=by
             )
         return _version(made)
+
+    return router
+
+
+def _backfill(engine: AsyncEngine) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/v1/loyalty/programme/backfill", status_code=202)
+    async def backfill_points(
+        body: models.NewBackfill, caller: Writer, once: Repeatable
+    ) -> ShownJob:
+        """Let what happened earlier count: a job takes it from the stored events.
+
+        Its report says how many people and events it concerned; of a rehearsal (`dry_run`) also
+        how many points they would have earned, how many of these would have expired, how many
+        more there would be now, and how many people would be of another tier.
+        """
+        by = (caller.subject, body.reason)
+        async with engine.begin() as tx:
+            return shown(
+                await backfill(tx, once, caller.workspace, body.since, dry_run=body.dry_run, by=by)
+            )
 
     return router
 

@@ -74,13 +74,13 @@ def _asked(engine: AsyncEngine, ids: Ids, erasing: Erasing) -> APIRouter:
             response.status_code = 200
             async with engine.begin() as tx:
                 person = await erasing.find(tx, caller.workspace, identifier)
-                who = person.subject(caller.workspace, uuid7_text())
-                removed = await erasing.would_remove(tx, who)
+                removed = await erasing.would_remove(tx, caller.workspace, person)
+                number = await erasing.count(tx, caller.workspace, person)
             return {
                 "id": None,
                 "state": "dry run",
                 "profile_id": person.profile_id,
-                "identifiers": len(who.subjects),
+                "identifiers": number,
                 "would_remove": removed,
             }
         async with engine.begin() as tx:

@@ -23,6 +23,7 @@ Name = Annotated[str, Query(max_length=512, pattern=NO_NUL)]
 
 
 def _wanted(
+    *,
     types: Annotated[
         list[EventType] | None, Query(alias="type", max_length=6, description="Any of these.")
     ] = None,
@@ -46,12 +47,16 @@ def _wanted(
         str | None,
         Query(max_length=512, pattern=NO_NUL, description="The value of `property`."),
     ] = None,
+    group: Annotated[
+        str | None,
+        Query(max_length=512, pattern=NO_NUL, description="The key of a group it happened in."),
+    ] = None,
 ) -> Wanted:
     if (path is None) != (equals is None):
         message = "property: what it is compared with is missing: give `property` and `equals`."
         missing = "property" if path is None else "equals"
         raise InvalidRequestError(message, details={"parameter": missing})
-    return Wanted(tuple(types or ()), tuple(names or ()), source, path, equals)
+    return Wanted(tuple(types or ()), tuple(names or ()), source, path, equals, group=group)
 
 
 def _span(

@@ -25,6 +25,8 @@ from rapport_profile.domain.rules import RulesError
 
 MAX_PURPOSES = 200
 MAX_DAYS = 36_500
+CONSENT = "consent"
+"""The ground that is an agreement (Article 6(1)(a) GDPR, 13(1) PIPL)."""
 FORM = "form"
 """The method of who has it from a page, and is a server."""
 
@@ -42,6 +44,11 @@ class PurposeRule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     legal_basis: str | None = None
     days: int | None = None
 
+    @property
+    def needs_a_yes(self) -> bool:
+        """Whether who has said nothing lacks what is asked for: what a yes lacks, silence lacks."""
+        return self.double_opt_in or self.wording_version or self.legal_basis == CONSENT
+
 
 class ConsentRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The rules as they are declared; a yes to a purpose that is left out counts as it is said."""
@@ -51,6 +58,10 @@ class ConsentRules(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
     def of(self, purpose: str) -> PurposeRule:
         """What goes for a purpose."""
         return self.purposes.get(purpose, _NO_RULE)
+
+    def needing_a_yes(self) -> list[str]:
+        """The purposes for which silence is no permission, whatever a campaign's policy says."""
+        return sorted(name for name, one in self.purposes.items() if one.needs_a_yes)
 
 
 _NO_RULE = PurposeRule()

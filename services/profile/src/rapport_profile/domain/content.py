@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from rapport_common.events.codec import encode
+from rapport_common.events.codec import UNREADABLE, encode
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, USER_ID, Event, Identifier
 from rapport_common.events.envelope_v1 import EventV1
 from rapport_common.events.reserved import CONSENT_UPDATED
@@ -75,16 +75,22 @@ def _as_hashed(event: Event, at: datetime, received_at: datetime) -> _Hashed:
 
 
 def properties_of(event: Event) -> dict[str, Any]:
-    """The properties, numbers as Decimal; empty when they are not a JSON object.
+    """The properties, numbers as Decimal; empty when they are no JSON object that can be read.
 
     A number whose exponent no Decimal can have (`1e-99999999999999999999`) is None.
     """
     try:
         return _properties.decode(event.properties)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
+        # Hardly ever, so it may cost a second reading.
+        return _read_oddly(event.properties)
+
+
+def _read_oddly(properties: msgspec.Raw) -> dict[str, Any]:
+    try:
+        return _odd_properties.decode(properties)
+    except UNREADABLE:
         return {}
-    except InvalidOperation:
-        return _odd_properties.decode(event.properties)
 
 
 def _number(text: str) -> Decimal | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from rapport_common.events.codec import holds_nul
+from rapport_common.events.codec import UNREADABLE, holds_nul
 from rapport_common.events.contact import contact_point
 from rapport_common.events.identifiers import is_placeholder_email
 from rapport_profile.domain.own_events import RectificationSaid
@@ -92,7 +92,7 @@ def _address(where: str, channel: str, value: msgspec.Raw) -> str | None:
         return None
     try:
         point = contact_point(channel, _text.decode(value))
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         point = None
     if point is None or (channel == "email" and is_placeholder_email(point)):
         message = "one address of somebody, a phone number with its country's code, or null"

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.profile import ComputedState
 from rapport_common.paths import names_of
 from rapport_profile.domain.published import Summary
@@ -143,7 +144,7 @@ def _inside(value: msgspec.Raw | None, names: Sequence[str]) -> msgspec.Raw | No
     try:
         for name in names:
             value = None if value is None else _object.decode(value).get(name)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         return None
     return value
 

@@ -5,8 +5,10 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import Event
 from rapport_common.paths import names_of
+from rapport_profile.domain.groups.facts import happened_in
 from rapport_profile.domain.telling import traits_said
 
 MAX_NAMES = 20
@@ -19,6 +21,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
     `path` leads to a value in the properties, `equals` is that value as a text: `12.5` is the
     number 12.50 and the text "12.5", `true` is true and "true". `trait`: it says something of it.
+    `group`: it happened in the group of this key.
     """
 
     types: tuple[str, ...] = ()
@@ -27,6 +30,7 @@ class Wanted(msgspec.Struct, frozen=True):
     path: str | None = None
     equals: str | None = None
     trait: str | None = None
+    group: str | None = None
 
     @property
     def is_anything(self) -> bool:
@@ -41,6 +45,7 @@ class Wanted(msgspec.Struct, frozen=True):
             and (self.source is None or event.source == self.source)
             and (self.path is None or self._says(event))
             and (self.trait is None or self.trait in traits_said(event))
+            and (self.group is None or self.group in happened_in(event))
         )
 
     def _says(self, event: Event) -> bool:
@@ -48,7 +53,7 @@ class Wanted(msgspec.Struct, frozen=True):
         try:
             said = _properties.decode(event.properties)
             return any(_is(value, self.equals or "") for value in _at(said, path))
-        except (msgspec.MsgspecError, UnicodeError, ArithmeticError, RecursionError):
+        except UNREADABLE:
             # Half a surrogate pair, an exponent beyond all numbers, a thousand lists in each
             # other: it can be kept, and is equal to nothing.
             return False

@@ -28,6 +28,8 @@ And where an operator has said that two identifiers are never one person:
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeVar
 
 from rapport_common.events.envelope import USER_ID
 from rapport_profile.domain.limits import Terms, beside_shared, oversharing, parts_within
@@ -35,6 +37,7 @@ from rapport_profile.domain.merge_rules import NO_RULES
 from rapport_profile.domain.naming import Id
 
 NO_TERMS = Terms(NO_RULES)
+_Named = TypeVar("_Named", Id, int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,57 +68,107 @@ def resolve(
     and of a user with several ids, all of them are given, and the links in the order of their
     evidence.
     """
-    rules = terms.rules
-    known, peers = _neighbours(kinds, links)
-    same = _same_user(kinds, links, terms)
-    users = {one: {same[user] for user in some} for one, some in known.items()} if same else known
-    sharing = frozenset(one for one in kinds if one in shared or len(users.get(one, ())) > 1)
-    if rules.limits:
+    told = _Told(kinds, links)
+    same = _same_user(kinds, told.between_users, terms)
+    owner, sharing = told.owners(same)
+    sharing |= kinds.keys() & shared
+    if terms.rules.limits:
         sharing |= oversharing(kinds, links, terms)
-    plain = [one for one, kind in kinds.items() if kind != USER_ID and one not in sharing]
     owned: dict[Id, set[Id]] = {}
     for one, kind in kinds.items():
         if kind == USER_ID and one not in sharing:
             owned.setdefault(same.get(one, one), set()).add(one)
-    contested_users = [first for first, some in owned.items() if len(some) > 1]
-    groups: list[set[Id]] = []
+    contested_users = [user for user in set(same.values()) & owned.keys() if len(owned[user]) > 1]
     contested: set[Id] = set()
-    for component in components(plain, peers):
-        owners = {user for one in component for user in users.get(one, ())} & owned.keys()
-        if len(owners) == 1:
-            owned[owners.pop()] |= component
-        elif not owners:
-            groups.append(set(component))
-        else:
-            contested |= component
-            _split(component, users, peers, owned, groups)
+    groups = _owned_or_free(told, owner, sharing, owned, contested)
     contested.update(*(owned[one] for one in contested_users))
     groups += owned.values()
+    clusters = _clusters(groups, links)
     if terms.bind:
         groups = _within(groups, kinds, links, terms, contested)
         contested |= beside_shared(kinds, links, sharing, terms)
-    groups += [{one} for one in sharing]
+    alone = [frozenset([one]) for one in sharing]
     return Resolution(
-        [frozenset(one) for one in groups],
-        _clusters(kinds, links, known, peers, sharing),
-        sharing,
+        [*map(frozenset, groups), *alone],
+        [*map(frozenset, clusters), *alone],
+        frozenset(sharing),
         frozenset(contested),
     )
 
 
+class _Told:
+    """Links by what they join: two user ids, a user id and another identifier, or two others."""
+
+    def __init__(self, kinds: Mapping[Id, str], links: Iterable[tuple[Id, Id]]) -> None:
+        self.between_users: list[tuple[Id, Id]] = []
+        self.of_users: list[tuple[Id, Id]] = []
+        self.between_others: list[tuple[Id, Id]] = []
+        self.others = [one for one, kind in kinds.items() if kind != USER_ID]
+        kind_of = kinds.get
+        for link in links:
+            one, other = link
+            first, second = kind_of(one), kind_of(other)
+            if first is None or second is None:
+                continue
+            if first == USER_ID:
+                (self.between_users if second == USER_ID else self.of_users).append(link)
+            elif second == USER_ID:
+                self.of_users.append((other, one))
+            else:
+                self.between_others.append(link)
+
+    def owners(self, same: Mapping[Id, Id]) -> tuple[dict[Id, Id], set[Id]]:
+        """(a user that each identifier is linked to, those that are linked to several)"""
+        owner: dict[Id, Id] = {}
+        several = set()
+        for user, one in self.of_users:
+            stands_for_all = same.get(user, user) if same else user
+            if owner.setdefault(one, stands_for_all) != stands_for_all:
+                several.add(one)
+        return owner, several
+
+
 def _same_user(
-    kinds: Mapping[Id, str], links: Sequence[tuple[Id, Id]], terms: Terms
+    kinds: Mapping[Id, str], between: Sequence[tuple[Id, Id]], terms: Terms
 ) -> dict[Id, Id]:
     """Of user ids that are one person the one that stands for all of them; empty: there are none.
 
     Who is kept apart from whom is seen to here, so that what is linked to both sides is shared.
     """
-    between = [link for link in links if all(kinds.get(end) == USER_ID for end in link)]
     if not between:
         return {}
-    users = [one for one, kind in kinds.items() if kind == USER_ID]
+    users = dict.fromkeys(chain.from_iterable(between))
     parts = parts_within(users, kinds, between, terms, {})
     return {one: min(part) for part in parts for one in part}
+
+
+def _owned_or_free(
+    told: _Told,
+    owner: Mapping[Id, Id],
+    sharing: Collection[Id],
+    owned: dict[Id, set[Id]],
+    contested: set[Id],
+) -> list[set[Id]]:
+    """Rules 3 and 4: who belongs to a user is put with it; the groups of those who do not."""
+    plain = [one for one in told.others if one not in sharing]
+    groups: list[set[Id]] = []
+    split: list[Id] = []
+    for component in components(plain, told.between_others):
+        owners = {owner[one] for one in component if one in owner} & owned.keys()
+        if len(owners) == 1:
+            owned[owners.pop()] |= component
+        elif not owners:
+            groups.append(component)
+        else:
+            contested |= component
+            split += component
+    free = []
+    for one in split:
+        if owner.get(one) in owned:
+            owned[owner[one]].add(one)
+        else:
+            free.append(one)
+    return groups + components(free, told.between_others) if free else groups
 
 
 def _within(
@@ -127,10 +180,13 @@ def _within(
 ) -> list[set[Id]]:
     """Rules 6 and 7: the groups, and the parts of those that come apart."""
     kept: list[set[Id]] = []
-    new = terms.first_told(groups, links)
+    doubted: list[set[Id]] = []
     for group in groups:
+        (doubted if terms.may_bind(kinds, group) else kept).append(group)
+    for group, inside in zip(doubted, _inside(doubted, links), strict=True):
+        new = terms.first_told(inside)
         if terms.are_broken(kinds, group, new):
-            kept += parts_within(group, kinds, links, terms, new)
+            kept += parts_within(group, kinds, inside, terms, new)
             contested |= group
         else:
             kept.append(group)
@@ -138,83 +194,75 @@ def _within(
     return kept
 
 
-def _neighbours(
-    kinds: Mapping[Id, str], links: Iterable[tuple[Id, Id]]
-) -> tuple[dict[Id, set[Id]], dict[Id, set[Id]]]:
-    """(user ids each identifier is linked to, other identifiers each one is linked to)."""
-    users: dict[Id, set[Id]] = {}
-    peers: dict[Id, set[Id]] = {}
-    for one, other in links:
-        if one not in kinds or other not in kinds:
-            continue
-        first, second = kinds[one] == USER_ID, kinds[other] == USER_ID
-        if first and second:
-            continue
-        if first:
-            users.setdefault(other, set()).add(one)
-        elif second:
-            users.setdefault(one, set()).add(other)
-        else:
-            peers.setdefault(one, set()).add(other)
-            peers.setdefault(other, set()).add(one)
-    return users, peers
-
-
-def _split(
-    component: frozenset[Id],
-    users: Mapping[Id, set[Id]],
-    peers: Mapping[Id, set[Id]],
-    owned: dict[Id, set[Id]],
-    groups: list[set[Id]],
-) -> None:
-    """Rule 4: several users meet in one component."""
-    free = []
-    for one in component:
-        owner = next(iter(users.get(one, ())), None)
-        if owner is None:
-            free.append(one)
-        else:
-            owned[owner].add(one)
-    groups += [set(part) for part in components(free, peers)]
+def _inside(
+    groups: Sequence[Collection[Id]], links: Iterable[tuple[Id, Id]]
+) -> list[list[tuple[Id, Id]]]:
+    """Of each group the links between its members, in the order in which they are given."""
+    place = {one: number for number, group in enumerate(groups) for one in group}
+    inside: list[list[tuple[Id, Id]]] = [[] for _group in groups]
+    if not place:
+        return inside
+    place_of = place.get
+    for link in links:
+        here = place_of(link[0])
+        if here is not None and here == place_of(link[1]):
+            inside[here].append(link)
+    return inside
 
 
 def _clusters(
-    kinds: Mapping[Id, str],
-    links: Iterable[tuple[Id, Id]],
-    users: Mapping[Id, set[Id]],
-    peers: Mapping[Id, set[Id]],
-    sharing: Collection[Id],
-) -> list[frozenset[Id]]:
-    """Connected parts when shared identifiers are taken out; each shared one is a part alone."""
-    around: dict[Id, set[Id]] = {one: set(near) for one, near in peers.items()}
-    for one, owners in users.items():
-        if one not in sharing:
-            around.setdefault(one, set()).update(owners)
-            for owner in owners:
-                around.setdefault(owner, set()).add(one)
-    for link in links:
-        if all(kinds.get(end) == USER_ID for end in link):
-            around.setdefault(link[0], set()).add(link[1])
-            around.setdefault(link[1], set()).add(link[0])
-    open_ones = [one for one in kinds if one not in sharing]
-    return [*components(open_ones, around), *(frozenset([one]) for one in sharing)]
+    groups: Sequence[set[Id]], links: Iterable[tuple[Id, Id]]
+) -> Sequence[Collection[Id]]:
+    """What is connected when shared identifiers are taken out: groups, before some come apart.
+
+    Several groups are, where rule 4 has split a component or two user ids are kept apart.
+    """
+    place = {one: number for number, group in enumerate(groups) for one in group}
+    place_of = place.get
+    across = set()
+    for one, other in links:
+        here, there = place_of(one), place_of(other)
+        if here != there and here is not None and there is not None:
+            across.add((here, there))
+    if not across:
+        return groups
+    return [
+        {one for number in numbers for one in groups[number]}
+        for numbers in components(range(len(groups)), across)
+    ]
 
 
-def components(members: Collection[Id], around: Mapping[Id, Collection[Id]]) -> list[frozenset[Id]]:
-    """Connected components of the graph induced by `members`."""
-    left = set(members)
-    found = []
-    while left:
-        start = left.pop()
-        part, edge = {start}, [start]
-        while edge:
-            for near in around.get(edge.pop(), ()):
-                if near in left:
-                    left.discard(near)
-                    part.add(near)
-                    edge.append(near)
-        found.append(frozenset(part))
-    return found
+def components(
+    members: Iterable[_Named], links: Iterable[tuple[_Named, _Named]]
+) -> list[set[_Named]]:
+    """Connected components of `members`, by union and path halving; links to others are ignored."""
+    above = {one: one for one in members}
+    joined = set()
+    for one, other in links:
+        if one not in above or other not in above:
+            continue
+        joined.add(one)
+        joined.add(other)
+        first, second = one, other
+        while (near := above[first]) != first:
+            above[first] = first = above[near]
+        while (near := above[second]) != second:
+            above[second] = second = above[near]
+        above[second] = first
+    found: list[set[_Named]] = []
+    parts: dict[_Named, set[_Named]] = {}
+    for one in above:
+        if one not in joined:
+            found.append({one})
+            continue
+        top = one
+        while (near := above[top]) != top:
+            above[top] = top = above[near]
+        if top in parts:
+            parts[top].add(one)
+        else:
+            parts[top] = {one}
+    return found + list(parts.values())
 
 
 def keep_ids(

@@ -6,20 +6,32 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
+from math import inf
 
+from rapport_common.events.envelope import USER_ID
 from rapport_profile.domain.merge_rules import Rules, Window
 from rapport_profile.domain.naming import Id
 
+MAX_PER_PROFILE, MAX_NEW = "max_per_profile", "max_new"
+Objection = tuple[str, str]
+"""(MAX_PER_PROFILE or MAX_NEW, kind), or two identifiers that are kept apart."""
+
 
 def oversharing(
-    kinds: Mapping[Id, str], links: Iterable[tuple[Id, Id]], terms: "Terms"
+    kinds: Mapping[Id, str], links: Sequence[tuple[Id, Id]], terms: "Terms"
 ) -> frozenset[Id]:
     """Identifiers linked to more of a stronger kind than a person may have, such as a kiosk.
 
     `links` in the order of their evidence.
     """
+    least = min(terms.rules.limits.values())
+    ends = Counter(chain.from_iterable(links))
+    busy = {one for one, count in ends.items() if count > least and kinds.get(one) != USER_ID}
+    if not busy:
+        return frozenset()
     found: dict[tuple[Id, str], dict[Id, datetime | None]] = {}
-    for stronger, weaker, told_at in _over_others(kinds, links, terms):
+    of_busy = (link for link in links if link[0] in busy or link[1] in busy)
+    for stronger, weaker, told_at in _over_others(kinds, of_busy, terms):
         found.setdefault((weaker, kinds[stronger]), {}).setdefault(stronger, told_at)
     return frozenset(
         one
@@ -71,8 +83,11 @@ def beside_shared(
     """Identifiers linked to a shared one of which a person may have so many: it is in no group
     with them, but counts for what they are linked to.
     """
+    if not (shared and terms.rules.limits):
+        return frozenset()
+    near = (link for link in links if link[0] in shared or link[1] in shared)
     return frozenset(
-        weaker for stronger, weaker, _at in _over_others(kinds, links, terms) if stronger in shared
+        weaker for stronger, weaker, _at in _over_others(kinds, near, terms) if stronger in shared
     )
 
 
@@ -97,7 +112,8 @@ class Terms:
     """What holds for everybody in a group: the rules' limits, and who is kept apart.
 
     `apart`: pairs of identifiers that an operator has said are never one person. `told`: where the
-    rules have windows, when each link was told of first.
+    rules have windows, when each link was told of first. `refused`: gets the links that rules 6
+    and 7 let not count, and why, where somebody asks for it.
     """
 
     def __init__(
@@ -105,9 +121,12 @@ class Terms:
         rules: Rules,
         apart: Iterable[tuple[Id, Id]] = (),
         told: Mapping[tuple[Id, Id], datetime] | None = None,
+        refused: dict[tuple[Id, Id], Objection] | None = None,
     ) -> None:
         self.rules = rules
         self.told = told or {}
+        self.refused = refused
+        self._least = min(rules.limits.values(), default=inf)
         self._apart: dict[Id, set[Id]] = {}
         for one, other in apart:
             self._apart.setdefault(one, set()).add(other)
@@ -118,11 +137,17 @@ class Terms:
         """Whether there is anything that a group could break."""
         return bool(self.rules.limits or self._apart)
 
+    def may_bind(self, kinds: Mapping[Id, str], group: Collection[Id]) -> bool:
+        """Whether there is anything that this group could break, or that concerns it."""
+        if len(group) > self._least and self.rules.surplus(_counts(kinds, group)):
+            return True
+        return not self._apart.keys().isdisjoint(group)
+
     def concern(self, kinds: Mapping[Id, str], group: Collection[Id]) -> bool:
         """Whether a group is not settled for good: somebody in it is kept apart from others, here
         or elsewhere, or it has so many of a kind that it matters when each of them was new.
         """
-        if self.rules.windows and self.rules.surplus(Counter(kinds[one] for one in group)):
+        if self.rules.windows and self.rules.surplus(_counts(kinds, group)):
             return True
         return not self._apart.keys().isdisjoint(group)
 
@@ -130,59 +155,70 @@ class Terms:
         self, kinds: Mapping[Id, str], group: Collection[Id], new: Mapping[Id, datetime]
     ) -> bool:
         """Whether a group can't be one person; `new`: when each of it was new, by `first_told`."""
-        counts = Counter(kinds[one] for one in group)
+        counts = _counts(kinds, group)
         for kind in self.rules.limits if self.rules.surplus(counts) else ():
             times = [new[one] for one in group & new.keys() if kinds[one] == kind]
-            if is_too_many(kind, counts[kind], times, self.rules):
+            if is_too_many(kind, counts.get(kind, 0), times, self.rules):
                 return True
         return any(not self._apart[one].isdisjoint(group) for one in self._apart.keys() & group)
 
-    def allow(self, first: "Part", second: "Part") -> bool:
-        """Whether two parts may be one."""
-        for kind, most in self.rules.most.items():
-            if first.counts.get(kind, 0) + second.counts.get(kind, 0) > most:
-                return False
-        for kind, window in self.rules.windows.items():
-            if not _fit(first.new.get(kind, []), second.new.get(kind, []), window):
-                return False
-        ends = self._apart.keys() & first.members
-        return all(self._apart[one].isdisjoint(second.members) for one in ends)
+    def objection(self, larger: "Part", smaller: "Part") -> Objection | None:
+        """Why two parts, each of which may be one person, can't be that together, if so."""
+        for kind, count in smaller.counts.items():
+            if larger.counts.get(kind, 0) + count > self.rules.most[kind]:
+                return (MAX_PER_PROFILE, kind)
+        for kind, times in smaller.new.items():
+            if not _fit(larger.new.get(kind, ()), times, self.rules.windows[kind]):
+                return (MAX_NEW, kind)
+        if self._apart:
+            for one in sorted(self._apart.keys() & smaller.members):
+                for other in sorted(self._apart[one] & larger.members):
+                    return (one, other)
+        return None
 
-    def first_told(
-        self, groups: Iterable[Collection[Id]], links: Iterable[tuple[Id, Id]]
-    ) -> dict[Id, datetime]:
+    def first_told(self, inside: Iterable[tuple[Id, Id]]) -> dict[Id, datetime]:
         """When each identifier was first said to be one person with others of its group.
 
-        `links` in the order of their evidence. Nothing where the rules have no windows. What an
-        identifier was seen with that is of other groups, as a kiosk is, made it nobody's.
+        `inside`: the links between members of the group, in the order of their evidence. Nothing
+        where the rules have no windows. What an identifier was seen with that is of other groups,
+        as a kiosk is, made it nobody's.
         """
         if not self.rules.windows:
             return {}
         found: dict[Id, datetime] = {}
-        place = {one: number for number, group in enumerate(groups) for one in group}
-        for link in links:
-            here, there = (place.get(end) for end in link)
-            if here is not None and here == there:
-                for end in link:
-                    found.setdefault(end, self.told[link])
+        for link in inside:
+            at = self.told[link]
+            found.setdefault(link[0], at)
+            found.setdefault(link[1], at)
         return found
+
+
+def _counts(kinds: Mapping[Id, str], group: Iterable[Id]) -> dict[str, int]:
+    """How many of each kind a group has: most are small, and a Counter costs more to make."""
+    counts: dict[str, int] = {}
+    for one in group:
+        kind = kinds[one]
+        counts[kind] = counts.get(kind, 0) + 1
+    return counts
 
 
 @dataclass(slots=True, eq=False)
 class Part:
     """Identifiers that are one person so far, how many of each kind, and when they were new.
 
-    `new`: of each kind that has a window the times, in order.
+    `counts`: of each kind of which a person has so many at most. `new`: of each kind that has a
+    window the times, in order.
     """
 
     members: set[Id]
-    counts: Counter[str]
+    counts: dict[str, int]
     new: dict[str, list[datetime]]
 
     def absorb(self, other: "Part") -> None:
         """Become one with another part."""
         self.members |= other.members
-        self.counts.update(other.counts)
+        for kind, count in other.counts.items():
+            self.counts[kind] = self.counts.get(kind, 0) + count
         for kind, times in other.new.items():
             mine = self.new.setdefault(kind, [])
             if len(times) == 1:
@@ -200,26 +236,45 @@ def parts_within(
 ) -> list[set[Id]]:
     """A group that can't be one person, in parts that can.
 
-    `links` in the order of their evidence, `new` by `Terms.first_told`. Joined by the strongest
+    `links` between members of it, in the order of their evidence, `new` by `Terms.first_told`.
+    Joined by the strongest
     first, as Kruskal's algorithm does it: the result is the same for any order of arrival, and a
     link that comes later, in the order of evidence, takes nothing from those before it.
     """
-    windows = terms.rules.windows
-    parts = {
-        one: Part({one}, Counter([kind]), {kind: [new[one]]} if kind in windows else {})
-        for one, kind in ((one, kinds[one]) for one in group)
-    }
-    inside = [link for link in links if link[0] in parts and link[1] in parts]
-    ranks = _ranks(kinds, terms.rules)
-    for one, other in sorted(inside, key=lambda link: sorted(ranks[kinds[end]] for end in link)):
+    most, windows = terms.rules.most, terms.rules.windows
+    parts: dict[Id, Part] = {}
+    for one in group:
+        kind = kinds[one]
+        counts, times = (
+            {kind: 1} if kind in most else {},
+            {kind: [new[one]]} if kind in windows else {},
+        )
+        parts[one] = Part({one}, counts, times)
+    for one, other in _strongest_first(links, kinds, terms.rules):
         larger, smaller = parts[one], parts[other]
-        if larger is smaller or not terms.allow(larger, smaller):
+        if larger is smaller:
             continue
         if len(larger.members) < len(smaller.members):
             larger, smaller = smaller, larger
-        larger.absorb(smaller)
-        parts.update(dict.fromkeys(smaller.members, larger))
+        objection = terms.objection(larger, smaller)
+        if objection is None:
+            larger.absorb(smaller)
+            parts.update(dict.fromkeys(smaller.members, larger))
+        elif terms.refused is not None:
+            terms.refused[one, other] = objection
     return list({id(part): part.members for part in parts.values()}.values())
+
+
+def _strongest_first(
+    links: Collection[tuple[Id, Id]], kinds: Mapping[Id, str], rules: Rules
+) -> list[tuple[Id, Id]]:
+    """Links by the kinds that they join, those of the same kinds in the order as given."""
+    pairs = {(kinds[one], kinds[other]) for one, other in links}
+    ranks = {kind: rules.rank(kind) for kind in chain.from_iterable(pairs)}
+    strength = {pair: tuple(sorted(ranks[kind] for kind in pair)) for pair in pairs}
+    places = {one: place for place, one in enumerate(sorted(set(strength.values())))}
+    place_of = {pair: places[one] for pair, one in strength.items()}
+    return sorted(links, key=lambda link: place_of[kinds[link[0]], kinds[link[1]]])
 
 
 def _ranks(kinds: Mapping[Id, str], rules: Rules) -> dict[str, tuple[float, float, str]]:

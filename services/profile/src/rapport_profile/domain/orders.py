@@ -189,7 +189,7 @@ def statement(event: Event) -> Statement:
     """Read an event of ORDER_EVENTS."""
     said = properties_of(event)
     at = believed_time(event)
-    order_id = _order_id(said.get("order_id"))
+    order_id = order_id_of(said)
     found = _amount(said)
     code = _currency(event, said)
     stamp = stamp_of(event)
@@ -252,8 +252,12 @@ def _currency(event: Event, said: dict[str, Any]) -> str | None:
     return normal_currency(named)
 
 
-def _order_id(value: object) -> str | None:
-    """An order's id as text: `1001` and `"1001"` are one order; a placeholder is no id."""
+def order_id_of(said: dict[str, Any]) -> str | None:
+    """The id of the order that properties name, as text; None where they name none.
+
+    `1001` and `"1001"` are one order; a placeholder is no id.
+    """
+    value = said.get("order_id")
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         value = int(value) if value.adjusted() < _MAX_ORDER_ID else None
     if isinstance(value, bool) or not isinstance(value, (int, str)):

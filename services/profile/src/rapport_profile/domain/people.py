@@ -99,7 +99,8 @@ class Profile:
     `stale`: a member with events has left, so the fold is to be made anew from all members;
     then there is no `sole`, and all is due.
     `told` are the versions of the sections, `due` the sections that are not as they were told.
-    `values` are those of computed traits, by name; `regrouped`: they can't be told from what was
+    `values` are those of computed traits, by name, `coming` those of versions that take their
+    places at a later time; `regrouped`: they can't be told from what was
     added, since members have come or gone with what they knew.
     """
 
@@ -118,6 +119,7 @@ class Profile:
     told: SectionVersions = NEVER_TOLD
     due: int = ALL
     values: dict[str, Valued] = field(default_factory=dict)
+    coming: dict[str, Valued] = field(default_factory=dict)
     regrouped: bool = False
     _counts: Counter[str] | None = None
     """How many of each kind, where not all are in `named`."""
@@ -142,6 +144,7 @@ class Profile:
             fold=summary.fold,
             told=summary.versions,
             values=summary.values,
+            coming=summary.coming,
             _counts=Counter(summary.counts) if summary.counts else None,
             _heavy=False if short else None,
         )
@@ -163,8 +166,9 @@ class Profile:
         """What is stored of it."""
         named = [(kind, value, at) for (kind, value), at in self.named.items()]
         counts = dict(self._counts or {})
+        values = (self.values, self.coming)
         return Summary(
-            self.count, self.user, self.sole, named, self.fold, self.told, counts, self.values
+            self.count, self.user, self.sole, named, self.fold, self.told, counts, *values
         )
 
     @property
@@ -177,6 +181,11 @@ class Profile:
         if self._counts is not None:
             return self._counts
         return Counter(kind for kind, _value in self.named)
+
+    @property
+    def all_values(self) -> list[Valued]:
+        """Those of computed traits, shown or not yet."""
+        return [*self.values.values(), *self.coming.values()]
 
     @property
     def was_told(self) -> bool:

@@ -33,7 +33,7 @@ class Summary(msgspec.Struct, omit_defaults=True):
     its own, that is `fold`.
     `named` are the identifiers that are shown, (kind, value, when an event named it last);
     `counts` how many there are of each kind, where that is not all. `values` are those of computed
-    traits as they were told, by name.
+    traits as they were told, by name; `coming` those of versions that are to take their places.
     All of it is kept up to date without looking at the members, so that an event of a large
     profile costs no more than one of a small profile. `versions` are those of the sections as
     they were told last; of a profile stored before they were kept all is to be told once.
@@ -47,6 +47,12 @@ class Summary(msgspec.Struct, omit_defaults=True):
     versions: SectionVersions = NEVER_TOLD
     counts: dict[str, int] = {}
     values: dict[str, Valued] = {}
+    coming: dict[str, Valued] = {}
+
+    @property
+    def all_values(self) -> list[Valued]:
+        """Those of computed traits, shown or not yet."""
+        return [*self.values.values(), *self.coming.values()]
 
 
 def strongest(

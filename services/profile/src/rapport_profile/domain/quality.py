@@ -6,11 +6,15 @@ from typing import Any
 
 import msgspec
 
+from rapport_profile.domain import trait_catalogue
 from rapport_profile.domain.duplicates.birthdays import birthday_of
 from rapport_profile.domain.duplicates.contacts import email_of, gender_of, phone_of
 from rapport_profile.domain.duplicates.known import FIELD_OF, bare_name, known_of
 from rapport_profile.domain.duplicates.words import plain
+from rapport_profile.domain.naming import Id
 from rapport_profile.domain.stamps import later
+from rapport_profile.domain.trait_catalogue import TraitSeen
+from rapport_profile.domain.trait_rules import value_of
 from rapport_profile.domain.traits import Trait
 
 FRESH, RECENT = timedelta(days=30), timedelta(days=365)
@@ -36,18 +40,24 @@ class SourceQuality(msgspec.Struct, omit_defaults=True):
 
 
 class Quality(msgspec.Struct, omit_defaults=True):
-    """The same of all sources; ages are at `looked_at`."""
+    """The same of all sources; ages are at `looked_at`.
+
+    `traits`: which there are, by name; `beyond`: values of traits for which there was no room.
+    """
 
     looked_at: datetime
     people: int = 0
     sources: dict[str, SourceQuality] = {}
+    traits: dict[str, TraitSeen] = {}
+    beyond: int = 0
 
-    def take(self, traits: Mapping[str, Trait], *, in_pair: bool) -> None:
+    def take(self, whose: Id, traits: Mapping[str, Trait], *, in_pair: bool) -> None:
         """Count one more person. Of a trait the latest word counts, for the source it is from."""
         self.people += 1
+        self.beyond += trait_catalogue.take(self.traits, whose, traits)
         said: dict[str, dict[str, _Said]] = {}
         for name, trait in traits.items():
-            value = msgspec.json.decode(trait.value)
+            value = value_of(trait.value)
             if value in _NOTHING:
                 continue
             fields = said.setdefault(trait.stamp.source, {})

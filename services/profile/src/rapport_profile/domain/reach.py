@@ -11,6 +11,7 @@ from functools import lru_cache
 import msgspec
 
 from rapport_common.events.activity import ContactPoint
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.contact import (
     BY_PHONE,
     EMAIL_CHANNEL,
@@ -163,7 +164,7 @@ def _stated(raw: msgspec.Raw) -> str | None:
     """A trait as text, null as none of it; None for what is no text."""
     try:
         value = _text.decode(raw)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
     return "" if value is None else str(value)
 

@@ -19,6 +19,7 @@ from rapport_profile.domain.duplicates.words import plain
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.reach import Point
 from rapport_profile.domain.stamps import Stamp
+from rapport_profile.domain.trait_rules import value_of
 from rapport_profile.domain.traits import Trait
 
 Normal = str | dict[str, str] | None
@@ -51,7 +52,7 @@ def readings(fold: Fold) -> list[Reading]:
             continue
         said = fold.traits.get(name)
         put_right = one is not said
-        value = msgspec.json.decode(one.value)
+        value = value_of(one.value)
         normal = _read(field, name, value, points)
         shown = said if put_right else None
         found.append(Reading(name, field, one.value, normal, one.stamp, put_right, shown))

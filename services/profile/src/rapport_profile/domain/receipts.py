@@ -1,6 +1,7 @@
 """What says that somebody was forgotten: claims that are signed, and that anybody can check."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,15 @@ class Answer(msgspec.Struct, frozen=True):
     at: datetime
     rows: int
     tables: Mapping[str, int]
+
+
+def added(answers: Sequence[Answer]) -> Answer:
+    """What a service has answered of a person in portions: it is clean when all are."""
+    tables = Counter[str]()
+    for one in answers:
+        tables.update(one.tables)
+    last = max(one.at for one in answers)
+    return Answer(answers[0].service, last, sum(one.rows for one in answers), dict(tables))
 
 
 def last_copy_expires(answers: Mapping[str, Answer], kept: timedelta) -> datetime:

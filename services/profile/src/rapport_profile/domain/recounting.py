@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import msgspec
-
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import USER_ID, Event, Identifier
 from rapport_common.events.reserved import CONSENT_UPDATED
@@ -26,6 +24,7 @@ from rapport_profile.domain.naming import (
     user_twin,
 )
 from rapport_profile.domain.people import Node, Profile
+from rapport_profile.domain.plain import plain
 from rapport_profile.domain.revising import Revising, Revision, links_told
 from rapport_profile.domain.stamps import EARLIEST, believed_time
 
@@ -104,8 +103,8 @@ def _is_news(known: Link | None, evidence: Evidence, recount: Recount) -> bool:
 
 def _is_same(one: Fold, other: Fold) -> bool:
     """Whether two folds say the same, in whatever order they hold it."""
-    decode = msgspec.json.decode
-    return bool(decode(encode(one)) == decode(encode(other)))
+    first, second = encode(one), encode(other)
+    return first == second or bool(plain(first) == plain(second))
 
 
 class Page:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.bounds import oldest_beyond
 from rapport_profile.domain.own_events import NO_LONGER_RIGHT, PUT_RIGHT, SOURCE, RectificationSaid
@@ -45,7 +46,7 @@ def rectification_said(event: Event, judge: TraitJudge) -> tuple[str, Rectified]
         return None
     try:
         said = _said.decode(event.properties)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
     holds = event.name == PUT_RIGHT
     # Copies: Raw is a view that would keep the whole record alive.

@@ -4,13 +4,13 @@ It needs the links around them, which are loaded. Here is no I/O.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.profile import AbsorbedId
 from rapport_profile.domain.identity import Resolution, keep_ids, resolve
-from rapport_profile.domain.limits import Terms
+from rapport_profile.domain.limits import Objection, Terms
 from rapport_profile.domain.merge_rules import NO_RULES, USUAL, RuleBook, Rules
 from rapport_profile.domain.naming import KINDS, OF_USERS, RENAMED, Id, LinkKey
 from rapport_profile.domain.people import Node, Profile
@@ -40,16 +40,25 @@ class Regrouping(Steps):
         before = {one: self.nodes[one].profile_id for one in region}
         ghosts = {one for one in region if one != beside and self._is_ghost(one)}
         kinds = {one: self.nodes[one].kind for one in region - ghosts}
-        shared = {one for one in region if self.nodes[one].shared}
-        rules = self._rules_of(region)
-        keys = self._links_among(region, rules)
-        terms = Terms(rules, self.apart, self._first_told(keys) if rules.windows else None)
-        resolution = resolve(kinds, [key[:2] for key in keys], shared, terms)
+        resolution = self._resolved(kinds, self._links_among(region))
         kept = keep_ids(resolution.groups, before, kinds)
         self._relabel(resolution)
         touched = self._assign(kept, at) | self._dismiss(ghosts)
         self._name_users(touched)
         return self._announce(touched, before, self.nodes[beside].profile_id if beside else None)
+
+    def _resolved(
+        self,
+        kinds: Mapping[Id, str],
+        keys: Collection[LinkKey],
+        refused: dict[tuple[Id, Id], Objection] | None = None,
+    ) -> Resolution:
+        """Who is who among identifiers by links, in order; `refused`: as `Terms` has it."""
+        shared = {one for one in kinds if self.nodes[one].shared}
+        rules = self._rules_of(kinds)
+        told = self._first_told(keys) if rules.windows else None
+        terms = Terms(rules, self.apart, told, refused)
+        return resolve(kinds, [key[:2] for key in keys], shared, terms)
 
     def _rules_of(self, some: Iterable[Id]) -> Rules:
         """The rules of the workspace that identifiers are of."""
@@ -67,8 +76,9 @@ class Regrouping(Steps):
                 keys = ((*pair, kind) for pair in pairs for kind in KINDS)
                 yield from (key for key in keys if key in self.links)
 
-    def _links_among(self, region: Collection[Id], rules: Rules) -> list[LinkKey]:
+    def _links_among(self, region: Collection[Id]) -> list[LinkKey]:
         """The links that count; where it matters which of them holds, the earliest first."""
+        rules = self._rules_of(region)
         found = {key for key in self._links_inside(region) if self._counts(key)}
         if rules.limits or self.apart or any(key[2] in OF_USERS for key in found):
             return sorted(found, key=lambda key: (self.links[key].evidence, key))
@@ -257,7 +267,8 @@ class Regrouping(Steps):
                 self.changed_nodes[end] = node
         seeds.update(ends)
         for one in self._beside(ends) & self.doubtful:
-            self._reconsider(one, seeds)
+            if not self._is_shared_still(one):
+                self._reconsider(one, seeds)
 
     def _beside(self, ends: Iterable[Id]) -> set[Id]:
         """The identifiers next to user ids, and to others of the people these belong to."""
@@ -265,6 +276,36 @@ class Regrouping(Steps):
         members = {one for who in people if who for one in self.profiles[who].members}
         users = {one for one in members.union(ends) if self.nodes[one].is_user}
         return {end for one in users for key in self.links_of(one) for end in key[:2]}
+
+    def _is_shared_still(self, one: Id) -> bool:
+        """Whether a shared identifier is certainly so by the links as they are: it is seen with
+        somebody besides one user. Whom it is shared by need not be looked at then.
+
+        Who is kept apart from whom is not weighed here: where anybody is, nothing is certain.
+        """
+        if self.apart or not self.nodes[one].shared:
+            return False
+        person: set[Id] = set()
+        for key in self.links_of(one):
+            other = key[key[0] == one]
+            if other not in self.nodes or not self.nodes[other].is_user or not self._counts(key):
+                continue
+            if not person:
+                person = self._user_ids(other)
+            elif other not in person:
+                return True
+        return False
+
+    def _user_ids(self, user: Id) -> set[Id]:
+        """The user ids that are one person with this one, by the loaded links."""
+        found, edge = {user}, [user]
+        while edge:
+            for key in self.links_of(edge.pop()):
+                if self.is_of_users(key) and not self.links[key].void:
+                    more = [end for end in key[:2] if end not in found]
+                    found.update(more)
+                    edge += more
+        return found
 
     def between_users(self) -> set[Id]:
         """The user ids of the loaded links by which these are one person, or may be."""

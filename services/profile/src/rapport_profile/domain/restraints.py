@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from rapport_common.events.activity import Restraint
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.bounds import oldest_beyond
 from rapport_profile.domain.own_events import RELEASED, RESTRAINED, SOURCE, RestraintSaid
@@ -34,7 +35,7 @@ def restraint_said(event: Event) -> tuple[str, Restrained] | None:
         return None
     try:
         said = _said.decode(event.properties)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
     word = Restrained(said.restraint, event.name == RESTRAINED, stamp_of(event))
     return said.restraint_id, word

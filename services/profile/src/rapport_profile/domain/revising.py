@@ -149,7 +149,6 @@ class Revising(WorkingSet):
             for end in key[:2]:
                 self._reconsider(end, seeds)
         of_users |= {end for key in revision.told if self.is_of_users(key) for end in key[:2]}
-        self.users_meet(of_users, seeds)
         for key, evidence in revision.told.items():
             seeds.update(key[:2])
             if key in self.links:
@@ -160,6 +159,7 @@ class Revising(WorkingSet):
                 # Who is shared was it by so many within some days: now it is another time.
                 for end in key[:2]:
                     self._reconsider(end, seeds)
+        self.users_meet(of_users, seeds)
 
     def _refold(self, profile: Profile, node: Node, fold: Fold) -> None:
         """What is known of an identifier of a profile is this now."""

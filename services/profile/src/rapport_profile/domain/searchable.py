@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import ANONYMOUS_ID, EMAIL, Identifier
 from rapport_common.events.kinds import rank
 from rapport_common.paths import inner_value, names_of
@@ -165,7 +166,7 @@ def _joined(value: str) -> str:
 def _text_of(trait: Trait) -> str | None:
     try:
         return _text.decode(trait.value)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 
@@ -178,6 +179,6 @@ def _at_path(traits: Mapping[str, Trait], path: str) -> str | None:
         return None
     try:
         value = inner_value(_any.decode(traits[name].value), inner)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         return None
     return value if isinstance(value, str) else None

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import EMAIL, Event
 from rapport_common.events.orders import ORDER_EVENTS
 from rapport_common.events.reserved import CONSENT_EXPIRED, CONSENT_UPDATED
@@ -100,7 +101,7 @@ def _object(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
     """The members of a JSON object; none of what is no object."""
     try:
         traits = _traits.decode(raw)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return {}
     # Copies: Raw is a view that would keep the whole record alive.
     return {name: msgspec.Raw(bytes(value)) for name, value in traits.items()}

@@ -8,11 +8,12 @@ weights and stamps and know no rules, so they stay joins. A change of rules weig
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
 
+from rapport_common.events.codec import UNREADABLE
 from rapport_profile.domain.rules import RulesError
 from rapport_profile.domain.stamps import OWN_SOURCE, Stamp
 from rapport_profile.domain.traits import MAX_ITEM, Rank, Trait, listed
@@ -190,7 +191,7 @@ def _priority(rule: TraitRule, source: str) -> Rank | None:
 
 def _items(value: msgspec.Raw, stamp: Stamp) -> Trait | None:
     """The short single values of a list, or one single value; None when there are none."""
-    found = _read(value)
+    found = value_of(value)
     some = found if isinstance(found, list) else [found]
     texts = (_decimals.encode(one) for one in some if isinstance(one, str | bool | int | Decimal))
     items = {text.decode(): stamp for text in texts if len(text) <= MAX_ITEM}
@@ -199,7 +200,7 @@ def _items(value: msgspec.Raw, stamp: Stamp) -> Trait | None:
 
 def as_type(value: msgspec.Raw, wanted: Type) -> msgspec.Raw | None:
     """A value as one of this type, if nothing of it gets lost; None when it isn't one."""
-    found = _read(value)
+    found = value_of(value)
     if wanted == "number" and isinstance(found, str):
         return msgspec.Raw(found.encode()) if _NUMBER.fullmatch(found) else None
     if wanted == "boolean" and isinstance(found, str):
@@ -215,7 +216,7 @@ def as_type(value: msgspec.Raw, wanted: Type) -> msgspec.Raw | None:
 
 def measure(value: msgspec.Raw) -> Decimal | None:
     """A number, or a time in seconds, to be compared; None when it is neither."""
-    found = _read(value)
+    found = value_of(value)
     number = _number(found)
     if number is not None:
         return number
@@ -238,9 +239,9 @@ def _number(found: Any) -> Decimal | None:
     return Decimal(found) if isinstance(found, int) and not isinstance(found, bool) else None
 
 
-def _read(value: msgspec.Raw) -> Any:
-    """A value of JSON, a fraction as Decimal; None also for one that no Decimal can be."""
+def value_of(value: msgspec.Raw) -> Any:
+    """A value of JSON, a fraction as Decimal; None also for what can be kept and not be read."""
     try:
         return _decoder.decode(value)
-    except (msgspec.MsgspecError, InvalidOperation):
+    except UNREADABLE:
         return None

@@ -20,16 +20,17 @@ from rapport_common.auth import Operator
 from rapport_common.errors import ConflictError, NotFoundError
 from rapport_common.events.envelope import Identifier
 from rapport_common.events.privacy import EndedProfile, PrivacyRecord
-from rapport_common.events.topics import PRIVACY, SERVICES
+from rapport_common.events.topics import SERVICES
 from rapport_common.ids import uuid7_text
-from rapport_common.publisher import Publisher
+from rapport_common.privacy.subject import Subject
 from rapport_profile.domain.deadlines import due_at
 from rapport_profile.domain.naming import Id
 from rapport_profile.handlers.erasing import Erasing
+from rapport_profile.handlers.portions import PUBLISHER, Person, further
 from rapport_profile.store import access_requests as store
-from rapport_profile.tables import SCHEMA
+from rapport_profile.store import portions
+from rapport_profile.store.access_requests import Told
 
-_PUBLISHER = Publisher(SCHEMA, PRIVACY)
 FORMAT: Mapping[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "A line of this file",
@@ -62,7 +63,8 @@ class Accessing:
         """Ask all services what they hold of a person (`told`: the request's id, and why)."""
         request, reason = told
         person = await self._erasing.find(tx, caller.workspace, identifier)
-        who = person.subject(caller.workspace, request)
+        workspace, room = caller.workspace, self._erasing.room
+        who = person.subject(workspace, request)
         private, public = new_key()
         await store.add(
             tx,
@@ -71,7 +73,7 @@ class Accessing:
                 "id": request,
                 "profile_id": person.profile_id,
                 "subjects": sorted(who.subjects),
-                "identifiers": len(who.subjects),
+                "identifiers": await self._erasing.count(tx, workspace, person),
                 "actor": caller.subject,
                 "reason": reason,
                 "at": who.at,
@@ -79,21 +81,11 @@ class Accessing:
             },
             private,
         )
-        record = PrivacyRecord(
-            workspace=who.workspace,
-            request_id=request,
-            kind="access",
-            profile_id=who.profile_id,
-            subjects=sorted(who.subjects),
-            at=who.at,
-            kinds=sorted(who.kinds),
-            profiles=[
-                EndedProfile(profile_id=one, version=version)
-                for one, version in sorted(person.profiles.items())
-            ],
-            seal=public.hex(),
-        )
-        await _PUBLISHER.tell(tx, record)
+        await PUBLISHER.tell(tx, _record(who, person, public))
+        async for one in further(tx, workspace, person, room):
+            id_ = uuid7_text()
+            await portions.add(tx, workspace, request, id_)
+            await PUBLISHER.tell(tx, _record(one.subject(workspace, id_), one, public))
 
     async def on_answer(self, tx: AsyncConnection, record: PrivacyRecord) -> None:
         """Keep what a service tells; when the last one has told all, the file is ready."""
@@ -105,7 +97,8 @@ class Accessing:
                 piece = (service, record.number, record.sealed)
                 await store.add_piece(tx, workspace, request, piece)
             return
-        if await store.find(tx, workspace, request, lock=True) is None:
+        whole = await portions.request_of(tx, workspace, request)
+        if await store.find(tx, workspace, whole, lock=True) is None:
             return
         answer = {
             "service": service,
@@ -114,8 +107,8 @@ class Accessing:
             "told": json.dumps(record.tables),
         }
         await store.add_answer(tx, workspace, request, answer)
-        if (await store.answers(tx, workspace, [request]))[request].keys() == set(SERVICES):
-            await store.finish(tx, workspace, request)
+        if (await store.answers(tx, workspace, [whole]))[whole].keys() == set(SERVICES):
+            await store.finish(tx, workspace, whole)
 
     async def shown(self, tx: AsyncConnection, workspace: str, request: Id) -> dict[str, Any]:
         """A request as it is shown; NotFoundError."""
@@ -125,7 +118,7 @@ class Accessing:
             raise NotFoundError(message, details={"id": request})
         return self.show(found, (await store.answers(tx, workspace, [request]))[request])
 
-    def show(self, row: Row[Any], answers: Mapping[str, Row[Any]]) -> dict[str, Any]:
+    def show(self, row: Row[Any], answers: Mapping[str, Told]) -> dict[str, Any]:
         """The same of one that was read, with what services have answered."""
         return {
             "id": row.id,
@@ -175,7 +168,7 @@ class Accessing:
         manifest = {name: found[name] for name in ("id", "created_at", "finished_at", "services")}
         row = {**manifest, "format": FORMAT}
         yield msgspec.json.encode({"section": "manifest", "row": row}) + b"\n"
-        place = ("", -1)
+        place = store.FIRST
         while True:
             async with engine.begin() as tx:
                 key = await store.key(tx, workspace, found["id"])
@@ -184,12 +177,29 @@ class Accessing:
                 raise EndedError(found["id"])
             if piece is None:
                 return
-            service, number, sealed = piece
-            place = (service, number)
-            yield opened(key, place_of(found["id"], service, number), sealed)
+            place, sealed = piece
+            service, portion, number = place
+            yield opened(key, place_of(portion, service, number), sealed)
 
 
-def _state(row: Row[Any], answers: Mapping[str, Row[Any]]) -> str:
+def _record(who: Subject, person: Person, public: bytes) -> PrivacyRecord:
+    return PrivacyRecord(
+        workspace=who.workspace,
+        request_id=who.request_id,
+        kind="access",
+        profile_id=who.profile_id,
+        subjects=sorted(who.subjects),
+        at=who.at,
+        kinds=sorted(who.kinds),
+        profiles=[
+            EndedProfile(profile_id=one, version=version)
+            for one, version in sorted(person.profiles.items())
+        ],
+        seal=public.hex(),
+    )
+
+
+def _state(row: Row[Any], answers: Mapping[str, Told]) -> str:
     if row.expires_at <= clock.now():
         return "expired"
     if not row.is_readable:

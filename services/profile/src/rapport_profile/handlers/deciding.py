@@ -21,12 +21,14 @@ from rapport_common.events.envelope import Identifier
 from rapport_common.ids import uuid7_text
 from rapport_profile.domain.merge_rules import Rules
 from rapport_profile.domain.naming import MERGE, Id, Ids, Names
+from rapport_profile.domain.plain import plain
 from rapport_profile.domain.revising import Revising
 from rapport_profile.handlers import cutting
 from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.loading import done_with
 from rapport_profile.handlers.publish import publish
-from rapport_profile.store import changes, decisions, duplicates, people
+from rapport_profile.handlers.refusing import require_whole
+from rapport_profile.store import changes, decisions, duplicates, lookups, people
 from rapport_profile.store.decisions import APART, CUT, OPERATOR, Decision
 from rapport_profile.store.rules import RuleShelf
 
@@ -53,6 +55,7 @@ class Deciding:
         names = await self._names(tx, caller.workspace)
         rules = names.book.of(caller.workspace)
         by_id = {self._ids.of(caller.workspace, end): end for end in pair}
+        await require_whole(tx, {(caller.workspace, one) for one in by_id})
         await _hold(tx, names, caller.workspace, by_id)
         await _require_two_known(tx, caller.workspace, by_id)
         # In the order of their ids, whatever the rules of the day say of their kinds.
@@ -163,7 +166,7 @@ async def _changed(
 ) -> Steps:
     """Load all that is known of the people two identifiers belong to, change it, and tell it."""
     seeds = {(workspace, one) for one in ends}
-    seeds |= await people.anonymous_twins(tx, names.ids, seeds)
+    seeds |= await lookups.anonymous_twins(tx, names.ids, seeds)
     held: set[people.Scoped] = set()
 
     async def load(whole: Collection[people.Scoped]) -> Revising:
@@ -187,7 +190,7 @@ async def _require_two_known(
 ) -> None:
     if len(by_id) < 2:  # noqa: PLR2004 - a pair
         raise InvalidRequestError("These are the same identifier: give two.")
-    known = await people.known(tx, [(workspace, one) for one in by_id], of_somebody=True)
+    known = await lookups.known(tx, [(workspace, one) for one in by_id], of_somebody=True)
     for end, (kind, value) in by_id.items():
         if (workspace, end) not in known:
             message = f"Nobody is known by {kind} '{value}' in this workspace."
@@ -227,4 +230,4 @@ def told(steps: Sequence[ProfileActivity]) -> list[dict[str, Any]]:
         }
         for one in steps
     ]
-    return cast("list[dict[str, Any]]", msgspec.json.decode(msgspec.json.encode(changes)))
+    return cast("list[dict[str, Any]]", plain(msgspec.json.encode(changes)))

@@ -39,7 +39,7 @@ from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.refusing import refused
 from rapport_profile.handlers.sharing import maybe_shared_no_more
 from rapport_profile.handlers.taking_back import take_back
-from rapport_profile.store import changes, decisions, inbox, people
+from rapport_profile.store import changes, decisions, inbox, lookups, people
 from rapport_profile.store.privacy import REFUSED
 from rapport_profile.tables import SCHEMA
 
@@ -256,12 +256,11 @@ async def _load(
         named.append(all_ids)
         if one.named.previous is not None:
             twins.add((workspace, ids.of(workspace, user_twin(one.named.previous))))
-    await people.ensure_identifiers(tx, wanted)
     working, held = WorkingSet(ids, uuid7_text, names.book), set[people.Scoped]()
-    await people.load(tx, working, wanted.keys() | twins, held)
+    await people.load_named(tx, working, wanted, twins, held)
     twins_of = _possibly_aliased(working)
-    former = await people.known(tx, twins_of.values())
-    users = _renamed(working, drafts) | await people.renamed(tx, twins_of.keys())
+    former = await lookups.known(tx, twins_of.values())
+    users = _renamed(working, drafts) | await lookups.renamed(tx, twins_of.keys())
     doubted = {id_ for _, id_ in former | users} | _ends_of_doubt(working, drafts)
     # Whose first word changes what aliases say: what it names is looked at, all around.
     doubted |= {one[1] for one, twin in twins_of.items() if twin in former}

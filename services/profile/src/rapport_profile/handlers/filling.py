@@ -4,13 +4,15 @@
    kept, under the locks of a batch. What comes meanwhile is added to what is there, or is among
    what is read. Nobody is told of the trait yet.
 2. Profiles: everybody who has any of it is told. Who gets an event, or becomes one with another,
-   before it is their turn, is worked out then.
-3. What is left of versions that are no more goes.
+   before it is their turn, is worked out then. Where people have the values of a former version
+   they keep these, and have the new ones beside.
+3. The new version is shown, all over the workspace at once; who had, or has, a value is told.
+4. What is left of versions that are no more goes.
 
 A stage begins for all at once: whoever works by definitions is waited for.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +27,7 @@ from rapport_profile.domain.naming import Id, Ids
 from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.lapsing import loaded, step_of
 from rapport_profile.handlers.publish import publish
+from rapport_profile.handlers.telling_traits import tell
 from rapport_profile.store import (
     changes,
     computed_states,
@@ -35,6 +38,7 @@ from rapport_profile.store import (
     recounting,
     retelling,
 )
+from rapport_profile.store.computed_traits import SHELF
 
 log = logging.get(__name__)
 
@@ -53,11 +57,15 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """How far a job is: behind `after`, of identifiers, profiles up to `until`, or states."""
+    """How far a job is: behind `after`, of identifiers, profiles up to `until`, or states.
+
+    `switched`: profiles again, since new versions have taken the places of those in `former`.
+    """
 
     of: str = "identifiers"
     after: str | None = None
     until: str | None = None
+    former: list[int] = []
 
 
 class Filling:
@@ -116,45 +124,61 @@ class Filling:
     ) -> tuple[Place, int]:
         if place.of == "identifiers":
             return await _identifiers(tx, workspace, wanted, place, size)
-        if place.of == "profiles":
+        if place.of in {"profiles", "switched"}:
             return await self._profiles(tx, workspace, wanted, place, size)
-        gone = await computed_states.drop(tx, workspace, wanted.drop, AT_ONCE)
+        drop = sorted({*wanted.drop, *place.former})
+        gone = await computed_states.drop(tx, workspace, drop, AT_ONCE)
         if gone:
             return place, 0
         await computed_traits.hold(tx)
-        await computed_traits.move_on(tx, workspace, wanted.drop, "dropped", ["dropping"])
+        await computed_traits.move_on(tx, workspace, drop, "dropped", ["dropping"])
         return Place("done"), 0
 
     async def _profiles(
         self, tx: AsyncConnection, workspace: str, wanted: Wanted, place: Place, size: int
     ) -> tuple[Place, int]:
-        """Tell a page of profiles what they have now."""
+        """Tell a page of profiles what they have now, or make what they will have."""
         until = place.until
         found = (
             []
             if until is None
             else await profile_pages.page(tx, workspace, place.after, until, size)
         )
+        if not found and place.of == "profiles":
+            return await _switch(tx, workspace, wanted), 0
         if not found:
-            await computed_traits.hold(tx)
-            await computed_traits.move_on(tx, workspace, wanted.fill, "live", ["telling"])
-            return Place("states"), 0
-        concerned = await profile_pages.concerned(
-            tx, workspace, found, [*wanted.fill, *wanted.drop]
-        )
-        await self._tell(tx, workspace, concerned)
+            return Place("states", former=place.former), 0
+        book = (await SHELF.book(tx, {workspace})).of(workspace)
+        shown = {one for one in wanted.fill if book.is_shown(one)}
+        told = {*shown, *wanted.drop, *place.former}
+        concerned = await profile_pages.concerned(tx, workspace, found, {*wanted.fill, *told})
+        if concerned:
+            heard = await profile_pages.concerned(tx, workspace, concerned, told)
+            await self._tell(tx, workspace, concerned, heard)
         return msgspec.structs.replace(place, after=found[-1]), len(found)
 
-    async def _tell(self, tx: AsyncConnection, workspace: str, concerned: Sequence[Id]) -> None:
-        if not concerned:
-            return
-        wanted = {(workspace, one) for one in concerned}
-        working, profiles = await loaded(tx, self._ids, wanted)
+    async def _tell(
+        self, tx: AsyncConnection, workspace: str, concerned: Sequence[Id], heard: Collection[Id]
+    ) -> None:
+        """Work people out; what changes for those in `heard` is told, others have it beside."""
+        working, profiles = await loaded(tx, self._ids, {(workspace, one) for one in concerned})
         anew = sorted(one.id for one in profiles)
-        steps = [step_of(working, one) for one in anew]
+        working.changed_profiles.update((one.id, one) for one in profiles)
+        # Who was never told as a whole is told so now.
+        steps = [step_of(working, one) for one in anew if one in heard or working.profiles[one].due]
         told = await with_values(tx, working, steps, anew=anew)
         await changes.save(tx, working)
         await publish(tx, [(step, None) for step in told])
+
+
+async def _switch(tx: AsyncConnection, workspace: str, wanted: Wanted) -> Place:
+    """Show what was filled, in the place of what was before; others are told which hold now."""
+    await computed_traits.hold(tx)
+    former = await computed_traits.go_live(tx, workspace, wanted.fill)
+    if not former:
+        return Place("states")
+    await tell(tx, workspace, await computed_traits.named(tx, workspace, wanted.fill))
+    return Place("switched", until=await retelling.last(tx, workspace), former=former)
 
 
 async def _identifiers(

@@ -7,6 +7,7 @@ somebody new.
 
 from collections.abc import Collection, Sequence
 
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
@@ -20,8 +21,10 @@ from rapport_profile.domain.naming import Id, Ids, Names, anonymous_twin, user_t
 from rapport_profile.domain.recounting import Page as Recounted
 from rapport_profile.domain.revising import Revising
 from rapport_profile.handlers.group_facts import leave_groups
+from rapport_profile.handlers.portions import Portions, Room
 from rapport_profile.handlers.publish import publish
 from rapport_profile.handlers.rebuilding import rebuilt
+from rapport_profile.handlers.refusing import all_digits
 from rapport_profile.store import (
     computed_states,
     consent_facts,
@@ -29,8 +32,10 @@ from rapport_profile.store import (
     duplicates,
     expiring,
     likenesses,
+    lookups,
     loyalty,
     people,
+    portions,
     search,
 )
 from rapport_profile.store import privacy as store
@@ -41,6 +46,8 @@ from rapport_profile.store.rules import RuleShelf
 from rapport_profile.tables import SCHEMA
 
 COUNTED = 100_000
+SOME = 500
+"""Identifiers of a person in portions that are looked at with one page."""
 AT_ONCE = 5_000
 """So many events go with the last step; of a larger person the others go before."""
 
@@ -51,9 +58,10 @@ SEARCH = Waits(
 """What a person is found by goes with them, and would come back until its writer has seen that."""
 
 
-def sweeps(ids: Ids, key: bytes, at_once: int = AT_ONCE) -> list[Sweep]:
+def sweeps(ids: Ids, key: bytes, at_once: int = AT_ONCE, room: Room | None = None) -> list[Sweep]:
     """All that profile holds of a person, in the order in which it goes."""
     return [
+        Portions(room or Room()),
         RESTRAINTS,
         RECTIFICATIONS,
         _Events(at_once),
@@ -83,14 +91,25 @@ class _Events(Sweep):
         self._at_once = at_once
 
     @override
-    async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Page:
+    async def page(self, tx: AsyncConnection, who: Subject, after: str | None) -> Page:
         """Remove a piece."""
+        role = await portions.role(tx, who.workspace, who.request_id)
+        if role != "whole":
+            return await self._of_portions(tx, who, after or "") if role == "first" else Page()
         ids = identifier_ids(who)
         left = await store.count_events(tx, who.workspace, ids, who.at, 2 * self._at_once)
         if left < 2 * self._at_once:
             return Page()
         gone = await store.drop_events(tx, who.workspace, ids, who.at, self._at_once)
         return Page(gone, after="more")
+
+    async def _of_portions(self, tx: AsyncConnection, who: Subject, after: str) -> Page:
+        """All of some identifiers of a person in portions: none is left for the last step."""
+        ids = await portions.next_ids(tx, who.workspace, who.request_id, after, SOME)
+        if not ids:
+            return Page()
+        gone = await store.drop_events(tx, who.workspace, ids, who.at, self._at_once)
+        return Page(gone, after=after if gone == self._at_once else ids[-1])
 
     @override
     async def count(self, tx: AsyncConnection, who: Subject) -> int | None:
@@ -99,7 +118,7 @@ class _Events(Sweep):
 
 
 class _Person(Sweep):
-    """Who it was, in one transaction."""
+    """Who it was, in one transaction; of a person in portions page by page."""
 
     table = "profile.identifier"
 
@@ -109,10 +128,15 @@ class _Person(Sweep):
         self._shelf = RuleShelf()
 
     @override
-    async def page(self, tx: AsyncConnection, who: Subject, _after: str | None) -> Page:
+    async def page(self, tx: AsyncConnection, who: Subject, after: str | None) -> Page:
         """Forget them."""
+        role = await portions.role(tx, who.workspace, who.request_id)
+        if role == "other":
+            return Page(waits=not await portions.is_gone(tx, who.workspace, who.request_id))
         book = await self._shelf.book(tx, {who.workspace})
         names = Names(self._ids, book, await decisions.cuts(tx, who.workspace))
+        if role == "first":
+            return await _part(tx, names, who, after, most=self._most)
         return Page(await forget(tx, names, who, most=self._most))
 
     @override
@@ -121,13 +145,44 @@ class _Person(Sweep):
         return len(who.subjects)
 
 
+async def _part(
+    tx: AsyncConnection, names: Names, who: Subject, after: str | None, *, most: int
+) -> Page:
+    """A page of a person in portions.
+
+    Their ids end first. Then each identifier is taken out of the person, until nothing leads from
+    one to another; then each is forgotten as a person of its own; then the profiles.
+    """
+    workspace, request = who.workspace, who.request_id
+    if after is None:
+        await _end(tx, workspace, who.profiles)
+        return Page(after="apart ")
+    step, _, last = after.partition(" ")
+    if step == "ended":
+        found = await portions.next_profiles(tx, workspace, request, last)
+        if found is None:
+            await portions.gone(tx, workspace, request)
+            return Page()
+        ended = replace(who, subjects=frozenset(), profiles=found[1])
+        return Page(await forget(tx, names, ended, most=most), f"ended {found[0]}")
+    ids = await portions.next_ids(tx, workspace, request, last, SOME)
+    if step == "apart":
+        if ids and not await portions.part(tx, workspace, ids, who.at, most):
+            return Page(after=after)
+        return Page(after=f"apart {ids[-1]}" if ids else "each ")
+    if not ids:
+        return Page(after="ended ")
+    some = replace(who, subjects=all_digits(ids), profiles=frozenset())
+    return Page(await forget(tx, names, some, most=most), f"each {ids[-1]}")
+
+
 async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) -> int:
     """Take away all of a person; how many rows that were. What was received since stays.
 
     `most`: events that are removed with one statement.
     """
     workspace, ids = who.workspace, identifier_ids(who)
-    joined = {row.id for row in await store.members(tx, workspace, who.profiles)}
+    joined = await store.joined(tx, workspace, who.profiles)
     others = await store.linking(tx, workspace, ids)
     everybody = sorted({*ids, *joined, *others})
     left = [*ids, *await _twins(tx, names, workspace, ids)]
@@ -140,7 +195,8 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
     number += await store.drop_these(tx, workspace, others, named)
     number += await consent_facts.erase(tx, workspace, ids, who.at, named)
     number += sum((await store.drop_beside(tx, workspace, ids)).values())
-    ended = await store.end_profiles(tx, workspace, who.profiles)
+    await store.leave_profiles(tx, workspace, who.profiles)
+    ended = await _end(tx, workspace, who.profiles)
     number += sum((await computed_states.forget(tx, workspace, [*ids, *ended])).values())
     for event in named:
         await loyalty.drop_fact(tx, (workspace, event.source, event.message_id))
@@ -151,15 +207,21 @@ async def forget(tx: AsyncConnection, names: Names, who: Subject, *, most: int) 
     await likenesses.forget(tx, workspace, sorted(ended))
     await duplicates.forget(tx, workspace, sorted(ended))
     await search.owe(tx, [(workspace, one) for one in sorted(ended)])
+    known = await lookups.known(tx, [(workspace, one) for one in everybody])
+    page = Recounted(workspace, [one for one in everybody if (workspace, one) in known])
+    await rebuilt(tx, names, page)
+    return number + await store.drop_identifiers(tx, workspace, left)
+
+
+async def _end(tx: AsyncConnection, workspace: str, profiles: Collection[Id]) -> dict[Id, int]:
+    """End profile ids and tell so; their last versions."""
+    ended = await store.end_profiles(tx, workspace, profiles)
     told = [
         ProfileActivity(workspace=workspace, profile_id=one, version=version, gone=True)
         for one, version in sorted(ended.items())
     ]
     await publish(tx, [(one, None) for one in told])
-    known = await people.known(tx, [(workspace, one) for one in everybody])
-    page = Recounted(workspace, [one for one in everybody if (workspace, one) in known])
-    await rebuilt(tx, names, page)
-    return number + await store.drop_identifiers(tx, workspace, left)
+    return ended
 
 
 async def _twins(tx: AsyncConnection, names: Names, workspace: str, ids: Sequence[Id]) -> set[Id]:

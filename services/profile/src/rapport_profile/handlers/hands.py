@@ -10,7 +10,7 @@ from rapport_common.events.topics import EVENTS
 from rapport_common.publisher import Publisher
 from rapport_common.settings import key_bytes
 from rapport_profile.domain.naming import Ids
-from rapport_profile.handlers import telling_traits
+from rapport_profile.handlers import telling_holds, telling_needs, telling_traits
 from rapport_profile.handlers.accessing import Accessing
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.consent_ends import ConsentEnds
@@ -49,6 +49,8 @@ def due_kinds(ids: Ids, hands: Hands) -> dict[str, Handler]:
     """What is done when its time has come, by kind."""
     return {
         **Lapsing(ids).kinds,
+        **telling_holds.KINDS,
+        **telling_needs.KINDS,
         **telling_traits.KINDS,
         **ConsentEnds(hands.publisher).kinds,
         **hands.settling.kinds,

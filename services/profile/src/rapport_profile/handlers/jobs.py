@@ -12,12 +12,14 @@ from rapport_common.jobs.worker import Work
 from rapport_profile.domain.naming import Ids
 from rapport_profile.handlers.filling import Filling
 from rapport_profile.handlers.finding import Finding
+from rapport_profile.handlers.loyalty_backfill import Backfilling
 from rapport_profile.handlers.measuring import Measuring
 from rapport_profile.handlers.rebuilding import Rebuilding
 from rapport_profile.handlers.reindexing import Reindexing
 from rapport_profile.handlers.republishing import Republishing
 from rapport_profile.settings import Settings
 from rapport_profile.store.jobs import (
+    BACKFILL_LOYALTY,
     FILL_COMPUTED,
     FIND_DUPLICATES,
     JOBS,
@@ -33,6 +35,7 @@ def works(engine: AsyncEngine, ids: Ids, settings: Settings) -> dict[str, Work]:
     """What is done by kind of job; `ids` names identifiers."""
     chosen = settings.chosen_traits()
     return {
+        BACKFILL_LOYALTY: Backfilling(engine, settings.fill_rate).work,
         FILL_COMPUTED: Filling(engine, ids, settings.fill_rate).work,
         FIND_DUPLICATES: Finding(engine, ids, settings.duplicates_rate).work,
         MEASURE_QUALITY: Measuring(engine, settings.quality_rate).work,

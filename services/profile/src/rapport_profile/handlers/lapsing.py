@@ -73,7 +73,7 @@ async def loaded(
 
 
 def _lapsed(profile: Profile, now: datetime) -> set[int]:
-    values = profile.values.values()
+    values = profile.all_values
     return {one.trait for one in values if one.until is not None and one.until <= now}
 
 
@@ -84,7 +84,7 @@ def _stepped(working: Revising, profile: Profile) -> ProfileActivity:
 
 async def _wait_for_rest(tx: AsyncConnection, profiles: Collection[Profile]) -> None:
     """Whose values stay as they are for longer than was thought have their time to come."""
-    due = [(one, next_change(one.values)) for one in profiles]
+    due = [(one, next_change(one.all_values)) for one in profiles]
     rows = [NewDue(one.workspace, VALUES_CHANGE, one.id, at) for one, at in due if at is not None]
     await DUE.schedule(tx, rows)
 

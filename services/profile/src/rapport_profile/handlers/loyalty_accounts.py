@@ -16,10 +16,11 @@ from rapport_profile import metrics
 from rapport_profile.domain.loyalty import checkpoint
 from rapport_profile.domain.loyalty.account import MissingError
 from rapport_profile.domain.loyalty.checkpoint import Head
+from rapport_profile.domain.loyalty.expiring import START
 from rapport_profile.domain.loyalty.facts import Fact
 from rapport_profile.domain.loyalty.operations import Operation
 from rapport_profile.domain.loyalty.programme import Versions
-from rapport_profile.domain.loyalty.replay import START, Replay
+from rapport_profile.domain.loyalty.replay import Replay
 from rapport_profile.domain.loyalty.standing import Standing
 from rapport_profile.store import loyalty as store
 from rapport_profile.store import loyalty_checkpoints as checkpoints

@@ -56,7 +56,7 @@ class Measuring:
             alike = {end for two in pairs for end in two}
             for one in page:
                 if one.traits is not None:
-                    found.take(one.traits, in_pair=one.id in alike)
+                    found.take(one.id, one.traits, in_pair=one.id in alike)
             after = page[-1].id
             yield _step(after, len(page), found)
 

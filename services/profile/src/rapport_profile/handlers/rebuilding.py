@@ -39,6 +39,7 @@ from rapport_profile.store import (
     computed_states,
     decisions,
     expiring,
+    lookups,
     people,
     recounting,
 )
@@ -273,7 +274,7 @@ async def _loaded(
     await people.load_told(tx, working, _scoped(page, page.ids))
     named = [one for one in page.seeds() & working.nodes.keys() if working.nodes[one].is_user]
     users = _scoped(page, working.between_users() | page.renamed)
-    users |= await people.renamed(tx, _scoped(page, named))
+    users |= await lookups.renamed(tx, _scoped(page, named))
     await people.load_users(tx, working, users, held)
     profiles = {one.profile_id for one in map(working.nodes.__getitem__, page.ids)} - {None}
     known = [one for one in profiles if one is not None]

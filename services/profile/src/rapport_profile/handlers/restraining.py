@@ -16,6 +16,7 @@ from rapport_common.events.topics import EVENTS
 from rapport_common.kafka.batch import Record
 from rapport_profile.domain.naming import Id, Ids
 from rapport_profile.domain.own_events import RestraintSaid, restraint_events
+from rapport_profile.handlers import telling_holds
 from rapport_profile.handlers.events import folded
 from rapport_profile.store import reads
 from rapport_profile.store import restraints as store
@@ -65,6 +66,7 @@ class Restraining:
                 "at": now,
             },
         )
+        await telling_holds.tell(tx, workspace, restraint)
 
     async def lift(self, tx: AsyncConnection, caller: Operator, restraint: Id, reason: str) -> None:
         """Let a restraint hold no more, of nobody whom it held of, whoever they are today."""
@@ -81,6 +83,7 @@ class Restraining:
         said = RestraintSaid(restraint, one.what)
         await self._fold(tx, restraint_events(workspace, said, left, now, holds=False))
         await store.lift(tx, workspace, restraint, now, by=caller.subject, reason=reason)
+        await telling_holds.tell(tx, workspace, restraint)
 
     async def _fold(self, tx: AsyncConnection, events: Sequence[Event]) -> None:
         batch = [Record(EVENTS.name, 0, at, b"", one) for at, one in enumerate(events)]

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.errors import ConflictError, InvalidRequestError
 from rapport_common.jobs.store import Job
 from rapport_profile.domain.rules import RulesError
+from rapport_profile.handlers import telling_needs
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.rebuilding import Wanted
 from rapport_profile.store import rules
@@ -67,5 +68,7 @@ async def declare_of_people(
     """As `declare`, of rules by which people are worked out; and the job that does so anew."""
     await rules.hold(tx)
     made = await declare(tx, subject, workspace, declared, after=after, by=by)
+    if subject.name == rules.CONSENT_RULES.name:
+        await telling_needs.tell(tx, workspace)
     spec = msgspec.to_builtins(Wanted(repair=True))
     return made, await start(tx, None, workspace, REBUILD, spec)

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_profile.domain.sharing import Told, in_question, is_shared_still, pairs_with
 from rapport_profile.domain.working_set import WorkingSet
-from rapport_profile.store import people
+from rapport_profile.store import lookups, people
 from rapport_profile.store.people import Scoped
 
 
@@ -32,7 +32,7 @@ async def maybe_shared_no_more(
     ]
     if not asked:
         return set()
-    near = await people.near(tx, asked)
+    near = await lookups.near(tx, asked)
     return {
         (workspace, one)
         for workspace, one in asked

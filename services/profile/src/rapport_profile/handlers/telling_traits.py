@@ -48,10 +48,14 @@ KINDS: dict[str, Handler] = {TELL_TRAITS: tell_all}
 
 
 async def _record(tx: AsyncConnection, workspace: str, one: Version) -> TraitDefinition:
+    """Of what people have the values of, or where they have none yet will have."""
     definition = one.definition
     if definition is None:
         before = await store.history(tx, workspace, one.name, 1, one.version)
         definition = before[0].definition if before else None
+    elif one.shown is not None and one.shown != one.version:
+        (one,) = await store.history(tx, workspace, one.name, 1, one.shown + 1)
+        definition = one.definition
     return TraitDefinition(
         workspace=workspace,
         name=one.name,

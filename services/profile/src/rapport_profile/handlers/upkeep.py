@@ -7,7 +7,7 @@ so that a kill repeats nothing and leaves nothing out.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -16,11 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
+from rapport_common.events.envelope import Event
 from rapport_common.metrics import RETENTION_DELETED
 from rapport_common.pace import Pace
 from rapport_profile import metrics
 from rapport_profile.domain.months import lacking, over
-from rapport_profile.store import expiring, rules, sweeping
+from rapport_profile.domain.naming import Id
+from rapport_profile.store import expiring, holding, rules, sweeping
 from rapport_profile.store import timeline_parts as parts
 from rapport_profile.tables import SCHEMA
 
@@ -29,6 +31,8 @@ log = logging.get(__name__)
 INTERVAL_SECONDS = 10.0
 PAGE = 1_000
 """Events that are looked at in one transaction."""
+HELD = 100
+"""Identifiers whose events are put back in one transaction."""
 PATIENCE = timedelta(minutes=5)
 """Who waits for the whole timeline is in everybody's way for half a second, and a dump of the
 database reads for hours: after one that was in vain the next follows so much later."""
@@ -73,7 +77,12 @@ class Upkeep:
         """Do all that is due, until `stop`; what meets with others' locks is for the next turn."""
         works = [self.look_ahead, self._sweep]
         if self._days:
-            works[1:1] = [self.close_months, self._expire_early, self._expire_closing]
+            works[1:1] = [
+                self.close_months,
+                self._keep_held,
+                self._expire_early,
+                self._expire_closing,
+            ]
         for work in works:
             try:
                 while not stop.is_set():
@@ -119,6 +128,11 @@ class Upkeep:
                     log.info("months are over", first=ended[0].table, last=ended[-1].table)
         return False
 
+    async def _keep_held(self) -> bool:
+        """Put some of what is held and was taken off back first; whether there is more."""
+        async with self._engine.begin() as tx:
+            return await expiring.keep_held(tx, HELD) == HELD
+
     async def _expire_early(self) -> bool:
         """Remove a page of what came late for months that are over; whether there is more."""
         async with self._engine.begin() as tx:
@@ -146,10 +160,18 @@ class Upkeep:
             if found is not None and days is not None:
                 page = await sweeping.page(tx, sweep, now - timedelta(days=days), self._page)
                 ended = [one for one in page if found.declared.is_over(one[1], now)]
-                removed = await expiring.remove(tx, sweep.workspace, ended) if ended else 0
+                removed = await self._let_go(tx, sweep.workspace, ended)
             await sweeping.move_on(tx, sweep, page, now)
         self._removed.inc(removed)
         return True
+
+    async def _let_go(
+        self, tx: AsyncConnection, workspace: str, ended: Sequence[tuple[Id, Event]]
+    ) -> int:
+        """Remove events that are over their time, but for those that the law wants held."""
+        kept = await holding.held(tx, {(workspace, hub) for hub, _event in ended})
+        free = [one for one in ended if (workspace, one[0]) not in kept]
+        return await expiring.remove(tx, workspace, free) if free else 0
 
     async def _holds(self, tx: AsyncConnection) -> bool:
         """Hold the timeline, unless that was tried in vain a moment ago."""

@@ -1,6 +1,8 @@
 """Who asked what is known of them, what services have told, and who has read it: SQL."""
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +10,22 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_profile.domain.naming import Id
+from rapport_profile.store import portions
+
+Place = tuple[str, Id, int]
+"""Where a piece stands in the file: service, portion, number."""
+FIRST: Place = ("", "00000000-0000-0000-0000-000000000000", -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a service has answered: rows by section, in so many pieces, of which these are kept."""
+
+    at: datetime
+    pieces: int
+    kept: int
+    told: Mapping[str, int]
+
 
 _ADD = text(
     "INSERT INTO profile.access_request (workspace, id, profile_id, subjects, identifiers, actor, "
@@ -34,9 +52,9 @@ _LATEST = text(
 _ADD_PIECE = text(
     # Of a request that is over nothing is kept any more.
     "INSERT INTO profile.access_piece (workspace, request_id, service, number, sealed, made_at) "
-    "SELECT k.workspace, k.request_id, :service, :number, :sealed, clock_timestamp() "
+    "SELECT k.workspace, CAST(:id AS uuid), :service, :number, :sealed, clock_timestamp() "
     "FROM profile.access_key k WHERE k.workspace = :workspace "
-    "AND k.request_id = CAST(:id AS uuid) ON CONFLICT DO NOTHING"
+    "AND k.request_id = CAST(:request AS uuid) ON CONFLICT DO NOTHING"
 )
 _ADD_ANSWER = text(
     "INSERT INTO profile.access_answer (workspace, request_id, service, at, pieces, told) "
@@ -59,9 +77,12 @@ _KEY = text(
     "AND request_id = CAST(:id AS uuid)"
 )
 _NEXT_PIECE = text(
-    "SELECT service, number, sealed FROM profile.access_piece WHERE workspace = :workspace "
-    "AND request_id = CAST(:id AS uuid) AND (service, number) > (:service, :number) "
-    "ORDER BY service, number LIMIT 1"
+    "SELECT service, CAST(request_id AS text) AS portion, number, sealed "
+    "FROM profile.access_piece WHERE workspace = :workspace AND (request_id = CAST(:id AS uuid) "
+    "OR request_id IN (SELECT p.id FROM profile.privacy_portion p "
+    "WHERE p.workspace = :workspace AND p.request_id = CAST(:id AS uuid))) "
+    "AND (service, request_id, number) > (:service, CAST(:portion AS uuid), :number) "
+    "ORDER BY service, request_id, number LIMIT 1"
 )
 _DOWNLOADED = text(
     "INSERT INTO profile.access_download (workspace, request_id, id, at, actor) "
@@ -74,6 +95,10 @@ _OF_THEM = (
 _FORGET = (
     text(f"DELETE FROM profile.access_key WHERE {_OF_THEM}"),
     text(f"DELETE FROM profile.access_piece WHERE {_OF_THEM}"),
+    text(
+        "DELETE FROM profile.access_piece WHERE workspace = :workspace AND request_id IN "
+        f"(SELECT id FROM profile.privacy_portion WHERE {_OF_THEM})"
+    ),
     text(
         "UPDATE profile.access_request SET subjects = '{}', finished_at = "
         "coalesce(finished_at, clock_timestamp()) WHERE workspace = :workspace "
@@ -113,11 +138,13 @@ async def latest(
 
 
 async def add_piece(
-    tx: AsyncConnection, workspace: str, request: Id, piece: tuple[str, int, bytes]
+    tx: AsyncConnection, workspace: str, portion: Id, piece: tuple[str, int, bytes]
 ) -> None:
-    """Keep a piece (service, number, sealed) of a request that is not over."""
+    """Keep a piece (service, number, sealed) of a request, or a portion, that is not over."""
     given = dict(zip(("service", "number", "sealed"), piece, strict=True))
-    await tx.execute(_ADD_PIECE, {"workspace": workspace, "id": request, **given})
+    request = await portions.request_of(tx, workspace, portion)
+    asked = {"workspace": workspace, "request": request, "id": portion}
+    await tx.execute(_ADD_PIECE, {**asked, **given})
 
 
 async def add_answer(
@@ -129,12 +156,28 @@ async def add_answer(
 
 async def answers(
     tx: AsyncConnection, workspace: str, requests: Collection[Id]
-) -> dict[Id, dict[str, Row[Any]]]:
-    """What services have answered, by request and service; `kept`: of so many pieces."""
-    found: dict[Id, dict[str, Row[Any]]] = {one: {} for one in requests}
-    for row in await tx.execute(_ANSWERS, {"workspace": workspace, "ids": sorted(requests)}):
-        found[row.request_id][row.service] = row
-    return found
+) -> dict[Id, dict[str, Told]]:
+    """What services have answered in full, by request and service."""
+    request_of = await portions.of_requests(tx, workspace, requests)
+    by: dict[Id, dict[str, list[Told]]] = {one: {} for one in requests}
+    for row in await tx.execute(_ANSWERS, {"workspace": workspace, "ids": [*request_of]}):
+        told = Told(row.at, row.pieces, row.kept, row.told)
+        by[request_of[row.request_id]].setdefault(row.service, []).append(told)
+    wanted = Counter(request_of.values())
+    return {
+        request: {
+            service: _added(some) for service, some in found.items() if len(some) == wanted[request]
+        }
+        for request, found in by.items()
+    }
+
+
+def _added(some: Sequence[Told]) -> Told:
+    told = Counter[str]()
+    for one in some:
+        told.update(one.told)
+    pieces, kept = sum(one.pieces for one in some), sum(one.kept for one in some)
+    return Told(max(one.at for one in some), pieces, kept, dict(told))
 
 
 async def finish(tx: AsyncConnection, workspace: str, request: Id) -> None:
@@ -149,12 +192,12 @@ async def key(tx: AsyncConnection, workspace: str, request: Id) -> bytes | None:
 
 
 async def next_piece(
-    tx: AsyncConnection, workspace: str, request: Id, after: tuple[str, int]
-) -> tuple[str, int, bytes] | None:
-    """The first piece behind (service, number)."""
-    asked = {"workspace": workspace, "id": request, "service": after[0], "number": after[1]}
-    row = (await tx.execute(_NEXT_PIECE, asked)).first()
-    return None if row is None else (row.service, row.number, bytes(row.sealed))
+    tx: AsyncConnection, workspace: str, request: Id, after: Place
+) -> tuple[Place, bytes] | None:
+    """The first piece behind a place, and where it stands."""
+    named = dict(zip(("service", "portion", "number"), after, strict=True))
+    row = (await tx.execute(_NEXT_PIECE, {"workspace": workspace, "id": request, **named})).first()
+    return None if row is None else ((row.service, row.portion, row.number), bytes(row.sealed))
 
 
 async def downloaded(

@@ -11,13 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.events.codec import encode
 from rapport_profile.domain.computed.book import Trait, TraitBook, Traits
 from rapport_profile.domain.computed.definition import Definition
+from rapport_profile.domain.people import Profile
+from rapport_profile.domain.published import Summary
 
 _decoder = msgspec.json.Decoder(Definition)
 APPLIED = ("filling", "telling", "live")
 
 
 class Version(NamedTuple):
-    """A version of a computed trait, by whom and why; `definition` is None of its end."""
+    """A version of a computed trait, by whom and why; `definition` is None of its end.
+
+    `shown` is the version of the same name whose values people have, None where they have none.
+    """
 
     name: str
     version: int
@@ -27,6 +32,7 @@ class Version(NamedTuple):
     actor: str
     reason: str
     created_at: datetime
+    shown: int | None
 
 
 _PATIENT = text("SET LOCAL lock_timeout = '8s'")
@@ -35,15 +41,23 @@ _CHANGED = text(
     "SELECT workspace, max(changed) AS changed, max(created_at) AS at FROM profile.computed_trait "
     "WHERE workspace = ANY(CAST(:workspaces AS text[])) GROUP BY workspace"
 )
+_SHOWN = (
+    # One that is live comes before one that is being told; there is no other order behind it.
+    "(SELECT s.version FROM profile.computed_trait s WHERE s.workspace = t.workspace "
+    "AND s.name = t.name AND s.stage IN ('live', 'telling') "
+    "ORDER BY s.stage <> 'live', s.id LIMIT 1)"
+)
 _COLUMNS = (
-    "name, version, id, stage, CAST(definition AS text) AS definition, actor, reason, created_at"
+    "name, version, id, stage, CAST(definition AS text) AS definition, actor, reason, "
+    f"created_at, {_SHOWN} AS shown"
 )
 _APPLIED = text(
-    f"SELECT {_COLUMNS} FROM profile.computed_trait WHERE workspace = :workspace "
+    f"SELECT {_COLUMNS} FROM profile.computed_trait t WHERE workspace = :workspace "
     "AND stage = ANY(CAST(:stages AS text[])) ORDER BY id"
 )
 _CURRENT = (
-    f"SELECT DISTINCT ON (name) {_COLUMNS} FROM profile.computed_trait WHERE workspace = :workspace"
+    f"SELECT DISTINCT ON (name) {_COLUMNS} FROM profile.computed_trait t "
+    "WHERE workspace = :workspace"
 )
 _LISTED = text(
     f"SELECT * FROM ({_CURRENT} AND (CAST(:after AS text) IS NULL OR name > :after) "
@@ -56,7 +70,7 @@ _NAMES = text(
     "WHERE definition IS NOT NULL OR created_at >= :since ORDER BY name"
 )
 _HISTORY = text(
-    f"SELECT {_COLUMNS} FROM profile.computed_trait WHERE workspace = :workspace "
+    f"SELECT {_COLUMNS} FROM profile.computed_trait t WHERE workspace = :workspace "
     "AND name = :name AND (CAST(:before AS bigint) IS NULL OR version < :before) "
     "ORDER BY version DESC LIMIT :limit"
 )
@@ -75,9 +89,26 @@ _STAGE = text(
     "AND stage = ANY(CAST(:former AS text[]))"
 )
 _REPLACED = text(
-    "UPDATE profile.computed_trait SET stage = 'dropping', "
-    f"changed = {_NEXT.format('changed')} WHERE workspace = :workspace AND name = :name "
-    "AND stage = ANY(CAST(:stages AS text[]))"
+    f"UPDATE profile.computed_trait t SET stage = 'dropping', changed = {_NEXT.format('changed')} "
+    "WHERE workspace = :workspace AND name = :name AND stage = ANY(CAST(:stages AS text[])) "
+    f"AND (:ends OR version IS DISTINCT FROM {_SHOWN})"
+)
+_OVERTAKEN = (
+    "profile.computed_trait n WHERE n.workspace = :workspace "
+    "AND n.id = ANY(CAST(:ids AS bigint[])) AND n.stage = 'live' "
+    "AND n.workspace = t.workspace AND n.name = t.name AND n.id > t.id"
+)
+_OVERTAKE = text(
+    f"UPDATE profile.computed_trait t SET stage = 'dropping', changed = {_NEXT.format('changed')} "
+    f"FROM {_OVERTAKEN} AND t.stage = ANY(CAST(:stages AS text[]))"
+)
+_FORMER = text(
+    "SELECT t.id FROM profile.computed_trait t WHERE t.workspace = :workspace "
+    f"AND t.stage = 'dropping' AND EXISTS (SELECT FROM {_OVERTAKEN}) ORDER BY t.id"
+)
+_NAMED = text(
+    "SELECT DISTINCT name FROM profile.computed_trait WHERE workspace = :workspace "
+    "AND id = ANY(CAST(:ids AS bigint[])) ORDER BY name"
 )
 _LEFT_OVER = text(
     "SELECT id FROM profile.computed_trait WHERE workspace = :workspace "
@@ -160,9 +191,12 @@ async def add(
     *,
     by: tuple[str, str],
 ) -> int:
-    """A new version, or (None) the end, in the place of what held; its id. `by`: (who, why)."""
+    """A new version, or (None) the end, in the place of what held; its id. `by`: (who, why).
+
+    The version that people have the values of stays until the new one is filled.
+    """
     asked = {"workspace": workspace, "name": name, "stages": list(APPLIED)}
-    await tx.execute(_REPLACED, asked)
+    await tx.execute(_REPLACED, {**asked, "ends": definition is None})
     actor, reason = by
     added = await tx.execute(
         _ADD,
@@ -187,6 +221,33 @@ async def move_on(
     await tx.execute(_STAGE, asked)
 
 
+async def go_live(tx: AsyncConnection, workspace: str, ids: Sequence[int]) -> list[int]:
+    """Let versions of which all is there be shown, in the place of those before them; these.
+
+    Done again it finds them again, until their states are removed.
+    """
+    await move_on(tx, workspace, ids, "live", ["telling"])
+    asked = {"workspace": workspace, "ids": list(ids)}
+    await tx.execute(_OVERTAKE, {**asked, "stages": list(APPLIED)})
+    return list((await tx.execute(_FORMER, asked)).scalars())
+
+
+async def named(tx: AsyncConnection, workspace: str, ids: Sequence[int]) -> list[str]:
+    """The names of versions."""
+    asked = {"workspace": workspace, "ids": list(ids)}
+    return list((await tx.execute(_NAMED, asked)).scalars())
+
+
+async def settle(
+    tx: AsyncConnection, workspace: str, people: Sequence[Summary] | Sequence[Profile]
+) -> None:
+    """Let people have the values that are shown now, as they are to be read."""
+    if any(one.values or one.coming for one in people):
+        traits = (await SHELF.book(tx, {workspace})).of(workspace)
+        for one in people:
+            one.values, one.coming = traits.shown(one.all_values), {}
+
+
 async def left_over(tx: AsyncConnection, workspace: str, names: Sequence[str]) -> list[int]:
     """The ids of former versions of names whose states are still to be removed."""
     asked = {"workspace": workspace, "names": list(names)}
@@ -208,4 +269,5 @@ def _version(row: Any) -> Version:
         row.actor,
         row.reason,
         row.created_at,
+        row.shown,
     )

@@ -3,6 +3,9 @@
 An event is in the timeline or in the sums, never in both, for whoever holds the lock on its
 identifier. A part of the timeline that was taken off is added to the sums in the order of its key:
 what is before `timeline_closing`'s place is in them, what is behind it is nowhere else.
+
+Of whom the law wants all kept the events stay: those of a part that was taken off go back into the
+timeline, to what is older than its months, and wait there until nothing holds them any more.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +22,8 @@ from rapport_common.events.envelope import Event
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.folding import fold_all
 from rapport_profile.domain.naming import Id
-from rapport_profile.store import computed_states
+from rapport_profile.store import computed_states, holding
+from rapport_profile.store.holding import IS_HELD
 from rapport_profile.store.inbox import stored_event
 from rapport_profile.store.rules import RuleShelf
 from rapport_profile.store.timeline_parts import EARLY
@@ -45,8 +49,8 @@ _ADD = text(
 )
 _EXPIRE_EARLY = text(
     f"DELETE FROM profile.{EARLY} WHERE ctid IN (SELECT ctid FROM profile.{EARLY} "
-    f"WHERE timestamp < :cutoff ORDER BY timestamp LIMIT :limit FOR UPDATE SKIP LOCKED) "
-    f"RETURNING {_EVENT}"
+    f"WHERE timestamp < :cutoff AND NOT {IS_HELD.format(EARLY)} "
+    f"ORDER BY timestamp LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING {_EVENT}"
 )
 _REMOVE = text(
     "DELETE FROM profile.timeline t USING unnest("
@@ -137,11 +141,51 @@ async def expire_closing(tx: AsyncConnection, limit: int) -> int | None:
     await _sums(tx, {(row.workspace, str(row.identifier_id)) for row in ahead})
     last = {"name": name, **ahead[-1]._mapping}  # noqa: SLF001 - SQLAlchemy's public name for it
     # Read again: somebody may have settled an identifier before it was locked.
-    page = f"SELECT {_EVENT} {behind} AND ({_KEY}) <= {_GIVEN}"
-    rows = (await tx.execute(text(page), last)).fetchall()
+    page = f"{behind} AND ({_KEY}) <= {_GIVEN}"
+    kept = await holding.held(tx, {(row.workspace, str(row.identifier_id)) for row in ahead})
+    await _put_back(tx, page, kept, last)
+    rows = (await tx.execute(text(f"SELECT {_EVENT} {page}"), last)).fetchall()
     await add(tx, _by_identifier(rows))
     await tx.execute(_MOVE_ON, last)
     return len(rows)
+
+
+async def keep_held(tx: AsyncConnection, limit: int) -> int:
+    """Put back the events of some whom the law wants held, of parts that were taken off; of how
+    many identifiers.
+    """
+    number = 0
+    for name in (await tx.execute(_STANDING)).scalars().all():
+        waiting = text(
+            "SELECT DISTINCT workspace, CAST(identifier_id AS text) AS id "
+            f"FROM profile.{name} WHERE {_BEHIND} AND {IS_HELD.format(name)} LIMIT :limit"
+        )
+        rows = (await tx.execute(waiting, {"name": name, "limit": limit})).fetchall()
+        found: dict[str, list[Id]] = {}
+        for row in rows:
+            found.setdefault(row.workspace, []).append(row.id)
+        for workspace, ids in sorted(found.items()):
+            await settle(tx, workspace, sorted(ids))
+        number += len(rows)
+    return number
+
+
+async def _put_back(
+    tx: AsyncConnection, rows: str, kept: Iterable[Scoped], asked: Mapping[str, Any]
+) -> None:
+    """Put those of the `rows` of a part that was taken off back that are of these identifiers."""
+    whose = sorted(kept)
+    if not whose:
+        return
+    theirs = (
+        f"(workspace, identifier_id) IN (SELECT * FROM unnest({packed('workspaces', 'text')}, "
+        f"{packed('ids', 'uuid')}))"
+    )
+    moved = text(
+        f"WITH moved AS (DELETE {rows} AND {theirs} RETURNING *) "
+        "INSERT INTO profile.timeline SELECT * FROM moved"
+    )
+    await tx.execute(moved, {**asked, **_columns(whose)})
 
 
 async def settle(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> None:
@@ -155,8 +199,10 @@ async def settle(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> None
     if not names:
         return
     await _sums(tx, {(workspace, one) for one in ids})
+    kept = await holding.held(tx, {(workspace, one) for one in ids})
     gone: dict[Scoped, list[Event]] = {}
     for name in names:
+        await _put_back(tx, f"FROM profile.{name} WHERE {_BEHIND}", kept, {"name": name})
         taken = text(
             f"DELETE FROM profile.{name} WHERE workspace = :workspace "
             f"AND identifier_id = ANY(CAST(:ids AS uuid[])) AND {_BEHIND} RETURNING {_EVENT}"

@@ -195,8 +195,11 @@ class Told(NamedTuple):
     reason: str
 
 
-async def add_facts(tx: AsyncConnection, facts: Sequence[tuple[MessageKey, Id, Content]]) -> None:
-    """Keep what events tell, under (their key, their strongest identifier)."""
+async def add_facts(tx: AsyncConnection, facts: Sequence[tuple[MessageKey, Id, Content]]) -> int:
+    """Keep what events tell, under (their key, their strongest identifier).
+
+    How many were not kept already.
+    """
     given = {
         "workspaces": pack(one[0][0] for one in facts),
         "sources": pack(one[0][1] for one in facts),
@@ -205,7 +208,7 @@ async def add_facts(tx: AsyncConnection, facts: Sequence[tuple[MessageKey, Id, C
         "contents": [msgspec.json.encode(one[2]).decode() for one in facts],
         "times": [one[2].stamp.at for one in facts],
     }
-    await tx.execute(_ADD_FACTS, given)
+    return (await tx.execute(_ADD_FACTS, given)).rowcount
 
 
 async def drop_fact(tx: AsyncConnection, key: MessageKey) -> None:

@@ -1,6 +1,6 @@
 """Checkpoints of members' accounts: the head, and those lots and subjects that are asked for."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -56,10 +56,21 @@ _BY = (
 )
 _LOTS = text(
     f"{_BY.format('key')} UNION {_BY.format('subject')} "
-    f"UNION {_LOT} AND free > 0 AND ends_at <= :until "
-    f"UNION {_LOT} AND free > 0 AND NOT is_open AND opens_at <= :now"
+    f"UNION {_LOT} AND free > 0 AND cohort IS NULL AND ends_at <= :until "
+    f"UNION {_LOT} AND free > 0 AND NOT is_open AND opens_at <= :now "
+    f"UNION {_LOT} AND free > 0 AND cohort = ANY(CAST(:cohorts AS integer[]))"
 )
-_NEXT = text(f"{_LOT} AND free > 0 ORDER BY ends_at, at, key LIMIT :first")
+_OF_COHORTS = (
+    # The first of each, by its index.
+    "FROM unnest(CAST(:cohorts AS integer[])) AS v(cohort) CROSS JOIN LATERAL (SELECT key, at, lot "
+    f"FROM profile.loyalty_lot WHERE {_MEMBER} AND free > 0 AND cohort = v.cohort {{0}}"
+    "ORDER BY at, key LIMIT CAST(:first AS bigint)) AS l"
+)
+_NEXT = text(
+    f"({_LOT} AND free > 0 AND cohort IS NULL ORDER BY ends_at, at, key "
+    f"LIMIT CAST(:first AS bigint)) UNION SELECT l.key, CAST(l.lot AS text) AS part "
+    f"{_OF_COHORTS.format('')}"
+)
 _SUBJECT = f"SELECT key, CAST(subject AS text) AS part FROM profile.loyalty_subject WHERE {_MEMBER}"
 _ALL_SUBJECTS = text(_SUBJECT)
 _SUBJECTS = text(f"{_SUBJECT} AND key = ANY(CAST(:subjects AS text[]))")
@@ -70,10 +81,15 @@ _OTHERS = (
 _REST = text(
     f"SELECT o.ends_at AS first_ends_at, o.at AS first_at, o.key AS first_key, p.opens_at, "
     f"e.ends_at, e.free FROM (SELECT 1) AS one "
-    f"LEFT JOIN (SELECT ends_at, at, key {_OTHERS} AND is_open ORDER BY ends_at, at, key LIMIT 1) "
-    f"AS o ON true LEFT JOIN (SELECT min(opens_at) AS opens_at {_OTHERS} AND NOT is_open) AS p "
+    f"LEFT JOIN (SELECT ends_at, at, key {_OTHERS} AND is_open AND cohort IS NULL "
+    "ORDER BY ends_at, at, key LIMIT 1) AS o ON true "
+    f"LEFT JOIN (SELECT min(opens_at) AS opens_at {_OTHERS} AND NOT is_open) AS p "
     f"ON true LEFT JOIN (SELECT ends_at, CAST(sum(free) AS bigint) AS free {_OTHERS} "
-    "AND ends_at < :far GROUP BY ends_at ORDER BY ends_at LIMIT 1) AS e ON true"
+    "AND cohort IS NULL AND ends_at < :far GROUP BY ends_at ORDER BY ends_at LIMIT 1) AS e ON true"
+)
+_FIRSTS = text(
+    "SELECT v.cohort, l.at, l.key "
+    + _OF_COHORTS.format("AND is_open AND NOT key = ANY(CAST(:here AS text[])) ")
 )
 _KEEP = text(
     "INSERT INTO profile.loyalty_checkpoint (workspace, profile_id, at, head) "
@@ -82,14 +98,15 @@ _KEEP = text(
 )
 _KEEP_LOTS = text(
     "INSERT INTO profile.loyalty_lot "
-    "(workspace, profile_id, key, subject, at, opens_at, ends_at, free, is_open, lot) "
-    "SELECT :workspace, CAST(:id AS uuid), k, s, a, o, e, f, i, CAST(l AS json) FROM unnest("
+    "(workspace, profile_id, key, subject, at, opens_at, ends_at, free, is_open, lot, cohort) "
+    "SELECT :workspace, CAST(:id AS uuid), k, s, a, o, e, f, i, CAST(l AS json), c FROM unnest("
     "CAST(:keys AS text[]), CAST(:subjects AS text[]), CAST(:times AS timestamptz[]), "
     "CAST(:opens AS timestamptz[]), CAST(:ends AS timestamptz[]), CAST(:free AS bigint[]), "
-    "CAST(:open AS boolean[]), CAST(:parts AS text[])) AS v(k, s, a, o, e, f, i, l) "
+    "CAST(:open AS boolean[]), CAST(:parts AS text[]), CAST(:cohorts AS integer[])) "
+    "AS v(k, s, a, o, e, f, i, l, c) "
     "ON CONFLICT (workspace, profile_id, key) DO UPDATE SET opens_at = excluded.opens_at, "
     "ends_at = excluded.ends_at, free = excluded.free, is_open = excluded.is_open, "
-    "lot = excluded.lot"
+    "lot = excluded.lot, cohort = excluded.cohort"
 )
 _KEEP_SUBJECTS = text(
     "INSERT INTO profile.loyalty_subject (workspace, profile_id, key, subject) "
@@ -163,12 +180,13 @@ async def load(
         "subjects": sorted(wanted.subjects),
         "until": wanted.until,
         "now": wanted.now,
+        "cohorts": sorted(wanted.cohorts),
     }
     some_lots, some_subjects = (_ALL_LOTS, _ALL_SUBJECTS) if whole else (_LOTS, _SUBJECTS)
     given = {**_of(member), **({} if whole else asked)}
     rows = {row.key: row.part for row in await tx.execute(some_lots, given)}
     if spends and not whole:
-        first = {**_of(member), "first": FIRST}
+        first = {**_of(member), "first": FIRST, "cohorts": _with_points(head)}
         rows |= {row.key: row.part for row in await tx.execute(_NEXT, first)}
     lots = {key: _lot.decode(part) for key, part in rows.items()}
     stored = {f"lot {key}": part for key, part in rows.items()}
@@ -178,7 +196,7 @@ async def load(
     for row in await tx.execute(some_subjects, given):
         subjects[row.key] = _subject.decode(row.part)
         stored[f"subject {row.key}"] = row.part
-    rest = None if whole else rest_of(head, [*lots.values()], await _rest(tx, member, lots))
+    rest = None if whole else rest_of(head, [*lots.values()], await _rest(tx, member, head, lots))
     return Loaded(Checkpoint(head, Parts(lots, subjects), rest), stored)
 
 
@@ -211,13 +229,28 @@ async def drop(tx: AsyncConnection, members: Collection[Scoped]) -> None:
             await tx.execute(one, scoped(sorted(members)))
 
 
-async def _rest(tx: AsyncConnection, member: Scoped, here: Iterable[str]) -> Rest:
-    asked = {**_of(member), "here": list(here), "far": FAR}
-    row = (await tx.execute(_REST, asked)).one()
+async def _rest(tx: AsyncConnection, member: Scoped, head: Head, here: Collection[str]) -> Rest:
+    asked = {**_of(member), "here": list(here)}
+    row = (await tx.execute(_REST, {**asked, "far": FAR})).one()
     first = None
     if row.first_key is not None:
         first = (row.first_ends_at, row.first_at, row.first_key)
-    return Rest(first=first, opens_at=row.opens_at, expires_at=row.ends_at, expiring=row.free or 0)
+    firsts = {}
+    if cohorts := _with_points(head):
+        found = await tx.execute(_FIRSTS, {**asked, "cohorts": cohorts, "first": 1})
+        firsts = {each.cohort: (each.at, each.key) for each in found}
+    return Rest(
+        first=first,
+        firsts=firsts,
+        opens_at=row.opens_at,
+        expires_at=row.ends_at,
+        expiring=row.free or 0,
+    )
+
+
+def _with_points(head: Head) -> list[int]:
+    """The places of cohorts in which there is something free."""
+    return [place for place, one in enumerate(head.cohorts) if one.free]
 
 
 async def _close(tx: AsyncConnection, member: Scoped, facts: Sequence[Fact]) -> bool:
@@ -246,4 +279,5 @@ def _columns(lots: Mapping[str, tuple[str, Lot]]) -> dict[str, list[Any]]:
         "free": [one.free for one in found],
         "open": [one.is_open for one in found],
         "parts": [part for part, _lot_ in lots.values()],
+        "cohorts": [None if one.is_closed else one.cohort for one in found],
     }

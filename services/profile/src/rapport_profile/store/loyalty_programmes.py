@@ -18,23 +18,37 @@ REFRESH_SECONDS = 1.0
 """So old what is known of programmes may be; a version holds later than that, see `declare`."""
 
 _decoder = msgspec.json.Decoder(Programme)
-_COLUMNS = "version, CAST(programme AS text) AS programme, since, actor, reason, created_at"
+_COLUMNS = (
+    "p.version, CAST(p.programme AS text) AS programme, p.since, p.actor, p.reason, p.created_at"
+)
+_START = (
+    # The first version also holds for what happened since the programme counts.
+    "CASE WHEN p.version = 1 THEN least(p.since, s.counts_from) ELSE p.since END"
+)
 _ALL = text(
     "SELECT workspace, version, CAST(programme AS text) AS programme "
     "FROM profile.loyalty_programme ORDER BY workspace, version"
 )
 _OF = text(
-    f"SELECT workspace, {_COLUMNS} FROM profile.loyalty_programme "
-    "WHERE workspace = ANY(CAST(:workspaces AS text[])) ORDER BY workspace, version"
+    f"SELECT p.workspace, CAST(p.programme AS text) AS programme, {_START} AS since "
+    "FROM profile.loyalty_programme p LEFT JOIN profile.loyalty_start s USING (workspace) "
+    "WHERE p.workspace = ANY(CAST(:workspaces AS text[])) ORDER BY p.workspace, p.version"
 )
 _HISTORY = text(
-    f"SELECT {_COLUMNS} FROM profile.loyalty_programme WHERE workspace = :workspace "
+    f"SELECT {_COLUMNS} FROM profile.loyalty_programme p WHERE workspace = :workspace "
     "AND (CAST(:before AS bigint) IS NULL OR version < :before) ORDER BY version DESC LIMIT :limit"
 )
 _ADD = text(
-    "INSERT INTO profile.loyalty_programme (workspace, version, programme, since, actor, reason) "
+    "INSERT INTO profile.loyalty_programme AS p "
+    "(workspace, version, programme, since, actor, reason) "
     "VALUES (:workspace, :version, CAST(:programme AS json), :since, :actor, :reason) "
     f"ON CONFLICT DO NOTHING RETURNING {_COLUMNS}"
+)
+_BEGIN = text(
+    "INSERT INTO profile.loyalty_start AS s (workspace, counts_from, actor, reason) "
+    "VALUES (:workspace, :counts_from, :actor, :reason) ON CONFLICT (workspace) DO UPDATE "
+    "SET counts_from = excluded.counts_from, actor = excluded.actor, reason = excluded.reason, "
+    "created_at = excluded.created_at WHERE excluded.counts_from < s.counts_from"
 )
 _NOW = text("SELECT clock_timestamp()")
 _PATIENT = text("SET LOCAL lock_timeout = '8s'")
@@ -146,6 +160,17 @@ async def add(
     row = (await tx.execute(_ADD, asked)).first()
     after_commit(tx, SHELF.forget)
     return None if row is None else _declared(row)
+
+
+async def begin_earlier(
+    tx: AsyncConnection, workspace: str, counts_from: datetime, *, by: tuple[str, str]
+) -> None:
+    """Let the programme count from then on, if that is earlier than what is known (`by`: who, why).
+
+    Who settles by the former beginning is waited for: see `hold`.
+    """
+    asked = {"workspace": workspace, "counts_from": counts_from, "actor": by[0], "reason": by[1]}
+    await tx.execute(_BEGIN, asked)
 
 
 async def hold(tx: AsyncConnection) -> None:

@@ -8,14 +8,13 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack, packed
-from rapport_common.events.envelope import ANONYMOUS_ID, Identifier
+from rapport_common.events.envelope import Identifier
 from rapport_profile.domain.bounds import HEAVY_BYTES
 from rapport_profile.domain.links import Link
 from rapport_profile.domain.loaded import Loaded
-from rapport_profile.domain.naming import Id, Ids, LinkKey
-from rapport_profile.domain.people import Node, Profile
+from rapport_profile.domain.naming import Id, LinkKey
+from rapport_profile.domain.people import NO_FOLD, Node, Profile
 from rapport_profile.domain.published import Summary
-from rapport_profile.domain.sharing import Near
 from rapport_profile.domain.working_set import WorkingSet
 
 Scoped = tuple[str, Id]
@@ -25,30 +24,20 @@ _summary = msgspec.json.Decoder(Summary)
 _SHORT = HEAVY_BYTES // 4
 """Characters: what is stored of a trait or a consent is longer than what is told of it."""
 
-_IDS = f"unnest({packed('workspaces', 'text')}, {packed('ids', 'uuid')})"
+IDS = f"unnest({packed('workspaces', 'text')}, {packed('ids', 'uuid')})"
 _ENSURE = text(
     "INSERT INTO profile.identifier (workspace, id, kind, value, fold) "
     "SELECT v.*, '{}' FROM unnest("
     f"{packed('workspaces', 'text')}, {packed('ids', 'uuid')}, {packed('kinds', 'text')}, "
-    "CAST(:values AS text[])) AS v ON CONFLICT DO NOTHING"
-)
-_LABELS = text(
-    "SELECT i.workspace, CAST(coalesce(i.cluster_id, i.id) AS text) AS label "
-    f"FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) USING (workspace, id) "
-    "EXCEPT SELECT * FROM unnest("
-    f"{packed('held_workspaces', 'text')}, CAST(string_to_array(:held, ',', '') AS text[]))"
-)
-_KNOWN = text(
-    "SELECT i.workspace, CAST(i.id AS text) AS id, i.profile_id IS NOT NULL AS is_somebodys "
-    f"FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) USING (workspace, id)"
-)
-_VALUES = text(
-    f"SELECT i.workspace, i.value FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) "
-    "USING (workspace, id)"
+    "CAST(:values AS text[])) AS v ON CONFLICT DO NOTHING RETURNING workspace, CAST(id AS text)"
 )
 _LOCK = text(
-    f"SELECT 1 FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) "
-    "USING (workspace, id) ORDER BY i.workspace, i.id FOR UPDATE OF i"
+    "SELECT i.workspace, CAST(i.id AS text) FROM ("
+    "SELECT i.workspace, coalesce(i.cluster_id, i.id) AS id "
+    f"FROM profile.identifier i JOIN {IDS} AS v(workspace, id) USING (workspace, id) "
+    f"EXCEPT SELECT * FROM unnest({packed('held_workspaces', 'text')}, {packed('held', 'uuid')})"
+    ") AS label JOIN profile.identifier i USING (workspace, id) "
+    "ORDER BY i.workspace, i.id FOR UPDATE OF i"
 )
 _COLUMNS = (
     "i.workspace, CAST(i.id AS text) AS id, i.kind, i.value, "
@@ -56,11 +45,11 @@ _COLUMNS = (
     "i.shared, i.contested, CAST(i.fold AS text) AS fold"
 )
 _NODES = text(
-    f"SELECT {_COLUMNS} FROM profile.identifier i JOIN {_IDS} AS v(workspace, id) "
+    f"SELECT {_COLUMNS} FROM profile.identifier i JOIN {IDS} AS v(workspace, id) "
     "USING (workspace, id)"
 )
 _MEMBERS = text(
-    f"SELECT {_COLUMNS} FROM profile.identifier i JOIN {_IDS} AS v(workspace, profile_id) "
+    f"SELECT {_COLUMNS} FROM profile.identifier i JOIN {IDS} AS v(workspace, profile_id) "
     "USING (workspace, profile_id)"
 )
 _OPEN = "({0}.kind <> 'user_id' OR {0}.contested OR {0}.workspace = ANY(CAST(:limited AS text[])))"
@@ -95,22 +84,6 @@ _NEXT_TO_OTHERS = text(
     "ON u.workspace = v.workspace AND u.id = near.id AND u.kind = 'user_id' "
     "WHERE near.id <> ALL(CAST(:users AS uuid[])))"
 )
-_NEAR = text(
-    "SELECT CAST(v.id AS text) AS id, CAST(n.id AS text) AS other, n.kind, n.contested, "
-    "min(near.timestamp) AS first "
-    f"FROM unnest({packed('workspaces', 'text')}, {packed('ids', 'uuid')}) AS v(workspace, id) "
-    "CROSS JOIN LATERAL ("
-    "SELECT l.a AS id, l.timestamp FROM profile.link l "
-    "WHERE l.workspace = v.workspace AND l.b = v.id AND NOT l.void "
-    "UNION ALL SELECT l.b, l.timestamp FROM profile.link l "
-    "WHERE l.workspace = v.workspace AND l.a = v.id AND NOT l.void) AS near "
-    "JOIN profile.identifier n ON n.workspace = v.workspace AND n.id = near.id "
-    "GROUP BY v.id, n.id, n.kind, n.contested"
-)
-_RENAMED = text(
-    "SELECT l.workspace, CAST(l.a AS text) AS a, CAST(l.b AS text) AS b FROM profile.link l "
-    f"JOIN {_IDS} AS v(workspace, b) USING (workspace, b) WHERE l.kind = 'renamed'"
-)
 _LINK = (
     "l.workspace, CAST(l.a AS text) AS a, CAST(l.b AS text) AS b, l.kind, l.timestamp, "
     "l.message_id, l.source, l.void"
@@ -121,28 +94,33 @@ _THESE = text(
     "AS v(workspace, a, b, kind) USING (workspace, a, b, kind)"
 )
 _TOLD = text(
-    f"SELECT {_LINK} FROM profile.link l JOIN {_IDS} AS v(workspace, a) USING (workspace, a)"
+    f"SELECT {_LINK} FROM profile.link l JOIN {IDS} AS v(workspace, a) USING (workspace, a)"
 )
 _LINKS = text(
-    f"SELECT {_LINK} FROM profile.link l JOIN {_IDS} AS v(workspace, a) USING (workspace, a) "
-    f"UNION SELECT {_LINK} FROM profile.link l JOIN {_IDS} AS v(workspace, b) USING (workspace, b)"
+    f"SELECT {_LINK} FROM profile.link l JOIN {IDS} AS v(workspace, a) USING (workspace, a) "
+    f"UNION SELECT {_LINK} FROM profile.link l JOIN {IDS} AS v(workspace, b) USING (workspace, b)"
 )
 _HOLDS = "d.kind = 'apart' AND d.undone_at IS NULL"
 _PAIR = "SELECT CAST(d.a AS text) AS a, CAST(d.b AS text) AS b FROM profile.decision d"
 _APART = text(
-    f"{_PAIR} JOIN {_IDS} AS v(workspace, a) USING (workspace, a) WHERE {_HOLDS} "
-    f"UNION {_PAIR} JOIN {_IDS} AS v(workspace, b) USING (workspace, b) WHERE {_HOLDS}"
+    f"{_PAIR} JOIN {IDS} AS v(workspace, a) USING (workspace, a) WHERE {_HOLDS} "
+    f"UNION {_PAIR} JOIN {IDS} AS v(workspace, b) USING (workspace, b) WHERE {_HOLDS}"
 )
 _PROFILES = text(
     "SELECT p.workspace, CAST(p.id AS text) AS id, p.version, CAST(p.summary AS text) AS summary "
-    f"FROM profile.profile p JOIN {_IDS} AS v(workspace, id) USING (workspace, id)"
+    f"FROM profile.profile p JOIN {IDS} AS v(workspace, id) USING (workspace, id)"
 )
 
 
-async def ensure_identifiers(tx: AsyncConnection, wanted: Mapping[Scoped, Identifier]) -> None:
-    """Insert identifiers that are not there, in sorted order."""
+async def ensure_identifiers(
+    tx: AsyncConnection, wanted: Mapping[Scoped, Identifier]
+) -> set[Scoped]:
+    """Insert identifiers that are not there, in sorted order; those that were not.
+
+    Until the commit whoever wants to insert one of these waits: it is held as if it were locked.
+    """
     ordered = sorted(wanted)
-    await tx.execute(
+    rows = await tx.execute(
         _ENSURE,
         {
             **scoped(ordered),
@@ -150,22 +128,7 @@ async def ensure_identifiers(tx: AsyncConnection, wanted: Mapping[Scoped, Identi
             "values": [wanted[one][1] for one in ordered],
         },
     )
-
-
-async def known(
-    tx: AsyncConnection, wanted: Collection[Scoped], *, of_somebody: bool = False
-) -> set[Scoped]:
-    """Those of the identifiers that are there; `of_somebody`: that a profile has."""
-    if not wanted:
-        return set()
-    rows = await tx.execute(_KNOWN, scoped(sorted(wanted)))
-    return {(row.workspace, row.id) for row in rows if row.is_somebodys or not of_somebody}
-
-
-async def anonymous_twins(tx: AsyncConnection, ids: Ids, wanted: Collection[Scoped]) -> set[Scoped]:
-    """The ids that the values of identifiers have, or would have, as anonymous ids."""
-    rows = await tx.execute(_VALUES, scoped(sorted(wanted)))
-    return {(row.workspace, ids.of(row.workspace, (ANONYMOUS_ID, row.value))) for row in rows}
+    return {(row[0], row[1]) for row in rows}
 
 
 async def load(
@@ -178,16 +141,36 @@ async def load(
     wait for each other. Locks that turn out to be needed later come in an order of their own: who
     meets with another there is told so by the database, and tries again. `held`: the locks so far.
     """
-    await _hold(tx, wanted, held)
-    await _load_nodes(tx, working, _NODES, wanted)
+    for row in await _held_nodes(tx, wanted, held):
+        working.add_node(_node(row))
     await _load_profiles(tx, working)
+
+
+async def load_named(
+    tx: AsyncConnection,
+    working: Loaded,
+    named: Mapping[Scoped, Identifier],
+    besides: Collection[Scoped],
+    held: set[Scoped],
+) -> None:
+    """Load what events name, made where it is not there, and what there is of `besides`.
+
+    All are made before any cluster is locked, so that who waits for a new one holds no cluster.
+    What is made here is known as it is, and is its own cluster: nobody else sees it yet.
+    """
+    new = await ensure_identifiers(tx, named)
+    held |= new
+    for workspace, id_ in sorted(new):
+        kind, value = named[workspace, id_]
+        working.add_node(Node(id_, workspace, kind, value, stored=NO_FOLD))
+    await load(tx, working, (named.keys() | set(besides)) - new, held)
 
 
 async def load_around(
     tx: AsyncConnection,
     working: WorkingSet,
     seeds: Collection[Scoped],
-    held: set[Scoped],
+    held: set[Scoped] | None,
     *,
     beyond: Collection[Scoped] = (),
     wide: bool = False,
@@ -197,7 +180,8 @@ async def load_around(
     That is: their components, and the users next to those; where the rules have limits, all that
     these users have. `beyond`: identifiers whose links are followed even if they are shared or
     void, to see whether they still are; so are those of the shared ones to which their aliases
-    lead, which are in doubt then.
+    lead, which are in doubt then. `held` is None where people are only looked at: nothing is
+    locked.
     """
     ordered = sorted(seeds)
     asked = {
@@ -208,7 +192,7 @@ async def load_around(
     while True:
         rows = (await tx.execute(_REACHED, asked)).fetchall()
         reached = {(row.workspace, row.id) for row in rows}
-        if not await _hold(tx, reached, held):
+        if held is None or not await _hold(tx, reached, held):
             break
     await _load_nodes(tx, working, _NODES, reached)
     await _load_links(tx, working, {(row.workspace, row.id) for row in rows if row.through})
@@ -222,14 +206,6 @@ async def load_around(
     if not more <= set(beyond):
         more |= set(beyond)
         await load_around(tx, working, {*seeds, *more}, held, beyond=more, wide=wide)
-
-
-async def renamed(tx: AsyncConnection, users: Collection[Scoped]) -> set[Scoped]:
-    """Of user ids that have other ids by now, these and the others."""
-    if not users:
-        return set()
-    rows = await tx.execute(_RENAMED, scoped(sorted(users)))
-    return {(row.workspace, end) for row in rows for end in (row.a, row.b)}
 
 
 async def load_users(
@@ -253,15 +229,6 @@ async def load_users(
     if working.doubtful:
         more = {(working.nodes[one].workspace, one) for one in working.doubtful}
         await load_around(tx, working, more, held, beyond=more, wide=True)
-
-
-async def near(tx: AsyncConnection, wanted: Sequence[Scoped]) -> dict[Id, dict[Id, Near]]:
-    """What is linked to identifiers by links that count, and nothing behind it."""
-    found: dict[Id, dict[Id, Near]] = {}
-    for row in await tx.execute(_NEAR, scoped(wanted)):
-        known = Near(row.kind, row.contested, row.first)
-        found.setdefault(row.id, {})[row.other] = known
-    return found
 
 
 async def load_members(tx: AsyncConnection, working: Loaded, profiles: Collection[Scoped]) -> None:
@@ -297,17 +264,40 @@ async def _hold(tx: AsyncConnection, wanted: Collection[Scoped], held: set[Scope
     """Hold the clusters of identifiers; whether any of them was not held before."""
     before = len(held)
     asked = scoped(sorted(wanted))
+    # While waiting for a lock the cluster may have been joined to another: look again.
+    while locked := await _lock(tx, asked, held):
+        held |= locked
+    return len(held) > before
+
+
+async def _held_nodes(
+    tx: AsyncConnection, wanted: Collection[Scoped], held: set[Scoped]
+) -> Sequence[Row[Any]]:
+    """The rows of identifiers whose clusters are held then, as `_hold` holds them.
+
+    The rows tell themselves whether the clusters are still those that were locked: that they are
+    need not be asked before.
+    """
+    if not wanted:
+        return []
+    asked = scoped(sorted(wanted))
     while True:
-        known = {
-            "held_workspaces": pack(one[0] for one in held),
-            "held": pack(one[1] for one in held),
-        }
-        labels = {(row[0], row[1]) for row in await tx.execute(_LABELS, {**asked, **known})}
-        if not labels:
-            return len(held) > before
-        # While waiting for a lock the cluster may have been joined to another: look again.
-        await tx.execute(_LOCK, scoped(sorted(labels)))
-        held |= labels
+        locked = await _lock(tx, asked, held)
+        held |= locked
+        rows = (await tx.execute(_NODES, asked)).fetchall()
+        if not locked or all((one[0], one.cluster_id or one[1]) in held for one in rows):
+            return rows
+
+
+async def _lock(
+    tx: AsyncConnection, asked: Mapping[str, Any], held: Collection[Scoped]
+) -> set[Scoped]:
+    """Lock the clusters that identifiers have now and that are not held, in sorted order."""
+    known = {
+        "held_workspaces": pack(one[0] for one in held),
+        "held": pack(one[1] for one in held),
+    }
+    return {(row[0], row[1]) for row in await tx.execute(_LOCK, {**asked, **known})}
 
 
 async def _load_nodes(
@@ -315,8 +305,14 @@ async def _load_nodes(
 ) -> None:
     if not wanted:
         return
-    for workspace, id_, *known in await tx.execute(query, scoped(sorted(wanted))):
-        working.add_node(Node(id_, workspace, *known))
+    for row in await tx.execute(query, scoped(sorted(wanted))):
+        working.add_node(_node(row))
+
+
+def _node(row: Row[Any]) -> Node:
+    """An identifier, of the _COLUMNS of its row."""
+    workspace, id_, *known = tuple(row)
+    return Node(id_, workspace, *known)
 
 
 async def _load_links(tx: AsyncConnection, working: Loaded, ends: Collection[Scoped]) -> None:

@@ -1,5 +1,6 @@
 """Who asked for somebody to be forgotten, what services have answered, and what goes here."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.events.envelope import Event, Identifier
 from rapport_common.privacy.store import PrivacyStore
 from rapport_profile.domain.naming import Id
-from rapport_profile.domain.receipts import Answer
+from rapport_profile.domain.receipts import Answer, added
+from rapport_profile.store import portions
 from rapport_profile.store.inbox import stored_event
 from rapport_profile.tables import SCHEMA
 
@@ -23,7 +25,16 @@ _PATIENT = text("SET LOCAL lock_timeout = '8s'")
 _HOLD = text("LOCK TABLE profile.erased IN ACCESS EXCLUSIVE MODE")
 _MEMBERS = text(
     "SELECT CAST(id AS text) AS id, kind FROM profile.identifier "
-    "WHERE workspace = :workspace AND profile_id = ANY(CAST(:profiles AS uuid[])) ORDER BY id"
+    "WHERE workspace = :workspace AND profile_id = CAST(:profile AS uuid) "
+    "AND (:after = '' OR id > CAST(nullif(:after, '') AS uuid)) ORDER BY id LIMIT :limit"
+)
+_COUNT_MEMBERS = text(
+    "SELECT count(*) FROM profile.identifier "
+    "WHERE workspace = :workspace AND profile_id = CAST(:profile AS uuid)"
+)
+_JOINED = text(
+    "SELECT CAST(id AS text) FROM profile.identifier "
+    "WHERE workspace = :workspace AND profile_id = ANY(CAST(:profiles AS uuid[]))"
 )
 _KIND_AND_VALUE = text(
     "SELECT kind, value FROM profile.identifier "
@@ -90,8 +101,10 @@ _DROP_DECISIONS = text(
 )
 _NAMED = (
     "FROM profile.identifier i WHERE i.workspace = :workspace AND i.id = ANY(CAST(:ids AS uuid[])) "
-    "AND i.profile_id IS NULL AND NOT EXISTS (SELECT FROM profile.link l "
-    "WHERE l.workspace = i.workspace AND (l.a = i.id OR l.b = i.id))"
+    # Each end by itself: asked at once, all links may be read for each identifier.
+    "AND i.profile_id IS NULL "
+    "AND NOT EXISTS (SELECT FROM profile.link l WHERE l.workspace = i.workspace AND l.a = i.id) "
+    "AND NOT EXISTS (SELECT FROM profile.link l WHERE l.workspace = i.workspace AND l.b = i.id)"
 )
 _DROP_IDENTIFIERS = text(
     f"DELETE FROM profile.identifier WHERE (workspace, id) IN (SELECT workspace, id {_NAMED})"
@@ -102,8 +115,8 @@ _SEARCH_DUE = text(
 )
 _ADD_REQUEST = text(
     "INSERT INTO profile.privacy_request (workspace, id, profile_id, identifiers, actor, reason, "
-    "at) VALUES (:workspace, CAST(:id AS uuid), CAST(:profile_id AS uuid), :identifiers, :actor, "
-    ":reason, :at)"
+    "at, in_portions) VALUES (:workspace, CAST(:id AS uuid), CAST(:profile_id AS uuid), "
+    ":identifiers, :actor, :reason, :at, :in_portions)"
 )
 _COLUMNS = (
     "CAST(id AS text) AS id, CAST(profile_id AS text) AS profile_id, identifiers, actor, reason, "
@@ -132,8 +145,10 @@ _FINISH = text(
 _UNANSWERED = text(
     "SELECT s.service, coalesce(extract(epoch FROM clock_timestamp() - min(r.at)), 0) AS seconds "
     "FROM unnest(CAST(:services AS text[])) AS s(service) LEFT JOIN profile.privacy_request r "
-    "ON r.finished_at IS NULL AND NOT EXISTS (SELECT FROM profile.privacy_receipt a "
-    "WHERE a.workspace = r.workspace AND a.request_id = r.id AND a.service = s.service) "
+    "ON r.finished_at IS NULL AND EXISTS (SELECT FROM (SELECT r.id UNION ALL SELECT p.id "
+    "FROM profile.privacy_portion p WHERE p.workspace = r.workspace AND p.request_id = r.id) "
+    "AS p(id) WHERE NOT EXISTS (SELECT FROM profile.privacy_receipt a "
+    "WHERE a.workspace = r.workspace AND a.request_id = p.id AND a.service = s.service)) "
     "GROUP BY s.service"
 )
 
@@ -147,10 +162,24 @@ async def hold(tx: AsyncConnection) -> None:
     await tx.execute(_HOLD)
 
 
-async def members(tx: AsyncConnection, workspace: str, profiles: Collection[Id]) -> list[Row[Any]]:
-    """Rows of (id, kind): the identifiers of profiles."""
-    asked = {"workspace": workspace, "profiles": sorted(profiles)}
+async def members(
+    tx: AsyncConnection, workspace: str, profile: Id, after: Id, limit: int
+) -> list[Row[Any]]:
+    """Rows of (id, kind): the next identifiers of a profile, by id; "" is before all."""
+    asked = {"workspace": workspace, "profile": profile, "after": after, "limit": limit}
     return list((await tx.execute(_MEMBERS, asked)).fetchall())
+
+
+async def count_members(tx: AsyncConnection, workspace: str, profile: Id) -> int:
+    """How many identifiers a profile has."""
+    asked = {"workspace": workspace, "profile": profile}
+    return int((await tx.execute(_COUNT_MEMBERS, asked)).scalar_one())
+
+
+async def joined(tx: AsyncConnection, workspace: str, profiles: Collection[Id]) -> set[Id]:
+    """The identifiers of profiles."""
+    asked = {"workspace": workspace, "profiles": sorted(profiles)}
+    return set((await tx.execute(_JOINED, asked)).scalars())
 
 
 async def named(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> list[Identifier]:
@@ -220,9 +249,13 @@ async def end_profiles(
     """Nobody has these ids any more, nor what was known under them; the versions that say so."""
     asked = {"workspace": workspace, "profiles": sorted(profiles)}
     known = (await tx.execute(_TAKE_PLACE, asked)).fetchall()
-    await tx.execute(_LEAVE, asked)
     await tx.execute(_END, asked)
     return {row.id: row.version + 1 for row in known}
+
+
+async def leave_profiles(tx: AsyncConnection, workspace: str, profiles: Collection[Id]) -> None:
+    """Nobody is in these profiles any more."""
+    await tx.execute(_LEAVE, {"workspace": workspace, "profiles": sorted(profiles)})
 
 
 async def drop_beside(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> dict[str, int]:
@@ -251,7 +284,7 @@ async def is_search_due(tx: AsyncConnection, workspace: str, profiles: Collectio
 
 
 async def add_request(tx: AsyncConnection, workspace: str, request: Mapping[str, Any]) -> None:
-    """Keep who asked, and why: id, profile_id, identifiers, actor, reason, at."""
+    """Keep who asked, and why: id, profile_id, identifiers, actor, reason, at, in_portions."""
     await tx.execute(_ADD_REQUEST, {"workspace": workspace, **request})
 
 
@@ -289,13 +322,19 @@ async def add_answer(tx: AsyncConnection, workspace: str, request_id: str, answe
 async def answers(
     tx: AsyncConnection, workspace: str, requests: Collection[str]
 ) -> dict[str, dict[str, Answer]]:
-    """The receipts of requests, by request and service."""
-    found: dict[str, dict[str, Answer]] = {one: {} for one in requests}
-    asked = {"workspace": workspace, "requests": sorted(requests)}
-    for row in await tx.execute(_ANSWERS, asked):
+    """The receipts of requests, by request and service: of those that have answered in full."""
+    request_of = await portions.of_requests(tx, workspace, requests)
+    told: dict[str, dict[str, list[Answer]]] = {one: {} for one in requests}
+    for row in await tx.execute(_ANSWERS, {"workspace": workspace, "requests": [*request_of]}):
         answer = Answer(row.service, row.at, row.rows, row.tables)
-        found[row.request_id][row.service] = answer
-    return found
+        told[request_of[row.request_id]].setdefault(row.service, []).append(answer)
+    wanted = Counter(request_of.values())
+    return {
+        request: {
+            service: added(some) for service, some in by.items() if len(some) == wanted[request]
+        }
+        for request, by in told.items()
+    }
 
 
 async def finish(

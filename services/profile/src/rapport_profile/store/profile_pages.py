@@ -43,8 +43,8 @@ async def page(
 
 
 async def concerned(
-    tx: AsyncConnection, workspace: str, ids: Sequence[Id], traits: Sequence[int]
+    tx: AsyncConnection, workspace: str, ids: Sequence[Id], traits: Collection[int]
 ) -> list[Id]:
     """Those of the profiles of whose identifiers some have states of these traits."""
-    asked = {"workspace": workspace, "ids": list(ids), "traits": list(traits)}
+    asked = {"workspace": workspace, "ids": list(ids), "traits": sorted(traits)}
     return sorted((await tx.execute(_CONCERNED, asked)).scalars())

@@ -1,6 +1,6 @@
 """What is known of people, in the order of their profiles' ids, with the source of each trait."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.jobs.store import Job
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.published import Summary
+from rapport_profile.domain.restraints import is_only_kept
 from rapport_profile.domain.traits import Trait
 from rapport_profile.store.jobs import JOBS, MEASURE_QUALITY
 
@@ -18,6 +19,11 @@ _PAGE = text(
     "SELECT CAST(id AS text) AS id, CASE WHEN merged_into IS NULL AND members > 0 "
     "THEN CAST(summary AS text) END AS summary FROM profile.profile WHERE workspace = :workspace "
     "AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid)) ORDER BY id LIMIT :limit"
+)
+_THESE = text(
+    "SELECT CAST(id AS text) AS id, CAST(summary AS text) AS summary FROM profile.profile "
+    "WHERE workspace = :workspace AND id = ANY(CAST(:profiles AS uuid[])) "
+    "AND merged_into IS NULL AND members > 0 AND summary IS NOT NULL"
 )
 
 
@@ -35,6 +41,19 @@ async def page(tx: AsyncConnection, workspace: str, after: Id | None, limit: int
         Told(row.id, None if row.summary is None else _summary.decode(row.summary).fold.traits)
         for row in rows
     ]
+
+
+async def traits_of(
+    tx: AsyncConnection, workspace: str, profiles: Collection[Id]
+) -> dict[Id, Mapping[str, Trait]]:
+    """What is known now of those of the profiles that are somebody, and may be shown."""
+    asked = {"workspace": workspace, "profiles": sorted(profiles)}
+    found = {}
+    for row in await tx.execute(_THESE, asked):
+        fold = _summary.decode(row.summary).fold
+        if not is_only_kept(fold.restraints):
+            found[row.id] = fold.known_traits()
+    return found
 
 
 async def latest(tx: AsyncConnection, workspace: str) -> Job | None:

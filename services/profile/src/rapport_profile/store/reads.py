@@ -15,6 +15,7 @@ from rapport_profile.domain.folding import merge
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.stamps import EARLIEST
+from rapport_profile.store import computed_traits
 
 _fold = msgspec.json.Decoder(Fold)
 _summary = msgspec.json.Decoder(Summary)
@@ -110,15 +111,6 @@ _LINKS = text(
     "> (CAST(:at AS timestamptz), CAST(:a AS uuid), CAST(:b AS uuid), :kind)) "
     "ORDER BY l.timestamp, l.a, l.b, l.kind LIMIT :limit"
 )
-_AMONG = text(
-    "SELECT CAST(l.a AS text) AS a, CAST(l.b AS text) AS b, l.kind, l.timestamp, l.message_id, "
-    "l.source, x.kind AS a_kind, x.value AS a_value, y.kind AS b_kind, y.value AS b_value "
-    "FROM profile.identifier x JOIN profile.link l ON l.workspace = x.workspace AND l.a = x.id "
-    "JOIN profile.identifier y ON y.workspace = l.workspace AND y.id = l.b "
-    "WHERE x.workspace = :workspace AND x.profile_id = :profile_id "
-    "AND y.profile_id = :profile_id AND NOT l.void AND (l.kind IN ('renamed', 'merge') "
-    "OR x.kind <> 'user_id' OR y.kind <> 'user_id')"
-)
 # Of a profile that no event has touched since summaries are kept, the folds of its identifiers.
 _FOLDS = (
     "WITH alive AS (SELECT p.workspace, p.id, p.summary -> 'fold' AS fold FROM profile.profile p "
@@ -151,7 +143,9 @@ async def alive(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Found 
     row = (await tx.execute(_ALIVE, {"workspace": workspace, "id": profile_id})).first()
     if row is None:
         return None
-    return Found(row.id, row.version, _summary.decode(row.summary) if row.summary else None)
+    summary = _summary.decode(row.summary) if row.summary else None
+    await computed_traits.settle(tx, workspace, [] if summary is None else [summary])
+    return Found(row.id, row.version, summary)
 
 
 async def by_identifier(tx: AsyncConnection, workspace: str, identifier: Id) -> UUID | None:
@@ -219,11 +213,6 @@ async def links(
     asked = {"paged": after is not None, "at": at, "a": a, "b": b, "kind": kind, "limit": limit}
     rows = await tx.execute(_LINKS, {**who._asdict(), **asked})
     return [dict(row) for row in rows.mappings()]
-
-
-async def among(tx: AsyncConnection, who: Person) -> list[Row[Any]]:
-    """The links that count between identifiers of one person."""
-    return list((await tx.execute(_AMONG, who._asdict())).fetchall())
 
 
 async def stats(tx: AsyncConnection, workspace: str) -> dict[str, Any]:

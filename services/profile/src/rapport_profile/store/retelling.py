@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.people import Profile
 from rapport_profile.domain.published import Summary
-from rapport_profile.store import people
+from rapport_profile.store import computed_traits, people
 
 PAGE_BYTES = 4 * 1024 * 1024
 """Of what is stored of the profiles of a page, about."""
@@ -94,6 +94,7 @@ async def page(tx: AsyncConnection, stretch: Stretch) -> list[Profile]:
             profile = await _made(tx, stretch.workspace, row.id, row.version)
         profile.merged_into = row.merged_into
         profiles.append(profile)
+    await computed_traits.settle(tx, stretch.workspace, profiles)
     return profiles
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.db import pack, packed
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.published import Summary
-from rapport_profile.store import reads
+from rapport_profile.store import computed_traits, reads
 
 PIECE_BYTES = 4 * 1024 * 1024
 """Of what is stored, as it is stored; in memory it is several times as much."""
@@ -109,6 +109,8 @@ def _pieces(rows: Sequence[Row[Any]]) -> list[list[Id]]:
 
 async def _whole(tx: AsyncConnection, workspace: str, row: Row[Any]) -> Standing:
     if row.summary is not None:
-        return Standing(row.id, row.version, _summary.decode(row.summary))
+        summary = _summary.decode(row.summary)
+        await computed_traits.settle(tx, workspace, [summary])
+        return Standing(row.id, row.version, summary)
     made = await reads.made_of_members(tx, workspace, UUID(row.id))
     return Standing(row.id, row.version, made)

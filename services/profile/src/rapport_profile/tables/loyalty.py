@@ -6,6 +6,7 @@ from sqlalchemy import (
     Column,
     Identity,
     Index,
+    Integer,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -30,6 +31,18 @@ LOYALTY_PROGRAMME = Table(
     Column("created_at", INSTANT, nullable=False, server_default=text("now()")),
     PrimaryKeyConstraint("workspace", "version"),
 )
+
+LOYALTY_START = Table(
+    "loyalty_start",
+    METADATA,
+    Column("workspace", Text),
+    Column("counts_from", INSTANT, nullable=False, comment="What happened from then on counts."),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", INSTANT, nullable=False, server_default=text("now()")),
+    PrimaryKeyConstraint("workspace"),
+)
+"""From when on a programme counts, where that is before its first version says."""
 
 LOYALTY_FACT = Table(
     "loyalty_fact",
@@ -110,17 +123,23 @@ LOYALTY_LOT = Table(
     Column("free", BigInteger, nullable=False),
     Column("is_open", Boolean, nullable=False),
     Column("lot", JSON, nullable=False, comment="As it was at the checkpoint."),
+    Column("cohort", Integer, comment="With which it expires, if it has not yet."),
     PrimaryKeyConstraint("workspace", "profile_id", "key"),
     Index(None, "workspace", "profile_id", "subject"),
     Index(
         "ix_loyalty_lot_free",
         *("workspace", "profile_id", "ends_at", "at", "key"),
-        postgresql_where=text("free > 0"),
+        postgresql_where=text("free > 0 AND cohort IS NULL"),
     ),
     Index(
         "ix_loyalty_lot_pending",
         *("workspace", "profile_id", "opens_at"),
         postgresql_where=text("free > 0 AND NOT is_open"),
+    ),
+    Index(
+        "ix_loyalty_lot_cohort",
+        *("workspace", "profile_id", "cohort", "at", "key"),
+        postgresql_where=text("free > 0 AND cohort IS NOT NULL"),
     ),
 )
 

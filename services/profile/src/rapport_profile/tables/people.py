@@ -33,8 +33,9 @@ IDENTIFIER = Table(
     Column("fold", JSON, nullable=False),
     Column("expired", JSON, comment="The fold of events that retention has removed."),
     PrimaryKeyConstraint("workspace", "id"),
-    Index(None, "workspace", "cluster_id"),
-    Index(None, "workspace", "profile_id"),
+    # An event enters those that are new before it is known whose they are.
+    Index(None, "workspace", "cluster_id", postgresql_where=text("cluster_id IS NOT NULL")),
+    Index(None, "workspace", "profile_id", postgresql_where=text("profile_id IS NOT NULL")),
 )
 
 IDENTITY_KEY = Table(
@@ -114,6 +115,8 @@ PROFILE = Table(
     PrimaryKeyConstraint("workspace", "id"),
     # The ids that somebody had before.
     Index(None, "workspace", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+    # Each event of a person rewrites the row: room for it on the same page.
+    postgresql_with={"fillfactor": "70"},
 )
 
 OVERFLOW = Table(

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Index,
@@ -30,10 +31,34 @@ PRIVACY_REQUEST = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Column("receipt", Text, comment="Signed, when all services have answered."),
     Column("finished_at", DateTime(timezone=True)),
+    Column(
+        "in_portions",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="One record has no room for all identifiers.",
+    ),
+    Column("gone_at", INSTANT, comment="In portions: when nobody here was the person any more."),
     PrimaryKeyConstraint("workspace", "id"),
     Index(None, "at", postgresql_where=text("finished_at IS NULL")),
+    Index(
+        "ix_privacy_request_under_way",
+        "workspace",
+        postgresql_where=text("in_portions AND gone_at IS NULL"),
+    ),
 )
 """Who asked for somebody to be forgotten, and why; never who that was."""
+
+PRIVACY_PORTION = Table(
+    "privacy_portion",
+    METADATA,
+    Column("workspace", Text),
+    Column("id", UUID(as_uuid=True), comment="As it stands on the topic, and in receipts."),
+    Column("request_id", UUID(as_uuid=True), nullable=False),
+    PrimaryKeyConstraint("workspace", "id"),
+    Index(None, "workspace", "request_id"),
+)
+"""Of requests about people for whom one record has no room: the portions behind the first."""
 
 PRIVACY_RECEIPT = Table(
     "privacy_receipt",
@@ -107,6 +132,12 @@ RESTRAINT = Table(
     Column("lifted_by", Text),
     Column("lifted_reason", Text),
     PrimaryKeyConstraint("workspace", "id"),
+    Index(
+        "ix_restraint_holds",
+        "workspace",
+        "id",
+        postgresql_where=text("what = 'processing' AND lifted_at IS NULL"),
+    ),
 )
 """Who has said what is not to be done with a person's data; what holds is in the folds."""
 

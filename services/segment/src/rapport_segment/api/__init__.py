@@ -4,9 +4,9 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_segment.api.members import member_routes
-from rapport_segment.api.segments import change_routes, segment_routes
+from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
 
 
 def routers(engine: AsyncEngine) -> list[APIRouter]:
     """All routes of this service."""
-    return [segment_routes(engine), change_routes(engine), member_routes(engine)]
+    return [schema_routes(), segment_routes(engine), change_routes(engine), member_routes(engine)]

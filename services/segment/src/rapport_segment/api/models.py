@@ -2,15 +2,26 @@
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from rapport_common.operator.models import Ledger
-from rapport_segment.api.rules import EXAMPLE, RuleDocument
-from rapport_segment.domain.evaluate import Verdict
+from rapport_segment.api.rules import EXAMPLE, LINE, RuleDocument
+from rapport_segment.domain import printing, reading
+from rapport_segment.domain.explaining import Verdict
 from rapport_segment.domain.membership import Entry
+from rapport_segment.domain.operands import RuleError
+from rapport_segment.domain.rules import parse
+from rapport_segment.domain.sections import exact
 from rapport_segment.handlers.segments import Standing
 from rapport_segment.store.definitions import Listed
 
@@ -26,36 +37,71 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_printable),
 ]
+TEXT = Field(description="the rule as one line; empty for one that is not understood any more")
 Status = Literal["building", "ready", "incomplete", "archived"]
 
 
-class NewSegment(BaseModel):
-    """A segment to define."""
+class _Ruled(BaseModel):
+    """What has a rule: as a document, or as a line."""
+
+    rule: RuleDocument | None = None
+    text: str | None = Field(
+        None, description="the rule as one line, in place of `rule`", examples=[LINE]
+    )
+
+    @model_validator(mode="after")
+    def _not_both(self) -> Self:
+        if self.rule is not None and self.text is not None:
+            raise ValueError("give rule or text, not both")
+        return self
+
+    @property
+    def document(self) -> dict[str, Any] | None:
+        """The rule, if there is one; LineError for a line that can't be read."""
+        return self.rule if self.text is None else reading.read(self.text)
+
+
+class _OfARule(_Ruled):
+    """What is about a rule."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.rule is None and self.text is None:
+            raise ValueError("give the rule: rule, or text")
+        return self
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """The rule; LineError for a line that can't be read."""
+        return self.document or {}
+
+
+class NewSegment(_OfARule):
+    """A segment to define; its rule is given as `rule` or as `text`."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"name": "Best", "rule": EXAMPLE}]}
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"name": "Best", "rule": EXAMPLE}, {"name": "Best", "text": LINE}]
+        },
     )
 
     name: Name
-    rule: RuleDocument
 
 
-class SegmentChange(BaseModel):
+class SegmentChange(_Ruled):
     """What shall be otherwise; while a segment is not `active` nobody is in it."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"active": False}]})
 
     name: Name | None = None
-    rule: RuleDocument | None = None
     active: bool | None = None
 
 
-class Preview(BaseModel):
-    """A rule to try."""
+class Preview(_OfARule):
+    """A rule to try, as `rule` or as `text`."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rule": EXAMPLE}]})
-
-    rule: RuleDocument
 
 
 class PreviewCount(BaseModel):
@@ -72,6 +118,7 @@ class Segment(BaseModel):
     version: int
     name: str
     rule: dict[str, Any]
+    text: str = TEXT
     active: bool
     status: Status = Field(
         description="`building` while the job holds everybody against the rule; `incomplete` when "
@@ -90,6 +137,7 @@ class SegmentVersion(BaseModel):
     version: int
     name: str
     rule: dict[str, Any]
+    text: str = TEXT
     active: bool
     created_at: datetime
     created_by: str
@@ -114,6 +162,7 @@ class Comparison(BaseModel):
     wanted: Any
     actual: Any
     result: bool
+    until: datetime | None = Field(description="when the result may change by itself")
 
 
 class Membership(BaseModel):
@@ -136,6 +185,7 @@ def segment(listed: Listed) -> dict[str, Any]:
         "version": one.version,
         "name": one.name,
         "rule": json.loads(one.rule),
+        "text": _line(one.rule),
         "active": one.active,
         "status": listed.status,
         "job_id": one.job,
@@ -148,7 +198,14 @@ def segment(listed: Listed) -> dict[str, Any]:
 
 def version(row: dict[str, Any]) -> dict[str, Any]:
     """A `SegmentVersion`."""
-    return {**row, "rule": json.loads(row["rule"])}
+    return {**row, "rule": json.loads(row["rule"]), "text": _line(row["rule"])}
+
+
+def _line(rule: str) -> str:
+    try:
+        return printing.line(parse(exact(rule)))
+    except RuleError:
+        return ""
 
 
 def member(one: Entry) -> dict[str, Any]:
@@ -182,9 +239,10 @@ def _comparison(one: Verdict) -> dict[str, Any]:
         "path": one.leaf.path or "rule",
         "subject": one.leaf.subject.label,
         "op": one.leaf.op,
-        "wanted": one.leaf.value,
+        "wanted": str(one.leaf.value) if one.leaf.is_timed else one.leaf.value,
         "actual": one.actual,
         "result": one.result,
+        "until": one.until,
     }
 
 

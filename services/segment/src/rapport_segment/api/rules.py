@@ -1,23 +1,35 @@
 """A rule in the API's document: what belongs where. What it means is in `domain/rules.py`."""
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, RootModel
 from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 
-from rapport_segment.domain import operands, rules
+from rapport_segment.domain import leaves, operands
 
 Text = Annotated[str, Field(max_length=operands.MAX_TEXT)]
 Scalar = Text | bool | float
-Operand = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=rules.MAX_LIST)]
+Operand = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=leaves.MAX_LIST)]
 Presence = Literal["exists", "not_exists"]
 Equality = Literal["eq", "ne", "in"]
 Order = Literal["gt", "gte", "lt", "lte"]
 Texts = Literal["contains", "starts_with"]
+Times = Literal["within", "anniversary"]
+Pattern = Literal["matches"]
 VALUE = Field(
     default=None, description="not with exists and not_exists; with in a list of 1 to 1,000"
 )
+States = Literal["granted", "denied", "withdrawn", "expired", "unconfirmed"]
+Of = Literal["any", "all", "none", "size"]
+OF: Any = Field(
+    "any", description="of a list: one element fits, all do, none does; or how many it has"
+)
+Length = Annotated[str, Field(pattern=r"^[0-9]{1,6}(min|h|d|w|mo|y)$")]
+Zone = Annotated[str, Field(description="of IANA's list, such as Europe/Berlin")]
+Channel = Annotated[str, Field(min_length=1, description="such as email or sms, or x_yours")]
+PURPOSE = Field("promotion", description="such as promotion or survey, or x_yours")
 EXAMPLE: JsonDict = {
     "and": [
         {"computed": "revenue", "currency": "USD", "op": "gte", "value": "500"},
@@ -26,9 +38,41 @@ EXAMPLE: JsonDict = {
     ]
 }
 
+LINE = 'revenue USD >= 500 and not plan in ("gold", "platinum") and identifier email exists'
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class Now(_Part):
+    """An instant beside now: `-30d` is 30 days ago."""
+
+    distance: str = Field(alias="now", pattern=r"^(|0|[+-][0-9]{1,6}(min|h|d|w|mo|y))$")
+
+
+class Last(_Part):
+    """So long up to now; with anniversary whole days, today among them, in the person's zone."""
+
+    length: Length = Field(alias="last")
+    zone: Zone | None = Field(None, description="with anniversary: of who has none")
+
+
+class Next(_Part):
+    """So long from now on; with anniversary whole days, today among them, in the person's zone."""
+
+    length: Length = Field(alias="next")
+    zone: Zone | None = Field(None, description="with anniversary: of who has none")
+
+
+class This(_Part):
+    """The period that is now in a zone."""
+
+    period: Literal["day", "week", "month", "quarter", "year"] = Field(alias="this")
+    zone: Zone = "UTC"
+
+
+Instant = Now | Last | Next | This
 
 
 class AllOf(_Part):
@@ -53,8 +97,9 @@ class TraitRule(_Part):
     """A trait compared; of a list, one element that fits is enough."""
 
     trait: Annotated[str, Field(min_length=1, max_length=operands.MAX_TEXT)]
-    op: Presence | Equality | Order | Texts
-    value: Operand | None = VALUE
+    of: Of = OF
+    op: Presence | Equality | Order | Texts | Pattern | Times
+    value: Operand | Instant | None = VALUE
 
 
 class ComputedRule(_Part):
@@ -71,8 +116,8 @@ class ComputedRule(_Part):
         "last_seen_at",
     ]
     currency: str | None = Field(None, description="ISO 4217; with revenue, and only there")
-    op: Presence | Equality | Order
-    value: Operand | None = VALUE
+    op: Presence | Equality | Order | Times
+    value: Operand | Instant | None = VALUE
 
 
 class DefinedRule(_Part):
@@ -80,8 +125,9 @@ class DefinedRule(_Part):
 
     defined: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
     currency: str | None = Field(None, description="ISO 4217; with a trait of money")
-    op: Presence | Equality | Order | Texts
-    value: Operand | None = VALUE
+    of: Of = OF
+    op: Presence | Equality | Order | Texts | Pattern | Times
+    value: Operand | Instant | None = VALUE
 
 
 class IdentifierRule(_Part):
@@ -92,8 +138,60 @@ class IdentifierRule(_Part):
     value: Operand | None = VALUE
 
 
+class ContactPointRule(_Part):
+    """Where the person is reached by a channel now, or only what is verified of that."""
+
+    contact_point: Channel
+    verified: bool = False
+    op: Presence | Equality | Texts
+    value: Operand | None = VALUE
+
+
+class ConsentRule(_Part):
+    """The person's word about a channel and purpose; of several places one is enough."""
+
+    consent: Channel
+    purpose: str = PURPOSE
+    op: Presence | Equality
+    value: States | list[States] | None = VALUE
+
+
+class ReachableRule(_Part):
+    """There is a verified contact point of the channel, with a yes to the purpose."""
+
+    reachable: Channel
+    purpose: str = PURPOSE
+
+
+class BucketRule(_Part):
+    """A part of everybody, drawn once and for all by a word: percent from and below."""
+
+    bucket: Annotated[str, Field(min_length=1, max_length=operands.MAX_TEXT)]
+    first: float = Field(0, alias="from", ge=0, le=100)
+    behind: float = Field(alias="to", ge=0, le=100)
+
+
+class SegmentRule(_Part):
+    """The person is in another segment."""
+
+    segment: UUID
+
+
 class Rule(
-    RootModel[AllOf | OneOf | NotThis | TraitRule | ComputedRule | DefinedRule | IdentifierRule]
+    RootModel[
+        AllOf
+        | OneOf
+        | NotThis
+        | TraitRule
+        | ComputedRule
+        | DefinedRule
+        | IdentifierRule
+        | ContactPointRule
+        | ConsentRule
+        | ReachableRule
+        | BucketRule
+        | SegmentRule
+    ]
 ):
     """Whom a segment holds: a tree of at most 16 levels and 500 nodes."""
 
@@ -108,6 +206,21 @@ class _Documented:
         cls, _schema: Any, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return handler(Rule.__pydantic_core_schema__)
+
+
+class RuleSchema(BaseModel):
+    """A JSON Schema, with all that such a document has."""
+
+    model_config = ConfigDict(extra="allow")
+
+    dialect: str = Field(alias="$schema")
+    definitions: dict[str, Any] = Field(alias="$defs")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of rules (draft 2020-12)."""
+    found = Rule.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
 RuleDocument = Annotated[dict[str, Any], _Documented]

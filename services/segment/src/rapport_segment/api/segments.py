@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.paging import Listed, Paging
-from rapport_segment.api import models
+from rapport_segment.api import models, rules
 from rapport_segment.api.callers import Previewer, Reader, Writer
 from rapport_segment.handlers import segments
 from rapport_segment.handlers.segments import Amendment, require, require_listed
@@ -21,8 +21,9 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
     @router.post("/v1/segments/preview", response_model=models.PreviewCount)
     async def preview(body: models.Preview, caller: Previewer) -> dict[str, int]:
         """Count whom an unsaved rule fits."""
+        wanted = body.wanted
         async with engine.begin() as tx:
-            fitting, everybody = await segments.preview(tx, caller.workspace, body.rule)
+            fitting, everybody = await segments.preview(tx, caller.workspace, wanted)
         return {"count": fitting, "of": everybody}
 
     @router.get("/v1/segments", response_model=Listed[models.Segment])
@@ -64,6 +65,18 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
     return router
 
 
+def schema_routes() -> APIRouter:
+    """Tell what rules look like."""
+    router = APIRouter(tags=["segments"])
+
+    @router.get("/v1/segments/schema", response_model=rules.RuleSchema)
+    async def schema(_caller: Reader) -> dict[str, Any]:
+        """The JSON Schema of rules."""
+        return rules.schema()
+
+    return router
+
+
 def change_routes(engine: AsyncEngine) -> APIRouter:
     """Define, change and archive segments. Each answer names the job that builds."""
     router = APIRouter(tags=["segments"])
@@ -73,15 +86,16 @@ def change_routes(engine: AsyncEngine) -> APIRouter:
         """Define a segment. It judges whatever comes from now on; who fits already enters when
         its job has come to him.
         """
+        wanted = body.wanted
         async with engine.begin() as tx:
-            return models.segment(await segments.create(tx, caller, body.name, body.rule))
+            return models.segment(await segments.create(tx, caller, body.name, wanted))
 
     @router.patch("/v1/segments/{segment_id}", status_code=202, response_model=models.Segment)
     async def change(
         segment_id: UUID, body: models.SegmentChange, caller: Writer
     ) -> dict[str, Any]:
         """Make a new version; the difference enters and leaves as its job comes to it."""
-        amendment = Amendment(body.name, body.rule, body.active)
+        amendment = Amendment(body.name, body.document, body.active)
         async with engine.begin() as tx:
             return models.segment(await segments.change(tx, caller, segment_id, amendment))
 

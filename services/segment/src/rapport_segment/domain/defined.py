@@ -1,11 +1,13 @@
 """What rules ask of computed traits, against what these are."""
 
 from collections.abc import Mapping, Sequence
-from typing import assert_never
 
 from rapport_common.events.trait import TraitType
+from rapport_segment.domain import tree
+from rapport_segment.domain.leaves import MATCHES, ORDER, PRESENCE, TEXT
 from rapport_segment.domain.operands import RuleError
-from rapport_segment.domain.rules import ORDER, PRESENCE, TEXT, And, Defined, Leaf, Not, Or, Rule
+from rapport_segment.domain.subjects import Defined
+from rapport_segment.domain.tree import Leaf, Rule
 
 _SHOWN = 20
 _OF_TEXTS = frozenset({"text", "list"})
@@ -17,15 +19,7 @@ Asked = tuple[Leaf, Defined]
 
 def leaves(rule: Rule) -> list[Asked]:
     """The comparisons with computed traits."""
-    match rule:
-        case Leaf():
-            return [(rule, rule.subject)] if isinstance(rule.subject, Defined) else []
-        case Not():
-            return leaves(rule.child)
-        case And() | Or():
-            return [one for child in rule.children for one in leaves(child)]
-        case _:
-            assert_never(rule)
+    return [(one, one.subject) for one in tree.leaves(rule) if isinstance(one.subject, Defined)]
 
 
 def check(asked: Sequence[Asked], types: Mapping[str, TraitType]) -> None:
@@ -43,12 +37,21 @@ def _check(leaf: Leaf, subject: Defined, types: Mapping[str, TraitType]) -> None
     if (kind == "money") != (subject.currency is not None) and leaf.op not in PRESENCE:
         wanted = "needs a currency: it is money" if kind == "money" else f"is a {kind}, not money"
         raise RuleError(_at(leaf, "currency"), f"{subject.name} {wanted}")
-    if leaf.op in TEXT and kind not in _OF_TEXTS:
+    if leaf.op in {*TEXT, MATCHES} and kind not in _OF_TEXTS:
         raise RuleError(
             _at(leaf, "op"), f"{leaf.op} asks for texts, and {subject.name} is a {kind}"
         )
+    if leaf.is_timed and kind != "time":
+        message = f"{subject.name} is a {kind}, and no instant"
+        raise RuleError(_at(leaf, "op" if leaf.op not in ORDER else "value"), message)
+    if leaf.of == "size":
+        if kind != "list":
+            raise RuleError(_at(leaf, "of"), f"{subject.name} is a {kind}, and has no size")
+        return
     if leaf.op in ORDER and kind == "list":
-        raise RuleError(_at(leaf, "op"), f"{leaf.op} has no meaning for a list: use eq or in")
+        raise RuleError(
+            _at(leaf, "op"), f"{leaf.op} has no meaning for a list: use eq or in, or its size"
+        )
 
 
 def _at(leaf: Leaf, part: str) -> str:

@@ -1,113 +1,180 @@
-"""Rules in Python: predicates for the live path, and the words that explain a verdict."""
+"""Rules in Python: what they come to for somebody now, and until when."""
 
 import operator
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, assert_never
+from uuid import UUID
 
-import msgspec
-
-from rapport_segment.domain import values
-from rapport_segment.domain.elements import Elements, kinds_of
-from rapport_segment.domain.rules import (
-    EQUALITY,
-    And,
+from rapport_segment.domain import anniversaries, values
+from rapport_segment.domain.elements import Elements, indexed, kinds_of
+from rapport_segment.domain.leaves import EQUALITY, MATCHES, PRESENCE
+from rapport_segment.domain.outlook import (
+    NO,
+    YES,
+    Judge,
+    Outlook,
+    View,
+    contrary,
+    every,
+    in_span,
+    of_all,
+    some,
+)
+from rapport_segment.domain.patterns import matches
+from rapport_segment.domain.permissions import EXPIRED
+from rapport_segment.domain.sections import Facts
+from rapport_segment.domain.subjects import (
+    Bucket,
+    Consent,
+    ContactPoint,
     Defined,
     Identifier,
-    Leaf,
-    Not,
-    Or,
-    Rule,
+    InSegment,
+    Of,
+    Reachable,
     Trait,
 )
-from rapport_segment.domain.sections import Facts
+from rapport_segment.domain.tree import And, Leaf, Not, Or, Rule
 from rapport_segment.domain.values import Scalar
+from rapport_segment.domain.windows import Anniversary, BesideNow, Calendar, Rolling
+from rapport_segment.domain.zones import TIMEZONE, zones
 
 Predicate = Callable[[Facts], bool]
 Test = Callable[[Any], bool]
 """Asks one value, which is not missing."""
 
-Decisive = Callable[[Facts], "tuple[bool, list[Verdict]]"]
-"""What a rule comes to for somebody, with the comparisons that settle it."""
+Read = Callable[[Facts], Any]
+Look = Callable[[Any, View], Outlook]
+"""Looks at one value, which is not missing."""
 
-MAX_REASON = 500
-MAX_SHOWN = 80
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
     "gte": operator.ge,
     "lt": operator.lt,
     "lte": operator.le,
 }
-_SYMBOLS = {
-    "eq": "=",
-    "ne": "!=",
-    "gt": ">",
-    "gte": ">=",
-    "lt": "<",
-    "lte": "<=",
-    "in": "in",
-    "contains": "contains",
-    "starts_with": "starts with",
-}
-_shown = msgspec.json.Encoder(decimal_format="number")
 
 
-def predicate(rule: Rule) -> Predicate:
-    """The rule as one function; made once per version of a definition."""
-    match rule:
-        case Leaf():
-            return _leaf(rule)
-        case Not():
-            inner = predicate(rule.child)
-            return lambda facts: not inner(facts)
-        case And():
-            return _every([predicate(one) for one in rule.children])
-        case Or():
-            return _some([predicate(one) for one in rule.children])
-        case _:
-            assert_never(rule)
+class Judges:
+    """Makes rules into functions. Equal comparisons of all its rules are one, and are remembered
+    while somebody is looked at.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], Judge] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def of(self, rule: Rule) -> Judge:
+        """The rule as one function; made once per version of a definition."""
+        match rule:
+            case Leaf():
+                return self._leaf(rule)
+            case Not():
+                return contrary(self.of(rule.child))
+            case And():
+                return every([self.of(child) for child in rule.children])
+            case Or():
+                return some([self.of(child) for child in rule.children])
+            case _:
+                assert_never(rule)
+
+    def _leaf(self, leaf: Leaf) -> Judge:
+        # True equals 1 in Python, and not in rules.
+        kinds = tuple(map(type, leaf.value)) if isinstance(leaf.value, tuple) else type(leaf.value)
+        key = (leaf.subject, leaf.op, leaf.value, kinds, leaf.of)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = judge_of(leaf)
+        return found
 
 
-def _every(parts: list[Predicate]) -> Predicate:
-    def holds(facts: Facts) -> bool:
-        for part in parts:  # noqa: SIM110 - a generator costs more than the comparisons
-            if not part(facts):
-                return False
-        return True
+def remembered(judge: Judge) -> Judge:
+    """The same, worked out once for each view."""
 
-    return holds
+    def look(view: View) -> Outlook:
+        found = view.memo.get(judge)
+        if found is None:
+            found = view.memo[judge] = judge(view)
+        return found
 
-
-def _some(parts: list[Predicate]) -> Predicate:
-    def holds(facts: Facts) -> bool:
-        for part in parts:  # noqa: SIM110 - as above
-            if part(facts):
-                return True
-        return False
-
-    return holds
+    return look
 
 
-def _leaf(leaf: Leaf) -> Predicate:
-    read = leaf.subject.read
+def judge_of(leaf: Leaf) -> Judge:
+    """One comparison as a function."""
+    if isinstance(leaf.subject, InSegment):
+        # Not remembered: who is in what may change while somebody is looked at.
+        wanted = UUID(leaf.subject.id)
+        return lambda view: YES if wanted in view.members else NO
+    if leaf.op in PRESENCE:
+        return _remembering(_present(leaf))
+    if isinstance(leaf.subject, Reachable):
+        return remembered(_reachable(leaf.subject))
+    if isinstance(leaf.subject, Bucket):
+        return _remembering(_drawn(leaf.subject))
+    if isinstance(leaf.subject, Consent):
+        return remembered(_consent(leaf))
+    return remembered(_timed(leaf)) if leaf.is_timed else _remembering(_steady(leaf))
+
+
+def _remembering(holds: Predicate) -> Judge:
+    """`remembered`, in one step, of what changes with the facts only."""
+
+    def look(view: View) -> Outlook:
+        found = view.memo.get(holds)
+        if found is None:
+            found = view.memo[holds] = YES if holds(view.facts) else NO
+        return found
+
+    return look
+
+
+def _present(leaf: Leaf) -> Predicate:
+    read: Read = leaf.subject.read
     if leaf.op == "exists":
         return lambda facts: read(facts) is not None
-    if leaf.op == "not_exists":
-        return lambda facts: read(facts) is None
-    if isinstance(leaf.subject, Identifier):
+    return lambda facts: read(facts) is None
+
+
+def _steady(leaf: Leaf) -> Predicate:
+    """A comparison whose verdict changes with the facts only."""
+    read: Read = leaf.subject.read
+    if isinstance(leaf.subject, Identifier | ContactPoint):
         return _any_value(leaf)
+    if leaf.of == "size":
+        return _size(leaf)
     if leaf.op == "ne":
         equal = _each(_test("eq", leaf.value))
         return lambda facts: (value := read(facts)) is not None and not equal(value)
     test = _test(leaf.op, leaf.value)
     if leaf.op != "contains" and isinstance(leaf.subject, Trait | Defined):
-        test = _each(test)
+        test = _quantified(test, leaf.of)
 
     def holds(facts: Facts) -> bool:
         value = read(facts)
         return value is not None and test(value)
 
     return holds
+
+
+def _quantified(test: Test, of: Of) -> Test:
+    """Over the elements of a list; what is no list is one of its own."""
+    if of == "none":
+        fits = _each(test)
+        return lambda value: not fits(value)
+    if of != "all":
+        return _each(test)
+
+    def all_do(value: Any) -> bool:
+        if isinstance(value, list):
+            return bool(value) and all(test(element) for element in value)
+        return test(value)
+
+    return all_do
 
 
 def _each(test: Test) -> Test:
@@ -121,9 +188,21 @@ def _each(test: Test) -> Test:
     return holds
 
 
+def _size(leaf: Leaf) -> Predicate:
+    read = leaf.subject.read
+    equal = leaf.op == "ne"
+    test = _test("eq" if equal else leaf.op, leaf.value)
+
+    def holds(facts: Facts) -> bool:
+        value = read(facts)
+        return isinstance(value, list) and test(len(value)) is not equal
+
+    return holds
+
+
 def _any_value(leaf: Leaf) -> Predicate:
     """Over a list: one value that fits is enough, and `ne` means that none is equal."""
-    read = leaf.subject.read
+    read: Read = leaf.subject.read
     if leaf.op == "ne":
         return lambda facts: leaf.value not in (read(facts) or [leaf.value])
     if leaf.op in EQUALITY:
@@ -132,6 +211,92 @@ def _any_value(leaf: Leaf) -> Predicate:
         return lambda facts: not wanted.isdisjoint(read(facts) or ())
     test = _test(leaf.op, leaf.value)
     return lambda facts: any(test(one) for one in read(facts) or ())
+
+
+def _timed(leaf: Leaf) -> Judge:
+    read, look = leaf.subject.read, _look(leaf)
+    of = leaf.of
+
+    def judge(view: View) -> Outlook:
+        value = read(view.facts)
+        if value is None:
+            return NO
+        if not isinstance(value, list):
+            verdict, until = look(value, view)
+            return (not verdict, until) if of == "none" else (verdict, until)
+        if of == "all":
+            return of_all([look(one, view) for one in value], by=False) if value else NO
+        verdict, until = of_all([look(one, view) for one in value], by=True)
+        return (not verdict, until) if of == "none" else (verdict, until)
+
+    return judge
+
+
+def _look(leaf: Leaf) -> Look:
+    """What one value comes to; what is no instant never fits."""
+    window: Any = leaf.value
+    op = leaf.op
+
+    def look(value: Any, view: View) -> Outlook:
+        moment = values.moment(value)
+        if moment is None:
+            return NO
+        match window:
+            case BesideNow():
+                return in_span(window.span(op, moment), view.now)
+            case Rolling() | Calendar():
+                return in_span(window.span(moment), view.now)
+            case _:
+                return anniversaries.outlook(window, moment, _zone(view.facts, window), view.now)
+
+    return look
+
+
+def _zone(facts: Facts, kind: Anniversary) -> str:
+    """The zone in which somebody lives, as far as it is known."""
+    said = indexed(facts.traits, TIMEZONE, (TIMEZONE,))
+    return said if type(said) is str and said in zones() else kind.zone
+
+
+def _drawn(subject: Bucket) -> Predicate:
+    first, behind = subject.bounds
+    return lambda facts: first <= subject.read(facts) < behind
+
+
+def _consent(leaf: Leaf) -> Judge:
+    read: Read = leaf.subject.read
+    wanted = {leaf.value} if leaf.op != "in" else set(leaf.value)  # type: ignore[arg-type] # of "in" a tuple
+    differs = leaf.op == "ne"
+
+    def judge(view: View) -> Outlook:
+        words = read(view.facts)
+        if words is None:
+            return NO
+        verdict, until = of_all(
+            [_state(word, view.now, lambda state: state in wanted) for word in words], by=True
+        )
+        return (not verdict, until) if differs else (verdict, until)
+
+    return judge
+
+
+def _reachable(subject: Reachable) -> Judge:
+    def judge(view: View) -> Outlook:
+        yeses = subject.read(view.facts)
+        return of_all([_state(word, view.now, EXPIRED.__ne__) for word in yeses], by=True)
+
+    return judge
+
+
+def _state(word: dict[str, str], now: datetime, fits: Callable[[str], bool]) -> Outlook:
+    """Whether a word of a consent fits: a yes may have an end, from which on it has expired."""
+    until = values.moment(word.get("until"))
+    if until is None:
+        return fits(word["state"]), None
+    if now >= until:
+        return fits(EXPIRED), None
+    verdict = fits(word["state"])
+    return verdict, until if fits(EXPIRED) is not verdict else None
 
 
 def _test(op: str, wanted: Any) -> Test:
@@ -143,6 +308,8 @@ def _test(op: str, wanted: Any) -> Test:
         return _contains(wanted)
     if op == "starts_with":
         return _begins(wanted)
+    if op == MATCHES:
+        return _matches(wanted)
     return _among((wanted,))
 
 
@@ -195,6 +362,15 @@ def _begins(prefix: str) -> Test:
     return holds
 
 
+def _matches(pattern: str) -> Test:
+    def holds(value: Any) -> bool:
+        if type(value) is Elements:
+            return any(holds(element) for element in value)
+        return type(value) is str and matches(pattern, value)
+
+    return holds
+
+
 def _contains(wanted: Scalar) -> Test:
     equal = _among((wanted,))
 
@@ -206,104 +382,3 @@ def _contains(wanted: Scalar) -> Test:
         return type(value) is str and isinstance(wanted, str) and wanted in value
 
     return holds
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """One comparison of a rule, with what was found."""
-
-    leaf: Leaf
-    actual: Any
-    result: bool
-
-    def words(self) -> str:
-        """For example `revenue USD 512.30 >= 500`."""
-        label, op = self.leaf.subject.label, self.leaf.op
-        missing = self.actual is None
-        if self.leaf.value is None:
-            return f"{label} {'missing' if missing else 'exists'}"
-        wanted = f"{_SYMBOLS[op]} {_show(self.leaf.value)}"
-        if missing:
-            return f"{label} missing, wanted {wanted}"
-        # An address does not belong into a text that travels and is kept.
-        hidden = isinstance(self.leaf.subject, Identifier)
-        found = label if hidden else f"{label} {_show(self.actual)}"
-        return f"{found} {wanted}" if self.result else f"{found} not {wanted}"
-
-
-def explain(rule: Rule, facts: Facts) -> list[Verdict]:
-    """Every comparison of the rule, in its order."""
-    match rule:
-        case Leaf():
-            return [Verdict(rule, rule.subject.read(facts), _leaf(rule)(facts))]
-        case Not():
-            return explain(rule.child, facts)
-        case And() | Or():
-            return [verdict for one in rule.children for verdict in explain(one, facts)]
-        case _:
-            assert_never(rule)
-
-
-def reason(rule: Rule, facts: Facts) -> str:
-    """Why the rule holds or does not, in at most 500 characters."""
-    return reasoning(rule)(facts)
-
-
-def reasoning(rule: Rule) -> Callable[[Facts], str]:
-    """The rule as a function that says why; made once per version of a definition."""
-    decisive = _decisive(rule)
-
-    def why(facts: Facts) -> str:
-        words = " and ".join([one.words() for one in decisive(facts)[1]])
-        return words if len(words) <= MAX_REASON else f"{words[: MAX_REASON - 1]}…"
-
-    return why
-
-
-def _decisive(rule: Rule) -> Decisive:
-    """The result, and the comparisons that settle it: all of them, or the first of its kind."""
-    match rule:
-        case Leaf():
-            return _compared(rule)
-        case Not():
-            return _contrary(_decisive(rule.child))
-        case And() | Or():
-            parts = [_decisive(one) for one in rule.children]
-            return _settled(parts, by=isinstance(rule, Or))
-        case _:
-            assert_never(rule)
-
-
-def _compared(leaf: Leaf) -> Decisive:
-    read, holds = leaf.subject.read, _leaf(leaf)
-
-    def decide(facts: Facts) -> tuple[bool, list[Verdict]]:
-        result = holds(facts)
-        return result, [Verdict(leaf, read(facts), result)]
-
-    return decide
-
-
-def _contrary(part: Decisive) -> Decisive:
-    def decide(facts: Facts) -> tuple[bool, list[Verdict]]:
-        result, verdicts = part(facts)
-        return not result, verdicts
-
-    return decide
-
-
-def _settled(parts: list[Decisive], *, by: bool) -> Decisive:
-    def decide(facts: Facts) -> tuple[bool, list[Verdict]]:
-        collected: list[Verdict] = []
-        for part in parts:
-            result, verdicts = part(facts)
-            if result is by:
-                return by, verdicts
-            collected += verdicts
-        return not by, collected
-
-    return decide
-
-
-def _show(value: Any) -> str:
-    text = _shown.encode(value).decode()
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"

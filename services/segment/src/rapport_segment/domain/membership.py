@@ -1,8 +1,7 @@
 """Who enters and who leaves: a person held against definitions, and what comes of a merge."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from hashlib import sha1
 from typing import Literal
 from uuid import UUID
@@ -12,80 +11,17 @@ from msgspec.structs import replace
 
 from rapport_common.events.membership import Membership
 from rapport_common.follower.domain import Versions
-from rapport_segment.domain import evaluate
-from rapport_segment.domain.rules import Rule, sections_read
-from rapport_segment.domain.sections import NO_FACTS, RESTRAINTS, Facts
+from rapport_segment.domain.explaining import MAX_REASON
+from rapport_segment.domain.outlook import View
+from rapport_segment.domain.rulebook import Definition, Rulebook
+from rapport_segment.domain.sections import NO_FACTS, Facts, nobody
 
 Cause = Literal["event", "definition", "merge"]
 GONE = "nobody has this profile any more"
-RESTRAINED = "the person's data may not be processed, or not for profiling"
+PASSED = "time passed: "
+"""So begins the reason of a change that no record has brought about."""
 
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """One version of a segment; `matches` is its rule as a function, `reads` its sections as bits.
-
-    Nobody is in it who may not be judged, see `Facts.judged`: each definition reads that, too.
-    `why` tells in words what its rule comes to.
-
-    `building`: not everybody has been held against it yet, so somebody may be out of place since
-    before the record in hand.
-    """
-
-    segment_id: UUID
-    version: int
-    name: str
-    rule: Rule
-    matches: Callable[[Facts], bool]
-    why: Callable[[Facts], str]
-    reads: int
-    building: bool = False
-
-    @classmethod
-    def of(
-        cls, segment_id: UUID, version: int, name: str, rule: Rule, *, building: bool = False
-    ) -> "Definition":
-        fits, comes_to = evaluate.predicate(rule), evaluate.reasoning(rule)
-        return cls(
-            segment_id,
-            version,
-            name,
-            rule,
-            lambda facts: facts.judged and fits(facts),
-            lambda facts: comes_to(facts) if facts.judged else RESTRAINED,
-            sections_read(rule) | 1 << RESTRAINTS,
-            building,
-        )
-
-
-class Rulebook:
-    """The definitions in force of a workspace, in a fixed order, and who of them reads what."""
-
-    def __init__(self, definitions: Sequence[Definition] = ()) -> None:
-        self.definitions = definitions
-        self._reading: dict[int, list[Definition]] = {}
-        self._asked: dict[int, int] = {}
-
-    def reading(self, sections: int) -> list[Definition]:
-        """Those that read at least one of these sections (bits)."""
-        found = self._reading.get(sections)
-        if found is None:
-            found = [one for one in self.definitions if one.reads & sections]
-            self._reading[sections] = found
-        return found
-
-    def asked(self, told: int) -> int:
-        """What is asked of who is told of these sections, besides what is told (bits).
-
-        Whether somebody was out of place before is asked only while a build goes on.
-        """
-        found = self._asked.get(told)
-        if found is None:
-            found = 0
-            for one in self.reading(told):
-                found |= one.reads if one.building else one.reads & ~told
-            self._asked[told] = found
-        return found
+INSTANT_STEP = timedelta(microseconds=1)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -120,16 +56,18 @@ class Person(msgspec.Struct, frozen=True):
     facts: Facts = NO_FACTS
     known: bool = False
     entries: Mapping[UUID, Entry] = msgspec.field(default_factory=dict)
+    check: datetime | None = None
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """When and by what a change comes about."""
+    """When and by what a change comes about; `by_time`: nothing has happened but that."""
 
     at: datetime
     cause: Cause
     event_timestamp: datetime | None = None
     historic: bool = False
     restored: bool = False
+    by_time: bool = False
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -139,14 +77,17 @@ class Change(msgspec.Struct, frozen=True):
     record: Membership
 
 
-def entry_id(person: Person, definition: Definition) -> UUID:
+def entry_id(person: Person, definition: Definition, at: datetime) -> UUID:
     """The same for the same person, state and definition, however often it is worked out.
 
     The definition's version is in it: a rule that changes to and fro makes the same state
-    enter twice. All of the state's versions are: what was missed may be told later.
+    enter twice. All of the state's versions are: what was missed may be told later. With a rule
+    that moves with time the same state may enter again and again: so the instant is.
     """
     state = ".".join(map(str, person.versions))
     name = f"{person.workspace}/{person.profile_id}/{state}/{definition.version}"
+    if definition.repeats:
+        name = f"{name}/{at.isoformat()}"
     # As `uuid.uuid5` makes it, in half the time.
     digest = sha1(definition.segment_id.bytes + name.encode(), usedforsecurity=False).digest()
     return UUID(bytes=digest[:16], version=5)
@@ -158,7 +99,7 @@ def enter(person: Person, definition: Definition, reason: str, moment: Moment) -
         workspace=person.workspace,
         segment_id=definition.segment_id,
         profile_id=person.profile_id,
-        entry_id=entry_id(person, definition),
+        entry_id=entry_id(person, definition, moment.at),
         entered_at=moment.at,
         segment_version=definition.version,
         profile_version=person.version,
@@ -173,6 +114,8 @@ def leave(
     person: Person, entry: Entry, segment_version: int, reason: str, moment: Moment
 ) -> Change:
     """The stay `entry` ends; told under the person's id, which an entry may outlive in a merge."""
+    # Whoever came in is out later, whatever two clocks say.
+    moment = replace(moment, at=max(moment.at, entry.entered_at))
     ended = replace(entry, exited_at=moment.at, exit_reason=reason)
     return Change(
         ended, _record(entry, person, segment_version, moment, change="exited", reason=reason)
@@ -202,6 +145,7 @@ def _record(
         event_timestamp=moment.event_timestamp,
         historic=moment.historic,
         restored=moment.restored,
+        by_time=moment.by_time,
     )
 
 
@@ -209,44 +153,113 @@ def judge(
     person: Person,
     definitions: Sequence[Definition],
     moment: Moment,
-    before: Facts | None = None,
+    before: View | None = None,
 ) -> tuple[Person, list[Change]]:
     """Hold a person's facts against definitions; of who is not known there is no verdict.
 
-    `before` are the facts before the record in hand. Who was out of place by these already is
-    put right because of the definition, not because of the record: it only came before the build.
+    `before` are the facts before the record in hand, or the same a moment ago. Who was out of place
+    by these already is put right because of the definition, not because of what has happened: that
+    only came before the build.
     """
     if not person.known:
         return person, []
-    facts = person.facts
+    view = View(person.facts, moment.at, person.entries)
     changes: list[Change] = []
+    check = person.check
     for definition in definitions:
         entry = person.entries.get(definition.segment_id)
-        if definition.matches(facts) is (entry is not None):
+        verdict, until = definition.judge(view)
+        if until is not None and (check is None or until < check):
+            check = until
+        if verdict is (entry is not None):
             continue
-        why = definition.why(facts)
         when = moment
         if (
             definition.building
             and before is not None
-            and definition.matches(before) is not (entry is not None)
+            and _before(definition, before, view) is not (entry is not None)
         ):
             when = Moment(moment.at, "definition")
+        why = definition.why(view)
+        if when.by_time:
+            why = f"{PASSED}{why}"[:MAX_REASON]
+        view.moved(definition.segment_id, enters=entry is None)
         if entry is None:
             changes.append(enter(person, definition, why, when))
         else:
             changes.append(leave(person, entry, definition.version, why, when))
-    return (_with(person, changes), changes) if changes else (person, changes)
+    if changes or check != person.check:
+        person = replace(person, check=check, entries=_entries(person, changes))
+    return person, changes
 
 
-def _with(person: Person, changes: Sequence[Change]) -> Person:
+def _before(definition: Definition, before: View, view: View) -> bool:
+    before.members = view.members
+    return definition.judge(before)[0]
+
+
+def settle(
+    person: Person, changes: Sequence[Change], rules: Rulebook, moment: Moment
+) -> tuple[Person, list[Change]]:
+    """Judge by the segments that rest on those which somebody has just entered or left, and by
+    those that rest on these; the changes, those that were given among them.
+    """
+    found = list(changes)
+    waiting = {
+        one.segment_id: one for one in rules.resting_on(one.entry.segment_id for one in found)
+    }
+    while waiting:
+        first = rules.first(waiting.values())
+        del waiting[first.segment_id]
+        person, more = judge(person, [first], moment)
+        found += more
+        for one in rules.resting_on(change.entry.segment_id for change in more):
+            waiting[one.segment_id] = one
+    return person, found
+
+
+MOST_STEPS = 1000
+"""So many times one after the other at which somebody's verdicts may change are gone through at
+once; the rest is due at once again.
+"""
+
+
+def lapse(
+    person: Person, rules: Rulebook, since: datetime, now: datetime
+) -> tuple[Person, list[Change]]:
+    """What time has done from `since` on till `now`, each change at its own instant.
+
+    `check` is then the first instant that is to come, of all rules that move with time.
+    """
+    definitions = rules.moving(person.facts) if person.known else []
+    at, found = since, list[Change]()
+    for _ in range(MOST_STEPS):
+        # A version counts from when it was made.
+        ripe = [one for one in definitions if one.since is None or one.since <= at]
+        younger = [one.since for one in definitions if one.since is not None and one.since > at]
+        just_before = View(person.facts, at - INSTANT_STEP)
+        moment = Moment(at, "event", by_time=True)
+        judged = judge(replace(person, check=None), ripe, moment, just_before)
+        person, changes = settle(*judged, rules, moment)
+        found += changes
+        ahead = [*younger, *(() if person.check is None else (person.check,))]
+        person = replace(person, check=min(ahead, default=None))
+        if person.check is None or person.check > now:
+            break
+        at = person.check
+    return person, found
+
+
+def _entries(person: Person, changes: Sequence[Change]) -> Mapping[UUID, Entry]:
+    if not changes:
+        return person.entries
     entries = dict(person.entries)
     for change in changes:
         if change.entry.exited_at is None:
             entries[change.entry.segment_id] = change.entry
         else:
             del entries[change.entry.segment_id]
-    return replace(person, entries=entries)
+    return entries
 
 
 def end(person: Person, version: int, now: datetime) -> tuple[Person, list[Change]]:
@@ -257,7 +270,8 @@ def end(person: Person, version: int, now: datetime) -> tuple[Person, list[Chang
         # In a fixed order: entries come from memory or from the database, as batches fall.
         for _, entry in sorted(person.entries.items())
     ]
-    return Person(person.workspace, person.profile_id, version), changes
+    facts = nobody(str(person.profile_id))
+    return Person(person.workspace, person.profile_id, version, facts=facts), changes
 
 
 def merge(

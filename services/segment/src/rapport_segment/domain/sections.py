@@ -9,9 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.contact import normal_email
 from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState
 from rapport_common.lazy import lazy
+from rapport_segment.domain.permissions import places_by_channel, words_by_channel
 from rapport_segment.domain.values import EMAIL, instant, normal_text
 
 MAX_EXPONENT = 400
@@ -27,10 +29,13 @@ _LONG_BYTES = 400
 _INSTANT = re.compile(rb"-\d\d[Tt ]\d\d:")
 
 
-IDENTIFIERS, TRAITS, COMPUTED, RESTRAINTS = _PLACES = range(4)
-"""The places of the sections: those that rules read, and what forbids all rules."""
+IDENTIFIERS, TRAITS, COMPUTED, RESTRAINTS, CONTACT_POINTS, CONSENT = _PLACES = range(6)
+"""The places of the sections that rules read; one restraint forbids them all."""
 
-ALL_SECTIONS = 1 << IDENTIFIERS | 1 << TRAITS | 1 << COMPUTED | 1 << RESTRAINTS
+SEGMENTS = len(_PLACES)
+"""Behind them, in fields: the segments that somebody is in, which are no section of a record."""
+
+ALL_SECTIONS = (1 << len(_PLACES)) - 1
 """Sets of sections are bits by their places."""
 
 FORBIDDING: Final = frozenset({"processing", "profiling"})
@@ -95,8 +100,10 @@ class Facts:
     `defined`, the values of the workspace's own, by name.
     """
 
-    def __init__(self, sections: Sequence[Section]) -> None:
-        self.sections = tuple(sections)
+    def __init__(self, sections: Sequence[Section], profile_id: str = "") -> None:
+        """`sections` by their places; one that is not given is empty."""
+        self.sections = (*sections, *map(Section, _PLACES[len(sections) :]))
+        self.profile_id = profile_id
 
     @lazy
     def identifiers(self) -> dict[str, list[str]]:
@@ -114,22 +121,43 @@ class Facts:
         return self.sections[COMPUTED].value
 
     @lazy
+    def contact_points(self) -> dict[str, Any]:
+        """Where somebody is reached, by channel: `all` such places, and those `verified`."""
+        return self.sections[CONTACT_POINTS].value
+
+    @lazy
+    def consent(self) -> dict[str, Any]:
+        """Words on consents by channel and purpose, see `domain.permissions`."""
+        return self.sections[CONSENT].value
+
+    @lazy
+    def restraints(self) -> dict[str, Any]:
+        """What is not to be done with the person's data."""
+        return self.sections[RESTRAINTS].value
+
+    @lazy
     def judged(self) -> bool:
         """Whether the person may be judged by rules: putting people in segments is profiling."""
-        return FORBIDDING.isdisjoint(self.sections[RESTRAINTS].value)
+        return FORBIDDING.isdisjoint(self.restraints)
 
     def overlaid(self, news: Mapping[int, Section]) -> "Facts":
         """The same with other sections, by their places."""
-        return Facts([news.get(place, one) for place, one in enumerate(self.sections)])
+        laid = [news.get(place, one) for place, one in enumerate(self.sections)]
+        return Facts(laid, self.profile_id)
 
 
-def stored(texts: Sequence[str | None], versions: Sequence[int] = (1, 1, 1, 1)) -> Facts:
+def stored(
+    texts: Sequence[str | None],
+    versions: Sequence[int] = (1,) * len(_PLACES),
+    profile_id: str = "",
+) -> Facts:
     """The facts as they are kept, by section; None is what was not read, or of version 0."""
     return Facts(
         [
             _UNREAD[place] if text is None and versions[place] > 0 else Section(place, text=text)
             for place, text in enumerate(texts)
-        ]
+        ],
+        profile_id,
     )
 
 
@@ -137,6 +165,12 @@ def stored(texts: Sequence[str | None], versions: Sequence[int] = (1, 1, 1, 1)) 
 _UNREAD = [Section(place, unread=True) for place in _PLACES]
 NOT_READ = (None,) * len(_PLACES)
 NO_FACTS = stored(NOT_READ, (0,) * len(_PLACES))
+
+
+def nobody(profile_id: str) -> Facts:
+    """Of an id of which nothing is known."""
+    return Facts((), profile_id)
+
 
 # Numbers stay exact: as floats, two values that Postgres tells apart could be one here.
 _object = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
@@ -160,7 +194,7 @@ def _traits(raw: bytes) -> tuple[bytes, dict[str, Any]]:
     if _is_plain(raw):
         try:
             traits = _object.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             pass  # Bytes that are not UTF-8, or traits that are no object.
         else:
             address = traits.get(EMAIL)
@@ -264,4 +298,6 @@ _VALUES: dict[int, Callable[[Any], dict[str, Any]]] = {
     IDENTIFIERS: _identifiers,
     COMPUTED: _computed,
     RESTRAINTS: lambda told: dict.fromkeys(told, True),
+    CONTACT_POINTS: places_by_channel,
+    CONSENT: words_by_channel,
 }

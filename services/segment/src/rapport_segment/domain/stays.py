@@ -13,14 +13,18 @@ from rapport_segment.domain.membership import (
     Entry,
     Moment,
     Person,
-    Rulebook,
     end,
     judge,
+    lapse,
     merge,
+    settle,
 )
-from rapport_segment.domain.sections import Section
+from rapport_segment.domain.outlook import View
+from rapport_segment.domain.rulebook import Rulebook
+from rapport_segment.domain.sections import ALL_SECTIONS, Section
 
 NO_RULES = Rulebook()
+EVERY_SECTION = ALL_SECTIONS.bit_count()
 
 
 class Stays:
@@ -63,9 +67,25 @@ class Stays:
         self.judged.add(turn.key)
         rules, moment = self._rulebook(turn.key), self._moment(turn, step)
         if not turn.before.known:
-            return self._keep(turn.key, *judge(person, rules.definitions, moment))
-        touched = rules.reading(sum(1 << place for place in turn.taken))
-        return self._keep(turn.key, *judge(person, touched, moment, before.facts))
+            return self._judged(turn.key, *judge(person, rules.definitions, moment), moment)
+        touched = (
+            rules.definitions
+            if _is_told_anew(step)
+            else rules.concerned(turn.taken, before.facts, person.facts)
+        )
+        just_before = View(before.facts, moment.at)
+        return self._judged(turn.key, *judge(person, touched, moment, just_before), moment)
+
+    def lapsed(self, key: Key, since: datetime) -> list[Change]:
+        """What time has done with somebody from `since` on; their `check` is that of all rules."""
+        rules = self._rulebook(key)
+        return self._keep(key, *lapse(self.people[key], rules, since, self._now))
+
+    def _judged(
+        self, key: Key, person: Person, changes: list[Change], moment: Moment
+    ) -> list[Change]:
+        """Keep what judging has come to, and what rests on that."""
+        return self._keep(key, *settle(person, changes, self._rulebook(key), moment))
 
     def _rulebook(self, key: Key) -> Rulebook:
         return self._rulebooks.get(key[0], NO_RULES)
@@ -125,6 +145,11 @@ class Stays:
             if entry is not before.get(segment_id):
                 self.entries[entry.entry_id] = entry
         return changes
+
+
+def _is_told_anew(step: Step) -> bool:
+    """Whether it is no step of one life alone: stays may have come from elsewhere."""
+    return bool(step.ends) or step.record.republished or len(step.told) == EVERY_SECTION
 
 
 def with_entries(people: Mapping[Key, Person], entries: Iterable[Entry]) -> dict[Key, Person]:

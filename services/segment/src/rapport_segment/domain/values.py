@@ -31,7 +31,18 @@ EMAIL = "email"
 PLAIN_NUMBER = r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,18})?"
 """A text that counts as a number, for both evaluators: no leading zeros, which codes have."""
 
+_DAY = (
+    r"(?!0000)([0-9]{4}-(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|"
+    r"[0-9]{4}-(0[469]|11)-(0[1-9]|[12][0-9]|30)|[0-9]{4}-02-(0[1-9]|1[0-9]|2[0-8])|"
+    r"([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)"
+)
+MOMENT = rf"{_DAY}(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{{6}}Z)?"
+"""A text that counts as an instant, for both evaluators: in the form in which facts are kept, and a
+day that there is.
+"""
+
 _NUMBER = re.compile(PLAIN_NUMBER)
+_MOMENT = re.compile(MOMENT)
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII
 )
@@ -148,6 +159,14 @@ def instant(moment: datetime | None) -> str | None:
     except OverflowError:
         return None
     return _fixed(aware)
+
+
+def moment(value: Any) -> datetime | None:
+    """The instant that a fact is, a date its midnight in UTC; None when it is none."""
+    if type(value) is not str or not _MOMENT.fullmatch(value):
+        return None
+    found = datetime.fromisoformat(value)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 def _fixed(utc: datetime) -> str:

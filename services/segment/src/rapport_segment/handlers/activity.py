@@ -3,30 +3,30 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 
 import msgspec
-from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_common import clock, logging
+from rapport_common import clock
 from rapport_common.errors import InvalidEvent
 from rapport_common.follower.domain import Ended, Following, Key, Step
 from rapport_common.kafka.batch import Record
 from rapport_segment import metrics
-from rapport_segment.domain import rules, sections
-from rapport_segment.domain.membership import Change, Definition, Rulebook
-from rapport_segment.domain.operands import RuleError
+from rapport_segment.domain.membership import Change
+from rapport_segment.domain.rulebook import Rulebook
 from rapport_segment.domain.sections import ALL_SECTIONS, Section, UnreadSectionError
 from rapport_segment.domain.stays import NO_RULES, Stays
 from rapport_segment.handlers.ledger import tally
+from rapport_segment.handlers.passing import plan
 from rapport_segment.handlers.publish import publish
-from rapport_segment.store import definitions, people
+from rapport_segment.handlers.rulebooks import Rulebooks
+from rapport_segment.store import people
+from rapport_segment.store.due import checks
 from rapport_segment.store.people import FOLLOWER
 from rapport_segment.tables import FOLLOWED
-
-log = logging.get(__name__)
 
 _SECTION = tuple(attrgetter(one) for one in FOLLOWED.sections)
 
@@ -39,29 +39,30 @@ class Judging:
 
     def __init__(self, now: Callable[[], datetime] = clock.now) -> None:
         self._now = now
-        self._compiled: dict[str, tuple[int, Rulebook]] = {}
+        self._rulebooks = Rulebooks({})
 
     async def on_activity(self, batch: Sequence[Record], tx: AsyncConnection) -> None:
         """Apply records in their order; nobody's definitions change meanwhile."""
         steps = FOLLOWER.read(batch)
         if not steps:
             return
-        in_force = await self._definitions(tx, sorted({step.key[0] for step, _record in steps}))
+        workspaces = sorted({step.key[0] for step, _record in steps})
+        in_force = await self._rulebooks.in_force(tx, workspaces)
         told = [step for step, _record in steps]
         try:
-            following, stays, changes = await self._judged(
-                tx, told, in_force, _wanted(told, in_force)
-            )
+            work = await self._judged(tx, told, in_force, _wanted(told, in_force))
         except UnreadSectionError:
             # Something was missed, and told again in the same batch. Nothing is written yet.
-            everything = dict.fromkeys((one.key for one in told), ALL_SECTIONS)
-            following, stays, changes = await self._judged(tx, told, in_force, everything)
-        await _save(tx, following, stays)
-        metrics.JUDGED.inc(len(stays.judged))
-        await tally(tx, [one for by_record in changes for one in by_record])
-        told_by = zip(steps, changes, strict=True)
-        traced = [(one, record.traceparent) for (_step, record), found in told_by for one in found]
+            everything = dict.fromkeys(_concerned(told), ALL_SECTIONS)
+            work = await self._judged(tx, told, in_force, everything)
+        await _save(tx, work.following, work.stays)
+        metrics.JUDGED.inc(len(work.stays.judged))
+        traced: list[tuple[Change, str | None]] = [(one, None) for one in work.lapsed]
+        for (_step, record), found in zip(steps, work.changes, strict=True):
+            traced += [(one, record.traceparent) for one in found]
+        await tally(tx, [change for change, _trace in traced])
         await publish(tx, traced)
+        await plan(tx, work.stays, work.planned, work.late, work.now)
 
     async def _judged(
         self,
@@ -69,13 +70,23 @@ class Judging:
         steps: Sequence[Step],
         in_force: Mapping[str, Rulebook],
         wanted: Mapping[Key, int],
-    ) -> tuple[Following, Stays, list[list[Change]]]:
-        """Carry the steps out in memory; the changes that come of each.
+    ) -> "_Work":
+        """Carry the steps out in memory.
 
         `wanted` are the sections that rules may ask for. UnreadSectionError if they ask for others.
         """
         loaded = await FOLLOWER.load(tx, steps, wanted, with_heirs=ALL_SECTIONS)
-        stays = Stays(in_force, await people.loaded(tx, loaded), self._now())
+        known, now = await people.loaded(tx, loaded), self._now()
+        moved = [key for key in known if key[0] in in_force and in_force[key[0]].moved_by]
+        # Under the locks of the people: nobody else moves it meanwhile.
+        planned = await checks(tx, moved)
+        late = {key: at for key, at in planned.items() if at <= now}
+        # Heirs whom no record is about are read as a whole in any case.
+        if any(wanted.get(key, 0) != ALL_SECTIONS for key in _concerned(steps) & late.keys()):
+            raise UnreadSectionError
+        stays = Stays(in_force, known, now)
+        # What time has done comes before what the records say.
+        lapsed = [change for key in sorted(late) for change in stays.lapsed(key, late[key])]
         changes: list[list[Change]] = []
         turn = time.monotonic()
         for index, step in enumerate(steps):
@@ -84,27 +95,25 @@ class Judging:
                 await asyncio.sleep(0)
                 turn = time.monotonic()
             changes.append(applied(index, step, loaded.following, stays))
-        return loaded.following, stays, changes
+        return _Work(loaded.following, stays, changes, lapsed, planned, late, now)
 
-    async def _definitions(
-        self, tx: AsyncConnection, workspaces: Sequence[str]
-    ) -> dict[str, Rulebook]:
-        revisions = await definitions.share(tx, workspaces)
-        stale = [
-            one
-            for one, revision in revisions.items()
-            if one not in self._compiled or self._compiled[one][0] != revision
-        ]
-        if stale:
-            fresh: dict[str, list[Definition]] = {one: [] for one in stale}
-            for one in await definitions.active(tx, stale):
-                try:
-                    fresh[one.workspace].append(compiled(one))
-                except RuleError as error:
-                    # Written when rules were read otherwise: it must not stop the others.
-                    log.error("segment left out", segment=str(one.segment_id), error=error.message)  # noqa: TRY400
-            self._compiled |= {one: (revisions[one], Rulebook(fresh[one])) for one in stale}
-        return {one: self._compiled[one][1] for one in revisions}
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What has come of a batch: by record, and before by time for who was `late`."""
+
+    following: Following
+    stays: Stays
+    changes: list[list[Change]]
+    lapsed: list[Change]
+    planned: Mapping[Key, datetime]
+    late: Mapping[Key, datetime]
+    now: datetime
+
+
+def _concerned(steps: Sequence[Step]) -> set[Key]:
+    """Of whom the steps tell something, or the end."""
+    return {one.key for one in steps} | {end.key for one in steps for end in one.ends}
 
 
 def _wanted(steps: Sequence[Step], in_force: Mapping[str, Rulebook]) -> dict[Key, int]:
@@ -143,26 +152,7 @@ def _told(index: int, step: Step) -> dict[int, Section]:
 
 
 async def _save(tx: AsyncConnection, following: Following, stays: Stays) -> None:
-    """In this order: an open entry must be closed before its twin moves to the same person."""
     await FOLLOWER.save(
         tx, following, lambda key, place, _record: stays.people[key].facts.sections[place].text
     )
-    known = [one for one in stays.entries.values() if one.entry_id in stays.loaded]
-    await people.update_entries(
-        tx, [replace(one, profile_id=stays.loaded[one.entry_id]) for one in known]
-    )
-    await people.move(tx, stays.moves)
-    await people.insert_entries(
-        tx, [one for one in stays.entries.values() if one.entry_id not in stays.loaded]
-    )
-
-
-def compiled(one: definitions.Stored) -> Definition:
-    """A stored definition, ready to judge by."""
-    building = one.built_version != one.version
-    return Definition.of(one.segment_id, one.version, one.name, rule_of(one), building=building)
-
-
-def rule_of(one: definitions.Stored) -> rules.Rule:
-    """The rule of a stored definition."""
-    return rules.parse(sections.exact(one.rule))
+    await people.save_entries(tx, stays)

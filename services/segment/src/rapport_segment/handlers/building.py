@@ -11,18 +11,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
 from rapport_common.jobs.store import Job, NewJob, Step
 from rapport_segment import metrics
-from rapport_segment.domain.membership import Change, Moment, Person, judge, leave
-from rapport_segment.handlers.activity import compiled
+from rapport_segment.domain.membership import Change, Moment, Person, judge, leave, settle
+from rapport_segment.domain.outlook import View
+from rapport_segment.domain.rulebook import Definition, Rulebook
+from rapport_segment.domain.stays import NO_RULES
 from rapport_segment.handlers.ledger import tally
+from rapport_segment.handlers.passing import ahead
 from rapport_segment.handlers.publish import publish
+from rapport_segment.handlers.rulebooks import Rulebooks, compiled
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Stored
+from rapport_segment.store.due import DUE
 from rapport_segment.store.jobs import BUILD
 
 log = logging.get(__name__)
@@ -58,6 +64,7 @@ class Building:
         self._engine = engine
         self._now = now
         self._pages = pages
+        self._rulebooks = Rulebooks({})
 
     async def work(self, job: Job) -> AsyncIterator[Step]:
         """Work a build off, see `jobs.worker.Work`; one whose version is not the newest ends."""
@@ -100,24 +107,36 @@ class Building:
 
     async def _judged(self, tx: AsyncConnection, job: Job, after: UUID | None, limit: int) -> _Page:
         workspace = job.workspace
-        await definitions.share(tx, [workspace])
+        in_force = await self._rulebooks.in_force(tx, [workspace])
+        rules = in_force.get(workspace, NO_RULES)
         one = await definitions.find(tx, workspace, UUID(job.spec["segment_id"]))
         if one is None or one.version != job.spec["version"]:
             return _Page(None, 0, is_superseded=True)
         if not one.active:
-            return await self._emptied(tx, one, limit)
+            return await self._emptied(tx, one, limit, rules)
         last, judged = await people.page(tx, workspace, after=after, limit=limit)
         if last is None:
             return _Page(None, 0)
-        definition = compiled(one)
+        definition, now = compiled(one), self._now()
         ids = await definitions.misplaced(
-            tx, workspace, one.segment_id, definition.rule, after=after, upto=last
+            tx, workspace, one.segment_id, definition.rule, now=now, after=after, upto=last
         )
-        moment = Moment(self._now(), "definition")
-        await _correct(tx, workspace, ids, lambda who: judge(who, [definition], moment)[1])
+        moment = Moment(now, "definition")
+        await _correct(
+            tx,
+            workspace,
+            ids,
+            lambda who: settle(*judge(who, [definition], moment), rules, moment),
+        )
+        if definition.timed:
+            wanted = definition.reads
+            some = await people.known(tx, workspace, after=after, upto=last, wanted=wanted)
+            await _plan(tx, definition, some, now)
         return _Page(last, judged)
 
-    async def _emptied(self, tx: AsyncConnection, one: Stored, limit: int) -> _Page:
+    async def _emptied(
+        self, tx: AsyncConnection, one: Stored, limit: int, rules: Rulebook
+    ) -> _Page:
         """Nobody is in a segment that is not active, and nobody enters any more.
 
         Always the first members: a merge may take one behind the place where the build is.
@@ -127,7 +146,12 @@ class Building:
             return _Page(None, 0)
         ids = [entry.profile_id for entry in found]
         moment = Moment(self._now(), "definition")
-        await _correct(tx, one.workspace, ids, lambda who: _end_stay(who, one, moment))
+        await _correct(
+            tx,
+            one.workspace,
+            ids,
+            lambda who: settle(*_end_stay(who, one, moment), rules, moment),
+        )
         return _Page(ids[-1], len(ids))
 
     async def _finish(self, job: Job) -> None:
@@ -144,23 +168,49 @@ async def _correct(
     tx: AsyncConnection,
     workspace: str,
     ids: Sequence[UUID],
-    put_right: Callable[[Person], list[Change]],
+    put_right: Callable[[Person], tuple[Person, list[Change]]],
 ) -> None:
-    """Lock these people, and put right who is still out of place."""
+    """Lock these people, and put right who is still out of place, and what rests on that."""
     if not ids:
         return
     persons = await people.lock(tx, workspace, ids)
-    changes = [change for person in persons for change in put_right(person)]
+    settled = [put_right(person) for person in persons]
+    changes = [change for _person, found in settled for change in found]
     entries = [change.entry for change in changes]
     await people.insert_entries(tx, [entry for entry in entries if entry.exited_at is None])
     await people.update_entries(tx, [entry for entry in entries if entry.exited_at])
     await tally(tx, changes)
     await publish(tx, [(change, None) for change in changes])
+    await DUE.schedule(tx, ahead(person for person, _found in settled), sooner=True)
 
 
-def _end_stay(person: Person, one: Stored, moment: Moment) -> list[Change]:
+async def _plan(
+    tx: AsyncConnection, definition: Definition, some: Sequence[Person], now: datetime
+) -> None:
+    """Note when these people's verdicts may change by time.
+
+    Nobody is locked: who changes meanwhile is judged by this definition as well.
+    """
+    members: dict[UUID, list[UUID]] = {}
+    if definition.named:
+        people_by_key = {(one.workspace, str(one.profile_id)): one for one in some}
+        for entry in await people.open_entries(tx, people_by_key):
+            members.setdefault(entry.profile_id, []).append(entry.segment_id)
+    looked_at = [
+        replace(
+            one,
+            check=definition.judge(View(one.facts, now, members.get(one.profile_id, ())))[1],
+        )
+        for one in some
+    ]
+    await DUE.schedule(tx, ahead(looked_at), sooner=True)
+
+
+def _end_stay(person: Person, one: Stored, moment: Moment) -> tuple[Person, list[Change]]:
     entry = person.entries.get(one.segment_id)
     if entry is None:
-        return []
+        return person, []
     why = "the segment is archived" if one.archived_at else "the segment is not active any more"
-    return [leave(person, entry, one.version, why, moment)]
+    left = {key: other for key, other in person.entries.items() if key != one.segment_id}
+    gone = leave(person, entry, one.version, why, moment)
+    return replace(person, entries=left), [gone]

@@ -20,17 +20,21 @@ from rapport_common.db import sqlstate
 from rapport_common.errors import ConflictError, NotFoundError, UnavailableError
 from rapport_common.ids import uuid7
 from rapport_segment import metrics
-from rapport_segment.domain import evaluate, rules
-from rapport_segment.domain.membership import RESTRAINED, Entry, Person
-from rapport_segment.handlers.activity import rule_of
+from rapport_segment.domain import explaining, rules
+from rapport_segment.domain.membership import Entry, Person
+from rapport_segment.domain.outlook import View
+from rapport_segment.domain.rulebook import RESTRAINED
 from rapport_segment.handlers.building import build
+from rapport_segment.handlers.nesting import require_known, require_rests, require_unused
 from rapport_segment.handlers.publish import tell
 from rapport_segment.handlers.retelling import LOOK_AFTER, next_look
+from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.handlers.trait import require_sensible
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Listed, Stored
 from rapport_segment.store.due import DUE
 from rapport_segment.store.jobs import JOBS
+from rapport_segment.store.matching import TooManyTextsError
 
 PREVIEW_SECONDS = 5.0
 QUERY_CANCELED = "57014"
@@ -66,7 +70,7 @@ class Standing:
 
     person: Person
     stay: Entry | None
-    verdicts: Sequence[evaluate.Verdict]
+    verdicts: Sequence[explaining.Verdict]
     reason: str
 
 
@@ -77,6 +81,7 @@ async def create(tx: AsyncConnection, caller: Operator, name: str, rule: dict[st
     await definitions.seize(tx, workspace)
     await _require_free(tx, workspace, name, None)
     one = Stored(workspace, uuid.uuid4(), 1, name, _text(rule), True, now, now)
+    await require_rests(tx, one)
     return await _put(tx, one, caller)
 
 
@@ -98,6 +103,8 @@ async def change(
         rule=old.rule if amendment.rule is None else _text(amendment.rule),
         active=old.active if amendment.active is None else amendment.active,
     )
+    if wanted is not None:
+        await require_rests(tx, new)
     is_same = new.active == old.active and wanted in {None, rule_of(old)}
     if is_same and new.name == old.name:
         return await require_listed(tx, caller.workspace, segment_id)
@@ -115,6 +122,7 @@ async def archive(tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Li
     old = await require(tx, caller.workspace, segment_id)
     if old.archived_at is not None:
         return await require_listed(tx, caller.workspace, segment_id)
+    await require_unused(tx, old)
     new = replace(old, active=False, archived_at=clock.now())
     return await _follow(tx, caller, old, new, build_anew=True)
 
@@ -163,9 +171,14 @@ async def preview(tx: AsyncConnection, workspace: str, document: dict[str, Any])
     """(how many people an unsaved rule fits, of how many); SlowPreviewError after 5 s."""
     rule = rules.parse(document)
     await require_sensible(tx, workspace, rule)
+    await require_known(tx, workspace, rule)
     with metrics.PREVIEW.time():
         try:
-            return await definitions.preview(tx, workspace, rule, seconds=PREVIEW_SECONDS)
+            return await definitions.preview(
+                tx, workspace, rule, now=clock.now(), seconds=PREVIEW_SECONDS
+            )
+        except TooManyTextsError as error:
+            raise SlowPreviewError from error
         except DBAPIError as error:
             if sqlstate(error) == QUERY_CANCELED:
                 raise SlowPreviewError from error
@@ -183,13 +196,15 @@ async def standing(
     rule = rule_of(one)
     found = await people.stays(tx, workspace, segment_id, person.profile_id)
     stay = found[0] if found else None
-    verdicts = evaluate.explain(rule, person.facts)
+    open_ones = await people.open_entries(tx, {(workspace, str(person.profile_id)): person})
+    view = View(person.facts, clock.now(), [entry.segment_id for entry in open_ones])
+    verdicts = explaining.explain(rule, view)
     if stay is not None and stay.exited_at is None:
         why = stay.reason
     elif not person.facts.judged:
         why = RESTRAINED
     elif one.active:
-        why = evaluate.reason(rule, person.facts)
+        why = explaining.reason(rule, view)
     else:
         why = "the segment is not active"
     return Standing(person, stay, verdicts, why)

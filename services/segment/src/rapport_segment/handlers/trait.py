@@ -8,7 +8,7 @@ from rapport_common.errors import InvalidEvent
 from rapport_common.events.trait import TraitDefinition
 from rapport_common.kafka.batch import Record
 from rapport_segment.domain import defined
-from rapport_segment.domain.rules import Rule
+from rapport_segment.domain.tree import Rule
 from rapport_segment.store import traits
 
 

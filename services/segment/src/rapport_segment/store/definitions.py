@@ -9,10 +9,16 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_segment.domain.rules import Rule
+from rapport_segment.domain.tree import Rule
 from rapport_segment.store.condition import JUDGED, Condition
+from rapport_segment.store.matching import matched
 
 MAX_VERSION = 2**31 - 1
+EVERYBODY = "p.workspace = :workspace AND p.known"
+_BETWEEN = (
+    "AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid)) "
+    "AND (CAST(:upto AS uuid) IS NULL OR p.profile_id <= CAST(:upto AS uuid)) "
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,19 @@ async def find(tx: AsyncConnection, workspace: str, segment_id: UUID) -> Stored 
     )
     row = rows.first()
     return None if row is None else Stored(*row)
+
+
+async def resting(tx: AsyncConnection, workspace: str) -> list[Stored]:
+    """The living definitions whose rules may name other segments."""
+    rows = await tx.execute(
+        text(
+            f"SELECT {_STORED} FROM segment.definition d WHERE d.workspace = :workspace "
+            "AND d.archived_at IS NULL AND strpos(CAST(d.rule AS text), '\"segment\"') > 0 "
+            "ORDER BY d.segment_id"
+        ),
+        {"workspace": workspace},
+    )
+    return [Stored(*row) for row in rows.all()]
 
 
 async def named(tx: AsyncConnection, workspace: str, name: str) -> UUID | None:
@@ -278,16 +297,16 @@ async def history(
 
 
 async def preview(
-    tx: AsyncConnection, workspace: str, rule: Rule, *, seconds: float
+    tx: AsyncConnection, workspace: str, rule: Rule, *, now: datetime, seconds: float
 ) -> tuple[int, int]:
-    """(how many people the rule fits, how many there are); ended by Postgres after `seconds`."""
-    condition = Condition(rule)
+    """(how many people the rule fits now, of how many); ended by Postgres after `seconds`."""
     await tx.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
+    texts = await matched(tx, rule, EVERYBODY, {"workspace": workspace})
+    condition = Condition(rule, now, texts)
     rows = await tx.execute(
         text(
             f"SELECT count(*) FILTER (WHERE {condition.sql} AND {JUDGED}), count(*) "
-            "FROM segment.person p "
-            "WHERE p.workspace = :workspace AND p.known"
+            f"FROM segment.person p WHERE {EVERYBODY}"
         ),
         {"workspace": workspace, **condition.parameters},
     )
@@ -301,31 +320,26 @@ async def misplaced(
     segment_id: UUID,
     rule: Rule,
     *,
+    now: datetime,
     after: UUID | None = None,
     upto: UUID | None = None,
 ) -> list[UUID]:
-    """People who should be in the segment and are not, or the reverse, in the order of their ids.
+    """People who should be in the segment now and are not, or the reverse, in the order of their
+    ids.
 
     Of ids `after` < id <= `upto`. People of whom no facts are known stay where they are.
     """
-    condition = Condition(rule)
+    given = {"workspace": workspace, "after": after, "upto": upto}
+    condition = Condition(rule, now, await matched(tx, rule, f"{EVERYBODY} {_BETWEEN}", given))
     rows = await tx.execute(
         text(
             "SELECT p.profile_id FROM segment.person p LEFT JOIN segment.membership m "
             "ON m.workspace = p.workspace AND m.segment_id = :segment "
             "AND m.profile_id = p.profile_id AND m.exited_at IS NULL "
-            "WHERE p.workspace = :workspace AND p.known "
-            "AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid)) "
-            "AND (CAST(:upto AS uuid) IS NULL OR p.profile_id <= CAST(:upto AS uuid)) "
+            f"WHERE {EVERYBODY} {_BETWEEN}"
             f"AND (m.entry_id IS NOT NULL) <> ({condition.sql} AND {JUDGED}) "
             "ORDER BY p.profile_id"
         ),
-        {
-            "workspace": workspace,
-            "segment": segment_id,
-            "after": after,
-            "upto": upto,
-            **condition.parameters,
-        },
+        {**given, "segment": segment_id, **condition.parameters},
     )
     return list(rows.scalars())

@@ -1,18 +1,19 @@
 """The SQL of persons and memberships."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack_texts, packed_texts, read_uuid
-from rapport_common.follower.domain import Following, Key
+from rapport_common.follower.domain import Key
 from rapport_common.follower.follower import Batch, Follower
 from rapport_segment.domain import sections
 from rapport_segment.domain.membership import Entry, Person
-from rapport_segment.domain.stays import with_entries
+from rapport_segment.domain.stays import Stays, with_entries
 from rapport_segment.tables import FOLLOWED
 
 _ENTRY_COLUMNS = Entry.__struct_fields__
@@ -24,6 +25,8 @@ _INSERT = text(
     f"CAST(:versions AS bigint[]), {packed_texts('reasons')}, CAST(:exited AS timestamptz[]), "
     "CAST(:exit_reasons AS text[]))"
 )
+_SECTIONS = ", ".join(f"CAST(p.{name} AS text)" for name in FOLLOWED.sections)
+_AS_THEY_ARE = (0,) * len(FOLLOWED.sections)
 FOLLOWER = Follower(FOLLOWED)
 
 
@@ -37,7 +40,7 @@ async def lock(tx: AsyncConnection, workspace: str, ids: Iterable[UUID]) -> list
     """The persons with these ids, locked, with all that is known and their open entries."""
     wanted = {(workspace, str(one)): sections.ALL_SECTIONS for one in ids}
     held, stored = await FOLLOWER.store.lock(tx, wanted, reads=True)
-    return ordered((await loaded(tx, Batch(Following(held), stored))).values())
+    return ordered((await loaded(tx, Batch(FOLLOWER.following(held), stored))).values())
 
 
 async def loaded(tx: AsyncConnection, batch: Batch) -> dict[Key, Person]:
@@ -49,7 +52,7 @@ async def loaded(tx: AsyncConnection, batch: Batch) -> dict[Key, Person]:
             profile_id=read_uuid(key[1]),
             version=one.version,
             versions=one.versions,
-            facts=sections.stored(stored.get(key, sections.NOT_READ), one.versions),
+            facts=sections.stored(stored.get(key, sections.NOT_READ), one.versions, key[1]),
             known=one.known,
         )
         for key, one in batch.following.held.items()
@@ -140,6 +143,17 @@ async def update_entries(tx: AsyncConnection, entries: Sequence[Entry]) -> None:
     )
 
 
+async def save_entries(tx: AsyncConnection, stays: Stays) -> None:
+    """Write what became of entries. In this order: an open entry must be closed before its twin
+    moves to the same person.
+    """
+    known = [one for one in stays.entries.values() if one.entry_id in stays.loaded]
+    await update_entries(tx, [replace(one, profile_id=stays.loaded[one.entry_id]) for one in known])
+    await move(tx, stays.moves)
+    fresh = [one for one in stays.entries.values() if one.entry_id not in stays.loaded]
+    await insert_entries(tx, fresh)
+
+
 async def move(tx: AsyncConnection, moves: Mapping[Key, UUID]) -> None:
     """Make the entries of ids those of others.
 
@@ -165,9 +179,7 @@ async def find(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Person 
     now_id = (await FOLLOWER.store.resolve(tx, [asked]))[asked]
     rows = await tx.execute(
         text(
-            "SELECT p.workspace, p.profile_id, p.version, CAST(p.identifiers AS text), "
-            "CAST(p.traits AS text), CAST(p.computed AS text), CAST(p.restraints AS text) "
-            "FROM segment.person p "
+            f"SELECT p.workspace, p.profile_id, p.version, {_SECTIONS} FROM segment.person p "
             "WHERE p.workspace = :workspace AND p.known AND p.profile_id = :id"
         ),
         {"workspace": workspace, "id": now_id},
@@ -175,7 +187,48 @@ async def find(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Person 
     row = rows.first()
     if row is None:
         return None
-    return Person(row[0], row[1], row[2], facts=sections.stored(row[3:]), known=True)
+    return _person(row)
+
+
+def _person(row: Any) -> Person:
+    workspace, profile_id, version, *texts = row
+    facts = sections.stored(texts, _AS_THEY_ARE, str(profile_id))
+    return Person(workspace, profile_id, version, facts=facts, known=True)
+
+
+async def known(
+    tx: AsyncConnection, workspace: str, *, after: UUID | None, upto: UUID, wanted: int
+) -> list[Person]:
+    """Who is known of ids `after` < id <= `upto`, with the sections that are wanted (bits); they
+    are not locked, and come without entries.
+    """
+    columns = ", ".join(
+        f"CAST(p.{name} AS text)" if wanted & 1 << place else "NULL"
+        for place, name in enumerate(FOLLOWED.sections)
+    )
+    rows = await tx.execute(
+        text(
+            f"SELECT p.workspace, p.profile_id, p.version, {columns} FROM segment.person p "
+            "WHERE p.workspace = :workspace AND p.known AND p.profile_id <= :upto "
+            "AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid))"
+        ),
+        {"workspace": workspace, "after": after, "upto": upto},
+    )
+    return [_person(row) for row in rows.all()]
+
+
+async def free(tx: AsyncConnection, keys: Collection[Key]) -> set[Key]:
+    """Lock those of these persons whom nobody else has in hand, in the order of their keys."""
+    rows = await tx.execute(
+        text(
+            "SELECT p.workspace, CAST(p.profile_id AS text) FROM "
+            f"unnest({packed_texts('workspaces')}, CAST(:ids AS uuid[])) "
+            "AS v(workspace, profile_id) JOIN segment.person p USING (workspace, profile_id) "
+            "ORDER BY p.workspace, p.profile_id FOR NO KEY UPDATE OF p SKIP LOCKED"
+        ),
+        _split(keys),
+    )
+    return {(row[0], row[1]) for row in rows.all()}
 
 
 async def stays(

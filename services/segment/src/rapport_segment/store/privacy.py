@@ -1,4 +1,6 @@
-"""What segment holds of somebody who is to be forgotten: stays with their reasons, and sections."""
+"""What segment holds of somebody who is to be forgotten: stays with their reasons, when they are to
+be looked at again, and sections.
+"""
 
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.subject import Recogniser
@@ -22,7 +24,15 @@ PEOPLE = Found(
     f"WHERE {_OF_THEM} AND ({_HELD}) LIMIT :limit)",
 )
 
+_CHECKED = "workspace = :workspace AND kind = 'check' AND key = ANY(CAST(:profiles AS text[]))"
+CHECKS = Found(
+    "segment.due",
+    "DELETE FROM segment.due WHERE ctid IN (SELECT ctid FROM segment.due "
+    f"WHERE {_CHECKED} LIMIT :limit)",
+    f"SELECT count(*) FROM segment.due WHERE {_CHECKED}",
+)
+
 
 def sweeps() -> list[Sweep]:
     """All of it. Only profile ids are known again here: nothing is kept by identifiers."""
-    return [STAYS, PEOPLE, *aside_sweeps(SCHEMA, Recogniser(None))]
+    return [STAYS, CHECKS, PEOPLE, *aside_sweeps(SCHEMA, Recogniser(None))]

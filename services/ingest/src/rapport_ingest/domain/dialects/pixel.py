@@ -1,8 +1,9 @@
 """Events in the address of an image, for mails and pages that run no script.
 
-The query of `/v1/pixel.gif` and of RudderStack's `/pixel/v1/…` names fields by dotted paths;
-Segment's `/v1/pixel/…` has the whole event in `data`, as JSON in base64. Image tags show no
-message: the answer is the image, and what is refused is in the quarantine with its reason.
+The query of `/v1/pixel.gif` and of RudderStack's `/pixel/v1/…` names fields by paths
+(`rapport_common.paths`); Segment's `/v1/pixel/…` has the whole event in `data`, as JSON in base64.
+Image tags show no message: the answer is the image, and what is refused is in the quarantine with
+its reason.
 """
 
 import base64
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from rapport_common.events.envelope import EventType
+from rapport_common.paths import names_of
 from rapport_common.wording import plain
 from rapport_ingest.domain.dialects import Answer, Opened, Request
 from rapport_ingest.domain.dialects.originals import UnfitError, content_id, refusal
@@ -96,7 +98,7 @@ def _nested(fields: Mapping[str, str]) -> dict[str, Any]:
     """`properties.cart.total=3` becomes `{"properties": {"cart": {"total": "3"}}}`."""
     event: dict[str, Any] = {}
     for name, value in fields.items():
-        way = name.split(".")
+        way = names_of(name)
         if not all(way) or len(way) > MAX_LEVELS:
             raise UnfitError("invalid_field", name[:200], f"'{name[:200]}' is no path of a field.")
         node: Any = event

@@ -13,6 +13,7 @@ import msgspec
 
 from rapport_common.errors import AppError, InvalidRequestError
 from rapport_common.events.envelope import EventType
+from rapport_common.paths import path_of
 from rapport_common.wording import plain
 from rapport_ingest.domain import mapping as mappings
 from rapport_ingest.domain.body import open_batch
@@ -162,7 +163,7 @@ def _leaves(node: Any, level: int) -> Iterator[str]:
     members = node.items() if isinstance(node, Mapping) else enumerate(node[:1])
     for key, value in members:
         # Names come from outside, and this text goes into a table and a message.
-        shown = str(key)[:100].replace("\0", "\ufffd")
+        shown = path_of(str(key)[:100].replace("\0", "\ufffd"))
         if isinstance(value, (dict, list)) and level < SHOWN_LEVELS:
             yield from (f"{shown}.{inner}" for inner in _leaves(value, level + 1))
         elif value is not None:

@@ -181,6 +181,45 @@ class TraitHistory(Listed[TraitSaid]):
     rectifications: list[TraitRight] = Field(description="the newest first; of each page all")
 
 
+class DeclaredAs(BaseModel):
+    """What trait rules say of a trait."""
+
+    type: str | None = Field(description="null: anything")
+    rule: str
+    description: str
+
+
+class ComputedAs(BaseModel):
+    """What a computed trait is."""
+
+    type: str
+    version: int
+
+
+class TraitSource(BaseModel):
+    """Of how many people a source has said the value that counts."""
+
+    source: str
+    people: int
+    last_seen_at: datetime | None
+
+
+class CataloguedTrait(BaseModel):
+    """A trait that there is."""
+
+    name: str
+    declared: DeclaredAs | None = Field(description="by the trait rules; null: in none of them")
+    computed: ComputedAs | None = Field(description="null: it is said, not computed")
+    measured_at: datetime | None = Field(description="what follows; null: nothing was yet")
+    people: int
+    types: dict[str, int] = Field(description="of how many people the value is what")
+    last_seen_at: datetime | None
+    sources: list[TraitSource]
+    examples: list[Any] = Field(
+        description="values of now of some people; none of whom it is only to be kept"
+    )
+
+
 class Change(BaseModel):
     """What becomes of one profile: it is told anew, becomes another one, or ends."""
 
@@ -238,11 +277,35 @@ class ChainLink(BaseModel):
     source: str
 
 
+class Obstacle(BaseModel):
+    """What lets a link, or all links of an identifier, not count."""
+
+    rule: str = Field(
+        description="several_users: it belongs to two users, so to none; max_per_profile, max_new: "
+        "a person would have more of a kind than the merge rules allow; keep_apart: a decision; "
+        "unlinked: nothing leads from one to the other"
+    )
+    identifiers: list[Identifier] = Field(
+        description="one: it is shared, and belongs to nobody; two: the ends of a link that does "
+        "not count"
+    )
+    kind: str | None = Field(description="of which there would be too many")
+    most: int | None = Field(description="so many of the kind, or so many new ones")
+    days: int | None = Field(description="within so many days")
+    users: list[Identifier] = Field(description="who share it, or meet over the link; 10 at most")
+    decision_id: UUID | None
+    told: str = Field(description="the same in words")
+
+
 class Why(BaseModel):
-    """The links that lead from one identifier of a person to another."""
+    """The links that lead from one identifier to another, and what lets them not count."""
 
     profile_id: UUID
+    other_profile_id: UUID | None = Field(
+        description="the second identifier's, where they are two people"
+    )
     chain: list[ChainLink]
+    obstacles: list[Obstacle] = Field(description="none where they are one person")
 
 
 class Reason(BaseModel):

@@ -7,13 +7,14 @@ import msgspec
 
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.computed.contributions import contribution
-from rapport_profile.domain.computed.definition import Definition, type_of
+from rapport_profile.domain.computed.definition import Definition
 from rapport_profile.domain.computed.states import State, joined_by_trait
+from rapport_profile.domain.computed.values import Valued
 from rapport_profile.domain.content import properties_of
 
 Stage = Literal["filling", "telling", "live", "dropping"]
-"""Of a version: its states are being made of the stored events; people are told of it, one by one;
-all is there; it is no more, and people are told so."""
+"""Of a version: its states are being made of the stored events; the values of people are, one by
+one; all is there; it is no more, and people are told so."""
 
 
 class Trait(msgspec.Struct, frozen=True):
@@ -32,6 +33,7 @@ class Traits:
     def __init__(self, traits: Iterable[Trait] = ()) -> None:
         self.by_id = {one.id: one for one in traits}
         self._by_event: dict[str, list[Trait]] = {}
+        self._shown = _shown(self.by_id.values())
         for one in self.by_id.values():
             for name in {selector.event for selector in one.definition.events}:
                 self._by_event.setdefault(name, []).append(one)
@@ -53,9 +55,30 @@ class Traits:
             total = joined_by_trait(total, self.of_event(one))
         return total
 
-    def types(self) -> dict[str, str]:
-        """What the values of each are."""
-        return {one.name: type_of(one.definition) for one in self.by_id.values()}
+    def shown(self, values: Iterable[Valued]) -> dict[str, Valued]:
+        """Of a person's values those that are shown, by name; others are not yet, or not any more.
+
+        Of a name one version is: the one that is live, or the first that people are told of. While
+        the values of its successor are made they are kept beside, and all at once they are shown.
+        """
+        found = {}
+        for one in values:
+            name = self._shown.get(one.trait)
+            if name is not None:
+                found[name] = one
+        return found
+
+    def is_shown(self, trait: int) -> bool:
+        """Whether people have the values of a version: see `shown`."""
+        return trait in self._shown
+
+
+def _shown(traits: Iterable[Trait]) -> dict[int, str]:
+    first: dict[str, int] = {}
+    for one in sorted(traits, key=lambda one: (one.stage != "live", one.id)):
+        if one.stage in {"live", "telling"}:
+            first.setdefault(one.name, one.id)
+    return {trait: name for name, trait in first.items()}
 
 
 NO_TRAITS = Traits()

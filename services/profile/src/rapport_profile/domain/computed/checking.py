@@ -69,6 +69,7 @@ def check(one: Definition) -> None:
     _check_value(one)
     if one.window is not None:
         _check_window(one, one.window)
+    _check_dates(one)
     if one.aggregate != "streak" and one.unit != "day":
         raise DefinitionError("unit", "is of a streak only")
     try:
@@ -107,6 +108,17 @@ def _check_selector(where: str, one: Definition, selector: Selector) -> None:
         raise DefinitionError(f"{where}.minus", "is of a count or a sum only")
     if selector.part and one.aggregate != "share":
         raise DefinitionError(f"{where}.part", "is of a share only")
+
+
+def _check_dates(one: Definition) -> None:
+    dated = [place for place, some in enumerate(one.events) if some.dated == "order"]
+    if not dated:
+        return
+    where = f"events.{dated[0]}.dated"
+    if one.aggregate not in {"count", "sum"} or one.window is None:
+        raise DefinitionError(where, "by its order only in a window, of a count or a sum")
+    if len(dated) == len(one.events):
+        raise DefinitionError(where, "by its order needs another selector that takes the orders")
 
 
 def _check_condition(where: str, one: Condition) -> None:

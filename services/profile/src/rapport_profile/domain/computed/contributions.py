@@ -16,7 +16,16 @@ from rapport_profile.domain.computed.reading import (
     time_of,
     values_at,
 )
-from rapport_profile.domain.computed.states import STREAK_SPAN, Mark, State, Tally, Way, rank_of
+from rapport_profile.domain.computed.states import (
+    STREAK_SPAN,
+    Back,
+    Mark,
+    State,
+    Tally,
+    Way,
+    rank_of,
+)
+from rapport_profile.domain.orders import order_id_of
 from rapport_profile.domain.stamps import Stamp, believed_time, stamp_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,9 +92,16 @@ class _Reading:
         cells = self._cells()
         if not cells:
             return None
-        tallies = {bucket_of(self._one, self._at): cells}
+        bucket, span = bucket_of(self._one, self._at), span_of(self._one)
+        order = order_id_of(self._said) if self._one.goes_by_orders else None
+        if order is not None and self._selector.dated == "order":
+            back = tuple(
+                Back(bucket, order, key, cell.number, cell.amount) for key, cell in cells.items()
+            )
+            return State("sum", span=span, back=back)
         added: Way = "gaps" if way == "median_gap" else "sum"
-        return State(added, tallies=tallies, span=span_of(self._one))
+        orders = {} if order is None else {order: bucket}
+        return State(added, tallies={bucket: cells}, span=span, orders=orders)
 
     def _cells(self) -> dict[str, Tally]:
         way = self._one.aggregate

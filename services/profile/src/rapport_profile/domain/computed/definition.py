@@ -25,6 +25,7 @@ Kind = Literal["number", "money", "text", "time"]
 Unit = Literal["day", "week", "month", "year"]
 Op = Literal["eq", "ne", "in", "gt", "gte", "lt", "lte", "exists", "not_exists"]
 Part = Literal["weekday", "hour"]
+Dated = Literal["event", "order"]
 Scalar = bool | int | float | str
 
 MAX_DEFINITIONS: Final = 100
@@ -63,6 +64,10 @@ class Selector(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
     `value` takes the place of the definition's. `minus`: what it says is taken off (count, sum).
     `part`: it is among those whose share is asked for (share).
+
+    `dated`: the day on which it counts (count, sum, in a window). Of `order` that is the day of the
+    order with the same `order_id` which another selector takes, when that was told of last; it
+    waits for that, and counts nowhere until then. What names no order has its own day.
     """
 
     event: str
@@ -70,6 +75,7 @@ class Selector(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     value: Value | None = None
     minus: bool = False
     part: bool = False
+    dated: Dated = "event"
 
 
 class Window(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -96,6 +102,11 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     window: Window | None = None
     zone: str = "UTC"
     unit: Unit = "day"
+
+    @property
+    def goes_by_orders(self) -> bool:
+        """Whether some events count on the day of their order."""
+        return any(one.dated == "order" for one in self.events)
 
 
 _NUMBERS = frozenset({"count", "distinct", "streak", "share", "median_gap"})

@@ -7,12 +7,13 @@ Bounds keep that: what is left out is chosen by what never changes of it. Of buc
 numbered by time, the newest stay, within the span that the window can still show, and of one bucket
 the keys in their order. So what stays in the whole has stayed in each part, with all that was
 ever added to it. Of values (`seen`) those that were seen last stay: a maximum, so the same holds.
+Orders stay by their newest day, what waits for orders by its own, which does not change.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -20,6 +21,8 @@ from rapport_profile.domain.stamps import EARLIEST, Stamp, later
 
 MAX_CELLS: Final = 800
 MAX_SEEN: Final = 200
+MAX_ORDERS: Final = 800
+MAX_BACK: Final = 400
 MAX_GAPS: Final = 101
 """Moments of which the gaps are looked at: the newest."""
 STREAK_SPAN: Final = 400
@@ -43,6 +46,19 @@ class Mark(msgspec.Struct, array_like=True, frozen=True, gc=False):
     stamp: Stamp = NO_STAMP
 
 
+class Back(NamedTuple):
+    """What counts on the day of an order: `bucket` is that of its own day.
+
+    Several that are alike are several.
+    """
+
+    bucket: int
+    order: str
+    key: str
+    number: int
+    amount: Decimal
+
+
 Cell = TypeVar("Cell", Tally, Mark)
 Tallies = dict[int, dict[str, Tally]]
 Marks = dict[int, dict[str, Mark]]
@@ -52,10 +68,21 @@ class State(
     msgspec.Struct,
     frozen=True,
     omit_defaults=True,
-    rename={"way": "w", "tallies": "t", "marks": "m", "seen": "s", "span": "p", "lost": "l"},
+    rename={
+        "way": "w",
+        "tallies": "t",
+        "marks": "m",
+        "seen": "s",
+        "span": "p",
+        "lost": "l",
+        "orders": "o",
+        "back": "b",
+    },
 ):
     """What some events amount to. `tallies` and `marks` are by bucket and key.
 
+    `orders`: the bucket of each order, by its id, where something may count on its day; `back` is
+    what does.
     `span`: so many buckets up to the newest are kept; 0 is any number. `lost`: the newest bucket of
     which something had to go because there was too much; `lost_seen` the same of `seen`.
     """
@@ -67,6 +94,8 @@ class State(
     span: int = 0
     lost: int | None = None
     lost_seen: datetime | None = None
+    orders: dict[str, int] = {}
+    back: tuple[Back, ...] = ()
 
 
 def joined(one: State, other: State) -> State:
@@ -77,9 +106,35 @@ def joined(one: State, other: State) -> State:
     if one.way in {"sum", "gaps"}:
         most = MAX_GAPS if one.way == "gaps" else MAX_CELLS
         tallies, lost = trimmed(_added(one.tallies, other.tallies), one.span, most, lost)
-        return State(one.way, tallies=tallies, span=one.span, lost=lost)
+        state = State(one.way, tallies=tallies, span=one.span, lost=lost)
+        if one.orders or other.orders or one.back or other.back:
+            return _with_orders(state, one, other)
+        return state
     marks, lost = trimmed(_marked(one, other), one.span, MAX_CELLS, lost)
     return State(one.way, marks=marks, span=one.span, lost=lost)
+
+
+def _with_orders(state: State, one: State, other: State) -> State:
+    """The state with what both know of orders, and of what counts on their days."""
+    orders = dict(one.orders)
+    for order, bucket in other.orders.items():
+        orders[order] = max(bucket, orders.get(order, bucket))
+    newest = max(state.tallies, default=0)
+    orders = {order: at for order, at in orders.items() if at > newest - state.span}
+    lost = state.lost
+    if len(orders) > MAX_ORDERS:
+        ordered = sorted(orders, key=lambda order: (-orders[order], order))
+        lost = max(orders[ordered[MAX_ORDERS]], lost or 0)
+        orders = {order: orders[order] for order in ordered[:MAX_ORDERS]}
+    back = sorted((*one.back, *other.back), key=_newest_first, reverse=True)
+    if len(back) > MAX_BACK:
+        lost = max(back[MAX_BACK].bucket, lost or 0)
+    return msgspec.structs.replace(state, orders=orders, back=tuple(back[:MAX_BACK]), lost=lost)
+
+
+def _newest_first(one: Back) -> tuple[Back, str]:
+    # 5 and 5.0 are equal, and a sum of them is written in another way.
+    return one, str(one.amount)
 
 
 def joined_all(states: Iterable[State]) -> State | None:
@@ -105,6 +160,16 @@ def _added(some: Tallies, others: Tallies) -> Tallies:
         known = result.get(bucket)
         result[bucket] = cells if known is None else {**known, **_sums(known, cells)}
     return result
+
+
+def with_orders(state: State) -> Tallies:
+    """What there is of each bucket, with what counts on the day of an order that is known."""
+    tallies = state.tallies
+    for one in state.back:
+        bucket = state.orders.get(one.order)
+        if bucket is not None:
+            tallies = _added(tallies, {bucket: {one.key: Tally(one.number, one.amount)}})
+    return tallies
 
 
 def _sums(known: Mapping[str, Tally], cells: Mapping[str, Tally]) -> dict[str, Tally]:

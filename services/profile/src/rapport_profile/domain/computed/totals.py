@@ -84,7 +84,7 @@ class Totals:
         self._stored: dict[Owner, States] = {}
         self._rows: dict[Id, States] = {}
         self._totals: dict[Id, States] = {}
-        self._values: dict[Id, dict[str, Valued]] = {}
+        self._values: dict[Id, dict[int, Valued]] = {}
         self.written: dict[Owner, States] = {}
         """States that are not as they are stored."""
         self.cleared: set[Owner] = set()
@@ -133,7 +133,7 @@ class Totals:
     def _is_untold(self, profile_id: Id, traits: Iterable[int]) -> bool:
         """Whether people are being told of one of these traits, and this one was not yet."""
         profile = self._working.profiles[profile_id]
-        known = {one.trait for one in profile.values.values()}
+        known = {one.trait for one in profile.all_values}
         by_id = self._book.of(profile.workspace).by_id
         return any(by_id[one].stage == "telling" and one not in known for one in traits)
 
@@ -196,8 +196,9 @@ class Totals:
             self._add(step.workspace, step.profile_id, added)
         if step.computed is None:
             return step
-        values = self._values_of(step.profile_id)
-        computed = with_values(step.computed, values)
+        traits = self._book.of(step.workspace)
+        shown = traits.shown(self._values_of(step.profile_id).values())
+        computed = with_values(step.computed, shown)
         return msgspec.structs.replace(step, computed=computed)
 
     def _add(self, workspace: str, profile_id: Id, added: Added) -> None:
@@ -239,10 +240,10 @@ class Totals:
         found = self._book.of(workspace).by_id.get(trait)
         return found is not None and found.stage != "filling"
 
-    def _all_values(self, workspace: str, total: Mapping[int, State]) -> dict[str, Valued]:
+    def _all_values(self, workspace: str, total: Mapping[int, State]) -> dict[int, Valued]:
         by_id = self._book.of(workspace).by_id
         return {
-            by_id[one].name: valued(one, by_id[one].definition, state, self._now)
+            one: valued(one, by_id[one].definition, state, self._now)
             for one, state in self._told_of(workspace, total).items()
         }
 
@@ -253,16 +254,16 @@ class Totals:
         known = self._values_of(profile_id)
         self._values[profile_id] = {
             **known,
-            one.name: valued(trait, one.definition, state, self._now),
+            trait: valued(trait, one.definition, state, self._now),
         }
 
-    def _values_of(self, profile_id: Id) -> dict[str, Valued]:
+    def _values_of(self, profile_id: Id) -> dict[int, Valued]:
         """The values so far, without those that nobody is told of any more, or for now."""
         if profile_id not in self._values:
             profile = self._working.profiles[profile_id]
             self._values[profile_id] = {
-                name: one
-                for name, one in profile.values.items()
+                one.trait: one
+                for one in profile.all_values
                 if self._is_told(profile.workspace, one.trait)
             }
         return self._values[profile_id]
@@ -270,12 +271,21 @@ class Totals:
     # --- what is to be written ---------------------------------------------------------------
 
     def _finish(self, profile: Profile) -> None:
-        before = next_change(profile.values)
-        profile.values = self._values_of(profile.id) if profile.count else {}
+        before = next_change(profile.all_values)
+        self._hold(profile, self._values_of(profile.id) if profile.count else {})
         self._keep(profile)
-        after = next_change(profile.values)
+        after = next_change(profile.all_values)
         if after is not None and after != before:
             self.due[(profile.workspace, profile.id)] = after
+
+    def _hold(self, profile: Profile, values: Mapping[int, Valued]) -> None:
+        """A profile has these values: some are shown, others will be."""
+        traits = self._book.of(profile.workspace)
+        profile.values = traits.shown(values.values())
+        there = {one.trait for one in profile.values.values()}
+        profile.coming = {
+            traits.by_id[trait].name: one for trait, one in values.items() if trait not in there
+        }
 
     def _keep(self, profile: Profile) -> None:
         """Which states of a profile are to be written: those of its own, if it has any."""

@@ -1,7 +1,7 @@
 """What a definition's value is at an instant, and until when it stays so without another event."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -20,6 +20,7 @@ from rapport_profile.domain.computed.states import (
     State,
     Tally,
     rank_of,
+    with_orders,
 )
 from rapport_profile.domain.stamps import earlier
 
@@ -72,8 +73,9 @@ class _Looking:
         self._seen = {
             value: at for value, at in state.seen.items() if self._is_inside(self._number(at))
         }
+        tallies = with_orders(state) if state.back else state.tallies
         self._tallies = [
-            (bucket, cells) for bucket, cells in state.tallies.items() if self._is_inside(bucket)
+            (bucket, cells) for bucket, cells in tallies.items() if self._is_inside(bucket)
         ]
         self._marks = [
             (bucket, cells) for bucket, cells in state.marks.items() if self._is_inside(bucket)
@@ -192,9 +194,9 @@ def with_values(computed: ComputedState, values: Mapping[str, Valued]) -> Comput
     return msgspec.structs.replace(computed, defined=told or msgspec.UNSET)
 
 
-def next_change(values: Mapping[str, Valued]) -> datetime | None:
+def next_change(values: Iterable[Valued]) -> datetime | None:
     """When time changes the first of a person's values."""
     at: datetime | None = None
-    for one in values.values():
+    for one in values:
         at = earlier(at, one.until)
     return at

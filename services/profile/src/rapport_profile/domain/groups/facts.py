@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import ANONYMOUS_ID, Event, Identifier
 from rapport_common.events.identifiers import is_placeholder, normal_identifier
 from rapport_common.events.kinds import is_kind
@@ -26,7 +27,6 @@ KIND_FIELDS = ("groupType", "group_type", "$group_type")
 KEY_FIELDS = ("groupId", "group_id", "$group_key")
 ROLE_FIELDS = ("groupRole", "group_role")
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 class GroupFact(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +79,26 @@ def fact_of(event: Event, hub: Identifier) -> GroupFact | None:
     )
 
 
+def happened_in(event: Event) -> set[str]:
+    """The keys of groups in which an event happened, as far as it says so; of whatever kind.
+
+    It is what a `group` call is about, what properties or context name (`groupId`), and each of
+    PostHog's `$groups`.
+    """
+    context, properties = _members(event.context), _members(event.properties)
+    stated = [event.group_id, _first(KEY_FIELDS, context), _first(KEY_FIELDS, properties)]
+    stated += _groups_of(event.properties)
+    return {key for key in map(_key, stated) if key is not None}
+
+
+def _groups_of(properties: msgspec.Raw) -> list[str | int | None]:
+    try:
+        named = _object.decode(_object.decode(properties).get("$groups", b"{}"))
+    except UNREADABLE:
+        return []
+    return [_scalar(one) for one in named.values()]
+
+
 def kind_and_key(kind: str, key: str) -> tuple[str, str] | None:
     """A group's name in normal form; None for what can't be one."""
     found = (_kind(kind), _key(key))
@@ -95,7 +115,7 @@ def _traits(event: Event) -> dict[str, msgspec.Raw] | None:
         return None
     try:
         found = _object.decode(event.traits)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     told = {
         name: msgspec.Raw(bytes(value))
@@ -109,7 +129,7 @@ def _members(raw: msgspec.Raw) -> dict[str, Any]:
     """The texts and whole numbers in a JSON object, by name."""
     try:
         found = _object.decode(raw)
-    except _UNREADABLE:
+    except UNREADABLE:
         return {}
     return {name: _scalar(found[name]) for name in _NAMED & found.keys()}
 
@@ -120,7 +140,7 @@ _NAMED = {*KIND_FIELDS, *KEY_FIELDS, *ROLE_FIELDS, "role"}
 def _scalar(raw: msgspec.Raw) -> str | int | None:
     try:
         return msgspec.json.decode(raw, type=str | int | None)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 

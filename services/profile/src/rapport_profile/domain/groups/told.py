@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import Event, Identifier
 from rapport_profile.domain.groups.kinds import GroupRules
 from rapport_profile.domain.groups.membership import Membership
@@ -70,7 +71,7 @@ def _value(raw: msgspec.Raw) -> Any:
     """What is told of a trait is made of this; None for what can be kept and hardly be read."""
     try:
         return _decode(raw)
-    except (msgspec.MsgspecError, UnicodeError, ArithmeticError, RecursionError):
+    except UNREADABLE:
         return None
 
 

@@ -6,13 +6,14 @@ What that is can be told beforehand, most of the time; else `MissingError` says 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
 from rapport_profile.domain.loyalty import programme as programmes
-from rapport_profile.domain.loyalty.account import Lot, Rest
+from rapport_profile.domain.loyalty.account import Account, Cohort, Lot, Rest
 from rapport_profile.domain.loyalty.calendar import FAR
 from rapport_profile.domain.loyalty.earning import Claim
 from rapport_profile.domain.loyalty.facts import Fact, Line
@@ -35,9 +36,14 @@ MOST_CHANGES = 100
 class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is always read.
 
-    All up to `at` has been carried out, by the first `versions` of the programme. `free`,
-    `pending`: of all lots. `live`: who holds points that may come back by themselves, and of
-    which lots. `is_booked`: the ledger says what it says; else it is one on the way.
+    All up to `at` has been carried out, by the first `versions` of the programme, of which the
+    first has held since it `began`. `free`, `pending`: of all lots. `live`: who holds points that
+    may come back by themselves, and of which lots. `is_booked`: the ledger says what it says; else
+    it is one on the way. `cohorts`: what lots expire with, with all that is free of them; `apart`:
+    lots that belong to none yet.
+
+    Where there are cohorts `versions` is below nothing: who does not know of them begins anew. And
+    so do we with an account that is `inactive`, which has none though its lots expire so.
     """
 
     at: datetime
@@ -56,6 +62,14 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     inactive: bool = False
     spared: bool = False
     is_booked: bool = True
+    began: datetime | None = None
+    cohorts: list[Cohort] = []
+    apart: list[str] = []
+
+    @property
+    def count(self) -> int:
+        """By how many versions of the programme."""
+        return abs(self.versions)
 
 
 class KeptSubject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,20 +102,23 @@ class Checkpoint(NamedTuple):
 class Wanted(NamedTuple):
     """What is to be loaded for what comes: what it speaks of, lots that are named, and by time.
 
-    Lots with free points that expire up to `until`, or have opened up to `now`.
+    Lots with free points that expire up to `until` (or with a cohort: the places of those that do
+    so), or have opened up to `now`.
     """
 
     subjects: set[str]
     lots: set[str]
     until: datetime
     now: datetime
+    cohorts: set[int]
 
     def has(self, lot: Lot) -> bool:
         """Whether a lot is to be loaded."""
         if lot.key in self.lots or subject_of(lot) in self.subjects:
             return True
         opens = not lot.is_open and lot.opens_at <= self.now
-        return bool(lot.free) and (opens or ends_at(lot) <= self.until)
+        ends = ends_at(lot) <= self.until or (not lot.is_closed and lot.cohort in self.cohorts)
+        return bool(lot.free) and (opens or ends)
 
 
 MARGIN = timedelta(days=2)
@@ -116,14 +133,17 @@ def wanted(
     operations: Iterable[Operation],
 ) -> Wanted:
     """What has to be loaded for what has happened since."""
-    lots = {lot for kept in head.live.values() for lot in kept}
+    lots = {lot for kept in head.live.values() for lot in kept}.union(head.apart)
     for one in operations:
         if one.at > head.at:
             lots.update(one.lots)
     programme = programmes.at(versions, now)
     notice = timedelta(days=0 if programme is None else programme.notice_days)
     until = min(FAR - notice, now) + notice + MARGIN
-    return Wanted({one.subject for one in facts}, lots, until, now)
+    cohorts = {
+        place for place, one in enumerate(head.cohorts) if one.free and one.expires_by(until)
+    }
+    return Wanted({one.subject for one in facts}, lots, until, now, cohorts)
 
 
 def subject_of(lot: Lot) -> str:
@@ -138,7 +158,12 @@ def ends_at(lot: Lot) -> datetime:
 
 def fits(head: Head, versions: Versions, now: datetime) -> bool:
     """Whether these versions have led to it, and it lies before now."""
-    return head.at < now and head.versions == sum(one.since <= head.at for one in versions)
+    led = head.count == sum(one.since <= head.at for one in versions)
+    return head.at < now and led and head.began == _began(versions) and not head.inactive
+
+
+def _began(versions: Versions) -> datetime | None:
+    return versions[0].since if versions else None
 
 
 def next_place(
@@ -169,9 +194,10 @@ def taken(run: Replay, operations: Iterable[Operation], *, is_booked: bool = Tru
         for one in operations
         if one.at <= run.moment and (back := one.released()) is not None and back > run.moment
     ]
+    count = sum(one.since <= run.moment for one in run.versions)
     head = Head(
         at=run.moment,
-        versions=sum(one.since <= run.moment for one in run.versions),
+        versions=-count if account.cohorts else count,
         is_member=run.is_member,
         level=run.level,
         tier=run.tier,
@@ -183,12 +209,30 @@ def taken(run: Replay, operations: Iterable[Operation], *, is_booked: bool = Tru
         live={one: account.held_by(one) for one in live},
         free=rest.free + sum(one.free for one in lots if one.is_open),
         pending=rest.pending + sum(one.free for one in lots if not one.is_open),
-        inactive=account.inactive,
         spared=account.spared,
         is_booked=is_booked,
+        began=_began(run.versions),
+        cohorts=_cohorts(account),
+        apart=sorted(key for key, one in account.apart.items() if not one.is_closed),
     )
     subjects = {key: _kept(one, run.versions) for key, one in run.subjects.items()}
-    return Checkpoint(head, Parts(account.lots, subjects), account.rest)
+    parts = Parts({key: _undated(one) for key, one in account.lots.items()}, subjects)
+    return Checkpoint(head, parts, account.rest)
+
+
+def _cohorts(account: Account) -> list[Cohort]:
+    free = [one.free for one in account.cohorts]
+    for lot in account.lots.values():
+        if lot.cohort is not None and not lot.is_closed:
+            free[lot.cohort] += lot.free
+    return [replace(one, free=n) for one, n in zip(account.cohorts, free, strict=True)]
+
+
+def _undated(lot: Lot) -> Lot:
+    """As a lot is stored: the date of its cohort is no part of it."""
+    if lot.cohort is None or lot.is_closed:
+        return lot
+    return replace(lot, expires_at=None, looked_at=None)
 
 
 def resumed(versions: Versions, now: datetime, known: Checkpoint) -> Replay:
@@ -197,21 +241,32 @@ def resumed(versions: Versions, now: datetime, known: Checkpoint) -> Replay:
     run.moment, run.is_member, run.level, run.tier = head.at, head.is_member, head.level, head.tier
     run.changes = list(head.changes)
     run.capped = {(rule, start): points for rule, start, points in head.capped}
-    if head.versions:
-        run.programme = versions[head.versions - 1].programme
+    if head.count:
+        run.programme = versions[head.count - 1].programme
         if head.track is not None and run.programme.tiers is not None:
             run.track = Track(run.programme.tiers, run.programme.zone, head.track)
     account = run.account
     account.debts, account.spenders = dict(head.debts), set(head.live)
-    account.inactive, account.spared = head.inactive, head.spared
+    account.spared, account.cohorts = head.spared, [replace(one) for one in head.cohorts]
     for lot in sorted(known.parts.lots.values(), key=lambda one: (one.at, one.key)):
         account.load(lot)
+        if lot.cohort is not None and not lot.is_closed:
+            _follow(account, lot, account.cohorts[lot.cohort])
         run.expect_of_lot(lot)
+    run.expect_of_cohorts()
     account.rest = known.rest
     run.subjects = {key: _subject(key, one, versions) for key, one in known.parts.subjects.items()}
     for at in head.reviews:
         run.expect_review(at)
     return run
+
+
+def _follow(account: Account, lot: Lot, cohort: Cohort) -> None:
+    """A lot that is loaded is no more among those that are not; it may have expired with them."""
+    cohort.free -= lot.free
+    if cohort.is_over:
+        lot.expires_at = cohort.expires_at
+        account.close(lot)
 
 
 def rest_of(head: Head, loaded: Sequence[Lot], others: Rest) -> Rest:

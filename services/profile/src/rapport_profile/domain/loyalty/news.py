@@ -90,7 +90,10 @@ def _tier_event(member: Member, standing: Standing, before: str | None, now: dat
     name = TIER_REACHED if place.get(after, -1) > place.get(before, -1) else TIER_LOST
     reason = standing.tier_changes[-1].reason if standing.tier_changes else "rules"
     said = {"tier": after, "former_tier": before, "reason": reason}
-    return _track(member, now, name, said)
+    # When it came about: what is found out of the past must not begin a campaign of today.
+    at = standing.tier_changes[-1].at if standing.tier_changes else now
+    told = _track(member, now, name, said)
+    return msgspec.structs.replace(told, timestamp=min(at, now))
 
 
 def _track(member: Member, now: datetime, name: str, said: dict[str, Any]) -> Event:

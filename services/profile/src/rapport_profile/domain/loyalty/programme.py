@@ -181,6 +181,12 @@ Versions = Sequence[Version]
 """The versions of one workspace, oldest first, each `since` later than the one before."""
 
 
+def counting_from(versions: Versions, moment: datetime) -> Versions:
+    """The same where the first one holds since then, if that is earlier than it does."""
+    first = [one._replace(since=min(one.since, moment)) for one in versions[:1]]
+    return [*first, *versions[1:]]
+
+
 def at(versions: Versions, moment: datetime) -> Programme | None:
     """The programme that holds at a moment; None before the first."""
     return next((one.programme for one in reversed(versions) if one.since <= moment), None)

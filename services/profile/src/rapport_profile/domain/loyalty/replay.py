@@ -5,30 +5,29 @@ that it is. So the order of arrival, copies, merges and restarts make no differe
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import partial
-from itertools import count
 
 from rapport_profile.domain.loyalty import programme as programmes
-from rapport_profile.domain.loyalty.account import Account, Lot
-from rapport_profile.domain.loyalty.calendar import FAR, days_later, expires, start_of
+from rapport_profile.domain.loyalty.account import Lot
+from rapport_profile.domain.loyalty.calendar import FAR, days_later, start_of
 from rapport_profile.domain.loyalty.earning import Bought, Claim, claims, earned, left_of, stands
+from rapport_profile.domain.loyalty.expiring import (
+    ASKS,
+    CHANGES,
+    OPENS,
+    RETURNS,
+    REVIEWS,
+    TELLS,
+    ExpiringAccount,
+)
 from rapport_profile.domain.loyalty.facts import Fact, Line
 from rapport_profile.domain.loyalty.operations import Operation
 from rapport_profile.domain.loyalty.programme import Programme, Tiers, Versions
 from rapport_profile.domain.loyalty.standing import Standing, TierChange, standing
 from rapport_profile.domain.loyalty.tiers import NONE, Counted, Track
 from rapport_profile.domain.orders import Order, merged
-
-# Of what happens at one instant: what ends is over before anything new happens.
-_CHANGES, _EXPIRES, _OPENS, _RETURNS, _REVIEWS, _TELLS, _ASKS = range(7)
-
-START = datetime.min.replace(tzinfo=UTC)
-Tie = tuple[datetime, str]
-"""Of steps of one kind at one instant: that of the older lot, or operation, comes first."""
-Step = tuple[datetime, int, Tie, int, Callable[[datetime], None]]
-FIRST: Tie = (START, "")
 
 
 class Subject:
@@ -44,52 +43,48 @@ class Subject:
         self.counted: Counted | None = None
 
 
-class Replay:
+class Replay(ExpiringAccount):
     """Goes through the life of a member up to `now`: from its beginning, or from a checkpoint."""
 
     def __init__(self, versions: Versions, now: datetime) -> None:
+        super().__init__()
         self.versions, self.now = versions, now
-        self.account = Account()
         self.programme: Programme | None = None
         self.is_member = False
         self.track: Track | None = None
         self.level = NONE
-        self.tier: str | None = None
         self.changes: list[TierChange] = []
         self.subjects: dict[str, Subject] = {}
         self.capped: dict[tuple[str, datetime], int] = {}
         self.reviews: set[datetime] = set()
-        self.moment = START
         self._operations: list[Operation] = []
-        self._steps: list[Step] = []
-        self._number = count()
 
     def expect(self, facts: Iterable[Fact], operations: Iterable[Operation]) -> None:
         """What has happened since the moment that it is at."""
         for version in self.versions:
             if version.since > self.moment:
-                self._at(version.since, _CHANGES, partial(self._adopt, version.programme))
+                self._at(version.since, CHANGES, partial(self._adopt, version.programme))
         for fact in sorted(facts, key=_in_time):
-            self._at(fact.content.stamp.at, _TELLS, partial(self._hear, fact))
+            self._at(fact.content.stamp.at, TELLS, partial(self._hear, fact))
         self._operations = sorted(operations, key=lambda one: (one.at, one.id))
         for one in self._operations:
             if one.at > self.moment:
-                self._at(one.at, _ASKS, partial(self._carry_out, one))
+                self._at(one.at, ASKS, partial(self._carry_out, one))
             elif (released := one.released()) is not None and released > self.moment:
                 self._expect_return(one, released)
 
     def expect_of_lot(self, lot: Lot) -> None:
         """What is still to come of a lot that was stored."""
         if not lot.is_open:
-            self._at(lot.opens_at, _OPENS, lambda _at: self.account.open(lot), lot)
-        if not lot.is_closed and lot.looked_at is not None:
+            self._at(lot.opens_at, OPENS, lambda _at: self.account.open(lot), lot)
+        if not lot.is_closed and lot.looked_at is not None and lot.cohort is None:
             self._look_at(lot, lot.looked_at)
 
     def expect_review(self, at: datetime) -> None:
         """Its tier is to be looked at then."""
         if at not in self.reviews:
             self.reviews.add(at)
-            self._at(at, _REVIEWS, self._look_again)
+            self._at(at, REVIEWS, self._look_again)
 
     @property
     def size(self) -> int:
@@ -110,16 +105,6 @@ class Replay:
     def standing(self) -> Standing:
         """What all this amounts to."""
         return standing(self, self._operations, self._next())
-
-    def _at(
-        self,
-        at: datetime,
-        rank: int,
-        act: Callable[[datetime], None],
-        of: Lot | Operation | None = None,
-    ) -> None:
-        tie = FIRST if of is None else (of.at, of.id if isinstance(of, Operation) else of.key)
-        heapq.heappush(self._steps, (at, rank, tie, next(self._number), act))
 
     def _next(self) -> datetime | None:
         """When something happens by itself, by what is known."""
@@ -221,55 +206,8 @@ class Replay:
         if opens_at <= at:
             self.account.open(lot)
         else:
-            self._at(opens_at, _OPENS, lambda _at: self.account.open(lot), lot)
+            self._at(opens_at, OPENS, lambda _at: self.account.open(lot), lot)
         return lot
-
-    # --- expiry --------------------------------------------------------------------------------
-
-    def _date(self, lot: Lot, since: datetime) -> None:
-        """Set when a lot expires, counted from a moment."""
-        if lot.policy is None:
-            return
-        spared = self.tier is not None and self.tier in lot.policy.spared
-        self._expire_at(lot, None if spared else expires(lot.policy, since, lot.zone))
-
-    def _expire_at(self, lot: Lot, moment: datetime | None) -> None:
-        lot.expires_at = moment
-        if moment is not None and moment <= self.moment:
-            # It has been told of too late: its points expire before they pay what is owed.
-            self.account.close(lot)
-        elif moment is not None and (lot.looked_at is None or moment < lot.looked_at):
-            self._look_at(lot, moment)
-
-    def _look_at(self, lot: Lot, moment: datetime) -> None:
-        lot.looked_at = moment
-        self._at(moment, _EXPIRES, lambda at: self._expire(lot, at), lot)
-
-    def _expire(self, lot: Lot, at: datetime) -> None:
-        if lot.looked_at != at:
-            return
-        lot.looked_at = None
-        if lot.is_closed or lot.expires_at is None:
-            return
-        if lot.expires_at == at:
-            self.account.close(lot)
-        else:
-            # One look for each lot, however often it was put off meanwhile.
-            self._look_at(lot, lot.expires_at)
-
-    def _be_active(self, at: datetime) -> None:
-        """Points that expire by inactivity have their time again."""
-        for lot in self.account.unclosed() if self.account.inactive else ():
-            if lot.policy is not None and lot.policy.inactive:
-                self._date(lot, at)
-
-    def _spare(self, at: datetime) -> None:
-        """With a tier points begin or cease to expire."""
-        for lot in self.account.unclosed() if self.account.spared else ():
-            if lot.policy is not None and lot.policy.spared:
-                spared = self.tier is not None and self.tier in lot.policy.spared
-                if spared != (lot.expires_at is None):
-                    self._date(lot, at)
 
     # --- tiers ---------------------------------------------------------------------------------
 
@@ -351,7 +289,7 @@ class Replay:
                 self._be_active(at)
 
     def _expect_return(self, one: Operation, at: datetime) -> None:
-        self._at(at, _RETURNS, lambda _at: self.account.release(one.id), one)
+        self._at(at, RETURNS, lambda _at: self.account.release(one.id), one)
 
     def _adjust(self, one: Operation, at: datetime) -> None:
         programme = self.programme or programmes.NONE

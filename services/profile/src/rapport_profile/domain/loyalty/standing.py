@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from rapport_profile.domain.loyalty.account import Lot, MissingError, Rest
+from rapport_profile.domain.loyalty.account import Cohort, Lot, MissingError, Rest
 from rapport_profile.domain.loyalty.calendar import days_later
 from rapport_profile.domain.loyalty.operations import Operation
 from rapport_profile.domain.loyalty.programme import Level, Programme
@@ -109,6 +109,7 @@ class Standing(NamedTuple):
 def standing(run: "Replay", operations: Sequence[Operation], next_at: datetime | None) -> Standing:
     """How somebody stands at the end of a run."""
     account, programme = run.account, run.programme
+    account.date_lots()
     known = {one.id: one for one in operations}
     lots = sorted(account.lots.values(), key=lambda one: one.order)
     reserved = sum(
@@ -127,9 +128,10 @@ def standing(run: "Replay", operations: Sequence[Operation], next_at: datetime |
     levels = () if tiers is None else tiers.levels
     above = [one for one in levels[run.level + 1 :] if run.track is not None]
     counts = Decimal(0) if run.track is None else run.track.total
-    expiring = _expiring(lots, rest)
+    expiring = _expiring(lots, rest, account.cohorts)
     notice = [] if programme is None else _notices(programme, expiring, run.now)
-    soon = [one for one in (next_at, rest.opens_at, rest.expires_at) if one is not None]
+    soon = [one for one in (next_at, rest.opens_at) if one is not None]
+    soon += [one.at for one in expiring[:1]]
     return Standing(
         programme=programme,
         is_member=run.is_member,
@@ -143,14 +145,17 @@ def standing(run: "Replay", operations: Sequence[Operation], next_at: datetime |
         next_tier=next((one for one in above if one.threshold > counts), None),
         expiring=expiring,
         next_at=min([*notice, *soon], default=None),
-        rest=account.rest,
+        rest=None if account.rest is None else rest._replace(first=account.first_of_rest()),
     )
 
 
-def _expiring(lots: Sequence[Lot], rest: Rest) -> list[Expiring]:
+def _expiring(lots: Sequence[Lot], rest: Rest, cohorts: Sequence[Cohort]) -> list[Expiring]:
     found: dict[datetime, int] = {}
     if rest.expires_at is not None:
         found[rest.expires_at] = rest.expiring
+    for cohort in cohorts:
+        if cohort.expires_at is not None and cohort.free:
+            found[cohort.expires_at] = found.get(cohort.expires_at, 0) + cohort.free
     for lot in lots:
         if lot.expires_at is not None and lot.free:
             found[lot.expires_at] = found.get(lot.expires_at, 0) + lot.free

@@ -1,0 +1,279 @@
+"""The definitions in force of a workspace, and which of them a change concerns."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from rapport_segment.domain.evaluate import Judges
+from rapport_segment.domain.explaining import Why, reasoning
+from rapport_segment.domain.outlook import NO, Judge, Outlook, View
+from rapport_segment.domain.sections import (
+    COMPUTED,
+    DEFINED,
+    FORBIDDING,
+    RESTRAINTS,
+    SEGMENTS,
+    Facts,
+)
+from rapport_segment.domain.subjects import Consent, Field, Reachable
+from rapport_segment.domain.tree import Leaf, Rule, leaves
+
+RESTRAINED = "the person's data may not be processed, or not for profiling"
+FORBIDS = frozenset((RESTRAINTS, word) for word in FORBIDDING)
+MANY = 16
+"""If more definitions than that read a section, then what it was before is read, too, to see which
+of them are concerned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One version of a segment; `judge` is its rule as a function, `reads` its sections as bits.
+
+    Nobody is in it who may not be judged, see `Facts.judged`: each definition reads that, too.
+    `why` tells in words what its rule comes to. `fields` are the parts of the sections that it
+    reads, `timed` those of them by which it moves with time. It counts from `since` on.
+
+    `building`: not everybody has been held against it yet, so somebody may be out of place since
+    before the record in hand.
+    """
+
+    segment_id: UUID
+    version: int
+    name: str
+    rule: Rule
+    judge: Judge
+    why: Why
+    reads: int
+    fields: frozenset[Field]
+    timed: frozenset[Field] = frozenset()
+    building: bool = False
+    since: datetime | None = None
+
+    @property
+    def named(self) -> list[str]:
+        """The ids of the segments that its rule names."""
+        return [name for place, name in self.fields if place == SEGMENTS]
+
+    @property
+    def repeats(self) -> bool:
+        """Whether somebody may enter again while nothing of theirs has changed."""
+        return bool(self.timed or self.named)
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        """All its comparisons."""
+        return list(leaves(self.rule))
+
+    @classmethod
+    def of(
+        cls,
+        segment_id: UUID,
+        version: int,
+        name: str,
+        rule: Rule,
+        *,
+        building: bool = False,
+        since: datetime | None = None,
+        judges: Judges | None = None,
+    ) -> "Definition":
+        """`judges` are those of the others that somebody is held against together with it."""
+        made = Judges() if judges is None else judges
+        fits, comes_to = made.of(rule), reasoning(rule)
+
+        def judge(view: View) -> Outlook:
+            return fits(view) if view.facts.judged else NO
+
+        def why(view: View) -> str:
+            return comes_to(view) if view.facts.judged else RESTRAINED
+
+        reads, fields, timed = 1 << RESTRAINTS, set(FORBIDS), set[Field]()
+        for leaf in leaves(rule):
+            reads |= leaf.sections
+            fields |= leaf.fields
+            if leaf.is_timed or isinstance(leaf.subject, Consent | Reachable):
+                timed |= leaf.subject.fields
+        return cls(
+            segment_id,
+            version,
+            name,
+            rule,
+            judge,
+            why,
+            reads,
+            frozenset(fields),
+            frozenset(timed),
+            building,
+            since,
+        )
+
+
+class Rulebook:
+    """The definitions in force of a workspace, and who of them reads what.
+
+    In a fixed order: a segment comes behind those that its rule names.
+    """
+
+    def __init__(self, definitions: Sequence[Definition] = ()) -> None:
+        self.definitions = definitions = in_order(definitions)
+        self._order = {one.segment_id: number for number, one in enumerate(definitions)}
+        self._asked: dict[int, int] = {}
+        self._readers = _indexed(one.fields - FORBIDS for one in definitions)
+        self._timed = _indexed(one.timed for one in definitions)
+        self._names: dict[int, set[str]] = {}
+        for place, name in self._readers:
+            self._names.setdefault(place, set()).add(name)
+        self._by_section: dict[int, list[int]] = {}
+
+    def _reading(self, place: int) -> list[int]:
+        """The numbers of those that read a section."""
+        found = self._by_section.get(place)
+        if found is None:
+            every = enumerate(self.definitions)
+            found = [number for number, one in every if one.reads & 1 << place]
+            self._by_section[place] = found
+        return found
+
+    def concerned(self, taken: Iterable[int], before: Facts, after: Facts) -> Sequence[Definition]:
+        """Those that read something that is not as it was in the sections `taken`."""
+        found: set[int] = set()
+        for place in taken:
+            readers = self._reading(place)
+            if len(readers) <= MANY:
+                found.update(readers)
+                continue
+            old, new = before.sections[place].value, after.sections[place].value
+            changed = [(place, name) for name in self._changed(place, old, new)]
+            if not FORBIDS.isdisjoint(changed):
+                return self.definitions
+            found.update(number for field in changed for number in self._readers.get(field, ()))
+        return self._numbered(found)
+
+    def resting_on(self, segments: Iterable[UUID]) -> list[Definition]:
+        """Those whose rules name one of these segments."""
+        if SEGMENTS not in self._names:
+            return []
+        some = (self._readers.get((SEGMENTS, str(one)), ()) for one in segments)
+        return self._numbered({number for readers in some for number in readers})
+
+    def _with_resting(self, some: Iterable[Definition]) -> list[Definition]:
+        """These, and all that rest on them, however far."""
+        found: dict[UUID, Definition] = {}
+        waiting = list(some)
+        while waiting:
+            one = waiting.pop()
+            if one.segment_id not in found:
+                found[one.segment_id] = one
+                waiting += self.resting_on([one.segment_id])
+        return list(found.values())
+
+    def first(self, some: Iterable[Definition]) -> Definition:
+        """The one that comes before the others."""
+        return min(some, key=lambda one: self._order[one.segment_id])
+
+    def _numbered(self, numbers: Iterable[int]) -> list[Definition]:
+        return [self.definitions[number] for number in sorted(numbers)]
+
+    def _changed(self, place: int, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+        names = self._names.get(place, set())
+        if place == COMPUTED:
+            old, new = _spread(old), _spread(new)
+        elif place == RESTRAINTS:
+            names = names | FORBIDDING
+        found = [name for name, value in new.items() if name in names and _differ(old, name, value)]
+        return found + [name for name in old if name in names and name not in new]
+
+    def moving(self, facts: Facts) -> list[Definition]:
+        """Those that may change by time for somebody of whom this is known."""
+        found: set[int] = set()
+        there: dict[int, Mapping[str, Any]] = {}
+        for (place, name), some in self._timed.items():
+            if place not in there:
+                value = facts.sections[place].value
+                there[place] = _spread(value) if place == COMPUTED else value
+            if name in there[place]:
+                found.update(some)
+        return self._numbered(found)
+
+    @cached_property
+    def moved_by(self) -> int:
+        """The sections that those read which move with time, and what rests on them (bits).
+
+        0: none does.
+        """
+        found = 0
+        for one in self._with_resting([one for one in self.definitions if one.timed]):
+            found |= one.reads
+        return found
+
+    def asked(self, told: int) -> int:
+        """What is asked of who is told of these sections, besides what is told (bits).
+
+        Whether somebody was out of place before is asked only while a build goes on; what the
+        told sections were, only where it saves work.
+        """
+        found = self._asked.get(told)
+        if found is None:
+            found = 0
+            for place in range(told.bit_length()):
+                if told & 1 << place:
+                    readers = self._reading(place)
+                    found |= 1 << place if len(readers) > MANY else 0
+                    for one in self._with_resting(self._numbered(readers)):
+                        found |= one.reads if one.building else one.reads & ~told
+            self._asked[told] = found
+        return found
+
+
+def in_order(definitions: Sequence[Definition]) -> list[Definition]:
+    """Each behind those that its rule names; otherwise as they are given."""
+    known = {str(one.segment_id): one for one in definitions}
+    depths: dict[str, int] = {}
+
+    def depth(name: str) -> int:
+        if name not in depths:
+            depths[name] = 0  # should there be a circle, it ends here
+            below = [one for one in known[name].named if one in known]
+            depths[name] = 1 + max(map(depth, below), default=0)
+        return depths[name]
+
+    return sorted(definitions, key=lambda one: depth(str(one.segment_id)))
+
+
+def _indexed(
+    fields: Iterable[frozenset[Field]],
+) -> dict[Field, list[int]]:
+    """The numbers of definitions by what they read; these cost less to hash than ids."""
+    found: dict[Field, list[int]] = {}
+    for number, some in enumerate(fields):
+        for field in some:
+            found.setdefault(field, []).append(number)
+    return found
+
+
+def _spread(computed: Mapping[str, Any]) -> dict[str, Any]:
+    """Aggregates by name, the workspace's own among them."""
+    own = computed.get(DEFINED)
+    if not own:
+        return dict(computed)
+    return {**computed, **{f"{DEFINED}.{name}": value for name, value in own.items()}}
+
+
+_SAME = (str, int, bool, type(None))
+_encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+
+
+def _differ(old: Mapping[str, Any], name: str, value: Any) -> bool:
+    """Whether a rule may see a difference: true is not 1, though Python takes them for equal."""
+    if name not in old:
+        return True
+    was = old[name]
+    if was != value:
+        return True
+    if type(was) is type(value) and type(value) in _SAME:
+        return False
+    return _encoder.encode(was) != _encoder.encode(value)

@@ -1,0 +1,103 @@
+"""Patterns are RE2's, for one person and for all, and no pattern makes anybody wait."""
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from services.segment.tests.building import build
+from services.segment.tests.judging import NOON, predicate, with_traits
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common.auth import Operator
+from rapport_common.events.activity import ProfileActivity
+from rapport_segment.domain.operands import RuleError
+from rapport_segment.domain.rules import parse
+from rapport_segment.handlers import segments
+from rapport_segment.handlers.activity import Judging
+from rapport_segment.handlers.rulebooks import rule_of
+from rapport_segment.store import definitions, matching
+
+if TYPE_CHECKING:
+    from services.segment.tests.conftest import Records
+
+OPERATOR = Operator("ada", "acme", frozenset({"*"}))
+
+
+def pattern(value: Any, **more: Any) -> dict[str, Any]:
+    return {"trait": "a", "op": "matches", "value": value, **more}
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "fits"),
+    [
+        (pattern("^go"), "gold", True),
+        (pattern("ol"), "gold", True),
+        (pattern("^ol"), "gold", False),
+        (pattern("GOLD"), "gold", False),
+        (pattern("(?i)GOLD"), "gold", True),
+        (pattern("^\\p{Greek}+$"), "\u03b1\u03b2", True),
+        (pattern("e\u0301"), "\u00e9", True),
+        (pattern("5"), 5, False),
+        (pattern("^b"), ["a", "b"], True),
+        (pattern("^b", of="all"), ["a", "b"], False),
+        (pattern("^b", of="all"), "b", True),
+        (pattern("^c", of="none"), ["a", "b"], True),
+        (pattern("b$"), [*"ab"] * 20, True),
+        (pattern("c$"), [*"ab"] * 20, False),
+        ({"not": pattern("a")}, None, True),
+        # It would take another kind of patterns longer than the universe is old.
+        (pattern("^(a+)+$"), "a" * 100_000 + "b", False),
+    ],
+)
+def test_what_a_pattern_fits(*, rule: dict[str, Any], value: Any, fits: bool) -> None:
+    assert predicate(parse(rule))(with_traits({"a": value})) is fits
+
+
+@pytest.mark.parametrize(
+    "value", ["(", "(a)\\1", "(?=a)", "a{1001}", "((a{100}){100}){100}", 5, "a\0"]
+)
+def test_what_is_no_pattern_is_refused(value: Any) -> None:
+    with pytest.raises(RuleError) as caught:
+        parse({"and": [pattern(value)]})
+    assert caught.value.details == {"path": "and[0].value"}
+
+
+@pytest.mark.integration
+async def test_builds_previews_and_records_agree(engine: AsyncEngine, records: "Records") -> None:
+    told = ["gold", "Gold", "silver", ["x", "golden"], None, 5, "gold'; DROP TABLE x; --"]
+    people = [uuid.UUID(int=number + 1) for number in range(len(told))]
+
+    async def tell(*values: ProfileActivity) -> None:
+        async with engine.begin() as tx:
+            await Judging().on_activity([records.record(one) for one in values], tx)
+
+    states = [records.state(who, traits={"a": one}) for who, one in zip(people, told, strict=True)]
+    await tell(*states[:4])
+    rule = {"and": [pattern("^gold|^s"), {"not": pattern("silver")}]}
+    async with engine.begin() as tx:
+        made = await segments.create(tx, OPERATOR, "gold", rule)
+    await build(engine, page=2)
+    await tell(*states[4:])
+    async with engine.begin() as tx:
+        assert await segments.preview(tx, "acme", rule) == (3, len(told))
+        stored = await definitions.find(tx, "acme", made.stored.segment_id)
+        assert stored is not None
+        args = (tx, "acme", stored.segment_id, rule_of(stored))
+        assert await definitions.misplaced(*args, now=NOON) == []
+        listed = await definitions.shown(tx, "acme", stored.segment_id)
+    assert listed is not None
+    assert listed.members == 3
+
+
+@pytest.mark.integration
+async def test_a_preview_over_too_many_texts_is_given_up(
+    engine: AsyncEngine, records: "Records", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "MOST_TEXTS", 1)
+    for number, told in enumerate(("x", "y")):
+        one = records.record(records.state(uuid.UUID(int=number + 1), traits={"a": told}))
+        async with engine.begin() as tx:
+            await Judging().on_activity([one], tx)
+    async with engine.begin() as tx:
+        with pytest.raises(segments.SlowPreviewError):
+            await segments.preview(tx, "acme", pattern("x"))
