@@ -1,4 +1,4 @@
-"""Bad input: somebody of 20,000 identifiers. Everything is answered, in pages."""
+"""Bad input: somebody of 5,000 identifiers. Everything is answered, in pages."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from services.profile.tests.people import event
 
 pytestmark = pytest.mark.integration
 
-MANY, BATCH = 20_000, 2_000
+MANY, BATCH = 5_000, 1_000
 
 
-async def test_twenty_thousand_identifiers_are_one_person_who_can_be_asked_of(shop: Shop) -> None:
+async def test_five_thousand_identifiers_are_one_person_who_can_be_asked_of(shop: Shop) -> None:
     for first in range(0, MANY, BATCH):
         await shop.tell(
             *(
@@ -30,7 +30,7 @@ async def test_twenty_thousand_identifiers_are_one_person_who_can_be_asked_of(sh
         "kind": "anonymous_id",
         "value": "x1",
         "to_kind": "anonymous_id",
-        "to_value": "x19999",
+        "to_value": f"x{MANY - 1}",
     }
     assert len((await shop.ask(f"{where}/why", **asked))["chain"]) == 2
     apart = await shop.ask(f"{where}/why", **{**asked, "to_kind": "user_id", "to_value": "B"})
