@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import TopicPartition
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -118,10 +119,10 @@ async def consuming(
         yield consumer
     finally:
         stop.set()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, HANG_SECONDS)
 
 
-async def until(engine: AsyncEngine, wanted: Sequence[int], seconds: float = 20) -> None:
+async def until(engine: AsyncEngine, wanted: Sequence[int], seconds: float = HANG_SECONDS) -> None:
     async with asyncio.timeout(seconds):
         while await effects(engine) != sorted(wanted):
             await between_looks()
@@ -137,6 +138,25 @@ async def test_every_record_has_its_effect_once(
         await send(producer, topic, range(300, 400))
         async with consuming(engine, kafka_bootstrap, topic, Effects()):
             await until(engine, range(400))
+
+
+async def test_a_start_that_fails_half_way_is_followed_by_another(
+    engine: AsyncEngine, kafka_bootstrap: str, topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the group's coordinator goes away while it begins."""
+    start, failures = AIOKafkaConsumer.start, [KafkaConnectionError()]
+
+    async def fails_once(client: AIOKafkaConsumer) -> None:
+        await start(client)
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(AIOKafkaConsumer, "start", fails_once)
+    async with producing(kafka_bootstrap, topic) as producer:
+        await send(producer, topic, range(10))
+        async with consuming(engine, kafka_bootstrap, topic, Effects()):
+            await until(engine, range(10))
+    assert not failures
 
 
 async def test_poison_goes_aside_and_the_others_go_on(

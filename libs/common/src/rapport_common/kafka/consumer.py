@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -29,6 +28,7 @@ from rapport_common.kafka.batch import (
     Subscription,
     UnsettledError,
 )
+from rapport_common.kafka.client import Member, new_client
 from rapport_common.kafka.closing import close
 from rapport_common.kafka.log_ends import require_within
 from rapport_common.kafka.store import FencedError
@@ -144,24 +144,9 @@ class Consumer:
         self.batches.forgive()
         # What stopped an earlier life of this replica is not what stops this one.
         await self._transact(lambda tx: self.store.note_stop(tx, self._replica, None))
-        client = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            client_id=f"{self._service}-{self._replica}",
-            group_id=self._service,
-            group_instance_id=f"{self._service}-{self._replica}",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            partition_assignment_strategy=(StickyPartitionAssignor,),
-            session_timeout_ms=self._session_timeout_ms,
-            heartbeat_interval_ms=max(300, self._session_timeout_ms // 4),
-            max_poll_interval_ms=300_000,
-            max_partition_fetch_bytes=2 * 1024 * 1024,
-            fetch_max_wait_ms=self._fetch_wait_ms,
-            retry_backoff_ms=100,
-        )
-        client.subscribe(topics=list(self.batches.handlers), listener=Assignment(self._expected))
-        self._client = client
-        await self._start(client, stop)
+        client = await self._started(stop)
+        if client is None:
+            return
         try:
             while not stop.is_set():
                 await self._turn(client)
@@ -170,16 +155,31 @@ class Consumer:
                 await self._commit_for_lag_tools(client)
             await close(client)
 
-    async def _start(self, client: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+    async def _started(self, stop: asyncio.Event) -> AIOKafkaConsumer | None:
+        """A client that has begun; None when told to stop before one has."""
         while not stop.is_set():
+            # One whose start has failed can't be started again.
+            client = self._new_client()
             try:
                 await client.start()
             except (KafkaError, OSError) as error:
                 log.warning("kafka is not there yet", error=error)
                 self.give_sign()
+                await close(client)
                 await asyncio.sleep(0.5)
             else:
-                return
+                return client
+        return None
+
+    def _new_client(self) -> AIOKafkaConsumer:
+        self._client = new_client(
+            Member(self._service, self._replica, self._bootstrap),
+            list(self.batches.handlers),
+            Assignment(self._expected),
+            session_timeout_ms=self._session_timeout_ms,
+            fetch_wait_ms=self._fetch_wait_ms,
+        )
+        return self._client
 
     async def _turn(self, client: AIOKafkaConsumer) -> None:
         self._require_assignment(client)
