@@ -1,7 +1,8 @@
 """Loading locks whom it loads, and is not deceived by what happens while it waits for a lock."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import pytest
 from services.profile.tests.people import IDS
@@ -68,3 +69,41 @@ async def test_a_cluster_that_was_joined_to_another_meanwhile_is_held_with_it(
         assert working.nodes[one].cluster_id == into
         assert place("b") in held, "the lock of what it belongs to now"
         await loading.rollback()
+
+
+async def test_who_comes_between_the_locks_and_the_look_is_held(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await wipe(engine)
+    look = people._lock
+
+    async def another_comes_after_it(
+        tx: AsyncConnection, asked: Mapping[str, Any], held: Collection[Scoped]
+    ) -> set[Scoped]:
+        found = await look(tx, asked, held)
+        if not found:
+            async with engine.begin() as other:
+                await people.ensure_identifiers(other, places("a"))
+        return found
+
+    monkeypatch.setattr(people, "_lock", another_comes_after_it)
+    working, held = Loaded(), set[Scoped]()
+    async with engine.begin() as tx:
+        await people.load(tx, working, [place("a")], held)
+    assert place("a")[1] in working.nodes
+    assert held == {place("a")}
+
+
+async def test_a_cluster_named_after_who_is_gone_is_not_looked_for_without_end(
+    engine: AsyncEngine,
+) -> None:
+    await wipe(engine)
+    into = place("b")[1]
+    async with engine.begin() as tx:
+        await people.ensure_identifiers(tx, places("a"))
+        await tx.execute(_JOIN, {"one": place("a")[1], "into": into})
+    working, held = Loaded(), set[Scoped]()
+    async with engine.begin() as tx:
+        await people.load(tx, working, [place("a")], held)
+    assert working.nodes[place("a")[1]].cluster_id == into
+    assert held == set()

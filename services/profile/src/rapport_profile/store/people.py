@@ -281,12 +281,17 @@ async def _held_nodes(
     if not wanted:
         return []
     asked = scoped(sorted(wanted))
+    found_none = False
     while True:
         locked = await _lock(tx, asked, held)
         held |= locked
         rows = (await tx.execute(_NODES, asked)).fetchall()
-        if not locked or all((one[0], one.cluster_id or one[1]) in held for one in rows):
+        # Also one that was not there when the locks were looked for. A cluster that is still not
+        # held when none was found twice is named after an identifier that is gone: it has no lock.
+        are_held = all((one[0], one.cluster_id or one[1]) in held for one in rows)
+        if are_held or (found_none and not locked):
             return rows
+        found_none = not locked
 
 
 async def _lock(
