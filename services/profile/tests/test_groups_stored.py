@@ -290,17 +290,21 @@ async def test_a_deleted_group_is_one_of_which_nothing_is_said_yet(
     assert (await group(client, "acme"))["traits"] == {}
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["swept", "a copy comes before the sweep"])
 async def test_who_is_forgotten_is_in_no_group_and_the_group_stays(
-    client: httpx.AsyncClient, engine: AsyncEngine
+    client: httpx.AsyncClient, engine: AsyncEngine, *, again: bool
 ) -> None:
     said = {"plan": "pro", "contact": "A", "seats": {"owner": "A"}}
-    await feed(engine, [joined("1", "acme", user_id="A", role="owner", traits=said)])
+    first = joined("1", "acme", user_id="A", role="owner", traits=said)
+    await feed(engine, [first])
     await feed(engine, [joined("2", "A", "household", user_id="A")])
     await feed(engine, [joined(one, "acme", user_id="B") for one in "34"])
     await feed(engine, [joined("5", "A", "household", user_id="B")])
     await settled(engine)
     assert b'"A"' in bytes((await told(engine))[-1].traits)
     await ask(engine, *await person_of(engine, ("user_id", "A")))
+    if again:
+        await feed(engine, [first])
     await worked_off(engine)
     await settled(engine)
     found = await group(client, "acme")

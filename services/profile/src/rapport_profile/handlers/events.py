@@ -143,10 +143,11 @@ async def _replaced(tx: AsyncConnection, names: Names, one: Draft, known: inbox.
     await inbox.replace(tx, one.copy)
     whose = [step.profile_id for step in taken_back]
     await loyalty_facts.take_back(tx, known.key, whose)
-    await group_facts.take_back(tx, known.key, whose)
     if one.is_refused:
+        await group_facts.refuse(tx, one.event, whose)
         await publish(tx, [(step, None) for step in taken_back])
     else:
+        await group_facts.take_back(tx, known.key, whose)
         await _apply(tx, names, [one.named_by(knowing)], before=taken_back)
     return True
 

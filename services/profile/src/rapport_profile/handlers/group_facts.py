@@ -68,6 +68,15 @@ async def take_back(tx: AsyncConnection, key: MessageKey, profile_ids: Iterable[
         await watch_groups(tx, {(key[0], group_id)})
 
 
+async def refuse(tx: AsyncConnection, event: Event, profile_ids: Iterable[Id]) -> None:
+    """An event about somebody who is forgotten counts no more: as `leave_groups` leaves it."""
+    workspace = event.workspace
+    _number, concerned = await store.erase(tx, workspace, (), event.received_at, [event])
+    if concerned:
+        await watch(tx, {(workspace, one) for one in profile_ids})
+        await watch_groups(tx, {(workspace, one) for one in concerned})
+
+
 async def leave_groups(
     tx: AsyncConnection,
     who: Subject,
