@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from tests.past import history
 from tests.past.keeping import Past, restored
+from tests.past.moving import moved
 from tests.support import ledger
 from tests.support.stacks import CAMPAIGN_ENV, ENV
 from tests.support.waiting import look_until, until
 from tests.support.workspace import Workspace, address
 
+from rapport_common import clock
 from rapport_common.migrations import upgrade
 from rapport_local.config import Config
 from rapport_local.paths import Home, repository
@@ -25,7 +27,7 @@ PASTS = sorted((Path(__file__).parent.parent / "past").glob("*.json.gz"))
 
 @pytest.fixture(scope="module", params=PASTS, ids=lambda file: file.name.partition(".")[0])
 def past(request: pytest.FixtureRequest) -> Past:
-    return Past.read(request.param)
+    return moved(Past.read(request.param), clock.now())
 
 
 @pytest.fixture(scope="module")
