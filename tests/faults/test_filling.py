@@ -9,7 +9,7 @@ from tests.support.workspace import Workspace
 
 from rapport_local.stack import Stack
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.long]
 
 PEOPLE, ORDERS = 1_500, 3
 KILLS = 4

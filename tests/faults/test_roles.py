@@ -84,6 +84,7 @@ def wait_progress(port: int, service: str) -> None:
     until(f"a sign of {service}'s worker", lambda: metric(port, PROGRESS, service=service))
 
 
+@pytest.mark.long
 def test_each_half_dies_once_and_nothing_is_lost_or_doubled(
     stack: Stack, workspace: Workspace
 ) -> None:
