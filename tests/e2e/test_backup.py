@@ -18,7 +18,7 @@ from rapport_local.postgres import client_environment, installed
 from rapport_local.provision import DATABASE
 from rapport_local.stack import Stack
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 def tool(stack: Stack, name: str, *arguments: str) -> None:
