@@ -19,7 +19,7 @@ from tests.support.workspace import Workspace
 from rapport_local.ports import HOST, SERVICES, WORKER
 from rapport_local.stack import Stack
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.long]
 
 HANG_SECONDS = 120.0
 EARLY = 0.9  # of what may be sent: while the last of it is on its way
@@ -84,7 +84,6 @@ def wait_progress(port: int, service: str) -> None:
     until(f"a sign of {service}'s worker", lambda: metric(port, PROGRESS, service=service))
 
 
-@pytest.mark.long
 def test_each_half_dies_once_and_nothing_is_lost_or_doubled(
     stack: Stack, workspace: Workspace
 ) -> None:
