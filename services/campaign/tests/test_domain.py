@@ -31,6 +31,8 @@ from rapport_common.events.profile import (
 )
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LATER = NOON + timedelta(days=10)
+PASSED = {"by_time": True, "event_timestamp": None}
 STANDARD = PermissionPolicy()
 OPEN_DOOR = PermissionPolicy(promotion_without_consent=True)
 
@@ -112,12 +114,17 @@ def state(*emails: str, consent: dict[str, str] | None = None, **more: Any) -> S
         ({}, {"event_timestamp": NOON - timedelta(hours=23)}, "planned"),
         ({}, {"event_timestamp": NOON - timedelta(hours=23, seconds=1)}, "suppressed"),
         ({"allow_old_events": True}, {"event_timestamp": NOON - timedelta(days=9999)}, "planned"),
+        ({}, {**PASSED, "at": LATER - timedelta(hours=24)}, "planned"),
+        ({}, {**PASSED, "at": LATER - timedelta(hours=24, seconds=1)}, "suppressed"),
+        ({"allow_old_events": True}, {**PASSED, "at": LATER - timedelta(days=9)}, "planned"),
+        # Its event is new: how late it is looked at is no matter.
+        ({}, dict.fromkeys(("at", "event_timestamp"), LATER - timedelta(days=9)), "planned"),
     ],
 )
 def test_which_entries_call_for_a_message(
     campaign_changes: dict[str, Any], entry_changes: dict[str, Any], planned: str | None
 ) -> None:
-    found = plan_entry(campaign(**campaign_changes), entry(**entry_changes), profile_id="p1")
+    found = plan_entry(campaign(**campaign_changes), entry(**entry_changes), profile_id="p1", now=LATER)
     assert (found.state if found else None) == planned
 
 
@@ -136,7 +143,7 @@ def test_what_happened_before_a_restore_may_have_had_its_mail(
     entry_changes: dict[str, Any], planned: str, *, old_too: bool
 ) -> None:
     of = campaign(allow_old_events=old_too, started_at=NOON - timedelta(days=1))
-    found = plan_entry(of, entry(**entry_changes), profile_id="p1", restored_at=NOON)
+    found = plan_entry(of, entry(**entry_changes), profile_id="p1", now=LATER, restored_at=NOON)
     assert found is not None
     assert found.state == planned
 
@@ -149,8 +156,8 @@ def test_who_had_a_broadcast_before_a_restore_nobody_knows() -> None:
 
 
 def test_a_version_is_needed_only_of_the_profile_it_counts_in() -> None:
-    same = plan_entry(campaign(), entry(), profile_id="p1")
-    merged = plan_entry(campaign(), entry(), profile_id="p2")
+    same = plan_entry(campaign(), entry(), profile_id="p1", now=LATER)
+    merged = plan_entry(campaign(), entry(), profile_id="p2", now=LATER)
     assert same
     assert merged
     assert (same.needed_version, merged.needed_version) == (4, 0)
