@@ -137,7 +137,7 @@ def broken(source: str, place: str) -> Iterator[str]:
 
 
 def test_no_test_counts_on_time(root: Path, python_files: list[Path]) -> None:
-    found = []
+    found: list[str] = []
     for path in python_files:
         place = path.relative_to(root)
         if "tests" in place.parts and not place.as_posix().startswith(EXEMPT):
