@@ -5,12 +5,18 @@ A machine with other work is slow at any place, so a test that counts on time li
 
 import ast
 from collections.abc import Iterator
-from functools import cache
 from itertools import accumulate, islice
 from pathlib import Path
 
 import pytest
-from tests.support.waiting import HANG_SECONDS, LONGEST_POLL_SECONDS, POLL_SECONDS, pauses
+from tests.support.waiting import (
+    HANG_SECONDS,
+    LONGEST_POLL_SECONDS,
+    POLL_SECONDS,
+    REST,
+    pauses,
+    rest,
+)
 
 CLOCKS = {"time.monotonic", "time.perf_counter", "time.time", "monotonic", "perf_counter"}
 SLEEPS = {"asyncio.sleep", "time.sleep", "sleep"}
@@ -178,12 +184,6 @@ RULES = {
 }
 
 
-@cache
-def parsed(path: Path) -> ast.Module:
-    """The file's syntax, for all rules."""
-    return ast.parse(path.read_text(), filename=str(path))
-
-
 @pytest.mark.parametrize("rule", RULES)
 def test_no_test_counts_on_time(root: Path, python_files: list[Path], rule: str) -> None:
     found = []
@@ -191,7 +191,7 @@ def test_no_test_counts_on_time(root: Path, python_files: list[Path], rule: str)
         place = path.relative_to(root)
         if "tests" not in place.parts or place.as_posix().startswith(EXEMPT):
             continue
-        tree = parsed(path)
+        tree = ast.parse(path.read_text(), filename=str(path))
         found += [f"{place}:{line} {rule}" for line in RULES[rule](tree)]
     assert not found, "\n".join(found)
 
@@ -243,3 +243,8 @@ def test_looks_are_ever_rarer_and_nobody_waits_much_longer_than_needed() -> None
     assert (first[0], first[-1]) == (POLL_SECONDS, LONGEST_POLL_SECONDS)
     for before, pause in zip(accumulate(first), first[1:], strict=False):
         assert pause < 1.001 * (POLL_SECONDS + before / 4)
+
+
+def test_who_looks_leaves_most_of_the_time_to_those_who_are_looked_at() -> None:
+    assert rest(POLL_SECONDS, 0.0) == POLL_SECONDS
+    assert rest(LONGEST_POLL_SECONDS, 1.0) == REST >= 2.0
