@@ -10,10 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from rapport_common.errors import InvalidRequestError
-from rapport_ingest.domain.event import MAX_EVENT_BYTES
-from rapport_ingest.domain.imports import Options
-from rapport_ingest.domain.rows import INSIDE, Place, Row
-from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, SIGN_BYTES, Lines
+from rapport_common.files.rows import INSIDE, MAX_TAKEN_BYTES, Place, Row, Writing
+from rapport_common.files.unpacking import MAX_ROW_BYTES, SIGN_BYTES, Lines
 
 BOM = b"\xef\xbb\xbf"
 MANGLED_BOM = BOM.decode("latin-1").encode()
@@ -44,7 +42,7 @@ class SeparatedReader:
 
     total: int | None = None
 
-    def __init__(self, file: BinaryIO, options: Options, trailer: str | None = None) -> None:
+    def __init__(self, file: BinaryIO, options: Writing, trailer: str | None = None) -> None:
         self._file = file
         self._options = options
         self.mark = trailer
@@ -97,7 +95,7 @@ class SeparatedReader:
             reason = "It repeats the header: two files were put together."
         if reason:
             text = taken.decode(self._options.encoding, "replace").rstrip("\r\n")
-            return Row(after, None, text.encode()[:MAX_EVENT_BYTES], "invalid_row", reason)
+            return Row(after, None, text.encode()[:MAX_TAKEN_BYTES], "invalid_row", reason)
         return Row(after, dict(zip(self._names, cells, strict=False)))
 
     @property
@@ -142,7 +140,7 @@ class SeparatedReader:
 class _Scan:
     """Rows of cells with the offset behind each."""
 
-    def __init__(self, file: BinaryIO, offset: int, options: Options, delimiter: str) -> None:
+    def __init__(self, file: BinaryIO, offset: int, options: Writing, delimiter: str) -> None:
         self._lines = Lines(file, offset)
         self._encoding = options.encoding
         self._quote = options.quote
@@ -200,7 +198,7 @@ class _Scan:
             if not self._first:
                 self._first = line
             self._size += len(line)
-            if len(self.taken) < MAX_EVENT_BYTES:
+            if len(self.taken) < MAX_TAKEN_BYTES:
                 self.taken += line
             if self._size >= MAX_ROW_BYTES:
                 raise _TooLongError
@@ -212,7 +210,7 @@ class _Scan:
         if endless:
             self._lines.back(self._began + len(self._first))
             self.inside = not self._first.endswith(b"\n")
-            self.taken = self._first[:MAX_EVENT_BYTES]
+            self.taken = self._first[:MAX_TAKEN_BYTES]
         # A reader whose lines have failed is used up.
         self._reader = self._fresh()
         return "A quote is not closed, or the line is too long." if endless else f"{error}."
