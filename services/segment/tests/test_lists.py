@@ -150,7 +150,7 @@ async def test_a_file_is_taken_row_by_row_and_each_broken_one_is_told(
         b'ADA@x.org;"Ada\nLovelace";\r\n'
         b"no address;x;\r\n"
         b"\r\n"
-        b'"bob@x.org";Bob;+49 170 1234567\r\n'
+        b'"bob@x.org";Bob;+49 171 5550123\r\n'
         b"eve@x.org\r\n"
         b";nobody;\r\n"
         b"null@x.org;x;\r\n"
@@ -166,7 +166,7 @@ async def test_a_file_is_taken_row_by_row_and_each_broken_one_is_told(
         (9, "placeholder"),
         (10, "invalid_value"),
     ]
-    on_it = [["email", "ada@x.org"], ["email", "bob@x.org"], ["phone", "+491701234567"]]
+    on_it = [["email", "ada@x.org"], ["email", "bob@x.org"], ["phone", "+491715550123"]]
     assert await lists.members() == on_it
     assert await lists.inside() == [str(ADA), str(BOB)]
     # Nothing of the file is kept but what is on the list.

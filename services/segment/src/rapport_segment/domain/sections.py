@@ -34,8 +34,8 @@ IDENTIFIERS, TRAITS, COMPUTED, RESTRAINTS, CONTACT_POINTS, CONSENT = _PLACES = r
 """The places of the sections that rules read; one restraint forbids them all."""
 
 SEGMENTS, LISTS = len(_PLACES), len(_PLACES) + 1
-"""Behind them, in fields, what no record tells: the segments that somebody is in, and the lists that
-have an identifier of theirs."""
+"""Behind them, in fields, what no record tells: the segments that somebody is in, the lists they
+are on."""
 
 ANY_KIND = "*"
 """In fields of the identifiers: those of all kinds."""

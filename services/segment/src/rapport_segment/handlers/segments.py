@@ -35,7 +35,7 @@ from rapport_segment.handlers.trait import require_sensible
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Listed, Stored
 from rapport_segment.store.due import DUE
-from rapport_segment.store.jobs import JOBS
+from rapport_segment.store.jobs import BUILD, JOBS
 from rapport_segment.store.matching import TooManyTextsError
 
 PREVIEW_SECONDS = 5.0
@@ -169,8 +169,10 @@ async def _write(tx: AsyncConnection, one: Stored, caller: Operator) -> Listed:
 
 async def _start(tx: AsyncConnection, one: Stored) -> str:
     """Begin a build of `one`; the id of its job. One that goes on is overtaken."""
-    if one.job is not None:
-        await JOBS.cancel(tx, one.workspace, one.job)
+    former = None if one.job is None else await JOBS.find(tx, one.workspace, one.job)
+    # A file that is put on a list is for others, too, and goes on.
+    if former is not None and former.kind == BUILD:
+        await JOBS.cancel(tx, one.workspace, former.id)
     job = str(uuid7())
     await JOBS.add(tx, one.workspace, build(job, one))
     return job

@@ -160,8 +160,8 @@ class Condition(Places):
     def _in_list(self, subject: InList) -> str:
         ids = "COALESCE(p.identifiers, CAST('{}' AS jsonb))"
         return (
-            f"EXISTS (SELECT FROM jsonb_each({ids}) AS k, "
-            f"{elements('k.value')} AS v "
+            f"EXISTS (SELECT FROM jsonb_each({ids}) AS k "
+            f"CROSS JOIN LATERAL {elements('k.value')} AS v "
             "JOIN segment.list_member l ON l.workspace = p.workspace "
             f"AND l.list_id = CAST({self.text(subject.id)} AS uuid) "
             "AND l.kind = k.key AND l.value = v.value #>> '{}')"
