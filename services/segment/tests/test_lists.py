@@ -213,7 +213,6 @@ async def test_who_is_judged_while_a_file_is_read_enters_by_it_and_by_no_event(
     assert (shown["status"], shown["job_id"]) == ("building", job.id)
     await lists.shop.tell(records.state(ADA, emails=("ada@x.org",)))
     assert [one.cause for one in await published()] == ["definition"]
-    await steps.aclose()
 
 
 async def test_a_list_that_is_asked_for_stays(lists: Lists, client: httpx.AsyncClient) -> None:

@@ -48,7 +48,9 @@ class SeparatedReader:
         self.mark = trailer
         self.trailer: list[str] | None = None
         self.behind_trailer = 0
-        self._start = 0
+        self.start = 0
+        """Where the rows begin, in bytes: behind the header."""
+
         self._header: list[str] | None = None
         self._delimiter = options.delimiter or ","
         self._names = self._head()
@@ -59,7 +61,7 @@ class SeparatedReader:
 
         A line with totals is no row: it goes to `trailer`.
         """
-        scan = _Scan(self._file, place.minor or self._start, self._options, self._delimiter)
+        scan = _Scan(self._file, place.minor or self.start, self._options, self._delimiter)
         number, told = place.rows, scan.offset
         if place.major == INSIDE:
             yield from scan.skip(number)
@@ -106,15 +108,15 @@ class SeparatedReader:
         return not cells or (len(cells) == 1 and not cells[0].strip())
 
     def _head(self) -> list[str]:
-        """The names of the columns; `_start` is behind them."""
+        """The names of the columns; `start` is behind them."""
         lines = Lines(self._file, 0)
         first = lines.next()
-        self._start = _mark_of(first)
-        text = first[self._start :].decode(self._options.encoding, "replace")
+        self.start = _mark_of(first)
+        text = first[self.start :].decode(self._options.encoding, "replace")
         named = _SEPARATOR.fullmatch(text)
         if named is not None:
             # Excel's own line before the header, which says what separates.
-            self._delimiter, self._start = named[1], lines.offset
+            self._delimiter, self.start = named[1], lines.offset
             text, first = "", b""
         if len(first) == MAX_ROW_BYTES or first.rstrip(b"\r\n").count(b"\r") > 1:
             raise _unreadable("its lines don't end with a line feed; save it with LF or CRLF")
@@ -122,7 +124,7 @@ class SeparatedReader:
             self._delimiter = max(DELIMITERS, key=text.count)
         if not self._options.header:
             return list(self._options.columns)
-        scan = _Scan(self._file, self._start, self._options, self._delimiter)
+        scan = _Scan(self._file, self.start, self._options, self._delimiter)
         cells: list[str] = []
         reason = ""
         while self._is_blank(cells) and not reason:
@@ -132,7 +134,7 @@ class SeparatedReader:
             cells, reason = found
         if reason:
             raise _unreadable(f"its header can't be read: {reason}")
-        self._start = scan.offset
+        self.start = scan.offset
         self._header = cells
         return list(self._options.columns) or _names(cells)
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_segment.api.lists import list_change_routes, list_routes
+from rapport_segment.api import lists
 from rapport_segment.api.members import member_routes
 from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
 from rapport_segment.handlers.lists import OnLists
@@ -16,6 +16,8 @@ def routers(engine: AsyncEngine, event_key: bytes) -> list[APIRouter]:
         segment_routes(engine),
         change_routes(engine),
         member_routes(engine),
-        list_routes(engine),
-        list_change_routes(engine, OnLists(event_key)),
+        lists.list_routes(engine),
+        lists.member_routes(engine),
+        lists.change_routes(engine),
+        lists.moving_routes(engine, OnLists(event_key)),
     ]

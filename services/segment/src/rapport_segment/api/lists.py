@@ -24,7 +24,7 @@ UPLOADS = re.compile(r"/v1/lists/[^/]+/uploads")
 
 
 def list_routes(engine: AsyncEngine) -> APIRouter:
-    """Read lists, and what is on them."""
+    """Read lists."""
     router = APIRouter(tags=["lists"])
 
     @router.get("/v1/lists", response_model=Listed[models.ShownList])
@@ -50,6 +50,13 @@ def list_routes(engine: AsyncEngine) -> APIRouter:
         """Show one list, archived ones too."""
         async with engine.begin() as tx:
             return models.shown_list(await require_listed(tx, caller.workspace, list_id))
+
+    return router
+
+
+def member_routes(engine: AsyncEngine) -> APIRouter:
+    """Read what is on lists, and what was not taken."""
+    router = APIRouter(tags=["lists"])
 
     @router.get("/v1/lists/{list_id}/members", response_model=Listed[models.ListMember])
     async def members(list_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
@@ -85,8 +92,8 @@ def list_routes(engine: AsyncEngine) -> APIRouter:
     return router
 
 
-def list_change_routes(engine: AsyncEngine, on_lists: OnLists) -> APIRouter:
-    """Make, change and archive lists; put some on them, and take some off."""
+def change_routes(engine: AsyncEngine) -> APIRouter:
+    """Make, change and archive lists."""
     router = APIRouter(tags=["lists"])
 
     @router.post("/v1/lists", status_code=201, response_model=models.ShownList)
@@ -106,6 +113,13 @@ def list_change_routes(engine: AsyncEngine, on_lists: OnLists) -> APIRouter:
         """Archive a list that no segment asks for: a job takes off what is on it."""
         async with engine.begin() as tx:
             await lists.archive(tx, caller.workspace, list_id)
+
+    return router
+
+
+def moving_routes(engine: AsyncEngine, on_lists: OnLists) -> APIRouter:
+    """Put identifiers on lists, and take them off."""
+    router = APIRouter(tags=["lists"])
 
     @router.post("/v1/lists/{list_id}/members/add", response_model=models.Moved)
     async def add(list_id: UUID, body: models.Identifiers, caller: Writer) -> dict[str, int]:

@@ -69,12 +69,14 @@ class ListFile:
         self.size = file.seek(0, os.SEEK_END)
         file.seek(0)
         self._reader: SeparatedReader | LinesReader
+        self._start = 0
         if spec.form == "jsonl":
             self._reader = LinesReader(file)
             return
         self._reader = SeparatedReader(
             file, Writing(delimiter=spec.delimiter, encoding=spec.encoding)
         )
+        self._start = self._reader.start
         columns = list(self._reader.columns or ())
         is_said = {KIND, VALUE} <= set(columns)
         if not is_said and not kinds_of(columns, spec.columns):
@@ -103,7 +105,7 @@ class ListFile:
         text = os.pread(self._file.fileno(), end.minor - at.offset, at.offset)
         found: dict[tuple[str, str], None] = {}
         refusals: list[Refusal] = []
-        begin, rows = at.offset, 0
+        begin, rows = at.offset or self._start, 0
         for one in read:
             behind = _place(one)
             if isinstance(one, Row):
