@@ -18,10 +18,11 @@ from rapport_segment.handlers.ledger import counts
 from rapport_segment.handlers.passing import Passing
 from rapport_segment.handlers.privacy import eraser
 from rapport_segment.handlers.retelling import Retelling
+from rapport_segment.handlers.rfm import Scoring
 from rapport_segment.handlers.uploading import Uploading
 from rapport_segment.retention import CLASSES, retentions
 from rapport_segment.settings import Settings
-from rapport_segment.store.jobs import BUILD, CLEAR, JOBS, UPLOAD
+from rapport_segment.store.jobs import BUILD, CLEAR, JOBS, SCORE, UPLOAD
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,8 +42,9 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     uploading = Uploading(process.engine, key)
     works = {UPLOAD: uploading.work, CLEAR: uploading.clear}
     works[BUILD] = Building(process.engine).work
+    works[SCORE] = (scoring := Scoring(process.engine)).work
     process.jobs(JOBS, works, read=READ, write=WRITE)
-    process.due({**Retelling().kinds, **Passing().kinds})
+    process.due({**Retelling().kinds, **Passing().kinds, **scoring.kinds})
     process.retain(retentions(settings), CLASSES)
     process.ledger(SegmentLedger, partial(counts, consumer.store))
     process.bounds = Bounds(streams=(UPLOADS,))

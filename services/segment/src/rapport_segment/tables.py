@@ -189,3 +189,24 @@ Table(
     Column("reason", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
 )
+
+# What RFM is worked out of: one set of rules for a workspace.
+Table(
+    "rfm",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("rules", JSONB, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("updated_by", Text, nullable=False),
+    Column("job", Text),
+)
+
+# Scores of people by name, as they were when they last changed.
+Table(
+    "score",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("profile_id", UUID(as_uuid=True), primary_key=True),
+    Column("scores", JSONB, nullable=False),
+    Column("as_of", DateTime(timezone=True), nullable=False),
+)

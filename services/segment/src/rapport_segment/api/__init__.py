@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_segment.api import lists
 from rapport_segment.api.members import member_routes
+from rapport_segment.api.rfm import rfm_routes
 from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
 from rapport_segment.handlers.lists import OnLists
 
@@ -16,6 +17,7 @@ def routers(engine: AsyncEngine, event_key: bytes) -> list[APIRouter]:
         segment_routes(engine),
         change_routes(engine),
         member_routes(engine),
+        rfm_routes(engine),
         lists.list_routes(engine),
         lists.member_routes(engine),
         lists.change_routes(engine),

@@ -17,6 +17,7 @@ from rapport_segment.domain.subjects import (
     InList,
     InSegment,
     Reachable,
+    Score,
     Subject,
     Trait,
 )
@@ -27,7 +28,7 @@ SYMBOLS = {"eq": "=", "ne": "!=", "gte": ">=", "lte": "<=", "gt": ">", "lt": "<"
 PRESENCE = {"exists": "exists", "not_exists": "missing"}
 RESERVED = frozenset(
     {"and", "or", "not", "trait", "identifier", "defined", REVENUE, *COUNTS, *INSTANTS}
-    | {"contact_point", "consent", "reachable", "bucket", "segment", "list"}
+    | {"contact_point", "consent", "reachable", "bucket", "segment", "list", "score"}
     | {"any", "all", "none", "size"}
 )
 """Words that a trait can't be called by without quotes."""
@@ -82,8 +83,9 @@ def _subject(subject: Subject) -> str:
             return f"{subject.name} {subject.currency}" if subject.currency else subject.name
         case Defined():
             return " ".join(["defined", subject.name, *filter(None, [subject.currency])])
-        case Identifier():
-            return f"identifier {_quoted(subject.kind)}"
+        case Identifier() | Score():
+            is_score = isinstance(subject, Score)
+            return f"score {subject.name}" if is_score else f"identifier {_quoted(subject.kind)}"
         case ContactPoint():
             return f"contact_point {subject.channel}{' verified' if subject.verified else ''}"
         case Consent():

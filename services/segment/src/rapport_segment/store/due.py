@@ -14,6 +14,9 @@ TELL = "tell"
 CHECK = "check"
 """A person whose verdicts may change by time; the key is the profile's id."""
 
+RFM = "rfm"
+"""Scores that are worked out again; the key is `rules`."""
+
 DUE = DueStore("segment")
 
 _CHECKS = text(

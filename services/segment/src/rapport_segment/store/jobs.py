@@ -6,3 +6,4 @@ JOBS = JobStore("segment")
 BUILD = "build"
 UPLOAD = "list_upload"
 CLEAR = "list_clear"
+SCORE = "rfm"
