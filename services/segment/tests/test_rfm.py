@@ -102,7 +102,7 @@ class Customers:
 def expected(some: Sequence[tuple[int, int, str]]) -> dict[int, Any]:
     """Worked out one by one."""
     buyers = {number: one for number, one in enumerate(some) if one[1]}
-    sides = [
+    sides: list[list[Any]] = [
         sorted(-days for days, _orders, _amount in buyers.values()),
         sorted(orders for _days, orders, _amount in buyers.values()),
         sorted(Decimal(amount) for _days, _orders, amount in buyers.values()),
@@ -234,15 +234,16 @@ async def test_what_makes_no_sense_is_told_with_its_place(customers: Customers) 
     ):
         answer = await customers.put(**wrong)
         assert (answer.status_code, answer.json()["details"]) == (422, {"path": path}), wrong
-    for wrong in (
+    unread: tuple[dict[str, Any], ...] = (
         {"bounds": {"recency": [1]}},
         {"bounds": {"luck": [1, 2, 3, 4]}},
         {"bounds": {"monetary": ["NaN", 1, 2, 3]}},
         {"every_hours": 0},
         {"recency": {}},
         {"recency": {"defined": "x' OR 1"}},
-    ):
-        assert (await customers.put(**wrong)).status_code == 422, wrong
+    )
+    for one in unread:
+        assert (await customers.put(**one)).status_code == 422, one
 
 
 def test_a_rule_on_scores_reads_no_section() -> None:

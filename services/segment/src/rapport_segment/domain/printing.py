@@ -84,8 +84,9 @@ def _subject(subject: Subject) -> str:
         case Defined():
             return " ".join(["defined", subject.name, *filter(None, [subject.currency])])
         case Identifier() | Score():
-            is_score = isinstance(subject, Score)
-            return f"score {subject.name}" if is_score else f"identifier {_quoted(subject.kind)}"
+            if isinstance(subject, Score):
+                return f"score {subject.name}"
+            return f"identifier {_quoted(subject.kind)}"
         case ContactPoint():
             return f"contact_point {subject.channel}{' verified' if subject.verified else ''}"
         case Consent():

@@ -169,9 +169,8 @@ def _score(dimension: str, rules: RfmRules, given: dict[str, Any]) -> str:
     limits = f"CAST(:bounds_{dimension} AS numeric[])"
     if dimension != RECENCY:
         return f"width_bucket({dimension}, {limits}) + 1"
-    passed = (
-        f"extract(epoch FROM CAST(:now AS timestamptz) - CAST({dimension} AS timestamptz)) / 86400"
-    )
+    since = f"CAST(:now AS timestamptz) - CAST({dimension} AS timestamptz)"
+    passed = f"extract(epoch FROM {since}) / 86400"
     return f"{PARTS} - width_bucket(CAST({passed} AS numeric), {limits})"
 
 
