@@ -239,7 +239,7 @@ def _names(cells: Sequence[str]) -> list[str]:
         # It is not told: in a file without a header it is somebody's data.
         first = names.index(doubled)
         second = names.index(doubled, first + 1)
-        raise _unreadable(f"columns {first + 1} and {second + 1} have the same name")
+        raise _unreadable(f"two columns have one name, columns {first + 1} and {second + 1}")
     return names
 
 
