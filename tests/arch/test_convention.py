@@ -45,6 +45,7 @@ ONE = {
 }
 STREAMS = {
     "/v1/sources/{source}/live": "server-sent events",
+    "/v1/segments/{segment_id}/export": "a file, which is made while it is sent",
     "/v1/profiles/export": "a file, which is made while it is sent",
     "/v1/privacy/access/{access_id}/file": "a file, which is opened while it is sent",
 }

@@ -184,8 +184,10 @@ ARGUMENTS: dict[str, list[str]] = {
     "replay topic": [],
     "segment archive": [ID],
     "segment create": ["Best", DRAFT],
+    "segment export": [ID, "members.csv"],
     "segment list": [],
     "segment members": [ID],
+    "segment overlap": [ID, ID],
     "segment preview": [DRAFT],
     "segment rebuild": [ID],
     "segment schema": [],
@@ -265,6 +267,8 @@ ANSWER: dict[str, Any] = {
     **dict.fromkeys(
         ("uncertain", "sent", "planned_total", "discarded", "offset", "done", "retried"), 0
     ),
+    "choices": [],
+    "anywhere": 0,
     "topic": {"end_offsets_total": 0},
     "consumed": {"events": 0, "profile.activity": 0},
     "dead_letters": {},

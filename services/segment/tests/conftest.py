@@ -144,7 +144,7 @@ async def _outbox(engine: AsyncEngine, topic: Topic) -> list[Any]:
 @pytest.fixture
 def api(engine: AsyncEngine) -> FastAPI:
     app = patient_app("segment")
-    add_routes(app, *routers(engine))
+    add_routes(app, *routers(engine, engine))
     add_routes(app, job_routes(engine, JOBS, read=READ, write=WRITE))
     counted = partial(counts, ConsumerStore("segment", "segment"))
     add_routes(app, ledger_routes(engine, SegmentLedger, counted))

@@ -43,7 +43,7 @@ from rapport_cli import (
     quarantine,
     replays,
     retention,
-    segments,
+    segment_files,
     show,
     sources,
     spool,
@@ -84,7 +84,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(opt_ins.app, name="opt-in")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(retention.app, name="retention")
-app.add_typer(segments.app, name="segment")
+app.add_typer(segment_files.app, name="segment")  # with the commands of `segments`
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")

@@ -11,6 +11,7 @@ from rapport_segment.api.callers import READ, WRITE
 from rapport_segment.api.models import SegmentLedger
 from rapport_segment.consumer import SUBSCRIPTIONS
 from rapport_segment.handlers.building import Building
+from rapport_segment.handlers.exporting import AT_ONCE as EXPORTS_AT_ONCE
 from rapport_segment.handlers.ledger import counts
 from rapport_segment.handlers.passing import Passing
 from rapport_segment.handlers.privacy import eraser
@@ -37,5 +38,5 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     process.due({**Retelling().kinds, **Passing().kinds})
     process.retain(retentions(settings), CLASSES)
     process.ledger(SegmentLedger, partial(counts, consumer.store))
-    process.routers += routers(process.api_engine)
+    process.routers += routers(process.api_engine, process.pool("export", EXPORTS_AT_ONCE))
     return process.api()

@@ -21,3 +21,7 @@ PREVIEW = Histogram(
     "Time to count the people an unsaved rule fits.",
     buckets=(0.005, 0.01, 0.05, 0.1, 0.3, 0.5, 1, 2.5, 5, 10),
 )
+EXPORTED = Counter(
+    "rapport_segment_members_exported_total",
+    "Members that were written to an export.",
+)
