@@ -123,6 +123,7 @@ SAFE_AGAIN = {
     "/v1/groups": "a kind and key is taken once (409 with the id)",
     "/v1/segments": "a name is taken once (409 with the id)",
     "/v1/segments/{segment_id}/rebuild": "the newest build overtakes the one before",
+    "/v1/webhooks": "an address is taken once (409 with the id)",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.

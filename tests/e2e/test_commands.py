@@ -230,6 +230,14 @@ ARGUMENTS: dict[str, list[str]] = {
     "topics history": [],
     "topics set": ["topics.json", "--reason", "why"],
     "topics show": [],
+    "webhook archive": [ID],
+    "webhook create": ["https://shop.example.com/hook"],
+    "webhook deliveries": [ID],
+    "webhook list": [],
+    "webhook replay": [ID],
+    "webhook rotate": [ID],
+    "webhook set": [ID, "--no-active"],
+    "webhook show": [ID],
 }
 # Commands that ask no operator route: a file, the secret, or the route of events.
 WITHOUT_A_CALL = {"keys", "mail list", "mail show", "replay file", "token"}
@@ -265,7 +273,17 @@ ANSWER: dict[str, Any] = {
         ("spool_refused", "spool_discarded", "planned", "sending", "failed", "suppressed"), 0
     ),
     **dict.fromkeys(
-        ("uncertain", "sent", "planned_total", "discarded", "offset", "done", "retried"), 0
+        (
+            "uncertain",
+            "sent",
+            "planned_total",
+            "replayed",
+            "discarded",
+            "offset",
+            "done",
+            "retried",
+        ),
+        0,
     ),
     "choices": [],
     "anywhere": 0,

@@ -52,6 +52,7 @@ from rapport_cli import (
     topics,
     trait_rules,
     traits,
+    webhooks,
 )
 from rapport_cli.client import Session
 from rapport_cli.config import Config
@@ -85,6 +86,7 @@ app.add_typer(opt_ins.app, name="opt-in")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(retention.app, name="retention")
 app.add_typer(segment_files.app, name="segment")  # with the commands of `segments`
+app.add_typer(webhooks.app, name="webhook")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")

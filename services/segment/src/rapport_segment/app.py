@@ -16,7 +16,9 @@ from rapport_segment.handlers.ledger import counts
 from rapport_segment.handlers.passing import Passing
 from rapport_segment.handlers.privacy import eraser
 from rapport_segment.handlers.retelling import Retelling
+from rapport_segment.posting import Poster
 from rapport_segment.retention import CLASSES, retentions
+from rapport_segment.sender import Sender
 from rapport_segment.settings import Settings
 from rapport_segment.store.jobs import BUILD, JOBS
 
@@ -38,5 +40,9 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     process.due({**Retelling().kinds, **Passing().kinds})
     process.retain(retentions(settings), CLASSES)
     process.ledger(SegmentLedger, partial(counts, consumer.store))
-    process.routers += routers(process.api_engine, process.pool("export", EXPORTS_AT_ONCE))
+    own = settings.own_networks()
+    sender = Sender(process.pool("sender", 3), Poster(own))
+    process.watch(sender, lambda: sender.last_sign)
+    exports = process.pool("export", EXPORTS_AT_ONCE)
+    process.routers += routers(process.api_engine, exports, own)
     return process.api()

@@ -1,15 +1,23 @@
 """The operator API of segment."""
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_segment.api.exporting import export_routes, overlap_routes
 from rapport_segment.api.members import member_routes
 from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
+from rapport_segment.api.webhooks import webhook_reading_routes, webhook_routes
+from rapport_segment.domain.addresses import Network
 
 
-def routers(engine: AsyncEngine, exports: AsyncEngine) -> list[APIRouter]:
-    """All routes of this service; `exports` are the connections of what takes long."""
+def routers(
+    engine: AsyncEngine, exports: AsyncEngine, own: Sequence[Network] = ()
+) -> list[APIRouter]:
+    """All routes of this service; `exports` are the connections of what takes long, `own` the
+    private networks that webhooks may lead to.
+    """
     return [
         schema_routes(),
         overlap_routes(engine),
@@ -17,4 +25,6 @@ def routers(engine: AsyncEngine, exports: AsyncEngine) -> list[APIRouter]:
         change_routes(engine),
         member_routes(engine),
         export_routes(engine, exports),
+        webhook_routes(engine, own),
+        webhook_reading_routes(engine),
     ]

@@ -14,7 +14,16 @@ STAYS = Rows(
     "t.workspace = :workspace AND t.profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[]))",
 )
 
+POSTS = Rows(
+    "segment.webhook_delivery",
+    "what waits to be told of you to other systems of the shop, or could not be told",
+    "segment.webhook_delivery t JOIN segment.webhook w USING (workspace, webhook_id)",
+    {"message_id": "uuid"},
+    {"to": "w.url", **plain("body", "created_at", "died_at")},
+    "t.workspace = :workspace AND t.profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[]))",
+)
+
 
 def parts() -> list[Part]:
     """All of it. Only profile ids are known again here; the traits kept here are profile's."""
-    return [STAYS, *aside_parts(SCHEMA, Recogniser(None))]
+    return [STAYS, POSTS, *aside_parts(SCHEMA, Recogniser(None))]

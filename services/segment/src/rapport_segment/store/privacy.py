@@ -32,7 +32,14 @@ CHECKS = Found(
     f"SELECT count(*) FROM segment.due WHERE {_CHECKED}",
 )
 
+POSTS = Found(
+    "segment.webhook_delivery",
+    "DELETE FROM segment.webhook_delivery WHERE ctid IN (SELECT ctid FROM segment.webhook_delivery "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM segment.webhook_delivery WHERE {_OF_THEM}",
+)
+
 
 def sweeps() -> list[Sweep]:
     """All of it. Only profile ids are known again here: nothing is kept by identifiers."""
-    return [STAYS, CHECKS, PEOPLE, *aside_sweeps(SCHEMA, Recogniser(None))]
+    return [STAYS, CHECKS, POSTS, PEOPLE, *aside_sweeps(SCHEMA, Recogniser(None))]
