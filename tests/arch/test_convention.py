@@ -46,6 +46,7 @@ ONE = {
 STREAMS = {
     "/v1/sources/{source}/live": "server-sent events",
     "/v1/segments/{segment_id}/export": "a file, which is made while it is sent",
+    "/v1/audiences/{audience_id}/file": "a file, which is read while it is sent",
     "/v1/profiles/export": "a file, which is made while it is sent",
     "/v1/privacy/access/{access_id}/file": "a file, which is opened while it is sent",
 }
@@ -123,6 +124,8 @@ SAFE_AGAIN = {
     "/v1/groups": "a kind and key is taken once (409 with the id)",
     "/v1/segments": "a name is taken once (409 with the id)",
     "/v1/segments/{segment_id}/rebuild": "the newest build overtakes the one before",
+    "/v1/audiences": "a name is taken once (409 with the id)",
+    "/v1/audiences/{audience_id}/build": "a file that is being made is made to its end",
     "/v1/webhooks": "an address is taken once (409 with the id)",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }

@@ -50,6 +50,13 @@ OF_RETENTION: dict[str, list[str]] = {
 }
 # What a person types after each command.
 ARGUMENTS: dict[str, list[str]] = {
+    "audience archive": [ID],
+    "audience build": [ID],
+    "audience create": ["Best", ID, "google"],
+    "audience fetch": [ID, "best.csv"],
+    "audience files": [ID],
+    "audience list": [],
+    "audience show": [ID],
     "brand set": ["--name", "Shop"],
     "brand show": [],
     "campaign archive": [ID],

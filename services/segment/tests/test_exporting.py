@@ -43,7 +43,9 @@ def feed(engine: AsyncEngine, records: "Records") -> Feed:
         told = [
             records.state(
                 who,
-                contact_points=[ContactPoint("email", f"{name.strip('=')}@example.com", True)],
+                contact_points=[
+                    ContactPoint(channel="email", value=f"{name.strip('=')}@example.com")
+                ],
                 traits={"name": name, "to": {"city": "Köln"}, "price": 12.50},
                 orders=orders,
             )

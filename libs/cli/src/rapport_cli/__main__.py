@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 
 import rapport_keys
 from rapport_cli import (
+    audiences,
     brand,
     campaigns,
     cases,
@@ -86,6 +87,7 @@ app.add_typer(opt_ins.app, name="opt-in")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(retention.app, name="retention")
 app.add_typer(segment_files.app, name="segment")  # with the commands of `segments`
+app.add_typer(audiences.app, name="audience")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")

@@ -10,6 +10,7 @@ from rapport_segment.api import routers
 from rapport_segment.api.callers import READ, WRITE
 from rapport_segment.api.models import SegmentLedger
 from rapport_segment.consumer import SUBSCRIPTIONS
+from rapport_segment.handlers.audiences import Making, Scheduled
 from rapport_segment.handlers.building import Building
 from rapport_segment.handlers.exporting import AT_ONCE as EXPORTS_AT_ONCE
 from rapport_segment.handlers.ledger import counts
@@ -20,7 +21,7 @@ from rapport_segment.posting import Poster
 from rapport_segment.retention import CLASSES, retentions
 from rapport_segment.sender import Sender
 from rapport_segment.settings import Settings
-from rapport_segment.store.jobs import BUILD, JOBS
+from rapport_segment.store.jobs import AUDIENCE_FILE, BUILD, JOBS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,8 +37,12 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
     consumer = process.consume(SUBSCRIPTIONS, eraser())
     process.relay()
-    process.jobs(JOBS, {BUILD: Building(process.engine).work}, read=READ, write=WRITE)
-    process.due({**Retelling().kinds, **Passing().kinds})
+    works = {
+        BUILD: Building(process.engine).work,
+        AUDIENCE_FILE: Making(process.engine).work,
+    }
+    process.jobs(JOBS, works, read=READ, write=WRITE)
+    process.due({**Retelling().kinds, **Passing().kinds, **Scheduled().kinds})
     process.retain(retentions(settings), CLASSES)
     process.ledger(SegmentLedger, partial(counts, consumer.store))
     own = settings.own_networks()

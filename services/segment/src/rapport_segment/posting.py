@@ -73,7 +73,7 @@ class Poster:
         if self._pool is None:
             # To read the authorities takes as long as a hundred posts: once, beside the loop.
             trusted = await asyncio.to_thread(httpx.create_ssl_context)
-            self._pool = self._pool or httpcore.AsyncConnectionPool(
+            self._pool = httpcore.AsyncConnectionPool(
                 ssl_context=trusted,
                 max_connections=_CONNECTIONS,
                 max_keepalive_connections=_IDLE,

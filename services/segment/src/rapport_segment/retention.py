@@ -15,5 +15,6 @@ def retentions(settings: Settings) -> list[Retention]:
     given_up = timedelta(days=settings.webhook_retention_days)
     return [
         Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
+        Retention("audience_file", "made_at", timedelta(days=settings.audience_file_days)),
         Retention("webhook_delivery", "died_at", given_up, deliveries.clear),
     ]

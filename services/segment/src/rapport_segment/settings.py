@@ -18,6 +18,10 @@ class Settings(ServiceSettings):
         default=30, ge=1, description="Of posts to webhooks that were given up."
     )
 
+    audience_file_days: int = Field(
+        default=14, ge=1, description="Of files for advertising platforms; the newest two are kept."
+    )
+
     @field_validator("webhook_networks")
     @classmethod
     def _are_networks(cls, value: str) -> str:

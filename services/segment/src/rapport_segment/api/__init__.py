@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_segment.api.audiences import audience_reading_routes, audience_routes
 from rapport_segment.api.exporting import export_routes, overlap_routes
 from rapport_segment.api.members import member_routes
 from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
@@ -25,6 +26,8 @@ def routers(
         change_routes(engine),
         member_routes(engine),
         export_routes(engine, exports),
+        audience_routes(engine),
+        audience_reading_routes(engine, exports),
         webhook_routes(engine, own),
         webhook_reading_routes(engine),
     ]

@@ -23,7 +23,17 @@ POSTS = Rows(
     "t.workspace = :workspace AND t.profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[]))",
 )
 
+FILES = Rows(
+    "segment.audience_part",
+    "files for advertising platforms that hold a hash of your address or number, with your consent",
+    "segment.audience_part t JOIN segment.audience_file f USING (workspace, file_id) "
+    "JOIN segment.audience a USING (workspace, audience_id)",
+    {"file_id": "uuid", "number": "integer"},
+    {"name": "a.name", "platform": "a.platform", "made_at": "f.made_at"},
+    "t.workspace = :workspace AND t.people && CAST(CAST(:profiles AS text[]) AS uuid[])",
+)
+
 
 def parts() -> list[Part]:
     """All of it. Only profile ids are known again here; the traits kept here are profile's."""
-    return [STAYS, POSTS, *aside_parts(SCHEMA, Recogniser(None))]
+    return [STAYS, POSTS, FILES, *aside_parts(SCHEMA, Recogniser(None))]

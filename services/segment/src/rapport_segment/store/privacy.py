@@ -39,7 +39,17 @@ POSTS = Found(
     f"SELECT count(*) FROM segment.webhook_delivery WHERE {_OF_THEM}",
 )
 
+# Of a file of hashes nobody can be taken out: it goes, and the next one is made without them.
+FILES = Found(
+    "segment.audience_file",
+    "DELETE FROM segment.audience_file WHERE (workspace, file_id) IN (SELECT workspace, file_id "
+    "FROM segment.audience_part WHERE workspace = :workspace "
+    "AND people && CAST(CAST(:profiles AS text[]) AS uuid[]) LIMIT :limit)",
+    "SELECT count(DISTINCT file_id) FROM segment.audience_part WHERE workspace = :workspace "
+    "AND people && CAST(CAST(:profiles AS text[]) AS uuid[])",
+)
+
 
 def sweeps() -> list[Sweep]:
     """All of it. Only profile ids are known again here: nothing is kept by identifiers."""
-    return [STAYS, CHECKS, POSTS, PEOPLE, *aside_sweeps(SCHEMA, Recogniser(None))]
+    return [STAYS, CHECKS, POSTS, FILES, PEOPLE, *aside_sweeps(SCHEMA, Recogniser(None))]
