@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_segment.api.audiences import audience_reading_routes, audience_routes
 from rapport_segment.api.exporting import export_routes, overlap_routes
+from rapport_segment.api.importing import import_routes
 from rapport_segment.api.members import member_routes
 from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
 from rapport_segment.api.webhooks import webhook_reading_routes, webhook_routes
@@ -22,6 +23,7 @@ def routers(
     return [
         schema_routes(),
         overlap_routes(engine),
+        import_routes(engine),
         segment_routes(engine),
         change_routes(engine),
         member_routes(engine),
