@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from rapport_segment.api.audiences import audience_reading_routes, audience_routes
+from rapport_segment.api.audiences import (
+    audience_file_routes,
+    audience_reading_routes,
+    audience_routes,
+)
 from rapport_segment.api.exporting import export_routes, overlap_routes
 from rapport_segment.api.importing import import_routes
 from rapport_segment.api.members import member_routes
@@ -29,7 +33,8 @@ def routers(
         member_routes(engine),
         export_routes(engine, exports),
         audience_routes(engine),
-        audience_reading_routes(engine, exports),
+        audience_reading_routes(engine),
+        audience_file_routes(engine, exports),
         webhook_routes(engine, own),
         webhook_reading_routes(engine),
     ]

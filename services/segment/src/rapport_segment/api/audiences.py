@@ -101,10 +101,9 @@ def audience_routes(engine: AsyncEngine) -> APIRouter:
     return router
 
 
-def audience_reading_routes(engine: AsyncEngine, exports: AsyncEngine) -> APIRouter:
-    """Look at audiences, and fetch their files. `exports` are connections of what takes long."""
+def audience_reading_routes(engine: AsyncEngine) -> APIRouter:
+    """Look at audiences."""
     router = APIRouter(tags=["audiences"])
-    fetching = audiences.Fetching(exports)
 
     @router.get("/v1/audiences", response_model=Listed[ShownAudience])
     async def listing(caller: Reader, page: Paging) -> dict[str, Any]:
@@ -119,6 +118,14 @@ def audience_reading_routes(engine: AsyncEngine, exports: AsyncEngine) -> APIRou
         """Show one audience."""
         async with engine.begin() as tx:
             return _shown(await audiences.require(tx, caller.workspace, audience_id))
+
+    return router
+
+
+def audience_file_routes(engine: AsyncEngine, exports: AsyncEngine) -> APIRouter:
+    """Look at files, and fetch them. `exports` are the connections of what takes long."""
+    router = APIRouter(tags=["audiences"])
+    fetching = audiences.Fetching(exports)
 
     @router.get("/v1/audiences/{audience_id}/files", response_model=Listed[AudienceFile])
     async def files(audience_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
