@@ -21,6 +21,8 @@ ONE = {
     "/v1/brand": "the workspace's one",
     "/v1/policy": "the workspace's one",
     "/v1/segments/schema": "one document: the JSON Schema of rules",
+    "/v1/segments/{segment_id}/sizes": "one history, a number for each day",
+    "/v1/segments/{segment_id}/versions/{version}/diff": "one comparison",
     "/v1/ledger": "the installation's one",
     "/v1/stats": "the workspace's one",
     "/v1/profiles": "asks for the one person who has an identifier; 404 when nobody has",
@@ -99,6 +101,8 @@ OWN_EVENT = {
 INSTANT = {
     "/v1/profiles/{profile_id}/consents": {"as_of"},
     "/v1/profiles/{profile_id}/consents/why": {"as_of"},
+    "/v1/segments/{segment_id}/members": {"as_of"},
+    "/v1/segments/{segment_id}/members/{profile_id}": {"as_of"},
 }
 # What replaces a whole: PUT is right where there is nothing to be left out.
 WHOLE = {
@@ -122,6 +126,7 @@ SAFE_AGAIN = {
     "/v1/groups": "a kind and key is taken once (409 with the id)",
     "/v1/segments": "a name is taken once (409 with the id)",
     "/v1/segments/{segment_id}/rebuild": "the newest build overtakes the one before",
+    "/v1/segments/{segment_id}/rollback": "the rule that it has already makes no version",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.
