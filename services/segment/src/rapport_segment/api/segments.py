@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.paging import Listed, Paging
-from rapport_segment.api import models, rules
+from rapport_segment.api import histories, models, previews, rules
 from rapport_segment.api.callers import Previewer, Reader, Writer
 from rapport_segment.handlers import previewing, segments
 from rapport_segment.handlers.segments import Amendment, require, require_listed, require_version
@@ -24,12 +24,12 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
     """Read segments, and try rules."""
     router = APIRouter(tags=["segments"])
 
-    @router.post("/v1/segments/preview", response_model=models.PreviewCount)
+    @router.post("/v1/segments/preview", response_model=previews.PreviewCount)
     async def preview(body: models.Preview, caller: Previewer) -> dict[str, Any]:
         """Count whom an unsaved rule fits, and each of its parts; show some of them, and why."""
         wanted = body.wanted
         async with engine.begin() as tx:
-            return models.previewed(await previewing.preview(tx, caller.workspace, wanted))
+            return previews.previewed(await previewing.preview(tx, caller.workspace, wanted))
 
     @router.get("/v1/segments", response_model=Listed[models.Segment])
     async def listing(
@@ -69,7 +69,7 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
 
     @router.get(
         "/v1/segments/{segment_id}/versions/{version}/diff",
-        response_model=models.VersionDifference,
+        response_model=histories.VersionDifference,
     )
     async def diff(
         segment_id: UUID, version: Version, caller: Reader, against: Against = None
@@ -81,7 +81,7 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
                 await require_version(tx, caller.workspace, segment_id, number)
                 for number in (version, against or max(version - 1, 1))
             ]
-        return models.version_difference(segment_id, other, one)
+        return histories.version_difference(segment_id, other, one)
 
     return router
 
@@ -135,7 +135,9 @@ def change_routes(engine: AsyncEngine) -> APIRouter:
     @router.post(
         "/v1/segments/{segment_id}/rollback", status_code=202, response_model=models.Segment
     )
-    async def rollback(segment_id: UUID, body: models.Rollback, caller: Writer) -> dict[str, Any]:
+    async def rollback(
+        segment_id: UUID, body: histories.Rollback, caller: Writer
+    ) -> dict[str, Any]:
         """Give a segment the rule of a former version again: as a new version, built as any."""
         async with engine.begin() as tx:
             made = await segments.rollback(tx, caller, segment_id, body.version)
