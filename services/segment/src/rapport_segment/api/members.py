@@ -60,6 +60,13 @@ def member_routes(engine: AsyncEngine) -> APIRouter:
             found = await standing.standing(tx, caller.workspace, segment_id, profile_id, as_of)
         return models.membership(found)
 
+    return router
+
+
+def size_routes(engine: AsyncEngine) -> APIRouter:
+    """Tell how many were in a segment."""
+    router = APIRouter(tags=["members"])
+
     @router.get("/v1/segments/{segment_id}/sizes", response_model=histories.Sizes)
     async def sizes(segment_id: UUID, caller: Reader, since: Since, until: Until) -> dict[str, Any]:
         """Tell how many were in a segment at the end of each day of UTC, and who came and went.
