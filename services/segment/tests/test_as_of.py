@@ -38,6 +38,7 @@ def test_what_differs_between_two_rules() -> None:
     found = difference(old, new)
     assert found.removed == ["orders >= 1", 'not plan = "gold"']
     assert found.added == ["orders >= 2"]
+    assert difference(parse({"or": [BUYERS, BUYERS]}), parse(BUYERS)).removed == ["orders >= 1"]
     assert difference(old, old).added == difference(old, old).removed == []
 
 
