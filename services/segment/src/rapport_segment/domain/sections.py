@@ -5,7 +5,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -15,6 +16,9 @@ from rapport_common.events.profile import ComputedState, DefinedValue, Identifie
 from rapport_common.lazy import lazy
 from rapport_segment.domain.permissions import places_by_channel, words_by_channel
 from rapport_segment.domain.values import EMAIL, instant, normal_text
+
+if TYPE_CHECKING:
+    from rapport_segment.domain.happenings import Happenings
 
 MAX_EXPONENT = 400
 REVENUE = "revenue"
@@ -35,6 +39,9 @@ IDENTIFIERS, TRAITS, COMPUTED, RESTRAINTS, CONTACT_POINTS, CONSENT = _PLACES = r
 SEGMENTS = len(_PLACES)
 """Behind them, in fields: the segments that somebody is in, which are no section of a record."""
 
+HAPPENED = SEGMENTS + 1
+"""And the events of a name."""
+
 ALL_SECTIONS = (1 << len(_PLACES)) - 1
 """Sets of sections are bits by their places."""
 
@@ -44,6 +51,11 @@ FORBIDDING: Final = frozenset({"processing", "profiling"})
 
 class UnreadSectionError(Exception):
     """A rule asks for a section that is kept, and was not read with the others."""
+
+
+def anchor_of(kind: str, value: str) -> bytes:
+    """What stands for an identifier where events are kept: 16 bytes."""
+    return sha256(f"{kind}\0{value}".encode()).digest()[:16]
 
 
 class Section:
@@ -83,6 +95,11 @@ class Section:
             return self._read[0].decode()
         return _encoder.encode(self.value).decode()
 
+    @lazy
+    def anchors(self) -> tuple[bytes, ...]:
+        """Of the identifiers: what stands for each, 16 bytes."""
+        return tuple(anchor_of(kind, one) for kind, some in self.value.items() for one in some)
+
     def require_readable(self) -> None:
         """Raise ValueError, RecursionError or MsgspecError for traits that can't be read."""
         if self._place == TRAITS and self._told is not None:
@@ -100,10 +117,19 @@ class Facts:
     `defined`, the values of the workspace's own, by name.
     """
 
-    def __init__(self, sections: Sequence[Section], profile_id: str = "") -> None:
-        """`sections` by their places; one that is not given is empty."""
+    def __init__(
+        self,
+        sections: Sequence[Section],
+        profile_id: str = "",
+        happened: "Happenings | None" = None,
+    ) -> None:
+        """`sections` by their places; one that is not given is empty.
+
+        `happened` are the events, as far as they were read.
+        """
         self.sections = (*sections, *map(Section, _PLACES[len(sections) :]))
         self.profile_id = profile_id
+        self.happened = happened
 
     @lazy
     def identifiers(self) -> dict[str, list[str]]:
@@ -143,7 +169,11 @@ class Facts:
     def overlaid(self, news: Mapping[int, Section]) -> "Facts":
         """The same with other sections, by their places."""
         laid = [news.get(place, one) for place, one in enumerate(self.sections)]
-        return Facts(laid, self.profile_id)
+        return Facts(laid, self.profile_id, self.happened)
+
+    def beside(self, happened: "Happenings | None") -> "Facts":
+        """The same with these events."""
+        return Facts(self.sections, self.profile_id, happened)
 
 
 def stored(
@@ -186,7 +216,7 @@ def exact(document: str | bytes) -> Any:
 def _identifiers(told: Iterable[IdentifierState]) -> dict[str, list[str]]:
     identifiers: dict[str, list[str]] = {}
     for one in told:
-        identifiers.setdefault(_storable(one.kind), []).append(_storable(one.value))
+        identifiers.setdefault(storable(one.kind), []).append(storable(one.value))
     return identifiers
 
 
@@ -252,9 +282,9 @@ def _defined(one: DefinedValue) -> Any:
     if one.money is not None:
         return _amounts(one.money)
     if one.values is not None:
-        return [normal_text(_storable(text)) for text in one.values]
+        return [normal_text(storable(text)) for text in one.values]
     if one.text is not None:
-        return normal_text(_storable(one.text))
+        return normal_text(storable(one.text))
     return instant(one.time)
 
 
@@ -263,21 +293,22 @@ def _amounts(revenue: dict[str, str]) -> dict[str, Decimal]:
     for currency, amount in revenue.items():
         number = _number(amount)
         if number is not None:
-            amounts[_storable(currency)] = number
+            amounts[storable(currency)] = number
     return amounts
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return normal_text(_storable(value))
+        return normal_text(storable(value))
     if isinstance(value, list):
         return [_clean(one) for one in value]
     if isinstance(value, dict):
-        return {normal_text(_storable(key)): _clean(one) for key, one in value.items()}
+        return {normal_text(storable(key)): _clean(one) for key, one in value.items()}
     return value
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """A text as Postgres takes it."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

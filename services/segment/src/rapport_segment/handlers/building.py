@@ -22,6 +22,7 @@ from rapport_segment.domain.membership import Change, Moment, Person, judge, lea
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import Definition, Rulebook
 from rapport_segment.domain.stays import NO_RULES
+from rapport_segment.handlers.happenings import EventReading
 from rapport_segment.handlers.ledger import tally
 from rapport_segment.handlers.passing import ahead
 from rapport_segment.handlers.publish import publish
@@ -122,16 +123,18 @@ class Building:
             tx, workspace, one.segment_id, definition.rule, now=now, after=after, upto=last
         )
         moment = Moment(now, "definition")
+        events = _events_for(workspace, rules, [definition], now)
         await _correct(
             tx,
             workspace,
             ids,
+            events,
             lambda who: settle(*judge(who, [definition], moment), rules, moment),
         )
-        if definition.timed:
+        if definition.moves:
             wanted = definition.reads
             some = await people.known(tx, workspace, after=after, upto=last, wanted=wanted)
-            await _plan(tx, definition, some, now)
+            await _plan(tx, definition, await events.attached(tx, some), now)
         return _Page(last, judged)
 
     async def _emptied(
@@ -146,10 +149,12 @@ class Building:
             return _Page(None, 0)
         ids = [entry.profile_id for entry in found]
         moment = Moment(self._now(), "definition")
+        resting = rules.resting_on([one.segment_id])
         await _correct(
             tx,
             one.workspace,
             ids,
+            _events_for(one.workspace, rules, resting, moment.at),
             lambda who: settle(*_end_stay(who, one, moment), rules, moment),
         )
         return _Page(ids[-1], len(ids))
@@ -164,16 +169,24 @@ class Building:
                 await definitions.set_built(tx, job.workspace, segment_id, version)
 
 
+def _events_for(
+    workspace: str, rules: Rulebook, some: Sequence[Definition], now: datetime
+) -> EventReading:
+    """Of these definitions, and of what rests on them."""
+    return EventReading({workspace: Rulebook(rules.with_resting(some))}, now)
+
+
 async def _correct(
     tx: AsyncConnection,
     workspace: str,
     ids: Sequence[UUID],
+    events: EventReading,
     put_right: Callable[[Person], tuple[Person, list[Change]]],
 ) -> None:
     """Lock these people, and put right who is still out of place, and what rests on that."""
     if not ids:
         return
-    persons = await people.lock(tx, workspace, ids)
+    persons = await events.attached(tx, await people.lock(tx, workspace, ids))
     settled = [put_right(person) for person in persons]
     changes = [change for _person, found in settled for change in found]
     entries = [change.entry for change in changes]

@@ -23,12 +23,13 @@ from rapport_segment import metrics
 from rapport_segment.domain import explaining, rules
 from rapport_segment.domain.membership import Entry, Person
 from rapport_segment.domain.outlook import View
-from rapport_segment.domain.rulebook import RESTRAINED
+from rapport_segment.domain.rulebook import RESTRAINED, Rulebook
 from rapport_segment.handlers.building import build
+from rapport_segment.handlers.happenings import EventReading
 from rapport_segment.handlers.nesting import require_known, require_rests, require_unused
 from rapport_segment.handlers.publish import tell
 from rapport_segment.handlers.retelling import LOOK_AFTER, next_look
-from rapport_segment.handlers.rulebooks import rule_of
+from rapport_segment.handlers.rulebooks import compiled, rule_of
 from rapport_segment.handlers.trait import require_sensible
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Listed, Stored
@@ -193,11 +194,13 @@ async def standing(
     person = await people.find(tx, workspace, profile_id)
     if person is None:
         raise NotFoundError(f"Nothing is known of a profile {profile_id}.")
-    rule = rule_of(one)
+    rule, now = rule_of(one), clock.now()
+    events = EventReading({workspace: Rulebook([compiled(one)])}, now)
+    [person] = await events.attached(tx, [person])
     found = await people.stays(tx, workspace, segment_id, person.profile_id)
     stay = found[0] if found else None
     open_ones = await people.open_entries(tx, {(workspace, str(person.profile_id)): person})
-    view = View(person.facts, clock.now(), [entry.segment_id for entry in open_ones])
+    view = View(person.facts, now, [entry.segment_id for entry in open_ones])
     verdicts = explaining.explain(rule, view)
     if stay is not None and stay.exited_at is None:
         why = stay.reason
