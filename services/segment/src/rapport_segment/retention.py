@@ -12,4 +12,7 @@ CLASSES = keeping.CLASSES
 
 def retentions(settings: Settings) -> list[Retention]:
     """What is deleted after how long; what is kept for ever is not here."""
-    return [Retention("job", "finished_at", timedelta(days=settings.job_retention_days))]
+    return [
+        Retention("job", "finished_at", timedelta(days=settings.job_retention_days)),
+        Retention("happening", "at", timedelta(days=settings.event_retention_days)),
+    ]

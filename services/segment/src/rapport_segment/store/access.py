@@ -16,5 +16,5 @@ STAYS = Rows(
 
 
 def parts() -> list[Part]:
-    """All of it. Only profile ids are known again here; the traits kept here are profile's."""
+    """All of it. Only profile ids are known again here; traits and events are told by profile."""
     return [STAYS, *aside_parts(SCHEMA, Recogniser(None))]
