@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.segment.tests.generating import around
 from services.segment.tests.generating_events import NAMES, EventChance, Life, told_of
-from services.segment.tests.test_condition import kept
+from services.segment.tests.judging import kept
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -137,7 +137,7 @@ async def agreed(engine: AsyncEngine, seed: int, number: int = PEOPLE, rules: in
 
 
 @pytest.mark.integration
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(seed=SEEDS)
 async def test_both_evaluators_agree_about_events(module_engine: AsyncEngine, seed: int) -> None:
     assert await agreed(module_engine, seed)

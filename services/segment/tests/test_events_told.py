@@ -46,8 +46,9 @@ class Told:
         """Somebody does something now, under an identifier, which is their id if none is given."""
         self._number += 1
         first = not self.profiles.held.get(who)
-        ids = {"identifiers": [IdentifierState("user_id", who)]} if first else {}
-        told = {"computed": ComputedState(events=self._number), **ids}
+        told: dict[str, Any] = {"computed": ComputedState(events=self._number)}
+        if first:
+            told["identifiers"] = [IdentifierState("user_id", who)]
         now = self.shop.clock.now
         event = Event(
             workspace="acme",
