@@ -123,6 +123,16 @@ async def test_a_new_rule_knows_what_happened_before(
     assert await told.members(engine) == [ADA]
 
 
+async def test_a_build_plans_for_those_who_are_there_already(
+    engine: AsyncEngine, shop: Shop, told: Told
+) -> None:
+    await shop.tell(told.event(ADA))
+    await shop.define(recent=RECENT)
+    assert await told.members(engine) == [ADA]
+    await shop.wait(shop.clock.now + 30 * DAY)
+    assert await told.members(engine) == []
+
+
 async def test_what_is_told_late_of_who_was_merged_away_is_the_survivors(
     engine: AsyncEngine, shop: Shop, told: Told
 ) -> None:
