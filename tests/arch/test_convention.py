@@ -21,7 +21,10 @@ ONE = {
     "/v1/brand": "the workspace's one",
     "/v1/policy": "the workspace's one",
     "/v1/segments/schema": "one document: the JSON Schema of rules",
+    "/v1/segments/{segment_id}/sizes": "one history, a number for each day",
+    "/v1/segments/{segment_id}/versions/{version}/diff": "one comparison",
     "/v1/ledger": "the installation's one",
+    "/v1/rfm": "one document, kept and given as a whole",
     "/v1/stats": "the workspace's one",
     "/v1/profiles": "asks for the one person who has an identifier; 404 when nobody has",
     "/v1/sources/{source}/counts": "one sum, with its days",
@@ -45,6 +48,8 @@ ONE = {
 }
 STREAMS = {
     "/v1/sources/{source}/live": "server-sent events",
+    "/v1/segments/{segment_id}/export": "a file, which is made while it is sent",
+    "/v1/audiences/{audience_id}/file": "a file, which is read while it is sent",
     "/v1/profiles/export": "a file, which is made while it is sent",
     "/v1/privacy/access/{access_id}/file": "a file, which is opened while it is sent",
 }
@@ -61,6 +66,8 @@ KEYED = {
     "/v1/due": "kind and key",
     "/v1/parked/{key_id}/records": "offset",
     "/v1/segments/{segment_id}/versions": "version",
+    "/v1/lists/{list_id}/members": "kind and value",
+    "/v1/lists/{list_id}/uploads/{job_id}/refused": "line",
     "/v1/merge-rules/history": "version",
     "/v1/topics/history": "version",
     "/v1/group-rules/history": "version",
@@ -99,6 +106,8 @@ OWN_EVENT = {
 INSTANT = {
     "/v1/profiles/{profile_id}/consents": {"as_of"},
     "/v1/profiles/{profile_id}/consents/why": {"as_of"},
+    "/v1/segments/{segment_id}/members": {"as_of"},
+    "/v1/segments/{segment_id}/members/{profile_id}": {"as_of"},
 }
 # What replaces a whole: PUT is right where there is nothing to be left out.
 WHOLE = {
@@ -114,6 +123,7 @@ WHOLE = {
     "/v1/topics",
     "/v1/sources/{source}/plan",
     "/v1/imports/{job_id}/file",
+    "/v1/rfm",
 }
 # POSTs that make something and need no key, because a repeat makes no second one.
 SAFE_AGAIN = {
@@ -121,7 +131,17 @@ SAFE_AGAIN = {
     "/v1/sources/{source}/keys": "at most two keys live at a time (409)",
     "/v1/groups": "a kind and key is taken once (409 with the id)",
     "/v1/segments": "a name is taken once (409 with the id)",
+    "/v1/lists": "a name is taken once (409 with the id)",
+    "/v1/lists/{list_id}/members/add": "what is on a list is on it once",
+    "/v1/lists/{list_id}/members/remove": "what is off a list is off it",
+    "/v1/lists/{list_id}/uploads": "what is on a list is on it once",
+    "/v1/rfm/run": "the newest job overtakes the one before",
+    "/v1/rfm/adopt": "a name is taken once: each tier has one segment of it",
     "/v1/segments/{segment_id}/rebuild": "the newest build overtakes the one before",
+    "/v1/audiences": "a name is taken once (409 with the id)",
+    "/v1/audiences/{audience_id}/build": "a file that is being made is made to its end",
+    "/v1/webhooks": "an address is taken once (409 with the id)",
+    "/v1/segments/{segment_id}/rollback": "the rule that it has already makes no version",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.

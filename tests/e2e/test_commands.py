@@ -50,6 +50,13 @@ OF_RETENTION: dict[str, list[str]] = {
 }
 # What a person types after each command.
 ARGUMENTS: dict[str, list[str]] = {
+    "audience archive": [ID],
+    "audience build": [ID],
+    "audience create": ["Best", ID, "google"],
+    "audience fetch": [ID, "best.csv"],
+    "audience files": [ID],
+    "audience list": [],
+    "audience show": [ID],
     "brand set": ["--name", "Shop"],
     "brand show": [],
     "campaign archive": [ID],
@@ -97,6 +104,16 @@ ARGUMENTS: dict[str, list[str]] = {
     "group show": ["company", "acme"],
     "import": ["file.json", "--source", "s"],
     "ledger verify": ["--wait", "0"],
+    "list add": [ID, *PERSON],
+    "list archive": [ID],
+    "list create": ["VIP"],
+    "list list": [],
+    "list members": [ID],
+    "list refused": [ID, "j"],
+    "list remove": [ID, *PERSON],
+    "list set": [ID, "VIP"],
+    "list show": [ID],
+    "list upload": [ID, "file.json"],
     "loyalty adjust": [*PERSON, "-5", "--reason", "why"],
     "loyalty enrol": [*PERSON, "--reason", "why"],
     "loyalty entries": PERSON,
@@ -184,13 +201,23 @@ ARGUMENTS: dict[str, list[str]] = {
     "replay topic": [],
     "segment archive": [ID],
     "segment create": ["Best", DRAFT],
+    "segment export": [ID, "members.csv"],
+    "segment diff": [ID, "2"],
+    "segment import": ["customerio", "{}"],
     "segment list": [],
     "segment members": [ID],
+    "segment overlap": [ID, ID],
     "segment preview": [DRAFT],
     "segment rebuild": [ID],
+    "segment rollback": [ID, "1"],
+    "segment rfm adopt": [],
+    "segment rfm run": [],
+    "segment rfm set": [DRAFT],
+    "segment rfm show": [],
     "segment schema": [],
     "segment set": [ID, "--name", "Worst"],
     "segment show": [ID],
+    "segment sizes": [ID],
     "segment versions": [ID],
     "segment why": [ID, *PERSON],
     "source block": ["till"],
@@ -228,6 +255,14 @@ ARGUMENTS: dict[str, list[str]] = {
     "topics history": [],
     "topics set": ["topics.json", "--reason", "why"],
     "topics show": [],
+    "webhook archive": [ID],
+    "webhook create": ["https://shop.example.com/hook"],
+    "webhook deliveries": [ID],
+    "webhook list": [],
+    "webhook replay": [ID],
+    "webhook rotate": [ID],
+    "webhook set": [ID, "--no-active"],
+    "webhook show": [ID],
 }
 # Commands that ask no operator route: a file, the secret, or the route of events.
 WITHOUT_A_CALL = {"keys", "mail list", "mail show", "replay file", "token"}
@@ -263,8 +298,23 @@ ANSWER: dict[str, Any] = {
         ("spool_refused", "spool_discarded", "planned", "sending", "failed", "suppressed"), 0
     ),
     **dict.fromkeys(
-        ("uncertain", "sent", "planned_total", "discarded", "offset", "done", "retried"), 0
+        (
+            "uncertain",
+            "sent",
+            "planned_total",
+            "replayed",
+            "discarded",
+            "offset",
+            "done",
+            "retried",
+        ),
+        0,
     ),
+    "choices": [],
+    "notes": [],
+    "text": "",
+    "segment_id": None,
+    "anywhere": 0,
     "topic": {"end_offsets_total": 0},
     "consumed": {"events": 0, "profile.activity": 0},
     "dead_letters": {},
@@ -376,13 +426,14 @@ def test_every_command_is_tried_and_takes_json() -> None:
 def test_every_operation_has_a_command(
     recorder: Recorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known = commands(command())
+    program = command()
+    known = commands(program)
     for line in typed():
         name = next(one for one in known if line[: len(one.split())] == one.split())
         as_json = ["--json"] if "--json" in known[name] else []
         # `debug` waits for more than this server has to say.
         with suppress(CliError) if name == "debug" else nullcontext():
-            command()([*line, *as_json], standalone_mode=False)
+            program([*line, *as_json], standalone_mode=False)
     capsys.readouterr()
     missing = []
     for service in SERVICES:

@@ -1,4 +1,4 @@
-"""The Kafka, the Postgres and the stack of a run, started when the first test asks for them.
+"""The Kafka and the Postgres of a run, started when the first test asks for them.
 
 The process that runs pytest has them; with pytest-xdist its workers ask over a socket. So they
 live as long as the run, and not as the worker that happened to need them first.
@@ -9,21 +9,19 @@ import os
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Protocol
 
 import asyncpg
+from tests.support.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 KAFKA = "kafka"
 POSTGRES = "postgres"
 TEMPLATE = "template"
-STACK = "stack"
-STARTING_SECONDS = 300.0
-"""All tests of a run need these servers: one that is slow to start is waited for."""
 
 
 class Servers(Protocol):
@@ -34,7 +32,7 @@ class Servers(Protocol):
 
         `kafka`: the bootstrap address. `postgres`: the superuser's URL without a database.
         `template SERVICE`: the name of a database with that service's migrated schema, to be
-        copied. `stack`: the home of a stack of all services, which nobody kills or freezes.
+        copied.
         Raises RuntimeError, with the reason, when it can't be started.
         """
 
@@ -48,7 +46,6 @@ class OwnServers:
         self._lock = Lock()
         self._answers: dict[str, Future[str]] = {}
         self._listener: Listener | None = None
-        self._stacks = ExitStack()
 
     def ask(self, what: str) -> str:
         """See `Servers`; each thing is started once, whoever asks at the same time."""
@@ -70,7 +67,6 @@ class OwnServers:
         if self._listener is not None:
             self._listener.close()
         self._pool.shutdown()
-        self._stacks.close()
         with suppress(AttributeError):
             self._kafka.kill()  # nobody reads its data again: no orderly end
             self._kafka.remove()
@@ -96,8 +92,6 @@ class OwnServers:
             return self._start_kafka()
         if what == POSTGRES:
             return self._start_postgres()
-        if what == STACK:
-            return self._start_stack()
         name, _, service = what.partition(" ")
         if name != TEMPLATE:
             raise RuntimeError(f"nobody here knows of {what!r}")
@@ -113,8 +107,12 @@ class OwnServers:
         from rapport_local.paths import Home, cache_folder  # noqa: PLC0415
 
         cache = cache_folder(Home.from_environment())
-        self._kafka = Kafka(self._folder / "kafka", cache=cache)
-        self._kafka.ready_seconds = STARTING_SECONDS
+        settings = {
+            "broker.session.timeout.ms": "60000",
+            "controller.quorum.fetch.timeout.ms": "60000",
+        }
+        self._kafka = Kafka(self._folder / "kafka", cache=cache, settings=settings)
+        self._kafka.ready_seconds = HANG_SECONDS
         return self._kafka.start().bootstrap_servers
 
     def _start_postgres(self) -> str:
@@ -123,14 +121,8 @@ class OwnServers:
         # No test of this server pulls the plug of the machine.
         settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "400"}
         self._postgres = Postgres(self._folder / "postgres", settings=settings)
-        self._postgres.ready_seconds = STARTING_SECONDS
+        self._postgres.ready_seconds = HANG_SECONDS
         return self._postgres.start().url().removesuffix("/postgres")
-
-    def _start_stack(self) -> str:
-        from tests.support.stacks import running  # noqa: PLC0415
-
-        stack = self._stacks.enter_context(running(self._folder / "stack"))
-        return str(stack.home.root)
 
 
 class AskedServers:

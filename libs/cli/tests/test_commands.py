@@ -71,9 +71,15 @@ def test_a_rule_comes_from_a_file_or_the_line(
 ) -> None:
     rule = {"computed": "orders", "op": "gte", "value": 2}
     (tmp_path / "rule.json").write_text(json.dumps(rule))
-    server.answers["POST /v1/segments/preview"] = (200, {"count": 7, "of": 9})
+    part = {"path": "rule", "depth": 0, "text": "orders >= 2", "count": 7, "left": None}
+    hints = [{"path": "rule", "message": "2 people have it as text"}]
+    answer = {"count": 7, "of": 9, "estimate": False, "parts": [part], "reach": {"email": 3}}
+    answer |= {"people": [{"id": "p-1", "reason": "orders 2 >= 2"}], "hints": hints}
+    server.answers["POST /v1/segments/preview"] = (200, answer)
     for given in (json.dumps(rule), "@rule.json"):
-        assert rapport("segment", "preview", given).stdout == "7 of 9 people.\n"
+        told = rapport("segment", "preview", given).stdout
+        for words in ("7 of 9 people.", "orders 2 >= 2", "3 by email", "2 people have it as text"):
+            assert words in told
         assert server.calls[-1][2] == {"rule": rule}
 
 

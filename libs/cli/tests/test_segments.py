@@ -17,6 +17,7 @@ BUILDING = {
     "status": "building",
     "members": 0,
     "job_id": "j-1",
+    "upcoming": None,
     "rule": {"computed": "orders", "op": "gte", "value": 1},
 }
 READY = {**BUILDING, "status": "ready", "members": 7}
@@ -60,6 +61,9 @@ def test_why_somebody_is_in_it(rapport: Rapport, server: Answers) -> None:
         {
             "id": PERSON,
             "member": True,
+            "fits": True,
+            "segment_version": 1,
+            "changes_at": None,
             "entered_at": "2026-01-01T00:00:00Z",
             "left_at": None,
             "reason": "orders 2 >= 1",

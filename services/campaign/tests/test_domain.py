@@ -7,10 +7,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from rapport_campaign.domain import own_events, tokens
 from rapport_campaign.domain.addresses import addresses_of, envelope_address, sender_address
-from rapport_campaign.domain.delivery import MAX_DELAY_SECONDS, Outcome, backoff, next_step
+from rapport_campaign.domain.delivery import MAX_DELAY_SECONDS, Outcome, backoff, moments, next_step
 from rapport_campaign.domain.model import Campaign, Entry, Person, State, send_key
 from rapport_campaign.domain.permission import (
     GIVE_UP_AFTER,
@@ -23,14 +24,18 @@ from rapport_campaign.domain.permission import (
 )
 from rapport_campaign.domain.planning import plan_entry, plan_existing
 from rapport_campaign.domain.tokens import Token
+from rapport_campaign.settings import Settings
 from rapport_common.events.activity import ContactPoint
 from rapport_common.events.profile import (
     ComputedState,
     ConsentState,
     IdentifierState,
 )
+from rapport_common.testing.credentials import KEY_SETTINGS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LATER = NOON + timedelta(days=10)
+PASSED = {"by_time": True, "event_timestamp": None}
 STANDARD = PermissionPolicy()
 OPEN_DOOR = PermissionPolicy(promotion_without_consent=True)
 
@@ -112,12 +117,19 @@ def state(*emails: str, consent: dict[str, str] | None = None, **more: Any) -> S
         ({}, {"event_timestamp": NOON - timedelta(hours=23)}, "planned"),
         ({}, {"event_timestamp": NOON - timedelta(hours=23, seconds=1)}, "suppressed"),
         ({"allow_old_events": True}, {"event_timestamp": NOON - timedelta(days=9999)}, "planned"),
+        ({}, {**PASSED, "at": LATER - timedelta(hours=24)}, "planned"),
+        ({}, {**PASSED, "at": LATER - timedelta(hours=24, seconds=1)}, "suppressed"),
+        ({"allow_old_events": True}, {**PASSED, "at": LATER - timedelta(days=9)}, "planned"),
+        # Its event is new: how late it is looked at is no matter.
+        ({}, dict.fromkeys(("at", "event_timestamp"), LATER - timedelta(days=9)), "planned"),
     ],
 )
 def test_which_entries_call_for_a_message(
     campaign_changes: dict[str, Any], entry_changes: dict[str, Any], planned: str | None
 ) -> None:
-    found = plan_entry(campaign(**campaign_changes), entry(**entry_changes), profile_id="p1")
+    found = plan_entry(
+        campaign(**campaign_changes), entry(**entry_changes), profile_id="p1", now=LATER
+    )
     assert (found.state if found else None) == planned
 
 
@@ -136,7 +148,7 @@ def test_what_happened_before_a_restore_may_have_had_its_mail(
     entry_changes: dict[str, Any], planned: str, *, old_too: bool
 ) -> None:
     of = campaign(allow_old_events=old_too, started_at=NOON - timedelta(days=1))
-    found = plan_entry(of, entry(**entry_changes), profile_id="p1", restored_at=NOON)
+    found = plan_entry(of, entry(**entry_changes), profile_id="p1", now=LATER, restored_at=NOON)
     assert found is not None
     assert found.state == planned
 
@@ -149,8 +161,8 @@ def test_who_had_a_broadcast_before_a_restore_nobody_knows() -> None:
 
 
 def test_a_version_is_needed_only_of_the_profile_it_counts_in() -> None:
-    same = plan_entry(campaign(), entry(), profile_id="p1")
-    merged = plan_entry(campaign(), entry(), profile_id="p2")
+    same = plan_entry(campaign(), entry(), profile_id="p1", now=LATER)
+    merged = plan_entry(campaign(), entry(), profile_id="p2", now=LATER)
     assert same
     assert merged
     assert (same.needed_version, merged.needed_version) == (4, 0)
@@ -405,3 +417,29 @@ def test_events_name_one_identifier_only() -> None:
     event = own_events.sent("acme", who, "ab", None, NOON)
     assert event.identifiers == [("user_id", "u1")]
     assert own_events.identity(None, "A@x.example") == ("email", "a@x.example")
+
+
+@given(timeout=st.floats(0.1, 300), lease=st.floats(3, 100))
+def test_what_is_rendered_in_time_can_be_begun_and_no_mail_outlives_its_lease(
+    timeout: float, lease: float
+) -> None:
+    render, begin = moments(lease * timeout, timeout)
+    assert 0 < render <= begin / 2
+    assert begin + 2 * timeout <= lease * timeout * 1.000001
+
+
+@pytest.mark.parametrize(("lease", "good"), [(60, False), (89, False), (90, True), (120, True)])
+def test_a_lease_leaves_time_to_render_and_to_hand_over(lease: float, *, good: bool) -> None:
+    told: dict[str, Any] = {"lease_seconds": lease, "smtp_timeout": 30, "smtp_port": 25}
+    needed: dict[str, Any] = {
+        "database_url": "postgresql://u:p@127.0.0.1/d",
+        "kafka_bootstrap_servers": "127.0.0.1:1",
+        "port": 1,
+        "metrics_port": 2,
+        **KEY_SETTINGS,
+    }
+    if good:
+        assert Settings(**needed, **told).lease_seconds == lease
+    else:
+        with pytest.raises(ValidationError, match="three times"):
+            Settings(**needed, **told)

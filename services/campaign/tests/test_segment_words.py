@@ -69,5 +69,5 @@ def test_an_entry_after_the_segments_end_calls_for_nothing(*, at: int, counts: b
         started_at=end - timedelta(days=1),
     )
     entry = Entry("acme", SEGMENT, "p1", "e1", 1, "event", end + timedelta(seconds=at))
-    planned = plan_entry(campaign, entry, profile_id="p1", closed_at=end)
+    planned = plan_entry(campaign, entry, profile_id="p1", now=end, closed_at=end)
     assert (planned is not None) == counts

@@ -13,17 +13,20 @@ from hypothesis import strategies as st
 from services.ingest.tests.test_readers import GROUPED, IDENTIFY, POS, POS_SPEC, reader
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.files import lines, separated
+from rapport_common.files.rows import INSIDE, Place
+from rapport_common.files.unpacking import MAX_ROW_BYTES
+from rapport_common.testing.examples import examples
 from rapport_ingest.domain import rows
 from rapport_ingest.domain.columns import require_columns
 from rapport_ingest.domain.imports import spec_of
 from rapport_ingest.domain.mapping import Mapper, Mapping
-from rapport_ingest.domain.rows import INSIDE, Composer, Entry, Place
+from rapport_ingest.domain.rows import Composer, Entry
 from rapport_ingest.domain.totals import Tally
 from rapport_ingest.handlers.places import Found
-from rapport_ingest.handlers.readers import child, lines, separated
+from rapport_ingest.handlers.readers import child
 from rapport_ingest.handlers.readers.frames import Assignment, Checked, Checking
 from rapport_ingest.handlers.readers.process import reading
-from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES
 
 SIGN_BYTES = 2**12
 BLANK = b"\n" * (5 * SIGN_BYTES)
@@ -69,7 +72,7 @@ def _in_small() -> Iterator[None]:
         yield
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(Lines)
 def test_an_event_without_an_end_is_refused_and_reading_resumes_in_it(found: list[str]) -> None:
     data = "\n".join(["id,note", *found, ""]).encode()

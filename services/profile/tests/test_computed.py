@@ -16,9 +16,16 @@ from hypothesis import strategies as st
 
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import DefinedValue
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.computed.book import Trait, Traits
 from rapport_profile.domain.computed.checking import DefinitionError, check, check_name
-from rapport_profile.domain.computed.definition import Definition, type_of
+from rapport_profile.domain.computed.definition import (
+    Condition,
+    Definition,
+    Selector,
+    is_same,
+    type_of,
+)
 from rapport_profile.domain.computed.states import MAX_CELLS, State, joined, joined_all
 from rapport_profile.domain.computed.values import valued
 
@@ -315,7 +322,7 @@ def test_a_state_is_the_same_after_it_was_stored(story: list[Any]) -> None:
         assert msgspec.json.decode(msgspec.json.encode(state), type=State) == state
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 400)), min_size=25, max_size=40))
 def test_bounds_do_not_depend_on_the_order(told_of: list[tuple[int, int]]) -> None:
     """Many more values than are kept: which ones stay, and what is lost, is the same."""
@@ -545,3 +552,15 @@ def test_values_that_are_read_otherwise() -> None:
 def test_an_event_of_another_type_adds_nothing() -> None:
     page = msgspec.structs.replace(happened(1, START, "Ordered", {}), type="page")
     assert BOOK.of_event(page) == {}
+
+
+def test_a_definition_on_true_is_not_one_on_1() -> None:
+    """Python takes the two for equal."""
+
+    def counted(value: Any) -> Definition:
+        chosen = Selector("Order Completed", (Condition("gift", "eq", value),))
+        return Definition("count", (chosen,))
+
+    assert counted(1) == counted(True)
+    assert not is_same(counted(1), counted(True))
+    assert is_same(counted(1), counted(1))

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from services.segment.tests.generating import Chance
 from services.segment.tests.test_condition import RULES
 
+from rapport_common.testing.examples import examples
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.printing import line
 from rapport_segment.domain.reading import LineError, read
 from rapport_segment.domain.rules import parse
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(document=RULES)
 def test_what_is_printed_is_read_as_the_same_rule(document: dict[str, Any]) -> None:
     rule = parse(document)
@@ -38,6 +39,7 @@ def test_any_text_is_a_rule_or_a_mistake_with_its_column(text: str) -> None:
 
 ID = "01a22947-d1de-7294-96aa-7a623b834ab5"
 IN = {"segment": ID}
+ON = {"list": ID}
 GOLD = {"trait": "plan", "op": "eq", "value": "gold"}
 ORDERS = {"computed": "orders", "op": "gte", "value": 2}
 FREE = {"trait": "plan", "op": "eq", "value": "free"}
@@ -53,6 +55,10 @@ FREE = {"trait": "plan", "op": "eq", "value": "free"}
             {"and": [{"or": [GOLD, ORDERS]}, FREE]},
         ),
         ("and (orders >= 2)", {"and": [ORDERS]}),
+        (f'list "{ID}" and not list "{ID}"', {"and": [ON, {"not": ON}]}),
+        ('score rfm_tier = "new"', {"score": "rfm_tier", "op": "eq", "value": "new"}),
+        ("score rfm_recency >= 4", {"score": "rfm_recency", "op": "gte", "value": 4}),
+        ('trait "list" exists', {"trait": "list", "op": "exists"}),
         (
             "revenue EUR >= 12.5",
             {"computed": "revenue", "currency": "EUR", "op": "gte", "value": 12.5},

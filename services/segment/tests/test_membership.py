@@ -115,6 +115,29 @@ def test_while_a_segment_is_built_the_record_is_the_cause_only_of_what_it_change
     assert (change.record.at, change.record.event_timestamp) == (LATER, event_timestamp)
 
 
+def test_who_is_out_of_place_is_put_right_before_a_record_changes_that() -> None:
+    """So the same entries and exits come of it, whether the build or the record is first."""
+    rule = building(2, {"computed": "orders", "op": "gte", "value": 1})
+    person, _ = step(Person("acme", ADA), state(ADA, 1, 2), (), NOON)
+    person, changes = step(person, state(ADA, 2, 0), (rule,), LATER)
+    said = [(one.record.change, one.record.cause, one.record.reason) for one in changes]
+    assert said == [
+        ("entered", "definition", "orders 2 >= 1"),
+        ("exited", "event", "orders 0 not >= 1"),
+    ]
+    assert len({one.record.entry_id for one in changes}) == 1
+    assert person.entries == {}
+
+
+def test_of_a_rule_that_is_not_in_force_no_reason_is_told() -> None:
+    rule = parse({"computed": "orders", "op": "gte", "value": 1})
+    beside = Definition.of(UUID(int=9), 1, "", rule, beside=True)
+    person, [entered] = step(Person("acme", ADA), state(ADA, 1, 1), (beside,), NOON)
+    assert (entered.entry.beside, entered.entry.reason) == (True, "")
+    _, [left] = step(person, state(ADA, 2, 0), (beside,), LATER)
+    assert (left.entry.beside, left.entry.exit_reason) == (True, "")
+
+
 def test_only_while_a_segment_is_built_is_asked_what_was_before() -> None:
     rule = {"computed": "orders", "op": "gte", "value": 1}
     built, building_it = Rulebook([definition(1, rule)]), Rulebook([building(1, rule)])
@@ -148,7 +171,7 @@ def test_a_stay_goes_on_under_the_survivor() -> None:
     survivor, changes = merge(old, Person("acme", BOB), (BUYER,), LATER)
     assert changes == []
     entry = survivor.entries[BUYER.segment_id]
-    assert entry == replace(entered[0].entry, profile_id=BOB)
+    assert entry == replace(entered[0].entry, profile_id=BOB, since=LATER)
     survivor, changes = step(survivor, state(BOB, 1, 1), (BUYER,), LATER)
     assert changes == []
     _, changes = step(survivor, state(BOB, 2, 0), (BUYER,), LATER)
@@ -221,9 +244,13 @@ def test_a_chain_of_merges_ends_at_the_last_survivor_in_any_order() -> None:
     two, same = followed(state(ADA, 1, 1), gone(BOB, 1, CY), gone(ADA, 2, BOB), state(CY, 1, 1))
     assert told(changes) == told(same) == [("entered", "2", "1")]
     assert one.heirs == two.heirs == {key_of(ADA): str(BOB), key_of(BOB): str(CY)}
-    assert one.stays.moves == two.stays.moves == {key_of(ADA): CY, key_of(BOB): CY}
     assert one.shown()[key_of(CY)] == two.shown()[key_of(CY)]
-    assert [entry.profile_id for entry in one.stays.entries.values()] == [CY]
+    for made in (one, two):
+        (stay,) = [entry for entry in made.stays.entries.values() if entry.exited_at is None]
+        former = [entry for entry in made.stays.entries.values() if entry.exited_at]
+        assert (stay.profile_id, stay.entered_at, stay.since) == (CY, NOON, NOON)
+        assert {entry.entry_id for entry in former} == {stay.entry_id}
+        assert (former[0].profile_id, former[0].since) == (ADA, None)
 
 
 def test_a_newer_state_brings_an_id_back_to_life() -> None:
@@ -241,7 +268,8 @@ def test_two_ids_that_change_places_do_not_go_in_circles() -> None:
     )
     assert made.heirs == {key_of(BOB): str(ADA)}
     assert told(changes) == [("entered", "2", "1")]
-    assert [one.profile_id for one in made.stays.entries.values()] == [ADA]
+    opened = [one.profile_id for one in made.stays.entries.values() if one.exited_at is None]
+    assert opened == [ADA]
 
 
 def test_repeated_records_are_harmless() -> None:

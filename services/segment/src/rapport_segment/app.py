@@ -6,18 +6,23 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from rapport_common.composition import ServiceProcess, open_process
+from rapport_common.door import Bounds
+from rapport_common.settings import key_bytes
 from rapport_segment.api import routers
 from rapport_segment.api.callers import READ, WRITE
+from rapport_segment.api.lists import UPLOADS
 from rapport_segment.api.models import SegmentLedger
 from rapport_segment.consumer import SUBSCRIPTIONS
-from rapport_segment.handlers.building import Building
+from rapport_segment.handlers.audiences import AT_ONCE as FETCHES_AT_ONCE
+from rapport_segment.handlers.exporting import AT_ONCE as EXPORTS_AT_ONCE
+from rapport_segment.handlers.jobs import due_kinds, works
 from rapport_segment.handlers.ledger import counts
-from rapport_segment.handlers.passing import Passing
 from rapport_segment.handlers.privacy import eraser
-from rapport_segment.handlers.retelling import Retelling
+from rapport_segment.posting import Poster
 from rapport_segment.retention import CLASSES, retentions
+from rapport_segment.sender import Sender
 from rapport_segment.settings import Settings
-from rapport_segment.store.jobs import BUILD, JOBS
+from rapport_segment.store.jobs import JOBS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,11 +36,17 @@ async def run() -> None:
 
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
-    consumer = process.consume(SUBSCRIPTIONS, eraser())
+    key = key_bytes(settings.event_key)
+    consumer = process.consume(SUBSCRIPTIONS, eraser(key))
     process.relay()
-    process.jobs(JOBS, {BUILD: Building(process.engine).work}, read=READ, write=WRITE)
-    process.due({**Retelling().kinds, **Passing().kinds})
+    process.jobs(JOBS, works(process.engine, key), read=READ, write=WRITE)
+    process.due(due_kinds(process.engine))
     process.retain(retentions(settings), CLASSES)
     process.ledger(SegmentLedger, partial(counts, consumer.store))
-    process.routers += routers(process.api_engine)
+    own = settings.own_networks()
+    sender = Sender(process.pool("sender", 3), Poster(own))
+    process.watch(sender, lambda: sender.last_sign)
+    exports = process.pool("export", EXPORTS_AT_ONCE + FETCHES_AT_ONCE)
+    process.bounds = Bounds(seconds=settings.request_seconds, streams=(UPLOADS,))
+    process.routers += routers(process.api_engine, exports, key, own)
     return process.api()

@@ -73,6 +73,7 @@ class Entry:
     event_timestamp: datetime | None = None
     historic: bool = False
     restored: bool = False
+    by_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from rapport_campaign.domain.model import Campaign, Entry, NewMessage
 
 OLD_AFTER = timedelta(hours=24)
 OLD_EVENT = "old event"
+LONG_PASSED = "entered by time, long ago"
 HISTORIC = "historic event"
 MERGED = "entered by a merge"
 RESTORED = "entered when their profile was told again"
@@ -23,6 +24,7 @@ def plan_entry(
     entry: Entry,
     *,
     profile_id: str,
+    now: datetime,
     closed_at: datetime | None = None,
     restored_at: datetime | None = None,
     traceparent: str | None = None,
@@ -45,7 +47,7 @@ def plan_entry(
         return _message(campaign, entry, profile_id, RESTORED, traceparent)
     if happened_before(entry.event_timestamp or entry.at, restored_at):
         return _message(campaign, entry, profile_id, BEFORE_BACKUP, traceparent)
-    stale = None if campaign.allow_old_events else old_news(entry)
+    stale = None if campaign.allow_old_events else old_news(entry, now)
     return _message(campaign, entry, profile_id, stale, traceparent)
 
 
@@ -79,16 +81,20 @@ def state_for(reason: str | None) -> Literal["planned", "suppressed", "uncertain
     return "uncertain" if reason == BEFORE_BACKUP else "suppressed"
 
 
-def old_news(entry: Entry) -> str | None:
+def old_news(entry: Entry, now: datetime) -> str | None:
     """Why an entry tells of the past, of which nobody is written to; None when it is news.
 
     Two profiles becoming one is no act of the person. An import is the past whatever its rows
-    say, also when they have no time. Else it is the age of the event: 24 h.
+    say, also when they have no time. Else it is the age of the event: 24 h. Where nothing has
+    happened but that time passed, `at` is that instant however late it was looked at: its age is
+    counted until now.
     """
     if entry.historic:
         return HISTORIC
     if entry.cause == "merge":
         return MERGED
+    if entry.by_time and now - entry.at > OLD_AFTER:
+        return LONG_PASSED
     if entry.event_timestamp is not None and entry.at - entry.event_timestamp > OLD_AFTER:
         return OLD_EVENT
     return None

@@ -10,6 +10,7 @@ from rapport_campaign.domain.planning import plan_entry
 from rapport_campaign.domain.storable import require_storable
 from rapport_campaign.handlers.ledger import count_planned, write_plan
 from rapport_campaign.store import campaigns, locks, people, segments
+from rapport_common.clock import now
 from rapport_common.events.membership import Membership
 from rapport_common.kafka.batch import Record
 
@@ -36,6 +37,7 @@ async def on_membership(
                 campaign,
                 entry,
                 profile_id=now_ids[entry.workspace, entry.profile_id],
+                now=now(),
                 closed_at=closed.get((entry.workspace, entry.segment_id)),
                 restored_at=restored_at,
                 traceparent=trace,
@@ -61,5 +63,6 @@ def _change(index: int, record: Record) -> Change:
         event_timestamp=one.event_timestamp,
         historic=one.historic,
         restored=one.restored,
+        by_time=one.by_time,
     )
     return entry, one.change == "exited", record.traceparent

@@ -22,8 +22,8 @@ from rapport_segment.domain.membership import Entry
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import exact
-from rapport_segment.handlers.segments import Standing
-from rapport_segment.store.definitions import Listed
+from rapport_segment.handlers.standing import Standing
+from rapport_segment.store.definitions import Listed, Upcoming
 
 
 def _printable(text: str) -> str:
@@ -38,6 +38,7 @@ Name = Annotated[
     AfterValidator(_printable),
 ]
 TEXT = Field(description="the rule as one line; empty for one that is not understood any more")
+State = Literal["draft", "active", "archived"]
 Status = Literal["building", "ready", "incomplete", "archived"]
 
 
@@ -87,6 +88,7 @@ class NewSegment(_OfARule):
     )
 
     name: Name
+    active: bool = Field(True, description="false: a draft, which nobody is in")
 
 
 class SegmentChange(_Ruled):
@@ -103,12 +105,23 @@ class Preview(_OfARule):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rule": EXAMPLE}]})
 
+    seconds: float = Field(
+        5, ge=0.1, le=5, description="so long everybody is counted; then it is estimated"
+    )
 
-class PreviewCount(BaseModel):
-    """How many people a rule fits, of how many."""
 
-    count: int
-    of: int
+class UpcomingRule(BaseModel):
+    """A rule that is built beside the one in force, and takes its place when that is done."""
+
+    rule: dict[str, Any]
+    text: str = TEXT
+    status: Literal["building", "incomplete"] = Field(
+        description="`incomplete` when its job failed or was cancelled: build it again, or give "
+        "the segment another rule"
+    )
+    job_id: str = Field(description="see /v1/jobs; cancel it, and the rule in force stays")
+    created_at: datetime
+    created_by: str
 
 
 class Segment(BaseModel):
@@ -120,11 +133,17 @@ class Segment(BaseModel):
     rule: dict[str, Any]
     text: str = TEXT
     active: bool
+    state: State = Field(
+        description="`draft`: nobody is in it, yet or any more; `archived`: for good"
+    )
     status: Status = Field(
         description="`building` while the job holds everybody against the rule; `incomplete` when "
         "that job failed or was cancelled"
     )
-    job_id: str | None = Field(description="the newest build, see /v1/jobs")
+    job_id: str | None = Field(
+        description="the newest build, see /v1/jobs: that of `upcoming`, if there is one"
+    )
+    upcoming: UpcomingRule | None
     members: int
     created_at: datetime
     updated_at: datetime
@@ -153,6 +172,14 @@ class Member(BaseModel):
     segment_version: int
 
 
+class DecidingEvent(BaseModel):
+    """An event that a comparison rests on: `id` is its message id, `at` when it happened."""
+
+    id: str
+    source: str
+    at: datetime
+
+
 class Comparison(BaseModel):
     """One comparison of a rule, with what was found."""
 
@@ -163,13 +190,22 @@ class Comparison(BaseModel):
     actual: Any
     result: bool
     until: datetime | None = Field(description="when the result may change by itself")
+    events: list[DecidingEvent] = Field(description="those that decide, the newest ten at most")
 
 
 class Membership(BaseModel):
-    """Where a person stands towards a segment; `id` is the profile's, after merges."""
+    """Where a person stands towards a segment; `id` is the profile's, after merges.
+
+    With `as_of` as of then: `member` by the stays that are kept, of an instant to come by what is
+    known now; `fits` and `explanation` by what is known now, looked at from then.
+    """
 
     id: UUID
+    at: datetime
+    segment_version: int = Field(description="the version that was in force then")
     member: bool
+    fits: bool = Field(description="whether the rule holds; differs from `member` during a build")
+    changes_at: datetime | None = Field(description="when `fits` changes next by itself")
     entered_at: datetime | None
     left_at: datetime | None
     reason: str
@@ -179,16 +215,19 @@ class Membership(BaseModel):
 
 def segment(listed: Listed) -> dict[str, Any]:
     """A `Segment`."""
-    one = listed.stored
+    one, upcoming = listed.stored, listed.upcoming
+    state = "archived" if one.archived_at else "active" if one.active else "draft"
     return {
         "id": one.segment_id,
         "version": one.version,
         "name": one.name,
         "rule": json.loads(one.rule),
-        "text": _line(one.rule),
+        "text": line_of(one.rule),
         "active": one.active,
+        "state": state,
         "status": listed.status,
-        "job_id": one.job,
+        "job_id": one.job if upcoming is None else upcoming.job,
+        "upcoming": None if upcoming is None else _upcoming(upcoming),
         "members": listed.members,
         "created_at": one.created_at,
         "updated_at": one.updated_at,
@@ -196,12 +235,24 @@ def segment(listed: Listed) -> dict[str, Any]:
     }
 
 
+def _upcoming(one: Upcoming) -> dict[str, Any]:
+    return {
+        "rule": json.loads(one.rule),
+        "text": line_of(one.rule),
+        "status": one.status,
+        "job_id": one.job,
+        "created_at": one.created_at,
+        "created_by": one.created_by,
+    }
+
+
 def version(row: dict[str, Any]) -> dict[str, Any]:
     """A `SegmentVersion`."""
-    return {**row, "rule": json.loads(row["rule"]), "text": _line(row["rule"])}
+    return {**row, "rule": json.loads(row["rule"]), "text": line_of(row["rule"])}
 
 
-def _line(rule: str) -> str:
+def line_of(rule: str) -> str:
+    """A stored rule as one line; empty if it is not understood any more."""
     try:
         return printing.line(parse(exact(rule)))
     except RuleError:
@@ -222,14 +273,18 @@ def member(one: Entry) -> dict[str, Any]:
 def membership(found: Standing) -> dict[str, Any]:
     """A `Membership`."""
     stay = found.stay
-    is_member = stay is not None and stay.exited_at is None
+    goes_on = stay is not None and (stay.exited_at is None or stay.exited_at > found.at)
     return {
         "id": found.person.profile_id,
-        "member": is_member,
-        "entered_at": stay.entered_at if stay and is_member else None,
+        "at": found.at,
+        "segment_version": found.version,
+        "member": found.is_member,
+        "fits": found.fits,
+        "changes_at": found.changes_at,
+        "entered_at": stay.entered_at if stay and goes_on else None,
         "left_at": stay.exited_at if stay else None,
         "reason": found.reason,
-        "entry_id": stay.entry_id if stay and is_member else None,
+        "entry_id": stay.entry_id if stay and goes_on else None,
         "explanation": [_comparison(one) for one in found.verdicts],
     }
 
@@ -237,12 +292,15 @@ def membership(found: Standing) -> dict[str, Any]:
 def _comparison(one: Verdict) -> dict[str, Any]:
     return {
         "path": one.leaf.path or "rule",
-        "subject": one.leaf.subject.label,
+        "subject": one.label,
         "op": one.leaf.op,
         "wanted": str(one.leaf.value) if one.leaf.is_timed else one.leaf.value,
         "actual": one.actual,
         "result": one.result,
         "until": one.until,
+        "events": [
+            {"id": each.message_id, "source": each.source, "at": each.at} for each in one.events
+        ],
     }
 
 

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.paging import Listed, Paging
-from rapport_segment.api import models, rules
+from rapport_segment.api import models, previews, rules
 from rapport_segment.api.callers import Previewer, Reader, Writer
-from rapport_segment.handlers import segments
-from rapport_segment.handlers.segments import Amendment, require, require_listed
+from rapport_segment.handlers import previewing, segments
+from rapport_segment.handlers.segments import Amendment, require_listed
 from rapport_segment.store import definitions
 
 
@@ -18,13 +18,13 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
     """Read segments, and try rules."""
     router = APIRouter(tags=["segments"])
 
-    @router.post("/v1/segments/preview", response_model=models.PreviewCount)
-    async def preview(body: models.Preview, caller: Previewer) -> dict[str, int]:
-        """Count whom an unsaved rule fits."""
+    @router.post("/v1/segments/preview", response_model=previews.PreviewCount)
+    async def preview(body: models.Preview, caller: Previewer) -> dict[str, Any]:
+        """Count whom an unsaved rule fits, and each of its parts; show some of them, and why."""
         wanted = body.wanted
         async with engine.begin() as tx:
-            fitting, everybody = await segments.preview(tx, caller.workspace, wanted)
-        return {"count": fitting, "of": everybody}
+            found = await previewing.preview(tx, caller.workspace, wanted, body.seconds)
+            return previews.previewed(found)
 
     @router.get("/v1/segments", response_model=Listed[models.Segment])
     async def listing(
@@ -49,18 +49,6 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
         """Show one segment, archived ones too."""
         async with engine.begin() as tx:
             return models.segment(await require_listed(tx, caller.workspace, segment_id))
-
-    @router.get("/v1/segments/{segment_id}/versions", response_model=Listed[models.SegmentVersion])
-    async def versions(segment_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
-        """List the versions of a segment, the newest first."""
-        after = page.after(int)
-        before = None if after is None else min(after[0], definitions.MAX_VERSION)
-        async with engine.begin() as tx:
-            await require(tx, caller.workspace, segment_id)
-            found = await definitions.history(
-                tx, caller.workspace, segment_id, before=before, limit=page.ask
-            )
-        return page.answer(found, key=lambda one: [one["version"]], show=models.version)
 
     return router
 
@@ -88,13 +76,17 @@ def change_routes(engine: AsyncEngine) -> APIRouter:
         """
         wanted = body.wanted
         async with engine.begin() as tx:
-            return models.segment(await segments.create(tx, caller, body.name, wanted))
+            made = await segments.create(tx, caller, body.name, wanted, active=body.active)
+            return models.segment(made)
 
     @router.patch("/v1/segments/{segment_id}", status_code=202, response_model=models.Segment)
     async def change(
         segment_id: UUID, body: models.SegmentChange, caller: Writer
     ) -> dict[str, Any]:
-        """Make a new version; the difference enters and leaves as its job comes to it."""
+        """Change a segment. Another rule is built beside the one in force (`upcoming`), and takes
+        its place when everybody has been held against it: that is the next version. Who fits
+        both rules stays, under the same entry.
+        """
         amendment = Amendment(body.name, body.document, body.active)
         async with engine.begin() as tx:
             return models.segment(await segments.change(tx, caller, segment_id, amendment))

@@ -5,31 +5,47 @@ import re
 from decimal import Decimal
 from typing import Any, assert_never
 
+from rapport_segment.domain.event_subjects import (
+    Between,
+    Events,
+    EventWindow,
+    Nth,
+    OfEvents,
+    Performed,
+    Sequence,
+    Total,
+)
 from rapport_segment.domain.leaves import COUNTS, INSTANTS
 from rapport_segment.domain.sections import REVENUE
 from rapport_segment.domain.subjects import (
     Bucket,
+    Compared,
     Computed,
     Consent,
     ContactPoint,
     Defined,
     Identifier,
+    InList,
     InSegment,
+    Plain,
     Reachable,
-    Subject,
+    Score,
     Trait,
 )
 from rapport_segment.domain.tree import IS, And, Leaf, Not, Or, Rule
+from rapport_segment.domain.values import instant
 from rapport_segment.domain.windows import Anniversary, Calendar
 
 SYMBOLS = {"eq": "=", "ne": "!=", "gte": ">=", "lte": "<=", "gt": ">", "lt": "<"}
 PRESENCE = {"exists": "exists", "not_exists": "missing"}
 RESERVED = frozenset(
     {"and", "or", "not", "trait", "identifier", "defined", REVENUE, *COUNTS, *INSTANTS}
-    | {"contact_point", "consent", "reachable", "bucket", "segment", "any", "all", "none", "size"}
+    | {"contact_point", "consent", "reachable", "bucket", "segment", "list", "score"}
+    | {"any", "all", "none", "size"}
 )
 """Words that a trait can't be called by without quotes."""
 
+_WORDS = {Consent: "consent", Reachable: "reachable by", InSegment: "segment", InList: "list"}
 WORD = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
 _WORD = re.compile(WORD)
 
@@ -61,7 +77,13 @@ def _part(rule: Rule) -> str:
 
 
 def _leaf(leaf: Leaf) -> str:
-    subject = _subject(leaf.subject)
+    if isinstance(leaf.subject, OfEvents):
+        asked = _of_events(leaf.subject)
+        return asked if leaf.op == IS else f"{asked} {SYMBOLS.get(leaf.op, leaf.op)} {_value(leaf)}"
+    return _compared(leaf, _subject(leaf.subject))
+
+
+def _compared(leaf: Leaf, subject: str) -> str:
     if leaf.op == IS:
         return subject
     if leaf.of != "any":
@@ -71,25 +93,78 @@ def _leaf(leaf: Leaf) -> str:
     return f"{subject} {SYMBOLS.get(leaf.op, leaf.op)} {_value(leaf)}"
 
 
-def _subject(subject: Subject) -> str:
+def _of_events(subject: OfEvents) -> str:
+    match subject:
+        case Performed():
+            return f"performed({_events(subject.events)}{_window(subject.events.window)}"
+        case Total():
+            of = f"{_property(subject.of)} of " if subject.of else ""
+            events = _events(subject.events)
+            return f"{subject.amount}({of}{events}{_window(subject.events.window)}"
+        case Nth():
+            of = f"{subject.number} of " if subject.which == "nth" else ""
+            return f"{subject.which}({of}{_events(subject.events)}"
+        case Sequence():
+            return _sequence(subject)
+        case _:
+            assert_never(subject)
+
+
+def _events(events: Events) -> str:
+    return f"{', '.join([_quoted(events.name), *map(_condition, events.where)])})"
+
+
+def _condition(leaf: Leaf) -> str:
+    subject: Any = leaf.subject
+    return _compared(leaf, _property(subject))
+
+
+def _property(of: Trait) -> str:
+    is_plain = _WORD.fullmatch(of.name) and of.name not in RESERVED | {"property"}
+    return of.name if is_plain else f"property {_quoted(of.name)}"
+
+
+def _window(window: EventWindow | None) -> str:
+    if isinstance(window, Between):
+        sides = (("after", window.after), ("before", window.before))
+        return "".join(f" {side} {_quoted(str(instant(one)))}" for side, one in sides if one)
+    zone = f" in {_quoted(window.zone)}" if isinstance(window, Calendar) else ""
+    return f" within {window}{zone}" if window else ""
+
+
+def _sequence(subject: Sequence) -> str:
+    steps = [_step(subject.first)]
+    for one in subject.then:
+        within = f" within {one.within}" if one.within else ""
+        steps.append(f"{'not ' if one.absent else ''}{_step(one.events)}{within}")
+    same = f" same {', '.join(map(_property, subject.same))}" if subject.same else ""
+    return f"sequence({' then '.join(steps)}{same}){_window(subject.first.window)}"
+
+
+def _step(events: Events) -> str:
+    where = f"({', '.join(map(_condition, events.where))})" if events.where else ""
+    return f"{_quoted(events.name)}{where}"
+
+
+def _subject(subject: Plain | Compared) -> str:
     match subject:
         case Trait():
             is_plain = _WORD.fullmatch(subject.name) and subject.name not in RESERVED
             return subject.name if is_plain else f"trait {_quoted(subject.name)}"
         case Computed():
-            return f"{subject.name} {subject.currency}" if subject.currency else subject.name
+            return " ".join(filter(None, [subject.name, subject.currency]))
         case Defined():
             return " ".join(["defined", subject.name, *filter(None, [subject.currency])])
-        case Identifier():
+        case Identifier() | Score():
+            if isinstance(subject, Score):
+                return f"score {subject.name}"
             return f"identifier {_quoted(subject.kind)}"
         case ContactPoint():
             return f"contact_point {subject.channel}{' verified' if subject.verified else ''}"
-        case Consent():
-            return f"consent {subject.channel} for {subject.purpose}"
-        case Reachable():
-            return f"reachable by {subject.channel} for {subject.purpose}"
-        case InSegment():
-            return f"segment {_quoted(subject.id)}"
+        case Consent() | Reachable():
+            return f"{_WORDS[type(subject)]} {subject.channel} for {subject.purpose}"
+        case InSegment() | InList():
+            return f"{_WORDS[type(subject)]} {_quoted(subject.id)}"
         case Bucket():
             first, behind = (_number(Decimal(one) / 100) for one in (subject.first, subject.behind))
             return f"bucket {_quoted(subject.salt)} from {first} to {behind}"

@@ -5,7 +5,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -14,7 +15,11 @@ from rapport_common.events.contact import normal_email
 from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState
 from rapport_common.lazy import lazy
 from rapport_segment.domain.permissions import places_by_channel, words_by_channel
+from rapport_segment.domain.rolls import NO_ROLL, Roll
 from rapport_segment.domain.values import EMAIL, instant, normal_text
+
+if TYPE_CHECKING:
+    from rapport_segment.domain.happenings import Happenings
 
 MAX_EXPONENT = 400
 REVENUE = "revenue"
@@ -32,8 +37,15 @@ _INSTANT = re.compile(rb"-\d\d[Tt ]\d\d:")
 IDENTIFIERS, TRAITS, COMPUTED, RESTRAINTS, CONTACT_POINTS, CONSENT = _PLACES = range(6)
 """The places of the sections that rules read; one restraint forbids them all."""
 
-SEGMENTS = len(_PLACES)
-"""Behind them, in fields: the segments that somebody is in, which are no section of a record."""
+SEGMENTS, LISTS, SCORES = range(len(_PLACES), len(_PLACES) + 3)
+"""Behind them, in fields, what no record tells: in which segments somebody is, on which lists, and
+what their scores are."""
+
+ANY_KIND = "*"
+"""In fields of the identifiers: those of all kinds."""
+
+HAPPENED = SCORES + 1
+"""And the events of a name."""
 
 ALL_SECTIONS = (1 << len(_PLACES)) - 1
 """Sets of sections are bits by their places."""
@@ -44,6 +56,11 @@ FORBIDDING: Final = frozenset({"processing", "profiling"})
 
 class UnreadSectionError(Exception):
     """A rule asks for a section that is kept, and was not read with the others."""
+
+
+def anchor_of(kind: str, value: str) -> bytes:
+    """What stands for an identifier where events are kept: 16 bytes."""
+    return sha256(f"{kind}\0{value}".encode()).digest()[:16]
 
 
 class Section:
@@ -60,6 +77,11 @@ class Section:
         self._told = told
         self._text = text
         self._unread = unread
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is here; `value` fails otherwise."""
+        return not self._unread
 
     @lazy
     def value(self) -> dict[str, Any]:
@@ -83,6 +105,11 @@ class Section:
             return self._read[0].decode()
         return _encoder.encode(self.value).decode()
 
+    @lazy
+    def anchors(self) -> tuple[bytes, ...]:
+        """Of the identifiers: what stands for each, 16 bytes."""
+        return tuple(anchor_of(kind, one) for kind, some in self.value.items() for one in some)
+
     def require_readable(self) -> None:
         """Raise ValueError, RecursionError or MsgspecError for traits that can't be read."""
         if self._place == TRAITS and self._told is not None:
@@ -97,13 +124,26 @@ class Facts:
     """What rules can ask about a person.
 
     `computed`: counts, `revenue` by currency as numbers, instants as fixed-width UTC text, and
-    `defined`, the values of the workspace's own, by name.
+    `defined`, the values of the workspace's own, by name. `roll`: the lists that have their
+    identifiers, of those that rules name.
     """
 
-    def __init__(self, sections: Sequence[Section], profile_id: str = "") -> None:
-        """`sections` by their places; one that is not given is empty."""
+    def __init__(
+        self,
+        sections: Sequence[Section],
+        profile_id: str = "",
+        roll: Roll = NO_ROLL,
+        happened: "Happenings | None" = None,
+    ) -> None:
+        """`sections` by their places; one that is not given is empty.
+
+        `happened` are the events, as far as they were read.
+        """
         self.sections = (*sections, *map(Section, _PLACES[len(sections) :]))
         self.profile_id = profile_id
+        self.roll = roll
+        self.happened = happened
+        self.scores: Mapping[str, Any] = {}
 
     @lazy
     def identifiers(self) -> dict[str, list[str]]:
@@ -143,7 +183,20 @@ class Facts:
     def overlaid(self, news: Mapping[int, Section]) -> "Facts":
         """The same with other sections, by their places."""
         laid = [news.get(place, one) for place, one in enumerate(self.sections)]
-        return Facts(laid, self.profile_id)
+        return Facts(laid, self.profile_id, self.roll, self.happened).scored(self.scores)
+
+    def listed(self, roll: Roll) -> "Facts":
+        """The same with what is on lists."""
+        return Facts(self.sections, self.profile_id, roll, self.happened).scored(self.scores)
+
+    def beside(self, happened: "Happenings | None") -> "Facts":
+        """The same with these events."""
+        return Facts(self.sections, self.profile_id, self.roll, happened).scored(self.scores)
+
+    def scored(self, scores: Mapping[str, Any]) -> "Facts":
+        """These, which are the caller's own, with what the person's scores are, by name."""
+        self.scores = scores
+        return self
 
 
 def stored(
@@ -167,9 +220,14 @@ NOT_READ = (None,) * len(_PLACES)
 NO_FACTS = stored(NOT_READ, (0,) * len(_PLACES))
 
 
-def nobody(profile_id: str) -> Facts:
+def nobody(profile_id: str, roll: Roll = NO_ROLL) -> Facts:
     """Of an id of which nothing is known."""
-    return Facts((), profile_id)
+    return Facts((), profile_id, roll)
+
+
+def identifiers_told(told: Iterable[IdentifierState]) -> dict[str, list[str]]:
+    """All ids by kind, as a record tells them."""
+    return _identifiers(told)
 
 
 # Numbers stay exact: as floats, two values that Postgres tells apart could be one here.
@@ -186,7 +244,7 @@ def exact(document: str | bytes) -> Any:
 def _identifiers(told: Iterable[IdentifierState]) -> dict[str, list[str]]:
     identifiers: dict[str, list[str]] = {}
     for one in told:
-        identifiers.setdefault(_storable(one.kind), []).append(_storable(one.value))
+        identifiers.setdefault(storable(one.kind), []).append(storable(one.value))
     return identifiers
 
 
@@ -252,9 +310,9 @@ def _defined(one: DefinedValue) -> Any:
     if one.money is not None:
         return _amounts(one.money)
     if one.values is not None:
-        return [normal_text(_storable(text)) for text in one.values]
+        return [normal_text(storable(text)) for text in one.values]
     if one.text is not None:
-        return normal_text(_storable(one.text))
+        return normal_text(storable(one.text))
     return instant(one.time)
 
 
@@ -263,21 +321,22 @@ def _amounts(revenue: dict[str, str]) -> dict[str, Decimal]:
     for currency, amount in revenue.items():
         number = _number(amount)
         if number is not None:
-            amounts[_storable(currency)] = number
+            amounts[storable(currency)] = number
     return amounts
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return normal_text(_storable(value))
+        return normal_text(storable(value))
     if isinstance(value, list):
         return [_clean(one) for one in value]
     if isinstance(value, dict):
-        return {normal_text(_storable(key)): _clean(one) for key, one in value.items()}
+        return {normal_text(storable(key)): _clean(one) for key, one in value.items()}
     return value
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """A text as Postgres takes it."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

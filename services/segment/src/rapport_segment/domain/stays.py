@@ -7,6 +7,16 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from rapport_common.follower.domain import Ended, Key, Overlaid, Step
+from rapport_segment.domain.happenings import (
+    Anchor,
+    Arrival,
+    Copied,
+    Happenings,
+    Kept,
+    Message,
+    with_one,
+    without,
+)
 from rapport_segment.domain.membership import (
     Cause,
     Change,
@@ -17,11 +27,18 @@ from rapport_segment.domain.membership import (
     judge,
     lapse,
     merge,
+    merged_into,
     settle,
 )
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import Rulebook
-from rapport_segment.domain.sections import ALL_SECTIONS, Section
+from rapport_segment.domain.sections import (
+    ALL_SECTIONS,
+    IDENTIFIERS,
+    Facts,
+    Section,
+    UnreadSectionError,
+)
 
 NO_RULES = Rulebook()
 EVERY_SECTION = ALL_SECTIONS.bit_count()
@@ -31,8 +48,9 @@ class Stays:
     """People in memory with their open entries; `overlaid` and `ended` take what is told of them.
 
     Whoever made it has put in everybody whom the records name, with the sections that are read.
-    Afterwards it tells what to write: the `entries` (new unless in `loaded`, with the id that their
-    rows are under), and the `moves` of stored rows from an id to another.
+    Afterwards it tells what to write: the `entries` by profile and entry id. One entry has several
+    where a merge has it go on under another id. `loaded` says under which id those are that were
+    there before.
     """
 
     def __init__(
@@ -40,25 +58,100 @@ class Stays:
         rulebooks: Mapping[str, Rulebook],
         people: dict[Key, Person],
         now: datetime,
+        kept: Kept | None = None,
+        copies: Mapping[Message, Copied] | None = None,
     ) -> None:
+        """`kept` are the events that were read of all these people's anchors, `copies` those that
+        are kept of the messages that are told.
+        """
         self._rulebooks = rulebooks
-        self._now = now
+        self.now = now
+        self._kept: Kept = {} if kept is None else kept
+        self._copies = {} if copies is None else copies
+        self.arrivals: dict[Message, Arrival] = {}
+        self.astray: set[tuple[str, Anchor]] = set()
+        """Anchors under which something has changed that nobody here was judged by."""
+        self._told: list[tuple[Key, Arrival, bool]] = []
         self.people = people
+        for key, person in people.items():
+            people[key] = replace(person, facts=self._with_events(key, person.facts))
         self.loaded = {
             one.entry_id: one.profile_id for who in people.values() for one in who.entries.values()
         }
         self.judged: set[Key] = set()
-        self.entries: dict[UUID, Entry] = {}
-        self.moves: dict[Key, UUID] = {}
+        self.entries: dict[tuple[UUID, UUID], Entry] = {}
 
-    def overlaid(self, turn: Overlaid, step: Step, told: Mapping[int, Section]) -> list[Change]:
-        """Take in sections, and judge who is known: by the rules that read what has changed."""
+    def _with_events(self, key: Key, facts: Facts) -> Facts:
+        """The facts with the events of their identifiers, if any rule asks for events."""
+        if not self._rulebook(key).event_names:
+            return facts
+        try:
+            anchors = facts.sections[IDENTIFIERS].anchors
+        except UnreadSectionError:
+            return facts
+        return facts.beside(Happenings([self._kept.get((key[0], one)) for one in anchors]))
+
+    def happens(self, arrival: Arrival) -> bool:
+        """Take an event in; False if a later copy of it is kept."""
+        known = self.arrivals.get(arrival.message) or self._copies.get(arrival.message)
+        if known is not None:
+            if known.copy > arrival.copy:
+                return False
+            self._lose(arrival, known.anchor, known.name)
+        self.arrivals[arrival.message] = arrival
+        named = self._kept.get((arrival.workspace, arrival.anchor))
+        if named is not None and arrival.name in named:
+            news = {arrival.name: with_one(named[arrival.name], arrival.one)}
+            self._kept[arrival.workspace, arrival.anchor] = {**named, **news}
+        return True
+
+    def told(self, key: Key, arrival: Arrival, *, judged: bool) -> None:
+        """An event was told of somebody, who was `judged` then or not."""
+        if self.reads(arrival):
+            self._told.append((key, arrival, judged))
+
+    def reads(self, arrival: Arrival) -> bool:
+        """Whether any rule looks at events of its name."""
+        return arrival.name in self._rulebook((arrival.workspace, "")).event_names
+
+    def strays(self) -> set[tuple[str, Anchor]]:
+        """The anchors whose owners have yet to be judged: by what was told under another's id, as
+        before a merge or a split of which they were told first.
+        """
+        found = set(self.astray)
+        for key, arrival, judged in self._told:
+            person = self.people.get(key)
+            if not judged or person is None or not person.known or not _has(person, arrival):
+                found.add((arrival.workspace, arrival.anchor))
+        return found
+
+    def _lose(self, arrival: Arrival, anchor: Anchor, name: str) -> None:
+        """Another copy of the event was told before, under this anchor and name."""
+        if (anchor, name) == (arrival.anchor, arrival.name):
+            return
+        self.astray.add((arrival.workspace, anchor))
+        named = self._kept.get((arrival.workspace, anchor))
+        if named is not None and name in named:
+            left = without(named[name], *arrival.one.message)
+            self._kept[arrival.workspace, anchor] = {**named, name: left}
+
+    def overlaid(
+        self,
+        turn: Overlaid,
+        step: Step,
+        told: Mapping[int, Section],
+        event: str | None = None,
+    ) -> list[Change]:
+        """Take in sections, and judge who is known: by the rules that read what has changed, or
+        the event of this name that was told.
+        """
         before = self.people[turn.key]
+        facts = before.facts.overlaid({place: told[place] for place in turn.taken})
         person = replace(
             before,
             version=turn.after.version,
             versions=turn.after.versions,
-            facts=before.facts.overlaid({place: told[place] for place in turn.taken}),
+            facts=self._with_events(turn.key, facts),
             known=turn.after.known,
         )
         self.people[turn.key] = person
@@ -71,15 +164,27 @@ class Stays:
         touched = (
             rules.definitions
             if _is_told_anew(step)
-            else rules.concerned(turn.taken, before.facts, person.facts)
+            else rules.concerned(turn.taken, before.facts, person.facts, event)
         )
         just_before = View(before.facts, moment.at)
         return self._judged(turn.key, *judge(person, touched, moment, just_before), moment)
 
+    def looked_at(self, key: Key) -> list[Change]:
+        """Judge somebody by all rules that ask for events, as they are now.
+
+        Had the records come the other way round, it would have been done with the merge or split.
+        """
+        person, rules = self.people[key], self._rulebook(key)
+        moment = Moment(self.now, "merge")
+        some = rules.reading_events(rules.event_names)
+        just_before = View(person.facts, moment.at)
+        self.judged.add(key)
+        return self._judged(key, *judge(person, some, moment, just_before), moment)
+
     def lapsed(self, key: Key, since: datetime) -> list[Change]:
         """What time has done with somebody from `since` on; their `check` is that of all rules."""
         rules = self._rulebook(key)
-        return self._keep(key, *lapse(self.people[key], rules, since, self._now))
+        return self._keep(key, *lapse(self.people[key], rules, since, self.now))
 
     def _judged(
         self, key: Key, person: Person, changes: list[Change], moment: Moment
@@ -95,16 +200,16 @@ class Stays:
         event = step.record.event
         if step.record.republished or turn.before.lacks is not None:
             # By an older reader it is taken for a merge of long ago, which nobody is told of.
-            return Moment(self._now, "merge", historic=True, restored=True)
+            return Moment(self.now, "merge", historic=True, restored=True)
         # A state without an event: identifiers joined or left.
         cause: Cause = "merge" if event is None else "event"
         when = None if event is None else event.timestamp
-        return Moment(self._now, cause, when, historic=event is not None and event.historic)
+        return Moment(self.now, cause, when, historic=event is not None and event.historic)
 
     def ended(self, turn: Ended) -> list[Change]:
         """All stays of an id end, or go on under its survivor."""
         gone = self.people[turn.key]
-        after, changes = end(gone, turn.version, self._now)
+        after, changes = end(gone, turn.version, self.now)
         if turn.survivor is None:
             return self._keep(turn.key, after, changes)
         into = self.people[turn.survivor]
@@ -113,38 +218,42 @@ class Stays:
             gone,
             into,
             self._rulebook(turn.key).definitions,
-            self._now,
+            self.now,
             is_told=turn.is_told,
         )
-        self._move(turn.key, survivor.profile_id)
+        for segment_id, entry in gone.entries.items():
+            if segment_id not in into.entries:
+                at = max(self.now, entry.since or entry.entered_at)
+                self._put(replace(entry, exited_at=at, exit_reason=merged_into(survivor)))
         self._keep(turn.key, after, [])
         return self._keep(turn.survivor, survivor, changes)
-
-    def _move(self, key: Key, survivor: UUID) -> None:
-        """Everything of `key`, and of those merged into it before, is the survivor's now."""
-        workspace, gone = key[0], self.people[key].profile_id
-        for old, target in self.moves.items():
-            if old[0] == workspace and target == gone:
-                self.moves[old] = survivor
-        # Rows move once: what an id gets after it was revived is only in memory yet.
-        self.moves.setdefault(key, survivor)
-        mine = [
-            one
-            for one in self.entries.values()
-            if one.workspace == workspace and one.profile_id == gone
-        ]
-        for one in mine:
-            self.entries[one.entry_id] = replace(one, profile_id=survivor)
 
     def _keep(self, key: Key, person: Person, changes: list[Change]) -> list[Change]:
         before = self.people[key].entries
         self.people[key] = person
         for change in changes:
-            self.entries[change.entry.entry_id] = change.entry
+            self._put(change.entry)
         for segment_id, entry in person.entries.items():
             if entry is not before.get(segment_id):
-                self.entries[entry.entry_id] = entry
+                self._put(entry)
         return changes
+
+    def _put(self, entry: Entry) -> None:
+        key = (entry.profile_id, entry.entry_id)
+        former = self.entries.get(key)
+        if former is not None and _first(former) < _first(entry):
+            # It had gone on under another id, and has come back: it is one row.
+            entry = replace(entry, since=_first(former))
+        self.entries[key] = entry
+
+
+def _first(entry: Entry) -> datetime:
+    """From when on it is the person's."""
+    return entry.since or entry.entered_at
+
+
+def _has(person: Person, arrival: Arrival) -> bool:
+    return arrival.anchor in person.facts.sections[IDENTIFIERS].anchors
 
 
 def _is_told_anew(step: Step) -> bool:

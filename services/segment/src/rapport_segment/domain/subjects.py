@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, ClassVar, Literal
 
+from rapport_common.events.envelope import Identifier as NamedBy
 from rapport_segment.domain.elements import indexed
+from rapport_segment.domain.event_subjects import OfEvents
 from rapport_segment.domain.permissions import EVERY, GRANTED, place_of
 from rapport_segment.domain.sections import (
+    ANY_KIND,
     COMPUTED,
     CONSENT,
     CONTACT_POINTS,
     DEFINED,
     IDENTIFIERS,
+    LISTS,
     RESTRAINTS,
     REVENUE,
+    SCORES,
     SEGMENTS,
     TRAITS,
     Facts,
@@ -270,16 +275,58 @@ class InSegment:
         return
 
 
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A value that was worked out about the person among all others: a number or a text."""
+
+    name: str
+
+    sections: ClassVar[int] = 0
+
+    @property
+    def label(self) -> str:
+        return f"score {self.name}"
+
+    @property
+    def fields(self) -> frozenset[Field]:
+        return frozenset({(SCORES, self.name)})
+
+    def read(self, facts: Facts) -> Any:
+        return facts.scores.get(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class InList:
+    """Whether one of the person's identifiers is on a list; `id` is a UUID's text."""
+
+    id: str
+
+    sections: ClassVar[int] = 1 << IDENTIFIERS
+
+    @property
+    def label(self) -> str:
+        return f"list {self.id}"
+
+    @property
+    def fields(self) -> frozenset[Field]:
+        """The list, and identifiers of whatever kind."""
+        return frozenset({(LISTS, self.id), (IDENTIFIERS, ANY_KIND)})
+
+    def read(self, facts: Facts) -> list[NamedBy]:
+        """The identifiers that are on it, as (kind, value)."""
+        return facts.roll.found(self.id, facts.identifiers)
+
+
 def drawn(salt: str, profile_id: str) -> int:
     """A number of 32 bits that is the same for ever, and independent for each word."""
     digest = sha256(f"{salt}/{profile_id}".encode()).digest()
     return int.from_bytes(digest[: BUCKET_BITS // 8], "big")
 
 
-Compared = Trait | Computed | Defined | Identifier | ContactPoint | Consent
-"""Subjects with an operator; the others are true or false by themselves."""
+Compared = Trait | Computed | Defined | Identifier | ContactPoint | Consent | Score
+"""Subjects with an operator; the others are true or false by themselves, or ask of events."""
 
-Plain = Reachable | Bucket | InSegment
-Subject = Compared | Plain
+Plain = Reachable | Bucket | InSegment | InList
+Subject = Compared | Plain | OfEvents
 Of = Literal["any", "all", "none", "size"]
 """Of a list: that one element fits, that all do (and there is one), that none does; how many."""

@@ -12,8 +12,10 @@ from rapport_segment.domain.subjects import (
     ContactPoint,
     Defined,
     Identifier,
+    Score,
     Trait,
 )
+from rapport_segment.domain.values import PLAIN_NUMBER
 
 _json = msgspec.json.Encoder(decimal_format="number")
 
@@ -29,6 +31,11 @@ class Places:
         """The JSON value, NULL where there is none."""
         if isinstance(subject, Trait):
             return self._trait(subject)
+        if isinstance(subject, Score):
+            return (
+                f"(SELECT s.scores -> {self.text(subject.name)} FROM segment.score s "
+                "WHERE s.workspace = p.workspace AND s.profile_id = p.profile_id)"
+            )
         if isinstance(subject, Identifier):
             return f"(p.identifiers -> {self.text(subject.kind)})"
         if isinstance(subject, ContactPoint):
@@ -79,3 +86,16 @@ def elements(x: str) -> str:
     """The elements of a list; of what is none there are none."""
     listed = f"CASE jsonb_typeof({x}) WHEN 'array' THEN {x} ELSE CAST('[]' AS jsonb) END"
     return f"jsonb_array_elements({listed})"
+
+
+def text_of(x: str) -> str:
+    """The text that a JSON value is."""
+    return f"({x} #>> '{{}}')"
+
+
+def number_of(x: str) -> str:
+    """The number a JSON value is, or is written as, else NULL."""
+    return (
+        f"CASE jsonb_typeof({x}) WHEN 'number' THEN CAST({x} AS numeric) WHEN 'string' THEN "
+        f"CASE WHEN {text_of(x)} ~ '^{PLAIN_NUMBER}$' THEN CAST({text_of(x)} AS numeric) END END"
+    )

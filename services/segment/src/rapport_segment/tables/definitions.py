@@ -1,45 +1,20 @@
-"""The tables of the schema `segment`."""
+"""Segments: their rules, and who is in them."""
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
-from rapport_common.db import metadata
-from rapport_common.due.tables import due_tables
-from rapport_common.follower.tables import Followed, follower_table
-from rapport_common.jobs.tables import job_table
-from rapport_common.kafka.tables import consumer_tables
-from rapport_common.keeping.tables import keeping_tables
-from rapport_common.outbox import outbox_tables
-from rapport_common.privacy.tables import privacy_tables
-
-SCHEMA = "segment"
-METADATA = metadata(SCHEMA)
-consumer_tables(METADATA)
-outbox_tables(METADATA)
-privacy_tables(METADATA)
-keeping_tables(METADATA)
-job_table(METADATA)
-due_tables(METADATA)
-
-FOLLOWED = Followed(
-    SCHEMA,
-    ("identifiers", "traits", "computed", "restraints", "contact_points", "consent"),
-    ids="uuid",
-    kept="jsonb",
-    later=("contact_points", "consent"),
-)
-follower_table(METADATA, FOLLOWED)
-
-Table(
-    "trait",
-    METADATA,
-    Column("workspace", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("version", BigInteger, nullable=False),
-    # number, money, time, text, or list
-    Column("type", Text, nullable=False),
-    Column("ended", Boolean, nullable=False),
-)
+from rapport_segment.tables.schema import METADATA
 
 Table(
     "revision",
@@ -82,6 +57,23 @@ Table(
     Column("created_by", Text, nullable=False),
 )
 
+# A rule that is built beside the one in force, and takes its place when everybody has been held
+# against it. Who fits it meanwhile is in `membership`, under an id of its own.
+Table(
+    "candidate",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("segment_id", UUID(as_uuid=True), primary_key=True),
+    # Grows whenever another rule takes the place of one that was not in force yet.
+    Column("serial", Integer, nullable=False),
+    Column("rule", JSONB, nullable=False),
+    Column("job", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_by", Text, nullable=False),
+    # From then on it is in force, and who has to enter or leave does so.
+    Column("swapped_at", DateTime(timezone=True)),
+)
+
 _OPEN = text("exited_at IS NULL")
 # Keyed by the person: what a batch asks for is all open entries of its people.
 Table(
@@ -97,6 +89,11 @@ Table(
     Column("reason", Text, nullable=False),
     Column("exited_at", DateTime(timezone=True)),
     Column("exit_reason", Text),
+    # From then on it is true of this profile, where that is not `entered_at`: after a merge a stay
+    # goes on under another id, and may count from earlier. Who was in at an instant goes by this.
+    Column("since", DateTime(timezone=True)),
+    # Of a rule that is built beside the one in force: nobody is told of it.
+    Column("beside", Boolean, nullable=False, server_default=text("false")),
     # At most one open entry per person and segment. Its columns are in the order of the
     # question above: by the list's index each segment would be looked for by itself. It has to be
     # the newer of the two: before there are statistics both cost the same, and that one is taken.
@@ -116,4 +113,23 @@ Table(
         "profile_id",
         postgresql_where=_OPEN,
     ),
+    # Who was in at an instant.
+    Index(
+        "ix_membership_former",
+        "workspace",
+        "segment_id",
+        "profile_id",
+        postgresql_where=text("exited_at IS NOT NULL"),
+    ),
+)
+
+# How many entered and left on a day of UTC: what is summed up says how many were in.
+Table(
+    "flow",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("segment_id", UUID(as_uuid=True), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("entered", BigInteger, nullable=False),
+    Column("exited", BigInteger, nullable=False),
 )
