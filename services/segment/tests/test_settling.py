@@ -179,3 +179,17 @@ def test_words_that_nobody_knows_are_a_no_to_all() -> None:
     found = words_by_channel([said("denied", channel="pigeon", purpose="nonsense")])
     assert found == {"*": {"promotion": [{"point": "ada@x.org", "state": "denied"}]}}
     assert words_by_channel([said("granted", channel="pigeon")]) == {}
+
+
+@pytest.mark.parametrize("about", [{"purpose": "all"}, {"channel": "all"}, {"purpose": "nonsense"}])
+@pytest.mark.parametrize(("when", "state"), [("2026-02", "withdrawn"), ("2025-12", "granted")])
+def test_a_no_to_everything_is_one_to_whatever_was_said_before(
+    about: dict[str, str], when: str, state: str
+) -> None:
+    no = said("withdrawn", f"{when}-01T00:00:00Z", **{"purpose": "survey", **about})
+    words = words_by_channel([said("granted", purpose="survey"), no])
+    assert [one["state"] for one in words["email"]["survey"]] == [state]
+
+
+def test_a_no_to_everything_makes_no_word_of_what_nobody_spoke_of() -> None:
+    assert [*words_by_channel([said("denied", purpose="all")])["email"]] == ["promotion"]

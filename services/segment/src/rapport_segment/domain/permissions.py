@@ -58,31 +58,40 @@ def places_by_channel(told: Iterable[ContactPoint]) -> dict[str, dict[str, list[
 
 def words_by_channel(told: Iterable[ConsentState]) -> Words:
     """What holds of each place, by channel and purpose; what is said of every channel under `*`."""
-    said: dict[tuple[str, str], list[tuple[str, ConsentState]]] = {}
+    said: dict[tuple[str, str], list[ConsentState]] = {}
+    to_everything: dict[str, list[ConsentState]] = {}
     for one in told:
         about = _about(one)
-        if about is not None:
-            said.setdefault(about, []).append((_place(about[0], one), one))
+        if about is None:
+            continue
+        channel, purpose = about
+        if purpose == ANY_PURPOSE:
+            to_everything.setdefault(channel, []).append(one)
+            said.setdefault((channel, PROMOTION), [])
+        else:
+            said.setdefault(about, []).append(one)
     found: Words = {}
     for (channel, purpose), words in said.items():
-        more: list[tuple[str, ConsentState]] = []
+        # A no to everything is one to whatever was said, and so is a no to every channel.
+        heard = [*words, *to_everything.get(channel, ())]
         if channel != EVERY:
-            # A no to every channel is one to this as well.
-            to_all = said.get((EVERY, purpose), ())
-            more = [(_place(channel, one), one) for _, one in to_all]
-        found.setdefault(_storable(channel), {})[_storable(purpose)] = _latest([*words, *more])
+            heard += [*said.get((EVERY, purpose), ()), *to_everything.get(EVERY, ())]
+        latest = _latest((_place(channel, one), one) for one in heard)
+        found.setdefault(_storable(channel), {})[_storable(purpose)] = latest
     return found
 
 
 def _about(one: ConsentState) -> tuple[str, str] | None:
-    """The channel (`*`: all) and purpose that a word is about; None for a yes to everything."""
+    """The channel (`*`: all) and purpose (`all`: any) that a word is about; None for a yes to
+    everything.
+    """
     channel, purpose = normal_channel(one.channel) or "", normal_purpose(one.purpose) or ""
     to_all = channel == ANY_CHANNEL or not is_channel(channel)
     is_wide = purpose == ANY_PURPOSE or not is_purpose(purpose)
     if one.state == GRANTED and (to_all or is_wide):
         # A yes holds for what it names.
         return None
-    return EVERY if to_all else channel, PROMOTION if is_wide else purpose
+    return EVERY if to_all else channel, ANY_PURPOSE if is_wide else purpose
 
 
 def _place(channel: str, one: ConsentState) -> str:
