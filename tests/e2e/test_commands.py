@@ -327,6 +327,7 @@ ANSWER: dict[str, Any] = {
     "version": 1,
     "status": "ready",
     "members": 0,
+    "upcoming": None,
     "replayed_at": None,
     "url": "http://127.0.0.1/s/x",
     "write_key": "rk_x",

@@ -1,6 +1,10 @@
 """Previews: all is counted in one look, part by part, with reasons and hints."""
 
+import json
+import re
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -168,3 +172,22 @@ def test_an_estimate_is_made_of_all() -> None:
     assert (whole.fitting, whole.everybody, whole.reach) == (60, 200, {"email": 20})
     assert (whole.funnel[0].count, whole.funnel[0].left) == (60, 40)
     assert list(whole.types.values()) == [{"text": 40}]
+
+
+@pytest.mark.integration
+async def test_whatever_the_guide_shows_can_be_previewed(client: httpx.AsyncClient) -> None:
+    """Each kind of comparison stands in it; those that name what there is not are left out."""
+    page = (Path(__file__).parents[3] / "docs/guides/segments.md").read_text()
+    shown = [json.loads(one) for one in re.findall(r"^\|.*`(\{.*\})` \|$", page, re.MULTILINE)]
+    some = [one for one in shown if not {"segment", "list", "defined"} & {*_words(one)}]
+    assert len(some) > 20
+    for rule in [*some, {"and": some[:15]}, {"or": [{"not": one} for one in some[15:]]}]:
+        answer = await client.post("/v1/segments/preview", json={"rule": rule})
+        assert answer.status_code == 200, (rule, answer.text)
+
+
+def _words(rule: Any) -> Iterator[str]:
+    """The names of all fields of a document."""
+    for one in rule.values() if isinstance(rule, dict) else rule if isinstance(rule, list) else ():
+        yield from _words(one)
+    yield from rule if isinstance(rule, dict) else ()

@@ -56,7 +56,7 @@ class Condition(Places):
         self._matched = matched
         self._now = values.instant(now) or ""
         self._instants = Instants(now, self.text)
-        self._events = EventsCondition(self, self._instants, self._leaf)
+        self._events = EventsCondition(self, self._instants, self._verdict)
         self.sql = self._of(rule)
 
     def _of(self, rule: Rule) -> str:
@@ -76,6 +76,9 @@ class Condition(Places):
         return f"({word.join(self._of(one) for one in rules)})"
 
     def _leaf(self, leaf: Leaf) -> str:
+        return self._verdict(leaf)
+
+    def _verdict(self, leaf: Leaf) -> str:
         if isinstance(leaf.subject, Plain):
             return self._plain(leaf.subject)
         if isinstance(leaf.subject, OfEvents):
