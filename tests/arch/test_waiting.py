@@ -5,11 +5,12 @@ A machine with other work is slow at any place, so a test that counts on time li
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from itertools import accumulate, islice
 from pathlib import Path
 
 import pytest
-from tests.support.waiting import LONGEST_POLL_SECONDS, POLL_SECONDS, pauses
+from tests.support.waiting import HANG_SECONDS, LONGEST_POLL_SECONDS, POLL_SECONDS, pauses
 
 CLOCKS = {"time.monotonic", "time.perf_counter", "time.time", "monotonic", "perf_counter"}
 SLEEPS = {"asyncio.sleep", "time.sleep", "sleep"}
@@ -22,7 +23,13 @@ EXEMPT = (
     "tests/bench/",
     "deploy/local/tests/stand_in_service.py",
 )
-LEAST_HANG_SECONDS = 10
+LIMITED = {"until", "look_until", "eventually", "wait_component", "wait_for"}
+"""What gives up after `seconds`."""
+CLIENTS = {"Client", "AsyncClient", "get", "post", "put", "patch", "delete", "request", "stream"}
+"""What of httpx gives up after five seconds, unless it is told a `timeout`."""
+HTTPX_SECONDS = 5.0
+SHORT_ON_PURPOSE = {"publish", "send"}
+"""What gives up after a `timeout` that is itself what is tested: a producer's."""
 POLLS = {"between_looks"}
 
 
@@ -81,16 +88,75 @@ def takes_time(value: ast.AST) -> bool:
 
 
 def impatience(tree: ast.AST) -> Iterator[int]:
-    """The lines that give something less than a hang limit: a duration asserted in other words."""
+    """The lines that give less than the hang limit: a duration asserted in other words."""
+    named = constants(tree)
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        name = name_of(node)
-        limit = node.args[:1] if name == "asyncio.timeout" else node.args[1:2]
-        if name in {"asyncio.timeout", "asyncio.wait_for"} and limit:
-            value = limit[0].value if isinstance(limit[0], ast.Constant) else None
-            if isinstance(value, int | float) and value < LEAST_HANG_SECONDS:
-                yield node.lineno
+        if isinstance(node, ast.Call):
+            for limit in limits(node):
+                value = named.get(limit.id) if isinstance(limit, ast.Name) else number(limit)
+                if value is not None and value < HANG_SECONDS:
+                    yield node.lineno
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from (
+                node.lineno
+                for name, default in defaults(node)
+                if name in {"seconds", "timeout", "wait", "settle"}
+                and (number(default) or HANG_SECONDS) < HANG_SECONDS
+                and node.name not in SHORT_ON_PURPOSE
+            )
+
+
+def limits(call: ast.Call) -> Iterator[ast.expr]:
+    """What a call may take at most, in seconds."""
+    name = name_of(call)
+    last = name.rpartition(".")[2]
+    told = {one.arg: one.value for one in call.keywords}
+    if name == "asyncio.timeout" or last == "wait_procs":
+        yield from call.args[:1] if name == "asyncio.timeout" else call.args[1:2]
+    elif name == "asyncio.wait_for":
+        yield from call.args[1:2]
+    elif name == "pytest.mark.timeout" or name.endswith("process.wait"):
+        yield from call.args[:1]
+    if "timeout" in told and last not in SHORT_ON_PURPOSE:
+        yield told["timeout"]
+    if "seconds" in told and last in LIMITED:
+        yield told["seconds"]
+    if (
+        name == f"httpx.{last}"
+        and last in CLIENTS
+        and not told.keys() & {"timeout", "transport", "app", None}
+    ):
+        yield ast.Constant(HTTPX_SECONDS)
+
+
+def constants(tree: ast.AST) -> dict[str, float]:
+    """The numbers that have a name in this file."""
+    return {
+        target.id: value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and (value := number(node.value)) is not None
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def number(value: ast.AST) -> float | None:
+    """The number that is written here."""
+    written = value.value if isinstance(value, ast.Constant) else None
+    return written if isinstance(written, int | float) and not isinstance(written, bool) else None
+
+
+def defaults(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, ast.expr]]:
+    """The parameters that have a default, with it."""
+    of = function.args
+    places = [*of.posonlyargs, *of.args]
+    places = places[len(places) - len(of.defaults) :]
+    yield from ((one.arg, value) for one, value in zip(places, of.defaults, strict=True))
+    yield from (
+        (one.arg, value)
+        for one, value in zip(of.kwonlyargs, of.kw_defaults, strict=True)
+        if value is not None
+    )
 
 
 def hurries(tree: ast.AST) -> Iterator[int]:
@@ -107,9 +173,15 @@ RULES = {
     "sleeps: wait for what must follow (tests/support/waiting.py)": sleeps,
     "waits outside of a loop that looks": loose_polls,
     "asserts a duration: what must be fast is a line of the bench": durations,
-    "gives less than a hang limit: 10 s, or ten times what is expected": impatience,
+    "gives less than the hang limit (tests/support/waiting.py)": impatience,
     "is judged by the machine's speed: rapport_common.testing.plugin is for all": hurries,
 }
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The file's syntax, for all rules."""
+    return ast.parse(path.read_text(), filename=str(path))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -119,7 +191,7 @@ def test_no_test_counts_on_time(root: Path, python_files: list[Path], rule: str)
         place = path.relative_to(root)
         if "tests" not in place.parts or place.as_posix().startswith(EXEMPT):
             continue
-        tree = ast.parse(path.read_text(), filename=str(path))
+        tree = parsed(path)
         found += [f"{place}:{line} {rule}" for line in RULES[rule](tree)]
     assert not found, "\n".join(found)
 
@@ -135,6 +207,15 @@ def test_no_test_counts_on_time(root: Path, python_files: list[Path], rule: str)
         ("took = time.perf_counter() - began; assert took < 1", durations),
         ("async with asyncio.timeout(1): await x", impatience),
         ("await asyncio.wait_for(x, 1.5)", impatience),
+        ("await asyncio.wait_for(x, 60)", impatience),
+        ("ENOUGH = 40.0; await eventually('x', y, seconds=ENOUGH)", impatience),
+        ("stack.wait_component('kafka', not_pid=1, seconds=120)", impatience),
+        ("subprocess.run(command, timeout=280)", impatience),
+        ("process.wait(20)", impatience),
+        ("psutil.wait_procs(processes, 10)", impatience),
+        ("httpx.get(url, headers=headers)", impatience),
+        ("async with httpx.AsyncClient(base_url=url) as client: await x", impatience),
+        ("def until(check, seconds=60): pass", impatience),
         ("settings(deadline=200)", hurries),
         ("settings(suppress_health_check=[HealthCheck.function_scoped_fixture])", hurries),
         ("assert (a, took := 1) and monotonic() < deadline", durations),
@@ -149,6 +230,8 @@ def test_the_rules_see_what_they_should(code: str, rule: object) -> None:
 def test_the_rules_let_good_waiting_pass() -> None:
     tree = ast.parse(
         "async def test():\n    await asyncio.sleep(0)\n    while not done: await between_looks()\n"
+        "    async with asyncio.timeout(HANG_SECONDS): await producer.publish(one, timeout=0.1)\n"
+        "    httpx.AsyncClient(transport=ours); httpx.get(url, timeout=HANG_SECONDS)\n"
         "    assert await answer(until=time.monotonic() + 1) == 'late'"
     )
     assert not [line for rule in RULES.values() for line in rule(tree)]

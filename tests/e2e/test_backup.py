@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 from tests.support import ledger
-from tests.support.stacks import CAMPAIGN_ENV, ENV
-from tests.support.waiting import until
+from tests.support.stacks import config
+from tests.support.waiting import HANG_SECONDS, until
 from tests.support.workspace import Workspace, address, orders
 
 from rapport_common import clock
-from rapport_local.config import Config
 from rapport_local.paths import Home
 from rapport_local.ports import HOST, Ports
 from rapport_local.postgres import client_environment, installed
@@ -31,7 +30,7 @@ def tool(stack: Stack, name: str, *arguments: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_SECONDS,
     )
     assert done.returncode == 0, done.stderr
 
@@ -48,7 +47,7 @@ def bought(workspace: Workspace, user: str, number: int) -> bool:
 def test_a_dump_is_gone_on_with_and_nobody_gets_a_mail_twice(run_folder: Path) -> None:
     home, ports, dump = Home.at(run_folder / "lost"), Ports.free(), run_folder / "rapport.dump"
     try:
-        with Stack(Config(home, ports, env=ENV, service_env={"campaign": CAMPAIGN_ENV})) as stack:
+        with Stack(config(home, ports)) as stack:
             workspace = Workspace.fresh(stack, "saved")
             campaign = workspace.campaign(workspace.segment("Buyers", orders(1)))
             workspace.order("ada", "1.00", messageId="before")
@@ -61,12 +60,12 @@ def test_a_dump_is_gone_on_with_and_nobody_gets_a_mail_twice(run_folder: Path) -
             until("ada's second order", lambda: bought(workspace, "ada", 2))
             key = workspace.write_key
             workspace.__exit__()
-        with Stack(Config(home, ports, services=())) as bare:
+        with Stack(config(home, ports, services=())) as bare:
             tool(bare, "dropdb", "--force", DATABASE)
             tool(bare, "createdb", DATABASE)
             tool(bare, "pg_restore", f"--dbname={DATABASE}", "--exit-on-error", str(dump))
-        restored = {**CAMPAIGN_ENV, "RAPPORT_RESTORED_AT": clock.iso(clock.now())}
-        with Stack(Config(home, ports, env=ENV, service_env={"campaign": restored})) as stack:
+        restored = {"RAPPORT_RESTORED_AT": clock.iso(clock.now())}
+        with Stack(config(home, ports, campaign=restored)) as stack:
             _goes_on(stack, campaign, key)
     finally:
         home.remove()

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.support import ledger
-from tests.support.waiting import until
+from tests.support.waiting import HANG_SECONDS, until
 from tests.support.workspace import Workspace, address, orders
 
 pytestmark = pytest.mark.e2e
@@ -63,9 +63,9 @@ def test_a_purchase_brings_a_mail_and_what_becomes_of_it_is_in_the_timeline(
 
 def _look_at(mail: EmailMessage) -> None:
     """Load the pixel and follow the link."""
-    pixel = httpx.get(link(PIXEL, mail))
+    pixel = httpx.get(link(PIXEL, mail), timeout=HANG_SECONDS)
     assert (pixel.status_code, pixel.headers["content-type"]) == (200, "image/gif")
-    click = httpx.get(link(LINK, mail))
+    click = httpx.get(link(LINK, mail), timeout=HANG_SECONDS)
     assert (click.status_code, click.headers["location"]) == (
         302,
         "https://shop.example.com/present",
@@ -102,12 +102,14 @@ def test_only_a_post_unsubscribes(workspace: Workspace) -> None:
     workspace.order("ada")
     first = workspace.wait_mail("No. 1")
 
-    page = httpx.get(way_out(first))
+    page = httpx.get(way_out(first), timeout=HANG_SECONDS)
     assert (page.status_code, "<form" in page.text) == (200, True)
     workspace.order("ada")
     workspace.wait_mail("No. 2")
 
-    one_click = httpx.post(way_out(first), data={"List-Unsubscribe": "One-Click"})
+    one_click = httpx.post(
+        way_out(first), data={"List-Unsubscribe": "One-Click"}, timeout=HANG_SECONDS
+    )
     assert one_click.status_code == 200
     workspace.order("ada")
     held_back = until("suppressed mail", lambda: workspace.messages(campaigns[2], "suppressed"))
@@ -123,9 +125,12 @@ def test_a_survey_is_answered_by_a_post(workspace: Workspace) -> None:
     invitations = f"/v1/surveys/{survey}/invitations"
     url = workspace.post("feedback", invitations, {"user_id": "ada"})["url"]
 
-    assert "Would you recommend us?" in httpx.get(url).text
+    assert "Would you recommend us?" in httpx.get(url, timeout=HANG_SECONDS).text
     assert workspace.get("feedback", f"/v1/surveys/{survey}/score")["n"] == 0
-    assert httpx.post(url, data={"score": "9", "comment": "Quick"}).status_code == 200
+    assert (
+        httpx.post(url, data={"score": "9", "comment": "Quick"}, timeout=HANG_SECONDS).status_code
+        == 200
+    )
     score = workspace.get("feedback", f"/v1/surveys/{survey}/score")
     assert (score["n"], score["promoters"], score["nps"]) == (1, 1, 100)
     told = workspace.wait_named("ada", "Survey Answered")["properties"]
@@ -228,9 +233,11 @@ def test_each_event_of_a_batch_has_its_own_verdict_and_can_be_found(workspace: W
 def test_strangers_and_giants_are_refused(workspace: Workspace) -> None:
     url = f"{workspace.stack.url('ingest')}/v1/track"
     event = {"userId": "ada", "event": "Browsed"}
-    unknown = httpx.post(url, json=event, auth=(f"rk_{'0' * 12}_{'0' * 32}", ""))
+    unknown = httpx.post(
+        url, json=event, auth=(f"rk_{'0' * 12}_{'0' * 32}", ""), timeout=HANG_SECONDS
+    )
     assert (unknown.status_code, unknown.json()["code"]) == (401, "unauthorized")
     giant = workspace.sender.post(url, content=b"x" * (8 * MIB + 1))
     assert (giant.status_code, giant.json()["code"]) == (413, "too_large")
-    stranger = httpx.get(f"{workspace.stack.url('profile')}/v1/stats")
+    stranger = httpx.get(f"{workspace.stack.url('profile')}/v1/stats", timeout=HANG_SECONDS)
     assert stranger.status_code == 401

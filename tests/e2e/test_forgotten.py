@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 from tests.support import ledger
 from tests.support.database import Database
-from tests.support.waiting import until
+from tests.support.waiting import HANG_SECONDS, until
 from tests.support.workspace import Workspace, orders
 
 pytestmark = pytest.mark.e2e
@@ -110,7 +110,7 @@ def _said_by(one: Canary, other: Canary) -> None:
     who = {"user_id": one.mark, "email": one.email}
     url = workspace.post("feedback", f"/v1/surveys/{survey}/invitations", who)["url"]
     said = {"score": "2", "comment": f"says {one.mark}"}
-    assert httpx.post(url, data=said).status_code == 200
+    assert httpx.post(url, data=said, timeout=HANG_SECONDS).status_code == 200
     complaint = {"user_id": one.mark, "email": one.email, "subject": f"Of {one.mark}", "body": "x"}
     case = workspace.post("feedback", "/v1/cases", complaint)["id"]
     note = f"called {one.mark}, not {other.email} or {other.phone}"
@@ -130,8 +130,13 @@ def _allowed_by(one: Canary, profile: str) -> None:
     workspace.post("profile", f"/v1/profiles/{profile}/consents", word)
     link = {"profile_id": profile, "address": one.email, "reason": f"for {one.mark}"}
     url = workspace.post("campaign", "/v1/preference-links", link)["url"]
-    (form,) = set(re.findall(r'name="form" value="([^"]+)"', httpx.get(url).text))
-    assert httpx.post(url, data={"form": form, "nothing": "1"}).status_code == 200
+    (form,) = set(
+        re.findall(r'name="form" value="([^"]+)"', httpx.get(url, timeout=HANG_SECONDS).text)
+    )
+    assert (
+        httpx.post(url, data={"form": form, "nothing": "1"}, timeout=HANG_SECONDS).status_code
+        == 200
+    )
     workspace.post("campaign", "/v1/opt-ins", link)
     path = f"/v1/profiles/{profile}/consents/words"
     until("four words", lambda: len(workspace.get("profile", path)["items"]) == 4)

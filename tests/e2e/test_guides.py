@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.support import node
 from tests.support.ready_command import ready_command
-from tests.support.waiting import until
+from tests.support.waiting import HANG_SECONDS, until
 from tests.support.workspace import Workspace
 
 from rapport_local.stack import Stack
@@ -24,7 +24,6 @@ GUIDES = ROOT / "docs/guides"
 BROWSER = ROOT / "tests/sdks/browser/browser.mjs"
 BASE = 8100
 COMMAND = ".venv/bin/rapport"
-PAGE_SECONDS = 280
 PIECE = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # Whom a client's page is about, and what must be in that person's timeline in the end.
 ARRIVES = {
@@ -129,6 +128,7 @@ def environment(reader: Workspace) -> Mapping[str, str]:
         "RAPPORT_HOME": str(stack.config.home.root),
         "RAPPORT_PORT_BASE": str(stack.config.ports.base),
         "RAPPORT_WORKSPACE": reader.name,
+        "RAPPORT_PATIENCE_SECONDS": f"{HANG_SECONDS:g}",
     }
 
 
@@ -167,7 +167,7 @@ def succeeds(page: Path, command: list[str], environment: Mapping[str, str], fol
         env=environment,
         capture_output=True,
         text=True,
-        timeout=PAGE_SECONDS,
+        timeout=HANG_SECONDS,
     )
     told = done.stdout[-2000:] + done.stderr[-2000:]
     assert done.returncode == 0, f"{page.relative_to(ROOT)}: {told}"
@@ -208,7 +208,7 @@ def browser(shown: Path, write_key: str) -> Iterator[subprocess.Popen[str]]:
     try:
         yield process
     finally:
-        told, _ = process.communicate(timeout=PAGE_SECONDS)
+        told, _ = process.communicate(timeout=HANG_SECONDS)
         print(told)
     assert process.returncode == 0, told
 
@@ -254,7 +254,7 @@ def test_what_is_called_in_its_place_does_the_same(
             input="{",
             capture_output=True,
             text=True,
-            timeout=PAGE_SECONDS,
+            timeout=HANG_SECONDS,
         )
         ended.append((done.returncode, done.stdout, done.stderr))
     assert ended[0] == ended[1]

@@ -38,7 +38,7 @@ PASSWORDS = dict.fromkeys(SERVICES, "s3cret-and-long")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A whole stack on free ports; gone without a trace afterwards."""
     home = Home.at(tmp_path_factory.mktemp("stack") / "home")
-    stack = Stack(Config(home, Ports.free(), commands=COMMANDS))
+    stack = Stack(Config(home, Ports.free(), commands=COMMANDS, start_seconds=HANG_SECONDS))
     try:
         yield stack.start()
     finally:
@@ -58,14 +58,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 def psql(url: str, statement: str) -> "subprocess.CompletedProcess[str]":
     argv = [str(installed() / "bin/psql"), "-XqtA", "-c", statement, url]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)
 
 
 def local(*arguments: str, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     argv = [sys.executable, "-m", "rapport_local", *arguments]
     environment = {**os.environ, **env}
     return subprocess.run(
-        argv, capture_output=True, text=True, check=False, env=environment, timeout=250
+        argv, capture_output=True, text=True, check=False, env=environment, timeout=HANG_SECONDS
     )
 
 
@@ -81,7 +81,7 @@ def processes_of(home: Home) -> list[str]:
 @pytest.mark.parametrize("component", ["postgres", "kafka", "smtp", *SERVICES])
 def test_what_is_killed_comes_back(stack: Stack, component: str) -> None:
     killed = stack.kill(component)
-    assert stack.wait_component(component, not_pid=killed, seconds=HANG_SECONDS) != killed
+    assert stack.wait_component(component, not_pid=killed) != killed
 
 
 def test_a_frozen_service_is_shown(stack: Stack) -> None:
@@ -144,6 +144,7 @@ def shell(stack: Stack, tmp_path: Path) -> Iterator[dict[str, str]]:
     env = {
         "RAPPORT_HOME": str(home.root),
         "RAPPORT_PORT_BASE": str(Ports.free().base),
+        "RAPPORT_START_SECONDS": f"{HANG_SECONDS:g}",
         "PYTHONPATH": str(tmp_path / "packages"),
         "DATABASE_URL": local("env", env={"RAPPORT_HOME": str(stack.home.root)})
         .stdout.split("DATABASE_URL=")[1]
@@ -179,7 +180,7 @@ def test_two_ups_at_once_give_one_stack(shell: dict[str, str]) -> None:
         subprocess.Popen(argv, env={**os.environ, **shell}, stdout=subprocess.DEVNULL)
         for _ in range(2)
     ]
-    assert [process.wait(60) for process in both] == [0, 0]
+    assert [process.wait(HANG_SECONDS) for process in both] == [0, 0]
     assert local("status", env=shell).returncode == 0
     assert local("down", env=shell).returncode == 0
 
@@ -193,7 +194,7 @@ def test_up_in_the_foreground_stops_on_interrupt(shell: dict[str, str]) -> None:
         while local("status", env=shell).returncode != 0:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(HANG_SECONDS) == 130
     assert processes_of(home) == []
 
 
@@ -215,6 +216,7 @@ def test_a_stack_on_given_servers_runs_none_of_its_own(stack: Stack, tmp_path: P
         database_url=create_database(server, "second"),
         kafka_bootstrap_servers=stack.config.bootstrap_servers,
         commands=COMMANDS,
+        start_seconds=HANG_SECONDS,
     )
     with Stack(config) as second:
         notice = second.notice()
@@ -252,6 +254,7 @@ def test_a_service_that_cannot_start_is_named_with_its_last_words(
         kafka_bootstrap_servers=stack.config.bootstrap_servers,
         env={"STAND_IN": mode},
         commands=COMMANDS,
+        start_seconds=HANG_SECONDS,
     )
     with pytest.raises(LocalError) as caught:
         Stack(config).start()
@@ -266,7 +269,9 @@ def test_nothing_outlives_a_killed_supervisor_and_the_data_stays(stack: Stack) -
     assert psql(url, "CREATE TABLE ingest.kept AS SELECT 42 AS answer").returncode == 0
     pids = [stack.pid(component) for component in stack.config.components]
     os.kill(int(stack.home.lock.read_text()), signal.SIGKILL)
-    _, alive = psutil.wait_procs([psutil.Process(p) for p in pids if psutil.pid_exists(p)], 10)
+    _, alive = psutil.wait_procs(
+        [psutil.Process(p) for p in pids if psutil.pid_exists(p)], HANG_SECONDS
+    )
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
     stack.start()
     assert psql(url, "TABLE ingest.kept").stdout.strip() == "42"
@@ -280,7 +285,7 @@ def test_postgres_returns_although_a_busy_backend_survived(postgres: Postgres) -
         until("busy backend", lambda: "1" in psql(postgres.url(), ACTIVE).stdout)
         postgres.kill()
         postgres.restart()
-        assert client.wait(10) != 0
+        assert client.wait(HANG_SECONDS) != 0
     assert psql(postgres.url(), "SELECT 1").stdout.strip() == "1"
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from tests.support.waiting import HANG_SECONDS
 
 if TYPE_CHECKING:
     from tests.support.workspace import Workspace
@@ -22,7 +23,7 @@ def test_logs_keep_no_credential_and_nobodys_data(workspace: "Workspace") -> Non
     bodies = (b"{", f'{{"email": "{address}"}}'.encode(), f'{{"userId": "{mark}\\u0000"}}'.encode())
     statuses = set()
     for service in SERVICES:
-        with httpx.Client(base_url=stack.url(service), timeout=60) as client:
+        with httpx.Client(base_url=stack.url(service), timeout=HANG_SECONDS) as client:
             for path in paths:
                 statuses.add(client.get(path).status_code)
                 for body in bodies:

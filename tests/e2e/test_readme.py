@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from tests.support.waiting import HANG_SECONDS
 
 if TYPE_CHECKING:
     from rapport_local.stack import Stack
@@ -37,6 +38,7 @@ def test_the_next_steps_work_twice_as_they_stand(stack: "Stack") -> None:
         "RAPPORT_HOME": str(stack.config.home.root),
         "RAPPORT_PORT_BASE": str(stack.config.ports.base),
         "RAPPORT_WORKSPACE": f"readme-{uuid4().hex[:8]}",
+        "RAPPORT_PATIENCE_SECONDS": f"{HANG_SECONDS:g}",
     }
     for _ in range(2):
         done = subprocess.run(
@@ -46,7 +48,7 @@ def test_the_next_steps_work_twice_as_they_stand(stack: "Stack") -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=HANG_SECONDS,
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         assert "USD 129.90" in done.stdout

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from tests.support.documents import document_of
 from tests.support.loopback import NOBODY
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_common.events.topics import SERVICES
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 
 def asked(stack: "Stack", service: str, path: str) -> httpx.Response:
-    return httpx.get(stack.url(service) + path, timeout=60, verify=NOBODY)
+    return httpx.get(stack.url(service) + path, timeout=HANG_SECONDS, verify=NOBODY)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -9,13 +9,12 @@ from tests.past import history
 from tests.past.keeping import Past, restored
 from tests.past.moving import moved
 from tests.support import ledger
-from tests.support.stacks import CAMPAIGN_ENV, ENV
-from tests.support.waiting import look_until, until
+from tests.support.stacks import config
+from tests.support.waiting import HANG_SECONDS, look_until, until
 from tests.support.workspace import Workspace, address
 
 from rapport_common import clock
 from rapport_common.migrations import upgrade
-from rapport_local.config import Config
 from rapport_local.paths import Home, repository
 from rapport_local.ports import SERVICES, Ports
 from rapport_local.stack import Stack
@@ -35,12 +34,11 @@ def upgraded(past: Past, run_folder: Path) -> Iterator[Stack]:
     """A stack that starts on another version's rows, records and mails."""
     home, ports = Home.at(run_folder / "past"), Ports.free()
     try:
-        with Stack(Config(home, ports, services=())) as bare:
+        with Stack(config(home, ports, services=())) as bare:
             for service in SERVICES:
                 _to_revision(bare, service, past.revisions[service])
             restored(past, bare)
-        mine = {"campaign": CAMPAIGN_ENV}
-        with Stack(Config(home, ports, env=ENV, service_env=mine)) as stack:
+        with Stack(config(home, ports)) as stack:
             yield stack
     finally:
         home.remove()
@@ -55,7 +53,7 @@ def _to_revision(stack: Stack, service: str, revision: str) -> None:
 
 def test_an_earlier_version_is_gone_on_with(past: Past, upgraded: Stack) -> None:
     with Workspace.fresh(upgraded, "past", source="new till") as workspace:
-        look_until(lambda: history.answers(workspace) == past.answers, seconds=60)
+        look_until(lambda: history.answers(workspace) == past.answers, seconds=HANG_SECONDS)
         for what, now in history.answers(workspace).items():
             assert now == past.answers[what], what
         assert ledger.broken(upgraded) == []

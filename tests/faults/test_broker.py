@@ -18,7 +18,7 @@ from rapport_common.kafka.producer import Producer
 from rapport_local.kafka import Kafka
 from rapport_local.paths import Home, cache_folder
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults]
 
 SERVICE = "segment"
 CALLERS, RECORDS = 50, 200

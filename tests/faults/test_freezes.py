@@ -16,18 +16,15 @@ from tests.support.database import Database
 from tests.support.matrix import SEEDS
 from tests.support.metrics import metric
 from tests.support.proof import breaches
-from tests.support.stacks import SESSION_SECONDS
 from tests.support.traffic import Traffic
-from tests.support.waiting import until
+from tests.support.waiting import HANG_SECONDS, until
 from tests.support.workspace import Workspace
 
 from rapport_local.ports import free_port
 from rapport_local.stack import Stack
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults]
 
-HANG_SECONDS = 120.0
-EVICTED_SECONDS = 10.0 * SESSION_SECONDS
 CONSUMERS = ("profile", "segment", "campaign", "feedback")
 # One lock, and whoever asks for it holds no other: rows would be locked in an order of our own,
 # which may be the reverse of the service's.
@@ -73,7 +70,6 @@ def wait_evicted(stack: Stack, service: str) -> None:
     until(
         f"group {service} without its member",
         lambda: f"{service}-0" not in broker.members(bootstrap, service),
-        seconds=EVICTED_SECONDS,
     )
 
 
@@ -165,7 +161,6 @@ def test_a_zombie_inside_a_transaction_is_refused(stack: Stack, workspace: Works
             until(
                 "work done by the second replica",
                 lambda: database.column(PROFILED, workspace.name) == [wanted],
-                seconds=EVICTED_SECONDS,
             )
             # Kafka is silent meanwhile: only the stored position can tell the zombie what it is.
             with Frozen(stack, "kafka"):

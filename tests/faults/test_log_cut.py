@@ -9,7 +9,7 @@ import pytest
 from tests.support import broker
 from tests.support.loopback import NOBODY
 from tests.support.metrics import metric
-from tests.support.waiting import until
+from tests.support.waiting import HANG_SECONDS, until
 from tests.support.workspace import Workspace
 
 from rapport_local.stack import Stack
@@ -33,7 +33,9 @@ def profiled(workspace: Workspace) -> int:
 
 
 def ready(stack: Stack) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{stack.url('profile')}/readyz", verify=NOBODY).json()
+    found: dict[str, Any] = httpx.get(
+        f"{stack.url('profile')}/readyz", verify=NOBODY, timeout=HANG_SECONDS
+    ).json()
     return found
 
 
@@ -54,7 +56,10 @@ def test_a_cut_log_stops_the_consumer_loudly_until_its_positions_are_reset(
         assert "records are gone" in reason
         shown = ready(small_stack)
         assert (shown["ready"], shown["checks"]["consumer"]) == (False, reason)
-        assert httpx.get(f"{small_stack.url('profile')}/readyz").status_code == 503
+        assert (
+            httpx.get(f"{small_stack.url('profile')}/readyz", timeout=HANG_SECONDS).status_code
+            == 503
+        )
         assert stopped(small_stack) == 1
         assert profiled(workspace) < 3 * PEOPLE
 

@@ -17,19 +17,18 @@ from tests.support.database import Database
 from tests.support.loopback import NOBODY
 from tests.support.metrics import metric
 from tests.support.stacks import running
-from tests.support.waiting import until
+from tests.support.waiting import HANG_SECONDS, until
 from tests.support.workspace import Workspace
 
 from rapport_local.stack import Stack
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults]
 
 OUTAGE_EVENTS = int(os.environ.get("RAPPORT_OUTAGE_EVENTS", "2000"))
 """So many events come while something is away."""
 
 CROWD = 16  # connections that send as much as they can
 BREATHS = 8  # of a Kafka that works now and then
-HANG_SECONDS = 120.0
 MAX_MEMORY = 250 * 2**20
 SPOOLED = "SELECT message_id FROM ingest.spool WHERE workspace = $1 ORDER BY id"
 
@@ -46,7 +45,9 @@ def workspace(front: Stack) -> Iterator[Workspace]:
     with Workspace.fresh(front) as made:
         # Each process has to know the key before Postgres goes away.
         for _ in range(20):
-            with httpx.Client(auth=(made.write_key, ""), verify=NOBODY) as client:
+            with httpx.Client(
+                auth=(made.write_key, ""), verify=NOBODY, timeout=HANG_SECONDS
+            ) as client:
                 body = {"event": "x", "userId": "u", "messageId": "first"}
                 client.post(front.url("ingest") + "/v1/track", json=body).raise_for_status()
         yield made
@@ -75,7 +76,7 @@ def killed(stack: Stack, component: str) -> Iterator[None]:
     """It was killed; the supervisor starts it again."""
     gone = stack.kill(component)
     yield
-    stack.wait_component(component, not_pid=gone, seconds=HANG_SECONDS)
+    stack.wait_component(component, not_pid=gone)
 
 
 def spooled(workspace: Workspace) -> list[str]:
@@ -100,17 +101,17 @@ def missing(workspace: Workspace, answers: Answers) -> set[str]:
 
 
 def until_drained(workspace: Workspace) -> None:
-    until("empty spool", lambda: not spooled(workspace), seconds=HANG_SECONDS)
+    until("empty spool", lambda: not spooled(workspace))
 
 
 def until_in_flow(barrage: Barrage, more: int = 200) -> None:
     wanted = len(barrage.answers.acknowledged) + more
-    until("answers", lambda: len(barrage.answers.acknowledged) >= wanted, seconds=HANG_SECONDS)
+    until("answers", lambda: len(barrage.answers.acknowledged) >= wanted)
 
 
 def until_answered(barrage: Barrage, more: int) -> None:
     wanted = barrage.answers.count + more
-    until("answers", lambda: barrage.answers.count >= wanted, seconds=HANG_SECONDS)
+    until("answers", lambda: barrage.answers.count >= wanted)
 
 
 def order_breaks(workspace: Workspace, ids: list[str]) -> list[tuple[str, str]]:
@@ -162,7 +163,7 @@ def test_a_frozen_postgres_costs_no_accepted_event(front: Stack, workspace: Work
         until_in_flow(good)
         with frozen(front, "postgres"):
             # Who sends what can't be kept is told so, when it has been waited for.
-            until("a 503", lambda: mixed.answers.unavailable, seconds=HANG_SECONDS)
+            until("a 503", lambda: mixed.answers.unavailable)
             before = len(good.answers.acknowledged)
             until_in_flow(good, OUTAGE_EVENTS)
             during = len(good.answers.acknowledged) - before
@@ -193,7 +194,7 @@ def test_with_both_away_senders_are_told_to_come_again(front: Stack, workspace: 
     with Barrage(workspace, rate=500) as barrage:
         until_in_flow(barrage)
         with frozen(front, "kafka"), frozen(front, "postgres"):
-            until("a 503", lambda: barrage.answers.unavailable, seconds=HANG_SECONDS)
+            until("a 503", lambda: barrage.answers.unavailable)
         # The same senders, with the same connections, are answered again.
         until_in_flow(barrage)
     answers = barrage.answers
@@ -216,8 +217,8 @@ def test_a_kill_at_any_instant_loses_nothing_that_was_answered(
         parent, *children = tree(front.pid("ingest"))
         (parent if victim == "parent" else children[0]).kill()
         if victim == "parent":
-            front.wait_component("ingest", not_pid=parent.pid, seconds=HANG_SECONDS)
-        until("two processes", lambda: len(tree(front.pid("ingest"))) == 3, seconds=HANG_SECONDS)
+            front.wait_component("ingest", not_pid=parent.pid)
+        until("two processes", lambda: len(tree(front.pid("ingest"))) == 3)
         until_in_flow(barrage)
     print(f"{victim} killed: {barrage.answers.statuses}, {len(barrage.answers.dropped)} dropped")
     assert set(barrage.answers.statuses) <= {200, 503}

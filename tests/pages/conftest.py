@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_campaign import pages as campaign
 from rapport_campaign.domain.preferences import Holder, Shown
@@ -19,7 +20,6 @@ from rapport_common.pages.language import LANGUAGES
 from rapport_feedback import pages as feedback
 from rapport_feedback.domain.surveys import Response
 
-HANG_SECONDS = 300
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
 # One red pixel, as a shop's logo.
 LOGO = rules.logo(

@@ -3,7 +3,7 @@
 from typing import Any
 
 import httpx
-from tests.support.waiting import until
+from tests.support.waiting import HANG_SECONDS, until
 from tests.support.workspace import Workspace, address, orders
 
 SUBSCRIBED = {"channel": "email", "purpose": "promotions", "state": "granted"}
@@ -53,7 +53,10 @@ def _voices(workspace: Workspace) -> None:
     invited = workspace.post(
         "feedback", f"/v1/surveys/{survey}/invitations", {"user_id": "user-05"}
     )
-    assert httpx.post(invited["url"], data={"score": "9"}).status_code == httpx.codes.OK
+    assert (
+        httpx.post(invited["url"], data={"score": "9"}, timeout=HANG_SECONDS).status_code
+        == httpx.codes.OK
+    )
     complaint = {"user_id": "user-07", "subject": "Torn cover", "body": "It came torn."}
     workspace.post("feedback", "/v1/cases", complaint)
     until("the open case", lambda: _computed(workspace, "user-07").get("open_cases"))

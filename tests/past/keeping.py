@@ -12,6 +12,7 @@ from typing import Any, Self
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_common.events.topics import TOPICS
 from rapport_common.events.versions import HEADER
@@ -204,7 +205,7 @@ async def _connected(stack: Stack) -> "asyncpg.Connection[Any]":
         user="postgres",
         password=stack.credentials().passwords["postgres"],
         database=DATABASE,
-        timeout=10,
+        timeout=HANG_SECONDS,
     )
 
 

@@ -20,18 +20,13 @@ from tests.sdks.plan import Call
 from tests.sdks.verdict import Outcome, Stored, captured, is_captured, sent_key, stored_key
 from tests.support import node
 from tests.support.fault_proxy import FaultProxy, Restarter
-from tests.support.waiting import between_looks
+from tests.support.waiting import HANG_SECONDS, between_looks
 from tests.support.workspace import Workspace
 
 from rapport_local.stack import Stack
 
 HERE = Path(__file__).parent
-RUN_SECONDS = 300.0
-SETTLE_SECONDS = 200.0
 QUIET_SECONDS = 2.0
-# Nobody backs off for longer: after that nothing comes any more. Seventeen browsers that start at
-# once take some of it.
-SILENT_SECONDS = 100.0
 
 
 @dataclass(frozen=True)
@@ -104,10 +99,10 @@ class Fleet:
             waited = await _arrived(workspace, outcome, proxy, process)
         process.stdin.close()
         try:
-            async with asyncio.timeout(RUN_SECONDS):
+            async with asyncio.timeout(HANG_SECONDS):
                 await process.wait()
         except TimeoutError:
-            waited = f"{waited} it did not end within {RUN_SECONDS:g} s."
+            waited = f"{waited} it did not end within {HANG_SECONDS:g} s."
             process.kill()
         said = _tail(await output)
         return f"{waited} It said: {said}" if waited or process.returncode else ""
@@ -130,7 +125,7 @@ async def _arrived(
 ) -> str:
     """Wait until so many events are stored and nothing is repeated any more, or the driver ends.
 
-    Returns what was waited for in vain, after a silence or a time that only a hang reaches.
+    Returns what was waited for in vain, after a time that only a hang reaches.
     """
     began = time.monotonic()
     missing = "anything"
@@ -143,7 +138,7 @@ async def _arrived(
                 missing = _missing(workspace, outcome)
         if not missing:
             return ""
-        if silent > SILENT_SECONDS or now - began > RUN_SECONDS:
+        if now - began > HANG_SECONDS:
             return f"{now - began:.0f} s, the last {silent:.0f} silent, did not bring {missing}."
         await between_looks()
     return ""
@@ -160,13 +155,13 @@ def _missing(workspace: Workspace, outcome: Outcome) -> str:
 
 async def _idle(workspace: Workspace) -> None:
     """Wait until profile has read all that ingest has written; the spool included."""
-    deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
+    deadline = asyncio.get_running_loop().time() + HANG_SECONDS
     while asyncio.get_running_loop().time() < deadline:
         with suppress(httpx.HTTPError):
             if _all_read(workspace):
                 return
         await between_looks()
-    pytest.fail(f"after {SETTLE_SECONDS:g} s profile has not read all of `events`")
+    pytest.fail(f"after {HANG_SECONDS:g} s profile has not read all of `events`")
 
 
 def _is_derived(client: Client, event: Stored) -> bool:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tests.sdks.verdict import Outcome
 
 # The first test waits for the run of all clients.
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e]
 
 
 def case(client: Client) -> "ParameterSet":

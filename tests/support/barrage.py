@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import httpx
 from tests.support.loopback import NOBODY
+from tests.support.waiting import HANG_SECONDS
 from tests.support.workspace import Workspace
 
 PEOPLE = 20
-TIMEOUT_SECONDS = 60.0
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Barrage:
             one.result()
 
     def _run(self) -> None:
-        with httpx.Client(auth=(self._key, ""), timeout=TIMEOUT_SECONDS, verify=NOBODY) as client:
+        with httpx.Client(auth=(self._key, ""), timeout=HANG_SECONDS, verify=NOBODY) as client:
             while not self._stop.is_set():
                 turn = next(self._turns)
                 due = self._began + turn * self._interval

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, Self
 
 import asyncpg
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_local.ports import HOST
 from rapport_local.provision import DATABASE
@@ -27,7 +28,7 @@ class Database:
             user="postgres",
             password=self._password,
             database=DATABASE,
-            timeout=10,
+            timeout=HANG_SECONDS,
         )
         self._connection = self._runner.run(connecting)
         return self

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Literal, Self
 
 from tests.support.certificate import own_certificate
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_local.ports import HOST
 from rapport_local.stack import Stack
@@ -25,7 +26,6 @@ the request under way, so nobody knows whether it was taken. `slow`: the answer 
 SLOW_SECONDS = 2.0
 RETRY_AFTER_SECONDS = 1
 GATHER_SECONDS = 6.0
-BACK_SECONDS = 30.0
 POLL_SECONDS = 0.05
 # Where flags are asked for, and recordings of sessions go.
 NO_EVENTS = ("/flags", "/decide", "/record")
@@ -150,7 +150,7 @@ class FaultProxy:
 
     async def _forward(self, request: "_Request", *, restart: bool) -> bytes:
         """The whole answer of ingest; nothing if it is away or dies."""
-        deadline = time.monotonic() + BACK_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while True:
             answer = await self._try(request, restart=restart)
             refused = request.has_events and self._refuses and not self.patient

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from tests.support.waiting import until
+from tests.support.waiting import HANG_SECONDS, until
 
 from rapport_cli.client import Session
 from rapport_cli.config import Config
@@ -13,7 +13,7 @@ from rapport_local.ports import SERVICES
 from rapport_local.stack import Stack
 
 
-def broken(stack: Stack, *, wait: float = 25.0) -> list[Equation]:
+def broken(stack: Stack, *, wait: float = HANG_SECONDS) -> list[Equation]:
     """Return the equations that do not hold although everything had `wait` seconds to settle."""
     config = Config(
         home=stack.home.root,
@@ -27,6 +27,6 @@ def broken(stack: Stack, *, wait: float = 25.0) -> list[Equation]:
             return checked(Session(config), stack.home.mail, wait)
         return []
 
-    found = until("ledger of all services", look, seconds=wait)
+    found = until("ledger of all services", look)
     assert any(one.name == "at most once" for one in found), "the mails were not counted"
     return [one for one in found if not one.holds]

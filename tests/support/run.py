@@ -12,12 +12,12 @@ from typing import Any
 import psutil
 import pytest
 from tests.support.servers import AskedServers, OwnServers, Servers
+from tests.support.waiting import HANG_SECONDS
 from typing_extensions import override
 
 MARK = "RAPPORT_TEST_RUN"
 """Every process of a run has the run's folder in this variable, whoever started it."""
 
-END_SECONDS = 20.0
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -59,7 +59,7 @@ class OwnRun(Run):
             signal.signal(number, signal.SIG_IGN)
         self._servers.stop()
         del os.environ[MARK]
-        _, late = psutil.wait_procs(_processes(self.folder), END_SECONDS)
+        _, late = psutil.wait_procs(_processes(self.folder), HANG_SECONDS)
         stubborn = _killed(late)
         _remove_scratch(self.folder)
         shutil.rmtree(self.folder)
@@ -116,7 +116,7 @@ def _killed(processes: list[psutil.Process]) -> list[str]:
             if process.status() != psutil.STATUS_ZOMBIE:
                 killed.append(" ".join(process.cmdline()))
                 process.kill()
-    psutil.wait_procs(processes, END_SECONDS)
+    psutil.wait_procs(processes, HANG_SECONDS)
     return killed
 
 

@@ -16,14 +16,13 @@ from threading import Lock, Thread
 from typing import Protocol
 
 import asyncpg
+from tests.support.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 KAFKA = "kafka"
 POSTGRES = "postgres"
 TEMPLATE = "template"
 STACK = "stack"
-STARTING_SECONDS = 300.0
-"""All tests of a run need these servers: one that is slow to start is waited for."""
 
 
 class Servers(Protocol):
@@ -113,8 +112,12 @@ class OwnServers:
         from rapport_local.paths import Home, cache_folder  # noqa: PLC0415
 
         cache = cache_folder(Home.from_environment())
-        self._kafka = Kafka(self._folder / "kafka", cache=cache)
-        self._kafka.ready_seconds = STARTING_SECONDS
+        settings = {
+            "broker.session.timeout.ms": "60000",
+            "controller.quorum.fetch.timeout.ms": "60000",
+        }
+        self._kafka = Kafka(self._folder / "kafka", cache=cache, settings=settings)
+        self._kafka.ready_seconds = HANG_SECONDS
         return self._kafka.start().bootstrap_servers
 
     def _start_postgres(self) -> str:
@@ -123,13 +126,13 @@ class OwnServers:
         # No test of this server pulls the plug of the machine.
         settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "400"}
         self._postgres = Postgres(self._folder / "postgres", settings=settings)
-        self._postgres.ready_seconds = STARTING_SECONDS
+        self._postgres.ready_seconds = HANG_SECONDS
         return self._postgres.start().url().removesuffix("/postgres")
 
     def _start_stack(self) -> str:
-        from tests.support.stacks import running  # noqa: PLC0415
+        from tests.support.stacks import PATIENT, running  # noqa: PLC0415
 
-        stack = self._stacks.enter_context(running(self._folder / "stack"))
+        stack = self._stacks.enter_context(running(self._folder / "stack", limits=PATIENT))
         return str(stack.home.root)
 
 

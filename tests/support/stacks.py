@@ -1,9 +1,12 @@
-"""A stack for tests: real services, Kafka, Postgres and SMTP, with short patience."""
+"""A stack for tests: real services, Kafka, Postgres and SMTP."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_local.config import Config
 from rapport_local.paths import Home
@@ -11,21 +14,77 @@ from rapport_local.ports import SERVICES, Ports
 from rapport_local.stack import Stack
 
 SESSION_SECONDS = 6  # the least that Kafka allows
-ENV = {
-    "RAPPORT_SESSION_TIMEOUT_MS": str(SESSION_SECONDS * 1000),
+BATCHES = {
     # Small batches: a fault then meets many commits, not one or two.
     "RAPPORT_CONSUMER_BATCH": "200",
     # Most of the time nothing flows, and what asks Kafka for it takes the others' processor.
     "RAPPORT_FETCH_WAIT_MS": "500",
 }
+# A process that a slow machine lets wait is none that hangs.
+WATCHDOG = {"RAPPORT_WATCHDOG_SECONDS": "300"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Settings of all services, those of campaign, and Kafka's own."""
+
+    env: Mapping[str, str]
+    campaign: Mapping[str, str]
+    kafka: Mapping[str, str] = field(default_factory=dict)
+
+
 # What a killed sender was handing over becomes `uncertain` when its lease ends: after two minutes
-# by default.
-CAMPAIGN_ENV = {
-    "RAPPORT_SMTP_TIMEOUT": "3",
-    "RAPPORT_LEASE_SECONDS": "8",
-    # A machine that does many things at once is slow to tell of a new segment.
-    "RAPPORT_SEGMENT_WAIT_SECONDS": "8",
-}
+# by default. A frozen member is evicted when its session ends.
+SHORT = Limits(
+    {**BATCHES, **WATCHDOG, "RAPPORT_SESSION_TIMEOUT_MS": str(SESSION_SECONDS * 1000)},
+    {
+        "RAPPORT_SMTP_TIMEOUT": "3",
+        "RAPPORT_LEASE_SECONDS": "8",
+        # A machine that does many things at once is slow to tell of a new segment.
+        "RAPPORT_SEGMENT_WAIT_SECONDS": "8",
+    },
+)
+"""Of a stack whose processes are killed and frozen."""
+
+PATIENT = Limits(
+    {
+        **BATCHES,
+        **WATCHDOG,
+        "RAPPORT_SESSION_TIMEOUT_MS": "120000",
+        "RAPPORT_REQUEST_SECONDS": f"{HANG_SECONDS:g}",
+    },
+    {
+        "RAPPORT_SMTP_TIMEOUT": "300",
+        "RAPPORT_LEASE_SECONDS": f"{HANG_SECONDS:g}",
+        "RAPPORT_SEGMENT_WAIT_SECONDS": "8",
+    },
+    # A broker that gets no time for three seconds would be taken for dead, and lead nothing.
+    {"broker.session.timeout.ms": "60000", "controller.quorum.fetch.timeout.ms": "60000"},
+)
+"""Of a stack in which nobody is killed: no limit that only a slow machine reaches."""
+
+
+def config(
+    home: Home,
+    ports: Ports,
+    limits: Limits = PATIENT,
+    *,
+    services: tuple[str, ...] = SERVICES,
+    split: tuple[str, ...] = (),
+    **env: Mapping[str, str],
+) -> Config:
+    """The wish for a stack under these limits; `env` are further settings by service."""
+    campaign = {**limits.campaign, **env.pop("campaign", {})}
+    return Config(
+        home,
+        ports,
+        services=services,
+        split=split,
+        env=limits.env,
+        service_env={"campaign": campaign, **env},
+        kafka_settings=limits.kafka,
+        start_seconds=HANG_SECONDS,
+    )
 
 
 @contextmanager
@@ -33,6 +92,7 @@ def running(
     folder: Path,
     services: tuple[str, ...] = SERVICES,
     *,
+    limits: Limits = SHORT,
     split: tuple[str, ...] = (),
     **ingest: str,
 ) -> Iterator[Stack]:
@@ -42,16 +102,8 @@ def running(
     service.
     """
     home = Home.at(folder)
-    stack = Stack(
-        Config(
-            home,
-            Ports.free(),
-            services=services,
-            split=split,
-            env=ENV,
-            service_env={"campaign": CAMPAIGN_ENV, "ingest": ingest},
-        )
-    )
+    wish = config(home, Ports.free(), limits, services=services, split=split, ingest=ingest)
+    stack = Stack(wish)
     try:
         yield stack.start()
     finally:

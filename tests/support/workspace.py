@@ -10,12 +10,11 @@ from typing import Any, Self
 
 import httpx
 from tests.support.loopback import NOBODY
-from tests.support.waiting import until
+from tests.support.waiting import HANG_SECONDS, until
 
 from rapport_local.credentials import operator_token
 from rapport_local.stack import Stack
 
-SECONDS = 15.0
 CONNECT_RETRIES = 5
 """After 0, 0.5, 1, 2 and 4 s: longer than a service needs to come back after a kill (5 s)."""
 
@@ -52,9 +51,9 @@ class Workspace:
         # A service that its watchdog has just ended is back within seconds, and nothing was sent.
         patient = httpx.HTTPTransport(retries=CONNECT_RETRIES, verify=NOBODY)
         operator = httpx.Client(
-            headers={"Authorization": f"Bearer {token}"}, timeout=SECONDS, transport=patient
+            headers={"Authorization": f"Bearer {token}"}, timeout=HANG_SECONDS, transport=patient
         )
-        made = cls(stack, name, operator, httpx.Client(timeout=SECONDS, verify=NOBODY))
+        made = cls(stack, name, operator, httpx.Client(timeout=HANG_SECONDS, verify=NOBODY))
         made.write_key = write_key
         made.sender.auth = (write_key, "")
         return made

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.waiting import until
+from tests.support.waiting import HANG_SECONDS, until
 
 from rapport_local import jars, paths, ports, reaper
 from rapport_local.backoff import LONGEST_WAIT, Backoff
@@ -207,11 +207,33 @@ def test_a_service_that_there_is_not_can_not_be_split(
     assert refused.value.code == "unknown_component"
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("", 180), ("600", 600), ("9", None), ("inf", None), ("soon", None)]
+)
+def test_who_has_a_slow_machine_says_how_long_a_start_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, seconds: float | None
+) -> None:
+    monkeypatch.setenv("RAPPORT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RAPPORT_START_SECONDS", text)
+    if seconds is not None:
+        assert Config.from_environment().start_seconds == seconds
+        return
+    with pytest.raises(LocalError) as refused:
+        Config.from_environment()
+    assert refused.value.code == "bad_start_seconds"
+
+
 def test_the_configuration_survives_its_file(tmp_path: Path) -> None:
     home = Home.at(tmp_path / "home")
     home.create()
     config = Config(
-        home, Ports(9100), split=("feedback",), env={"A": "1"}, commands={"ingest": ["true"]}
+        home,
+        Ports(9100),
+        split=("feedback",),
+        env={"A": "1"},
+        commands={"ingest": ["true"]},
+        kafka_settings={"a": "b"},
+        start_seconds=600,
     )
     config.write()
     assert Config.read(home) == config
@@ -313,7 +335,7 @@ def test_a_killed_process_takes_its_workers_with_it(tmp_path: Path) -> None:
     running = spawn(Program((sys.executable, "-c", parent)), log)
     until("line in the log", lambda: tail(log))
     running.send(9)
-    assert running.exited.wait(5)
+    assert running.exited.wait(HANG_SECONDS)
     _wait_gone(int(tail(log)[0]))
 
 
@@ -343,8 +365,8 @@ def test_the_reaper_alone_ends_a_whole_group() -> None:
             assert process.stdin is not None
             process.stdin.write(f"+{group.pid} 15\n+999999 15\n-999999\n")
             process.stdin.close()
-            assert group.wait(5) == -15
-            assert process.wait(5) == 0
+            assert group.wait(HANG_SECONDS) == -15
+            assert process.wait(HANG_SECONDS) == 0
 
 
 def test_an_error_crosses_processes_unchanged() -> None:

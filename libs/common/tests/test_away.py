@@ -17,12 +17,12 @@ from tests.support.api import patient_app
 from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common import db, runtime
-from rapport_common.composition import open_api_engine
+from rapport_common.composition import open_api_engine, open_process
 from rapport_common.db import SchemaError, SchemaGate, answers, create_engine
 from rapport_common.http import Health
 from rapport_common.settings import ServiceSettings
 from rapport_common.testing.credentials import KEY_SETTINGS
-from rapport_common.watchdog import ASK_TICKS, ProgressWatchdog
+from rapport_common.watchdog import ASK_TICKS, LoopWatchdog, ProgressWatchdog
 
 LIMIT = 30
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
@@ -135,7 +135,7 @@ async def test_the_api_answers_while_the_workers_wait() -> None:
     leave = asyncio.Event()
     workers = [watching, worker]
     running = asyncio.create_task(runtime._run_all(server, workers, leave, Health(), ready))
-    async with asyncio.timeout(HANG_SECONDS), httpx.AsyncClient() as client:
+    async with asyncio.timeout(HANG_SECONDS), httpx.AsyncClient(timeout=HANG_SECONDS) as client:
         while not server.started:
             await between_looks()
         port = server.servers[0].sockets[0].getsockname()[1]
@@ -155,7 +155,7 @@ async def test_a_process_that_waits_for_its_database_can_be_stopped() -> None:
     await engine.dispose()
 
 
-def settings(database_url: str) -> ServiceSettings:
+def settings(database_url: str, **chosen: Any) -> ServiceSettings:
     values: dict[str, Any] = {
         "database_url": database_url,
         "kafka_bootstrap_servers": "127.0.0.1:1",
@@ -163,6 +163,7 @@ def settings(database_url: str) -> ServiceSettings:
         "metrics_port": 1,
         "request_seconds": 0.1,
         **KEY_SETTINGS,
+        **chosen,
     }
     return ServiceSettings(**values)
 
@@ -189,6 +190,21 @@ async def test_a_request_beside_a_database_that_stands_still_is_told_to_come_aga
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         answer = await client.get("/look")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+async def test_a_slow_machine_is_given_time_by_settings(tmp_path: Path) -> None:
+    """To answer a request, and to give a sign of life."""
+    chosen = settings(NOWHERE, request_seconds=120, watchdog_seconds=300)
+    process = await open_process("segment", chosen, root_with(tmp_path, "0001"))
+    try:
+        assert process.bounds.seconds == 120
+        process.watch(Worker(), lambda: 0.0)
+        *_, watchdog = process.workers
+        assert isinstance(watchdog, ProgressWatchdog)
+        assert watchdog.limit == 300
+        assert LoopWatchdog("segment", chosen.watchdog_seconds).limit == 300
+    finally:
+        await process.producer.stop()
 
 
 def root_with(tmp_path: Path, version: str) -> Path:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_common.events.topics import Topic
 from rapport_common.kafka.closing import close
@@ -55,7 +56,7 @@ async def test_nothing_lives_on(kind: str, kafka_bootstrap: str, topic: Topic) -
         client = await consumer(kafka_bootstrap, topic, group)
     assert open_connections(client)
     assert asyncio.all_tasks() > before
-    await asyncio.wait_for(close(client, seconds=0.05), 20)
+    await asyncio.wait_for(close(client, seconds=0.05), HANG_SECONDS)
     await asyncio.sleep(0)
     assert asyncio.all_tasks() <= before
     assert not open_connections(client)
@@ -64,11 +65,11 @@ async def test_nothing_lives_on(kind: str, kafka_bootstrap: str, topic: Topic) -
 async def test_when_cancelled_it_is_cut_off_too(kafka_bootstrap: str, topic: Topic) -> None:
     before = asyncio.all_tasks()
     client = await consumer(kafka_bootstrap, topic, topic.name)
-    closing = asyncio.create_task(close(client, seconds=60))
+    closing = asyncio.create_task(close(client, seconds=HANG_SECONDS))
     await asyncio.sleep(0)
     closing.cancel()
     await asyncio.wait({closing})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_SECONDS):
         while not asyncio.all_tasks() <= before:
             await asyncio.sleep(0)
     assert not open_connections(client)

@@ -217,7 +217,7 @@ async def test_a_zombie_in_the_middle_of_a_batch_changes_nothing(
     async with producing(kafka_bootstrap, topic) as producer:
         await send(producer, topic, range(30))
         async with consuming(engine, kafka_bootstrap, topic, zombie) as frozen:
-            await asyncio.wait_for(zombie.frozen.wait(), 20)
+            await asyncio.wait_for(zombie.frozen.wait(), HANG_SECONDS)
             # Another life moves the positions behind its back, as after a SIGSTOP; the frozen
             # transaction is ended by the server, as idle_in_transaction_session_timeout does.
             await _end_idle_transactions(engine)
@@ -259,7 +259,7 @@ async def test_a_log_cut_under_a_running_consumer_stops_it(
         await until(engine, range(30))
         handler.freeze = asyncio.Event()
         await send(producer, topic, range(30, 60))
-        await asyncio.wait_for(handler.frozen.wait(), 10)
+        await asyncio.wait_for(handler.frozen.wait(), HANG_SECONDS)
         # The client reads ahead by one fetch per partition; what comes after that is only in
         # the log, and lost with it.
         await send(producer, topic, range(60, 120))

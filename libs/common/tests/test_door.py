@@ -15,6 +15,7 @@ from fastapi import Depends, FastAPI, Request
 from pydantic import BaseModel
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from tests.support.talking import port_of, serving
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_common import bodies, tracing
 from rapport_common.auth import Operator, operator
@@ -24,7 +25,6 @@ from rapport_common.http import Health, create_app
 from rapport_common.http_metrics import HTTP
 from rapport_common.testing.credentials import authenticator, mint
 
-PATIENCE = 60.0
 MIB = 2**20
 TOKEN = mint("demo", "ada", ["*"], timedelta(hours=1))
 BEARER = f"Authorization: Bearer {TOKEN}\r\n".encode()
@@ -102,7 +102,7 @@ async def served() -> AsyncIterator[Standing]:
 
 async def talked(port: int, *parts: bytes) -> tuple[int, dict[str, str], bytes]:
     """(status, headers, all that comes after them) of the first answer."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(HANG_SECONDS):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         with suppress(ConnectionError):
             for part in parts:
@@ -114,7 +114,7 @@ async def talked(port: int, *parts: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 async def answered(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(HANG_SECONDS):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         lines = head.split("\r\n")
         pairs = (line.partition(": ") for line in lines[1:] if line)
@@ -227,7 +227,7 @@ async def test_what_is_not_done_in_time_is_answered_and_ends_later() -> None:
         found = await talked(served.port, head(b"GET", b"/frozen"))
         assert code(found) == (503, "unavailable")
         assert found[1]["retry-after"] == "5"
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(HANG_SECONDS):
             await served.cancelled.wait()
         assert (await talked(served.port, head(b"GET", b"/healthz")))[0] == 200
 
@@ -267,7 +267,7 @@ def test_a_field_left_empty_is_not_asked_for(query: bytes, left: bytes) -> None:
 
 
 async def test_a_head_has_no_body(served: Standing) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(HANG_SECONDS):
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(
             head(b"HEAD", b"/broken") + head(b"GET", b"/healthz", b"Connection: close\r\n")
@@ -290,7 +290,7 @@ async def test_the_connection_that_is_idle_for_longest_makes_room() -> None:
             assert (await answered(reader))[0] == 200
             opened.append((reader, writer))
         assert (await talked(served.port, head(b"GET", b"/healthz")))[0] == 200
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(HANG_SECONDS):
             assert await opened[0][0].read() == b""  # closed
         for _reader, writer in opened:
             writer.close()
@@ -303,7 +303,7 @@ async def test_when_all_connections_are_busy_the_next_is_told_so() -> None:
             _reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
             writer.write(head(b"POST", b"/form/x", length(9)))
             busy.append(writer)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(HANG_SECONDS):
             while (found := await talked(served.port, b""))[0] != 503:
                 pass
         assert code(found) == (503, "service_unavailable")

@@ -72,7 +72,6 @@ async def grown(engine: AsyncEngine, least: int) -> None:
 @pytest.mark.parametrize(
     ("rows", "kills"), [(20_000, 3), pytest.param(100_000, 10, marks=pytest.mark.long)]
 )
-@pytest.mark.timeout(300)
 async def test_a_job_killed_again_and_again_is_exact(
     engine: AsyncEngine, database_url: str, rows: int, kills: int
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request
 from hypothesis import given
 from hypothesis import strategies as st
-from libs.common.tests.test_door import PATIENCE, answered, length, talked
+from libs.common.tests.test_door import answered, length, talked
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from tests.support.talking import joined, port_of, serving
 from tests.support.waiting import HANG_SECONDS
@@ -125,7 +125,7 @@ async def test_people_get_a_page_and_programs_json(port: int, what: str) -> None
 @pytest.mark.parametrize("what", [one for one, (_, (line, _)) in REFUSED.items() if b"GET" in line])
 async def test_a_head_has_no_body(port: int, what: str) -> None:
     status, (line, more) = REFUSED[what]
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(HANG_SECONDS):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         asked = start(line.replace(b"GET", b"HEAD"), BROWSER, b"Connection: close\r\n", more)
         writer.write(asked)
@@ -155,7 +155,7 @@ async def test_when_all_connections_are_busy_people_get_a_page(
         _reader, busy = await asyncio.open_connection("127.0.0.1", port)
         busy.write(start(b"POST /f/x", length(9)))
         for accepts, kind in ((BROWSER, "text/html; charset=utf-8"), (PROGRAM, "application/json")):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(HANG_SECONDS):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.write(start(b"GET /f/away", accepts))
                 found = await answered(reader)

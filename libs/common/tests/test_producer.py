@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.support.waiting import eventually
+from tests.support.waiting import HANG_SECONDS, eventually
 
 from rapport_common.events.keys import Key
 from rapport_common.events.membership import Membership
@@ -81,7 +81,7 @@ async def test_who_is_alone_waits_for_nobody(
 ) -> None:
     monkeypatch.setattr(module, "MIN_APART", 60.0)
     monkeypatch.setattr(module, "MAX_APART", 60.0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_SECONDS):
         for _ in range(3):
             await crowd(producer, module.CROWD - 1)
     assert flushes.sizes == [module.CROWD - 1] * 3
@@ -142,7 +142,7 @@ async def test_what_a_hanging_flush_holds_is_told(producer: Producer, flushes: F
         await producer.publish([RECORD, RECORD], timeout=0.1)
     assert producer.abandoned == 2 * len(RECORD.value)
     flushes.pass_on.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_SECONDS):
         await crowd(producer, 1)
     assert producer.abandoned == 0
 

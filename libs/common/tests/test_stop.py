@@ -44,7 +44,7 @@ async def test_the_last_request_is_answered_before_the_workers_stop() -> None:
     server = runtime._server(app, "127.0.0.1", 0)
     leave, health = asyncio.Event(), Health()
     running = asyncio.create_task(runtime._run_all(server, [worker], leave, health))
-    async with asyncio.timeout(HANG_SECONDS), httpx.AsyncClient() as client:
+    async with asyncio.timeout(HANG_SECONDS), httpx.AsyncClient(timeout=HANG_SECONDS) as client:
         while not server.started:
             await between_looks()
         port = server.servers[0].sockets[0].getsockname()[1]

@@ -259,7 +259,7 @@ class MailServer:
 
     def _protocol(self) -> SMTP:
         self.connections += 1
-        return SMTP(self, hostname="localhost", enable_SMTPUTF8=True, timeout=60)
+        return SMTP(self, hostname="localhost", enable_SMTPUTF8=True, timeout=HANG_SECONDS)
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

@@ -63,7 +63,7 @@ class Service:
             self._process = subprocess.Popen(
                 command, env={**os.environ, **self._environment}, stdout=log, stderr=log
             )
-        async with asyncio.timeout(HANG_SECONDS), httpx.AsyncClient() as client:
+        async with asyncio.timeout(HANG_SECONDS), httpx.AsyncClient(timeout=HANG_SECONDS) as client:
             while True:
                 assert self._process.poll() is None, self._log.read_text()[-3000:]
                 with suppress(httpx.HTTPError):
@@ -211,13 +211,12 @@ async def started_campaign(client: httpx.AsyncClient) -> str:
     return url
 
 
-async def until(mail_server: Any, mails: int, seconds: float = 60) -> None:
+async def until(mail_server: Any, mails: int, seconds: float = HANG_SECONDS) -> None:
     async with asyncio.timeout(seconds):
         while len(mail_server.mails) < mails:
             await between_looks()
 
 
-@pytest.mark.timeout(240)
 async def test_killed_and_frozen_it_sends_nothing_twice_and_loses_nothing(
     service: Service, kafka_bootstrap: str, mail_server: Any
 ) -> None:
@@ -225,7 +224,9 @@ async def test_killed_and_frozen_it_sends_nothing_twice_and_loses_nothing(
     token = mint(workspace, "ada", ["*"], timedelta(hours=1), installation=True)
     headers = {"Authorization": f"Bearer {token}"}
     mail_server.pause = 0.05
-    async with httpx.AsyncClient(base_url=service.url, headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(
+        base_url=service.url, headers=headers, timeout=HANG_SECONDS
+    ) as client:
         await define_segment(kafka_bootstrap, workspace)
         url = await started_campaign(client)
         await bring_people(kafka_bootstrap, workspace)

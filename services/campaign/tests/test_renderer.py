@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_campaign.domain.model import Claimed, Content, State
 from rapport_campaign.render.compose import Composer, Job, Mail, Office
@@ -50,7 +51,7 @@ async def one() -> AsyncIterator[Renderer]:
     await renderer.close()
 
 
-def soon(seconds: float = 100) -> float:
+def soon(seconds: float = HANG_SECONDS) -> float:
     return time.monotonic() + seconds
 
 

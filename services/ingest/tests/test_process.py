@@ -43,10 +43,10 @@ class Running:
         self.client = self._new_client()
 
     def _new_client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=5)
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=HANG_SECONDS)
 
     async def ready(self) -> None:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(HANG_SECONDS):
             while not await self._answers():
                 assert self.process.poll() is None
                 await between_looks()
@@ -155,7 +155,7 @@ async def traffic(running: Running, key: str, during: Callable[[], Awaitable[Non
     """What four senders got accepted while `during` happened, begun in full flow."""
     accepted: set[str] = set()
     stop = asyncio.Event()
-    async with asyncio.TaskGroup() as group, asyncio.timeout(100):
+    async with asyncio.TaskGroup() as group, asyncio.timeout(HANG_SECONDS):
         for number in range(4):
             group.create_task(send_until(running, key, stop, f"s{number}", accepted))
         while len(accepted) < ENOUGH:
@@ -230,7 +230,7 @@ async def test_children_do_not_outlive_a_killed_parent(launch: Launch) -> None:
 
 async def test_each_child_has_its_own_metrics(pair: Running) -> None:
     running = pair
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=HANG_SECONDS) as client:
         for slot in range(2):
             address = f"http://127.0.0.1:{running.port + 1 + slot}/metrics"
             async with asyncio.timeout(HANG_SECONDS):
@@ -263,7 +263,7 @@ async def test_a_taken_port_is_said_so(launch: Launch, workers: int) -> None:
         running = await launch(
             workers=workers, port=taken.getsockname()[1], log_level="info", wait=False
         )
-        out, _ = await asyncio.to_thread(running.process.communicate, None, 90)
+        out, _ = await asyncio.to_thread(running.process.communicate, None, HANG_SECONDS)
     assert running.process.returncode == 1
     assert "is it taken?" in out.decode()
 
@@ -279,16 +279,18 @@ async def test_live_events_of_all_children_end_with_a_stop(launch: Launch) -> No
         while await _ready(running, headers) != {"processes": 2}:
             pass
     async with (
-        asyncio.timeout(90),
+        asyncio.timeout(HANG_SECONDS),
         running.client.stream(
-            "GET", "/v1/sources/web/live", headers=headers, timeout=ENOUGH
+            "GET", "/v1/sources/web/live", headers=headers, timeout=HANG_SECONDS
         ) as answer,
     ):
         lines = answer.aiter_lines()
         assert [line async for line in _until(lines, "event: ready")]
         for number in range(20):
             # A connection of its own each time, so that both children take some.
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as client:
+            async with httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{running.port}", timeout=HANG_SECONDS
+            ) as client:
                 body = {"event": "x", "userId": "u", "messageId": f"m-{number}"}
                 assert (await client.post("/v1/track", json=body, auth=(key, ""))).is_success
             [*_, data] = [line async for line in _until(lines, "event: event")]
@@ -302,7 +304,7 @@ async def test_live_events_of_all_children_end_with_a_stop(launch: Launch) -> No
 async def _ready(running: Running, headers: dict[str, str]) -> Any:
     """What a stream says at its beginning: by how many processes it was heard."""
     path = "/v1/sources/web/live"
-    async with running.client.stream("GET", path, headers=headers, timeout=ENOUGH) as answer:
+    async with running.client.stream("GET", path, headers=headers, timeout=HANG_SECONDS) as answer:
         [*_, data] = [line async for line in _until(answer.aiter_lines(), "event: ready")]
     return json.loads(data.removeprefix("data: "))
 
@@ -438,7 +440,7 @@ async def test_kept_connections_are_shared_again_when_a_killed_child_is_back(
             assert running.process.poll() is None
             await between_looks()
 
-    async with asyncio.TaskGroup() as group, asyncio.timeout(100):
+    async with asyncio.TaskGroup() as group, asyncio.timeout(HANG_SECONDS):
         for one in senders:
             group.create_task(one.run(stop))
         while not all(one.sent for one in senders):

@@ -11,6 +11,7 @@ from services.profile.tests.postgres import feed, in_thread, known, told, wipe
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.envelope import Event
@@ -78,7 +79,7 @@ async def test_two_processes_with_the_same_people_in_opposite_order(engine: Asyn
             await feed(engine, mine[start : start + 25])
 
     # Each gets every event: half of all deliveries are copies.
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANG_SECONDS):
         await asyncio.gather(member(history), member(history[::-1]), member(history[::2]))
     async with engine.begin() as tx:
         assert await known(tx) == expected(history) == await told(tx)

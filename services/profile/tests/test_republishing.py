@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 from tests.support.outbox import waiting
+from tests.support.waiting import HANG_SECONDS
 
 from rapport_common.db import is_retriable
 from rapport_common.events.activity import ProfileActivity
@@ -301,7 +302,7 @@ async def test_what_is_told_again_stands_in_its_place_among_the_events(
         for at in range(1, 13):
             await feed(engine, people(*numbers[::step], at=at * step))
 
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(HANG_SECONDS):
         feeding = asyncio.gather(batches(1), batches(-1))
         told = 0
         while not feeding.done():

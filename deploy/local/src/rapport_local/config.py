@@ -15,11 +15,14 @@ from rapport_local.errors import LocalError
 from rapport_local.files import write_private
 from rapport_local.paths import Home
 from rapport_local.ports import HOST, SERVICES, WORKER, WORKERS, Ports
+from rapport_local.server import START_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rapport_local.credentials import Credentials
+
+LEAST_START_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Config:
     `split` are the services that run as two components: `profile` serves the API then, and
     `profile-worker` works. `database_url` and `kafka_bootstrap_servers` replace our own Postgres
     and Kafka. `env` goes to every service, `service_env` to one. `commands` replaces the program
-    of a service (tests).
+    of a service (tests), `kafka_settings` override lines of our own Kafka's. `start_seconds` is the
+    longest that the start of all, or of one component, may take.
     """
 
     home: Home
@@ -41,11 +45,13 @@ class Config:
     env: Mapping[str, str] = field(default_factory=dict)
     service_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     commands: Mapping[str, list[str]] = field(default_factory=dict)
+    kafka_settings: Mapping[str, str] = field(default_factory=dict)
+    start_seconds: float = START_SECONDS
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read `RAPPORT_HOME`, `RAPPORT_PORT_BASE`, `RAPPORT_SPLIT`, `DATABASE_URL`,
-        `KAFKA_BOOTSTRAP_SERVERS`.
+        """Read `RAPPORT_HOME`, `RAPPORT_PORT_BASE`, `RAPPORT_SPLIT`, `RAPPORT_START_SECONDS`,
+        `DATABASE_URL`, `KAFKA_BOOTSTRAP_SERVERS`.
         """
         return cls(
             home=Home.from_environment(),
@@ -53,6 +59,7 @@ class Config:
             split=_split(os.environ.get("RAPPORT_SPLIT", "")),
             database_url=_database_url(os.environ.get("DATABASE_URL")),
             kafka_bootstrap_servers=os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or None,
+            start_seconds=_seconds(os.environ.get("RAPPORT_START_SECONDS")),
         )
 
     @classmethod
@@ -161,6 +168,20 @@ def _split(text: str) -> tuple[str, ...]:
                 f"Choose from {', '.join(SERVICES)}.",
             )
     return names
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        seconds = float(text or START_SECONDS)
+    except ValueError:
+        seconds = 0.0
+    if not LEAST_START_SECONDS <= seconds < float("inf"):
+        raise LocalError(
+            code="bad_start_seconds",
+            message=f"RAPPORT_START_SECONDS is {text!r}. Give a number of seconds from "
+            f"{LEAST_START_SECONDS:g} on.",
+        )
+    return seconds
 
 
 def _database_url(text: str | None) -> str | None:

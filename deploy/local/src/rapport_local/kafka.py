@@ -65,8 +65,6 @@ class Kafka(Server):
     `settings` override lines of server.properties.
     """
 
-    ready_seconds = 60.0
-
     def __init__(
         self,
         folder: Path,

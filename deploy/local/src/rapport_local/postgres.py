@@ -68,8 +68,6 @@ class Postgres(Server):
     `password` is the superuser's. `settings` are added to the server's command line.
     """
 
-    ready_seconds = 30.0
-
     def __init__(
         self,
         folder: Path,

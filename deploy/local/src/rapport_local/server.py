@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 POLL_SECONDS = 0.05
+START_SECONDS = 180.0
 
 
 class Server(ABC):
@@ -26,7 +27,8 @@ class Server(ABC):
     `prepare`, `launch`, `ready`, `recover`.
     """
 
-    ready_seconds = 60.0
+    ready_seconds = START_SECONDS
+    """The longest that its start may take."""
 
     def __init__(self, name: str, port: int, log: Path) -> None:
         self.name = name

@@ -17,14 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
-MIGRATION_SECONDS = 120.0
 OK = 200
+ANSWER_SECONDS = 3.0
 
 
 class Service(Server):
     """A service started by `command` + `run`; `env` is added to our own environment."""
-
-    ready_seconds = 60.0
 
     def __init__(
         self, name: str, port: int, log: Path, *, command: Sequence[str], env: Mapping[str, str]
@@ -41,7 +39,7 @@ class Service(Server):
     @override
     def ready(self) -> bool:
         """Ask /readyz."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=1)
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=ANSWER_SECONDS)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == OK
@@ -53,7 +51,7 @@ class Service(Server):
     def migrate(self, stop: Event) -> None:
         """Bring the schema to its newest form; raises `migration_failed`. Ends early on `stop`."""
         running = spawn(self._program("migrate"), self.log)
-        while not running.exited.wait(0.05) and running.lived < MIGRATION_SECONDS:
+        while not running.exited.wait(0.05) and running.lived < self.ready_seconds:
             if stop.is_set():
                 break
         if running.alive:

@@ -22,8 +22,6 @@ COMPLETED = 250  # SMTP's "requested action taken"
 class MailCatcher(Server):
     """Takes every mail sent to its port and keeps it in the Maildir `mail`; forwards nothing."""
 
-    ready_seconds = 20.0
-
     def __init__(self, mail: Path, *, port: int | None = None, log: Path | None = None) -> None:
         super().__init__("smtp", port or free_port(), log or mail.with_name("smtp.log"))
         self.mail = mail

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from rapport_local.config import Config
 
-START_SECONDS = 180.0
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
@@ -122,8 +121,12 @@ class Stack:
         os.kill(pid, number)
         return pid
 
-    def wait_component(self, component: str, *, not_pid: int, seconds: float = 30.0) -> int:
-        """Wait until a component is ready under another pid than `not_pid`; returns that pid."""
+    def wait_component(self, component: str, *, not_pid: int) -> int:
+        """Wait until a component is ready under another pid than `not_pid`; returns that pid.
+
+        As long as a start may take, then LocalError.
+        """
+        seconds = self.config.start_seconds
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             notice = self.notice()
@@ -166,7 +169,7 @@ class Stack:
         return lambda: running.alive
 
     def _wait_ready(self, alive: Callable[[], bool], on_change: Callable[[Notice], None]) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.config.start_seconds
         while time.monotonic() < deadline:
             lives = alive()  # asked before the board is read: its last word must not be missed
             notice = self.notice()
@@ -179,7 +182,8 @@ class Stack:
             time.sleep(POLL_SECONDS)
         raise LocalError(
             code="start_timeout",
-            message=f"The stack was not ready within {START_SECONDS:.0f} s. See {self.home.logs}.",
+            message=f"The stack was not ready within {self.config.start_seconds:.0f} s. "
+            f"See {self.home.logs}.",
         )
 
     def _supervisor_died(self) -> LocalError:

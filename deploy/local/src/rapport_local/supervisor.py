@@ -43,7 +43,7 @@ class Supervisor:
         ports = {name: config.port(name) for name in config.components}
         self._board = Board(config.home.state, os.getpid(), ports)
         self._infrastructure = {
-            name: Keeper(self._server(name), self._board) for name in config.infrastructure
+            name: self._kept(self._server(name)) for name in config.infrastructure
         }
         self._services: list[Keeper] = []
 
@@ -76,12 +76,16 @@ class Supervisor:
         self._migrate([one for one in services if one.name in self.config.services])
         self._wait("kafka", "smtp")
         self._check_kafka()
-        self._services = [Keeper(service, self._board) for service in services]
+        self._services = [self._kept(service) for service in services]
         for keeper in self._services:
             keeper.start()
         wait_until_ready(self._services, self.stop)
         if not self.stop.is_set():
             self._board.phase("ready")
+
+    def _kept(self, server: Server) -> Keeper:
+        server.ready_seconds = self.config.start_seconds
+        return Keeper(server, self._board)
 
     def _wait(self, *names: str) -> None:
         wait_until_ready(
@@ -132,7 +136,12 @@ class Supervisor:
         if name == "kafka":
             cache = cache_folder(home) / "jars"
             return Kafka(
-                home.kafka, cache=cache, port=ports.kafka, controller_port=ports.controller, log=log
+                home.kafka,
+                cache=cache,
+                port=ports.kafka,
+                controller_port=ports.controller,
+                log=log,
+                settings=self.config.kafka_settings,
             )
         return MailCatcher(home.mail, port=ports.smtp, log=log)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from rapport_cli.errors import CliError
+from rapport_cli.patience import patience
 from rapport_cli.tokens import mint
 
 if TYPE_CHECKING:
@@ -134,7 +135,10 @@ class Api:
 
     def _client(self) -> httpx.Client:
         return httpx.Client(
-            base_url=self.url, headers=self._headers, timeout=SECONDS, verify=trusted(self.url)
+            base_url=self.url,
+            headers=self._headers,
+            timeout=patience(SECONDS),
+            verify=trusted(self.url),
         )
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import typer
 from rapport_cli import jobs, show
 from rapport_cli.decisions import app
 from rapport_cli.errors import CliError
+from rapport_cli.patience import patience
 from rapport_cli.profiles import POLL_SECONDS, WAIT_SECONDS, Wait
 
 __all__ = ["app"]  # with the commands of `decisions` and these
@@ -34,7 +35,9 @@ def search(
     """Find people by what is remembered of them, the best first."""
     api = show.session(ctx).api("profile")
     asked = {"q": " ".join(words), "limit": limit, "cursor": cursor}
-    pauses = itertools.repeat(POLL_SECONDS, int(WAIT_SECONDS / POLL_SECONDS) if wait else 0)
+    pauses = itertools.repeat(
+        POLL_SECONDS, int(patience(WAIT_SECONDS) / POLL_SECONDS) if wait else 0
+    )
     answer = api.get("/v1/profiles/search", **asked)
     while not answer["items"] and (pause := next(pauses, None)):
         Event().wait(pause)

@@ -16,9 +16,11 @@ from rapport_cli.client import Session
 from rapport_cli.config import SERVICES
 from rapport_cli.equations import Equation, Ledgers, equations, settled
 from rapport_cli.errors import CliError
+from rapport_cli.patience import patience
 
 app = typer.Typer(help="The ledger: what must add up.", no_args_is_help=True)
 POLL_SECONDS = 0.5
+QUIET_SECONDS = 20.0
 
 
 @app.callback()
@@ -30,13 +32,13 @@ def group() -> None:
 def verify(
     ctx: typer.Context,
     *,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for quiet.", min=0)] = 20,
+    wait: Annotated[float | None, typer.Option(help="Seconds to wait for quiet.", min=0)] = None,
     folder: Annotated[Path | None, typer.Option("--maildir", help="Count these mails too.")] = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Check every equation over all services; exit code 1 when one does not hold."""
     session = show.session(ctx)
-    found = checked(session, folder or session.config.maildir, wait)
+    found = checked(session, folder or session.config.maildir, _given(wait))
     broken = [one for one in found if not one.holds]
     if as_json:
         show.data({"ok": not broken, "equations": [one.as_json() for one in found]})
@@ -44,6 +46,10 @@ def verify(
         _print(found)
     if broken:
         raise typer.Exit(1)
+
+
+def _given(wait: float | None) -> float:
+    return patience(QUIET_SECONDS) if wait is None else wait
 
 
 def checked(session: Session, mails: Path, wait: float) -> list[Equation]:

@@ -11,6 +11,7 @@ import typer
 from rapport_cli import jobs, merge_rules, show
 from rapport_cli.client import Api
 from rapport_cli.errors import CliError
+from rapport_cli.patience import patience
 
 app = typer.Typer(help="People: what is known and what they did.", no_args_is_help=True)
 WAIT_SECONDS = 60
@@ -300,7 +301,7 @@ def find(
 def _awaited(api: Api, kind: str, value: str) -> dict[str, Any]:
     """Find somebody whose events are still on their way; raises `not_found` after a minute."""
     pause = Event()
-    for _ in range(int(WAIT_SECONDS / POLL_SECONDS)):
+    for _ in range(int(patience(WAIT_SECONDS) / POLL_SECONDS)):
         try:
             return find(api, kind, value)
         except CliError as error:

@@ -154,7 +154,10 @@ class ServiceProcess:
     ) -> ProgressWatchdog:
         url = self.settings.database_url.get_secret_value()
         return ProgressWatchdog(
-            has_work=has_work, last_progress=last_sign, reachable=partial(answers, url)
+            has_work=has_work,
+            last_progress=last_sign,
+            reachable=partial(answers, url),
+            limit=self.settings.watchdog_seconds,
         )
 
     def _pool(self, what: str, size: int, session: Mapping[str, str] | None = None) -> AsyncEngine:
@@ -254,7 +257,15 @@ async def open_process(service: str, settings: ServiceSettings, root: Path) -> S
     )
     await producer.start()
     api_engine = open_api_engine(settings, service)
-    process = ServiceProcess(service, settings, engine, producer, api_engine, schema=gate)
+    process = ServiceProcess(
+        service,
+        settings,
+        engine,
+        producer,
+        api_engine,
+        bounds=Bounds(seconds=settings.request_seconds),
+        schema=gate,
+    )
     process.health.checks["database"] = unavailable_without(api_engine)
     return process
 

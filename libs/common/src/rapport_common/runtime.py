@@ -141,7 +141,8 @@ async def serve(
     server = _server(app, settings.host, port, edge=edge, connections=settings.connections)
     log.info("starting", port=port, workers=[one.name for one in workers])
     try:
-        await _run_all(server, [LoopWatchdog(service), *workers], leave, health, ready)
+        watchdog = LoopWatchdog(service, settings.watchdog_seconds)
+        await _run_all(server, [watchdog, *workers], leave, health, ready)
     finally:
         if metrics_server is not None:
             metrics_server.shutdown()

@@ -69,7 +69,13 @@ class ServiceSettings(BaseSettings):
     database_pool: int = Field(default=5, ge=1, le=100, description="Connections of the API.")
     worker_pool: int = Field(default=5, ge=1, le=100, description="Connections of the workers.")
     request_seconds: float = Field(
-        default=10, gt=0, le=60, description="The longest a statement of an API request may take."
+        default=10,
+        gt=0,
+        le=3600,
+        description="The longest a request, or a statement of it, may take from its body's end.",
+    )
+    watchdog_seconds: float = Field(
+        default=30, ge=5, le=3600, description="A process that gives no sign for so long is ended."
     )
     consumer_batch: int = Field(default=1000, ge=1, le=10_000, description="Records per batch.")
     consumer_pace: float = Field(

@@ -13,13 +13,13 @@ from rapport_common import logging, metrics
 log = logging.get(__name__)
 
 STALL_EXIT = 70
-LOOP_STALL_TICKS = 30
+STALL_TICKS = 30
 ASK_TICKS = 5
 """After so many seconds without a sign it is asked whether something else is away."""
 
 
 class LoopWatchdog:
-    """A thread that ends the process when the event loop has not turned for 30 s.
+    """A thread that ends the process when the event loop has not turned for `limit` seconds.
 
     It counts its own ticks, not the clock: a process that was frozen as a whole has not
     missed any.
@@ -27,8 +27,9 @@ class LoopWatchdog:
 
     from_the_start = True
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, limit: float = STALL_TICKS) -> None:
         self._service = service
+        self.limit = limit
         self._missed = 0
         self._thread = threading.Thread(target=self._watch, name="loop-watchdog", daemon=True)
 
@@ -44,7 +45,7 @@ class LoopWatchdog:
             metrics.LOOP_LAG.labels(self._service).set(max(0, time.perf_counter() - due))
 
     def _watch(self) -> None:
-        while self._missed < LOOP_STALL_TICKS:
+        while self._missed < self.limit:
             time.sleep(1)  # noqa: TID251 - a thread of its own, made to sleep
             self._missed += 1
         sys.stderr.write(f"{self._service}: the event loop is stuck, ending the process\n")
@@ -66,12 +67,12 @@ class ProgressWatchdog:
         has_work: Callable[[], bool],
         last_progress: Callable[[], float],
         reachable: Callable[[], Awaitable[bool]],
-        limit: float = 30,
+        limit: float = STALL_TICKS,
     ) -> None:
         self._has_work = has_work
         self._last_progress = last_progress
         self._reachable = reachable
-        self._limit = limit
+        self.limit = limit
         self._idle, self._seen = 0, last_progress()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -96,4 +97,4 @@ class ProgressWatchdog:
         else:
             # It begins anew when that is back: what waited for it needs a moment then.
             self._idle = 0
-        return self._idle >= self._limit
+        return self._idle >= self.limit

@@ -1,9 +1,10 @@
 """The HTTP side of ingest: its operator API, and the addresses that SDKs post to."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter, FastAPI
 
 from rapport_common.composition import ServiceProcess
-from rapport_common.door import Bounds
 from rapport_common.jobs.routes import job_routes
 from rapport_ingest.api.addresses import declare_addresses
 from rapport_ingest.api.catalogue import catalogue_routes
@@ -45,7 +46,7 @@ def routers(process: ServiceProcess, settings: IngestSettings, cases: UseCases) 
 
 def application(process: ServiceProcess) -> FastAPI:
     """The application over the routes that were added."""
-    process.bounds = Bounds(streams=(UPLOADS,))
+    process.bounds = replace(process.bounds, streams=(UPLOADS,))
     app = process.api()
     # What comes here has no slash at its end any more: to lead on to one would lead in a circle.
     app.router.redirect_slashes = False
