@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.arch.reading import Facts, read
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = pytest.StashKey[str]()
@@ -41,6 +42,12 @@ def python_files() -> list[Path]:
     """Every Python file of the repository."""
     folders = ("libs", "services", "deploy", "tests")
     return sorted(path for folder in folders for path in _walk(ROOT / folder))
+
+
+@pytest.fixture(scope="session")
+def facts(python_files: list[Path]) -> dict[Path, Facts]:
+    """What each Python file of the repository consists of."""
+    return read(python_files)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -1,13 +1,15 @@
 """What a package imports it declares, and what is declared is in the lock, with hashes."""
 
-import ast
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from tests.arch.reading import Facts
 
 # A service may use what rapport_common, which it declares, brings.
 SHARED = "libs/common"
@@ -29,33 +31,34 @@ def declared(member: Path) -> set[str]:
     return {normal(name) for name in project["dependencies"]}
 
 
-def sources(member: Path) -> list[Path]:
+def sources(member: Path, facts: dict[Path, Facts]) -> list[Path]:
     """What runs in production: rapport_common.testing is for those who have pytest."""
-    return [path for path in (member / "src").rglob("*.py") if "testing" not in path.parts]
+    code = [path for path in facts if path.is_relative_to(member / "src")]
+    return [path for path in code if "testing" not in path.parts]
 
 
-def imported(member: Path) -> set[str]:
+def imported(member: Path, facts: dict[Path, Facts]) -> set[str]:
     """The distributions behind the top-level packages that a member's sources import."""
-    providers = packages_distributions()
-    names: set[str] = set()
-    for path in sources(member):
-        for node in ast.walk(ast.parse(path.read_text(), filename=str(path))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module.partition(".")[0])
+    imports = [name for path in sources(member, facts) for name in facts[path].imports]
+    names = {name.partition(".")[0] for name in imports}
     own = f"rapport_{member.name}"
     foreign = names - set(sys.stdlib_module_names) - {own}
-    return {normal(providers.get(name, [name])[0]) for name in foreign}
+    return {normal(providers().get(name, [name])[0]) for name in foreign}
+
+
+@cache
+def providers() -> Mapping[str, list[str]]:
+    """The distributions that bring each package: the metadata of all is read for it."""
+    return packages_distributions()
 
 
 @pytest.mark.parametrize("member", MEMBERS)
-def test_imports_are_declared(root: Path, member: str) -> None:
+def test_imports_are_declared(root: Path, facts: dict[Path, Facts], member: str) -> None:
     allowed = declared(root / member)
     if "rapport-common" in allowed:
         allowed |= declared(root / SHARED)
     # Starlette is FastAPI's own foundation, and its types are FastAPI's.
-    undeclared = imported(root / member) - allowed - {"starlette"}
+    undeclared = imported(root / member, facts) - allowed - {"starlette"}
     assert not undeclared, f"add to {member}/pyproject.toml: {', '.join(sorted(undeclared))}"
 
 
@@ -101,8 +104,6 @@ def test_what_is_overridden_is_pinned(root: Path) -> None:
 
 
 @pytest.mark.parametrize("member", MEMBERS)
-def test_test_helpers_stay_in_tests(root: Path, member: str) -> None:
-    users = [
-        str(path) for path in sources(root / member) if "rapport_common.testing" in path.read_text()
-    ]
-    assert not users
+def test_test_helpers_stay_in_tests(root: Path, facts: dict[Path, Facts], member: str) -> None:
+    files = sources(root / member, facts)
+    assert not [path for path in files if "rapport_common.testing" in path.read_text()]

@@ -1,6 +1,5 @@
 """A service has the same files as every other, one name everywhere, and stands alone."""
 
-import ast
 import re
 import tomllib
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
+from tests.arch.reading import Facts, facts_of
 
 from rapport_common.db import head
 from rapport_common.events.topics import SERVICES
@@ -69,29 +69,29 @@ def test_no_file_is_a_bag(root: Path, python_files: list[Path]) -> None:
     assert not bags, f"name it after what is in it: {', '.join(bags)}"
 
 
-def test_nothing_in_a_service_names_another_service(root: Path, services: list[str]) -> None:
+def test_nothing_in_a_service_names_another_service(
+    root: Path, facts: dict[Path, Facts], services: list[str]
+) -> None:
     """Tests, migrations and run-time imports included: lint sees none of these."""
     found = [
         f"{path.relative_to(root)} imports {other}"
         for name in services
-        for path in (root / "services" / name).rglob("*.py")
-        for other in imported_packages(path)
+        for path, one in facts.items()
+        if path.is_relative_to(root / "services" / name)
+        for other in packages(one)
         if other.startswith("rapport_") and other not in {f"rapport_{name}", "rapport_common"}
     ]
     assert not found, "\n".join(found)
 
 
-def imported_packages(path: Path) -> set[str]:
+def packages(facts: Facts) -> set[str]:
     """Top-level packages that a file imports, by statement or by import_module("...")."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(), filename=str(path))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-        elif isinstance(node, ast.Call) and "import" in ast.unparse(node.func):
-            found |= {str(one.value) for one in node.args if isinstance(one, ast.Constant)}
-    return {name.partition(".")[0] for name in found}
+    return {name.partition(".")[0] for name in facts.imports | facts.named}
+
+
+def test_an_import_is_seen_in_each_form() -> None:
+    code = "import a.b\nfrom c.d import e\nimport_module('f.g')\ni.importorskip('h')\n"
+    assert packages(facts_of(code)) == {"a", "c", "f", "h"}
 
 
 def test_every_target_of_make_is_described(root: Path) -> None:
@@ -110,12 +110,11 @@ def test_the_newest_migration_is_known_by_its_file_name(root: Path, service: str
     assert script.get_current_head() == head(folder)
 
 
-def test_routes_are_not_made_anew(root: Path) -> None:
+def test_routes_are_not_made_anew(root: Path, facts: dict[Path, Facts]) -> None:
     """A service starts in a seventh of the time, see `add_routes`."""
     found = [
         str(path.relative_to(root))
-        for path in root.glob("*/*/src/**/*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr == "include_router"
+        for path, one in facts.items()
+        if "src" in path.relative_to(root).parts and "include_router" in one.attributes
     ]
     assert not found, f"use `rapport_common.routes.add_routes`: {', '.join(found)}"

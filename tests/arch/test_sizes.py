@@ -1,23 +1,12 @@
 """Files and functions stay small enough to be read at one go."""
 
-import ast
 import statistics
-from collections.abc import Iterator
 from pathlib import Path
+
+from tests.arch.reading import Facts
 
 MAX_FILE, MAX_TEST_FILE, MAX_FUNCTION = 400, 600, 50
 MEDIAN_FILE, MEDIAN_FUNCTION = 120, 10
-
-
-def lines_of(path: Path) -> int:
-    return len(path.read_text().splitlines())
-
-
-def functions(path: Path) -> Iterator[tuple[str, int]]:
-    """Each function's name and its length in lines, decorators left out."""
-    for node in ast.walk(ast.parse(path.read_text(), filename=str(path))):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def is_history(path: Path) -> bool:
@@ -29,32 +18,32 @@ def is_test(path: Path, root: Path) -> bool:
     return "tests" in path.relative_to(root).parts
 
 
-def test_no_file_is_too_long(root: Path, python_files: list[Path]) -> None:
+def test_no_file_is_too_long(root: Path, facts: dict[Path, Facts]) -> None:
     too_long = [
-        f"{path.relative_to(root)} has {lines_of(path)} lines, at most {limit}"
-        for path in python_files
-        if lines_of(path) > (limit := MAX_TEST_FILE if is_test(path, root) else MAX_FILE)
+        f"{path.relative_to(root)} has {one.lines} lines, at most {limit}"
+        for path, one in facts.items()
+        if one.lines > (limit := MAX_TEST_FILE if is_test(path, root) else MAX_FILE)
     ]
     assert not too_long, "\n".join(["Make it a folder of the same name:", *too_long])
 
 
-def test_no_function_is_too_long(root: Path, python_files: list[Path]) -> None:
+def test_no_function_is_too_long(root: Path, facts: dict[Path, Facts]) -> None:
     too_long = [
         f"{path.relative_to(root)} {name} has {length} lines, at most {MAX_FUNCTION}"
-        for path in python_files
-        for name, length in functions(path)
+        for path, one in facts.items()
+        for name, length in one.functions
         if length > MAX_FUNCTION and not is_history(path)
     ]
     assert not too_long, "\n".join(["Split it by what its parts do:", *too_long])
 
 
 def test_the_usual_file_and_function_are_short(
-    root: Path, python_files: list[Path], report_sizes: list[str]
+    root: Path, facts: dict[Path, Facts], report_sizes: list[str]
 ) -> None:
-    code = [path for path in python_files if not is_test(path, root) and not is_history(path)]
-    sources = [path for path in code if lines_of(path) > 1]
-    files = statistics.median(map(lines_of, sources))
-    lengths = [length for path in sources for _, length in functions(path)]
+    code = [path for path in facts if not is_test(path, root) and not is_history(path)]
+    sources = [facts[path] for path in code if facts[path].lines > 1]
+    files = statistics.median(one.lines for one in sources)
+    lengths = [length for one in sources for _, length in one.functions]
     report_sizes += [
         f"sizes: {len(sources)} source files, median {files:g} lines (goal {MEDIAN_FILE})",
         f"{len(lengths)} functions, median {statistics.median(lengths):g} (goal {MEDIAN_FUNCTION})",

@@ -20,6 +20,7 @@ from rapport_common.due.look import Looking
 from rapport_common.due.store import Due, DueStore, NewDue
 from rapport_common.due.tables import due_tables
 from rapport_common.due.worker import MAX_ATTEMPTS, SESSION, DueWorker, Handler
+from rapport_common.testing.examples import examples
 
 pytestmark = pytest.mark.integration
 
@@ -341,7 +342,7 @@ async def test_who_waits_for_the_worker_is_not_waited_for(place: Place) -> None:
     assert (await place.ran(), await place.listed()) == ([], [])
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     st.lists(
         st.tuples(
@@ -472,7 +473,7 @@ async def test_a_row_for_now_is_run_though_no_poll_comes(place: Place) -> None:
 LANES = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(-3, 3)))
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(LANES, st.integers(1, 4), st.integers(-4, 0))
 async def test_a_look_finds_who_is_due_however_many_are(
     place: Place, rows: list[tuple[str, str, int]], sample: int, floor: int

@@ -22,6 +22,7 @@ from rapport_common.jobs.tables import job_table
 from rapport_common.jobs.worker import MAX_ATTEMPTS, Jobs
 from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import mint
+from rapport_common.testing.examples import examples
 
 pytestmark = pytest.mark.integration
 
@@ -144,7 +145,7 @@ async def test_a_long_step_is_held_and_ended_when_cancelled(jobs: AsyncEngine) -
     assert (await one(jobs, "long")).state == "cancelled"
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.lists(st.sampled_from(["dies before it tells", "dies after", "freezes"]), max_size=6))
 async def test_whatever_kills_its_holders_each_step_is_told_once(
     jobs: AsyncEngine, deaths: list[str]

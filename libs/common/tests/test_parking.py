@@ -31,6 +31,7 @@ from rapport_common.kafka import batch
 from rapport_common.kafka.batch import ConsumerStoppedError, Record, UnsettledError
 from rapport_common.kafka.parking import ParkedKey
 from rapport_common.kafka.part import MAX_SUSPECTS
+from rapport_common.testing.examples import examples
 
 pytestmark = pytest.mark.integration
 FOR_EVER = 10**9
@@ -286,7 +287,7 @@ PLANS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(plan=PLANS)
 def test_whatever_fails_each_key_keeps_its_order_and_nothing_is_lost_or_doubled(
     plan: dict[str, Any], engine: AsyncEngine, database_url: str

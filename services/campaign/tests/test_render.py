@@ -19,6 +19,7 @@ from rapport_campaign.render.html import (
 )
 from rapport_campaign.render.mime import Letter, mail_bytes
 from rapport_campaign.render.templates import MAX_SOURCE, TemplateError, compiled, rendered
+from rapport_common.testing.examples import examples
 
 BIG = "x" * 30_000
 
@@ -114,7 +115,7 @@ def test_web_links_are_tracked_and_others_stay(page: str, target: str | None) ->
         assert 'href="https://t.example/c/1?&amp;"' in changed.lower().replace(" = ", "=")
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.text(alphabet="<a href='\">= https://x.example/é\r\n\0", max_size=80))
 def test_any_page_can_be_rewritten(page: str) -> None:
     assert with_links(page, lambda url: url).count("<a") == page.count("<a")
@@ -179,7 +180,7 @@ def letter(**changes: Any) -> Letter:
     return Letter(**{**fields, **changes})
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.text(max_size=300), st.text(max_size=300), st.text(max_size=2000))
 def test_what_goes_in_comes_out(subject: str, header: str, body: str) -> None:
     data = mail_bytes(letter(subject=subject, html=body, text=body, headers={"X-Test": header}))

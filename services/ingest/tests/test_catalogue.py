@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rapport_common.db import create_engine
 from rapport_common.events.envelope import Event
+from rapport_common.testing.examples import examples
 from rapport_ingest.domain.catalogue import (
     MAX_EXAMPLE_BYTES,
     MAX_PATHS,
@@ -263,7 +264,7 @@ async def test_postgres_merges_as_the_domain_does(shared_database: str) -> None:
     engine = create_engine(shared_database, application="test", pool=2)
     seen: list[list[Learnt]] = []
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
     @given(PIECES)
     def collect(pieces: list[Learnt]) -> None:
         seen.append(pieces)

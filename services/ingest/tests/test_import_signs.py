@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from services.ingest.tests.test_readers import GROUPED, IDENTIFY, POS, POS_SPEC, reader
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.testing.examples import examples
 from rapport_ingest.domain import rows
 from rapport_ingest.domain.columns import require_columns
 from rapport_ingest.domain.imports import spec_of
@@ -69,7 +70,7 @@ def _in_small() -> Iterator[None]:
         yield
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(Lines)
 def test_an_event_without_an_end_is_refused_and_reading_resumes_in_it(found: list[str]) -> None:
     data = "\n".join(["id,note", *found, ""]).encode()

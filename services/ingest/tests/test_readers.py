@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.testing.examples import examples
 from rapport_ingest.domain.imports import ImportSpec, Options, mapping_for, spec_of
 from rapport_ingest.domain.mapping import Field, Mapper, Mapping
 from rapport_ingest.domain.presets import preparing
@@ -198,7 +199,7 @@ GROUPED = Mapping(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     Tables,
     st.sampled_from(["csv", "gzip", "jsonl", "parquet"]),

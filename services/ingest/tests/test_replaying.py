@@ -17,6 +17,7 @@ from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common.errors import UnavailableError
 from rapport_common.jobs.worker import Jobs
+from rapport_common.testing.examples import examples
 from rapport_ingest.domain.dialects.reopening import Reopener
 from rapport_ingest.domain.sending import Sending
 from rapport_ingest.domain.verdict import Result
@@ -329,7 +330,7 @@ OPERATIONS = st.lists(
 
 @given(OPERATIONS)
 @settings(
-    max_examples=12,
+    max_examples=examples(12),
     phases=[Phase.explicit, Phase.generate],  # a smaller example takes minutes to find
 )
 async def test_any_order_of_sending_repairing_and_crashing_ends_well(

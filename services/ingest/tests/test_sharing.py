@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rapport_common.testing.examples import examples
 from rapport_ingest.domain.sharing import MOST, ROUNDS, Balance
 
 HISTORY = 60
@@ -69,7 +70,7 @@ def test_a_process_that_is_gone_is_owed_nothing() -> None:
     assert not balance.is_owed(1)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(st.integers(0, 400), min_size=2, max_size=6))
 def test_it_evens_out_and_comes_to_rest(counts: list[int]) -> None:
     busy, moved = settle(dict(enumerate(counts)))

@@ -21,6 +21,7 @@ from services.profile.tests.stored import People, W
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
+from rapport_common.testing.examples import examples
 from rapport_profile.domain import bounds, people, working_set
 from rapport_profile.domain.bounds import MAX_SHOWN
 from rapport_profile.domain.content import content_hash
@@ -59,7 +60,7 @@ def visits(draw: st.DrawFn) -> Event:
     return event(f"m{message}", type="identify", traits=traits, at=at, **fields)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     history=st.lists(events(), max_size=16) | st.lists(visits(), max_size=20),
     sizes=st.lists(st.integers(1, 6)),
@@ -88,7 +89,7 @@ def test_any_batching_of_any_copies_gives_the_same_profiles(
         fed(*batches, seed=seed, rules=rules)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(history=st.lists(visits(), max_size=16), sizes=st.lists(st.integers(1, 6)))
 def test_what_gives_way_is_kept_beside_the_fold_by_its_latest_word(
     monkeypatch: pytest.MonkeyPatch, history: list[Event], sizes: list[int]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import DefinedValue
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.computed.book import Trait, Traits
 from rapport_profile.domain.computed.checking import DefinitionError, check, check_name
 from rapport_profile.domain.computed.definition import Definition, type_of
@@ -315,7 +316,7 @@ def test_a_state_is_the_same_after_it_was_stored(story: list[Any]) -> None:
         assert msgspec.json.decode(msgspec.json.encode(state), type=State) == state
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 400)), min_size=25, max_size=40))
 def test_bounds_do_not_depend_on_the_order(told_of: list[tuple[int, int]]) -> None:
     """Many more values than are kept: which ones stay, and what is lost, is the same."""

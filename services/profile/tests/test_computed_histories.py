@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
 
 from rapport_common.events.envelope import Event
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.computed.book import Trait, Traits
 from rapport_profile.domain.computed.definition import Definition
 from rapport_profile.domain.computed.values import valued
@@ -46,7 +47,7 @@ def database(service_database: object) -> str:
     return service_database("profile")  # type: ignore[operator,no-any-return] # see root conftest
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(st.tuples(HISTORIES, HISTORIES), st.tuples(rule_sets(), rule_sets()))
 def test_values_are_those_of_all_events(
     database: str, told: tuple[list[Event], list[Event]], rules: tuple[Rules, Rules]

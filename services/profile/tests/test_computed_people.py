@@ -11,6 +11,7 @@ from services.profile.tests.people import START, event, events, rule_sets
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.computed.book import Stage, Trait, TraitBook, Traits
 from rapport_profile.domain.computed.definition import Definition
 from rapport_profile.domain.computed.totals import Totals
@@ -51,7 +52,7 @@ def counting(history: list[Event]) -> list[Event]:
     return list(best.values())
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(events(), max_size=14), st.data(), rule_sets() | st.just(NO_RULES))
 def test_values_are_those_of_all_events(history: list[Event], data: Any, rules: Rules) -> None:
     """In batches of any size, in any order, with copies, cuts and a rebuild at the end."""
@@ -88,7 +89,7 @@ BOUGHT = st.builds(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(BOUGHT, min_size=8, max_size=30), st.data())
 def test_traits_are_filled_beside_what_goes_on(history: list[Event], data: Any) -> None:
     """Nobody is told before all is there, and then nobody of anything that is not so."""
@@ -134,7 +135,7 @@ def versions(former: Stage | None, new: Stage | None) -> Traits:
     return Traits(Trait(id_, "t", id_, stage, one) for id_, stage, one in stages if stage)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(BOUGHT, min_size=8, max_size=30), st.data())
 def test_a_new_version_takes_the_place_of_the_former_one_at_once(
     history: list[Event], data: Any

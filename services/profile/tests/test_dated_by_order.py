@@ -15,6 +15,7 @@ from services.profile.tests.test_computed_people import counting
 
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import DefinedValue
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.computed import states
 from rapport_profile.domain.computed.book import Trait, Traits
 from rapport_profile.domain.computed.checking import DefinitionError, check
@@ -135,7 +136,7 @@ def test_it_is_that_of_all_events_in_any_parts(history: list[Event], data: Any, 
         assert value(one, whole, now) == looked_at(one, history, now)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(HISTORIES, st.data())
 def test_it_is_that_of_a_persons_events_through_merges_and_cuts(
     history: list[Event], data: Any

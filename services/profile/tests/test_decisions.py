@@ -16,6 +16,7 @@ from services.profile.tests.people import (
 from services.profile.tests.stored import People, W
 
 from rapport_common.events.envelope import Event, Identifier
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.merge_rules import NO_RULES, Rules
 from rapport_profile.domain.naming import MERGE
 
@@ -29,7 +30,7 @@ pairs = st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)).filter(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     steps=st.lists(st.lists(events(), min_size=1, max_size=5) | pairs | rule_sets(), max_size=8),
     rules=st.just(NO_RULES) | rule_sets(),
@@ -69,7 +70,7 @@ users = st.sampled_from([(one, other) for one, other in ("AB", "BC", "AC", "Ax")
 words = st.sampled_from(["join", "join", "let_go", "keep_apart", "let_together"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     steps=st.lists(
         st.lists(events(), min_size=1, max_size=5)

@@ -13,6 +13,7 @@ from services.profile.tests.people import IDS, Content, content, event, events, 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_common.testing.credentials import EVENT_KEY
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.folding import fold_all, merge
@@ -52,7 +53,7 @@ def distinct(history: list[Event]) -> list[Event]:
     return list({one.message_id: one for one in history}.values())
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(events(), max_size=14), st.randoms(use_true_random=False), st.integers(0, 2**32))
 def test_profiles_do_not_depend_on_the_order_of_events_nor_on_their_ids(
     history: list[Event], chance: random.Random, seed: int
@@ -63,7 +64,7 @@ def test_profiles_do_not_depend_on_the_order_of_events_nor_on_their_ids(
     assert known(play(once, seed)[0]) == expected(once)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(events(), max_size=14))
 def test_what_is_published_leads_readers_to_the_same_profiles(history: list[Event]) -> None:
     """A reader that overlays sections and drops merged ids sees what we know."""
@@ -77,7 +78,7 @@ def test_what_is_published_leads_readers_to_the_same_profiles(history: list[Even
     assert applied == [one.message_id for one in distinct(history)]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(events(), max_size=14))
 def test_a_merge_is_told_by_both_its_ids(history: list[Event]) -> None:
     """Each end by its own record and by the survivor's, which name each other's versions."""

@@ -23,6 +23,7 @@ from rapport_common.kafka.store import read_tallies
 from rapport_common.privacy.eraser import Eraser
 from rapport_common.privacy.subject import Subject
 from rapport_common.testing.credentials import EVENT_KEY
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.naming import Id, naming
 from rapport_profile.handlers.forgetting import sweeps
 from rapport_profile.handlers.upkeep import Upkeep
@@ -119,7 +120,7 @@ old = events().map(lambda one: replace(one, message_id=f"a{one.message_id}"))
 new = events().map(lambda one: replace(later(one), message_id=f"b{one.message_id}"))
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(
     told=st.tuples(
         st.lists(old, min_size=1, max_size=8),

@@ -9,6 +9,7 @@ from services.profile.tests.people import IDS, START, event, events, rule_sets
 from services.profile.tests.stored import People, W
 
 from rapport_common.events.envelope import Event, Identifier
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.explaining import Explaining, Obstacle, Step, shared_by
 from rapport_profile.domain.merge_rules import NO_RULES, KindRule, MaxNew, MergeRules, Rules
 from rapport_profile.domain.naming import Id
@@ -136,7 +137,7 @@ NAMES: list[Identifier] = [
 PAIR = st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)).filter(lambda one: one[0] < one[1])
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     told=st.lists(events(), min_size=1, max_size=16),
     some=st.just(NO_RULES) | rule_sets(),

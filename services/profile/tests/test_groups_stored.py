@@ -24,6 +24,7 @@ from tests.support.outbox import waiting
 from rapport_common.due.store import Due, DueStore
 from rapport_common.due.worker import DueWorker
 from rapport_common.events.envelope import Event
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.groups.facts import fact_of
 from rapport_profile.domain.groups.kinds import GroupRules
@@ -131,7 +132,7 @@ def expected_traits(history: list[Event]) -> dict[tuple[str, str], str]:
     }
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     history=st.lists(words(), max_size=12),
     sizes=st.lists(st.integers(1, 5), max_size=4),

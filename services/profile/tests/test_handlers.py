@@ -15,6 +15,7 @@ from tests.support.waiting import HANG_SECONDS
 
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.envelope import Event
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.bounds import HEAVY_BYTES
 from rapport_profile.domain.merge_rules import KindRule, MaxNew, MergeRules, RuleBook, Rules
 from rapport_profile.store import expiring, reads, timeline
@@ -28,7 +29,7 @@ def database(service_database: object) -> str:
 
 
 @pytest.mark.parametrize("heavy_from", [HEAVY_BYTES, 0], ids=["light", "heavy"])
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(history=st.lists(events(), max_size=16), sizes=st.lists(st.integers(1, 6)))
 def test_any_batching_of_any_copies_gives_the_same_profiles(
     database: str,

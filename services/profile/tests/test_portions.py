@@ -39,6 +39,7 @@ from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import read_tallies
 from rapport_common.privacy.eraser import Eraser
 from rapport_common.testing.credentials import EVENT_KEY, RECEIPT_KEY
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.naming import Id
 from rapport_profile.handlers.accessing import Accessing
 from rapport_profile.handlers.deciding import Deciding
@@ -110,7 +111,7 @@ async def fed(engine: AsyncEngine, history: Sequence[Event]) -> list[Event]:
     return waits
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(
     told=st.tuples(
         st.lists(old, min_size=2, max_size=10),

@@ -18,6 +18,7 @@ from tests.support.locks import somebody_waits
 from rapport_common.events.envelope import Event
 from rapport_common.jobs.worker import Jobs
 from rapport_common.pace import Pace
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.consent_facts import fact_of
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.merge_rules import KindRule, MergeRules, RuleBook, Rules
@@ -90,7 +91,7 @@ history = st.lists(events(), max_size=10)
 later = st.lists(events(), max_size=4)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     told=st.tuples(history, later, later),
     changed=st.tuples(rule_sets(), rule_sets()),

@@ -7,6 +7,7 @@ from services.profile.tests.people import IDS, content, event, events, expected,
 from services.profile.tests.stored import People, W
 
 from rapport_common.events.envelope import Event
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.consent_rules import ConsentRules
 from rapport_profile.domain.explaining import Step, chain
 from rapport_profile.domain.folding import fold_all
@@ -21,7 +22,7 @@ from rapport_profile.domain.trait_rules import TraitRules
 history = st.lists(events(), max_size=10)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     told=st.tuples(history, history, history),
     changed=st.tuples(rule_sets(), rule_sets()),

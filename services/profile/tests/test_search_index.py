@@ -25,6 +25,7 @@ from rapport_common.events.envelope import Event, Identifier
 from rapport_common.ids import uuid7_text
 from rapport_common.jobs.worker import Jobs
 from rapport_common.pace import Pace
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.merge_rules import USUAL, RuleBook, Rules
 from rapport_profile.domain.naming import MERGE
 from rapport_profile.domain.search_query import hit, search_for
@@ -114,7 +115,7 @@ asked = st.sampled_from(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     before=history,
     decided=pairs,

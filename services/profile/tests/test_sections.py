@@ -13,6 +13,7 @@ from services.profile.tests.stored import People
 
 from rapport_common.events.activity import SECTIONS, ProfileActivity
 from rapport_common.events.envelope import Event
+from rapport_common.testing.examples import examples
 from rapport_profile.domain import bounds, people
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.published import Summary
@@ -209,7 +210,7 @@ def test_who_is_gone_is_told_again_as_gone() -> None:
     assert msgspec.json.encode(republished(profile).versions) == b"[3,3,3,3,3,3]"
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     history=st.lists(events(), max_size=16),
     sizes=st.lists(st.integers(1, 6)),

@@ -19,6 +19,7 @@ from tests.support.locks import somebody_waits
 from tests.support.waiting import eventually
 
 from rapport_common.events.envelope import Event
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.timeline_rules import EventClass, TimelineRules
 from rapport_profile.handlers.rebuilding import Wanted
@@ -349,7 +350,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(plan=steps)
 def test_whatever_happens_between_the_pages_each_event_counts_once(
     database: str, plan: list[tuple[object, ...]]

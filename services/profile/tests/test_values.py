@@ -15,6 +15,7 @@ from services.profile.tests.people import IDS, START, event
 
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.envelope import Event
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.folding import fold_all, merge
 from rapport_profile.domain.naming import Names, naming
@@ -247,13 +248,13 @@ def test_what_does_not_count_gives_way_to_what_does() -> None:
     """A public key may say very much of a person; a no is not lost in it."""
     noise = [
         consent(f"m{n}", "granted", point=f"p{n}@example.com", at=9, received=DAY, trust="public")
-        for n in range(250)
+        for n in range(210)
     ]
     for word in (consent("n", "withdrawn"), YES):
         for history in ([word, *noise], [*noise, word]):
             state = known(address("a", "ada@example.com"), *history)
             assert [one.contact_point for one in state.consent] == ["ada@example.com"]
-            assert state.omitted.consent == 51
+            assert state.omitted.consent == 11
 
 
 @pytest.mark.parametrize(
@@ -578,7 +579,7 @@ def statements(draw: st.DrawFn) -> Event:
     return event(message, type="identify", traits={"p": draw(st.integers(0, 2))}, **common)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.lists(statements(), max_size=8, unique_by=lambda one: one.message_id),
     st.randoms(use_true_random=False),

@@ -11,6 +11,7 @@ from services.profile.tests.people import IDS, START, content, event, expected
 from services.profile.tests.stored import People, W
 
 from rapport_common.events.envelope import Event, Identifier
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.identity import Resolution, resolve
 from rapport_profile.domain.limits import Terms
 from rapport_profile.domain.merge_rules import KindRule, MaxNew, MergeRules, Rules, checked
@@ -69,7 +70,7 @@ def first_links(links: Told, group: frozenset[str]) -> dict[str, datetime]:
     return first
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(told, windows, windows)
 def test_nobody_has_more_new_ones_than_the_rules_allow(
     links: Told, mails: tuple[int, int] | None, devices: tuple[int, int] | None
@@ -205,7 +206,7 @@ class Lives:
         self.made.check()
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     steps=st.lists(
         st.lists(visits(), min_size=1, max_size=8) | words | windowed() | CUT, max_size=9
@@ -235,7 +236,7 @@ def guests(draw: st.DrawFn) -> Event:
     return event(f"m{draw(st.integers(0, 99))}", at=draw(st.integers(0, 8)) * DAY // 2, **who)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     batches=st.lists(st.lists(guests(), min_size=1, max_size=3), max_size=7),
     window=st.builds(new, st.integers(1, 2), st.integers(1, 3)),

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.events.activity import Restraint
 from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState, ProfileState
+from rapport_common.testing.examples import examples
 from rapport_segment.domain.leaves import EQUALITY, ORDER, PRESENCE, TEXT
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rules import parse
@@ -220,7 +221,7 @@ async def asked(
         return [row.verdict for row in rows]
 
 
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 @given(document=RULES, people=st.lists(PEOPLE, min_size=1, max_size=6))
 async def test_both_evaluators_agree(
     module_engine: AsyncEngine, document: dict[str, Any], people: list[ProfileState]

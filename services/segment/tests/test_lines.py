@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from services.segment.tests.generating import Chance
 from services.segment.tests.test_condition import RULES
 
+from rapport_common.testing.examples import examples
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.printing import line
 from rapport_segment.domain.reading import LineError, read
 from rapport_segment.domain.rules import parse
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(document=RULES)
 def test_what_is_printed_is_read_as_the_same_rule(document: dict[str, Any]) -> None:
     rule = parse(document)

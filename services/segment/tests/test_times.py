@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.events.activity import ContactPoint
 from rapport_common.events.profile import ConsentState
+from rapport_common.testing.examples import examples
 from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.outlook import Outlook, View
@@ -77,7 +78,7 @@ async def agreed(engine: AsyncEngine, seed: int, number: int) -> int:
 
 
 @pytest.mark.integration
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(seed=SEEDS)
 async def test_both_evaluators_agree_at_every_instant(
     module_engine: AsyncEngine, seed: int
@@ -117,7 +118,7 @@ async def test_both_evaluators_agree_a_hundred_thousand_times(
         seed += 1
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(seed=SEEDS)
 def test_nothing_changes_before_the_next_look(seed: int) -> None:
     """However the parts are joined: at no instant before it the verdict is another one."""

@@ -1,12 +1,13 @@
 """A pytest plugin: property tests that judge the code and not the machine they run on.
 
-The same examples each time, and no verdict for being slow: a build must not fail by chance.
-`HYPOTHESIS_PROFILE=explore pytest …` looks for new counterexamples, ten times as many.
+The same examples each time, and no verdict for being slow: a build must not fail by chance. How
+many there are is said in `examples.py`; `HYPOTHESIS_PROFILE=explore pytest …` looks for new
+counterexamples.
 """
 
-import os
-
 from hypothesis import HealthCheck, settings
+
+from rapport_common.testing.examples import EXPLORE, FULL, SHORT, USUAL, chosen, share
 
 # A test's own list of these takes the place of this one, so that it would again be judged by the
 # machine's speed: none has its own. A fixture of a function may be shared by the examples.
@@ -19,6 +20,8 @@ _PATIENT = settings(
     ],
     print_blob=True,
 )
-settings.register_profile("build", _PATIENT, derandomize=True)
-settings.register_profile("explore", _PATIENT, max_examples=1000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "build"))
+for name in (SHORT, FULL, EXPLORE):
+    settings.register_profile(
+        name, _PATIENT, max_examples=share(USUAL, name), derandomize=name != EXPLORE
+    )
+settings.load_profile(chosen())
