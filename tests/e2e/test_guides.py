@@ -63,6 +63,10 @@ SHOWS = {
         *("Bonn", "owner", "elm-street-5", "traits.", "Is in it."),
         *("Is in it no more.", "Version 1 holds.", "the till knows best"),
     ],
+    "lists": [
+        *("2 of 2 changed", "email", 'on list "VIP', "invalid_value"),
+        *("+491715550123", "archived"),
+    ],
     "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],

@@ -13,8 +13,9 @@ import pytest
 from services.ingest.tests.test_imports import imported
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.files.rows import Place
 from rapport_ingest.domain.imports import spec_of
-from rapport_ingest.domain.rows import Entry, Place
+from rapport_ingest.domain.rows import Entry
 from rapport_ingest.handlers.readers.frames import Assignment
 from rapport_ingest.handlers.readers.process import Reading, reading
 

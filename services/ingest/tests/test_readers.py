@@ -16,15 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.files.rows import Place, Row
+from rapport_common.files.separated import SeparatedReader
+from rapport_common.files.unpacking import MAX_ROW_BYTES
 from rapport_common.testing.examples import examples
 from rapport_ingest.domain.imports import ImportSpec, Options, mapping_for, spec_of
 from rapport_ingest.domain.mapping import Field, Mapper, Mapping
 from rapport_ingest.domain.presets import preparing
-from rapport_ingest.domain.rows import MEND, Composer, Entry, Place, Row
+from rapport_ingest.domain.rows import MEND, Composer, Entry
 from rapport_ingest.domain.totals import Tally, Totals
 from rapport_ingest.handlers.readers import Reader, reader_for
-from rapport_ingest.handlers.readers.separated import SeparatedReader
-from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES
 
 MOST = 2**30
 IDENTIFY = Mapping(type="identify", fields={"userId": "id", "traits.note": "note"})

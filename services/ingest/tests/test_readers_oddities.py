@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.files.rows import Place, Row
 from rapport_ingest.domain.casting import cast, day_number
 from rapport_ingest.domain.imports import ImportSpec
 from rapport_ingest.domain.mapping import Field, Mapper, Mapping
-from rapport_ingest.domain.rows import Composer, Entry, Place, Row
+from rapport_ingest.domain.rows import Composer, Entry
 from rapport_ingest.handlers.readers import reader_for
 
 MOST = 2**30

@@ -26,7 +26,7 @@ from rapport_common.kafka.batch import Record
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
 from rapport_common.routes import add_routes
-from rapport_common.testing.credentials import mint
+from rapport_common.testing.credentials import EVENT_KEY, mint
 from rapport_common.testing.profiles import NOON, happened, sections
 from rapport_segment.api import routers
 from rapport_segment.api.callers import READ, WRITE
@@ -144,7 +144,7 @@ async def _outbox(engine: AsyncEngine, topic: Topic) -> list[Any]:
 @pytest.fixture
 def api(engine: AsyncEngine) -> FastAPI:
     app = patient_app("segment")
-    add_routes(app, *routers(engine))
+    add_routes(app, *routers(engine, EVENT_KEY))
     add_routes(app, job_routes(engine, JOBS, read=READ, write=WRITE))
     counted = partial(counts, ConsumerStore("segment", "segment"))
     add_routes(app, ledger_routes(engine, SegmentLedger, counted))

@@ -39,6 +39,7 @@ def test_any_text_is_a_rule_or_a_mistake_with_its_column(text: str) -> None:
 
 ID = "01a22947-d1de-7294-96aa-7a623b834ab5"
 IN = {"segment": ID}
+ON = {"list": ID}
 GOLD = {"trait": "plan", "op": "eq", "value": "gold"}
 ORDERS = {"computed": "orders", "op": "gte", "value": 2}
 FREE = {"trait": "plan", "op": "eq", "value": "free"}
@@ -54,6 +55,8 @@ FREE = {"trait": "plan", "op": "eq", "value": "free"}
             {"and": [{"or": [GOLD, ORDERS]}, FREE]},
         ),
         ("and (orders >= 2)", {"and": [ORDERS]}),
+        (f'list "{ID}" and not list "{ID}"', {"and": [ON, {"not": ON}]}),
+        ('trait "list" exists', {"trait": "list", "op": "exists"}),
         (
             "revenue EUR >= 12.5",
             {"computed": "revenue", "currency": "EUR", "op": "gte", "value": 12.5},

@@ -6,7 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.telling import tells_nothing
 
 from rapport_common.due.store import NewDue
-from rapport_common.privacy.subject import Subject
+from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_common.testing.credentials import EVENT_KEY
 from rapport_common.testing.profiles import NOON
 from rapport_segment.store.access import parts
 from rapport_segment.store.due import CHECK, DUE, TELL
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 
 async def test_all_parts_can_be_read_page_by_page(engine: AsyncEngine) -> None:
-    assert await tells_nothing(engine, parts())
+    assert await tells_nothing(engine, parts(Recogniser(EVENT_KEY)))
 
 
 async def test_when_they_are_to_be_looked_at_goes_with_them(engine: AsyncEngine) -> None:

@@ -28,6 +28,7 @@ from rapport_cli import (
     imports,
     jobs,
     ledger,
+    lists,
     loyalty,
     mails,
     merge_rules,
@@ -85,6 +86,7 @@ app.add_typer(opt_ins.app, name="opt-in")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(retention.app, name="retention")
 app.add_typer(segments.app, name="segment")
+app.add_typer(lists.app, name="list")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")

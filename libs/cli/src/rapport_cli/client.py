@@ -133,6 +133,11 @@ class Api:
         """PUT bytes. Raises CliError."""
         return self._call("PUT", path, content=content, headers=headers)
 
+    def send(self, path: str, content: bytes, query: dict[str, Any]) -> dict[str, Any]:
+        """POST a file. Raises CliError."""
+        headers = {"Content-Type": "application/octet-stream"}
+        return self._call("POST", path, content=content, params=query, headers=headers)
+
     def _client(self) -> httpx.Client:
         return httpx.Client(
             base_url=self.url,

@@ -26,7 +26,7 @@ PURPOSES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "ingest": {"RAPPORT_EVENT_KEY": EVENT_KEY, "RAPPORT_WRITE_KEY_PEPPER": "write-key"},
         "profile": {"RAPPORT_EVENT_KEY": EVENT_KEY, "RAPPORT_RECEIPT_KEY": "privacy-receipt"},
-        "segment": {},
+        "segment": {"RAPPORT_EVENT_KEY": EVENT_KEY},
         "campaign": {"RAPPORT_EVENT_KEY": EVENT_KEY, "RAPPORT_LINK_KEY": "campaign-link"},
         "feedback": {"RAPPORT_EVENT_KEY": EVENT_KEY, "RAPPORT_LINK_KEY": "survey-link"},
     }

@@ -6,8 +6,11 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from rapport_common.composition import ServiceProcess, open_process
+from rapport_common.door import Bounds
+from rapport_common.settings import key_bytes
 from rapport_segment.api import routers
 from rapport_segment.api.callers import READ, WRITE
+from rapport_segment.api.lists import UPLOADS
 from rapport_segment.api.models import SegmentLedger
 from rapport_segment.consumer import SUBSCRIPTIONS
 from rapport_segment.handlers.building import Building
@@ -15,9 +18,10 @@ from rapport_segment.handlers.ledger import counts
 from rapport_segment.handlers.passing import Passing
 from rapport_segment.handlers.privacy import eraser
 from rapport_segment.handlers.retelling import Retelling
+from rapport_segment.handlers.uploading import Uploading
 from rapport_segment.retention import CLASSES, retentions
 from rapport_segment.settings import Settings
-from rapport_segment.store.jobs import BUILD, JOBS
+from rapport_segment.store.jobs import BUILD, CLEAR, JOBS, UPLOAD
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,11 +35,16 @@ async def run() -> None:
 
 def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     """Add the workers, and put the API together."""
-    consumer = process.consume(SUBSCRIPTIONS, eraser())
+    key = key_bytes(settings.event_key)
+    consumer = process.consume(SUBSCRIPTIONS, eraser(key))
     process.relay()
-    process.jobs(JOBS, {BUILD: Building(process.engine).work}, read=READ, write=WRITE)
+    uploading = Uploading(process.engine, key)
+    works = {UPLOAD: uploading.work, CLEAR: uploading.clear}
+    works[BUILD] = Building(process.engine).work
+    process.jobs(JOBS, works, read=READ, write=WRITE)
     process.due({**Retelling().kinds, **Passing().kinds})
     process.retain(retentions(settings), CLASSES)
     process.ledger(SegmentLedger, partial(counts, consumer.store))
-    process.routers += routers(process.api_engine)
+    process.bounds = Bounds(streams=(UPLOADS,))
+    process.routers += routers(process.api_engine, key)
     return process.api()

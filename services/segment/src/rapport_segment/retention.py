@@ -12,4 +12,10 @@ CLASSES = keeping.CLASSES
 
 def retentions(settings: Settings) -> list[Retention]:
     """What is deleted after how long; what is kept for ever is not here."""
-    return [Retention("job", "finished_at", timedelta(days=settings.job_retention_days))]
+    jobs = timedelta(days=settings.job_retention_days)
+    return [
+        Retention("job", "finished_at", jobs),
+        Retention("list_refusal", "at", jobs),
+        # Of jobs that have failed or were cancelled: the others' are gone with the job.
+        Retention("list_part", "at", timedelta(days=1)),
+    ]

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.files.rows import Writing
 from rapport_common.wording import plain
 from rapport_ingest.domain.mapping import Mapping, mapping_of
 from rapport_ingest.domain.presets import PRESETS, preset
@@ -18,22 +19,6 @@ S3 = "s3://"
 
 Format = Literal["csv", "jsonl", "parquet"]
 Ids = Literal["row", "content", "job"]
-Encoding = Literal[
-    "utf-8",
-    "iso-8859-1",
-    "iso-8859-2",
-    "iso-8859-15",
-    "windows-1250",
-    "windows-1251",
-    "windows-1252",
-    "gb18030",
-    "shift_jis",
-    "euc-jp",
-    "euc-kr",
-    "big5",
-]
-"""Encodings in which the byte of a line end is nothing else."""
-
 ENDINGS: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -46,25 +31,15 @@ MAX_TEXT = 1024
 NAMED = ("second", "third")
 
 
-class Options(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """How the file is written, and which message ids its events get.
+class Options(Writing, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the file is written, see `Writing`, and which message ids its events get.
 
-    `delimiter` is found in the first line when it is not given; `quote` "" means there are no
-    quotes. `columns` names the columns in place of the header, and must when there is none.
-    `short_rows` says what becomes of rows with too few cells. `id`: `row` hashes the source, the
-    row's number and its event; `content` hashes source and event; `job` is new for each import.
-    `decimals`, `timezone` and `time_format` are for presets. `trailer` is the first cell of a
-    last line with totals. `limit` ends a dry run after so many rows.
+    `id`: `row` hashes the source, the row's number and its event; `content` hashes source and
+    event; `job` is new for each import. `decimals`, `timezone` and `time_format` are for presets.
+    `trailer` is the first cell of a last line with totals. `limit` ends a dry run after so many
+    rows.
     """
 
-    delimiter: str | None = None
-    quote: str = '"'
-    encoding: Encoding = "utf-8"
-    header: bool = True
-    columns: tuple[str, ...] = ()
-    short_rows: Literal["reject", "fill"] = "reject"
     id: Ids = "row"
     decimals: Literal[".", ","] = "."
     timezone: str | None = None

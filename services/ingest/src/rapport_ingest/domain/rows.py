@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from rapport_common.files.rows import Place, Row
 from rapport_ingest.domain.imports import Ids
 from rapport_ingest.domain.mapping import MAX_GROUP, Mapper, MappingError
 from rapport_ingest.domain.presets import Prepare
@@ -21,42 +22,11 @@ FORMULA_ERRORS = frozenset(
 """What a spreadsheet writes in place of a value it could not compute."""
 
 
-INSIDE = 1
-"""The `major` of a place in a line that is too long: the rest of it is no row."""
-
-
-class Place(NamedTuple):
-    """Where reading goes on: a row group and the rows of it, or bytes of a text; rows so far.
-
-    Of a text `major` is 0 or INSIDE. `refused` marks the key of an event that has too many rows:
-    those that still follow are refused too, wherever reading goes on among them.
-    """
-
-    major: int = 0
-    minor: int = 0
-    rows: int = 0
-    refused: str = ""
-
-
 MEND = "It can't be repaired in the quarantine: mend the file, import it again, and discard this."
 TOO_MANY_ROWS = (
     f"More than {MAX_GROUP} rows belong to one event, rows that can't be read among them counted, "
     "or more than a megabyte of blank lines stands there. Check the column of group_by."
 )
-
-
-class Row(NamedTuple):
-    """A row as it was read: its values, or the code and reason why it has none.
-
-    `after` is the place behind it, so `after.rows` is its number, from 1. `raw` is its text where
-    the values say less.
-    """
-
-    after: Place
-    values: dict[str, Any] | None
-    raw: bytes | None = None
-    code: str = ""
-    reason: str = ""
 
 
 class Entry(NamedTuple):

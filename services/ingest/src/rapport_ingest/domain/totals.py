@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.files.rows import Place, Row
 from rapport_ingest.domain.casting import Decimals, exact
-from rapport_ingest.domain.rows import Place, Row
 
 FACTORS = ("quantity", "unit_price")
 CENT = Decimal("0.01")

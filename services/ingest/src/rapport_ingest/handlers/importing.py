@@ -11,13 +11,14 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.errors import InvalidRequestError, UnavailableError
+from rapport_common.files.rows import Place
 from rapport_common.jobs.store import Job, Step
 from rapport_ingest import metrics
 from rapport_ingest.domain.event import MAX_EVENT_BYTES, Origin, judge
 from rapport_ingest.domain.imports import ImportSpec
 from rapport_ingest.domain.moments import SenderClock
 from rapport_ingest.domain.planned import breach
-from rapport_ingest.domain.rows import Entry, Place
+from rapport_ingest.domain.rows import Entry
 from rapport_ingest.domain.sender import Sender
 from rapport_ingest.domain.sending import Sending
 from rapport_ingest.domain.source import Caller

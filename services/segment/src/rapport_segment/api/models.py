@@ -237,7 +237,7 @@ def membership(found: Standing) -> dict[str, Any]:
 def _comparison(one: Verdict) -> dict[str, Any]:
     return {
         "path": one.leaf.path or "rule",
-        "subject": one.leaf.subject.label,
+        "subject": one.label,
         "op": one.leaf.op,
         "wanted": str(one.leaf.value) if one.leaf.is_timed else one.leaf.value,
         "actual": one.actual,

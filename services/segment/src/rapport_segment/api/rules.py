@@ -177,6 +177,12 @@ class SegmentRule(_Part):
     segment: UUID
 
 
+class ListRule(_Part):
+    """An identifier of the person is on a list."""
+
+    list: UUID
+
+
 class Rule(
     RootModel[
         AllOf
@@ -191,6 +197,7 @@ class Rule(
         | ReachableRule
         | BucketRule
         | SegmentRule
+        | ListRule
     ]
 ):
     """Whom a segment holds: a tree of at most 16 levels and 500 nodes."""

@@ -31,6 +31,7 @@ from rapport_segment.domain.subjects import (
     ContactPoint,
     Defined,
     Identifier,
+    InList,
     InSegment,
     Of,
     Reachable,
@@ -116,6 +117,9 @@ def judge_of(leaf: Leaf) -> Judge:
         return remembered(_reachable(leaf.subject))
     if isinstance(leaf.subject, Bucket):
         return _remembering(_drawn(leaf.subject))
+    if isinstance(leaf.subject, InList):
+        read = leaf.subject.read
+        return _remembering(lambda facts: bool(read(facts)))
     if isinstance(leaf.subject, Consent):
         return remembered(_consent(leaf))
     return remembered(_timed(leaf)) if leaf.is_timed else _remembering(_steady(leaf))

@@ -13,6 +13,7 @@ from rapport_segment.domain.subjects import (
     Consent,
     ContactPoint,
     Identifier,
+    InList,
     InSegment,
     Reachable,
 )
@@ -47,10 +48,19 @@ class Verdict(msgspec.Struct, frozen=True):
     actual: Any
     result: bool
     until: datetime | None = None
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What is compared; `name` is a list's."""
+        return self.leaf.subject.label if self.name is None else f"list {_show(self.name)}"
 
     def words(self) -> str:
         """For example `revenue USD 512.30 >= 500`."""
-        label, op = self.leaf.subject.label, self.leaf.op
+        label, op = self.label, self.leaf.op
+        if isinstance(self.leaf.subject, InList):
+            kinds = sorted({one["kind"] for one in self.actual})
+            return f"on {label} by {', '.join(kinds)}" if self.result else f"not on {label}"
         if op == IS:
             return label if self.result else f"not {label}"
         missing = self.actual is None
@@ -126,6 +136,9 @@ def _compared(leaf: Leaf) -> Decisive:
 
     def decide(view: View) -> tuple[bool, list[Verdict]]:
         result, until = judge(view)
+        if isinstance(subject, InList):
+            by = [{"kind": kind, "value": value} for kind, value in subject.read(view.facts)]
+            return result, [Verdict(leaf, by, result, until, view.facts.roll.name_of(subject.id))]
         is_plain = isinstance(subject, Bucket | Reachable | InSegment)
         return result, [
             Verdict(leaf, None if is_plain else subject.read(view.facts), result, until)

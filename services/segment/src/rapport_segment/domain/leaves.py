@@ -16,10 +16,11 @@ from rapport_common.events.consent import (
     normal_purpose,
 )
 from rapport_common.events.contact import ANY_CHANNEL, BY_PHONE, EMAIL_CHANNEL
-from rapport_common.events.kinds import KINDS, PHONE
+from rapport_common.events.kinds import PHONE
 from rapport_common.events.money import normal_currency
 from rapport_common.paths import names_of
 from rapport_segment.domain import operands
+from rapport_segment.domain.naming import kind_called
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.patterns import require_pattern
 from rapport_segment.domain.permissions import STATES
@@ -33,6 +34,7 @@ from rapport_segment.domain.subjects import (
     ContactPoint,
     Defined,
     Identifier,
+    InList,
     InSegment,
     Of,
     Plain,
@@ -56,7 +58,6 @@ COUNTS = ("events", "orders", "open_cases")
 INSTANTS = ("first_order_at", "last_order_at", "first_seen_at", "last_seen_at")
 _DEFINED = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _SEPARATORS = re.compile(r"[\s_-]")
-_IDENTIFIERS = {_SEPARATORS.sub("", kind): kind for kind in KINDS}
 _PHONES = frozenset(
     {"phone", "phonenumber", "mobile", "mobilenumber", "mobilephone", "telephone", "tel"}
     | {"cellphone", "msisdn"}
@@ -111,8 +112,7 @@ def _trait(document: Document, path: str) -> Trait:
 
 def _identifier(document: Document, path: str) -> Identifier:
     """`userId`, `user-id` and `User ID` are `user_id`."""
-    plain = _name(document, path, "identifier").strip().lower()
-    return Identifier(_IDENTIFIERS.get(_SEPARATORS.sub("", plain), plain))
+    return Identifier(kind_called(_name(document, path, "identifier")))
 
 
 def _defined(document: Document, path: str) -> Defined:
@@ -188,17 +188,25 @@ def _percent(document: Document, path: str, key: str) -> int:
 
 
 def _in_segment(document: Document, path: str) -> InSegment:
-    written = _name(document, path, "segment")
+    return InSegment(_id_of(document, path, "segment"))
+
+
+def _in_list(document: Document, path: str) -> InList:
+    return InList(_id_of(document, path, "list"))
+
+
+def _id_of(document: Document, path: str, key: str) -> str:
     try:
-        return InSegment(str(UUID(written)))
+        return str(UUID(_name(document, path, key)))
     except ValueError:
-        raise RuleError(_below(path, "segment"), "must be the id of a segment") from None
+        raise RuleError(_below(path, key), f"must be the id of a {key}") from None
 
 
 _PLAIN: dict[str, Callable[[Document, str], Plain]] = {
     "reachable": _reachable,
     "bucket": _bucket,
     "segment": _in_segment,
+    "list": _in_list,
 }
 _SUBJECTS: dict[str, Callable[[Document, str], Compared]] = {
     "trait": _trait,

@@ -14,6 +14,7 @@ from rapport_segment.domain.subjects import (
     ContactPoint,
     Defined,
     Identifier,
+    InList,
     InSegment,
     Reachable,
     Subject,
@@ -26,7 +27,8 @@ SYMBOLS = {"eq": "=", "ne": "!=", "gte": ">=", "lte": "<=", "gt": ">", "lt": "<"
 PRESENCE = {"exists": "exists", "not_exists": "missing"}
 RESERVED = frozenset(
     {"and", "or", "not", "trait", "identifier", "defined", REVENUE, *COUNTS, *INSTANTS}
-    | {"contact_point", "consent", "reachable", "bucket", "segment", "any", "all", "none", "size"}
+    | {"contact_point", "consent", "reachable", "bucket", "segment", "list"}
+    | {"any", "all", "none", "size"}
 )
 """Words that a trait can't be called by without quotes."""
 
@@ -88,8 +90,9 @@ def _subject(subject: Subject) -> str:
             return f"consent {subject.channel} for {subject.purpose}"
         case Reachable():
             return f"reachable by {subject.channel} for {subject.purpose}"
-        case InSegment():
-            return f"segment {_quoted(subject.id)}"
+        case InSegment() | InList():
+            word = "segment" if isinstance(subject, InSegment) else "list"
+            return f"{word} {_quoted(subject.id)}"
         case Bucket():
             first, behind = (_number(Decimal(one) / 100) for one in (subject.first, subject.behind))
             return f"bucket {_quoted(subject.salt)} from {first} to {behind}"

@@ -182,7 +182,7 @@ class _Reader:
             self._expect("of")
             document["of"] = of
         document = {**self._subject(), **document}
-        if {"reachable", "bucket", "segment"} & document.keys():
+        if {"reachable", "bucket", "segment", "list"} & document.keys():
             return _Piece(document, column)
         if self._has(*_PRESENCE):
             document["op"] = _PRESENCE[self._take().text]
@@ -207,7 +207,7 @@ class _Reader:
             self._fail("here belongs what is compared: a trait, orders, revenue EUR, not, (")
         self._take()
         match token.text:
-            case "trait" | "identifier" | "segment":
+            case "trait" | "identifier" | "segment" | "list":
                 return {token.text: self._name()}
             case "defined":
                 return {"defined": self._name(), **self._currency()}

@@ -13,9 +13,12 @@ from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.explaining import Why, reasoning
 from rapport_segment.domain.outlook import NO, Judge, Outlook, View
 from rapport_segment.domain.sections import (
+    ANY_KIND,
     COMPUTED,
     DEFINED,
     FORBIDDING,
+    IDENTIFIERS,
+    LISTS,
     RESTRAINTS,
     SEGMENTS,
     Facts,
@@ -62,7 +65,12 @@ class Definition:
     @property
     def repeats(self) -> bool:
         """Whether somebody may enter again while nothing of theirs has changed."""
-        return bool(self.timed or self.named)
+        return bool(self.timed or self.named or self.lists)
+
+    @property
+    def lists(self) -> list[str]:
+        """The ids of the lists that its rule names."""
+        return [name for place, name in self.fields if place == LISTS]
 
     @property
     def leaves(self) -> list[Leaf]:
@@ -160,6 +168,15 @@ class Rulebook:
         some = (self._readers.get((SEGMENTS, str(one)), ()) for one in segments)
         return self._numbered({number for readers in some for number in readers})
 
+    @cached_property
+    def lists(self) -> frozenset[str]:
+        """The ids of all lists that rules name."""
+        return frozenset(self._names.get(LISTS, ()))
+
+    def naming(self, list_id: UUID) -> list[Definition]:
+        """Those whose rules name a list."""
+        return self._numbered(self._readers.get((LISTS, str(list_id)), ()))
+
     def _with_resting(self, some: Iterable[Definition]) -> list[Definition]:
         """These, and all that rest on them, however far."""
         found: dict[UUID, Definition] = {}
@@ -184,6 +201,8 @@ class Rulebook:
             old, new = _spread(old), _spread(new)
         elif place == RESTRAINTS:
             names = names | FORBIDDING
+        elif place == IDENTIFIERS and ANY_KIND in names and old != new:
+            return [ANY_KIND, *(one for one in names if old.get(one) != new.get(one))]
         found = [name for name, value in new.items() if name in names and _differ(old, name, value)]
         return found + [name for name in old if name in names and name not in new]
 

@@ -14,6 +14,7 @@ from rapport_common.events.contact import normal_email
 from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState
 from rapport_common.lazy import lazy
 from rapport_segment.domain.permissions import places_by_channel, words_by_channel
+from rapport_segment.domain.rolls import NO_ROLL, Roll
 from rapport_segment.domain.values import EMAIL, instant, normal_text
 
 MAX_EXPONENT = 400
@@ -32,8 +33,12 @@ _INSTANT = re.compile(rb"-\d\d[Tt ]\d\d:")
 IDENTIFIERS, TRAITS, COMPUTED, RESTRAINTS, CONTACT_POINTS, CONSENT = _PLACES = range(6)
 """The places of the sections that rules read; one restraint forbids them all."""
 
-SEGMENTS = len(_PLACES)
-"""Behind them, in fields: the segments that somebody is in, which are no section of a record."""
+SEGMENTS, LISTS = len(_PLACES), len(_PLACES) + 1
+"""Behind them, in fields, what no record tells: the segments that somebody is in, the lists they
+are on."""
+
+ANY_KIND = "*"
+"""In fields of the identifiers: those of all kinds."""
 
 ALL_SECTIONS = (1 << len(_PLACES)) - 1
 """Sets of sections are bits by their places."""
@@ -60,6 +65,11 @@ class Section:
         self._told = told
         self._text = text
         self._unread = unread
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is here; `value` fails otherwise."""
+        return not self._unread
 
     @lazy
     def value(self) -> dict[str, Any]:
@@ -97,13 +107,17 @@ class Facts:
     """What rules can ask about a person.
 
     `computed`: counts, `revenue` by currency as numbers, instants as fixed-width UTC text, and
-    `defined`, the values of the workspace's own, by name.
+    `defined`, the values of the workspace's own, by name. `roll`: the lists that have their
+    identifiers, of those that rules name.
     """
 
-    def __init__(self, sections: Sequence[Section], profile_id: str = "") -> None:
+    def __init__(
+        self, sections: Sequence[Section], profile_id: str = "", roll: Roll = NO_ROLL
+    ) -> None:
         """`sections` by their places; one that is not given is empty."""
         self.sections = (*sections, *map(Section, _PLACES[len(sections) :]))
         self.profile_id = profile_id
+        self.roll = roll
 
     @lazy
     def identifiers(self) -> dict[str, list[str]]:
@@ -143,7 +157,11 @@ class Facts:
     def overlaid(self, news: Mapping[int, Section]) -> "Facts":
         """The same with other sections, by their places."""
         laid = [news.get(place, one) for place, one in enumerate(self.sections)]
-        return Facts(laid, self.profile_id)
+        return Facts(laid, self.profile_id, self.roll)
+
+    def listed(self, roll: Roll) -> "Facts":
+        """The same with what is on lists."""
+        return Facts(self.sections, self.profile_id, roll)
 
 
 def stored(
@@ -167,9 +185,14 @@ NOT_READ = (None,) * len(_PLACES)
 NO_FACTS = stored(NOT_READ, (0,) * len(_PLACES))
 
 
-def nobody(profile_id: str) -> Facts:
+def nobody(profile_id: str, roll: Roll = NO_ROLL) -> Facts:
     """Of an id of which nothing is known."""
-    return Facts((), profile_id)
+    return Facts((), profile_id, roll)
+
+
+def identifiers_told(told: Iterable[IdentifierState]) -> dict[str, list[str]]:
+    """All ids by kind, as a record tells them."""
+    return _identifiers(told)
 
 
 # Numbers stay exact: as floats, two values that Postgres tells apart could be one here.

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, ClassVar, Literal
 
+from rapport_common.events.envelope import Identifier as NamedBy
 from rapport_segment.domain.elements import indexed
 from rapport_segment.domain.permissions import EVERY, GRANTED, place_of
 from rapport_segment.domain.sections import (
+    ANY_KIND,
     COMPUTED,
     CONSENT,
     CONTACT_POINTS,
     DEFINED,
     IDENTIFIERS,
+    LISTS,
     RESTRAINTS,
     REVENUE,
     SEGMENTS,
@@ -270,6 +273,28 @@ class InSegment:
         return
 
 
+@dataclass(frozen=True, slots=True)
+class InList:
+    """Whether one of the person's identifiers is on a list; `id` is a UUID's text."""
+
+    id: str
+
+    sections: ClassVar[int] = 1 << IDENTIFIERS
+
+    @property
+    def label(self) -> str:
+        return f"list {self.id}"
+
+    @property
+    def fields(self) -> frozenset[Field]:
+        """The list, and identifiers of whatever kind."""
+        return frozenset({(LISTS, self.id), (IDENTIFIERS, ANY_KIND)})
+
+    def read(self, facts: Facts) -> list[NamedBy]:
+        """The identifiers that are on it, as (kind, value)."""
+        return facts.roll.found(self.id, facts.identifiers)
+
+
 def drawn(salt: str, profile_id: str) -> int:
     """A number of 32 bits that is the same for ever, and independent for each word."""
     digest = sha256(f"{salt}/{profile_id}".encode()).digest()
@@ -279,7 +304,7 @@ def drawn(salt: str, profile_id: str) -> int:
 Compared = Trait | Computed | Defined | Identifier | ContactPoint | Consent
 """Subjects with an operator; the others are true or false by themselves."""
 
-Plain = Reachable | Bucket | InSegment
+Plain = Reachable | Bucket | InSegment | InList
 Subject = Compared | Plain
 Of = Literal["any", "all", "none", "size"]
 """Of a list: that one element fits, that all do (and there is one), that none does; how many."""

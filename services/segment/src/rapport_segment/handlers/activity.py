@@ -22,6 +22,7 @@ from rapport_segment.domain.stays import NO_RULES, Stays
 from rapport_segment.handlers.ledger import tally
 from rapport_segment.handlers.passing import plan
 from rapport_segment.handlers.publish import publish
+from rapport_segment.handlers.rolls import with_rolls
 from rapport_segment.handlers.rulebooks import Rulebooks
 from rapport_segment.store import people
 from rapport_segment.store.due import checks
@@ -76,7 +77,8 @@ class Judging:
         `wanted` are the sections that rules may ask for. UnreadSectionError if they ask for others.
         """
         loaded = await FOLLOWER.load(tx, steps, wanted, with_heirs=ALL_SECTIONS)
-        known, now = await people.loaded(tx, loaded), self._now()
+        known = await with_rolls(tx, await people.loaded(tx, loaded), in_force, steps)
+        now = self._now()
         moved = [key for key in known if key[0] in in_force and in_force[key[0]].moved_by]
         # Under the locks of the people: nobody else moves it meanwhile.
         planned = await checks(tx, moved)

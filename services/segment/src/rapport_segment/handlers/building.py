@@ -22,9 +22,9 @@ from rapport_segment.domain.membership import Change, Moment, Person, judge, lea
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import Definition, Rulebook
 from rapport_segment.domain.stays import NO_RULES
-from rapport_segment.handlers.ledger import tally
+from rapport_segment.handlers.correcting import put_right
 from rapport_segment.handlers.passing import ahead
-from rapport_segment.handlers.publish import publish
+from rapport_segment.handlers.rolls import on_lists
 from rapport_segment.handlers.rulebooks import Rulebooks, compiled
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Stored
@@ -122,8 +122,9 @@ class Building:
             tx, workspace, one.segment_id, definition.rule, now=now, after=after, upto=last
         )
         moment = Moment(now, "definition")
-        await _correct(
+        await put_right(
             tx,
+            rules,
             workspace,
             ids,
             lambda who: settle(*judge(who, [definition], moment), rules, moment),
@@ -131,7 +132,7 @@ class Building:
         if definition.timed:
             wanted = definition.reads
             some = await people.known(tx, workspace, after=after, upto=last, wanted=wanted)
-            await _plan(tx, definition, some, now)
+            await _plan(tx, definition, await on_lists(tx, workspace, rules, some), now)
         return _Page(last, judged)
 
     async def _emptied(
@@ -146,8 +147,9 @@ class Building:
             return _Page(None, 0)
         ids = [entry.profile_id for entry in found]
         moment = Moment(self._now(), "definition")
-        await _correct(
+        await put_right(
             tx,
+            rules,
             one.workspace,
             ids,
             lambda who: settle(*_end_stay(who, one, moment), rules, moment),
@@ -162,26 +164,6 @@ class Building:
             one = await definitions.find(tx, job.workspace, segment_id)
             if one is not None and one.version == version:
                 await definitions.set_built(tx, job.workspace, segment_id, version)
-
-
-async def _correct(
-    tx: AsyncConnection,
-    workspace: str,
-    ids: Sequence[UUID],
-    put_right: Callable[[Person], tuple[Person, list[Change]]],
-) -> None:
-    """Lock these people, and put right who is still out of place, and what rests on that."""
-    if not ids:
-        return
-    persons = await people.lock(tx, workspace, ids)
-    settled = [put_right(person) for person in persons]
-    changes = [change for _person, found in settled for change in found]
-    entries = [change.entry for change in changes]
-    await people.insert_entries(tx, [entry for entry in entries if entry.exited_at is None])
-    await people.update_entries(tx, [entry for entry in entries if entry.exited_at])
-    await tally(tx, changes)
-    await publish(tx, [(change, None) for change in changes])
-    await DUE.schedule(tx, ahead(person for person, _found in settled), sooner=True)
 
 
 async def _plan(

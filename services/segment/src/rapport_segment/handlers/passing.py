@@ -18,6 +18,7 @@ from rapport_segment.domain.membership import Change, Person
 from rapport_segment.domain.stays import Stays
 from rapport_segment.handlers.ledger import tally
 from rapport_segment.handlers.publish import publish
+from rapport_segment.handlers.rolls import with_rolls
 from rapport_segment.handlers.rulebooks import Rulebooks
 from rapport_segment.store import people
 from rapport_segment.store.due import CHECK, DUE
@@ -45,7 +46,8 @@ class Passing:
         free = await people.free(tx, since)
         wanted = {key: in_force[key[0]].moved_by for key in free if key[0] in in_force}
         held, stored = await people.FOLLOWER.store.lock(tx, wanted, reads=True)
-        persons = await people.loaded(tx, Batch(people.FOLLOWER.following(held), stored))
+        loaded = await people.loaded(tx, Batch(people.FOLLOWER.following(held), stored))
+        persons = await with_rolls(tx, loaded, in_force)
         stays = Stays(in_force, persons, now)
         changes: list[Change] = []
         for key in sorted(persons):

@@ -25,15 +25,17 @@ from rapport_segment.domain.membership import Entry, Person
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import RESTRAINED
 from rapport_segment.handlers.building import build
+from rapport_segment.handlers.list_use import named_lists, require_lists
 from rapport_segment.handlers.nesting import require_known, require_rests, require_unused
 from rapport_segment.handlers.publish import tell
 from rapport_segment.handlers.retelling import LOOK_AFTER, next_look
+from rapport_segment.handlers.rolls import with_lists
 from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.handlers.trait import require_sensible
 from rapport_segment.store import definitions, people
 from rapport_segment.store.definitions import Listed, Stored
 from rapport_segment.store.due import DUE
-from rapport_segment.store.jobs import JOBS
+from rapport_segment.store.jobs import BUILD, JOBS
 from rapport_segment.store.matching import TooManyTextsError
 
 PREVIEW_SECONDS = 5.0
@@ -82,6 +84,7 @@ async def create(tx: AsyncConnection, caller: Operator, name: str, rule: dict[st
     await _require_free(tx, workspace, name, None)
     one = Stored(workspace, uuid.uuid4(), 1, name, _text(rule), True, now, now)
     await require_rests(tx, one)
+    await require_lists(tx, workspace, rule_of(one))
     return await _put(tx, one, caller)
 
 
@@ -105,6 +108,7 @@ async def change(
     )
     if wanted is not None:
         await require_rests(tx, new)
+        await require_lists(tx, caller.workspace, wanted)
     is_same = new.active == old.active and wanted in {None, rule_of(old)}
     if is_same and new.name == old.name:
         return await require_listed(tx, caller.workspace, segment_id)
@@ -131,9 +135,14 @@ async def rebuild(tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Li
     """Hold everybody against the definition again, for example after a cancelled build."""
     await definitions.seize(tx, caller.workspace)
     one = await _require_living(tx, caller.workspace, segment_id)
-    job = await _start(tx, one)
-    await definitions.set_job(tx, one.workspace, segment_id, job)
+    await begin_anew(tx, one)
     return await require_listed(tx, caller.workspace, segment_id)
+
+
+async def begin_anew(tx: AsyncConnection, one: Stored) -> None:
+    """Begin to hold everybody against a definition again; its workspace is seized."""
+    job = await _start(tx, one)
+    await definitions.set_job(tx, one.workspace, one.segment_id, job)
 
 
 async def _follow(
@@ -160,8 +169,10 @@ async def _write(tx: AsyncConnection, one: Stored, caller: Operator) -> Listed:
 
 async def _start(tx: AsyncConnection, one: Stored) -> str:
     """Begin a build of `one`; the id of its job. One that goes on is overtaken."""
-    if one.job is not None:
-        await JOBS.cancel(tx, one.workspace, one.job)
+    former = None if one.job is None else await JOBS.find(tx, one.workspace, one.job)
+    # A file that is put on a list is for others, too, and goes on.
+    if former is not None and former.kind == BUILD:
+        await JOBS.cancel(tx, one.workspace, former.id)
     job = str(uuid7())
     await JOBS.add(tx, one.workspace, build(job, one))
     return job
@@ -172,6 +183,7 @@ async def preview(tx: AsyncConnection, workspace: str, document: dict[str, Any])
     rule = rules.parse(document)
     await require_sensible(tx, workspace, rule)
     await require_known(tx, workspace, rule)
+    await require_lists(tx, workspace, rule)
     with metrics.PREVIEW.time():
         try:
             return await definitions.preview(
@@ -194,6 +206,7 @@ async def standing(
     if person is None:
         raise NotFoundError(f"Nothing is known of a profile {profile_id}.")
     rule = rule_of(one)
+    person = await with_lists(tx, person, (str(to) for _leaf, to in named_lists(rule)))
     found = await people.stays(tx, workspace, segment_id, person.profile_id)
     stay = found[0] if found else None
     open_ones = await people.open_entries(tx, {(workspace, str(person.profile_id)): person})

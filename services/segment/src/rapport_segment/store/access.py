@@ -15,6 +15,17 @@ STAYS = Rows(
 )
 
 
-def parts() -> list[Part]:
-    """All of it. Only profile ids are known again here; the traits kept here are profile's."""
-    return [STAYS, *aside_parts(SCHEMA, Recogniser(None))]
+LISTS = Rows(
+    "segment.list_member",
+    "the lists that have an identifier of yours",
+    "segment.list_member t JOIN segment.list l USING (workspace, list_id)",
+    {"list_id": "uuid", "kind": "text", "value": "text"},
+    {"list": "l.name", **plain("kind", "value", "added_at")},
+    "t.workspace = :workspace AND t.subject = ANY(CAST(CAST(:subjects AS text[]) AS uuid[]))",
+    frozenset({"workspace", "subjects"}),
+)
+
+
+def parts(recogniser: Recogniser) -> list[Part]:
+    """All of it; the traits kept here are profile's."""
+    return [STAYS, LISTS, *aside_parts(SCHEMA, recogniser)]

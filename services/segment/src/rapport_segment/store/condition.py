@@ -21,8 +21,10 @@ from rapport_segment.domain.subjects import (
     ContactPoint,
     Defined,
     Identifier,
+    InList,
     InSegment,
     Of,
+    Plain,
     Reachable,
     Trait,
 )
@@ -71,12 +73,8 @@ class Condition(Places):
         return f"({word.join(self._of(one) for one in rules)})"
 
     def _leaf(self, leaf: Leaf) -> str:
-        if isinstance(leaf.subject, Bucket):
-            return self._drawn(leaf.subject)
-        if isinstance(leaf.subject, Reachable):
-            return self._reachable(leaf.subject)
-        if isinstance(leaf.subject, InSegment):
-            return self._in_segment(leaf.subject)
+        if isinstance(leaf.subject, Plain):
+            return self._plain(leaf.subject)
         x = self.read(leaf.subject)
         there = f"COALESCE(jsonb_typeof({x}), 'null') <> 'null'"
         if leaf.op == "exists":
@@ -93,6 +91,20 @@ class Condition(Places):
         if leaf.op == "ne":
             return f"({there} AND NOT {self._value(leaf.subject, x, 'eq', leaf.value)})"
         return self._value(leaf.subject, x, leaf.op, leaf.value)
+
+    def _plain(self, subject: Plain) -> str:
+        """What is true or false by itself."""
+        match subject:
+            case Bucket():
+                return self._drawn(subject)
+            case Reachable():
+                return self._reachable(subject)
+            case InSegment():
+                return self._in_segment(subject)
+            case InList():
+                return self._in_list(subject)
+            case _:
+                assert_never(subject)
 
     def _element(self, leaf: Leaf) -> Callable[[str], str] | None:
         """What is asked of each element of a list; None where a list may be asked as a whole."""
@@ -143,6 +155,16 @@ class Condition(Places):
             "EXISTS (SELECT FROM segment.membership s WHERE s.workspace = p.workspace "
             "AND s.profile_id = p.profile_id AND s.exited_at IS NULL "
             f"AND s.segment_id = CAST({self.text(subject.id)} AS uuid))"
+        )
+
+    def _in_list(self, subject: InList) -> str:
+        ids = "COALESCE(p.identifiers, CAST('{}' AS jsonb))"
+        return (
+            f"EXISTS (SELECT FROM jsonb_each({ids}) AS k "
+            f"CROSS JOIN LATERAL {elements('k.value')} AS v "
+            "JOIN segment.list_member l ON l.workspace = p.workspace "
+            f"AND l.list_id = CAST({self.text(subject.id)} AS uuid) "
+            "AND l.kind = k.key AND l.value = v.value #>> '{}')"
         )
 
     def _drawn(self, subject: Bucket) -> str:

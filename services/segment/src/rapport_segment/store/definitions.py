@@ -97,15 +97,22 @@ async def share(tx: AsyncConnection, workspaces: Sequence[str]) -> dict[str, int
 
 async def seize(tx: AsyncConnection, workspace: str) -> None:
     """Keep everybody else from judging people of the workspace until the end of `tx`."""
-    await tx.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended('segment/' || :workspace, 0))"),
-        {"workspace": workspace},
-    )
+    await hold(tx, workspace)
     await tx.execute(
         text(
             "INSERT INTO segment.revision AS r (workspace, revision) VALUES (:workspace, 1) "
             "ON CONFLICT (workspace) DO UPDATE SET revision = r.revision + 1"
         ),
+        {"workspace": workspace},
+    )
+
+
+async def hold(tx: AsyncConnection, workspace: str) -> None:
+    """Keep everybody else from judging people of the workspace until the end of `tx`; the
+    definitions stay as they are.
+    """
+    await tx.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended('segment/' || :workspace, 0))"),
         {"workspace": workspace},
     )
 
@@ -136,15 +143,15 @@ async def find(tx: AsyncConnection, workspace: str, segment_id: UUID) -> Stored 
     return None if row is None else Stored(*row)
 
 
-async def resting(tx: AsyncConnection, workspace: str) -> list[Stored]:
-    """The living definitions whose rules may name other segments."""
+async def resting(tx: AsyncConnection, workspace: str, on: str = "segment") -> list[Stored]:
+    """The living definitions whose rules may name other segments, or lists."""
     rows = await tx.execute(
         text(
             f"SELECT {_STORED} FROM segment.definition d WHERE d.workspace = :workspace "
-            "AND d.archived_at IS NULL AND strpos(CAST(d.rule AS text), '\"segment\"') > 0 "
+            "AND d.archived_at IS NULL AND strpos(CAST(d.rule AS text), :word) > 0 "
             "ORDER BY d.segment_id"
         ),
-        {"workspace": workspace},
+        {"workspace": workspace, "word": f'"{on}"'},
     )
     return [Stored(*row) for row in rows.all()]
 

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack_texts, packed_texts, read_uuid
+from rapport_common.events.envelope import Identifier
 from rapport_common.follower.domain import Key
 from rapport_common.follower.follower import Batch, Follower
 from rapport_segment.domain import sections
@@ -229,6 +230,26 @@ async def free(tx: AsyncConnection, keys: Collection[Key]) -> set[Key]:
         _split(keys),
     )
     return {(row[0], row[1]) for row in rows.all()}
+
+
+async def having(
+    tx: AsyncConnection, workspace: str, identifiers: Collection[Identifier]
+) -> list[UUID]:
+    """Who is known and has one of these identifiers, in the order of their ids."""
+    rows = await tx.execute(
+        text(
+            "SELECT DISTINCT p.profile_id FROM "
+            f"unnest({packed_texts('kinds')}, {packed_texts('values')}) AS v(kind, value) "
+            "JOIN segment.person p ON p.workspace = :workspace AND p.known AND p.identifiers "
+            "@> jsonb_build_object(v.kind, jsonb_build_array(v.value)) ORDER BY p.profile_id"
+        ),
+        {
+            "workspace": workspace,
+            "kinds": pack_texts([kind for kind, _value in identifiers]),
+            "values": pack_texts([value for _kind, value in identifiers]),
+        },
+    )
+    return list(rows.scalars())
 
 
 async def stays(

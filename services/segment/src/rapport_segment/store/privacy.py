@@ -1,10 +1,13 @@
 """What segment holds of somebody who is to be forgotten: stays with their reasons, when they are to
-be looked at again, and sections.
+be looked at again, identifiers on lists, and sections.
 """
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from rapport_common.privacy.aside import aside_sweeps
-from rapport_common.privacy.subject import Recogniser
-from rapport_common.privacy.sweeps import Found, Sweep
+from rapport_common.privacy.subject import Recogniser, Subject
+from rapport_common.privacy.sweeps import BEFORE, Found, Sweep, Waits
 from rapport_segment.tables import FOLLOWED, SCHEMA
 
 _OF_THEM = "workspace = :workspace AND profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[]))"
@@ -33,6 +36,46 @@ CHECKS = Found(
 )
 
 
-def sweeps() -> list[Sweep]:
-    """All of it. Only profile ids are known again here: nothing is kept by identifiers."""
-    return [STAYS, CHECKS, PEOPLE, *aside_sweeps(SCHEMA, Recogniser(None))]
+_LISTED = (
+    "workspace = :workspace AND subject = ANY(CAST(CAST(:subjects AS text[]) AS uuid[])) "
+    f"AND added_at < {BEFORE}"
+)
+ON_LISTS = Found(
+    "segment.list_member",
+    "DELETE FROM segment.list_member WHERE ctid IN (SELECT ctid FROM segment.list_member "
+    f"WHERE {_LISTED} LIMIT :limit)",
+    f"SELECT count(*) FROM segment.list_member WHERE {_LISTED}",
+    frozenset({"workspace", "subjects", "at"}),
+)
+_READ_ON = (
+    "EXISTS (SELECT FROM segment.job j WHERE j.workspace = t.workspace AND j.id = t.job "
+    "AND j.state IN ('queued', 'running'))"
+)
+_UPLOADED = text(
+    "SELECT EXISTS (SELECT FROM segment.list_part t WHERE t.workspace = :workspace "
+    f"AND t.at < {BEFORE} AND {_READ_ON})"
+)
+FILES = Found(
+    "segment.list_part",
+    "DELETE FROM segment.list_part WHERE ctid IN (SELECT t.ctid FROM segment.list_part t "
+    f"WHERE t.workspace = :workspace AND NOT {_READ_ON} LIMIT :limit)",
+    names=frozenset({"workspace"}),
+)
+
+
+async def _are_read(tx: AsyncConnection, who: Subject) -> bool:
+    found = await tx.execute(_UPLOADED, {"workspace": who.workspace, "at": who.at})
+    return bool(found.scalar_one())
+
+
+def sweeps(recogniser: Recogniser) -> list[Sweep]:
+    """All of it. Files for lists that have come before the wish are read to their end first."""
+    return [
+        Waits("segment.list_part", _are_read),
+        FILES,
+        ON_LISTS,
+        STAYS,
+        CHECKS,
+        PEOPLE,
+        *aside_sweeps(SCHEMA, recogniser),
+    ]

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Protocol
 
+from rapport_common.files.lines import LinesReader
+from rapport_common.files.rows import Place, Row
+from rapport_common.files.separated import SeparatedReader
+from rapport_common.files.unpacking import unpacked
 from rapport_ingest.domain.imports import ImportSpec
 from rapport_ingest.domain.presets import TRAILERS
-from rapport_ingest.domain.rows import Place, Row
-from rapport_ingest.handlers.readers.lines import LinesReader
-from rapport_ingest.handlers.readers.separated import SeparatedReader
-from rapport_ingest.handlers.readers.unpacking import unpacked
+
+SETTING = "RAPPORT_IMPORT_UNPACKED_BYTES"
 
 
 class Reader(Protocol):
@@ -31,6 +33,6 @@ def reader_for(spec: ImportSpec, file: BinaryIO, most: int) -> Reader:
 
         return ColumnsReader(file, most)
     if spec.form == "jsonl":
-        return LinesReader(unpacked(file, most))
+        return LinesReader(unpacked(file, most, SETTING))
     trailer = spec.options.trailer or TRAILERS.get(spec.preset or "")
-    return SeparatedReader(unpacked(file, most), spec.options, trailer)
+    return SeparatedReader(unpacked(file, most, SETTING), spec.options, trailer)

@@ -9,11 +9,13 @@ from typing import BinaryIO
 import msgspec
 
 from rapport_common.errors import AppError, InvalidRequestError, UnavailableError
+from rapport_common.files.rows import Place, Row
+from rapport_common.files.separated import SeparatedReader
 from rapport_ingest.domain.columns import require_columns
 from rapport_ingest.domain.imports import mapping_for
 from rapport_ingest.domain.mapping import Mapper
 from rapport_ingest.domain.presets import preparing
-from rapport_ingest.domain.rows import Composer, Entry, Place, Row
+from rapport_ingest.domain.rows import Composer, Entry
 from rapport_ingest.domain.totals import Totals
 from rapport_ingest.handlers.places import Found, open_path, open_s3
 from rapport_ingest.handlers.readers import Reader, reader_for
@@ -29,7 +31,6 @@ from rapport_ingest.handlers.readers.frames import (
     carried,
     framed,
 )
-from rapport_ingest.handlers.readers.separated import SeparatedReader
 
 PIECE = 50
 PIECE_ROWS = 1000

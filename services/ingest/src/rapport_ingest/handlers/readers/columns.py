@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rapport_common.errors import InvalidRequestError
-from rapport_ingest.domain.rows import Place, Row
-from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES
+from rapport_common.files.rows import Place, Row
+from rapport_common.files.unpacking import MAX_ROW_BYTES
 
 BATCH = 200
 BATCH_BYTES = 8 * 2**20

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from rapport_common.files.rows import Place
 from rapport_ingest.domain.imports import ImportSpec
-from rapport_ingest.domain.rows import Entry, Place
+from rapport_ingest.domain.rows import Entry
 from rapport_ingest.domain.totals import Tally
 from rapport_ingest.domain.verdict import Refusal
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 from typing_extensions import override
 
 from rapport_common.errors import InvalidRequestError
-from rapport_ingest.domain.rows import INSIDE, Place
+from rapport_common.files.rows import INSIDE, Place
 
 GZIP = b"\x1f\x8b"
 """The first bytes of RFC 1952."""
@@ -37,11 +37,11 @@ SIGN_BYTES = 2**20
 BUFFER_BYTES = 2**18
 
 
-def unpacked(file: BinaryIO, most: int) -> BinaryIO:
+def unpacked(file: BinaryIO, most: int, setting: str = "") -> BinaryIO:
     """The file, what is in it when it is packed, as UTF-8 when it is UTF-16; seekable always.
 
     Reading more than `most` bytes raises InvalidRequestError: a few kilobytes may unfold to
-    terabytes.
+    terabytes. `setting` is the one that says how many, to be named then.
     """
     plain = file
     if file.read(len(GZIP)) == GZIP:
@@ -56,15 +56,16 @@ def unpacked(file: BinaryIO, most: int) -> BinaryIO:
         raise InvalidRequestError(f"The file is {told}.", code="unreadable_file")
     if head.startswith(UTF_16):
         plain = cast("BinaryIO", io.BufferedReader(_Recoded(plain), BUFFER_BYTES))
-    return cast("BinaryIO", io.BufferedReader(_Bounded(plain, most), BUFFER_BYTES))
+    return cast("BinaryIO", io.BufferedReader(_Bounded(plain, most, setting), BUFFER_BYTES))
 
 
 class _Bounded(io.RawIOBase):
     """A file of which only so many bytes are given."""
 
-    def __init__(self, file: BinaryIO, most: int) -> None:
+    def __init__(self, file: BinaryIO, most: int, setting: str) -> None:
         self._file = file
         self._most = most
+        self._setting = f" ({setting})" if setting else ""
 
     @override
     def readable(self) -> bool:
@@ -88,8 +89,8 @@ class _Bounded(io.RawIOBase):
         data = self._file.read(len(buffer))
         if self._file.tell() > self._most:
             message = (
-                f"The file unfolds to more than {self._most} bytes, the most that is read of one "
-                "(RAPPORT_IMPORT_UNPACKED_BYTES). Cut it in two."
+                f"The file unfolds to more than {self._most} bytes, the most that is read of "
+                f"one{self._setting}. Cut it in two."
             )
             raise InvalidRequestError(message, code="too_large")
         buffer[: len(data)] = data

@@ -5,14 +5,13 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from rapport_common.files.rows import INSIDE, MAX_TAKEN_BYTES, Place, Row
+from rapport_common.files.unpacking import MAX_ROW_BYTES, SIGN_BYTES, Lines
 from rapport_common.wording import plain
-from rapport_ingest.domain.event import MAX_EVENT_BYTES
-from rapport_ingest.domain.rows import INSIDE, Place, Row
-from rapport_ingest.domain.salvage import UNREADABLE
-from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, SIGN_BYTES, Lines
 
 BOM = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class LinesReader:
@@ -36,7 +35,7 @@ class LinesReader:
                 number += 1
                 reason = f"The line is longer than {MAX_ROW_BYTES} bytes."
                 after = Place(INSIDE, lines.offset, number)
-                yield Row(after, None, text[:MAX_EVENT_BYTES], "row_too_large", reason)
+                yield Row(after, None, text[:MAX_TAKEN_BYTES], "row_too_large", reason)
                 yield from lines.skip(number)
             elif text:
                 number += 1

@@ -10,10 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from rapport_common.errors import InvalidRequestError
-from rapport_ingest.domain.event import MAX_EVENT_BYTES
-from rapport_ingest.domain.imports import Options
-from rapport_ingest.domain.rows import INSIDE, Place, Row
-from rapport_ingest.handlers.readers.unpacking import MAX_ROW_BYTES, SIGN_BYTES, Lines
+from rapport_common.files.rows import INSIDE, MAX_TAKEN_BYTES, Place, Row, Writing
+from rapport_common.files.unpacking import MAX_ROW_BYTES, SIGN_BYTES, Lines
 
 BOM = b"\xef\xbb\xbf"
 MANGLED_BOM = BOM.decode("latin-1").encode()
@@ -44,13 +42,15 @@ class SeparatedReader:
 
     total: int | None = None
 
-    def __init__(self, file: BinaryIO, options: Options, trailer: str | None = None) -> None:
+    def __init__(self, file: BinaryIO, options: Writing, trailer: str | None = None) -> None:
         self._file = file
         self._options = options
         self.mark = trailer
         self.trailer: list[str] | None = None
         self.behind_trailer = 0
-        self._start = 0
+        self.start = 0
+        """Where the rows begin, in bytes: behind the header."""
+
         self._header: list[str] | None = None
         self._delimiter = options.delimiter or ","
         self._names = self._head()
@@ -61,7 +61,7 @@ class SeparatedReader:
 
         A line with totals is no row: it goes to `trailer`.
         """
-        scan = _Scan(self._file, place.minor or self._start, self._options, self._delimiter)
+        scan = _Scan(self._file, place.minor or self.start, self._options, self._delimiter)
         number, told = place.rows, scan.offset
         if place.major == INSIDE:
             yield from scan.skip(number)
@@ -97,7 +97,7 @@ class SeparatedReader:
             reason = "It repeats the header: two files were put together."
         if reason:
             text = taken.decode(self._options.encoding, "replace").rstrip("\r\n")
-            return Row(after, None, text.encode()[:MAX_EVENT_BYTES], "invalid_row", reason)
+            return Row(after, None, text.encode()[:MAX_TAKEN_BYTES], "invalid_row", reason)
         return Row(after, dict(zip(self._names, cells, strict=False)))
 
     @property
@@ -108,15 +108,15 @@ class SeparatedReader:
         return not cells or (len(cells) == 1 and not cells[0].strip())
 
     def _head(self) -> list[str]:
-        """The names of the columns; `_start` is behind them."""
+        """The names of the columns; `start` is behind them."""
         lines = Lines(self._file, 0)
         first = lines.next()
-        self._start = _mark_of(first)
-        text = first[self._start :].decode(self._options.encoding, "replace")
+        self.start = _mark_of(first)
+        text = first[self.start :].decode(self._options.encoding, "replace")
         named = _SEPARATOR.fullmatch(text)
         if named is not None:
             # Excel's own line before the header, which says what separates.
-            self._delimiter, self._start = named[1], lines.offset
+            self._delimiter, self.start = named[1], lines.offset
             text, first = "", b""
         if len(first) == MAX_ROW_BYTES or first.rstrip(b"\r\n").count(b"\r") > 1:
             raise _unreadable("its lines don't end with a line feed; save it with LF or CRLF")
@@ -124,7 +124,7 @@ class SeparatedReader:
             self._delimiter = max(DELIMITERS, key=text.count)
         if not self._options.header:
             return list(self._options.columns)
-        scan = _Scan(self._file, self._start, self._options, self._delimiter)
+        scan = _Scan(self._file, self.start, self._options, self._delimiter)
         cells: list[str] = []
         reason = ""
         while self._is_blank(cells) and not reason:
@@ -134,7 +134,7 @@ class SeparatedReader:
             cells, reason = found
         if reason:
             raise _unreadable(f"its header can't be read: {reason}")
-        self._start = scan.offset
+        self.start = scan.offset
         self._header = cells
         return list(self._options.columns) or _names(cells)
 
@@ -142,7 +142,7 @@ class SeparatedReader:
 class _Scan:
     """Rows of cells with the offset behind each."""
 
-    def __init__(self, file: BinaryIO, offset: int, options: Options, delimiter: str) -> None:
+    def __init__(self, file: BinaryIO, offset: int, options: Writing, delimiter: str) -> None:
         self._lines = Lines(file, offset)
         self._encoding = options.encoding
         self._quote = options.quote
@@ -200,7 +200,7 @@ class _Scan:
             if not self._first:
                 self._first = line
             self._size += len(line)
-            if len(self.taken) < MAX_EVENT_BYTES:
+            if len(self.taken) < MAX_TAKEN_BYTES:
                 self.taken += line
             if self._size >= MAX_ROW_BYTES:
                 raise _TooLongError
@@ -212,7 +212,7 @@ class _Scan:
         if endless:
             self._lines.back(self._began + len(self._first))
             self.inside = not self._first.endswith(b"\n")
-            self.taken = self._first[:MAX_EVENT_BYTES]
+            self.taken = self._first[:MAX_TAKEN_BYTES]
         # A reader whose lines have failed is used up.
         self._reader = self._fresh()
         return "A quote is not closed, or the line is too long." if endless else f"{error}."

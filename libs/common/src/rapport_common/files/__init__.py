@@ -1,0 +1,1 @@
+"""Files of rows, read with the place behind each, in memory that does not grow with the file."""

@@ -1,0 +1,145 @@
+"""Jobs of lists: what a file has is put on one; what is on one that is archived is taken off.
+
+While a file is read, its rows are on the list as they come, a transaction for each piece. The
+segments that ask for the list count as being built until then, and are built when all is there.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from rapport_common import clock
+from rapport_common.errors import InvalidRequestError
+from rapport_common.ids import uuid7
+from rapport_common.jobs.store import Job, NewJob, Step
+from rapport_segment.domain.list_rows import ListSpec, wrong_kind
+from rapport_segment.domain.naming import kind_called
+from rapport_segment.handlers.list_files import At, ListFile, Piece, Received, opened, pieces
+from rapport_segment.handlers.list_use import users_of
+from rapport_segment.handlers.lists import require_living, subjects_of
+from rapport_segment.handlers.segments import begin_anew
+from rapport_segment.store import definitions, list_files, lists
+from rapport_segment.store.definitions import Stored
+from rapport_segment.store.jobs import JOBS, UPLOAD
+from rapport_segment.store.lists import KeptList
+
+ROWS = 2000
+"""Of one transaction."""
+
+TAKEN = 10_000
+"""So many are taken off a list in one transaction."""
+
+
+async def begin(tx: AsyncConnection, workspace: str, spec: ListSpec, file: Received) -> str:
+    """Keep a file, and begin to put what it has on a list; the id of the job."""
+    wrong = wrong_kind(spec.columns)
+    if wrong is not None:
+        message = f"column: {wrong[:64]!r} is no kind of identifier: a-z, 0-9, '_'."
+        raise InvalidRequestError(message, details={"path": "column"})
+    spec = msgspec.structs.replace(
+        spec, columns={kind_called(kind): name for kind, name in spec.columns.items()}
+    )
+    await require_living(tx, workspace, UUID(spec.list_id))
+    job = str(uuid7())
+    for number, content in enumerate(pieces(file)):
+        await list_files.write_part(tx, workspace, job, number, content)
+    new = NewJob(job, UPLOAD, msgspec.to_builtins(spec), subject=spec.list_id)
+    await JOBS.add(tx, workspace, new)
+    return job
+
+
+class Uploading:
+    """The work of the jobs of lists."""
+
+    def __init__(self, engine: AsyncEngine, key: bytes, rows: int = ROWS) -> None:
+        """`key`: the installation's identity key."""
+        self._engine = engine
+        self._key = key
+        self._rows = rows
+
+    async def work(self, job: Job) -> AsyncIterator[Step]:
+        """Put what a file has on a list, see `jobs.worker.Work`."""
+        spec = msgspec.convert(job.spec, ListSpec)
+        position, report = dict(job.position), dict(job.report)
+        async with opened(self._engine, job, spec) as file:
+            if not position:
+                lines = await asyncio.to_thread(file.count_lines)
+                position = {"generation": await self._begun(job, spec), "at": asdict(At())}
+                report = {"bytes": 0, "total_bytes": file.size}
+                yield Step(position, 0, 0, 0, report, lines)
+            async for piece in self._read(job, file, position, replaces=spec.replaces):
+                position = {**position, "at": asdict(piece.after)}
+                report = {**report, "bytes": piece.after.offset}
+                refused = len(piece.refusals)
+                yield Step(position, piece.rows, piece.rows - refused, refused, report)
+        if spec.replaces:
+            async for step in self._cleared(job, position, report):
+                yield step
+        await self._ended(job)
+
+    async def clear(self, job: Job) -> AsyncIterator[Step]:
+        """Take all off a list that is archived."""
+        async with self._engine.begin() as tx:
+            generation = await lists.next_generation(tx, job.workspace, UUID(job.subject or ""))
+        async for step in self._cleared(job, {"generation": generation}, {}):
+            yield step
+
+    async def _begun(self, job: Job, spec: ListSpec) -> int:
+        """The generation of what the file has; who asks for the list is being built from now on."""
+        async with self._engine.begin() as tx:
+            await definitions.seize(tx, job.workspace)
+            one = await require_living(tx, job.workspace, UUID(spec.list_id))
+            for user in await self._users(tx, one):
+                await definitions.set_job(tx, job.workspace, user.segment_id, job.id)
+            if not spec.replaces:
+                return one.generation
+            return await lists.next_generation(tx, job.workspace, one.list_id)
+
+    async def _read(
+        self, job: Job, file: ListFile, position: dict[str, Any], *, replaces: bool
+    ) -> AsyncIterator[Piece]:
+        """The pieces of a file, each when it is on the list."""
+        list_id, at = UUID(job.subject or ""), At(**position["at"])
+        while (piece := await asyncio.to_thread(file.piece, at, self._rows)) is not None:
+            subjects = subjects_of(self._key, job.workspace, piece.identifiers)
+            now = clock.now()
+            async with self._engine.begin() as tx:
+                one = await require_living(tx, job.workspace, list_id)
+                # What is only added stays, also if another file replaces what was there before.
+                generation = position["generation"] if replaces else one.generation
+                await lists.put(tx, one, subjects, generation=generation, now=now)
+                await list_files.write_refusals(tx, job.workspace, job.id, piece.refusals, now)
+            yield piece
+            at = piece.after
+
+    async def _cleared(
+        self, job: Job, position: dict[str, Any], report: dict[str, Any]
+    ) -> AsyncIterator[Step]:
+        """Take off what is of a generation before."""
+        list_id, taken = UUID(job.subject or ""), TAKEN
+        while taken == TAKEN:
+            async with self._engine.begin() as tx:
+                taken = await lists.take_former(
+                    tx, job.workspace, list_id, before=position["generation"], limit=TAKEN
+                )
+            yield Step(position, 0, 0, 0, report)
+
+    async def _ended(self, job: Job) -> None:
+        """All is there: who asks for the list is built, and the file is needed no more.
+
+        Nobody judges meanwhile: who did so by the list as it was is done, and the builds find them.
+        """
+        async with self._engine.begin() as tx:
+            await definitions.seize(tx, job.workspace)
+            one = await require_living(tx, job.workspace, UUID(job.subject or ""))
+            for user in await self._users(tx, one):
+                await begin_anew(tx, user)
+            await list_files.forget_parts(tx, job.workspace, job.id)
+
+    async def _users(self, tx: AsyncConnection, one: KeptList) -> list[Stored]:
+        return [user for user in await users_of(tx, one) if user.active]
