@@ -45,6 +45,8 @@ ONE = {
 }
 STREAMS = {
     "/v1/sources/{source}/live": "server-sent events",
+    "/v1/segments/{segment_id}/export": "a file, which is made while it is sent",
+    "/v1/audiences/{audience_id}/file": "a file, which is read while it is sent",
     "/v1/profiles/export": "a file, which is made while it is sent",
     "/v1/privacy/access/{access_id}/file": "a file, which is opened while it is sent",
 }
@@ -128,6 +130,9 @@ SAFE_AGAIN = {
     "/v1/lists/{list_id}/members/remove": "what is off a list is off it",
     "/v1/lists/{list_id}/uploads": "what is on a list is on it once",
     "/v1/segments/{segment_id}/rebuild": "the newest build overtakes the one before",
+    "/v1/audiences": "a name is taken once (409 with the id)",
+    "/v1/audiences/{audience_id}/build": "a file that is being made is made to its end",
+    "/v1/webhooks": "an address is taken once (409 with the id)",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.

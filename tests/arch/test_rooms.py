@@ -50,6 +50,10 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         **_PAGES,
     },
     "feedback": _PAGES,
+    "segment": {
+        "posting.py": "the HTTP by which posts go to webhooks, and where they may not go",
+        "sender.py": "the worker that sends",
+    },
 }
 WITHOUT = {"ingest": {"consumer.py": "it applies no topic but `privacy`, which all services do"}}
 """What a service does not have, and why."""

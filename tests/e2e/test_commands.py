@@ -50,6 +50,13 @@ OF_RETENTION: dict[str, list[str]] = {
 }
 # What a person types after each command.
 ARGUMENTS: dict[str, list[str]] = {
+    "audience archive": [ID],
+    "audience build": [ID],
+    "audience create": ["Best", ID, "google"],
+    "audience fetch": [ID, "best.csv"],
+    "audience files": [ID],
+    "audience list": [],
+    "audience show": [ID],
     "brand set": ["--name", "Shop"],
     "brand show": [],
     "campaign archive": [ID],
@@ -194,8 +201,10 @@ ARGUMENTS: dict[str, list[str]] = {
     "replay topic": [],
     "segment archive": [ID],
     "segment create": ["Best", DRAFT],
+    "segment export": [ID, "members.csv"],
     "segment list": [],
     "segment members": [ID],
+    "segment overlap": [ID, ID],
     "segment preview": [DRAFT],
     "segment rebuild": [ID],
     "segment schema": [],
@@ -238,6 +247,14 @@ ARGUMENTS: dict[str, list[str]] = {
     "topics history": [],
     "topics set": ["topics.json", "--reason", "why"],
     "topics show": [],
+    "webhook archive": [ID],
+    "webhook create": ["https://shop.example.com/hook"],
+    "webhook deliveries": [ID],
+    "webhook list": [],
+    "webhook replay": [ID],
+    "webhook rotate": [ID],
+    "webhook set": [ID, "--no-active"],
+    "webhook show": [ID],
 }
 # Commands that ask no operator route: a file, the secret, or the route of events.
 WITHOUT_A_CALL = {"keys", "mail list", "mail show", "replay file", "token"}
@@ -273,8 +290,20 @@ ANSWER: dict[str, Any] = {
         ("spool_refused", "spool_discarded", "planned", "sending", "failed", "suppressed"), 0
     ),
     **dict.fromkeys(
-        ("uncertain", "sent", "planned_total", "discarded", "offset", "done", "retried"), 0
+        (
+            "uncertain",
+            "sent",
+            "planned_total",
+            "replayed",
+            "discarded",
+            "offset",
+            "done",
+            "retried",
+        ),
+        0,
     ),
+    "choices": [],
+    "anywhere": 0,
     "topic": {"end_offsets_total": 0},
     "consumed": {"events": 0, "profile.activity": 0},
     "dead_letters": {},

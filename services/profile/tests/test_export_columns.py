@@ -7,14 +7,9 @@ import msgspec
 import pytest
 from services.profile.tests.people import START, event
 
-from rapport_profile.domain.export_columns import (
-    Kind,
-    Person,
-    UnknownColumnError,
-    columns_of,
-    text_of,
-)
-from rapport_profile.domain.export_texts import CsvWriting, JsonWriting
+from rapport_common.exporting.columns import Kind, UnknownColumnError, text_of
+from rapport_common.exporting.texts import CsvWriting, JsonWriting
+from rapport_profile.domain.export_columns import Person, columns_of
 from rapport_profile.domain.folding import fold_all
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.shown import SECTIONS, shown_profile

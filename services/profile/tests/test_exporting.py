@@ -23,9 +23,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.errors import BusyError
-from rapport_profile.api import exporting
-from rapport_profile.domain.export_columns import Column, Kind, Person, columns_of
-from rapport_profile.domain.export_texts import CsvWriting
+from rapport_common.exporting.answers import File
+from rapport_common.exporting.columns import Column, Kind
+from rapport_common.exporting.texts import CsvWriting
+from rapport_profile.domain.export_columns import Person, columns_of
 from rapport_profile.domain.published import Summary
 from rapport_profile.handlers.exporting import Exporting, Wanted
 
@@ -242,13 +243,12 @@ async def test_who_takes_it_slowly_holds_no_connection_and_who_leaves_no_place(
     assert await anext(parts)
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined] # of a QueuePool
     with pytest.raises(BusyError):
-        room.require_room()
+        room.places.require_room()
     await parts.aclose()
-    room.require_room()
+    room.places.require_room()
 
 
-async def test_an_answer_that_nobody_takes_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "SILENCE_SECONDS", 0.01)
+async def test_an_answer_that_nobody_takes_ends() -> None:
     ended = asyncio.Event()
 
     async def parts() -> AsyncGenerator[bytes]:
@@ -262,7 +262,7 @@ async def test_an_answer_that_nobody_takes_ends(monkeypatch: pytest.MonkeyPatch)
             await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):
-        await exporting.File(parts()).stream_response(taken)
+        await File(parts(), "people", "csv", silence=0.01).stream_response(taken)
     assert ended.is_set(), "its place is free again"
 
 

@@ -31,6 +31,7 @@ from rapport_common.testing.profiles import NOON, happened, sections
 from rapport_segment.api import routers
 from rapport_segment.api.callers import READ, WRITE
 from rapport_segment.api.models import SegmentLedger
+from rapport_segment.domain.addresses import networks
 from rapport_segment.handlers.ledger import counts
 from rapport_segment.store.jobs import JOBS
 from rapport_segment.tables import METADATA
@@ -97,11 +98,15 @@ def noon() -> datetime:
 
 
 @pytest.fixture(scope="module")
-async def module_engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncEngine]:
+def database_url(service_database: Callable[[str], str]) -> str:
+    return service_database("segment")
+
+
+@pytest.fixture(scope="module")
+async def module_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     # Two seconds for a lock pass on a busy machine; who waits for each other is told after one.
     patience = {"lock_timeout": "60s"}
-    database = service_database("segment")
-    engine = patient_engine(database, application="segment-test", settings=patience)
+    engine = patient_engine(database_url, application="segment-test", settings=patience)
     yield engine
     await engine.dispose()
 
@@ -144,7 +149,7 @@ async def _outbox(engine: AsyncEngine, topic: Topic) -> list[Any]:
 @pytest.fixture
 def api(engine: AsyncEngine) -> FastAPI:
     app = patient_app("segment")
-    add_routes(app, *routers(engine, EVENT_KEY))
+    add_routes(app, *routers(engine, engine, EVENT_KEY, networks("127.0.0.0/8")))
     add_routes(app, job_routes(engine, JOBS, read=READ, write=WRITE))
     counted = partial(counts, ConsumerStore("segment", "segment"))
     add_routes(app, ledger_routes(engine, SegmentLedger, counted))

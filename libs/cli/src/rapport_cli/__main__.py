@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 
 import rapport_keys
 from rapport_cli import (
+    audiences,
     brand,
     campaigns,
     cases,
@@ -44,7 +45,7 @@ from rapport_cli import (
     quarantine,
     replays,
     retention,
-    segments,
+    segment_files,
     show,
     sources,
     spool,
@@ -53,6 +54,7 @@ from rapport_cli import (
     topics,
     trait_rules,
     traits,
+    webhooks,
 )
 from rapport_cli.client import Session
 from rapport_cli.config import Config
@@ -85,8 +87,10 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(opt_ins.app, name="opt-in")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(retention.app, name="retention")
-app.add_typer(segments.app, name="segment")
+app.add_typer(segment_files.app, name="segment")  # with the commands of `segments`
 app.add_typer(lists.app, name="list")
+app.add_typer(audiences.app, name="audience")
+app.add_typer(webhooks.app, name="webhook")
 app.add_typer(campaigns.app, name="campaign")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")

@@ -12,6 +12,7 @@ import typer
 from rapport_cli import show
 from rapport_cli.errors import CliError
 from rapport_cli.finding import app
+from rapport_cli.whole_files import format_of, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,24 +42,13 @@ def export_people(
 ) -> None:
     """Write people to a file; everybody, unless ids are given."""
     names = list(column or USUAL)
-    body: dict[str, Any] = {"format": _format(file), "columns": names, "gzip": gzip}
+    body: dict[str, Any] = {"format": format_of(file), "columns": names, "gzip": gzip}
     if ids is not None:
         body["ids"] = _lines(ids)
     if keep_formulas:
         body["formulas"] = "keep"
-    part = file.with_name(f"{file.name}.part")
-    try:
+    with whole(file, as_json=as_json) as part:
         _written(show.session(ctx).api("profile"), body, part)
-        size = part.stat().st_size
-        part.replace(file)
-    except OSError as error:
-        raise CliError("bad_file", f"{file} can't be written: {error.strerror}.") from error
-    finally:
-        part.unlink(missing_ok=True)
-    if as_json:
-        show.data({"file": str(file), "bytes": size})
-    else:
-        show.line(f"{file} is written: {size:,} bytes.")
 
 
 def _written(api: Api, body: dict[str, Any], part: Path) -> None:
@@ -104,14 +94,6 @@ def cut(part: Path, form: str, columns: Sequence[str]) -> str | None:
         return str(json.loads(record)["id"])
     [row] = csv.reader(record.splitlines(keepends=True))
     return row[list(columns).index("id")]
-
-
-def _format(file: Path) -> str:
-    for form in ("csv", "jsonl", "parquet"):
-        if form in file.name.lower().split("."):
-            return form
-    message = f"{file}: its name says what it is to be: .csv, .jsonl or .parquet."
-    raise CliError("bad_file", message)
 
 
 def _lines(file: Path) -> list[str]:

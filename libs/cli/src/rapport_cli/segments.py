@@ -42,7 +42,7 @@ def list_segments(
 @app.command("show")
 def show_segment(ctx: typer.Context, segment: Segment, *, as_json: show.AsJson = False) -> None:
     """Show a segment: its rule, its members, and how far it is built."""
-    found = _find(_api(ctx), segment)
+    found = find(_api(ctx), segment)
     if as_json:
         show.data(found)
         return
@@ -94,7 +94,7 @@ def set_segment(
     if not body:
         raise CliError("nothing_to_change", "Say what to change: --name, --rule, or --no-active.")
     api = _api(ctx)
-    answer = api.patch(_path(_find(api, segment)["id"]), body)
+    answer = api.patch(path_of(find(api, segment)["id"]), body)
     _told(api, answer, wait=wait, as_json=as_json)
 
 
@@ -104,7 +104,7 @@ def rebuild(
 ) -> None:
     """Hold everybody against the rule again, for example after a cancelled build."""
     api = _api(ctx)
-    answer = api.post(f"{_path(_find(api, segment)['id'])}/rebuild")
+    answer = api.post(f"{path_of(find(api, segment)['id'])}/rebuild")
     _told(api, answer, wait=wait, as_json=as_json)
 
 
@@ -114,7 +114,7 @@ def archive(
 ) -> None:
     """Archive a segment: its members leave, its name is free, its history is kept."""
     api = _api(ctx)
-    path = _path(_find(api, segment)["id"])
+    path = path_of(find(api, segment)["id"])
     api.delete(path)
     answer = api.get(path)
     _told(api, answer, wait=wait, as_json=as_json)
@@ -142,7 +142,7 @@ def versions(
 ) -> None:
     """List what a segment was, the newest version first."""
     api = _api(ctx)
-    path = f"{_path(_find(api, segment)['id'])}/versions"
+    path = f"{path_of(find(api, segment)['id'])}/versions"
     answer = api.get(path, limit=limit, cursor=cursor)
     columns = ["version", "name", "active", "created_at", "created_by", "text"]
     show.page(answer, columns, as_json=as_json)
@@ -159,7 +159,7 @@ def members(
 ) -> None:
     """List who is in a segment, since when and why."""
     api = _api(ctx)
-    path = f"{_path(_find(api, segment)['id'])}/members"
+    path = f"{path_of(find(api, segment)['id'])}/members"
     answer = api.get(path, limit=limit, cursor=cursor)
     show.page(answer, ["id", "entered_at", "reason"], empty="Nobody.", as_json=as_json)
 
@@ -176,7 +176,7 @@ def why(
     """Tell why a person is in a segment, or why not."""
     api = _api(ctx)
     person = profiles.id_of(show.session(ctx).api("profile"), kind, value)
-    answer = api.get(f"{_path(_find(api, segment)['id'])}/members/{person}")
+    answer = api.get(f"{path_of(find(api, segment)['id'])}/members/{person}")
     if as_json:
         show.data(answer)
         return
@@ -189,7 +189,7 @@ def _api(ctx: typer.Context) -> Api:
     return show.session(ctx).api("segment")
 
 
-def _path(segment_id: str) -> str:
+def path_of(segment_id: str) -> str:
     return f"/v1/segments/{quote(segment_id, safe='')}"
 
 
@@ -204,10 +204,10 @@ def _written(rule: dict[str, Any]) -> str:
     return json.dumps(rule, ensure_ascii=False)
 
 
-def _find(api: Api, segment: str) -> dict[str, Any]:
+def find(api: Api, segment: str) -> dict[str, Any]:
     """Return the segment with this id or name; raises `not_found`."""
     try:
-        return api.get(_path(str(UUID(segment))))
+        return api.get(path_of(str(UUID(segment))))
     except ValueError:
         pass
     cursor: str | None = None
@@ -226,7 +226,7 @@ def _told(
 ) -> None:
     if wait and answer["job_id"]:
         jobs.watch(api, answer["job_id"], quiet=as_json or id_only)
-        answer = api.get(_path(answer["id"]))
+        answer = api.get(path_of(answer["id"]))
     told = (
         f"Segment {answer['id']} '{answer['name']}' is {answer['status']} and has "
         f"{answer['members']} members."

@@ -95,10 +95,10 @@ class ServiceProcess:
         them what is known.
         """
         settings = self.settings
-        self.watch(eraser.over(self._pool("eraser", 1)), lambda: eraser.last_sign)
-        gatherer = eraser.gatherer.over(self._pool("gatherer", 1))
+        self.watch(eraser.over(self.pool("eraser", 1)), lambda: eraser.last_sign)
+        gatherer = eraser.gatherer.over(self.pool("gatherer", 1))
         self.watch(gatherer, lambda: gatherer.last_sign)
-        engine = self._pool("consumer", 2, BY_KEY)
+        engine = self.pool("consumer", 2, BY_KEY)
         consumer = Consumer(
             self.service,
             engine,
@@ -114,7 +114,7 @@ class ServiceProcess:
         watchdog = self._watchdog(
             lambda: consumer.last_sign, has_work=lambda: consumer.stopped_because is None
         )
-        unparker = Unparker(self.service, self._pool("unparker", 1, BY_KEY), consumer.batches)
+        unparker = Unparker(self.service, self.pool("unparker", 1, BY_KEY), consumer.batches)
         topics = TopicMaker(settings, topics_of(self.service))
         self.workers += [topics, AfterTopics(topics, consumer), watchdog, unparker]
         if settings.works:
@@ -126,7 +126,7 @@ class ServiceProcess:
     def relay(self) -> Relay:
         """Add the relay of this service's outbox."""
         relay = Relay(
-            self._pool("relay", 2),
+            self.pool("relay", 2),
             self.producer,
             schema=self.service,
             batch=self.settings.outbox_batch,
@@ -140,7 +140,7 @@ class ServiceProcess:
     def due(self, handlers: Mapping[str, Handler]) -> DueWorker:
         """Add the worker of what has a time, a handler for each kind, and its operator routes."""
         store = DueStore(self.service)
-        worker = DueWorker(self._pool("due", 1, SESSION), store, handlers)
+        worker = DueWorker(self.pool("due", 1, SESSION), store, handlers)
         self.watch(worker, lambda: worker.last_sign)
         add_routes(self.ops, due_routes(self.api_engine, store))
         return worker
@@ -160,8 +160,8 @@ class ServiceProcess:
             limit=self.settings.watchdog_seconds,
         )
 
-    def _pool(self, what: str, size: int, session: Mapping[str, str] | None = None) -> AsyncEngine:
-        """Connections of one worker's own: no other one can use them up."""
+    def pool(self, what: str, size: int, session: Mapping[str, str] | None = None) -> AsyncEngine:
+        """Connections of one worker's, or one use's, own: no other one can use them up."""
         made = open_engine(self.settings, self.service, what, size, session)
         self.engines.append(made)
         return made
@@ -183,7 +183,7 @@ class ServiceProcess:
         retention = RetentionWorker(self.engine, kept, schema=self.service)
         self.workers.append(retention)
         if classes:
-            keeper = Keeper(self.service, self._pool("keeper", 1), classes)
+            keeper = Keeper(self.service, self.pool("keeper", 1), classes)
             self.watch(keeper, lambda: keeper.last_sign)
             self.routers.append(keeping_routes(self.api_engine, self.service, classes))
         return retention

@@ -13,15 +13,19 @@ from rapport_segment.api.callers import READ, WRITE
 from rapport_segment.api.lists import UPLOADS
 from rapport_segment.api.models import SegmentLedger
 from rapport_segment.consumer import SUBSCRIPTIONS
+from rapport_segment.handlers.audiences import Making, Scheduled
 from rapport_segment.handlers.building import Building
+from rapport_segment.handlers.exporting import AT_ONCE as EXPORTS_AT_ONCE
 from rapport_segment.handlers.ledger import counts
 from rapport_segment.handlers.passing import Passing
 from rapport_segment.handlers.privacy import eraser
 from rapport_segment.handlers.retelling import Retelling
 from rapport_segment.handlers.uploading import Uploading
+from rapport_segment.posting import Poster
 from rapport_segment.retention import CLASSES, retentions
+from rapport_segment.sender import Sender
 from rapport_segment.settings import Settings
-from rapport_segment.store.jobs import BUILD, CLEAR, JOBS, UPLOAD
+from rapport_segment.store.jobs import AUDIENCE_FILE, BUILD, CLEAR, JOBS, UPLOAD
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,12 +43,20 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     consumer = process.consume(SUBSCRIPTIONS, eraser(key))
     process.relay()
     uploading = Uploading(process.engine, key)
-    works = {UPLOAD: uploading.work, CLEAR: uploading.clear}
-    works[BUILD] = Building(process.engine).work
+    works = {
+        UPLOAD: uploading.work,
+        CLEAR: uploading.clear,
+        BUILD: Building(process.engine).work,
+        AUDIENCE_FILE: Making(process.engine).work,
+    }
     process.jobs(JOBS, works, read=READ, write=WRITE)
-    process.due({**Retelling().kinds, **Passing().kinds})
+    process.due({**Retelling().kinds, **Passing().kinds, **Scheduled().kinds})
     process.retain(retentions(settings), CLASSES)
     process.ledger(SegmentLedger, partial(counts, consumer.store))
-    process.bounds = Bounds(streams=(UPLOADS,))
-    process.routers += routers(process.api_engine, key)
+    own = settings.own_networks()
+    sender = Sender(process.pool("sender", 3), Poster(own))
+    process.watch(sender, lambda: sender.last_sign)
+    exports = process.pool("export", EXPORTS_AT_ONCE)
+    process.bounds = Bounds(seconds=settings.request_seconds, streams=(UPLOADS,))
+    process.routers += routers(process.api_engine, exports, key, own)
     return process.api()

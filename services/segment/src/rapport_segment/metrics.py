@@ -1,6 +1,6 @@
 """Every Prometheus metric of the service; those of the consumer and the outbox are common."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 CHANGES = Counter(
     "rapport_segment_changes_total",
@@ -20,4 +20,23 @@ PREVIEW = Histogram(
     "rapport_segment_preview_duration_seconds",
     "Time to count the people an unsaved rule fits.",
     buckets=(0.005, 0.01, 0.05, 0.1, 0.3, 0.5, 1, 2.5, 5, 10),
+)
+EXPORTED = Counter(
+    "rapport_segment_members_exported_total",
+    "Members that were written to an export.",
+)
+POSTS = Counter(
+    "rapport_segment_webhook_posts_total",
+    "Posts to webhooks, by what came of them.",
+    ["outcome"],
+)
+POST_DURATION = Histogram(
+    "rapport_segment_webhook_post_duration_seconds",
+    "Time until a receiver has answered, or is given up.",
+    buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 15),
+)
+DELIVERIES = Gauge(
+    "rapport_segment_webhook_deliveries",
+    "Posts to webhooks that wait, and those that were given up; looked at once a minute.",
+    ["state"],
 )

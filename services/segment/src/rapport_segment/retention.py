@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from rapport_common.retention import Retention
 from rapport_segment.settings import Settings
-from rapport_segment.store import keeping
+from rapport_segment.store import deliveries, keeping
 
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
@@ -13,9 +13,12 @@ CLASSES = keeping.CLASSES
 def retentions(settings: Settings) -> list[Retention]:
     """What is deleted after how long; what is kept for ever is not here."""
     jobs = timedelta(days=settings.job_retention_days)
+    given_up = timedelta(days=settings.webhook_retention_days)
     return [
         Retention("job", "finished_at", jobs),
         Retention("list_refusal", "at", jobs),
         # Of jobs that have failed or were cancelled: the others' are gone with the job.
         Retention("list_part", "at", timedelta(days=1)),
+        Retention("audience_file", "made_at", timedelta(days=settings.audience_file_days)),
+        Retention("webhook_delivery", "died_at", given_up, deliveries.clear),
     ]

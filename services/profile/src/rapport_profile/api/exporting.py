@@ -1,8 +1,6 @@
 """Exports over HTTP: a file as the answer, as long as it takes."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -10,30 +8,21 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.types import Send
-from typing_extensions import override
 
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import InvalidRequestError
+from rapport_common.exporting.answers import TYPES, File, Format
+from rapport_common.exporting.columns import UnknownColumnError
 from rapport_profile.domain.export_columns import (
     LONGEST_NAME,
     MOST_COLUMNS,
     USUAL,
-    UnknownColumnError,
     columns_of,
 )
-from rapport_profile.handlers.exporting import Exporting, Format, Wanted
+from rapport_profile.handlers.exporting import Exporting, Wanted
 
 Exporter = Annotated[Operator, Depends(operator("profiles:export"))]
 MOST_IDS = 20_000
-SILENCE_SECONDS = 60.0
-"""For so long a part of a file may wait to be taken; then the answer ends without its end."""
-
-_TYPES: dict[Format, str] = {
-    "csv": "text/csv; charset=utf-8",
-    "jsonl": "application/jsonl",
-    "parquet": "application/vnd.apache.parquet",
-}
 _EXAMPLE: JsonDict = {
     "format": "csv",
     "columns": ["id", "contact_points.email", "traits.name", "computed.last_order_at"],
@@ -75,7 +64,7 @@ def export_routes(engine: AsyncEngine) -> APIRouter:
     @router.post(
         "/v1/profiles/export",
         response_class=StreamingResponse,
-        responses={200: {"content": {one: {} for one in _TYPES.values()}}},
+        responses={200: {"content": {one: {} for one in TYPES.values()}}},
     )
     async def export_people(body: NewExport, caller: Exporter) -> StreamingResponse:
         """A file of people, as CSV, JSON Lines or Parquet. It is whole only if the answer ends.
@@ -83,42 +72,10 @@ def export_routes(engine: AsyncEngine) -> APIRouter:
         People come in the order of their ids, each as they are when it is their turn.
         """
         wanted = _wanted(body, caller)
-        exporting.require_room()
-        name = f"profiles.{body.format}{'.gz' if _is_gz(body) else ''}"
-        return File(
-            exporting.parts(wanted),
-            media_type="application/gzip" if _is_gz(body) else _TYPES[body.format],
-            headers={
-                "Content-Disposition": f'attachment; filename="{name}"',
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",
-            },
-        )
+        exporting.places.require_room()
+        return File(exporting.parts(wanted), "profiles", body.format, gzip=body.gzip)
 
     return router
-
-
-class File(StreamingResponse):
-    """An answer that ends early when nobody takes it."""
-
-    def __init__(self, parts: AsyncGenerator[bytes], **told: Any) -> None:
-        super().__init__(parts, **told)
-        self._parts = parts
-
-    @override
-    async def stream_response(self, send: Send) -> None:
-        async def sent(message: Any) -> None:
-            async with asyncio.timeout(SILENCE_SECONDS):
-                await send(message)
-
-        try:
-            await super().stream_response(sent)
-        finally:
-            await self._parts.aclose()
-
-
-def _is_gz(body: NewExport) -> bool:
-    return body.gzip and body.format != "parquet"
 
 
 def _wanted(body: NewExport, caller: Operator) -> Wanted:

@@ -1,15 +1,14 @@
 """The columns of an export: what there is to choose from, and what each says of a person."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from enum import Enum
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.profile import ComputedState
+from rapport_common.exporting.columns import Column, Kind, UnknownColumnError
 from rapport_common.paths import names_of
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.reach import Point
@@ -25,22 +24,7 @@ _COMPUTED: Final = {
     # What a workspace has defined stands in the column `computed`.
     if one.name != "defined"
 }
-_text = msgspec.json.Decoder(str)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-class UnknownColumnError(ValueError):
-    """There is no such column; its text says which there are."""
-
-
-class Kind(Enum):
-    """What a column's values are: they are the same in all rows."""
-
-    TEXT = "text"
-    NUMBER = "number"
-    TIME = "time"
-    TEXTS = "texts"
-    JSON = "json"
 
 
 class Person:
@@ -75,20 +59,12 @@ class Person:
         return None if value is None or bytes(value) == b"null" else value
 
 
-class Column(NamedTuple):
-    """A column with its values: text, int, datetime (UTC), list of texts, or what JSON can say."""
-
-    name: str
-    kind: Kind
-    of: Callable[[Person], Any]
-
-
-def columns_of(names: Sequence[str]) -> list[Column]:
+def columns_of(names: Sequence[str]) -> list[Column[Person]]:
     """The columns with these names, each once; UnknownColumnError."""
     return [_column(one) for one in dict.fromkeys(names)]
 
 
-def _column(name: str) -> Column:
+def _column(name: str) -> Column[Person]:
     section, dot, part = name.partition(".")
     if not dot:
         return _plain(name)
@@ -97,7 +73,7 @@ def _column(name: str) -> Column:
     return _PARTS[section](name, part)
 
 
-def _plain(name: str) -> Column:
+def _plain(name: str) -> Column[Person]:
     if name == "id":
         return Column(name, Kind.TEXT, lambda who: who.id)
     if name == "version":
@@ -108,22 +84,22 @@ def _plain(name: str) -> Column:
     return Column(name, Kind.JSON, lambda who: who.section(section))
 
 
-def _identifiers(name: str, kind: str) -> Column:
+def _identifiers(name: str, kind: str) -> Column[Person]:
     return Column(name, Kind.TEXTS, lambda who: who.identifiers(kind))
 
 
-def _contact_point(name: str, channel: str) -> Column:
+def _contact_point(name: str, channel: str) -> Column[Person]:
     def newest(who: Person) -> str | None:
         return next((one.value for one in who.points if one.channel == channel), None)
 
     return Column(name, Kind.TEXT, newest)
 
 
-def _trait(name: str, trait: str) -> Column:
+def _trait(name: str, trait: str) -> Column[Person]:
     return Column(name, Kind.JSON, lambda who: who.trait(trait))
 
 
-def _computed(name: str, aggregate: str) -> Column:
+def _computed(name: str, aggregate: str) -> Column[Person]:
     if aggregate not in _COMPUTED:
         raise _unknown(name)
     told = str(_COMPUTED[aggregate])
@@ -131,7 +107,7 @@ def _computed(name: str, aggregate: str) -> Column:
     return Column(name, kind, lambda who: getattr(who.computed, aggregate))
 
 
-_PARTS: Final[dict[str, Callable[[str, str], Column]]] = {
+_PARTS: Final[dict[str, Callable[[str, str], Column[Person]]]] = {
     "identifiers": _identifiers,
     "contact_points": _contact_point,
     "traits": _trait,
@@ -155,13 +131,3 @@ def _unknown(name: str) -> UnknownColumnError:
         f"'{name[:60]}' is no column. There are {there_are}, and of each kind, channel and name "
         "identifiers.email, contact_points.email, traits.city."
     )
-
-
-def text_of(value: Any) -> str | None:
-    """A value as text: texts as they are, times in UTC, what has parts as JSON."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    encoded = bytes(value) if isinstance(value, msgspec.Raw) else msgspec.json.encode(value)
-    return _text.decode(encoded) if encoded.startswith(b'"') else encoded.decode()

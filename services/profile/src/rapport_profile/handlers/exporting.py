@@ -5,29 +5,26 @@ slowly, or not at all, holds no connection, no lock and no snapshot. So each per
 are when their page is read, and an export can go on behind any of them.
 """
 
-import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Literal
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import logging
-from rapport_common.errors import BusyError
+from rapport_common.exporting.answers import Format, Places, is_packed, packed, writing
+from rapport_common.exporting.columns import Column
+from rapport_common.exporting.texts import Writing
 from rapport_profile import metrics
-from rapport_profile.domain.export_columns import Column, Person
-from rapport_profile.domain.export_texts import CsvWriting, JsonWriting, Writing
+from rapport_profile.domain.export_columns import Person
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.restraints import is_only_kept
-from rapport_profile.handlers.parquet import ParquetWriting
 from rapport_profile.store import exporting as store
 from rapport_profile.store import retelling
 from rapport_profile.store.standing import standing
 
 log = logging.get(__name__)
 
-Format = Literal["csv", "jsonl", "parquet"]
 AT_ONCE = 2
 """Exports that one process makes at a time."""
 
@@ -36,8 +33,6 @@ PAGE_BYTES = 1024 * 1024
 """Of what is stored of the people of a page, as it is stored."""
 
 FIRST = "00000000-0000-0000-0000-000000000000"
-_GZIP = 31
-"""What zlib calls the format of gzip's files."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -49,19 +44,21 @@ class Wanted(msgspec.Struct, frozen=True):
     workspace: str
     actor: str
     format: Format
-    columns: Sequence[Column]
+    columns: Sequence[Column[Person]]
     ids: Sequence[Id] | None = None
     after: Id | None = None
     gzip: bool = False
     guarded: bool = True
 
-    def writing(self) -> Writing:
+    def writing(self) -> Writing[Person]:
         """What makes the file."""
-        if self.format == "parquet":
-            return ParquetWriting(self.columns, compression="gzip" if self.gzip else "snappy")
-        if self.format == "jsonl":
-            return JsonWriting(self.columns)
-        return CsvWriting(self.columns, guarded=self.guarded, named=self.after is None)
+        return writing(
+            self.format,
+            self.columns,
+            gzip=self.gzip,
+            guarded=self.guarded,
+            named=self.after is None,
+        )
 
 
 class Exporting:
@@ -69,41 +66,27 @@ class Exporting:
 
     def __init__(self, engine: AsyncEngine, at_once: int = AT_ONCE) -> None:
         self._engine = engine
-        self._room = at_once
-
-    def require_room(self) -> None:
-        """BusyError if as many are made as may be."""
-        if self._room <= 0:
-            message = "Other exports are being made; ask again when one of them is done."
-            raise BusyError(message, retry_after=30)
+        self.places = Places(at_once)
 
     async def parts(self, wanted: Wanted) -> AsyncGenerator[bytes]:
         """The file, part by part; the next one is made when it is asked for."""
-        with self._place():
-            packing = zlib.compressobj(wbits=_GZIP) if _is_packed(wanted) else None
-            writing, rows = wanted.writing(), 0
-            part = writing.begin()
-            async for people in self._pages(wanted):
-                part += writing.add(people)
-                rows += len(people)
-                metrics.EXPORTED.inc(len(people))
-                packed = packing.compress(part) if packing else part
-                if packed:
-                    yield packed
-                part = b""
-            part += writing.end()
-            yield packing.compress(part) + packing.flush() if packing else part
-            log.info("profiles exported", workspace=wanted.workspace, by=wanted.actor, rows=rows)
+        with self.places.one():
+            gzip = is_packed(wanted.format, gzip=wanted.gzip)
+            async with aclosing(packed(self._parts(wanted), gzip=gzip)) as parts:
+                async for part in parts:
+                    yield part
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        # Taken when the file begins: an answer that nobody reads must not hold one.
-        self.require_room()
-        self._room -= 1
-        try:
-            yield
-        finally:
-            self._room += 1
+    async def _parts(self, wanted: Wanted) -> AsyncGenerator[bytes]:
+        making, rows = wanted.writing(), 0
+        part = making.begin()
+        async for people in self._pages(wanted):
+            part += making.add(people)
+            rows += len(people)
+            metrics.EXPORTED.inc(len(people))
+            yield part
+            part = b""
+        yield part + making.end()
+        log.info("profiles exported", workspace=wanted.workspace, by=wanted.actor, rows=rows)
 
     async def _pages(self, wanted: Wanted) -> AsyncIterator[list[Person]]:
         pages = self._all(wanted) if wanted.ids is None else self._these(wanted, wanted.ids)
@@ -144,8 +127,3 @@ async def _people(tx: AsyncConnection, workspace: str, ids: Sequence[Id]) -> lis
     """Those of them of whom anything may be done but keeping what is known."""
     found = [Person(*one) async for one in standing(tx, workspace, ids)]
     return [one for one in found if not is_only_kept(one.summary.fold.restraints)]
-
-
-def _is_packed(wanted: Wanted) -> bool:
-    # Parquet packs its columns by itself.
-    return wanted.gzip and wanted.format != "parquet"

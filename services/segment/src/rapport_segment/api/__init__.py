@@ -1,23 +1,42 @@
 """The operator API of segment."""
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_segment.api import lists
+from rapport_segment.api.audiences import audience_reading_routes, audience_routes
+from rapport_segment.api.exporting import export_routes, overlap_routes
 from rapport_segment.api.members import member_routes
 from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
+from rapport_segment.api.webhooks import webhook_reading_routes, webhook_routes
+from rapport_segment.domain.addresses import Network
 from rapport_segment.handlers.lists import OnLists
 
 
-def routers(engine: AsyncEngine, event_key: bytes) -> list[APIRouter]:
-    """All routes of this service."""
+def routers(
+    engine: AsyncEngine,
+    exports: AsyncEngine,
+    event_key: bytes,
+    own: Sequence[Network] = (),
+) -> list[APIRouter]:
+    """All routes of this service; `exports` are the connections of what takes long, `own` the
+    private networks that webhooks may lead to.
+    """
     return [
         schema_routes(),
+        overlap_routes(engine),
         segment_routes(engine),
         change_routes(engine),
         member_routes(engine),
+        export_routes(engine, exports),
         lists.list_routes(engine),
         lists.member_routes(engine),
         lists.change_routes(engine),
         lists.moving_routes(engine, OnLists(event_key)),
+        audience_routes(engine),
+        audience_reading_routes(engine, exports),
+        webhook_routes(engine, own),
+        webhook_reading_routes(engine),
     ]

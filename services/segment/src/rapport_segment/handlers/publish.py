@@ -8,6 +8,7 @@ from rapport_common.events.definition import SegmentDefinition
 from rapport_common.events.topics import SEGMENT_DEFINITION, SEGMENT_MEMBERSHIP
 from rapport_common.publisher import Publisher
 from rapport_segment.domain.membership import Change
+from rapport_segment.handlers.delivering import announce
 from rapport_segment.store.definitions import Stored
 from rapport_segment.tables import SCHEMA
 
@@ -16,8 +17,9 @@ _MEMBERSHIPS = Publisher(SCHEMA, SEGMENT_MEMBERSHIP)
 
 
 async def publish(tx: AsyncConnection, changes: Sequence[tuple[Change, str | None]]) -> None:
-    """Tell the other services of (change, traceparent), in this order."""
+    """Tell the other services, and webhooks, of (change, traceparent), in this order."""
     await _MEMBERSHIPS.publish(tx, [(change.record, trace) for change, trace in changes])
+    await announce(tx, [change.record for change, _trace in changes])
 
 
 async def tell(tx: AsyncConnection, definitions: Sequence[Stored]) -> None:

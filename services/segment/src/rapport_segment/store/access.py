@@ -14,6 +14,25 @@ STAYS = Rows(
     "t.workspace = :workspace AND t.profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[]))",
 )
 
+POSTS = Rows(
+    "segment.webhook_delivery",
+    "what waits to be told of you to other systems of the shop, or could not be told",
+    "segment.webhook_delivery t JOIN segment.webhook w USING (workspace, webhook_id)",
+    {"message_id": "uuid"},
+    {"to": "w.url", **plain("body", "created_at", "died_at")},
+    "t.workspace = :workspace AND t.profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[]))",
+)
+
+FILES = Rows(
+    "segment.audience_part",
+    "files for advertising platforms that hold a hash of your address or number, with your consent",
+    "segment.audience_part t JOIN segment.audience_file f USING (workspace, file_id) "
+    "JOIN segment.audience a USING (workspace, audience_id)",
+    {"file_id": "uuid", "number": "integer"},
+    {"name": "a.name", "platform": "a.platform", "made_at": "f.made_at"},
+    "t.workspace = :workspace AND t.people && CAST(CAST(:profiles AS text[]) AS uuid[])",
+)
+
 
 LISTS = Rows(
     "segment.list_member",
@@ -28,4 +47,4 @@ LISTS = Rows(
 
 def parts(recogniser: Recogniser) -> list[Part]:
     """All of it; the traits kept here are profile's."""
-    return [STAYS, LISTS, *aside_parts(SCHEMA, recogniser)]
+    return [STAYS, LISTS, POSTS, FILES, *aside_parts(SCHEMA, recogniser)]

@@ -14,6 +14,9 @@ TELL = "tell"
 CHECK = "check"
 """A person whose verdicts may change by time; the key is the profile's id."""
 
+AUDIENCE = "audience"
+"""A file for an advertising platform; the key is the audience's id."""
+
 DUE = DueStore("segment")
 
 _CHECKS = text(

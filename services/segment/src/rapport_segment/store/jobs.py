@@ -1,4 +1,4 @@
-"""The jobs of segment: builds, which hold everybody against a definition; files for lists."""
+"""The jobs of segment: builds, which hold everybody against a definition, and files of many sorts."""
 
 from rapport_common.jobs.store import JobStore
 
@@ -6,3 +6,4 @@ JOBS = JobStore("segment")
 BUILD = "build"
 UPLOAD = "list_upload"
 CLEAR = "list_clear"
+AUDIENCE_FILE = "audience_file"

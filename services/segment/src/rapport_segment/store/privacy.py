@@ -35,6 +35,23 @@ CHECKS = Found(
     f"SELECT count(*) FROM segment.due WHERE {_CHECKED}",
 )
 
+POSTS = Found(
+    "segment.webhook_delivery",
+    "DELETE FROM segment.webhook_delivery WHERE ctid IN (SELECT ctid FROM segment.webhook_delivery "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM segment.webhook_delivery WHERE {_OF_THEM}",
+)
+
+# Of a file of hashes nobody can be taken out: it goes, and the next one is made without them.
+FILES = Found(
+    "segment.audience_file",
+    "DELETE FROM segment.audience_file WHERE (workspace, file_id) IN (SELECT workspace, file_id "
+    "FROM segment.audience_part WHERE workspace = :workspace "
+    "AND people && CAST(CAST(:profiles AS text[]) AS uuid[]) LIMIT :limit)",
+    "SELECT count(DISTINCT file_id) FROM segment.audience_part WHERE workspace = :workspace "
+    "AND people && CAST(CAST(:profiles AS text[]) AS uuid[])",
+)
+
 
 _LISTED = (
     "workspace = :workspace AND subject = ANY(CAST(CAST(:subjects AS text[]) AS uuid[])) "
@@ -55,7 +72,7 @@ _UPLOADED = text(
     "SELECT EXISTS (SELECT FROM segment.list_part t WHERE t.workspace = :workspace "
     f"AND t.at < {BEFORE} AND {_READ_ON})"
 )
-FILES = Found(
+UPLOADS = Found(
     "segment.list_part",
     "DELETE FROM segment.list_part WHERE ctid IN (SELECT t.ctid FROM segment.list_part t "
     f"WHERE t.workspace = :workspace AND NOT {_READ_ON} LIMIT :limit)",
@@ -72,10 +89,12 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
     """All of it. Files for lists that have come before the wish are read to their end first."""
     return [
         Waits("segment.list_part", _are_read),
-        FILES,
+        UPLOADS,
         ON_LISTS,
         STAYS,
         CHECKS,
+        POSTS,
+        FILES,
         PEOPLE,
         *aside_sweeps(SCHEMA, recogniser),
     ]

@@ -4,37 +4,42 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from rapport_profile.domain.export_columns import Column, Person, text_of
+from rapport_common.exporting.columns import Column, Row, text_of
 
 FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?")
 
 
-class Writing(Protocol):
-    """Makes a file of people."""
+_Taken_contra = TypeVar("_Taken_contra", contravariant=True)
+
+
+class Writing(Protocol[_Taken_contra]):
+    """Makes a file of rows."""
 
     def begin(self) -> bytes:
         """What stands before the first of them."""
 
-    def add(self, people: Iterable[Person]) -> bytes:
+    def add(self, rows: Iterable[_Taken_contra]) -> bytes:
         """What is to be written next."""
 
     def end(self) -> bytes:
         """What stands behind the last."""
 
 
-class CsvWriting:
-    """One line for a person, with a line of names before the first.
+class CsvWriting(Generic[Row]):
+    """One line for a row, with a line of names before the first.
 
     What has parts is JSON. With `guarded`, a text that a spreadsheet would take for a formula
     has an apostrophe before it; numbers, phone numbers among them, stay as they are.
     """
 
-    def __init__(self, columns: Sequence[Column], *, guarded: bool, named: bool = True) -> None:
+    def __init__(
+        self, columns: Sequence[Column[Row]], *, guarded: bool, named: bool = True
+    ) -> None:
         self._columns = columns
         self._guarded = guarded
         self._named = named
@@ -43,9 +48,9 @@ class CsvWriting:
         """The line of names, unless the file goes on where another has ended."""
         return self._lines([[one.name for one in self._columns]]) if self._named else b""
 
-    def add(self, people: Iterable[Person]) -> bytes:
+    def add(self, rows: Iterable[Row]) -> bytes:
         """Their lines."""
-        return self._lines([text_of(one.of(who)) for one in self._columns] for who in people)
+        return self._lines([text_of(one.of(row)) for one in self._columns] for row in rows)
 
     def end(self) -> bytes:
         """Nothing."""
@@ -64,21 +69,21 @@ class CsvWriting:
         return text
 
 
-class JsonWriting:
-    """One JSON object in a line for a person; the columns are its fields."""
+class JsonWriting(Generic[Row]):
+    """One JSON object in a line for a row; the columns are its fields."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column[Row]]) -> None:
         self._columns = columns
 
     def begin(self) -> bytes:
         """Nothing."""
         return b""
 
-    def add(self, people: Iterable[Person]) -> bytes:
+    def add(self, rows: Iterable[Row]) -> bytes:
         """Their lines."""
         encode = msgspec.json.encode
         return b"".join(
-            encode({one.name: one.of(who) for one in self._columns}) + b"\n" for who in people
+            encode({one.name: one.of(row) for one in self._columns}) + b"\n" for row in rows
         )
 
     def end(self) -> bytes:

@@ -2,11 +2,11 @@
 
 import io
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import override
 
-from rapport_profile.domain.export_columns import Column, Kind, Person, text_of
+from rapport_common.exporting.columns import Column, Kind, Row, text_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,10 +17,10 @@ GROUP_BYTES = 4 * 1024 * 1024
 """Of texts; then it is written whatever it has."""
 
 
-class ParquetWriting:
+class ParquetWriting(Generic[Row]):
     """A file of row groups; times in microseconds UTC, what has parts is JSON in a text."""
 
-    def __init__(self, columns: Sequence[Column], *, compression: str) -> None:
+    def __init__(self, columns: Sequence[Column[Row]], *, compression: str) -> None:
         from pyarrow import parquet  # noqa: PLC0415 - 50 MB of memory, for those who use it
 
         self._columns = columns
@@ -34,11 +34,11 @@ class ParquetWriting:
         """The file's mark."""
         return self._taken()
 
-    def add(self, people: Iterable[Person]) -> bytes:
+    def add(self, rows: Iterable[Row]) -> bytes:
         """The group that is full with these, if one is."""
-        for who in people:
+        for row in rows:
             for column, values in zip(self._columns, self._values, strict=True):
-                value = _plain(column.kind, column.of(who))
+                value = _plain(column.kind, column.of(row))
                 self._bytes += len(value) if isinstance(value, str) else 8
                 values.append(value)
             self._rows += 1
@@ -95,7 +95,7 @@ class _Sink(io.RawIOBase):
         return self._at
 
 
-def _schema(columns: Sequence[Column]) -> "pa.Schema":
+def _schema(columns: Sequence[Column[Row]]) -> "pa.Schema":
     import pyarrow as pa  # noqa: PLC0415 - as above
 
     types = {

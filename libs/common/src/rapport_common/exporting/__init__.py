@@ -1,0 +1,1 @@
+"""Files of rows, made while they are sent: CSV, JSON Lines and Parquet."""

@@ -1,0 +1,144 @@
+"""What operators do with webhooks: make, change, rotate their secrets, look, try again."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common import clock
+from rapport_common.auth import Operator
+from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
+from rapport_common.ids import uuid7
+from rapport_segment.domain.addresses import Network, UnusableUrlError, require_usable
+from rapport_segment.domain.webhooks import SECRET_BYTES, new_secret
+from rapport_segment.handlers.segments import require as require_segment
+from rapport_segment.store import deliveries, webhooks
+from rapport_segment.store.webhooks import Webhook
+
+MOST = 20
+"""Webhooks of a workspace: each change is written once for each."""
+
+MOST_REPLAYED = 10_000
+
+
+async def create(
+    tx: AsyncConnection,
+    caller: Operator,
+    url: str,
+    segment_ids: Sequence[UUID] | None,
+    own: Sequence[Network],
+) -> Webhook:
+    """Make one, which is told of what happens from now on; ConflictError for an address that there
+    is already.
+    """
+    await _check(tx, caller.workspace, url, segment_ids, own)
+    await webhooks.seize(tx, caller.workspace)
+    known = await webhooks.listed(tx, caller.workspace, limit=MOST)
+    _require_free(known, url, None)
+    if len(known) >= MOST:
+        message = f"A workspace has at most {MOST} webhooks. Archive one, or widen one."
+        raise ConflictError(message, code="too_many")
+    made = Webhook(
+        workspace=caller.workspace,
+        webhook_id=uuid7(),
+        url=url,
+        segment_ids=None if segment_ids is None else list(dict.fromkeys(segment_ids)),
+        active=True,
+        reason=None,
+        secret=_fresh(),
+        former_secret=None,
+        former_until=None,
+        failures=0,
+        paused_until=None,
+        succeeded_at=None,
+        failed_at=None,
+        created_at=clock.now(),
+        created_by=caller.subject,
+    )
+    await webhooks.insert(tx, made)
+    return made
+
+
+async def change(
+    tx: AsyncConnection,
+    workspace: str,
+    webhook_id: UUID,
+    changed: dict[str, object],
+    own: Sequence[Network],
+) -> Webhook:
+    """Change the fields that are given (`url`, `segment_ids`, `active`)."""
+    await webhooks.seize(tx, workspace)
+    old = await require(tx, workspace, webhook_id, lock=True)
+    new = replace(old, **changed)  # type: ignore[arg-type] # the model has their types
+    if new.active:
+        new = replace(new, reason=None)
+    await _check(tx, workspace, new.url, new.segment_ids, own)
+    _require_free(await webhooks.listed(tx, workspace, limit=MOST), new.url, webhook_id)
+    await webhooks.change(tx, new)
+    return await require(tx, workspace, webhook_id)
+
+
+async def rotate(
+    tx: AsyncConnection, workspace: str, webhook_id: UUID, overlap: timedelta
+) -> Webhook:
+    """Give it a new secret; for `overlap` posts are signed with both.
+
+    The one before that counts no more: of three nobody knows which the receiver has.
+    """
+    old = await require(tx, workspace, webhook_id, lock=True)
+    until = clock.now() + overlap
+    new = replace(old, secret=_fresh(), former_secret=old.secret, former_until=until)
+    await webhooks.change(tx, new)
+    return await require(tx, workspace, webhook_id)
+
+
+async def archive(tx: AsyncConnection, workspace: str, webhook_id: UUID) -> None:
+    """End one: nothing is posted any more, what waits is dropped, its secrets are forgotten."""
+    await require(tx, workspace, webhook_id, lock=True)
+    await webhooks.archive(tx, workspace, webhook_id, clock.now())
+
+
+async def replay(tx: AsyncConnection, workspace: str, webhook_id: UUID) -> int:
+    """Try again what was given up, the oldest first; how many posts."""
+    await require(tx, workspace, webhook_id)
+    return await deliveries.replay(tx, workspace, webhook_id, clock.now(), MOST_REPLAYED)
+
+
+async def require(
+    tx: AsyncConnection, workspace: str, webhook_id: UUID, *, lock: bool = False
+) -> Webhook:
+    """The webhook, or NotFoundError."""
+    found = await webhooks.find(tx, workspace, webhook_id, lock=lock)
+    if found is None:
+        message = f"There is no webhook {webhook_id}. GET /v1/webhooks lists them."
+        raise NotFoundError(message)
+    return found
+
+
+async def _check(
+    tx: AsyncConnection,
+    workspace: str,
+    url: str,
+    segment_ids: Sequence[UUID] | None,
+    own: Sequence[Network],
+) -> None:
+    try:
+        require_usable(url, own)
+    except UnusableUrlError as error:
+        raise InvalidRequestError(f"url: {error}.", details={"path": "body.url"}) from error
+    for one in segment_ids or ():
+        await require_segment(tx, workspace, one)
+
+
+def _require_free(known: Sequence[Webhook], url: str, own: UUID | None) -> None:
+    for one in known:
+        if one.url == url and one.webhook_id != own:
+            message = f"There is a webhook to {url} already. Change that one."
+            raise ConflictError(message, details={"id": str(one.webhook_id)})
+
+
+def _fresh() -> str:
+    return new_secret(secrets.token_bytes(SECRET_BYTES))

@@ -1,0 +1,170 @@
+"""Posts what is due to webhooks: many at once, few to each, and one to who seems to be away.
+
+A process that dies leaves its posts held; when their lease ends another one posts them again, under
+the same id. So a receiver gets each at least once.
+"""
+
+import asyncio
+import random
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rapport_common import clock, logging
+from rapport_common.db import is_retriable
+from rapport_segment import metrics
+from rapport_segment.domain import webhooks as rules
+from rapport_segment.domain.webhooks import Answer, Verdict
+from rapport_segment.handlers import delivering
+from rapport_segment.posting import MOST_SECONDS, Poster
+from rapport_segment.store import deliveries
+from rapport_segment.store.deliveries import Delivery
+from rapport_segment.store.webhooks import Webhook
+
+log = logging.get(__name__)
+
+POLL_SECONDS = 0.25
+EACH, ALL = 8, 64
+"""Posts under way to one receiver, and to all: one that is slow leaves room for the others."""
+
+LEASE = timedelta(seconds=MOST_SECONDS * 4)
+BURY_SECONDS = 60.0
+_HEADERS = [("content-type", "application/json"), ("user-agent", "Rapport-Webhooks/1")]
+
+Place = tuple[str, uuid.UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """A post under way."""
+
+    to: Webhook
+    delivery: Delivery
+    holder: uuid.UUID
+
+
+class Sender:
+    """The worker that posts; any number of processes do, each with other posts."""
+
+    name = "sender"
+
+    def __init__(
+        self, engine: AsyncEngine, poster: Poster, now: Callable[[], datetime] = clock.now
+    ) -> None:
+        self._engine = engine
+        self._poster = poster
+        self._now = now
+        self._under_way: dict[asyncio.Task[None], Place] = {}
+        self._next_burial = 0.0
+        self.last_sign = time.monotonic()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Post until `stop`; what is under way then is finished."""
+        try:
+            while not stop.is_set():
+                begun = 0
+                try:
+                    begun = await self.turn()
+                    await self._count()
+                except Exception as error:
+                    if not is_retriable(error):
+                        raise
+                    log.warning("webhooks can't be read, trying again", error=error)
+                self.last_sign = time.monotonic()
+                await self._pause(stop, busy=begun > 0)
+            await self.drain()
+        finally:
+            await self._poster.close()
+
+    async def turn(self) -> int:
+        """Take what is due and begin to post it; how many posts."""
+        now, holder = self._now(), uuid.uuid4()
+        busy, left = Counter(self._under_way.values()), ALL - len(self._under_way)
+        begun: list[_Post] = []
+        async with self._engine.begin() as tx:
+            for to in await deliveries.lanes(tx, now):
+                room = min(EACH - busy[to.workspace, to.webhook_id], left - len(begun))
+                if to.failures >= rules.PATIENCE and room > 0:
+                    # Whoever is away is asked by one post, by one process, at a time.
+                    await deliveries.rest(tx, to, now + LEASE)
+                    room = 1
+                if room > 0:
+                    taken = await deliveries.claim(tx, to, holder, now=now, lease=LEASE, limit=room)
+                    begun += [_Post(to, one, holder) for one in taken]
+        for one in begun:
+            task = asyncio.get_running_loop().create_task(self._carry_out(one))
+            self._under_way[task] = (one.to.workspace, one.to.webhook_id)
+            task.add_done_callback(self._over)
+        return len(begun)
+
+    async def drain(self) -> None:
+        """Wait for what is under way."""
+        while self._under_way:
+            await asyncio.wait(list(self._under_way))
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        del self._under_way[task]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            # It is held until its lease ends, and posted again then.
+            log.warning("what became of a post can't be written down", error=error)
+
+    async def _pause(self, stop: asyncio.Event, *, busy: bool) -> None:
+        """Until there is room, or something may be due."""
+        if busy and len(self._under_way) >= ALL:
+            await asyncio.wait(list(self._under_way), return_when=asyncio.FIRST_COMPLETED)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0 if busy else POLL_SECONDS):
+                await stop.wait()
+
+    async def _carry_out(self, post: _Post) -> None:
+        now, body = self._now(), post.delivery.body.encode()
+        message_id = rules.message_id(post.delivery.message_id)
+        headers = rules.signed(message_id, now, body, post.to.secrets(now))
+        started = time.monotonic()
+        answer = await self._poster.post(post.to.url, [*_HEADERS, *headers], body)
+        metrics.POST_DURATION.observe(time.monotonic() - started)
+        await self._note(post, answer)
+
+    async def _note(self, post: _Post, answer: Answer) -> None:
+        async with self._engine.begin() as tx:
+            what = await delivering.settle(
+                tx,
+                post.to,
+                post.delivery,
+                post.holder,
+                answer,
+                now=self._now(),
+                chance=random.random(),  # noqa: S311 - spreads posts, protects nothing
+            )
+        metrics.POSTS.labels(what.value).inc()
+        if what is not Verdict.DELIVERED:
+            log.info(
+                "webhook not delivered",
+                workspace=post.to.workspace,
+                webhook=str(post.to.webhook_id),
+                status=answer.status,
+                error=answer.error,
+            )
+
+    async def _count(self) -> None:
+        if time.monotonic() < self._next_burial:
+            return
+        self._next_burial = time.monotonic() + BURY_SECONDS
+        waiting, dead = await self.bury()
+        metrics.DELIVERIES.labels("waiting").set(waiting)
+        metrics.DELIVERIES.labels("dead").set(dead)
+
+    async def bury(self) -> tuple[int, int]:
+        """Let what is too old be dead; how many posts wait, and how many are dead."""
+        now = self._now()
+        async with self._engine.begin() as tx:
+            await deliveries.bury(tx, now - rules.OLDEST, now, limit=5000)
+            return await deliveries.totals(tx)

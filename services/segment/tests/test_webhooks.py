@@ -1,0 +1,177 @@
+"""The rules of webhooks: signatures, when something is tried again, and where it may not lead."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rapport_common.events.membership import Membership
+from rapport_segment.domain.addresses import UnusableUrlError, is_allowed, networks, require_usable
+from rapport_segment.domain.webhooks import (
+    MOST_ASKED_FOR,
+    MOST_PAUSE,
+    OLDEST,
+    PATIENCE,
+    WAITS,
+    Answer,
+    Verdict,
+    after_failure,
+    body_of,
+    new_secret,
+    signed,
+    verdict,
+)
+
+OWN = networks("127.0.0.0/8, ::1/128")
+AWAY, REFUSED = Answer(503), Answer(422)
+
+
+def test_a_signature_is_the_one_of_the_specification() -> None:
+    """The example that the libraries of Standard Webhooks are tested with."""
+    at = datetime.fromtimestamp(1614265330, UTC)
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    headers = signed("msg_p5jXN8AQM9LWM0D4loKWxJek", at, b'{"test": 2432232314}', [secret])
+    assert headers == [
+        ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+        ("webhook-timestamp", "1614265330"),
+        ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+    ]
+
+
+def test_while_a_secret_is_rotated_there_are_two_signatures() -> None:
+    new, old = new_secret(bytes(32)), new_secret(bytes([1]) * 32)
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    alone = [signed("m", at, b"{}", [one])[2][1] for one in (new, old)]
+    assert signed("m", at, b"{}", [new, old])[2][1] == " ".join(alone)
+    assert alone[0] != alone[1]
+
+
+def test_a_body_tells_what_has_happened_and_no_workspace() -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    record = Membership(
+        workspace="acme",
+        profile_id="p",
+        profile_version=7,
+        segment_id="s",
+        segment_version=1,
+        entry_id="e",
+        change="exited",
+        at=at,
+        cause="event",
+        reason="orders 2 >= 1",
+        by_time=True,
+    )
+    told = msgspec.json.decode(body_of(record))
+    assert (told["type"], told["timestamp"]) == ("segment.exited", "2026-03-01T00:00:00Z")
+    assert "workspace" not in told["data"]
+    assert told["data"]["by_time"] is True
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(200), Verdict.DELIVERED),
+        (Answer(299), Verdict.DELIVERED),
+        (Answer(301), Verdict.REFUSED),
+        (Answer(404), Verdict.REFUSED),
+        (Answer(408), Verdict.AWAY),
+        (Answer(410), Verdict.GONE),
+        (Answer(429), Verdict.AWAY),
+        (Answer(500), Verdict.AWAY),
+        (Answer(error="no"), Verdict.AWAY),
+    ],
+)
+def test_what_an_answer_says(answer: Answer, expected: Verdict) -> None:
+    assert verdict(answer) is expected
+
+
+@given(
+    attempts=st.integers(1, 30),
+    failures=st.integers(0, 10**9),
+    chance=st.floats(0, 1),
+    asked=st.none() | st.timedeltas(timedelta(0), timedelta(days=400)),
+    status=st.sampled_from([None, 400, 404, 410, 429, 500, 503]),
+)
+def test_what_follows_is_bounded(
+    *, attempts: int, failures: int, chance: float, asked: timedelta | None, status: int | None
+) -> None:
+    pause = after_failure(attempts, failures, Answer(status, None, asked), chance)
+    assert (pause.wait is None) == (attempts > len(WAITS))
+    if pause.wait is not None:
+        assert abs(pause.wait / WAITS[attempts - 1] - 1) <= 0.1 + 1e-6
+    is_away = verdict(Answer(status)) is Verdict.AWAY
+    if pause.rest is not None:
+        assert is_away
+        assert timedelta(0) <= pause.rest <= max(MOST_PAUSE * 1.1, MOST_ASKED_FOR)
+    assert (pause.rest is None) == (not is_away or (failures < PATIENCE and asked is None))
+
+
+def test_a_post_is_tried_for_days_and_is_not_dead_of_age_before() -> None:
+    most = sum((one * 1.1 for one in WAITS), timedelta(0))
+    assert timedelta(days=2) < most < OLDEST
+
+
+def test_a_receiver_that_stays_away_is_asked_less_and_less() -> None:
+    rests = [after_failure(1, failures, AWAY, 0.5).rest for failures in range(1, 12)]
+    assert rests[: PATIENCE - 1] == [None] * (PATIENCE - 1)
+    later = [one for one in rests if one is not None]
+    assert later == sorted(later)
+    assert later[0] == timedelta(seconds=10)
+    assert later[-1] == MOST_PAUSE
+    assert after_failure(1, 100, REFUSED, 0.5).rest is None, "it is there"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254"),
+        *("100.64.0.1", "224.0.0.1", "255.255.255.255", "192.0.2.1", "::1", "::", "fe80::1%eth0"),
+        *("fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1"),
+        *("64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:a00:1::"),
+    ],
+)
+def test_what_is_beside_us_is_not_posted_to(address: str) -> None:
+    assert not is_allowed(address)
+
+
+def test_the_internet_is_and_so_is_what_the_operator_allows() -> None:
+    assert is_allowed("93.184.216.34")
+    assert is_allowed("2606:2800:220:1:248:1893:25c8:1946")
+    assert is_allowed("127.0.0.1", OWN)
+    assert is_allowed("::ffff:127.0.0.1", OWN)
+    assert not is_allowed("10.0.0.1", OWN)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "x", "https://", "http://shop.example.com/", "ftp://shop.example.com/", "//x.org"),
+        *("https://u:p@x.org/", "https://u@x.org/", "https://x.org/#f", "https://x.org:0/"),
+        *("https://x.org:99999/", "https://[::1", "https://127.0.0.1/", "https://[::1]/"),
+        *(
+            "https://169.254.169.254/latest",
+            "http://10.0.0.1/",
+            "https://x.org/ä",
+            "https://x\n.org",
+        ),
+        *("https://x.org/" + "a" * 2000, "https://x .org/", "file:///etc/passwd"),
+    ],
+)
+def test_an_address_that_can_not_be_posted_to_is_refused(url: str) -> None:
+    with pytest.raises(UnusableUrlError):
+        require_usable(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://shop.example.com/hook?a=1", "https://shop.example.com:8443", "HTTPS://x.org"]
+)
+def test_an_address_on_the_internet_is_taken(url: str) -> None:
+    require_usable(url)
+
+
+def test_without_encryption_only_where_the_operator_allows_it() -> None:
+    require_usable("http://127.0.0.1:9000/", OWN)
+    with pytest.raises(UnusableUrlError):
+        require_usable("http://shop.example.com/", OWN)
