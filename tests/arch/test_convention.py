@@ -21,6 +21,8 @@ ONE = {
     "/v1/brand": "the workspace's one",
     "/v1/policy": "the workspace's one",
     "/v1/segments/schema": "one document: the JSON Schema of rules",
+    "/v1/segments/{segment_id}/sizes": "one history, a number for each day",
+    "/v1/segments/{segment_id}/versions/{version}/diff": "one comparison",
     "/v1/ledger": "the installation's one",
     "/v1/stats": "the workspace's one",
     "/v1/profiles": "asks for the one person who has an identifier; 404 when nobody has",
@@ -103,6 +105,8 @@ OWN_EVENT = {
 INSTANT = {
     "/v1/profiles/{profile_id}/consents": {"as_of"},
     "/v1/profiles/{profile_id}/consents/why": {"as_of"},
+    "/v1/segments/{segment_id}/members": {"as_of"},
+    "/v1/segments/{segment_id}/members/{profile_id}": {"as_of"},
 }
 # What replaces a whole: PUT is right where there is nothing to be left out.
 WHOLE = {
@@ -133,6 +137,7 @@ SAFE_AGAIN = {
     "/v1/audiences": "a name is taken once (409 with the id)",
     "/v1/audiences/{audience_id}/build": "a file that is being made is made to its end",
     "/v1/webhooks": "an address is taken once (409 with the id)",
+    "/v1/segments/{segment_id}/rollback": "the rule that it has already makes no version",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.

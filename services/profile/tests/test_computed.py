@@ -19,7 +19,13 @@ from rapport_common.events.profile import DefinedValue
 from rapport_common.testing.examples import examples
 from rapport_profile.domain.computed.book import Trait, Traits
 from rapport_profile.domain.computed.checking import DefinitionError, check, check_name
-from rapport_profile.domain.computed.definition import Definition, type_of
+from rapport_profile.domain.computed.definition import (
+    Condition,
+    Definition,
+    Selector,
+    is_same,
+    type_of,
+)
 from rapport_profile.domain.computed.states import MAX_CELLS, State, joined, joined_all
 from rapport_profile.domain.computed.values import valued
 
@@ -546,3 +552,15 @@ def test_values_that_are_read_otherwise() -> None:
 def test_an_event_of_another_type_adds_nothing() -> None:
     page = msgspec.structs.replace(happened(1, START, "Ordered", {}), type="page")
     assert BOOK.of_event(page) == {}
+
+
+def test_a_definition_on_true_is_not_one_on_1() -> None:
+    """Python takes the two for equal."""
+
+    def counted(value: bool | int) -> Definition:
+        chosen = Selector("Order Completed", (Condition("gift", "eq", value),))
+        return Definition("count", (chosen,))
+
+    assert counted(1) == counted(True)  # noqa: FBT003 - it is the value
+    assert not is_same(counted(1), counted(True))  # noqa: FBT003
+    assert is_same(counted(1), counted(1))

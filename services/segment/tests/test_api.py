@@ -21,7 +21,7 @@ from rapport_segment.api.rules import EXAMPLE, Rule
 from rapport_segment.domain.leaves import COUNTS, INSTANTS
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import REVENUE
-from rapport_segment.handlers import segments
+from rapport_segment.handlers import previewing
 from rapport_segment.handlers.activity import Judging
 
 if TYPE_CHECKING:
@@ -103,20 +103,23 @@ async def test_a_changed_rule_moves_the_difference(
     rule = {"or": [{**RICH, "value": 700}, {"not": {**RICH, "value": 200}}]}
     path = f"/v1/segments/{made['id']}"
     changed = (await client.patch(path, json={"name": "odd", "rule": rule})).json()
-    assert (changed["version"], changed["name"], changed["status"]) == (2, "odd", "building")
+    # The name is another at once, the rule when it is built.
+    assert (changed["version"], changed["name"], changed["status"]) == (2, "odd", "ready")
+    assert (changed["rule"], changed["members"]) == (RICH, 3)
+    assert (changed["upcoming"]["rule"], changed["upcoming"]["status"]) == (rule, "building")
     await build(engine)
     changed = (await client.get(path)).json()
-    assert (changed["members"], changed["status"]) == (2, "ready")
+    assert (changed["members"], changed["status"], changed["upcoming"]) == (2, "ready", None)
     told = (await published())[before:]
     assert sorted((one.change, one.profile_id, one.segment_version) for one in told) == [
-        ("entered", str(IDS[0]), 2),
-        ("exited", str(IDS[4]), 2),
-        ("exited", str(IDS[5]), 2),
+        ("entered", str(IDS[0]), 3),
+        ("exited", str(IDS[4]), 3),
+        ("exited", str(IDS[5]), 3),
     ]
     again = (await client.patch(path, json={"name": "odd", "rule": rule})).json()
-    assert (again["version"], again["status"]) == (2, "ready")
+    assert (again["version"], again["upcoming"]) == (3, None)
     renamed = (await client.patch(path, json={"name": "strange"})).json()
-    assert (renamed["version"], renamed["status"]) == (3, "ready")
+    assert (renamed["version"], renamed["status"]) == (4, "ready")
     assert await build(engine) == 0
     assert len(await published()) == before + 3
 
@@ -170,7 +173,7 @@ async def test_many_members_are_taken_in_page_by_page(
 @pytest.mark.usefixtures("people")
 async def test_a_preview_counts_and_keeps_nothing(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/segments/preview", json={"rule": {"and": [RICH, GOLD]}})
-    assert answer.json() == {"count": 2, "of": 7}
+    assert (answer.json()["count"], answer.json()["of"]) == (2, 7)
     assert (await client.get("/v1/segments")).json() == {"items": [], "next": None}
 
 
@@ -189,7 +192,7 @@ async def test_a_workspace_has_its_share_of_previews_and_no_more(client: httpx.A
 async def test_a_preview_that_takes_too_long_is_given_up(
     client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "PREVIEW_SECONDS", 0.05)
+    monkeypatch.setattr(previewing, "PREVIEW_SECONDS", 0.05)
     async with engine.connect() as other:
         # It waits for this lock, which stands for a table that takes long to read.
         await other.execute(text("LOCK TABLE segment.person IN ACCESS EXCLUSIVE MODE"))

@@ -13,7 +13,7 @@ from rapport_common.kafka.batch import Record
 from rapport_segment.domain.defined import check, leaves
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rules import parse
-from rapport_segment.handlers import segments
+from rapport_segment.handlers import previewing, segments
 from rapport_segment.handlers.trait import on_trait
 from rapport_segment.store import traits
 
@@ -115,4 +115,4 @@ async def test_a_segment_is_refused_until_its_traits_are_known(engine: AsyncEngi
     await bring(engine, told("orders", 1))
     async with engine.begin() as tx:
         assert (await segments.create(tx, OPERATOR, "Buyers", rule)).stored.name == "Buyers"
-        assert await segments.preview(tx, "acme", rule) == (0, 0)
+        assert (await previewing.preview(tx, "acme", rule)).tallied.everybody == 0

@@ -161,7 +161,9 @@ async def test_a_merge_in_two_batches_in_either_order(
         engine, "SELECT profile_id, exited_at FROM segment.membership WHERE exited_at IS NULL"
     )
     assert open_rows == [(BOB, None)]
-    assert await rows(engine, "SELECT DISTINCT profile_id FROM segment.membership") == [(BOB,)]
+    # What was under the id that is gone stays there.
+    ended = "SELECT profile_id, exit_reason FROM segment.membership WHERE exited_at IS NOT NULL"
+    assert set(await rows(engine, ended)) >= {(ADA, f"merged into {BOB}")}
     heirs = "SELECT profile_id, heir FROM segment.person WHERE heir IS NOT NULL"
     assert await rows(engine, heirs) == [(ADA, BOB)]
     told = await published()
@@ -182,9 +184,12 @@ async def test_a_merge_begins_no_second_stay(
     for one in (end, whole) if end_first else (whole, end):
         await apply(engine, records, one)
     assert [one.change for one in await published()] == ["entered"]
-    assert await rows(engine, "SELECT profile_id, exited_at FROM segment.membership") == [
-        (BOB, None)
-    ]
+    kept = "SELECT profile_id, exited_at IS NULL, entered_at, since FROM segment.membership"
+    (was, before), (now_is, after) = sorted((one[:2], one[2:]) for one in await rows(engine, kept))
+    assert (was, now_is) == ((ADA, False), (BOB, True))
+    # It counts from when it began, and is the other's from the merge on.
+    assert (before[0], before[1]) == (after[0], None)
+    assert after[1] > after[0]
     assert await misplaced(engine) == []
 
 
@@ -196,7 +201,8 @@ async def test_chains_of_merges_lead_to_the_last_heir(
     await apply(engine, records, records.merged(ADA, BOB))
     await apply(engine, records, records.merged(BOB, CY))
     await apply(engine, records, records.state(CY, orders=1))
-    assert await rows(engine, "SELECT profile_id FROM segment.membership") == [(CY,)]
+    opened = "SELECT profile_id FROM segment.membership WHERE exited_at IS NULL"
+    assert await rows(engine, opened) == [(CY,)]
     async with engine.begin() as tx:
         found = await people.find(tx, "acme", ADA)
     assert found is not None

@@ -148,7 +148,7 @@ def test_a_stay_goes_on_under_the_survivor() -> None:
     survivor, changes = merge(old, Person("acme", BOB), (BUYER,), LATER)
     assert changes == []
     entry = survivor.entries[BUYER.segment_id]
-    assert entry == replace(entered[0].entry, profile_id=BOB)
+    assert entry == replace(entered[0].entry, profile_id=BOB, since=LATER)
     survivor, changes = step(survivor, state(BOB, 1, 1), (BUYER,), LATER)
     assert changes == []
     _, changes = step(survivor, state(BOB, 2, 0), (BUYER,), LATER)
@@ -221,9 +221,13 @@ def test_a_chain_of_merges_ends_at_the_last_survivor_in_any_order() -> None:
     two, same = followed(state(ADA, 1, 1), gone(BOB, 1, CY), gone(ADA, 2, BOB), state(CY, 1, 1))
     assert told(changes) == told(same) == [("entered", "2", "1")]
     assert one.heirs == two.heirs == {key_of(ADA): str(BOB), key_of(BOB): str(CY)}
-    assert one.stays.moves == two.stays.moves == {key_of(ADA): CY, key_of(BOB): CY}
     assert one.shown()[key_of(CY)] == two.shown()[key_of(CY)]
-    assert [entry.profile_id for entry in one.stays.entries.values()] == [CY]
+    for made in (one, two):
+        (stay,) = [entry for entry in made.stays.entries.values() if entry.exited_at is None]
+        former = [entry for entry in made.stays.entries.values() if entry.exited_at]
+        assert (stay.profile_id, stay.entered_at, stay.since) == (CY, NOON, NOON)
+        assert {entry.entry_id for entry in former} == {stay.entry_id}
+        assert (former[0].profile_id, former[0].since) == (ADA, None)
 
 
 def test_a_newer_state_brings_an_id_back_to_life() -> None:
@@ -241,7 +245,8 @@ def test_two_ids_that_change_places_do_not_go_in_circles() -> None:
     )
     assert made.heirs == {key_of(BOB): str(ADA)}
     assert told(changes) == [("entered", "2", "1")]
-    assert [one.profile_id for one in made.stays.entries.values()] == [ADA]
+    opened = [one.profile_id for one in made.stays.entries.values() if one.exited_at is None]
+    assert opened == [ADA]
 
 
 def test_repeated_records_are_harmless() -> None:

@@ -15,7 +15,7 @@ from rapport_common.errors import ConflictError
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rulebook import Definition, in_order
 from rapport_segment.domain.rules import parse
-from rapport_segment.handlers import segments
+from rapport_segment.handlers import previewing, segments
 from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.handlers.segments import Amendment
 from rapport_segment.store import definitions
@@ -171,7 +171,7 @@ async def test_circles_and_what_is_not_there_are_refused_with_their_place(nested
         await nested.define("new", {"segment": str(uuid.uuid4())})
     with pytest.raises(RuleError, match="there is no segment"):
         async with nested.shop.engine.begin() as tx:
-            await segments.preview(tx, "acme", {"segment": str(uuid.uuid4())})
+            await previewing.preview(tx, "acme", {"segment": str(uuid.uuid4())})
     for number in range(7):
         below = nested.inside(f"{number - 1}" if number else "both")
         await nested.define(f"{number}", below, built=False)

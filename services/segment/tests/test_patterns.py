@@ -12,7 +12,7 @@ from rapport_common.auth import Operator
 from rapport_common.events.activity import ProfileActivity
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rules import parse
-from rapport_segment.handlers import segments
+from rapport_segment.handlers import previewing, segments
 from rapport_segment.handlers.activity import Judging
 from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.store import definitions, matching
@@ -79,7 +79,8 @@ async def test_builds_previews_and_records_agree(engine: AsyncEngine, records: "
     await build(engine, page=2)
     await tell(*states[4:])
     async with engine.begin() as tx:
-        assert await segments.preview(tx, "acme", rule) == (3, len(told))
+        found = (await previewing.preview(tx, "acme", rule)).tallied
+        assert (found.fitting, found.everybody) == (3, len(told))
         stored = await definitions.find(tx, "acme", made.stored.segment_id)
         assert stored is not None
         args = (tx, "acme", stored.segment_id, rule_of(stored))
@@ -99,5 +100,5 @@ async def test_a_preview_over_too_many_texts_is_given_up(
         async with engine.begin() as tx:
             await Judging().on_activity([one], tx)
     async with engine.begin() as tx:
-        with pytest.raises(segments.SlowPreviewError):
-            await segments.preview(tx, "acme", pattern("x"))
+        with pytest.raises(previewing.SlowPreviewError):
+            await previewing.preview(tx, "acme", pattern("x"))

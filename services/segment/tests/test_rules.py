@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rules import MAX_DEPTH, MAX_NODES, parse
 from rapport_segment.domain.subjects import Computed, Identifier, Trait
-from rapport_segment.domain.tree import And, Leaf, Not, Or
+from rapport_segment.domain.tree import And, Leaf, Not, Or, Rule, is_same
 
 GOLD = {"trait": "plan", "op": "eq", "value": "gold"}
 
@@ -133,3 +133,18 @@ JSON = st.recursive(
 def test_anything_else_is_refused_and_never_breaks(document: object) -> None:
     with suppress(RuleError):
         parse(document)
+
+
+def test_a_rule_on_true_is_not_one_on_1() -> None:
+    """Python takes the two for equal, wherever in a rule they stand."""
+
+    def rule(value: object) -> Rule:
+        flagged = {"trait": "vip", "op": "eq", "value": value}
+        listed = {"trait": "vip", "op": "in", "value": ["a", value]}
+        return parse({"or": [{"not": flagged}, listed]})
+
+    assert rule(1) == rule(True)
+    assert not is_same(rule(1), rule(True))
+    assert is_same(rule(True), rule(True))
+    assert is_same(rule(1), rule(1))
+    assert not is_same(rule(1), parse({"trait": "vip", "op": "eq", "value": 1}))

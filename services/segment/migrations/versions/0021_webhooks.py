@@ -1,6 +1,6 @@
 """Who is told of entries and exits by HTTP, and what is on its way to them.
 
-Revision: 0021, follows 0014.
+Revision: 0021, follows 0020.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0021"
-down_revision = "0014"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

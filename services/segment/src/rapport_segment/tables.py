@@ -5,6 +5,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     ForeignKeyConstraint,
     Identity,
@@ -105,6 +106,23 @@ Table(
     Column("created_by", Text, nullable=False),
 )
 
+# A rule that is built beside the one in force, and takes its place when everybody has been held
+# against it. Who fits it meanwhile is in `membership`, under an id of its own.
+Table(
+    "candidate",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("segment_id", UUID(as_uuid=True), primary_key=True),
+    # Grows whenever another rule takes the place of one that was not in force yet.
+    Column("serial", Integer, nullable=False),
+    Column("rule", JSONB, nullable=False),
+    Column("job", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_by", Text, nullable=False),
+    # From then on it is in force, and who has to enter or leave does so.
+    Column("swapped_at", DateTime(timezone=True)),
+)
+
 _OPEN = text("exited_at IS NULL")
 # Keyed by the person: what a batch asks for is all open entries of its people.
 Table(
@@ -120,6 +138,11 @@ Table(
     Column("reason", Text, nullable=False),
     Column("exited_at", DateTime(timezone=True)),
     Column("exit_reason", Text),
+    # From then on it is true of this profile, where that is not `entered_at`: after a merge a stay
+    # goes on under another id, and may count from earlier. Who was in at an instant goes by this.
+    Column("since", DateTime(timezone=True)),
+    # Of a rule that is built beside the one in force: nobody is told of it.
+    Column("beside", Boolean, nullable=False, server_default=text("false")),
     # At most one open entry per person and segment. Its columns are in the order of the
     # question above: by the list's index each segment would be looked for by itself. It has to be
     # the newer of the two: before there are statistics both cost the same, and that one is taken.
@@ -139,6 +162,25 @@ Table(
         "profile_id",
         postgresql_where=_OPEN,
     ),
+    # Who was in at an instant.
+    Index(
+        "ix_membership_former",
+        "workspace",
+        "segment_id",
+        "profile_id",
+        postgresql_where=text("exited_at IS NOT NULL"),
+    ),
+)
+
+# How many entered and left on a day of UTC: what is summed up says how many were in.
+Table(
+    "flow",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("segment_id", UUID(as_uuid=True), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("entered", BigInteger, nullable=False),
+    Column("exited", BigInteger, nullable=False),
 )
 
 Table(

@@ -11,7 +11,7 @@ from rapport_common.idempotency import Once
 from rapport_common.ids import uuid7_text
 from rapport_common.jobs.store import Job, NewJob
 from rapport_profile.domain.computed.checking import DefinitionError, check, check_name
-from rapport_profile.domain.computed.definition import MAX_DEFINITIONS, Definition
+from rapport_profile.domain.computed.definition import MAX_DEFINITIONS, Definition, is_same
 from rapport_profile.handlers.filling import Wanted
 from rapport_profile.handlers.jobs import begin, made_before, start
 from rapport_profile.handlers.telling_traits import tell
@@ -81,7 +81,7 @@ async def adopt(
     news = {
         name: one
         for name, one in some.items()
-        if (last := known[name]) is None or last.definition != one
+        if (last := known[name]) is None or not is_same(last.definition, one)
     }
     await _require_room(tx, workspace, news)
     versions = {name: 0 if (one := known[name]) is None else one.version for name in news}

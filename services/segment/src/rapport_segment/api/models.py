@@ -1,7 +1,8 @@
 """What is asked of the API, and what it answers."""
 
 import json
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -17,13 +18,16 @@ from pydantic import (
 from rapport_common.operator.models import Ledger
 from rapport_segment.api.rules import EXAMPLE, LINE, RuleDocument
 from rapport_segment.domain import printing, reading
+from rapport_segment.domain.differing import difference
 from rapport_segment.domain.explaining import Verdict
 from rapport_segment.domain.membership import Entry
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import exact
-from rapport_segment.handlers.segments import Standing
-from rapport_segment.store.definitions import Listed
+from rapport_segment.handlers.previewing import Previewed
+from rapport_segment.handlers.standing import Standing
+from rapport_segment.store.definitions import MAX_VERSION, Listed, Upcoming
+from rapport_segment.store.flows import Size
 
 
 def _printable(text: str) -> str:
@@ -38,6 +42,7 @@ Name = Annotated[
     AfterValidator(_printable),
 ]
 TEXT = Field(description="the rule as one line; empty for one that is not understood any more")
+State = Literal["draft", "active", "archived"]
 Status = Literal["building", "ready", "incomplete", "archived"]
 
 
@@ -87,6 +92,7 @@ class NewSegment(_OfARule):
     )
 
     name: Name
+    active: bool = Field(True, description="false: a draft, which nobody is in")
 
 
 class SegmentChange(_Ruled):
@@ -104,11 +110,60 @@ class Preview(_OfARule):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rule": EXAMPLE}]})
 
 
+class PreviewedPart(BaseModel):
+    """A part of a rule, and for how many people it holds."""
+
+    path: str
+    depth: int = Field(description="0 at the root")
+    text: str = Field(description="this part as one line")
+    count: int
+    left: int | None = Field(
+        description="of a part of an `and`: how many fit it and all parts before it; else null"
+    )
+
+
+class PreviewedPerson(BaseModel):
+    """Somebody whom a rule fits; `id` is the profile's."""
+
+    id: UUID
+    reason: str
+
+
+class Hint(BaseModel):
+    """What may not be meant so."""
+
+    path: str
+    message: str = Field(examples=["14 people have age as a text"])
+
+
 class PreviewCount(BaseModel):
     """How many people a rule fits, of how many."""
 
     count: int
     of: int
+    estimate: bool = Field(description="counted by a sample, since counting all took too long")
+    sampled_percent: float = Field(description="of the people that were looked at; 100: all")
+    parts: list[PreviewedPart] = Field(description="the whole rule first, then what it is made of")
+    reach: dict[str, int] = Field(
+        description="by channel, how many of them a promotion may be sent to: with a verified "
+        "place, a full yes, and no objection"
+    )
+    people: list[PreviewedPerson] = Field(description="ten of them at most")
+    hints: list[Hint]
+
+
+class UpcomingRule(BaseModel):
+    """A rule that is built beside the one in force, and takes its place when that is done."""
+
+    rule: dict[str, Any]
+    text: str = TEXT
+    status: Literal["building", "incomplete"] = Field(
+        description="`incomplete` when its job failed or was cancelled: build it again, or give "
+        "the segment another rule"
+    )
+    job_id: str = Field(description="see /v1/jobs; cancel it, and the rule in force stays")
+    created_at: datetime
+    created_by: str
 
 
 class Segment(BaseModel):
@@ -120,11 +175,17 @@ class Segment(BaseModel):
     rule: dict[str, Any]
     text: str = TEXT
     active: bool
+    state: State = Field(
+        description="`draft`: nobody is in it, yet or any more; `archived`: for good"
+    )
     status: Status = Field(
         description="`building` while the job holds everybody against the rule; `incomplete` when "
         "that job failed or was cancelled"
     )
-    job_id: str | None = Field(description="the newest build, see /v1/jobs")
+    job_id: str | None = Field(
+        description="the newest build, see /v1/jobs: that of `upcoming`, if there is one"
+    )
+    upcoming: UpcomingRule | None
     members: int
     created_at: datetime
     updated_at: datetime
@@ -166,10 +227,18 @@ class Comparison(BaseModel):
 
 
 class Membership(BaseModel):
-    """Where a person stands towards a segment; `id` is the profile's, after merges."""
+    """Where a person stands towards a segment; `id` is the profile's, after merges.
+
+    With `as_of` as of then: `member` by the stays that are kept, of an instant to come by what is
+    known now; `fits` and `explanation` by what is known now, looked at from then.
+    """
 
     id: UUID
+    at: datetime
+    segment_version: int = Field(description="the version that was in force then")
     member: bool
+    fits: bool = Field(description="whether the rule holds; differs from `member` during a build")
+    changes_at: datetime | None = Field(description="when `fits` changes next by itself")
     entered_at: datetime | None
     left_at: datetime | None
     reason: str
@@ -179,7 +248,8 @@ class Membership(BaseModel):
 
 def segment(listed: Listed) -> dict[str, Any]:
     """A `Segment`."""
-    one = listed.stored
+    one, upcoming = listed.stored, listed.upcoming
+    state = "archived" if one.archived_at else "active" if one.active else "draft"
     return {
         "id": one.segment_id,
         "version": one.version,
@@ -187,12 +257,49 @@ def segment(listed: Listed) -> dict[str, Any]:
         "rule": json.loads(one.rule),
         "text": _line(one.rule),
         "active": one.active,
+        "state": state,
         "status": listed.status,
-        "job_id": one.job,
+        "job_id": one.job if upcoming is None else upcoming.job,
+        "upcoming": None if upcoming is None else _upcoming(upcoming),
         "members": listed.members,
         "created_at": one.created_at,
         "updated_at": one.updated_at,
         "archived_at": one.archived_at,
+    }
+
+
+def previewed(found: Previewed) -> dict[str, Any]:
+    """A `PreviewCount`."""
+    tallied = found.tallied
+    return {
+        "count": tallied.fitting,
+        "of": tallied.everybody,
+        "estimate": found.is_estimate,
+        "sampled_percent": round(found.share, 3),
+        "parts": [
+            {
+                "path": one.part.path or "rule",
+                "depth": one.part.depth,
+                "text": one.part.line,
+                "count": one.count,
+                "left": one.left,
+            }
+            for one in tallied.funnel
+        ],
+        "reach": tallied.reach,
+        "people": [{"id": one.profile_id, "reason": one.reason} for one in found.examples],
+        "hints": [{"path": path, "message": message} for path, message in found.hints],
+    }
+
+
+def _upcoming(one: Upcoming) -> dict[str, Any]:
+    return {
+        "rule": json.loads(one.rule),
+        "text": _line(one.rule),
+        "status": one.status,
+        "job_id": one.job,
+        "created_at": one.created_at,
+        "created_by": one.created_by,
     }
 
 
@@ -222,14 +329,18 @@ def member(one: Entry) -> dict[str, Any]:
 def membership(found: Standing) -> dict[str, Any]:
     """A `Membership`."""
     stay = found.stay
-    is_member = stay is not None and stay.exited_at is None
+    goes_on = stay is not None and (stay.exited_at is None or stay.exited_at > found.at)
     return {
         "id": found.person.profile_id,
-        "member": is_member,
-        "entered_at": stay.entered_at if stay and is_member else None,
+        "at": found.at,
+        "segment_version": found.version,
+        "member": found.is_member,
+        "fits": found.fits,
+        "changes_at": found.changes_at,
+        "entered_at": stay.entered_at if stay and goes_on else None,
         "left_at": stay.exited_at if stay else None,
         "reason": found.reason,
-        "entry_id": stay.entry_id if stay and is_member else None,
+        "entry_id": stay.entry_id if stay and goes_on else None,
         "explanation": [_comparison(one) for one in found.verdicts],
     }
 
@@ -243,6 +354,79 @@ def _comparison(one: Verdict) -> dict[str, Any]:
         "actual": one.actual,
         "result": one.result,
         "until": one.until,
+    }
+
+
+class DaySize(BaseModel):
+    """A day of UTC: how many were in at its end, and how many entered and left on it."""
+
+    day: date
+    size: int
+    entered: int
+    exited: int
+
+
+class Sizes(BaseModel):
+    """How many were in a segment, day by day."""
+
+    segment_id: UUID
+    days: list[DaySize]
+
+
+def sizes(segment_id: UUID, found: Sequence[Size]) -> dict[str, Any]:
+    """A `Sizes`."""
+    days = [
+        {"day": one.day, "size": one.size, "entered": one.entered, "exited": one.exited}
+        for one in found
+    ]
+    return {"segment_id": segment_id, "days": days}
+
+
+class Rollback(BaseModel):
+    """Which version's rule a segment shall have again."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"version": 1}]})
+
+    version: int = Field(ge=1, le=MAX_VERSION)
+
+
+class VersionDifference(BaseModel):
+    """What is otherwise in `version` than in `against`.
+
+    Where `removed` and `added` are empty and the texts differ, the same comparisons are joined
+    otherwise.
+    """
+
+    segment_id: UUID
+    version: int
+    against: int
+    name: str
+    name_against: str
+    active: bool
+    active_against: bool
+    text: str = TEXT
+    text_against: str = TEXT
+    removed: list[str] = Field(description="comparisons that only `against` has, each as a line")
+    added: list[str] = Field(description="comparisons that only `version` has")
+
+
+def version_difference(
+    segment_id: UUID, against: dict[str, Any], one: dict[str, Any]
+) -> dict[str, Any]:
+    """A `VersionDifference`."""
+    found = difference(parse(exact(against["rule"])), parse(exact(one["rule"])))
+    return {
+        "segment_id": segment_id,
+        "version": one["version"],
+        "against": against["version"],
+        "name": one["name"],
+        "name_against": against["name"],
+        "active": one["active"],
+        "active_against": against["active"],
+        "text": _line(one["rule"]),
+        "text_against": _line(against["rule"]),
+        "removed": found.removed,
+        "added": found.added,
     }
 
 

@@ -28,6 +28,8 @@ class Entry(msgspec.Struct, frozen=True):
     """One stay of a person in a segment; open while `exited_at` is None.
 
     `profile_version` and `reason` speak of its beginning: written once, not read for judging.
+    `beside`: of a rule that is built beside the one in force; nobody is told of it. `since`: from
+    then on it is the person's, where that is not from the beginning (None).
     """
 
     workspace: str
@@ -40,6 +42,8 @@ class Entry(msgspec.Struct, frozen=True):
     reason: str = ""
     exited_at: datetime | None = None
     exit_reason: str | None = None
+    beside: bool = False
+    since: datetime | None = None
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -104,6 +108,7 @@ def enter(person: Person, definition: Definition, reason: str, moment: Moment) -
         segment_version=definition.version,
         profile_version=person.version,
         reason=reason,
+        beside=definition.beside,
     )
     return Change(
         entry, _record(entry, person, definition.version, moment, change="entered", reason=reason)
@@ -158,8 +163,8 @@ def judge(
     """Hold a person's facts against definitions; of who is not known there is no verdict.
 
     `before` are the facts before the record in hand, or the same a moment ago. Who was out of place
-    by these already is put right because of the definition, not because of what has happened: that
-    only came before the build.
+    by these already is put right because of the definition, as it would have been by the build;
+    what has happened changes that then.
     """
     if not person.known:
         return person, []
@@ -171,31 +176,32 @@ def judge(
         verdict, until = definition.judge(view)
         if until is not None and (check is None or until < check):
             check = until
-        if verdict is (entry is not None):
-            continue
-        when = moment
-        if (
-            definition.building
-            and before is not None
-            and _before(definition, before, view) is not (entry is not None)
-        ):
-            when = Moment(moment.at, "definition")
-        why = definition.why(view)
-        if when.by_time:
-            why = f"{PASSED}{why}"[:MAX_REASON]
-        view.moved(definition.segment_id, enters=entry is None)
-        if entry is None:
-            changes.append(enter(person, definition, why, when))
-        else:
-            changes.append(leave(person, entry, definition.version, why, when))
+        if definition.building and before is not None:
+            before.members = view.members
+            if definition.judge(before)[0] is not (entry is not None):
+                late = _changed(person, definition, entry, before, Moment(moment.at, "definition"))
+                view.moved(definition.segment_id, enters=entry is None)
+                changes.append(late)
+                entry = late.entry if entry is None else None
+        if verdict is not (entry is not None):
+            changes.append(_changed(person, definition, entry, view, moment))
+            view.moved(definition.segment_id, enters=entry is None)
     if changes or check != person.check:
         person = replace(person, check=check, entries=_entries(person, changes))
     return person, changes
 
 
-def _before(definition: Definition, before: View, view: View) -> bool:
-    before.members = view.members
-    return definition.judge(before)[0]
+def _changed(
+    person: Person, definition: Definition, entry: Entry | None, view: View, moment: Moment
+) -> Change:
+    """Whoever is out comes in, and the reverse."""
+    # Nobody reads why somebody fits a rule that is not in force yet.
+    why = "" if definition.beside else definition.why(view)
+    if moment.by_time:
+        why = f"{PASSED}{why}"[:MAX_REASON]
+    if entry is None:
+        return enter(person, definition, why, moment)
+    return leave(person, entry, definition.version, why, moment)
 
 
 def settle(
@@ -274,6 +280,11 @@ def end(person: Person, version: int, now: datetime) -> tuple[Person, list[Chang
     return Person(person.workspace, person.profile_id, version, facts=facts), changes
 
 
+def merged_into(survivor: Person) -> str:
+    """Why stays end under an id that is gone."""
+    return f"merged into {survivor.profile_id}"
+
+
 def merge(
     gone: Person,
     survivor: Person,
@@ -284,24 +295,22 @@ def merge(
 ) -> tuple[Person, list[Change]]:
     """The survivor with the entries of the id that is gone, and what became of them.
 
-    A stay that only the gone id had goes on under the survivor. Where both had one, the gone
-    id's ends, and the survivor's counts from the earlier beginning. Then the survivor's facts
-    decide, if they tell of both already (`is_told`): the facts of one half would end a stay only
-    for the whole's to begin another.
+    A stay that only the gone id had goes on under the survivor, from now on. Where both had one,
+    the gone id's ends, and the survivor's counts from the earlier beginning. Then the survivor's
+    facts decide, if they tell of both already (`is_told`): the facts of one half would end a stay
+    only for the whole's to begin another.
     """
-    moment = Moment(now, "merge")
-    reason = f"merged into {survivor.profile_id}"
+    moment, reason = Moment(now, "merge"), merged_into(survivor)
     entries, changes = dict(survivor.entries), []
     # In a fixed order: entries come from memory or from the database, as batches fall.
     for segment_id, entry in sorted(gone.entries.items()):
         own = entries.get(segment_id)
-        moved = replace(entry, profile_id=survivor.profile_id)
         if own is None:
-            entries[segment_id] = moved
+            entries[segment_id] = replace(entry, profile_id=survivor.profile_id, since=now)
         else:
             since = min(own.entered_at, entry.entered_at)
             entries[segment_id] = replace(own, entered_at=since)
-            changes.append(leave(gone, moved, entry.segment_version, reason, moment))
+            changes.append(leave(gone, entry, entry.segment_version, reason, moment))
     survivor = replace(survivor, entries=entries)
     if not is_told:
         return survivor, changes

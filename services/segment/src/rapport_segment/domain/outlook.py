@@ -41,6 +41,25 @@ class View:
 Judge = Callable[[View], Outlook]
 
 
+MOST_LOOKS = 200
+"""So many instants at which a verdict may change are looked at to find one at which it does."""
+
+
+def next_change(judge: Judge, view: View) -> datetime | None:
+    """When a verdict is another one by itself, while the facts stay the same; None: never, or not
+    within 200 instants at which it might be.
+    """
+    verdict, until = judge(view)
+    for _ in range(MOST_LOOKS):
+        if until is None:
+            return None
+        later, further = judge(View(view.facts, until, view.members))
+        if later is not verdict:
+            return until
+        until = further
+    return None
+
+
 def in_span(span: Span, now: datetime) -> Outlook:
     """Whether now is in it, and when that changes."""
     first, behind = span

@@ -43,6 +43,9 @@ class Definition:
 
     `building`: not everybody has been held against it yet, so somebody may be out of place since
     before the record in hand.
+
+    `beside`: it is built beside the version in force, under an id of its own. Who fits it is kept,
+    and nobody is told.
     """
 
     segment_id: UUID
@@ -56,6 +59,7 @@ class Definition:
     timed: frozenset[Field] = frozenset()
     building: bool = False
     since: datetime | None = None
+    beside: bool = False
 
     @property
     def named(self) -> list[str]:
@@ -87,6 +91,7 @@ class Definition:
         *,
         building: bool = False,
         since: datetime | None = None,
+        beside: bool = False,
         judges: Judges | None = None,
     ) -> "Definition":
         """`judges` are those of the others that somebody is held against together with it."""
@@ -117,6 +122,7 @@ class Definition:
             frozenset(timed),
             building,
             since,
+            beside,
         )
 
 

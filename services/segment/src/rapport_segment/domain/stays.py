@@ -17,6 +17,7 @@ from rapport_segment.domain.membership import (
     judge,
     lapse,
     merge,
+    merged_into,
     settle,
 )
 from rapport_segment.domain.outlook import View
@@ -31,8 +32,9 @@ class Stays:
     """People in memory with their open entries; `overlaid` and `ended` take what is told of them.
 
     Whoever made it has put in everybody whom the records name, with the sections that are read.
-    Afterwards it tells what to write: the `entries` (new unless in `loaded`, with the id that their
-    rows are under), and the `moves` of stored rows from an id to another.
+    Afterwards it tells what to write: the `entries` by profile and entry id. One entry has several
+    where a merge has it go on under another id. `loaded` says under which id those are that were
+    there before.
     """
 
     def __init__(
@@ -42,14 +44,13 @@ class Stays:
         now: datetime,
     ) -> None:
         self._rulebooks = rulebooks
-        self._now = now
+        self.now = now
         self.people = people
         self.loaded = {
             one.entry_id: one.profile_id for who in people.values() for one in who.entries.values()
         }
         self.judged: set[Key] = set()
-        self.entries: dict[UUID, Entry] = {}
-        self.moves: dict[Key, UUID] = {}
+        self.entries: dict[tuple[UUID, UUID], Entry] = {}
 
     def overlaid(self, turn: Overlaid, step: Step, told: Mapping[int, Section]) -> list[Change]:
         """Take in sections, and judge who is known: by the rules that read what has changed."""
@@ -79,7 +80,7 @@ class Stays:
     def lapsed(self, key: Key, since: datetime) -> list[Change]:
         """What time has done with somebody from `since` on; their `check` is that of all rules."""
         rules = self._rulebook(key)
-        return self._keep(key, *lapse(self.people[key], rules, since, self._now))
+        return self._keep(key, *lapse(self.people[key], rules, since, self.now))
 
     def _judged(
         self, key: Key, person: Person, changes: list[Change], moment: Moment
@@ -95,16 +96,16 @@ class Stays:
         event = step.record.event
         if step.record.republished or turn.before.lacks is not None:
             # By an older reader it is taken for a merge of long ago, which nobody is told of.
-            return Moment(self._now, "merge", historic=True, restored=True)
+            return Moment(self.now, "merge", historic=True, restored=True)
         # A state without an event: identifiers joined or left.
         cause: Cause = "merge" if event is None else "event"
         when = None if event is None else event.timestamp
-        return Moment(self._now, cause, when, historic=event is not None and event.historic)
+        return Moment(self.now, cause, when, historic=event is not None and event.historic)
 
     def ended(self, turn: Ended) -> list[Change]:
         """All stays of an id end, or go on under its survivor."""
         gone = self.people[turn.key]
-        after, changes = end(gone, turn.version, self._now)
+        after, changes = end(gone, turn.version, self.now)
         if turn.survivor is None:
             return self._keep(turn.key, after, changes)
         into = self.people[turn.survivor]
@@ -113,38 +114,28 @@ class Stays:
             gone,
             into,
             self._rulebook(turn.key).definitions,
-            self._now,
+            self.now,
             is_told=turn.is_told,
         )
-        self._move(turn.key, survivor.profile_id)
+        for segment_id, entry in gone.entries.items():
+            if segment_id not in into.entries:
+                at = max(self.now, entry.since or entry.entered_at)
+                self._put(replace(entry, exited_at=at, exit_reason=merged_into(survivor)))
         self._keep(turn.key, after, [])
         return self._keep(turn.survivor, survivor, changes)
-
-    def _move(self, key: Key, survivor: UUID) -> None:
-        """Everything of `key`, and of those merged into it before, is the survivor's now."""
-        workspace, gone = key[0], self.people[key].profile_id
-        for old, target in self.moves.items():
-            if old[0] == workspace and target == gone:
-                self.moves[old] = survivor
-        # Rows move once: what an id gets after it was revived is only in memory yet.
-        self.moves.setdefault(key, survivor)
-        mine = [
-            one
-            for one in self.entries.values()
-            if one.workspace == workspace and one.profile_id == gone
-        ]
-        for one in mine:
-            self.entries[one.entry_id] = replace(one, profile_id=survivor)
 
     def _keep(self, key: Key, person: Person, changes: list[Change]) -> list[Change]:
         before = self.people[key].entries
         self.people[key] = person
         for change in changes:
-            self.entries[change.entry.entry_id] = change.entry
+            self._put(change.entry)
         for segment_id, entry in person.entries.items():
             if entry is not before.get(segment_id):
-                self.entries[entry.entry_id] = entry
+                self._put(entry)
         return changes
+
+    def _put(self, entry: Entry) -> None:
+        self.entries[entry.profile_id, entry.entry_id] = entry
 
 
 def _is_told_anew(step: Step) -> bool:

@@ -77,3 +77,15 @@ def leaves(rule: Rule) -> Iterator[Leaf]:
                 yield from leaves(child)
         case _:
             assert_never(rule)
+
+
+def is_same(one: Rule, other: Rule) -> bool:
+    """Whether two rules say the same: `true` and `1`, which Python takes for equal, do not."""
+    return one == other and [_truths(leaf.value) for leaf in leaves(one)] == [
+        _truths(leaf.value) for leaf in leaves(other)
+    ]
+
+
+def _truths(value: Operand | None) -> tuple[bool, ...]:
+    some = value if isinstance(value, tuple) else (value,)
+    return tuple(isinstance(each, bool) for each in some)

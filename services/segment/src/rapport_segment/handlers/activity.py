@@ -24,7 +24,7 @@ from rapport_segment.handlers.passing import plan
 from rapport_segment.handlers.publish import publish
 from rapport_segment.handlers.rolls import with_rolls
 from rapport_segment.handlers.rulebooks import Rulebooks
-from rapport_segment.store import people
+from rapport_segment.store import entries, people
 from rapport_segment.store.due import checks
 from rapport_segment.store.people import FOLLOWER
 from rapport_segment.tables import FOLLOWED
@@ -157,4 +157,4 @@ async def _save(tx: AsyncConnection, following: Following, stays: Stays) -> None
     await FOLLOWER.save(
         tx, following, lambda key, place, _record: stays.people[key].facts.sections[place].text
     )
-    await people.save_entries(tx, stays)
+    await entries.save_entries(tx, stays)

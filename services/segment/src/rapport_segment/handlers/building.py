@@ -1,14 +1,19 @@
 """Builds: everybody is held against a definition, a page at a time, beside the live batches.
 
-A definition is in force from its first second: batches judge by it. A build puts right those of
-whom no record comes. A page locks people as a batch does, and judges them by what is there then;
-so whoever of the two comes second finds what the first has done.
+A definition that takes the place of none is in force from its first second: batches judge by it. A
+build puts right those of whom no record comes. A page locks people as a batch does, and judges them
+by what is there then; so whoever of the two comes second finds what the first has done.
+
+A rule that takes the place of another is built beside it, just so: batches judge by both, and who
+fits the new one is kept under an id that nobody knows. At the end it is put in force, and only
+those are gone through of whom the two rules say different things, see `swapping.py`.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -18,15 +23,16 @@ from rapport_common import clock, logging
 from rapport_common.db import is_retriable
 from rapport_common.jobs.store import Job, NewJob, Step
 from rapport_segment import metrics
-from rapport_segment.domain.membership import Change, Moment, Person, judge, leave, settle
+from rapport_segment.domain.membership import Moment, Person, judge, leave, settle
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import Definition, Rulebook
 from rapport_segment.domain.stays import NO_RULES
-from rapport_segment.handlers.correcting import put_right
+from rapport_segment.handlers.correcting import Settled, correct
 from rapport_segment.handlers.passing import ahead
 from rapport_segment.handlers.rolls import on_lists
 from rapport_segment.handlers.rulebooks import Rulebooks, compiled
-from rapport_segment.store import definitions, people
+from rapport_segment.handlers.swapping import cleared, end_candidate, put_in_force, swapped
+from rapport_segment.store import candidates, definitions, entries, people
 from rapport_segment.store.definitions import Stored
 from rapport_segment.store.due import DUE
 from rapport_segment.store.jobs import BUILD
@@ -41,6 +47,12 @@ def build(job_id: str, one: Stored) -> NewJob:
     """The job that holds everybody against this version of a definition."""
     spec = {"segment_id": str(one.segment_id), "version": one.version}
     return NewJob(job_id, BUILD, spec, subject=str(one.segment_id))
+
+
+def build_beside(job_id: str, segment_id: UUID) -> NewJob:
+    """The job that holds everybody against the rule beside a segment's, and then swaps them."""
+    spec = {"segment_id": str(segment_id), "beside": True}
+    return NewJob(job_id, BUILD, spec, subject=str(segment_id))
 
 
 @dataclass(slots=True)
@@ -72,30 +84,67 @@ class Building:
         if "after" not in position:
             position = {"after": None}
             yield Step(position, 0, 0, 0, {}, await self._total(job))
-        while True:
+        is_beside = job.spec.get("beside", False)
+        while position.keys().isdisjoint({"swapping", "clearing"}):
             page = await self._page(job, position["after"])
-            if page.is_superseded:
+            if page.is_superseded and not is_beside:
                 yield Step(position, 0, 0, 0, {"superseded": True})
                 return
             if page.last is None:
                 break
             position = {"after": str(page.last)}
             yield Step(position, page.judged, page.judged, 0, {})
+        if is_beside and "clearing" not in position:
+            async for step in self._swap(job, position):
+                yield step
         await self._finish(job)
+        while await self._cleared(job):
+            yield Step({"after": None, "clearing": True}, 0, 0, 0, {})
+
+    async def _swap(self, job: Job, position: Mapping[str, Any]) -> AsyncIterator[Step]:
+        """Put the rule beside in force, and let enter and leave whom that concerns."""
+        if "swapping" not in position:
+            async with self._engine.begin() as tx:
+                version = await put_in_force(tx, job, self._now())
+            position = {"after": None, "swapping": True}
+            told = {"superseded": True} if version is None else {"version": version}
+            yield Step(position, 0, 0, 0, told)
+        while True:
+            page = await self._page(job, position["after"], swapping=True)
+            if page.last is None or page.is_superseded:
+                return
+            position = {"after": str(page.last), "swapping": True}
+            yield Step(position, 0, page.judged, 0, {})
 
     async def _total(self, job: Job) -> int | None:
         async with self._engine.begin() as tx:
-            one = await definitions.find(tx, job.workspace, UUID(job.spec["segment_id"]))
+            one = await self._wanted(tx, job)
             # Of a segment that is emptied, only the members are looked at.
             return await people.count(tx, job.workspace) if one and one.active else None
 
-    async def _page(self, job: Job, after: str | None) -> _Page:
+    async def _wanted(self, tx: AsyncConnection, job: Job) -> Stored | None:
+        """What everybody is held against; None when that is superseded."""
+        segment_id = UUID(job.spec["segment_id"])
+        if job.spec.get("beside"):
+            candidate = await candidates.find(tx, job.workspace, segment_id)
+            if candidate is None or candidate.job != job.id or candidate.swapped_at is not None:
+                return None
+            return candidate.as_definition
+        one = await definitions.find(tx, job.workspace, segment_id)
+        return one if one is not None and one.version == job.spec["version"] else None
+
+    async def _page(self, job: Job, after: str | None, *, swapping: bool = False) -> _Page:
         """Judge the next page, with fewer people each time that it meets with locks."""
         for number, limit in enumerate(self._pages):
             started = time.perf_counter()
             try:
                 async with self._engine.begin() as tx:
-                    page = await self._judged(tx, job, UUID(after) if after else None, limit)
+                    rules = await self._in_force(tx, job)
+                    behind = UUID(after) if after else None
+                    if swapping:
+                        page = await self._swapped(tx, job, rules, behind, limit)
+                    else:
+                        page = await self._judged(tx, job, rules, behind, limit)
             except Exception as error:
                 if not is_retriable(error) or number == len(self._pages) - 1:
                     raise
@@ -105,12 +154,15 @@ class Building:
                 return page
         raise AssertionError("the last try raises or returns")
 
-    async def _judged(self, tx: AsyncConnection, job: Job, after: UUID | None, limit: int) -> _Page:
+    async def _in_force(self, tx: AsyncConnection, job: Job) -> Rulebook:
+        return (await self._rulebooks.in_force(tx, [job.workspace])).get(job.workspace, NO_RULES)
+
+    async def _judged(
+        self, tx: AsyncConnection, job: Job, rules: Rulebook, after: UUID | None, limit: int
+    ) -> _Page:
         workspace = job.workspace
-        in_force = await self._rulebooks.in_force(tx, [workspace])
-        rules = in_force.get(workspace, NO_RULES)
-        one = await definitions.find(tx, workspace, UUID(job.spec["segment_id"]))
-        if one is None or one.version != job.spec["version"]:
+        one = await self._wanted(tx, job)
+        if one is None:
             return _Page(None, 0, is_superseded=True)
         if not one.active:
             return await self._emptied(tx, one, limit, rules)
@@ -122,7 +174,7 @@ class Building:
             tx, workspace, one.segment_id, definition.rule, now=now, after=after, upto=last
         )
         moment = Moment(now, "definition")
-        await put_right(
+        await correct(
             tx,
             rules,
             workspace,
@@ -135,6 +187,11 @@ class Building:
             await _plan(tx, definition, await on_lists(tx, workspace, rules, some), now)
         return _Page(last, judged)
 
+    async def _swapped(
+        self, tx: AsyncConnection, job: Job, rules: Rulebook, after: UUID | None, limit: int
+    ) -> _Page:
+        return _Page(*await swapped(tx, job, rules, self._now(), after=after, limit=limit))
+
     async def _emptied(
         self, tx: AsyncConnection, one: Stored, limit: int, rules: Rulebook
     ) -> _Page:
@@ -142,12 +199,12 @@ class Building:
 
         Always the first members: a merge may take one behind the place where the build is.
         """
-        found = await people.members(tx, one.workspace, one.segment_id, after=None, limit=limit)
+        found = await entries.members(tx, one.workspace, one.segment_id, after=None, limit=limit)
         if not found:
             return _Page(None, 0)
         ids = [entry.profile_id for entry in found]
         moment = Moment(self._now(), "definition")
-        await put_right(
+        await correct(
             tx,
             rules,
             one.workspace,
@@ -158,12 +215,21 @@ class Building:
 
     async def _finish(self, job: Job) -> None:
         """Tell batches and operators that the version is complete."""
-        segment_id, version = UUID(job.spec["segment_id"]), job.spec["version"]
+        segment_id = UUID(job.spec["segment_id"])
         async with self._engine.begin() as tx:
             await definitions.seize(tx, job.workspace)
             one = await definitions.find(tx, job.workspace, segment_id)
-            if one is not None and one.version == version:
-                await definitions.set_built(tx, job.workspace, segment_id, version)
+            if one is not None and one.job == job.id:
+                await definitions.set_built(tx, job.workspace, segment_id, one.version)
+
+    async def _cleared(self, job: Job) -> bool:
+        """Take out a page of who fitted a rule that is beside no more; False when none is left."""
+        async with self._engine.begin() as tx:
+            if await cleared(tx, job, self._pages[0]):
+                return True
+        async with self._engine.begin() as tx:
+            await end_candidate(tx, job)
+        return False
 
 
 async def _plan(
@@ -188,7 +254,7 @@ async def _plan(
     await DUE.schedule(tx, ahead(looked_at), sooner=True)
 
 
-def _end_stay(person: Person, one: Stored, moment: Moment) -> tuple[Person, list[Change]]:
+def _end_stay(person: Person, one: Stored, moment: Moment) -> Settled:
     entry = person.entries.get(one.segment_id)
     if entry is None:
         return person, []

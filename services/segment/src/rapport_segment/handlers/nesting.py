@@ -26,8 +26,10 @@ async def require_rests(tx: AsyncConnection, one: Stored) -> None:
         return
     await require_known(tx, one.workspace, rule_of(one))
     others = await definitions.resting(tx, one.workspace)
-    below = {other.segment_id: [to for _leaf, to in _named(rule_of(other))] for other in others}
-    below[one.segment_id] = [to for _leaf, to in named]
+    below: dict[UUID, list[UUID]] = {one.segment_id: [to for _leaf, to in named]}
+    for other in others:
+        if other.segment_id != one.segment_id:
+            below.setdefault(other.segment_id, []).extend(to for _l, to in _named(rule_of(other)))
     for leaf, segment_id in named:
         if one.segment_id in _all_below(segment_id, below):
             raise RuleError(_at(leaf), f"goes in a circle: {segment_id} rests on this segment")
@@ -46,16 +48,17 @@ async def require_known(tx: AsyncConnection, workspace: str, rule: Rule) -> None
 async def require_unused(tx: AsyncConnection, one: Stored) -> None:
     """ConflictError while the rule of another segment names this one."""
     others = await definitions.resting(tx, one.workspace)
-    users = [
-        other for other in others if any(to == one.segment_id for _l, to in _named(rule_of(other)))
-    ]
+    users = {
+        str(other.segment_id): other.name
+        for other in others
+        if any(to == one.segment_id for _l, to in _named(rule_of(other)))
+    }
     if users:
-        names = ", ".join(repr(other.name) for other in users[:5])
+        names = ", ".join(map(repr, list(users.values())[:5]))
         message = (
             f"{len(users)} segments rest on {one.name!r}: {names}. Change or archive them first."
         )
-        ids = [str(other.segment_id) for other in users[:100]]
-        raise ConflictError(message, code="in_use", details={"used_by": ids})
+        raise ConflictError(message, code="in_use", details={"used_by": list(users)[:100]})
 
 
 def _named(rule: Rule) -> list[tuple[Leaf, UUID]]:

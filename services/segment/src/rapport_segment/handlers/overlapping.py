@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import sqlstate
 from rapport_common.errors import UnavailableError
-from rapport_segment.handlers.segments import PREVIEW_SECONDS, QUERY_CANCELED, require
+from rapport_segment.handlers.previewing import PREVIEW_SECONDS, QUERY_CANCELED
+from rapport_segment.handlers.segments import require
 from rapport_segment.store import members
 
 

@@ -20,7 +20,7 @@ from rapport_segment.handlers.ledger import tally
 from rapport_segment.handlers.publish import publish
 from rapport_segment.handlers.rolls import with_rolls
 from rapport_segment.handlers.rulebooks import Rulebooks
-from rapport_segment.store import people
+from rapport_segment.store import entries, people
 from rapport_segment.store.due import CHECK, DUE
 
 
@@ -53,7 +53,7 @@ class Passing:
         for key in sorted(persons):
             changes += stays.lapsed(key, since[key])
         metrics.JUDGED.inc(len(persons))
-        await people.save_entries(tx, stays)
+        await entries.save_entries(tx, stays)
         await tally(tx, changes)
         await publish(tx, [(change, None) for change in changes])
         again = [NewDue(key[0], CHECK, key[1], since[key]) for key in since if key not in free]

@@ -17,9 +17,12 @@ _MEMBERSHIPS = Publisher(SCHEMA, SEGMENT_MEMBERSHIP)
 
 
 async def publish(tx: AsyncConnection, changes: Sequence[tuple[Change, str | None]]) -> None:
-    """Tell the other services, and webhooks, of (change, traceparent), in this order."""
-    await _MEMBERSHIPS.publish(tx, [(change.record, trace) for change, trace in changes])
-    await announce(tx, [change.record for change, _trace in changes])
+    """Tell the other services, and webhooks, of (change, traceparent), in this order; not of rules
+    that are not in force yet.
+    """
+    told = [(change.record, trace) for change, trace in changes if not change.entry.beside]
+    await _MEMBERSHIPS.publish(tx, told)
+    await announce(tx, [record for record, _trace in told])
 
 
 async def tell(tx: AsyncConnection, definitions: Sequence[Stored]) -> None:

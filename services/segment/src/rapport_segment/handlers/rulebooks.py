@@ -12,7 +12,7 @@ from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rulebook import Definition, Rulebook
 from rapport_segment.domain.tree import Rule
-from rapport_segment.store import definitions
+from rapport_segment.store import candidates, definitions
 from rapport_segment.store.definitions import Stored
 
 log = logging.get(__name__)
@@ -65,6 +65,8 @@ class Rulebooks:
             fresh: dict[str, list[Stored]] = {one: [] for one in stale}
             for stored in await definitions.active(tx, stale):
                 fresh[stored.workspace].append(stored)
+            for candidate in await candidates.growing(tx, stale):
+                fresh[candidate.workspace].append(candidate.as_definition)
             for one in stale:
                 self._compiled[one].become(revisions[one], fresh[one])
         return {one: self._compiled[one].rulebook for one in revisions}
@@ -79,6 +81,7 @@ def compiled(one: Stored, judges: Judges | None = None) -> Definition:
         rule_of(one),
         building=one.built_version != one.version,
         since=one.updated_at,
+        beside=one.beside,
         judges=judges,
     )
 

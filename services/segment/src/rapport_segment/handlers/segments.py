@@ -1,57 +1,38 @@
-"""What operators do with segments: define, change, preview, ask why.
+"""What operators do with segments: define, change, archive, build again.
 
 Changes of a definition wait for the batches in hand, and batches for them: both are short. Who is
 to be in or out because of a change is a build's work, see `building.py`.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import clock
 from rapport_common.auth import Operator
-from rapport_common.db import sqlstate
-from rapport_common.errors import ConflictError, NotFoundError, UnavailableError
+from rapport_common.errors import ConflictError, NotFoundError
 from rapport_common.ids import uuid7
-from rapport_segment import metrics
-from rapport_segment.domain import explaining, rules
-from rapport_segment.domain.membership import Entry, Person
-from rapport_segment.domain.outlook import View
-from rapport_segment.domain.rulebook import RESTRAINED
-from rapport_segment.handlers.building import build
-from rapport_segment.handlers.list_use import named_lists, require_lists
-from rapport_segment.handlers.nesting import require_known, require_rests, require_unused
+from rapport_common.jobs.store import NewJob
+from rapport_segment.domain import rules
+from rapport_segment.domain.tree import is_same
+from rapport_segment.handlers.building import build, build_beside
+from rapport_segment.handlers.list_use import require_lists
+from rapport_segment.handlers.nesting import require_rests, require_unused
 from rapport_segment.handlers.publish import tell
 from rapport_segment.handlers.retelling import LOOK_AFTER, next_look
-from rapport_segment.handlers.rolls import with_lists
 from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.handlers.trait import require_sensible
-from rapport_segment.store import definitions, people
+from rapport_segment.store import candidates, definitions
+from rapport_segment.store.candidates import Candidate
 from rapport_segment.store.definitions import Listed, Stored
 from rapport_segment.store.due import DUE
 from rapport_segment.store.jobs import BUILD, JOBS
-from rapport_segment.store.matching import TooManyTextsError
-
-PREVIEW_SECONDS = 5.0
-QUERY_CANCELED = "57014"
-
-
-class SlowPreviewError(UnavailableError):
-    """A preview that would hold a connection for too long."""
-
-    code = "preview_too_slow"
-
-    def __init__(self) -> None:
-        super().__init__(
-            f"Counting took longer than {PREVIEW_SECONDS:g} s and was given up. Try a simpler rule,"
-            " or create the segment: it is built beside other work."
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +47,26 @@ class Amendment:
     active: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a person stands towards a segment; `stay` is the newest entry, open or not."""
-
-    person: Person
-    stay: Entry | None
-    verdicts: Sequence[explaining.Verdict]
-    reason: str
-
-
-async def create(tx: AsyncConnection, caller: Operator, name: str, rule: dict[str, Any]) -> Listed:
-    """Define a segment, in force at once, and begin to build it."""
+async def create(
+    tx: AsyncConnection,
+    caller: Operator,
+    name: str,
+    rule: dict[str, Any],
+    *,
+    active: bool = True,
+) -> Listed:
+    """Define a segment, in force at once, and begin to build it; or only a draft, which has nobody
+    in it.
+    """
     workspace, now = caller.workspace, clock.now()
     await require_sensible(tx, workspace, rules.parse(rule))
     await definitions.seize(tx, workspace)
     await _require_free(tx, workspace, name, None)
-    one = Stored(workspace, uuid.uuid4(), 1, name, _text(rule), True, now, now)
+    one = Stored(workspace, uuid.uuid4(), 1, name, _text(rule), active, now, now)
     await require_rests(tx, one)
     await require_lists(tx, workspace, rule_of(one))
+    if not active:
+        return await _write(tx, replace(one, built_version=1), caller)
     return await _put(tx, one, caller)
 
 
@@ -93,7 +75,8 @@ async def change(
 ) -> Listed:
     """Make a new version, and build it if it makes a difference for anybody.
 
-    Nothing happens when nothing differs, so that a repeated request is harmless.
+    Another rule is built beside the one in force, if that is complete, and is a version when it
+    takes its place. Nothing happens when nothing differs, so that a repeated request is harmless.
     """
     wanted = None if amendment.rule is None else rules.parse(amendment.rule)
     if wanted is not None:
@@ -109,12 +92,23 @@ async def change(
     if wanted is not None:
         await require_rests(tx, new)
         await require_lists(tx, caller.workspace, wanted)
-    is_same = new.active == old.active and wanted in {None, rule_of(old)}
-    if is_same and new.name == old.name:
-        return await require_listed(tx, caller.workspace, segment_id)
     if new.name != old.name:
         await _require_free(tx, caller.workspace, new.name, segment_id)
-    return await _follow(tx, caller, old, new, build_anew=not is_same)
+    is_same_rule = wanted is None or is_same(wanted, rule_of(old))
+    is_complete = old.built_version == old.version
+    if old.active and new.active and is_complete:
+        if new.name != old.name:
+            old = await _next(tx, caller, replace(new, rule=old.rule), build_anew=False)
+        if wanted is not None:
+            await _build_beside(tx, caller, old, None if is_same_rule else new.rule)
+        return await require_listed(tx, caller.workspace, segment_id)
+    if is_same_rule and (new.active, new.name) == (old.active, old.name):
+        return await require_listed(tx, caller.workspace, segment_id)
+    if not (is_same_rule and new.active == old.active):
+        await _drop_candidate(tx, old)
+    is_idle = is_complete and not new.active and not old.active
+    await _next(tx, caller, new, build_anew=not is_idle)
+    return await require_listed(tx, caller.workspace, segment_id)
 
 
 async def archive(tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Listed:
@@ -127,31 +121,106 @@ async def archive(tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Li
     if old.archived_at is not None:
         return await require_listed(tx, caller.workspace, segment_id)
     await require_unused(tx, old)
+    await _drop_candidate(tx, old)
     new = replace(old, active=False, archived_at=clock.now())
-    return await _follow(tx, caller, old, new, build_anew=True)
+    await _next(tx, caller, new, build_anew=True)
+    return await require_listed(tx, caller.workspace, segment_id)
 
 
 async def rebuild(tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Listed:
-    """Hold everybody against the definition again, for example after a cancelled build."""
+    """Hold everybody against the definition again, for example after a cancelled build; if a rule
+    is being built beside it, against that.
+    """
     await definitions.seize(tx, caller.workspace)
     one = await _require_living(tx, caller.workspace, segment_id)
-    await begin_anew(tx, one)
+    if not await _begin_beside_anew(tx, one):
+        await definitions.set_job(tx, one.workspace, segment_id, await _start(tx, one))
     return await require_listed(tx, caller.workspace, segment_id)
 
 
 async def begin_anew(tx: AsyncConnection, one: Stored) -> None:
-    """Begin to hold everybody against a definition again; its workspace is seized."""
-    job = await _start(tx, one)
-    await definitions.set_job(tx, one.workspace, one.segment_id, job)
+    """Begin to hold everybody against a definition again, and against the rule that is being built
+    beside it; its workspace is seized.
+    """
+    await _begin_beside_anew(tx, one)
+    await definitions.set_job(tx, one.workspace, one.segment_id, await _start(tx, one))
 
 
-async def _follow(
-    tx: AsyncConnection, caller: Operator, old: Stored, new: Stored, *, build_anew: bool
-) -> Listed:
-    new = replace(new, version=old.version + 1, updated_at=clock.now())
-    if not build_anew and old.built_version == old.version:
-        return await _write(tx, replace(new, built_version=new.version), caller)
-    return await _put(tx, new, caller)
+async def _begin_beside_anew(tx: AsyncConnection, one: Stored) -> bool:
+    """Begin to build the rule beside again; whether there is one."""
+    candidate = await candidates.find(tx, one.workspace, one.segment_id)
+    if candidate is None or candidate.swapped_at is not None:
+        return False
+    await JOBS.cancel(tx, one.workspace, candidate.job)
+    job = await _add(tx, one.workspace, partial(build_beside, segment_id=one.segment_id))
+    await candidates.write(tx, replace(candidate, job=job))
+    return True
+
+
+async def rollback(tx: AsyncConnection, caller: Operator, segment_id: UUID, version: int) -> Listed:
+    """Give a segment the rule again that it had as `version`; NotFoundError if there is none."""
+    await require(tx, caller.workspace, segment_id)
+    former = await require_version(tx, caller.workspace, segment_id, version)
+    amendment = Amendment(rule=msgspec.json.decode(former["rule"]))
+    return await change(tx, caller, segment_id, amendment)
+
+
+async def require_version(
+    tx: AsyncConnection, workspace: str, segment_id: UUID, version: int
+) -> dict[str, Any]:
+    """What a segment was as `version`, or NotFoundError."""
+    found = await definitions.history(
+        tx, workspace, segment_id, before=min(version, definitions.MAX_VERSION - 1) + 1, limit=1
+    )
+    if not found or found[0]["version"] != version:
+        raise NotFoundError(f"Segment {segment_id} has no version {version}.")
+    return found[0]
+
+
+async def _next(tx: AsyncConnection, caller: Operator, new: Stored, *, build_anew: bool) -> Stored:
+    """Make it the version after the one that it is made of, which is in force now."""
+    old_version = new.version
+    new = replace(new, version=old_version + 1, updated_at=clock.now())
+    if not build_anew and new.built_version == old_version:
+        new = replace(new, built_version=new.version)
+        await _write(tx, new, caller)
+    else:
+        await _put(tx, new, caller)
+    return await require(tx, new.workspace, new.segment_id)
+
+
+async def _build_beside(
+    tx: AsyncConnection, caller: Operator, one: Stored, rule: str | None
+) -> None:
+    """Begin to build a rule beside the one in force; None: there is to be none."""
+    known = await candidates.find(tx, one.workspace, one.segment_id)
+    if known is not None and known.swapped_at is not None:
+        known = None
+    if rule is None:
+        if known is not None:
+            await _drop_candidate(tx, one)
+            await _add(tx, one.workspace, partial(build_beside, segment_id=one.segment_id))
+        return
+    if known is not None:
+        if is_same(rule_of(known.as_definition), rule_of(replace(one, rule=rule))):
+            return
+        await JOBS.cancel(tx, one.workspace, known.job)
+    serial = await definitions.revision(tx, one.workspace) % 2**31
+    job = await _add(tx, one.workspace, partial(build_beside, segment_id=one.segment_id))
+    now = clock.now()
+    await candidates.write(
+        tx, Candidate(one.workspace, one.segment_id, serial, rule, job, now, caller.subject)
+    )
+
+
+async def _drop_candidate(tx: AsyncConnection, one: Stored) -> None:
+    """Nobody is held any more against a rule that is not in force yet; who fitted it is forgotten
+    by the next build.
+    """
+    known = await candidates.find(tx, one.workspace, one.segment_id)
+    if known is not None and known.swapped_at is None:
+        await JOBS.cancel(tx, one.workspace, known.job)
+        await candidates.drop(tx, one.workspace, one.segment_id)
 
 
 async def _put(tx: AsyncConnection, one: Stored, caller: Operator) -> Listed:
@@ -173,54 +242,13 @@ async def _start(tx: AsyncConnection, one: Stored) -> str:
     # A file that is put on a list is for others, too, and goes on.
     if former is not None and former.kind == BUILD:
         await JOBS.cancel(tx, one.workspace, former.id)
+    return await _add(tx, one.workspace, partial(build, one=one))
+
+
+async def _add(tx: AsyncConnection, workspace: str, job_of: Callable[[str], NewJob]) -> str:
     job = str(uuid7())
-    await JOBS.add(tx, one.workspace, build(job, one))
+    await JOBS.add(tx, workspace, job_of(job))
     return job
-
-
-async def preview(tx: AsyncConnection, workspace: str, document: dict[str, Any]) -> tuple[int, int]:
-    """(how many people an unsaved rule fits, of how many); SlowPreviewError after 5 s."""
-    rule = rules.parse(document)
-    await require_sensible(tx, workspace, rule)
-    await require_known(tx, workspace, rule)
-    await require_lists(tx, workspace, rule)
-    with metrics.PREVIEW.time():
-        try:
-            return await definitions.preview(
-                tx, workspace, rule, now=clock.now(), seconds=PREVIEW_SECONDS
-            )
-        except TooManyTextsError as error:
-            raise SlowPreviewError from error
-        except DBAPIError as error:
-            if sqlstate(error) == QUERY_CANCELED:
-                raise SlowPreviewError from error
-            raise
-
-
-async def standing(
-    tx: AsyncConnection, workspace: str, segment_id: UUID, profile_id: UUID
-) -> Standing:
-    """Whether, since when and why a person is in a segment, or why not."""
-    one = await require(tx, workspace, segment_id)
-    person = await people.find(tx, workspace, profile_id)
-    if person is None:
-        raise NotFoundError(f"Nothing is known of a profile {profile_id}.")
-    rule = rule_of(one)
-    person = await with_lists(tx, person, (str(to) for _leaf, to in named_lists(rule)))
-    found = await people.stays(tx, workspace, segment_id, person.profile_id)
-    stay = found[0] if found else None
-    open_ones = await people.open_entries(tx, {(workspace, str(person.profile_id)): person})
-    view = View(person.facts, clock.now(), [entry.segment_id for entry in open_ones])
-    verdicts = explaining.explain(rule, view)
-    if stay is not None and stay.exited_at is None:
-        why = stay.reason
-    elif not person.facts.judged:
-        why = RESTRAINED
-    elif one.active:
-        why = explaining.reason(rule, view)
-    else:
-        why = "the segment is not active"
-    return Standing(person, stay, verdicts, why)
 
 
 async def require(tx: AsyncConnection, workspace: str, segment_id: UUID) -> Stored:

@@ -142,4 +142,6 @@ class Uploading:
             await list_files.forget_parts(tx, job.workspace, job.id)
 
     async def _users(self, tx: AsyncConnection, one: KeptList) -> list[Stored]:
-        return [user for user in await users_of(tx, one) if user.active]
+        # Named by the rule in force and by the one that is built beside it, it is there twice.
+        users = {user.segment_id: user for user in await users_of(tx, one)}
+        return [user for user in users.values() if user.active]

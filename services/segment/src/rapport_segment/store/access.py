@@ -11,7 +11,8 @@ STAYS = Rows(
     "segment.membership t LEFT JOIN segment.definition d USING (workspace, segment_id)",
     {"profile_id": "uuid", "segment_id": "uuid", "entry_id": "uuid"},
     {"segment": "d.name", **plain("entered_at", "reason", "exited_at", "exit_reason")},
-    "t.workspace = :workspace AND t.profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[]))",
+    "t.workspace = :workspace AND t.profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[])) "
+    "AND NOT t.beside",
 )
 
 POSTS = Rows(

@@ -26,7 +26,8 @@ class Stored:
     """A definition as kept; `rule` is its JSON text.
 
     `built_version` is the version against which everybody has been held, `job` the id of the
-    newest job that does so.
+    newest job that does so. `beside`: it is built beside the one in force, and `segment_id` is
+    not the segment's but that under which who fits it is kept.
     """
 
     workspace: str
@@ -40,6 +41,20 @@ class Stored:
     built_version: int = 0
     job: str | None = None
     archived_at: datetime | None = None
+    beside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Upcoming:
+    """A rule (JSON text) that is built beside the one in force; `status` is that of its job:
+    `building`, or `incomplete` when it has failed or was cancelled.
+    """
+
+    rule: str
+    job: str
+    status: str
+    created_at: datetime
+    created_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,7 @@ class Listed:
     stored: Stored
     members: int
     status: str
+    upcoming: Upcoming | None = None
 
 
 _STORED = (
@@ -64,9 +80,15 @@ _LISTED = (
     "WHERE m.workspace = d.workspace AND m.segment_id = d.segment_id AND m.exited_at IS NULL), "
     "CASE WHEN d.archived_at IS NOT NULL THEN 'archived' "
     "WHEN d.built_version = d.version THEN 'ready' "
-    "WHEN j.state IN ('queued', 'running') THEN 'building' ELSE 'incomplete' END "
-    "FROM segment.definition d LEFT JOIN segment.job j "
-    "ON j.workspace = d.workspace AND j.id = d.job WHERE d.workspace = :workspace "
+    "WHEN j.state IN ('queued', 'running') THEN 'building' ELSE 'incomplete' END, "
+    "CAST(c.rule AS text), c.job, "
+    "CASE WHEN k.state IN ('queued', 'running') THEN 'building' ELSE 'incomplete' END, "
+    "c.created_at, c.created_by FROM segment.definition d "
+    "LEFT JOIN segment.job j ON j.workspace = d.workspace AND j.id = d.job "
+    "LEFT JOIN segment.candidate c ON c.workspace = d.workspace "
+    "AND c.segment_id = d.segment_id AND c.swapped_at IS NULL "
+    "LEFT JOIN segment.job k ON k.workspace = c.workspace AND k.id = c.job "
+    "WHERE d.workspace = :workspace "
 )
 
 
@@ -117,6 +139,15 @@ async def hold(tx: AsyncConnection, workspace: str) -> None:
     )
 
 
+async def revision(tx: AsyncConnection, workspace: str) -> int:
+    """How often the definitions of a workspace have changed."""
+    rows = await tx.execute(
+        text("SELECT revision FROM segment.revision WHERE workspace = :workspace"),
+        {"workspace": workspace},
+    )
+    return int(rows.scalar_one())
+
+
 async def active(tx: AsyncConnection, workspaces: Sequence[str]) -> list[Stored]:
     """The definitions that are in force, in a fixed order."""
     rows = await tx.execute(
@@ -144,12 +175,19 @@ async def find(tx: AsyncConnection, workspace: str, segment_id: UUID) -> Stored 
 
 
 async def resting(tx: AsyncConnection, workspace: str, on: str = "segment") -> list[Stored]:
-    """The living definitions whose rules may name other segments, or lists."""
+    """The living definitions whose rules may name other segments, or lists, and those with the
+    rules that are to take the place of theirs.
+    """
+    names_others = "strpos(CAST({}.rule AS text), :word) > 0"
+    beside = _STORED.replace("CAST(d.rule AS text)", "CAST(c.rule AS text)")
     rows = await tx.execute(
         text(
             f"SELECT {_STORED} FROM segment.definition d WHERE d.workspace = :workspace "
-            "AND d.archived_at IS NULL AND strpos(CAST(d.rule AS text), :word) > 0 "
-            "ORDER BY d.segment_id"
+            f"AND d.archived_at IS NULL AND {names_others.format('d')} "
+            f"UNION ALL SELECT {beside} FROM segment.definition d "
+            "JOIN segment.candidate c USING (workspace, segment_id) "
+            "WHERE d.workspace = :workspace AND c.swapped_at IS NULL "
+            f"AND {names_others.format('c')} ORDER BY 2"
         ),
         {"workspace": workspace, "word": f'"{on}"'},
     )
@@ -205,7 +243,9 @@ async def listed(
 
 
 def _listed(row: Any) -> Listed:
-    return Listed(Stored(*row[:-2]), row[-2], row[-1])
+    *stored, members, status, rule, job, progress, created_at, created_by = row
+    upcoming = Upcoming(rule, job, progress, created_at, created_by) if job else None
+    return Listed(Stored(*stored), members, status, upcoming)
 
 
 async def write(tx: AsyncConnection, one: Stored, author: str) -> None:
@@ -303,22 +343,20 @@ async def history(
     return [dict(row) for row in rows.mappings()]
 
 
-async def preview(
-    tx: AsyncConnection, workspace: str, rule: Rule, *, now: datetime, seconds: float
-) -> tuple[int, int]:
-    """(how many people the rule fits now, of how many); ended by Postgres after `seconds`."""
-    await tx.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
-    texts = await matched(tx, rule, EVERYBODY, {"workspace": workspace})
-    condition = Condition(rule, now, texts)
+async def in_force_at(
+    tx: AsyncConnection, workspace: str, segment_id: UUID, at: datetime
+) -> dict[str, Any] | None:
+    """The version of a definition that was in force at an instant; None before the first."""
     rows = await tx.execute(
         text(
-            f"SELECT count(*) FILTER (WHERE {condition.sql} AND {JUDGED}), count(*) "
-            f"FROM segment.person p WHERE {EVERYBODY}"
+            "SELECT version, name, CAST(rule AS text) AS rule, active, created_at, created_by "
+            "FROM segment.definition_version WHERE workspace = :workspace AND segment_id = :id "
+            "AND created_at <= :at ORDER BY version DESC LIMIT 1"
         ),
-        {"workspace": workspace, **condition.parameters},
+        {"workspace": workspace, "id": segment_id, "at": at},
     )
-    fitting, everybody = rows.one()
-    return fitting, everybody
+    row = rows.mappings().first()
+    return None if row is None else dict(row)
 
 
 async def misplaced(

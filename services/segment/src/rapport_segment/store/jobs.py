@@ -1,4 +1,4 @@
-"""The jobs of segment: builds, which hold everybody against a definition, and files of many sorts."""
+"""The jobs of segment: builds, which hold everybody against a definition, and files."""
 
 from rapport_common.jobs.store import JobStore
 

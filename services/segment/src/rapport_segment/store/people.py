@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,18 +13,9 @@ from rapport_common.follower.domain import Key
 from rapport_common.follower.follower import Batch, Follower
 from rapport_segment.domain import sections
 from rapport_segment.domain.membership import Entry, Person
-from rapport_segment.domain.stays import Stays, with_entries
+from rapport_segment.domain.stays import with_entries
 from rapport_segment.tables import FOLLOWED
 
-_ENTRY_COLUMNS = Entry.__struct_fields__
-_ENTRY = ", ".join(f"m.{name}" for name in _ENTRY_COLUMNS)
-_INSERT = text(
-    f"INSERT INTO segment.membership ({', '.join(_ENTRY_COLUMNS)}) SELECT * FROM unnest("
-    f"{packed_texts('workspaces')}, CAST(:segments AS uuid[]), CAST(:people AS uuid[]), "
-    "CAST(:ids AS uuid[]), CAST(:entered AS timestamptz[]), CAST(:segment_versions AS int[]), "
-    f"CAST(:versions AS bigint[]), {packed_texts('reasons')}, CAST(:exited AS timestamptz[]), "
-    "CAST(:exit_reasons AS text[]))"
-)
 _SECTIONS = ", ".join(f"CAST(p.{name} AS text)" for name in FOLLOWED.sections)
 _AS_THEY_ARE = (0,) * len(FOLLOWED.sections)
 FOLLOWER = Follower(FOLLOWED)
@@ -78,7 +68,7 @@ async def open_entries(tx: AsyncConnection, people: Mapping[Key, Person]) -> lis
             # Numbers instead of keys, and no reasons: most of the time goes into reading rows.
             # OFFSET 0 keeps the planner from joining before it knows how many are open: without
             # fresh statistics it would read the open entries of everybody.
-            "SELECT v.n, m.segment_id, m.entry_id, m.entered_at, m.segment_version "
+            "SELECT v.n, m.segment_id, m.entry_id, m.entered_at, m.segment_version, m.beside "
             f"FROM unnest({packed_texts('workspaces')}, CAST(:ids AS uuid[])) "
             "WITH ORDINALITY AS v(workspace, profile_id, n), "
             "LATERAL (SELECT * FROM segment.membership o "
@@ -88,90 +78,20 @@ async def open_entries(tx: AsyncConnection, people: Mapping[Key, Person]) -> lis
         _split(people),
     )
     entries = []
-    for number, segment_id, entry_id, entered_at, version in rows.all():
+    for number, segment_id, entry_id, entered_at, version, beside in rows.all():
         who = given[number - 1]
         entries.append(
-            Entry(who.workspace, segment_id, who.profile_id, entry_id, entered_at, version)
+            Entry(
+                who.workspace,
+                segment_id,
+                who.profile_id,
+                entry_id,
+                entered_at,
+                version,
+                beside=beside,
+            )
         )
     return entries
-
-
-async def insert_entries(tx: AsyncConnection, entries: Sequence[Entry]) -> None:
-    """Write new entries."""
-    if not entries:
-        return
-    await tx.execute(
-        _INSERT,
-        {
-            "workspaces": pack_texts([one.workspace for one in entries]),
-            "segments": [one.segment_id for one in entries],
-            "people": [one.profile_id for one in entries],
-            "ids": [one.entry_id for one in entries],
-            "entered": [one.entered_at for one in entries],
-            "segment_versions": [one.segment_version for one in entries],
-            "versions": [one.profile_version for one in entries],
-            "reasons": pack_texts([one.reason for one in entries]),
-            "exited": [one.exited_at for one in entries],
-            "exit_reasons": [one.exit_reason for one in entries],
-        },
-    )
-
-
-async def update_entries(tx: AsyncConnection, entries: Sequence[Entry]) -> None:
-    """Write the beginning and the end of entries that are there."""
-    if not entries:
-        return
-    await tx.execute(
-        text(
-            "UPDATE segment.membership AS m SET entered_at = v.entered_at, "
-            "exited_at = v.exited_at, exit_reason = v.exit_reason "
-            "FROM unnest(CAST(:workspaces AS text[]), CAST(:ids AS uuid[]), "
-            "CAST(:entered AS timestamptz[]), CAST(:exited AS timestamptz[]), "
-            "CAST(:reasons AS text[]), CAST(:people AS uuid[]), CAST(:segments AS uuid[])) AS "
-            "v(workspace, entry_id, entered_at, exited_at, exit_reason, profile_id, segment_id) "
-            "WHERE m.workspace = v.workspace AND m.profile_id = v.profile_id "
-            "AND m.segment_id = v.segment_id AND m.entry_id = v.entry_id"
-        ),
-        {
-            "workspaces": [one.workspace for one in entries],
-            "ids": [one.entry_id for one in entries],
-            "people": [one.profile_id for one in entries],
-            "segments": [one.segment_id for one in entries],
-            "entered": [one.entered_at for one in entries],
-            "exited": [one.exited_at for one in entries],
-            "reasons": [one.exit_reason for one in entries],
-        },
-    )
-
-
-async def save_entries(tx: AsyncConnection, stays: Stays) -> None:
-    """Write what became of entries. In this order: an open entry must be closed before its twin
-    moves to the same person.
-    """
-    known = [one for one in stays.entries.values() if one.entry_id in stays.loaded]
-    await update_entries(tx, [replace(one, profile_id=stays.loaded[one.entry_id]) for one in known])
-    await move(tx, stays.moves)
-    fresh = [one for one in stays.entries.values() if one.entry_id not in stays.loaded]
-    await insert_entries(tx, fresh)
-
-
-async def move(tx: AsyncConnection, moves: Mapping[Key, UUID]) -> None:
-    """Make the entries of ids those of others.
-
-    Open entries that the other has as well must have been closed before.
-    """
-    if not moves:
-        return
-    await tx.execute(
-        text(
-            "UPDATE segment.membership AS t SET profile_id = v.survivor FROM unnest("
-            f"{packed_texts('workspaces')}, CAST(:ids AS uuid[]), "
-            "CAST(:survivors AS uuid[])) "
-            "AS v(workspace, old_id, survivor) "
-            "WHERE t.workspace = v.workspace AND t.profile_id = v.old_id"
-        ),
-        {**_split(moves), "survivors": list(moves.values())},
-    )
 
 
 async def find(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Person | None:
@@ -189,6 +109,19 @@ async def find(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Person 
     if row is None:
         return None
     return _person(row)
+
+
+async def some(tx: AsyncConnection, workspace: str, ids: Sequence[UUID]) -> list[Person]:
+    """Those of these ids who are known, with all that is known of them."""
+    rows = await tx.execute(
+        text(
+            f"SELECT p.workspace, p.profile_id, p.version, {_SECTIONS} FROM segment.person p "
+            "WHERE p.workspace = :workspace AND p.known "
+            "AND p.profile_id = ANY(CAST(:ids AS uuid[])) ORDER BY p.profile_id"
+        ),
+        {"workspace": workspace, "ids": list(ids)},
+    )
+    return [_person(row) for row in rows.all()]
 
 
 def _person(row: Any) -> Person:
@@ -252,43 +185,12 @@ async def having(
     return list(rows.scalars())
 
 
-async def stays(
-    tx: AsyncConnection, workspace: str, segment_id: UUID, profile_id: UUID
-) -> list[Entry]:
-    """A person's entries in a segment, the newest first; at most 100."""
-    rows = await tx.execute(
-        text(
-            f"SELECT {_ENTRY} FROM segment.membership m WHERE m.workspace = :workspace "
-            "AND m.segment_id = :segment AND m.profile_id = :id "
-            "ORDER BY m.exited_at DESC NULLS FIRST LIMIT 100"
-        ),
-        {"workspace": workspace, "segment": segment_id, "id": profile_id},
-    )
-    return [Entry(*row) for row in rows.all()]
-
-
-async def members(
-    tx: AsyncConnection, workspace: str, segment_id: UUID, *, after: UUID | None, limit: int
-) -> list[Entry]:
-    """Open entries in the order of profile ids, from the one behind `after` on."""
-    rows = await tx.execute(
-        text(
-            f"SELECT {_ENTRY} FROM segment.membership m WHERE m.workspace = :workspace "
-            "AND m.segment_id = :segment AND m.exited_at IS NULL "
-            "AND (CAST(:after AS uuid) IS NULL OR m.profile_id > CAST(:after AS uuid)) "
-            "ORDER BY m.profile_id LIMIT :limit"
-        ),
-        {"workspace": workspace, "segment": segment_id, "after": after, "limit": limit},
-    )
-    return [Entry(*row) for row in rows.all()]
-
-
 async def counts(tx: AsyncConnection) -> dict[str, int]:
     """How many persons and open entries there are, over all workspaces."""
     row = await tx.execute(
         text(
             "SELECT (SELECT count(*) FROM segment.person WHERE known), "
-            "(SELECT count(*) FROM segment.membership WHERE exited_at IS NULL), "
+            "(SELECT count(*) FROM segment.membership WHERE exited_at IS NULL AND NOT beside), "
             "(SELECT count(*) FROM segment.person WHERE lacks IS NOT NULL)"
         )
     )

@@ -1,0 +1,185 @@
+"""The SQL of previews: everything that is counted is counted in one look at everybody."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import override
+
+from rapport_segment.domain.funnel import TYPES, Counted, Part, parts
+from rapport_segment.domain.subjects import Reachable, Trait
+from rapport_segment.domain.tree import And, Leaf, Rule, leaves
+from rapport_segment.store.condition import JUDGED, Condition
+from rapport_segment.store.definitions import EVERYBODY
+from rapport_segment.store.matching import Matched, matched
+
+SHOWN = 10
+MOST_TRAITS = 20
+"""So many traits are looked at for what they are; more of a rule are left out."""
+PROMOTION = "promotion"
+NEAR = 20_000
+"""So many people are looked at first for examples, and about so many for an estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tallied:
+    """What a look at people has come to.
+
+    `types`: of each trait of the rule, how many have it as what. `examples`: some whom it fits.
+    """
+
+    fitting: int
+    everybody: int
+    funnel: Sequence[Counted]
+    reach: Mapping[str, int]
+    types: Mapping[Trait, Mapping[str, int]]
+    examples: Sequence[UUID]
+
+
+class _Split(Condition):
+    """A rule whose comparisons are columns of a row `p`, worked out once for each person."""
+
+    def __init__(self, rule: Rule, now: datetime, found: Matched) -> None:
+        self.columns: dict[str, str] = {}
+        super().__init__(rule, now, found)
+
+    @override
+    def _leaf(self, leaf: Leaf) -> str:
+        return self.column(super()._leaf(leaf))
+
+    def column(self, expression: str) -> str:
+        """The column that has it."""
+        return "p." + self.columns.setdefault(expression, f"c{len(self.columns)}")
+
+    def of(self, rule: Rule) -> str:
+        """A part of the rule."""
+        return self._of(rule)
+
+    def reachable(self, channel: str) -> str:
+        """Whether a promotion would reach them."""
+        return self._reachable(Reachable(channel, PROMOTION))
+
+
+async def read_only(tx: AsyncConnection, seconds: float) -> None:
+    """Let nothing be written any more in `tx`, and no statement take longer."""
+    await tx.execute(text("SET LOCAL transaction_read_only = on"))
+    await tx.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
+
+
+async def tally(
+    tx: AsyncConnection,
+    workspace: str,
+    rule: Rule,
+    *,
+    now: datetime,
+    channels: Sequence[str],
+    with_examples: bool = False,
+    percent: float | None = None,
+) -> Tallied:
+    """Count everybody whom a rule and its parts fit; or, with `percent`, so much of the table:
+    whole pages of it, as Postgres finds them.
+    """
+    given = {"workspace": workspace}
+    split = _Split(rule, now, await matched(tx, rule, EVERYBODY, given))
+    traits = list({one.subject: None for one in leaves(rule) if isinstance(one.subject, Trait)})
+    asked = _Asked(split, rule, traits[:MOST_TRAITS], channels, with_examples=with_examples)
+    sample = "" if percent is None else f" TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (0)"
+    columns = "".join(f", {expression} AS {name}" for expression, name in split.columns.items())
+    rows = await tx.execute(
+        text(
+            f"SELECT {', '.join(asked.counts)} FROM (SELECT p.*, {JUDGED} AS judged{columns} "
+            f"FROM segment.person p{sample} WHERE {EVERYBODY} OFFSET 0) AS p"
+        ),
+        {**given, **split.parameters},
+    )
+    return asked.read(list(rows.one()))
+
+
+class _Asked:
+    """What is counted, in the order in which it is read."""
+
+    def __init__(
+        self,
+        split: _Split,
+        rule: Rule,
+        traits: Sequence[Trait],
+        channels: Sequence[str],
+        *,
+        with_examples: bool,
+    ) -> None:
+        self._parts = list(parts(rule))
+        self._channels = channels
+        self._traits = traits
+        fits = f"p.judged AND {split.of(rule)}"
+        self._before = _before(self._parts)
+        self.counts = ["count(*)", _count(fits)]
+        self.counts += [_count(f"p.judged AND {split.of(one.rule)}") for one in self._parts]
+        for first in self._before.values():
+            joined = " AND ".join(split.of(one) for one in first)
+            self.counts.append(_count(f"p.judged AND {joined}"))
+        self.counts += [_count(f"{fits} AND {split.reachable(one)}") for one in channels]
+        for one in traits:
+            kind = split.column(f"COALESCE(jsonb_typeof({split.read(one)}), 'null')")
+            self.counts += [_count(f"{kind} = '{name}'") for name in _TYPE_NAMES]
+        some = f"(array_agg(p.profile_id) FILTER (WHERE {fits}))[1:{SHOWN}]"
+        self.counts.append(some if with_examples else "CAST(NULL AS uuid[])")
+
+    def read(self, row: list[Any]) -> Tallied:
+        """What the one row says."""
+        numbers = iter(row)
+        everybody, fitting = next(numbers), next(numbers)
+        each = [next(numbers) for _ in self._parts]
+        left = {path: next(numbers) for path in self._before}
+        funnel = [
+            Counted(one, count, left.get(one.path))
+            for one, count in zip(self._parts, each, strict=True)
+        ]
+        reach = {channel: next(numbers) for channel in self._channels}
+        types = {one: dict(zip(TYPES, numbers, strict=False)) for one in self._traits}
+        return Tallied(fitting, everybody, funnel, reach, types, next(numbers) or [])
+
+
+_TYPE_NAMES = ("string", "number", "boolean", "array", "object", "null")
+"""The words of Postgres for `TYPES`."""
+
+
+def _count(condition: str) -> str:
+    return f"count(*) FILTER (WHERE {condition})"
+
+
+def _before(some: Sequence[Part]) -> dict[str, list[Rule]]:
+    """Of the parts of each `and`: itself and all that stand before it there."""
+    return {
+        f"{one.path}.and[{index}]" if one.path else f"and[{index}]": list(
+            one.rule.children[: index + 1]
+        )
+        for one in some
+        if isinstance(one.rule, And)
+        for index in range(len(one.rule.children))
+    }
+
+
+async def examples(tx: AsyncConnection, workspace: str, rule: Rule, *, now: datetime) -> list[UUID]:
+    """Ten whom a rule fits among the first people that are found; fewer if it fits few."""
+    given = {"workspace": workspace}
+    condition = Condition(rule, now, await matched(tx, rule, EVERYBODY, given))
+    rows = await tx.execute(
+        text(
+            "SELECT p.profile_id FROM (SELECT p.* FROM segment.person p "
+            f"WHERE {EVERYBODY} LIMIT {NEAR}) AS p WHERE {condition.sql} AND {JUDGED} LIMIT {SHOWN}"
+        ),
+        {**given, **condition.parameters},
+    )
+    return list(rows.scalars())
+
+
+async def share_of_sample(tx: AsyncConnection) -> float:
+    """How much of the table has about 20,000 rows, in percent, as far as Postgres knows."""
+    rows = await tx.execute(
+        text("SELECT reltuples FROM pg_class WHERE oid = CAST('segment.person' AS regclass)")
+    )
+    return min(100.0, 100.0 * NEAR / max(float(rows.scalar_one()), 1.0))

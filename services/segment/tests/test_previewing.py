@@ -1,0 +1,170 @@
+"""Previews: all is counted in one look, part by part, with reasons and hints."""
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from rapport_segment.domain import funnel
+from rapport_segment.domain.rules import parse
+from rapport_segment.domain.tree import Leaf
+from rapport_segment.handlers import previewing
+from rapport_segment.handlers.activity import Judging
+from rapport_segment.store import previews
+
+if TYPE_CHECKING:
+    from services.segment.tests.conftest import Records
+
+AGE = {"trait": "age", "op": "gte", "value": 18}
+RULE = {"and": [{"computed": "orders", "op": "gte", "value": 2}, {"not": AGE}]}
+TOLD: list[Any] = [None, 17, 18, "17", "young", True, [20], {"years": 3}, 40, 12]
+
+
+def leaf_of(document: dict[str, Any]) -> Leaf:
+    leaf = parse(document)
+    assert isinstance(leaf, Leaf)
+    return leaf
+
+
+def test_a_funnel_has_every_part_by_its_place() -> None:
+    found = [(one.path, one.depth, one.line) for one in funnel.parts(parse({"or": [RULE, AGE]}))]
+    assert found == [
+        ("", 0, "(orders >= 2 and not age >= 18) or age >= 18"),
+        ("or[0]", 1, "orders >= 2 and not age >= 18"),
+        ("or[0].and[0]", 2, "orders >= 2"),
+        ("or[0].and[1]", 2, "not age >= 18"),
+        ("or[0].and[1].not", 3, "age >= 18"),
+        ("or[1]", 1, "age >= 18"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("leaf", "found", "hints"),
+    [
+        (AGE, {"text": 14, "number": 3, "missing": 9}, ["14 people have age as a text"]),
+        (AGE, {"boolean": 1, "list": 2}, ["1 person has age as true or false"]),
+        (AGE, {"number": 3, "missing": 9}, []),
+        (AGE, {"number": 0, "missing": 9}, ["nobody has age"]),
+        (
+            {"trait": "plan", "op": "eq", "value": "gold"},
+            {"number": 2, "text": 1},
+            ["2 people have plan as a number"],
+        ),
+        (
+            {"trait": "age", "op": "in", "value": ["18", "19"]},
+            {"text": 2, "number": 1},
+            ["2 people have age as a text"],
+        ),
+        (
+            {"trait": "vip", "op": "eq", "value": True},
+            {"text": 2, "boolean": 1},
+            ["2 people have vip as a text"],
+        ),
+        (
+            {"trait": "born", "op": "anniversary", "value": {"next": "7d"}},
+            {"number": 2, "text": 1},
+            ["2 people have born as a number"],
+        ),
+        ({"trait": "age", "op": "exists"}, {"text": 2}, []),
+        (
+            {"trait": "tags", "op": "contains", "value": "vip"},
+            {"list": 2, "object": 1},
+            ["1 person has tags as an object"],
+        ),
+        ({"trait": "tags", "of": "size", "op": "gte", "value": 2}, {"text": 2}, []),
+        ({"computed": "orders", "op": "gte", "value": 2}, {}, []),
+    ],
+)
+def test_what_is_odd_is_said(leaf: dict[str, Any], found: dict[str, int], hints: list[str]) -> None:
+    assert funnel.odd(leaf_of(leaf), found) == hints
+
+
+@pytest.fixture
+async def told(engine: AsyncEngine, records: "Records") -> list[uuid.UUID]:
+    """Ten people with 0 to 9 orders, who have their age in ten ways."""
+    ids = [uuid.UUID(int=number + 1) for number in range(len(TOLD))]
+    async with engine.begin() as tx:
+        values = [
+            records.record(records.state(who, traits={"age": age}, orders=number))
+            for number, (who, age) in enumerate(zip(ids, TOLD, strict=True))
+        ]
+        await Judging().on_activity(values, tx)
+    return ids
+
+
+@pytest.mark.integration
+async def test_each_part_is_counted_and_some_are_shown_with_reasons(
+    told: list[uuid.UUID], client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    point = '{"email": {"any": ["a@x.example"], "verified": ["a@x.example"]}}'
+    word = '{"email": {"promotion": [{"point": "a@x.example", "state": "granted"}]}}'
+    async with engine.begin() as tx:
+        await tx.execute(
+            text(
+                "UPDATE segment.person SET contact_points = CAST(:point AS jsonb), "
+                "consent = CAST(:word AS jsonb) WHERE profile_id = ANY(:ids)"
+            ),
+            {"point": point, "word": word, "ids": [told[2], told[3], told[9]]},
+        )
+    found = (await client.post("/v1/segments/preview", json={"rule": RULE})).json()
+    assert (found["count"], found["of"], found["estimate"]) == (6, 10, False)
+    parts = [(one["path"], one["count"], one["left"]) for one in found["parts"]]
+    assert parts == [
+        ("rule", 6, None),
+        ("and[0]", 8, 8),
+        ("and[1]", 7, 6),
+        ("and[1].not", 3, None),
+    ]
+    assert (found["reach"]["email"], found["reach"]["sms"]) == (2, 0)
+    assert found["people"][0] == {
+        "id": str(told[3]),
+        "reason": 'orders 3 >= 2 and age "17" not >= 18',
+    }
+    assert len(found["people"]) == 6
+    assert [one["message"] for one in found["hints"]] == [
+        "2 people have age as a text",
+        "1 person has age as true or false",
+        "1 person has age as an object",
+    ]
+    assert {one["path"] for one in found["hints"]} == {"and[1].not"}
+
+
+@pytest.mark.integration
+async def test_what_takes_too_long_is_estimated_and_says_so(
+    told: list[uuid.UUID], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock stands for a table that takes long to read; it is gone when a sample is asked for.
+
+    Nothing is written by who only wants to know.
+    """
+    async with engine.connect() as other:
+        await other.execute(text("LOCK TABLE segment.person IN ACCESS EXCLUSIVE MODE"))
+
+        async def share_of_sample(tx: AsyncConnection) -> float:
+            await other.rollback()
+            return await share(tx)
+
+        share = previews.share_of_sample
+        monkeypatch.setattr(previews, "share_of_sample", share_of_sample)
+        monkeypatch.setattr(previewing, "PREVIEW_SECONDS", 0.1)
+        monkeypatch.setattr(previewing, "SAMPLE_SECONDS", 60)
+        async with engine.begin() as tx:
+            found = await previewing.preview(tx, "acme", AGE)
+            with pytest.raises(DBAPIError, match="read-only"):
+                await tx.execute(text("DELETE FROM segment.person"))
+    assert found.is_estimate is (found.share < 100)
+    assert {one.profile_id for one in found.examples} == {told[2], told[6], told[8]}
+
+
+def test_an_estimate_is_made_of_all() -> None:
+    part = funnel.Counted(next(funnel.parts(parse(AGE))), 3, 2)
+    trait = leaf_of(AGE).subject
+    one = previews.Tallied(3, 10, [part], {"email": 1}, {trait: {"text": 2}}, [])  # type: ignore[dict-item]
+    whole = previewing.scaled(one, 20.0)
+    assert (whole.fitting, whole.everybody, whole.reach) == (60, 200, {"email": 20})
+    assert (whole.funnel[0].count, whole.funnel[0].left) == (60, 40)
+    assert list(whole.types.values()) == [{"text": 40}]
