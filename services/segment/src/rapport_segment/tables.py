@@ -65,6 +65,36 @@ Table(
     Column("ended", Boolean, nullable=False),
 )
 
+# Events with a name, by the identifier that named the person best. Whose they are says `anchor`.
+Table(
+    "happening",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("source", Text(collation="C"), primary_key=True),
+    Column("message_id", Text(collation="C"), primary_key=True),
+    Column("anchor", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    # So many copies of the message counted before this one.
+    Column("copy", Integer, nullable=False),
+    Column("properties", JSONB, nullable=False),
+    # What rules ask: the newest of a name and an anchor.
+    Index("ix_happening_told", "workspace", "name", "anchor", "at"),
+    # What is too old.
+    Index("ix_happening_at", "at", postgresql_using="brin"),
+)
+
+# The identifiers of people, in the short form by which events are kept.
+Table(
+    "anchor",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("profile_id", UUID(as_uuid=True), primary_key=True),
+    Column("anchor", LargeBinary, primary_key=True),
+    Index("ix_anchor_of", "workspace", "anchor"),
+)
+
 Table(
     "revision",
     METADATA,

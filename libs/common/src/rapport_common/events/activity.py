@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from rapport_common.events.envelope import Event
+from rapport_common.events.envelope import Event, Identifier
 from rapport_common.events.profile import (
     NONE_OMITTED,
     AbsorbedId,
@@ -85,12 +85,18 @@ class ProfileActivity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     tells all sections. A reader that acts on states applies both in one step: from that record
     on, not before, the survivor's state speaks for both. A `republished` record of a merged id has
     an `into_version` of 0: that is long past, and whatever is told of the survivor speaks for both.
+
+    Whose an event is, is told by the identifiers: it is of whoever has its `hub`, by which it was
+    applied, the first of its identifiers where none is told. `replaced`: so many copies of its
+    message counted before this one, and count no longer.
     """
 
     workspace: str
     profile_id: str
     version: int
     event: Event | None = None
+    hub: Identifier | None = None
+    replaced: int = 0
     versions: SectionVersions | None = None
     identifiers: list[IdentifierState] | None = None
     contact_points: list[ContactPoint] | None = None

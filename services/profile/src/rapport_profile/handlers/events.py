@@ -148,7 +148,8 @@ async def _replaced(tx: AsyncConnection, names: Names, one: Draft, known: inbox.
         await publish(tx, [(step, None) for step in taken_back])
     else:
         await group_facts.take_back(tx, known.key, whose)
-        await _apply(tx, names, [one.named_by(knowing)], before=taken_back)
+        drafts = [one.named_by(knowing)]
+        await _apply(tx, names, drafts, before=taken_back, replaced=known.replaced + 1)
     return True
 
 
@@ -188,12 +189,14 @@ async def _apply(
     drafts: Sequence[Draft],
     *,
     before: Sequence[ProfileActivity] = (),
+    replaced: int = 0,
 ) -> None:
     """Load everybody concerned, apply the events one by one, write everything back.
 
     `before`: the steps by which the copy that these replace was taken back. Nobody is told of a
     state that held for no moment: who counts the missing event would let people go and take them
-    in again. So the steps that follow tell all that those would have told.
+    in again. So the steps that follow tell all that those would have told. `replaced`: so many
+    copies of the message have counted before this one.
     """
     if not drafts:
         return
@@ -204,6 +207,7 @@ async def _apply(
     traces = [trace for _step, trace in steps]
     applied_to = [(one.event, one.copy.identifier_id) for one in drafts]
     told = await with_values(tx, working, [step for step, _trace in steps], events=applied_to)
+    told = _with_hubs(told, drafts, replaced)
     await changes.save(tx, working)
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
     await keep_words(tx, names, applied_to)
@@ -212,6 +216,31 @@ async def _apply(
     await loyalty_facts.note(tx, hubs, names.book)
     await group_facts.note(tx, names, hubs)
     await publish(tx, [*((step, None) for step in lasting), *zip(told, traces, strict=True)])
+
+
+def _with_hubs(
+    steps: Sequence[ProfileActivity], drafts: Sequence[Draft], replaced: int
+) -> list[ProfileActivity]:
+    """The steps, those with what a reader can't see by itself of their events: the hub where it is
+    not the first identifier, and which copy it is.
+    """
+    hubs = {
+        one.copy.key: one.named.hub
+        for one in drafts
+        if replaced or one.named.hub != one.event.identifiers[0]
+    }
+    if not hubs:
+        return list(steps)
+    return [
+        step
+        if step.event is None or (hub := hubs.get(_key(step.event))) is None
+        else replace(step, hub=hub, replaced=replaced)
+        for step in steps
+    ]
+
+
+def _key(event: Event) -> inbox.MessageKey:
+    return event.workspace, event.source, event.message_id
 
 
 def _is_plain(step: ProfileActivity) -> bool:

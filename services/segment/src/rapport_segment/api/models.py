@@ -214,6 +214,14 @@ class Member(BaseModel):
     segment_version: int
 
 
+class DecidingEvent(BaseModel):
+    """An event that a comparison rests on: `id` is its message id, `at` when it happened."""
+
+    id: str
+    source: str
+    at: datetime
+
+
 class Comparison(BaseModel):
     """One comparison of a rule, with what was found."""
 
@@ -224,6 +232,7 @@ class Comparison(BaseModel):
     actual: Any
     result: bool
     until: datetime | None = Field(description="when the result may change by itself")
+    events: list[DecidingEvent] = Field(description="those that decide, the newest ten at most")
 
 
 class Membership(BaseModel):
@@ -354,6 +363,9 @@ def _comparison(one: Verdict) -> dict[str, Any]:
         "actual": one.actual,
         "result": one.result,
         "until": one.until,
+        "events": [
+            {"id": each.message_id, "source": each.source, "at": each.at} for each in one.events
+        ],
     }
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, RootMod
 from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 
-from rapport_segment.domain import leaves, operands
+from rapport_segment.domain import event_leaves, happenings, leaves, operands
 
 Text = Annotated[str, Field(max_length=operands.MAX_TEXT)]
 Scalar = Text | bool | float
@@ -183,6 +183,136 @@ class ListRule(_Part):
     list: UUID
 
 
+class PropertyTest(_Part):
+    """A property of an event compared, as a trait is."""
+
+    name: Annotated[str, Field(alias="property", min_length=1, max_length=operands.MAX_TEXT)]
+    of: Of = OF
+    op: Presence | Equality | Order | Texts | Pattern
+    value: Operand | None = VALUE
+
+
+class BetweenInstants(_Part):
+    """From an instant on, and before another; each may be missing."""
+
+    after: str | None = None
+    before: str | None = None
+
+
+Event = Annotated[str, Field(min_length=1, max_length=happenings.MAX_NAME)]
+Where = Annotated[list[PropertyTest], Field(max_length=event_leaves.MOST_CONDITIONS)]
+WHERE: Any = Field(default=[], description="all of these hold of the event's properties")
+EventWindow = Last | This | BetweenInstants
+WINDOW: Any = Field(None, alias="within", description="when the events were; at any time if none")
+
+
+class PerformedRule(_Part):
+    """There is such an event."""
+
+    performed: Event
+    where: Where = WHERE
+    window: EventWindow | None = WINDOW
+
+
+class CountRule(_Part):
+    """How many such events there are."""
+
+    count: Event
+    where: Where = WHERE
+    window: EventWindow | None = WINDOW
+    op: Literal["eq", "ne"] | Order
+    value: float | Text
+
+
+class _AmountRule(_Part):
+    name: Annotated[str, Field(alias="property", min_length=1, max_length=operands.MAX_TEXT)]
+    where: Where = WHERE
+    window: EventWindow | None = WINDOW
+    op: Literal["eq", "ne"] | Order
+    value: float | Text
+
+
+class SumRule(_AmountRule):
+    """What a property of such events adds up to; 0 of none."""
+
+    sum: Event
+
+
+class AverageRule(_AmountRule):
+    """The average of a property of such events."""
+
+    average: Event
+
+
+class MinRule(_AmountRule):
+    """The least of a property of such events."""
+
+    min: Event
+
+
+class MaxRule(_AmountRule):
+    """The greatest of a property of such events."""
+
+    max: Event
+
+
+class DistinctRule(_AmountRule):
+    """How many different values a property of such events has."""
+
+    distinct: Event
+
+
+class _PlaceRule(_Part):
+    where: Where = WHERE
+    op: Order | Literal["within"]
+    value: Text | Instant
+
+
+class FirstRule(_PlaceRule):
+    """When the first of such events was."""
+
+    first: Event
+
+
+class LastRule(_PlaceRule):
+    """When the last of such events was."""
+
+    last: Event
+
+
+class NthRule(_PlaceRule):
+    """When the nth of such events was, from 1 on."""
+
+    nth: Event
+    n: int = Field(ge=1, le=happenings.MOST)
+
+
+class Step(_Part):
+    """An event later than the one before, and less than `within` later."""
+
+    performed: Event
+    where: Where = WHERE
+    within: Length | None = None
+
+
+class NoStep(_Part):
+    """The last step: no such event in that time after the one before."""
+
+    not_performed: Event
+    where: Where = WHERE
+    within: Length
+
+
+class SequenceRule(_Part):
+    """Events one after the other; the first of them in the window."""
+
+    sequence: Annotated[
+        list[Step | NoStep], Field(min_length=2, max_length=event_leaves.MOST_STEPS)
+    ]
+    same: Text | list[Text] = Field([], description="properties with one value in all of them")
+    window: EventWindow | None = WINDOW
+
+
 class Rule(
     RootModel[
         AllOf
@@ -198,6 +328,17 @@ class Rule(
         | BucketRule
         | SegmentRule
         | ListRule
+        | PerformedRule
+        | CountRule
+        | SumRule
+        | AverageRule
+        | MinRule
+        | MaxRule
+        | DistinctRule
+        | FirstRule
+        | LastRule
+        | NthRule
+        | SequenceRule
     ]
 ):
     """Whom a segment holds: a tree of at most 16 levels and 500 nodes."""

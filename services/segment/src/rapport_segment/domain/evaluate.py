@@ -9,6 +9,8 @@ from uuid import UUID
 
 from rapport_segment.domain import anniversaries, values
 from rapport_segment.domain.elements import Elements, indexed, kinds_of
+from rapport_segment.domain.event_subjects import OfEvents
+from rapport_segment.domain.events_judging import judge_of_events
 from rapport_segment.domain.leaves import EQUALITY, MATCHES, PRESENCE
 from rapport_segment.domain.outlook import (
     NO,
@@ -86,7 +88,10 @@ class Judges:
     def _leaf(self, leaf: Leaf) -> Judge:
         # True equals 1 in Python, and not in rules.
         kinds = tuple(map(type, leaf.value)) if isinstance(leaf.value, tuple) else type(leaf.value)
-        key = (leaf.subject, leaf.op, leaf.value, kinds, leaf.of)
+        of_events = isinstance(leaf.subject, OfEvents)
+        # So it is in what is asked of their properties.
+        subject = repr(leaf.subject) if of_events else leaf.subject
+        key = (subject, leaf.op, leaf.value, kinds, leaf.of)
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = judge_of(leaf)
@@ -111,8 +116,8 @@ def judge_of(leaf: Leaf) -> Judge:
         # Not remembered: who is in what may change while somebody is looked at.
         wanted = UUID(leaf.subject.id)
         return lambda view: YES if wanted in view.members else NO
-    if leaf.op in PRESENCE:
-        return _remembering(_present(leaf))
+    if isinstance(leaf.subject, OfEvents):
+        return remembered(judge_of_events(leaf, leaf.subject, predicate_of))
     if isinstance(leaf.subject, Reachable):
         return remembered(_reachable(leaf.subject))
     if isinstance(leaf.subject, Bucket):
@@ -120,9 +125,14 @@ def judge_of(leaf: Leaf) -> Judge:
     if isinstance(leaf.subject, InList):
         read = leaf.subject.read
         return _remembering(lambda facts: bool(read(facts)))
-    if isinstance(leaf.subject, Consent):
+    if isinstance(leaf.subject, Consent) and leaf.op not in PRESENCE:
         return remembered(_consent(leaf))
-    return remembered(_timed(leaf)) if leaf.is_timed else _remembering(_steady(leaf))
+    return remembered(_timed(leaf)) if leaf.is_timed else _remembering(predicate_of(leaf))
+
+
+def predicate_of(leaf: Leaf) -> Predicate:
+    """A comparison whose verdict changes with the facts only, as of a property of an event."""
+    return _present(leaf) if leaf.op in PRESENCE else _steady(leaf)
 
 
 def _remembering(holds: Predicate) -> Judge:

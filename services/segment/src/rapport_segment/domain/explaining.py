@@ -7,6 +7,9 @@ from typing import Any, assert_never
 import msgspec
 
 from rapport_segment.domain.evaluate import judge_of
+from rapport_segment.domain.event_subjects import OfEvents
+from rapport_segment.domain.events_evidence import evidence
+from rapport_segment.domain.happenings import Happening
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.subjects import (
     Bucket,
@@ -42,13 +45,14 @@ _shown = msgspec.json.Encoder(decimal_format="number")
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """One comparison of a rule, with what was found."""
+    """One comparison of a rule, with what was found; of one with events, those that decide."""
 
     leaf: Leaf
     actual: Any
     result: bool
     until: datetime | None = None
     name: str | None = None
+    events: tuple[Happening, ...] = ()
 
     @property
     def label(self) -> str:
@@ -139,6 +143,9 @@ def _compared(leaf: Leaf) -> Decisive:
         if isinstance(subject, InList):
             by = [{"kind": kind, "value": value} for kind, value in subject.read(view.facts)]
             return result, [Verdict(leaf, by, result, until, view.facts.roll.name_of(subject.id))]
+        if isinstance(subject, OfEvents):
+            actual, events = evidence(subject, view)
+            return result, [Verdict(leaf, actual, result, until, events=events)]
         is_plain = isinstance(subject, Bucket | Reachable | InSegment)
         return result, [
             Verdict(leaf, None if is_plain else subject.read(view.facts), result, until)

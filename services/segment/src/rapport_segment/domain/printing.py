@@ -5,10 +5,21 @@ import re
 from decimal import Decimal
 from typing import Any, assert_never
 
+from rapport_segment.domain.event_subjects import (
+    Between,
+    Events,
+    EventWindow,
+    Nth,
+    OfEvents,
+    Performed,
+    Sequence,
+    Total,
+)
 from rapport_segment.domain.leaves import COUNTS, INSTANTS
 from rapport_segment.domain.sections import REVENUE
 from rapport_segment.domain.subjects import (
     Bucket,
+    Compared,
     Computed,
     Consent,
     ContactPoint,
@@ -16,11 +27,12 @@ from rapport_segment.domain.subjects import (
     Identifier,
     InList,
     InSegment,
+    Plain,
     Reachable,
-    Subject,
     Trait,
 )
 from rapport_segment.domain.tree import IS, And, Leaf, Not, Or, Rule
+from rapport_segment.domain.values import instant
 from rapport_segment.domain.windows import Anniversary, Calendar
 
 SYMBOLS = {"eq": "=", "ne": "!=", "gte": ">=", "lte": "<=", "gt": ">", "lt": "<"}
@@ -63,7 +75,13 @@ def _part(rule: Rule) -> str:
 
 
 def _leaf(leaf: Leaf) -> str:
-    subject = _subject(leaf.subject)
+    if isinstance(leaf.subject, OfEvents):
+        asked = _of_events(leaf.subject)
+        return asked if leaf.op == IS else f"{asked} {SYMBOLS.get(leaf.op, leaf.op)} {_value(leaf)}"
+    return _compared(leaf, _subject(leaf.subject))
+
+
+def _compared(leaf: Leaf, subject: str) -> str:
     if leaf.op == IS:
         return subject
     if leaf.of != "any":
@@ -73,7 +91,60 @@ def _leaf(leaf: Leaf) -> str:
     return f"{subject} {SYMBOLS.get(leaf.op, leaf.op)} {_value(leaf)}"
 
 
-def _subject(subject: Subject) -> str:
+def _of_events(subject: OfEvents) -> str:
+    match subject:
+        case Performed():
+            return f"performed({_events(subject.events)}{_window(subject.events.window)}"
+        case Total():
+            of = f"{_property(subject.of)} of " if subject.of else ""
+            events = _events(subject.events)
+            return f"{subject.amount}({of}{events}{_window(subject.events.window)}"
+        case Nth():
+            of = f"{subject.number} of " if subject.which == "nth" else ""
+            return f"{subject.which}({of}{_events(subject.events)}"
+        case Sequence():
+            return _sequence(subject)
+        case _:
+            assert_never(subject)
+
+
+def _events(events: Events) -> str:
+    return f"{', '.join([_quoted(events.name), *map(_condition, events.where)])})"
+
+
+def _condition(leaf: Leaf) -> str:
+    subject: Any = leaf.subject
+    return _compared(leaf, _property(subject))
+
+
+def _property(of: Trait) -> str:
+    is_plain = _WORD.fullmatch(of.name) and of.name not in RESERVED | {"property"}
+    return of.name if is_plain else f"property {_quoted(of.name)}"
+
+
+def _window(window: EventWindow | None) -> str:
+    if isinstance(window, Between):
+        sides = (("after", window.after), ("before", window.before))
+        return "".join(f" {side} {_quoted(str(instant(one)))}" for side, one in sides if one)
+    zone = f" in {_quoted(window.zone)}" if isinstance(window, Calendar) else ""
+    return f" within {window}{zone}" if window else ""
+
+
+def _sequence(subject: Sequence) -> str:
+    steps = [_step(subject.first)]
+    for one in subject.then:
+        within = f" within {one.within}" if one.within else ""
+        steps.append(f"{'not ' if one.absent else ''}{_step(one.events)}{within}")
+    same = f" same {', '.join(map(_property, subject.same))}" if subject.same else ""
+    return f"sequence({' then '.join(steps)}{same}){_window(subject.first.window)}"
+
+
+def _step(events: Events) -> str:
+    where = f"({', '.join(map(_condition, events.where))})" if events.where else ""
+    return f"{_quoted(events.name)}{where}"
+
+
+def _subject(subject: Plain | Compared) -> str:
     match subject:
         case Trait():
             is_plain = _WORD.fullmatch(subject.name) and subject.name not in RESERVED

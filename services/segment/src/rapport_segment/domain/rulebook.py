@@ -1,7 +1,7 @@
 """The definitions in force of a workspace, and which of them a change concerns."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -9,7 +9,10 @@ from uuid import UUID
 
 import msgspec
 
+from rapport_segment.domain import event_needs
 from rapport_segment.domain.evaluate import Judges
+from rapport_segment.domain.event_needs import Windows, windows_of
+from rapport_segment.domain.event_subjects import OfEvents
 from rapport_segment.domain.explaining import Why, reasoning
 from rapport_segment.domain.outlook import NO, Judge, Outlook, View
 from rapport_segment.domain.sections import (
@@ -17,6 +20,7 @@ from rapport_segment.domain.sections import (
     COMPUTED,
     DEFINED,
     FORBIDDING,
+    HAPPENED,
     IDENTIFIERS,
     LISTS,
     RESTRAINTS,
@@ -41,6 +45,8 @@ class Definition:
     `why` tells in words what its rule comes to. `fields` are the parts of the sections that it
     reads, `timed` those of them by which it moves with time. It counts from `since` on.
 
+    `moves`: a verdict may change while nothing happens, if only to somebody who is nobody yet.
+
     `building`: not everybody has been held against it yet, so somebody may be out of place since
     before the record in hand.
 
@@ -60,6 +66,8 @@ class Definition:
     building: bool = False
     since: datetime | None = None
     beside: bool = False
+    windows: Windows = field(default_factory=dict)
+    moves: bool = False
 
     @property
     def named(self) -> list[str]:
@@ -105,11 +113,15 @@ class Definition:
             return comes_to(view) if view.facts.judged else RESTRAINED
 
         reads, fields, timed = 1 << RESTRAINTS, set(FORBIDS), set[Field]()
+        moves = False
         for leaf in leaves(rule):
             reads |= leaf.sections
             fields |= leaf.fields
-            if leaf.is_timed or isinstance(leaf.subject, Consent | Reachable):
+            is_timed = leaf.is_timed or isinstance(leaf.subject, Consent | Reachable)
+            if is_timed or isinstance(leaf.subject, OfEvents):
+                # Also of those without a window: by another clock an event may be yet to come.
                 timed |= leaf.subject.fields
+            moves |= is_timed or event_needs.moves(leaf)
         return cls(
             segment_id,
             version,
@@ -122,7 +134,9 @@ class Definition:
             frozenset(timed),
             building,
             since,
-            beside,
+            beside=beside,
+            windows=windows_of(leaves(rule)),
+            moves=moves,
         )
 
 
@@ -135,13 +149,16 @@ class Rulebook:
     def __init__(self, definitions: Sequence[Definition] = ()) -> None:
         self.definitions = definitions = in_order(definitions)
         self._order = {one.segment_id: number for number, one in enumerate(definitions)}
-        self._asked: dict[int, int] = {}
+        self._asked: dict[tuple[int, str | None], int] = {}
+        self._events_asked: dict[tuple[int, str | None], frozenset[str]] = {}
         self._readers = _indexed(one.fields - FORBIDS for one in definitions)
         self._timed = _indexed(one.timed for one in definitions)
         self._names: dict[int, set[str]] = {}
         for place, name in self._readers:
             self._names.setdefault(place, set()).add(name)
         self._by_section: dict[int, list[int]] = {}
+        self.event_names = frozenset(self._names.get(HAPPENED, ()))
+        self.windows = _joined(one.windows for one in definitions)
 
     def _reading(self, place: int) -> list[int]:
         """The numbers of those that read a section."""
@@ -152,9 +169,13 @@ class Rulebook:
             self._by_section[place] = found
         return found
 
-    def concerned(self, taken: Iterable[int], before: Facts, after: Facts) -> Sequence[Definition]:
-        """Those that read something that is not as it was in the sections `taken`."""
-        found: set[int] = set()
+    def concerned(
+        self, taken: Iterable[int], before: Facts, after: Facts, event: str | None = None
+    ) -> Sequence[Definition]:
+        """Those that read something that is not as it was in the sections `taken`, or events of
+        the name of the one that was told.
+        """
+        found = set(self._readers.get((HAPPENED, event), ())) if event else set[int]()
         for place in taken:
             readers = self._reading(place)
             if len(readers) <= MANY:
@@ -162,10 +183,22 @@ class Rulebook:
                 continue
             old, new = before.sections[place].value, after.sections[place].value
             changed = [(place, name) for name in self._changed(place, old, new)]
+            if place == IDENTIFIERS and self.event_names:
+                changed += [(HAPPENED, name) for name in self._with_events(before, after)]
             if not FORBIDS.isdisjoint(changed):
                 return self.definitions
             found.update(number for field in changed for number in self._readers.get(field, ()))
         return self._numbered(found)
+
+    def _with_events(self, *some: Facts) -> list[str]:
+        """The names of events that anybody of these has: they come and go with identifiers."""
+        held = [one.happened for one in some if one.happened is not None]
+        return [name for name in self.event_names if any(one.has(name) for one in held)]
+
+    def reading_events(self, names: Iterable[str]) -> list[Definition]:
+        """Those that look at events of these names."""
+        some = (self._readers.get((HAPPENED, name), ()) for name in names)
+        return self._numbered({number for readers in some for number in readers})
 
     def resting_on(self, segments: Iterable[UUID]) -> list[Definition]:
         """Those whose rules name one of these segments."""
@@ -183,7 +216,7 @@ class Rulebook:
         """Those whose rules name a list."""
         return self._numbered(self._readers.get((LISTS, str(list_id)), ()))
 
-    def _with_resting(self, some: Iterable[Definition]) -> list[Definition]:
+    def with_resting(self, some: Iterable[Definition]) -> list[Definition]:
         """These, and all that rest on them, however far."""
         found: dict[UUID, Definition] = {}
         waiting = list(some)
@@ -217,6 +250,10 @@ class Rulebook:
         found: set[int] = set()
         there: dict[int, Mapping[str, Any]] = {}
         for (place, name), some in self._timed.items():
+            if place == HAPPENED:
+                if facts.happened is not None and facts.happened.has(name):
+                    found.update(some)
+                continue
             if place not in there:
                 value = facts.sections[place].value
                 there[place] = _spread(value) if place == COMPUTED else value
@@ -231,27 +268,57 @@ class Rulebook:
         0: none does.
         """
         found = 0
-        for one in self._with_resting([one for one in self.definitions if one.timed]):
+        for one in self.with_resting([one for one in self.definitions if one.timed]):
             found |= one.reads
         return found
 
-    def asked(self, told: int) -> int:
-        """What is asked of who is told of these sections, besides what is told (bits).
+    def asked(self, told: int, event: str | None = None) -> int:
+        """What is asked of who is told of these sections, and of an event of that name, besides
+        what is told (bits).
 
         Whether somebody was out of place before is asked only while a build goes on; what the
         told sections were, only where it saves work.
         """
-        found = self._asked.get(told)
+        key = (told, event if event in self.event_names else None)
+        found = self._asked.get(key)
         if found is None:
             found = 0
-            for place in range(told.bit_length()):
-                if told & 1 << place:
-                    readers = self._reading(place)
-                    found |= 1 << place if len(readers) > MANY else 0
-                    for one in self._with_resting(self._numbered(readers)):
-                        found |= one.reads if one.building else one.reads & ~told
-            self._asked[told] = found
+            for place in _places(told):
+                found |= 1 << place if len(self._reading(place)) > MANY else 0
+            for one in self._judged(*key):
+                found |= one.reads if one.building else one.reads & ~told
+            self._asked[key] = found
         return found
+
+    def events_asked(self, told: int, event: str | None = None) -> frozenset[str]:
+        """The names of the events that are looked at for who is told of these sections, and of an
+        event of that name.
+        """
+        key = (told, event if event in self.event_names else None)
+        found = self._events_asked.get(key)
+        if found is None:
+            some = self.event_names if told & 1 << IDENTIFIERS else ()
+            found = frozenset(some).union(*(one.windows for one in self._judged(*key)))
+            self._events_asked[key] = found
+        return found
+
+    def _judged(self, told: int, event: str | None) -> list[Definition]:
+        """By which somebody may be judged of whom this is told."""
+        numbers = set(self._readers.get((HAPPENED, event), ())) if event else set[int]()
+        numbers.update(number for place in _places(told) for number in self._reading(place))
+        return self.with_resting(self._numbered(numbers))
+
+
+def _places(sections: int) -> list[int]:
+    return [place for place in range(sections.bit_length()) if sections & 1 << place]
+
+
+def _joined(some: Iterable[Windows]) -> Windows:
+    found: dict[str, frozenset[Any]] = {}
+    for windows in some:
+        for name, ways in windows.items():
+            found[name] = found.get(name, frozenset()) | ways
+    return found
 
 
 def in_order(definitions: Sequence[Definition]) -> list[Definition]:
@@ -275,8 +342,8 @@ def _indexed(
     """The numbers of definitions by what they read; these cost less to hash than ids."""
     found: dict[Field, list[int]] = {}
     for number, some in enumerate(fields):
-        for field in some:
-            found.setdefault(field, []).append(number)
+        for part in some:
+            found.setdefault(part, []).append(number)
     return found
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from rapport_segment.domain.leaves import leaf, refuse_others
+from rapport_segment.domain.event_leaves import EVENT_KEYS, asks_of_events, event_leaf
+from rapport_segment.domain.leaves import SUBJECTS, leaf, refuse_others
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.tree import And, Not, Or, Rule
 
@@ -30,7 +31,12 @@ class _Parser:
         if depth > MAX_DEPTH:
             raise RuleError(path, f"a rule is at most {MAX_DEPTH} levels deep")
         branch = next((key for key in ("and", "or", "not") if key in document), None)
+        if branch is None and asks_of_events(document):
+            return event_leaf(document, path)
         if branch is None:
+            if not any(key in document for key in SUBJECTS):
+                known = ", ".join((*SUBJECTS, *EVENT_KEYS))
+                raise RuleError(path, f"needs one of: and, or, not, {known}; and only one")
             return leaf(document, path)
         refuse_others(document, path, {branch})
         below = f"{path}.{branch}" if path else branch

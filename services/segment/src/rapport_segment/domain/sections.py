@@ -5,7 +5,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -16,6 +17,9 @@ from rapport_common.lazy import lazy
 from rapport_segment.domain.permissions import places_by_channel, words_by_channel
 from rapport_segment.domain.rolls import NO_ROLL, Roll
 from rapport_segment.domain.values import EMAIL, instant, normal_text
+
+if TYPE_CHECKING:
+    from rapport_segment.domain.happenings import Happenings
 
 MAX_EXPONENT = 400
 REVENUE = "revenue"
@@ -40,6 +44,9 @@ are on."""
 ANY_KIND = "*"
 """In fields of the identifiers: those of all kinds."""
 
+HAPPENED = LISTS + 1
+"""And the events of a name."""
+
 ALL_SECTIONS = (1 << len(_PLACES)) - 1
 """Sets of sections are bits by their places."""
 
@@ -49,6 +56,11 @@ FORBIDDING: Final = frozenset({"processing", "profiling"})
 
 class UnreadSectionError(Exception):
     """A rule asks for a section that is kept, and was not read with the others."""
+
+
+def anchor_of(kind: str, value: str) -> bytes:
+    """What stands for an identifier where events are kept: 16 bytes."""
+    return sha256(f"{kind}\0{value}".encode()).digest()[:16]
 
 
 class Section:
@@ -93,6 +105,11 @@ class Section:
             return self._read[0].decode()
         return _encoder.encode(self.value).decode()
 
+    @lazy
+    def anchors(self) -> tuple[bytes, ...]:
+        """Of the identifiers: what stands for each, 16 bytes."""
+        return tuple(anchor_of(kind, one) for kind, some in self.value.items() for one in some)
+
     def require_readable(self) -> None:
         """Raise ValueError, RecursionError or MsgspecError for traits that can't be read."""
         if self._place == TRAITS and self._told is not None:
@@ -112,12 +129,20 @@ class Facts:
     """
 
     def __init__(
-        self, sections: Sequence[Section], profile_id: str = "", roll: Roll = NO_ROLL
+        self,
+        sections: Sequence[Section],
+        profile_id: str = "",
+        roll: Roll = NO_ROLL,
+        happened: "Happenings | None" = None,
     ) -> None:
-        """`sections` by their places; one that is not given is empty."""
+        """`sections` by their places; one that is not given is empty.
+
+        `happened` are the events, as far as they were read.
+        """
         self.sections = (*sections, *map(Section, _PLACES[len(sections) :]))
         self.profile_id = profile_id
         self.roll = roll
+        self.happened = happened
 
     @lazy
     def identifiers(self) -> dict[str, list[str]]:
@@ -157,11 +182,15 @@ class Facts:
     def overlaid(self, news: Mapping[int, Section]) -> "Facts":
         """The same with other sections, by their places."""
         laid = [news.get(place, one) for place, one in enumerate(self.sections)]
-        return Facts(laid, self.profile_id, self.roll)
+        return Facts(laid, self.profile_id, self.roll, self.happened)
 
     def listed(self, roll: Roll) -> "Facts":
         """The same with what is on lists."""
-        return Facts(self.sections, self.profile_id, roll)
+        return Facts(self.sections, self.profile_id, roll, self.happened)
+
+    def beside(self, happened: "Happenings | None") -> "Facts":
+        """The same with these events."""
+        return Facts(self.sections, self.profile_id, self.roll, happened)
 
 
 def stored(
@@ -209,7 +238,7 @@ def exact(document: str | bytes) -> Any:
 def _identifiers(told: Iterable[IdentifierState]) -> dict[str, list[str]]:
     identifiers: dict[str, list[str]] = {}
     for one in told:
-        identifiers.setdefault(_storable(one.kind), []).append(_storable(one.value))
+        identifiers.setdefault(storable(one.kind), []).append(storable(one.value))
     return identifiers
 
 
@@ -275,9 +304,9 @@ def _defined(one: DefinedValue) -> Any:
     if one.money is not None:
         return _amounts(one.money)
     if one.values is not None:
-        return [normal_text(_storable(text)) for text in one.values]
+        return [normal_text(storable(text)) for text in one.values]
     if one.text is not None:
-        return normal_text(_storable(one.text))
+        return normal_text(storable(one.text))
     return instant(one.time)
 
 
@@ -286,21 +315,22 @@ def _amounts(revenue: dict[str, str]) -> dict[str, Decimal]:
     for currency, amount in revenue.items():
         number = _number(amount)
         if number is not None:
-            amounts[_storable(currency)] = number
+            amounts[storable(currency)] = number
     return amounts
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return normal_text(_storable(value))
+        return normal_text(storable(value))
     if isinstance(value, list):
         return [_clean(one) for one in value]
     if isinstance(value, dict):
-        return {normal_text(_storable(key)): _clean(one) for key, one in value.items()}
+        return {normal_text(storable(key)): _clean(one) for key, one in value.items()}
     return value
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """A text as Postgres takes it."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

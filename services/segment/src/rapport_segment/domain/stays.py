@@ -7,6 +7,16 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from rapport_common.follower.domain import Ended, Key, Overlaid, Step
+from rapport_segment.domain.happenings import (
+    Anchor,
+    Arrival,
+    Copied,
+    Happenings,
+    Kept,
+    Message,
+    with_one,
+    without,
+)
 from rapport_segment.domain.membership import (
     Cause,
     Change,
@@ -22,7 +32,13 @@ from rapport_segment.domain.membership import (
 )
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import Rulebook
-from rapport_segment.domain.sections import ALL_SECTIONS, Section
+from rapport_segment.domain.sections import (
+    ALL_SECTIONS,
+    IDENTIFIERS,
+    Facts,
+    Section,
+    UnreadSectionError,
+)
 
 NO_RULES = Rulebook()
 EVERY_SECTION = ALL_SECTIONS.bit_count()
@@ -42,24 +58,96 @@ class Stays:
         rulebooks: Mapping[str, Rulebook],
         people: dict[Key, Person],
         now: datetime,
+        kept: Kept | None = None,
+        copies: Mapping[Message, Copied] | None = None,
     ) -> None:
+        """`kept` are the events that were read of all these people's anchors, `copies` those that
+        are kept of the messages that are told.
+        """
         self._rulebooks = rulebooks
         self.now = now
+        self._kept: Kept = {} if kept is None else kept
+        self._copies = {} if copies is None else copies
+        self.arrivals: dict[Message, Arrival] = {}
+        self.astray: set[tuple[str, Anchor]] = set()
+        """Anchors under which something has changed that nobody here was judged by."""
+        self._told: list[tuple[Key, Arrival, bool]] = []
         self.people = people
+        for key, person in people.items():
+            people[key] = replace(person, facts=self._with_events(key, person.facts))
         self.loaded = {
             one.entry_id: one.profile_id for who in people.values() for one in who.entries.values()
         }
         self.judged: set[Key] = set()
         self.entries: dict[tuple[UUID, UUID], Entry] = {}
 
-    def overlaid(self, turn: Overlaid, step: Step, told: Mapping[int, Section]) -> list[Change]:
-        """Take in sections, and judge who is known: by the rules that read what has changed."""
+    def _with_events(self, key: Key, facts: Facts) -> Facts:
+        """The facts with the events of their identifiers, if any rule asks for events."""
+        if not self._rulebook(key).event_names:
+            return facts
+        try:
+            anchors = facts.sections[IDENTIFIERS].anchors
+        except UnreadSectionError:
+            return facts
+        return facts.beside(Happenings([self._kept.get((key[0], one)) for one in anchors]))
+
+    def happens(self, arrival: Arrival) -> bool:
+        """Take an event in; False if a later copy of it is kept."""
+        known = self.arrivals.get(arrival.message) or self._copies.get(arrival.message)
+        if known is not None:
+            if known.copy > arrival.copy:
+                return False
+            self._lose(arrival, known.anchor, known.name)
+        self.arrivals[arrival.message] = arrival
+        named = self._kept.get((arrival.workspace, arrival.anchor))
+        if named is not None and arrival.name in named:
+            news = {arrival.name: with_one(named[arrival.name], arrival.one)}
+            self._kept[arrival.workspace, arrival.anchor] = {**named, **news}
+        return True
+
+    def told(self, key: Key, arrival: Arrival, *, judged: bool) -> None:
+        """An event was told of somebody, who was `judged` then or not."""
+        if arrival.name in self._rulebook(key).event_names:
+            self._told.append((key, arrival, judged))
+
+    def strays(self) -> set[tuple[str, Anchor]]:
+        """The anchors whose owners have yet to be judged: by what was told under another's id, as
+        before a merge or a split of which they were told first.
+        """
+        found = set(self.astray)
+        for key, arrival, judged in self._told:
+            person = self.people.get(key)
+            if not judged or person is None or not person.known or not _has(person, arrival):
+                found.add((arrival.workspace, arrival.anchor))
+        return found
+
+    def _lose(self, arrival: Arrival, anchor: Anchor, name: str) -> None:
+        """Another copy of the event was told before, under this anchor and name."""
+        if (anchor, name) == (arrival.anchor, arrival.name):
+            return
+        self.astray.add((arrival.workspace, anchor))
+        named = self._kept.get((arrival.workspace, anchor))
+        if named is not None and name in named:
+            left = without(named[name], *arrival.one.message)
+            self._kept[arrival.workspace, anchor] = {**named, name: left}
+
+    def overlaid(
+        self,
+        turn: Overlaid,
+        step: Step,
+        told: Mapping[int, Section],
+        event: str | None = None,
+    ) -> list[Change]:
+        """Take in sections, and judge who is known: by the rules that read what has changed, or
+        the event of this name that was told.
+        """
         before = self.people[turn.key]
+        facts = before.facts.overlaid({place: told[place] for place in turn.taken})
         person = replace(
             before,
             version=turn.after.version,
             versions=turn.after.versions,
-            facts=before.facts.overlaid({place: told[place] for place in turn.taken}),
+            facts=self._with_events(turn.key, facts),
             known=turn.after.known,
         )
         self.people[turn.key] = person
@@ -72,10 +160,19 @@ class Stays:
         touched = (
             rules.definitions
             if _is_told_anew(step)
-            else rules.concerned(turn.taken, before.facts, person.facts)
+            else rules.concerned(turn.taken, before.facts, person.facts, event)
         )
         just_before = View(before.facts, moment.at)
         return self._judged(turn.key, *judge(person, touched, moment, just_before), moment)
+
+    def looked_at(self, key: Key) -> list[Change]:
+        """Judge somebody by all rules that ask for events, as they are now."""
+        person, rules = self.people[key], self._rulebook(key)
+        moment = Moment(self.now, "event")
+        some = rules.reading_events(rules.event_names)
+        just_before = View(person.facts, moment.at)
+        self.judged.add(key)
+        return self._judged(key, *judge(person, some, moment, just_before), moment)
 
     def lapsed(self, key: Key, since: datetime) -> list[Change]:
         """What time has done with somebody from `since` on; their `check` is that of all rules."""
@@ -136,6 +233,10 @@ class Stays:
 
     def _put(self, entry: Entry) -> None:
         self.entries[entry.profile_id, entry.entry_id] = entry
+
+
+def _has(person: Person, arrival: Arrival) -> bool:
+    return arrival.anchor in person.facts.sections[IDENTIFIERS].anchors
 
 
 def _is_told_anew(step: Step) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -15,10 +15,17 @@ from rapport_common.errors import InvalidEvent
 from rapport_common.follower.domain import Ended, Following, Key, Step
 from rapport_common.kafka.batch import Record
 from rapport_segment import metrics
+from rapport_segment.domain.happenings import arrival
 from rapport_segment.domain.membership import Change
 from rapport_segment.domain.rulebook import Rulebook
 from rapport_segment.domain.sections import ALL_SECTIONS, Section, UnreadSectionError
 from rapport_segment.domain.stays import NO_RULES, Stays
+from rapport_segment.handlers.happenings import (
+    EventReading,
+    asked_events,
+    event_name,
+    save_events,
+)
 from rapport_segment.handlers.ledger import tally
 from rapport_segment.handlers.passing import plan
 from rapport_segment.handlers.publish import publish
@@ -51,11 +58,12 @@ class Judging:
         in_force = await self._rulebooks.in_force(tx, workspaces)
         told = [step for step, _record in steps]
         try:
-            work = await self._judged(tx, told, in_force, _wanted(told, in_force))
+            asked = asked_events(told, in_force)
+            work = await self._judged(tx, told, in_force, _wanted(told, in_force), asked)
         except UnreadSectionError:
             # Something was missed, and told again in the same batch. Nothing is written yet.
             everything = dict.fromkeys(_concerned(told), ALL_SECTIONS)
-            work = await self._judged(tx, told, in_force, everything)
+            work = await self._judged(tx, told, in_force, everything, None)
         await _save(tx, work.following, work.stays)
         metrics.JUDGED.inc(len(work.stays.judged))
         traced: list[tuple[Change, str | None]] = [(one, None) for one in work.lapsed]
@@ -71,10 +79,12 @@ class Judging:
         steps: Sequence[Step],
         in_force: Mapping[str, Rulebook],
         wanted: Mapping[Key, int],
+        asked: Mapping[Key, Collection[str]] | None,
     ) -> "_Work":
         """Carry the steps out in memory.
 
-        `wanted` are the sections that rules may ask for. UnreadSectionError if they ask for others.
+        `wanted` are the sections that rules may ask for, `asked` the names of events (None: all).
+        UnreadSectionError if they ask for others.
         """
         loaded = await FOLLOWER.load(tx, steps, wanted, with_heirs=ALL_SECTIONS)
         known = await with_rolls(tx, await people.loaded(tx, loaded), in_force, steps)
@@ -86,7 +96,9 @@ class Judging:
         # Heirs whom no record is about are read as a whole in any case.
         if any(wanted.get(key, 0) != ALL_SECTIONS for key in _concerned(steps) & late.keys()):
             raise UnreadSectionError
-        stays = Stays(in_force, known, now)
+        reading = EventReading(in_force, min([now, *late.values()]))
+        kept = await reading.read(tx, steps, known, asked, late)
+        stays = Stays(in_force, known, now, kept, await reading.copies(tx, steps))
         # What time has done comes before what the records say.
         lapsed = [change for key in sorted(late) for change in stays.lapsed(key, late[key])]
         changes: list[list[Change]] = []
@@ -124,7 +136,7 @@ def _wanted(steps: Sequence[Step], in_force: Mapping[str, Rulebook]) -> dict[Key
     for step in steps:
         told = sum(1 << place for place in step.told)
         rules = in_force.get(step.key[0], NO_RULES)
-        asked = ALL_SECTIONS if step.ends else rules.asked(told)
+        asked = ALL_SECTIONS if step.ends else rules.asked(told, event_name(step))
         if asked:
             wanted[step.key] = wanted.get(step.key, 0) | asked
     return wanted
@@ -133,11 +145,17 @@ def _wanted(steps: Sequence[Step], in_force: Mapping[str, Rulebook]) -> dict[Key
 def applied(index: int, step: Step, following: Following, stays: Stays) -> list[Change]:
     """Carry out what one record says; the entries and exits that come of it."""
     changes: list[Change] = []
+    told = arrival(step.record)
+    event = told.name if told is not None and stays.happens(told) else None
+    is_judged = False
     for turn in following.apply(step):
         if isinstance(turn, Ended):
             changes += stays.ended(turn)
         else:
-            changes += stays.overlaid(turn, step, _told(index, step))
+            changes += stays.overlaid(turn, step, _told(index, step), event)
+            is_judged = True
+    if told is not None and event is not None:
+        stays.told(step.key, told, judged=is_judged)
     return changes
 
 
@@ -158,3 +176,4 @@ async def _save(tx: AsyncConnection, following: Following, stays: Stays) -> None
         tx, following, lambda key, place, _record: stays.people[key].facts.sections[place].text
     )
     await entries.save_entries(tx, stays)
+    await save_events(tx, following, stays)

@@ -27,9 +27,8 @@ from rapport_segment.domain.membership import Moment, Person, judge, leave, sett
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import Definition, Rulebook
 from rapport_segment.domain.stays import NO_RULES
-from rapport_segment.handlers.correcting import Settled, correct
+from rapport_segment.handlers.correcting import Law, Settled, correct
 from rapport_segment.handlers.passing import ahead
-from rapport_segment.handlers.rolls import on_lists
 from rapport_segment.handlers.rulebooks import Rulebooks, compiled
 from rapport_segment.handlers.swapping import cleared, end_candidate, put_in_force, swapped
 from rapport_segment.store import candidates, definitions, entries, people
@@ -174,17 +173,18 @@ class Building:
             tx, workspace, one.segment_id, definition.rule, now=now, after=after, upto=last
         )
         moment = Moment(now, "definition")
+        law = Law(rules, [definition], now)
         await correct(
             tx,
-            rules,
             workspace,
             ids,
+            law,
             lambda who: settle(*judge(who, [definition], moment), rules, moment),
         )
-        if definition.timed:
+        if definition.moves:
             wanted = definition.reads
             some = await people.known(tx, workspace, after=after, upto=last, wanted=wanted)
-            await _plan(tx, definition, await on_lists(tx, workspace, rules, some), now)
+            await _plan(tx, definition, await law.known(tx, workspace, some), now)
         return _Page(last, judged)
 
     async def _swapped(
@@ -206,9 +206,9 @@ class Building:
         moment = Moment(self._now(), "definition")
         await correct(
             tx,
-            rules,
             one.workspace,
             ids,
+            Law(rules, rules.resting_on([one.segment_id]), moment.at),
             lambda who: settle(*_end_stay(who, one, moment), rules, moment),
         )
         return _Page(ids[-1], len(ids))

@@ -1,12 +1,15 @@
 """Putting right who is not where the rules have them: under their locks, with records."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_segment.domain.membership import Change, Person
-from rapport_segment.domain.rulebook import Rulebook
+from rapport_segment.domain.rulebook import Definition, Rulebook
+from rapport_segment.handlers.happenings import EventReading
 from rapport_segment.handlers.ledger import tally
 from rapport_segment.handlers.passing import ahead
 from rapport_segment.handlers.publish import publish
@@ -17,18 +20,37 @@ from rapport_segment.store.due import DUE
 Settled = tuple[Person, list[Change]]
 
 
+@dataclass(frozen=True, slots=True)
+class Law:
+    """By what people are put right: the rules of their workspace, and those of them that are asked,
+    besides what rests on these.
+    """
+
+    rules: Rulebook
+    asked: Sequence[Definition]
+    now: datetime
+
+    async def known(
+        self, tx: AsyncConnection, workspace: str, some: Sequence[Person]
+    ) -> list[Person]:
+        """These people with what is on lists of theirs, and with the events that are asked for."""
+        book = Rulebook(self.rules.with_resting(self.asked))
+        listed = await on_lists(tx, workspace, self.rules, some)
+        return await EventReading({workspace: book}, self.now).attached(tx, listed)
+
+
 async def correct(
     tx: AsyncConnection,
-    rules: Rulebook,
     workspace: str,
     ids: Sequence[UUID],
+    law: Law,
     put_right: Callable[[Person], Settled],
 ) -> None:
     """Lock these people, and put right who is still out of place, and what rests on that."""
     if not ids:
         return
     locked = await people.lock(tx, workspace, ids)
-    settled = [put_right(person) for person in await on_lists(tx, workspace, rules, locked)]
+    settled = [put_right(person) for person in await law.known(tx, workspace, locked)]
     changes = [change for _person, found in settled for change in found]
     written = [change.entry for change in changes]
     await entries.insert_entries(tx, [one for one in written if one.exited_at is None])

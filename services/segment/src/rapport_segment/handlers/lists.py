@@ -19,7 +19,7 @@ from rapport_common.ids import uuid7
 from rapport_common.jobs.store import NewJob
 from rapport_segment.domain.membership import Change, Moment, Person, judge, settle
 from rapport_segment.domain.stays import NO_RULES
-from rapport_segment.handlers.correcting import correct
+from rapport_segment.handlers.correcting import Law, correct
 from rapport_segment.handlers.list_use import require_unlisted
 from rapport_segment.handlers.rulebooks import Rulebooks
 from rapport_segment.store import definitions, lists, people
@@ -102,7 +102,7 @@ class OnLists:
             return settle(*judge(person, concerned, moment), rules, moment)
 
         ids = await people.having(tx, one.workspace, moved)
-        await correct(tx, rules, one.workspace, ids, judged)
+        await correct(tx, one.workspace, ids, Law(rules, concerned, moment.at), judged)
 
 
 def subjects_of(

@@ -5,7 +5,7 @@ itself. Whoever moves it holds the person's lock, or only brings it forward.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,13 +15,17 @@ from rapport_common.follower.domain import Key
 from rapport_common.follower.follower import Batch
 from rapport_segment import metrics
 from rapport_segment.domain.membership import Change, Person
+from rapport_segment.domain.sections import ALL_SECTIONS
 from rapport_segment.domain.stays import Stays
+from rapport_segment.handlers.happenings import EventReading
 from rapport_segment.handlers.ledger import tally
 from rapport_segment.handlers.publish import publish
 from rapport_segment.handlers.rolls import with_rolls
 from rapport_segment.handlers.rulebooks import Rulebooks
-from rapport_segment.store import entries, people
-from rapport_segment.store.due import CHECK, DUE
+from rapport_segment.store import entries, happenings, people
+from rapport_segment.store.due import CHECK, DUE, STRAY, stray
+
+AGAIN_AFTER = timedelta(seconds=1)
 
 
 class Passing:
@@ -34,7 +38,7 @@ class Passing:
     @property
     def kinds(self) -> dict[str, Handler]:
         """What is done when each kind is due."""
-        return {CHECK: self.check}
+        return {CHECK: self.check, STRAY: self.search}
 
     async def check(self, tx: AsyncConnection, rows: Sequence[Due], now: datetime) -> None:
         """Let those enter and leave for whom it is time, each at the instant at which it was.
@@ -48,15 +52,43 @@ class Passing:
         held, stored = await people.FOLLOWER.store.lock(tx, wanted, reads=True)
         loaded = await people.loaded(tx, Batch(people.FOLLOWER.following(held), stored))
         persons = await with_rolls(tx, loaded, in_force)
-        stays = Stays(in_force, persons, now)
+        kept = await EventReading(in_force, min(since.values())).read(tx, (), persons)
+        stays = Stays(in_force, persons, now, kept)
         changes: list[Change] = []
         for key in sorted(persons):
             changes += stays.lapsed(key, since[key])
-        metrics.JUDGED.inc(len(persons))
+        again = [NewDue(key[0], CHECK, key[1], since[key]) for key in since if key not in free]
+        await self._keep(tx, stays, changes, again)
+
+    async def search(self, tx: AsyncConnection, rows: Sequence[Due], now: datetime) -> None:
+        """Judge those anew who have these anchors; who is in a batch's hand a moment later."""
+        in_force = await self._rulebooks.in_force(tx, sorted({one.workspace for one in rows}))
+        anchors = [(one.workspace, bytes.fromhex(one.key)) for one in rows]
+        owners = await happenings.owners(tx, anchors)
+        free = await people.free(tx, owners)
+        held, stored = await people.FOLLOWER.store.lock(
+            tx, dict.fromkeys(free, ALL_SECTIONS), reads=True
+        )
+        loaded = await people.loaded(tx, Batch(people.FOLLOWER.following(held), stored))
+        persons = await with_rolls(tx, loaded, in_force)
+        kept = await EventReading(in_force, now).read(tx, (), persons)
+        stays = Stays(in_force, persons, now, kept)
+        changes = [change for key in sorted(persons) for change in stays.looked_at(key)]
+        waits = {workspace for workspace, _id in owners - free}
+        again = [
+            stray(workspace, anchor, now + AGAIN_AFTER)
+            for workspace, anchor in anchors
+            if workspace in waits
+        ]
+        await self._keep(tx, stays, changes, again)
+
+    async def _keep(
+        self, tx: AsyncConnection, stays: Stays, changes: list[Change], again: list[NewDue]
+    ) -> None:
+        metrics.JUDGED.inc(len(stays.people))
         await entries.save_entries(tx, stays)
         await tally(tx, changes)
         await publish(tx, [(change, None) for change in changes])
-        again = [NewDue(key[0], CHECK, key[1], since[key]) for key in since if key not in free]
         await self._due.schedule(tx, [*again, *ahead(stays.people.values())], sooner=True)
 
 

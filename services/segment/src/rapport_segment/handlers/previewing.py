@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,8 +15,10 @@ from rapport_common.errors import UnavailableError
 from rapport_segment import metrics
 from rapport_segment.domain import explaining, funnel, rules
 from rapport_segment.domain.outlook import View
+from rapport_segment.domain.rulebook import Definition, Rulebook
 from rapport_segment.domain.subjects import Trait
 from rapport_segment.domain.tree import Rule, leaves
+from rapport_segment.handlers.happenings import EventReading
 from rapport_segment.handlers.list_use import named_lists, require_lists
 from rapport_segment.handlers.nesting import require_known
 from rapport_segment.handlers.rolls import with_lists
@@ -163,7 +165,9 @@ async def _examples(
     tx: AsyncConnection, workspace: str, rule: Rule, ids: Sequence[UUID], now: datetime
 ) -> list[Example]:
     named = [str(to) for _leaf, to in named_lists(rule)]
-    persons = [await with_lists(tx, one, named) for one in await people.some(tx, workspace, ids)]
+    listed = [await with_lists(tx, one, named) for one in await people.some(tx, workspace, ids)]
+    tried = Definition.of(uuid4(), 1, "", rule)
+    persons = await EventReading({workspace: Rulebook([tried])}, now).attached(tx, listed)
     entries = await people.open_entries(
         tx, {(workspace, str(one.profile_id)): one for one in persons}
     )

@@ -13,8 +13,9 @@ from rapport_common.errors import NotFoundError
 from rapport_segment.domain import explaining, rules
 from rapport_segment.domain.membership import Entry, Person
 from rapport_segment.domain.outlook import View, next_change
-from rapport_segment.domain.rulebook import Definition
+from rapport_segment.domain.rulebook import Definition, Rulebook
 from rapport_segment.domain.sections import exact
+from rapport_segment.handlers.happenings import EventReading
 from rapport_segment.handlers.list_use import named_lists
 from rapport_segment.handlers.rolls import with_lists
 from rapport_segment.handlers.segments import require
@@ -63,6 +64,7 @@ async def standing(
     rule = rules.parse(exact(version["rule"]))
     person = await with_lists(tx, person, (str(to) for _leaf, to in named_lists(rule)))
     definition = Definition.of(segment_id, version["version"], version["name"], rule)
+    [person] = await EventReading({workspace: Rulebook([definition])}, at).attached(tx, [person])
     open_ones = await people.open_entries(tx, {(workspace, str(person.profile_id)): person})
     view = View(person.facts, at, [entry.segment_id for entry in open_ones])
     fits = definition.judge(view)[0] and version["active"]

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.jobs.store import Job
 from rapport_segment.domain.membership import Moment, judge, settle
 from rapport_segment.domain.rulebook import Rulebook
-from rapport_segment.handlers.correcting import correct
+from rapport_segment.handlers.correcting import Law, correct
 from rapport_segment.handlers.publish import tell
 from rapport_segment.handlers.rulebooks import compiled
 from rapport_segment.store import candidates, definitions
@@ -67,9 +67,9 @@ async def swapped(
     definition, moment = compiled(one), Moment(now, "definition")
     await correct(
         tx,
-        rules,
         workspace,
         ids,
+        Law(rules, [definition], now),
         lambda who: settle(*judge(who, [definition], moment), rules, moment),
     )
     return (ids[-1] if ids else None), len(ids), False

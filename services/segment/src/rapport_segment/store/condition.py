@@ -7,6 +7,7 @@ from typing import Any, assert_never
 
 from rapport_common.events.contact import MAX_STATED_PHONE, SEPARATING
 from rapport_segment.domain import values
+from rapport_segment.domain.event_subjects import OfEvents
 from rapport_segment.domain.leaves import EQUALITY
 from rapport_segment.domain.permissions import EXPIRED, GRANTED
 from rapport_segment.domain.sections import FORBIDDING
@@ -30,9 +31,10 @@ from rapport_segment.domain.subjects import (
 )
 from rapport_segment.domain.tree import And, Leaf, Not, Or, Rule
 from rapport_segment.domain.values import Scalar
+from rapport_segment.store.events_condition import EventsCondition
 from rapport_segment.store.instants import Instants
 from rapport_segment.store.matching import Matched, key_of
-from rapport_segment.store.places import Places, elements
+from rapport_segment.store.places import Places, elements, number_of, text_of
 
 _ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 JUDGED = (
@@ -54,6 +56,7 @@ class Condition(Places):
         self._matched = matched
         self._now = values.instant(now) or ""
         self._instants = Instants(now, self.text)
+        self._events = EventsCondition(self, self._instants, self._leaf)
         self.sql = self._of(rule)
 
     def _of(self, rule: Rule) -> str:
@@ -75,13 +78,18 @@ class Condition(Places):
     def _leaf(self, leaf: Leaf) -> str:
         if isinstance(leaf.subject, Plain):
             return self._plain(leaf.subject)
-        x = self.read(leaf.subject)
+        if isinstance(leaf.subject, OfEvents):
+            return self._events.test(leaf, leaf.subject)
+        return self._comparison(leaf, leaf.subject)
+
+    def _comparison(self, leaf: Leaf, subject: Compared) -> str:
+        x = self.read(subject)
         there = f"COALESCE(jsonb_typeof({x}), 'null') <> 'null'"
         if leaf.op == "exists":
             return f"({there})"
         if leaf.op == "not_exists":
             return f"(NOT {there})"
-        if isinstance(leaf.subject, Consent):
+        if isinstance(subject, Consent):
             return self._consent(x, there, leaf)
         if leaf.of == "size":
             return self._size(x, leaf)
@@ -89,8 +97,8 @@ class Condition(Places):
         if test is not None:
             return _quantified(x, there, leaf.of, test)
         if leaf.op == "ne":
-            return f"({there} AND NOT {self._value(leaf.subject, x, 'eq', leaf.value)})"
-        return self._value(leaf.subject, x, leaf.op, leaf.value)
+            return f"({there} AND NOT {self._value(subject, x, 'eq', leaf.value)})"
+        return self._value(subject, x, leaf.op, leaf.value)
 
     def _plain(self, subject: Plain) -> str:
         """What is true or false by itself."""
@@ -199,9 +207,9 @@ class Condition(Places):
             return self._among(x, (wanted,))
         if op == "in":
             return self._among(x, wanted)
-        inside = f"strpos({_text(x)}, {self.text(wanted)}) > 0" if isinstance(wanted, str) else ""
+        inside = f"strpos({text_of(x)}, {self.text(wanted)}) > 0" if isinstance(wanted, str) else ""
         if op == "starts_with":
-            inside = f"starts_with({_text(x)}, {self.text(wanted)})"
+            inside = f"starts_with({text_of(x)}, {self.text(wanted)})"
         return f"(jsonb_typeof({x}) = 'string' AND {inside or 'false'})"
 
     def _among(self, x: str, wanted: Sequence[Scalar]) -> str:
@@ -209,7 +217,7 @@ class Condition(Places):
         scalar = f"jsonb_typeof({x}) IN ('string', 'number', 'boolean')"
         found = [f"({scalar} AND {self.jsonb(alike.listed)} @> {x})"]
         if alike.numbers:
-            written = f"{self.jsonb(sorted(alike.numbers))} @> to_jsonb({_number(x)})"
+            written = f"{self.jsonb(sorted(alike.numbers))} @> to_jsonb({number_of(x)})"
             found.append(f"COALESCE({written}, false)")
         if alike.phones:
             found.append(self._phone(x, alike.phones))
@@ -218,9 +226,9 @@ class Condition(Places):
     def _phone(self, x: str, phones: Collection[str]) -> str:
         """Whether it is a text that without its separators is one of these."""
         said, meant, parting = SEPARATING
-        bare = f"translate({_text(x)}, {self.text(said + parting)}, {self.text(meant)})"
+        bare = f"translate({text_of(x)}, {self.text(said + parting)}, {self.text(meant)})"
         return (
-            f"(jsonb_typeof({x}) = 'string' AND length({_text(x)}) <= {MAX_STATED_PHONE} "
+            f"(jsonb_typeof({x}) = 'string' AND length({text_of(x)}) <= {MAX_STATED_PHONE} "
             f"AND {self.jsonb(sorted(phones))} @> to_jsonb({bare}))"
         )
 
@@ -229,14 +237,14 @@ class Condition(Places):
         limit = values.number(wanted)
         # By code point, as Python compares, whatever the database's locale is.
         texts = (
-            f"(jsonb_typeof({x}) = 'string' AND {_text(x)} COLLATE \"C\" {operator} "
+            f"(jsonb_typeof({x}) = 'string' AND {text_of(x)} COLLATE \"C\" {operator} "
             f"{self.text(values.limit(op, wanted))})"
             if isinstance(wanted, str)
             else "false"
         )
         if limit is None:
             return texts
-        compared = f"{_number(x)} {operator} CAST({self.text(format(limit, 'f'))} AS numeric)"
+        compared = f"{number_of(x)} {operator} CAST({self.text(format(limit, 'f'))} AS numeric)"
         return f"COALESCE({compared}, {texts})"
 
 
@@ -258,16 +266,4 @@ def _some(x: str, test: str) -> str:
 
 
 def _among_texts(texts: str, x: str) -> str:
-    return f"(jsonb_typeof({x}) = 'string' AND {_text(x)} = ANY({texts}))"
-
-
-def _text(x: str) -> str:
-    return f"({x} #>> '{{}}')"
-
-
-def _number(x: str) -> str:
-    """The number a value is, or is written as, else NULL."""
-    return (
-        f"CASE jsonb_typeof({x}) WHEN 'number' THEN CAST({x} AS numeric) WHEN 'string' THEN "
-        f"CASE WHEN {_text(x)} ~ '^{values.PLAIN_NUMBER}$' THEN CAST({_text(x)} AS numeric) END END"
-    )
+    return f"(jsonb_typeof({x}) = 'string' AND {text_of(x)} = ANY({texts}))"

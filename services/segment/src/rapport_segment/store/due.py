@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import pack_texts, packed_texts
-from rapport_common.due.store import DueStore
+from rapport_common.due.store import DueStore, NewDue
 from rapport_common.follower.domain import Key
 
 TELL = "tell"
@@ -17,6 +17,11 @@ CHECK = "check"
 AUDIENCE = "audience"
 """A file for an advertising platform; the key is the audience's id."""
 
+STRAY = "stray"
+"""Somebody has an identifier under which an event was told of somebody else; the key is the
+identifier's anchor.
+"""
+
 DUE = DueStore("segment")
 
 _CHECKS = text(
@@ -24,6 +29,11 @@ _CHECKS = text(
     f"FROM unnest({packed_texts('workspaces')}, {packed_texts('ids')}) AS v(workspace, key) "
     "JOIN segment.due d ON d.workspace = v.workspace AND d.kind = :kind AND d.key = v.key"
 )
+
+
+def stray(workspace: str, anchor: bytes, at: datetime) -> NewDue:
+    """A look at who has an anchor."""
+    return NewDue(workspace, STRAY, anchor.hex(), at)
 
 
 async def checks(tx: AsyncConnection, keys: Collection[Key]) -> dict[Key, datetime]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 from rapport_segment.domain.anniversaries import days_by_year
+from rapport_segment.domain.event_subjects import Between, EventWindow
 from rapport_segment.domain.tree import Leaf
 from rapport_segment.domain.values import MOMENT, instant
 from rapport_segment.domain.windows import (
@@ -37,20 +38,47 @@ class Instants:
         return f"(CASE WHEN {is_one} THEN {found} ELSE false END)"
 
     def _compared(self, written: str, leaf: Leaf) -> str:
+        if isinstance(leaf.value, Anniversary):
+            return self._anniversary(written, leaf.value)
+        return self.compared(_at(written), leaf)
+
+    def compared(self, at: str, leaf: Leaf) -> str:
+        """An instant (`timestamp` in UTC) compared as the leaf says."""
         match window := leaf.value:
             case BesideNow():
-                moved = _moved(_at(written), window.distance, later=window.sign < 0)
+                moved = _moved(at, window.distance, later=window.sign < 0)
                 return f"{moved} {_COMPARE[leaf.op]} {self._instant(self._now)}"
             case Rolling():
-                return self._rolling(_at(written), window)
+                return self._rolling(at, window)
             case Calendar():
                 first, behind = window.span(self._now)
-                at = _at(written)
                 return f"({at} >= {self._instant(first)} AND {at} < {self._instant(behind)})"
-            case Anniversary():
-                return self._anniversary(written, window)
+            case str():
+                return f"{at} {_COMPARE[leaf.op]} CAST({self._bound(window)} AS timestamp)"
             case _:
                 raise AssertionError(window)
+
+    def counts(self, at: str, window: EventWindow | None) -> str:
+        """Whether an event of an instant counts now, which is not before it."""
+        tests = [self.has_come(at)]
+        match window:
+            case Rolling():
+                tests.append(
+                    f"{_moved(at, window.length, later=True)} > {self._instant(self._now)}"
+                )
+            case Calendar():
+                first, behind = window.span(self._now)
+                tests += [f"{at} >= {self._instant(first)}", f"{at} < {self._instant(behind)}"]
+            case Between():
+                sides = ((">=", window.after), ("<", window.before))
+                tests += [f"{at} {op} {self._instant(one)}" for op, one in sides if one is not None]
+            case None:
+                pass
+        return " AND ".join(tests)
+
+    def has_come(self, at: str) -> str:
+        """Whether an instant is not ahead."""
+        return f"{at} <= {self._instant(self._now)}"
 
     def _rolling(self, at: str, window: Rolling) -> str:
         now, is_past = self._instant(self._now), window.side == "last"
@@ -93,6 +121,11 @@ class Instants:
 def _at(written: str) -> str:
     # Without a zone, so that the session's says nothing: all are in UTC.
     return f"CAST({written} AS timestamp)"
+
+
+def later(at: str, length: Duration) -> str:
+    """So long after an instant."""
+    return _moved(at, length, later=True)
 
 
 def _moved(at: str, distance: Duration, *, later: bool) -> str:

@@ -2,12 +2,13 @@
 which texts there are, and then who has one of those that fit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_segment.domain.event_subjects import OfEvents, events_of
 from rapport_segment.domain.leaves import MATCHES
 from rapport_segment.domain.patterns import matches
 from rapport_segment.domain.subjects import Compared
@@ -18,6 +19,10 @@ MOST_TEXTS = 200_000
 
 Matched = Mapping[tuple[Compared, str], list[str]]
 """The texts that fit a pattern, by subject and pattern."""
+
+
+Asked = tuple[Compared, str]
+"""A subject and a pattern."""
 
 
 class TooManyTextsError(Exception):
@@ -34,11 +39,25 @@ async def matched(
     found: dict[tuple[Compared, str], list[str]] = {}
     for leaf in leaves(rule):
         key = key_of(leaf)
-        if key is not None and key not in found:
-            found[key] = [
-                one for one in await _texts(tx, key[0], people, given) if matches(key[1], one)
-            ]
+        if key is not None:
+            _note(found, key, await _texts(tx, key[0], people, given))
+        if isinstance(leaf.subject, OfEvents):
+            for name, asked in _asked(leaf.subject):
+                told = await _texts_told(tx, given["workspace"], name, asked[0])
+                _note(found, asked, told)
     return found
+
+
+def _note(found: dict[Asked, list[str]], key: Asked, texts: Iterable[str]) -> None:
+    """More texts that fit: of a trait, and of a property that is called alike."""
+    fitting = {one for one in texts if matches(key[1], one)}
+    found[key] = sorted(fitting.union(found.get(key, ())))
+
+
+def _asked(subject: OfEvents) -> list[tuple[str, Asked]]:
+    """Which patterns properties are held against, with the names of their events."""
+    every = ((one.name, leaf) for one in events_of(subject) for leaf in one.where)
+    return [(name, key) for name, leaf in every if (key := key_of(leaf)) is not None]
 
 
 def key_of(leaf: Leaf) -> tuple[Compared, str] | None:
@@ -49,19 +68,39 @@ def key_of(leaf: Leaf) -> tuple[Compared, str] | None:
     return subject, leaf.value
 
 
+async def _texts_told(
+    tx: AsyncConnection, workspace: str, name: str, subject: Compared
+) -> list[str]:
+    """Of the events of a name."""
+    places = Places()
+    row = (
+        "(SELECT h.properties AS traits FROM segment.happening h "
+        f"WHERE h.workspace = :workspace AND h.name = {places.text(name)}) AS p"
+    )
+    x = places.read(subject)
+    return await _distinct(tx, x, row, "true", {"workspace": workspace, **places.parameters})
+
+
 async def _texts(
     tx: AsyncConnection, subject: Compared, people: str, given: Mapping[str, Any]
 ) -> list[str]:
     places = Places()
     x = places.read(subject)
+    return await _distinct(tx, x, "segment.person p", people, {**given, **places.parameters})
+
+
+async def _distinct(
+    tx: AsyncConnection, x: str, row: str, where: str, given: Mapping[str, Any]
+) -> list[str]:
+    """The texts that `x` is of these rows, or that are in a list that it is."""
     rows = await tx.execute(
         text(
-            "SELECT DISTINCT v.told FROM segment.person p CROSS JOIN LATERAL ("
+            f"SELECT DISTINCT v.told FROM {row} CROSS JOIN LATERAL ("
             f"SELECT {x} #>> '{{}}' AS told WHERE jsonb_typeof({x}) = 'string' UNION ALL "
             f"SELECT one.value #>> '{{}}' FROM {elements(x)} AS one "
-            f"WHERE jsonb_typeof(one.value) = 'string') AS v WHERE {people} LIMIT :most"
+            f"WHERE jsonb_typeof(one.value) = 'string') AS v WHERE {where} LIMIT :most"
         ),
-        {**given, **places.parameters, "most": MOST_TEXTS + 1},
+        {**given, "most": MOST_TEXTS + 1},
     )
     found = list(rows.scalars())
     if len(found) > MOST_TEXTS:

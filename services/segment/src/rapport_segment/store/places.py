@@ -14,6 +14,7 @@ from rapport_segment.domain.subjects import (
     Identifier,
     Trait,
 )
+from rapport_segment.domain.values import PLAIN_NUMBER
 
 _json = msgspec.json.Encoder(decimal_format="number")
 
@@ -79,3 +80,16 @@ def elements(x: str) -> str:
     """The elements of a list; of what is none there are none."""
     listed = f"CASE jsonb_typeof({x}) WHEN 'array' THEN {x} ELSE CAST('[]' AS jsonb) END"
     return f"jsonb_array_elements({listed})"
+
+
+def text_of(x: str) -> str:
+    """The text that a JSON value is."""
+    return f"({x} #>> '{{}}')"
+
+
+def number_of(x: str) -> str:
+    """The number a JSON value is, or is written as, else NULL."""
+    return (
+        f"CASE jsonb_typeof({x}) WHEN 'number' THEN CAST({x} AS numeric) WHEN 'string' THEN "
+        f"CASE WHEN {text_of(x)} ~ '^{PLAIN_NUMBER}$' THEN CAST({text_of(x)} AS numeric) END END"
+    )

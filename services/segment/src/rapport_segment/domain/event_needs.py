@@ -1,0 +1,59 @@
+"""Which events rules look at, and from which instant on."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from rapport_segment.domain.event_subjects import (
+    Between,
+    EventWindow,
+    OfEvents,
+    events_of,
+    window_of,
+)
+from rapport_segment.domain.tree import Leaf
+from rapport_segment.domain.windows import EVER, Calendar, Rolling
+
+_UNEVEN = timedelta(days=4)
+"""A month before and a month after are not each other's reverse: by less than that."""
+
+_PERIODS = {"day": 2, "week": 9, "month": 33, "quarter": 95, "year": 368}
+
+Windows = Mapping[str, frozenset[EventWindow | None]]
+"""By the name of events the windows in which they are looked at; None: at any time."""
+
+
+def windows_of(leaves: Iterable[Leaf]) -> Windows:
+    """What these comparisons look at."""
+    found: dict[str, set[EventWindow | None]] = {}
+    for leaf in leaves:
+        if isinstance(leaf.subject, OfEvents):
+            for events in events_of(leaf.subject):
+                found.setdefault(events.name, set()).add(window_of(leaf.subject))
+    return {name: frozenset(some) for name, some in found.items()}
+
+
+def moves(leaf: Leaf) -> bool:
+    """Whether a comparison with events may change while nothing happens."""
+    if not isinstance(leaf.subject, OfEvents):
+        return False
+    is_open = isinstance(window_of(leaf.subject), Between | None)
+    waits = any(one.absent for one in getattr(leaf.subject, "then", ()))
+    return leaf.is_timed or waits or not is_open
+
+
+def since(windows: Iterable[EventWindow | None], now: datetime) -> datetime:
+    """No event before this instant counts in any of them at `now`, or later."""
+    return min((_since(one, now) for one in windows), default=now)
+
+
+def _since(window: EventWindow | None, now: datetime) -> datetime:
+    match window:
+        case None:
+            return EVER
+        case Between():
+            return window.after or EVER
+        case Rolling():
+            before = window.length.before(now)
+            return before - _UNEVEN if before - EVER > _UNEVEN else EVER
+        case Calendar():
+            return now - timedelta(days=_PERIODS[window.period])

@@ -1,0 +1,148 @@
+"""Events for those who are judged: what is read before, what is kept after, and who is looked at
+again.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rapport_common.follower.domain import Following, Key, Step
+from rapport_segment.domain.event_needs import since
+from rapport_segment.domain.happenings import (
+    Anchor,
+    Copied,
+    Happenings,
+    Kept,
+    Message,
+    arrival,
+    message_of,
+    name_of,
+)
+from rapport_segment.domain.membership import Person
+from rapport_segment.domain.rulebook import Rulebook
+from rapport_segment.domain.sections import IDENTIFIERS, Facts, Section, UnreadSectionError
+from rapport_segment.domain.stays import NO_RULES, Stays
+from rapport_segment.store import happenings
+from rapport_segment.store.due import DUE, stray
+
+LOOK_AFTER = timedelta(seconds=6)
+"""Longer than a transaction stands still: then whoever else told of the identifier has committed.
+"""
+
+
+def event_name(step: Step) -> str | None:
+    """The name of the event that a record tells, as rules ask for it."""
+    event = step.record.event
+    return None if event is None else name_of(event)
+
+
+def asked_events(
+    steps: Sequence[Step], in_force: Mapping[str, Rulebook]
+) -> dict[Key, frozenset[str]]:
+    """The names of the events that rules may ask for, of whom these steps tell something."""
+    found: dict[Key, frozenset[str]] = {}
+    for step in steps:
+        rules = in_force.get(step.key[0], NO_RULES)
+        if not rules.event_names:
+            continue
+        told = sum(1 << place for place in step.told)
+        names = rules.event_names if step.ends else rules.events_asked(told, event_name(step))
+        found[step.key] = found.get(step.key, frozenset()) | names
+    return found
+
+
+class EventReading:
+    """Reads events as far as the rules of workspaces look back from an instant."""
+
+    def __init__(self, in_force: Mapping[str, Rulebook], at: datetime) -> None:
+        self._in_force = in_force
+        self._at = at
+
+    async def read(
+        self,
+        tx: AsyncConnection,
+        steps: Sequence[Step],
+        people: Mapping[Key, Person],
+        asked: Mapping[Key, Collection[str]] | None = None,
+        late: Collection[Key] = (),
+    ) -> Kept:
+        """The events of these people that are asked for, by the identifiers that they have or get.
+
+        Of who is not in `asked` (heirs), or `late`, all that rules look at.
+        """
+        anchors: dict[Key, set[Anchor]] = {}
+        for key, person in people.items():
+            if self._rules(key).event_names:
+                anchors[key] = set(_anchors(person.facts))
+        for step in steps:
+            if step.key in anchors:
+                anchors[step.key].update(_told(step))
+        wanted: dict[happenings.Wanted, datetime] = {}
+        for key, mine in anchors.items():
+            rules = self._rules(key)
+            names = rules.event_names
+            if asked is not None and key in asked and key not in late:
+                names = frozenset(asked[key])
+            for name in names:
+                first = since(rules.windows[name], self._at)
+                wanted.update({(key[0], anchor, name): first for anchor in mine})
+        return await happenings.read(tx, wanted)
+
+    async def copies(self, tx: AsyncConnection, steps: Sequence[Step]) -> dict[Message, Copied]:
+        """The kept copies of the messages that are told, where it may matter which it is."""
+        asked = {
+            message_of(step.record.event)
+            for step in steps
+            if step.record.event is not None
+            and (step.record.replaced or event_name(step) in self._rules(step.key).event_names)
+        }
+        return await happenings.copies(tx, asked)
+
+    async def attached(self, tx: AsyncConnection, some: Sequence[Person]) -> list[Person]:
+        """These people with the events that rules look at."""
+        people = {(one.workspace, str(one.profile_id)): one for one in some}
+        if not any(self._rules(key).event_names for key in people):
+            return list(some)
+        kept = await self.read(tx, (), people)
+        return [replace(one, facts=with_kept(one, kept)) for one in some]
+
+    def _rules(self, key: Key) -> Rulebook:
+        return self._in_force.get(key[0], NO_RULES)
+
+
+def with_kept(person: Person, kept: Kept) -> Facts:
+    """A person's facts, with what was read of their anchors."""
+    mine = [kept.get((person.workspace, anchor)) for anchor in _anchors(person.facts)]
+    return person.facts.beside(Happenings(mine))
+
+
+def _anchors(facts: Facts) -> tuple[Anchor, ...]:
+    try:
+        return facts.sections[IDENTIFIERS].anchors
+    except UnreadSectionError:
+        return ()
+
+
+def _told(step: Step) -> Iterable[Anchor]:
+    if IDENTIFIERS in step.told:
+        yield from Section(IDENTIFIERS, step.record.identifiers).anchors
+    found = arrival(step.record)
+    if found is not None:
+        yield found.anchor
+
+
+async def save_events(tx: AsyncConnection, following: Following, stays: Stays) -> None:
+    """Keep the events that were told, and note whose the anchors are."""
+    held: dict[Key, Collection[Anchor]] = {}
+    for key in following.changed:
+        if following.held[key].heir is not None:
+            held[key] = ()
+        elif IDENTIFIERS in following.news.get(key, ()):
+            held[key] = stays.people[key].facts.sections[IDENTIFIERS].anchors
+    await happenings.claim(tx, held)
+    await happenings.save(tx, stays.arrivals)
+    at = stays.now + LOOK_AFTER
+    rows = [stray(workspace, anchor, at) for workspace, anchor in sorted(stays.strays())]
+    await DUE.schedule(tx, rows, keep=True)
