@@ -21,6 +21,8 @@ SEEDS ?= 3
 COUNT ?= 20
 BUSY ?= 2
 PYTEST := $(PY) -m pytest -n $(WORKERS)
+# Property tests look at all their examples, instead of at a quarter (`rapport_common.testing.examples`).
+FULL := HYPOTHESIS_PROFILE=$(or $(HYPOTHESIS_PROFILE),full)
 # Some shells tell Python not to keep bytecode: every process of a run would compile all again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -111,8 +113,8 @@ test-rest: $(STAMP) ## The tests of `make test` that `make isolated` has not run
 	@$(PYTEST) -m "not bench" --without-long --seconds $(or $(ARGS),--without-isolated) $(HERE)
 
 .PHONY: test-long
-test-long: $(STAMP) ## All tests at full length: each SDK, and each fault with SEEDS=3 seeds
-	@RAPPORT_SEEDS=$(SEEDS) $(PYTEST) -m "not bench" --seconds $(ARGS)
+test-long: $(STAMP) ## All tests at full length: each SDK, all examples, each fault with SEEDS=3 seeds
+	@$(FULL) RAPPORT_SEEDS=$(SEEDS) $(PYTEST) -m "not bench" --seconds $(ARGS)
 
 .PHONY: test-repeat
 test-repeat: $(STAMP) ## COUNT=20 runs of integration and faults beside BUSY=2 loops; count the red
@@ -121,9 +123,9 @@ test-repeat: $(STAMP) ## COUNT=20 runs of integration and faults beside BUSY=2 l
 
 .PHONY: coverage
 coverage: $(STAMP) ## All tests with branch coverage, of the services' processes too
-	@$(PY) deploy/isolated_tests.py --coverage $(SERVICE)
+	@$(FULL) $(PY) deploy/isolated_tests.py --coverage $(SERVICE)
 	@$(PY) -m coverage erase
-	@status=0; $(PY) -m coverage run -m pytest -n $(WORKERS) -m "not bench" --without-long $(ARGS) $(HERE) || status=$$?; \
+	@status=0; $(FULL) $(PY) -m coverage run -m pytest -n $(WORKERS) -m "not bench" --without-long $(ARGS) $(HERE) || status=$$?; \
 	  $(PY) -m coverage combine --quiet && $(PY) -m coverage report --skip-covered --skip-empty; exit $$status
 
 .PHONY: test-fast

@@ -77,6 +77,16 @@ def pytest_collection() -> Generator[None, Any, Any]:
         gc.enable()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import, in every worker, what has nothing but tests that are left out."""
+    if not config.getoption("--without-isolated") or not _is_of_service(collection_path):
+        return None
+    if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+        return None
+    text = collection_path.read_text()
+    return True if not any(server in text for server in SERVERS) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--without-isolated"):
         _leave_out(config, items, _is_isolated)
@@ -93,8 +103,13 @@ def _leave_out(
 
 
 def _is_isolated(item: pytest.Item) -> bool:
-    of_service = item.path.is_relative_to(ROOT / "services")
-    return of_service and not any(mark.name in SERVERS for mark in item.iter_markers())
+    return _is_of_service(item.path) and not any(
+        mark.name in SERVERS for mark in item.iter_markers()
+    )
+
+
+def _is_of_service(path: Path) -> bool:
+    return path.is_relative_to(ROOT / "services")
 
 
 def pytest_terminal_summary(

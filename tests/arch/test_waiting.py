@@ -166,6 +166,15 @@ def hurries(tree: ast.AST) -> Iterator[int]:
                 yield node.lineno
 
 
+def unscaled(tree: ast.AST) -> Iterator[int]:
+    """The lines where a property test has as many examples in a short run as in a long one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and name_of(node) == "settings":
+            told = {one.arg: one.value for one in node.keywords}
+            if isinstance(told.get("max_examples"), ast.Constant):
+                yield node.lineno
+
+
 @dataclass(frozen=True)
 class Rule:
     lines: Callable[[ast.AST], Iterator[int]]
@@ -188,6 +197,11 @@ RULES = (
         hurries,
         {"settings"},
         "is judged by the machine's speed: rapport_common.testing.plugin is for all",
+    ),
+    Rule(
+        unscaled,
+        {"max_examples"},
+        "looks at all examples in a short run: rapport_common.testing.examples",
     ),
 )
 
@@ -232,6 +246,7 @@ def test_no_test_counts_on_time(root: Path, python_files: list[Path]) -> None:
         ("def until(check, seconds=60): pass", impatience),
         ("settings(deadline=200)", hurries),
         ("settings(suppress_health_check=[HealthCheck.function_scoped_fixture])", hurries),
+        ("settings(max_examples=300)", unscaled),
         ("assert (a, took := 1) and monotonic() < deadline", durations),
     ],
 )
@@ -247,6 +262,7 @@ def test_the_rules_let_good_waiting_pass() -> None:
         "async def test():\n    await asyncio.sleep(0)\n    while not done: await between_looks()\n"
         "    async with asyncio.timeout(HANG_SECONDS): await producer.publish(one, timeout=0.1)\n"
         "    httpx.AsyncClient(transport=ours); httpx.get(url, timeout=HANG_SECONDS)\n"
+        "    settings(max_examples=examples(300))\n"
         "    assert await answer(until=time.monotonic() + 1) == 'late'"
     )
     assert not list(broken(code, "t.py"))

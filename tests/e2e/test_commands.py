@@ -418,13 +418,14 @@ def test_every_command_is_tried_and_takes_json() -> None:
 def test_every_operation_has_a_command(
     recorder: Recorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known = commands(command())
+    program = command()
+    known = commands(program)
     for line in typed():
         name = next(one for one in known if line[: len(one.split())] == one.split())
         as_json = ["--json"] if "--json" in known[name] else []
         # `debug` waits for more than this server has to say.
         with suppress(CliError) if name == "debug" else nullcontext():
-            command()([*line, *as_json], standalone_mode=False)
+            program([*line, *as_json], standalone_mode=False)
     capsys.readouterr()
     missing = []
     for service in SERVICES:
