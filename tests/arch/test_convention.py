@@ -24,6 +24,7 @@ ONE = {
     "/v1/segments/{segment_id}/sizes": "one history, a number for each day",
     "/v1/segments/{segment_id}/versions/{version}/diff": "one comparison",
     "/v1/ledger": "the installation's one",
+    "/v1/rfm": "one document, kept and given as a whole",
     "/v1/stats": "the workspace's one",
     "/v1/profiles": "asks for the one person who has an identifier; 404 when nobody has",
     "/v1/sources/{source}/counts": "one sum, with its days",
@@ -122,6 +123,7 @@ WHOLE = {
     "/v1/topics",
     "/v1/sources/{source}/plan",
     "/v1/imports/{job_id}/file",
+    "/v1/rfm",
 }
 # POSTs that make something and need no key, because a repeat makes no second one.
 SAFE_AGAIN = {
@@ -133,6 +135,8 @@ SAFE_AGAIN = {
     "/v1/lists/{list_id}/members/add": "what is on a list is on it once",
     "/v1/lists/{list_id}/members/remove": "what is off a list is off it",
     "/v1/lists/{list_id}/uploads": "what is on a list is on it once",
+    "/v1/rfm/run": "the newest job overtakes the one before",
+    "/v1/rfm/adopt": "a name is taken once: each tier has one segment of it",
     "/v1/segments/{segment_id}/rebuild": "the newest build overtakes the one before",
     "/v1/audiences": "a name is taken once (409 with the id)",
     "/v1/audiences/{audience_id}/build": "a file that is being made is made to its end",

@@ -10,8 +10,9 @@ from rapport_common import clock
 from rapport_common.jobs.worker import Jobs
 from rapport_common.testing.credentials import EVENT_KEY
 from rapport_segment.handlers.building import PAGES, Building
+from rapport_segment.handlers.rfm import Scoring
 from rapport_segment.handlers.uploading import Uploading
-from rapport_segment.store.jobs import BUILD, CLEAR, JOBS, UPLOAD
+from rapport_segment.store.jobs import BUILD, CLEAR, JOBS, SCORE, UPLOAD
 
 
 async def build(
@@ -20,6 +21,7 @@ async def build(
     """Work all jobs off; how many there were."""
     lists = Uploading(engine, EVENT_KEY, rows=3)
     works = {UPLOAD: lists.work, CLEAR: lists.clear}
+    works[SCORE] = Scoring(engine, now).work
     works[BUILD] = Building(engine, now, pages=(page,)).work
     worker = Jobs(engine, JOBS, works)
     number = 0

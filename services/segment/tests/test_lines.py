@@ -56,6 +56,8 @@ FREE = {"trait": "plan", "op": "eq", "value": "free"}
         ),
         ("and (orders >= 2)", {"and": [ORDERS]}),
         (f'list "{ID}" and not list "{ID}"', {"and": [ON, {"not": ON}]}),
+        ('score rfm_tier = "new"', {"score": "rfm_tier", "op": "eq", "value": "new"}),
+        ("score rfm_recency >= 4", {"score": "rfm_recency", "op": "gte", "value": 4}),
         ('trait "list" exists', {"trait": "list", "op": "exists"}),
         (
             "revenue EUR >= 12.5",

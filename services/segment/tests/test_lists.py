@@ -254,9 +254,18 @@ async def test_what_is_asked_wrongly_is_told_with_its_place(
     ):
         answer = await client.post(f"{lists.path}/uploads", content=content, params=parameters)
         assert answer.status_code == 422, (content, parameters, answer.text)
-    for content, code in ((b"name\nAda\n", "No column"), (b"PK\x03\x04", "ZIP"), (b"\n", "empty")):
+    files = (
+        (b"name\nAda\n", "No column"),
+        (b"ada@x.org,ada@x.org\n", "columns 1 and 2"),
+        (b"ada@x.org\n", "No column"),
+        (b"PK\x03\x04", "ZIP"),
+        (b"\n", "empty"),
+    )
+    for content, code in files:
         job = await lists.upload(content)
         assert (job["state"], code in job["error"]) == ("failed", True), job
+        # A file without a header has somebody's data there.
+        assert "ada@x.org" not in job["error"]
     shown = (await client.get(f"/v1/segments/{lists.segment}")).json()
     assert shown["status"] == "ready"
     # Another workspace knows nothing of it.

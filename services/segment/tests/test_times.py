@@ -362,6 +362,8 @@ def test_a_part_of_everybody_is_drawn_for_good() -> None:
         ({"segment": "best"}, "segment"),
         ({"list": "VIP"}, "list"),
         ({"list": 5}, "list"),
+        ({"score": "luck", "op": "exists"}, "score"),
+        ({"score": "rfm_tier", "op": "contains", "value": "x"}, "op"),
         ({"list": "01a22947-d1de-7294-96aa-7a623b834ab5", "op": "exists"}, "rule"),
         ({"trait": "a", "op": "within", "value": {"last": 30}}, "value.last"),
         ({"trait": "a", "op": "within", "value": {"last": "1d", "next": "1d"}}, "value"),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from rapport_cli import documents, jobs, profiles, show
+from rapport_cli import documents, jobs, profiles, rfm, show
 from rapport_cli.errors import CliError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ Rule = Annotated[
 ]
 Segment = Annotated[str, typer.Argument(help="The segment's id, or its name.")]
 Wait = Annotated[bool, typer.Option(help="Until everybody has been held against the rule.")]
+app.add_typer(rfm.app, name="rfm")
 COLUMNS = ["id", "name", "version", "status", "members"]
 
 

@@ -1,6 +1,6 @@
 """Rules are built beside those in force; who fits them meanwhile is kept apart.
 
-Revision: 0017, follows 0015.
+Revision: 0017, follows 0016.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

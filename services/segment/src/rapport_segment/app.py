@@ -20,12 +20,13 @@ from rapport_segment.handlers.ledger import counts
 from rapport_segment.handlers.passing import Passing
 from rapport_segment.handlers.privacy import eraser
 from rapport_segment.handlers.retelling import Retelling
+from rapport_segment.handlers.rfm import Scoring
 from rapport_segment.handlers.uploading import Uploading
 from rapport_segment.posting import Poster
 from rapport_segment.retention import CLASSES, retentions
 from rapport_segment.sender import Sender
 from rapport_segment.settings import Settings
-from rapport_segment.store.jobs import AUDIENCE_FILE, BUILD, CLEAR, JOBS, UPLOAD
+from rapport_segment.store.jobs import AUDIENCE_FILE, BUILD, CLEAR, JOBS, SCORE, UPLOAD
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,14 +44,16 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     consumer = process.consume(SUBSCRIPTIONS, eraser(key))
     process.relay()
     uploading = Uploading(process.engine, key)
+    scoring = Scoring(process.engine)
     works = {
         UPLOAD: uploading.work,
         CLEAR: uploading.clear,
         BUILD: Building(process.engine).work,
+        SCORE: scoring.work,
         AUDIENCE_FILE: Making(process.engine).work,
     }
     process.jobs(JOBS, works, read=READ, write=WRITE)
-    process.due({**Retelling().kinds, **Passing().kinds, **Scheduled().kinds})
+    process.due({**Retelling().kinds, **Passing().kinds, **Scheduled().kinds, **scoring.kinds})
     process.retain(retentions(settings), CLASSES)
     process.ledger(SegmentLedger, partial(counts, consumer.store))
     own = settings.own_networks()

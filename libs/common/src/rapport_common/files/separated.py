@@ -236,7 +236,10 @@ def _names(cells: Sequence[str]) -> list[str]:
         raise _unreadable(f"it has {len(names)} columns, {MAX_COLUMNS} is the most")
     doubled = next((one for one in names if names.count(one) > 1), None)
     if doubled is not None:
-        raise _unreadable(f"two columns are named '{doubled}'; name them with options.columns")
+        # It is not told: in a file without a header it is somebody's data.
+        first = names.index(doubled)
+        second = names.index(doubled, first + 1)
+        raise _unreadable(f"two columns have one name, columns {first + 1} and {second + 1}")
     return names
 
 

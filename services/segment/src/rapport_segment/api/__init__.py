@@ -9,6 +9,7 @@ from rapport_segment.api import lists
 from rapport_segment.api.audiences import audience_reading_routes, audience_routes
 from rapport_segment.api.exporting import export_routes, overlap_routes
 from rapport_segment.api.members import member_routes
+from rapport_segment.api.rfm import rfm_routes
 from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
 from rapport_segment.api.webhooks import webhook_reading_routes, webhook_routes
 from rapport_segment.domain.addresses import Network
@@ -31,6 +32,7 @@ def routers(
         change_routes(engine),
         member_routes(engine),
         export_routes(engine, exports),
+        rfm_routes(engine),
         lists.list_routes(engine),
         lists.member_routes(engine),
         lists.change_routes(engine),

@@ -177,6 +177,14 @@ class SegmentRule(_Part):
     segment: UUID
 
 
+class ScoreRule(_Part):
+    """A score compared: of RFM three from 1 to 5, and the tier that they come to."""
+
+    score: Literal["rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_tier"]
+    op: Presence | Equality | Order
+    value: Operand | None = VALUE
+
+
 class ListRule(_Part):
     """An identifier of the person is on a list."""
 
@@ -339,6 +347,7 @@ class Rule(
         | LastRule
         | NthRule
         | SequenceRule
+        | ScoreRule
     ]
 ):
     """Whom a segment holds: a tree of at most 16 levels and 500 nodes."""

@@ -24,6 +24,7 @@ from rapport_segment.domain.naming import kind_called
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.patterns import require_pattern
 from rapport_segment.domain.permissions import STATES
+from rapport_segment.domain.rfm import SCORES
 from rapport_segment.domain.sections import REVENUE
 from rapport_segment.domain.subjects import (
     PARTS,
@@ -39,6 +40,7 @@ from rapport_segment.domain.subjects import (
     Of,
     Plain,
     Reachable,
+    Score,
     Trait,
 )
 from rapport_segment.domain.tree import IS, TIME, Leaf, Operand
@@ -202,6 +204,13 @@ def _id_of(document: Document, path: str, key: str) -> str:
         raise RuleError(_below(path, key), f"must be the id of a {key}") from None
 
 
+def _score(document: Document, path: str) -> Score:
+    name = _name(document, path, "score")
+    if name not in SCORES:
+        raise RuleError(_below(path, "score"), f"is none of: {', '.join(SCORES)}")
+    return Score(name)
+
+
 _PLAIN: dict[str, Callable[[Document, str], Plain]] = {
     "reachable": _reachable,
     "bucket": _bucket,
@@ -215,6 +224,7 @@ _SUBJECTS: dict[str, Callable[[Document, str], Compared]] = {
     "identifier": _identifier,
     "contact_point": _contact_point,
     "consent": _consent,
+    "score": _score,
 }
 SUBJECTS = (*_SUBJECTS, *_PLAIN)
 _BESIDE = {
@@ -237,9 +247,9 @@ def _of(document: Document, path: str) -> Of:
 
 def _op(document: Document, path: str, subject: Compared, of: Of) -> str:
     allowed = EQUALITY | PRESENCE
-    if isinstance(subject, Trait | Computed | Defined):
+    if isinstance(subject, Trait | Computed | Defined | Score):
         allowed |= ORDER
-    if not isinstance(subject, Computed | Consent):
+    if not isinstance(subject, Computed | Consent | Score):
         allowed |= TEXT
     if isinstance(subject, Trait | Defined) or (
         isinstance(subject, Computed) and subject.name in INSTANTS
@@ -267,6 +277,7 @@ _KINDS = {
     Identifier: "an identifier",
     ContactPoint: "a contact point",
     Consent: "a consent",
+    Score: "a score",
 }
 
 
@@ -318,6 +329,8 @@ def _converter(subject: Compared, op: str) -> Callable[[object, str], Scalar]:
             return _of_place(PHONE if subject.channel in BY_PHONE else subject.channel, op)
         case Consent():
             return _state
+        case Score():
+            return operands.scalar
         case Defined():
             return operands.scalar if subject.currency is None else operands.money
         case _:

@@ -276,7 +276,8 @@ def end(person: Person, version: int, now: datetime) -> tuple[Person, list[Chang
         # In a fixed order: entries come from memory or from the database, as batches fall.
         for _, entry in sorted(person.entries.items())
     ]
-    facts = nobody(str(person.profile_id), person.facts.roll)
+    was = person.facts
+    facts = nobody(str(person.profile_id), was.roll).scored(was.scores)
     return Person(person.workspace, person.profile_id, version, facts=facts), changes
 
 

@@ -29,7 +29,8 @@ def named(kind: str, value: object) -> tuple[str, str] | Refused:
     """An identifier in the form in which all are kept, or why it is none."""
     kind = kind_called(kind)
     if not is_kind(kind):
-        return Refused("invalid_kind", f"{kind[:64]!r} is no kind of identifier: a-z, 0-9, '_'")
+        # What stands there is not told: it may be an address, in the wrong column.
+        return Refused("invalid_kind", "this is no kind of identifier: a-z, 0-9, '_'")
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):

@@ -29,6 +29,7 @@ from rapport_segment.domain.subjects import (
     InSegment,
     Plain,
     Reachable,
+    Score,
     Trait,
 )
 from rapport_segment.domain.tree import IS, And, Leaf, Not, Or, Rule
@@ -39,11 +40,12 @@ SYMBOLS = {"eq": "=", "ne": "!=", "gte": ">=", "lte": "<=", "gt": ">", "lt": "<"
 PRESENCE = {"exists": "exists", "not_exists": "missing"}
 RESERVED = frozenset(
     {"and", "or", "not", "trait", "identifier", "defined", REVENUE, *COUNTS, *INSTANTS}
-    | {"contact_point", "consent", "reachable", "bucket", "segment", "list"}
+    | {"contact_point", "consent", "reachable", "bucket", "segment", "list", "score"}
     | {"any", "all", "none", "size"}
 )
 """Words that a trait can't be called by without quotes."""
 
+_WORDS = {Consent: "consent", Reachable: "reachable by", InSegment: "segment", InList: "list"}
 WORD = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
 _WORD = re.compile(WORD)
 
@@ -150,20 +152,19 @@ def _subject(subject: Plain | Compared) -> str:
             is_plain = _WORD.fullmatch(subject.name) and subject.name not in RESERVED
             return subject.name if is_plain else f"trait {_quoted(subject.name)}"
         case Computed():
-            return f"{subject.name} {subject.currency}" if subject.currency else subject.name
+            return " ".join(filter(None, [subject.name, subject.currency]))
         case Defined():
             return " ".join(["defined", subject.name, *filter(None, [subject.currency])])
-        case Identifier():
+        case Identifier() | Score():
+            if isinstance(subject, Score):
+                return f"score {subject.name}"
             return f"identifier {_quoted(subject.kind)}"
         case ContactPoint():
             return f"contact_point {subject.channel}{' verified' if subject.verified else ''}"
-        case Consent():
-            return f"consent {subject.channel} for {subject.purpose}"
-        case Reachable():
-            return f"reachable by {subject.channel} for {subject.purpose}"
+        case Consent() | Reachable():
+            return f"{_WORDS[type(subject)]} {subject.channel} for {subject.purpose}"
         case InSegment() | InList():
-            word = "segment" if isinstance(subject, InSegment) else "list"
-            return f"{word} {_quoted(subject.id)}"
+            return f"{_WORDS[type(subject)]} {_quoted(subject.id)}"
         case Bucket():
             first, behind = (_number(Decimal(one) / 100) for one in (subject.first, subject.behind))
             return f"bucket {_quoted(subject.salt)} from {first} to {behind}"

@@ -98,7 +98,7 @@ class _Reader(EventTokens):
             self._fail("here belongs what is compared: a trait, orders, revenue EUR, not, (")
         self._take()
         match token.text:
-            case "trait" | "identifier" | "segment" | "list":
+            case "trait" | "identifier" | "segment" | "list" | "score":
                 return {token.text: self._name()}
             case "defined":
                 return {"defined": self._name(), **self._currency()}

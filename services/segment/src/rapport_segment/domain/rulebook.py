@@ -24,6 +24,7 @@ from rapport_segment.domain.sections import (
     IDENTIFIERS,
     LISTS,
     RESTRAINTS,
+    SCORES,
     SEGMENTS,
     Facts,
 )
@@ -77,7 +78,12 @@ class Definition:
     @property
     def repeats(self) -> bool:
         """Whether somebody may enter again while nothing of theirs has changed."""
-        return bool(self.timed or self.named or self.lists)
+        return bool(self.timed or self.named or self.lists or self.asks_scores)
+
+    @property
+    def asks_scores(self) -> bool:
+        """Whether its rule asks for scores."""
+        return any(place == SCORES for place, _name in self.fields)
 
     @property
     def lists(self) -> list[str]:
@@ -211,6 +217,11 @@ class Rulebook:
     def lists(self) -> frozenset[str]:
         """The ids of all lists that rules name."""
         return frozenset(self._names.get(LISTS, ()))
+
+    @property
+    def asks_scores(self) -> bool:
+        """Whether any rule asks for scores."""
+        return SCORES in self._names
 
     def naming(self, list_id: UUID) -> list[Definition]:
         """Those whose rules name a list."""

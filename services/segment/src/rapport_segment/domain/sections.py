@@ -37,9 +37,9 @@ _INSTANT = re.compile(rb"-\d\d[Tt ]\d\d:")
 IDENTIFIERS, TRAITS, COMPUTED, RESTRAINTS, CONTACT_POINTS, CONSENT = _PLACES = range(6)
 """The places of the sections that rules read; one restraint forbids them all."""
 
-SEGMENTS, LISTS = len(_PLACES), len(_PLACES) + 1
-"""Behind them, in fields, what no record tells: the segments that somebody is in, the lists they
-are on."""
+SEGMENTS, LISTS, SCORES = range(len(_PLACES), len(_PLACES) + 3)
+"""Behind them, in fields, what no record tells: in which segments somebody is, on which lists, and
+what their scores are."""
 
 ANY_KIND = "*"
 """In fields of the identifiers: those of all kinds."""
@@ -143,6 +143,7 @@ class Facts:
         self.profile_id = profile_id
         self.roll = roll
         self.happened = happened
+        self.scores: Mapping[str, Any] = {}
 
     @lazy
     def identifiers(self) -> dict[str, list[str]]:
@@ -182,15 +183,20 @@ class Facts:
     def overlaid(self, news: Mapping[int, Section]) -> "Facts":
         """The same with other sections, by their places."""
         laid = [news.get(place, one) for place, one in enumerate(self.sections)]
-        return Facts(laid, self.profile_id, self.roll, self.happened)
+        return Facts(laid, self.profile_id, self.roll, self.happened).scored(self.scores)
 
     def listed(self, roll: Roll) -> "Facts":
         """The same with what is on lists."""
-        return Facts(self.sections, self.profile_id, roll, self.happened)
+        return Facts(self.sections, self.profile_id, roll, self.happened).scored(self.scores)
 
     def beside(self, happened: "Happenings | None") -> "Facts":
         """The same with these events."""
-        return Facts(self.sections, self.profile_id, self.roll, happened)
+        return Facts(self.sections, self.profile_id, self.roll, happened).scored(self.scores)
+
+    def scored(self, scores: Mapping[str, Any]) -> "Facts":
+        """These, which are the caller's own, with what the person's scores are, by name."""
+        self.scores = scores
+        return self
 
 
 def stored(

@@ -22,6 +22,7 @@ from rapport_segment.domain.sections import (
     LISTS,
     RESTRAINTS,
     REVENUE,
+    SCORES,
     SEGMENTS,
     TRAITS,
     Facts,
@@ -275,6 +276,26 @@ class InSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """A value that was worked out about the person among all others: a number or a text."""
+
+    name: str
+
+    sections: ClassVar[int] = 0
+
+    @property
+    def label(self) -> str:
+        return f"score {self.name}"
+
+    @property
+    def fields(self) -> frozenset[Field]:
+        return frozenset({(SCORES, self.name)})
+
+    def read(self, facts: Facts) -> Any:
+        return facts.scores.get(self.name)
+
+
+@dataclass(frozen=True, slots=True)
 class InList:
     """Whether one of the person's identifiers is on a list; `id` is a UUID's text."""
 
@@ -302,7 +323,7 @@ def drawn(salt: str, profile_id: str) -> int:
     return int.from_bytes(digest[: BUCKET_BITS // 8], "big")
 
 
-Compared = Trait | Computed | Defined | Identifier | ContactPoint | Consent
+Compared = Trait | Computed | Defined | Identifier | ContactPoint | Consent | Score
 """Subjects with an operator; the others are true or false by themselves, or ask of events."""
 
 Plain = Reachable | Bucket | InSegment | InList

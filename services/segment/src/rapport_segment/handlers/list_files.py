@@ -80,9 +80,10 @@ class ListFile:
         columns = list(self._reader.columns or ())
         is_said = {KIND, VALUE} <= set(columns)
         if not is_said and not kinds_of(columns, spec.columns):
+            # They are not told: without a header they are somebody's data.
             message = (
-                f"No column of the file is called as a kind of identifier: {', '.join(columns)}. "
-                "Say which is what: column=email=Customer address."
+                f"No column of the file's {len(columns)} is called as a kind of identifier. Say "
+                "which is what: column=email=Customer address."
             )
             raise InvalidRequestError(message, code="no_identifiers")
 

@@ -30,6 +30,7 @@ from rapport_segment.store.lists import KeptList, Listed
 async def create(tx: AsyncConnection, workspace: str, name: str) -> Listed:
     """Make a list with nothing on it."""
     now = clock.now()
+    await definitions.hold(tx, workspace)
     await _require_free(tx, workspace, name, None)
     one = KeptList(workspace, uuid.uuid4(), name, now, now, None, 1)
     await lists.write(tx, one)

@@ -1,4 +1,4 @@
-"""What is on lists, for those who are judged by rules that name some."""
+"""What is on lists, and scores, for those who are judged by rules that ask for some."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -9,8 +9,8 @@ from rapport_common.events.envelope import Identifier
 from rapport_common.follower.domain import Key, Step
 from rapport_segment.domain.membership import Person
 from rapport_segment.domain.rulebook import Rulebook
-from rapport_segment.domain.sections import IDENTIFIERS, identifiers_told
-from rapport_segment.store import lists
+from rapport_segment.domain.sections import IDENTIFIERS, Facts, identifiers_told
+from rapport_segment.store import lists, scores
 
 
 async def with_rolls(
@@ -23,7 +23,7 @@ async def with_rolls(
 
     Who puts something on a list waits for who judges, and the reverse: nothing changes meanwhile.
     """
-    found = dict(people)
+    found = await _with_scores(tx, people, in_force)
     for workspace, rules in in_force.items():
         if not rules.lists:
             continue
@@ -32,9 +32,27 @@ async def with_rolls(
         asked = _read(theirs.values())
         asked.update(*(_flat(identifiers_told(one.record.identifiers or ())) for one in told))
         roll = await lists.roll(tx, workspace, rules.lists, sorted(asked))
-        for key, one in theirs.items():
+        for key in theirs:
+            one = found[key]
             found[key] = replace(one, facts=one.facts.listed(roll))
     return found
+
+
+async def _with_scores(
+    tx: AsyncConnection, people: Mapping[Key, Person], in_force: Mapping[str, Rulebook]
+) -> dict[Key, Person]:
+    found = dict(people)
+    asking = {workspace for workspace, rules in in_force.items() if rules.asks_scores}
+    asked = [key for key in people if key[0] in asking]
+    if asked:
+        for key, told in (await scores.of_people(tx, sorted(asked))).items():
+            found[key] = replace(found[key], facts=_copied(found[key]).scored(told))
+    return found
+
+
+def _copied(one: Person) -> Facts:
+    """Their facts, as an object of its own: some are shared."""
+    return one.facts.overlaid({})
 
 
 async def on_lists(
@@ -46,7 +64,10 @@ async def on_lists(
 
 
 async def with_lists(tx: AsyncConnection, person: Person, named: Iterable[str]) -> Person:
-    """One person, with what is on these lists of theirs."""
+    """One person, with what is on these lists of theirs, and their scores."""
+    key = (person.workspace, str(person.profile_id))
+    told = (await scores.of_people(tx, [key])).get(key, {})
+    person = replace(person, facts=_copied(person).scored(told))
     wanted = sorted(named)
     if not wanted:
         return person

@@ -46,6 +46,16 @@ LISTS = Rows(
 )
 
 
+SCORES = Rows(
+    "segment.score",
+    "how you were scored among all customers, and when that last changed",
+    "segment.score t",
+    {"profile_id": "uuid"},
+    plain("scores", "as_of"),
+    "t.workspace = :workspace AND t.profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[]))",
+)
+
+
 def parts(recogniser: Recogniser) -> list[Part]:
     """All of it; the traits kept here are profile's."""
-    return [STAYS, LISTS, POSTS, FILES, *aside_parts(SCHEMA, recogniser)]
+    return [STAYS, LISTS, SCORES, POSTS, FILES, *aside_parts(SCHEMA, recogniser)]

@@ -22,6 +22,9 @@ STRAY = "stray"
 identifier's anchor.
 """
 
+RFM = "rfm"
+"""Scores that are worked out again; the key is `rules`."""
+
 DUE = DueStore("segment")
 
 _CHECKS = text(

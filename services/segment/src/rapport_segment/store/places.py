@@ -12,6 +12,7 @@ from rapport_segment.domain.subjects import (
     ContactPoint,
     Defined,
     Identifier,
+    Score,
     Trait,
 )
 from rapport_segment.domain.values import PLAIN_NUMBER
@@ -30,6 +31,11 @@ class Places:
         """The JSON value, NULL where there is none."""
         if isinstance(subject, Trait):
             return self._trait(subject)
+        if isinstance(subject, Score):
+            return (
+                f"(SELECT s.scores -> {self.text(subject.name)} FROM segment.score s "
+                "WHERE s.workspace = p.workspace AND s.profile_id = p.profile_id)"
+            )
         if isinstance(subject, Identifier):
             return f"(p.identifiers -> {self.text(subject.kind)})"
         if isinstance(subject, ContactPoint):

@@ -27,6 +27,13 @@ PEOPLE = Found(
     f"WHERE {_OF_THEM} AND ({_HELD}) LIMIT :limit)",
 )
 
+SCORES = Found(
+    "segment.score",
+    "DELETE FROM segment.score WHERE ctid IN (SELECT ctid FROM segment.score "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM segment.score WHERE {_OF_THEM}",
+)
+
 _CHECKED = "workspace = :workspace AND kind = 'check' AND key = ANY(CAST(:profiles AS text[]))"
 CHECKS = Found(
     "segment.due",
@@ -95,6 +102,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         CHECKS,
         POSTS,
         FILES,
+        SCORES,
         PEOPLE,
         *aside_sweeps(SCHEMA, recogniser),
     ]
