@@ -277,7 +277,7 @@ async def test_people_who_come_meanwhile_do_not_make_it_endless(engine: AsyncEng
 
 
 awkward = st.text(st.sampled_from("a1=+-@\"'\n\r,;\t＝ 张.e"), max_size=6)
-NOTE = Column("note", Kind.TEXT, lambda who: who.id)
+NOTE: Column[Person] = Column("note", Kind.TEXT, lambda who: who.id)
 
 
 @given(values=st.lists(awkward, min_size=1, max_size=5), guarded=st.booleans())

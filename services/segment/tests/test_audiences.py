@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from typing_extensions import override
 
 from rapport_common import clock
 from rapport_common.due.store import DueStore
@@ -283,6 +284,7 @@ async def test_whoever_is_forgotten_is_in_no_file(shop: Shop) -> None:
 
         times = 0
 
+        @override
         async def _end(self, making: Any) -> None:
             if not Meanwhile.times:
                 await shop.gone(PEOPLE[2])

@@ -314,8 +314,8 @@ async def test_bad_webhooks_are_refused(shop: Shop) -> None:
     again = await shop.client.post("/v1/webhooks", json={"url": "https://x.org/a"})
     assert (again.status_code, again.json()["details"]["id"]) == (409, made.json()["id"])
     path = f"/v1/webhooks/{made.json()['id']}"
-    for body in ({"url": "https://[::1]/"}, {"active": None}, {"secret": "x"}):
-        assert (await shop.client.patch(path, json=body)).status_code == 422
+    for change in ({"url": "https://[::1]/"}, {"active": None}, {"secret": "x"}):
+        assert (await shop.client.patch(path, json=change)).status_code == 422
     assert (await shop.client.delete(path)).status_code == 204
     assert (await shop.client.delete(path)).status_code == 404
     assert (await shop.client.post("/v1/webhooks", json={"url": "https://x.org/a"})).is_success

@@ -1,4 +1,4 @@
-"""`rapport segment export` and `overlap`: members as a file, and across segments."""
+"""`rapport segment export`, `overlap` and `import`: members and rules, out and in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rapport_cli import show
+from rapport_cli import documents, show
+from rapport_cli.errors import CliError
 from rapport_cli.segments import Segment, app, find, path_of
 from rapport_cli.whole_files import format_of, whole
 
@@ -63,3 +64,54 @@ def overlap(
     ]
     show.rows(found, ["in", "members", "only"])
     show.line(f"{answer['anywhere']} people are in any of them.")
+
+
+@app.command("import")
+def import_segment(
+    ctx: typer.Context,
+    platform: Annotated[
+        str, typer.Argument(help="customerio, dittofeed, klaviyo, mautic or notifuse.")
+    ],
+    definition: Annotated[str, typer.Argument(help="Its JSON; @FILE, or - for standard input.")],
+    *,
+    name: Annotated[
+        str | None, typer.Option(help="Make a segment of it; else the rule is only shown.")
+    ] = None,
+    field: Annotated[
+        list[str] | None, typer.Option(help="THEIRS=OURS, for a trait; several times.")
+    ] = None,
+    segment: Annotated[
+        list[str] | None, typer.Option(help="THEIRS=OURS, for a segment; several times.")
+    ] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Read a definition of another platform as a rule; what can't be one is refused."""
+    api = show.session(ctx).api("segment")
+    named = _pairs(segment)
+    body: dict[str, Any] = {
+        "platform": platform,
+        "definition": documents.read(definition, "definition"),
+        "fields": _pairs(field),
+        "segments": {theirs: find(api, ours)["id"] for theirs, ours in named.items()},
+    }
+    if name is not None:
+        body["name"] = name
+    answer = api.post("/v1/segments/import", body)
+    if as_json:
+        show.data(answer)
+        return
+    show.line(answer["text"])
+    for note in answer["notes"]:
+        show.note(f"Note: {note}.")
+    if answer["segment_id"]:
+        show.line(f"Segment {answer['segment_id']} is made of it.")
+
+
+def _pairs(given: list[str] | None) -> dict[str, str]:
+    found = {}
+    for one in given or ():
+        theirs, equals, ours = one.partition("=")
+        if not (theirs and equals and ours):
+            raise CliError("bad_pair", f"'{one}' is not THEIRS=OURS.")
+        found[theirs] = ours
+    return found

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_segment.api import lists
 from rapport_segment.api.audiences import audience_reading_routes, audience_routes
 from rapport_segment.api.exporting import export_routes, overlap_routes
+from rapport_segment.api.importing import import_routes
 from rapport_segment.api.members import member_routes
 from rapport_segment.api.rfm import rfm_routes
 from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
@@ -28,6 +29,7 @@ def routers(
     return [
         schema_routes(),
         overlap_routes(engine),
+        import_routes(engine),
         segment_routes(engine),
         change_routes(engine),
         member_routes(engine),

@@ -38,6 +38,7 @@ from rapport_segment.domain.audiences import (
     reached,
     require_fit,
 )
+from rapport_segment.domain.export_columns import Member
 from rapport_segment.handlers.segments import require as require_segment
 from rapport_segment.store import audiences, members
 from rapport_segment.store.audiences import Audience, File
@@ -180,7 +181,7 @@ class Making:
         await self._end(making)
         yield Step({"file_id": str(file_id)}, 0, making.rows, 0, making.report())
 
-    async def _pages(self, one: Audience) -> AsyncGenerator[list[members.Member]]:
+    async def _pages(self, one: Audience) -> AsyncGenerator[list[Member]]:
         async with self._engine.begin() as tx:
             await members.hold_snapshot(tx, silence=SILENCE_SECONDS)
             after: UUID | None = None
@@ -232,7 +233,7 @@ class _Making:
         self.left_out: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         self.rows = self.parts = self._bytes = 0
 
-    def add(self, page: Sequence[members.Member]) -> None:
+    def add(self, page: Sequence[Member]) -> None:
         """Hold these people against what they permit."""
         one = self.one
         for member in page:

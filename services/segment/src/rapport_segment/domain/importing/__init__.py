@@ -1,0 +1,1 @@
+"""Definitions of segments as other platforms write them, read as rules."""
