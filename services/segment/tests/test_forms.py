@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from services.segment.tests.judging import NOON
 
-from rapport_segment.domain.membership import Person, entry_id
+from rapport_segment.domain.membership import Moment, Person, entry_id
 from rapport_segment.domain.rulebook import Definition
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.values import instant
@@ -36,4 +36,4 @@ def test_the_id_of_an_entry_is_a_uuid_of_version_5(
     person = Person(workspace, who, versions=tuple(versions))
     definition = Definition.of(segment, version, "x", parse(RULE))
     name = f"{workspace}/{who}/{'.'.join(map(str, versions))}/{version}"
-    assert entry_id(person, definition, NOON) == uuid.uuid5(segment, name)
+    assert entry_id(person, definition, Moment(NOON, "event")) == uuid.uuid5(segment, name)

@@ -238,7 +238,7 @@ async def outcome(
     assert await misplaced(engine) == []
     async with engine.begin() as tx:
         left: list[Any] = [[(one.key, one.value) for one in await waiting(tx, "segment")]]
-    for table, order in (("membership", "entry_id"), ("person", "profile_id")):
+    for table, order in (("membership", "entry_id, profile_id"), ("person", "profile_id")):
         left.append(await rows(engine, f"SELECT * FROM segment.{table} ORDER BY {order}"))
     await rows_gone(engine)
     return left

@@ -115,6 +115,20 @@ def test_while_a_segment_is_built_the_record_is_the_cause_only_of_what_it_change
     assert (change.record.at, change.record.event_timestamp) == (LATER, event_timestamp)
 
 
+def test_who_is_out_of_place_is_put_right_before_a_record_changes_that() -> None:
+    """So the same entries and exits come of it, whether the build or the record is first."""
+    rule = building(2, {"computed": "orders", "op": "gte", "value": 1})
+    person, _ = step(Person("acme", ADA), state(ADA, 1, 2), (), NOON)
+    person, changes = step(person, state(ADA, 2, 0), (rule,), LATER)
+    said = [(one.record.change, one.record.cause, one.record.reason) for one in changes]
+    assert said == [
+        ("entered", "definition", "orders 2 >= 1"),
+        ("exited", "event", "orders 0 not >= 1"),
+    ]
+    assert len({one.record.entry_id for one in changes}) == 1
+    assert person.entries == {}
+
+
 def test_only_while_a_segment_is_built_is_asked_what_was_before() -> None:
     rule = {"computed": "orders", "op": "gte", "value": 1}
     built, building_it = Rulebook([definition(1, rule)]), Rulebook([building(1, rule)])

@@ -111,20 +111,20 @@ async def test_each_part_is_counted_and_some_are_shown_with_reasons(
             {"point": point, "word": word, "ids": [told[2], told[3], told[9]]},
         )
     found = (await client.post("/v1/segments/preview", json={"rule": RULE})).json()
-    assert (found["count"], found["of"], found["estimate"]) == (6, 10, False)
+    assert (found["count"], found["of"], found["estimate"]) == (5, 10, False)
     parts = [(one["path"], one["count"], one["left"]) for one in found["parts"]]
     assert parts == [
-        ("rule", 6, None),
+        ("rule", 5, None),
         ("and[0]", 8, 8),
-        ("and[1]", 7, 6),
+        ("and[1]", 7, 5),
         ("and[1].not", 3, None),
     ]
     assert (found["reach"]["email"], found["reach"]["sms"]) == (2, 0)
     assert found["people"][0] == {
         "id": str(told[3]),
-        "reason": 'orders 3 >= 2 and age "17" not >= 18',
+        "reason": 'orders 3 >= 2 and trait age "17" not >= 18',
     }
-    assert len(found["people"]) == 6
+    assert len(found["people"]) == 5
     assert [one["message"] for one in found["hints"]] == [
         "2 people have age as a text",
         "1 person has age as true or false",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
@@ -22,6 +23,7 @@ Rule = Annotated[
 ]
 Segment = Annotated[str, typer.Argument(help="The segment's id, or its name.")]
 Wait = Annotated[bool, typer.Option(help="Until everybody has been held against the rule.")]
+AsOf = Annotated[str | None, typer.Option(help="An instant, such as 2026-03-01T09:00:00Z.")]
 app.add_typer(rfm.app, name="rfm")
 COLUMNS = ["id", "name", "version", "status", "members"]
 
@@ -63,12 +65,13 @@ def create(
     name: Annotated[str, typer.Argument(help="A name people know it by.")],
     rule: Rule,
     *,
+    draft: Annotated[bool, typer.Option(help="Nobody is in it until `set --active`.")] = False,
     wait: Wait = False,
     id_only: show.IdOnly = False,
     as_json: show.AsJson = False,
 ) -> None:
     """Create a segment, in force at once; who fits already enters as it is built."""
-    body = {"name": name, **_given(rule)}
+    body = {"name": name, "active": not draft, **_given(rule)}
     api = _api(ctx)
     answer = api.post("/v1/segments", body)
     _told(api, answer, wait=wait, as_json=as_json, id_only=id_only)
@@ -89,7 +92,7 @@ def set_segment(
     wait: Wait = False,
     as_json: show.AsJson = False,
 ) -> None:
-    """Change a segment; the difference enters and leaves as it is built."""
+    """Change a segment; another rule is built beside the one in force, and swapped with it."""
     given = {"name": name, "active": active, **({} if rule is None else _given(rule))}
     body = {key: value for key, value in given.items() if value is not None}
     if not body:
@@ -129,7 +132,18 @@ def preview(ctx: typer.Context, rule: Rule, *, as_json: show.AsJson = False) -> 
     if as_json:
         show.data(answer)
         return
-    show.line(f"{answer['count']} of {answer['of']} people.")
+    about = "about " if answer["estimate"] else ""
+    show.line(f"{about}{answer['count']} of {answer['of']} people.")
+    if answer["estimate"]:
+        percent = answer["sampled_percent"]
+        show.line(f"Counting all took too long: this is by {percent} % of them.")
+    parts = [{**one, "part": f"{'  ' * one['depth']}{one['text']}"} for one in answer["parts"]]
+    show.rows(parts, ["count", "left", "part"])
+    reach = [f"{count} by {channel}" for channel, count in answer["reach"].items() if count]
+    show.line(f"A promotion may be sent to {', '.join(reach) or 'nobody'}.")
+    show.rows(answer["people"], ["id", "reason"])
+    for hint in answer["hints"]:
+        show.line(f"Look at {hint['path']}: {hint['message']}.")
 
 
 @app.command()
@@ -150,18 +164,82 @@ def versions(
 
 
 @app.command()
+def diff(
+    ctx: typer.Context,
+    segment: Segment,
+    version: Annotated[int, typer.Argument(help="The newer version.")],
+    *,
+    against: Annotated[
+        int | None, typer.Option(help="The other one; the one before, if not given.")
+    ] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Show what is otherwise in a version than in another one."""
+    api = _api(ctx)
+    path = f"{_path(_find(api, segment)['id'])}/versions/{version}/diff"
+    answer = api.get(path, against=against)
+    if as_json:
+        show.data(answer)
+        return
+    for name in ("name", "active", "text"):
+        if answer[name] != answer[f"{name}_against"]:
+            show.line(f"{name}: {answer[f'{name}_against']} -> {answer[name]}")
+    for sign, lines in (("-", answer["removed"]), ("+", answer["added"])):
+        for one in lines:
+            show.line(f"{sign} {one}")
+
+
+@app.command()
+def rollback(
+    ctx: typer.Context,
+    segment: Segment,
+    version: Annotated[int, typer.Argument(help="Whose rule it shall have again.")],
+    *,
+    wait: Wait = False,
+    as_json: show.AsJson = False,
+) -> None:
+    """Give a segment the rule of a former version again, as a new version."""
+    api = _api(ctx)
+    answer = api.post(f"{_path(_find(api, segment)['id'])}/rollback", {"version": version})
+    _told(api, answer, wait=wait, as_json=as_json)
+
+
+@app.command()
+def sizes(
+    ctx: typer.Context,
+    segment: Segment,
+    *,
+    days: Annotated[
+        int, typer.Option(min=1, max=1000, help="So many days of UTC, up to today.")
+    ] = 30,
+    as_json: show.AsJson = False,
+) -> None:
+    """Show how many were in a segment day by day, and who came and went."""
+    api = _api(ctx)
+    until = datetime.now(UTC).date() + timedelta(days=1)
+    since = until - timedelta(days=days)
+    path = f"{_path(_find(api, segment)['id'])}/sizes"
+    answer = api.get(path, since=since.isoformat(), until=until.isoformat())
+    if as_json:
+        show.data(answer)
+        return
+    show.rows(answer["days"], ["day", "size", "entered", "exited"])
+
+
+@app.command()
 def members(
     ctx: typer.Context,
     segment: Segment,
     *,
     limit: show.Limit = 20,
     cursor: show.Cursor = None,
+    as_of: AsOf = None,
     as_json: show.AsJson = False,
 ) -> None:
-    """List who is in a segment, since when and why."""
+    """List who is in a segment, or was at an instant, since when and why."""
     api = _api(ctx)
     path = f"{path_of(find(api, segment)['id'])}/members"
-    answer = api.get(path, limit=limit, cursor=cursor)
+    answer = api.get(path, limit=limit, cursor=cursor, as_of=as_of)
     show.page(answer, ["id", "entered_at", "reason"], empty="Nobody.", as_json=as_json)
 
 
@@ -172,17 +250,19 @@ def why(
     kind: profiles.Kind,
     value: profiles.Value,
     *,
+    as_of: AsOf = None,
     as_json: show.AsJson = False,
 ) -> None:
-    """Tell why a person is in a segment, or why not."""
+    """Tell why a person is in a segment, or why not; now, or at an instant that may be to come."""
     api = _api(ctx)
     person = profiles.id_of(show.session(ctx).api("profile"), kind, value)
-    answer = api.get(f"{path_of(find(api, segment)['id'])}/members/{person}")
+    answer = api.get(f"{path_of(find(api, segment)['id'])}/members/{person}", as_of=as_of)
     if as_json:
         show.data(answer)
         return
-    show.pairs({key: answer[key] for key in ("member", "entered_at", "left_at", "reason")})
-    columns = ["path", "subject", "op", "wanted", "actual", "result"]
+    told = ("member", "fits", "changes_at", "entered_at", "left_at", "reason", "segment_version")
+    show.pairs({key: answer[key] for key in told})
+    columns = ["path", "subject", "op", "wanted", "actual", "result", "until"]
     show.rows(answer["explanation"], columns)
 
 
@@ -232,4 +312,6 @@ def _told(
         f"Segment {answer['id']} '{answer['name']}' is {answer['status']} and has "
         f"{answer['members']} members."
     )
+    if answer["upcoming"]:
+        told = f"{told} Another rule is {answer['upcoming']['status']}: `rapport job list`."
     show.made(answer, told, as_json=as_json, id_only=id_only)

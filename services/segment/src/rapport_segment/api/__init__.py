@@ -9,9 +9,10 @@ from rapport_segment.api import lists
 from rapport_segment.api.audiences import audience_reading_routes, audience_routes
 from rapport_segment.api.exporting import export_routes, overlap_routes
 from rapport_segment.api.importing import import_routes
-from rapport_segment.api.members import member_routes
+from rapport_segment.api.members import member_routes, size_routes
 from rapport_segment.api.rfm import rfm_routes
 from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
+from rapport_segment.api.versions import version_routes
 from rapport_segment.api.webhooks import webhook_reading_routes, webhook_routes
 from rapport_segment.domain.addresses import Network
 from rapport_segment.handlers.lists import OnLists
@@ -31,8 +32,10 @@ def routers(
         overlap_routes(engine),
         import_routes(engine),
         segment_routes(engine),
+        version_routes(engine),
         change_routes(engine),
         member_routes(engine),
+        size_routes(engine),
         export_routes(engine, exports),
         rfm_routes(engine),
         lists.list_routes(engine),

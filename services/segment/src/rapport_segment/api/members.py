@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.errors import InvalidRequestError
 from rapport_common.paging import Listed, Paging
-from rapport_segment.api import models
+from rapport_segment.api import histories, models
 from rapport_segment.api.callers import Reader
 from rapport_segment.handlers import standing
 from rapport_segment.handlers.segments import require
@@ -60,7 +60,14 @@ def member_routes(engine: AsyncEngine) -> APIRouter:
             found = await standing.standing(tx, caller.workspace, segment_id, profile_id, as_of)
         return models.membership(found)
 
-    @router.get("/v1/segments/{segment_id}/sizes", response_model=models.Sizes)
+    return router
+
+
+def size_routes(engine: AsyncEngine) -> APIRouter:
+    """Tell how many were in a segment."""
+    router = APIRouter(tags=["members"])
+
+    @router.get("/v1/segments/{segment_id}/sizes", response_model=histories.Sizes)
     async def sizes(segment_id: UUID, caller: Reader, since: Since, until: Until) -> dict[str, Any]:
         """Tell how many were in a segment at the end of each day of UTC, and who came and went.
 
@@ -75,6 +82,6 @@ def member_routes(engine: AsyncEngine) -> APIRouter:
             await require(tx, caller.workspace, segment_id)
             last = until - timedelta(days=1)
             found = await flows.sizes(tx, caller.workspace, segment_id, first=since, last=last)
-        return models.sizes(segment_id, found)
+        return histories.sizes(segment_id, found)
 
     return router

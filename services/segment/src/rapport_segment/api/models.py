@@ -1,8 +1,7 @@
 """What is asked of the API, and what it answers."""
 
 import json
-from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -18,16 +17,13 @@ from pydantic import (
 from rapport_common.operator.models import Ledger
 from rapport_segment.api.rules import EXAMPLE, LINE, RuleDocument
 from rapport_segment.domain import printing, reading
-from rapport_segment.domain.differing import difference
 from rapport_segment.domain.explaining import Verdict
 from rapport_segment.domain.membership import Entry
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import exact
-from rapport_segment.handlers.previewing import Previewed
 from rapport_segment.handlers.standing import Standing
-from rapport_segment.store.definitions import MAX_VERSION, Listed, Upcoming
-from rapport_segment.store.flows import Size
+from rapport_segment.store.definitions import Listed, Upcoming
 
 
 def _printable(text: str) -> str:
@@ -108,48 +104,6 @@ class Preview(_OfARule):
     """A rule to try, as `rule` or as `text`."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rule": EXAMPLE}]})
-
-
-class PreviewedPart(BaseModel):
-    """A part of a rule, and for how many people it holds."""
-
-    path: str
-    depth: int = Field(description="0 at the root")
-    text: str = Field(description="this part as one line")
-    count: int
-    left: int | None = Field(
-        description="of a part of an `and`: how many fit it and all parts before it; else null"
-    )
-
-
-class PreviewedPerson(BaseModel):
-    """Somebody whom a rule fits; `id` is the profile's."""
-
-    id: UUID
-    reason: str
-
-
-class Hint(BaseModel):
-    """What may not be meant so."""
-
-    path: str
-    message: str = Field(examples=["14 people have age as a text"])
-
-
-class PreviewCount(BaseModel):
-    """How many people a rule fits, of how many."""
-
-    count: int
-    of: int
-    estimate: bool = Field(description="counted by a sample, since counting all took too long")
-    sampled_percent: float = Field(description="of the people that were looked at; 100: all")
-    parts: list[PreviewedPart] = Field(description="the whole rule first, then what it is made of")
-    reach: dict[str, int] = Field(
-        description="by channel, how many of them a promotion may be sent to: with a verified "
-        "place, a full yes, and no objection"
-    )
-    people: list[PreviewedPerson] = Field(description="ten of them at most")
-    hints: list[Hint]
 
 
 class UpcomingRule(BaseModel):
@@ -264,7 +218,7 @@ def segment(listed: Listed) -> dict[str, Any]:
         "version": one.version,
         "name": one.name,
         "rule": json.loads(one.rule),
-        "text": _line(one.rule),
+        "text": line_of(one.rule),
         "active": one.active,
         "state": state,
         "status": listed.status,
@@ -277,34 +231,10 @@ def segment(listed: Listed) -> dict[str, Any]:
     }
 
 
-def previewed(found: Previewed) -> dict[str, Any]:
-    """A `PreviewCount`."""
-    tallied = found.tallied
-    return {
-        "count": tallied.fitting,
-        "of": tallied.everybody,
-        "estimate": found.is_estimate,
-        "sampled_percent": round(found.share, 3),
-        "parts": [
-            {
-                "path": one.part.path or "rule",
-                "depth": one.part.depth,
-                "text": one.part.line,
-                "count": one.count,
-                "left": one.left,
-            }
-            for one in tallied.funnel
-        ],
-        "reach": tallied.reach,
-        "people": [{"id": one.profile_id, "reason": one.reason} for one in found.examples],
-        "hints": [{"path": path, "message": message} for path, message in found.hints],
-    }
-
-
 def _upcoming(one: Upcoming) -> dict[str, Any]:
     return {
         "rule": json.loads(one.rule),
-        "text": _line(one.rule),
+        "text": line_of(one.rule),
         "status": one.status,
         "job_id": one.job,
         "created_at": one.created_at,
@@ -314,10 +244,11 @@ def _upcoming(one: Upcoming) -> dict[str, Any]:
 
 def version(row: dict[str, Any]) -> dict[str, Any]:
     """A `SegmentVersion`."""
-    return {**row, "rule": json.loads(row["rule"]), "text": _line(row["rule"])}
+    return {**row, "rule": json.loads(row["rule"]), "text": line_of(row["rule"])}
 
 
-def _line(rule: str) -> str:
+def line_of(rule: str) -> str:
+    """A stored rule as one line; empty if it is not understood any more."""
     try:
         return printing.line(parse(exact(rule)))
     except RuleError:
@@ -366,79 +297,6 @@ def _comparison(one: Verdict) -> dict[str, Any]:
         "events": [
             {"id": each.message_id, "source": each.source, "at": each.at} for each in one.events
         ],
-    }
-
-
-class DaySize(BaseModel):
-    """A day of UTC: how many were in at its end, and how many entered and left on it."""
-
-    day: date
-    size: int
-    entered: int
-    exited: int
-
-
-class Sizes(BaseModel):
-    """How many were in a segment, day by day."""
-
-    segment_id: UUID
-    days: list[DaySize]
-
-
-def sizes(segment_id: UUID, found: Sequence[Size]) -> dict[str, Any]:
-    """A `Sizes`."""
-    days = [
-        {"day": one.day, "size": one.size, "entered": one.entered, "exited": one.exited}
-        for one in found
-    ]
-    return {"segment_id": segment_id, "days": days}
-
-
-class Rollback(BaseModel):
-    """Which version's rule a segment shall have again."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"version": 1}]})
-
-    version: int = Field(ge=1, le=MAX_VERSION)
-
-
-class VersionDifference(BaseModel):
-    """What is otherwise in `version` than in `against`.
-
-    Where `removed` and `added` are empty and the texts differ, the same comparisons are joined
-    otherwise.
-    """
-
-    segment_id: UUID
-    version: int
-    against: int
-    name: str
-    name_against: str
-    active: bool
-    active_against: bool
-    text: str = TEXT
-    text_against: str = TEXT
-    removed: list[str] = Field(description="comparisons that only `against` has, each as a line")
-    added: list[str] = Field(description="comparisons that only `version` has")
-
-
-def version_difference(
-    segment_id: UUID, against: dict[str, Any], one: dict[str, Any]
-) -> dict[str, Any]:
-    """A `VersionDifference`."""
-    found = difference(parse(exact(against["rule"])), parse(exact(one["rule"])))
-    return {
-        "segment_id": segment_id,
-        "version": one["version"],
-        "against": against["version"],
-        "name": one["name"],
-        "name_against": against["name"],
-        "active": one["active"],
-        "active_against": against["active"],
-        "text": _line(one["rule"]),
-        "text_against": _line(against["rule"]),
-        "removed": found.removed,
-        "added": found.added,
     }
 
 

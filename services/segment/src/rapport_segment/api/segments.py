@@ -3,33 +3,27 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.paging import Listed, Paging
-from rapport_segment.api import models, rules
+from rapport_segment.api import models, previews, rules
 from rapport_segment.api.callers import Previewer, Reader, Writer
 from rapport_segment.handlers import previewing, segments
-from rapport_segment.handlers.segments import Amendment, require, require_listed, require_version
+from rapport_segment.handlers.segments import Amendment, require_listed
 from rapport_segment.store import definitions
-
-Version = Annotated[int, Path(ge=1, le=definitions.MAX_VERSION)]
-Against = Annotated[
-    int | None,
-    Query(ge=1, le=definitions.MAX_VERSION, description="the one before, if none is given"),
-]
 
 
 def segment_routes(engine: AsyncEngine) -> APIRouter:
     """Read segments, and try rules."""
     router = APIRouter(tags=["segments"])
 
-    @router.post("/v1/segments/preview", response_model=models.PreviewCount)
+    @router.post("/v1/segments/preview", response_model=previews.PreviewCount)
     async def preview(body: models.Preview, caller: Previewer) -> dict[str, Any]:
         """Count whom an unsaved rule fits, and each of its parts; show some of them, and why."""
         wanted = body.wanted
         async with engine.begin() as tx:
-            return models.previewed(await previewing.preview(tx, caller.workspace, wanted))
+            return previews.previewed(await previewing.preview(tx, caller.workspace, wanted))
 
     @router.get("/v1/segments", response_model=Listed[models.Segment])
     async def listing(
@@ -54,34 +48,6 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
         """Show one segment, archived ones too."""
         async with engine.begin() as tx:
             return models.segment(await require_listed(tx, caller.workspace, segment_id))
-
-    @router.get("/v1/segments/{segment_id}/versions", response_model=Listed[models.SegmentVersion])
-    async def versions(segment_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
-        """List the versions of a segment, the newest first."""
-        after = page.after(int)
-        before = None if after is None else min(after[0], definitions.MAX_VERSION)
-        async with engine.begin() as tx:
-            await require(tx, caller.workspace, segment_id)
-            found = await definitions.history(
-                tx, caller.workspace, segment_id, before=before, limit=page.ask
-            )
-        return page.answer(found, key=lambda one: [one["version"]], show=models.version)
-
-    @router.get(
-        "/v1/segments/{segment_id}/versions/{version}/diff",
-        response_model=models.VersionDifference,
-    )
-    async def diff(
-        segment_id: UUID, version: Version, caller: Reader, against: Against = None
-    ) -> dict[str, Any]:
-        """Tell what is otherwise in a version than in another one."""
-        async with engine.begin() as tx:
-            await require(tx, caller.workspace, segment_id)
-            one, other = [
-                await require_version(tx, caller.workspace, segment_id, number)
-                for number in (version, against or max(version - 1, 1))
-            ]
-        return models.version_difference(segment_id, other, one)
 
     return router
 
@@ -131,15 +97,6 @@ def change_routes(engine: AsyncEngine) -> APIRouter:
         """Hold everybody against the rule again, for example after a cancelled job."""
         async with engine.begin() as tx:
             return models.segment(await segments.rebuild(tx, caller, segment_id))
-
-    @router.post(
-        "/v1/segments/{segment_id}/rollback", status_code=202, response_model=models.Segment
-    )
-    async def rollback(segment_id: UUID, body: models.Rollback, caller: Writer) -> dict[str, Any]:
-        """Give a segment the rule of a former version again: as a new version, built as any."""
-        async with engine.begin() as tx:
-            made = await segments.rollback(tx, caller, segment_id, body.version)
-            return models.segment(made)
 
     @router.delete("/v1/segments/{segment_id}", status_code=204)
     async def archive(segment_id: UUID, caller: Writer) -> None:

@@ -80,12 +80,12 @@ def odd(leaf: Leaf, found: Mapping[str, int]) -> Sequence[str]:
     if not isinstance(leaf.subject, Trait) or leaf.of != "any":
         return []
     if all(count == 0 for name, count in found.items() if name != "missing"):
-        return [f"nobody has {leaf.subject.label}"]
+        return [f"nobody has {leaf.subject.name}"]
     wanted = _wanted(leaf)
     if wanted is None:
         return []
     others = [name for name in _SAID if name not in {wanted, "list"} and found.get(name)]
-    return [f"{_people(found[name])} {leaf.subject.label} {_SAID[name]}" for name in others]
+    return [f"{_people(found[name])} {leaf.subject.name} {_SAID[name]}" for name in others]
 
 
 def _people(count: int) -> str:

@@ -81,17 +81,19 @@ class Change(msgspec.Struct, frozen=True):
     record: Membership
 
 
-def entry_id(person: Person, definition: Definition, at: datetime) -> UUID:
+def entry_id(person: Person, definition: Definition, moment: Moment) -> UUID:
     """The same for the same person, state and definition, however often it is worked out.
 
     The definition's version is in it: a rule that changes to and fro makes the same state
     enter twice. All of the state's versions are: what was missed may be told later. With a rule
-    that moves with time the same state may enter again and again: so the instant is.
+    that moves with time the same state may enter again and again: so the instant is, but for who
+    enters by a record, which brings a state once only. So a record that is applied again later,
+    after a restore, gives the same id.
     """
     state = ".".join(map(str, person.versions))
     name = f"{person.workspace}/{person.profile_id}/{state}/{definition.version}"
-    if definition.repeats:
-        name = f"{name}/{at.isoformat()}"
+    if definition.repeats and (moment.by_time or moment.cause != "event"):
+        name = f"{name}/{moment.at.isoformat()}"
     # As `uuid.uuid5` makes it, in half the time.
     digest = sha1(definition.segment_id.bytes + name.encode(), usedforsecurity=False).digest()
     return UUID(bytes=digest[:16], version=5)
@@ -103,7 +105,7 @@ def enter(person: Person, definition: Definition, reason: str, moment: Moment) -
         workspace=person.workspace,
         segment_id=definition.segment_id,
         profile_id=person.profile_id,
-        entry_id=entry_id(person, definition, moment.at),
+        entry_id=entry_id(person, definition, moment),
         entered_at=moment.at,
         segment_version=definition.version,
         profile_version=person.version,
@@ -309,8 +311,9 @@ def merge(
         if own is None:
             entries[segment_id] = replace(entry, profile_id=survivor.profile_id, since=now)
         else:
-            since = min(own.entered_at, entry.entered_at)
-            entries[segment_id] = replace(own, entered_at=since)
+            if entry.entered_at < own.entered_at:
+                since = own.since or own.entered_at
+                entries[segment_id] = replace(own, entered_at=entry.entered_at, since=since)
             changes.append(leave(gone, entry, entry.segment_version, reason, moment))
     survivor = replace(survivor, entries=entries)
     if not is_told:

@@ -232,7 +232,12 @@ class Stays:
         return changes
 
     def _put(self, entry: Entry) -> None:
-        self.entries[entry.profile_id, entry.entry_id] = entry
+        key = (entry.profile_id, entry.entry_id)
+        former = self.entries.get(key)
+        if former is not None and former.exited_at is not None and entry.exited_at is None:
+            # It had gone on under another id, and has come back: it is one row.
+            entry = replace(entry, since=former.since)
+        self.entries[key] = entry
 
 
 def _has(person: Person, arrival: Arrival) -> bool:

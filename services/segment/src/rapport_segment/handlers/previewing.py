@@ -31,6 +31,8 @@ PREVIEW_SECONDS = 5.0
 """So long everybody is counted; then a sample is."""
 SAMPLE_SECONDS = 1.0
 QUERY_CANCELED = "57014"
+TRANSACTION_ABORTED = "25P02"
+"""After a time-out between two savepoints."""
 REACHED = ("email", "sms", "push", "whatsapp", "wechat", "post", "phone")
 """The channels of which a preview says how many it would reach."""
 
@@ -115,8 +117,8 @@ async def _estimated(
     tx: AsyncConnection, workspace: str, rule: Rule, now: datetime
 ) -> tuple[float, Tallied]:
     """By some of everybody: of how many percent, and what that makes of all."""
-    await previews.read_only(tx, SAMPLE_SECONDS)
     try:
+        await previews.read_only(tx, SAMPLE_SECONDS)
         async with tx.begin_nested():
             share = await previews.share_of_sample(tx)
             tallied = await previews.tally(
@@ -129,7 +131,7 @@ async def _estimated(
                 percent=share,
             )
     except DBAPIError as error:
-        if sqlstate(error) == QUERY_CANCELED:
+        if sqlstate(error) in {QUERY_CANCELED, TRANSACTION_ABORTED}:
             raise SlowPreviewError from error
         raise
     return share, scaled(tallied, _WHOLE / share)

@@ -203,8 +203,9 @@ async def members_as_of(
     )
     rows = await tx.execute(
         text(
-            f"({then.format('IS NULL')}) UNION ALL ({then.format('> :at')}) "
-            "ORDER BY profile_id LIMIT :limit"
+            # One that came back to an id is one row, which covers what was there meanwhile.
+            f"SELECT DISTINCT ON (profile_id) * FROM (({then.format('IS NULL')}) UNION ALL "
+            f"({then.format('> :at')})) AS found ORDER BY profile_id, entered_at LIMIT :limit"
         ),
         {"workspace": workspace, "segment": segment_id, "at": at, "after": after, "limit": limit},
     )

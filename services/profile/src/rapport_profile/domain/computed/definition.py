@@ -109,9 +109,11 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
         return any(one.dated == "order" for one in self.events)
 
 
-def is_same(one: Definition, other: Definition) -> bool:
-    """Whether two say the same: `true` and `1`, which Python takes for equal, do not."""
-    return msgspec.json.encode(one) == msgspec.json.encode(other)
+def is_same(one: Definition | None, other: Definition) -> bool:
+    """Whether two say the same: `true` and `1`, which Python takes for equal, do not; nor does
+    none, of one that has ended.
+    """
+    return one is not None and msgspec.json.encode(one) == msgspec.json.encode(other)
 
 
 _NUMBERS = frozenset({"count", "distinct", "streak", "share", "median_gap"})
