@@ -224,7 +224,7 @@ def _checked(workspace: Workspace, token: str) -> dict[str, Any]:
 
 
 GROUPS = {"profile.group_profile", "profile.group_member", "profile.group_told"}
-COPIES = {"profile.search", "segment.person", "campaign.person", *GROUPS}
+COPIES = {"profile.search", "segment.person", "segment.happening", "campaign.person", *GROUPS}
 """Of what profile tells."""
 
 

@@ -1,4 +1,4 @@
-"""Rules on events and what happened to people, drawn at random: they meet at the edges of windows."""
+"""Rules on events and what happened to people, drawn at random: they meet at edges of windows."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

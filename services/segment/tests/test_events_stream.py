@@ -1,4 +1,4 @@
-"""Events of people who merge and come apart, told late, twice, in copies, and by several partitions:
+"""Events of people who merge and come apart, told late, twice, in copies, by several partitions:
 who is in is who would be in if all had been known from the beginning.
 """
 
@@ -8,13 +8,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from services.segment.tests.conftest import Records
-from services.segment.tests.generating_events import NAMES, EventChance, Life, told_of
+from services.segment.tests.generating_events import EventChance, Life, told_of
 from services.segment.tests.test_passing import Shop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -133,9 +132,9 @@ class World:
         batch: list[ProfileActivity] = []
         while left:
             who = self.pick.choice(sorted(left))
-            for _ in range(self.pick.choice((1, 2, 5))):
-                if left[who]:
-                    batch.append(left[who].pop(0))
+            number = self.pick.choice((1, 2, 5))
+            batch += left[who][:number]
+            del left[who][:number]
             if not left[who]:
                 del left[who]
             if self.pick.random() < 0.4:
@@ -220,17 +219,13 @@ async def lived(engine: AsyncEngine, seed: int, steps: int) -> None:
                 assert wrong == [], (seed, days, one.rule)
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 2**63))
 async def test_who_is_in_is_who_should_be(module_engine: AsyncEngine, seed: int) -> None:
-    await lived(module_engine, seed, steps=20)
+    await lived(module_engine, seed, steps=25)
 
 
 @pytest.mark.long
 async def test_so_it_is_in_many_lives(module_engine: AsyncEngine) -> None:
     for seed in range(400):
         await lived(module_engine, seed, steps=40)
-
-
-assert NAMES
-assert msgspec

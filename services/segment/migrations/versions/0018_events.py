@@ -22,7 +22,7 @@ def upgrade() -> None:
         "received_at timestamptz NOT NULL, copy integer NOT NULL, properties jsonb NOT NULL, "
         "CONSTRAINT pk_happening PRIMARY KEY (workspace, source, message_id))"
     )
-    op.execute("CREATE INDEX ix_happening_told ON segment.happening (workspace, name, anchor, at)")
+    op.execute("CREATE INDEX ix_happening_told ON segment.happening (workspace, anchor, name, at)")
     op.execute("CREATE INDEX ix_happening_at ON segment.happening USING brin (at)")
     op.execute(
         "CREATE TABLE segment.anchor (workspace text NOT NULL, profile_id uuid NOT NULL, "

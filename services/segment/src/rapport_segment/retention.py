@@ -21,4 +21,5 @@ def retentions(settings: Settings) -> list[Retention]:
         Retention("list_part", "at", timedelta(days=1)),
         Retention("audience_file", "made_at", timedelta(days=settings.audience_file_days)),
         Retention("webhook_delivery", "died_at", given_up, deliveries.clear),
+        Retention("happening", "at", timedelta(days=settings.event_retention_days)),
     ]

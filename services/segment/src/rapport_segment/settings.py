@@ -13,6 +13,11 @@ class Settings(ServiceSettings):
         description="The identity key: identifiers on lists are known by it when somebody asks."
     )
     job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")
+    event_retention_days: int = Field(
+        default=3660,
+        ge=1,
+        description="Of events that rules ask for: none of them looks further back.",
+    )
     webhook_networks: str = Field(
         default="",
         description="Private networks (CIDR, comma separated) that webhooks may be in; else none.",

@@ -176,7 +176,9 @@ def _condition(document: object, path: str) -> Leaf:
     except RuleError as error:
         where = error.details["path"]
         message = error.message.removeprefix(f"{where}: ").replace("a trait", "a property")
-        raise RuleError(where.removesuffix(".trait"), message) from error
+        if where.endswith(".trait"):
+            where = _below(path, "property")
+        raise RuleError(where, message) from error
     if found.is_timed:
         message = "can't move with time: the window of the events does"
         raise RuleError(_below(path, "value"), message)

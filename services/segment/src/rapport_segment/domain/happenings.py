@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from rapport_common.events.activity import ProfileActivity
-from rapport_common.events.envelope import Event
+from rapport_common.events.envelope import Event, Identifier
 from rapport_common.lazy import lazy
 from rapport_segment.domain.sections import (
     IDENTIFIERS,
@@ -123,14 +123,19 @@ def message_of(event: Event) -> Message:
     return event.workspace, storable(event.source), storable(event.message_id)
 
 
+def anchor_told(hub: Identifier) -> Anchor:
+    """That of the identifier by which an event was applied."""
+    kind, value = hub
+    return anchor_of(storable(kind), storable(value))
+
+
 def arrival(record: ProfileActivity) -> Arrival | None:
     """What is kept of the event of a record, if it has one and rules can ask for it."""
     event = record.event
     name = None if event is None else name_of(event)
     if event is None or name is None:
         return None
-    kind, value = record.hub or event.identifiers[0]
-    anchor = anchor_of(storable(kind), storable(value))
+    anchor = anchor_told(record.hub or event.identifiers[0])
     _workspace, source, message_id = message_of(event)
     # What says that it is yet to come counts from its receipt.
     at = min(event.timestamp, event.received_at)

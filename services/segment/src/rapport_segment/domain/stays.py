@@ -107,8 +107,12 @@ class Stays:
 
     def told(self, key: Key, arrival: Arrival, *, judged: bool) -> None:
         """An event was told of somebody, who was `judged` then or not."""
-        if arrival.name in self._rulebook(key).event_names:
+        if self.reads(arrival):
             self._told.append((key, arrival, judged))
+
+    def reads(self, arrival: Arrival) -> bool:
+        """Whether any rule looks at events of its name."""
+        return arrival.name in self._rulebook((arrival.workspace, "")).event_names
 
     def strays(self) -> set[tuple[str, Anchor]]:
         """The anchors whose owners have yet to be judged: by what was told under another's id, as
@@ -166,9 +170,12 @@ class Stays:
         return self._judged(turn.key, *judge(person, touched, moment, just_before), moment)
 
     def looked_at(self, key: Key) -> list[Change]:
-        """Judge somebody by all rules that ask for events, as they are now."""
+        """Judge somebody by all rules that ask for events, as they are now.
+
+        Had the records come the other way round, it would have been done with the merge or split.
+        """
         person, rules = self.people[key], self._rulebook(key)
-        moment = Moment(self.now, "event")
+        moment = Moment(self.now, "merge")
         some = rules.reading_events(rules.event_names)
         just_before = View(person.facts, moment.at)
         self.judged.add(key)

@@ -16,7 +16,7 @@ from rapport_segment.domain.happenings import (
     Happenings,
     Kept,
     Message,
-    arrival,
+    anchor_told,
     message_of,
     name_of,
 )
@@ -128,9 +128,9 @@ def _anchors(facts: Facts) -> tuple[Anchor, ...]:
 def _told(step: Step) -> Iterable[Anchor]:
     if IDENTIFIERS in step.told:
         yield from Section(IDENTIFIERS, step.record.identifiers).anchors
-    found = arrival(step.record)
-    if found is not None:
-        yield found.anchor
+    event = step.record.event
+    if event is not None and event.identifiers:
+        yield anchor_told(step.record.hub or event.identifiers[0])
 
 
 async def save_events(tx: AsyncConnection, following: Following, stays: Stays) -> None:
@@ -142,7 +142,9 @@ async def save_events(tx: AsyncConnection, following: Following, stays: Stays) -
         elif IDENTIFIERS in following.news.get(key, ()):
             held[key] = stays.people[key].facts.sections[IDENTIFIERS].anchors
     await happenings.claim(tx, held)
-    await happenings.save(tx, stays.arrivals)
+    # Somebody was judged by these, and another process was quicker with a later copy.
+    left = await happenings.save(tx, stays.arrivals)
+    late = {(one.workspace, one.anchor) for one in left if stays.reads(one)}
     at = stays.now + LOOK_AFTER
-    rows = [stray(workspace, anchor, at) for workspace, anchor in sorted(stays.strays())]
+    rows = [stray(workspace, anchor, at) for workspace, anchor in sorted(stays.strays() | late)]
     await DUE.schedule(tx, rows, keep=True)

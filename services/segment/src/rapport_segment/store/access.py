@@ -57,5 +57,5 @@ SCORES = Rows(
 
 
 def parts(recogniser: Recogniser) -> list[Part]:
-    """All of it; the traits kept here are profile's."""
+    """All of it; the traits and events kept here are profile's."""
     return [STAYS, LISTS, SCORES, POSTS, FILES, *aside_parts(SCHEMA, recogniser)]

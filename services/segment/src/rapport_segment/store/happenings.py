@@ -34,7 +34,8 @@ _SAVE = text(
     "AS v(workspace, source, message_id, anchor, name, at, received_at, copy, properties) "
     "ON CONFLICT (workspace, source, message_id) DO UPDATE SET anchor = excluded.anchor, "
     "name = excluded.name, at = excluded.at, received_at = excluded.received_at, "
-    "copy = excluded.copy, properties = excluded.properties WHERE h.copy < excluded.copy"
+    "copy = excluded.copy, properties = excluded.properties WHERE h.copy < excluded.copy "
+    "RETURNING h.workspace, h.source, h.message_id"
 )
 _READ = text(
     "SELECT v.n, h.at, h.source, h.message_id, CAST(h.properties AS text), h.copy "
@@ -81,12 +82,12 @@ Claim = tuple[Key, Anchor]
 """Whose an anchor is, or is no longer."""
 
 
-async def save(tx: AsyncConnection, arrivals: Mapping[Message, Arrival]) -> None:
-    """Keep events, unless a later copy of the message is kept already."""
+async def save(tx: AsyncConnection, arrivals: Mapping[Message, Arrival]) -> list[Arrival]:
+    """Keep events; those that are not kept, since the same or a later copy of them is."""
     if not arrivals:
-        return
+        return []
     some = [arrivals[key] for key in sorted(arrivals)]
-    await tx.execute(
+    rows = await tx.execute(
         _SAVE,
         {
             "workspaces": pack_texts([one.workspace for one in some]),
@@ -100,6 +101,8 @@ async def save(tx: AsyncConnection, arrivals: Mapping[Message, Arrival]) -> None
             "properties": [one.one.told.text for one in some],
         },
     )
+    written = {tuple(row) for row in rows.all()}
+    return [one for one in some if one.message not in written]
 
 
 async def read(tx: AsyncConnection, wanted: Mapping[Wanted, datetime]) -> Kept:

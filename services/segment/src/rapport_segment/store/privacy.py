@@ -1,5 +1,6 @@
 """What segment holds of somebody who is to be forgotten: stays with their reasons, when they are to
-be looked at again, identifiers on lists, and sections.
+be looked at again, identifiers on lists, sections, and events with the anchors by which they are
+theirs.
 """
 
 from sqlalchemy import text
@@ -92,6 +93,26 @@ async def _are_read(tx: AsyncConnection, who: Subject) -> bool:
     return bool(found.scalar_one())
 
 
+_THEIRS = (
+    "segment.happening h JOIN segment.anchor a ON a.workspace = h.workspace "
+    "AND a.anchor = h.anchor WHERE a.workspace = :workspace "
+    "AND a.profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[])) "
+    f"AND h.received_at < {BEFORE}"
+)
+HAPPENINGS = Found(
+    "segment.happening",
+    f"DELETE FROM segment.happening WHERE ctid IN (SELECT h.ctid FROM {_THEIRS} LIMIT :limit)",
+    f"SELECT count(*) FROM {_THEIRS}",
+    names=frozenset({"workspace", "profiles", "at"}),
+)
+ANCHORS = Found(
+    "segment.anchor",
+    "DELETE FROM segment.anchor WHERE ctid IN (SELECT ctid FROM segment.anchor "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM segment.anchor WHERE {_OF_THEM}",
+)
+
+
 def sweeps(recogniser: Recogniser) -> list[Sweep]:
     """All of it. Files for lists that have come before the wish are read to their end first."""
     return [
@@ -103,6 +124,9 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         POSTS,
         FILES,
         SCORES,
+        # By the anchors that somebody had events are found, so these go before.
+        HAPPENINGS,
+        ANCHORS,
         PEOPLE,
         *aside_sweeps(SCHEMA, recogniser),
     ]

@@ -1,0 +1,289 @@
+"""What is kept of an event, and of which copy; how rules on events are read, and refused."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from services.segment.tests.judging import NOON
+
+from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.envelope import Event
+from rapport_segment.domain import happenings
+from rapport_segment.domain.evaluate import Judges
+from rapport_segment.domain.event_needs import since
+from rapport_segment.domain.explaining import explain, reason
+from rapport_segment.domain.happenings import (
+    MAX_BYTES,
+    MOST,
+    Arrival,
+    Happening,
+    Happenings,
+    arrival,
+    with_one,
+    without,
+)
+from rapport_segment.domain.operands import RuleError
+from rapport_segment.domain.outlook import View
+from rapport_segment.domain.rules import parse
+from rapport_segment.domain.sections import (
+    TRAITS,
+    Facts,
+    Section,
+    UnreadSectionError,
+    anchor_of,
+)
+from rapport_segment.domain.windows import window
+
+HOUR = timedelta(hours=1)
+WHEN = st.integers(-5, 5).map(lambda hours: NOON + hours * HOUR)
+
+
+def told(at: Any = NOON, **changed: Any) -> ProfileActivity:
+    """A record of an event."""
+    fields: dict[str, Any] = {
+        "workspace": "acme",
+        "source": "shop",
+        "message_id": "1",
+        "type": "track",
+        "timestamp": at,
+        "received_at": NOON,
+        "name": "Order Completed",
+        "identifiers": [("email", "info@x.org"), ("user_id", "42")],
+    }
+    more = {key: changed.pop(key) for key in ("hub", "replaced") if key in changed}
+    event = Event(**{**fields, **changed})
+    return ProfileActivity(workspace="acme", profile_id="p", version=1, event=event, **more)
+
+
+def arrived(*given: Any, **changed: Any) -> Arrival:
+    found = arrival(told(*given, **changed))
+    assert found is not None
+    return found
+
+
+def one(at: Any, message_id: str, **properties: Any) -> Happening:
+    return Happening(at, "shop", message_id, Section(TRAITS, text=json.dumps(properties)))
+
+
+def test_an_event_is_kept_by_the_identifier_by_which_it_was_applied() -> None:
+    assert arrived().anchor == anchor_of("email", "info@x.org")
+    assert arrived(hub=("user_id", "42")).anchor == anchor_of("user_id", "42")
+    assert arrived(replaced=2).copy == 2
+    assert arrived().message == ("acme", "shop", "1")
+
+
+def test_what_has_no_name_or_names_nobody_is_not_kept() -> None:
+    assert arrival(told(name=None)) is None
+    assert arrival(told(name="")) is None
+    assert arrival(told(name="x" * 201)) is None
+    assert arrival(told(identifiers=[])) is None
+    assert arrived(name="x" * 200).name == "x" * 200
+    assert arrived(name="e\u0301\0").name == "\u00e9\ufffd"
+
+
+def test_what_says_that_it_is_yet_to_come_counts_from_its_receipt() -> None:
+    assert arrived(NOON + HOUR).one.at == NOON
+    assert arrived(NOON - HOUR).one.at == NOON - HOUR
+
+
+def test_of_long_properties_the_short_ones_are_kept() -> None:
+    some = {"z": 1, "long": "x" * 5000, **{f"k{number:03}": "y" * 40 for number in range(200)}}
+    kept = arrived(properties=msgspec.Raw(json.dumps(some).encode())).one.told
+    assert len(kept.text) <= MAX_BYTES + 200
+    assert "k000" in kept.value
+    assert "long" not in kept.value
+    assert "k199" not in kept.value
+    assert Section(TRAITS, text=kept.text).value == kept.value
+
+
+def test_properties_that_cannot_be_read_say_nothing() -> None:
+    deep = b'{"a":' * 3000 + b"1" + b"}" * 3000
+    assert arrived(properties=msgspec.Raw(deep)).one.told.value == {}
+    assert arrived(properties=msgspec.Raw(b"[1]")).one.told.value == {}
+
+
+@given(st.lists(st.tuples(WHEN, st.sampled_from("abcdef")), max_size=12))
+def test_the_last_copy_of_each_message_is_there_in_the_order_of_time(
+    events: list[tuple[Any, str]],
+) -> None:
+    known: happenings.Named = ()
+    for at, message_id in events:
+        known = with_one(known, one(at, message_id))
+    last = {message_id: at for at, message_id in events}
+    expected = sorted((at, "shop", message_id) for message_id, at in last.items())
+    assert [each.place for each in known] == expected
+    for message_id in "abcdef":
+        left = [each.message_id for each in without(known, "shop", message_id)]
+        assert left == [name for _at, _source, name in expected if name != message_id]
+
+
+def test_the_newest_thousand_stay() -> None:
+    known: happenings.Named = ()
+    for number in range(MOST + 5):
+        known = with_one(known, one(NOON + number * HOUR, str(number)))
+    assert len(known) == MOST
+    assert known[0].message_id == "5"
+    assert len(with_one(known, one(NOON, "late"))) == MOST
+    assert with_one(known, one(NOON, "late"))[0].message_id == "5"
+
+
+def test_what_was_not_read_is_not_taken_for_nothing() -> None:
+    rule = Judges().of(parse({"performed": "A"}))
+    with pytest.raises(UnreadSectionError):
+        rule(View(Facts(()), NOON))
+    with pytest.raises(UnreadSectionError):
+        rule(View(Facts((), happened=Happenings([None])), NOON))
+    with pytest.raises(UnreadSectionError):
+        rule(View(Facts((), happened=Happenings([{"B": ()}])), NOON))
+    assert rule(View(Facts((), happened=Happenings([])), NOON)) == (False, None)
+
+
+def test_no_event_that_counts_lies_before_where_reading_begins() -> None:
+    @given(
+        at=st.datetimes().map(lambda one: one.replace(year=2026, tzinfo=NOON.tzinfo)),
+        kind=st.sampled_from(
+            [{"last": "1mo"}, {"last": "13mo"}, {"last": "30d"}, {"last": "1min"}]
+            + [{"this": one, "zone": "Asia/Tokyo"} for one in ("day", "week", "quarter", "year")]
+        ),
+        back=st.integers(0, 500 * 24),
+    )
+    def check(at: Any, kind: dict[str, str], back: int) -> None:
+        events = parse({"performed": "A", "within": kind}).subject.events  # type: ignore[union-attr]
+        moment = at - back * HOUR
+        first, behind = events.span(moment)
+        if first <= at < behind:
+            assert moment >= since([window(kind, "")], at)
+
+    check()
+
+
+CART = {
+    "sequence": [{"performed": "Cart"}, {"not_performed": "Order", "within": "1h"}],
+    "same": "cart",
+    "within": {"last": "7d"},
+}
+
+
+def test_a_cart_is_left_when_its_hour_has_passed() -> None:
+    cart, other = one(NOON, "1", cart="a"), one(NOON, "2", cart="b")
+    order = one(NOON + HOUR / 2, "3", cart="b")
+    rule = parse(CART)
+    judge = Judges().of(rule)
+
+    def at(moment: Any, *orders: Happening) -> Any:
+        named = {"Cart": (cart, other), "Order": orders}
+        return judge(View(Facts((), happened=Happenings([named])), moment))
+
+    assert at(NOON, order) == (False, NOON + HOUR)
+    assert at(NOON + HOUR, order) == (True, NOON + timedelta(days=7))
+    assert at(NOON + timedelta(days=7), order) == (False, None)
+    both = (order, one(NOON + HOUR / 2, "4", cart="a"))
+    assert at(NOON + HOUR, *both) == (False, None)
+    # At the very end of the hour it is too late.
+    late = (order, one(NOON + HOUR, "4", cart="a"))
+    assert at(NOON + HOUR, *late)[0]
+    view = View(
+        Facts((), happened=Happenings([{"Cart": (cart, other), "Order": (order,)}])), NOON + HOUR
+    )
+    [verdict] = explain(rule, view)
+    assert [each.message_id for each in verdict.events] == ["1"]
+    assert reason(rule, view) == "sequence Cart then no Order"
+
+
+def test_what_decides_is_named() -> None:
+    some = tuple(one(NOON + number * HOUR, str(number), total=number) for number in range(4))
+    view = View(Facts((), happened=Happenings([{"A": some}])), NOON + 10 * HOUR)
+
+    def found(document: dict[str, Any]) -> tuple[Any, list[str], Any]:
+        [verdict] = explain(parse(document), view)
+        return verdict.actual, [each.message_id for each in verdict.events], verdict.until
+
+    within = {"within": {"last": "8h"}}
+    until = NOON + 2 * HOUR + 8 * HOUR
+    assert until == view.now
+    assert found({"performed": "A", **within}) == (None, ["3"], NOON + 11 * HOUR)
+    assert found({"count": "A", "op": "gte", "value": 2})[:2] == (4, ["0", "1", "2", "3"])
+    total = {"property": "total", "op": "gt", "value": 1}
+    assert found({"average": "A", **total})[0] == 1.5
+    assert found({"max": "A", **total})[0] == 3
+    assert found({"min": "A", **total})[0] == 0
+    assert found({"nth": "A", "n": 2, "op": "lt", "value": {"now": "-1d"}})[1] == ["1"]
+    assert found({"nth": "A", "n": 5, "op": "lt", "value": {"now": "-1d"}})[:2] == (None, [])
+    assert reason(parse({"count": "A", "op": "gte", "value": 2}), view) == "count A 4 >= 2"
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"performed": ""}, "performed"),
+        ({"performed": 5}, "performed"),
+        ({"performed": "x" * 201}, "performed"),
+        ({"performed": "A", "count": "A"}, "rule"),
+        ({"performed": "A", "op": "eq"}, "rule"),
+        ({"performed": "A", "within": {"last": "0d"}}, "within.last"),
+        ({"performed": "A", "within": {"last": "10000d"}}, "within.last"),
+        ({"performed": "A", "within": {"next": "7d"}}, "within.next"),
+        ({"performed": "A", "within": {"this": "day", "zone": "Mars"}}, "within.zone"),
+        ({"performed": "A", "within": {"after": "soon"}}, "within.after"),
+        (
+            {"performed": "A", "within": {"after": "2026-01-02", "before": "2026-01-02"}},
+            "within.before",
+        ),
+        ({"performed": "A", "within": {"after": "2026-01-02", "last": "1d"}}, "within"),
+        ({"performed": "A", "where": {}}, "where"),
+        ({"performed": "A", "where": [{"trait": "a", "op": "exists"}]}, "where[0]"),
+        ({"performed": "A", "where": [{"property": "", "op": "exists"}]}, "where[0].property"),
+        ({"performed": "A", "where": [{"property": "a", "op": "x"}]}, "where[0].op"),
+        (
+            {
+                "performed": "A",
+                "where": [{"property": "a", "op": "within", "value": {"last": "1d"}}],
+            },
+            "where[0].value",
+        ),
+        (
+            {"performed": "A", "where": [{"property": "a", "op": "matches", "value": "("}]},
+            "where[0].value",
+        ),
+        ({"performed": "A", "where": [{"property": "a", "op": "exists"}] * 21}, "where"),
+        ({"count": "A", "op": "in", "value": [1]}, "op"),
+        ({"count": "A", "op": "gte"}, "value"),
+        ({"count": "A", "op": "gte", "value": 1001}, "value"),
+        ({"count": "A", "op": "gte", "value": "many"}, "value"),
+        ({"count": "A", "property": "a", "op": "gte", "value": 1}, "rule"),
+        ({"sum": "A", "op": "gte", "value": 1}, "property"),
+        ({"nth": "A", "op": "lt", "value": "2026-01-01"}, "n"),
+        ({"nth": "A", "n": True, "op": "lt", "value": "2026-01-01"}, "n"),
+        ({"first": "A", "op": "eq", "value": "2026-01-01"}, "op"),
+        ({"first": "A", "op": "lt", "value": 5}, "value"),
+        ({"sequence": [{"performed": "A"}]}, "sequence"),
+        ({"sequence": [{"not_performed": "A", "within": "1h"}, {"performed": "A"}]}, "sequence[0]"),
+        ({"sequence": [{"performed": "A"}, {"not_performed": "A"}]}, "sequence[1]"),
+        (
+            {"sequence": [{"performed": "A"}, {"performed": "A", "within": "1mo"}]},
+            "sequence[1].within",
+        ),
+        ({"sequence": [{"performed": "A"}, 5]}, "sequence[1]"),
+        (
+            {
+                "sequence": [
+                    {"performed": "A"},
+                    {"not_performed": "A", "within": "1h"},
+                    {"performed": "A"},
+                ]
+            },
+            "sequence[1]",
+        ),
+        ({"sequence": [{"performed": "A"}] * 2, "same": ["a"] * 6}, "same"),
+        ({"sequence": [{"performed": "A"}] * 2, "same": [""]}, "same[0]"),
+        ({"nothing": 1}, "rule"),
+    ],
+)
+def test_a_mistake_is_named_by_its_place(document: dict[str, Any], path: str) -> None:
+    with pytest.raises(RuleError) as caught:
+        parse(document)
+    assert caught.value.details["path"] == path
