@@ -16,7 +16,12 @@ def patient_engine(
 ) -> AsyncEngine:
     """`create_engine`, without a limit that only a slow machine reaches."""
     made = create_engine(
-        url, application=application, pool=pool, settings={**PATIENT, **(settings or {})}
+        url,
+        application=application,
+        pool=pool,
+        settings={**PATIENT, **(settings or {})},
+        patience=HANG_SECONDS,
+        connect_timeout=HANG_SECONDS,
     )
     # Who waits for a connection is refused after five seconds: that is load, and no finding.
     made.sync_engine.pool._timeout = HANG_SECONDS  # type: ignore[attr-defined] # of a QueuePool

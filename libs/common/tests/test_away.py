@@ -95,14 +95,11 @@ async def test_a_schema_that_can_not_be_read_says_why(
     silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The driver's time-outs have no words of their own."""
-    monkeypatch.setattr(db.connect, "__kwdefaults__", {**KWDEFAULTS, "connect_timeout": 0.05})
+    monkeypatch.setattr(db, "CONNECT_SECONDS", 0.05)
     engine = create_engine(silent, application="tests")
     with pytest.raises(SchemaError, match="schema profile: TimeoutError"):
         await db.require_head(engine, "profile", Path())
     await engine.dispose()
-
-
-KWDEFAULTS: dict[str, Any] = dict(db.connect.__kwdefaults__ or {})
 
 
 class Worker:
@@ -170,7 +167,7 @@ def settings(database_url: str, **chosen: Any) -> ServiceSettings:
 
 @pytest.fixture
 async def frozen(silent: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncEngine]:
-    monkeypatch.setattr(db.connect, "__kwdefaults__", {**KWDEFAULTS, "connect_timeout": 0.05})
+    monkeypatch.setattr(db, "CONNECT_SECONDS", 0.05)
     engine = open_api_engine(settings(silent), "segment")
     yield engine
     await engine.dispose()

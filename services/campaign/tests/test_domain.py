@@ -124,7 +124,9 @@ def state(*emails: str, consent: dict[str, str] | None = None, **more: Any) -> S
 def test_which_entries_call_for_a_message(
     campaign_changes: dict[str, Any], entry_changes: dict[str, Any], planned: str | None
 ) -> None:
-    found = plan_entry(campaign(**campaign_changes), entry(**entry_changes), profile_id="p1", now=LATER)
+    found = plan_entry(
+        campaign(**campaign_changes), entry(**entry_changes), profile_id="p1", now=LATER
+    )
     assert (found.state if found else None) == planned
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from services.ingest.tests.test_readers import GROUPED, IDENTIFY, POS, POS_SPEC, reader
 
 from rapport_common.errors import InvalidRequestError
+from rapport_common.files import lines, separated
 from rapport_common.files.rows import INSIDE, Place
 from rapport_common.files.unpacking import MAX_ROW_BYTES
 from rapport_common.testing.examples import examples
@@ -23,7 +24,7 @@ from rapport_ingest.domain.mapping import Mapper, Mapping
 from rapport_ingest.domain.rows import Composer, Entry
 from rapport_ingest.domain.totals import Tally
 from rapport_ingest.handlers.places import Found
-from rapport_ingest.handlers.readers import child, lines, separated
+from rapport_ingest.handlers.readers import child
 from rapport_ingest.handlers.readers.frames import Assignment, Checked, Checking
 from rapport_ingest.handlers.readers.process import reading
 

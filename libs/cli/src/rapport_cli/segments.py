@@ -176,7 +176,7 @@ def diff(
 ) -> None:
     """Show what is otherwise in a version than in another one."""
     api = _api(ctx)
-    path = f"{_path(_find(api, segment)['id'])}/versions/{version}/diff"
+    path = f"{path_of(find(api, segment)['id'])}/versions/{version}/diff"
     answer = api.get(path, against=against)
     if as_json:
         show.data(answer)
@@ -200,7 +200,7 @@ def rollback(
 ) -> None:
     """Give a segment the rule of a former version again, as a new version."""
     api = _api(ctx)
-    answer = api.post(f"{_path(_find(api, segment)['id'])}/rollback", {"version": version})
+    answer = api.post(f"{path_of(find(api, segment)['id'])}/rollback", {"version": version})
     _told(api, answer, wait=wait, as_json=as_json)
 
 
@@ -218,7 +218,7 @@ def sizes(
     api = _api(ctx)
     until = datetime.now(UTC).date() + timedelta(days=1)
     since = until - timedelta(days=days)
-    path = f"{_path(_find(api, segment)['id'])}/sizes"
+    path = f"{path_of(find(api, segment)['id'])}/sizes"
     answer = api.get(path, since=since.isoformat(), until=until.isoformat())
     if as_json:
         show.data(answer)

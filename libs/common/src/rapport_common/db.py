@@ -33,6 +33,8 @@ IDLE_SECONDS = 5.0
 """A transaction that is silent for so long is ended by the server, and the connection with it."""
 
 STATEMENT_SECONDS = 60.0
+CONNECT_SECONDS = 5.0
+"""So long a server may take to let somebody in, unless it is told otherwise."""
 
 # A frozen process must not hold a lock for longer than this; its batch is then refused by the
 # position's compare-and-set when it thaws.
@@ -67,15 +69,21 @@ def create_engine(
     settings: Mapping[str, str] | None = None,
     ping: bool = False,
     patience: float = 60,
+    connect_timeout: float | None = None,
 ) -> AsyncEngine:
     """An engine for a plain `postgresql://` address, with the house's time-outs on each session.
 
-    A server that stands still ends no statement: after `patience` seconds it is taken for away.
+    A server that stands still ends no statement: after `patience` seconds it is taken for away, as
+    is one that lets nobody in within `connect_timeout`.
     With `ping` a connection is asked whether it still stands before it is used.
     """
     server_settings = {"application_name": application, **SESSION_SETTINGS, **(settings or {})}
     connecting = partial(
-        connect, plain_url(url), settings=server_settings, command_timeout=patience
+        connect,
+        plain_url(url),
+        settings=server_settings,
+        connect_timeout=connect_timeout,
+        command_timeout=patience,
     )
     made = create_async_engine(
         "postgresql+asyncpg://",
@@ -139,7 +147,7 @@ async def connect(
     url: str,
     *,
     settings: Mapping[str, str] | None = None,
-    connect_timeout: float = 5,
+    connect_timeout: float | None = None,
     command_timeout: float | None = None,
 ) -> "asyncpg.Connection[asyncpg.Record]":
     """A connection of its own, to listen on for example; engines connect in the same way.
@@ -149,7 +157,7 @@ async def connect(
     """
     connection = await asyncpg.connect(
         plain_url(url),
-        timeout=connect_timeout,
+        timeout=CONNECT_SECONDS if connect_timeout is None else connect_timeout,
         command_timeout=command_timeout,
         server_settings=dict(settings or {}),
     )

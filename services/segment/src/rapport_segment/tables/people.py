@@ -60,7 +60,7 @@ Table(
     Column("copy", Integer, nullable=False),
     Column("properties", JSONB, nullable=False),
     # What rules ask: the newest of a name and an anchor.
-    Index("ix_happening_told", "workspace", "name", "anchor", "at"),
+    Index("ix_happening_told", "workspace", "anchor", "name", "at"),
     # What is too old.
     Index("ix_happening_at", "at", postgresql_using="brin"),
 )
