@@ -70,7 +70,7 @@ SHOWS = {
     "loyalty": ["loyalty_tier", "available 110", "Spent.", "+5 points.", "adjusted", "redeemed"],
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
-    "rfm": ["RFM: champions", " people.", "is done", "at_risk"],
+    "rfm": ["RFM: champions", " people.", "is done", "hibernating"],
     "segments": [" people.", ">= 500", " yes ", "is archived and has 0 members"],
     "surveys": ["Your answer: <strong>9<", "nps         100.0", "wave  2", "well packed"],
 }

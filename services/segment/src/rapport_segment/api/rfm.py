@@ -41,13 +41,8 @@ class Value(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
-class Rfm(BaseModel):
+class _Rules(BaseModel):
     """What RFM is worked out of. Without `bounds` scores are quintiles over all customers."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"monetary": {"computed": "revenue", "currency": "EUR"}}]},
-    )
 
     recency: Value = Value(computed="last_order_at")
     frequency: Value = Value(computed="orders")
@@ -60,7 +55,16 @@ class Rfm(BaseModel):
     )
 
 
-class ShownRfm(Rfm):
+class Rfm(_Rules):
+    """What RFM is worked out of. Without `bounds` scores are quintiles over all customers."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"monetary": {"computed": "revenue", "currency": "EUR"}}]},
+    )
+
+
+class ShownRfm(_Rules):
     """What RFM is worked out of, and what came of it: people by tier."""
 
     updated_at: datetime

@@ -167,12 +167,14 @@ class Condition(Places):
 
     def _in_list(self, subject: InList) -> str:
         ids = "COALESCE(p.identifiers, CAST('{}' AS jsonb))"
+        # OFFSET 0 keeps it a look for each identifier. As a join the planner would go through
+        # the whole list for each person: it takes everybody for somebody of thousands of ids.
         return (
             f"EXISTS (SELECT FROM jsonb_each({ids}) AS k "
             f"CROSS JOIN LATERAL {elements('k.value')} AS v "
-            "JOIN segment.list_member l ON l.workspace = p.workspace "
+            "WHERE EXISTS (SELECT FROM segment.list_member l WHERE l.workspace = p.workspace "
             f"AND l.list_id = CAST({self.text(subject.id)} AS uuid) "
-            "AND l.kind = k.key AND l.value = v.value #>> '{}')"
+            "AND l.kind = k.key AND l.value = v.value #>> '{}' OFFSET 0))"
         )
 
     def _drawn(self, subject: Bucket) -> str:
