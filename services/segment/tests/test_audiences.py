@@ -258,6 +258,9 @@ async def test_a_file_is_made_on_time_and_says_who_is_not_in_it(shop: Shop) -> N
     assert len(await shop.files(audience)) == 1
     shop.late = timedelta(days=5)
     await shop.work()
+    async with shop.engine.begin() as tx:
+        ahead = await tx.scalar(text("SELECT at FROM segment.due WHERE kind = 'audience'"))
+    assert shop.now() < ahead <= shop.now() + timedelta(hours=24)
     newest, before = await shop.files(audience)
     assert (newest["rows"], newest["left_out"]["no_consent"]) == (1, 2)
     assert before == first

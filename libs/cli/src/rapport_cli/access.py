@@ -9,8 +9,8 @@ from urllib.parse import quote
 import typer
 
 from rapport_cli import show
-from rapport_cli.errors import CliError
 from rapport_cli.profiles import Kind, Value
+from rapport_cli.whole_files import whole
 
 if TYPE_CHECKING:
     from rapport_cli.client import Api
@@ -76,22 +76,11 @@ def download(
     as_json: show.AsJson = False,
 ) -> None:
     """Write all that is known of the person to a file that only you can read; that is noted."""
-    part = file.with_name(f"{file.name}.part")
-    try:
+    with whole(file, as_json=as_json) as part:
         part.touch(OWNER_ONLY)
         with part.open("wb") as out:
             for piece in _api(ctx).download(f"{_path(request)}/file"):
                 out.write(piece)
-        size = part.stat().st_size
-        part.replace(file)
-    except OSError as error:
-        raise CliError("bad_file", f"{file} can't be written: {error.strerror}.") from error
-    finally:
-        part.unlink(missing_ok=True)
-    if as_json:
-        show.data({"file": str(file), "bytes": size})
-    else:
-        show.line(f"{file} is written: {size:,} bytes.")
 
 
 def _api(ctx: typer.Context) -> Api:

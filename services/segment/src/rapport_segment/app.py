@@ -13,6 +13,7 @@ from rapport_segment.api.callers import READ, WRITE
 from rapport_segment.api.lists import UPLOADS
 from rapport_segment.api.models import SegmentLedger
 from rapport_segment.consumer import SUBSCRIPTIONS
+from rapport_segment.handlers.audiences import AT_ONCE as FETCHES_AT_ONCE
 from rapport_segment.handlers.audiences import Making, Scheduled
 from rapport_segment.handlers.building import Building
 from rapport_segment.handlers.exporting import AT_ONCE as EXPORTS_AT_ONCE
@@ -59,7 +60,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     own = settings.own_networks()
     sender = Sender(process.pool("sender", 3), Poster(own))
     process.watch(sender, lambda: sender.last_sign)
-    exports = process.pool("export", EXPORTS_AT_ONCE)
+    exports = process.pool("export", EXPORTS_AT_ONCE + FETCHES_AT_ONCE)
     process.bounds = Bounds(seconds=settings.request_seconds, streams=(UPLOADS,))
     process.routers += routers(process.api_engine, exports, key, own)
     return process.api()

@@ -6,7 +6,11 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_segment.api import lists
-from rapport_segment.api.audiences import audience_reading_routes, audience_routes
+from rapport_segment.api.audiences import (
+    audience_file_routes,
+    audience_reading_routes,
+    audience_routes,
+)
 from rapport_segment.api.exporting import export_routes, overlap_routes
 from rapport_segment.api.importing import import_routes
 from rapport_segment.api.members import member_routes, size_routes
@@ -43,7 +47,8 @@ def routers(
         lists.change_routes(engine),
         lists.moving_routes(engine, OnLists(event_key)),
         audience_routes(engine),
-        audience_reading_routes(engine, exports),
+        audience_reading_routes(engine),
+        audience_file_routes(engine, exports),
         webhook_routes(engine, own),
         webhook_reading_routes(engine),
     ]

@@ -101,8 +101,8 @@ def audience_routes(engine: AsyncEngine) -> APIRouter:
     return router
 
 
-def audience_reading_routes(engine: AsyncEngine, exports: AsyncEngine) -> APIRouter:
-    """Look at audiences, and fetch their files. `exports` are connections of what takes long."""
+def audience_reading_routes(engine: AsyncEngine) -> APIRouter:
+    """Look at audiences."""
     router = APIRouter(tags=["audiences"])
 
     @router.get("/v1/audiences", response_model=Listed[ShownAudience])
@@ -118,6 +118,14 @@ def audience_reading_routes(engine: AsyncEngine, exports: AsyncEngine) -> APIRou
         """Show one audience."""
         async with engine.begin() as tx:
             return _shown(await audiences.require(tx, caller.workspace, audience_id))
+
+    return router
+
+
+def audience_file_routes(engine: AsyncEngine, exports: AsyncEngine) -> APIRouter:
+    """Look at files, and fetch them. `exports` are the connections of what takes long."""
+    router = APIRouter(tags=["audiences"])
+    fetching = audiences.Fetching(exports)
 
     @router.get("/v1/audiences/{audience_id}/files", response_model=Listed[AudienceFile])
     async def files(audience_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
@@ -138,12 +146,14 @@ def audience_reading_routes(engine: AsyncEngine, exports: AsyncEngine) -> APIRou
     )
     async def fetch(audience_id: UUID, caller: Fetcher) -> StreamingResponse:
         """The newest file. It is whole only if the answer ends, and has the SHA-256 it says."""
+        fetching.places.require_room()
         async with engine.begin() as tx:
             one, newest = await audiences.newest(tx, caller.workspace, audience_id)
         answer = Answer(
-            audiences.content(exports, caller.workspace, newest.file_id),
+            fetching.parts(caller.workspace, newest.file_id),
             f"{one.platform}-audience",
             "csv",
+            silence=audiences.SILENCE_SECONDS,
         )
         answer.headers[SHA256_HEADER] = newest.sha256
         left = (f"{reason}={count}" for reason, count in newest.left_out.items())

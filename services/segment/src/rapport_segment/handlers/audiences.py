@@ -25,6 +25,7 @@ from rapport_common.errors import (
     NotFoundError,
     UnavailableError,
 )
+from rapport_common.exporting.answers import Places
 from rapport_common.ids import uuid7
 from rapport_common.jobs.store import LIVING, Job, NewJob, Step
 from rapport_segment.domain import sections
@@ -47,9 +48,15 @@ from rapport_segment.store.jobs import AUDIENCE_FILE, JOBS
 
 log = logging.get(__name__)
 
+AT_ONCE = 2
+"""Files that one process gives away at a time."""
+
 PAGE = 500
 PART_BYTES = 256 * 1024
-SILENCE_SECONDS = 60.0
+SILENCE_SECONDS = 15.0
+MAKING_SECONDS = 60.0
+"""For so long a page, and the step of the job that follows it, may take."""
+
 _READ = 1 << sections.CONTACT_POINTS | 1 << sections.CONSENT | 1 << sections.RESTRAINTS
 
 
@@ -183,7 +190,7 @@ class Making:
 
     async def _pages(self, one: Audience) -> AsyncGenerator[list[Member]]:
         async with self._engine.begin() as tx:
-            await members.hold_snapshot(tx, silence=SILENCE_SECONDS)
+            await members.hold_snapshot(tx, silence=MAKING_SECONDS)
             after: UUID | None = None
             while page := await members.page(
                 tx, one.workspace, one.segment_id, after=after, limit=PAGE, wanted=_READ
@@ -273,9 +280,17 @@ async def newest(tx: AsyncConnection, workspace: str, audience_id: UUID) -> tupl
     return one, files[0]
 
 
-async def content(engine: AsyncEngine, workspace: str, file_id: UUID) -> AsyncGenerator[bytes]:
-    """A file, part by part, as it is when it is begun to be fetched."""
-    async with engine.begin() as tx:
-        await members.hold_snapshot(tx, silence=SILENCE_SECONDS)
-        async for part in audiences.parts(tx, workspace, file_id):
-            yield part
+class Fetching:
+    """Gives files away, a few at a time: each holds a connection for as long as it is taken."""
+
+    def __init__(self, engine: AsyncEngine, at_once: int = AT_ONCE) -> None:
+        self._engine = engine
+        self.places = Places(at_once)
+
+    async def parts(self, workspace: str, file_id: UUID) -> AsyncGenerator[bytes]:
+        """A file, part by part, as it is when it is begun to be fetched."""
+        with self.places.one():
+            async with self._engine.begin() as tx:
+                await members.hold_snapshot(tx, silence=SILENCE_SECONDS * 2)
+                async for part in audiences.parts(tx, workspace, file_id):
+                    yield part
