@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 from tests.arch.reading import name_of
-from tests.support.waiting import HANG_SECONDS, LONGEST_POLL_SECONDS, POLL_SECONDS, pauses
+from tests.support.waiting import (
+    HANG_SECONDS,
+    LONGEST_POLL_SECONDS,
+    POLL_SECONDS,
+    REST,
+    pauses,
+    rest,
+)
 
 CLOCKS = {"time.monotonic", "time.perf_counter", "time.time", "monotonic", "perf_counter"}
 SLEEPS = {"asyncio.sleep", "time.sleep", "sleep"}
@@ -274,3 +281,8 @@ def test_looks_are_ever_rarer_and_nobody_waits_much_longer_than_needed() -> None
     assert (first[0], first[-1]) == (POLL_SECONDS, LONGEST_POLL_SECONDS)
     for before, pause in zip(accumulate(first), first[1:], strict=False):
         assert pause < 1.001 * (POLL_SECONDS + before / 4)
+
+
+def test_who_looks_leaves_most_of_the_time_to_those_who_are_looked_at() -> None:
+    assert rest(POLL_SECONDS, 0.0) == POLL_SECONDS
+    assert rest(LONGEST_POLL_SECONDS, 1.0) == REST >= 2.0

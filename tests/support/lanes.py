@@ -17,6 +17,8 @@ LANES = (
         "tests/faults/test_processes.py",
         "tests/faults/test_proof.py",
         "tests/faults/test_searches.py",
+        "tests/faults/test_points.py",
+        "tests/faults/test_filling.py",
     ),
     ("tests/faults/test_outages.py",),
     # What is cut away of a log is missing in it for ever: last.
@@ -27,6 +29,12 @@ LANES = (
         "tests/e2e/test_guides.py",
         "tests/e2e/test_readme.py",
         "tests/e2e/test_logs.py",
+        "tests/e2e/test_decisions.py",
+        "tests/e2e/test_forgotten.py",
+        "tests/e2e/test_rectified.py",
+        "tests/e2e/test_reference.py",
+        "tests/e2e/test_republish.py",
+        "tests/e2e/test_restrained.py",
     ),
     ("tests/e2e/test_local_runtime.py",),
 )

@@ -1,4 +1,4 @@
-"""The Kafka, the Postgres and the stack of a run, started when the first test asks for them.
+"""The Kafka and the Postgres of a run, started when the first test asks for them.
 
 The process that runs pytest has them; with pytest-xdist its workers ask over a socket. So they
 live as long as the run, and not as the worker that happened to need them first.
@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from threading import Lock, Thread
@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[2]
 KAFKA = "kafka"
 POSTGRES = "postgres"
 TEMPLATE = "template"
-STACK = "stack"
 
 
 class Servers(Protocol):
@@ -33,7 +32,7 @@ class Servers(Protocol):
 
         `kafka`: the bootstrap address. `postgres`: the superuser's URL without a database.
         `template SERVICE`: the name of a database with that service's migrated schema, to be
-        copied. `stack`: the home of a stack of all services, which nobody kills or freezes.
+        copied.
         Raises RuntimeError, with the reason, when it can't be started.
         """
 
@@ -47,7 +46,6 @@ class OwnServers:
         self._lock = Lock()
         self._answers: dict[str, Future[str]] = {}
         self._listener: Listener | None = None
-        self._stacks = ExitStack()
 
     def ask(self, what: str) -> str:
         """See `Servers`; each thing is started once, whoever asks at the same time."""
@@ -69,7 +67,6 @@ class OwnServers:
         if self._listener is not None:
             self._listener.close()
         self._pool.shutdown()
-        self._stacks.close()
         with suppress(AttributeError):
             self._kafka.kill()  # nobody reads its data again: no orderly end
             self._kafka.remove()
@@ -95,8 +92,6 @@ class OwnServers:
             return self._start_kafka()
         if what == POSTGRES:
             return self._start_postgres()
-        if what == STACK:
-            return self._start_stack()
         name, _, service = what.partition(" ")
         if name != TEMPLATE:
             raise RuntimeError(f"nobody here knows of {what!r}")
@@ -128,12 +123,6 @@ class OwnServers:
         self._postgres = Postgres(self._folder / "postgres", settings=settings)
         self._postgres.ready_seconds = HANG_SECONDS
         return self._postgres.start().url().removesuffix("/postgres")
-
-    def _start_stack(self) -> str:
-        from tests.support.stacks import PATIENT, running  # noqa: PLC0415
-
-        stack = self._stacks.enter_context(running(self._folder / "stack", limits=PATIENT))
-        return str(stack.home.root)
 
 
 class AskedServers:

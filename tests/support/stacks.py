@@ -39,7 +39,7 @@ SHORT = Limits(
     {**BATCHES, **WATCHDOG, "RAPPORT_SESSION_TIMEOUT_MS": str(SESSION_SECONDS * 1000)},
     {
         "RAPPORT_SMTP_TIMEOUT": "3",
-        "RAPPORT_LEASE_SECONDS": "8",
+        "RAPPORT_LEASE_SECONDS": "20",
         # A machine that does many things at once is slow to tell of a new segment.
         "RAPPORT_SEGMENT_WAIT_SECONDS": "8",
     },
@@ -54,7 +54,7 @@ PATIENT = Limits(
         "RAPPORT_REQUEST_SECONDS": f"{HANG_SECONDS:g}",
     },
     {
-        "RAPPORT_SMTP_TIMEOUT": "300",
+        "RAPPORT_SMTP_TIMEOUT": "60",
         "RAPPORT_LEASE_SECONDS": f"{HANG_SECONDS:g}",
         "RAPPORT_SEGMENT_WAIT_SECONDS": "8",
     },

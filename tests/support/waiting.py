@@ -16,6 +16,8 @@ POLL_SECONDS = 0.02
 LONGEST_POLL_SECONDS = 0.2
 LONGER = 1.25
 STEADY_SECONDS = 0.05
+REST = 2.0
+"""After a look, so many times as long as it took: who is looked at needs the processor more."""
 HANG_SECONDS = 600.0
 """Nothing here takes a tenth of it on a machine ten times slower than a good one. The one limit of
 all tests: who waits for less asserts a duration."""
@@ -51,12 +53,18 @@ def look_until(look: Callable[[], Found | None], *, seconds: float) -> Found | N
     deadline = time.monotonic() + seconds
     found: Found | None = None
     for pause in pauses():
+        began = time.monotonic()
         with suppress(httpx.HTTPError):
             found = look()
         if found or time.monotonic() > deadline:
             break
-        time.sleep(pause)
+        time.sleep(rest(pause, time.monotonic() - began))
     return found
+
+
+def rest(pause: float, look: float) -> float:
+    """The seconds until the next look, after one of so many seconds."""
+    return max(pause, REST * look)
 
 
 @overload
@@ -72,6 +80,7 @@ async def eventually(what: str, look: Callable[[], Any], *, seconds: float = HAN
     deadline = time.monotonic() + seconds
     found: Any = None
     for pause in pauses():
+        began = time.monotonic()
         with suppress(httpx.HTTPError):
             seen = look()
             found = await seen if isinstance(seen, Awaitable) else seen
@@ -79,7 +88,7 @@ async def eventually(what: str, look: Callable[[], Any], *, seconds: float = HAN
             return found
         if time.monotonic() > deadline:
             break
-        await asyncio.sleep(pause)
+        await asyncio.sleep(rest(pause, time.monotonic() - began))
     pytest.fail(f"after {seconds:g} s still no {what}; last seen: {found!r}")
 
 

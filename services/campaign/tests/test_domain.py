@@ -7,10 +7,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from rapport_campaign.domain import own_events, tokens
 from rapport_campaign.domain.addresses import addresses_of, envelope_address, sender_address
-from rapport_campaign.domain.delivery import MAX_DELAY_SECONDS, Outcome, backoff, next_step
+from rapport_campaign.domain.delivery import MAX_DELAY_SECONDS, Outcome, backoff, moments, next_step
 from rapport_campaign.domain.model import Campaign, Entry, Person, State, send_key
 from rapport_campaign.domain.permission import (
     GIVE_UP_AFTER,
@@ -23,12 +24,14 @@ from rapport_campaign.domain.permission import (
 )
 from rapport_campaign.domain.planning import plan_entry, plan_existing
 from rapport_campaign.domain.tokens import Token
+from rapport_campaign.settings import Settings
 from rapport_common.events.activity import ContactPoint
 from rapport_common.events.profile import (
     ComputedState,
     ConsentState,
     IdentifierState,
 )
+from rapport_common.testing.credentials import KEY_SETTINGS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=10)
@@ -414,3 +417,29 @@ def test_events_name_one_identifier_only() -> None:
     event = own_events.sent("acme", who, "ab", None, NOON)
     assert event.identifiers == [("user_id", "u1")]
     assert own_events.identity(None, "A@x.example") == ("email", "a@x.example")
+
+
+@given(timeout=st.floats(0.1, 300), lease=st.floats(3, 100))
+def test_what_is_rendered_in_time_can_be_begun_and_no_mail_outlives_its_lease(
+    timeout: float, lease: float
+) -> None:
+    render, begin = moments(lease * timeout, timeout)
+    assert 0 < render <= begin / 2
+    assert begin + 2 * timeout <= lease * timeout * 1.000001
+
+
+@pytest.mark.parametrize(("lease", "good"), [(60, False), (89, False), (90, True), (120, True)])
+def test_a_lease_leaves_time_to_render_and_to_hand_over(lease: float, *, good: bool) -> None:
+    told: dict[str, Any] = {"lease_seconds": lease, "smtp_timeout": 30, "smtp_port": 25}
+    needed: dict[str, Any] = {
+        "database_url": "postgresql://u:p@127.0.0.1/d",
+        "kafka_bootstrap_servers": "127.0.0.1:1",
+        "port": 1,
+        "metrics_port": 2,
+        **KEY_SETTINGS,
+    }
+    if good:
+        assert Settings(**needed, **told).lease_seconds == lease
+    else:
+        with pytest.raises(ValidationError, match="three times"):
+            Settings(**needed, **told)

@@ -45,7 +45,7 @@ from rapport_common.testing.profiles import sections
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 SEGMENT = "22222222-2222-2222-2222-222222222222"
 PEOPLE = 240
-LEASE = 3
+LEASE = 10
 
 
 class Service:

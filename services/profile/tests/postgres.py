@@ -61,25 +61,59 @@ async def told(tx: AsyncConnection) -> Content:
     return content(followed(records).states())
 
 
+TABLES = [
+    "identifier",
+    "link",
+    "profile",
+    "inbox",
+    "timeline",
+    "outbox_batch",
+    "tally",
+    "overflow",
+    "rules",
+    "job",
+    "decision",
+    "erased",
+    "erasure",
+    "privacy_request",
+    "privacy_receipt",
+    "search",
+    "search_due",
+    "restraint",
+    "rectification",
+    "consent_fact",
+    "computed_trait",
+    "computed_state",
+    "computed_expired",
+    "loyalty_programme",
+    "loyalty_fact",
+    "loyalty_operation",
+    "loyalty_entry",
+    "loyalty_member",
+    "loyalty_checkpoint",
+    "loyalty_lot",
+    "loyalty_subject",
+    "due",
+    "group_profile",
+    "group_fact",
+    "group_member",
+    "group_told",
+]
+# Row by row, and in any order: TRUNCATE makes new files for each table and index, which takes six
+# times as long where there are only a few rows.
+WIPE = " ".join(
+    (
+        "DO $$ BEGIN SET LOCAL session_replication_role = replica;",
+        *(f"DELETE FROM profile.{table};" for table in TABLES),
+        "END $$",
+    )
+)
+
+
 async def wipe(engine: AsyncEngine) -> None:
     """Nothing is stored."""
     async with engine.begin() as tx:
-        await tx.execute(
-            text(
-                "TRUNCATE profile.identifier, profile.link, profile.profile, profile.inbox, "
-                "profile.timeline, profile.outbox_batch, profile.tally, profile.overflow, "
-                "profile.rules, profile.job, profile.decision, profile.erased, "
-                "profile.erasure, profile.privacy_request, profile.privacy_receipt, "
-                "profile.search, profile.search_due, profile.restraint, profile.rectification, "
-                "profile.consent_fact, "
-                "profile.computed_trait, profile.computed_state, profile.computed_expired, "
-                "profile.loyalty_programme, profile.loyalty_fact, profile.loyalty_operation, "
-                "profile.loyalty_entry, profile.loyalty_member, profile.loyalty_checkpoint, "
-                "profile.loyalty_lot, profile.loyalty_subject, profile.due, "
-                "profile.group_profile, profile.group_fact, profile.group_member, "
-                "profile.group_told"
-            )
-        )
+        await tx.execute(text(WIPE))
 
 
 def in_thread(run: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -7,14 +7,16 @@ import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import uuid
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from rapport_local import jars
+from rapport_local import archive, jars
 from rapport_local.errors import LocalError
 from rapport_local.ports import HOST, free_port
 from rapport_local.process import Program
@@ -91,6 +93,7 @@ class Kafka(Server):
         """Fetch missing jars, write the configuration, format the data folder once."""
         super().prepare()
         jars.ensure(self.cache)
+        self._ensure_archive()
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
         self._config.write_text("".join(f"{k}={v}\n" for k, v in self._properties().items()))
         if not (self._data / "meta.properties").exists():
@@ -132,10 +135,18 @@ class Kafka(Server):
             **self.settings,
         }
 
+    def _ensure_archive(self) -> None:
+        archive.ensure(self._archive, lambda file: _Recorded.write(file, self.cache))
+
+    @property
+    def _archive(self) -> Path:
+        return archive.file_of(self.cache, JAVA_OPTIONS)
+
     def _java(self) -> list[str]:
         return [
             str(java()),
             *JAVA_OPTIONS,
+            *archive.use(self._archive),
             f"-Djava.io.tmpdir={self.folder / 'tmp'}",
             f"-Dlog4j2.configurationFile={LOGGING}",
             "-cp",
@@ -159,6 +170,35 @@ class Kafka(Server):
             )
         if done.returncode != 0:
             raise self.failure("kafka_format_failed", "could not create its data folder")
+
+
+class _Recorded(Kafka):
+    """A broker that starts and ends, of which Java writes down what it has loaded."""
+
+    def __init__(self, folder: Path, cache: Path, file: Path) -> None:
+        super().__init__(folder, cache=cache)
+        self._file = file
+
+    @classmethod
+    def write(cls, file: Path, cache: Path) -> None:
+        """Write it; nothing is written when that does not work here."""
+        with (
+            tempfile.TemporaryDirectory(prefix="rapport-kafka-") as folder,
+            suppress(LocalError, OSError),
+            cls(Path(folder), cache, file),
+        ):
+            pass
+
+    @override
+    def program(self) -> Program:
+        """Return the broker's command; it writes at its end, which takes longer than others'."""
+        java_, *arguments = super().program().argv
+        argv = (java_, *archive.write(self._file), *arguments)
+        return Program(argv=argv, cwd=self.folder, stop_seconds=self.ready_seconds)
+
+    @override
+    def _ensure_archive(self) -> None:
+        """This is what makes it."""
 
 
 def java() -> Path:

@@ -19,7 +19,8 @@ log = logging.get(__name__)
 
 LEASE_SECONDS = 5.0
 PUBLISH_SECONDS = 10.0
-POLL_SECONDS = 0.2
+POLL_SECONDS = 1.0
+"""From look to look when nobody has said that something waits, which is said at once."""
 REFUSED_IN_A_ROW = 100
 """When Kafka takes nothing any more it is not the rows: they wait instead of going aside."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_campaign import metrics
-from rapport_campaign.domain.delivery import Outcome
+from rapport_campaign.domain.delivery import Outcome, moments
 from rapport_campaign.domain.model import Link
 from rapport_campaign.handlers.dispatch import Batch, Dispatcher, Result
 from rapport_campaign.render.compose import Job, Mail
@@ -119,11 +119,10 @@ class Sender:
     ) -> None:
         results: list[Result] = []
         lease_ends = claimed_at + self._settings.lease_seconds
-        # Half of the lease is for handing over; what is not rendered by then goes back.
-        mails = await self._compose(
-            batch, lane.renderer, claimed_at + self._settings.lease_seconds / 2, results
-        )
-        hand_over = _HandOver(self._server, lease_ends, stop, mails, results)
+        render, begin = moments(self._settings.lease_seconds, self._server.timeout)
+        # What is not rendered by then goes back.
+        mails = await self._compose(batch, lane.renderer, claimed_at + render, results)
+        hand_over = _HandOver(claimed_at + begin, stop, mails, results)
         if await self._store_links([link for _, mail in mails for link in mail.links]):
             async with asyncio.TaskGroup() as group:
                 for one in lane.connections[: len(mails)]:
@@ -200,14 +199,12 @@ class _HandOver:
 
     def __init__(
         self,
-        server: Server,
-        lease_ends: float,
+        last_start: float,
         stop: asyncio.Event,
         mails: Sequence[tuple[Job, Mail]],
         results: list[Result],
     ) -> None:
-        # A mail takes at most two time-outs; one that could outlive the lease is not begun.
-        self._last_start = lease_ends - 2 * server.timeout
+        self._last_start = last_start
         self._stop = stop
         self._waiting = iter(mails)
         self._results = results

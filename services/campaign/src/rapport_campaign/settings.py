@@ -50,8 +50,9 @@ class Settings(ProxiedSettings):
 
     @model_validator(mode="after")
     def _lease_outlives_a_mail(self) -> Self:
-        if self.lease_seconds < 2 * self.smtp_timeout:
-            message = "RAPPORT_LEASE_SECONDS must be at least twice RAPPORT_SMTP_TIMEOUT"
+        # A mail takes up to two time-outs, and is not begun when that could outlive the lease.
+        if self.lease_seconds < 3 * self.smtp_timeout:
+            message = "RAPPORT_LEASE_SECONDS must be at least three times RAPPORT_SMTP_TIMEOUT"
             raise ValueError(message)
         return self
 

@@ -21,6 +21,7 @@ from rapport_common.privacy.subject import Subject
 log = logging.get(__name__)
 
 IDLE_SECONDS = 0.5
+LONGEST_IDLE_SECONDS = 2.0
 COUNT_SECONDS = 10.0
 
 
@@ -73,6 +74,7 @@ class PageWorker(ABC, Generic[W]):
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; a page under way is finished."""
+        idle = IDLE_SECONDS
         while not stop.is_set():
             worked = False
             try:
@@ -83,10 +85,14 @@ class PageWorker(ABC, Generic[W]):
                     raise
                 log.warning("requests can't be read, trying again", of=self.asked, error=error)
             self.last_sign = time.monotonic()
-            if not worked:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(IDLE_SECONDS):
-                        await stop.wait()
+            if worked:
+                idle = IDLE_SECONDS
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(idle):
+                    await stop.wait()
+            # Requests are rare: who finds none for a while looks less often.
+            idle = min(2 * idle, LONGEST_IDLE_SECONDS)
 
     async def turn(self) -> bool:
         """Work off a page of the request that waits longest; False when none is to be worked on."""

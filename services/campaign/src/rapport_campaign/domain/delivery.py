@@ -22,6 +22,16 @@ class Limits:
     first_delay: float
 
 
+def moments(lease: float, timeout: float) -> tuple[float, float]:
+    """Seconds after a claim until which its mails are rendered, and until which one may be begun.
+
+    A mail takes at most two time-outs, and must not outlive the lease. Half of what is left is for
+    rendering: what is rendered in it can be begun, so that a slow machine gets on, too.
+    """
+    begin = lease - 2 * timeout
+    return begin / 2, begin
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of one attempt. Only `uncertain` leaves open whether the mail was taken."""
