@@ -126,7 +126,8 @@ async def test_who_was_in_is_told_as_it_was(
     await workspace.apply(records.merged(IDS[0], IDS[1]), records.state(IDS[1], orders=1))
     second = clock[0] + timedelta(hours=1)
     clock[0] += timedelta(days=1)
-    await workspace.apply(records.state(IDS[1], orders=0), records.state(IDS[2], orders=1))
+    await workspace.apply(records.state(IDS[2], orders=1))
+    await workspace.apply(records.state(IDS[1], orders=0))
 
     async def members(at: datetime) -> list[str]:
         page = await client.get(f"{path}/members", params={"as_of": at.isoformat()})

@@ -129,6 +129,15 @@ def test_who_is_out_of_place_is_put_right_before_a_record_changes_that() -> None
     assert person.entries == {}
 
 
+def test_of_a_rule_that_is_not_in_force_no_reason_is_told() -> None:
+    rule = parse({"computed": "orders", "op": "gte", "value": 1})
+    beside = Definition.of(UUID(int=9), 1, "", rule, beside=True)
+    person, [entered] = step(Person("acme", ADA), state(ADA, 1, 1), (beside,), NOON)
+    assert (entered.entry.beside, entered.entry.reason) == (True, "")
+    _, [left] = step(person, state(ADA, 2, 0), (beside,), LATER)
+    assert (left.entry.beside, left.entry.exit_reason) == (True, "")
+
+
 def test_only_while_a_segment_is_built_is_asked_what_was_before() -> None:
     rule = {"computed": "orders", "op": "gte", "value": 1}
     built, building_it = Rulebook([definition(1, rule)]), Rulebook([building(1, rule)])

@@ -83,7 +83,7 @@ async def test_a_worker_that_dies_after_any_step_leaves_nothing_undone_or_done_t
 ) -> None:
     """What a step did is there, that it did it is not noted: so a killed process leaves it."""
     reached: set[str] = set()
-    for steps_done in range(12):
+    for steps_done in range(10):
         segment = await workspace.define(f"buyers {steps_done}", BUYERS)
         await build(workspace.engine)
         before = len(await published())

@@ -105,6 +105,10 @@ class Preview(_OfARule):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rule": EXAMPLE}]})
 
+    seconds: float = Field(
+        5, ge=0.1, le=5, description="so long everybody is counted; then it is estimated"
+    )
+
 
 class UpcomingRule(BaseModel):
     """A rule that is built beside the one in force, and takes its place when that is done."""

@@ -23,7 +23,8 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
         """Count whom an unsaved rule fits, and each of its parts; show some of them, and why."""
         wanted = body.wanted
         async with engine.begin() as tx:
-            return previews.previewed(await previewing.preview(tx, caller.workspace, wanted))
+            found = await previewing.preview(tx, caller.workspace, wanted, body.seconds)
+            return previews.previewed(found)
 
     @router.get("/v1/segments", response_model=Listed[models.Segment])
     async def listing(

@@ -78,8 +78,11 @@ class Previewed:
 _WHOLE = 100.0
 
 
-async def preview(tx: AsyncConnection, workspace: str, document: dict[str, Any]) -> Previewed:
-    """Count whom an unsaved rule fits, exactly if that takes less than 5 s, else by a sample.
+async def preview(
+    tx: AsyncConnection, workspace: str, document: dict[str, Any], seconds: float | None = None
+) -> Previewed:
+    """Count whom an unsaved rule fits, exactly if that takes less than so long (5 s, if nothing is
+    said), else by a sample.
 
     SlowPreviewError if that takes too long, too, or texts can't be compared.
     """
@@ -89,7 +92,7 @@ async def preview(tx: AsyncConnection, workspace: str, document: dict[str, Any])
     await require_lists(tx, workspace, rule)
     now = clock.now()
     with metrics.PREVIEW.time():
-        await previews.read_only(tx, PREVIEW_SECONDS)
+        await previews.read_only(tx, min(seconds or PREVIEW_SECONDS, PREVIEW_SECONDS))
         try:
             async with tx.begin_nested():
                 near = await previews.examples(tx, workspace, rule, now=now)

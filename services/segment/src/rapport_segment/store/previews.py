@@ -61,7 +61,9 @@ class _Split(Condition):
 
     def reachable(self, channel: str) -> str:
         """Whether a promotion would reach them."""
-        return self._reachable(Reachable(channel, PROMOTION))
+        # Most people have few channels: that is asked first, and costs a tenth of the rest.
+        known = f"COALESCE(p.contact_points ? {self.text(channel)}, false)"
+        return f"{known} AND {self._reachable(Reachable(channel, PROMOTION))}"
 
 
 async def read_only(tx: AsyncConnection, seconds: float) -> None:
