@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,10 +12,13 @@ from services.profile.tests.postgres import feed, in_thread, known, told, wipe
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
+from tests.support.outbox import waiting
 from tests.support.waiting import HANG_SECONDS
 
 from rapport_common.errors import InvalidEvent
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
+from rapport_common.events.topics import PROFILE_ACTIVITY
 from rapport_common.testing.examples import examples
 from rapport_profile.domain.bounds import HEAVY_BYTES
 from rapport_profile.domain.merge_rules import KindRule, MaxNew, MergeRules, RuleBook, Rules
@@ -178,3 +182,30 @@ async def test_timeline_is_newest_first_and_follows_a_merge(engine: AsyncEngine)
         assert now[0].id == now[1].id
         listed = await timeline.events(tx, reads.Person("w", now[0].id), timeline.Span(), 10)
     assert [one.message_id for one in listed] == ["3", "2", "1"]
+
+
+async def test_a_step_tells_by_which_identifier_its_event_was_applied_and_which_copy_it_is(
+    engine: AsyncEngine,
+) -> None:
+    plain = event("1", user_id="U", anonymous_id="a", at=1)
+    placeholder = event("2", user_id="guest", anonymous_id="a", at=2)
+    copies = [event("3", user_id="U", said={"total": total}, at=3) for total in range(9)]
+    await feed(engine, [plain, placeholder])
+    for one in copies:
+        await feed(engine, [one])
+    async with engine.begin() as tx:
+        found = await waiting(tx, "profile", PROFILE_ACTIVITY.name)
+    steps = [msgspec.json.decode(one.value, type=ProfileActivity) for one in found]
+    told = [one for one in steps if one.event is not None]
+    hubs = {one.event.message_id: one.hub for one in told if one.event and not one.replaced}
+    assert hubs == {"1": None, "2": ("anonymous_id", "a"), "3": None}
+    replaced = [one.replaced for one in told if one.event and one.event.message_id == "3"]
+    counted = await _counted(engine)
+    assert replaced == list(range(counted + 1))
+    assert counted > 0
+
+
+async def _counted(engine: AsyncEngine) -> int:
+    async with engine.begin() as tx:
+        query = text("SELECT replaced FROM profile.inbox WHERE message_id = '3'")
+        return int((await tx.execute(query)).scalar_one())

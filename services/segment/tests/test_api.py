@@ -209,6 +209,8 @@ async def test_the_document_has_the_rules_schema(api: FastAPI) -> None:
     names = {one["$ref"].rpartition("/")[2] for one in schemas["Rule"]["anyOf"]}
     kinds = {"TraitRule", "ComputedRule", "DefinedRule", "IdentifierRule", "ContactPointRule"}
     kinds |= {"ConsentRule", "ReachableRule", "BucketRule", "SegmentRule"}
+    kinds |= {"PerformedRule", "CountRule", "SumRule", "AverageRule", "MinRule", "MaxRule"}
+    kinds |= {"DistinctRule", "FirstRule", "LastRule", "NthRule", "SequenceRule"}
     assert names == {"AllOf", "OneOf", "NotThis", *kinds}
     # What the schema takes is what the parser knows.
     assert Rule.model_validate(EXAMPLE).model_dump(by_alias=True, exclude_unset=True) == EXAMPLE
@@ -242,6 +244,7 @@ async def test_why_somebody_is_in_or_not(
             "actual": "500.50",
             "result": True,
             "until": None,
+            "events": [],
         },
         {
             "path": "and[1]",
@@ -251,6 +254,7 @@ async def test_why_somebody_is_in_or_not(
             "actual": None,
             "result": False,
             "until": None,
+            "events": [],
         },
     ]
     await apply(records.merged(IDS[6], IDS[5]))

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.follower.domain import Key
+from rapport_segment.api.rules import Rule
 from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.printing import line
@@ -33,6 +34,13 @@ BATCH = 7
 def test_what_is_printed_is_read_as_the_same_rule(seed: int) -> None:
     rule = parse(EventChance(seed).rule())
     assert parse(read(line(rule))) == rule
+
+
+@given(seed=SEEDS)
+def test_what_is_read_is_what_the_schema_takes(seed: int) -> None:
+    document = EventChance(seed).event_leaf()
+    parse(document)
+    Rule.model_validate(document)
 
 
 @given(seed=SEEDS)

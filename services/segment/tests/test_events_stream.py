@@ -17,6 +17,7 @@ from services.segment.tests.generating_events import EventChance, Life, told_of
 from services.segment.tests.test_passing import Shop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from typing_extensions import override
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
@@ -36,11 +37,19 @@ HUBS = tuple(("user_id", f"h{number}") for number in range(5))
 START = datetime(2040, 3, 1, 12, tzinfo=UTC)
 
 
+class OfEvents(EventChance):
+    """Its rules ask of nothing else: computed traits would have to be defined."""
+
+    @override
+    def leaf(self) -> dict[str, Any]:
+        return self.event_leaf()
+
+
 class World:
     """Who is who at profile's, and what it tells of that, by partition."""
 
     def __init__(self, seed: int) -> None:
-        self.chance = EventChance(seed)
+        self.chance = OfEvents(seed)
         self.chance.now = START
         self.pick = random.Random(seed)
         self.profiles = Profiles()

@@ -1,14 +1,14 @@
 """Who is told of entries and exits by HTTP, and what is on its way to them.
 
-Revision: 0021, follows 0020.
+Revision: 0020, follows 0019.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0021"
-down_revision = "0020"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

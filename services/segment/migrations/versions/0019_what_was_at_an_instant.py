@@ -1,12 +1,12 @@
 """Who was in a segment at an instant, and how many were: rows that are only added to, and counts.
 
-Revision: 0020, follows 0018.
+Revision: 0019, follows 0018.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020"
+revision = "0019"
 down_revision = "0018"
 branch_labels = None
 depends_on = None

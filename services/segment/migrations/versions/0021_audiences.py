@@ -1,14 +1,14 @@
 """Files for advertising platforms: what is made, how often, and the files.
 
-Revision: 0022, follows 0021.
+Revision: 0021, follows 0020.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0022"
-down_revision = "0021"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
