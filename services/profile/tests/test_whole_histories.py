@@ -34,6 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.engines import patient_engine
 
 from rapport_common.events.envelope import Event
+from rapport_common.testing.examples import examples
 from rapport_profile.domain.computed.definition import Definition
 from rapport_profile.domain.merge_rules import Rules
 from rapport_profile.domain.naming import Id
@@ -225,7 +226,7 @@ def _pieces(some: Sequence[Event], chance: random.Random) -> list[Sequence[Event
 
 
 @pytest.mark.long
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(told=facts(), others=rule_sets(), seed=st.integers(0, 2**32))
 def test_the_same_facts_have_one_content_hash_however_they_come(
     database: str, told: Facts, others: Rules, seed: int

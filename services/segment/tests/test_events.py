@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.follower.domain import Key
+from rapport_common.testing.examples import examples
 from rapport_segment.api.rules import Rule
 from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.outlook import View
@@ -145,7 +146,7 @@ async def agreed(engine: AsyncEngine, seed: int, number: int = PEOPLE, rules: in
 
 
 @pytest.mark.integration
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(seed=SEEDS)
 async def test_both_evaluators_agree_about_events(module_engine: AsyncEngine, seed: int) -> None:
     assert await agreed(module_engine, seed)

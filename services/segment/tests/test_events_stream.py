@@ -22,6 +22,7 @@ from typing_extensions import override
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ComputedState, IdentifierState
+from rapport_common.testing.examples import examples
 from rapport_common.testing.profiles import Profiles
 from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.outlook import View
@@ -228,7 +229,7 @@ async def lived(engine: AsyncEngine, seed: int, steps: int) -> None:
                 assert wrong == [], (seed, days, one.rule)
 
 
-@settings(max_examples=4)
+@settings(max_examples=examples(4))
 @given(seed=st.integers(0, 2**63))
 async def test_who_is_in_is_who_should_be(module_engine: AsyncEngine, seed: int) -> None:
     await lived(module_engine, seed, steps=25)

@@ -17,6 +17,7 @@ from tests.support.locks import somebody_waits
 
 from rapport_common.auth import Operator
 from rapport_common.testing.credentials import EVENT_KEY
+from rapport_common.testing.examples import examples
 from rapport_segment.handlers import lists as handlers
 from rapport_segment.handlers import segments
 from rapport_segment.handlers.activity import Judging
@@ -91,7 +92,7 @@ async def made(engine: AsyncEngine, records: "Records", client: httpx.AsyncClien
     return Lists(client, shop, found["id"], segment["id"])
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(steps=STEPS)
 async def test_both_evaluators_agree_after_whatever_comes(
     module_engine: AsyncEngine, steps: list[tuple[Any, Any]]
