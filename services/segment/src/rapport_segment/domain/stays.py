@@ -241,10 +241,15 @@ class Stays:
     def _put(self, entry: Entry) -> None:
         key = (entry.profile_id, entry.entry_id)
         former = self.entries.get(key)
-        if former is not None and former.exited_at is not None and entry.exited_at is None:
+        if former is not None and _first(former) < _first(entry):
             # It had gone on under another id, and has come back: it is one row.
-            entry = replace(entry, since=former.since)
+            entry = replace(entry, since=_first(former))
         self.entries[key] = entry
+
+
+def _first(entry: Entry) -> datetime:
+    """From when on it is the person's."""
+    return entry.since or entry.entered_at
 
 
 def _has(person: Person, arrival: Arrival) -> bool:
