@@ -93,7 +93,7 @@ class World:
             self._tell(heir, step)
 
     def move(self) -> None:
-        """An identifier leaves a person, for another one or a new one; who has none left is gone."""
+        """An identifier goes to another person, or a new one; who has none left is gone."""
         if not self.owner:
             return
         hub = self.pick.choice(sorted(self.owner))
