@@ -12,7 +12,6 @@ from services.segment.tests.judging import kept
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common.follower.domain import Key
 from rapport_common.testing.examples import examples
 from rapport_segment.api.rules import Rule
 from rapport_segment.domain.evaluate import Judges
@@ -99,8 +98,10 @@ async def keep(tx: AsyncConnection, lives: list[Life], people: list[Facts]) -> N
             if known is None or known.copy <= one.copy:
                 best[one.message] = one
         await happenings.save(tx, best)
-    held: dict[Key, Any] = {
-        ("acme", one.profile_id): one.sections[IDENTIFIERS].anchors for one in people
+    held = {
+        (("acme", one.profile_id), anchor)
+        for one in people
+        for anchor in one.sections[IDENTIFIERS].anchors
     }
     await happenings.claim(tx, held)
     columns = ", ".join(FOLLOWED.sections)

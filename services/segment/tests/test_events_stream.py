@@ -93,17 +93,18 @@ class World:
             self._tell(heir, step)
 
     def move(self) -> None:
-        """An identifier leaves a person, for another one or a new one."""
-        shared = [hub for hub, who in self.owner.items() if len(self._of(who)) > 1]
-        if not shared:
+        """An identifier goes to another person, or a new one; who has none left is gone."""
+        if not self.owner:
             return
-        hub = self.pick.choice(shared)
+        hub = self.pick.choice(sorted(self.owner))
         before = self.owner[hub]
         others = [one for one in set(self.owner.values()) if one != before]
         after = self.pick.choice([*sorted(others), self._new()])
         self.owner[hub] = after
         for who in self.pick.sample((before, after), 2):
-            self._tell(who, self.profiles.changed(who, identifiers=self._of(who)))
+            mine = self._of(who)
+            changed = self.profiles.changed(who, identifiers=mine) if mine else None
+            self._tell(who, changed or self.profiles.gone(who))
 
     def _apply(self, event: Event, hub: tuple[str, str], copy: int) -> None:
         changed: dict[str, Any] = {"computed": self._computed()}
@@ -130,6 +131,10 @@ class World:
         return [IdentifierState(*hub) for hub, one in sorted(self.owner.items()) if one == who]
 
     def _new(self) -> str:
+        """Somebody new; now and then an id lives again that was merged away or gone."""
+        former = sorted(self.profiles.held.keys() - set(self.owner.values()))
+        if former and self.pick.random() < 0.2:
+            return self.pick.choice(former)
         self.born += 1
         return str(uuid.UUID(int=self.born))
 

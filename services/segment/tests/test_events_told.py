@@ -15,6 +15,7 @@ from rapport_common.events.envelope import Event
 from rapport_common.events.profile import ComputedState, IdentifierState
 from rapport_common.privacy.subject import Subject
 from rapport_common.testing.profiles import Profiles
+from rapport_segment.domain.sections import anchor_of
 from rapport_segment.handlers.happenings import asked_events
 from rapport_segment.store import happenings
 from rapport_segment.store.people import FOLLOWER
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-ADA, BOB = (str(uuid.UUID(int=number)) for number in (1, 2))
+ADA, BOB, CID = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
 BOUGHT = {"performed": "Order"}
 RECENT = {"performed": "Order", "within": {"last": "30d"}}
+UNPAID = {"sequence": [{"performed": "Order"}, {"not_performed": "Paid", "within": "1h"}]}
+MICROSECOND = timedelta(microseconds=1)
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
@@ -61,6 +65,11 @@ class Told:
             identifiers=[("user_id", hub or who)],
         )
         return replace(self.profiles.event(who, **told), event=event, **more)
+
+    def named(self, who: str, *values: str) -> ProfileActivity:
+        """Somebody has these identifiers now."""
+        some = [IdentifierState("user_id", one) for one in values]
+        return self.profiles.changed(who, identifiers=some)
 
     async def members(self, engine: AsyncEngine) -> list[str]:
         """Who is in any segment."""
@@ -150,6 +159,116 @@ async def test_what_was_told_of_another_goes_with_its_identifier(
     apart = told.profiles.changed(ADA, identifiers=both[:1])
     await shop.tell(told.profiles.changed(BOB, identifiers=both[1:]), apart)
     assert await told.members(engine) == [BOB]
+
+
+@pytest.mark.parametrize("end", ["moves", "merges", "gone"])
+async def test_what_is_told_of_who_had_an_identifier_is_found_by_who_has_it_already(
+    engine: AsyncEngine, shop: Shop, told: Told, end: str
+) -> None:
+    """Ada's partition is behind: it tells of her what happened before x was Bob's."""
+    await shop.define(bought=BOUGHT)
+    await shop.tell(told.named(ADA, "x") if end == "gone" else told.named(ADA, ADA, "x"))
+    late = told.event(ADA, hub="x")
+    await shop.tell(told.named(BOB, "x"))
+    await shop.tell(late)
+    assert await told.members(engine) == [ADA]
+    if end == "moves":
+        await shop.tell(told.named(ADA, ADA))
+    elif end == "gone":
+        await shop.tell(told.profiles.gone(ADA))
+    else:
+        heir = IdentifierState("user_id", ADA)
+        await shop.tell(*told.profiles.merged(ADA, CID, identifiers=[heir]))
+    assert await told.members(engine) == []
+    await shop.wait(shop.clock.now + 10 * SECOND)
+    assert await told.members(engine) == [BOB]
+
+
+async def test_nobody_is_looked_for_who_was_judged_or_whom_nothing_concerns(
+    engine: AsyncEngine, shop: Shop, told: Told
+) -> None:
+    await shop.define(bought=BOUGHT)
+    await shop.tell(told.event(ADA, "Visit"), told.event(BOB), told.named(CID, CID, "x"))
+    both = [IdentifierState("user_id", one) for one in (ADA, BOB)]
+    await shop.tell(*told.profiles.merged(BOB, ADA, identifiers=both))
+    await shop.tell(told.named(CID, CID))
+    async with engine.begin() as tx:
+        assert await tx.scalar(text("SELECT count(*) FROM segment.due WHERE kind = 'stray'")) == 0
+    assert await told.members(engine) == [ADA]
+
+
+async def test_whose_the_anchors_are_follows_what_is_told(
+    engine: AsyncEngine, shop: Shop, told: Told
+) -> None:
+    async def noted() -> list[tuple[str, str]]:
+        names = {anchor_of("user_id", one): one for one in ("a", "b", "x")}
+        async with engine.begin() as tx:
+            rows = await tx.execute(
+                text("SELECT CAST(profile_id AS text), anchor FROM segment.anchor")
+            )
+            return sorted((who, names[anchor]) for who, anchor in rows.all())
+
+    await shop.tell(told.named(ADA, "a", "x"), told.named(BOB, "b"))
+    assert await noted() == [(ADA, "a"), (ADA, "x"), (BOB, "b")]
+    await shop.tell(told.named(ADA, "a"), told.named(BOB, "b", "x"))
+    assert await noted() == [(ADA, "a"), (BOB, "b"), (BOB, "x")]
+    end, _heir = told.profiles.merged(BOB, ADA)
+    await shop.tell(end)
+    assert await noted() == [(ADA, "a")]
+    await shop.tell(told.named(ADA, "a", "b"), told.named(BOB, "x"))
+    assert await noted() == [(ADA, "a"), (ADA, "b"), (BOB, "x")]
+    # Those of who is gone lead to their events, should these have to be forgotten.
+    await shop.tell(told.profiles.gone(BOB))
+    assert await noted() == [(ADA, "a"), (ADA, "b"), (BOB, "x")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "enters"),
+    [
+        ({"not": RECENT}, 30 * DAY),
+        (UNPAID, HOUR),
+        ({"first": "Order", "op": "lt", "value": {"now": "-30d"}}, 30 * DAY + MICROSECOND),
+    ],
+)
+async def test_a_build_plans_for_who_enters_later_by_time_alone(
+    shop: Shop, told: Told, published: Published, rule: dict[str, Any], enters: timedelta
+) -> None:
+    start = shop.clock.now
+    await shop.tell(told.event(ADA))
+    shop.clock.now = start + enters / 2
+    await shop.define(one=rule)
+    assert await published() == []
+    assert await shop.due() == [(ADA, start + enters)]
+    await shop.wait(start + enters)
+    [entered] = await published()
+    assert (entered.profile_id, entered.at, entered.by_time) == (ADA, start + enters, True)
+
+
+@pytest.mark.parametrize("by_record", [True, False])
+async def test_what_time_has_done_while_nobody_looked_is_judged_by_the_events_of_then(
+    shop: Shop, told: Told, published: Published, *, by_record: bool
+) -> None:
+    """By now the window lets nothing through of what took her in."""
+    await shop.define(unpaid={**UNPAID, "within": {"last": "30d"}})
+    start = shop.clock.now
+    await shop.tell(told.event(ADA))
+    shop.clock.now = start + 400 * DAY
+    await (shop.tell(told.event(ADA, "Visit")) if by_record else shop.work())
+    assert [(one.change, one.at, one.by_time) for one in await published()] == [
+        ("entered", start + HOUR, True),
+        ("exited", start + 30 * DAY, True),
+    ]
+
+
+async def test_events_are_read_as_far_back_as_any_rule_looks(
+    engine: AsyncEngine, shop: Shop, told: Told
+) -> None:
+    twice = {"count": "Order", "within": {"last": "60d"}, "op": "gte", "value": 2}
+    await shop.define(twice=twice, short={"performed": "Order", "within": {"last": "1d"}})
+    start = shop.clock.now
+    for days in (40, 50):
+        await shop.tell(told.event(ADA, at=start - days * DAY))
+    assert await told.members(engine) == [ADA]
 
 
 @pytest.mark.parametrize("at_once", [True, False])

@@ -1,8 +1,9 @@
 """What is kept of an event, and of which copy; how rules on events are read, and refused."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -28,6 +29,7 @@ from rapport_segment.domain.happenings import (
 )
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.outlook import View
+from rapport_segment.domain.rulebook import Definition, Rulebook
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import (
     TRAITS,
@@ -36,7 +38,7 @@ from rapport_segment.domain.sections import (
     UnreadSectionError,
     anchor_of,
 )
-from rapport_segment.domain.windows import window
+from rapport_segment.domain.windows import EVER, window
 
 HOUR = timedelta(hours=1)
 WHEN = st.integers(-5, 5).map(lambda hours: NOON + hours * HOUR)
@@ -159,6 +161,44 @@ def test_no_event_that_counts_lies_before_where_reading_begins() -> None:
             assert moment >= since([window(kind, "")], at)
 
     check()
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "at"),
+    [
+        # The longest of each: with the hour that October has more in Berlin.
+        ({"this": "day", "zone": "Europe/Berlin"}, "2024-10-26T22:00", "2024-10-27T22:59"),
+        ({"this": "week", "zone": "Europe/Berlin"}, "2024-10-20T22:00", "2024-10-27T22:59"),
+        ({"this": "month", "zone": "Europe/Berlin"}, "2024-09-30T22:00", "2024-10-31T22:59"),
+        ({"this": "quarter", "zone": "Europe/Berlin"}, "2024-09-30T22:00", "2024-12-31T22:59"),
+        ({"this": "year", "zone": "Europe/Berlin"}, "2023-12-31T23:00", "2024-12-31T22:59"),
+        ({"last": "1mo"}, "2024-02-29T22:59:00.000001", "2024-03-29T22:59"),
+        ({"last": "1d"}, "2024-02-29T22:59:00.000001", "2024-03-01T22:59"),
+        ({"after": "2024-01-02", "before": "2024-01-03"}, "2024-01-02T00:00", "2024-03-01T22:59"),
+    ],
+)
+def test_reading_begins_before_the_first_event_that_counts(
+    kind: dict[str, str], first: str, at: str
+) -> None:
+    events = parse({"performed": "A", "within": kind}).subject.events  # type: ignore[union-attr]
+    moment, now = (datetime.fromisoformat(one).replace(tzinfo=UTC) for one in (first, at))
+    begins, behind = events.span(moment)
+    assert begins <= now < behind
+    begins, behind = events.span(moment - timedelta(microseconds=1))
+    assert not begins <= now < behind
+    assert since([events.window], now) <= moment
+    assert since([window({"last": "1min"}, ""), events.window], now) <= moment
+    assert since([events.window, None], now) == EVER
+
+
+def test_events_are_looked_at_in_the_windows_of_all_rules() -> None:
+    kinds = [{"last": "60d"}, {"last": "1d"}]
+    rules = [
+        Definition.of(UUID(int=number), 1, "", parse({"performed": "A", "within": kind}))
+        for number, kind in enumerate(kinds)
+    ]
+    wanted = {"A": {window(kind, "") for kind in kinds}}
+    assert Rulebook(rules).windows == Rulebook(rules[::-1]).windows == wanted
 
 
 CART = {

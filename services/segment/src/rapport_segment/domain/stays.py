@@ -112,7 +112,11 @@ class Stays:
 
     def reads(self, arrival: Arrival) -> bool:
         """Whether any rule looks at events of its name."""
-        return arrival.name in self._rulebook((arrival.workspace, "")).event_names
+        return arrival.name in self.event_names(arrival.workspace)
+
+    def event_names(self, workspace: str) -> frozenset[str]:
+        """The names of the events that any rule of a workspace looks at."""
+        return self._rulebook((workspace, "")).event_names
 
     def strays(self) -> set[tuple[str, Anchor]]:
         """The anchors whose owners have yet to be judged: by what was told under another's id, as

@@ -135,16 +135,44 @@ def _told(step: Step) -> Iterable[Anchor]:
 
 async def save_events(tx: AsyncConnection, following: Following, stays: Stays) -> None:
     """Keep the events that were told, and note whose the anchors are."""
-    held: dict[Key, Collection[Anchor]] = {}
-    for key in following.changed:
-        if following.held[key].heir is not None:
-            held[key] = ()
-        elif IDENTIFIERS in following.news.get(key, ()):
-            held[key] = stays.people[key].facts.sections[IDENTIFIERS].anchors
-    await happenings.claim(tx, held)
+    left_behind = await _claim(tx, following, stays)
     # Somebody was judged by these, and another process was quicker with a later copy.
-    left = await happenings.save(tx, stays.arrivals)
-    late = {(one.workspace, one.anchor) for one in left if stays.reads(one)}
+    unsaved = await happenings.save(tx, stays.arrivals)
+    late = {(one.workspace, one.anchor) for one in unsaved if stays.reads(one)}
+    wanted = {
+        (workspace, anchor, name)
+        for workspace, anchor in left_behind
+        for name in stays.event_names(workspace)
+    }
+    astray = stays.strays() | late | await happenings.used(tx, wanted)
     at = stays.now + LOOK_AFTER
-    rows = [stray(workspace, anchor, at) for workspace, anchor in sorted(stays.strays() | late)]
+    rows = [stray(workspace, anchor, at) for workspace, anchor in sorted(astray)]
     await DUE.schedule(tx, rows, keep=True)
+
+
+async def _claim(
+    tx: AsyncConnection, following: Following, stays: Stays
+) -> set[tuple[str, Anchor]]:
+    """Note whose the anchors are; those that somebody has left and nobody here has got.
+
+    Whoever has such a one may have got it before, and what was told since then of who left it was
+    not judged with them.
+    """
+    wanted: set[happenings.Claim] = set()
+    concerned, gone = set[Key](), set[Key]()
+    for key in following.changed:
+        held = following.held[key]
+        if held.lives and IDENTIFIERS in following.news.get(key, ()):
+            concerned.add(key)
+            wanted |= {(key, one) for one in _anchors(stays.people[key].facts)}
+        elif held.heir is not None:
+            concerned.add(key)
+        elif held.ended and not held.lives:
+            gone.add(key)
+    noted = await happenings.claimed(tx, concerned | gone)
+    # Who is gone keeps theirs: if they are to be forgotten, these lead to their events.
+    lost = {claim for claim in noted - wanted if claim[0] in concerned}
+    gained = wanted - noted
+    await happenings.claim(tx, gained, lost)
+    taken_over = {(key[0], anchor) for key, anchor in gained if stays.people[key].known}
+    return {(key[0], anchor) for key, anchor in noted - wanted} - taken_over

@@ -75,6 +75,14 @@ _OWNERS = text(
     "JOIN segment.anchor t USING (workspace, anchor)"
 )
 
+_USED = text(
+    "SELECT DISTINCT v.workspace, v.anchor "
+    f"FROM unnest({packed_texts('workspaces')}, CAST(:anchors AS bytea[]), "
+    f"{packed_texts('names')}) AS v(workspace, anchor, name) "
+    "WHERE EXISTS (SELECT FROM segment.happening h WHERE h.workspace = v.workspace "
+    "AND h.anchor = v.anchor AND h.name = v.name)"
+)
+
 Wanted = tuple[str, Anchor, str]
 """(workspace, anchor, name)"""
 
@@ -142,18 +150,36 @@ async def copies(tx: AsyncConnection, messages: Collection[Message]) -> dict[Mes
     return {tuple(row[:3]): Copied(*row[3:]) for row in rows.all()}
 
 
-async def claim(tx: AsyncConnection, held: Mapping[Key, Collection[Anchor]]) -> None:
-    """Note which anchors these people have now; others they have no more."""
-    if not held:
-        return
+async def used(tx: AsyncConnection, wanted: Collection[Wanted]) -> set[tuple[str, Anchor]]:
+    """Under which of these anchors any such event is kept, as (workspace, anchor)."""
+    if not wanted:
+        return set()
     given = {
-        "workspaces": pack_texts([key[0] for key in held]),
-        "people": [UUID(key[1]) for key in held],
+        "workspaces": pack_texts([one[0] for one in wanted]),
+        "anchors": [one[1] for one in wanted],
+        "names": pack_texts([one[2] for one in wanted]),
+    }
+    rows = await tx.execute(_USED, given)
+    return {(row[0], row[1]) for row in rows.all()}
+
+
+async def claimed(tx: AsyncConnection, keys: Collection[Key]) -> set[Claim]:
+    """Which anchors these people are noted to have."""
+    if not keys:
+        return set()
+    given = {
+        "workspaces": pack_texts([key[0] for key in keys]),
+        "people": [UUID(key[1]) for key in keys],
     }
     rows = await tx.execute(_CLAIMED, given)
-    noted = {((row[0], row[1]), row[2]) for row in rows.all()}
-    wanted = {(key, anchor) for key, anchors in held.items() for anchor in anchors}
-    for statement, some in ((_RELEASE, noted - wanted), (_CLAIM, wanted - noted)):
+    return {((row[0], row[1]), row[2]) for row in rows.all()}
+
+
+async def claim(
+    tx: AsyncConnection, gained: Collection[Claim], lost: Collection[Claim] = ()
+) -> None:
+    """Note which anchors people have now, and which they have no more."""
+    for statement, some in ((_RELEASE, lost), (_CLAIM, gained)):
         if some:
             await tx.execute(statement, _claims(sorted(some)))
 
