@@ -26,7 +26,7 @@ from rapport_segment import metrics
 from rapport_segment.domain.membership import Moment, Person, judge, leave, settle
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import Definition, Rulebook
-from rapport_segment.domain.stays import NO_RULES
+from rapport_segment.domain.stays import NO_RULES, with_entries
 from rapport_segment.handlers.correcting import Law, Settled, correct
 from rapport_segment.handlers.passing import ahead
 from rapport_segment.handlers.rulebooks import Rulebooks, compiled
@@ -40,6 +40,9 @@ log = logging.get(__name__)
 
 PAGES = (2000, 200, 20)
 """People of one transaction; fewer after it met with a batch's locks."""
+
+AT_ONCE_WITH_EVENTS = 200
+"""People of one transaction where their events are read, too: up to 1,000 of each name."""
 
 
 def build(job_id: str, one: Stored) -> NewJob:
@@ -165,15 +168,26 @@ class Building:
             return _Page(None, 0, is_superseded=True)
         if not one.active:
             return await self._emptied(tx, one, limit, rules)
+        definition, now = compiled(one), self._now()
+        if definition.windows:
+            limit = min(limit, AT_ONCE_WITH_EVENTS)
         last, judged = await people.page(tx, workspace, after=after, limit=limit)
         if last is None:
             return _Page(None, 0)
-        definition, now = compiled(one), self._now()
-        ids = await definitions.misplaced(
-            tx, workspace, one.segment_id, definition.rule, now=now, after=after, upto=last
-        )
         moment = Moment(now, "definition")
         law = Law(rules, [definition], now)
+        some: list[Person] = []
+        if definition.moves or definition.windows:
+            wanted = definition.reads
+            known = await people.known(tx, workspace, after=after, upto=last, wanted=wanted)
+            some = await _with_entries(tx, await law.known(tx, workspace, known))
+        if definition.windows:
+            # In memory that takes time in proportion to the events, in SQL not always.
+            ids = sorted(one.profile_id for one in some if _is_misplaced(definition, one, now))
+        else:
+            ids = await definitions.misplaced(
+                tx, workspace, one.segment_id, definition.rule, now=now, after=after, upto=last
+            )
         await correct(
             tx,
             workspace,
@@ -182,9 +196,7 @@ class Building:
             lambda who: settle(*judge(who, [definition], moment), rules, moment),
         )
         if definition.moves:
-            wanted = definition.reads
-            some = await people.known(tx, workspace, after=after, upto=last, wanted=wanted)
-            await _plan(tx, definition, await law.known(tx, workspace, some), now)
+            await _plan(tx, definition, some, now)
         return _Page(last, judged)
 
     async def _swapped(
@@ -239,19 +251,22 @@ async def _plan(
 
     Nobody is locked: who changes meanwhile is judged by this definition as well.
     """
-    members: dict[UUID, list[UUID]] = {}
-    if definition.named:
-        people_by_key = {(one.workspace, str(one.profile_id)): one for one in some}
-        for entry in await people.open_entries(tx, people_by_key):
-            members.setdefault(entry.profile_id, []).append(entry.segment_id)
     looked_at = [
-        replace(
-            one,
-            check=definition.judge(View(one.facts, now, members.get(one.profile_id, ())))[1],
-        )
-        for one in some
+        replace(one, check=definition.judge(View(one.facts, now, one.entries))[1]) for one in some
     ]
     await DUE.schedule(tx, ahead(looked_at), sooner=True)
+
+
+async def _with_entries(tx: AsyncConnection, some: Sequence[Person]) -> list[Person]:
+    """These people with their open entries."""
+    by_key = {(one.workspace, str(one.profile_id)): one for one in some}
+    return list(with_entries(by_key, await people.open_entries(tx, by_key)).values())
+
+
+def _is_misplaced(definition: Definition, one: Person, now: datetime) -> bool:
+    """Whether somebody should be in the segment and is not, or the reverse."""
+    fits, _until = definition.judge(View(one.facts, now, one.entries))
+    return fits is not (definition.segment_id in one.entries)
 
 
 def _end_stay(person: Person, one: Stored, moment: Moment) -> Settled:
