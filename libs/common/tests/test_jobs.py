@@ -181,6 +181,24 @@ async def test_whatever_kills_its_holders_each_step_is_told_once(
     assert (found.state, found.done, found.position) == ("done", 7, {"n": 7})
 
 
+async def test_workspaces_take_turns_however_many_jobs_one_has(jobs: AsyncEngine) -> None:
+    """Each job has a turn, and is put back; those of one workspace were there first."""
+    for number in range(4):
+        await queue(jobs, f"j{number}")
+    turns: list[str] = []
+    for number in range(6):
+        async with jobs.begin() as tx:
+            job = await STORE.claim(tx, "h")
+            assert job is not None
+            turns.append(job.id)
+        if number == 1:
+            await queue(jobs, "late", workspace="other")
+        async with jobs.begin() as tx:
+            back = "UPDATE segment.job SET state = 'queued', held_until = clock_timestamp()"
+            await tx.execute(text(f"{back} WHERE state = 'running'"))
+    assert turns == ["j0", "j1", "late", "j2", "late", "j3"]
+
+
 async def test_jobs_are_their_workspaces_alone_and_listed_in_pages(jobs: AsyncEngine) -> None:
     for number in range(3):
         await queue(jobs, f"j{number}")

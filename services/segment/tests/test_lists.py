@@ -2,6 +2,7 @@
 
 import gzip
 import uuid
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.events.envelope import identifier_digest
 from rapport_common.events.profile import AbsorbedId
 from rapport_common.privacy.subject import Recogniser, Subject
-from rapport_common.testing.credentials import EVENT_KEY
+from rapport_common.testing.credentials import EVENT_KEY, mint
+from rapport_segment.handlers import uploading
 from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.store import definitions
 from rapport_segment.store.access import LISTS
@@ -297,7 +299,7 @@ async def test_who_is_forgotten_leaves_lists_and_who_asks_is_told(
         assert (told["list"], told["value"]) == ("VIP", "ada@x.org")
     answer = await lists.client.post(f"{lists.path}/uploads", content=b"email\nada@x.org\n")
     assert answer.status_code == 202
-    waits, files, on_lists, *_others = sweeps(Recogniser(EVENT_KEY))
+    *_others, waits, files, on_lists = sweeps(Recogniser(EVENT_KEY))
     async with engine.begin() as tx:
         # Or what has come before the wish would be put on the list behind it.
         assert (await waits.page(tx, who, None)).waits
@@ -307,3 +309,53 @@ async def test_who_is_forgotten_leaves_lists_and_who_asks_is_told(
         assert (await files.page(tx, who, None)).removed == 1
         assert (await on_lists.page(tx, who, None)).removed == 1
     assert await lists.members() == [["email", "bob@x.org"]]
+
+
+async def test_what_is_read_after_a_wish_from_a_file_of_before_it_goes_too(
+    lists: Lists, engine: AsyncEngine
+) -> None:
+    answer = await lists.client.post(
+        f"{lists.path}/uploads", content=b"email\nada@x.org\nbob@x.org"
+    )
+    assert answer.status_code == 202
+    digest = identifier_digest(EVENT_KEY, "acme", ("email", "ada@x.org")).hex()
+    async with engine.begin() as tx:
+        # What was received up to five seconds later counts as of before.
+        await tx.execute(text("UPDATE segment.job SET created_at = now() - interval '1 h'"))
+        at = (await tx.execute(text("SELECT now() - interval '30 min'"))).scalar_one()
+    who = Subject(
+        workspace="acme",
+        request_id="r",
+        profile_id=str(ADA),
+        subjects=frozenset({digest}),
+        kinds=frozenset({"email"}),
+        profiles=frozenset({str(ADA)}),
+        at=at,
+    )
+    await build(lists.shop.engine, now=lists.shop.clock)
+    assert await lists.members() == [["email", "ada@x.org"], ["email", "bob@x.org"]]
+    *_others, waits, _files, on_lists = sweeps(Recogniser(EVENT_KEY))
+    async with engine.begin() as tx:
+        assert not (await waits.page(tx, who, None)).waits
+        assert (await on_lists.page(tx, who, None)).removed == 1
+    assert await lists.members() == [["email", "bob@x.org"]]
+
+
+async def test_a_file_that_is_no_list_is_given_up(
+    lists: Lists, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploading, "MOST_REFUSED", 3)
+    job = await lists.upload(b"email\nada@x.org\n" + b"nobody\n" * 4)
+    assert job["state"] == "failed"
+    assert "4 rows were refused and 1 taken" in job["error"]
+    good = b"".join(b"u%d@x.org\n" % number for number in range(5))
+    assert (await lists.upload(b"email\n" + good + b"nobody\n" * 4))["state"] == "done"
+
+
+async def test_what_is_on_a_list_takes_the_scope_for_peoples_data(lists: Lists) -> None:
+    reader = {
+        "Authorization": f"Bearer {mint('acme', 'ada', ['segments:read'], timedelta(minutes=5))}"
+    }
+    refused = await lists.client.get(f"{lists.path}/members", headers=reader)
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert (await lists.client.get(lists.path, headers=reader)).status_code == 200

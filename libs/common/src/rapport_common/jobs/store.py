@@ -153,15 +153,24 @@ class JobStore:
         return [_job(row) for row in result]
 
     async def claim(self, tx: AsyncConnection, holder: str) -> Job | None:
-        """Take the job that waits longest, or whose holder is gone; None when there is none."""
+        """Take the job that waits longest, or whose holder is gone; None when there is none.
+
+        Workspaces take turns: one of many jobs is behind another that had its last turn earlier.
+        """
+        last_turn = (
+            f"(SELECT max(o.held_until) FROM {self._table} o WHERE o.workspace = j.workspace "
+            "AND o.state IN ('queued', 'running'))"
+        )
         result = await tx.execute(
             text(
                 f"UPDATE {self._table} SET state = 'running', holder = :holder, "
                 "held_until = clock_timestamp() + make_interval(secs => :lease), "
                 "started_at = coalesce(started_at, clock_timestamp()), attempts = attempts + 1 "
-                f"WHERE (workspace, id) = (SELECT workspace, id FROM {self._table} WHERE state IN "
-                "('queued', 'running') AND (held_until IS NULL OR held_until <= clock_timestamp()) "
-                "ORDER BY coalesce(held_until, created_at), id LIMIT 1 FOR UPDATE SKIP LOCKED) "
+                f"WHERE (workspace, id) = (SELECT workspace, id FROM {self._table} j WHERE state "
+                "IN ('queued', 'running') "
+                "AND (held_until IS NULL OR held_until <= clock_timestamp()) "
+                f"ORDER BY coalesce({last_turn}, created_at), coalesce(held_until, created_at), id "
+                "LIMIT 1 FOR UPDATE SKIP LOCKED) "
                 f"RETURNING {_COLUMNS}"
             ),
             {"holder": holder, "lease": self.lease_seconds},

@@ -11,7 +11,7 @@ from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.jobs.routes import JobId, ShownJob, shown
 from rapport_common.paging import Listed, Paging
 from rapport_segment.api import list_models as models
-from rapport_segment.api.callers import Reader, Writer
+from rapport_segment.api.callers import PERSONAL, Reader, Writer
 from rapport_segment.handlers import lists, uploading
 from rapport_segment.handlers.list_files import received
 from rapport_segment.handlers.lists import OnLists, require, require_listed
@@ -60,7 +60,8 @@ def member_routes(engine: AsyncEngine) -> APIRouter:
 
     @router.get("/v1/lists/{list_id}/members", response_model=Listed[models.ListMember])
     async def members(list_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
-        """List what is on a list, by kind and value."""
+        """List what is on a list, by kind and value; it takes the scope `profiles:export`, too."""
+        caller.require(PERSONAL)
         after = page.after(str, str)
         async with engine.begin() as tx:
             await require(tx, caller.workspace, list_id)

@@ -19,6 +19,14 @@ Network = IPv4Network | IPv6Network
 MAX_URL = 2000
 _TRANSLATED = IPv6Network("64:ff9b::/96")
 """Behind these addresses are those of IPv4 (RFC 6052), private ones too."""
+_NEVER = (
+    # Translated in a network of one's own (RFC 8215), compatible with IPv4, translated (RFC 2765),
+    # and local to a site: some versions of Python take them for the internet.
+    IPv6Network("64:ff9b:1::/48"),
+    IPv6Network("::/96"),
+    IPv6Network("::ffff:0:0:0/96"),
+    IPv6Network("fec0::/10"),
+)
 
 
 class UnusableUrlError(ValueError):
@@ -36,6 +44,8 @@ def is_allowed(address: str, own: Sequence[Network] = ()) -> bool:
     inner = _inner(found)
     if any(one in network for one in (found, inner) for network in own):
         return True
+    if isinstance(found, IPv6Address) and any(found in network for network in _NEVER):
+        return False
     return all(one.is_global and not one.is_multicast for one in (found, inner))
 
 

@@ -31,6 +31,9 @@ from rapport_segment.store.lists import KeptList
 ROWS = 2000
 """Of one transaction."""
 
+MOST_REFUSED = 100_000
+"""Rows that are refused of any file; of one with more rows that are taken, as many as these."""
+
 TAKEN = 10_000
 """So many are taken off a list in one transaction."""
 
@@ -72,11 +75,14 @@ class Uploading:
                 position = {"generation": await self._begun(job, spec), "at": asdict(At())}
                 report = {"bytes": 0, "total_bytes": file.size}
                 yield Step(position, 0, 0, 0, report, lines)
+            taken, left = job.accepted, job.rejected
             async for piece in self._read(job, file, position, replaces=spec.replaces):
                 position = {**position, "at": asdict(piece.after)}
                 report = {**report, "bytes": piece.after.offset}
                 refused = len(piece.refusals)
                 yield Step(position, piece.rows, piece.rows - refused, refused, report)
+                taken, left = taken + piece.rows - refused, left + refused
+                _require_mostly_taken(taken, left)
         if spec.replaces:
             async for step in self._cleared(job, position, report):
                 yield step
@@ -112,7 +118,8 @@ class Uploading:
                 one = await require_living(tx, job.workspace, list_id)
                 # What is only added stays, also if another file replaces what was there before.
                 generation = position["generation"] if replaces else one.generation
-                await lists.put(tx, one, subjects, generation=generation, now=now)
+                # Who is to be forgotten is so with all that was received before the wish.
+                await lists.put(tx, one, subjects, generation=generation, now=job.created_at)
                 await list_files.write_refusals(tx, job.workspace, job.id, piece.refusals, now)
             yield piece
             at = piece.after
@@ -145,3 +152,13 @@ class Uploading:
         # Named by the rule in force and by the one that is built beside it, it is there twice.
         users = {user.segment_id: user for user in await users_of(tx, one)}
         return [user for user in users.values() if user.active]
+
+
+def _require_mostly_taken(taken: int, refused: int) -> None:
+    """InvalidRequestError for a file of which so much is refused that it is no list."""
+    if refused > max(taken, MOST_REFUSED):
+        message = (
+            f"{refused} rows were refused and {taken} taken: this is no list of identifiers. "
+            "Look at the refused rows, and send the file again."
+        )
+        raise InvalidRequestError(message, code="too_many_refused")

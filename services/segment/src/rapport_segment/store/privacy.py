@@ -116,9 +116,6 @@ ANCHORS = Found(
 def sweeps(recogniser: Recogniser) -> list[Sweep]:
     """All of it. Files for lists that have come before the wish are read to their end first."""
     return [
-        Waits("segment.list_part", _are_read),
-        UPLOADS,
-        ON_LISTS,
         STAYS,
         CHECKS,
         POSTS,
@@ -129,4 +126,8 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         ANCHORS,
         PEOPLE,
         *aside_sweeps(SCHEMA, recogniser),
+        # Last, so that nothing else waits for it.
+        Waits("segment.list_part", _are_read),
+        UPLOADS,
+        ON_LISTS,
     ]
