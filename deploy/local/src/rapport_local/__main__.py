@@ -13,6 +13,7 @@ from rapport_local.config import Config
 from rapport_local.credentials import Credentials
 from rapport_local.environment import exports
 from rapport_local.errors import LocalError, disk_full, is_disk_full
+from rapport_local.interrupts import interrupted_afterwards
 from rapport_local.paths import Home, cache_folder
 from rapport_local.stack import Stack
 
@@ -56,7 +57,8 @@ def _show_addresses(config: Config) -> None:
 
 def _follow_until_interrupted(stack: Stack) -> None:
     try:
-        _show_addresses(stack.config)
+        with interrupted_afterwards():
+            _show_addresses(stack.config)
         _print_logs(list(stack.config.components), last=20, follow=True)
     finally:
         stack.stop()
