@@ -19,9 +19,14 @@ def interruptible() -> Iterator[None]:
 
 def test_an_interrupt_is_raised_at_the_end_of_the_block() -> None:
     done: list[int] = []
-    with pytest.raises(KeyboardInterrupt), interrupted_afterwards():
+
+    @interrupted_afterwards()
+    def work() -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        done += range(1000)
+        done.extend(range(1000))
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert len(done) == 1000
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

@@ -1,6 +1,6 @@
 """Of each section the newest word counts, of each id the newest end, whatever comes first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -20,7 +20,6 @@ from rapport_common.follower.domain import (
     Key,
     Overlaid,
     Step,
-    survivor_of,
 )
 from rapport_common.follower.records import reading
 from rapport_common.testing.profiles import NOON, Profiles, sections
@@ -34,6 +33,18 @@ READ = reading(SECTIONS, ids_are_uuids=False)
 def steps(records: Sequence[ProfileActivity], read: Any = READ) -> list[Step]:
     found = (read(index, one) for index, one in enumerate(records))
     return [one for one in found if one is not None]
+
+
+def survivor_of(held: Mapping[Key, Held], key: Key) -> Key:
+    """Where the way from heir to heir leads, as far as it is held; in a circle, once around."""
+    passed = {key}
+    while (one := held.get(key)) is not None and one.heir is not None:
+        following = (key[0], one.heir)
+        if following in passed:
+            break
+        passed.add(following)
+        key = following
+    return key
 
 
 class Reader:
@@ -115,9 +126,22 @@ def histories(draw: st.DrawFn) -> tuple[Profiles, list[ProfileActivity]]:
 
 
 @st.composite
-def disorders(draw: st.DrawFn) -> tuple[Profiles, list[list[ProfileActivity]]]:
+def meetings(draw: st.DrawFn) -> tuple[Profiles, list[ProfileActivity]]:
+    """Lives that do little but become each other."""
+    profiles = Profiles()
+    records = [profiles.event(who) for who in IDS]
+    for who, other in draw(st.lists(st.permutations(IDS).map(lambda ids: ids[:2]), max_size=8)):
+        if profiles.held[who].lives:
+            records += profiles.merged(who, other)
+    return profiles, records
+
+
+@st.composite
+def disorders(
+    draw: st.DrawFn, histories: st.SearchStrategy[tuple[Profiles, list[ProfileActivity]]]
+) -> tuple[Profiles, list[list[ProfileActivity]]]:
     """A history in any order, some of it twice, in batches of any size."""
-    profiles, records = draw(histories())
+    profiles, records = draw(histories)
     # Whoever is told again before anybody was told of tells nothing.
     again = draw(st.lists(st.sampled_from(records), max_size=6)) if records else []
     shuffled = draw(st.permutations([*records, *again]))
@@ -141,7 +165,7 @@ def test_in_order_a_reader_holds_what_there_is_and_misses_nothing(
     assert reader.outcome() == expected(profiles)
 
 
-@given(disorders())
+@given(disorders(histories()))
 def test_any_order_repetition_and_batching_leaves_the_same(
     disorder: tuple[Profiles, list[list[ProfileActivity]]],
 ) -> None:
@@ -314,6 +338,44 @@ def test_who_became_somebody_that_is_gone_is_gone() -> None:
     reader.take([*told, gone])
     [ended] = [one for one in reader.take(merged) if isinstance(one, Ended)]
     assert (ended.key, ended.survivor) == (("acme", "a"), None)
+
+
+def test_who_goes_around_into_the_own_later_life_keeps_what_he_has() -> None:
+    """`a` became `b`, who became `c`, who became `a` again, before `a`'s second life was told."""
+    profiles, reader = Profiles(), Reader()
+    reader.take([profiles.event(who) for who in ("a", "b", "c")])
+    around = [profiles.merged(*pair) for pair in (("a", "b"), ("b", "c"), ("c", "a"))]
+    ends, steps_of_heirs = zip(*around, strict=True)
+    assert [turn.key[1] for turn in reader.take(ends[::-1])] == ["c", "b"]
+    assert not reader.held["acme", "a"].lives
+    told = [one for one in reader.take(steps_of_heirs) if isinstance(one, Overlaid)]
+    assert told[-1].key == ("acme", "a")
+
+
+def test_who_became_somebody_that_became_a_third_is_told_with_the_third() -> None:
+    profiles, reader = Profiles(), Reader()
+    reader.take([profiles.event(who) for who in ("a", "b", "c")])
+    (first, _), (second, third) = profiles.merged("a", "b"), profiles.merged("b", "c")
+    reader.take([second])
+    assert reader.take([first]) == [Ended(("acme", "a"), 2, ("acme", "c"), is_told=False)]
+    [turn] = reader.take([third])
+    assert isinstance(turn, Overlaid)
+
+
+@given(disorders(meetings()))
+def test_what_ids_have_is_with_somebody_who_lives_in_the_end(
+    disorder: tuple[Profiles, list[list[ProfileActivity]]],
+) -> None:
+    _, batches = disorder
+    reader = Reader()
+    owns: set[Key] = set()
+    for turn in (turn for batch in batches for turn in reader.take(batch)):
+        if isinstance(turn, Overlaid):
+            owns.add(turn.key)
+        elif turn.key in owns:
+            owns.discard(turn.key)
+            owns |= {turn.survivor} if turn.survivor else set()
+    assert owns == {key for key, one in reader.held.items() if one.lives}
 
 
 def test_what_is_followed_later_than_the_rest_is_missed_only_once_it_was_there() -> None:

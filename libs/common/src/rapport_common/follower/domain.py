@@ -4,7 +4,7 @@ Of each section the newest word counts, of each id the newest end: both are maxi
 records leave the same behind in any order, however often they come.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -162,18 +162,6 @@ def close(held: Held, end: End) -> Held:
     return held if after == held else after
 
 
-def survivor_of(held: Mapping[Key, Held], key: Key) -> Key:
-    """Where the way from heir to heir leads, as far as it is held; in a circle, once around."""
-    passed = {key}
-    while (one := held.get(key)) is not None and one.heir is not None:
-        following = (key[0], one.heir)
-        if following in passed:
-            break
-        passed.add(following)
-        key = following
-    return key
-
-
 class Following:
     """The ids of some records in memory; `apply` takes the records one by one.
 
@@ -240,34 +228,38 @@ class Following:
         if after.heir is None:
             return (Ended(end.key, end.version),)
         heir = (end.key[0], after.heir)
-        survivor = self._survivor(heir, after.into_version)
-        if survivor is None:
+        way = self._way(heir, after.into_version)
+        if way is None:
             return (Ended(end.key, end.version),)
+        survivor, into_version = way
         if survivor == end.key:
-            survivor = heir  # which had been merged into this one: the newer word holds
-        return (Ended(end.key, end.version, survivor, self._is_told(heir, survivor, after)),)
+            if into_version > end.version:
+                return ()  # around and into a later life of its own, which is yet to be told
+            # Which had been merged into this one: the newer word holds.
+            survivor, into_version = heir, after.into_version
+        held = self.held.get(survivor)
+        is_told = held is None or held.version >= into_version
+        return (Ended(end.key, end.version, survivor, is_told),)
 
-    def _survivor(self, key: Key, into_version: int) -> Key | None:
-        """Whom the way from heir to heir leads to; None if whoever it led to is gone.
+    def _way(self, key: Key, into_version: int) -> tuple[Key, int] | None:
+        """Whom the way from heir to heir leads to, and into which version of it.
 
-        The end of an id is of a life before, if something went into a later version of it.
+        None if whoever it led to is gone. The end of an id is of a life before, if something went
+        into a later version of it: so the way may come by an id twice. In a circle (where not all
+        these versions are known), once around.
         """
-        passed = {key}
+        passed = {(key, into_version)}
         while (one := self.held.get(key)) is not None and not one.lives:
             if one.ended == 0 or one.ended < into_version:
                 break  # what it is now is yet to be told
             if one.heir is None:
                 return None
-            following = (key[0], one.heir)
+            following = ((key[0], one.heir), one.into_version)
             if following in passed:
                 break
             passed.add(following)
-            key, into_version = following, one.into_version
-        return key
-
-    def _is_told(self, heir: Key, survivor: Key, after: Held) -> bool:
-        held = self.held.get(heir)
-        return survivor != heir or held is None or held.version >= after.into_version
+            key, into_version = following
+        return key, into_version
 
     def _keep(self, key: Key, after: Held) -> None:
         self.held[key] = after
