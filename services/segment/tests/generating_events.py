@@ -14,7 +14,8 @@ from rapport_common.events.profile import IdentifierState
 from rapport_segment.domain.happenings import Arrival, Happenings, Named, arrival, with_one, without
 from rapport_segment.domain.sections import IDENTIFIERS, Facts, Section, anchor_of
 
-NAMES = ("Order Completed", "Product Viewed", "Cart Viewed")
+NAMES = ("Order Completed", "Product Viewed", "Survey Answered")
+SURVEY = "01a22947-d1de-7294-96aa-7a623b834ab5"
 TOTALS = (0, 1, 5, 9.5, -3, "5", "5.0", "9.50", "x", True, None, [5], 10**20, 1e-7)
 SKUS = ("a", "A", "b", 1, "1", True, "true", None, ["a"], {"a": 1}, "2026-01-31")
 GAPS = ("1min", "1h", "1d", "7d", "2w")
@@ -68,6 +69,9 @@ class EventChance(Chance):
             "total": pick.choice(TOTALS),
             "sku": pick.choice(SKUS),
             "in": {"side": pick.choice(TOTALS)},
+            "score": pick.choice((0, 6, 7, 8, 9, 10, "6", 11, None)),
+            "kind": pick.choice(("nps", "nps", "csat")),
+            "survey_id": pick.choice((SURVEY, "another")),
         }
         kept = {name: value for name, value in properties.items() if pick.random() < 0.8}
         return Event(
@@ -95,7 +99,9 @@ class EventChance(Chance):
         """A comparison with events."""
         pick = self._random
         name, where = pick.choice(NAMES), self.where()
-        kind = pick.randrange(10)
+        kind = pick.randrange(13)
+        if kind >= 10:
+            return self.told() if kind == 10 else self.answer()
         if kind < 2:
             return {"performed": name, **where, **self.window()}
         op = pick.choice(("eq", "ne", "gt", "gte", "lt", "lte"))
@@ -111,6 +117,38 @@ class EventChance(Chance):
             number = {"n": pick.choice((1, 2, 3))} if which == "nth" else {}
             return {which: name, **number, **where, **self.instant_test()}
         return self.sequence()
+
+    def told(self) -> dict[str, Any]:
+        """A property of one event."""
+        pick = self._random
+        which = pick.choice(("first", "last", "nth"))
+        number = {"n": pick.choice((1, 2, 3))} if which == "nth" else {}
+        some: tuple[dict[str, Any], ...] = (
+            {"property": "total", "op": pick.choice(("gt", "lte", "eq", "ne")), "value": 5},
+            {"property": "sku", "op": pick.choice(("eq", "ne", "contains")), "value": "a"},
+            {"property": "sku", "op": "in", "value": ["a", 1, True]},
+            {"property": "in.side", "op": pick.choice(("exists", "not_exists"))},
+            {"property": "sku", "op": "matches", "value": "(?i)^a"},
+        )
+        asked = pick.choice(some)
+        return {which: pick.choice(NAMES), **number, **asked, **self.where(), **self.window()}
+
+    def answer(self) -> dict[str, Any]:
+        """The last answer to a survey, or to one of them."""
+        pick = self._random
+        of = {"answer": "nps", **({"survey": SURVEY} if pick.random() < 0.3 else {})}
+        words = ("detractor", "passive", "promoter", 6, 7, "9")
+        kind = pick.randrange(5)
+        if kind == 0:
+            return {**of, "op": pick.choice(("exists", "not_exists"))}
+        if kind == 1:
+            return {**of, "op": pick.choice(("eq", "ne")), "value": pick.choice(words)}
+        if kind == 2:
+            return {**of, "op": "in", "value": [pick.choice(words), pick.choice(words)]}
+        if kind == 3:
+            op = pick.choice(("gt", "gte", "lt", "lte"))
+            return {**of, "op": op, "value": pick.choice((0, 6, 8.5, "9"))}
+        return {**of, **self.instant_test()}
 
     def sequence(self) -> dict[str, Any]:
         """Two events or three, one after the other."""

@@ -256,9 +256,91 @@ def test_what_decides_is_named() -> None:
     assert reason(parse({"count": "A", "op": "gte", "value": 2}), view) == "count A 4 >= 2"
 
 
+def test_a_property_of_one_event_is_compared() -> None:
+    some = (one(NOON, "0", total=9), one(NOON + HOUR, "1", total=2), one(NOON + 2 * HOUR, "2"))
+    named = {"A": some, "B": ()}
+
+    def at(document: dict[str, Any], hours: int) -> Any:
+        view = View(Facts((), happened=Happenings([named])), NOON + hours * HOUR)
+        [verdict] = explain(parse({"property": "total", **document}), view)
+        named_ones = [each.message_id for each in verdict.events]
+        return verdict.result, verdict.actual, named_ones, verdict.until
+
+    low = {"op": "lt", "value": 5}
+    assert at({"first": "A", **low}, 9) == (False, 9, ["0"], None)
+    assert at({"nth": "A", "n": 2, **low}, 9) == (True, 2, ["1"], None)
+    # The last one has none, and no other one stands in for it.
+    assert at({"last": "A", **low}, 9) == (False, None, ["2"], None)
+    within = {"within": {"last": "4h"}}
+    assert at({"first": "A", **low, **within}, 3) == (False, 9, ["0"], NOON + 4 * HOUR)
+    assert at({"first": "A", **low, **within}, 4) == (True, 2, ["1"], NOON + 5 * HOUR)
+    for op, fits in (("not_exists", True), ("exists", False)):
+        assert at({"last": "B", "op": op}, 9) == (fits, None, [], None)
+    assert not at({"last": "B", "op": "ne", "value": 5}, 9)[0]
+
+
+SURVEY = "01a22947-d1de-7294-96aa-7a623b834ab5"
+
+
+@pytest.mark.parametrize(
+    ("answer", "scores"),
+    [
+        ({"op": "eq", "value": "detractor"}, range(7)),
+        ({"op": "eq", "value": "passive"}, (7, 8)),
+        ({"op": "eq", "value": "promoter"}, (9, 10)),
+        ({"op": "ne", "value": "promoter"}, range(9)),
+        ({"op": "in", "value": ["passive", 10.0, "3"]}, (3, 7, 8, 10)),
+        ({"op": "gte", "value": "9"}, (9, 10)),
+        ({"op": "exists"}, range(11)),
+        ({"op": "not_exists"}, ()),
+        ({"op": "gte", "value": "2026-03-01"}, range(11)),
+        ({"op": "within", "value": {"last": "30d"}}, range(11)),
+        ({"op": "lt", "value": {"now": "-30d"}}, ()),
+    ],
+)
+def test_the_last_answer_counts(answer: dict[str, Any], scores: Any) -> None:
+    rule = parse({"answer": "nps", "survey": SURVEY, **answer})
+    fits = Judges().of(rule)
+    said = {"kind": "nps", "survey_id": SURVEY}
+    found = []
+    for score in range(11):
+        others = [
+            one(NOON - HOUR, "0", score=10 - score, **said),
+            one(NOON, "1", score=score, **said),
+            one(NOON + HOUR, "2", score=5, kind="nps", survey_id="another"),
+            one(NOON + HOUR, "3", score=5, kind="csat", survey_id=SURVEY),
+        ]
+        named = {"Survey Answered": tuple(others)}
+        view = View(Facts((), happened=Happenings([named])), NOON + 2 * HOUR)
+        if fits(view)[0]:
+            found.append(score)
+        [verdict] = explain(rule, view)
+        assert [each.message_id for each in verdict.events] == ["1"]
+    assert found == list(scores)
+    never = Facts((), happened=Happenings([{"Survey Answered": ()}]))
+    assert fits(View(never, NOON))[0] is (answer["op"] == "not_exists")
+
+
 @pytest.mark.parametrize(
     ("document", "path"),
     [
+        ({"answer": "nps"}, "op"),
+        ({"answer": "mood", "op": "exists"}, "answer"),
+        ({"answer": "nps", "op": "exists", "value": 1}, "value"),
+        ({"answer": "nps", "op": "eq"}, "value"),
+        ({"answer": "nps", "op": "eq", "value": "angry"}, "value"),
+        ({"answer": "nps", "op": "eq", "value": True}, "value"),
+        ({"answer": "nps", "op": "in", "value": [1, 11]}, "value[1]"),
+        ({"answer": "nps", "op": "in", "value": []}, "value"),
+        ({"answer": "nps", "op": "lt", "value": "detractor"}, "value"),
+        ({"answer": "nps", "op": "within", "value": {"last": "0d"}}, "value.last"),
+        ({"answer": "nps", "survey": "first", "op": "exists"}, "survey"),
+        ({"answer": "nps", "property": "a", "op": "exists"}, "rule"),
+        ({"last": "A", "property": "", "op": "exists"}, "property"),
+        ({"last": "A", "property": "a"}, "op"),
+        ({"last": "A", "property": "a", "op": "eq"}, "value"),
+        ({"last": "A", "property": "a", "op": "within", "value": {"last": "1d"}}, "value"),
+        ({"last": "A", "op": "lt", "value": "2026-01-01", "within": {"last": "1d"}}, "rule"),
         ({"performed": ""}, "performed"),
         ({"performed": 5}, "performed"),
         ({"performed": "x" * 201}, "performed"),

@@ -58,6 +58,26 @@ FREE = {"trait": "plan", "op": "eq", "value": "free"}
         (f'list "{ID}" and not list "{ID}"', {"and": [ON, {"not": ON}]}),
         ('score rfm_tier = "new"', {"score": "rfm_tier", "op": "eq", "value": "new"}),
         ("score rfm_recency >= 4", {"score": "rfm_recency", "op": "gte", "value": 4}),
+        ('answer nps = "passive"', {"answer": "nps", "op": "eq", "value": "passive"}),
+        (f'answer nps of "{ID}" <= 6', {"answer": "nps", "survey": ID, "op": "lte", "value": 6}),
+        (
+            "answer nps within last 90d",
+            {"answer": "nps", "op": "within", "value": {"last": "90d"}},
+        ),
+        (
+            'nth(2 of size of "A", a = 1) within 7d > 3',
+            {
+                "nth": "A",
+                "n": 2,
+                "property": "size",
+                "where": [{"property": "a", "op": "eq", "value": 1}],
+                "within": {"last": "7d"},
+                "op": "gt",
+                "value": 3,
+            },
+        ),
+        ('last(of of "A") missing', {"last": "A", "property": "of", "op": "not_exists"}),
+        ('trait "answer" exists', {"trait": "answer", "op": "exists"}),
         ('trait "list" exists', {"trait": "list", "op": "exists"}),
         (
             "revenue EUR >= 12.5",

@@ -7,29 +7,42 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, RootMod
 from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 
-from rapport_segment.domain import event_leaves, happenings, leaves, operands
+from rapport_segment.api.event_rules import (
+    AnswerRule,
+    AverageRule,
+    CountRule,
+    DistinctRule,
+    FirstRule,
+    FirstToldRule,
+    LastRule,
+    LastToldRule,
+    MaxRule,
+    MinRule,
+    NthRule,
+    NthToldRule,
+    PerformedRule,
+    SequenceRule,
+    SumRule,
+)
+from rapport_segment.api.rule_parts import (
+    OF,
+    PURPOSE,
+    VALUE,
+    Channel,
+    Equality,
+    Instant,
+    Of,
+    Operand,
+    Order,
+    Part,
+    Pattern,
+    Presence,
+    States,
+    Texts,
+    Times,
+)
+from rapport_segment.domain import operands
 
-Text = Annotated[str, Field(max_length=operands.MAX_TEXT)]
-Scalar = Text | bool | float
-Operand = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=leaves.MAX_LIST)]
-Presence = Literal["exists", "not_exists"]
-Equality = Literal["eq", "ne", "in"]
-Order = Literal["gt", "gte", "lt", "lte"]
-Texts = Literal["contains", "starts_with"]
-Times = Literal["within", "anniversary"]
-Pattern = Literal["matches"]
-VALUE = Field(
-    default=None, description="not with exists and not_exists; with in a list of 1 to 1,000"
-)
-States = Literal["granted", "denied", "withdrawn", "expired", "unconfirmed"]
-Of = Literal["any", "all", "none", "size"]
-OF: Any = Field(
-    "any", description="of a list: one element fits, all do, none does; or how many it has"
-)
-Length = Annotated[str, Field(pattern=r"^[0-9]{1,6}(min|h|d|w|mo|y)$")]
-Zone = Annotated[str, Field(description="of IANA's list, such as Europe/Berlin")]
-Channel = Annotated[str, Field(min_length=1, description="such as email or sms, or x_yours")]
-PURPOSE = Field("promotion", description="such as promotion or survey, or x_yours")
 EXAMPLE: JsonDict = {
     "and": [
         {"computed": "revenue", "currency": "USD", "op": "gte", "value": "500"},
@@ -41,59 +54,25 @@ EXAMPLE: JsonDict = {
 LINE = 'revenue USD >= 500 and not plan in ("gold", "platinum") and identifier email exists'
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Now(_Part):
-    """An instant beside now: `-30d` is 30 days ago."""
-
-    distance: str = Field(alias="now", pattern=r"^(|0|[+-][0-9]{1,6}(min|h|d|w|mo|y))$")
-
-
-class Last(_Part):
-    """So long up to now; with anniversary whole days, today among them, in the person's zone."""
-
-    length: Length = Field(alias="last")
-    zone: Zone | None = Field(None, description="with anniversary: of who has none")
-
-
-class Next(_Part):
-    """So long from now on; with anniversary whole days, today among them, in the person's zone."""
-
-    length: Length = Field(alias="next")
-    zone: Zone | None = Field(None, description="with anniversary: of who has none")
-
-
-class This(_Part):
-    """The period that is now in a zone."""
-
-    period: Literal["day", "week", "month", "quarter", "year"] = Field(alias="this")
-    zone: Zone = "UTC"
-
-
-Instant = Now | Last | Next | This
-
-
-class AllOf(_Part):
+class AllOf(Part):
     """Everyone of these holds."""
 
     parts: list["Rule"] = Field(alias="and", min_length=1)
 
 
-class OneOf(_Part):
+class OneOf(Part):
     """At least one of these holds."""
 
     parts: list["Rule"] = Field(alias="or", min_length=1)
 
 
-class NotThis(_Part):
+class NotThis(Part):
     """This does not hold."""
 
     part: "Rule" = Field(alias="not")
 
 
-class TraitRule(_Part):
+class TraitRule(Part):
     """A trait compared; of a list, one element that fits is enough."""
 
     trait: Annotated[str, Field(min_length=1, max_length=operands.MAX_TEXT)]
@@ -102,7 +81,7 @@ class TraitRule(_Part):
     value: Operand | Instant | None = VALUE
 
 
-class ComputedRule(_Part):
+class ComputedRule(Part):
     """An aggregate compared. Amounts are decimal strings or numbers, instants RFC 3339 or dates."""
 
     computed: Literal[
@@ -120,7 +99,7 @@ class ComputedRule(_Part):
     value: Operand | Instant | None = VALUE
 
 
-class DefinedRule(_Part):
+class DefinedRule(Part):
     """A computed trait that the workspace has defined; of a list, one element is enough."""
 
     defined: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -130,7 +109,7 @@ class DefinedRule(_Part):
     value: Operand | Instant | None = VALUE
 
 
-class IdentifierRule(_Part):
+class IdentifierRule(Part):
     """One of the person's identifiers of a kind compared, in the form in which they are kept."""
 
     identifier: Annotated[str, Field(min_length=1, max_length=operands.MAX_TEXT)]
@@ -138,7 +117,7 @@ class IdentifierRule(_Part):
     value: Operand | None = VALUE
 
 
-class ContactPointRule(_Part):
+class ContactPointRule(Part):
     """Where the person is reached by a channel now, or only what is verified of that."""
 
     contact_point: Channel
@@ -147,7 +126,7 @@ class ContactPointRule(_Part):
     value: Operand | None = VALUE
 
 
-class ConsentRule(_Part):
+class ConsentRule(Part):
     """The person's word about a channel and purpose; of several places one is enough."""
 
     consent: Channel
@@ -156,14 +135,14 @@ class ConsentRule(_Part):
     value: States | list[States] | None = VALUE
 
 
-class ReachableRule(_Part):
+class ReachableRule(Part):
     """There is a verified contact point of the channel, with a yes to the purpose."""
 
     reachable: Channel
     purpose: str = PURPOSE
 
 
-class BucketRule(_Part):
+class BucketRule(Part):
     """A part of everybody, drawn once and for all by a word: percent from and below."""
 
     bucket: Annotated[str, Field(min_length=1, max_length=operands.MAX_TEXT)]
@@ -171,13 +150,13 @@ class BucketRule(_Part):
     behind: float = Field(alias="to", ge=0, le=100)
 
 
-class SegmentRule(_Part):
+class SegmentRule(Part):
     """The person is in another segment."""
 
     segment: UUID
 
 
-class ScoreRule(_Part):
+class ScoreRule(Part):
     """A score compared: of RFM three from 1 to 5, and the tier that they come to."""
 
     score: Literal["rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_tier"]
@@ -185,140 +164,10 @@ class ScoreRule(_Part):
     value: Operand | None = VALUE
 
 
-class ListRule(_Part):
+class ListRule(Part):
     """An identifier of the person is on a list."""
 
     list: UUID
-
-
-class PropertyTest(_Part):
-    """A property of an event compared, as a trait is."""
-
-    name: Annotated[str, Field(alias="property", min_length=1, max_length=operands.MAX_TEXT)]
-    of: Of = OF
-    op: Presence | Equality | Order | Texts | Pattern
-    value: Operand | None = VALUE
-
-
-class BetweenInstants(_Part):
-    """From an instant on, and before another; each may be missing."""
-
-    after: str | None = None
-    before: str | None = None
-
-
-Event = Annotated[str, Field(min_length=1, max_length=happenings.MAX_NAME)]
-Where = Annotated[list[PropertyTest], Field(max_length=event_leaves.MOST_CONDITIONS)]
-WHERE: Any = Field(default=[], description="all of these hold of the event's properties")
-EventWindow = Last | This | BetweenInstants
-WINDOW: Any = Field(None, alias="within", description="when the events were; at any time if none")
-
-
-class PerformedRule(_Part):
-    """There is such an event."""
-
-    performed: Event
-    where: Where = WHERE
-    window: EventWindow | None = WINDOW
-
-
-class CountRule(_Part):
-    """How many such events there are."""
-
-    count: Event
-    where: Where = WHERE
-    window: EventWindow | None = WINDOW
-    op: Literal["eq", "ne"] | Order
-    value: float | Text
-
-
-class _AmountRule(_Part):
-    name: Annotated[str, Field(alias="property", min_length=1, max_length=operands.MAX_TEXT)]
-    where: Where = WHERE
-    window: EventWindow | None = WINDOW
-    op: Literal["eq", "ne"] | Order
-    value: float | Text
-
-
-class SumRule(_AmountRule):
-    """What a property of such events adds up to; 0 of none."""
-
-    sum: Event
-
-
-class AverageRule(_AmountRule):
-    """The average of a property of such events."""
-
-    average: Event
-
-
-class MinRule(_AmountRule):
-    """The least of a property of such events."""
-
-    min: Event
-
-
-class MaxRule(_AmountRule):
-    """The greatest of a property of such events."""
-
-    max: Event
-
-
-class DistinctRule(_AmountRule):
-    """How many different values a property of such events has."""
-
-    distinct: Event
-
-
-class _PlaceRule(_Part):
-    where: Where = WHERE
-    op: Order | Literal["within"]
-    value: Text | Instant
-
-
-class FirstRule(_PlaceRule):
-    """When the first of such events was."""
-
-    first: Event
-
-
-class LastRule(_PlaceRule):
-    """When the last of such events was."""
-
-    last: Event
-
-
-class NthRule(_PlaceRule):
-    """When the nth of such events was, from 1 on."""
-
-    nth: Event
-    n: int = Field(ge=1, le=happenings.MOST)
-
-
-class Step(_Part):
-    """An event later than the one before, and less than `within` later."""
-
-    performed: Event
-    where: Where = WHERE
-    within: Length | None = None
-
-
-class NoStep(_Part):
-    """The last step: no such event in that time after the one before."""
-
-    not_performed: Event
-    where: Where = WHERE
-    within: Length
-
-
-class SequenceRule(_Part):
-    """Events one after the other; the first of them in the window."""
-
-    sequence: Annotated[
-        list[Step | NoStep], Field(min_length=2, max_length=event_leaves.MOST_STEPS)
-    ]
-    same: Text | list[Text] = Field([], description="properties with one value in all of them")
-    window: EventWindow | None = WINDOW
 
 
 class Rule(
@@ -346,6 +195,10 @@ class Rule(
         | FirstRule
         | LastRule
         | NthRule
+        | FirstToldRule
+        | LastToldRule
+        | NthToldRule
+        | AnswerRule
         | SequenceRule
         | ScoreRule
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from rapport_common.paths import names_of
 from rapport_segment.domain import operands
+from rapport_segment.domain.answers import answer_leaf
 from rapport_segment.domain.event_subjects import (
     AMOUNTS,
     PLACES,
@@ -18,6 +19,7 @@ from rapport_segment.domain.event_subjects import (
     Performed,
     Sequence,
     Then,
+    Told,
     Total,
 )
 from rapport_segment.domain.happenings import MAX_NAME, MOST
@@ -35,7 +37,10 @@ MOST_CONDITIONS = 20
 MOST_SAME = 5
 NUMERIC = ORDER | {"eq", "ne"}
 
-EVENT_KEYS = ("performed", "count", *AMOUNTS, *PLACES, "sequence")
+CALLED = ("performed", "count", *AMOUNTS, *PLACES, "sequence")
+"""Behind these stands a bracket in a line."""
+
+EVENT_KEYS = (*CALLED, "answer")
 """By these a comparison with events is known."""
 
 
@@ -70,14 +75,26 @@ def _total(document: Document, path: str, key: str) -> Leaf:
     return Leaf(path, subject, op, wanted)
 
 
-def _nth(document: Document, path: str, key: str) -> Leaf:
+def _place(document: Document, path: str, key: str) -> Leaf:
     beside = {"n"} if key == "nth" else set()
-    refuse_others(document, path, {key, "where", "op", "value", *beside})
     number = 1
     if key == "nth":
         number, place = document.get("n", 0), _below(path, "n")
         if type(number) is not int or not 1 <= number <= MOST:
             raise RuleError(place, f"must be a whole number from 1 to {MOST}")
+    if "property" in document:
+        beside |= {"property", "within"}
+    refuse_others(document, path, {key, "where", "op", "value", *beside})
+    if "property" in document:
+        asked = {name: document[name] for name in ("property", "op", "value") if name in document}
+        test: Any = _condition(asked, path)
+        events = _events(document, path, key)
+        told = Told(key, events, test.subject, number)  # type: ignore[arg-type] # one of them
+        return Leaf(path, told, test.op, test.value)
+    return _nth(document, path, key, number)
+
+
+def _nth(document: Document, path: str, key: str, number: int) -> Leaf:
     subject = Nth(key, _events(document, path, key), number)  # type: ignore[arg-type] # one of them
     op = _op(document, path, ORDER | {"within"}, subject)
     place, told = _below(path, "value"), document["value"]
@@ -176,7 +193,7 @@ def _condition(document: object, path: str) -> Leaf:
     except RuleError as error:
         where = error.details["path"]
         message = error.message.removeprefix(f"{where}: ").replace("a trait", "a property")
-        if where.endswith(".trait"):
+        if where.split(".")[-1] == "trait":
             where = _below(path, "property")
         raise RuleError(where, message) from error
     if found.is_timed:
@@ -215,5 +232,6 @@ _READ: dict[str, Callable[[Document, str, str], Leaf]] = {
     "performed": _performed,
     "sequence": _sequence,
     **dict.fromkeys(("count", *AMOUNTS), _total),
-    **dict.fromkeys(PLACES, _nth),
+    **dict.fromkeys(PLACES, _place),
+    "answer": answer_leaf,
 }

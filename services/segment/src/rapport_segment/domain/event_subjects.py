@@ -137,6 +137,64 @@ class Nth:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a property of the first, the last, or the nth of such events is."""
+
+    which: Literal["first", "last", "nth"]
+    events: Events
+    of: "Trait"
+    number: int = 1
+
+    sections: ClassVar[int] = Events.sections
+
+    @property
+    def label(self) -> str:
+        which = f"{self.number}." if self.which == "nth" else self.which
+        return f"{self.of.name} of {which} {self.events.name}"
+
+    @property
+    def fields(self) -> "frozenset[Field]":
+        return self.events.fields
+
+    def read(self, _facts: Facts) -> Any:
+        """Nothing: which event it is depends on the time of looking."""
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody last answered: in surveys of a kind, or in one of them by its id.
+
+    `meant` is the same comparison, said of events.
+    """
+
+    kind: str
+    survey: str | None
+    meant: "Leaf"
+
+    sections: ClassVar[int] = Events.sections
+
+    @property
+    def label(self) -> str:
+        return f"answer {self.kind}{f' of {self.survey}' if self.survey else ''}"
+
+    @property
+    def events(self) -> Events:
+        """The answers."""
+        subject: Any = self.meant.subject
+        found: Events = subject.events
+        return found
+
+    @property
+    def fields(self) -> "frozenset[Field]":
+        return self.events.fields
+
+    def read(self, _facts: Facts) -> Any:
+        """Nothing: which answer it is depends on the time of looking."""
+        return
+
+
+@dataclass(frozen=True, slots=True)
 class Then:
     """A step of a sequence: such an event later than the one before, and less than `within` later.
 
@@ -176,7 +234,7 @@ class Sequence:
         return
 
 
-OfEvents = Performed | Total | Nth | Sequence
+OfEvents = Performed | Total | Nth | Told | Answer | Sequence
 
 
 def events_of(subject: OfEvents) -> Iterator[Events]:

@@ -4,7 +4,15 @@ from typing import Any
 
 from rapport_segment.domain import values
 from rapport_segment.domain.evaluate import predicate_of
-from rapport_segment.domain.event_subjects import Nth, OfEvents, Performed, Total, events_of
+from rapport_segment.domain.event_subjects import (
+    Answer,
+    Nth,
+    OfEvents,
+    Performed,
+    Told,
+    Total,
+    events_of,
+)
 from rapport_segment.domain.events_judging import amounting, chains_of, counting_of, nth_of
 from rapport_segment.domain.happenings import Happening
 from rapport_segment.domain.outlook import View
@@ -18,6 +26,9 @@ Evidence = tuple[Any, tuple[Happening, ...]]
 
 def evidence(subject: OfEvents, view: View) -> Evidence:
     """What decides a comparison now."""
+    if isinstance(subject, Answer):
+        meant: Any = subject.meant.subject
+        return evidence(meant, view)
     countings = [counting_of(one, predicate_of) for one in events_of(subject)]
     match subject:
         case Performed():
@@ -28,6 +39,9 @@ def evidence(subject: OfEvents, view: View) -> Evidence:
         case Nth():
             found = nth_of(countings[0].now(view), subject)
             return (None, ()) if found is None else (values.instant(found.at), (found,))
+        case Told():
+            found = nth_of(countings[0].now(view), subject)
+            return (None, ()) if found is None else (subject.of.read(found.facts), (found,))
         case _:
             chains = chains_of(subject, countings, view)
             paths = [path for first, behind, path in chains if first <= view.now < behind]

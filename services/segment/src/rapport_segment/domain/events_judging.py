@@ -14,11 +14,13 @@ from typing import Any
 
 from rapport_segment.domain import values
 from rapport_segment.domain.event_subjects import (
+    Answer,
     Events,
     Nth,
     OfEvents,
     Performed,
     Then,
+    Told,
     Total,
     events_of,
 )
@@ -65,6 +67,9 @@ PredicateOf = Callable[[Leaf], Callable[[Facts], bool]]
 
 def judge_of_events(leaf: Leaf, subject: OfEvents, predicate_of: PredicateOf) -> Judge:
     """A comparison with events as a function."""
+    if isinstance(subject, Answer):
+        meant: Any = subject.meant
+        return judge_of_events(meant, meant.subject, predicate_of)
     countings = [counting_of(one, predicate_of) for one in events_of(subject)]
     match subject:
         case Performed():
@@ -73,6 +78,8 @@ def judge_of_events(leaf: Leaf, subject: OfEvents, predicate_of: PredicateOf) ->
             return total(leaf, subject, countings[0])
         case Nth():
             return nth(leaf, subject, countings[0])
+        case Told():
+            return told(leaf, subject, countings[0], predicate_of)
         case _:
             return in_order(subject, countings)
 
@@ -147,16 +154,39 @@ def total(leaf: Leaf, subject: Total, counting: Counting) -> Judge:
                 compare(value[0], _EXACT.multiply(Decimal(wanted), Decimal(value[1])))
             )
 
+    return _watched(counting, lambda some: fits(amount(some)))
+
+
+def told(leaf: Leaf, subject: Told, counting: Counting, predicate_of: PredicateOf) -> Judge:
+    """What a property of one of them is, compared; of no event it is missing."""
+    fits = predicate_of(told_test(leaf, subject))
+    of_none = leaf.op == "not_exists"
+
+    def verdict(some: Sequence[Happening]) -> bool:
+        found = nth_of(some, subject)
+        return of_none if found is None else fits(found.facts)
+
+    return _watched(counting, verdict)
+
+
+def told_test(leaf: Leaf, subject: Told) -> Leaf:
+    """What is asked of the event: a comparison as with a trait."""
+    return Leaf("", subject.of, leaf.op, leaf.value)
+
+
+def _watched(counting: Counting, fits: Callable[[Sequence[Happening]], bool]) -> Judge:
+    """Whether those that count now fit together, and when those that count then do not so."""
+
     def judge(view: View) -> Outlook:
         counted = counting(view)
-        verdict = fits(amount(_at(counted, view.now)))
+        verdict = fits(_at(counted, view.now))
         bounds = sorted(
             {bound for span in counted for bound in span[:2] if view.now < bound < NEVER}
         )
         for number, bound in enumerate(bounds, 1):
             if number * len(counted) > MOST_STEPS:
                 return verdict, bound
-            if fits(amount(_at(counted, bound))) is not verdict:
+            if fits(_at(counted, bound)) is not verdict:
                 return verdict, bound
         return verdict, None
 
@@ -243,7 +273,7 @@ def nth(leaf: Leaf, subject: Nth, counting: Counting) -> Judge:
     return judge
 
 
-def nth_of(some: Sequence[Happening], subject: Nth) -> Happening | None:
+def nth_of(some: Sequence[Happening], subject: Nth | Told) -> Happening | None:
     """The one that is asked for."""
     place = -1 if subject.which == "last" else subject.number - 1
     return some[place] if -1 <= place < len(some) and some else None

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, assert_never
 
 from rapport_segment.domain.event_subjects import (
+    Answer,
     Between,
     Events,
     EventWindow,
@@ -13,6 +14,7 @@ from rapport_segment.domain.event_subjects import (
     OfEvents,
     Performed,
     Sequence,
+    Told,
     Total,
 )
 from rapport_segment.domain.leaves import COUNTS, INSTANTS
@@ -40,7 +42,7 @@ SYMBOLS = {"eq": "=", "ne": "!=", "gte": ">=", "lte": "<=", "gt": ">", "lt": "<"
 PRESENCE = {"exists": "exists", "not_exists": "missing"}
 RESERVED = frozenset(
     {"and", "or", "not", "trait", "identifier", "defined", REVENUE, *COUNTS, *INSTANTS}
-    | {"contact_point", "consent", "reachable", "bucket", "segment", "list", "score"}
+    | {"contact_point", "consent", "reachable", "bucket", "segment", "list", "score", "answer"}
     | {"any", "all", "none", "size"}
 )
 """Words that a trait can't be called by without quotes."""
@@ -78,8 +80,7 @@ def _part(rule: Rule) -> str:
 
 def _leaf(leaf: Leaf) -> str:
     if isinstance(leaf.subject, OfEvents):
-        asked = _of_events(leaf.subject)
-        return asked if leaf.op == IS else f"{asked} {SYMBOLS.get(leaf.op, leaf.op)} {_value(leaf)}"
+        return _compared(leaf, _of_events(leaf.subject))
     return _compared(leaf, _subject(leaf.subject))
 
 
@@ -104,6 +105,13 @@ def _of_events(subject: OfEvents) -> str:
         case Nth():
             of = f"{subject.number} of " if subject.which == "nth" else ""
             return f"{subject.which}({of}{_events(subject.events)}"
+        case Told():
+            of = f"{subject.number} of " if subject.which == "nth" else ""
+            events = f"{_property(subject.of)} of {_events(subject.events)}"
+            return f"{subject.which}({of}{events}{_window(subject.events.window)}"
+        case Answer():
+            survey = f" of {_quoted(subject.survey)}" if subject.survey else ""
+            return f"answer {subject.kind}{survey}"
         case Sequence():
             return _sequence(subject)
         case _:

@@ -100,6 +100,8 @@ class _Reader(EventTokens):
         match token.text:
             case "trait" | "identifier" | "segment" | "list" | "score":
                 return {token.text: self._name()}
+            case "answer":
+                return {"answer": self._name(), **self._survey()}
             case "defined":
                 return {"defined": self._name(), **self._currency()}
             case "contact_point":
@@ -131,6 +133,9 @@ class _Reader(EventTokens):
         if not is_one or self._next.text in _AFTER_A_NAME:
             return {}
         return {"currency": self._take().text}
+
+    def _survey(self) -> dict[str, str]:
+        return {"survey": self._name()} if self._taken("of") else {}
 
     def _purpose(self) -> dict[str, str]:
         return {"purpose": self._name()} if self._taken("for") else {}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rapport_segment.domain.event_leaves import EVENT_KEYS
+from rapport_segment.domain.event_leaves import CALLED
 from rapport_segment.domain.event_subjects import AMOUNTS, PLACES
 from rapport_segment.domain.tokens import Piece, Tokens
 
@@ -13,7 +13,7 @@ class EventTokens(Tokens):
     def _of_events(self, column: int) -> Piece | None:
         """A comparison with events; None if here is another one."""
         word = self._next.text
-        if self._next.kind != "word" or word not in EVENT_KEYS or not self._is_called():
+        if self._next.kind != "word" or word not in CALLED or not self._is_called():
             return None
         self._take()
         self._expect("(")
@@ -21,7 +21,7 @@ class EventTokens(Tokens):
             return self._sequence(column)
         parts: dict[str, Piece] = {}
         document = self._events(word, parts)
-        if word not in PLACES:
+        if word not in PLACES or "property" in document:
             document |= self._event_window()
         if word == "performed":
             return Piece(document, column, parts=parts)
@@ -41,6 +41,9 @@ class EventTokens(Tokens):
             self._expect("of")
         elif word == "nth":
             document["n"] = self._number()
+            self._expect("of")
+        if word in PLACES and self._next.kind != "string":
+            document["property"] = self._property()
             self._expect("of")
         document[word] = self._text()
         document |= self._conditions(parts, first=False)

@@ -5,17 +5,20 @@ those of a row `p` that hides the person's.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, assert_never
 
 from rapport_segment.domain.event_subjects import (
+    Answer,
     Events,
     Nth,
     OfEvents,
     Performed,
     Sequence,
     Then,
+    Told,
     Total,
 )
+from rapport_segment.domain.events_judging import told_test
 from rapport_segment.domain.happenings import MOST
 from rapport_segment.domain.subjects import Trait
 from rapport_segment.domain.tree import Leaf
@@ -46,8 +49,15 @@ class EventsCondition:
                 return self._total(leaf, subject)
             case Nth():
                 return self._nth(leaf, subject)
-            case _:
+            case Told():
+                return self._told(leaf, subject)
+            case Answer():
+                meant: Any = subject.meant
+                return self.test(meant, meant.subject)
+            case Sequence():
                 return self._sequence(subject)
+            case _:
+                assert_never(subject)
 
     def _source(self, name: str, row: str = "e") -> str:
         """The person's events of a name: of each anchor the newest."""
@@ -97,11 +107,21 @@ class EventsCondition:
         )
 
     def _nth(self, leaf: Leaf, subject: Nth) -> str:
-        order = _NEWEST if subject.which == "last" else _OLDEST
         compared = self._instants.compared("v.at", leaf)
+        return f"COALESCE((SELECT {compared} FROM {self._one(subject)}), false)"
+
+    def _told(self, leaf: Leaf, subject: Told) -> str:
+        """Of no event a property is missing."""
+        test = _inside(self._test(told_test(leaf, subject)), "v")
+        of_none = "true" if leaf.op == "not_exists" else "false"
+        return f"COALESCE((SELECT {test} FROM {self._one(subject)}), {of_none})"
+
+    def _one(self, subject: Nth | Told) -> str:
+        """The event that is asked for, as a row `v`."""
+        order = _NEWEST if subject.which == "last" else _OLDEST
         return (
-            f"COALESCE((SELECT {compared} FROM (SELECT e.at FROM {self._counted(subject.events)} "
-            f"ORDER BY {order} LIMIT 1 OFFSET {subject.number - 1}) AS v), false)"
+            f"(SELECT e.at, e.traits FROM {self._counted(subject.events)} "
+            f"ORDER BY {order} LIMIT 1 OFFSET {subject.number - 1}) AS v"
         )
 
     def _sequence(self, subject: Sequence) -> str:

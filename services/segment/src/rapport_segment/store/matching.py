@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_segment.domain.event_subjects import OfEvents, events_of
+from rapport_segment.domain.event_subjects import OfEvents, Told, events_of
+from rapport_segment.domain.events_judging import told_test
 from rapport_segment.domain.leaves import MATCHES
 from rapport_segment.domain.patterns import matches
 from rapport_segment.domain.subjects import Compared
@@ -38,13 +39,12 @@ async def matched(
     """
     found: dict[tuple[Compared, str], list[str]] = {}
     for leaf in leaves(rule):
-        key = key_of(leaf)
-        if key is not None:
-            _note(found, key, await _texts(tx, key[0], people, given))
         if isinstance(leaf.subject, OfEvents):
-            for name, asked in _asked(leaf.subject):
+            for name, asked in _asked(leaf, leaf.subject):
                 told = await _texts_told(tx, given["workspace"], name, asked[0])
                 _note(found, asked, told)
+        elif (key := key_of(leaf)) is not None:
+            _note(found, key, await _texts(tx, key[0], people, given))
     return found
 
 
@@ -54,10 +54,12 @@ def _note(found: dict[Asked, list[str]], key: Asked, texts: Iterable[str]) -> No
     found[key] = sorted(fitting.union(found.get(key, ())))
 
 
-def _asked(subject: OfEvents) -> list[tuple[str, Asked]]:
+def _asked(leaf: Leaf, subject: OfEvents) -> list[tuple[str, Asked]]:
     """Which patterns properties are held against, with the names of their events."""
-    every = ((one.name, leaf) for one in events_of(subject) for leaf in one.where)
-    return [(name, key) for name, leaf in every if (key := key_of(leaf)) is not None]
+    every = [(one.name, test) for one in events_of(subject) for test in one.where]
+    if isinstance(subject, Told):
+        every.append((subject.events.name, told_test(leaf, subject)))
+    return [(name, key) for name, test in every if (key := key_of(test)) is not None]
 
 
 def key_of(leaf: Leaf) -> tuple[Compared, str] | None:
