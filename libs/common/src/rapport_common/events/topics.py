@@ -17,6 +17,7 @@ from rapport_common.events.needs import ConsentNeeds
 from rapport_common.events.privacy import PrivacyRecord
 from rapport_common.events.privacy_v1 import PrivacyRecordV1
 from rapport_common.events.profile import ProfileActivityV1
+from rapport_common.events.scores import ProfileScores
 from rapport_common.events.trait import TraitDefinition
 
 SERVICES = ("ingest", "profile", "segment", "campaign", "feedback")
@@ -87,6 +88,15 @@ PROFILE_TRAIT = Topic(
     description="A computed trait was defined, changed or ended; each is told again once a day, "
     "so that who begins to read knows them all.",
 )
+PROFILE_SCORES = Topic(
+    name="profile.scores",
+    key=Key.PROFILE,
+    versions=(ProfileScores,),
+    producers=("segment",),
+    consumers=("segment", "profile"),
+    description="What models say of people: segment tells the scores of RFM that have changed. "
+    "Models of your own may write here, too; their scores are conditions of segments.",
+)
 CONSENT_NEEDS = Topic(
     name="consent.needs",
     key=Key.WORKSPACE,
@@ -135,6 +145,7 @@ TOPICS = (
     EVENTS,
     PROFILE_ACTIVITY,
     PROFILE_TRAIT,
+    PROFILE_SCORES,
     CONSENT_NEEDS,
     SEGMENT_MEMBERSHIP,
     SEGMENT_DEFINITION,

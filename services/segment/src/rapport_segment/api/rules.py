@@ -157,9 +157,9 @@ class SegmentRule(Part):
 
 
 class ScoreRule(Part):
-    """A score compared: of RFM three from 1 to 5, and the tier that they come to."""
+    """A score compared: of RFM three from 1 to 5, and the tier; or what others have published."""
 
-    score: Literal["rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_tier"]
+    score: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["rfm_tier"])]
     op: Presence | Equality | Order
     value: Operand | None = VALUE
 

@@ -24,7 +24,7 @@ from rapport_segment.domain.naming import kind_called
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.patterns import require_pattern
 from rapport_segment.domain.permissions import STATES
-from rapport_segment.domain.rfm import SCORES
+from rapport_segment.domain.rfm import RFM, SCORES
 from rapport_segment.domain.sections import REVENUE
 from rapport_segment.domain.subjects import (
     PARTS,
@@ -206,7 +206,9 @@ def _id_of(document: Document, path: str, key: str) -> str:
 
 def _score(document: Document, path: str) -> Score:
     name = _name(document, path, "score")
-    if name not in SCORES:
+    if not _DEFINED.fullmatch(name):
+        raise RuleError(_below(path, "score"), "is the name of a score: a-z, 0-9, '_'")
+    if name.startswith(RFM) and name not in SCORES:
         raise RuleError(_below(path, "score"), f"is none of: {', '.join(SCORES)}")
     return Score(name)
 

@@ -64,7 +64,9 @@ class Person(msgspec.Struct, frozen=True):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """When and by what a change comes about; `by_time`: nothing has happened but that."""
+    """When and by what a change comes about; `by_time`: nothing has happened but that. `repeats`:
+    no record has brought another state of the person, who may have entered in this one before.
+    """
 
     at: datetime
     cause: Cause
@@ -72,6 +74,7 @@ class Moment(msgspec.Struct, frozen=True):
     historic: bool = False
     restored: bool = False
     by_time: bool = False
+    repeats: bool = False
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -92,7 +95,7 @@ def entry_id(person: Person, definition: Definition, moment: Moment) -> UUID:
     """
     state = ".".join(map(str, person.versions))
     name = f"{person.workspace}/{person.profile_id}/{state}/{definition.version}"
-    if definition.repeats and (moment.by_time or moment.cause != "event"):
+    if definition.repeats and (moment.by_time or moment.repeats or moment.cause != "event"):
         name = f"{name}/{moment.at.isoformat()}"
     # As `uuid.uuid5` makes it, in half the time.
     digest = sha1(definition.segment_id.bytes + name.encode(), usedforsecurity=False).digest()

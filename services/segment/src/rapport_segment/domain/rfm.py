@@ -10,8 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 RECENCY, FREQUENCY, MONETARY = DIMENSIONS = ("recency", "frequency", "monetary")
+RFM = "rfm_"
+"""So names begin that nobody else gives."""
+
 TIER = "rfm_tier"
-SCORES = (*(f"rfm_{one}" for one in DIMENSIONS), TIER)
+SCORES = (*(f"{RFM}{one}" for one in DIMENSIONS), TIER)
 """The names that rules ask for."""
 
 PARTS = 5

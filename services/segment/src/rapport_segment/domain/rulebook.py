@@ -1,6 +1,6 @@
 """The definitions in force of a workspace, and which of them a change concerns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -222,6 +222,16 @@ class Rulebook:
     def asks_scores(self) -> bool:
         """Whether any rule asks for scores."""
         return SCORES in self._names
+
+    @property
+    def scores(self) -> Collection[str]:
+        """The names of the scores that rules ask for."""
+        return self._names.get(SCORES, set())
+
+    def asking_scores(self, names: Iterable[str]) -> list[Definition]:
+        """Those that ask for one of these scores."""
+        some = (self._readers.get((SCORES, name), ()) for name in names)
+        return self._numbered({number for readers in some for number in readers})
 
     def naming(self, list_id: UUID) -> list[Definition]:
         """Those whose rules name a list."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -183,6 +184,19 @@ class Stays:
         some = rules.reading_events(rules.event_names)
         just_before = View(person.facts, moment.at)
         self.judged.add(key)
+        return self._judged(key, *judge(person, some, moment, just_before), moment)
+
+    def scored(
+        self, key: Key, news: Mapping[str, datetime], former: Mapping[str, Any]
+    ) -> list[Change]:
+        """Judge somebody by the rules that ask for these scores: since when they are others; all
+        were the `former` ones before.
+        """
+        person, rules = self.people[key], self._rulebook(key)
+        moment = Moment(self.now, "event", min(self.now, max(news.values())), repeats=True)
+        just_before = View(person.facts.overlaid({}).scored(former), moment.at)
+        self.judged.add(key)
+        some = rules.asking_scores(news)
         return self._judged(key, *judge(person, some, moment, just_before), moment)
 
     def lapsed(self, key: Key, since: datetime) -> list[Change]:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from rapport_segment.domain.permissions import EVERY
+from rapport_segment.domain.rfm import SCORES
 from rapport_segment.domain.sections import DEFINED
 from rapport_segment.domain.subjects import (
     Compared,
@@ -32,9 +33,13 @@ class Places:
         if isinstance(subject, Trait):
             return self._trait(subject)
         if isinstance(subject, Score):
+            theirs = "s.workspace = p.workspace AND s.profile_id = p.profile_id"
+            name = self.text(subject.name)
+            if subject.name in SCORES:
+                return f"(SELECT s.scores -> {name} FROM segment.score s WHERE {theirs})"
             return (
-                f"(SELECT s.scores -> {self.text(subject.name)} FROM segment.score s "
-                "WHERE s.workspace = p.workspace AND s.profile_id = p.profile_id)"
+                "(SELECT s.value FROM segment.published_score s "
+                f"WHERE {theirs} AND s.name = {name})"
             )
         if isinstance(subject, Identifier):
             return f"(p.identifiers -> {self.text(subject.kind)})"

@@ -35,6 +35,13 @@ SCORES = Found(
     f"SELECT count(*) FROM segment.score WHERE {_OF_THEM}",
 )
 
+PUBLISHED_SCORES = Found(
+    "segment.published_score",
+    "DELETE FROM segment.published_score WHERE ctid IN (SELECT ctid FROM segment.published_score "
+    f"WHERE {_OF_THEM} LIMIT :limit)",
+    f"SELECT count(*) FROM segment.published_score WHERE {_OF_THEM}",
+)
+
 _CHECKED = "workspace = :workspace AND kind = 'check' AND key = ANY(CAST(:profiles AS text[]))"
 CHECKS = Found(
     "segment.due",
@@ -121,6 +128,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         POSTS,
         FILES,
         SCORES,
+        PUBLISHED_SCORES,
         # By the anchors that somebody had events are found, so these go before.
         HAPPENINGS,
         ANCHORS,

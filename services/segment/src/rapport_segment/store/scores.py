@@ -1,6 +1,6 @@
 """The SQL of scores: RFM worked out over everybody in one statement, and its rules."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from rapport_segment.domain.rfm import (
 )
 from rapport_segment.domain.rfm_rules import RfmRules
 from rapport_segment.domain.sections import exact
+from rapport_segment.store import published_scores
 from rapport_segment.store.condition import JUDGED
 from rapport_segment.store.definitions import EVERYBODY
 from rapport_segment.store.places import Places
@@ -83,8 +84,8 @@ async def set_job(tx: AsyncConnection, workspace: str, job: str) -> None:
     )
 
 
-async def of_people(tx: AsyncConnection, keys: Collection[Key]) -> dict[Key, Mapping[str, Any]]:
-    """The scores of these people, of those who have some."""
+async def of_people(tx: AsyncConnection, keys: Collection[Key]) -> dict[Key, dict[str, Any]]:
+    """The scores of these people, RFM's and what others have published."""
     rows = await tx.execute(
         text(
             "SELECT s.workspace, CAST(s.profile_id AS text), CAST(s.scores AS text) "
@@ -93,7 +94,10 @@ async def of_people(tx: AsyncConnection, keys: Collection[Key]) -> dict[Key, Map
         ),
         {"workspaces": pack_texts([key[0] for key in keys]), "ids": [key[1] for key in keys]},
     )
-    return {(row[0], row[1]): exact(row[2]) for row in rows.all()}
+    found = await published_scores.of_people(tx, keys)
+    for row in rows.all():
+        found.setdefault((row[0], row[1]), {}).update(exact(row[2]))
+    return found
 
 
 async def score(

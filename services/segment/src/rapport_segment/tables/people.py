@@ -86,7 +86,21 @@ Table(
     Column("job", Text),
 )
 
-# Scores of people by name, as they were when they last changed.
+# What models of others say of people, by name: the newest. No value: there is none any more.
+Table(
+    "published_score",
+    METADATA,
+    Column("workspace", Text, primary_key=True),
+    Column("profile_id", UUID(as_uuid=True), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", JSONB(none_as_null=True)),
+    Column("model", Text, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("as_of", DateTime(timezone=True), nullable=False),
+    Column("reason", Text),
+)
+
+# Scores of people by RFM, as they were when they last changed.
 Table(
     "score",
     METADATA,
