@@ -83,6 +83,7 @@ KEYED = {
     "/v1/profiles/{profile_id}/groups": "the group",
     "/v1/profiles/{profile_id}/traits": "name",
     "/v1/profiles/{profile_id}/readings": "the trait's name",
+    "/v1/profiles/{profile_id}/scores": "name",
     "/v1/profiles/{profile_id}/trait-history": "source and message id of the event",
     "/v1/profiles/{profile_id}/consents": "contact point, channel and purpose",
     "/v1/profiles/{profile_id}/consents/words": "source and message id",

@@ -179,6 +179,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "profile rebuild": [],
     "profile reindex": ["--wait"],
     "profile republish": ["--wait"],
+    "profile scores": PERSON,
     "profile search": ["ada"],
     "profile show": ["id", ID],
     "profile stats": [],

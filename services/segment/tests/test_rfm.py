@@ -2,11 +2,13 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,14 +16,18 @@ from services.segment.tests.building import build
 from services.segment.tests.test_passing import Published, Shop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.outbox import waiting
 
 from rapport_common.due.store import DueStore
 from rapport_common.due.worker import DueWorker
+from rapport_common.events.scores import ProfileScores, Score
+from rapport_common.events.topics import PROFILE_SCORES
 from rapport_segment.domain.rfm import PARTS, TIERS, quintile, scores_of, tier, within
 from rapport_segment.domain.rules import parse
 from rapport_segment.handlers.rfm import Scoring
 from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.store import definitions
+from rapport_segment.store.jobs import JOBS
 
 if TYPE_CHECKING:
     from services.segment.tests.conftest import Records
@@ -71,6 +77,7 @@ class Customers:
         self.shop = shop
         self.records = records
         self.client = client
+        self.heard = 0
 
     async def bought(self, *some: tuple[int, int, str]) -> None:
         states = [
@@ -97,6 +104,21 @@ class Customers:
         async with self.shop.engine.begin() as tx:
             rows = await tx.execute(text("SELECT profile_id, scores FROM segment.score"))
             return {row[0].int - 1: row[1] for row in rows.all()}
+
+    async def told(self) -> list[tuple[int, dict[str, Any]]]:
+        """What others have been told since the last time: of whom, and the scores by name."""
+        async with self.shop.engine.begin() as tx:
+            records = (await waiting(tx, "segment", PROFILE_SCORES.name))[self.heard :]
+        self.heard += len(records)
+        some = [msgspec.json.decode(one.value, type=ProfileScores) for one in records]
+        return [
+            (uuid.UUID(one.profile_id).int - 1, {each.name: as_kept(each) for each in one.scores})
+            for one in some
+        ]
+
+
+def as_kept(one: Score) -> Any:
+    return one.text if one.number is None else int(one.number)
 
 
 def expected(some: Sequence[tuple[int, int, str]]) -> dict[int, Any]:
@@ -131,15 +153,23 @@ async def test_everybody_is_scored_among_all_and_only_changes_are_written(
     await customers.bought(*some)
     assert (await customers.put()).status_code == 200
     await build(customers.shop.engine, now=customers.shop.clock)
-    assert await customers.scores() == expected(some)
+    before = expected(some)
+    assert await customers.scores() == before
+    assert dict(await customers.told()) == before
     again = await customers.run()
     assert (again["state"], again["done"], again["report"]["changed"]) == ("done", 8, 0)
+    assert await customers.told() == []
     # One who takes all back is no customer any more, and the others move up or down.
     some[0] = (1, 0, "0")
     await customers.bought(*some)
     changed = await customers.run()
     assert await customers.scores() == expected(some)
-    assert 0 < changed["report"]["changed"] < len(some)
+    after = expected(some)
+    told = await customers.told()
+    assert len(told) == changed["report"]["changed"] < len(some)
+    none = dict.fromkeys(before[0])
+    others = {who for who in after if after[who] != before[who]}
+    assert dict(told) == {0: none, **{who: after[who] for who in others}}
     tiers = (await customers.client.get("/v1/rfm")).json()["tiers"]
     assert sum(tiers.values()) == 7
     assert tiers == changed["report"]["tiers"]
@@ -196,6 +226,24 @@ async def test_tiers_are_segments_and_rest_on_scores(
         "score rfm_tier",
         (await customers.scores())[1]["rfm_tier"],
     )
+
+
+@pytest.mark.integration
+async def test_what_a_crash_left_untold_is_told_once(customers: Customers) -> None:
+    await customers.bought(*[(number, 1, "5") for number in range(3)])
+    await customers.put()
+    async with customers.shop.engine.begin() as tx:
+        job = await JOBS.claim(tx, "test")
+    assert job is not None
+    scoring = Scoring(customers.shop.engine, customers.shop.clock)
+    first = await anext(scoring.work(job))
+    # Here the process dies: the scores are there, and nobody has been told.
+    assert await customers.told() == []
+    place = dict(first.position)
+    steps = [one async for one in scoring.work(replace(job, position=place))]
+    assert [one.done for one in steps] == [0]
+    assert len(await customers.told()) == 3
+    assert [one async for one in scoring.work(replace(job, position=place))] == []
 
 
 @pytest.mark.integration

@@ -20,7 +20,7 @@ from tests.support.locks import somebody_waits
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.scores import ProfileScores, Score
 from rapport_common.kafka.batch import Record
-from rapport_segment.domain.published import UnreadableScoreError, newest, read
+from rapport_common.scores.domain import UnreadableScoreError, newest, read
 from rapport_segment.handlers import segments
 from rapport_segment.handlers.activity import Judging
 from rapport_segment.handlers.rulebooks import rule_of
@@ -68,12 +68,6 @@ def record(value: ProfileScores) -> Record:
 def test_what_cannot_be_kept_is_refused(wrong: ProfileScores) -> None:
     with pytest.raises(UnreadableScoreError):
         read(wrong)
-
-
-def test_scores_of_rfm_are_left_to_rfm() -> None:
-    told = scores(Score(name="rfm_tier", text="lost"), Score(name="luck", number="1.50"))
-    [one] = read(told)
-    assert (one.name, one.value) == ("luck", Decimal("1.50"))
 
 
 TOLD = st.builds(
@@ -147,7 +141,8 @@ async def test_scores_of_others_are_conditions(
     assert entered.event_timestamp == now - DAY
     assert entered.reason == "score churn_risk 0.5 >= 0.5"
     # What is older, and what says the same, changes nothing.
-    await tellers.tell(risk("0.1", now - 3 * DAY), risk("0.50", now - DAY / 2))
+    await tellers.tell(risk("0.1", now - 3 * DAY), scores(Score(name="rfm_tier", text="lost")))
+    await tellers.tell(risk("0.50", now - DAY / 2))
     assert len(await published()) == 2
     await tellers.tell(risk(None, now), scores(Score(name="churn_class", text="likely"), as_of=now))
     assert {one.change for one in (await published())[2:]} == {"exited", "entered"}
@@ -177,6 +172,13 @@ async def test_who_comes_later_is_judged_by_what_was_told_before(
     async with shop.engine.begin() as tx:
         found = await published_scores.of_people(tx, [("acme", str(BOB))])
     assert found == {("acme", str(BOB)): {"churn_risk": Decimal("0.8")}}
+    # Of whom nobody has the id any more nothing is kept.
+    await shop.tell(records.gone(BOB))
+    await tellers.tell(scores(Score(name="luck", number="1"), who=BOB))
+    async with shop.engine.begin() as tx:
+        assert "luck" not in (await published_scores.of_people(tx, [("acme", str(BOB))])).get(
+            ("acme", str(BOB)), {}
+        )
     assert await tellers.misplaced() == []
 
 

@@ -203,6 +203,21 @@ def readings(
 
 
 @app.command()
+def scores(
+    ctx: typer.Context,
+    kind: Kind,
+    value: Value,
+    *,
+    limit: show.Limit = 100,
+    cursor: show.Cursor = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """List what models say of a person: RFM, and those that others have published."""
+    columns = ["name", "value", "model", "model_version", "as_of", "reason"]
+    part(ctx, kind, value, "scores", columns, limit=limit, cursor=cursor, as_json=as_json)
+
+
+@app.command()
 def stats(ctx: typer.Context, *, as_json: show.AsJson = False) -> None:
     """Show how many people there are, and their totals."""
     found = show.session(ctx).api("profile").get("/v1/stats")

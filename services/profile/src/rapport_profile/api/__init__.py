@@ -22,6 +22,7 @@ from rapport_profile.api.readings import reading_routes
 from rapport_profile.api.rectifications import rectification_routes
 from rapport_profile.api.republishing import republishing_routes
 from rapport_profile.api.restraints import restraint_routes
+from rapport_profile.api.scores import score_routes
 from rapport_profile.api.search import search_routes
 from rapport_profile.api.timeline import timeline_routes
 from rapport_profile.api.timeline_rules import timeline_rules_routes
@@ -55,6 +56,7 @@ def routers(engine: AsyncEngine, ids: Ids, hands: Hands) -> list[APIRouter]:
         reading_routes(engine),
         republishing_routes(engine),
         rules_routes(engine),
+        score_routes(engine),
         timeline_routes(engine, hands.arrivals),
         consent_rules_routes(engine),
         timeline_rules_routes(engine),

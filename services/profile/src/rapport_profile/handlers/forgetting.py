@@ -43,6 +43,7 @@ from rapport_profile.store.group_privacy import group_sweeps
 from rapport_profile.store.rectifications import FORGOTTEN as RECTIFICATIONS
 from rapport_profile.store.restraints import FORGOTTEN as RESTRAINTS
 from rapport_profile.store.rules import RuleShelf
+from rapport_profile.store.scores import PUBLISHED
 from rapport_profile.tables import SCHEMA
 
 COUNTED = 100_000
@@ -67,6 +68,8 @@ def sweeps(ids: Ids, key: bytes, at_once: int = AT_ONCE, room: Room | None = Non
         _Events(at_once),
         _Person(ids, at_once),
         SEARCH,
+        # When nobody has the ids any more: then no late score is kept.
+        PUBLISHED.forgotten,
         *group_sweeps(Recogniser(key)),
         *aside_sweeps(SCHEMA, Recogniser(key)),
     ]

@@ -13,6 +13,7 @@ from rapport_common.events.reserved import RESERVED_SOURCES
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_profile.domain.shown import shown_profile
 from rapport_profile.store.group_privacy import PARTS_IN_GROUPS
+from rapport_profile.store.scores import PUBLISHED
 from rapport_profile.store.standing import standing
 from rapport_profile.tables import SCHEMA
 
@@ -144,6 +145,7 @@ def parts(recogniser: Recogniser) -> list[Part]:
         PARTS_IN_GROUPS,
         _asked_of_points(recogniser),
         DUPLICATES,
+        PUBLISHED.told,
         *aside_parts(SCHEMA, recogniser),
     ]
 

@@ -11,6 +11,7 @@ from rapport_common.jobs.tables import job_table
 from rapport_common.kafka.tables import consumer_tables
 from rapport_common.outbox import outbox_tables
 from rapport_common.privacy.tables import privacy_tables
+from rapport_common.scores.tables import score_table
 
 SCHEMA = "profile"
 METADATA = metadata(SCHEMA)
@@ -21,3 +22,4 @@ job_table(METADATA)
 due_tables(METADATA)
 idempotency_table(METADATA)
 privacy_tables(METADATA)
+score_table(METADATA)

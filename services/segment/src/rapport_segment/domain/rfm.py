@@ -6,8 +6,11 @@ So ties have one score, and somebody alone has a 3.
 
 import bisect
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+from rapport_common.events.scores import ProfileScores, Score
 
 RECENCY, FREQUENCY, MONETARY = DIMENSIONS = ("recency", "frequency", "monetary")
 RFM = "rfm_"
@@ -47,6 +50,29 @@ def quintile(value: Any, everybody: Sequence[Any]) -> int:
 def within(value: Decimal, bounds: Sequence[Decimal]) -> int:
     """The score of a value by four bounds, which are in order: each that is reached is one more."""
     return bisect.bisect_right(bounds, value) + 1
+
+
+MODEL, MODEL_VERSION = "rfm", "1"
+
+
+def told(workspace: str, profile_id: str, scores: Mapping[str, Any], at: datetime) -> ProfileScores:
+    """What others are told of somebody's scores; of who is no customer, that there are none."""
+    tier_of = scores.get(TIER)
+    numbers = {name: scores.get(name) for name in SCORES if name != TIER}
+    return ProfileScores(
+        workspace=workspace,
+        profile_id=profile_id,
+        model=MODEL,
+        model_version=MODEL_VERSION,
+        as_of=at,
+        scores=[
+            *(
+                Score(name=name, number=None if one is None else str(one))
+                for name, one in numbers.items()
+            ),
+            Score(name=TIER, text=tier_of),
+        ],
+    )
 
 
 def scores_of(recency: int, frequency: int, monetary: int) -> Mapping[str, Any]:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.events.definition import SegmentDefinition
-from rapport_common.events.topics import SEGMENT_DEFINITION, SEGMENT_MEMBERSHIP
+from rapport_common.events.scores import ProfileScores
+from rapport_common.events.topics import PROFILE_SCORES, SEGMENT_DEFINITION, SEGMENT_MEMBERSHIP
 from rapport_common.publisher import Publisher
 from rapport_segment.domain.membership import Change
 from rapport_segment.handlers.delivering import announce
@@ -13,6 +14,7 @@ from rapport_segment.store.definitions import Stored
 from rapport_segment.tables import SCHEMA
 
 _DEFINITIONS = Publisher(SCHEMA, SEGMENT_DEFINITION)
+_SCORES = Publisher(SCHEMA, PROFILE_SCORES)
 _MEMBERSHIPS = Publisher(SCHEMA, SEGMENT_MEMBERSHIP)
 
 
@@ -23,6 +25,11 @@ async def publish(tx: AsyncConnection, changes: Sequence[tuple[Change, str | Non
     told = [(change.record, trace) for change, trace in changes if not change.entry.beside]
     await _MEMBERSHIPS.publish(tx, told)
     await announce(tx, [record for record, _trace in told])
+
+
+async def tell_scores(tx: AsyncConnection, records: Sequence[ProfileScores]) -> None:
+    """Tell the other services what people's scores are now."""
+    await _SCORES.tell(tx, *records)
 
 
 async def tell(tx: AsyncConnection, definitions: Sequence[Stored]) -> None:

@@ -4,8 +4,9 @@ Scores change in one transaction, which nobody sees half of. Those who were judg
 ones are found by builds of the segments that ask for scores, as after a change of a rule.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -16,17 +17,23 @@ from rapport_common.due.worker import Handler
 from rapport_common.errors import NotFoundError
 from rapport_common.ids import uuid7
 from rapport_common.jobs.store import Job, NewJob, Step
-from rapport_segment.domain.rfm import TIER, TIERS
+from rapport_common.pace import Pace
+from rapport_segment.domain.rfm import TIER, TIERS, told
 from rapport_segment.domain.rfm_rules import RfmRules, check
 from rapport_segment.domain.subjects import Score
 from rapport_segment.domain.tree import leaves
 from rapport_segment.handlers import segments
+from rapport_segment.handlers.publish import tell_scores
 from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.store import definitions, scores
 from rapport_segment.store.definitions import Listed, Stored
 from rapport_segment.store.due import DUE, RFM
 from rapport_segment.store.jobs import JOBS, SCORE
 from rapport_segment.store.scores import KeptRules
+
+PAGE = 500
+RATE = 2_000
+"""Records of scores per second, at most: entries and exits wait behind them."""
 
 KEY = "rules"
 """A workspace has one set of rules."""
@@ -87,10 +94,12 @@ class Scoring:
         engine: AsyncEngine,
         now: Callable[[], datetime] = clock.now,
         due: DueStore = DUE,
+        pace: Callable[[float], Pace] = Pace,
     ) -> None:
         self._engine = engine
         self._now = now
         self._due = due
+        self._pace = pace
 
     @property
     def kinds(self) -> dict[str, Handler]:
@@ -107,7 +116,17 @@ class Scoring:
                 await self._due.schedule(tx, [ahead])
 
     async def work(self, job: Job) -> AsyncIterator[Step]:
-        """Work all scores out, see `jobs.worker.Work`: again it changes nothing."""
+        """Work all scores out, and tell them, see `jobs.worker.Work`: again it changes nothing."""
+        report: Mapping[str, Any] = job.report
+        if not job.position:
+            customers, report = await self._scored(job)
+            yield Step({"scored": True}, customers, customers, 0, report, customers)
+        pace = self._pace(PAGE / RATE)
+        while await self._told(job, pace):
+            yield Step({"scored": True}, 0, 0, 0, report)
+
+    async def _scored(self, job: Job) -> tuple[int, Mapping[str, Any]]:
+        """How many customers there are, and what is reported of them."""
         async with self._engine.begin() as tx:
             kept = await require(tx, job.workspace)
             customers, changed = await scores.score(tx, job.workspace, kept.rules, self._now())
@@ -117,7 +136,19 @@ class Scoring:
                 await definitions.seize(tx, job.workspace)
                 for one in await _asking(tx, job.workspace):
                     await segments.begin_anew(tx, one)
-        yield Step({}, customers, customers, 0, report, customers)
+        return customers, report
+
+    async def _told(self, job: Job, pace: Pace) -> int:
+        """Tell others of some scores that have changed, so many at a time that what waits behind
+        them is soon told, too; how many. What a crash or a cancelled job leaves is told by the
+        next run.
+        """
+        await pace.wait()
+        pace.start()
+        async with self._engine.begin() as tx:
+            some = await scores.untold(tx, job.workspace, PAGE)
+            await tell_scores(tx, [told(job.workspace, *one) for one in some])
+        return len(some)
 
 
 async def _asking(tx: AsyncConnection, workspace: str) -> list[Stored]:

@@ -7,24 +7,26 @@ from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common import clock
-from rapport_common.errors import InvalidEvent
 from rapport_common.follower.domain import Key
 from rapport_common.follower.follower import Batch
 from rapport_common.kafka.batch import Record
+from rapport_common.scores.domain import Named, Published, newest, said
 from rapport_segment import metrics
 from rapport_segment.domain.membership import Change
-from rapport_segment.domain.published import Named, Published, UnreadableScoreError, newest, read
+from rapport_segment.domain.rfm import RFM
 from rapport_segment.domain.rulebook import Rulebook
 from rapport_segment.domain.sections import ALL_SECTIONS
 from rapport_segment.domain.stays import Stays
+from rapport_segment.domain.values import normal_text
 from rapport_segment.handlers.happenings import EventReading
 from rapport_segment.handlers.ledger import tally
 from rapport_segment.handlers.passing import ahead
 from rapport_segment.handlers.publish import publish
 from rapport_segment.handlers.rolls import with_rolls
 from rapport_segment.handlers.rulebooks import Rulebooks
-from rapport_segment.store import entries, people, published_scores, scores
+from rapport_segment.store import entries, people, scores
 from rapport_segment.store.due import DUE
+from rapport_segment.store.published_scores import PUBLISHED
 
 
 class Scored:
@@ -48,7 +50,7 @@ class Scored:
         wanted = dict.fromkeys(asked, ALL_SECTIONS)
         held, stored = await people.FOLLOWER.store.lock(tx, wanted, reads=True)
         former = await scores.of_people(tx, asked)
-        news = _by_person(told, await published_scores.save(tx, told))
+        news = _by_person(told, await PUBLISHED.save(tx, told))
         concerned = {key: one for key, one in held.items() if key in news and one.known}
         batch_of = Batch(people.FOLLOWER.following(concerned), stored)
         persons = await with_rolls(tx, await people.loaded(tx, batch_of), in_force)
@@ -72,13 +74,14 @@ class Scored:
 
 
 def _read(batch: Sequence[Record]) -> list[Published]:
-    found: list[Published] = []
-    for index, record in enumerate(batch):
-        try:
-            found += read(record.value)
-        except UnreadableScoreError as error:
-            raise InvalidEvent(index, str(error)) from error
-    return found
+    """What they say, but for RFM's scores, which are kept where they are worked out; texts are as
+    rules compare them.
+    """
+    return [
+        replace(one, value=normal_text(one.value)) if isinstance(one.value, str) else one
+        for one in said(batch)
+        if not one.name.startswith(RFM)
+    ]
 
 
 def _by_person(

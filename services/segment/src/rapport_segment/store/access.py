@@ -3,6 +3,7 @@
 from rapport_common.access.aside import aside_parts
 from rapport_common.access.parts import Part, Rows, plain
 from rapport_common.privacy.subject import Recogniser
+from rapport_segment.store.published_scores import PUBLISHED
 from rapport_segment.tables import SCHEMA
 
 STAYS = Rows(
@@ -56,20 +57,6 @@ SCORES = Rows(
 )
 
 
-PUBLISHED_SCORES = Rows(
-    "segment.published_score",
-    "what models say of you, as of when, and why",
-    "segment.published_score t",
-    {"profile_id": "uuid", "name": "text"},
-    {
-        "value": "CAST(t.value AS text)",
-        **plain("name", "model", "model_version", "as_of", "reason"),
-    },
-    "t.workspace = :workspace AND t.profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[]))",
-    documents=frozenset({"value"}),
-)
-
-
 def parts(recogniser: Recogniser) -> list[Part]:
     """All of it; the traits and events kept here are profile's."""
-    return [STAYS, LISTS, SCORES, PUBLISHED_SCORES, POSTS, FILES, *aside_parts(SCHEMA, recogniser)]
+    return [STAYS, LISTS, SCORES, PUBLISHED.told, POSTS, FILES, *aside_parts(SCHEMA, recogniser)]

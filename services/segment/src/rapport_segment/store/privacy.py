@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rapport_common.privacy.aside import aside_sweeps
 from rapport_common.privacy.subject import Recogniser, Subject
 from rapport_common.privacy.sweeps import BEFORE, Found, Sweep, Waits
+from rapport_segment.store.published_scores import PUBLISHED
 from rapport_segment.tables import FOLLOWED, SCHEMA
 
 _OF_THEM = "workspace = :workspace AND profile_id = ANY(CAST(CAST(:profiles AS text[]) AS uuid[]))"
@@ -33,13 +34,6 @@ SCORES = Found(
     "DELETE FROM segment.score WHERE ctid IN (SELECT ctid FROM segment.score "
     f"WHERE {_OF_THEM} LIMIT :limit)",
     f"SELECT count(*) FROM segment.score WHERE {_OF_THEM}",
-)
-
-PUBLISHED_SCORES = Found(
-    "segment.published_score",
-    "DELETE FROM segment.published_score WHERE ctid IN (SELECT ctid FROM segment.published_score "
-    f"WHERE {_OF_THEM} LIMIT :limit)",
-    f"SELECT count(*) FROM segment.published_score WHERE {_OF_THEM}",
 )
 
 _CHECKED = "workspace = :workspace AND kind = 'check' AND key = ANY(CAST(:profiles AS text[]))"
@@ -128,7 +122,7 @@ def sweeps(recogniser: Recogniser) -> list[Sweep]:
         POSTS,
         FILES,
         SCORES,
-        PUBLISHED_SCORES,
+        PUBLISHED.forgotten,
         # By the anchors that somebody had events are found, so these go before.
         HAPPENINGS,
         ANCHORS,

@@ -1,6 +1,6 @@
 """The SQL of scores: RFM worked out over everybody in one statement, and its rules."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -119,11 +119,40 @@ async def tiers(tx: AsyncConnection, workspace: str) -> dict[str, int]:
     rows = await tx.execute(
         text(
             f"SELECT scores ->> '{TIER}', count(*) FROM segment.score "
-            "WHERE workspace = :workspace GROUP BY 1"
+            "WHERE workspace = :workspace AND scores <> '{}' GROUP BY 1"
         ),
         {"workspace": workspace},
     )
     return {row[0]: row[1] for row in rows.all()}
+
+
+async def untold(
+    tx: AsyncConnection, workspace: str, limit: int
+) -> list[tuple[str, Mapping[str, Any], datetime]]:
+    """(profile id, scores by name, as of when): some that others are not told of yet, marked as
+    told; no scores: no customer any more. Who is locked by a run is left to it.
+    """
+    rows = await tx.execute(
+        text(
+            "WITH page AS (SELECT workspace, profile_id FROM segment.score "
+            "WHERE workspace = :workspace AND NOT told ORDER BY profile_id LIMIT :limit "
+            "FOR UPDATE SKIP LOCKED), "
+            "marked AS (UPDATE segment.score s SET told = true FROM page "
+            "WHERE s.workspace = page.workspace AND s.profile_id = page.profile_id "
+            "RETURNING s.profile_id, s.scores, s.as_of) "
+            "SELECT CAST(profile_id AS text), CAST(scores AS text), as_of FROM marked ORDER BY 1"
+        ),
+        {"workspace": workspace, "limit": limit},
+    )
+    found = [(row[0], exact(row[1]), row[2]) for row in rows.all()]
+    await tx.execute(
+        text(
+            "DELETE FROM segment.score WHERE workspace = :workspace "
+            "AND profile_id = ANY(CAST(:ids AS uuid[]))"
+        ),
+        {"workspace": workspace, "ids": [one[0] for one in found if not one[1]]},
+    )
+    return found
 
 
 def _statement(rules: RfmRules) -> tuple[str, dict[str, Any]]:
@@ -154,8 +183,9 @@ def _statement(rules: RfmRules) -> tuple[str, dict[str, Any]]:
         "LEFT JOIN segment.score b ON b.workspace = :workspace AND b.profile_id = f.profile_id "
         "WHERE b.scores IS DISTINCT FROM f.scores "
         "ON CONFLICT (workspace, profile_id) DO UPDATE "
-        "SET scores = excluded.scores, as_of = excluded.as_of RETURNING 1), "
-        "gone AS (DELETE FROM segment.score s WHERE s.workspace = :workspace AND NOT EXISTS "
+        "SET scores = excluded.scores, as_of = excluded.as_of, told = false RETURNING 1), "
+        "gone AS (UPDATE segment.score s SET scores = '{}', as_of = :now, told = false "
+        "WHERE s.workspace = :workspace AND s.scores <> '{}' AND NOT EXISTS "
         "(SELECT FROM fresh f WHERE f.profile_id = s.profile_id) RETURNING 1) "
         "SELECT (SELECT count(*) FROM fresh), (SELECT count(*) FROM written), "
         "(SELECT count(*) FROM gone)"

@@ -11,9 +11,11 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from rapport_common.follower.tables import Followed, follower_table
+from rapport_common.scores.tables import score_table
 from rapport_segment.tables.schema import METADATA, SCHEMA
 
 FOLLOWED = Followed(
@@ -86,19 +88,7 @@ Table(
     Column("job", Text),
 )
 
-# What models of others say of people, by name: the newest. No value: there is none any more.
-Table(
-    "published_score",
-    METADATA,
-    Column("workspace", Text, primary_key=True),
-    Column("profile_id", UUID(as_uuid=True), primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("value", JSONB(none_as_null=True)),
-    Column("model", Text, nullable=False),
-    Column("model_version", Text, nullable=False),
-    Column("as_of", DateTime(timezone=True), nullable=False),
-    Column("reason", Text),
-)
+score_table(METADATA)
 
 # Scores of people by RFM, as they were when they last changed.
 Table(
@@ -106,6 +96,9 @@ Table(
     METADATA,
     Column("workspace", Text, primary_key=True),
     Column("profile_id", UUID(as_uuid=True), primary_key=True),
+    # Empty: no customer any more, which is yet to be told.
     Column("scores", JSONB, nullable=False),
     Column("as_of", DateTime(timezone=True), nullable=False),
+    Column("told", Boolean, nullable=False, server_default=sql("false")),
+    Index("ix_score_untold", "workspace", "profile_id", postgresql_where=sql("NOT told")),
 )

@@ -91,6 +91,17 @@ class Trait(BaseModel):
     at: datetime
 
 
+class Score(BaseModel):
+    """What a version of a model says of a person, by what was known at `as_of`, and why."""
+
+    name: str
+    value: float | str
+    model: str
+    model_version: str
+    as_of: datetime
+    reason: str | None
+
+
 class Timeline(Listed[dict[str, Any]]):
     """A person's events as they were accepted, in the order that was asked for."""
 

@@ -1,22 +1,23 @@
-"""Scores that models of others have published: which of them is taken, and which holds."""
+"""What a record of scores says, whether it can be kept, and which score of a name holds."""
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
 import msgspec
 
+from rapport_common.errors import InvalidEvent
 from rapport_common.events.scores import ProfileScores, Score
-from rapport_segment.domain.rfm import RFM
-from rapport_segment.domain.sections import MAX_EXPONENT
-from rapport_segment.domain.values import normal_text
+from rapport_common.kafka.batch import Record
 
 MOST = 100
 """Scores in a record."""
 
 MOST_TEXT = 1000
+MOST_DIGITS = 400
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 Named = tuple[str, str, str]
@@ -51,10 +52,7 @@ class Published(msgspec.Struct, frozen=True):
 
 
 def read(record: ProfileScores) -> list[Published]:
-    """What a record says, but for RFM's scores, which are kept where they are worked out.
-
-    UnreadableScoreError if any of it can't be kept.
-    """
+    """What a record says; UnreadableScoreError if any of it can't be kept."""
     _require(len(record.scores) <= MOST, f"a record has at most {MOST} scores")
     texts = (record.workspace, record.model, record.model_version)
     _require(all("\0" not in one and len(one) <= MOST_TEXT for one in texts), "an absurd text")
@@ -74,7 +72,6 @@ def read(record: ProfileScores) -> list[Published]:
             None if one.reason is None else one.reason.replace("\0", "")[:MOST_TEXT],
         )
         for one in record.scores
-        if not one.name.startswith(RFM)
     ]
 
 
@@ -84,7 +81,7 @@ def _value(one: Score) -> str | Decimal | None:
     if one.text is not None:
         said = "a text holds no NUL, and 1,000 characters at most"
         _require("\0" not in one.text and len(one.text) <= MOST_TEXT, said)
-        return normal_text(one.text)
+        return unicodedata.normalize("NFC", one.text)
     return None if one.number is None else _number(one.name, one.number)
 
 
@@ -93,14 +90,25 @@ def _number(name: str, told: str) -> Decimal:
         number = Decimal(told)
     except InvalidOperation:
         raise UnreadableScoreError(f"{name}: is no number") from None
-    is_sound = number.is_finite() and abs(number.adjusted()) <= MAX_EXPONENT
-    _require(is_sound and len(told) <= MAX_EXPONENT, f"{name}: is no number that could be kept")
+    is_sound = number.is_finite() and abs(number.adjusted()) <= MOST_DIGITS
+    _require(is_sound and len(told) <= MOST_DIGITS, f"{name}: is no number that could be kept")
     return number
 
 
 def _require(holds: bool, message: str) -> None:  # noqa: FBT001 - what has to hold
     if not holds:
         raise UnreadableScoreError(message)
+
+
+def said(batch: Sequence[Record]) -> list[Published]:
+    """What records say; InvalidEvent names the one that can't be kept."""
+    found: list[Published] = []
+    for index, record in enumerate(batch):
+        try:
+            found += read(record.value)
+        except UnreadableScoreError as error:
+            raise InvalidEvent(index, str(error)) from error
+    return found
 
 
 def newest(some: Iterable[Published]) -> list[Published]:

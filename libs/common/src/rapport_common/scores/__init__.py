@@ -1,0 +1,1 @@
+"""Scores of people that models publish on `profile.scores`, for who keeps them."""

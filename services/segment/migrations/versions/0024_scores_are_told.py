@@ -1,0 +1,35 @@
+"""Which scores others have been told of; those of before are told with the next run.
+
+Revision: 0024, follows 0023.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0024"
+down_revision = "0023"
+branch_labels = None
+depends_on = None
+
+SCHEMA = "segment"
+
+
+def upgrade() -> None:
+    op.add_column(
+        "score",
+        sa.Column("told", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        schema=SCHEMA,
+    )
+    op.create_index(
+        "ix_score_untold",
+        "score",
+        ["workspace", "profile_id"],
+        schema=SCHEMA,
+        postgresql_where=sa.text("NOT told"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_index("ix_score_untold", table_name="score", schema=SCHEMA)
+    op.execute("DELETE FROM segment.score WHERE scores = '{}'")
+    op.drop_column("score", "told", schema=SCHEMA)
