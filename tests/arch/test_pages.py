@@ -116,6 +116,6 @@ def test_the_table_of_scores_is_true() -> None:
 def test_the_rules_of_the_guide_can_be_read() -> None:
     text = (ROOT / "docs/guides/segments.md").read_text()
     shown = re.findall(r"^\|.*`(\{.*\})` \|$", text, re.MULTILINE)
-    assert len(shown) == 29
+    assert len(shown) == 34
     for one in shown:
         rules.parse(json.loads(one))

@@ -213,7 +213,7 @@ def scores(
     as_json: show.AsJson = False,
 ) -> None:
     """List what models say of a person: RFM, and those that others have published."""
-    columns = ["name", "value", "model", "model_version", "as_of", "reason"]
+    columns = ["name", "value", "model", "model_version", "at", "reason"]
     part(ctx, kind, value, "scores", columns, limit=limit, cursor=cursor, as_json=as_json)
 
 

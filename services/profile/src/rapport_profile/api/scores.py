@@ -39,6 +39,6 @@ def _shown(row: Row[Any]) -> dict[str, Any]:
         "value": msgspec.Raw(row.value.encode()),
         "model": row.model,
         "model_version": row.model_version,
-        "as_of": row.as_of,
+        "at": row.as_of,
         "reason": row.reason,
     }

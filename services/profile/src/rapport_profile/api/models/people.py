@@ -92,13 +92,13 @@ class Trait(BaseModel):
 
 
 class Score(BaseModel):
-    """What a version of a model says of a person, by what was known at `as_of`, and why."""
+    """What a version of a model says of a person, by what was known `at` that instant, and why."""
 
     name: str
     value: float | str
     model: str
     model_version: str
-    as_of: datetime
+    at: datetime
     reason: str | None
 
 
