@@ -15,7 +15,7 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
 from rapport_segment.domain import happenings
 from rapport_segment.domain.evaluate import Judges
-from rapport_segment.domain.event_needs import since
+from rapport_segment.domain.event_needs import beyond, since
 from rapport_segment.domain.explaining import explain, reason
 from rapport_segment.domain.happenings import (
     MAX_BYTES,
@@ -29,6 +29,7 @@ from rapport_segment.domain.happenings import (
 )
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.outlook import View
+from rapport_segment.domain.reading import read
 from rapport_segment.domain.rulebook import Definition, Rulebook
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import (
@@ -206,6 +207,34 @@ CART = {
     "same": "cart",
     "within": {"last": "7d"},
 }
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ('performed("A") within 30d', None),
+        ('performed("A") within 31d', "rule"),
+        ('performed("A")', None),
+        ('count("A") within this month >= 1', "rule"),
+        ('count("A") within this week >= 1', None),
+        ('performed("A") after "2026-01-30"', "rule"),
+        ('performed("A") after "2026-01-31"', None),
+        ('performed("A") before "2026-01-01"', None),
+        ('plan = "x" and last("A") < now - 60d', "and[1]"),
+        ('last("A") > "2025-01-01"', "rule"),
+        ('last("A") within last 2mo', "rule"),
+        ('last(total of "A") within 60d > 3', "rule"),
+        ("answer nps within last 90d", "rule"),
+        ('answer nps = "passive"', None),
+        ('sequence("A" then "B" within 1d) within 40d', "rule"),
+        ("last_order_at within last 90d", None),
+    ],
+)
+def test_a_rule_that_looks_back_further_than_events_are_kept_is_named(
+    line: str, path: str | None
+) -> None:
+    found = beyond(parse(read(line)), timedelta(days=30), NOON)
+    assert [where for where, _words in found] == ([] if path is None else [path])
 
 
 def test_a_cart_is_left_when_its_hour_has_passed() -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tests.support.api import patient_app
 
+from rapport_common.routes import add_routes
+from rapport_common.testing.credentials import EVENT_KEY
+from rapport_segment.api import routers
 from rapport_segment.domain import funnel
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.tree import Leaf
@@ -191,3 +196,25 @@ def _words(rule: Any) -> Iterator[str]:
     for one in rule.values() if isinstance(rule, dict) else rule if isinstance(rule, list) else ():
         yield from _words(one)
     yield from rule if isinstance(rule, dict) else ()
+
+
+@pytest.mark.integration
+async def test_what_looks_back_further_than_events_are_kept_is_said(
+    engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    rule = {"and": [RULE, {"performed": "Cart", "within": {"last": "30d"}}]}
+    made = (await client.post("/v1/segments", json={"name": "Carts", "rule": rule})).json()
+    assert made["warnings"] == []
+    # The setting is shortened afterwards.
+    app = patient_app("segment")
+    add_routes(app, *routers(engine, engine, EVENT_KEY, events_kept=timedelta(days=29)))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://segment", headers=client.headers
+    ) as one:
+        shown = (await one.get(f"/v1/segments/{made['id']}")).json()
+        tried = (await one.post("/v1/segments/preview", json={"rule": rule})).json()
+        [listed] = (await one.get("/v1/segments")).json()["items"]
+    said = "looks back further than the 29 days for which events are kept"
+    assert shown["warnings"] == [{"path": "and[1]", "message": said}]
+    assert listed == shown
+    assert shown["warnings"][0] in tried["hints"]

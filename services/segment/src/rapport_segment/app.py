@@ -1,5 +1,6 @@
 """The composition root of segment."""
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -48,5 +49,6 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     process.watch(sender, lambda: sender.last_sign)
     exports = process.pool("export", EXPORTS_AT_ONCE + FETCHES_AT_ONCE)
     process.bounds = Bounds(seconds=settings.request_seconds, streams=(UPLOADS,))
-    process.routers += routers(process.api_engine, exports, key, own)
+    kept = timedelta(days=settings.event_retention_days)
+    process.routers += routers(process.api_engine, exports, key, own, kept)
     return process.api()

@@ -1,6 +1,7 @@
 """The operator API of segment."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -19,7 +20,10 @@ from rapport_segment.api.segments import change_routes, schema_routes, segment_r
 from rapport_segment.api.versions import version_routes
 from rapport_segment.api.webhooks import webhook_reading_routes, webhook_routes
 from rapport_segment.domain.addresses import Network
+from rapport_segment.domain.windows import LONGEST_DAYS
 from rapport_segment.handlers.lists import OnLists
+
+EVENTS_KEPT = timedelta(days=LONGEST_DAYS)
 
 
 def routers(
@@ -27,21 +31,22 @@ def routers(
     exports: AsyncEngine,
     event_key: bytes,
     own: Sequence[Network] = (),
+    events_kept: timedelta = EVENTS_KEPT,
 ) -> list[APIRouter]:
     """All routes of this service; `exports` are the connections of what takes long, `own` the
-    private networks that webhooks may lead to.
+    private networks that webhooks may lead to; events are kept for `events_kept`.
     """
     return [
         schema_routes(),
         overlap_routes(engine),
         import_routes(engine),
-        segment_routes(engine),
-        version_routes(engine),
-        change_routes(engine),
+        segment_routes(engine, events_kept),
+        version_routes(engine, events_kept),
+        change_routes(engine, events_kept),
         member_routes(engine),
         size_routes(engine),
         export_routes(engine, exports),
-        rfm_routes(engine),
+        rfm_routes(engine, events_kept),
         lists.list_routes(engine),
         lists.member_routes(engine),
         lists.change_routes(engine),

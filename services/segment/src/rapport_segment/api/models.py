@@ -1,7 +1,7 @@
 """What is asked of the API, and what it answers."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -14,9 +14,11 @@ from pydantic import (
     model_validator,
 )
 
+from rapport_common import clock
 from rapport_common.operator.models import Ledger
 from rapport_segment.api.rules import EXAMPLE, LINE, RuleDocument
 from rapport_segment.domain import printing, reading
+from rapport_segment.domain.event_needs import beyond
 from rapport_segment.domain.explaining import Verdict
 from rapport_segment.domain.membership import Entry
 from rapport_segment.domain.operands import RuleError
@@ -110,6 +112,13 @@ class Preview(_OfARule):
     )
 
 
+class Hint(BaseModel):
+    """What may not be meant so."""
+
+    path: str
+    message: str = Field(examples=["14 people have age as a text"])
+
+
 class UpcomingRule(BaseModel):
     """A rule that is built beside the one in force, and takes its place when that is done."""
 
@@ -145,6 +154,10 @@ class Segment(BaseModel):
     )
     upcoming: UpcomingRule | None
     members: int
+    warnings: list[Hint] = Field(
+        description="where the rule looks back further than events are kept "
+        "(`RAPPORT_EVENT_RETENTION_DAYS`)"
+    )
     created_at: datetime
     updated_at: datetime
     archived_at: datetime | None
@@ -213,8 +226,8 @@ class Membership(BaseModel):
     explanation: list[Comparison]
 
 
-def segment(listed: Listed) -> dict[str, Any]:
-    """A `Segment`."""
+def segment(listed: Listed, kept: timedelta) -> dict[str, Any]:
+    """A `Segment`; `kept`: how long events are."""
     one, upcoming = listed.stored, listed.upcoming
     state = "archived" if one.archived_at else "active" if one.active else "draft"
     return {
@@ -229,10 +242,19 @@ def segment(listed: Listed) -> dict[str, Any]:
         "job_id": one.job if upcoming is None else upcoming.job,
         "upcoming": None if upcoming is None else _upcoming(upcoming),
         "members": listed.members,
+        "warnings": _warnings(one.rule if upcoming is None else upcoming.rule, kept),
         "created_at": one.created_at,
         "updated_at": one.updated_at,
         "archived_at": one.archived_at,
     }
+
+
+def _warnings(rule: str, kept: timedelta) -> list[dict[str, str]]:
+    try:
+        found = beyond(parse(exact(rule)), kept, clock.now())
+    except RuleError:
+        return []
+    return [{"path": path, "message": message} for path, message in found]
 
 
 def _upcoming(one: Upcoming) -> dict[str, Any]:

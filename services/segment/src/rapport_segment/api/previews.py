@@ -1,10 +1,14 @@
 """What a preview answers."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from rapport_common import clock
+from rapport_segment.api.models import Hint
+from rapport_segment.domain.event_needs import beyond
 from rapport_segment.handlers.previewing import Previewed
 
 
@@ -27,13 +31,6 @@ class PreviewedPerson(BaseModel):
     reason: str
 
 
-class Hint(BaseModel):
-    """What may not be meant so."""
-
-    path: str
-    message: str = Field(examples=["14 people have age as a text"])
-
-
 class PreviewCount(BaseModel):
     """How many people a rule fits, of how many."""
 
@@ -50,8 +47,9 @@ class PreviewCount(BaseModel):
     hints: list[Hint]
 
 
-def previewed(found: Previewed) -> dict[str, Any]:
-    """A `PreviewCount`."""
+def previewed(found: Previewed, kept: timedelta) -> dict[str, Any]:
+    """A `PreviewCount`; `kept`: how long events are."""
+    hints = [*found.hints, *beyond(found.rule, kept, clock.now())]
     tallied = found.tallied
     return {
         "count": tallied.fitting,
@@ -70,5 +68,5 @@ def previewed(found: Previewed) -> dict[str, Any]:
         ],
         "reach": tallied.reach,
         "people": [{"id": one.profile_id, "reason": one.reason} for one in found.examples],
-        "hints": [{"path": path, "message": message} for path, message in found.hints],
+        "hints": [{"path": path, "message": message} for path, message in hints],
     }

@@ -1,6 +1,6 @@
 """/v1/rfm: what RFM is worked out of, working it out, and its tiers as segments."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -79,7 +79,7 @@ class Adopted(BaseModel):
     added: list[Segment]
 
 
-def rfm_routes(engine: AsyncEngine) -> APIRouter:
+def rfm_routes(engine: AsyncEngine, kept: timedelta) -> APIRouter:
     """Set RFM up, and work it out."""
     router = APIRouter(tags=["rfm"])
 
@@ -117,7 +117,7 @@ def rfm_routes(engine: AsyncEngine) -> APIRouter:
     async def adopt(caller: Writer) -> dict[str, Any]:
         """Make a segment of each tier that has none yet."""
         async with engine.begin() as tx:
-            return {"added": [segment(one) for one in await rfm.adopt(tx, caller)]}
+            return {"added": [segment(one, kept) for one in await rfm.adopt(tx, caller)]}
 
     return router
 

@@ -1,5 +1,7 @@
 """/v1/segments: define, change, preview, list."""
 
+from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,8 +16,8 @@ from rapport_segment.handlers.segments import Amendment, require_listed
 from rapport_segment.store import definitions
 
 
-def segment_routes(engine: AsyncEngine) -> APIRouter:
-    """Read segments, and try rules."""
+def segment_routes(engine: AsyncEngine, kept: timedelta) -> APIRouter:
+    """Read segments, and try rules; events are `kept` so long."""
     router = APIRouter(tags=["segments"])
 
     @router.post("/v1/segments/preview", response_model=previews.PreviewCount)
@@ -24,7 +26,7 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
         wanted = body.wanted
         async with engine.begin() as tx:
             found = await previewing.preview(tx, caller.workspace, wanted, body.seconds)
-            return previews.previewed(found)
+            return previews.previewed(found, kept)
 
     @router.get("/v1/segments", response_model=Listed[models.Segment])
     async def listing(
@@ -41,14 +43,17 @@ def segment_routes(engine: AsyncEngine) -> APIRouter:
                 limit=page.ask,
             )
         return page.answer(
-            found, key=lambda one: (one.stored.name, one.stored.segment_id), show=models.segment
+            found,
+            key=lambda one: (one.stored.name, one.stored.segment_id),
+            show=partial(models.segment, kept=kept),
         )
 
     @router.get("/v1/segments/{segment_id}", response_model=models.Segment)
     async def show(segment_id: UUID, caller: Reader) -> dict[str, Any]:
         """Show one segment, archived ones too."""
         async with engine.begin() as tx:
-            return models.segment(await require_listed(tx, caller.workspace, segment_id))
+            found = await require_listed(tx, caller.workspace, segment_id)
+        return models.segment(found, kept)
 
     return router
 
@@ -65,8 +70,10 @@ def schema_routes() -> APIRouter:
     return router
 
 
-def change_routes(engine: AsyncEngine) -> APIRouter:
-    """Define, change and archive segments. Each answer names the job that builds."""
+def change_routes(engine: AsyncEngine, kept: timedelta) -> APIRouter:
+    """Define, change and archive segments. Each answer names the job that builds; `kept`: how long
+    events are.
+    """
     router = APIRouter(tags=["segments"])
 
     @router.post("/v1/segments", status_code=202, response_model=models.Segment)
@@ -77,7 +84,7 @@ def change_routes(engine: AsyncEngine) -> APIRouter:
         wanted = body.wanted
         async with engine.begin() as tx:
             made = await segments.create(tx, caller, body.name, wanted, active=body.active)
-            return models.segment(made)
+            return models.segment(made, kept)
 
     @router.patch("/v1/segments/{segment_id}", status_code=202, response_model=models.Segment)
     async def change(
@@ -89,7 +96,8 @@ def change_routes(engine: AsyncEngine) -> APIRouter:
         """
         amendment = Amendment(body.name, body.document, body.active)
         async with engine.begin() as tx:
-            return models.segment(await segments.change(tx, caller, segment_id, amendment))
+            found = await segments.change(tx, caller, segment_id, amendment)
+        return models.segment(found, kept)
 
     @router.post(
         "/v1/segments/{segment_id}/rebuild", status_code=202, response_model=models.Segment
@@ -97,7 +105,8 @@ def change_routes(engine: AsyncEngine) -> APIRouter:
     async def rebuild(segment_id: UUID, caller: Writer) -> dict[str, Any]:
         """Hold everybody against the rule again, for example after a cancelled job."""
         async with engine.begin() as tx:
-            return models.segment(await segments.rebuild(tx, caller, segment_id))
+            found = await segments.rebuild(tx, caller, segment_id)
+        return models.segment(found, kept)
 
     @router.delete("/v1/segments/{segment_id}", status_code=204)
     async def archive(segment_id: UUID, caller: Writer) -> None:

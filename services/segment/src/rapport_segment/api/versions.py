@@ -1,5 +1,6 @@
 """/v1/segments/{id}/versions: what a segment was, what differs, and the way back."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ Against = Annotated[
 ]
 
 
-def version_routes(engine: AsyncEngine) -> APIRouter:
+def version_routes(engine: AsyncEngine, kept: timedelta) -> APIRouter:
     """Read the versions of a segment, compare them, go back to one."""
     router = APIRouter(tags=["segments"])
 
@@ -61,6 +62,6 @@ def version_routes(engine: AsyncEngine) -> APIRouter:
         """Give a segment the rule of a former version again: as a new version, built as any."""
         async with engine.begin() as tx:
             made = await segments.rollback(tx, caller, segment_id, body.version)
-            return models.segment(made)
+            return models.segment(made, kept)
 
     return router

@@ -68,6 +68,7 @@ class Previewed:
     examples: Sequence[Example]
     hints: Sequence[tuple[str, str]]
     share: float
+    rule: Rule
 
     @property
     def is_estimate(self) -> bool:
@@ -113,7 +114,7 @@ async def preview(
             share, tallied = await _estimated(tx, workspace, rule, now)
             shown = tallied.examples
         examples = await _examples(tx, workspace, rule, shown, now)
-    return Previewed(tallied, examples, _hints(rule, tallied), share)
+    return Previewed(tallied, examples, _hints(rule, tallied), share, rule)
 
 
 async def _estimated(
