@@ -226,6 +226,7 @@ CART = {
         ('last(total of "A") within 60d > 3', "rule"),
         ("answer nps within last 90d", "rule"),
         ('answer nps = "passive"', None),
+        ('answer nps > "2025-01-01"', "rule"),
         ('sequence("A" then "B" within 1d) within 40d', "rule"),
         ("last_order_at within last 90d", None),
     ],
