@@ -241,3 +241,24 @@ async def test_whom_a_batch_has_in_hand_is_looked_at_when_it_is_done(
         assert await shop.due() == [(str(ADA), bought + 30 * DAY)]
     await shop.work()
     assert told(await published())[-1] == ("exited", bought + 30 * DAY, True)
+
+
+async def test_an_event_that_another_clock_has_ahead_counts_from_its_instant_after_a_build(
+    shop: Shop, records: "Records", published: Published
+) -> None:
+    """A window that does not move lets nobody in by itself, but for what is yet to come."""
+    ahead = shop.clock.now + timedelta(seconds=30)
+    state = records.state(ADA)
+    assert state.event is not None
+    event = msgspec.structs.replace(
+        state.event,
+        name="Order Completed",
+        identifiers=[("user_id", str(ADA))],
+        timestamp=ahead,
+        received_at=ahead,
+    )
+    await shop.tell(msgspec.structs.replace(state, event=event))
+    await shop.define(bought={"performed": "Order Completed"})
+    assert await published() == []
+    await shop.wait(ahead)
+    assert told(await published()) == [("entered", ahead, True)]

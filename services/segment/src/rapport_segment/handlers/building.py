@@ -195,7 +195,7 @@ class Building:
             law,
             lambda who: settle(*judge(who, [definition], moment), rules, moment),
         )
-        if definition.moves:
+        if definition.moves or definition.windows:
             await _plan(tx, definition, some, now)
         return _Page(last, judged)
 
