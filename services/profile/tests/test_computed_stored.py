@@ -335,6 +335,7 @@ async def test_what_is_shipped_is_adopted_by_one_call(
     await feed(engine, [order("m1", said=bought)])
     (told,) = (await last_told(engine)).values()
     assert told["favourite_category"] == DefinedValue(text="tea")
+    assert told["categories_bought"] == DefinedValue(values=["tea"])
     assert told["items_bought"] == DefinedValue(number="2")
     assert told["average_order_value"] == DefinedValue(money={"USD": "10"})
     assert told["discount_share"] == DefinedValue(number="0")

@@ -22,6 +22,7 @@ from rapport_segment.domain.membership import Entry
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import exact
+from rapport_segment.handlers import adopting
 from rapport_segment.handlers.standing import Standing
 from rapport_segment.store.definitions import Listed, Upcoming
 
@@ -150,6 +151,13 @@ class Segment(BaseModel):
     archived_at: datetime | None
 
 
+class Adopted(BaseModel):
+    """The segments that were made, and those of the same names that there were already."""
+
+    added: list[Segment]
+    present: list[Segment]
+
+
 class SegmentVersion(BaseModel):
     """A definition as it was."""
 
@@ -232,6 +240,14 @@ def segment(listed: Listed) -> dict[str, Any]:
         "created_at": one.created_at,
         "updated_at": one.updated_at,
         "archived_at": one.archived_at,
+    }
+
+
+def adopted(done: adopting.Adopted) -> dict[str, Any]:
+    """An `Adopted`."""
+    return {
+        "added": [segment(one) for one in done.added],
+        "present": [segment(one) for one in done.present],
     }
 
 
