@@ -144,6 +144,7 @@ ORDERS: Mapping[str, Sequence[Case]] = {
     "lapsed_and_back": [
         inside(one().bought(180 * DAY).did("Product Viewed", 7 * DAY - SECOND), SECOND),
         outside(one().bought(180 * DAY).did("Product Viewed", 7 * DAY)),
+        outside(one().bought(180 * DAY).did("Email Sent", DAY)),
         outside(one().bought(180 * DAY - SECOND).did("Product Viewed", DAY), SECOND),
         outside(one().did("Product Viewed", DAY)),
     ],
@@ -158,6 +159,11 @@ ORDERS: Mapping[str, Sequence[Case]] = {
     "gone_quiet": [
         inside(one().did("Product Viewed", 365 * DAY)),
         outside(one().did("Product Viewed", 365 * DAY - SECOND), SECOND),
+        # What others send to them is nothing that they do.
+        inside(one().bought(LONG_AGO).did("Email Sent", DAY)),
+        outside(one().bought(LONG_AGO).did("Email Opened", 365 * DAY - SECOND), SECOND),
+        outside(one().bought(LONG_AGO).did("Email Link Clicked", DAY), 364 * DAY),
+        outside(one().bought(LONG_AGO).bought(DAY), 364 * DAY),
     ],
 }
 VALUE: Mapping[str, Sequence[Case]] = {

@@ -143,7 +143,7 @@ def test_what_is_needed_is_read_off_the_rule() -> None:
     needed = {
         one.id: [f"{each.kind} {each.name}" for each in one.needs()] for one in library().values()
     }
-    assert needed["gone_quiet"] == []
+    assert needed["open_case"] == []
     assert needed["big_spenders"] == ["event Order Completed"]
     assert needed["cart_left"] == ["event Order Completed", "event Product Added"]
     assert needed["birthday_soon"] == ["trait birthday"]

@@ -32,7 +32,10 @@ SOME = 25
 EARLY, LATER, AT_THE_END = date(1997, 4, 10), date(1998, 2, 15), date(1998, 7, 1)
 """All have bought first by the end of March 1997: so few are new later."""
 
-NAMES = ("Order Completed", "Order Refunded", "Product Reviewed")
+NAMES = (
+    *("Order Completed", "Order Refunded", "Product Reviewed"),
+    *("Product Viewed", "Email Opened", "Email Link Clicked"),
+)
 RFM = RfmRules(
     recency={"computed": "last_order_at"},
     frequency={"computed": "orders"},
