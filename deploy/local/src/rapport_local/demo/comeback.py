@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LAPSED, BACK = "lapsed_customers", "lapsed_and_back"
 CUSTOMER = "00001"  # of the purchase history
-WINDOW = timedelta(days=7)  # of `lapsed_and_back`: it looks back so far
+DAYS = 7  # so far `lapsed_and_back` looks back
 # Seconds before the end of the window at which the customer comes; a slow machine needs longer.
 AHEAD = (3.0, 20.0, 60.0)
 
@@ -41,7 +41,7 @@ class Comeback:
 
     def expect(self) -> None:
         """Adopt the segment of those who come back, before there is anybody."""
-        self._adopt(BACK)
+        self._adopt(BACK, days=DAYS)
 
     def build(self) -> None:
         """Adopt the segment of the lapsed, and wait until all customers were held against it."""
@@ -52,7 +52,7 @@ class Comeback:
         """Look at a record, so long ago that it stops counting in a few seconds; be let in."""
         for seconds in AHEAD:
             ends = time.time() + seconds
-            self._view(datetime.fromtimestamp(ends, UTC) - WINDOW)
+            self._view(datetime.fromtimestamp(ends, UTC) - timedelta(days=DAYS))
             if self._is_let_in(ends):
                 self.tell(f"is back again, and in that segment until {self.inside['changes_at']}")
                 return
@@ -67,8 +67,9 @@ class Comeback:
         until("exit by time", lambda: not self._standing()["member"])
         self.outside = self._standing()
 
-    def _adopt(self, name: str) -> None:
-        answer = self.platform.post("segment", "/v1/segments/library/adopt", {"ids": [name]})
+    def _adopt(self, name: str, **parameters: int) -> None:
+        wanted = {"ids": [name], "parameters": parameters}
+        answer = self.platform.post("segment", "/v1/segments/library/adopt", wanted)
         self.segments[name] = str(answer["added"][0]["id"])
 
     def _is_built(self, name: str) -> bool:
