@@ -138,6 +138,7 @@ SAFE_AGAIN = {
     "/v1/lists/{list_id}/uploads": "what is on a list is on it once",
     "/v1/rfm/run": "the newest job overtakes the one before",
     "/v1/rfm/adopt": "a name is taken once: each tier has one segment of it",
+    "/v1/segments/library/adopt": "a name is taken once: what has it stays as it is",
     "/v1/segments/{segment_id}/rebuild": "the newest build overtakes the one before",
     "/v1/audiences": "a name is taken once (409 with the id)",
     "/v1/audiences/{audience_id}/build": "a file that is being made is made to its end",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rapport_feedback.domain.nps import Counts, score
 from rapport_segment.domain import rules
+from rapport_segment.domain.library.shipped import Shipped
+from rapport_segment.handlers.library import library
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guides").rglob("*.md"))]
@@ -119,3 +121,20 @@ def test_the_rules_of_the_guide_can_be_read() -> None:
     assert len(shown) == 34
     for one in shown:
         rules.parse(json.loads(one))
+
+
+def row_of(one: Shipped) -> str:
+    """What the guide says of a shipped segment; where a value has to be given stands a dot."""
+    who = re.sub(r"\{\w+\}", "…", one.filled({}).description)
+    told = (
+        f"`{each.name}`" if each.default is None else f"`{each.name}` {each.default}"
+        for each in one.parameters
+    )
+    return f"| `{one.id}` | {who} | {', '.join(told)} |"
+
+
+def test_the_guide_has_all_shipped_segments_as_they_are() -> None:
+    text = (ROOT / "docs/guides/segment-library.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert rows == [row_of(one) for one in library().values()]
+    assert f"\n{len(rows)} [segments](segments.md)" in text

@@ -71,6 +71,10 @@ SHOWS = {
     "profiles": ["Order Completed", "Newsletter Opened", "Version 1 holds."],
     "recovery": ["records of `events` = consumed by profile", "told again.", " republish "],
     "rfm": ["RFM: champions", " people.", "is done", "hibernating"],
+    "segment-library": [
+        *("Bought, and not for 120 days.", "event Order Completed", " yes "),
+        "was there already",
+    ],
     "segments": [" people.", ">= 500", " yes ", "is archived and has 0 members"],
     "surveys": ["Your answer: <strong>9<", "nps         100.0", "wave  2", "well packed"],
 }

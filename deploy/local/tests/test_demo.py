@@ -21,7 +21,7 @@ from rapport_local.demo.scene import BEST_FROM, Scene
 from rapport_local.demo.shopper import ADDRESS
 
 SCENE = Scene("k", "w", "best", "returning", "cart", "thanks", "reminder", "survey")
-SHOPPER_EVENTS = 13
+OWN_EVENTS = 14
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def good(history: History) -> Outcome:
     best = [data.address(one) for one in history.reaching(BEST_FROM)]
     return Outcome(
         stats={
-            "events": 69_659 + SHOPPER_EVENTS + 735,
+            "events": 69_659 + OWN_EVENTS + 735,
             "profiles": 23_571,
             "orders": 69_660,
             "revenue": {"USD": "2500445.53"},
@@ -66,6 +66,15 @@ def good(history: History) -> Outcome:
             "best": {"name": "best", "members": 734},
             "returning": {"name": "returning", "members": len(history.returning())},
             "cart": {"name": "cart", "members": 1},
+        },
+        library={
+            "lapsed_customers": {"name": "lapsed", "members": 23_570},
+            "lapsed_and_back": {"name": "back", "members": 0},
+        },
+        inside={"member": True, "changes_at": "2026-03-01T12:00:00Z"},
+        outside={
+            "member": False,
+            "left_at": "2026-03-01T12:00:00Z",
         },
         thanks={"counts": {"sent": 734}},
         reminder={"counts": {"sent": 1, "suppressed": 1}},
@@ -80,7 +89,7 @@ def good(history: History) -> Outcome:
 
 
 def _wrong(history: History, outcome: Outcome) -> list[str]:
-    found = checks.check(history, SCENE, outcome, SHOPPER_EVENTS)
+    found = checks.check(history, SCENE, outcome, OWN_EVENTS)
     return [one.name for one in found if not one.holds]
 
 
@@ -96,6 +105,12 @@ NUMBERS: list[tuple[str, tuple[str, ...], Any]] = [
     ("segments", ("best", "members"), 733),
     ("segments", ("returning", "members"), 0),
     ("segments", ("cart", "members"), 2),
+    ("library", ("lapsed_customers", "members"), 23_571),
+    ("library", ("lapsed_and_back", "members"), 1),
+    ("inside", ("member",), False),
+    ("inside", ("changes_at",), None),
+    ("outside", ("member",), True),
+    ("outside", ("left_at",), "2026-03-01T12:00:00.000001Z"),
     ("thanks", ("counts", "sent"), 735),
     ("reminder", ("counts", "suppressed"), 0),
     ("shopper", ("computed", "open_cases"), 0),

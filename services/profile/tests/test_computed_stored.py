@@ -332,9 +332,23 @@ async def test_what_is_shipped_is_adopted_by_one_call(
     assert {one["name"] for one in listed} == {one["id"] for one in shipped}
     assert {(one["version"], one["stage"]) for one in listed} == {(1, "live")}
     bought = {"total": 10, "products": [{"category": "tea", "quantity": 2}, {"category": "tea"}]}
-    await feed(engine, [order("m1", said=bought)])
+    answers = [("m2", "nps", 3, 10), ("m3", "nps", 9, 5), ("m4", "csat", 1, 20)]
+    said = [
+        event(
+            message_id,
+            name="Survey Answered",
+            user_id="A",
+            at=minute,
+            said={"kind": kind, "score": score},
+        )
+        for message_id, kind, score, minute in answers
+    ]
+    await feed(engine, [order("m1", said=bought), *said])
     (told,) = (await last_told(engine)).values()
+    # The newest of its kind, not the one that came last.
+    assert told["nps_score"] == DefinedValue(number="3")
     assert told["favourite_category"] == DefinedValue(text="tea")
+    assert told["categories_bought"] == DefinedValue(values=["tea"])
     assert told["items_bought"] == DefinedValue(number="2")
     assert told["average_order_value"] == DefinedValue(money={"USD": "10"})
     assert told["discount_share"] == DefinedValue(number="0")

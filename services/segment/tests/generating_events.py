@@ -1,5 +1,6 @@
 """Rules on events and what happened to people, drawn at random: they meet at edges of windows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,12 +49,12 @@ class EventChance(Chance):
         for place in range(pick.choice((0, 1, 2, 4, 8))):
             event = self.happens(life, place)
             life.events.append(event)
-            life.told.append(_record(event, 0))
+            life.told.append(record_of(event))
             if pick.random() < 0.2:
-                life.told.append(_record(event, 0))
+                life.told.append(record_of(event))
             if pick.random() < 0.2:
                 other = self.happens(life, place)
-                life.told.append(_record(other, 1))
+                life.told.append(record_of(other, 1))
         pick.shuffle(life.told)
         return life
 
@@ -209,16 +210,18 @@ class EventChance(Chance):
         return {"op": op, "value": self.past().astimezone(UTC).isoformat()}
 
 
-def _record(event: Event, replaced: int) -> ProfileActivity:
+def record_of(event: Event, replaced: int = 0) -> ProfileActivity:
     return ProfileActivity(
         workspace="acme", profile_id="unused", version=1, event=event, replaced=replaced
     )
 
 
-def told_of(life: Life, facts: Facts) -> Facts:
-    """These facts, of somebody with the identifiers of a life, and with its events."""
+def told_of(life: Life, facts: Facts, names: Sequence[str] = NAMES) -> Facts:
+    """These facts, of somebody with the identifiers of a life, and with its events: those of
+    these names, which are all that it has.
+    """
     kept: dict[bytes, dict[str, Named]] = {
-        anchor_of(*one): dict.fromkeys(NAMES, ()) for one in life.identifiers
+        anchor_of(*one): dict.fromkeys(names, ()) for one in life.identifiers
     }
     copies: dict[tuple[str, str, str], Arrival] = {}
     for one in life.arrivals:
@@ -227,7 +230,7 @@ def told_of(life: Life, facts: Facts) -> Facts:
             continue
         copies[one.message] = one
         for named in kept.values():
-            for name in NAMES:
+            for name in names:
                 named[name] = without(named[name], *one.one.message)
         kept[one.anchor][one.name] = with_one(kept[one.anchor][one.name], one.one)
     ids = Section(IDENTIFIERS, [IdentifierState(*one) for one in life.identifiers])

@@ -87,13 +87,15 @@ async def in_sql(
     return [found[one.profile_id] for one in people]
 
 
-async def keep(tx: AsyncConnection, lives: list[Life], people: list[Facts]) -> None:
+async def keep(
+    tx: AsyncConnection, lives: list[Life], people: list[Facts], batch: int = BATCH
+) -> None:
     """Keep what happened, a few records at a time, as they were told."""
     await tx.execute(text("DELETE FROM segment.person"))
     told = [one for life in lives for one in life.arrivals]
-    for first in range(0, len(told), BATCH):
+    for first in range(0, len(told), batch):
         best: dict[Any, Any] = {}
-        for one in told[first : first + BATCH]:
+        for one in told[first : first + batch]:
             known = best.get(one.message)
             if known is None or known.copy <= one.copy:
                 best[one.message] = one

@@ -1,4 +1,6 @@
-"""JSON objects given on the command line: written out, in a file, or on standard input."""
+"""What is given on the command line: JSON objects, written out, in a file, or on standard input;
+and values with names.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +23,14 @@ def read(given: str, what: str) -> dict[str, Any]:
         message = f'The {what} must be a JSON object: {{"name": value, …}}.'
         raise CliError("bad_json", message)
     return document
+
+
+def named(given: str, option: str) -> tuple[str, str]:
+    """Return the name and the value of `NAME=VALUE`; raises `bad_usage` naming the option."""
+    name, separator, value = given.partition("=")
+    if not (name and separator):
+        raise CliError("bad_usage", f"{option} {given}: it is NAME=VALUE.")
+    return name, value
 
 
 def _text(given: str, what: str) -> str:

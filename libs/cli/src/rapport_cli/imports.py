@@ -118,10 +118,7 @@ def _mapping(
 
 
 def _pair(text: str, option: str) -> tuple[str, Any]:
-    name, separator, value = text.partition("=")
-    if not (name and separator):
-        message = f"{option} {text}: it is NAME=VALUE."
-        raise CliError("bad_usage", message)
+    name, value = documents.named(text, option)
     if option == "--map":
         return name, value
     if name == "columns":

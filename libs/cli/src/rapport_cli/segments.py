@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from rapport_cli import documents, jobs, profiles, rfm, show
+from rapport_cli import documents, jobs, library, profiles, rfm, show
 from rapport_cli.errors import CliError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ Segment = Annotated[str, typer.Argument(help="The segment's id, or its name.")]
 Wait = Annotated[bool, typer.Option(help="Until everybody has been held against the rule.")]
 AsOf = Annotated[str | None, typer.Option(help="An instant, such as 2026-03-01T09:00:00Z.")]
 app.add_typer(rfm.app, name="rfm")
+app.add_typer(library.app, name="library")
 COLUMNS = ["id", "name", "version", "status", "members"]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from rapport_local.demo.comeback import BACK, LAPSED
 from rapport_local.demo.data import History, address
 from rapport_local.demo.outcome import Outcome
 from rapport_local.demo.scene import BEST_FROM, Scene
@@ -27,11 +28,12 @@ class Check:
         return bool(self.wanted == self.found)
 
 
-def check(history: History, scene: Scene, outcome: Outcome, shopper_events: int) -> list[Check]:
-    """Return every check; `shopper_events` are those that the shopper has caused herself."""
+def check(history: History, scene: Scene, outcome: Outcome, own_events: int) -> list[Check]:
+    """Return every check; `own_events` are those of the shopper and of the customer who is back."""
     return [
-        *_profiles(history, outcome, shopper_events),
+        *_profiles(history, outcome, own_events),
         *_segments(history, scene, outcome),
+        *_library(history, outcome),
         *_mails(history, outcome),
         *_voice(outcome),
         Check("ledger's equations broken", 0, _broken(outcome)),
@@ -43,13 +45,13 @@ def revenue(outcome: Outcome) -> Decimal:
     return Decimal(outcome.stats["revenue"].get("USD", "0"))
 
 
-def _profiles(history: History, outcome: Outcome, shopper_events: int) -> list[Check]:
+def _profiles(history: History, outcome: Outcome, own_events: int) -> list[Check]:
     stats, purchases = outcome.stats, len(history.purchases)
     sent = (
         outcome.thanks["counts"]["sent"] + outcome.reminder["counts"]["sent"]
     )  # each comes back as `Email Sent`
     return [
-        Check("events", purchases + shopper_events + sent, stats["events"]),
+        Check("events", purchases + own_events + sent, stats["events"]),
         Check("profiles", len(history.spent) + 1, stats["profiles"]),
         Check("orders", purchases + 1, stats["orders"]),
         Check("US dollars of the file", history.revenue, revenue(outcome) - ORDER),
@@ -66,6 +68,20 @@ def _segments(history: History, scene: Scene, outcome: Outcome) -> list[Check]:
     return [
         Check(f"in “{found['name']}”", wanted[segment], found["members"])
         for segment, found in outcome.segments.items()
+    ]
+
+
+def _library(history: History, outcome: Outcome) -> list[Check]:
+    inside, outside = outcome.inside, outcome.outside
+    wanted = {LAPSED: len(history.spent), BACK: 0}
+    counted = [
+        Check(f"in “{found['name']}”", wanted[name], found["members"])
+        for name, found in outcome.library.items()
+    ]
+    return [
+        *counted,
+        Check("who came back left when foretold", inside["changes_at"], outside["left_at"]),
+        Check("… and had been in it", True, inside["member"] and not outside["member"]),
     ]
 
 

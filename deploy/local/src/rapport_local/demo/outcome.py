@@ -11,6 +11,7 @@ from typing import Any
 
 from rapport_local.config import Config
 from rapport_local.credentials import Credentials
+from rapport_local.demo.comeback import Comeback
 from rapport_local.demo.mailbox import Mail, Mailbox
 from rapport_local.demo.platform import Platform
 from rapport_local.demo.scene import Scene
@@ -22,10 +23,17 @@ VERIFY = ("ledger", "verify", "--json", "--wait", "30")
 
 @dataclass(frozen=True)
 class Outcome:
-    """Answers of the services, as JSON, and the demo's mails."""
+    """Answers of the services, as JSON, and the demo's mails.
+
+    `library`: segments that were adopted, by their ids in the library; `inside` and `outside`: how
+    the customer who came back stood towards one of them, before time passed and after.
+    """
 
     stats: dict[str, Any]
     segments: dict[str, dict[str, Any]]
+    library: dict[str, dict[str, Any]]
+    inside: dict[str, Any]
+    outside: dict[str, Any]
     thanks: dict[str, Any]
     reminder: dict[str, Any]
     suppressed: list[dict[str, Any]]
@@ -37,16 +45,22 @@ class Outcome:
     mails: list[Mail]
 
 
-def collect(platform: Platform, scene: Scene, mailbox: Mailbox) -> Outcome:
+def collect(platform: Platform, scene: Scene, mailbox: Mailbox, back: Comeback) -> Outcome:
     """Ask every service."""
     ids = (scene.best, scene.returning, scene.cart_left)
     found = {one: platform.get("segment", f"/v1/segments/{one}") for one in ids}
+    adopted = {
+        name: platform.get("segment", f"/v1/segments/{one}") for name, one in back.segments.items()
+    }
     shopper = platform.get("profile", "/v1/profiles", kind="user_id", value=USER_ID)
     timeline = f"/v1/profiles/{shopper['id']}/timeline"
     reminders = f"/v1/campaigns/{scene.reminder}"
     return Outcome(
         stats=platform.get("profile", "/v1/stats"),
         segments=found,
+        library=adopted,
+        inside=back.inside,
+        outside=back.outside,
         thanks=platform.get("campaign", f"/v1/campaigns/{scene.thanks}"),
         reminder=platform.get("campaign", reminders),
         suppressed=platform.get("campaign", f"{reminders}/messages", state="suppressed")["items"],

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rapport_local.demo.checks import revenue
+from rapport_local.demo.comeback import BACK, CUSTOMER
 from rapport_local.demo.data import REVENUE
 from rapport_local.demo.shopper import NAME, ORDER
 from rapport_local.ui import console
@@ -32,6 +33,7 @@ def show(outcome: Outcome, checks: list[Check], stages: list[Stage]) -> None:
     console.print(
         f"${revenue(outcome):,} = ${REVENUE:,} of the file + ${ORDER} of {NAME}'s web order"
     )
+    _comeback(outcome)
     _shopper(outcome)
     _ledger(outcome)
     _stages(stages)
@@ -60,6 +62,24 @@ def _checks(checks: Iterable[Check]) -> None:
         wanted = "" if one.holds else f"must be {_number(one.wanted)}"
         table.add_row(verdict, one.name, Text(_number(one.found), justify="right"), wanted)
     console.print(table)
+
+
+def _comeback(outcome: Outcome) -> None:
+    _title(f"Customer {CUSTOMER} in “{outcome.library[BACK]['name']}”: why, and why no more")
+    table = _grid()
+    for one in outcome.inside["explanation"]:
+        ends = Text(f"until {one['until']}" if one["until"] else "", no_wrap=True)
+        table.add_row(one["subject"], _asked(one), ends)
+    console.print(table)
+    left = outcome.outside
+    console.print(Text(f"In   {outcome.inside['entered_at']}: {outcome.inside['reason']}"))
+    console.print(Text(f"Out  {left['left_at']}: {left['reason']}"))
+
+
+def _asked(comparison: dict[str, Any]) -> str:
+    """What was asked of a subject; an event that has happened answers by itself."""
+    asked = comparison["wanted"]
+    return "" if asked is None else f"{comparison['op']} {asked}"
 
 
 def _shopper(outcome: Outcome) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from rapport_local import ui
 from rapport_local.config import Config
 from rapport_local.demo import checks, data, report, scene, stages
+from rapport_local.demo.comeback import CUSTOMER, Comeback
 from rapport_local.demo.data import History
 from rapport_local.demo.mailbox import Mailbox
 from rapport_local.demo.outcome import collect
@@ -74,14 +75,21 @@ def _play(platform: Platform, history: History, clock: Clock) -> bool:
     set_up = scene.set_up(platform)
     sender = scene.sender(platform.workspace)
     mailbox = Mailbox(platform.config.home.mail, sender, since=time.time())
+    back = Comeback(platform, set_up, _tell_of(f"Customer {CUSTOMER}"))
+    back.expect()
     clock.stages += _replay(platform, history, set_up)
-    shopper = Shopper(platform, set_up, mailbox, _tell)
+    with clock.stage("a segment of the library built", len(history.spent), "people"):
+        back.build()
+    back.look()
+    shopper = Shopper(platform, set_up, mailbox, _tell_of(NAME))
     with clock.stage(f"{NAME} in the web shop"):
         shopper.live()
     with clock.stage("until all is quiet, and the ledger"):
-        _settle(platform, len(history.purchases) + shopper.events + len(mailbox.mails()))
-        outcome = collect(platform, set_up, mailbox)
-    found = checks.check(history, set_up, outcome, shopper.events)
+        back.leave()
+        own = shopper.events + back.events
+        _settle(platform, len(history.purchases) + own + len(mailbox.mails()))
+        outcome = collect(platform, set_up, mailbox, back)
+    found = checks.check(history, set_up, outcome, own)
     report.show(outcome, found, clock.stages)
     return all(one.holds for one in found)
 
@@ -140,5 +148,5 @@ def _settle(platform: Platform, events: int) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _tell(what: str) -> None:
-    ui.console.print(f"{NAME} {what}.")
+def _tell_of(who: str) -> Callable[[str], None]:
+    return lambda what: ui.console.print(f"{who} {what}.")

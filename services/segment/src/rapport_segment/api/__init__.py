@@ -14,6 +14,7 @@ from rapport_segment.api.audiences import (
 )
 from rapport_segment.api.exporting import export_routes, overlap_routes
 from rapport_segment.api.importing import import_routes
+from rapport_segment.api.library import library_routes
 from rapport_segment.api.members import member_routes, size_routes
 from rapport_segment.api.rfm import rfm_routes
 from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
@@ -40,6 +41,7 @@ def routers(
         schema_routes(),
         overlap_routes(engine),
         import_routes(engine),
+        library_routes(engine, events_kept),
         segment_routes(engine, events_kept),
         version_routes(engine, events_kept),
         change_routes(engine, events_kept),

@@ -24,6 +24,7 @@ from rapport_segment.domain.membership import Entry
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import exact
+from rapport_segment.handlers import adopting
 from rapport_segment.handlers.standing import Standing
 from rapport_segment.store.definitions import Listed, Upcoming
 
@@ -163,6 +164,13 @@ class Segment(BaseModel):
     archived_at: datetime | None
 
 
+class Adopted(BaseModel):
+    """The segments that were made, and those of the same names that there were already."""
+
+    added: list[Segment]
+    present: list[Segment]
+
+
 class SegmentVersion(BaseModel):
     """A definition as it was."""
 
@@ -255,6 +263,14 @@ def _warnings(rule: str, kept: timedelta) -> list[dict[str, str]]:
     except RuleError:
         return []
     return [{"path": path, "message": message} for path, message in found]
+
+
+def adopted(done: adopting.Adopted, kept: timedelta) -> dict[str, Any]:
+    """An `Adopted`."""
+    return {
+        "added": [segment(one, kept) for one in done.added],
+        "present": [segment(one, kept) for one in done.present],
+    }
 
 
 def _upcoming(one: Upcoming) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.errors import NotFoundError
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_segment.api.callers import Reader, Writer
-from rapport_segment.api.models import Segment, segment
+from rapport_segment.api.models import Adopted, adopted
 from rapport_segment.domain.rfm_rules import RfmRules
 from rapport_segment.handlers import rfm
 from rapport_segment.store import scores
@@ -73,12 +73,6 @@ class ShownRfm(_Rules):
     tiers: dict[str, int]
 
 
-class Adopted(BaseModel):
-    """The segments of tiers that were made."""
-
-    added: list[Segment]
-
-
 def rfm_routes(engine: AsyncEngine, kept: timedelta) -> APIRouter:
     """Set RFM up, and work it out."""
     router = APIRouter(tags=["rfm"])
@@ -117,7 +111,7 @@ def rfm_routes(engine: AsyncEngine, kept: timedelta) -> APIRouter:
     async def adopt(caller: Writer) -> dict[str, Any]:
         """Make a segment of each tier that has none yet."""
         async with engine.begin() as tx:
-            return {"added": [segment(one, kept) for one in await rfm.adopt(tx, caller)]}
+            return adopted(await rfm.adopt(tx, caller), kept)
 
     return router
 

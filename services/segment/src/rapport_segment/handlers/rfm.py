@@ -22,11 +22,12 @@ from rapport_segment.domain.rfm import TIER, TIERS, told
 from rapport_segment.domain.rfm_rules import RfmRules, check
 from rapport_segment.domain.subjects import Score
 from rapport_segment.domain.tree import leaves
-from rapport_segment.handlers import segments
+from rapport_segment.handlers import adopting, segments
+from rapport_segment.handlers.adopting import Adopted
 from rapport_segment.handlers.publish import tell_scores
 from rapport_segment.handlers.rulebooks import rule_of
 from rapport_segment.store import definitions, scores
-from rapport_segment.store.definitions import Listed, Stored
+from rapport_segment.store.definitions import Stored
 from rapport_segment.store.due import DUE, RFM
 from rapport_segment.store.jobs import JOBS, SCORE
 from rapport_segment.store.scores import KeptRules
@@ -70,16 +71,14 @@ async def run(tx: AsyncConnection, workspace: str) -> str:
     return job
 
 
-async def adopt(tx: AsyncConnection, caller: Operator) -> list[Listed]:
+async def adopt(tx: AsyncConnection, caller: Operator) -> Adopted:
     """Make a segment of each tier that has none of its name yet."""
     await require(tx, caller.workspace)
-    made = []
-    for tier in TIERS:
-        name = f"RFM: {tier.replace('_', ' ')}"
-        if await definitions.named(tx, caller.workspace, name) is None:
-            rule = {"score": TIER, "op": "eq", "value": tier}
-            made.append(await segments.create(tx, caller, name, rule))
-    return made
+    rules = {
+        f"RFM: {tier.replace('_', ' ')}": {"score": TIER, "op": "eq", "value": tier}
+        for tier in TIERS
+    }
+    return await adopting.adopt(tx, caller, rules)
 
 
 def _next(workspace: str, hours: int, now: datetime) -> NewDue:

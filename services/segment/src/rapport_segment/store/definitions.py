@@ -378,11 +378,14 @@ async def misplaced(
     condition = Condition(rule, now, await matched(tx, rule, f"{EVERYBODY} {_BETWEEN}", given))
     rows = await tx.execute(
         text(
-            "SELECT p.profile_id FROM segment.person p LEFT JOIN segment.membership m "
-            "ON m.workspace = p.workspace AND m.segment_id = :segment "
-            "AND m.profile_id = p.profile_id AND m.exited_at IS NULL "
+            # By its key for each: joined at once, tables that were never analysed are gone
+            # through member by member for everybody.
+            "SELECT p.profile_id FROM segment.person p LEFT JOIN LATERAL (SELECT m.entry_id "
+            "FROM segment.membership m WHERE m.workspace = p.workspace "
+            "AND m.profile_id = p.profile_id AND m.segment_id = :segment "
+            "AND m.exited_at IS NULL LIMIT 1) AS stay ON true "
             f"WHERE {EVERYBODY} {_BETWEEN}"
-            f"AND (m.entry_id IS NOT NULL) <> ({condition.sql} AND {JUDGED}) "
+            f"AND (stay.entry_id IS NOT NULL) <> ({condition.sql} AND {JUDGED}) "
             "ORDER BY p.profile_id"
         ),
         {**given, "segment": segment_id, **condition.parameters},

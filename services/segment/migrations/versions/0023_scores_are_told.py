@@ -1,13 +1,13 @@
 """Which scores others have been told of; those of before are told with the next run.
 
-Revision: 0024, follows 0023.
+Revision: 0023, follows 0022.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0024"
-down_revision = "0023"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 

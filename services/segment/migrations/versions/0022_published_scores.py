@@ -1,13 +1,13 @@
 """Scores of people that models of others have published.
 
-Revision: 0023, follows 0021.
+Revision: 0022, follows 0021.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0023"
+revision = "0022"
 down_revision = "0021"
 branch_labels = None
 depends_on = None

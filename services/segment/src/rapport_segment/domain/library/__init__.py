@@ -1,0 +1,1 @@
+"""Segments that come with Rapport: rules with parameters, as data."""
