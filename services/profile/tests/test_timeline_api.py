@@ -187,7 +187,7 @@ async def wait_for(arrivals: Arrivals, count: int) -> None:
 async def test_who_has_just_sent_an_event_is_answered_when_it_is_applied(
     engine: AsyncEngine, waiting: Waiting
 ) -> None:
-    [subscription] = subscriptions(IDS, waiting.arrivals.applied)
+    subscription, _scores = subscriptions(IDS, waiting.arrivals.applied)
 
     async def waits(count: int) -> None:
         async def enough() -> bool:
