@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
@@ -125,15 +126,22 @@ async def engine(service_database: Callable[[str], str]) -> AsyncIterator[AsyncE
     await made.dispose()
 
 
-@pytest.fixture
-async def service(engine: AsyncEngine) -> AsyncIterator[Service]:
-    workspace = f"ws-{uuid4().hex[:12]}"
+@pytest.fixture(scope="session")
+def standing_app(engine: AsyncEngine) -> FastAPI:
+    """One API for all tests: to put its routes together takes longer than most of them."""
     app = patient_app("feedback")
     settings = make_settings()
     publisher = Publisher("feedback", EVENTS, key_bytes(settings.event_key))
     add_routes(app, *routers(engine, publisher, settings))
     counted = partial(counts, ConsumerStore("feedback", "feedback"))
     add_routes(app, ledger_routes(engine, FeedbackLedger, counted))
+    return app
+
+
+@pytest.fixture
+async def service(engine: AsyncEngine, standing_app: FastAPI) -> AsyncIterator[Service]:
+    workspace = f"ws-{uuid4().hex[:12]}"
+    app = standing_app
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://test", headers=bearer(workspace, "*")
     ) as client:

@@ -10,6 +10,7 @@ from services.profile.tests.follower import followed, state
 from services.profile.tests.people import IDS, Content, content
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tests.support.emptying import wiped
 from tests.support.outbox import waiting
 from tests.support.waiting import between_looks
 
@@ -99,21 +100,11 @@ TABLES = [
     "group_member",
     "group_told",
 ]
-# Row by row, and in any order: TRUNCATE makes new files for each table and index, which takes six
-# times as long where there are only a few rows.
-WIPE = " ".join(
-    (
-        "DO $$ BEGIN SET LOCAL session_replication_role = replica;",
-        *(f"DELETE FROM profile.{table};" for table in TABLES),
-        "END $$",
-    )
-)
 
 
 async def wipe(engine: AsyncEngine) -> None:
     """Nothing is stored."""
-    async with engine.begin() as tx:
-        await tx.execute(text(WIPE))
+    await wiped(engine, (f"profile.{table}" for table in TABLES))
 
 
 def in_thread(run: Callable[[], Coroutine[Any, Any, None]]) -> None:

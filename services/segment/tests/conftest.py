@@ -11,9 +11,9 @@ import httpx
 import msgspec
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
+from tests.support.emptying import wiped
 from tests.support.engines import patient_engine
 from tests.support.outbox import waiting
 
@@ -114,9 +114,7 @@ async def module_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def engine(module_engine: AsyncEngine) -> AsyncEngine:
     """The module's database, emptied."""
-    tables = ", ".join(str(one) for one in METADATA.sorted_tables)
-    async with module_engine.begin() as tx:
-        await tx.execute(text(f"TRUNCATE {tables}"))
+    await wiped(module_engine, map(str, METADATA.sorted_tables))
     return module_engine
 
 

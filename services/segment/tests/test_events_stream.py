@@ -17,6 +17,7 @@ from services.segment.tests.generating_events import EventChance, Life, told_of
 from services.segment.tests.test_passing import Shop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.emptying import wiped
 from typing_extensions import override
 
 from rapport_common.events.activity import ProfileActivity
@@ -196,9 +197,7 @@ async def _members(engine: AsyncEngine) -> dict[str, set[str]]:
 
 
 async def _emptied(engine: AsyncEngine) -> None:
-    tables = ", ".join(str(one) for one in METADATA.sorted_tables)
-    async with engine.begin() as tx:
-        await tx.execute(text(f"TRUNCATE {tables}"))
+    await wiped(engine, map(str, METADATA.sorted_tables))
 
 
 async def lived(engine: AsyncEngine, seed: int, steps: int) -> None:

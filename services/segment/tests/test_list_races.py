@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from services.segment.tests.building import build
 from services.segment.tests.test_lists import Lists, ids
 from services.segment.tests.test_passing import Shop
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.emptying import wiped
 from tests.support.locks import somebody_waits
 
 from rapport_common.auth import Operator
@@ -102,9 +102,8 @@ async def test_both_evaluators_agree_after_whatever_comes(
     from rapport_segment.tables import METADATA  # noqa: PLC0415
 
     records = Records()
-    tables = ", ".join(str(one) for one in METADATA.sorted_tables)
+    await wiped(module_engine, map(str, METADATA.sorted_tables))
     async with module_engine.begin() as tx:
-        await tx.execute(text(f"TRUNCATE {tables}"))
         found = await handlers.create(tx, "acme", "VIP")
         list_id = found.kept.list_id
         rules: tuple[dict[str, Any], ...] = (

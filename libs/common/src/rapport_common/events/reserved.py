@@ -28,6 +28,24 @@ RESERVED_EVENTS: dict[str, str] = {
 }
 """The events that only a service tells, and which one it is."""
 
+UNSEEN_EVENTS = frozenset(
+    {
+        "Tier Reached",
+        "Tier Lost",
+        "Points Expiring",
+        "Email Sent",
+        "Case Closed",
+        "Case State Changed",
+        "Case Overdue",
+        "Restraint Set",
+        "Restraint Lifted",
+        "Rectification Set",
+        "Rectification Lifted",
+        "Consent Expired",
+    }
+)
+"""Those in which the person did nothing: something was done to them, or time has passed."""
+
 RESERVED_SOURCES = frozenset({*SERVICES, "insight", "rapport", "internal", "system"})
 """Ids of sources: events of the services bear the service's name as their source."""
 

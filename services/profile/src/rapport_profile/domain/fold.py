@@ -80,15 +80,11 @@ class Fold(msgspec.Struct, omit_defaults=True):
         changed = sections.COMPUTED
         self.events += 1
         if told.restraint is not None:
-            # Not by the person: they were not seen.
             return changed | hear(self.restraints, dict([told.restraint]))
         if told.rectified is not None:
             return changed | self._put_right(*told.rectified)
-        at, first, last = told.at, self.first_seen_at, self.last_seen_at
-        if first is None or at < first:
-            self.first_seen_at = at
-        if last is None or at > last:
-            self.last_seen_at = at
+        if not told.unseen:
+            self._see(told.at)
         if told.order is not None:
             self._take_order(told.order)
             self._trim_orders()
@@ -101,6 +97,13 @@ class Fold(msgspec.Struct, omit_defaults=True):
             _put(self.cases, case_id, Case(is_open, told.stamp))
             self._trim_cases()
         return changed | self._hear(told.reach) if told.reach else changed
+
+    def _see(self, at: datetime) -> None:
+        """The person did something then: a mail that they got is no sign of them."""
+        if self.first_seen_at is None or at < self.first_seen_at:
+            self.first_seen_at = at
+        if self.last_seen_at is None or at > self.last_seen_at:
+            self.last_seen_at = at
 
     def _take_traits(self, said: Mapping[str, Trait]) -> int:
         changed = sections.TRAITS if self.hidden_traits else 0

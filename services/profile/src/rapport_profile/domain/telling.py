@@ -8,7 +8,7 @@ import msgspec
 from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import EMAIL, Event
 from rapport_common.events.orders import ORDER_EVENTS
-from rapport_common.events.reserved import CONSENT_EXPIRED, CONSENT_UPDATED
+from rapport_common.events.reserved import CONSENT_EXPIRED, CONSENT_UPDATED, UNSEEN_EVENTS
 from rapport_profile.domain.consent_rules import word_said
 from rapport_profile.domain.consents import Consent, consent_key, end_told
 from rapport_profile.domain.content import properties_of
@@ -34,7 +34,7 @@ class Telling(msgspec.Struct, frozen=True, gc=False):
     """An event, read: `at` is when it happened as far as that is believed.
 
     `consent` is (key of the subject, what was said), `case` (id, whether it is open now),
-    `restraint` and `rectified` (id, what was said of it).
+    `restraint` and `rectified` (id, what was said of it). `unseen`: the person did nothing.
     """
 
     at: datetime
@@ -46,6 +46,7 @@ class Telling(msgspec.Struct, frozen=True, gc=False):
     case: tuple[str, bool] | None = None
     restraint: tuple[str, Restrained] | None = None
     rectified: tuple[str, Rectified] | None = None
+    unseen: bool = False
 
 
 def telling(event: Event, judge: Judge = AS_SAID) -> Telling:
@@ -64,11 +65,11 @@ def telling(event: Event, judge: Judge = AS_SAID) -> Telling:
         is_word = event.name == CONSENT_UPDATED
         said = word_said(event, judge.consents) if is_word else end_told(event)
         consent = None if said is None else (consent_key(said[0]), said[1])
-        return Telling(at, stamp, reach=reach, consent=consent)
+        return Telling(at, stamp, reach=reach, consent=consent, unseen=not is_word)
     restraint, rectified = restraint_said(event), rectification_said(event, judge.traits)
     if restraint is not None or rectified is not None:
-        return Telling(at, stamp, restraint=restraint, rectified=rectified)
-    return Telling(at, stamp, reach=reach, case=_case(event))
+        return Telling(at, stamp, restraint=restraint, rectified=rectified, unseen=True)
+    return Telling(at, stamp, reach=reach, case=_case(event), unseen=event.name in UNSEEN_EVENTS)
 
 
 def weighed_with_once(
