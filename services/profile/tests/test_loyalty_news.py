@@ -42,6 +42,7 @@ def test_traits_and_events_are_told_once() -> None:
         "loyalty_balance": 20,
         "loyalty_pending": 0,
         "loyalty_tier": "gold",
+        "loyalty_tier_until": "2026-04-01T00:00:00Z",
         "loyalty_next_tier": "reserve",
         "loyalty_next_tier_gap": 79,
         "loyalty_next_expiry_at": "2026-03-02T00:00:00Z",

@@ -15,7 +15,6 @@ from services.profile.tests.people import IDS, START, event
 
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.envelope import Event
-from rapport_common.events.reserved import UNSEEN_EVENTS, service_of
 from rapport_common.testing.examples import examples
 from rapport_profile.domain.fold import Fold
 from rapport_profile.domain.folding import fold_all, merge
@@ -505,25 +504,6 @@ def test_an_implausible_time_is_never_first_or_last_seen(years: int) -> None:
     )
     computed = known(odd).computed
     assert computed.first_seen_at == computed.last_seen_at == START
-
-
-@pytest.mark.parametrize("name", sorted(UNSEEN_EVENTS))
-def test_what_is_done_to_somebody_is_no_sign_of_them(name: str) -> None:
-    case = {"case_id": "c", "state": "closed"}
-    later = event("2", name=name, user_id="U", said=case, at=60, source=service_of(name))
-    assert later.timestamp > START
-    computed = known(event("1", user_id="U", received=0), later).computed
-    assert computed.events == 2
-    assert computed.first_seen_at == computed.last_seen_at == START
-
-
-def test_whoever_opens_a_mail_was_here() -> None:
-    sent, opened = (
-        event(name, name=name, user_id="U", at=at, source="campaign")
-        for at, name in ((30, "Email Sent"), (60, "Email Opened"))
-    )
-    computed = known(sent, opened).computed
-    assert computed.first_seen_at == computed.last_seen_at == opened.timestamp
 
 
 def test_a_case_is_opened_by_a_service_only() -> None:

@@ -354,6 +354,14 @@ CARE: Mapping[str, Sequence[Case]] = {
         outside(one().has(loyalty_next_tier_gap=50.01)),
         outside(one().has(loyalty_next_tier_gap=None)),
     ],
+    "tier_ending": [
+        inside(one().has(loyalty_tier_until="2026-07-15T12:00:00Z"), EDGE_30),
+        outside(one().has(loyalty_tier_until="2026-07-15T12:00:01Z"), SECOND),
+        inside(one().has(loyalty_tier_until="2026-06-15T12:00:01Z"), SECOND),
+        outside(one().has(loyalty_tier_until="2026-06-15T12:00:00Z")),
+        outside(one().has(loyalty_tier="gold", loyalty_tier_until=None)),
+        outside(one()),
+    ],
     "tier_lost": [
         inside(one().did("Tier Lost", EDGE_30 - SECOND), SECOND),
         outside(one().did("Tier Lost", EDGE_30)),

@@ -193,7 +193,9 @@ def _standing(profile_id: str, one: Standing) -> _Answer:
         "is_member": one.is_member,
         "points_name": "points" if one.programme is None else one.programme.points,
         "points": {**points._asdict(), "total": points.total, "balance": points.balance},
-        "tier": None if tier is None else {"id": tier.id, "benefits": tier.benefits},
+        "tier": None
+        if tier is None
+        else {"id": tier.id, "benefits": tier.benefits, "until": one.tier_until},
         "next_tier": None if above is None else {"id": above.id, "gap": format(one.gap, "f")},
         "counts": format(one.counts, "f"),
         "tier_changes": [

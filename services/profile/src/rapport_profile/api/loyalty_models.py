@@ -101,6 +101,9 @@ class Tier(BaseModel):
 
     id: str
     benefits: dict[str, Any]
+    until: datetime | None = Field(
+        description="when it ends if nothing more counts, days of grace included; null: never"
+    )
 
 
 class NextTier(BaseModel):

@@ -43,6 +43,7 @@ def traits_of(standing: Standing) -> dict[str, Any]:
         "loyalty_balance": standing.points.balance,
         "loyalty_pending": standing.points.pending,
         "loyalty_tier": None if standing.tier is None else standing.tier.id,
+        "loyalty_tier_until": standing.tier_until,
         "loyalty_next_tier": None if standing.next_tier is None else standing.next_tier.id,
         "loyalty_next_tier_gap": None if gap is None else _number(gap),
         "loyalty_next_expiry_at": None if first is None else first.at,

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from rapport_profile.domain.loyalty.account import Cohort, Lot, MissingError, Rest
-from rapport_profile.domain.loyalty.calendar import days_later
+from rapport_profile.domain.loyalty.calendar import FAR, days_later
 from rapport_profile.domain.loyalty.operations import Operation
 from rapport_profile.domain.loyalty.programme import Level, Programme
 from rapport_profile.domain.loyalty.tiers import NONE
@@ -57,6 +57,8 @@ class Expiring(NamedTuple):
 class Standing(NamedTuple):
     """How a member stands; `next_at` is when that may change by itself.
 
+    `tier_until`: when the tier ends if nothing more counts; None: never, or there is no tier.
+
     `owed`: what lots don't cover, by the operation that has spent it. `lots` and `expiring` are
     all, or, where there is a `rest`, those that have changed, and the first to expire.
     """
@@ -68,6 +70,7 @@ class Standing(NamedTuple):
     owed: dict[str, int]
     operations: Sequence[Operation]
     tier: Level | None
+    tier_until: datetime | None
     tier_changes: Sequence[TierChange]
     counts: Decimal
     next_tier: Level | None
@@ -140,6 +143,7 @@ def standing(run: "Replay", operations: Sequence[Operation], next_at: datetime |
         owed=dict(account.debts),
         operations=operations,
         tier=levels[run.level] if run.level != NONE and levels else None,
+        tier_until=_tier_until(run),
         tier_changes=run.changes,
         counts=counts,
         next_tier=next((one for one in above if one.threshold > counts), None),
@@ -147,6 +151,13 @@ def standing(run: "Replay", operations: Sequence[Operation], next_at: datetime |
         next_at=min([*notice, *soon], default=None),
         rest=None if account.rest is None else rest._replace(first=account.first_of_rest()),
     )
+
+
+def _tier_until(run: "Replay") -> datetime | None:
+    if run.level == NONE or run.track is None:
+        return None
+    until = run.track.kept_until(run.level)
+    return until if until < FAR else None
 
 
 def _expiring(lots: Sequence[Lot], rest: Rest, cohorts: Sequence[Cohort]) -> list[Expiring]:

@@ -143,6 +143,20 @@ class Track:
                 return place
         return NONE
 
+    def kept_until(self, place: int) -> datetime:
+        """When a tier that is held ends if nothing more counts; FAR: never."""
+        if not self.state.reached[place]:
+            return self._lapses(place)
+        threshold, valid = self._thresholds[place], self.state.valid[place]
+        if threshold <= 0:
+            return FAR
+        times = self.state.times
+        last = self._leaves(from_number(times[-1])) if self._first < len(times) else FAR
+        # The usual way, however much is in the window: what keeps the tier outlasts all of that.
+        outlasts = valid is not None and last <= valid
+        left = last if outlasts else self._falls_below(threshold)
+        return self._with_grace(left if valid is None else max(valid, left))
+
     def step_down(self, place: int, now: datetime) -> None:
         """A tier is kept for one more time, by whom a higher one is lost."""
         self.state.has_stepped = True
@@ -154,6 +168,15 @@ class Track:
         if (leaving := self._leaving()) is not None:
             times.append(leaving)
         return min((one for one in times if one > now), default=FAR)
+
+    def _falls_below(self, threshold: Decimal) -> datetime:
+        """When less than that is left in the window; FAR: never."""
+        total = self.state.total
+        for place in range(self._first, len(self.state.times)):
+            total -= Decimal(self.state.values[place])
+            if total < threshold:
+                return self._leaves(from_number(self.state.times[place]))
+        return FAR
 
     def _beginning(self) -> Tracked:
         reached = [one <= 0 for one in self._thresholds]
@@ -238,6 +261,9 @@ class Track:
         until = self.state.valid[place]
         if until is None:
             return start_of("ever", FAR, self._zone)
+        return self._with_grace(until)
+
+    def _with_grace(self, until: datetime) -> datetime:
         return FAR if until >= FAR else days_later(until, self._tiers.grace_days, self._zone)
 
 
