@@ -16,7 +16,7 @@ from rapport_segment.api.models import SegmentLedger
 from rapport_segment.consumer import SUBSCRIPTIONS
 from rapport_segment.handlers.audiences import AT_ONCE as FETCHES_AT_ONCE
 from rapport_segment.handlers.exporting import AT_ONCE as EXPORTS_AT_ONCE
-from rapport_segment.handlers.jobs import due_kinds, works
+from rapport_segment.handlers.jobs import due_kinds, put_away, works
 from rapport_segment.handlers.ledger import counts
 from rapport_segment.handlers.privacy import eraser
 from rapport_segment.posting import Poster
@@ -40,7 +40,7 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     key = key_bytes(settings.event_key)
     consumer = process.consume(SUBSCRIPTIONS, eraser(key))
     process.relay()
-    process.jobs(JOBS, works(process.engine, key), read=READ, write=WRITE)
+    process.jobs(JOBS, works(process.engine, key), read=READ, write=WRITE, put_away=put_away())
     process.due(due_kinds(process.engine))
     process.retain(retentions(settings), CLASSES)
     process.ledger(SegmentLedger, partial(counts, consumer.store))
