@@ -229,11 +229,10 @@ def test_a_build_and_a_swap_that_are_killed_are_exact(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "places",
     [
-        (in_a_page,) * 2,
+        (in_a_page,) * 3,
         (before_it_is_in_force,) * 2,
-        (when_it_is_in_force, in_a_page),
-        (behind_a_page,) * 2,
-        (while_it_clears,) * 2,
+        (when_it_is_in_force, in_a_page, in_a_page),
+        (behind_a_page, while_it_clears),
         (in_a_page, before_it_is_in_force, when_it_is_in_force, behind_a_page, while_it_clears),
     ],
     ids=lambda places: "-".join(one.__name__ for one in places),

@@ -124,10 +124,9 @@ def job_routes(
         """End a job where it is; what it has done stays done."""
         ended = await endings.cancel(caller.workspace, job_id)
         job = await _found(engine, store, caller.workspace, job_id)
-        if not ended:
-            message = f"The job is {job.state} already."
-            raise ConflictError(message, details={"state": job.state})
-        return shown(job, progress)
+        if ended:
+            return shown(job, progress)
+        raise ConflictError(f"The job is {job.state} already.", details={"state": job.state})
 
     return router
 
