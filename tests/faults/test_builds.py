@@ -166,9 +166,9 @@ def in_a_page(shop: Shop, begin: Begin) -> None:
 
 
 def before_it_is_in_force(shop: Shop, begin: Begin) -> None:
-    """All were held against the rule beside; the swap waits for those who judge."""
-    judging = "pg_advisory_xact_lock_shared(hashtextextended('segment/' || $1, 0))"
-    shop.dies(f"SELECT 1 FROM (SELECT {judging}) AS held", "pg_advisory_xact_lock(", begin)
+    """All were held against the rule beside; the swap is being written."""
+    shop.dies_at("segment.definition", "UPDATE", "NEW.version > OLD.version", begin)
+    assert shop.one("SELECT max(version) FROM segment.definition WHERE workspace = $1") == 1
 
 
 def when_it_is_in_force(shop: Shop, begin: Begin) -> None:

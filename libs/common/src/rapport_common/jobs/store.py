@@ -168,20 +168,24 @@ class JobStore:
         Whose holders died again and again where it is waits longer each time: what ended them may
         have been something else, which is over by then.
         """
-        last_turn = (
-            f"(SELECT max(o.held_until) FROM {self._table} o WHERE o.workspace = j.workspace "
-            "AND o.state IN ('queued', 'running'))"
+        # Also of jobs that have ended: one after the other, short ones would be all turns.
+        last_turns = (
+            f"(SELECT w.workspace, t.at FROM (SELECT DISTINCT workspace FROM {self._table} "
+            "WHERE state IN ('queued', 'running')) AS w, LATERAL ("
+            f"SELECT max(coalesce(o.held_until, o.finished_at)) AS at FROM {self._table} o "
+            "WHERE o.workspace = w.workspace) AS t)"
         )
         result = await tx.execute(
             text(
                 f"UPDATE {self._table} SET state = 'running', holder = :holder, "
                 "held_until = clock_timestamp() + make_interval(secs => :lease), "
                 "started_at = coalesce(started_at, clock_timestamp()), attempts = attempts + 1 "
-                f"WHERE (workspace, id) = (SELECT workspace, id FROM {self._table} j WHERE state "
-                "IN ('queued', 'running') "
+                "WHERE (workspace, id) = (SELECT j.workspace, j.id "
+                f"FROM {self._table} j JOIN {last_turns} AS turn USING (workspace) "
+                "WHERE state IN ('queued', 'running') "
                 f"AND (held_until IS NULL OR held_until + {_REST} <= clock_timestamp()) "
-                f"ORDER BY coalesce({last_turn}, created_at), coalesce(held_until, created_at), id "
-                "LIMIT 1 FOR UPDATE SKIP LOCKED) "
+                "ORDER BY coalesce(turn.at, created_at), coalesce(held_until, created_at), id "
+                "LIMIT 1 FOR UPDATE OF j SKIP LOCKED) "
                 f"RETURNING {_COLUMNS}"
             ),
             {"holder": holder, "lease": self.lease_seconds},
