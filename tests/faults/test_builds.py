@@ -105,14 +105,14 @@ class Shop:
         until("end of all jobs", lambda: self.one(f"{jobs} IN ('queued', 'running')") == 0)
         assert self.one(f"{jobs} <> 'done'") == 0
 
-    def require_exact(self, segment: str, fits: str) -> None:
+    def require_exact(self, segment: str, fits: str, version: int) -> None:
         """Who is in, what is counted, and what was told: each entry and exit once."""
         self.settled()
         inside = self.database.column(INSIDE, self.workspace.name, segment)
         expected = f"SELECT CAST(profile_id AS text) {KNOWN} AND {ORDERS} {fits}"
         assert sorted(inside) == sorted(self.database.column(expected, self.workspace.name))
         shown = self.workspace.get("segment", f"/v1/segments/{segment}")
-        assert (shown["status"], shown["upcoming"]) == ("ready", None)
+        assert (shown["status"], shown["version"], shown["upcoming"]) == ("ready", version, None)
         assert shown["members"] == len(inside)
         ledger = self.workspace.get("segment", "/v1/ledger")
         assert ledger["entered"] - ledger["exited"] == ledger["open_memberships"]
@@ -220,9 +220,9 @@ def swapped(shop: Shop, segment: str, *places: Callable[[Shop, Begin], None]) ->
 
 def test_a_build_and_a_swap_that_are_killed_are_exact(shop: Shop) -> None:
     segment = built(shop, in_a_page)
-    shop.require_exact(segment, ">= 2")
+    shop.require_exact(segment, ">= 2", 1)
     swapped(shop, segment, when_it_is_in_force, behind_a_page)
-    shop.require_exact(segment, "<= 3")
+    shop.require_exact(segment, "<= 3", 2)
 
 
 @pytest.mark.long
@@ -242,7 +242,7 @@ def test_a_swap_killed_anywhere_is_exact(
 ) -> None:
     segment = built(shop)
     swapped(shop, segment, *places)
-    shop.require_exact(segment, "<= 3")
+    shop.require_exact(segment, "<= 3", 2)
 
 
 # --- scores ------------------------------------------------------------------------------------
