@@ -29,6 +29,8 @@ pytestmark = pytest.mark.integration
 
 RISK, CLASS = "churn_risk", "churn_class"
 MOMENT = timedelta(milliseconds=1)
+LAST = 6
+"""So many scores come when nothing else does any more."""
 WORDS = ("likely", "unlikely")
 Said = dict[tuple[str, str], tuple[datetime, Decimal | str | None]]
 
@@ -114,8 +116,9 @@ async def told(engine: AsyncEngine, world: Scored, rules: dict[str, dict[str, An
             await tellers.tell(*world.score())
         shop.clock.now += MOMENT
         await shop.tell(*batch)
-    shop.clock.now += MOMENT
-    await tellers.tell(*world.score())
+    for _ in range(LAST):
+        shop.clock.now += MOMENT
+        await tellers.tell(*world.score())
     return tellers
 
 
