@@ -1,9 +1,13 @@
 """Secrets of webhooks as they are kept: opened by their key and at their place only."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from rapport_common.testing.credentials import KEY_SETTINGS, WEBHOOK_KEY
 from rapport_segment.domain.secret_keys import (
     KEY_BYTES,
     NONCE_BYTES,
@@ -12,6 +16,7 @@ from rapport_segment.domain.secret_keys import (
     place_of,
 )
 from rapport_segment.domain.webhooks import new_secret
+from rapport_segment.settings import Settings
 
 KEYS = st.lists(
     st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES), min_size=2, max_size=3, unique=True
@@ -55,6 +60,20 @@ def test_what_was_kept_before_any_were_sealed_is_read() -> None:
 def test_what_are_no_keys_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
         SecretKeys.read(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["", "ab" * 31, f"{'ab' * 32};{'cd' * 32}"])
+def test_a_service_without_keys_does_not_start(wrong: str) -> None:
+    given_: dict[str, Any] = {
+        **KEY_SETTINGS,
+        "database_url": "postgresql://x",
+        "kafka_bootstrap_servers": "x",
+        "port": 1,
+        "metrics_port": 2,
+    }
+    assert Settings(**given_).secret_keys().keys == (WEBHOOK_KEY,)
+    with pytest.raises(ValidationError, match="webhook_keys"):
+        Settings(**{**given_, "webhook_keys": wrong})
 
 
 def test_keys_are_read_in_their_order() -> None:
