@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -60,8 +60,22 @@ def _run(bootstrap: str, ask: Callable[[AIOKafkaAdminClient], Awaitable[Found]])
 
 def message_ids(bootstrap: str, topic: str, workspace: str) -> list[list[str]]:
     """The message ids of a workspace in each partition of a topic, in their order."""
+    return [
+        [one["message_id"] for one in map(json.loads, values) if one["workspace"] == workspace]
+        for values in _values(bootstrap, topic)
+    ]
 
-    async def read() -> list[list[str]]:
+
+def records(bootstrap: str, topic: str, workspace: str) -> list[tuple[bytes, dict[str, Any]]]:
+    """What a topic has of a workspace now: each record's value, as it is and as it is read."""
+    read = [(each, json.loads(each)) for values in _values(bootstrap, topic) for each in values]
+    return [(value, one) for value, one in read if one["workspace"] == workspace]
+
+
+def _values(bootstrap: str, topic: str) -> list[list[bytes]]:
+    """The records of each partition of a topic, in their order."""
+
+    async def read() -> list[list[bytes]]:
         consumer = AIOKafkaConsumer(
             topic,
             bootstrap_servers=bootstrap,
@@ -69,15 +83,13 @@ def message_ids(bootstrap: str, topic: str, workspace: str) -> list[list[str]]:
             enable_auto_commit=False,
         )
         await consumer.start()
-        found: dict[int, list[str]] = {}
+        found: dict[int, list[bytes]] = {}
         try:
             left = {one: end for one, end in (await _ends(bootstrap, topic)).items() if end}
             while left:
-                for one, records in (await consumer.getmany(timeout_ms=500)).items():
-                    values = [json.loads(record.value) for record in records]
-                    ours = [each["message_id"] for each in values if each["workspace"] == workspace]
-                    found.setdefault(one.partition, []).extend(ours)
-                    if records[-1].offset + 1 >= left.get(one, 0):
+                for one, some in (await consumer.getmany(timeout_ms=500)).items():
+                    found.setdefault(one.partition, []).extend(record.value for record in some)
+                    if some[-1].offset + 1 >= left.get(one, 0):
                         left.pop(one, None)
         finally:
             await consumer.stop()

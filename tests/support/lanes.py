@@ -18,6 +18,7 @@ LANES = (
         "tests/faults/test_proof.py",
         "tests/faults/test_searches.py",
         "tests/faults/test_points.py",
+        "tests/faults/test_builds.py",
         "tests/faults/test_filling.py",
     ),
     ("tests/faults/test_outages.py",),

@@ -15,7 +15,7 @@ SECRET = "a-secret-of-at-least-thirty-two-characters"
 def services(generation: int = 1) -> Authenticator:
     """What a service makes of the settings that `rapport keys` prints."""
     keys = rapport_keys.service_settings("segment", SECRET, generation=generation)
-    assert set(keys) == {"RAPPORT_EVENT_KEY", "RAPPORT_OPERATOR_KEYS"}
+    assert set(keys) == {"RAPPORT_EVENT_KEY", "RAPPORT_OPERATOR_KEYS", "RAPPORT_WEBHOOK_KEYS"}
     source = KeySource(keys["RAPPORT_OPERATOR_KEYS"])
     return Authenticator(Issuer(ISSUER, AUDIENCE, source), hours=24)
 

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.api import patient_app
+from tests.support.locks import somebody_waits
 from tests.support.waiting import HANG_SECONDS, between_looks
 
 from rapport_common.db import create_engine, metadata
 from rapport_common.errors import AppError
+from rapport_common.jobs.ending import Endings
 from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.store import Job, JobStore, NewJob, Step
 from rapport_common.jobs.tables import job_table
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.integration
 
 STEP = Step({"place": [0, 1, 1]}, 1, 1, 0, {"n": 1})
 STORE = JobStore("segment")
-EXPIRE = text("UPDATE segment.job SET held_until = now() - interval '1 s' WHERE state = 'running'")
+EXPIRE = text("UPDATE segment.job SET held_until = now() - interval '1 h' WHERE state = 'running'")
 
 
 @pytest.fixture
@@ -226,3 +228,157 @@ async def test_jobs_are_their_workspaces_alone_and_listed_in_pages(jobs: AsyncEn
         assert (await writer.post("/v1/jobs/j0/cancel")).json()["state"] == "cancelled"
         again = await writer.post("/v1/jobs/j0/cancel")
         assert (again.status_code, again.json()["details"]) == (409, {"state": "cancelled"})
+
+
+async def died(engine: AsyncEngine, *, ago: str = "0 s") -> Job | None:
+    """Somebody takes a job, and dies; the lease was over so long ago. None: there was none."""
+    async with engine.begin() as tx:
+        job = await STORE.claim(tx, "h")
+        passed = f"UPDATE segment.job SET held_until = now() - interval '{ago}'"
+        await tx.execute(text(f"{passed} WHERE state = 'running'"))
+    return job
+
+
+async def test_deaths_one_upon_the_other_do_not_end_a_job(jobs: AsyncEngine) -> None:
+    """The first is nobody's fault; after each other one at the same place it is left alone."""
+    await queue(jobs, "j")
+    assert await died(jobs) is not None
+    assert await died(jobs) is not None
+    lease = STORE.lease_seconds
+    for attempts, rest in ((2, 2), (3, 6), (4, 14)):
+        found = await one(jobs, "j")
+        assert (found.state, found.attempts) == ("running", attempts)
+        async with jobs.begin() as tx:
+            await tx.execute(
+                text("UPDATE segment.job SET held_until = now() - make_interval(secs => :s)"),
+                {"s": lease * rest - lease},
+            )
+        assert await died(jobs) is None, "not yet"
+        async with jobs.begin() as tx:
+            await tx.execute(
+                text("UPDATE segment.job SET held_until = now() - make_interval(secs => :s)"),
+                {"s": lease * rest},
+            )
+        assert await died(jobs) is not None
+    assert not await Jobs(jobs, STORE, {}).turn(asyncio.Event())
+    assert (await one(jobs, "j")).state == "failed"
+
+
+@pytest.mark.parametrize(("gets_on", "state"), [(True, "running"), (False, "failed")])
+async def test_a_job_that_gets_on_is_not_given_up_however_often_it_dies(
+    jobs: AsyncEngine, *, gets_on: bool, state: str
+) -> None:
+    await queue(jobs, "j")
+    for number in range(MAX_ATTEMPTS):
+        job = await died(jobs, ago="1 h")
+        assert job is not None
+        async with jobs.begin() as tx:
+            step = Step({"n": number}, 1, 1, 0, {}, gets_on=gets_on)
+            assert await STORE.advance(tx, job, "h", step)
+            await tx.execute(EXPIRE)
+    async with jobs.begin() as tx:
+        lost = await STORE.hopeless(tx, MAX_ATTEMPTS)
+    await Endings(jobs, STORE).give_up(lost, MAX_ATTEMPTS)
+    assert (await one(jobs, "j")).state == state
+
+
+class Leavings:
+    """What jobs leave, and who puts it away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.seen: list[Job] = []
+        self.kinds = {"leaves": self.put_away, "breaks": self.broken}
+
+    async def put_away(self, tx: AsyncConnection, job: Job) -> None:
+        self.seen.append(job)
+        await tx.execute(text("INSERT INTO segment.left_over VALUES (:id)"), {"id": job.id})
+
+    async def broken(self, tx: AsyncConnection, job: Job) -> None:
+        await self.put_away(tx, job)
+        message = "a bug"
+        raise LookupError(message)
+
+    async def kept(self) -> list[str]:
+        async with self.engine.begin() as tx:
+            return list((await tx.execute(text("SELECT id FROM segment.left_over"))).scalars())
+
+
+@pytest.fixture
+async def leavings(jobs: AsyncEngine) -> Leavings:
+    async with jobs.begin() as tx:
+        await tx.execute(text("CREATE TABLE segment.left_over (id text)"))
+    return Leavings(jobs)
+
+
+async def test_what_a_job_leaves_is_put_away_with_its_end(
+    jobs: AsyncEngine, leavings: Leavings
+) -> None:
+    async def fails(job: Job) -> AsyncIterator[Step]:
+        yield STEP
+        if job.id != "good":
+            message = "no such file"
+            raise AppError(message)
+
+    worker = Jobs(jobs, STORE, {"leaves": fails, "other": fails}, leavings.kinds)
+    for name, kind in (("good", "leaves"), ("bad", "leaves"), ("other", "other")):
+        await queue(jobs, name, kind)
+        assert await worker.turn(asyncio.Event())
+    assert await leavings.kept() == ["bad"]
+    # As it stands, not as it was taken.
+    assert [job.position for job in leavings.seen] == [dict(STEP.position)]
+    endings = Endings(jobs, STORE, leavings.kinds)
+    await queue(jobs, "cancelled", "leaves")
+    assert await endings.cancel("acme", "cancelled")
+    assert not await endings.cancel("acme", "cancelled")
+    assert not await endings.cancel("other", "good")
+    assert await leavings.kept() == ["bad", "cancelled"]
+    await queue(jobs, "lost", "leaves")
+    for _ in range(MAX_ATTEMPTS):
+        await died(jobs, ago="1 h")
+    assert not await worker.turn(asyncio.Event())
+    assert await leavings.kept() == ["bad", "cancelled", "lost"]
+    assert (await one(jobs, "lost")).state == "failed"
+
+
+async def test_nothing_is_put_away_of_a_job_that_has_ended_otherwise(
+    jobs: AsyncEngine, leavings: Leavings
+) -> None:
+    """It comes to its end while what it would leave is put away."""
+    await queue(jobs, "j", "leaves")
+    async with jobs.begin() as tx:
+        job = await STORE.claim(tx, "h")
+    assert job is not None
+
+    async def put_away(tx: AsyncConnection, job: Job) -> None:
+        await leavings.put_away(tx, job)
+        async with jobs.begin() as other:
+            assert await STORE.finish(other, job, "h", "done")
+
+    assert not await Endings(jobs, STORE, {"leaves": put_away}).cancel("acme", "j")
+    assert (await one(jobs, "j")).state == "done"
+    assert await leavings.kept() == []
+
+
+async def test_a_job_ends_though_what_it_leaves_can_not_be_put_away(
+    jobs: AsyncEngine, leavings: Leavings
+) -> None:
+    await queue(jobs, "j", "breaks")
+    assert await Endings(jobs, STORE, leavings.kinds).cancel("acme", "j")
+    assert (await one(jobs, "j")).state == "cancelled"
+    assert await leavings.kept() == []
+
+
+async def test_a_job_that_is_held_is_not_ended(jobs: AsyncEngine, leavings: Leavings) -> None:
+    await queue(jobs, "j", "leaves")
+    async with jobs.begin() as tx:
+        job = await STORE.claim(tx, "h")
+    assert job is not None
+    endings = Endings(jobs, STORE, leavings.kinds)
+    async with jobs.begin() as tx:
+        assert await STORE.hold(tx, job)
+        cancelling = asyncio.create_task(endings.cancel("acme", "j"))
+        await somebody_waits(jobs)
+    assert await cancelling
+    async with jobs.begin() as tx:
+        assert not await STORE.hold(tx, job)

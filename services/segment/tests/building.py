@@ -10,6 +10,7 @@ from rapport_common import clock
 from rapport_common.jobs.worker import Jobs
 from rapport_common.testing.credentials import EVENT_KEY
 from rapport_segment.handlers.building import PAGES, Building
+from rapport_segment.handlers.jobs import put_away
 from rapport_segment.handlers.rfm import Scoring
 from rapport_segment.handlers.uploading import Uploading
 from rapport_segment.store.jobs import BUILD, CLEAR, JOBS, SCORE, UPLOAD
@@ -23,7 +24,7 @@ async def build(
     works = {UPLOAD: lists.work, CLEAR: lists.clear}
     works[SCORE] = Scoring(engine, now).work
     works[BUILD] = Building(engine, now, pages=(page,)).work
-    worker = Jobs(engine, JOBS, works)
+    worker = Jobs(engine, JOBS, works, put_away())
     number = 0
     while await worker.turn(asyncio.Event()):
         number += 1

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 from fastapi import FastAPI
+from services.segment.tests.means import MEANS
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 from tests.support.emptying import wiped
@@ -31,7 +32,7 @@ from rapport_common.testing.profiles import NOON, happened, sections
 from rapport_segment.api import routers
 from rapport_segment.api.callers import READ, WRITE
 from rapport_segment.api.models import SegmentLedger
-from rapport_segment.domain.addresses import networks
+from rapport_segment.handlers.jobs import put_away
 from rapport_segment.handlers.ledger import counts
 from rapport_segment.store.jobs import JOBS
 from rapport_segment.tables import METADATA
@@ -147,8 +148,8 @@ async def _outbox(engine: AsyncEngine, topic: Topic) -> list[Any]:
 @pytest.fixture
 def api(engine: AsyncEngine) -> FastAPI:
     app = patient_app("segment")
-    add_routes(app, *routers(engine, engine, EVENT_KEY, networks("127.0.0.0/8")))
-    add_routes(app, job_routes(engine, JOBS, read=READ, write=WRITE))
+    add_routes(app, *routers(engine, engine, EVENT_KEY, MEANS))
+    add_routes(app, job_routes(engine, JOBS, read=READ, write=WRITE, put_away=put_away()))
     counted = partial(counts, ConsumerStore("segment", "segment"))
     add_routes(app, ledger_routes(engine, SegmentLedger, counted))
     return app

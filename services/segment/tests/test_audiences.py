@@ -7,6 +7,7 @@ import io
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from typing_extensions import override
 from rapport_common import clock
 from rapport_common.due.store import DueStore
 from rapport_common.due.worker import DueWorker
+from rapport_common.errors import UnavailableError
 from rapport_common.events.activity import ContactPoint
 from rapport_common.events.profile import ConsentState
 from rapport_common.jobs.worker import Jobs
@@ -34,6 +36,7 @@ from rapport_segment.domain.audiences import (
     require_fit,
 )
 from rapport_segment.domain.sections import CONSENT, CONTACT_POINTS, RESTRAINTS, Facts, Section
+from rapport_segment.handlers import audiences
 from rapport_segment.handlers.activity import Judging
 from rapport_segment.handlers.audiences import Making, Scheduled
 from rapport_segment.handlers.building import Building
@@ -317,6 +320,36 @@ async def test_whoever_is_forgotten_is_in_no_file(shop: Shop) -> None:
         assert (await FILES.page(tx, who, None)).removed == 1
     assert await shop.files(audience) == []
     assert (await shop.client.get(f"/v1/audiences/{audience}/file")).status_code == 404
+
+
+@pytest.mark.integration
+async def test_a_file_that_is_given_up_goes_and_a_page_of_it_was_no_progress(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audiences, "PAGE", 1)
+    monkeypatch.setattr(audiences, "PART_BYTES", 1)
+    audience = await shop.audience()
+    async with shop.engine.begin() as tx:
+        await audiences.build(tx, "acme", uuid.UUID(audience))
+        await tx.execute(text("DELETE FROM segment.job WHERE kind = 'build'"))
+        job = await JOBS.claim(tx, "test")
+    assert job is not None
+    first = Making(shop.engine).work(job)
+    page = await anext(first)
+    # Who takes it after a crash begins anew: what is done is what it has done.
+    assert (page.done, page.gets_on) == (1, False)
+    second = Making(shop.engine).work(replace(job, done=5))
+    assert (await anext(second)).done == 1 - 5
+    with pytest.raises(UnavailableError):
+        async for _page in first:
+            pass
+    cancelled = await shop.client.post(f"/v1/jobs/{job.id}/cancel")
+    assert cancelled.json()["state"] == "cancelled"
+    async with shop.engine.begin() as tx:
+        assert await tx.scalar(text("SELECT count(*) FROM segment.audience_file")) == 0
+    with pytest.raises(UnavailableError):
+        async for _page in second:
+            pass
 
 
 @pytest.mark.integration

@@ -3,11 +3,13 @@ nobody waits for somebody else's receiver.
 """
 
 import asyncio
+import base64
 import os
 import signal
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +22,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.waiting import HANG_SECONDS, eventually
 
 from rapport_common import clock
+from rapport_common.events.activity import ProfileActivity
+from rapport_common.testing.credentials import WEBHOOK_KEY
 from rapport_segment.domain import webhooks as rules
 from rapport_segment.domain.addresses import networks
+from rapport_segment.domain.room import EACH, OF_A_WORKSPACE
+from rapport_segment.domain.secret_keys import SecretKeys
 from rapport_segment.handlers.activity import Judging
 from rapport_segment.posting import Poster
-from rapport_segment.sender import EACH, LEASE, Sender
+from rapport_segment.sender import LEASE, Sender
 from rapport_segment.store.deliveries import clear
 
 if TYPE_CHECKING:
@@ -35,6 +41,8 @@ pytestmark = pytest.mark.integration
 BUYERS = {"computed": "orders", "op": "gte", "value": 1}
 PEOPLE = [uuid.UUID(int=number) for number in range(1, 31)]
 OWN = networks("127.0.0.0/8")
+KEYS = SecretKeys((WEBHOOK_KEY,))
+NEXT_KEY = b"n" * 32
 
 
 class Shop:
@@ -44,14 +52,16 @@ class Shop:
         self.engine, self.client = engine, client
         self.late = timedelta(0)
         self._records, self._judging = records, Judging()
-        self._poster = Poster(OWN, seconds=5)
-        self.sender = Sender(engine, self._poster, self.now)
+        self.poster = Poster(OWN, seconds=5)
+        self.sender = Sender(engine, self.poster, KEYS, self.now)
 
     def now(self) -> datetime:
         return clock.now() + self.late
 
     async def has(self, orders: int, *people: uuid.UUID) -> None:
-        told = [self._records.state(who, orders=orders) for who in people]
+        await self.tell(*(self._records.state(who, orders=orders) for who in people))
+
+    async def tell(self, *told: ProfileActivity) -> None:
         async with self.engine.begin() as tx:
             await self._judging.on_activity([self._records.record(one) for one in told], tx)
 
@@ -74,7 +84,7 @@ class Shop:
 
     async def close(self) -> None:
         await self.sender.drain()
-        await self._poster.close()
+        await self.poster.close()
 
 
 @pytest.fixture
@@ -203,6 +213,43 @@ async def test_a_slow_receiver_holds_up_nobody_else(shop: Shop) -> None:
         assert len(slow.came) == len(PEOPLE)
 
 
+async def test_slow_receivers_of_a_workspace_hold_up_those_of_no_other(
+    shop: Shop, client_of: Callable[..., httpx.AsyncClient], records: "Records"
+) -> None:
+    async with AsyncExitStack() as all_:
+        slow = [await all_.enter_async_context(receiving()) for _ in range(8)]
+        quick = await all_.enter_async_context(receiving())
+        other = await all_.enter_async_context(client_of("globex"))
+        for one in slow:
+            one.open.clear()
+            await shop.webhook(one)
+        await other.post("/v1/segments", json={"name": "buyers", "rule": BUYERS})
+        await other.post("/v1/webhooks", json={"url": quick.url})
+        await shop.has(1, *PEOPLE)
+
+        async def full() -> bool:
+            await shop.sender.turn()
+            return sum(one.under_way for one in slow) == OF_A_WORKSPACE
+
+        await eventually("as many as a workspace may have", full)
+        assert await shop.sender.turn() == 0
+        assert {one.under_way for one in slow} == {OF_A_WORKSPACE // len(slow)}, "each as many"
+        theirs = [records.state(who, workspace="globex", orders=1) for who in PEOPLE]
+        await shop.tell(*theirs)
+
+        async def told() -> bool:
+            await shop.sender.turn()
+            return len(quick.came) == len(PEOPLE)
+
+        await eventually("posts of the other workspace", told)
+        assert sum(one.under_way for one in slow) == OF_A_WORKSPACE
+        for one in slow:
+            one.open.set()
+        await shop.sender.drain()
+        await shop.post(100)
+        assert {len(one.came) for one in slow} == {len(PEOPLE)}
+
+
 async def test_who_is_away_is_asked_by_one_post_at_a_time(shop: Shop) -> None:
     is_away = [True]
     async with receiving(answer=lambda _came: None if is_away[0] else 200) as to:
@@ -281,6 +328,76 @@ async def test_what_is_too_old_is_dead_though_it_was_not_tried(
             assert await clear(tx, timedelta(days=1), 10) == 1
 
 
+async def kept(engine: AsyncEngine) -> str:
+    """All that the tables of webhooks hold, as a dump of them has it."""
+    async with engine.begin() as tx:
+        found = [
+            await tx.execute(text(f"SELECT CAST(t AS text) FROM segment.{table} t"))
+            for table in ("webhook", "webhook_delivery")
+        ]
+        return "\n".join(row for some in found for row in some.scalars())
+
+
+async def test_a_dump_has_no_secret_and_they_are_sealed_anew_by_a_new_key(
+    shop: Shop, engine: AsyncEngine
+) -> None:
+    async with receiving() as to:
+        made = await shop.webhook(to)
+        path = f"/v1/webhooks/{made['id']}/rotate"
+        new = (await shop.client.post(path, json={"overlap_hours": 1})).json()["secret"]
+        dump = await kept(engine)
+        for secret in (made["secret"], new):
+            assert secret.removeprefix(rules.SECRET) not in dump
+            assert base64.b64decode(secret.removeprefix(rules.SECRET)).hex() not in dump
+        assert rules.SECRET not in dump
+        assert await shop.sender.seal_anew() == 0
+        # The next key: with the one before, all is sealed anew; then that one can go.
+        both, later = SecretKeys((NEXT_KEY, WEBHOOK_KEY)), SecretKeys((NEXT_KEY,))
+        assert await Sender(engine, shop.poster, both, shop.now).seal_anew() == 1
+        assert (await kept(engine)).count(both.prefix) == 2
+        shop.sender = Sender(engine, shop.poster, later, shop.now)
+        await shop.has(1, PEOPLE[0])
+        await shop.post()
+        [came] = to.came
+        at = datetime.fromtimestamp(int(came.headers["webhook-timestamp"]), tz=clock.now().tzinfo)
+        expected = dict(rules.signed(came.id, at, came.body, [new, made["secret"]]))
+        assert came.headers["webhook-signature"] == expected["webhook-signature"]
+        # A secret that counts no more is not kept.
+        shop.late = timedelta(hours=2)
+        assert await shop.sender.seal_anew() == 1
+        assert (await kept(engine)).count(later.prefix) == 1
+
+
+async def test_a_secret_of_before_is_sealed_and_one_without_its_key_holds_back_posts(
+    shop: Shop, engine: AsyncEngine
+) -> None:
+    async with receiving() as to:
+        made = await shop.webhook(to)
+        plain = text("UPDATE segment.webhook SET secret = :secret")
+        async with engine.begin() as tx:
+            await tx.execute(plain, {"secret": made["secret"]})
+        await shop.has(1, PEOPLE[0])
+        await shop.post()
+        assert len(to.came) == 1
+        assert await shop.sender.seal_anew() == 1
+        assert rules.SECRET not in await kept(engine)
+        # The key is lost: nothing is posted that nobody could check, and the operator is told.
+        shop.sender = Sender(engine, shop.poster, SecretKeys((NEXT_KEY,)), shop.now)
+        assert await shop.sender.seal_anew() == 0
+        await shop.has(0, PEOPLE[0])
+        await shop.post()
+        assert len(to.came) == 1
+        path = f"/v1/webhooks/{made['id']}"
+        [waits] = (await shop.client.get(f"{path}/deliveries?state=waiting")).json()["items"]
+        assert "sealed by a key that is not there any more" in waits["error"]
+        # By the API's key it is rotated, and found by the sender that has that.
+        shop.sender = Sender(engine, shop.poster, KEYS, shop.now)
+        await shop.client.post(f"{path}/rotate", json={"overlap_hours": 0})
+        shop.late = timedelta(minutes=10)
+        await shop.post()
+        assert [one.data["change"] for one in to.came] == ["entered", "exited"]
+
+
 async def test_secrets_are_rotated_with_two_signatures(shop: Shop) -> None:
     async with receiving() as to:
         made = await shop.webhook(to)
@@ -324,13 +441,16 @@ async def test_bad_webhooks_are_refused(shop: Shop) -> None:
 KILLED = """
 import asyncio, sys
 from rapport_common.db import create_engine
+from rapport_common.testing.credentials import WEBHOOK_KEY
 from rapport_segment.domain.addresses import networks
+from rapport_segment.domain.secret_keys import SecretKeys
 from rapport_segment.posting import Poster
 from rapport_segment.sender import Sender
 
 async def main():
     engine = create_engine(sys.argv[1], application="segment-killed")
-    sender = Sender(engine, Poster(networks("127.0.0.0/8"), seconds=60))
+    poster = Poster(networks("127.0.0.0/8"), seconds=60)
+    sender = Sender(engine, poster, SecretKeys((WEBHOOK_KEY,)))
     await sender.turn()
     await sender.drain()
 

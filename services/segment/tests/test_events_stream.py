@@ -182,7 +182,7 @@ class World:
         return found
 
 
-async def _members(engine: AsyncEngine) -> dict[str, set[str]]:
+async def members(engine: AsyncEngine) -> dict[str, set[str]]:
     async with engine.begin() as tx:
         rows = await tx.execute(
             text(
@@ -196,13 +196,13 @@ async def _members(engine: AsyncEngine) -> dict[str, set[str]]:
         return found
 
 
-async def _emptied(engine: AsyncEngine) -> None:
+async def emptied(engine: AsyncEngine) -> None:
     await wiped(engine, map(str, METADATA.sorted_tables))
 
 
 async def lived(engine: AsyncEngine, seed: int, steps: int) -> None:
     """All is told in some way; who is in then, and as time goes on, is who should be."""
-    await _emptied(engine)
+    await emptied(engine)
     world = World(seed)
     shop = Shop(engine, Records())
     shop.clock.now = START
@@ -222,7 +222,7 @@ async def lived(engine: AsyncEngine, seed: int, steps: int) -> None:
     for days in (0, 1, 8, 40, 400):
         at = START + timedelta(days=days, seconds=10)
         await shop.wait(at)
-        found = await _members(engine)
+        found = await members(engine)
         for name, judge in judges.items():
             fitting = {who for who, facts in people.items() if judge(View(facts, at))[0]}
             assert found.get(name, set()) == fitting, (seed, days, rules[name])

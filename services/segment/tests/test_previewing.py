@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from services.segment.tests.means import MEANS
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -207,7 +208,7 @@ async def test_what_looks_back_further_than_events_are_kept_is_said(
     assert made["warnings"] == []
     # The setting is shortened afterwards.
     app = patient_app("segment")
-    add_routes(app, *routers(engine, engine, EVENT_KEY, events_kept=timedelta(days=29)))
+    add_routes(app, *routers(engine, engine, EVENT_KEY, MEANS, events_kept=timedelta(days=29)))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://segment", headers=client.headers
     ) as one:

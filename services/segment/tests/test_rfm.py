@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from services.segment.tests.building import build
+from services.segment.tests.judging import NOON
 from services.segment.tests.test_passing import Published, Shop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,10 +23,13 @@ from rapport_common.due.store import DueStore
 from rapport_common.due.worker import DueWorker
 from rapport_common.events.scores import ProfileScores, Score
 from rapport_common.events.topics import PROFILE_SCORES
+from rapport_common.events.trait import TraitDefinition
+from rapport_common.kafka.batch import Record
 from rapport_segment.domain.rfm import PARTS, TIERS, quintile, scores_of, tier, within
 from rapport_segment.domain.rules import parse
 from rapport_segment.handlers.rfm import Scoring
 from rapport_segment.handlers.rulebooks import rule_of
+from rapport_segment.handlers.trait import on_trait
 from rapport_segment.store import definitions
 from rapport_segment.store.jobs import JOBS
 
@@ -293,6 +297,45 @@ async def test_what_makes_no_sense_is_told_with_its_place(customers: Customers) 
     )
     for one in unread:
         assert (await customers.put(**one)).status_code == 422, one
+
+
+@pytest.mark.integration
+async def test_a_computed_trait_is_one_that_there_is_and_is_of_its_kind(
+    customers: Customers,
+) -> None:
+    kinds: dict[str, Any] = {"last_visit": "time", "visits": "number", "spent": "money"}
+    some = [
+        TraitDefinition(workspace="acme", name=name, version=1, type=kind, at=NOON)
+        for name, kind in {**kinds, "gone": "number"}.items()
+    ]
+    ended = msgspec.structs.replace(some[-1], version=2, ended=True)
+    async with customers.shop.engine.begin() as tx:
+        await on_trait(
+            [Record("profile.trait", 0, n, b"", one, None) for n, one in enumerate([*some, ended])],
+            tx,
+        )
+    good = {
+        "recency": {"defined": "last_visit"},
+        "frequency": {"defined": "visits"},
+        "monetary": {"defined": "spent", "currency": "EUR"},
+    }
+    assert (await customers.put(**good)).status_code == 200
+    there = "there are: last_visit, spent, visits"
+    wrong: tuple[tuple[dict[str, Any], str, str], ...] = (
+        ({"recency": {"defined": "luck"}}, "recency.defined", there),
+        ({"frequency": {"defined": "gone"}}, "frequency.defined", there),
+        ({"monetary": {"defined": "luck"}}, "monetary.defined", there),
+        ({"recency": {"defined": "visits"}}, "recency.defined", "worked out of a time"),
+        ({"frequency": {"defined": "spent"}}, "frequency.defined", "worked out of a number"),
+        ({"monetary": {"defined": "last_visit"}}, "monetary.defined", "a number or money"),
+        ({"monetary": {"defined": "spent"}}, "monetary.currency", "needs a currency"),
+    )
+    for one, path, told in wrong:
+        answer = await customers.put(**{**good, **one})
+        assert (answer.status_code, answer.json()["details"]) == (422, {"path": path}), one
+        assert told in answer.json()["message"]
+    # What was set up stays.
+    assert (await customers.client.get("/v1/rfm")).json()["recency"]["defined"] == "last_visit"
 
 
 def test_a_rule_on_scores_reads_no_section() -> None:

@@ -21,6 +21,7 @@ from rapport_common.due.store import DueStore
 from rapport_common.due.worker import SESSION, DueWorker, Handler
 from rapport_common.events.topics import TOPICS, topics_of
 from rapport_common.http import Health, create_app
+from rapport_common.jobs.ending import PutAway
 from rapport_common.jobs.routes import job_routes
 from rapport_common.jobs.store import JobStore
 from rapport_common.jobs.worker import Jobs, Work
@@ -204,11 +205,14 @@ class ServiceProcess:
         read: str,
         write: str,
         both: Sequence[str] = (),
+        put_away: Mapping[str, PutAway] | None = None,
     ) -> Jobs:
         """Add the worker of jobs, by the work of each kind, and their routes (scopes)."""
-        jobs = Jobs(self.engine, store, works)
+        jobs = Jobs(self.engine, store, works, put_away)
         self.workers.append(jobs)
-        self.routers.append(job_routes(self.api_engine, store, read=read, write=write, both=both))
+        self.routers.append(
+            job_routes(self.api_engine, store, read=read, write=write, both=both, put_away=put_away)
+        )
         return jobs
 
     def api(self) -> FastAPI:

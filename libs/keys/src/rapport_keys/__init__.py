@@ -33,6 +33,13 @@ PURPOSES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 """By service: its settings, and what the key in each is for."""
 
+IN_GENERATIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"segment": {"RAPPORT_WEBHOOK_KEYS": "webhook-secret"}}
+)
+"""The same of keys that can be rotated: each setting has that of a generation, and that of the last
+behind it.
+"""
+
 
 _ED25519 = bytes.fromhex("302e020100300506032b657004220420")
 """What stands before the 32 bytes of a private key (RFC 8410, section 7)."""
@@ -46,6 +53,9 @@ def derive(secret: str, purpose: str) -> bytes:
 def service_settings(service: str, secret: str, *, generation: int = 1) -> dict[str, str]:
     """The settings of a service that hold keys; KeyError for a service that is not one."""
     keys = {name: derive(secret, purpose).hex() for name, purpose in PURPOSES[service].items()}
+    for name, purpose in IN_GENERATIONS.get(service, {}).items():
+        newest_first = reversed(_held(generation))
+        keys[name] = ",".join(derive(secret, f"{purpose}/{one}").hex() for one in newest_first)
     return {"RAPPORT_OPERATOR_KEYS": operator_keys(secret, generation=generation), **keys}
 
 
@@ -57,9 +67,14 @@ def operator_keys(secret: str, *, generation: int = 1) -> str:
     """
     shown = [
         _signing_key(secret, one).as_dict(private=False, use="sig", kid=_name(secret, one))
-        for one in range(max(1, generation - 1), generation + 1)
+        for one in _held(generation)
     ]
     return json.dumps({"keys": shown}, separators=(",", ":"))
+
+
+def _held(generation: int) -> range:
+    """The generations of keys that a service has: one, and the last before it."""
+    return range(max(1, generation - 1), generation + 1)
 
 
 def mint(

@@ -16,9 +16,10 @@ from rapport_segment.api.models import SegmentLedger
 from rapport_segment.consumer import SUBSCRIPTIONS
 from rapport_segment.handlers.audiences import AT_ONCE as FETCHES_AT_ONCE
 from rapport_segment.handlers.exporting import AT_ONCE as EXPORTS_AT_ONCE
-from rapport_segment.handlers.jobs import due_kinds, works
+from rapport_segment.handlers.jobs import due_kinds, put_away, works
 from rapport_segment.handlers.ledger import counts
 from rapport_segment.handlers.privacy import eraser
+from rapport_segment.handlers.webhooks import Means
 from rapport_segment.posting import Poster
 from rapport_segment.retention import CLASSES, retentions
 from rapport_segment.sender import Sender
@@ -40,15 +41,15 @@ def assemble(process: ServiceProcess, settings: Settings) -> FastAPI:
     key = key_bytes(settings.event_key)
     consumer = process.consume(SUBSCRIPTIONS, eraser(key))
     process.relay()
-    process.jobs(JOBS, works(process.engine, key), read=READ, write=WRITE)
+    process.jobs(JOBS, works(process.engine, key), read=READ, write=WRITE, put_away=put_away())
     process.due(due_kinds(process.engine))
     process.retain(retentions(settings), CLASSES)
     process.ledger(SegmentLedger, partial(counts, consumer.store))
-    own = settings.own_networks()
-    sender = Sender(process.pool("sender", 3), Poster(own))
+    means = Means(settings.secret_keys(), settings.own_networks())
+    sender = Sender(process.pool("sender", 3), Poster(means.own), means.keys)
     process.watch(sender, lambda: sender.last_sign)
     exports = process.pool("export", EXPORTS_AT_ONCE + FETCHES_AT_ONCE)
     process.bounds = Bounds(seconds=settings.request_seconds, streams=(UPLOADS,))
     kept = timedelta(days=settings.event_retention_days)
-    process.routers += routers(process.api_engine, exports, key, own, kept)
+    process.routers += routers(process.api_engine, exports, key, means, kept)
     return process.api()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from rapport_common.retention import Retention
 from rapport_segment.settings import Settings
-from rapport_segment.store import deliveries, keeping
+from rapport_segment.store import deliveries, keeping, lists
 
 CLASSES = keeping.CLASSES
 """What each workspace keeps for as long as its own rules say."""
@@ -17,7 +17,9 @@ def retentions(settings: Settings) -> list[Retention]:
     return [
         Retention("job", "finished_at", jobs),
         Retention("list_refusal", "at", jobs),
-        # Of jobs that have failed or were cancelled: the others' are gone with the job.
+        # If the job that empties it was cancelled, or has failed.
+        Retention("list_member", "added_at", timedelta(days=1), lists.clear_archived),
+        # Gone with the job, unless that could not put them away.
         Retention("list_part", "at", timedelta(days=1)),
         Retention("audience_file", "made_at", timedelta(days=settings.audience_file_days)),
         Retention("webhook_delivery", "died_at", given_up, deliveries.clear),

@@ -14,14 +14,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
 from rapport_segment import metrics
 from rapport_segment.domain import webhooks as rules
+from rapport_segment.domain.room import ALL, EACH, Place, rooms
+from rapport_segment.domain.secret_keys import SealedSecretError, SecretKeys
 from rapport_segment.domain.webhooks import Answer, Verdict
 from rapport_segment.handlers import delivering
+from rapport_segment.handlers.sealing import seal_anew, secrets_of
 from rapport_segment.posting import MOST_SECONDS, Poster
 from rapport_segment.store import deliveries
 from rapport_segment.store.deliveries import Delivery
@@ -30,14 +33,9 @@ from rapport_segment.store.webhooks import Webhook
 log = logging.get(__name__)
 
 POLL_SECONDS = 0.25
-EACH, ALL = 8, 64
-"""Posts under way to one receiver, and to all: one that is slow leaves room for the others."""
-
 LEASE = timedelta(seconds=MOST_SECONDS * 4)
 BURY_SECONDS = 60.0
 _HEADERS = [("content-type", "application/json"), ("user-agent", "Rapport-Webhooks/1")]
-
-Place = tuple[str, uuid.UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +47,27 @@ class _Post:
     holder: uuid.UUID
 
 
+def place_of(to: Webhook) -> Place:
+    """Which receiver of which workspace."""
+    return to.workspace, to.webhook_id
+
+
 class Sender:
     """The worker that posts; any number of processes do, each with other posts."""
 
     name = "sender"
 
     def __init__(
-        self, engine: AsyncEngine, poster: Poster, now: Callable[[], datetime] = clock.now
+        self,
+        engine: AsyncEngine,
+        poster: Poster,
+        keys: SecretKeys,
+        now: Callable[[], datetime] = clock.now,
     ) -> None:
+        """`keys`: under which the secrets are kept that posts are signed with."""
         self._engine = engine
         self._poster = poster
+        self._keys = keys
         self._now = now
         self._under_way: dict[asyncio.Task[None], Place] = {}
         self._next_burial = 0.0
@@ -84,24 +93,38 @@ class Sender:
 
     async def turn(self) -> int:
         """Take what is due and begin to post it; how many posts."""
-        now, holder = self._now(), uuid.uuid4()
-        busy, left = Counter(self._under_way.values()), ALL - len(self._under_way)
-        begun: list[_Post] = []
         async with self._engine.begin() as tx:
-            for to in await deliveries.lanes(tx, now):
-                room = min(EACH - busy[to.workspace, to.webhook_id], left - len(begun))
-                if to.failures >= rules.PATIENCE and room > 0:
-                    # Whoever is away is asked by one post, by one process, at a time.
-                    await deliveries.rest(tx, to, now + LEASE)
-                    room = 1
-                if room > 0:
-                    taken = await deliveries.claim(tx, to, holder, now=now, lease=LEASE, limit=room)
-                    begun += [_Post(to, one, holder) for one in taken]
+            begun = await self._taken(tx)
         for one in begun:
             task = asyncio.get_running_loop().create_task(self._carry_out(one))
-            self._under_way[task] = (one.to.workspace, one.to.webhook_id)
+            self._under_way[task] = place_of(one.to)
             task.add_done_callback(self._over)
         return len(begun)
+
+    async def _taken(self, tx: AsyncConnection) -> list[_Post]:
+        """What is to be posted now, as far as there is room.
+
+        A receiver has less to take than is due where its people's earlier posts are under way: then
+        its room is for others, so it is given out until it is full or nobody has more.
+        """
+        now, holder = self._now(), uuid.uuid4()
+        lanes = {place_of(to): to for to in await deliveries.lanes(tx, now)}
+        # Whoever is away is asked by one post, by one process, at a time.
+        wanted = {
+            place: 1 if to.failures >= rules.PATIENCE else EACH for place, to in lanes.items()
+        }
+        busy, begun = Counter(self._under_way.values()), list[_Post]()
+        while given := rooms(wanted, busy):
+            for place, room in given.items():
+                to = lanes[place]
+                if to.failures >= rules.PATIENCE:
+                    await deliveries.rest(tx, to, now + LEASE)
+                taken = await deliveries.claim(tx, to, holder, now=now, lease=LEASE, limit=room)
+                begun += [_Post(to, one, holder) for one in taken]
+                busy[place] += len(taken)
+                if len(taken) < room or to.failures >= rules.PATIENCE:
+                    del wanted[place]
+        return begun
 
     async def drain(self) -> None:
         """Wait for what is under way."""
@@ -127,7 +150,13 @@ class Sender:
     async def _carry_out(self, post: _Post) -> None:
         now, body = self._now(), post.delivery.body.encode()
         message_id = rules.message_id(post.delivery.message_id)
-        headers = rules.signed(message_id, now, body, post.to.secrets(now))
+        try:
+            secrets = secrets_of(self._keys, post.to, now)
+        except SealedSecretError as error:
+            # As if nobody were there: it waits, and its operator is told why.
+            await self._note(post, Answer(error=str(error)))
+            return
+        headers = rules.signed(message_id, now, body, secrets)
         started = time.monotonic()
         answer = await self._poster.post(post.to.url, [*_HEADERS, *headers], body)
         metrics.POST_DURATION.observe(time.monotonic() - started)
@@ -158,9 +187,15 @@ class Sender:
         if time.monotonic() < self._next_burial:
             return
         self._next_burial = time.monotonic() + BURY_SECONDS
+        await self.seal_anew()
         waiting, dead = await self.bury()
         metrics.DELIVERIES.labels("waiting").set(waiting)
         metrics.DELIVERIES.labels("dead").set(dead)
+
+    async def seal_anew(self) -> int:
+        """Seal secrets by the newest key that are kept otherwise; of how many webhooks."""
+        async with self._engine.begin() as tx:
+            return await seal_anew(tx, self._keys, self._now())
 
     async def bury(self) -> tuple[int, int]:
         """Let what is too old be dead; how many posts wait, and how many are dead."""

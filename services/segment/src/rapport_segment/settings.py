@@ -1,9 +1,10 @@
 """The settings of the service."""
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from rapport_common.settings import PurposeKey, ServiceSettings
 from rapport_segment.domain.addresses import Network, networks
+from rapport_segment.domain.secret_keys import SecretKeys
 
 
 class Settings(ServiceSettings):
@@ -11,6 +12,9 @@ class Settings(ServiceSettings):
 
     event_key: PurposeKey = Field(
         description="The identity key: identifiers on lists are known by it when somebody asks."
+    )
+    webhook_keys: SecretStr = Field(
+        description="Under which secrets of webhooks are kept, the newest first, commas between."
     )
     job_retention_days: int = Field(default=30, ge=1, description="Of jobs that have ended.")
     event_retention_days: int = Field(
@@ -35,6 +39,21 @@ class Settings(ServiceSettings):
     def _are_networks(cls, value: str) -> str:
         networks(value)
         return value
+
+    @field_validator("webhook_keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr) -> SecretStr:
+        try:
+            SecretKeys.read(value.get_secret_value())
+        except ValueError:
+            # Without what stood there: a key that is cut is still a secret.
+            message = "keys are 64 hexadecimal digits each; `rapport keys segment` prints them"
+            raise ValueError(message) from None
+        return value
+
+    def secret_keys(self) -> SecretKeys:
+        """The keys under which secrets of webhooks are kept."""
+        return SecretKeys.read(self.webhook_keys.get_secret_value())
 
     def own_networks(self) -> list[Network]:
         """The private networks that may be posted to."""

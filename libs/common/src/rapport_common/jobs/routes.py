@@ -1,6 +1,6 @@
 """The operator routes of jobs: how far they are, what they have to tell, and their end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common import clock
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import ConflictError, NotFoundError
+from rapport_common.jobs.ending import Endings, PutAway
 from rapport_common.jobs.store import Job, JobStore
 from rapport_common.paging import Listed, Paging
 
@@ -86,12 +87,14 @@ def job_routes(
     write: str,
     both: Sequence[str] = (),
     progress: Progress = progress_of,
+    put_away: Mapping[str, PutAway] | None = None,
 ) -> APIRouter:
     """List, show and cancel jobs of all kinds; `read` and `write` are the scopes that allow it.
 
-    `both`: scopes that allow both, of those who start such jobs.
+    `both`: scopes that allow both, of those who start such jobs. `put_away`: as of `Jobs`.
     """
     router = APIRouter(tags=["jobs"])
+    endings = Endings(engine, store, put_away)
     reader, writer = Depends(operator(read, *both)), Depends(operator(write, *both))
 
     def brief(job: Job) -> ShownJob:
@@ -119,13 +122,11 @@ def job_routes(
     @router.post("/v1/jobs/{job_id}/cancel")
     async def cancel_job(job_id: JobId, caller: Annotated[Operator, writer]) -> ShownJob:
         """End a job where it is; what it has done stays done."""
-        async with engine.begin() as tx:
-            ended = await store.cancel(tx, caller.workspace, job_id)
+        ended = await endings.cancel(caller.workspace, job_id)
         job = await _found(engine, store, caller.workspace, job_id)
-        if not ended:
-            message = f"The job is {job.state} already."
-            raise ConflictError(message, details={"state": job.state})
-        return shown(job, progress)
+        if ended:
+            return shown(job, progress)
+        raise ConflictError(f"The job is {job.state} already.", details={"state": job.state})
 
     return router
 

@@ -22,12 +22,18 @@ _COLUMNS = (
     "accepted, rejected, CAST(report AS text), error, created_at, started_at, finished_at, attempts"
 )
 
+_REST = (
+    "make_interval(secs => CASE state WHEN 'running' "
+    "THEN :lease * (power(2, least(attempts, 6)) - 2) ELSE 0 END)"
+)
+"""None after the first death, then 2, 6, 14 leases, and so on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job as it is stored; `position` is in its work's terms, `total` and `done` in items.
 
-    `attempts` counts the times it was taken since it last moved on.
+    `attempts` counts the times it was taken since it last got on.
     """
 
     workspace: str
@@ -64,7 +70,9 @@ class NewJob:
 class Step:
     """How far a job has come by one step, and what it has to tell.
 
-    Counts are of this step; `position`, `report` and `total` replace what was there.
+    Counts are of this step; `position`, `report` and `total` replace what was there. `gets_on`: who
+    takes the job after a crash goes on behind this step. False: they begin anew, so that a job
+    which dies at its second step each time has not got on by its first.
     """
 
     position: Mapping[str, Any]
@@ -73,6 +81,7 @@ class Step:
     rejected: int
     report: Mapping[str, Any]
     total: int | None = None
+    gets_on: bool = True
 
 
 def _job(row: Any) -> Job:
@@ -156,21 +165,27 @@ class JobStore:
         """Take the job that waits longest, or whose holder is gone; None when there is none.
 
         Workspaces take turns: one of many jobs is behind another that had its last turn earlier.
+        Whose holders died again and again where it is waits longer each time: what ended them may
+        have been something else, which is over by then.
         """
-        last_turn = (
-            f"(SELECT max(o.held_until) FROM {self._table} o WHERE o.workspace = j.workspace "
-            "AND o.state IN ('queued', 'running'))"
+        # Also of jobs that have ended: one after the other, short ones would be all turns.
+        last_turns = (
+            f"(SELECT w.workspace, t.at FROM (SELECT DISTINCT workspace FROM {self._table} "
+            "WHERE state IN ('queued', 'running')) AS w, LATERAL ("
+            f"SELECT max(coalesce(o.held_until, o.finished_at)) AS at FROM {self._table} o "
+            "WHERE o.workspace = w.workspace) AS t)"
         )
         result = await tx.execute(
             text(
                 f"UPDATE {self._table} SET state = 'running', holder = :holder, "
                 "held_until = clock_timestamp() + make_interval(secs => :lease), "
                 "started_at = coalesce(started_at, clock_timestamp()), attempts = attempts + 1 "
-                f"WHERE (workspace, id) = (SELECT workspace, id FROM {self._table} j WHERE state "
-                "IN ('queued', 'running') "
-                "AND (held_until IS NULL OR held_until <= clock_timestamp()) "
-                f"ORDER BY coalesce({last_turn}, created_at), coalesce(held_until, created_at), id "
-                "LIMIT 1 FOR UPDATE SKIP LOCKED) "
+                "WHERE (workspace, id) = (SELECT j.workspace, j.id "
+                f"FROM {self._table} j JOIN {last_turns} AS turn USING (workspace) "
+                "WHERE state IN ('queued', 'running') "
+                f"AND (held_until IS NULL OR held_until + {_REST} <= clock_timestamp()) "
+                "ORDER BY coalesce(turn.at, created_at), coalesce(held_until, created_at), id "
+                "LIMIT 1 FOR UPDATE OF j SKIP LOCKED) "
                 f"RETURNING {_COLUMNS}"
             ),
             {"holder": holder, "lease": self.lease_seconds},
@@ -178,19 +193,41 @@ class JobStore:
         row = result.first()
         return None if row is None else _job(row)
 
-    async def give_up(self, tx: AsyncConnection, attempts: int) -> list[str]:
-        """Fail the jobs that ended their process `attempts` times without moving on; their ids."""
+    async def hopeless(self, tx: AsyncConnection, attempts: int) -> list[Job]:
+        """The jobs that ended their process `attempts` times without getting on."""
+        result = await tx.execute(
+            text(
+                f"SELECT {_COLUMNS} FROM {self._table} WHERE state IN ('queued', 'running') "
+                "AND held_until <= clock_timestamp() AND attempts >= :attempts LIMIT 100"
+            ),
+            {"attempts": attempts},
+        )
+        return [_job(row) for row in result]
+
+    async def give_up(self, tx: AsyncConnection, job: Job, attempts: int) -> bool:
+        """Fail one of the `hopeless`; False: it is none any more."""
         result = await tx.execute(
             text(
                 f"UPDATE {self._table} SET state = 'failed', holder = NULL, held_until = NULL, "
                 "finished_at = clock_timestamp(), error = 'It was tried ' || attempts || ' times "
                 f"from the same place and did not get on; the log of {self.schema} says why.' "
-                "WHERE state IN ('queued', 'running') AND held_until <= clock_timestamp() "
-                "AND attempts >= :attempts RETURNING id"
+                "WHERE workspace = :workspace AND id = :id AND state IN ('queued', 'running') "
+                "AND held_until <= clock_timestamp() AND attempts >= :attempts"
             ),
-            {"attempts": attempts},
+            {"workspace": job.workspace, "id": job.id, "attempts": attempts},
         )
-        return list(result.scalars())
+        return result.rowcount == 1
+
+    async def hold(self, tx: AsyncConnection, job: Job) -> bool:
+        """Keep a job from being ended until the end of `tx`; False: it has been."""
+        result = await tx.execute(
+            text(
+                f"SELECT 1 FROM {self._table} WHERE workspace = :workspace AND id = :id "
+                "AND state = 'running' FOR SHARE"
+            ),
+            {"workspace": job.workspace, "id": job.id},
+        )
+        return result.first() is not None
 
     async def keep(self, tx: AsyncConnection, job: Job, holder: str) -> bool:
         """Hold a job for longer; False when it is not ours any more or was cancelled."""
@@ -228,7 +265,8 @@ class JobStore:
                 f"UPDATE {self._table} SET position = CAST(:position AS jsonb), "
                 "done = done + :done, accepted = accepted + :accepted, "
                 "rejected = rejected + :rejected, report = CAST(:report AS jsonb), "
-                "total = coalesce(:total, total), attempts = 0, "
+                "total = coalesce(:total, total), "
+                "attempts = CASE WHEN :gets_on THEN 0 ELSE attempts END, "
                 "held_until = clock_timestamp() + make_interval(secs => :lease) WHERE "
                 "workspace = :workspace AND id = :id AND holder = :holder AND state = 'running'"
             ),
@@ -243,6 +281,7 @@ class JobStore:
                 "accepted": step.accepted,
                 "rejected": step.rejected,
                 "total": step.total,
+                "gets_on": step.gets_on,
             },
         )
         return result.rowcount == 1
@@ -287,7 +326,10 @@ class JobStore:
         return result.rowcount == 1
 
     async def cancel(self, tx: AsyncConnection, workspace: str, job: str) -> bool:
-        """End a job where it is; False when it has ended already, or there is none."""
+        """End a job where it is; False when it has ended already, or there is none.
+
+        What it leaves stays: `Endings.cancel` has it put away.
+        """
         result = await tx.execute(
             text(
                 f"UPDATE {self._table} SET state = 'cancelled', holder = NULL, held_until = NULL, "

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common import logging, metrics
 from rapport_common.db import is_retriable
 from rapport_common.errors import AppError, UnavailableError
+from rapport_common.jobs.ending import Endings, PutAway
 from rapport_common.jobs.store import Job, JobStore, Step
 from rapport_common.kafka.producer import KafkaUnavailableError
 
@@ -23,7 +24,10 @@ TURN_SECONDS = 30.0
 """After so long a job lets another one go first, if one waits."""
 
 MAX_ATTEMPTS = 5
-"""A job that was taken so often without moving on has failed: it would end process after process.
+"""A job that was taken so often without getting on has failed: it would end process after process.
+
+Nobody can tell from a death whose fault it was. So the waits between them grow, to four minutes
+in all: deaths that come one upon the other, as on a machine without memory, are over by then.
 """
 
 Work = Callable[[Job], AsyncIterator[Step]]
@@ -47,10 +51,18 @@ class Jobs:
 
     name = "jobs"
 
-    def __init__(self, engine: AsyncEngine, store: JobStore, works: Mapping[str, Work]) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        store: JobStore,
+        works: Mapping[str, Work],
+        put_away: Mapping[str, PutAway] | None = None,
+    ) -> None:
+        """What is done, and what is left when that does not come to a good end, by kind."""
         self._engine = engine
         self._store = store
         self.works = works
+        self._endings = Endings(engine, store, put_away)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; a job under way is given back then."""
@@ -72,9 +84,12 @@ class Jobs:
         # A name for this time only: an earlier hold of this process is a stale one, too.
         holder = uuid.uuid4().hex
         async with self._engine.begin() as tx:
-            for lost in await self._store.give_up(tx, MAX_ATTEMPTS):
+            hopeless = await self._store.hopeless(tx, MAX_ATTEMPTS)
+            job = None if hopeless else await self._store.claim(tx, holder)
+        if hopeless:
+            for lost in await self._endings.give_up(hopeless, MAX_ATTEMPTS):
                 log.error("job given up, it does not get on", job=lost)
-            job = await self._store.claim(tx, holder)
+            return await self.turn(stop)
         if job is None:
             return False
         scope = asyncio.timeout(None)
@@ -103,7 +118,8 @@ class Jobs:
                 return None
             if is_retriable(error):
                 log.warning("job waits", job=job.id, error=error)
-                return _Ending("queued", wait=PAUSE_SECONDS, tried=True)
+                wait = PAUSE_SECONDS * 2 ** (job.attempts - 1)
+                return _Ending("queued", wait=wait, tried=True)
             log.exception("job failed", job=job.id, kind=job.kind)
             where = f"the log of {self._store.schema} has it under job {job.id}."
             return _Ending("failed", f"Something broke on our side; {where}")
@@ -123,7 +139,7 @@ class Jobs:
                         return None
                     if stop.is_set():
                         return _Ending("queued")
-                    if time.monotonic() > until:
+                    if step.gets_on and time.monotonic() > until:
                         if await self._store.others_wait(tx, job):
                             return _Ending("queued")
                         until = time.monotonic() + TURN_SECONDS
@@ -146,16 +162,13 @@ class Jobs:
                     return
 
     async def _end(self, job: Job, holder: str, ending: _Ending) -> None:
-        async with self._engine.begin() as tx:
-            ended = await self._store.finish(
-                tx,
-                job,
-                holder,
-                ending.state,
-                ending.error,
-                wait=ending.wait,
-                tried=ending.tried,
-            )
+        if ending.state == "failed":
+            ended = await self._endings.fail(job, holder, ending.error)
+        else:
+            async with self._engine.begin() as tx:
+                ended = await self._store.finish(
+                    tx, job, holder, ending.state, wait=ending.wait, tried=ending.tried
+                )
         if ended and ending.state != "queued":
             metrics.JOBS.labels(self._store.schema, job.kind, ending.state).inc()
             log.info("job ended", job=job.id, kind=job.kind, state=ending.state)

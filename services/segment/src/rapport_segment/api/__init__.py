@@ -1,6 +1,5 @@
 """The operator API of segment."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from fastapi import APIRouter
@@ -20,9 +19,9 @@ from rapport_segment.api.rfm import rfm_routes
 from rapport_segment.api.segments import change_routes, schema_routes, segment_routes
 from rapport_segment.api.versions import version_routes
 from rapport_segment.api.webhooks import webhook_reading_routes, webhook_routes
-from rapport_segment.domain.addresses import Network
 from rapport_segment.domain.windows import LONGEST_DAYS
 from rapport_segment.handlers.lists import OnLists
+from rapport_segment.handlers.webhooks import Means
 
 EVENTS_KEPT = timedelta(days=LONGEST_DAYS)
 
@@ -31,11 +30,11 @@ def routers(
     engine: AsyncEngine,
     exports: AsyncEngine,
     event_key: bytes,
-    own: Sequence[Network] = (),
+    means: Means,
     events_kept: timedelta = EVENTS_KEPT,
 ) -> list[APIRouter]:
-    """All routes of this service; `exports` are the connections of what takes long, `own` the
-    private networks that webhooks may lead to; events are kept for `events_kept`.
+    """All routes of this service; `exports` are the connections of what takes long, `means` those
+    of webhooks; events are kept for `events_kept`.
     """
     return [
         schema_routes(),
@@ -56,6 +55,6 @@ def routers(
         audience_routes(engine),
         audience_reading_routes(engine),
         audience_file_routes(engine, exports),
-        webhook_routes(engine, own),
+        webhook_routes(engine, means),
         webhook_reading_routes(engine),
     ]

@@ -1,6 +1,5 @@
 """/v1/webhooks: who is told of entries and exits by HTTP, and what is on its way to them."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -13,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.paging import Listed, Paging
 from rapport_segment.api.callers import Reader, Writer
-from rapport_segment.domain.addresses import MAX_URL, Network
+from rapport_segment.domain.addresses import MAX_URL
 from rapport_segment.domain.webhooks import message_id
 from rapport_segment.handlers import webhooks
+from rapport_segment.handlers.webhooks import Means
 from rapport_segment.store import deliveries
 from rapport_segment.store import webhooks as store
 from rapport_segment.store.deliveries import Delivery
@@ -101,23 +101,23 @@ class Replayed(BaseModel):
     replayed: int
 
 
-def webhook_routes(engine: AsyncEngine, own: Sequence[Network]) -> APIRouter:
-    """Make and change webhooks; `own` are the private networks that they may lead to."""
+def webhook_routes(engine: AsyncEngine, means: Means) -> APIRouter:
+    """Make and change webhooks."""
     router = APIRouter(tags=["webhooks"])
 
     @router.post("/v1/webhooks", status_code=201, response_model=WebhookWithSecret)
     async def create(body: NewWebhook, caller: Writer) -> dict[str, Any]:
         """Make a webhook. Its secret is shown in this answer only."""
         async with engine.begin() as tx:
-            made = await webhooks.create(tx, caller, body.url, body.segment_ids, own)
-        return {**_shown(made, (0, 0)), "secret": made.secret}
+            made = await webhooks.create(tx, caller, body.url, body.segment_ids, means)
+        return {**_shown(made.webhook, (0, 0)), "secret": made.secret}
 
     @router.patch("/v1/webhooks/{webhook_id}", response_model=ShownWebhook)
     async def change(webhook_id: UUID, body: WebhookChange, caller: Writer) -> dict[str, Any]:
         """Change where it leads, what it is told of, or whether it is told at all."""
         changed = body.model_dump(exclude_unset=True)
         async with engine.begin() as tx:
-            found = await webhooks.change(tx, caller.workspace, webhook_id, changed, own)
+            found = await webhooks.change(tx, caller.workspace, webhook_id, changed, means.own)
             counts = await store.counts(tx, caller.workspace, [webhook_id])
         return _shown(found, counts.get(webhook_id, (0, 0)))
 
@@ -126,9 +126,10 @@ def webhook_routes(engine: AsyncEngine, own: Sequence[Network]) -> APIRouter:
         """Give it a new secret; for some hours posts are signed with both."""
         overlap = timedelta(hours=body.overlap_hours)
         async with engine.begin() as tx:
-            found = await webhooks.rotate(tx, caller.workspace, webhook_id, overlap)
+            found = await webhooks.rotate(tx, means.keys, caller.workspace, webhook_id, overlap)
             counts = await store.counts(tx, caller.workspace, [webhook_id])
-        return {**_shown(found, counts.get(webhook_id, (0, 0))), "secret": found.secret}
+        shown = _shown(found.webhook, counts.get(webhook_id, (0, 0)))
+        return {**shown, "secret": found.secret}
 
     @router.delete("/v1/webhooks/{webhook_id}", status_code=204)
     async def archive(webhook_id: UUID, caller: Writer) -> None:

@@ -31,12 +31,9 @@ def check(asked: Sequence[Asked], types: Mapping[str, TraitType]) -> None:
 def _check(leaf: Leaf, subject: Defined, types: Mapping[str, TraitType]) -> None:
     kind = types.get(subject.name)
     if kind is None:
-        known = ", ".join(sorted(types)[:_SHOWN]) or "none"
-        message = f"there is no computed trait '{subject.name}' here; there are: {known}"
-        raise RuleError(_at(leaf, "defined"), message)
+        raise RuleError(_at(leaf, "defined"), missing(subject.name, types))
     if (kind == "money") != (subject.currency is not None) and leaf.op not in PRESENCE:
-        wanted = "needs a currency: it is money" if kind == "money" else f"is a {kind}, not money"
-        raise RuleError(_at(leaf, "currency"), f"{subject.name} {wanted}")
+        raise RuleError(_at(leaf, "currency"), of_currency(subject.name, kind))
     if leaf.op in {*TEXT, MATCHES} and kind not in _OF_TEXTS:
         raise RuleError(
             _at(leaf, "op"), f"{leaf.op} asks for texts, and {subject.name} is a {kind}"
@@ -52,6 +49,21 @@ def _check(leaf: Leaf, subject: Defined, types: Mapping[str, TraitType]) -> None
         raise RuleError(
             _at(leaf, "op"), f"{leaf.op} has no meaning for a list: use eq or in, or its size"
         )
+
+
+def missing(name: str, types: Mapping[str, TraitType]) -> str:
+    """What is told of a trait that there is not: which there are."""
+    known = ", ".join(sorted(types)[:_SHOWN]) or "none"
+    return f"there is no computed trait '{name}' here; there are: {known}"
+
+
+def of_currency(name: str, kind: TraitType) -> str:
+    """What is told of money without a currency, or of a currency where there is no money."""
+    return (
+        f"{name} needs a currency: it is money"
+        if kind == "money"
+        else (f"{name} is a {kind}, not money")
+    )
 
 
 def _at(leaf: Leaf, part: str) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from rapport_common.events.trait import TraitType
+from rapport_segment.domain.defined import missing, of_currency
 from rapport_segment.domain.leaves import COUNTS, INSTANTS, leaf
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.rfm import DIMENSIONS, FREQUENCY, MONETARY, RECENCY
@@ -35,15 +37,34 @@ class RfmRules(msgspec.Struct, frozen=True, kw_only=True):
         return subject
 
 
-def check(rules: RfmRules) -> None:
-    """RuleError if something of it makes no sense."""
+def check(rules: RfmRules, types: Mapping[str, TraitType]) -> None:
+    """RuleError if something of it makes no sense; `types` are the computed traits there are."""
     for dimension in DIMENSIONS:
-        rules.source(dimension)
+        source = rules.source(dimension)
+        if isinstance(source, Defined):
+            _check_defined(dimension, source, types)
     for dimension, bounds in rules.bounds.items():
         if list(bounds) != sorted(set(bounds)):
             raise RuleError(f"bounds.{dimension}", "must go up")
 
 
+def _check_defined(dimension: str, source: Defined, types: Mapping[str, TraitType]) -> None:
+    kind = types.get(source.name)
+    if kind is None:
+        raise RuleError(f"{dimension}.defined", missing(source.name, types))
+    if kind not in _TYPES[dimension]:
+        wanted = " or ".join(_TYPES[dimension])
+        message = f"{source.name} is a {kind}, and {dimension} is worked out of a {wanted}"
+        raise RuleError(f"{dimension}.defined", message)
+    if (kind == "money") != (source.currency is not None):
+        raise RuleError(f"{dimension}.currency", of_currency(source.name, kind))
+
+
+_TYPES: Mapping[str, tuple[TraitType, ...]] = {
+    RECENCY: ("time",),
+    FREQUENCY: ("number",),
+    MONETARY: ("number", "money"),
+}
 _FITS: Mapping[str, Callable[[Source], bool]] = {
     RECENCY: lambda one: isinstance(one, Defined) or one.name in INSTANTS,
     FREQUENCY: lambda one: isinstance(one, Defined) or one.name in COUNTS,

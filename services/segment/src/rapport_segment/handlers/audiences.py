@@ -57,6 +57,7 @@ SILENCE_SECONDS = 15.0
 MAKING_SECONDS = 60.0
 """For so long a page, and the step of the job that follows it, may take."""
 
+_TAKEN = "The file was taken away while it was made: it is made anew."
 _READ = 1 << sections.CONTACT_POINTS | 1 << sections.CONSENT | 1 << sections.RESTRAINTS
 
 
@@ -180,10 +181,12 @@ class Making:
             await audiences.begin_file(tx, one.workspace, one.audience_id, file_id, now)
         making = _Making(one, file_id, now)
         async with aclosing(self._pages(one)) as pages:
+            former = job.done
             async for page in pages:
                 making.add(page)
                 await self._write(making, PART_BYTES)
-                yield Step({"file_id": str(file_id)}, len(page), 0, 0, making.report())
+                done, former = len(page) - former, 0
+                yield Step({"file_id": str(file_id)}, done, 0, 0, making.report(), gets_on=False)
         await self._write(making, 1)
         await self._end(making)
         yield Step({"file_id": str(file_id)}, 0, making.rows, 0, making.report())
@@ -202,7 +205,7 @@ class Making:
         if len(making.content) < least:
             return
         async with self._engine.begin() as tx:
-            await audiences.add_part(
+            is_there = await audiences.add_part(
                 tx,
                 making.one.workspace,
                 making.file_id,
@@ -210,6 +213,8 @@ class Making:
                 content=bytes(making.content),
                 people=making.people,
             )
+        if not is_there:
+            raise UnavailableError(_TAKEN)
         making.written()
 
     async def _end(self, making: "_Making") -> None:
@@ -219,8 +224,7 @@ class Making:
                 message = "Somebody was forgotten while the file was made: it is made anew."
                 raise UnavailableError(message)
             if not await audiences.end_file(tx, one.workspace, one.audience_id, making.file()):
-                message = "The file was taken away while it was made: it is made anew."
-                raise UnavailableError(message)
+                raise UnavailableError(_TAKEN)
         log.info(
             "audience file made",
             workspace=one.workspace,
@@ -228,6 +232,11 @@ class Making:
             rows=making.rows,
             **making.left_out,
         )
+
+
+async def put_away(tx: AsyncConnection, job: Job) -> None:
+    """A file does not become whole, see `jobs.ending.PutAway`: what there is of it goes."""
+    await audiences.drop_begun(tx, job.workspace, UUID(job.spec["audience_id"]))
 
 
 class _Making:

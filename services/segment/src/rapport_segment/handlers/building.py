@@ -9,6 +9,7 @@ fits the new one is kept under an id that nobody knows. At the end it is put in 
 those are gone through of whom the two rules say different things, see `swapping.py`.
 """
 
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
+from rapport_common.ids import uuid7
 from rapport_common.jobs.store import Job, NewJob, Step
 from rapport_segment import metrics
 from rapport_segment.domain.membership import Moment, Person, judge, leave, settle
@@ -34,7 +36,7 @@ from rapport_segment.handlers.swapping import cleared, end_candidate, put_in_for
 from rapport_segment.store import candidates, definitions, entries, people
 from rapport_segment.store.definitions import Stored
 from rapport_segment.store.due import DUE
-from rapport_segment.store.jobs import BUILD
+from rapport_segment.store.jobs import BUILD, JOBS
 
 log = logging.get(__name__)
 
@@ -55,6 +57,22 @@ def build_beside(job_id: str, segment_id: UUID) -> NewJob:
     """The job that holds everybody against the rule beside a segment's, and then swaps them."""
     spec = {"segment_id": str(segment_id), "beside": True}
     return NewJob(job_id, BUILD, spec, subject=str(segment_id))
+
+
+async def put_away(tx: AsyncConnection, job: Job) -> None:
+    """A build does not come to its end, see `jobs.ending.PutAway`: what is left of a rule that is
+    not beside any more goes by a job of its own. One that is not in force yet can be built again.
+    """
+    segment_id = UUID(job.spec["segment_id"])
+    await definitions.seize(tx, job.workspace)
+    candidate = await candidates.find(tx, job.workspace, segment_id)
+    is_growing = candidate is not None and candidate.swapped_at is None
+    if is_growing or job.spec.get("clearing"):
+        return
+    if candidate is not None or await candidates.is_left(tx, job.workspace, segment_id):
+        clearing = build_beside(str(uuid7()), segment_id)
+        spec = {**clearing.spec, "clearing": True}
+        await JOBS.add(tx, job.workspace, dataclasses.replace(clearing, spec=spec))
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ from rapport_segment.handlers import adopting, segments
 from rapport_segment.handlers.adopting import Adopted
 from rapport_segment.handlers.publish import tell_scores
 from rapport_segment.handlers.rulebooks import rule_of
-from rapport_segment.store import definitions, scores
+from rapport_segment.store import definitions, scores, traits
 from rapport_segment.store.definitions import Stored
 from rapport_segment.store.due import DUE, RFM
 from rapport_segment.store.jobs import JOBS, SCORE
@@ -41,8 +41,8 @@ KEY = "rules"
 
 
 async def put(tx: AsyncConnection, caller: Operator, rules: RfmRules) -> KeptRules:
-    """Keep what RFM is worked out of, and work it out."""
-    check(rules)
+    """Keep what RFM is worked out of, and work it out; RuleError for values that there are not."""
+    check(rules, await traits.types(tx, caller.workspace))
     await scores.write_rules(tx, caller.workspace, rules, caller.subject, clock.now())
     await run(tx, caller.workspace)
     if rules.every_hours is None:

@@ -2,6 +2,7 @@
 
 While a file is read, its rows are on the list as they come, a transaction for each piece. The
 segments that ask for the list count as being built until then, and are built when all is there.
+Of a file that is not read to its end what was taken stays, and they are built by that.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common import clock
-from rapport_common.errors import InvalidRequestError
+from rapport_common.errors import ConflictError, InvalidRequestError
 from rapport_common.ids import uuid7
 from rapport_common.jobs.store import Job, NewJob, Step
 from rapport_segment.domain.list_rows import ListSpec, wrong_kind
@@ -100,11 +101,13 @@ class Uploading:
         async with self._engine.begin() as tx:
             await definitions.seize(tx, job.workspace)
             one = await require_living(tx, job.workspace, UUID(spec.list_id))
-            for user in await self._users(tx, one):
+            for user in await _users(tx, one):
                 await definitions.set_job(tx, job.workspace, user.segment_id, job.id)
-            if not spec.replaces:
-                return one.generation
-            return await lists.next_generation(tx, job.workspace, one.list_id)
+            generation = one.generation
+            if spec.replaces:
+                generation = await lists.next_generation(tx, job.workspace, one.list_id)
+            await _require_going_on(tx, job)
+        return generation
 
     async def _read(
         self, job: Job, file: ListFile, position: dict[str, Any], *, replaces: bool
@@ -116,6 +119,7 @@ class Uploading:
             now = clock.now()
             async with self._engine.begin() as tx:
                 one = await require_living(tx, job.workspace, list_id)
+                await _require_going_on(tx, job)
                 # What is only added stays, also if another file replaces what was there before.
                 generation = position["generation"] if replaces else one.generation
                 # Who is to be forgotten is so with all that was received before the wish.
@@ -131,6 +135,7 @@ class Uploading:
         list_id, taken = UUID(job.subject or ""), TAKEN
         while taken == TAKEN:
             async with self._engine.begin() as tx:
+                await _require_going_on(tx, job)
                 taken = await lists.take_former(
                     tx, job.workspace, list_id, before=position["generation"], limit=TAKEN
                 )
@@ -144,14 +149,42 @@ class Uploading:
         async with self._engine.begin() as tx:
             await definitions.seize(tx, job.workspace)
             one = await require_living(tx, job.workspace, UUID(job.subject or ""))
-            for user in await self._users(tx, one):
+            await _require_going_on(tx, job)
+            for user in await _users(tx, one):
                 await begin_anew(tx, user)
             await list_files.forget_parts(tx, job.workspace, job.id)
 
-    async def _users(self, tx: AsyncConnection, one: KeptList) -> list[Stored]:
-        # Named by the rule in force and by the one that is built beside it, it is there twice.
-        users = {user.segment_id: user for user in await users_of(tx, one)}
-        return [user for user in users.values() if user.active]
+
+async def put_away(tx: AsyncConnection, job: Job) -> None:
+    """A file is not read to its end, see `jobs.ending.PutAway`: it goes at once, and who asks for
+    the list is built by what was taken of it.
+    """
+    await definitions.seize(tx, job.workspace)
+    await list_files.forget_parts(tx, job.workspace, job.id)
+    # As it is now: the first piece may have come while the lock was waited for.
+    job = await JOBS.find(tx, job.workspace, job.id) or job
+    one = await lists.find(tx, job.workspace, UUID(job.subject or ""), hold=True)
+    if one is None or one.archived_at is not None:
+        return
+    users = await _users(tx, one)
+    if job.position or any(user.job == job.id for user in users):
+        for user in users:
+            await begin_anew(tx, user)
+
+
+async def _users(tx: AsyncConnection, one: KeptList) -> list[Stored]:
+    # Named by the rule in force and by the one that is built beside it, it is there twice.
+    users = {user.segment_id: user for user in await users_of(tx, one)}
+    return [user for user in users.values() if user.active]
+
+
+async def _require_going_on(tx: AsyncConnection, job: Job) -> None:
+    """Keep a job from being ended until the end of `tx`, so that nothing comes behind what is put
+    away; ConflictError if it has been.
+    """
+    if not await JOBS.hold(tx, job):
+        message = f"Job {job.id} was ended meanwhile."
+        raise ConflictError(message)
 
 
 def _require_mostly_taken(taken: int, refused: int) -> None:

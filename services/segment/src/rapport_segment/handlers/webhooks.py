@@ -2,7 +2,8 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,7 +14,9 @@ from rapport_common.auth import Operator
 from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundError
 from rapport_common.ids import uuid7
 from rapport_segment.domain.addresses import Network, UnusableUrlError, require_usable
+from rapport_segment.domain.secret_keys import SealedSecretError, SecretKeys
 from rapport_segment.domain.webhooks import SECRET_BYTES, new_secret
+from rapport_segment.handlers.sealing import sealed, secrets_of
 from rapport_segment.handlers.segments import require as require_segment
 from rapport_segment.store import deliveries, webhooks
 from rapport_segment.store.webhooks import Webhook
@@ -24,17 +27,35 @@ MOST = 20
 MOST_REPLAYED = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What an installation gives webhooks: keys under which their secrets are kept, and the private
+    networks (`own`) that they may lead to.
+    """
+
+    keys: SecretKeys
+    own: Sequence[Network] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A webhook with its secret, which is shown this once."""
+
+    webhook: Webhook
+    secret: str
+
+
 async def create(
     tx: AsyncConnection,
     caller: Operator,
     url: str,
     segment_ids: Sequence[UUID] | None,
-    own: Sequence[Network],
-) -> Webhook:
+    means: Means,
+) -> Shown:
     """Make one, which is told of what happens from now on; ConflictError for an address that there
     is already.
     """
-    await _check(tx, caller.workspace, url, segment_ids, own)
+    await _check(tx, caller.workspace, url, segment_ids, means.own)
     await webhooks.seize(tx, caller.workspace)
     known = await webhooks.listed(tx, caller.workspace, limit=MOST)
     _require_free(known, url, None)
@@ -48,7 +69,7 @@ async def create(
         segment_ids=None if segment_ids is None else list(dict.fromkeys(segment_ids)),
         active=True,
         reason=None,
-        secret=_fresh(),
+        secret="",
         former_secret=None,
         former_until=None,
         failures=0,
@@ -58,8 +79,10 @@ async def create(
         created_at=clock.now(),
         created_by=caller.subject,
     )
+    secret = new_secret(secrets.token_bytes(SECRET_BYTES))
+    made = replace(made, secret=sealed(means.keys, made, secret))
     await webhooks.insert(tx, made)
-    return made
+    return Shown(made, secret)
 
 
 async def change(
@@ -82,17 +105,21 @@ async def change(
 
 
 async def rotate(
-    tx: AsyncConnection, workspace: str, webhook_id: UUID, overlap: timedelta
-) -> Webhook:
+    tx: AsyncConnection, keys: SecretKeys, workspace: str, webhook_id: UUID, overlap: timedelta
+) -> Shown:
     """Give it a new secret; for `overlap` posts are signed with both.
 
-    The one before that counts no more: of three nobody knows which the receiver has.
+    The one before that counts no more: of three nobody knows which the receiver has. Nor does one
+    that can't be opened any more.
     """
-    old = await require(tx, workspace, webhook_id, lock=True)
-    until = clock.now() + overlap
-    new = replace(old, secret=_fresh(), former_secret=old.secret, former_until=until)
+    old, now = await require(tx, workspace, webhook_id, lock=True), clock.now()
+    secret = new_secret(secrets.token_bytes(SECRET_BYTES))
+    new = replace(old, secret=sealed(keys, old, secret), former_secret=None, former_until=None)
+    with suppress(SealedSecretError):
+        kept = sealed(keys, old, secrets_of(keys, old, now)[0])
+        new = replace(new, former_secret=kept, former_until=now + overlap)
     await webhooks.change(tx, new)
-    return await require(tx, workspace, webhook_id)
+    return Shown(await require(tx, workspace, webhook_id), secret)
 
 
 async def archive(tx: AsyncConnection, workspace: str, webhook_id: UUID) -> None:
@@ -138,7 +165,3 @@ def _require_free(known: Sequence[Webhook], url: str, own: UUID | None) -> None:
         if one.url == url and one.webhook_id != own:
             message = f"There is a webhook to {url} already. Change that one."
             raise ConflictError(message, details={"id": str(one.webhook_id)})
-
-
-def _fresh() -> str:
-    return new_secret(secrets.token_bytes(SECRET_BYTES))

@@ -134,16 +134,21 @@ async def begin_file(
 ) -> None:
     """Begin a file; others of the audience that were begun and are not whole go."""
     given = {"workspace": workspace, "id": audience_id, "file": file_id, "at": at}
-    await tx.execute(
-        text(f"DELETE FROM segment.audience_file WHERE {_OF} AND NOT whole"),
-        {"workspace": workspace, "id": audience_id},
-    )
+    await drop_begun(tx, workspace, audience_id)
     await tx.execute(
         text(
             "INSERT INTO segment.audience_file (workspace, file_id, audience_id, made_at) "
             "VALUES (:workspace, :file, :id, :at)"
         ),
         given,
+    )
+
+
+async def drop_begun(tx: AsyncConnection, workspace: str, audience_id: UUID) -> None:
+    """Remove files of an audience that were begun and are not whole."""
+    await tx.execute(
+        text(f"DELETE FROM segment.audience_file WHERE {_OF} AND NOT whole"),
+        {"workspace": workspace, "id": audience_id},
     )
 
 
@@ -155,12 +160,14 @@ async def add_part(
     *,
     content: bytes,
     people: Sequence[UUID],
-) -> None:
-    """Write the next part, and who is in it."""
-    await tx.execute(
+) -> bool:
+    """Write the next part, and who is in it; False if the file is not there any more."""
+    written = await tx.execute(
         text(
             "INSERT INTO segment.audience_part (workspace, file_id, number, content, people) "
-            "VALUES (:workspace, :file, :number, :content, CAST(:people AS uuid[]))"
+            "SELECT f.workspace, f.file_id, :number, :content, CAST(:people AS uuid[]) "
+            "FROM segment.audience_file f "
+            "WHERE f.workspace = :workspace AND f.file_id = :file FOR KEY SHARE"
         ),
         {
             "workspace": workspace,
@@ -170,6 +177,7 @@ async def add_part(
             "people": list(people),
         },
     )
+    return written.rowcount == 1
 
 
 async def forgotten(tx: AsyncConnection, workspace: str, file_id: UUID) -> bool:

@@ -127,6 +127,18 @@ async def clear(tx: AsyncConnection, workspace: str, segment_id: UUID, *, limit:
     return result.rowcount
 
 
+async def is_left(tx: AsyncConnection, workspace: str, segment_id: UUID) -> bool:
+    """Whether there is somebody whom `clear` would take out."""
+    rows = await tx.execute(
+        text(
+            "SELECT EXISTS (SELECT FROM segment.membership WHERE workspace = :workspace "
+            "AND segment_id = :beside AND exited_at IS NULL)"
+        ),
+        {"workspace": workspace, "beside": beside_id(segment_id)},
+    )
+    return bool(rows.scalar())
+
+
 async def differing(
     tx: AsyncConnection, workspace: str, segment_id: UUID, *, after: UUID | None, limit: int
 ) -> list[UUID]:

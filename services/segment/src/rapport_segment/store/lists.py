@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -255,6 +255,20 @@ async def take_former(
             "WHERE workspace = :workspace AND list_id = :id AND generation < :before LIMIT :limit)"
         ),
         {"workspace": workspace, "id": list_id, "before": before, "limit": limit},
+    )
+    return result.rowcount
+
+
+async def clear_archived(tx: AsyncConnection, age: timedelta, limit: int) -> int:
+    """Take off, so many at most, what is on lists archived longer ago than `age`; how many."""
+    result = await tx.execute(
+        text(
+            "DELETE FROM segment.list_member WHERE (workspace, list_id, kind, value) IN ("
+            "SELECT m.workspace, m.list_id, m.kind, m.value FROM segment.list l "
+            "JOIN segment.list_member m USING (workspace, list_id) "
+            "WHERE l.archived_at < now() - CAST(:age AS interval) LIMIT :limit)"
+        ),
+        {"age": age, "limit": limit},
     )
     return result.rowcount
 

@@ -21,7 +21,7 @@ class Webhook:
     """A receiver as it is kept.
 
     `segment_ids`: of which segments it is told; None: of all. `reason`: why it is not `active`.
-    `failures` are those since the last success.
+    `failures` are those since the last success. Its secrets are as kept: sealed.
     """
 
     workspace: str
@@ -41,7 +41,7 @@ class Webhook:
     created_by: str
 
     def secrets(self, now: datetime) -> list[str]:
-        """What posts are signed with now, the newest first."""
+        """What posts are signed with now, as it is kept, the newest first."""
         is_former = self.former_until is not None and self.former_until > now
         return [self.secret, *([self.former_secret] if is_former and self.former_secret else [])]
 
@@ -94,6 +94,41 @@ async def change(tx: AsyncConnection, one: Webhook) -> None:
             "segments": one.segment_ids,
             "active": one.active,
             "reason": one.reason,
+            "secret": one.secret,
+            "former": one.former_secret,
+            "until": one.former_until,
+        },
+    )
+
+
+async def sealed_otherwise(
+    tx: AsyncConnection, prefix: str, now: datetime, *, limit: int
+) -> list[Webhook]:
+    """Webhooks of all workspaces with a secret that does not begin so, or one that counts no more;
+    they are locked. Whom others have locked is left to them.
+    """
+    rows = await tx.execute(
+        text(
+            f"SELECT workspace, {_COLUMNS} FROM segment.webhook WHERE archived_at IS NULL "
+            "AND (NOT starts_with(secret, :prefix) OR NOT starts_with(former_secret, :prefix) "
+            "OR former_until <= :now) "
+            "ORDER BY workspace, webhook_id LIMIT :limit FOR UPDATE SKIP LOCKED"
+        ),
+        {"prefix": prefix, "now": now, "limit": limit},
+    )
+    return [webhook(row[0], row[1:]) for row in rows.all()]
+
+
+async def keep_secrets(tx: AsyncConnection, one: Webhook) -> None:
+    """Write the secrets, which are the same, in another form."""
+    await tx.execute(
+        text(
+            "UPDATE segment.webhook SET secret = :secret, former_secret = :former, "
+            f"former_until = :until WHERE {_OF}"
+        ),
+        {
+            "workspace": one.workspace,
+            "id": one.webhook_id,
             "secret": one.secret,
             "former": one.former_secret,
             "until": one.former_until,
