@@ -293,10 +293,15 @@ async def test_somebody_with_20000_events_and_a_long_sequence_is_judged_in_memor
         )
     view = {"performed": "View"}
     rule = {"sequence": [view, {**view, "within": "1min"}, {**view, "within": "1min"}]}
+
+    async def by_sql(tx: AsyncConnection) -> None:
+        async with limited(tx, 0.1):
+            at = datetime.now(UTC)
+            await previews.tally(tx, "acme", parse(rule), {}, now=at, channels=())
+
     async with engine.begin() as tx:
         with pytest.raises(OutOfTimeError):
-            async with limited(tx, 0.1):
-                await previews.tally(tx, "acme", parse(rule), {}, now=NOW, channels=())
+            await by_sql(tx)
         assert (await tx.execute(text("SHOW statement_timeout"))).scalar_one() == "1min"
     body = {"rule": {"or": [rule, OLD]}, "seconds": 0.1}
     answer = await client.post("/v1/segments/preview", json=body)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from rapport_common import clock
 from rapport_segment.api.models import Hint
@@ -35,45 +35,24 @@ class PreviewedPerson(BaseModel):
 class PreviewInterval(BaseModel):
     """Between which numbers the true count lies with 95 %."""
 
-    low: int
-    high: int
-
-
-_EXACT: dict[str, Any] = {
-    "count": 812,
-    "of": 20_410,
-    "estimate": False,
-    "sampled": 20_410,
-    "sampled_percent": 100.0,
-    "interval": None,
-    "parts": [{"path": "rule", "depth": 0, "text": "orders >= 2", "count": 812, "left": None}],
-    "reach": {"email": 655},
-    "people": [{"id": "019a0000-0000-7000-8000-000000000000", "reason": "orders 3 >= 2"}],
-    "hints": [],
-}
-_ESTIMATED: dict[str, Any] = {
-    **_EXACT,
-    "count": 39_980,
-    "of": 1_000_000,
-    "estimate": True,
-    "sampled": 10_000,
-    "sampled_percent": 1.0,
-    "interval": {"low": 36_318, "high": 44_009},
-    "parts": [{"path": "rule", "depth": 0, "text": "orders >= 2", "count": 39_980, "left": None}],
-    "reach": {"email": 32_200},
-}
+    low: int = Field(examples=[36_318])
+    high: int = Field(examples=[44_009])
 
 
 class PreviewCount(BaseModel):
     """How many people a rule fits, of how many."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXACT, _ESTIMATED]})
-
-    count: int | None = Field(description="null if nobody could be judged in time")
-    of: int | None = Field(description="null if there was no time to find out, either")
-    estimate: bool = Field(description="by people drawn by chance: counting all took too long")
-    sampled: int = Field(description="how many people were looked at")
-    sampled_percent: float = Field(description="that is so much of all; 100: all")
+    count: int | None = Field(
+        description="null if nobody could be judged in time", examples=[39_980]
+    )
+    of: int | None = Field(
+        description="null if there was no time to find out, either", examples=[1_000_000]
+    )
+    estimate: bool = Field(
+        description="by people drawn by chance: counting all took too long", examples=[True]
+    )
+    sampled: int = Field(description="how many people were looked at", examples=[10_000])
+    sampled_percent: float = Field(description="that is so much of all; 100: all", examples=[1.0])
     interval: PreviewInterval | None = Field(
         description="of an estimate: in what the count lies with 95 % (Wilson's score interval)"
     )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
 from typing import Any
@@ -24,7 +24,7 @@ from rapport_segment.handlers.list_use import require_lists
 from rapport_segment.handlers.nesting import require_known
 from rapport_segment.handlers.trait import require_sensible
 from rapport_segment.store import previews
-from rapport_segment.store.limits import OutOfTimeError, Timer, limited
+from rapport_segment.store.limits import Limit, OutOfTimeError, Timer, limited
 from rapport_segment.store.matching import TooManyTextsError
 from rapport_segment.store.previews import PROMOTION
 
@@ -83,38 +83,39 @@ async def preview(
     now = clock.now()
     with metrics.PREVIEW.time():
         await previews.read_only(tx)
-        given = min(seconds or PREVIEW_SECONDS, PREVIEW_SECONDS)
         try:
+            given = min(seconds or PREVIEW_SECONDS, PREVIEW_SECONDS)
             async with limited(tx, given, timer) as limit:
-                found = await previews.texts(tx, workspace, rule, limit)
-                await limit.renew()
-                near = await previews.examples(tx, workspace, rule, found, now=now)
-                await limit.renew()
-                tallied = await previews.tally(
-                    tx,
-                    workspace,
-                    rule,
-                    found,
-                    now=now,
-                    channels=REACHED,
-                    with_examples=len(near) < funnel.SHOWN,
-                )
+                tallied = await _counted(tx, workspace, rule, now, limit)
         except (OutOfTimeError, TooManyTextsError):
             made = await sampling.estimated(tx, workspace, trial, now, chance=chance, timer=timer)
             return _estimated(rule, made)
-        shown = tallied.examples or near
-        examples = await _examples(tx, workspace, trial, shown, now=now, timer=timer)
-    everybody = tallied.everybody
+        examples = await _examples(tx, workspace, trial, tallied.examples, now=now, timer=timer)
     return Previewed(
         tallied,
         examples,
         _hints(rule, tallied, estimated=False),
-        everybody,
-        everybody,
+        tallied.everybody,
+        tallied.everybody,
         None,
         is_estimate=False,
         rule=rule,
     )
+
+
+async def _counted(
+    tx: AsyncConnection, workspace: str, rule: Rule, now: datetime, limit: Limit
+) -> Tallied:
+    """Exactly, of everybody."""
+    found = await previews.texts(tx, workspace, rule, limit)
+    await limit.renew()
+    near = await previews.examples(tx, workspace, rule, found, now=now)
+    await limit.renew()
+    missing = len(near) < funnel.SHOWN
+    tallied = await previews.tally(
+        tx, workspace, rule, found, now=now, channels=REACHED, with_examples=missing
+    )
+    return replace(tallied, examples=tallied.examples or near)
 
 
 def _estimated(rule: Rule, made: sampling.Estimate) -> Previewed:
