@@ -156,6 +156,10 @@ bench-ingest: $(STAMP) ## Measure only what ingest accepts
 bench-profile: $(STAMP) ## Measure only profile, with a million people in its store (kept in .bench)
 	@$(PY) tests/bench --only profile $(ARGS)
 
+.PHONY: bench-segment
+bench-segment: $(STAMP) ## Measure only segment, with a million people in its store (kept in .bench; ARGS="--people 20000")
+	@$(PY) tests/bench --only segment $(ARGS)
+
 .PHONY: bench-identity
 bench-identity: $(STAMP) ## Measure only how quickly it is worked out who is who; needs no server
 	@$(PY) tests/bench --only identity $(ARGS)

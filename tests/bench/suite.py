@@ -14,6 +14,7 @@ from tests.bench import (
     pipeline,
     place,
     profile,
+    segment,
     soak,
     table,
 )
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--only", choices=[*PARTS, *APART], help="one part of it")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="only ingest's memory")
     parser.add_argument("--slow-kafka", action="store_true", help="halt Kafka while soaking")
+    parser.add_argument("--people", type=int, metavar="N", help="in segment's store, kept for each")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     arguments = parser.parse_args()
     busy = table.how_busy()
@@ -38,6 +40,8 @@ def main() -> None:
 def _measured(arguments: argparse.Namespace) -> list[Row]:
     if arguments.soak:
         return soak.measure(float(arguments.soak), slow_kafka=arguments.slow_kafka)
+    if arguments.only == "segment":
+        return segment.measure(arguments.people)
     parts = {**PARTS, **APART}
     chosen = [arguments.only] if arguments.only else list(PARTS)
     return [row for one in chosen for row in parts[one]()]
@@ -53,6 +57,7 @@ def _whole_stack() -> list[Row]:
 PARTS = {"ingest": ingest.measure, "pipeline": _whole_stack, "due": due.measure}
 APART = {
     "profile": profile.measure,
+    "segment": segment.measure,
     "search": finding.measure,
     "identity": identity.measure,
 }

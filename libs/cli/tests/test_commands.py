@@ -83,6 +83,24 @@ def test_a_rule_comes_from_a_file_or_the_line(
         assert server.calls[-1][2] == {"rule": rule}
 
 
+@pytest.mark.parametrize(
+    ("count", "interval", "told"),
+    [
+        (40, {"low": 30, "high": 52}, "about 40 of 900 people (95 %: between 30 and 52)."),
+        (None, {"low": 0, "high": 900}, "No one could be judged in time: between 0 and 900."),
+        (None, None, "No one could be judged in time: nobody knows how many."),
+    ],
+)
+def test_an_estimate_is_shown_with_its_interval(
+    rapport: Rapport, server: Answers, count: int | None, interval: Any, told: str
+) -> None:
+    answer: dict[str, Any] = {"count": count, "of": 900, "estimate": True, "sampled": 300}
+    answer |= {"interval": interval, "reach": {"email": count}}
+    answer |= {"parts": [], "people": [], "hints": []}
+    server.answers["POST /v1/segments/preview"] = (200, answer)
+    assert told in " ".join(rapport("segment", "preview", "orders >= 2").stdout.split())
+
+
 def test_json_is_for_programs(rapport: Rapport, server: Answers) -> None:
     answer = {"items": [{"id": "s-1", "name": "Best", "version": 1}], "next": None}
     server.answers["GET /v1/segments"] = (200, answer)

@@ -16,7 +16,8 @@ from rapport_common.errors import InvalidEvent, Retry
 from rapport_common.events.codec import encode
 from rapport_common.events.membership import Membership
 from rapport_common.events.topics import SEGMENT_MEMBERSHIP
-from rapport_common.kafka.batch import BatchWriter, Positions, Record, Subscription, UnsettledError
+from rapport_common.kafka.batch import BatchWriter, Record, Subscription, UnsettledError
+from rapport_common.kafka.part import Positions
 from rapport_common.kafka.unpark import Unparker
 
 TOPIC = SEGMENT_MEMBERSHIP.name

@@ -1,6 +1,7 @@
 """A key that keeps failing waits in order, the others go on; and the world's faults park nobody."""
 
 import asyncio
+import itertools
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from libs.common.tests.parked_log import (
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from rapport_common.db import create_engine
+from rapport_common.db import IDLE_SECONDS, create_engine
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.topics import SEGMENT_MEMBERSHIP
 from rapport_common.kafka import batch
@@ -214,6 +215,32 @@ async def test_what_the_server_ends_for_its_silence_is_halved_and_parked(
         assert parked.attempts == 1
     finally:
         await impatient.dispose()
+
+
+async def test_how_many_at_once_take_too_long_is_remembered(
+    engine: AsyncEngine, faults: Faults
+) -> None:
+    """What the server ends is done for nothing: not again with each batch."""
+    ended: list[int] = []
+
+    async def handle(records: Sequence[Record], tx: AsyncConnection) -> None:
+        if len(records) > 5:
+            ended.append(len(records))
+            raise ConnectionResetError
+        await faults(records, tx)
+
+    log, one = Log(), await member(engine, faults)
+    one.batches.handlers = {SEGMENT_MEMBERSHIP.name: handle}
+    ticks = itertools.count()
+    one.batches.now = lambda: next(ticks) * IDLE_SECONDS
+    log.add("abcdefghijklmnop" * 4)
+    assert not await one.read(log, most=16)
+    assert ended == [16, 8]
+    assert not await one.read(log, most=16)
+    assert ended == [16, 8]
+    assert await one.read(log, most=16, rounds=2)
+    assert ended == [16, 8, 6], "a few more were tried"
+    assert await applied(engine) == log.lanes()
 
 
 async def test_poison_among_the_parked_goes_to_the_dead_letters(

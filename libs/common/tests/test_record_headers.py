@@ -20,15 +20,9 @@ from rapport_common.errors import Retry
 from rapport_common.events.codec import encode
 from rapport_common.events.topics import Topic
 from rapport_common.events.versions import HEADER
-from rapport_common.kafka.batch import (
-    BatchWriter,
-    ConsumerStoppedError,
-    Positions,
-    Record,
-    Subscription,
-)
+from rapport_common.kafka.batch import BatchWriter, ConsumerStoppedError, Record, Subscription
 from rapport_common.kafka.consumer import Consumer
-from rapport_common.kafka.part import Evidence
+from rapport_common.kafka.part import Evidence, Positions
 from rapport_common.kafka.producer import Outgoing, Producer
 from rapport_common.kafka.unpark import Unparker
 from rapport_common.operator import consumer_routes

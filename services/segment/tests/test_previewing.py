@@ -13,7 +13,7 @@ import pytest
 from services.segment.tests.means import MEANS
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 
 from rapport_common.routes import add_routes
@@ -24,7 +24,6 @@ from rapport_segment.domain.rules import parse
 from rapport_segment.domain.tree import Leaf
 from rapport_segment.handlers import previewing
 from rapport_segment.handlers.activity import Judging
-from rapport_segment.store import previews
 
 if TYPE_CHECKING:
     from services.segment.tests.conftest import Records
@@ -93,6 +92,12 @@ def test_what_is_odd_is_said(leaf: dict[str, Any], found: dict[str, int], hints:
     assert funnel.odd(leaf_of(leaf), found) == hints
 
 
+def test_of_a_sample_hints_say_so() -> None:
+    leaf = leaf_of(AGE)
+    assert funnel.odd(leaf, {"text": 14}, estimated=True) == ["about 14 people have age as a text"]
+    assert funnel.odd(leaf, {"missing": 9}, estimated=True) == ["nobody of the sample has age"]
+
+
 @pytest.fixture
 async def told(engine: AsyncEngine, records: "Records") -> list[uuid.UUID]:
     """Ten people with 0 to 9 orders, who have their age in ten ways."""
@@ -144,40 +149,15 @@ async def test_each_part_is_counted_and_some_are_shown_with_reasons(
 
 
 @pytest.mark.integration
-async def test_what_takes_too_long_is_estimated_and_says_so(
-    told: list[uuid.UUID], engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+async def test_nothing_is_written_by_who_only_wants_to_know(
+    told: list[uuid.UUID], engine: AsyncEngine
 ) -> None:
-    """A lock stands for a table that takes long to read; it is gone when a sample is asked for.
-
-    Nothing is written by who only wants to know.
-    """
-    async with engine.connect() as other:
-        await other.execute(text("LOCK TABLE segment.person IN ACCESS EXCLUSIVE MODE"))
-
-        async def share_of_sample(tx: AsyncConnection) -> float:
-            await other.rollback()
-            return await share(tx)
-
-        share = previews.share_of_sample
-        monkeypatch.setattr(previews, "share_of_sample", share_of_sample)
-        monkeypatch.setattr(previewing, "PREVIEW_SECONDS", 0.1)
-        monkeypatch.setattr(previewing, "SAMPLE_SECONDS", 60)
-        async with engine.begin() as tx:
-            found = await previewing.preview(tx, "acme", AGE)
-            with pytest.raises(DBAPIError, match="read-only"):
-                await tx.execute(text("DELETE FROM segment.person"))
-    assert found.is_estimate is (found.share < 100)
+    async with engine.begin() as tx:
+        found = await previewing.preview(tx, "acme", AGE)
+        with pytest.raises(DBAPIError, match="read-only"):
+            await tx.execute(text("DELETE FROM segment.person"))
     assert {one.profile_id for one in found.examples} == {told[2], told[6], told[8]}
-
-
-def test_an_estimate_is_made_of_all() -> None:
-    part = funnel.Counted(next(funnel.parts(parse(AGE))), 3, 2)
-    trait = leaf_of(AGE).subject
-    one = previews.Tallied(3, 10, [part], {"email": 1}, {trait: {"text": 2}}, [])  # type: ignore[dict-item]
-    whole = previewing.scaled(one, 20.0)
-    assert (whole.fitting, whole.everybody, whole.reach) == (60, 200, {"email": 20})
-    assert (whole.funnel[0].count, whole.funnel[0].left) == (60, 40)
-    assert list(whole.types.values()) == [{"text": 40}]
+    assert (found.sampled, found.interval) == (10, None)
 
 
 @pytest.mark.integration

@@ -133,11 +133,7 @@ def preview(ctx: typer.Context, rule: Rule, *, as_json: show.AsJson = False) -> 
     if as_json:
         show.data(answer)
         return
-    about = "about " if answer["estimate"] else ""
-    show.line(f"{about}{answer['count']} of {answer['of']} people.")
-    if answer["estimate"]:
-        percent = answer["sampled_percent"]
-        show.line(f"Counting all took too long: this is by {percent} % of them.")
+    show.line(_counted(answer))
     parts = [{**one, "part": f"{'  ' * one['depth']}{one['text']}"} for one in answer["parts"]]
     show.rows(parts, ["count", "left", "part"])
     reach = [f"{count} by {channel}" for channel, count in answer["reach"].items() if count]
@@ -145,6 +141,18 @@ def preview(ctx: typer.Context, rule: Rule, *, as_json: show.AsJson = False) -> 
     show.rows(answer["people"], ["id", "reason"])
     for hint in answer["hints"]:
         show.line(f"Look at {hint['path']}: {hint['message']}.")
+
+
+def _counted(answer: dict[str, Any]) -> str:
+    """How many people a rule fits, and how well that is known."""
+    if not answer["estimate"]:
+        return f"{answer['count']} of {answer['of']} people."
+    within = answer["interval"]
+    between = f"between {within['low']} and {within['high']}" if within else "nobody knows how many"
+    why = f"Counting all took too long: this is by {answer['sampled']} of them, drawn by chance."
+    if answer["count"] is None:
+        return f"No one could be judged in time: {between}. Create the segment, it is built."
+    return f"about {answer['count']} of {answer['of']} people (95 %: {between}). {why}"
 
 
 @app.command()

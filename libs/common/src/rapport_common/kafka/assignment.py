@@ -3,7 +3,7 @@
 from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
-from rapport_common.kafka.batch import Positions
+from rapport_common.kafka.part import Positions
 
 
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types

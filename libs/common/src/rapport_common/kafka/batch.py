@@ -26,12 +26,11 @@ from rapport_common.events.versions import Reader, UnknownVersionError, Unreadab
 from rapport_common.kafka.headers import trace_of, version_of
 from rapport_common.kafka.limit import DeadLetterLimit
 from rapport_common.kafka.parking import MAX_KEY_BYTES, NewlyParked, ParkedRecord, ParkingStore
-from rapport_common.kafka.part import Blame, Entry, Evidence, Lane, take
+from rapport_common.kafka.part import Blame, Course, Entry, Evidence, Lane, Positions, take
 from rapport_common.kafka.store import ConsumerStore, DeadLetter, FencedError, Move
 
 log = logging.get(__name__)
 
-FIRST_WAIT_SECONDS = 0.05
 MAX_BACKOFF_SECONDS = 5.0
 TRIES = 3
 """So often a part is tried before it is halved, or its only record's key is suspected."""
@@ -55,9 +54,6 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 Handler = Callable[[Sequence[Record], AsyncConnection], Awaitable[None]]
 """Applies a batch inside the transaction it is given; raises Retry or InvalidEvent(index)."""
-
-Positions = dict[TopicPartition, int]
-"""What this member last read or wrote: the next offset of each partition it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,30 +83,6 @@ class _RehearsedError(Exception):
     """Others could be applied: time to see whether the suspects fail again."""
 
 
-@dataclass(slots=True)
-class _Course:
-    """How far a batch has been applied, and how much of it is tried at once."""
-
-    topic: str
-    entries: Sequence[Entry]
-    positions: Positions
-    width: int | None
-    begin: int = 0
-    tries: int = 0
-    wait: float = FIRST_WAIT_SECONDS
-    most: int | None = None
-    """More at once take too long."""
-
-    def widen(self) -> None:
-        """Try more at once: the last part could be applied."""
-        if self.width is not None:
-            self.narrow(min(2 * self.width, self.most or 2 * self.width))
-
-    def narrow(self, width: int | None) -> None:
-        """Try so many records at once from now on; None for all that are left."""
-        self.width, self.tries, self.wait = width, 0, FIRST_WAIT_SECONDS
-
-
 class BatchWriter:
     """Commits the effects of records together with the positions behind them."""
 
@@ -128,6 +100,7 @@ class BatchWriter:
         self._engine = engine
         self._limits: dict[str, DeadLetterLimit] = {}
         self._widths: dict[str, int] = {}
+        self._most: dict[str, int] = {}
         self._evidence = Evidence()
         self._trouble_since: float | None = None
         self.stop = asyncio.Event()
@@ -147,7 +120,8 @@ class BatchWriter:
         record of a newer version than this program knows.
         """
         entries, newer = self._decode_all(topic, records)
-        course = _Course(topic, entries, positions, self._widths.get(topic))
+        most = self._most.get(topic)
+        course = Course(topic, entries, positions, self._widths.get(topic, most), most=most)
         self._evidence.try_again()
         while course.begin < len(entries):
             part = take(entries, course.begin, course.width, self._aside())
@@ -171,6 +145,10 @@ class BatchWriter:
             self._widths[topic] = course.width
         else:
             self._widths.pop(topic, None)
+        if course.most is None:
+            self._most.pop(topic, None)
+        else:
+            self._most[topic] = course.more
         if newer is not None:
             raise ConsumerStoppedError(newer)
 
@@ -180,7 +158,7 @@ class BatchWriter:
     # --- what has failed ---------------------------------------------------------------------
 
     async def _failed(
-        self, course: _Course, part: Sequence[Entry], error: Exception, took: float
+        self, course: Course, part: Sequence[Entry], error: Exception, took: float
     ) -> None:
         aside = self._aside()
         live = [one for one in part if one.is_live(aside)]
@@ -208,7 +186,7 @@ class BatchWriter:
             course.most = None
             course.narrow(1)
 
-    def _find_poison(self, course: _Course, live: Sequence[Entry], error: Exception) -> None:
+    def _find_poison(self, course: Course, live: Sequence[Entry], error: Exception) -> None:
         """Some record breaks the handler, which can't say which: look for it by halves."""
         if not live:
             raise error
@@ -245,7 +223,7 @@ class BatchWriter:
             return False
         return True
 
-    async def _back_off(self, course: _Course, error: Exception) -> None:
+    async def _back_off(self, course: Course, error: Exception) -> None:
         metrics.CONSUMER_RETRIES.labels(self._service).inc()
         log.warning("batch not applied, trying again", topic=course.topic, error=error)
         since = self._trouble_since or self.now()
@@ -274,7 +252,7 @@ class BatchWriter:
                 return entries, f"{topic}/{one.partition} at {one.offset}: {error}"
         return entries, None
 
-    async def _commit(self, course: _Course, part: Sequence[Entry]) -> None:
+    async def _commit(self, course: Course, part: Sequence[Entry]) -> None:
         positions = course.positions
         last = {one.raw.partition: one.raw.offset for one in part}
         ends = {TopicPartition(course.topic, number): at + 1 for number, at in last.items()}

@@ -24,13 +24,13 @@ from rapport_common.kafka.batch import (
     MAX_BACKOFF_SECONDS,
     BatchWriter,
     ConsumerStoppedError,
-    Positions,
     Subscription,
     UnsettledError,
 )
 from rapport_common.kafka.client import Member, new_client
 from rapport_common.kafka.closing import close
 from rapport_common.kafka.log_ends import require_within
+from rapport_common.kafka.part import Positions
 from rapport_common.kafka.store import FencedError
 from rapport_common.pace import Pace
 

@@ -5,12 +5,22 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from aiokafka import TopicPartition
+
 Lane = tuple[str, int, bytes]
 """(topic, partition, key): the records of a lane are applied in the order of their offsets."""
 
 PATIENCE_SECONDS = 60.0
 MAX_SUSPECTS = 8
 """When so many keys fail one after the other and none succeeds, it is not about the keys."""
+
+
+Positions = dict[TopicPartition, int]
+"""What this member last read or wrote: the next offset of each partition it holds."""
+
+FIRST_WAIT_SECONDS = 0.05
+MORE_OF = 16
+"""A batch that took too long is followed by ever larger ones, by a sixteenth each."""
 
 
 class Blame(Enum):
@@ -119,3 +129,33 @@ class Evidence:
 
     def _is_guilty(self, one: Suspect) -> bool:
         return one.since < self._succeeded_at < one.failed_at
+
+
+@dataclass(slots=True)
+class Course:
+    """How far a batch has been applied, and how much of it is tried at once."""
+
+    topic: str
+    entries: Sequence[Entry]
+    positions: Positions
+    width: int | None
+    begin: int = 0
+    tries: int = 0
+    wait: float = FIRST_WAIT_SECONDS
+    most: int | None = None
+    """More at once take too long: the server has ended them, which was work for nothing."""
+
+    @property
+    def more(self) -> int:
+        """How many the next batch may try at once: records get cheaper, too."""
+        most = self.most or 0
+        return most + most // MORE_OF + 1
+
+    def widen(self) -> None:
+        """Try more at once: the last part could be applied."""
+        if self.width is not None:
+            self.narrow(min(2 * self.width, self.most or 2 * self.width))
+
+    def narrow(self, width: int | None) -> None:
+        """Try so many records at once from now on; None for all that are left."""
+        self.width, self.tries, self.wait = width, 0, FIRST_WAIT_SECONDS

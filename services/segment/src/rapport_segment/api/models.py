@@ -109,7 +109,10 @@ class Preview(_OfARule):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rule": EXAMPLE}]})
 
     seconds: float = Field(
-        5, ge=0.1, le=5, description="so long everybody is counted; then it is estimated"
+        2.5,
+        ge=0.1,
+        le=5,
+        description="so long everybody is counted; then it is estimated. More than 2.5 is as 2.5",
     )
 
 

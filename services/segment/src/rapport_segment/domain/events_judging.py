@@ -122,18 +122,15 @@ def performed(counting: Counting) -> Judge:
 
 def covered(spans: Sequence[Span], now: datetime) -> Outlook:
     """Whether now is in one of these spans, and when it is in none, or in one, the first time."""
+    ahead = sorted(span for span in spans if span[0] < span[1] and now < span[1])
     at = now
-    while True:
-        ends = [behind for first, behind in spans if first <= at < behind]
-        if not ends:
+    for first, behind in ahead:
+        if first > at:
             break
-        at = max(ends)
-        if at == NEVER:
-            return True, None
+        at = max(at, behind)
     if at > now:
-        return True, at
-    starts = [first for first, behind in spans if first > now and first < behind]
-    return False, min(starts, default=None)
+        return True, None if at == NEVER else at
+    return False, ahead[0][0] if ahead else None
 
 
 def total(leaf: Leaf, subject: Total, counting: Counting) -> Judge:

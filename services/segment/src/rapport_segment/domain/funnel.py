@@ -3,14 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from uuid import UUID
 
 from rapport_segment.domain import printing
 from rapport_segment.domain.subjects import Trait
-from rapport_segment.domain.tree import And, Leaf, Not, Or, Rule
+from rapport_segment.domain.tree import And, Leaf, Not, Or, Rule, leaves
 from rapport_segment.domain.values import number
 
 TYPES = ("text", "number", "boolean", "list", "object", "missing")
 """What a trait can be, in this order; `null` is missing."""
+
+SHOWN = 10
+"""So many people whom a rule fits are shown."""
+MOST_TRAITS = 20
+"""So many traits are looked at for what they are; more of a rule are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,27 @@ class Counted:
     part: Part
     count: int
     left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tallied:
+    """What a look at people has come to.
+
+    `types`: of each trait of the rule, how many have it as what. `examples`: some whom it fits.
+    """
+
+    fitting: int
+    everybody: int
+    funnel: Sequence[Counted]
+    reach: Mapping[str, int]
+    types: Mapping[Trait, Mapping[str, int]]
+    examples: Sequence[UUID]
+
+
+def traits_of(rule: Rule) -> list[Trait]:
+    """The traits of a rule that are looked at for what they are, each once."""
+    found = {one.subject: None for one in leaves(rule) if isinstance(one.subject, Trait)}
+    return list(found)[:MOST_TRAITS]
 
 
 def parts(rule: Rule, path: str = "", depth: int = 0) -> Iterator[Part]:
@@ -73,19 +100,21 @@ _SAID = {
 }
 
 
-def odd(leaf: Leaf, found: Mapping[str, int]) -> Sequence[str]:
+def odd(leaf: Leaf, found: Mapping[str, int], *, estimated: bool = False) -> Sequence[str]:
     """What somebody may not expect of a comparison, in words: who has the trait as something else
-    than what it is compared with, and that nobody has it. `found` says how many have it as what.
+    than what it is compared with, and that nobody has it. `found` says how many have it as what;
+    `estimated`: by a sample, in which those may not be who have it.
     """
     if not isinstance(leaf.subject, Trait) or leaf.of != "any":
         return []
     if all(count == 0 for name, count in found.items() if name != "missing"):
-        return [f"nobody has {leaf.subject.name}"]
+        return [f"nobody {'of the sample ' if estimated else ''}has {leaf.subject.name}"]
     wanted = _wanted(leaf)
     if wanted is None:
         return []
     others = [name for name in _SAID if name not in {wanted, "list"} and found.get(name)]
-    return [f"{_people(found[name])} {leaf.subject.name} {_SAID[name]}" for name in others]
+    about = "about " if estimated else ""
+    return [f"{about}{_people(found[name])} {leaf.subject.name} {_SAID[name]}" for name in others]
 
 
 def _people(count: int) -> str:

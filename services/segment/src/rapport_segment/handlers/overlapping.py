@@ -8,9 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.db import sqlstate
 from rapport_common.errors import UnavailableError
-from rapport_segment.handlers.previewing import PREVIEW_SECONDS, QUERY_CANCELED
 from rapport_segment.handlers.segments import require
 from rapport_segment.store import members
+
+OVERLAP_SECONDS = 5.0
+QUERY_CANCELED = "57014"
 
 
 class SlowOverlapError(UnavailableError):
@@ -20,7 +22,7 @@ class SlowOverlapError(UnavailableError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"Counting took longer than {PREVIEW_SECONDS:g} s and was given up. Ask for fewer "
+            f"Counting took longer than {OVERLAP_SECONDS:g} s and was given up. Ask for fewer "
             "segments at once, or again when there is less to do."
         )
 
@@ -34,7 +36,7 @@ async def overlapping(
     for one in segment_ids:
         await require(tx, workspace, one)
     try:
-        return await members.overlap(tx, workspace, segment_ids, seconds=PREVIEW_SECONDS)
+        return await members.overlap(tx, workspace, segment_ids, seconds=OVERLAP_SECONDS)
     except DBAPIError as error:
         if sqlstate(error) == QUERY_CANCELED:
             raise SlowOverlapError from error

@@ -2,7 +2,7 @@
 which texts there are, and then who has one of those that fit.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import text
@@ -30,20 +30,31 @@ class TooManyTextsError(Exception):
     """A pattern would have to be held against more different texts than can be."""
 
 
+async def _at_leisure() -> None:
+    """A question that may take as long as any other."""
+
+
 async def matched(
-    tx: AsyncConnection, rule: Rule, people: str, given: Mapping[str, Any]
+    tx: AsyncConnection,
+    rule: Rule,
+    people: str,
+    given: Mapping[str, Any],
+    before: Callable[[], Awaitable[None]] = _at_leisure,
 ) -> dict[tuple[Compared, str], list[str]]:
     """What the patterns of a rule fit among the texts of these `people`: a condition on `p`.
 
-    TooManyTextsError if there are more than 200,000 different ones.
+    TooManyTextsError if there are more than 200,000 different ones. `before` is called before
+    each question.
     """
     found: dict[tuple[Compared, str], list[str]] = {}
     for leaf in leaves(rule):
         if isinstance(leaf.subject, OfEvents):
             for name, asked in _asked(leaf, leaf.subject):
+                await before()
                 told = await _texts_told(tx, given["workspace"], name, asked[0])
                 _note(found, asked, told)
         elif (key := key_of(leaf)) is not None:
+            await before()
             _note(found, key, await _texts(tx, key[0], people, given))
     return found
 

@@ -111,17 +111,28 @@ async def find(tx: AsyncConnection, workspace: str, profile_id: UUID) -> Person 
     return _person(row)
 
 
-async def some(tx: AsyncConnection, workspace: str, ids: Sequence[UUID]) -> list[Person]:
-    """Those of these ids who are known, with all that is known of them."""
+async def some(
+    tx: AsyncConnection, workspace: str, ids: Sequence[UUID], wanted: int = sections.ALL_SECTIONS
+) -> list[Person]:
+    """Those of these ids who are known, in their order, with the sections wanted (bits)."""
     rows = await tx.execute(
         text(
-            f"SELECT p.workspace, p.profile_id, p.version, {_SECTIONS} FROM segment.person p "
+            f"SELECT p.workspace, p.profile_id, p.version, {_wanted(wanted)} FROM segment.person p "
             "WHERE p.workspace = :workspace AND p.known "
-            "AND p.profile_id = ANY(CAST(:ids AS uuid[])) ORDER BY p.profile_id"
+            "AND p.profile_id = ANY(CAST(:ids AS uuid[]))"
         ),
         {"workspace": workspace, "ids": list(ids)},
     )
-    return [_person(row) for row in rows.all()]
+    found = {one.profile_id: one for one in map(_person, rows.all())}
+    return [found[one] for one in ids if one in found]
+
+
+def _wanted(bits: int) -> str:
+    """The columns of the sections that are wanted, NULL for the others."""
+    return ", ".join(
+        f"CAST(p.{name} AS text)" if bits & 1 << place else "NULL"
+        for place, name in enumerate(FOLLOWED.sections)
+    )
 
 
 def _person(row: Any) -> Person:
@@ -136,13 +147,9 @@ async def known(
     """Who is known of ids `after` < id <= `upto`, with the sections that are wanted (bits); they
     are not locked, and come without entries.
     """
-    columns = ", ".join(
-        f"CAST(p.{name} AS text)" if wanted & 1 << place else "NULL"
-        for place, name in enumerate(FOLLOWED.sections)
-    )
     rows = await tx.execute(
         text(
-            f"SELECT p.workspace, p.profile_id, p.version, {columns} FROM segment.person p "
+            f"SELECT p.workspace, p.profile_id, p.version, {_wanted(wanted)} FROM segment.person p "
             "WHERE p.workspace = :workspace AND p.known AND p.profile_id <= :upto "
             "AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid))"
         ),

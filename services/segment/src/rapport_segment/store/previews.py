@@ -1,7 +1,6 @@
 """The SQL of previews: everything that is counted is counted in one look at everybody."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,34 +9,17 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
-from rapport_segment.domain.funnel import TYPES, Counted, Part, parts
+from rapport_segment.domain.funnel import SHOWN, TYPES, Counted, Part, Tallied, parts, traits_of
 from rapport_segment.domain.subjects import Reachable, Trait
-from rapport_segment.domain.tree import And, Leaf, Rule, leaves
+from rapport_segment.domain.tree import And, Leaf, Rule
 from rapport_segment.store.condition import JUDGED, Condition
 from rapport_segment.store.definitions import EVERYBODY
+from rapport_segment.store.limits import Limit
 from rapport_segment.store.matching import Matched, matched
 
-SHOWN = 10
-MOST_TRAITS = 20
-"""So many traits are looked at for what they are; more of a rule are left out."""
 PROMOTION = "promotion"
 NEAR = 20_000
-"""So many people are looked at first for examples, and about so many for an estimate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tallied:
-    """What a look at people has come to.
-
-    `types`: of each trait of the rule, how many have it as what. `examples`: some whom it fits.
-    """
-
-    fitting: int
-    everybody: int
-    funnel: Sequence[Counted]
-    reach: Mapping[str, int]
-    types: Mapping[Trait, Mapping[str, int]]
-    examples: Sequence[UUID]
+"""So many people are looked at first for examples."""
 
 
 class _Split(Condition):
@@ -66,37 +48,36 @@ class _Split(Condition):
         return f"{known} AND {self._reachable(Reachable(channel, PROMOTION))}"
 
 
-async def read_only(tx: AsyncConnection, seconds: float) -> None:
-    """Let nothing be written any more in `tx`, and no statement take longer."""
+async def read_only(tx: AsyncConnection) -> None:
+    """Let nothing be written any more in `tx`."""
     await tx.execute(text("SET LOCAL transaction_read_only = on"))
-    await tx.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
+
+
+async def texts(tx: AsyncConnection, workspace: str, rule: Rule, limit: Limit) -> Matched:
+    """What the patterns of a rule fit among everybody; TooManyTextsError if that are too many."""
+    return await matched(tx, rule, EVERYBODY, {"workspace": workspace}, limit.renew)
 
 
 async def tally(
     tx: AsyncConnection,
     workspace: str,
     rule: Rule,
+    found: Matched,
     *,
     now: datetime,
     channels: Sequence[str],
     with_examples: bool = False,
-    percent: float | None = None,
 ) -> Tallied:
-    """Count everybody whom a rule and its parts fit; or, with `percent`, so much of the table:
-    whole pages of it, as Postgres finds them.
-    """
-    given = {"workspace": workspace}
-    split = _Split(rule, now, await matched(tx, rule, EVERYBODY, given))
-    traits = list({one.subject: None for one in leaves(rule) if isinstance(one.subject, Trait)})
-    asked = _Asked(split, rule, traits[:MOST_TRAITS], channels, with_examples=with_examples)
-    sample = "" if percent is None else f" TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (0)"
+    """Count everybody whom a rule and its parts fit; `found`: what its patterns fit."""
+    split = _Split(rule, now, found)
+    asked = _Asked(split, rule, traits_of(rule), channels, with_examples=with_examples)
     columns = "".join(f", {expression} AS {name}" for expression, name in split.columns.items())
     rows = await tx.execute(
         text(
             f"SELECT {', '.join(asked.counts)} FROM (SELECT p.*, {JUDGED} AS judged{columns} "
-            f"FROM segment.person p{sample} WHERE {EVERYBODY} OFFSET 0) AS p"
+            f"FROM segment.person p WHERE {EVERYBODY} OFFSET 0) AS p"
         ),
-        {**given, **split.parameters},
+        {"workspace": workspace, **split.parameters},
     )
     return asked.read(list(rows.one()))
 
@@ -165,23 +146,16 @@ def _before(some: Sequence[Part]) -> dict[str, list[Rule]]:
     }
 
 
-async def examples(tx: AsyncConnection, workspace: str, rule: Rule, *, now: datetime) -> list[UUID]:
+async def examples(
+    tx: AsyncConnection, workspace: str, rule: Rule, found: Matched, *, now: datetime
+) -> list[UUID]:
     """Ten whom a rule fits among the first people that are found; fewer if it fits few."""
-    given = {"workspace": workspace}
-    condition = Condition(rule, now, await matched(tx, rule, EVERYBODY, given))
+    condition = Condition(rule, now, found)
     rows = await tx.execute(
         text(
             "SELECT p.profile_id FROM (SELECT p.* FROM segment.person p "
             f"WHERE {EVERYBODY} LIMIT {NEAR}) AS p WHERE {condition.sql} AND {JUDGED} LIMIT {SHOWN}"
         ),
-        {**given, **condition.parameters},
+        {"workspace": workspace, **condition.parameters},
     )
     return list(rows.scalars())
-
-
-async def share_of_sample(tx: AsyncConnection) -> float:
-    """How much of the table has about 20,000 rows, in percent, as far as Postgres knows."""
-    rows = await tx.execute(
-        text("SELECT reltuples FROM pg_class WHERE oid = CAST('segment.person' AS regclass)")
-    )
-    return min(100.0, 100.0 * NEAR / max(float(rows.scalar_one()), 1.0))
