@@ -72,6 +72,9 @@ class Jobs:
         # A name for this time only: an earlier hold of this process is a stale one, too.
         holder = uuid.uuid4().hex
         async with self._engine.begin() as tx:
+            # Mostly none does, and each process asks twice a second.
+            if not await self._store.any_waits(tx):
+                return False
             for lost in await self._store.give_up(tx, MAX_ATTEMPTS):
                 log.error("job given up, it does not get on", job=lost)
             job = await self._store.claim(tx, holder)
