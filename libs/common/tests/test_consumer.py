@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import TopicPartition
 from sqlalchemy import text
@@ -20,6 +21,7 @@ from rapport_common.events.codec import encode
 from rapport_common.events.membership import Membership
 from rapport_common.events.topics import Topic
 from rapport_common.kafka.batch import Record, Subscription
+from rapport_common.kafka.client import IDLE_WAIT_MS
 from rapport_common.kafka.consumer import Consumer
 from rapport_common.kafka.producer import Outgoing, Producer
 
@@ -138,6 +140,30 @@ async def test_every_record_has_its_effect_once(
         await send(producer, topic, range(300, 400))
         async with consuming(engine, kafka_bootstrap, topic, Effects()):
             await until(engine, range(400))
+
+
+async def test_kafka_holds_the_fetches_of_who_is_idle_longer(
+    engine: AsyncEngine, kafka_bootstrap: str, topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[int] = []
+
+    class Seen(fetcher.FetchRequest):  # type: ignore[misc] # aiokafka has no types
+        def __init__(self, wait_ms: int, *others: object, **more: object) -> None:
+            waits.append(wait_ms)
+            super().__init__(wait_ms, *others, **more)
+
+    monkeypatch.setattr(fetcher, "FetchRequest", Seen)
+    async with (
+        producing(kafka_bootstrap, topic) as producer,
+        consuming(engine, kafka_bootstrap, topic, Effects()),
+    ):
+        await eventually("idle", lambda: IDLE_WAIT_MS in waits)
+        waits.clear()
+        await send(producer, topic, range(10))
+        await until(engine, range(10))
+        await eventually("busy", lambda: min(waits, default=IDLE_WAIT_MS) < IDLE_WAIT_MS)
+        waits.clear()
+        await eventually("idle", lambda: IDLE_WAIT_MS in waits)
 
 
 async def test_a_start_that_fails_half_way_is_followed_by_another(

@@ -147,6 +147,26 @@ async def test_a_long_step_is_held_and_ended_when_cancelled(jobs: AsyncEngine) -
     assert (await one(jobs, "long")).state == "cancelled"
 
 
+async def test_who_asks_for_a_job_is_told_of_those_that_wait_only(jobs: AsyncEngine) -> None:
+    async def any_waits() -> bool:
+        async with jobs.begin() as tx:
+            return await STORE.any_waits(tx)
+
+    assert not await any_waits()
+    await queue(jobs, "j")
+    assert await any_waits()
+    async with jobs.begin() as tx:
+        job = await STORE.claim(tx, "h")
+        assert job is not None
+    assert not await any_waits(), "it is in somebody's hands"
+    async with jobs.begin() as tx:
+        await tx.execute(EXPIRE)
+    assert await any_waits(), "whose they were may be gone"
+    async with jobs.begin() as tx:
+        assert await STORE.finish(tx, job, "h", "done")
+    assert not await any_waits()
+
+
 @settings(max_examples=examples(25))
 @given(st.lists(st.sampled_from(["dies before it tells", "dies after", "freezes"]), max_size=6))
 async def test_whatever_kills_its_holders_each_step_is_told_once(

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from services.campaign.tests.conftest import make_sender, quick_settings
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_campaign.domain.model import Claimed, Kind
 from rapport_campaign.domain.turns import Turn
+from rapport_campaign.renderer import Renderer
 from rapport_campaign.store import sending
 from rapport_campaign.store.sending import Mark
 
@@ -108,6 +110,24 @@ async def test_ten_heavy_campaigns_do_not_keep_another_workspaces_one_mail(scena
         for _ in range(20):
             await planned(tx, LIGHT, 1, light)
             assert await senders.until(LIGHT) <= 2
+
+
+@pytest.mark.integration
+async def test_lanes_believe_each_other_that_nothing_is_due(
+    scenario: Any, renderer: Renderer
+) -> None:
+    settings = quick_settings(scenario.mail_server.port)
+    sender = make_sender(scenario.engine, settings, renderer)
+    assert not await sender._anything_due()
+    assert sender._nothing_until > float("-inf")
+    sender._nothing_until = float("inf")  # a rest as long as the test
+    await scenario.started()
+    await scenario.topics.person("p1", "ada@example.com")
+    await scenario.topics.entered("p1")
+    assert not await sender._anything_due(), "another lane has just looked"
+    sender._nothing_until = float("-inf")  # the rest is over
+    assert await sender._anything_due()
+    assert await sender._anything_due(), "where there is something each of them asks"
 
 
 @pytest.mark.integration

@@ -83,7 +83,10 @@ class ServiceSettings(BaseSettings):
     )
     session_timeout_ms: int = Field(default=10_000, ge=1000, description="Kafka group session.")
     fetch_wait_ms: int = Field(
-        default=100, ge=1, le=5000, description="How long Kafka holds a fetch that finds nothing."
+        default=100,
+        ge=1,
+        le=5000,
+        description="How long Kafka holds a fetch that finds nothing; 500 at least while all rests.",
     )
     outbox_batch: int = Field(default=2000, ge=1, le=10_000)
     outbox_pace: float = Field(

@@ -60,6 +60,7 @@ class Sender:
         self._settings = settings
         self._server = smtp_server(settings)
         self._known_links: set[tuple[str, str]] = set()
+        self._nothing_until = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; what is being handed over then is finished first."""
@@ -96,9 +97,8 @@ class Sender:
 
     async def _turn(self, lane: Lane, stop: asyncio.Event) -> bool:
         """One batch; False when there is nothing to do."""
-        async with self._engine.begin() as tx:
-            if not await sending.anything_due(tx):
-                return False
+        if not await self._anything_due():
+            return False
         # First the server, then the claim: while it is away nothing is marked.
         await lane.connections[0].open()
         claimed_at = time.monotonic()
@@ -113,6 +113,18 @@ class Sender:
         finally:
             metrics.IN_FLIGHT.dec(len(batch.jobs))
         return True
+
+    async def _anything_due(self) -> bool:
+        """Whether a claim would find something. What one lane finds empty the others believe for
+        as long as it rests: else each of them would ask as often.
+        """
+        now = time.monotonic()
+        if now < self._nothing_until:
+            return False
+        async with self._engine.begin() as tx:
+            found = await sending.anything_due(tx)
+        self._nothing_until = float("-inf") if found else now + POLL_SECONDS
+        return found
 
     async def _carry_out(
         self, batch: Batch, lane: Lane, claimed_at: float, stop: asyncio.Event

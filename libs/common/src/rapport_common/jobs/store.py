@@ -161,6 +161,16 @@ class JobStore:
         )
         return [_job(row) for row in result]
 
+    async def any_waits(self, tx: AsyncConnection) -> bool:
+        """Whether there is a job to be claimed, or given up; takes no locks."""
+        found = await tx.execute(
+            text(
+                f"SELECT EXISTS (SELECT FROM {self._table} WHERE state IN ('queued', 'running') "
+                "AND (held_until IS NULL OR held_until <= clock_timestamp()))"
+            )
+        )
+        return bool(found.scalar())
+
     async def claim(self, tx: AsyncConnection, holder: str) -> Job | None:
         """Take the job that waits longest, or whose holder is gone; None when there is none.
 

@@ -84,6 +84,9 @@ class Jobs:
         # A name for this time only: an earlier hold of this process is a stale one, too.
         holder = uuid.uuid4().hex
         async with self._engine.begin() as tx:
+            # Mostly none does, and each process asks twice a second.
+            if not await self._store.any_waits(tx):
+                return False
             hopeless = await self._store.hopeless(tx, MAX_ATTEMPTS)
             job = None if hopeless else await self._store.claim(tx, holder)
         if hopeless:

@@ -9,6 +9,8 @@ from rapport_common.kafka.assignment import Assignment
 
 MAX_POLL_MS = 300_000
 PARTITION_BYTES = 2 * 1024 * 1024
+IDLE_WAIT_MS = 500
+"""So long Kafka holds a fetch at least, when the last look has found nothing."""
 
 
 class Member(NamedTuple):
@@ -50,3 +52,14 @@ def new_client(
     )
     client.subscribe(topics=topics, listener=assignment)
     return client
+
+
+def fetch_for(client: AIOKafkaConsumer, wait_ms: int) -> None:
+    """Let Kafka hold the next fetches that find nothing for so long.
+
+    Who is idle asks for all partitions, and is answered with the first record: a long wait costs
+    nothing but requests that bring nothing. Who is busy asks for those whose records it has
+    taken, and can't ask for the others before that is answered: a long wait would be theirs.
+    """
+    # Read for each request (see `tests/test_consumer.py`); there is no other way.
+    client._fetcher._fetch_max_wait_ms = wait_ms  # noqa: SLF001

@@ -27,7 +27,7 @@ from rapport_common.kafka.batch import (
     Subscription,
     UnsettledError,
 )
-from rapport_common.kafka.client import Member, new_client
+from rapport_common.kafka.client import IDLE_WAIT_MS, Member, fetch_for, new_client
 from rapport_common.kafka.closing import close
 from rapport_common.kafka.log_ends import require_within
 from rapport_common.kafka.part import Positions
@@ -186,6 +186,8 @@ class Consumer:
         await self._find_positions(client)
         await self._pace.wait()
         fetched = await client.getmany(timeout_ms=POLL_MS, max_records=self._batch)
+        busy = self._fetch_wait_ms
+        fetch_for(client, busy if fetched else max(busy, IDLE_WAIT_MS))
         if fetched:
             self._pace.start(full=sum(map(len, fetched.values())) >= self._batch)
         by_topic: dict[str, list[ConsumerRecord]] = {}
