@@ -60,6 +60,7 @@ def measure(wanted: int | None = None) -> list[Row]:
         segment_store.fill(database, people)
         bench = Bench(started, database, people, f"run-{time.time_ns()}")
         console.print("what time has done since the store was made …")
+        wait_for("what is to be read", bench.is_read)
         wait_for("what is due", lambda: not uvloop.run(segment_store.overdue(database)))
         return [
             *_previews(bench),
@@ -109,6 +110,11 @@ class Bench:
         seconds = time.perf_counter() - began
         spent = Spent.between(name, (before, meter.read()), len(records), 0.0)
         return Burst(len(records) / seconds, spent)
+
+    def is_read(self) -> bool:
+        """Whether all that was told has been applied."""
+        held = self.place.get("segment", "/v1/positions?limit=500")["items"]
+        return told.is_read(self.place.bootstrap, held)
 
     def _consumed(self, topic: str) -> int:
         return int(self.place.get("segment", "/v1/ledger")["consumed"].get(topic, 0))
