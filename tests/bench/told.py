@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import uvloop
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from tests.bench import shoppers
 from tests.bench.people import Keyed
 from tests.bench.shoppers import CROWD
@@ -159,6 +159,26 @@ def activity(bootstrap: str, records: Sequence[Keyed]) -> None:
 def scored(bootstrap: str, records: Sequence[Keyed]) -> None:
     """As a model tells (called in a process of its own)."""
     uvloop.run(publish(bootstrap, PROFILE_SCORES, records))
+
+
+def is_read(bootstrap: str, positions: Sequence[dict[str, Any]]) -> bool:
+    """Whether segment stands at the end of the records: a run that was cut off leaves some."""
+    return uvloop.run(_is_read(bootstrap, positions))
+
+
+async def _is_read(bootstrap: str, positions: Sequence[dict[str, Any]]) -> bool:
+    held = {
+        TopicPartition(one["topic"], one["partition"]): one["next_offset"]
+        for one in positions
+        if one["topic"] in {PROFILE_ACTIVITY.name, PROFILE_SCORES.name}
+    }
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(list(held)) if held else {}
+    finally:
+        await consumer.stop()
+    return all(held[one] >= end for one, end in ends.items())
 
 
 @dataclass(frozen=True)
