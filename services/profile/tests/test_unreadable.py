@@ -9,7 +9,8 @@ from rapport_common.events.envelope import Event
 from rapport_profile.domain.consents import consent_said
 from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.folding import fold_all
-from rapport_profile.domain.orders import statement
+from rapport_profile.domain.orders import Statement, statement
+from rapport_profile.domain.stamps import stamp_of
 
 
 def with_body(one: Event, member: str, body: bytes) -> Event:
@@ -89,14 +90,16 @@ def test_a_phone_that_is_no_text_leaves_the_former_one(value: object) -> None:
 )
 def test_an_order_id_is_one_however_it_is_written(told: str, id_: str | None) -> None:
     said = b'{"order_id": %s}' % told.encode()
-    assert (
-        statement(with_body(event("m", name="Order Completed"), "properties", said)).order_id == id_
-    )
+    assert read(with_body(event("m", name="Order Completed"), "properties", said)).order_id == id_
+
+
+def read(order: Event) -> Statement:
+    return statement(order, stamp_of(order))
 
 
 def test_long_order_ids_are_told_apart_and_bounded() -> None:
     ids = {
-        statement(event("m", name="Order Completed", said={"order_id": "x" * 500 + end})).order_id
+        read(event("m", name="Order Completed", said={"order_id": "x" * 500 + end})).order_id
         for end in ("a", "b", "b ")
     }
     assert len(ids) == 2

@@ -86,7 +86,7 @@ class ServiceSettings(BaseSettings):
         default=100,
         ge=1,
         le=5000,
-        description="How long Kafka holds a fetch that finds nothing; 500 or more at rest.",
+        description="How long Kafka holds a fetch that finds nothing; at rest 500 or more.",
     )
     outbox_batch: int = Field(default=2000, ge=1, le=10_000)
     outbox_pace: float = Field(

@@ -100,7 +100,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def value(self, kind: str) -> str | None:
         """Its first identifier of a kind."""
-        return next((value for one, value in self.identifiers if one == kind), None)
+        # No generator: each event is asked several times.
+        for one, value in self.identifiers:
+            if one == kind:
+                return value
+        return None
 
 
 @lru_cache(maxsize=16_384)

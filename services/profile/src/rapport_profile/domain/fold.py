@@ -135,7 +135,10 @@ class Fold(msgspec.Struct, omit_defaults=True):
 
     def _hear(self, said: Mapping[str, Reach]) -> int:
         """Take in where the person is reached, on which the word of public sources depends."""
-        if all(one.says_again(self.reach.get(channel)) for channel, one in said.items()):
+        for channel, one in said.items():
+            if not one.says_again(self.reach.get(channel)):
+                break
+        else:
             # Most events name the address again.
             self._take_reach(said)
             return 0

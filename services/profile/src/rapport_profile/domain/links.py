@@ -1,12 +1,11 @@
 """Links as they are held in memory."""
 
-from dataclasses import dataclass
+import msgspec
 
 from rapport_profile.domain.naming import Evidence, LinkKey
 
 
-@dataclass(slots=True)
-class Link:
+class Link(msgspec.Struct):
     """A link fact with its earliest evidence. `void`: an alias whose former id is a user id.
 
     `corrected`: the evidence is a later one than what is stored, whose event has been taken back.

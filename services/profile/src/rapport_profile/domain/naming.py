@@ -84,15 +84,21 @@ class Naming(msgspec.Struct, frozen=True, gc=False):
     @property
     def all(self) -> list[Identifier]:
         """Every identifier, the hub first."""
-        former = [one for one in (self.previous, self.renamed) if one is not None]
-        return [self.hub, *self.others, *former]
+        found = [self.hub, *self.others]
+        if self.previous is not None:
+            found.append(self.previous)
+        if self.renamed is not None:
+            found.append(self.renamed)
+        return found
 
 
 def naming(event: Event, rules: Rules = NO_RULES) -> Naming | None:
     """Who an event names, or None when it names nobody: placeholders are no names."""
-    found = list(dict.fromkeys(one for one in map(_normal, event.identifiers) if one is not None))
+    found = [one for one in map(_normal, event.identifiers) if one is not None]
     if not found:
         return None
+    if len(found) > 1:
+        found = list(dict.fromkeys(found))
     if rules.chooses:
         found = rules.chosen(found)
     if not event.previous_id:

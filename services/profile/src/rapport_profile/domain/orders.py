@@ -33,7 +33,6 @@ from rapport_profile.domain.stamps import (
     believed_time,
     earlier,
     later,
-    stamp_of,
 )
 
 OWN_CURRENCY = ""
@@ -185,14 +184,13 @@ class Statement(msgspec.Struct, frozen=True, gc=False):
     order: Order
 
 
-def statement(event: Event) -> Statement:
-    """Read an event of ORDER_EVENTS."""
+def statement(event: Event, stamp: Stamp) -> Statement:
+    """Read an event of ORDER_EVENTS, whose stamp is known."""
     said = properties_of(event)
     at = believed_time(event)
     order_id = order_id_of(said)
     found = _amount(said)
     code = _currency(event, said)
-    stamp = stamp_of(event)
     if event.name in {ORDER_COMPLETED, ORDER_UPDATED}:
         known = found is not None and code is not None
         price = Price(code, found, stamp) if known else None  # type: ignore[arg-type] # both are there

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -35,8 +34,7 @@ _IDENTIFIER_SIZE = 60
 _stored_fold = msgspec.json.Decoder(Fold)
 
 
-@dataclass(slots=True)
-class Node:
+class Node(msgspec.Struct):
     """An identifier with the fold of the events that have it as their strongest.
 
     `cluster_id` names the lock of everything it is connected with. `contested`: it is in a
@@ -90,8 +88,7 @@ class Node:
         return (self.kind, self.value)
 
 
-@dataclass(slots=True)
-class Profile:
+class Profile(msgspec.Struct):
     """A profile's row. `members` are the loaded ones of the `count` that it has.
 
     `sole`: the only member with events. The profile's fold is its fold too, and the member has
@@ -111,15 +108,15 @@ class Profile:
     count: int = 0
     user: Id | None = None
     sole: Id | None = None
-    named: dict[Identifier, datetime] = field(default_factory=dict)
-    fold: Fold = field(default_factory=Fold)
-    members: set[Id] = field(default_factory=set)
-    absorbed: list[AbsorbedId] = field(default_factory=list)
+    named: dict[Identifier, datetime] = {}
+    fold: Fold = msgspec.field(default_factory=Fold)
+    members: set[Id] = set()
+    absorbed: list[AbsorbedId] = []
     stale: bool = False
     told: SectionVersions = NEVER_TOLD
     due: int = ALL
-    values: dict[str, Valued] = field(default_factory=dict)
-    coming: dict[str, Valued] = field(default_factory=dict)
+    values: dict[str, Valued] = {}
+    coming: dict[str, Valued] = {}
     regrouped: bool = False
     _counts: Counter[str] | None = None
     """How many of each kind, where not all are in `named`."""

@@ -24,7 +24,7 @@ from rapport_common.events.envelope import EMAIL, Event
 from rapport_common.events.identifiers import is_placeholder, is_placeholder_email
 from rapport_common.events.kinds import PHONE
 from rapport_common.events.topics import SERVICES
-from rapport_profile.domain.stamps import Stamp, stamp_of
+from rapport_profile.domain.stamps import Stamp
 
 PHONE_CHANNEL = "sms"
 LONGEST_CODE = len("+999")
@@ -63,8 +63,14 @@ class Reach(msgspec.Struct, array_like=True, frozen=True, gc=False):
         """Whether these words about a channel add nothing to the known ones but their time."""
         if known is None or (known.trusted is None and self.trusted is not None):
             return False
-        words = (self.trusted, self.public, known.trusted, known.public)
-        return len({one.value for one in words if one is not None}) == 1
+        said = self.trusted or self.public or known.trusted or known.public
+        if said is None:
+            return False
+        value = said.value
+        for word in (self.public, known.trusted, known.public):
+            if word is not None and word.value != value:
+                return False
+        return True
 
     def current(self, channel: str) -> list[Point]:
         """The addresses that hold, newest first; what was kept unchecked once may be none."""
@@ -103,7 +109,7 @@ def _latest(one: Told | None, other: Told | None) -> Told | None:
     return other if other.stamp.after(one.stamp) else one
 
 
-def reach_said(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, Reach]:
+def reach_said(event: Event, traits: Mapping[str, msgspec.Raw], stamp: Stamp) -> dict[str, Reach]:
     """What an event says of where its person is reached, by channel; `traits` of an identify.
 
     The services speak of addresses that they wrote to, which may be former ones: their events
@@ -116,7 +122,6 @@ def reach_said(event: Event, traits: Mapping[str, msgspec.Raw]) -> dict[str, Rea
     told = _points_told(event, traits)
     if not told:
         return {}
-    stamp = stamp_of(event)
     return {
         channel: Reach(trusted=Told(value, stamp))
         if event.trust == "trusted"

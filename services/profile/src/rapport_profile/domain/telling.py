@@ -55,12 +55,12 @@ def telling(event: Event, judge: Judge = AS_SAID) -> Telling:
     if event.type == "identify":
         values = _traits_of(event)
         traits = weighed_with_once(judge.traits, values, stamp)
-        return Telling(at, stamp, traits, reach_said(event, values))
-    reach = reach_said(event, _NOTHING) if event.value(EMAIL) else {}
+        return Telling(at, stamp, traits, reach_said(event, values, stamp))
+    reach = reach_said(event, _NOTHING, stamp) if event.value(EMAIL) else {}
     if event.type != "track":
         return Telling(at, stamp, reach=reach)
     if event.name in ORDER_EVENTS:
-        return Telling(at, stamp, reach=reach, order=statement(event))
+        return Telling(at, stamp, reach=reach, order=statement(event, stamp))
     if event.name in {CONSENT_UPDATED, CONSENT_EXPIRED}:
         is_word = event.name == CONSENT_UPDATED
         said = word_said(event, judge.consents) if is_word else end_told(event)

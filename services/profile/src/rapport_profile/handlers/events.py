@@ -40,6 +40,7 @@ from rapport_profile.handlers.refusing import refused
 from rapport_profile.handlers.sharing import maybe_shared_no_more
 from rapport_profile.handlers.taking_back import take_back
 from rapport_profile.store import changes, decisions, inbox, lookups, people
+from rapport_profile.store.acquainted import ACQUAINTED
 from rapport_profile.store.privacy import REFUSED
 from rapport_profile.tables import SCHEMA
 
@@ -209,6 +210,7 @@ async def _apply(
     told = await with_values(tx, working, [step for step, _trace in steps], events=applied_to)
     told = _with_hubs(told, drafts, replaced)
     await changes.save(tx, working)
+    ACQUAINTED.remember(tx, working.nodes.values())
     await inbox.remember(tx, [inbox.Entry(one.event, one.copy.identifier_id) for one in drafts])
     await keep_words(tx, names, applied_to)
     nodes = working.nodes
@@ -281,8 +283,10 @@ async def _load(
     named: list[list[Id]] = []
     for one in drafts:
         workspace = one.event.workspace
-        all_ids = [ids.of(workspace, identifier) for identifier in one.named.all]
-        wanted.update(zip(((workspace, id_) for id_ in all_ids), one.named.all, strict=True))
+        names_of_it = one.named.all
+        all_ids = [ids.of(workspace, identifier) for identifier in names_of_it]
+        for id_, identifier in zip(all_ids, names_of_it, strict=True):
+            wanted[workspace, id_] = identifier
         named.append(all_ids)
         if one.named.previous is not None:
             twins.add((workspace, ids.of(workspace, user_twin(one.named.previous))))

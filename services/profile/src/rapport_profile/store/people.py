@@ -16,6 +16,7 @@ from rapport_profile.domain.naming import Id, LinkKey
 from rapport_profile.domain.people import NO_FOLD, Node, Profile
 from rapport_profile.domain.published import Summary
 from rapport_profile.domain.working_set import WorkingSet
+from rapport_profile.store.acquainted import ACQUAINTED, NO_GUESSES
 
 Scoped = tuple[str, Id]
 """(workspace, id)"""
@@ -32,9 +33,11 @@ _ENSURE = text(
     "CAST(:values AS text[])) AS v ON CONFLICT DO NOTHING RETURNING workspace, CAST(id AS text)"
 )
 _LOCK = text(
-    "SELECT i.workspace, CAST(i.id AS text) FROM ("
+    "SELECT i.workspace, CAST(i.id AS text) FROM (("
     "SELECT i.workspace, coalesce(i.cluster_id, i.id) AS id "
     f"FROM profile.identifier i JOIN {IDS} AS v(workspace, id) USING (workspace, id) "
+    f"UNION SELECT * FROM unnest({packed('guessed_workspaces', 'text')}, "
+    f"{packed('guessed', 'uuid')})) "
     f"EXCEPT SELECT * FROM unnest({packed('held_workspaces', 'text')}, {packed('held', 'uuid')})"
     ") AS label JOIN profile.identifier i USING (workspace, id) "
     "ORDER BY i.workspace, i.id FOR UPDATE OF i"
@@ -132,16 +135,21 @@ async def ensure_identifiers(
 
 
 async def load(
-    tx: AsyncConnection, working: Loaded, wanted: Collection[Scoped], held: set[Scoped]
+    tx: AsyncConnection,
+    working: Loaded,
+    wanted: Collection[Scoped],
+    held: set[Scoped],
+    guesses: Mapping[Scoped, Id] = NO_GUESSES,
 ) -> None:
     """Lock the clusters of identifiers, and take these and their profiles into `working`.
 
     A cluster is locked by the row of the identifier after which it is named: whoever changes
     anything in a cluster holds that row, so two batches with the same people in opposite order
     wait for each other. Locks that turn out to be needed later come in an order of their own: who
-    meets with another there is told so by the database, and tries again. `held`: the locks so far.
+    meets with another there is told so by the database, and tries again. `held`: the locks so far;
+    `guesses`: clusters of some, which need not be looked for if that is right.
     """
-    for row in await _held_nodes(tx, wanted, held):
+    for row in await _held_nodes(tx, wanted, held, guesses):
         working.add_node(_node(row))
     await _load_profiles(tx, working)
 
@@ -156,14 +164,20 @@ async def load_named(
     """Load what events name, made where it is not there, and what there is of `besides`.
 
     All are made before any cluster is locked, so that who waits for a new one holds no cluster.
-    What is made here is known as it is, and is its own cluster: nobody else sees it yet.
+    What is made here is known as it is, and is its own cluster: nobody else sees it yet. Who was
+    there lately is not made; if they were forgotten since, which is hardly ever, they are then.
     """
-    new = await ensure_identifiers(tx, named)
-    held |= new
-    for workspace, id_ in sorted(new):
-        kind, value = named[workspace, id_]
-        working.add_node(Node(id_, workspace, kind, value, stored=NO_FOLD))
-    await load(tx, working, (named.keys() | set(besides)) - new, held)
+    guesses: Mapping[Scoped, Id] = ACQUAINTED.guesses(tx, named)
+    while named:
+        doubted = {one: name for one, name in named.items() if one not in guesses}
+        new = await ensure_identifiers(tx, doubted) if doubted else set[Scoped]()
+        held |= new
+        for workspace, id_ in sorted(new):
+            kind, value = named[workspace, id_]
+            working.add_node(Node(id_, workspace, kind, value, stored=NO_FOLD))
+        await load(tx, working, (named.keys() | set(besides)) - new, held, guesses)
+        named = {one: named[one] for one in guesses if one[1] not in working.nodes}
+        besides, guesses = (), NO_GUESSES
 
 
 async def load_around(
@@ -271,7 +285,10 @@ async def _hold(tx: AsyncConnection, wanted: Collection[Scoped], held: set[Scope
 
 
 async def _held_nodes(
-    tx: AsyncConnection, wanted: Collection[Scoped], held: set[Scoped]
+    tx: AsyncConnection,
+    wanted: Collection[Scoped],
+    held: set[Scoped],
+    guesses: Mapping[Scoped, Id],
 ) -> Sequence[Row[Any]]:
     """The rows of identifiers whose clusters are held then, as `_hold` holds them.
 
@@ -281,9 +298,11 @@ async def _held_nodes(
     if not wanted:
         return []
     asked = scoped(sorted(wanted))
+    rest = scoped(sorted(one for one in wanted if one not in guesses)) if guesses else asked
     found_none = False
     while True:
-        locked = await _lock(tx, asked, held)
+        guessed = {(one[0], cluster) for one, cluster in guesses.items()} - held
+        locked = await _lock(tx, rest, held, guessed)
         held |= locked
         rows = (await tx.execute(_NODES, asked)).fetchall()
         # Also one that was not there when the locks were looked for. A cluster that is still not
@@ -291,14 +310,22 @@ async def _held_nodes(
         are_held = all((one[0], one.cluster_id or one[1]) in held for one in rows)
         if are_held or (found_none and not locked):
             return rows
-        found_none = not locked
+        found_none = not (locked or guesses)
+        rest, guesses = asked, NO_GUESSES
 
 
 async def _lock(
-    tx: AsyncConnection, asked: Mapping[str, Any], held: Collection[Scoped]
+    tx: AsyncConnection,
+    asked: Mapping[str, Any],
+    held: Collection[Scoped],
+    guessed: Collection[Scoped] = (),
 ) -> set[Scoped]:
-    """Lock the clusters that identifiers have now and that are not held, in sorted order."""
+    """Lock the clusters that identifiers have now and that are not held, in sorted order, and
+    with them those that are guessed.
+    """
     known = {
+        "guessed_workspaces": pack(one[0] for one in guessed),
+        "guessed": pack(one[1] for one in guessed),
         "held_workspaces": pack(one[0] for one in held),
         "held": pack(one[1] for one in held),
     }

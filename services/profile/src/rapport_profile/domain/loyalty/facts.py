@@ -12,7 +12,7 @@ from rapport_common.events.orders import ORDER_COMPLETED, ORDER_EVENTS, ORDER_UP
 from rapport_profile.domain.content import properties_of
 from rapport_profile.domain.naming import Id
 from rapport_profile.domain.orders import Order, statement
-from rapport_profile.domain.stamps import Stamp, believed_stamp
+from rapport_profile.domain.stamps import Stamp, believed_stamp, stamp_of
 
 MAX_LINES = 200
 MAX_SAID = 32
@@ -66,7 +66,7 @@ def content_of(event: Event, names: Collection[str]) -> Content | None:
         if event.name not in names:
             return None
         return Content(event.name, believed_stamp(event), said=_said(properties_of(event)))
-    told, said = statement(event), properties_of(event)
+    told, said = statement(event, stamp_of(event)), properties_of(event)
     lines = _lines(said) if event.name in {ORDER_COMPLETED, ORDER_UPDATED} else None
     return Content(event.name, believed_stamp(event), told.order, told.order_id, lines, _said(said))
 
