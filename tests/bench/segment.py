@@ -229,8 +229,9 @@ def _definitions(bench: Bench) -> list[Row]:
         console.print(f"{count:,} segments …")
         workspace = told.with_segments(count)
         uvloop.run(_define(bench.database, workspace, count))
-        bench.burst(f"first of {count}", told.regulars(workspace, AT_COUNT // 4))
-        one = bench.burst(f"{count:,} segments", told.regulars(workspace, AT_COUNT))
+        since = told.base()
+        bench.burst(f"first of {count}", told.regulars(workspace, since))
+        one = bench.burst(f"{count:,} segments", told.regulars(workspace, since, AT_COUNT))
         first = first or one.cost
         note = f"{TOUCHED} touched; {one.rate:,.0f} records/s; floor: the first, at most 1.3 x"
         name = f"a record, {count:,} segments"

@@ -96,22 +96,25 @@ def with_segments(count: int) -> str:
     return f"bench-segments-{count}"
 
 
-def regulars(workspace: str, count: int) -> list[Keyed]:
-    """Changed plans of the few people of a workspace; all is told of each at first."""
-    version = base()
+def regulars(workspace: str, first: int, count: int = 0) -> list[Keyed]:
+    """Changed plans of the few people of a workspace, of whom all was told with versions from
+    `first` on; without a count that is what is told: whoever is told anew is judged by all rules.
+    """
     found = []
-    for at in range(count):
+    version = base()
+    for at in range(count or REGULARS):
         number = at % REGULARS
         who = str(shoppers.segment_id(f"{workspace}/{number}"))
         traits: dict[str, Any] = {f"own{one}": f"value {one}" for one in range(10)}
         traits["plan"] = "gold" if at // REGULARS % 2 else "free"
         told = sections([("user_id", f"{workspace}-{number}")], traits)
-        versions = SectionVersions(*[version + number] * 6)
-        if at >= REGULARS:
-            told = {"traits": told["traits"]}
-            versions = msgspec.structs.replace(versions, traits=version + at)
+        newest = first + number
+        versions = SectionVersions(*[newest] * 6)
+        if count:
+            told, newest = {"traits": told["traits"]}, version + at
+            versions = msgspec.structs.replace(versions, traits=newest)
         record = ProfileActivity(
-            workspace=workspace, profile_id=who, version=version + at, versions=versions, **told
+            workspace=workspace, profile_id=who, version=newest, versions=versions, **told
         )
         found.append((who.encode(), encode(record)))
     return found
