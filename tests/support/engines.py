@@ -7,8 +7,13 @@ from tests.support.waiting import HANG_SECONDS
 
 from rapport_common.db import create_engine
 
-PATIENT = {"idle_in_transaction_session_timeout": "300s"}
-"""A process that got no time for five seconds is no zombie here."""
+PATIENT = {
+    "idle_in_transaction_session_timeout": "300s",
+    "statement_timeout": f"{HANG_SECONDS * 1000:.0f}",
+}
+"""A process that got no time for five seconds is no zombie here, and one transaction may be a whole
+test.
+"""
 
 
 def patient_engine(
