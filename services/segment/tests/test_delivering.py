@@ -403,6 +403,9 @@ async def test_secrets_are_rotated_with_two_signatures(shop: Shop) -> None:
         made = await shop.webhook(to)
         path = f"/v1/webhooks/{made['id']}/rotate"
         new = (await shop.client.post(path, json={"overlap_hours": 1})).json()["secret"]
+        # Who asks again has had no answer: the receiver has the first secret still.
+        again = await shop.client.post(path, json={"overlap_hours": 1})
+        assert (again.status_code, again.json()["code"]) == (409, "rotated_already")
         await shop.has(1, PEOPLE[0])
         await shop.post()
         shop.late = timedelta(hours=2)

@@ -37,6 +37,23 @@ def test_any_text_is_a_rule_or_a_mistake_with_its_column(text: str) -> None:
         assert 1 <= column <= len(text) + 1
 
 
+@pytest.mark.parametrize(
+    "line_",
+    [
+        "age >= 1e999999999",
+        "age >= -1e9999999999999999999",
+        "revenue USD >= 1e999999999",
+        "orders in (1, 1e99999999999)",
+        'bucket "a" from 0 to 1e999999999',
+        'count("Ping") >= 1e999999999999',
+        "age >= 1e-99999999999999999999",
+    ],
+)
+def test_numbers_of_any_size_are_rules_or_mistakes(line_: str) -> None:
+    with pytest.raises(RuleError):
+        parse(read(line_))
+
+
 ID = "01a22947-d1de-7294-96aa-7a623b834ab5"
 IN = {"segment": ID}
 ON = {"list": ID}

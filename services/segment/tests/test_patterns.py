@@ -3,6 +3,7 @@
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from services.segment.tests.building import build
 from services.segment.tests.judging import NOON, predicate, with_traits
@@ -10,12 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.auth import Operator
 from rapport_common.events.activity import ProfileActivity
+from rapport_segment.domain.asked_patterns import patterns_of
 from rapport_segment.domain.operands import RuleError
+from rapport_segment.domain.patterns import require_bounded
 from rapport_segment.domain.rules import parse
 from rapport_segment.handlers import previewing, segments
 from rapport_segment.handlers.activity import Judging
 from rapport_segment.handlers.rulebooks import rule_of
-from rapport_segment.store import definitions, matching
+from rapport_segment.store import definitions, matching, turns
 
 if TYPE_CHECKING:
     from services.segment.tests.conftest import Records
@@ -60,6 +63,76 @@ def test_what_is_no_pattern_is_refused(value: Any) -> None:
     with pytest.raises(RuleError) as caught:
         parse({"and": [pattern(value)]})
     assert caught.value.details == {"path": "and[0].value"}
+
+
+@pytest.mark.parametrize("long", ["a" * 4097, "b" + "\u00e9" * 5000])
+def test_a_text_that_is_too_long_fits_no_pattern(long: str) -> None:
+    fits = predicate(parse(pattern("a$|b")))
+    assert not fits(with_traits({"a": long}))
+    assert predicate(parse({"not": pattern("a")}))(with_traits({"a": long}))
+    assert fits(with_traits({"a": long[:4095] + "a"}))
+    assert fits(with_traits({"a": [long, "b"]}))
+
+
+PATTERN = {"op": "matches", "value": "a{1000}" * 2}
+BIG = "(a{90}){10}"
+"""Of 900 steps: four of them are as many as a rule may have."""
+
+
+@pytest.mark.parametrize(
+    ("rule", "path"),
+    [
+        (pattern("a{1000}" * 2), "rule"),
+        ({"not": pattern("\\p{Han}{3,50}")}, "not"),
+        ({"or": [pattern(f"{BIG}{letter}") for letter in "bcdef"]}, "or[4]"),
+        ({"performed": "X", "where": [{"property": "a", **PATTERN}]}, "rule"),
+        (
+            {"last": "X", "property": "a", **PATTERN},
+            "rule",
+        ),
+    ],
+)
+def test_patterns_that_cost_too_much_are_refused(rule: dict[str, Any], path: str) -> None:
+    """RE2 takes them, and would hold up everybody: milliseconds for each letter of a text."""
+    with pytest.raises(RuleError, match="steps") as caught:
+        require_bounded(patterns_of(parse(rule)))
+    assert caught.value.details == {"path": path}
+
+
+@pytest.mark.integration
+async def test_who_asks_for_too_much_by_patterns_is_told_so(client: httpx.AsyncClient) -> None:
+    rule = pattern("a{1000}" * 2)
+    for path, body in (
+        ("/v1/segments/preview", {"rule": rule}),
+        ("/v1/segments", {"name": "Poison", "rule": rule}),
+    ):
+        answer = await client.post(path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_rule"), answer.text
+
+
+@pytest.mark.integration
+async def test_others_get_their_turn_while_texts_are_looked_at(
+    engine: AsyncEngine, records: "Records", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0)
+    told = [
+        records.record(records.state(uuid.UUID(int=number + 1), traits={"a": f"x{number}"}))
+        for number in range(20)
+    ]
+    async with engine.begin() as tx:
+        await Judging().on_activity(told, tx)
+    breaths = 0
+
+    async def breathe() -> None:
+        nonlocal breaths
+        breaths += 1
+
+    async with engine.begin() as tx:
+        given = {"workspace": "acme"}
+        asked = (tx, parse(pattern("x")), definitions.EVERYBODY, given, breathe)
+        [found] = (await matching.matched(*asked)).values()
+    # Before the question, and after each text.
+    assert (len(found), breaths) == (20, 21)
 
 
 @pytest.mark.integration

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.events.activity import ContactPoint
 from rapport_common.events.profile import ConsentState
 from rapport_common.testing.examples import examples
+from rapport_segment.domain.asked_patterns import key_of
 from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.outlook import Outlook, View
@@ -26,7 +27,6 @@ from rapport_segment.domain.tree import leaves
 from rapport_segment.domain.windows import NEVER
 from rapport_segment.domain.zones import first_instant, local_date, zones
 from rapport_segment.store.condition import Condition
-from rapport_segment.store.matching import key_of
 
 SEEDS = st.integers(0, 2**63)
 

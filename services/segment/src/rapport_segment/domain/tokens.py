@@ -177,8 +177,16 @@ class Tokens:
         sign = -1 if self._taken("-") else 1
         if self._next.kind != "number":
             self._fail('here belongs a value: a number, true, false, or a text in ""')
-        text = self._take().text
-        return sign * (int(text) if text.isdigit() and len(text) < MOST_BRACKETS else Decimal(text))
+        text = self._next.text
+        if text.isdigit() and len(text) < MOST_BRACKETS:
+            self._take()
+            return sign * int(text)
+        try:
+            value = Decimal(text) * sign
+        except ArithmeticError:
+            self._fail("this number is too large or too small by far")
+        self._take()
+        return value
 
     def _compared(self, document: dict[str, Any], column: int) -> Piece:
         """What stands behind a subject: an operator, and mostly a value."""

@@ -37,6 +37,7 @@ from rapport_segment.store import candidates, definitions, entries, people
 from rapport_segment.store.definitions import Stored
 from rapport_segment.store.due import DUE
 from rapport_segment.store.jobs import BUILD, JOBS
+from rapport_segment.store.turns import in_turns
 
 log = logging.get(__name__)
 
@@ -201,7 +202,9 @@ class Building:
             some = await _with_entries(tx, await law.known(tx, workspace, known))
         if definition.windows:
             # In memory that takes time in proportion to the events, in SQL not always.
-            ids = sorted(one.profile_id for one in some if _is_misplaced(definition, one, now))
+            looked_at = in_turns(tx, some)
+            ids = [one.profile_id async for one in looked_at if _is_misplaced(definition, one, now)]
+            ids.sort()
         else:
             ids = await definitions.misplaced(
                 tx, workspace, one.segment_id, definition.rule, now=now, after=after, upto=last
@@ -270,7 +273,8 @@ async def _plan(
     Nobody is locked: who changes meanwhile is judged by this definition as well.
     """
     looked_at = [
-        replace(one, check=definition.judge(View(one.facts, now, one.entries))[1]) for one in some
+        replace(one, check=definition.judge(View(one.facts, now, one.entries))[1])
+        async for one in in_turns(tx, some)
     ]
     await DUE.schedule(tx, ahead(looked_at), sooner=True)
 

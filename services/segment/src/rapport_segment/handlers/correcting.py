@@ -16,6 +16,7 @@ from rapport_segment.handlers.publish import publish
 from rapport_segment.handlers.rolls import on_lists
 from rapport_segment.store import entries, people
 from rapport_segment.store.due import DUE
+from rapport_segment.store.turns import in_turns
 
 Settled = tuple[Person, list[Change]]
 
@@ -50,7 +51,8 @@ async def correct(
     if not ids:
         return
     locked = await people.lock(tx, workspace, ids)
-    settled = [put_right(person) for person in await law.known(tx, workspace, locked)]
+    known = await law.known(tx, workspace, locked)
+    settled = [put_right(person) async for person in in_turns(tx, known)]
     changes = [change for _person, found in settled for change in found]
     written = [change.entry for change in changes]
     await entries.insert_entries(tx, [one for one in written if one.exited_at is None])

@@ -17,6 +17,7 @@ from rapport_segment.domain.sampling import Interval, Trial, fitting_of, populat
 from rapport_segment.handlers.correcting import Law
 from rapport_segment.store import people, samples
 from rapport_segment.store.limits import OutOfTimeError, Timer, limited
+from rapport_segment.store.turns import in_turns
 
 SECONDS = 1.5
 """So long people are drawn and judged."""
@@ -133,7 +134,7 @@ async def estimated(
         if not ids:
             break
         drawing.taken += len(ids)
-        for view in looked_at:
+        async for view in in_turns(tx, looked_at):
             if timer() > until:
                 break
             trial.add(view)

@@ -8,6 +8,8 @@ from rapport_common.errors import InvalidEvent
 from rapport_common.events.trait import TraitDefinition
 from rapport_common.kafka.batch import Record
 from rapport_segment.domain import defined
+from rapport_segment.domain.asked_patterns import patterns_of
+from rapport_segment.domain.patterns import require_bounded
 from rapport_segment.domain.tree import Rule
 from rapport_segment.store import traits
 
@@ -26,9 +28,10 @@ async def on_trait(batch: Sequence[Record], tx: AsyncConnection) -> None:
 
 
 async def require_sensible(tx: AsyncConnection, workspace: str, rule: Rule) -> None:
-    """Refuse a rule on computed traits that there are not, or that are something else: RuleError
-    says where.
+    """Refuse a rule on computed traits that there are not, or that are something else, and one
+    whose patterns cost too much: RuleError says where.
     """
+    require_bounded(patterns_of(rule))
     asked = defined.leaves(rule)
     if asked:
         defined.check(asked, await traits.types(tx, workspace))

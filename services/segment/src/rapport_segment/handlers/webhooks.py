@@ -109,10 +109,18 @@ async def rotate(
 ) -> Shown:
     """Give it a new secret; for `overlap` posts are signed with both.
 
-    The one before that counts no more: of three nobody knows which the receiver has. Nor does one
-    that can't be opened any more.
+    ConflictError while they are after the last time, unless `overlap` is nothing: the receiver may
+    have the one before, as when somebody asks again who has had no answer. One that can't be
+    opened any more is given up.
     """
     old, now = await require(tx, workspace, webhook_id, lock=True), clock.now()
+    if overlap and old.former_until is not None and now < old.former_until:
+        until = old.former_until.isoformat(timespec="seconds")
+        message = (
+            f"It has a new secret already, and until {until} posts are signed with the one before, "
+            "too: another would end that. Ask with overlap_hours 0 if the secrets have leaked."
+        )
+        raise ConflictError(message, code="rotated_already", details={"former_until": until})
     secret = new_secret(secrets.token_bytes(SECRET_BYTES))
     new = replace(old, secret=sealed(keys, old, secret), former_secret=None, former_until=None)
     with suppress(SealedSecretError):

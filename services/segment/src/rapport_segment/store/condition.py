@@ -7,6 +7,7 @@ from typing import Any, assert_never
 
 from rapport_common.events.contact import MAX_STATED_PHONE, SEPARATING
 from rapport_segment.domain import values
+from rapport_segment.domain.asked_patterns import key_of
 from rapport_segment.domain.event_subjects import OfEvents
 from rapport_segment.domain.leaves import EQUALITY
 from rapport_segment.domain.permissions import EXPIRED, GRANTED
@@ -33,7 +34,7 @@ from rapport_segment.domain.tree import And, Leaf, Not, Or, Rule
 from rapport_segment.domain.values import Scalar
 from rapport_segment.store.events_condition import EventsCondition
 from rapport_segment.store.instants import Instants
-from rapport_segment.store.matching import Matched, key_of
+from rapport_segment.store.matching import Matched
 from rapport_segment.store.places import Places, elements, number_of, text_of
 
 _ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}

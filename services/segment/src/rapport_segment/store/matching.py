@@ -2,19 +2,19 @@
 which texts there are, and then who has one of those that fit.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_segment.domain.event_subjects import OfEvents, Told, events_of
-from rapport_segment.domain.events_judging import told_test
-from rapport_segment.domain.leaves import MATCHES
+from rapport_segment.domain.asked_patterns import Asked, asked_of_events, key_of
+from rapport_segment.domain.event_subjects import OfEvents
 from rapport_segment.domain.patterns import matches
 from rapport_segment.domain.subjects import Compared
-from rapport_segment.domain.tree import Leaf, Rule, leaves
+from rapport_segment.domain.tree import Rule, leaves
 from rapport_segment.store.places import Places, elements
+from rapport_segment.store.turns import Between, in_turns
 
 MOST_TEXTS = 200_000
 
@@ -22,16 +22,8 @@ Matched = Mapping[tuple[Compared, str], list[str]]
 """The texts that fit a pattern, by subject and pattern."""
 
 
-Asked = tuple[Compared, str]
-"""A subject and a pattern."""
-
-
 class TooManyTextsError(Exception):
     """A pattern would have to be held against more different texts than can be."""
-
-
-async def _at_leisure() -> None:
-    """A question that may take as long as any other."""
 
 
 async def matched(
@@ -39,46 +31,41 @@ async def matched(
     rule: Rule,
     people: str,
     given: Mapping[str, Any],
-    before: Callable[[], Awaitable[None]] = _at_leisure,
+    before: Between | None = None,
 ) -> dict[tuple[Compared, str], list[str]]:
     """What the patterns of a rule fit among the texts of these `people`: a condition on `p`.
 
     TooManyTextsError if there are more than 200,000 different ones. `before` is called before
-    each question.
+    each question, and while the texts are looked at.
     """
     found: dict[tuple[Compared, str], list[str]] = {}
     for leaf in leaves(rule):
         if isinstance(leaf.subject, OfEvents):
-            for name, asked in _asked(leaf, leaf.subject):
-                await before()
+            for name, asked in asked_of_events(leaf, leaf.subject):
+                if before is not None:
+                    await before()
                 told = await _texts_told(tx, given["workspace"], name, asked[0])
-                _note(found, asked, told)
+                await _note(tx, found, asked, told, before)
         elif (key := key_of(leaf)) is not None:
-            await before()
-            _note(found, key, await _texts(tx, key[0], people, given))
+            if before is not None:
+                await before()
+            await _note(tx, found, key, await _texts(tx, key[0], people, given), before)
     return found
 
 
-def _note(found: dict[Asked, list[str]], key: Asked, texts: Iterable[str]) -> None:
+async def _note(
+    tx: AsyncConnection,
+    found: dict[Asked, list[str]],
+    key: Asked,
+    texts: Sequence[str],
+    between: Between | None,
+) -> None:
     """More texts that fit: of a trait, and of a property that is called alike."""
-    fitting = {one for one in texts if matches(key[1], one)}
-    found[key] = sorted(fitting.union(found.get(key, ())))
-
-
-def _asked(leaf: Leaf, subject: OfEvents) -> list[tuple[str, Asked]]:
-    """Which patterns properties are held against, with the names of their events."""
-    every = [(one.name, test) for one in events_of(subject) for test in one.where]
-    if isinstance(subject, Told):
-        every.append((subject.events.name, told_test(leaf, subject)))
-    return [(name, key) for name, test in every if (key := key_of(test)) is not None]
-
-
-def key_of(leaf: Leaf) -> tuple[Compared, str] | None:
-    """Which pattern of which subject; None for another operator."""
-    if leaf.op != MATCHES or not isinstance(leaf.value, str):
-        return None
-    subject: Any = leaf.subject
-    return subject, leaf.value
+    fitting = set(found.get(key, ()))
+    async for one in in_turns(tx, texts, between):
+        if matches(key[1], one):
+            fitting.add(one)
+    found[key] = sorted(fitting)
 
 
 async def _texts_told(

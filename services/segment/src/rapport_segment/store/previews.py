@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
-from rapport_segment.domain.funnel import SHOWN, TYPES, Counted, Part, Tallied, parts, traits_of
+from rapport_segment.domain.funnel import SHOWN, TYPES, Counted, Tallied, parts, traits_of
 from rapport_segment.domain.subjects import Reachable, Trait
 from rapport_segment.domain.tree import And, Leaf, Rule
 from rapport_segment.store.condition import JUDGED, Condition
@@ -72,10 +72,12 @@ async def tally(
     split = _Split(rule, now, found)
     asked = _Asked(split, rule, traits_of(rule), channels, with_examples=with_examples)
     columns = "".join(f", {expression} AS {name}" for expression, name in split.columns.items())
+    led = "".join(f", {expression} AS {name}" for name, expression in asked.leads.items())
     rows = await tx.execute(
         text(
-            f"SELECT {', '.join(asked.counts)} FROM (SELECT p.*, {JUDGED} AS judged{columns} "
-            f"FROM segment.person p WHERE {EVERYBODY} OFFSET 0) AS p"
+            f"SELECT {', '.join(asked.counts)} FROM (SELECT p.*{led} "
+            f"FROM (SELECT p.*, {JUDGED} AS judged{columns} "
+            f"FROM segment.person p WHERE {EVERYBODY} OFFSET 0) AS p OFFSET 0) AS p"
         ),
         {"workspace": workspace, **split.parameters},
     )
@@ -83,7 +85,10 @@ async def tally(
 
 
 class _Asked:
-    """What is counted, in the order in which it is read."""
+    """What is counted, in the order in which it is read.
+
+    `leads` are columns of the row, too: how many parts of an `and` hold from its first one on.
+    """
 
     def __init__(
         self,
@@ -98,18 +103,37 @@ class _Asked:
         self._channels = channels
         self._traits = traits
         fits = f"p.judged AND {split.of(rule)}"
-        self._before = _before(self._parts)
+        self.leads: dict[str, str] = {}
+        self._before = self._leading(split)
         self.counts = ["count(*)", _count(fits)]
         self.counts += [_count(f"p.judged AND {split.of(one.rule)}") for one in self._parts]
-        for first in self._before.values():
-            joined = " AND ".join(split.of(one) for one in first)
-            self.counts.append(_count(f"p.judged AND {joined}"))
+        self.counts += [_count(f"p.judged AND {held}") for held in self._before.values()]
         self.counts += [_count(f"{fits} AND {split.reachable(one)}") for one in channels]
         for one in traits:
             kind = split.column(f"COALESCE(jsonb_typeof({split.read(one)}), 'null')")
             self.counts += [_count(f"{kind} = '{name}'") for name in _TYPE_NAMES]
         some = f"(array_agg(p.profile_id) FILTER (WHERE {fits}))[1:{SHOWN}]"
         self.counts.append(some if with_examples else "CAST(NULL AS uuid[])")
+
+    def _leading(self, split: _Split) -> dict[str, str]:
+        """Of the parts of each `and`: whether it and all that stand before it there hold.
+
+        Each is said once, however many there are.
+        """
+        held: dict[str, str] = {}
+        for one in self._parts:
+            if not isinstance(one.rule, And):
+                continue
+            children, name = one.rule.children, f"lead{len(self.leads)}"
+            fails = " ".join(
+                f"WHEN ({split.of(child)}) IS NOT TRUE THEN {index}"
+                for index, child in enumerate(children)
+            )
+            self.leads[name] = f"CASE {fails} ELSE {len(children)} END"
+            word = f"{one.path}.and" if one.path else "and"
+            for index in range(len(children)):
+                held[f"{word}[{index}]"] = f"p.{name} > {index}"
+        return held
 
     def read(self, row: list[Any]) -> Tallied:
         """What the one row says."""
@@ -132,18 +156,6 @@ _TYPE_NAMES = ("string", "number", "boolean", "array", "object", "null")
 
 def _count(condition: str) -> str:
     return f"count(*) FILTER (WHERE {condition})"
-
-
-def _before(some: Sequence[Part]) -> dict[str, list[Rule]]:
-    """Of the parts of each `and`: itself and all that stand before it there."""
-    return {
-        f"{one.path}.and[{index}]" if one.path else f"and[{index}]": list(
-            one.rule.children[: index + 1]
-        )
-        for one in some
-        if isinstance(one.rule, And)
-        for index in range(len(one.rule.children))
-    }
 
 
 async def examples(
