@@ -136,6 +136,31 @@ async def test_others_get_their_turn_while_texts_are_looked_at(
 
 
 @pytest.mark.integration
+async def test_a_build_gives_others_their_turn_and_shows_that_it_lives(
+    engine: AsyncEngine, records: "Records", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it is taken for a hang, or Postgres ends its transaction, for ever anew."""
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0)
+    signs = 0
+
+    async def lives(_tx: object) -> None:
+        nonlocal signs
+        signs += 1
+
+    monkeypatch.setattr(turns, "_sign_of_life", lives)
+    told = [
+        records.record(records.state(uuid.UUID(int=number + 1), traits={"a": f"x{number}"}))
+        for number in range(5)
+    ]
+    async with engine.begin() as tx:
+        await Judging().on_activity(told, tx)
+        await segments.create(tx, OPERATOR, "x", pattern("x"))
+    await build(engine)
+    # After each text, and after each person who enters.
+    assert signs == 10
+
+
+@pytest.mark.integration
 async def test_builds_previews_and_records_agree(engine: AsyncEngine, records: "Records") -> None:
     told = ["gold", "Gold", "silver", ["x", "golden"], None, 5, "gold'; DROP TABLE x; --"]
     people = [uuid.UUID(int=number + 1) for number in range(len(told))]

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from services.segment.tests.means import MEANS
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 
+from rapport_common import clock
 from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import EVENT_KEY
 from rapport_segment.api import routers
@@ -24,6 +25,7 @@ from rapport_segment.domain.rules import parse
 from rapport_segment.domain.tree import Leaf
 from rapport_segment.handlers import previewing
 from rapport_segment.handlers.activity import Judging
+from rapport_segment.store import previews
 
 if TYPE_CHECKING:
     from services.segment.tests.conftest import Records
@@ -199,3 +201,29 @@ async def test_what_looks_back_further_than_events_are_kept_is_said(
     assert shown["warnings"] == [{"path": "and[1]", "message": said}]
     assert listed == shown
     assert shown["warnings"][0] in tried["hints"]
+
+
+@pytest.mark.integration
+async def test_what_is_asked_grows_with_the_parts_of_a_rule_and_not_faster(
+    engine: AsyncEngine,
+) -> None:
+    longest = 0
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        nonlocal longest
+        longest = max(longest, len(statement))
+
+    async def asked(parts: int) -> int:
+        nonlocal longest
+        longest = 0
+        some = [{"trait": "a", "op": "contains", "value": f"x{number}"} for number in range(parts)]
+        async with engine.begin() as tx:
+            rule = parse({"and": some})
+            await previews.tally(tx, "acme", rule, {}, now=clock.now(), channels=())
+        return longest
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    try:
+        assert await asked(400) < 5 * await asked(100)
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", note)
