@@ -46,7 +46,8 @@ def test_offices_may_be_open_at_night(
     ("changes", "named"),
     [
         ({"business_zone": "Mars/Olympus"}, "BUSINESS_ZONE"),
-        ({"business_zone": "../../etc/passwd"}, "business_zone|ZoneInfo|TZPATH|normalized"),
+        ({"business_zone": "localtime"}, "BUSINESS_ZONE"),
+        ({"business_zone": "../../etc/passwd"}, "BUSINESS_ZONE"),
         ({"business_closes": "24:01"}, "business_closes"),
         ({"business_days": []}, "BUSINESS_DAYS"),
         ({"business_days": ["mon", "someday"]}, "business_days"),

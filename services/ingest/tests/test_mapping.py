@@ -190,6 +190,7 @@ def test_an_id_or_name_with_a_hole_is_no_id() -> None:
         ({"type": "page", "event": "x", "fields": {"userId": "u"}}, "mapping.event"),
         ({"event": "x", "fields": {"userId": "u"}, "group_by": "r"}, "mapping.group_by"),
         ({"event": "x", "fields": {"userId": "u"}, "timezone": "Mars"}, "mapping.timezone"),
+        ({"event": "x", "fields": {"userId": "u"}, "timezone": "Factory"}, "mapping.timezone"),
         ({"event": "x", "fields": {"userId": "u"}, "timezone": "/etc"}, "mapping.timezone"),
         (
             {"event": "x", "fields": {"userId": {"path": "u", "type": "number", "layout": "%d"}}},

@@ -434,6 +434,7 @@ def test_a_day_is_one_of_the_zone_also_when_the_clocks_change() -> None:
         ({"aggregate": "streak", "window": {"days": 3}}, "window"),
         ({"unit": "week"}, "unit"),
         ({"zone": "Mars/Base"}, "zone"),
+        ({"zone": "localtime"}, "zone"),
         ({"zone": "../etc/passwd"}, "zone"),
         ({"events": [{"event": ""}]}, "events.0.event"),
         ({"events": [{"event": "a", "part": True}]}, "events.0.part"),

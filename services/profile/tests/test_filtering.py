@@ -46,6 +46,7 @@ ORDER = event("1", name="Order Completed", user_id="U", said=SAID)
         (Wanted(path="total", equals="12.5"), True),
         (Wanted(path="total", equals="12.500"), True),
         (Wanted(path="total", equals="much"), False),
+        (Wanted(path="total", equals="1_2.5"), False),
         (Wanted(path="first", equals="true"), True),
         (Wanted(path="first", equals="1"), False),
         (Wanted(path="note", equals="true"), True),

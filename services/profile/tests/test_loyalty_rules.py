@@ -383,6 +383,7 @@ def test_points_are_rounded_as_the_programme_says(
         ({"tiers": {**TIERS, "measure": "miles"}}, "tiers.measure"),
         ({"notice_days": -1}, "notice_days"),
         ({"zone": "Mars/Base"}, "zone"),
+        ({"zone": "localtime"}, "zone"),
         ({"points": "\ud800"}, ""),
         ({"zone": "\ud800"}, ""),
         ({"tiers": {**TIERS, "levels": [{**TIERS["levels"][0], "benefits": DEEP}]}}, ""),

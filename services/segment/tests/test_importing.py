@@ -337,6 +337,11 @@ REFUSED: list[tuple[Peer, dict[str, Any], list[tuple[str, str]]]] = [
             ("definition.leaf.contact.filters[1].operator", "sounds_like"),
         ],
     ),
+    (
+        "notifuse",
+        contact(*(asked("a", "in_the_last_days", one) for one in ("²", "1_0", "9" * 5_000))),
+        [(f"definition.leaf.contact.filters[{place}]", "a number of") for place in range(3)],
+    ),
 ]
 
 

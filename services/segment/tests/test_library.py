@@ -182,7 +182,10 @@ def test_a_value_is_brought_into_one_form(kind: str, given: Any, found: Any) -> 
     [
         *(("days", one) for one in (0, -1, "1.5", "", "x", "3661", "٣", "1e1", "9" * 5000)),
         *(("count", one) for one in ("0", "1001")),
-        *(("amount", one) for one in ("-1", "NaN", "Infinity", "x", "", "1e9999", "1 or orders")),
+        *(
+            ("amount", one)
+            for one in ("-1", "NaN", "Infinity", "x", "", "1e9999", "1 or orders", "1_0", "１0")
+        ),
         *(("currency", one) for one in ("", "EURO", 'EUR" or orders >= 0')),
         *(("text", one) for one in ("", " ", "x" * 201, "a\0")),
         *(("zone", one) for one in ("", "Mars", 'UTC" or orders >= 0')),

@@ -57,6 +57,8 @@ def record(value: ProfileScores) -> Record:
         scores(Score(name="churn", number="1", text="1")),
         scores(Score(name="churn", number="much")),
         scores(Score(name="churn", number="NaN")),
+        scores(Score(name="churn", number="1_000")),
+        scores(Score(name="churn", number=" 1")),
         scores(Score(name="churn", number="1e500")),
         scores(Score(name="churn", text="a\0")),
         scores(Score(name="churn", text="a" * 1001)),

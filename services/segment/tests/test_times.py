@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.events.activity import ContactPoint
 from rapport_common.events.profile import ConsentState
 from rapport_common.testing.examples import examples
+from rapport_common.zones import zones
 from rapport_segment.domain.asked_patterns import key_of
 from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.operands import RuleError
@@ -25,7 +26,7 @@ from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import CONSENT, CONTACT_POINTS, Facts, Section, nobody
 from rapport_segment.domain.tree import leaves
 from rapport_segment.domain.windows import NEVER
-from rapport_segment.domain.zones import first_instant, local_date, zones
+from rapport_segment.domain.zones import first_instant, local_date
 from rapport_segment.store.condition import Condition
 
 SEEDS = st.integers(0, 2**63)
@@ -370,6 +371,10 @@ def test_a_part_of_everybody_is_drawn_for_good() -> None:
         ({"trait": "a", "op": "within", "value": {"last": "1d", "next": "1d"}}, "value"),
         ({"trait": "a", "op": "within", "value": {"this": "fortnight"}}, "value.this"),
         ({"trait": "a", "op": "within", "value": {"this": "day", "zone": "Mars"}}, "value.zone"),
+        (
+            {"trait": "a", "op": "within", "value": {"this": "day", "zone": "localtime"}},
+            "value.zone",
+        ),
         ({"trait": "a", "op": "within", "value": {"last": "1d", "zone": "UTC"}}, "value.zone"),
         ({"trait": "a", "op": "within", "value": "last 30d"}, "value"),
         ({"trait": "a", "op": "anniversary", "value": {"next": "366d"}}, "value.next"),

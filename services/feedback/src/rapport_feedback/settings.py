@@ -1,13 +1,13 @@
 """Settings of feedback: how long links, answers and complaints may take."""
 
 import re
-from datetime import UTC, date, time, timedelta, tzinfo
+from datetime import date, time, timedelta, tzinfo
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from rapport_common.settings import PurposeKey, ServiceSettings
+from rapport_common.zones import UnknownZoneError, known_zone
 from rapport_feedback.domain.cases import ServiceLevels
 from rapport_feedback.domain.hours import Calendar, on_days
 
@@ -70,14 +70,9 @@ class Settings(ServiceSettings):
 
 
 def zone_of(name: str) -> tzinfo:
-    """A time zone by its IANA name; ValueError for one that is not known here.
-
-    UTC needs no time zone database, which a bare machine may lack.
-    """
-    if name == "UTC":
-        return UTC
+    """A time zone by its IANA name; ValueError for one that is not known here."""
     try:
-        return ZoneInfo(name)
-    except ZoneInfoNotFoundError as error:
-        message = f"RAPPORT_BUSINESS_ZONE: the time zone {name!r} is not known on this machine"
+        return known_zone(name)
+    except UnknownZoneError as error:
+        message = f"RAPPORT_BUSINESS_ZONE: {error}"
         raise ValueError(message) from error

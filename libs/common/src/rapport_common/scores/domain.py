@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from rapport_common.errors import InvalidEvent
 from rapport_common.events.scores import ProfileScores, Score
 from rapport_common.kafka.batch import Record
+from rapport_common.numbers import plain_number
 
 MOST = 100
 """Scores in a record."""
@@ -86,11 +87,10 @@ def _value(one: Score) -> str | Decimal | None:
 
 
 def _number(name: str, told: str) -> Decimal:
-    try:
-        number = Decimal(told)
-    except InvalidOperation:
-        raise UnreadableScoreError(f"{name}: is no number") from None
-    is_sound = number.is_finite() and abs(number.adjusted()) <= MOST_DIGITS
+    number = plain_number(told)
+    if number is None:
+        raise UnreadableScoreError(f"{name}: is no number")
+    is_sound = abs(number.adjusted()) <= MOST_DIGITS
     _require(is_sound and len(told) <= MOST_DIGITS, f"{name}: is no number that could be kept")
     return number
 

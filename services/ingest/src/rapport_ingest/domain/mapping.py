@@ -12,7 +12,6 @@ from datetime import UTC, tzinfo
 from decimal import Decimal
 from string import Formatter
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -20,6 +19,7 @@ from rapport_common.errors import InvalidRequestError
 from rapport_common.events.envelope import EventType
 from rapport_common.paths import element_at, names_of, path_of
 from rapport_common.wording import plain
+from rapport_common.zones import UnknownZoneError, known_zone
 from rapport_ingest.domain.casting import Cast, Decimals, cast, exact, number
 from rapport_ingest.domain.layouts import layout_problem
 
@@ -313,10 +313,9 @@ def _zone(name: str | None) -> tzinfo:
     if name is None:
         return UTC
     try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        message = f"'{name}' is no time zone; use an IANA name such as Europe/Berlin"
-        raise _invalid("mapping.timezone", message) from error
+        return known_zone(name)
+    except UnknownZoneError as error:
+        raise _invalid("mapping.timezone", f"{error}") from error
 
 
 def _check(mapping: Mapping) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from rapport_common.zones import zone_of
 from rapport_ingest.domain.casting import Decimals
 from rapport_ingest.domain.mapping import Field, Mapper, Mapping, find
 
@@ -31,7 +31,7 @@ def preset(name: str, decimals: Decimals, timezone: str | None, time_format: str
 
 def preparing(name: str, timezone: str | None, time_format: str | None) -> Prepare:
     """What is done with each row first: a till counts its receipts anew each day."""
-    zone = ZoneInfo(timezone) if timezone else UTC
+    zone = zone_of(timezone) if timezone else UTC
 
     def dated(row: dict[str, Any]) -> dict[str, Any]:
         if find(row, "date") is None and isinstance(row.get("time"), str):

@@ -1,12 +1,13 @@
 """Which events of a timeline somebody wants to see."""
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import msgspec
 
 from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.envelope import Event
+from rapport_common.numbers import plain_number
 from rapport_common.paths import names_of
 from rapport_profile.domain.groups.facts import happened_in
 from rapport_profile.domain.telling import traits_said
@@ -80,8 +81,5 @@ def _is(value: object, text: str) -> bool:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value] == text
     if isinstance(value, (int, Decimal)):
-        try:
-            return Decimal(text) == value
-        except InvalidOperation:
-            return False
+        return plain_number(text) == value
     return False

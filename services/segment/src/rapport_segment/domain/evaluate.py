@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, assert_never
 from uuid import UUID
 
+from rapport_common.zones import zones
 from rapport_segment.domain import anniversaries, values
 from rapport_segment.domain.elements import Elements, indexed, kinds_of
 from rapport_segment.domain.event_subjects import OfEvents
@@ -42,7 +43,7 @@ from rapport_segment.domain.subjects import (
 from rapport_segment.domain.tree import And, Leaf, Not, Or, Rule
 from rapport_segment.domain.values import Scalar
 from rapport_segment.domain.windows import Anniversary, BesideNow, Calendar, Rolling
-from rapport_segment.domain.zones import TIMEZONE, zones
+from rapport_segment.domain.zones import TIMEZONE
 
 Predicate = Callable[[Facts], bool]
 Test = Callable[[Any], bool]

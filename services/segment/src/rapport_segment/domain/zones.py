@@ -1,22 +1,14 @@
-"""Days of zones, by the one list of zones that comes with the program: also for what SQL asks."""
+"""Days of zones, by the zones of `rapport_common.zones`: also for what SQL asks."""
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
-from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
 
+from rapport_common.zones import zones
 from rapport_segment.domain.operands import RuleError, as_written
 
 TIMEZONE = "timezone"
 """The trait that says in which zone somebody lives."""
 
 _FIRST, _LAST = date.min.toordinal(), date.max.toordinal()
-
-
-@cache
-def zones() -> Mapping[str, ZoneInfo]:
-    """All zones by their names (IANA)."""
-    return {name: ZoneInfo(name) for name in sorted(available_timezones())}
 
 
 def zone_name(value: object, path: str) -> str:

@@ -1,9 +1,9 @@
 """Whether a definition makes sense; what does not, is said with its place."""
 
 import re
-from zoneinfo import ZoneInfo
 
 from rapport_common.paths import names_of
+from rapport_common.zones import ADVICE, UnknownZoneError, known_zone
 from rapport_profile.domain.computed.definition import (
     MAX_CONDITIONS,
     MAX_DAYS,
@@ -73,10 +73,9 @@ def check(one: Definition) -> None:
     if one.aggregate != "streak" and one.unit != "day":
         raise DefinitionError("unit", "is of a streak only")
     try:
-        ZoneInfo(one.zone)
-    except (ValueError, OSError, LookupError) as error:
-        message = "is no time zone: give an IANA name such as Europe/Berlin"
-        raise DefinitionError("zone", message) from error
+        known_zone(one.zone)
+    except UnknownZoneError as error:
+        raise DefinitionError("zone", f"is no time zone: {ADVICE}") from error
 
 
 def _check_value(one: Definition) -> None:

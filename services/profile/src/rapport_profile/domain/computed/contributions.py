@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from rapport_common.events.envelope import Event
 from rapport_common.events.money import normal_currency
+from rapport_common.zones import zone_of
 from rapport_profile.domain.computed import days
 from rapport_profile.domain.computed.definition import Definition, Selector, Value, takes_value
 from rapport_profile.domain.computed.reading import (
@@ -167,7 +168,7 @@ class _Reading:
             return values_at(self._said, value.property)
         if value.text is not None:
             return [value.text]
-        local = self._at.astimezone(days.zone_of(self._one.zone))
+        local = self._at.astimezone(zone_of(self._one.zone))
         return [local.strftime("%A").lower() if value.time == "weekday" else f"{local.hour:02}"]
 
     def _numbers(self) -> list[Decimal]:

@@ -2,18 +2,12 @@
 
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
+from rapport_common.zones import zone_of
 from rapport_profile.domain.computed.definition import Unit
 
 _DAYS_OF_WEEK = 7
 _MONTHS = 12
-
-
-@lru_cache(maxsize=64)
-def zone_of(name: str) -> ZoneInfo:
-    """A time zone by its IANA name."""
-    return ZoneInfo(name)
 
 
 def number_of(at: datetime, unit: Unit, zone: str) -> int:

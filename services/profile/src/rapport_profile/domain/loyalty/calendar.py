@@ -2,9 +2,8 @@
 
 from calendar import monthrange
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo
 
+from rapport_common.zones import zone_of
 from rapport_profile.domain.loyalty.programme import Expiry, Period
 
 FAR = datetime(9000, 1, 1, tzinfo=UTC)
@@ -76,9 +75,4 @@ def expires(expiry: Expiry, since: datetime, zone: str) -> datetime:
 
 
 def _local(moment: datetime, zone: str) -> datetime:
-    return moment.astimezone(_zone(zone))
-
-
-@lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+    return moment.astimezone(zone_of(zone))

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from rapport_common.events.money import CURRENCIES
 from rapport_common.events.orders import ORDER_EVENTS
 from rapport_common.events.reserved import service_of
+from rapport_common.zones import UnknownZoneError, known_zone
 from rapport_profile.domain.loyalty.programme import (
     Expiry,
     Level,
@@ -251,7 +251,6 @@ def _within(where: str, value: int, least: int, most: int) -> None:
 
 def _zone(name: str) -> None:
     try:
-        ZoneInfo(name)
-    except (ValueError, OSError, LookupError) as error:
-        message = f"'{name[:64]}' is no time zone (IANA, such as Asia/Shanghai)"
-        raise ProgrammeError("zone", message) from error
+        known_zone(name)
+    except UnknownZoneError as error:
+        raise ProgrammeError("zone", str(error)) from error

@@ -3,6 +3,7 @@
 As its API takes it (`/api/segments.create`, `tree`).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,7 @@ _OPS = {
 _NEGATED = {"not_equals": "equals", "not_contains": "contains"}
 _RANGES = {"in_date_range": False, "not_in_date_range": True}
 _BOTH_ENDS = 2
+_DAYS = re.compile(r"[0-9]{1,9}")
 
 
 def read(document: Mapping[str, Any], reader: Reader) -> Rule:
@@ -124,7 +126,7 @@ def _filter(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:
         return reader.refuse(path, "must have one value")
     if operator == "in_the_last_days":
         days = values[0]
-        count = int(days) if str(days).isdigit() else None
+        count = int(days) if _DAYS.fullmatch(str(days)) else None
         length = reader.length(count, "day", f"{path}.string_values")
         return reader.compared(name, "within", {"last": length})
     plain = _NEGATED.get(operator, operator)

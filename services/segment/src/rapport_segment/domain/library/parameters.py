@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
 
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.money import normal_currency
+from rapport_common.numbers import plain_number
 from rapport_segment.domain.operands import MAX_DIGITS, RuleError
 from rapport_segment.domain.windows import LONGEST_DAYS
 from rapport_segment.domain.zones import zone_name
@@ -60,11 +61,8 @@ def _whole(one: Parameter, written: str) -> int:
 
 
 def _amount(one: Parameter, written: str) -> str:
-    try:
-        amount = Decimal(written)
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not amount.is_finite() or amount < 0 or abs(amount.adjusted()) > MAX_DIGITS // 2:
+    amount = plain_number(written)
+    if amount is None or amount < 0 or abs(amount.adjusted()) > MAX_DIGITS // 2:
         raise ParameterError(one.name, 'must be an amount, such as 500 or "49.90"')
     return format(amount, "f")
 
