@@ -308,7 +308,14 @@ async def test_all_of_it_can_be_adopted(engine: AsyncEngine, client: httpx.Async
     body = {"ids": list(library()), "parameters": values, "active": False}
     answer = await client.post(f"{PATH}/adopt", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_rule")
-    assert "there is no computed trait" in answer.json()["message"]
+    assert answer.json()["details"] == {
+        "path": "and[0].defined",
+        "segment": "Cross-sell candidates",
+    }
+    message = answer.json()["message"]
+    wanted = "Cross-sell candidates: and[0].defined: there is no computed trait 'categories_bought'"
+    assert message.startswith(wanted)
+    assert message.endswith("rapport profile computed adopt categories_bought")
     async with engine.begin() as tx:
         told: list[tuple[str, TraitType]] = [
             ("categories_bought", "list"),

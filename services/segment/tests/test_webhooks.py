@@ -157,6 +157,8 @@ def test_the_internet_is_and_so_is_what_the_operator_allows() -> None:
             "https://x.org/ä",
             "https://x\n.org",
         ),
+        *("https://127.1/", "https://2130706433", "https://0x7f.1/", "https://127.0.0.1./"),
+        *("https://0x7f000001/", "https://10.1.2.3.4/", "https://shop.7/"),
         *("https://x.org/" + "a" * 2000, "https://x .org/", "file:///etc/passwd"),
     ],
 )
@@ -166,7 +168,13 @@ def test_an_address_that_can_not_be_posted_to_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://shop.example.com/hook?a=1", "https://shop.example.com:8443", "HTTPS://x.org"]
+    "url",
+    [
+        "https://shop.example.com/hook?a=1",
+        "https://shop.example.com:8443",
+        "HTTPS://x.org",
+        "https://7.x.org",
+    ],
 )
 def test_an_address_on_the_internet_is_taken(url: str) -> None:
     require_usable(url)

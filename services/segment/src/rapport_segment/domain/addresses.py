@@ -4,6 +4,7 @@ Whoever may name an address could else have us ask what only we can reach: a dat
 metadata of a cloud's machine, another service (OWASP: server-side request forgery).
 """
 
+import re
 from collections.abc import Sequence
 from ipaddress import (
     IPv4Address,
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 
 Network = IPv4Network | IPv6Network
 MAX_URL = 2000
+_HEXADECIMAL = re.compile(r"0x[0-9a-f]*")
 _TRANSLATED = IPv6Network("64:ff9b::/96")
 """Behind these addresses are those of IPv4 (RFC 6052), private ones too."""
 _NEVER = (
@@ -80,6 +82,9 @@ def require_usable(url: str, own: Sequence[Network] = ()) -> None:
         message = "must have no password and no fragment: posts are signed"
         raise UnusableUrlError(message)
     literal = _literal(host)
+    if literal is None and _is_number(host):
+        message = "has a number as its host: write an address in full, as 203.0.113.7"
+        raise UnusableUrlError(message)
     if literal is not None and not is_allowed(literal, own):
         message = "leads to a private network; the setting RAPPORT_WEBHOOK_NETWORKS allows it"
         raise UnusableUrlError(message)
@@ -87,6 +92,14 @@ def require_usable(url: str, own: Sequence[Network] = ()) -> None:
     if parts.scheme != "https" and not (parts.scheme == "http" and is_own):
         message = "must begin with https://"
         raise UnusableUrlError(message)
+
+
+def _is_number(host: str) -> bool:
+    """Whether a host ends in a number: `127.1`, `2130706433` and `0x7f.1` are all 127.0.0.1 to
+    some (WHATWG URL, "ends in a number"), and a name that cannot be to others.
+    """
+    last = host.removesuffix(".").rpartition(".")[2]
+    return last.isdecimal() or _HEXADECIMAL.fullmatch(last) is not None
 
 
 def _literal(host: str) -> str | None:

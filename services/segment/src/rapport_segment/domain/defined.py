@@ -52,9 +52,12 @@ def _check(leaf: Leaf, subject: Defined, types: Mapping[str, TraitType]) -> None
 
 
 def missing(name: str, types: Mapping[str, TraitType]) -> str:
-    """What is told of a trait that there is not: which there are."""
+    """What is told of a trait that there is not: which there are, and how there would be one."""
     known = ", ".join(sorted(types)[:_SHOWN]) or "none"
-    return f"there is no computed trait '{name}' here; there are: {known}"
+    return (
+        f"there is no computed trait '{name}' here; there are: {known}. Profile works one out once "
+        f"it is defined, or, if it comes with Rapport, rapport profile computed adopt {name}"
+    )
 
 
 def of_currency(name: str, kind: TraitType) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_common.auth import Operator
+from rapport_common.errors import InvalidRequestError
+from rapport_segment.domain.operands import RuleError
 from rapport_segment.handlers import segments
 from rapport_segment.store import definitions
 from rapport_segment.store.definitions import Listed
@@ -36,7 +38,19 @@ async def adopt(
     for name, rule in rules.items():
         known = await definitions.named(tx, caller.workspace, name)
         if known is None:
-            done.added.append(await segments.create(tx, caller, name, rule, active=active))
+            done.added.append(await _made(tx, caller, name, rule, active=active))
         else:
             done.present.append(await segments.require_listed(tx, caller.workspace, known))
     return done
+
+
+async def _made(
+    tx: AsyncConnection, caller: Operator, name: str, rule: dict[str, Any], *, active: bool
+) -> Listed:
+    try:
+        return await segments.create(tx, caller, name, rule, active=active)
+    except RuleError as error:
+        # Of many segments that are adopted at once, nobody saw the rules.
+        raise InvalidRequestError(
+            f"{name}: {error.message}", code=error.code, details={**error.details, "segment": name}
+        ) from error
