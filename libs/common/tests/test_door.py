@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +14,7 @@ import pytest
 from fastapi import Depends, FastAPI, Request
 from pydantic import BaseModel
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from structlog.testing import capture_logs
 from tests.support.talking import port_of, serving
 from tests.support.waiting import HANG_SECONDS
 
@@ -190,6 +191,33 @@ async def test_a_body_within_its_bounds_arrives(served: Standing) -> None:
     assert (await talked(served.port, head(b"POST", b"/form/a", length(3)) + b"a=b"))[2] == b"3"
     large = head(b"PUT", b"/v1/files", BEARER, length(4 * MIB))
     assert (await talked(served.port, large, *[b"x" * MIB] * 4))[2] == b"4194304"
+
+
+async def test_who_leaves_in_the_middle_of_a_file_is_no_error_of_ours() -> None:
+    pieces = [
+        {"type": "http.request", "body": b"x", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent = []
+
+    async def receive() -> dict[str, Any]:
+        return pieces.pop(0)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": "/v1/files",
+        "query_string": b"",
+        "headers": [(b"authorization", f"Bearer {TOKEN}".encode())],
+    }
+    app = Standing(Health()).app(Bounds(streams=(re.compile("/v1/files"),)))
+    with capture_logs() as logs:
+        await app(scope, receive, send)
+    assert (sent[0]["status"], json.loads(sent[1]["body"])["code"]) == (400, "broken_off")
+    assert logs == []
 
 
 @pytest.mark.parametrize("path", [b"/v1/things", b"/v1/files", b"/form/x"])

@@ -10,6 +10,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rapport_common import logging, tracing
@@ -194,7 +195,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 def _failed(scope: Scope, error: Exception) -> Response:
     """The answer to a request that no handler had an answer for."""
-    if took_too_long(error):
+    if isinstance(error, ClientDisconnect):
+        # Nobody hears this: it is for the counts of answers.
+        message = "The connection was closed before the end of the body."
+        error = AppError(message, code="broken_off")
+    elif took_too_long(error):
         message = "This asks for more than the database can look up in time: ask for less at once."
         error = UnavailableError(message, code="too_slow", retry_after=5)
     elif is_contention(error):

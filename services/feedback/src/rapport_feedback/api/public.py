@@ -1,14 +1,12 @@
 """The pages behind a survey link: whoever has the link may answer; a GET changes nothing."""
 
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.requests import ClientDisconnect
 from typing_extensions import override
 
 from rapport_common import clock
@@ -39,18 +37,6 @@ class PageRoute(PeopleRoute):
     @staticmethod
     def problem_page(status: int, message: str, languages: str) -> Page:
         return pages.problem(status, message, language=language_of(languages))
-
-    @override
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def unless_gone(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except ClientDisconnect:
-                return Response(status_code=400)
-
-        return unless_gone
 
 
 def survey_pages(engine: AsyncEngine, surveys: Surveys, cases: Cases) -> APIRouter:

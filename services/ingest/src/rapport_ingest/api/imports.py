@@ -1,17 +1,15 @@
 """Imports: made from a spec, then given a file, or the address of one."""
 
 import re
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Body, Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.requests import ClientDisconnect
 
 from rapport_common import logging
 from rapport_common.auth import Operator, operator
-from rapport_common.errors import AppError, ConflictError, NotFoundError
+from rapport_common.errors import ConflictError, NotFoundError
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7
 from rapport_common.jobs import routes
@@ -23,7 +21,7 @@ from rapport_ingest.domain.naming import require_names
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.handlers.jobs import started
 from rapport_ingest.handlers.places import granted
-from rapport_ingest.handlers.uploads import Part, Uploads, part_of
+from rapport_ingest.handlers.uploads import Uploads, part_of
 from rapport_ingest.settings import IngestSettings
 from rapport_ingest.store import sources
 from rapport_ingest.store.jobs import JOBS, UPLOADING
@@ -84,7 +82,7 @@ def upload_routes(engine: AsyncEngine, uploads: Uploads) -> APIRouter:
         await _uploading(engine, caller.workspace, job_id)
         headers = request.headers
         part = part_of(headers.get("content-range"), headers.get("content-length"))
-        if await _written(uploads, job_id, part, request.stream()):
+        if await uploads.write(job_id, part, request.stream()):
             async with engine.begin() as tx:
                 await JOBS.ready(tx, caller.workspace, job_id, UPLOADING)
         async with engine.begin() as tx:
@@ -131,12 +129,3 @@ async def _uploading(engine: AsyncEngine, workspace: str, job_id: str) -> Job:
         message = f"The import is {job.state}: it takes no file (any more)."
         raise ConflictError(message, details={"state": job.state})
     return job
-
-
-async def _written(uploads: Uploads, job: str, part: Part, body: AsyncIterator[bytes]) -> bool:
-    try:
-        return await uploads.write(job, part, body)
-    except ClientDisconnect as error:
-        # Nobody hears this; what has come is kept for the next part.
-        message = "The connection was closed before the end of the body."
-        raise AppError(message, code="broken_off") from error
