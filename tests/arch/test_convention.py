@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import jsonschema_rs
 import pytest
+from fastapi.routing import APIRoute
 from httpx import ASGITransport, AsyncClient
 from tests.support.documents import api_of, document_of
 
 from rapport_common.events.topics import SERVICES
+from rapport_common.routes import LateRoute
 from rapport_common.testing.credentials import mint
 
 OPEN = {"/healthz", "/readyz"}
@@ -430,3 +432,12 @@ def test_addresses_of_sdks_are_shown() -> None:
     paths = document_of("ingest")["paths"]
     for one in ("/v1/batch", "/v1/track", "/batch", "/i", "/v1/cloudevents", "/v1/pixel.gif"):
         assert one in paths
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_routes_are_made_when_they_are_first_asked_for(service: str) -> None:
+    ours = [one for one in api_of(service).routes if isinstance(one, APIRoute)]
+    at_once = {one.path for one in ours if not isinstance(one, LateRoute)}
+    others = {one for one in at_once - OPEN if not one.startswith(("/docs", "/openapi"))}
+    assert not others, "a rapport_common.routes.Router makes them late"
+    assert len(ours) > 3 * len(at_once)

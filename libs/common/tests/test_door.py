@@ -194,7 +194,7 @@ async def test_a_body_within_its_bounds_arrives(served: Standing) -> None:
 
 
 async def test_who_leaves_in_the_middle_of_a_file_is_no_error_of_ours() -> None:
-    pieces = [
+    pieces: list[dict[str, Any]] = [
         {"type": "http.request", "body": b"x", "more_body": True},
         {"type": "http.disconnect"},
     ]

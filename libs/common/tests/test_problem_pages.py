@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from hypothesis import given
 from hypothesis import strategies as st
 from libs.common.tests.test_door import answered, length, talked
@@ -23,7 +23,7 @@ from rapport_common.http import Health, create_app
 from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page, Site
 from rapport_common.problem_pages import PeopleRoute, prefers_json
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_common.testing.credentials import authenticator
 
 GERMAN = b"Accept-Language: de\r\n"
@@ -43,7 +43,7 @@ class Form(PeopleRoute):
 
 def app(bounds: Bounds) -> FastAPI:
     made = create_app("feedback", Health(), authenticator(), bounds)
-    router = APIRouter(prefix="/f", route_class=Form)
+    router = Router(prefix="/f", route_class=Form)
 
     @router.post("/{token}")
     async def form(token: str, request: Request) -> int:
@@ -55,7 +55,7 @@ def app(bounds: Bounds) -> FastAPI:
             await asyncio.Event().wait()
         raise {"away": PoolTimeoutError(), "busy": BusyError("x"), "broken": KeyError("x")}[what]
 
-    outer = APIRouter()
+    outer = Router()
     add_routes(outer, router)
     add_routes(made, outer)
     return made

@@ -11,6 +11,7 @@ from rapport_common.auth import Operator, operator
 from rapport_common.operator.texts import StorableText
 from rapport_common.pages import brand as rules
 from rapport_common.pages.brand import Brand
+from rapport_common.routes import Router
 
 
 def brand_table(metadata: MetaData) -> None:
@@ -96,7 +97,7 @@ async def set_brand(tx: AsyncConnection, schema: str, workspace: str, brand: Bra
 
 def brand_routes(engine: AsyncEngine, schema: str, scope: str) -> APIRouter:
     """GET and PUT /v1/brand: scope `<scope>:read` to see it, `<scope>:write` to set it."""
-    router = APIRouter(tags=["brand"])
+    router = Router(tags=["brand"])
 
     @router.get("/v1/brand", summary="How this service's pages look")
     async def show(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from fastapi.routing import APIRoute
+from rapport_common.routes import LateRoute
 
 if TYPE_CHECKING:
     from rapport_common.pages.site import Page  # templates are loaded by who has pages
@@ -18,7 +18,7 @@ _RANGE = re.compile(
 Headers = Iterable[tuple[bytes, bytes]]
 
 
-class PeopleRoute(APIRoute):
+class PeopleRoute(LateRoute):
     """A route whose callers are people: all that is refused below its first segment is a page,
     whoever refuses it.
     """

@@ -11,6 +11,7 @@ from rapport_common.auth import Operator, operator
 from rapport_common.due.store import AT_ONCE, Due, DueStore
 from rapport_common.errors import NotFoundError
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 
 NO_NUL = r"^[^\x00]*$"  # Postgres has no way to store one
 Kind = Annotated[str, Path(min_length=1, max_length=63, pattern=NO_NUL)]
@@ -50,7 +51,7 @@ class Retried(BaseModel):
 
 def due_routes(engine: AsyncEngine, store: DueStore) -> APIRouter:
     """List, retry, discard (scope `ops`); a caller sees the rows of his workspace."""
-    router = APIRouter(tags=["operations"])
+    router = Router(tags=["operations"])
 
     @router.get("/v1/due", response_model=Listed[ShownDue])
     async def list_due(

@@ -14,6 +14,7 @@ from rapport_common.errors import ConflictError, NotFoundError
 from rapport_common.jobs.ending import Endings, PutAway
 from rapport_common.jobs.store import Job, JobStore
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 
 NO_NUL = r"^[^\x00]*$"  # Postgres has no way to store one
 JobId = Annotated[str, Path(min_length=1, max_length=100, pattern=NO_NUL)]
@@ -93,7 +94,7 @@ def job_routes(
 
     `both`: scopes that allow both, of those who start such jobs. `put_away`: as of `Jobs`.
     """
-    router = APIRouter(tags=["jobs"])
+    router = Router(tags=["jobs"])
     endings = Endings(engine, store, put_away)
     reader, writer = Depends(operator(read, *both)), Depends(operator(write, *both))
 

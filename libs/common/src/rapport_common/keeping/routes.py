@@ -16,7 +16,7 @@ from rapport_common.keeping.classes import COUNTED, DataClass
 from rapport_common.keeping.store import KeepingStore, Version
 from rapport_common.operator.texts import StorableText
 from rapport_common.paging import MAX_BIGINT, Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 
 MOST_DAYS = 36_500
 Reader = Annotated[Operator, Depends(operator("privacy:read"))]
@@ -110,14 +110,14 @@ class _Rules:
 
 def keeping_routes(engine: AsyncEngine, service: str, classes: Sequence[DataClass]) -> APIRouter:
     """Show and change how long what is kept, and see what that does."""
-    router = APIRouter(tags=["retention"])
+    router = Router(tags=["retention"])
     rules = _Rules(engine, service, classes)
     add_routes(router, _shown(rules), _changed(rules))
     return router
 
 
 def _shown(rules: _Rules) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/retention-rules")
     async def retention_rules(caller: Reader) -> RetentionRules:
@@ -151,7 +151,7 @@ def _gone(one: store.Gone) -> dict[str, Any]:
 
 
 def _changed(rules: _Rules) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.put("/v1/retention-rules")
     async def declare_retention_rules(body: NewRetentionRules, caller: Writer) -> RetentionRules:

@@ -18,6 +18,7 @@ from rapport_common.kafka.store import DeadLetter
 from rapport_common.operator.models import Replayed, ShownDeadLetter
 from rapport_common.operator.shown import shown_value
 from rapport_common.paging import BigId, Listed, Paging
+from rapport_common.routes import Router
 
 Ops = Annotated[Operator, Depends(operator("ops"))]
 
@@ -36,7 +37,7 @@ class ReplayDeadLetter(BaseModel):
 
 def dead_letter_routes(engine: AsyncEngine, batches: BatchWriter) -> APIRouter:
     """List and replay. A caller sees his workspace's; those that name none, the installation's."""
-    router = APIRouter()
+    router = Router()
     store = batches.store
 
     @router.get("/v1/dead-letters", response_model=Listed[ShownDeadLetter])

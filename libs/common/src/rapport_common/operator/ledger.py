@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.auth import InstallationOps
+from rapport_common.routes import Router
 
 Counts = Callable[[AsyncConnection], Awaitable[Mapping[str, Any]]]
 """Reads the fields of the service's ledger, over all workspaces."""
@@ -18,7 +19,7 @@ def ledger_routes(engine: AsyncEngine, model: type[BaseModel], counts: Counts) -
     """The route over `counts`; `model` names the fields, and says what equals what."""
     # One picture: counts of different instants would not add up.
     of_one_instant = engine.execution_options(isolation_level="REPEATABLE READ")
-    router = APIRouter(tags=["operations"])
+    router = Router(tags=["operations"])
 
     @router.get("/v1/ledger", response_model=model, description=inspect.getdoc(model))
     async def ledger(_caller: InstallationOps) -> Mapping[str, Any]:

@@ -11,13 +11,14 @@ from rapport_common.operator.models import RefusedRow, Row
 from rapport_common.operator.shown import shown_key, shown_value
 from rapport_common.outbox import OutboxStore, Refused
 from rapport_common.paging import BigId, Listed, Paging
+from rapport_common.routes import Router
 
 Ops = Annotated[Operator, Depends(operator("ops"))]
 
 
 def outbox_routes(engine: AsyncEngine, store: OutboxStore) -> APIRouter:
     """List, retry, discard (scope `ops`); a caller sees the rows of his workspace."""
-    router = APIRouter(tags=["operations"])
+    router = Router(tags=["operations"])
 
     @router.get("/v1/outbox/refused", response_model=Listed[RefusedRow])
     async def listing(caller: Ops, page: Paging) -> dict[str, Any]:

@@ -18,14 +18,14 @@ from rapport_common.operator.models import (
 )
 from rapport_common.operator.shown import shown_key, shown_value
 from rapport_common.paging import BigId, Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 
 Ops = Annotated[Operator, Depends(operator("ops"))]
 
 
 def parked_routes(engine: AsyncEngine, batches: BatchWriter, unparker: Unparker) -> APIRouter:
     """List, show, release, discard; a caller sees the keys of his workspace."""
-    router = APIRouter()
+    router = Router()
     parking = batches.parking
 
     @router.get("/v1/parked", response_model=Listed[ShownParkedKey])
@@ -48,7 +48,7 @@ def parked_routes(engine: AsyncEngine, batches: BatchWriter, unparker: Unparker)
 
 
 def _letting_go(engine: AsyncEngine, parking: ParkingStore, unparker: Unparker) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.post("/v1/parked/{key_id}/release")
     async def release(key_id: BigId, caller: Ops) -> Released:

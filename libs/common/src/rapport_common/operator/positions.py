@@ -14,6 +14,7 @@ from rapport_common.errors import NotFoundError
 from rapport_common.kafka.consumer import Consumer
 from rapport_common.operator.models import Position, Positions, Resumed
 from rapport_common.paging import MAX_BIGINT, Paging
+from rapport_common.routes import Router
 
 MAX_INTEGER = 2**31 - 1
 
@@ -30,7 +31,7 @@ class ResetPosition(BaseModel):
 
 def position_routes(engine: AsyncEngine, consumer: Consumer) -> APIRouter:
     """Show, reset and resume; a command reaches every replica, whichever was asked."""
-    router = APIRouter()
+    router = Router()
     store = consumer.store
 
     @router.get("/v1/positions", response_model=Positions)

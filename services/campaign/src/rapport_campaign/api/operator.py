@@ -35,6 +35,7 @@ from rapport_common.auth import Operator, operator
 from rapport_common.errors import NotFoundError
 from rapport_common.idempotency import Repeatable
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 
 Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
 Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
@@ -42,7 +43,7 @@ Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
 
 def operator_routes(engine: AsyncEngine, renderer: Renderer, arrivals: Arrivals) -> APIRouter:
     """All routes that need a token."""
-    router = APIRouter()
+    router = Router()
     _policy_routes(router, engine)
     _create_route(router, engine, renderer, arrivals)
     _draft_routes(router, engine, renderer, arrivals)

@@ -27,6 +27,7 @@ from rapport_common.events.consent import ANY_PURPOSE, is_purpose, normal_purpos
 from rapport_common.idempotency import Repeatable
 from rapport_common.operator.texts import StorableText
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 
 Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
 Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
@@ -75,7 +76,7 @@ class ShownOptIn(BaseModel):
 
 def opt_in_routes(engine: AsyncEngine, opt_ins: OptIns) -> APIRouter:
     """For operators."""
-    router = APIRouter(tags=["opt-ins"])
+    router = Router(tags=["opt-ins"])
 
     @router.post("/v1/opt-ins", status_code=201)
     async def ask(body: NewOptIn, caller: Writer, once: Repeatable) -> ShownOptIn:
@@ -150,7 +151,7 @@ def _shown(known: tuple[OptIn, Fate]) -> ShownOptIn:
 
 def opt_in_pages(engine: AsyncEngine, opt_ins: OptIns, door: Door) -> APIRouter:
     """/d/{token}: a GET asks, only a POST of its form confirms."""
-    router = APIRouter(include_in_schema=False, route_class=PageRoute)
+    router = Router(include_in_schema=False, route_class=PageRoute)
 
     @router.api_route("/d/{text}", methods=READ)
     async def ask(text: str, request: Request) -> Response:

@@ -18,11 +18,12 @@ from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.tables import SCHEMA
 from rapport_common.brands import brand_of
 from rapport_common.pages.language import LANGUAGES, language_of, tag
+from rapport_common.routes import Router
 
 
 def preference_pages(engine: AsyncEngine, preferences: Preferences, door: Door) -> APIRouter:
     """/p/{token}; `door` reads links and forms."""
-    router = APIRouter(include_in_schema=False, route_class=PageRoute)
+    router = Router(include_in_schema=False, route_class=PageRoute)
 
     @router.api_route("/p/{text}", methods=READ)
     async def ask(text: str, request: Request) -> Response:

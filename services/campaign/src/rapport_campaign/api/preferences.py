@@ -21,6 +21,7 @@ from rapport_common.errors import ConflictError, InvalidRequestError, NotFoundEr
 from rapport_common.idempotency import Repeatable
 from rapport_common.operator.texts import StorableText
 from rapport_common.paging import MAX_BIGINT, Listed, Paging
+from rapport_common.routes import Router
 
 Reader = Annotated[Operator, Depends(operator("campaigns:read"))]
 Writer = Annotated[Operator, Depends(operator("campaigns:write"))]
@@ -94,7 +95,7 @@ class ShownLink(BaseModel):
 
 def preference_routes(engine: AsyncEngine, office: Office) -> APIRouter:
     """All of it; `office` signs links."""
-    router = APIRouter(tags=["preferences"])
+    router = Router(tags=["preferences"])
     _topics(router, engine)
     _links(router, engine, office)
     return router

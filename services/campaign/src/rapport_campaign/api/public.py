@@ -28,6 +28,7 @@ from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page
 from rapport_common.problem_pages import PeopleRoute
 from rapport_common.proxies import Proxies
+from rapport_common.routes import Router
 
 log = logging.get(__name__)
 
@@ -87,7 +88,7 @@ async def fields_of(request: Request) -> dict[str, list[str]]:
 
 def public_routes(engine: AsyncEngine, tracker: Tracker, key: bytes) -> APIRouter:
     """/u (unsubscribe), /c (click) and /o (open)."""
-    router = APIRouter(include_in_schema=False, route_class=PageRoute)
+    router = Router(include_in_schema=False, route_class=PageRoute)
     _unsubscribe_routes(router, engine, tracker, key)
     _click_and_open(router, engine, tracker, key)
     return router

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common import clock
 from rapport_common.idempotency import Repeatable
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_feedback import metrics
 from rapport_feedback.api.callers import Reader, Writer
 from rapport_feedback.api.models import (
@@ -29,7 +30,7 @@ CaseFilter = State | Literal["open"] | None
 
 def case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
     """/v1/cases: taken down and listed."""
-    router = APIRouter(prefix="/v1/cases", tags=["cases"])
+    router = Router(prefix="/v1/cases", tags=["cases"])
 
     @router.post("", status_code=201)
     async def create(body: NewCase, caller: Writer, once: Repeatable) -> CaseView:
@@ -80,7 +81,7 @@ def case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
 
 def one_case_routes(engine: AsyncEngine, cases: Cases) -> APIRouter:
     """/v1/cases/{case_id}: looked at and moved on."""
-    router = APIRouter(prefix="/v1/cases", tags=["cases"])
+    router = Router(prefix="/v1/cases", tags=["cases"])
 
     @router.get("/{case_id}")
     async def one(case_id: str, caller: Reader) -> CaseWithHistory:

@@ -17,6 +17,7 @@ from rapport_common.pages.brand import Brand
 from rapport_common.pages.language import language_of
 from rapport_common.pages.site import Page
 from rapport_common.problem_pages import PeopleRoute
+from rapport_common.routes import Router
 from rapport_feedback import metrics, pages
 from rapport_feedback.domain.nps import HIGHEST, LOWEST
 from rapport_feedback.domain.surveys import MAX_COMMENT
@@ -41,7 +42,7 @@ class PageRoute(PeopleRoute):
 
 def survey_pages(engine: AsyncEngine, surveys: Surveys, cases: Cases) -> APIRouter:
     """/s/{token}."""
-    router = APIRouter(prefix="/s", tags=["pages"], route_class=PageRoute)
+    router = Router(prefix="/s", tags=["pages"], route_class=PageRoute)
 
     @router.get("/{token}", response_class=HTMLResponse)
     @router.head("/{token}", include_in_schema=False)

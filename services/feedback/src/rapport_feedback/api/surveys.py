@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common import clock
 from rapport_common.idempotency import Repeatable
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_feedback import metrics
 from rapport_feedback.api.callers import Reader, Writer
 from rapport_feedback.api.models import (
@@ -31,7 +32,7 @@ MAX_WAVE = 2**31 - 1
 
 def survey_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
     """/v1/surveys: listed, shown and scored."""
-    router = APIRouter(prefix="/v1/surveys", tags=["surveys"])
+    router = Router(prefix="/v1/surveys", tags=["surveys"])
 
     @router.get("", response_model=Listed[SurveyView])
     async def listed(caller: Reader, page: Paging, *, archived: bool = False) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def survey_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
 
 def survey_change_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
     """/v1/surveys: made, renamed, archived and run again."""
-    router = APIRouter(prefix="/v1/surveys", tags=["surveys"])
+    router = Router(prefix="/v1/surveys", tags=["surveys"])
 
     @router.post("", status_code=201)
     async def create(body: NewSurvey, caller: Writer, once: Repeatable) -> SurveyView:
@@ -118,7 +119,7 @@ def survey_change_routes(engine: AsyncEngine, surveys: Surveys) -> APIRouter:
 
 def invitation_routes(engine: AsyncEngine, surveys: Surveys, public_url: str) -> APIRouter:
     """/v1/surveys/{survey_id}/invitations: links begin with `public_url`."""
-    router = APIRouter(prefix="/v1/surveys", tags=["surveys"])
+    router = Router(prefix="/v1/surveys", tags=["surveys"])
 
     @router.post("/{survey_id}/invitations", status_code=201)
     async def invite(survey_id: str, body: Named, caller: Writer, response: Response) -> Invited:

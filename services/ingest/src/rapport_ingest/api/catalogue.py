@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common import clock
 from rapport_common.errors import NotFoundError
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_ingest.api.fields import NO_NUL, Reader, SourceId, Text
 from rapport_ingest.api.models import CataloguedEvent, EventShape
 from rapport_ingest.domain.catalogue import described
@@ -19,7 +20,7 @@ Kind = Annotated[str, Path(max_length=20, pattern=NO_NUL)]
 
 def catalogue_routes(engine: AsyncEngine) -> APIRouter:
     """List the catalogue, show one event."""
-    router = APIRouter(tags=["catalogue"])
+    router = Router(tags=["catalogue"])
 
     @router.get("/v1/catalogue", response_model=Listed[CataloguedEvent])
     async def list_events(

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_common.routes import Router
 from rapport_ingest.api.fields import Reader, SourceId
 from rapport_ingest.domain.source import Caller
 from rapport_ingest.handlers.debugging import Debugging
@@ -21,7 +22,7 @@ END = b"event: end\ndata: {}\n\n"
 
 def debugger_routes(engine: AsyncEngine, debugging: Debugging) -> APIRouter:
     """Watch a source."""
-    router = APIRouter(tags=["events"])
+    router = Router(tags=["events"])
 
     @router.get(
         "/v1/sources/{source}/live",

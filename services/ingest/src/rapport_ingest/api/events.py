@@ -9,6 +9,7 @@ from rapport_common import clock
 from rapport_common.auth import Shown, operator
 from rapport_common.errors import ForbiddenError, InvalidRequestError
 from rapport_common.parameters import require_known_parameters
+from rapport_common.routes import Router
 from rapport_ingest.api.fields import MessageId, Text
 from rapport_ingest.api.models import EventPlace
 from rapport_ingest.domain.credentials import credential, key_id_of
@@ -20,7 +21,7 @@ MAX_SEARCH = timedelta(hours=72)
 
 def event_routes(keys: KeyRing, locator: Locator) -> APIRouter:
     """Find an event."""
-    router = APIRouter(tags=["events"])
+    router = Router(tags=["events"])
 
     async def sender(
         request: Request, _shown: Shown = None, source: Text = None

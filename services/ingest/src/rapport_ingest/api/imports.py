@@ -15,6 +15,7 @@ from rapport_common.ids import uuid7
 from rapport_common.jobs import routes
 from rapport_common.jobs.routes import JobId, ShownJob
 from rapport_common.jobs.store import Job, NewJob
+from rapport_common.routes import Router
 from rapport_ingest.api.models import UploadedPart
 from rapport_ingest.domain.imports import KIND, mapping_for, spec_of
 from rapport_ingest.domain.naming import require_names
@@ -43,7 +44,7 @@ class Upload(ShownJob):
 
 def import_routes(engine: AsyncEngine, settings: IngestSettings) -> APIRouter:
     """Make an import."""
-    router = APIRouter(tags=["imports"])
+    router = Router(tags=["imports"])
 
     @router.post("/v1/imports", status_code=201, response_model=ShownJob)
     async def create_import(body: Spec, caller: Importer, once: Repeatable) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def import_routes(engine: AsyncEngine, settings: IngestSettings) -> APIRouter:
 
 def upload_routes(engine: AsyncEngine, uploads: Uploads) -> APIRouter:
     """Upload an import's file, ask how much of it is there."""
-    router = APIRouter(tags=["imports"])
+    router = Router(tags=["imports"])
 
     @router.put("/v1/imports/{job_id}/file", response_model=Upload)
     async def upload(job_id: JobId, request: Request, caller: Importer) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rapport_common import clock
 from rapport_common.errors import InvalidRequestError
 from rapport_common.events.envelope import EventType
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_ingest.api import models
 from rapport_ingest.api.fields import NO_NUL, Reader, SourceId, Text, Writer
 from rapport_ingest.domain.plan import Difference, PlannedEvent, Violation
@@ -51,7 +52,7 @@ class PlanDocument(BaseModel):
 
 def plan_routes(engine: AsyncEngine) -> APIRouter:
     """Keep a source's plan, and read what breaks it."""
-    router = APIRouter(tags=["plans"])
+    router = Router(tags=["plans"])
 
     @router.put("/v1/sources/{source}/plan", response_model=models.PlanChanges)
     async def put_plan(source: SourceId, body: PlanDocument, caller: Writer) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7
 from rapport_common.jobs.store import NewJob
 from rapport_common.paging import MAX_BIGINT, BigId, Listed, Paging
+from rapport_common.routes import Router
 from rapport_common.wording import plain
 from rapport_ingest.api import models
 from rapport_ingest.api.fields import Moment, Rate, Reader, Word, Writer
@@ -113,7 +114,7 @@ Judged = Annotated[int, Query(ge=1, le=MAX_JUDGED)]
 
 def quarantine_routes(engine: AsyncEngine, counting: Counting, reopener: Reopener) -> APIRouter:
     """List, look at, repair, replay and discard."""
-    router = APIRouter(tags=["quarantine"])
+    router = Router(tags=["quarantine"])
     _add_reading(router, engine, counting)
     _add_changing(router, engine, reopener)
     return router

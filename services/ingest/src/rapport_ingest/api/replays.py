@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7
 from rapport_common.jobs.store import NewJob
+from rapport_common.routes import Router
 from rapport_ingest.api.fields import Moment, Rate, Word, Writer
 from rapport_ingest.api.models import StartedJob
 from rapport_ingest.domain.selection import LogSelection, TopicReplay
@@ -45,7 +46,7 @@ class NewTopicReplay(BaseModel):
 
 def replay_routes(engine: AsyncEngine) -> APIRouter:
     """Start a replay."""
-    router = APIRouter(tags=["replays"])
+    router = Router(tags=["replays"])
 
     @router.post("/v1/replays/topic", status_code=202)
     async def replay_topic(

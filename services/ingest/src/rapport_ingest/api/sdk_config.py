@@ -16,6 +16,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from rapport_common.errors import AppError, UnauthorizedError, UnavailableError
+from rapport_common.routes import Router
 from rapport_ingest import metrics
 from rapport_ingest.api.public import TAG
 from rapport_ingest.domain.credentials import credential, key_id_of
@@ -100,7 +101,7 @@ Its diagnostics would go to its maker, and recordings are not kept.
 
 def sdk_config_routes(keys: KeyRing) -> APIRouter:
     """The routes of SDKs that take no events; any page may call them."""
-    router = APIRouter(tags=[TAG])
+    router = Router(tags=[TAG])
 
     async def keyed(request: Request, key: str | None, serve: Serve) -> Response:
         try:

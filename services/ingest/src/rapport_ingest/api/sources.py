@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common import clock
 from rapport_common.errors import InvalidRequestError
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_ingest.api import models
 from rapport_ingest.api.fields import NO_NUL, Looker, Name, Reader, SourceId, Writer
 from rapport_ingest.domain import policy
@@ -73,7 +74,7 @@ class WorkspaceChange(BaseModel):
 
 def source_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
     """Make, show and change sources."""
-    router = APIRouter(tags=["sources"])
+    router = Router(tags=["sources"])
 
     @router.post("/v1/sources", status_code=201, response_model=models.MadeSource)
     async def create_source(body: NewSource, caller: Writer) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def _add_single(router: APIRouter, engine: AsyncEngine, sources: Sources) -> Non
 
 def policy_routes(engine: AsyncEngine) -> APIRouter:
     """What goes for all sources of a workspace."""
-    router = APIRouter(tags=["sources"])
+    router = Router(tags=["sources"])
 
     @router.get("/v1/policy")
     async def show_policy(caller: Looker) -> WorkspacePolicy:
@@ -157,7 +158,7 @@ def policy_routes(engine: AsyncEngine) -> APIRouter:
 
 def count_routes(engine: AsyncEngine, counting: Counting) -> APIRouter:
     """How much a source has sent."""
-    router = APIRouter(tags=["sources"])
+    router = Router(tags=["sources"])
 
     @router.get("/v1/sources/{source}/counts", response_model=models.SourceCounts)
     async def counts(source: SourceId, caller: Reader, days: Days = 30) -> dict[str, Any]:
@@ -185,7 +186,7 @@ def count_routes(engine: AsyncEngine, counting: Counting) -> APIRouter:
 
 def key_routes(engine: AsyncEngine, sources: Sources) -> APIRouter:
     """The write keys of a source."""
-    router = APIRouter(tags=["sources"])
+    router = Router(tags=["sources"])
 
     @router.get("/v1/sources/{source}/keys", response_model=Listed[models.Key])
     async def list_keys(source: SourceId, caller: Looker, page: Paging) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.errors import NotFoundError
 from rapport_common.paging import BigId, Listed, Paging
+from rapport_common.routes import Router
 from rapport_ingest.api.fields import Ops
 from rapport_ingest.api.models import NamedRow, RefusedEvent
 from rapport_ingest.store import spool
@@ -15,7 +16,7 @@ from rapport_ingest.store import spool
 
 def spool_routes(engine: AsyncEngine) -> APIRouter:
     """/v1/spool/refused."""
-    router = APIRouter(tags=["operations"])
+    router = Router(tags=["operations"])
 
     @router.get("/v1/spool/refused", response_model=Listed[RefusedEvent])
     async def refused_events(page: Paging, caller: Ops) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rapport_common.auth import Operator, operator
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile.api.decisions import NamedIdentifier, Reason
 from rapport_profile.api.models import privacy as models
 from rapport_profile.domain.naming import Ids
@@ -48,13 +48,13 @@ class _File(StreamingResponse):
 
 def access_routes(engine: AsyncEngine, ids: Ids, accessing: Accessing) -> APIRouter:
     """Ask what is known of somebody, and read it."""
-    router = APIRouter(tags=["privacy"])
+    router = Router(tags=["privacy"])
     add_routes(router, _asked(engine, ids, accessing), _told(engine, accessing))
     return router
 
 
 def _asked(engine: AsyncEngine, ids: Ids, accessing: Accessing) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.post("/v1/privacy/access", status_code=201, response_model=models.Access)
     async def ask(body: NewAccess, caller: Writer, once: Repeatable) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _asked(engine: AsyncEngine, ids: Ids, accessing: Accessing) -> APIRouter:
 
 
 def _told(engine: AsyncEngine, accessing: Accessing) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/privacy/access", response_model=Listed[models.Access])
     async def requests(caller: Reader, page: Paging) -> dict[str, Any]:

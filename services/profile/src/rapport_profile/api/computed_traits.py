@@ -13,7 +13,7 @@ from rapport_common.errors import InvalidRequestError
 from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import MAX_BIGINT, Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile.api import computed_models as models
 from rapport_profile.api.asking import NO_NUL, Reader, person
 from rapport_profile.domain.computed.definition import type_of
@@ -30,13 +30,13 @@ PATH = "/v1/computed-traits"
 
 def computed_routes(engine: AsyncEngine) -> APIRouter:
     """All routes of computed traits; those without a name first."""
-    router = APIRouter(tags=["computed traits"])
+    router = Router(tags=["computed traits"])
     add_routes(router, _without_name(engine), _shown_traits(engine), _changes(engine))
     return router
 
 
 def _without_name(engine: AsyncEngine) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get(f"{PATH}/shipped", response_model=Listed[models.ShippedTrait])
     async def shipped_traits(_caller: Reader, page: Paging) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _without_name(engine: AsyncEngine) -> APIRouter:
 
 
 def _shown_traits(engine: AsyncEngine) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get(PATH, response_model=Listed[models.ComputedTrait])
     async def computed_traits(caller: Reader, page: Paging) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _shown_traits(engine: AsyncEngine) -> APIRouter:
 
 
 def _changes(engine: AsyncEngine) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.put(PATH + "/{name}", status_code=202, response_model=models.ChangedTrait)
     async def define_trait(name: Name, body: models.NewVersion, caller: Writer) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_profile.api.asking import NO_NUL, Reader
 from rapport_profile.api.consent_models import Basis
 from rapport_profile.api.models import rules as models
@@ -55,7 +56,7 @@ class NewConsentRules(NewVersion):
 
 def consent_rules_routes(engine: AsyncEngine) -> APIRouter:
     """Show and change the rules."""
-    router = APIRouter(tags=["consent rules"])
+    router = Router(tags=["consent rules"])
     shelf = Shelf(engine, CONSENT_RULES, _fields)
 
     @router.get("/v1/consent-rules", response_model=models.ConsentRules)

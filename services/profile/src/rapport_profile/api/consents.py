@@ -18,7 +18,7 @@ from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
 from rapport_common.publisher import Publisher
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile.api import consent_models as models
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import After, Reader, Text, person
@@ -77,7 +77,7 @@ Asked = Annotated[Instant, Depends(Instant)]
 
 def consent_routes(engine: AsyncEngine, arrivals: Arrivals, publisher: Publisher) -> APIRouter:
     """Consents of a person; `publisher` writes to `events`."""
-    router = APIRouter(tags=["consents"])
+    router = Router(tags=["consents"])
     add_routes(
         router,
         _held(engine, arrivals),
@@ -89,7 +89,7 @@ def consent_routes(engine: AsyncEngine, arrivals: Arrivals, publisher: Publisher
 
 
 def _held(engine: AsyncEngine, arrivals: Arrivals) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/profiles/{profile_id}/consents", response_model=Listed[models.Consent])
     async def consents(
@@ -128,7 +128,7 @@ async def _then(
 
 
 def _said(engine: AsyncEngine) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/profiles/{profile_id}/consents/words", response_model=Listed[models.Word])
     async def words(profile_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _said(engine: AsyncEngine) -> APIRouter:
 
 
 def _explaining(engine: AsyncEngine) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/profiles/{profile_id}/consents/why", response_model=models.Why)
     async def why(
@@ -182,7 +182,7 @@ def _explaining(engine: AsyncEngine) -> APIRouter:
 
 
 def _noted(engine: AsyncEngine, publisher: Publisher) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.post("/v1/profiles/{profile_id}/consents", status_code=202, response_model=models.Noted)
     async def note(

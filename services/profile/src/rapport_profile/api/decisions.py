@@ -17,7 +17,7 @@ from rapport_common.events.envelope import Identifier
 from rapport_common.idempotency import Once, Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile.api import explanations
 from rapport_profile.api.models import people as models
 from rapport_profile.domain.naming import MERGE, Ids, normal_or_given
@@ -85,13 +85,13 @@ class Undoing(BaseModel):
 
 def decision_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
     """Merge people, keep them apart, undo that, and see why identifiers are one person."""
-    router = APIRouter(tags=["identity"])
+    router = Router(tags=["identity"])
     add_routes(router, _decided(engine, Deciding(ids)), _kept(engine), _explained(engine, ids))
     return router
 
 
 def _decided(engine: AsyncEngine, deciding: Deciding) -> APIRouter:
-    router = APIRouter()
+    router = Router()
     carry_out = partial(_carried_out, engine)
 
     async def decide(caller: Operator, once: Once, kind: str, body: NewDecision) -> _Answer:
@@ -167,7 +167,7 @@ def _status(response: Response, body: NewDecision | NewCut, answer: _Answer) -> 
 
 
 def _kept(engine: AsyncEngine) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/decisions", response_model=Listed[models.Decision])
     async def decisions(caller: Reader, page: Paging) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _kept(engine: AsyncEngine) -> APIRouter:
 
 
 def _explained(engine: AsyncEngine, ids: Ids) -> APIRouter:
-    router, shelf = APIRouter(), RuleShelf()
+    router, shelf = Router(), RuleShelf()
 
     @router.get("/v1/profiles/{profile_id}/why", response_model=models.Why)
     async def why(

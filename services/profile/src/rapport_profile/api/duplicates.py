@@ -14,7 +14,7 @@ from rapport_common.errors import NotFoundError
 from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile import metrics
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.decisions import Reason
@@ -71,7 +71,7 @@ class Dismissing(BaseModel):
 
 def duplicate_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
     """Look for pairs, show them, and say what they are."""
-    router = APIRouter(tags=["duplicates"])
+    router = Router(tags=["duplicates"])
     add_routes(router, _shown_pairs(engine, ids), _judged(engine, ids))
 
     @router.post("/v1/duplicates/find", status_code=202)
@@ -85,7 +85,7 @@ def duplicate_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
 
 
 def _shown_pairs(engine: AsyncEngine, ids: Ids) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/duplicates", response_model=Listed[models.Duplicate])
     async def duplicates(
@@ -113,7 +113,7 @@ def _shown_pairs(engine: AsyncEngine, ids: Ids) -> APIRouter:
 
 
 def _judged(engine: AsyncEngine, ids: Ids) -> APIRouter:
-    router = APIRouter()
+    router = Router()
     judging = Judging(ids)
 
     @router.post("/v1/duplicates/{duplicate_id}/merge", response_model=models.Decided)

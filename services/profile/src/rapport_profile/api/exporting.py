@@ -13,6 +13,7 @@ from rapport_common.auth import Operator, operator
 from rapport_common.errors import InvalidRequestError
 from rapport_common.exporting.answers import TYPES, File, Format
 from rapport_common.exporting.columns import UnknownColumnError
+from rapport_common.routes import Router
 from rapport_profile.domain.export_columns import (
     LONGEST_NAME,
     MOST_COLUMNS,
@@ -58,7 +59,7 @@ class NewExport(BaseModel):
 
 def export_routes(engine: AsyncEngine) -> APIRouter:
     """Export people."""
-    router = APIRouter(tags=["profiles"])
+    router = Router(tags=["profiles"])
     exporting = Exporting(engine)
 
     @router.post(

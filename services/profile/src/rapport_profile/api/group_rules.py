@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_profile.api import group_models as models
 from rapport_profile.api.asking import NO_NUL, Reader
 from rapport_profile.api.rules import NewVersion, Shelf, Writer
@@ -61,7 +62,7 @@ class NewGroupRules(NewVersion):
 
 def group_rules_routes(engine: AsyncEngine) -> APIRouter:
     """Show and change the kinds."""
-    router = APIRouter(tags=["groups"])
+    router = Router(tags=["groups"])
     shelf = Shelf(engine, GROUP_RULES, _fields)
 
     @router.get("/v1/group-rules", response_model=models.GroupRules)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from rapport_common.auth import Operator, operator
 from rapport_common.errors import NotFoundError
 from rapport_common.paging import Listed, Page, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile.api import group_models as models
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import NO_NUL, Reader, Text, person
@@ -31,7 +31,7 @@ COUNTED = 100_000
 
 def group_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
     """Groups, and people's parts in them; `ids` names identifiers."""
-    router = APIRouter(tags=["groups"])
+    router = Router(tags=["groups"])
     add_routes(
         router,
         _shown(engine, ids),
@@ -43,7 +43,7 @@ def group_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
 
 
 def _shown(engine: AsyncEngine, ids: Ids) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/groups", response_model=Listed[models.ListedGroup])
     async def list_groups(
@@ -84,7 +84,7 @@ def _shown(engine: AsyncEngine, ids: Ids) -> APIRouter:
 
 
 def _of_people(engine: AsyncEngine) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/profiles/{profile_id}/groups", response_model=Listed[models.Membership])
     async def groups_of_person(profile_id: UUID, caller: Reader, page: Paging) -> Response:
@@ -100,7 +100,7 @@ def _of_people(engine: AsyncEngine) -> APIRouter:
 
 
 def _described(engine: AsyncEngine, ids: Ids) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.post("/v1/groups", status_code=201, response_model=models.Group)
     async def create_group(body: models.NewGroup, caller: Writer) -> Response:
@@ -131,7 +131,7 @@ def _described(engine: AsyncEngine, ids: Ids) -> APIRouter:
 
 
 def _moved(engine: AsyncEngine, ids: Ids) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.post("/v1/groups/{group_id}/add", response_model=models.Membership)
     async def add_to_group(group_id: UUID, body: models.Joining, caller: Writer) -> Response:

@@ -13,7 +13,7 @@ from rapport_common.errors import InvalidRequestError
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile.api import loyalty_models as models
 from rapport_profile.api.asking import Reader, person
 from rapport_profile.domain.loyalty.operations import Operation
@@ -33,7 +33,7 @@ _Change = Callable[[AsyncConnection, str, str], Awaitable[Operation]]
 
 def loyalty_routes(engine: AsyncEngine, settling: Settling) -> APIRouter:
     """What members have, and what is done with it."""
-    router, requests = APIRouter(tags=["loyalty"]), Requests(settling)
+    router, requests = Router(tags=["loyalty"]), Requests(settling)
     add_routes(
         router,
         _shown(engine, requests),
@@ -45,7 +45,7 @@ def loyalty_routes(engine: AsyncEngine, settling: Settling) -> APIRouter:
 
 
 def _shown(engine: AsyncEngine, requests: Requests) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/profiles/{profile_id}/loyalty", response_model=models.Standing)
     async def loyalty(profile_id: UUID, caller: Reader) -> _Answer:
@@ -77,7 +77,7 @@ def _shown(engine: AsyncEngine, requests: Requests) -> APIRouter:
 
 
 def _redeemed(engine: AsyncEngine, requests: Requests) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.post(
         "/v1/profiles/{profile_id}/loyalty/redemptions",
@@ -106,7 +106,7 @@ def _redeemed(engine: AsyncEngine, requests: Requests) -> APIRouter:
 
 
 def _ended(engine: AsyncEngine, requests: Requests) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     async def changed(caller: Operator, redemption_id: UUID, change: _Change) -> _Answer:
         async with engine.begin() as tx:
@@ -136,7 +136,7 @@ def _ended(engine: AsyncEngine, requests: Requests) -> APIRouter:
 
 
 def _managed(engine: AsyncEngine, requests: Requests) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.post(
         "/v1/profiles/{profile_id}/loyalty/adjustments",

@@ -10,7 +10,7 @@ from rapport_common.auth import Operator, operator
 from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile.api import loyalty_models as models
 from rapport_profile.api.asking import Reader
 from rapport_profile.handlers.loyalty_programmes import backfill, declare, require_possible
@@ -22,7 +22,7 @@ Writer = Annotated[Operator, Depends(operator("profiles:write"))]
 
 def programme_routes(engine: AsyncEngine) -> APIRouter:
     """Show and change the programme, and let it count from an earlier time on."""
-    router = APIRouter(tags=["loyalty"])
+    router = Router(tags=["loyalty"])
     add_routes(router, _backfill(engine))
 
     @router.get("/v1/loyalty/programme", response_model=models.CurrentProgramme)
@@ -60,7 +60,7 @@ def programme_routes(engine: AsyncEngine) -> APIRouter:
 
 
 def _backfill(engine: AsyncEngine) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.post("/v1/loyalty/programme/backfill", status_code=202)
     async def backfill_points(

@@ -11,7 +11,7 @@ from rapport_common.auth import Operator, operator
 from rapport_common.idempotency import Once, Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile.api.asking import Reader
 from rapport_profile.api.models import rules as models
 from rapport_profile.api.rules import NewVersion, Shelf, Writer
@@ -125,14 +125,14 @@ class NewRebuilding(BaseModel):
 
 def rules_routes(engine: AsyncEngine) -> APIRouter:
     """Show, try and change the rules; check or repair what is stored."""
-    router = APIRouter(tags=["merge rules"])
+    router = Router(tags=["merge rules"])
     shelf = Shelf(engine, MERGE_RULES, _fields)
     add_routes(router, _shown_rules(shelf), _changes(engine, shelf))
     return router
 
 
 def _shown_rules(shelf: Shelf[MergeRules]) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/merge-rules", response_model=models.MergeRules)
     async def rules_that_hold(caller: Reader) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _shown_rules(shelf: Shelf[MergeRules]) -> APIRouter:
 
 
 def _changes(engine: AsyncEngine, shelf: Shelf[MergeRules]) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.put("/v1/merge-rules", status_code=202, response_model=models.ChangedRules)
     async def declare(body: NewRules, caller: Writer) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rapport_common.errors import NotFoundError
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile.api.decisions import NamedIdentifier, Reason
 from rapport_profile.api.models import privacy as models
 from rapport_profile.domain.naming import Ids
@@ -46,7 +46,7 @@ class NewErasure(BaseModel):
 
 def privacy_routes(engine: AsyncEngine, ids: Ids, erasing: Erasing) -> APIRouter:
     """Forget people, and see what became of it."""
-    router = APIRouter(tags=["privacy"])
+    router = Router(tags=["privacy"])
     add_routes(router, _asked(engine, ids, erasing), _kept(engine, erasing))
 
     @router.get("/v1/privacy/keys", response_model=models.ReceiptKeys)
@@ -58,7 +58,7 @@ def privacy_routes(engine: AsyncEngine, ids: Ids, erasing: Erasing) -> APIRouter
 
 
 def _asked(engine: AsyncEngine, ids: Ids, erasing: Erasing) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.post("/v1/privacy/erasures", status_code=201, response_model=models.Erasure)
     async def erase(
@@ -96,7 +96,7 @@ def _asked(engine: AsyncEngine, ids: Ids, erasing: Erasing) -> APIRouter:
 
 
 def _kept(engine: AsyncEngine, erasing: Erasing) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/privacy/erasures", response_model=Listed[models.Erasure])
     async def erasures(caller: Reader, page: Paging) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rapport_common.errors import NotFoundError
 from rapport_common.paging import Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import After, Reader, Text, person
 from rapport_profile.api.models import people as models
@@ -24,7 +24,7 @@ from rapport_profile.store import reads
 
 def profile_routes(engine: AsyncEngine, ids: Ids, arrivals: Arrivals) -> APIRouter:
     """Profiles, their parts and links, and totals."""
-    router = APIRouter(tags=["profiles"])
+    router = Router(tags=["profiles"])
     add_routes(router, _profiles(engine, ids, arrivals), _parts(engine), _links(engine))
 
     @router.get("/v1/stats", response_model=models.Stats)
@@ -36,7 +36,7 @@ def profile_routes(engine: AsyncEngine, ids: Ids, arrivals: Arrivals) -> APIRout
 
 
 def _profiles(engine: AsyncEngine, ids: Ids, arrivals: Arrivals) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/profiles", response_model=models.Profile)
     async def find(caller: Reader, kind: Text, value: Text, own: After) -> Response:
@@ -61,7 +61,7 @@ def _profiles(engine: AsyncEngine, ids: Ids, arrivals: Arrivals) -> APIRouter:
 
 def _parts(engine: AsyncEngine) -> APIRouter:
     """All that is kept of a person, in pages, also what is too much to be published."""
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/profiles/{profile_id}/identifiers", response_model=Listed[models.Identifier])
     async def identifiers(profile_id: UUID, caller: Reader, page: Paging) -> Response:
@@ -82,7 +82,7 @@ def _parts(engine: AsyncEngine) -> APIRouter:
 
 
 def _links(engine: AsyncEngine) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/profiles/{profile_id}/links", response_model=models.Links)
     async def links(profile_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from rapport_common.auth import Operator, operator
 from rapport_common.errors import NotFoundError
 from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
+from rapport_common.routes import Router
 from rapport_profile.api.models import people as models
 from rapport_profile.domain.quality import FieldQuality, Quality, SourceQuality
 from rapport_profile.handlers.jobs import start
@@ -29,7 +30,7 @@ class NewMeasurement(BaseModel):
 
 def quality_routes(engine: AsyncEngine) -> APIRouter:
     """Measure, and show what was measured."""
-    router = APIRouter(tags=["quality"])
+    router = Router(tags=["quality"])
 
     @router.get("/v1/quality", response_model=models.Quality)
     async def quality(caller: Reader) -> dict[str, Any]:

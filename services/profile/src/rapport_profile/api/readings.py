@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import Reader, person
 from rapport_profile.api.models import people as models
@@ -18,7 +19,7 @@ from rapport_profile.domain.readings import Reading, readings
 
 def reading_routes(engine: AsyncEngine) -> APIRouter:
     """What is read of what was sent."""
-    router = APIRouter(tags=["profiles"])
+    router = Router(tags=["profiles"])
 
     @router.get("/v1/profiles/{profile_id}/readings", response_model=Listed[models.Reading])
     async def profile_readings(profile_id: UUID, caller: Reader, page: Paging) -> Response:

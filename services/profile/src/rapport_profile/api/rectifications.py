@@ -16,7 +16,7 @@ from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile.api.decisions import NO_NUL, NamedIdentifier, Reason
 from rapport_profile.api.models import privacy as models
 from rapport_profile.domain.correcting import MAX_TRAITS, written
@@ -70,13 +70,13 @@ class Lifting(BaseModel):
 
 def rectification_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
     """Put right what is known of somebody, lift that, and see who has said it."""
-    router = APIRouter(tags=["privacy"])
+    router = Router(tags=["privacy"])
     add_routes(router, _said(engine, ids), _kept(engine))
     return router
 
 
 def _said(engine: AsyncEngine, ids: Ids) -> APIRouter:
-    router = APIRouter()
+    router = Router()
     rectifying = Rectifying(ids)
 
     @router.post("/v1/privacy/rectifications", status_code=201, response_model=models.Rectification)
@@ -136,7 +136,7 @@ def _compared(said: Correction, ids: Ids, workspace: str) -> dict[str, Any]:
 
 
 def _kept(engine: AsyncEngine) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/privacy/rectifications", response_model=Listed[models.Rectification])
     async def rectifications(caller: Reader, page: Paging) -> dict[str, Any]:

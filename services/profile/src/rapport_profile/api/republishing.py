@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.auth import Operator, operator
 from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
+from rapport_common.routes import Router
 from rapport_profile.handlers.jobs import start
 from rapport_profile.handlers.republishing import Wanted
 from rapport_profile.store.jobs import REPUBLISH
@@ -30,7 +31,7 @@ class NewRepublishing(BaseModel):
 
 def republishing_routes(engine: AsyncEngine) -> APIRouter:
     """Start the job; `/v1/jobs` shows how far it is, and ends it."""
-    router = APIRouter(tags=["jobs"])
+    router = Router(tags=["jobs"])
 
     @router.post("/v1/profiles/republish", status_code=202)
     async def republish(body: NewRepublishing, caller: Ops, once: Repeatable) -> ShownJob:

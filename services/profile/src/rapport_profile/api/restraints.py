@@ -14,7 +14,7 @@ from rapport_common.events.activity import Restraint
 from rapport_common.idempotency import Repeatable
 from rapport_common.ids import uuid7_text
 from rapport_common.paging import Listed, Paging
-from rapport_common.routes import add_routes
+from rapport_common.routes import Router, add_routes
 from rapport_profile.api.decisions import NamedIdentifier, Reason
 from rapport_profile.api.models import privacy as models
 from rapport_profile.domain.naming import Ids
@@ -60,13 +60,13 @@ class Lifting(BaseModel):
 
 def restraint_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
     """Restrict what is done with somebody's data, lift that, and see who has said it."""
-    router = APIRouter(tags=["privacy"])
+    router = Router(tags=["privacy"])
     add_routes(router, _said(engine, ids), _kept(engine))
     return router
 
 
 def _said(engine: AsyncEngine, ids: Ids) -> APIRouter:
-    router = APIRouter()
+    router = Router()
     restraining = Restraining(ids)
 
     @router.post("/v1/privacy/restraints", status_code=201, response_model=models.Restraint)
@@ -98,7 +98,7 @@ def _said(engine: AsyncEngine, ids: Ids) -> APIRouter:
 
 
 def _kept(engine: AsyncEngine) -> APIRouter:
-    router = APIRouter()
+    router = Router()
 
     @router.get("/v1/privacy/restraints", response_model=Listed[models.Restraint])
     async def restraints(caller: Reader, page: Paging) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import Reader, person
 from rapport_profile.api.models import people as models
@@ -18,7 +19,7 @@ from rapport_profile.store import scores
 
 def score_routes(engine: AsyncEngine) -> APIRouter:
     """Scores of people."""
-    router = APIRouter(tags=["profiles"])
+    router = Router(tags=["profiles"])
 
     @router.get("/v1/profiles/{profile_id}/scores", response_model=Listed[models.Score])
     async def profile_scores(profile_id: UUID, caller: Reader, page: Paging) -> Response:

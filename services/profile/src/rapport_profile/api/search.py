@@ -13,6 +13,7 @@ from rapport_common.errors import InvalidRequestError
 from rapport_common.idempotency import Repeatable
 from rapport_common.jobs.routes import ShownJob, shown
 from rapport_common.paging import Paging
+from rapport_common.routes import Router
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.decisions import NamedIdentifier
 from rapport_profile.api.models import people as models
@@ -64,7 +65,7 @@ class Lookup(BaseModel):
 
 def search_routes(engine: AsyncEngine, ids: Ids) -> APIRouter:
     """Search, and look many people up."""
-    router = APIRouter(tags=["profiles"])
+    router = Router(tags=["profiles"])
 
     @router.get("/v1/profiles/search", response_model=models.Hits)
     async def find_people(caller: Reader, q: Asked, page: Paging) -> dict[str, Any]:

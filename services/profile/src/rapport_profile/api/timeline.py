@@ -12,6 +12,7 @@ from rapport_common.errors import InvalidRequestError
 from rapport_common.events.codec import encode
 from rapport_common.events.envelope import Event, EventType
 from rapport_common.paging import Paging
+from rapport_common.routes import Router
 from rapport_profile.api.asking import NO_NUL, After, Reader, person
 from rapport_profile.api.models import people as models
 from rapport_profile.domain.filtering import MAX_NAMES, Wanted
@@ -71,7 +72,7 @@ def _span(
 
 def timeline_routes(engine: AsyncEngine, arrivals: Arrivals) -> APIRouter:
     """The events of a person."""
-    router = APIRouter(tags=["profiles"])
+    router = Router(tags=["profiles"])
 
     @router.get("/v1/profiles/{profile_id}/timeline", response_model=models.Timeline)
     async def timeline(

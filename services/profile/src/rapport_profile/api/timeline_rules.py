@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.events.envelope import EventType
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_profile.api.asking import NO_NUL, Reader
 from rapport_profile.api.models import rules as models
 from rapport_profile.api.rules import NewVersion, Shelf, Writer
@@ -61,7 +62,7 @@ class NewTimelineRules(NewVersion):
 
 def timeline_rules_routes(engine: AsyncEngine) -> APIRouter:
     """Show and change the rules."""
-    router = APIRouter(tags=["timeline rules"])
+    router = Router(tags=["timeline rules"])
     shelf = Shelf(engine, TIMELINE_RULES, _classes)
 
     @router.get("/v1/timeline-rules", response_model=models.TimelineRules)

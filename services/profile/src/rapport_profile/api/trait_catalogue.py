@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.responses import Response
 
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import NO_NUL, Reader
 from rapport_profile.api.models import people as models
@@ -26,7 +27,7 @@ NONE_SEEN = TraitSeen()
 
 def trait_catalogue_routes(engine: AsyncEngine) -> APIRouter:
     """The catalogue of traits."""
-    router = APIRouter(tags=["traits"])
+    router = Router(tags=["traits"])
 
     @router.get("/v1/traits", response_model=Listed[models.CataloguedTrait])
     async def traits(

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from rapport_common.events.envelope import Event
 from rapport_common.paging import Paging
+from rapport_common.routes import Router
 from rapport_profile.api.answers import json_answer
 from rapport_profile.api.asking import NO_NUL, Reader, person
 from rapport_profile.api.models import people as models
@@ -28,7 +29,7 @@ from rapport_profile.store.timeline import Span
 
 def trait_history_routes(engine: AsyncEngine) -> APIRouter:
     """The history of traits."""
-    router = APIRouter(tags=["profiles"])
+    router = Router(tags=["profiles"])
 
     @router.get("/v1/profiles/{profile_id}/trait-history", response_model=models.TraitHistory)
     async def trait_history(

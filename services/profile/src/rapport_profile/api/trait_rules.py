@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_profile.api.asking import NO_NUL, Reader
 from rapport_profile.api.models import rules as models
 from rapport_profile.api.rules import NewVersion, Shelf, Writer
@@ -65,7 +66,7 @@ def trait_rule(one: DeclaredTrait) -> TraitRule:
 
 def trait_rules_routes(engine: AsyncEngine) -> APIRouter:
     """Show and change the rules."""
-    router = APIRouter(tags=["trait rules"])
+    router = Router(tags=["trait rules"])
     shelf = Shelf(engine, TRAIT_RULES, _fields)
 
     @router.get("/v1/trait-rules", response_model=models.TraitRules)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.auth import Operator, operator
 from rapport_common.exporting.answers import File as Answer
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_segment.api.callers import PERSONAL, Reader, Writer
 from rapport_segment.api.models import Name
 from rapport_segment.domain.audiences import THIRD_PARTY, Platform
@@ -76,7 +77,7 @@ class AudienceFile(BaseModel):
 
 def audience_routes(engine: AsyncEngine) -> APIRouter:
     """Define audiences, and have files made."""
-    router = APIRouter(tags=["audiences"])
+    router = Router(tags=["audiences"])
 
     @router.post("/v1/audiences", status_code=201, response_model=ShownAudience)
     async def create(body: NewAudience, caller: Writer) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def audience_routes(engine: AsyncEngine) -> APIRouter:
 
 def audience_reading_routes(engine: AsyncEngine) -> APIRouter:
     """Look at audiences."""
-    router = APIRouter(tags=["audiences"])
+    router = Router(tags=["audiences"])
 
     @router.get("/v1/audiences", response_model=Listed[ShownAudience])
     async def listing(caller: Reader, page: Paging) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def audience_reading_routes(engine: AsyncEngine) -> APIRouter:
 
 def audience_file_routes(engine: AsyncEngine, exports: AsyncEngine) -> APIRouter:
     """Look at files, and fetch them. `exports` are the connections of what takes long."""
-    router = APIRouter(tags=["audiences"])
+    router = Router(tags=["audiences"])
     fetching = audiences.Fetching(exports)
 
     @router.get("/v1/audiences/{audience_id}/files", response_model=Listed[AudienceFile])

@@ -13,6 +13,7 @@ from rapport_common.auth import Operator
 from rapport_common.errors import InvalidRequestError
 from rapport_common.exporting.answers import TYPES, File, Format
 from rapport_common.exporting.columns import UnknownColumnError
+from rapport_common.routes import Router
 from rapport_segment.api.callers import PERSONAL, Previewer, Reader
 from rapport_segment.domain import overlaps
 from rapport_segment.domain.export_columns import (
@@ -95,7 +96,7 @@ class Overlapping(BaseModel):
 
 def export_routes(engine: AsyncEngine, exports: AsyncEngine) -> APIRouter:
     """Take members away as a file. `exports` are the connections that snapshots may hold."""
-    router = APIRouter(tags=["members"])
+    router = Router(tags=["members"])
     exporting = Exporting(exports)
 
     @router.post(
@@ -128,7 +129,7 @@ def export_routes(engine: AsyncEngine, exports: AsyncEngine) -> APIRouter:
 
 def overlap_routes(engine: AsyncEngine) -> APIRouter:
     """Count across segments."""
-    router = APIRouter(tags=["segments"])
+    router = Router(tags=["segments"])
 
     @router.post("/v1/segments/overlap", response_model=Overlapping)
     async def overlap(body: Overlap, caller: Previewer) -> dict[str, Any]:

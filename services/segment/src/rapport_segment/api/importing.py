@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from rapport_common.routes import Router
 from rapport_segment.api.callers import Writer
 from rapport_segment.api.models import TEXT, Name
 from rapport_segment.domain import printing
@@ -57,7 +58,7 @@ class ImportedRule(BaseModel):
 
 def import_routes(engine: AsyncEngine) -> APIRouter:
     """Read definitions of other platforms."""
-    router = APIRouter(tags=["segments"])
+    router = Router(tags=["segments"])
 
     @router.post("/v1/segments/import", response_model=ImportedRule)
     async def import_segment(body: NewImport, caller: Writer) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.errors import InvalidRequestError
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_segment.api.callers import Reader, Writer
 from rapport_segment.api.models import Adopted, Name, adopted
 from rapport_segment.domain.library.parameters import Kind
@@ -69,7 +70,7 @@ class Adoption(BaseModel):
 
 def library_routes(engine: AsyncEngine, kept: timedelta) -> APIRouter:
     """Look at what comes with Rapport, and make segments of it."""
-    router = APIRouter(tags=["segments"])
+    router = Router(tags=["segments"])
 
     @router.get("/v1/segments/library", response_model=Listed[LibrarySegment])
     async def listing(_caller: Reader, page: Paging) -> dict[str, Any]:

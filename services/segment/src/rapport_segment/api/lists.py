@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from rapport_common.errors import InvalidRequestError, NotFoundError
 from rapport_common.jobs.routes import JobId, ShownJob, shown
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_segment.api import list_models as models
 from rapport_segment.api.callers import PERSONAL, Reader, Writer
 from rapport_segment.handlers import lists, uploading
@@ -25,7 +26,7 @@ UPLOADS = re.compile(r"/v1/lists/[^/]+/uploads")
 
 def list_routes(engine: AsyncEngine) -> APIRouter:
     """Read lists."""
-    router = APIRouter(tags=["lists"])
+    router = Router(tags=["lists"])
 
     @router.get("/v1/lists", response_model=Listed[models.ShownList])
     async def listing(
@@ -56,7 +57,7 @@ def list_routes(engine: AsyncEngine) -> APIRouter:
 
 def member_routes(engine: AsyncEngine) -> APIRouter:
     """Read what is on lists, and what was not taken."""
-    router = APIRouter(tags=["lists"])
+    router = Router(tags=["lists"])
 
     @router.get("/v1/lists/{list_id}/members", response_model=Listed[models.ListMember])
     async def members(list_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def member_routes(engine: AsyncEngine) -> APIRouter:
 
 def change_routes(engine: AsyncEngine) -> APIRouter:
     """Make, change and archive lists."""
-    router = APIRouter(tags=["lists"])
+    router = Router(tags=["lists"])
 
     @router.post("/v1/lists", status_code=201, response_model=models.ShownList)
     async def create(body: models.NewList, caller: Writer) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def change_routes(engine: AsyncEngine) -> APIRouter:
 
 def moving_routes(engine: AsyncEngine, on_lists: OnLists) -> APIRouter:
     """Put identifiers on lists, and take them off."""
-    router = APIRouter(tags=["lists"])
+    router = Router(tags=["lists"])
 
     @router.post("/v1/lists/{list_id}/members/add", response_model=models.Moved)
     async def add(list_id: UUID, body: models.Identifiers, caller: Writer) -> dict[str, int]:

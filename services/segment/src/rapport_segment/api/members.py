@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.errors import InvalidRequestError
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_segment.api import histories, models
 from rapport_segment.api.callers import Reader
 from rapport_segment.handlers import standing
@@ -28,7 +29,7 @@ Until = Annotated[date, Query(description="the day behind the last", examples=["
 
 def member_routes(engine: AsyncEngine) -> APIRouter:
     """List members, and explain where one person stands."""
-    router = APIRouter(tags=["members"])
+    router = Router(tags=["members"])
 
     @router.get("/v1/segments/{segment_id}/members", response_model=Listed[models.Member])
     async def listing(
@@ -65,7 +66,7 @@ def member_routes(engine: AsyncEngine) -> APIRouter:
 
 def size_routes(engine: AsyncEngine) -> APIRouter:
     """Tell how many were in a segment."""
-    router = APIRouter(tags=["members"])
+    router = Router(tags=["members"])
 
     @router.get("/v1/segments/{segment_id}/sizes", response_model=histories.Sizes)
     async def sizes(segment_id: UUID, caller: Reader, since: Since, until: Until) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.errors import NotFoundError
 from rapport_common.jobs.routes import ShownJob, shown
+from rapport_common.routes import Router
 from rapport_segment.api.callers import Reader, Writer
 from rapport_segment.api.models import Adopted, adopted
 from rapport_segment.domain.rfm_rules import RfmRules
@@ -75,7 +76,7 @@ class ShownRfm(_Rules):
 
 def rfm_routes(engine: AsyncEngine, kept: timedelta) -> APIRouter:
     """Set RFM up, and work it out."""
-    router = APIRouter(tags=["rfm"])
+    router = Router(tags=["rfm"])
 
     @router.get("/v1/rfm", response_model=ShownRfm)
     async def show(caller: Reader) -> dict[str, Any]:

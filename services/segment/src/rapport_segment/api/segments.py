@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_segment.api import models, previews, rules
 from rapport_segment.api.callers import Previewer, Reader, Writer
 from rapport_segment.handlers import previewing, segments
@@ -18,7 +19,7 @@ from rapport_segment.store import definitions
 
 def segment_routes(engine: AsyncEngine, kept: timedelta) -> APIRouter:
     """Read segments, and try rules; events are `kept` so long."""
-    router = APIRouter(tags=["segments"])
+    router = Router(tags=["segments"])
 
     @router.post("/v1/segments/preview", response_model=previews.PreviewCount)
     async def preview(body: models.Preview, caller: Previewer) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def segment_routes(engine: AsyncEngine, kept: timedelta) -> APIRouter:
 
 def schema_routes() -> APIRouter:
     """Tell what rules look like."""
-    router = APIRouter(tags=["segments"])
+    router = Router(tags=["segments"])
 
     @router.get("/v1/segments/schema", response_model=rules.RuleSchema)
     async def schema(_caller: Reader) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def change_routes(engine: AsyncEngine, kept: timedelta) -> APIRouter:
     """Define, change and archive segments. Each answer names the job that builds; `kept`: how long
     events are.
     """
-    router = APIRouter(tags=["segments"])
+    router = Router(tags=["segments"])
 
     @router.post("/v1/segments", status_code=202, response_model=models.Segment)
     async def create(body: models.NewSegment, caller: Writer) -> dict[str, Any]:

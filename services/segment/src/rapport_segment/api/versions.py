@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_segment.api import histories, models
 from rapport_segment.api.callers import Reader, Writer
 from rapport_segment.handlers import segments
@@ -23,7 +24,7 @@ Against = Annotated[
 
 def version_routes(engine: AsyncEngine, kept: timedelta) -> APIRouter:
     """Read the versions of a segment, compare them, go back to one."""
-    router = APIRouter(tags=["segments"])
+    router = Router(tags=["segments"])
 
     @router.get("/v1/segments/{segment_id}/versions", response_model=Listed[models.SegmentVersion])
     async def versions(segment_id: UUID, caller: Reader, page: Paging) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pydantic.config import JsonDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rapport_common.paging import Listed, Paging
+from rapport_common.routes import Router
 from rapport_segment.api.callers import Reader, Writer
 from rapport_segment.domain.addresses import MAX_URL
 from rapport_segment.domain.webhooks import message_id
@@ -103,7 +104,7 @@ class Replayed(BaseModel):
 
 def webhook_routes(engine: AsyncEngine, means: Means) -> APIRouter:
     """Make and change webhooks."""
-    router = APIRouter(tags=["webhooks"])
+    router = Router(tags=["webhooks"])
 
     @router.post("/v1/webhooks", status_code=201, response_model=WebhookWithSecret)
     async def create(body: NewWebhook, caller: Writer) -> dict[str, Any]:
@@ -148,7 +149,7 @@ def webhook_routes(engine: AsyncEngine, means: Means) -> APIRouter:
 
 def webhook_reading_routes(engine: AsyncEngine) -> APIRouter:
     """Look at webhooks, and at what is on its way."""
-    router = APIRouter(tags=["webhooks"])
+    router = Router(tags=["webhooks"])
 
     @router.get("/v1/webhooks", response_model=Listed[ShownWebhook])
     async def listing(caller: Reader, page: Paging) -> dict[str, Any]:
