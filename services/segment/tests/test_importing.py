@@ -9,6 +9,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from services.segment.tests import their_events
 from services.segment.tests.building import build
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -226,16 +227,17 @@ MEANT: list[tuple[Peer, dict[str, Any], str]] = [
             "and d missing"
         ),
     ),
+    *their_events.MEANT,
 ]
 
 
 @pytest.mark.parametrize(("peer", "document", "line"), MEANT, ids=range(len(MEANT)))
 def test_what_a_definition_says(peer: Peer, document: dict[str, Any], line: str) -> None:
-    found = imported(peer, document, {}, {"7": ID})
+    found = imported(peer, document, {}, {"7": ID}, their_events.METRICS)
     assert printing.line(parse(found.rule)) == line
 
 
-TIMELINE = {"kind": "leaf", "leaf": {"source": "contact_timeline", "contact_timeline": {}}}
+GOAL = {"kind": "leaf", "leaf": {"source": "custom_events_goals", "custom_events_goal": {}}}
 LOOP = {
     "entryNode": {"type": "And", "id": "1", "children": ["2"]},
     "nodes": [{"type": "And", "id": "2", "children": ["2"]}],
@@ -253,12 +255,12 @@ REFUSED: list[tuple[Peer, dict[str, Any], list[tuple[str, str]]]] = [
         {
             "entryNode": {"type": "Or", "id": "1", "children": ["2", "3", "9"]},
             "nodes": [
-                {"type": "Performed", "id": "2", "event": "x"},
+                {"type": "Broadcast", "id": "2"},
                 trait("a", type="HasBeen", value=1, windowSeconds=5) | {"id": "3"},
             ],
         },
         [
-            ("nodes[0]", "Performed"),
+            ("nodes[0]", "Broadcast"),
             ("nodes[1].operator", "HasBeen"),
             ("entryNode.children[2]", "not there"),
         ],
@@ -282,13 +284,13 @@ REFUSED: list[tuple[Peer, dict[str, Any], list[tuple[str, str]]]] = [
     (
         "klaviyo",
         klaviyo(
-            {"type": "profile-metric", "metric_id": "x"},
+            {"type": "profile-not-in-flow"},
             {"type": "profile-region", "in_region": True},
             prop("a", type="string", operator="ends-with", value="x"),
             prop("a", type="date", operator="anniversary"),
         ),
         [
-            ("condition_groups[0].conditions[0]", "profile-metric"),
+            ("condition_groups[0].conditions[0]", "profile-not-in-flow"),
             ("condition_groups[1].conditions[0]", "profile-region"),
             ("condition_groups[2].conditions[0].filter", "ends-with"),
             ("condition_groups[3].conditions[0].filter", "anniversary"),
@@ -328,7 +330,7 @@ REFUSED: list[tuple[Peer, dict[str, Any], list[tuple[str, str]]]] = [
         {"filters": [{"glue": "and", "field": "x", "object": "behaviors", "operator": "="}]},
         [("filters[0].object", "behaviors")],
     ),
-    ("notifuse", TIMELINE, [("definition.leaf", "contact_timeline")]),
+    ("notifuse", GOAL, [("definition.leaf", "have no goals")]),
     (
         "notifuse",
         contact(asked("a", "equals", "x", "y"), asked("b", "sounds_like", "x")),
@@ -342,6 +344,7 @@ REFUSED: list[tuple[Peer, dict[str, Any], list[tuple[str, str]]]] = [
         contact(*(asked("a", "in_the_last_days", one) for one in ("²", "1_0", "9" * 5_000))),
         [(f"definition.leaf.contact.filters[{place}]", "a number of") for place in range(3)],
     ),
+    *their_events.REFUSED,
 ]
 
 
@@ -350,7 +353,7 @@ def test_what_can_not_be_said_is_named(
     peer: Peer, document: dict[str, Any], problems: list[tuple[str, str]]
 ) -> None:
     with pytest.raises(UnsupportedDefinitionError) as refused:
-        imported(peer, document, {}, {"7": ID})
+        imported(peer, document, {}, {"7": ID}, their_events.METRICS)
     told = refused.value.details["problems"]
     assert len(told) == len(problems), told
     for one, (path, what) in zip(told, problems, strict=True):
@@ -360,7 +363,7 @@ def test_what_can_not_be_said_is_named(
 
 def test_fields_may_be_called_otherwise_here() -> None:
     document = {"attribute": {"field": "plan", "operator": "eq", "value": "gold"}}
-    found = imported("customerio", document, {"plan": "crm.plan"}, {})
+    found = imported("customerio", document, {"plan": "crm.plan"}, {}, {})
     assert found.rule == {"trait": "crm.plan", "op": "eq", "value": "gold"}
 
 
@@ -384,7 +387,7 @@ def test_no_part_is_dropped_silently(seed: int) -> None:
     changed = copy.deepcopy(document)
     chance.choice(list(objects(changed)))["surprise"] = {"type": "one more condition"}
     with pytest.raises(UnsupportedDefinitionError):
-        imported(peer, changed, {}, {"7": ID})
+        imported(peer, changed, {}, {"7": ID}, their_events.METRICS)
 
 
 JSON = st.recursive(
@@ -432,7 +435,7 @@ JSON = st.recursive(
 @given(peer=st.sampled_from(PEERS), document=JSON.filter(lambda one: isinstance(one, dict)))
 def test_any_document_is_read_or_refused(*, peer: Peer, document: Any) -> None:
     try:
-        found = imported(peer, document, {}, {})
+        found = imported(peer, document, {}, {}, {})
     except InvalidRequestError:
         return
     parse(found.rule)
@@ -446,7 +449,7 @@ def test_a_definition_with_anything_in_it_is_read_or_refused(seed: int, value: A
     place = chance.choice(list(objects(changed)))
     place[chance.choice(list(place))] = value
     try:
-        found = imported(peer, changed, {}, {"7": ID})
+        found = imported(peer, changed, {}, {"7": ID}, their_events.METRICS)
     except InvalidRequestError:
         return
     parse(found.rule)
@@ -475,7 +478,7 @@ async def test_a_definition_is_shown_and_made_a_segment(
     answer = await client.post("/v1/segments/import", json=unknown)
     assert answer.status_code == 422, "a segment that there is not"
     refused = await client.post(
-        "/v1/segments/import", json={"platform": "notifuse", "definition": {"tree": TIMELINE}}
+        "/v1/segments/import", json={"platform": "notifuse", "definition": {"tree": GOAL}}
     )
     assert (refused.status_code, refused.json()["code"]) == (422, "unsupported_definition")
     assert refused.json()["details"]["problems"][0]["path"] == "tree.leaf"

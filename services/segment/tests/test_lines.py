@@ -57,6 +57,7 @@ def test_numbers_of_any_size_are_rules_or_mistakes(line_: str) -> None:
 ID = "01a22947-d1de-7294-96aa-7a623b834ab5"
 IN = {"segment": ID}
 ON = {"list": ID}
+WEEKLY = {"last": "E", "property": "a", "op": "in", "value": ["x", "y"]}
 GOLD = {"trait": "plan", "op": "eq", "value": "gold"}
 ORDERS = {"computed": "orders", "op": "gte", "value": 2}
 FREE = {"trait": "plan", "op": "eq", "value": "free"}
@@ -94,6 +95,11 @@ FREE = {"trait": "plan", "op": "eq", "value": "free"}
             },
         ),
         ('last(of of "A") missing', {"last": "A", "property": "of", "op": "not_exists"}),
+        ('last(a of "E") within this week in ("x", "y")', {**WEEKLY, "within": {"this": "week"}}),
+        (
+            'last(a of "E") within this week in UTC in ("x", "y")',
+            {**WEEKLY, "within": {"this": "week", "zone": "UTC"}},
+        ),
         ('trait "answer" exists', {"trait": "answer", "op": "exists"}),
         ('trait "list" exists', {"trait": "list", "op": "exists"}),
         (

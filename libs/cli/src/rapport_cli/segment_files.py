@@ -83,6 +83,9 @@ def import_segment(
     segment: Annotated[
         list[str] | None, typer.Option(help="THEIRS=OURS, for a segment; several times.")
     ] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(help="THEIRS=OURS, for an event; several times.")
+    ] = None,
     as_json: show.AsJson = False,
 ) -> None:
     """Read a definition of another platform as a rule; what can't be one is refused."""
@@ -93,6 +96,7 @@ def import_segment(
         "definition": documents.read(definition, "definition"),
         "fields": _pairs(field),
         "segments": {theirs: find(api, ours)["id"] for theirs, ours in named.items()},
+        "events": _pairs(event),
     }
     if name is not None:
         body["name"] = name

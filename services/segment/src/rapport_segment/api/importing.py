@@ -44,6 +44,9 @@ class NewImport(BaseModel):
     segments: Names = Field(
         default_factory=dict, description="our ids for the platform's segments and lists"
     )
+    events: Names = Field(
+        default_factory=dict, description="our names for the platform's events, or for their ids"
+    )
 
 
 class ImportedRule(BaseModel):
@@ -66,7 +69,7 @@ def import_routes(engine: AsyncEngine) -> APIRouter:
 
         What can't be one is refused, all of it with its place: nothing is left out silently.
         """
-        found = imported(body.platform, body.definition, body.fields, body.segments)
+        found = imported(body.platform, body.definition, body.fields, body.segments, body.events)
         rule, made = parse(found.rule), None
         async with engine.begin() as tx:
             if body.name is None:

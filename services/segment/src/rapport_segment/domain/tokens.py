@@ -156,7 +156,11 @@ class Tokens:
             example = "month" if side == "this" else "30d"
             self._fail(f"here belongs such as {example}")
         found = {side: self._take().text}
-        return {**found, "zone": self._name()} if self._taken("in") else found
+        # With a bracket behind it, it is the operator: `last(a of "E") within this week in (1, 2)`.
+        if self._has("in") and self._tokens[self._at + 1].text != "(":
+            self._take()
+            return {**found, "zone": self._name()}
+        return found
 
     def _distance(self) -> str:
         if not self._has("+", "-"):

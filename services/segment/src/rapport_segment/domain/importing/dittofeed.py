@@ -6,8 +6,8 @@ As in its `packages/isomorphic-lib/src/types.ts`, `SegmentDefinition`.
 from collections.abc import Mapping
 from typing import Any
 
+from rapport_segment.domain.importing.events import Happened, condition, number
 from rapport_segment.domain.importing.parts import (
-    EVENTS,
     EVERYBODY,
     Reader,
     Rule,
@@ -16,8 +16,16 @@ from rapport_segment.domain.importing.parts import (
     word,
 )
 
-_EVENTS = {"Performed", "LastPerformed", "KeyedPerformed", "Email", "Broadcast"}
+_OWN = {
+    "Email": "asks of mails of templates that are not here",
+    "Broadcast": "asks of a broadcast that is not here",
+    "KeyedPerformed": "belongs to the event that a journey begins with",
+    "Manual": "holds people who were put there: make a list of them",
+    "SubscriptionGroup": "asks of a subscription group: ask who can be reached",
+}
 _PARTS = 100
+_OPS = {"Equals": "eq", "NotEquals": "ne", "GreaterThanOrEqual": "gte", "LessThan": "lt"}
+_TIMES = {"=": "eq", ">=": "gte", "<": "lt"}
 
 
 def read(document: Mapping[str, Any], reader: Reader) -> Rule:
@@ -67,8 +75,12 @@ class _Graph:
         if kind == "Everyone":
             reader.only(found, path, "type", "id")
             return EVERYBODY
-        if kind in _EVENTS:
-            return reader.refuse(path, f"{kind}: {EVENTS}")
+        if kind == "Performed":
+            return self._performed(path, found)
+        if kind == "LastPerformed":
+            return self._last(path, found)
+        if kind in _OWN:
+            return reader.refuse(path, f"{kind} {_OWN[kind]}")
         return reader.unknown(path, "a node of type", kind)
 
     def _child(self, path: str, child: object, depth: int) -> Rule:
@@ -87,6 +99,62 @@ class _Graph:
         name = reader.text(node.get("id"), f"{path}.id")
         return {"bucket": name, "from": 0, "to": round(share * _PARTS, 2)}
 
+    def _performed(self, path: str, node: Mapping[str, Any]) -> Rule:
+        reader = self._reader
+        known = ("event", "times", "timesOperator", "withinSeconds", "properties")
+        reader.only(node, path, "type", "id", *known)
+        seconds = node.get("withinSeconds")
+        within = {"last": reader.seconds(seconds, f"{path}.withinSeconds")} if seconds else None
+        happened = Happened(
+            self._event(path, node), self._properties(path, "properties", node), within
+        )
+        # What is left out is "just once" there.
+        operator = node.get("timesOperator", "=")
+        if not isinstance(operator, str) or operator not in _TIMES:
+            return reader.unknown(f"{path}.timesOperator", "the operator", operator)
+        times = number(node.get("times", 1), f"{path}.times", reader)
+        if (operator, times) == ("=", 1):
+            reader.note("Performed without timesOperator, or with =: just that often, not more")
+        return happened.counted(_TIMES[operator], times)
+
+    def _last(self, path: str, node: Mapping[str, Any]) -> Rule:
+        self._reader.only(node, path, "type", "id", "event", "whereProperties", "hasProperties")
+        event = self._event(path, node)
+        happened = Happened(event, self._properties(path, "whereProperties", node))
+        asked = self._properties(path, "hasProperties", node)
+        # There has to be such an event, also where the last one is to lack something.
+        return all_of([happened.performed(), *map(happened.last, asked)])
+
+    def _event(self, path: str, node: Mapping[str, Any]) -> str:
+        name = self._reader.text(node.get("event"), f"{path}.event")
+        if "*" in name:
+            self._reader.refuse(f"{path}.event", "is of several events: say it of each")
+        return self._reader.event(name, f"{path}.event", name)
+
+    def _properties(self, path: str, key: str, node: Mapping[str, Any]) -> list[Rule]:
+        reader, listed = self._reader, node.get(key) or []
+        if not isinstance(listed, list):
+            reader.refuse(f"{path}.{key}", "must be a list")
+            return []
+        return [
+            self._property(f"{path}.{key}[{index}]", reader.mapping(one, f"{path}.{key}[{index}]"))
+            for index, one in enumerate(listed)
+        ]
+
+    def _property(self, path: str, asked: Mapping[str, Any]) -> Rule:
+        reader, place = self._reader, f"{path}.operator"
+        reader.only(asked, path, "path", "operator")
+        name = reader.text(asked.get("path"), f"{path}.path")
+        given = reader.mapping(asked.get("operator"), place)
+        kind = word(given.get("type"))
+        if kind in {"Exists", "NotExists"}:
+            reader.only(given, place, "type")
+            return condition(name, "exists" if kind == "Exists" else "not_exists")
+        if kind not in _OPS:
+            return reader.unknown(place, "of a property an operator of type", kind)
+        reader.only(given, place, "type", "value")
+        return condition(name, _OPS[kind], reader.scalar(given.get("value"), f"{place}.value"))
+
     def _trait(self, path: str, name: str, operator: object) -> Rule:
         reader = self._reader
         given = reader.mapping(operator, path)
@@ -98,12 +166,7 @@ class _Graph:
             reader.only(given, path, "type", "windowSeconds")
             length = reader.seconds(given.get("windowSeconds"), f"{path}.windowSeconds")
             return reader.compared(name, "within", {"last": length})
-        op = {
-            "Equals": "eq",
-            "NotEquals": "ne",
-            "GreaterThanOrEqual": "gte",
-            "LessThan": "lt",
-        }.get(kind)
+        op = _OPS.get(kind)
         if op is None:
             return reader.unknown(path, "an operator of type", kind)
         if op == "ne":

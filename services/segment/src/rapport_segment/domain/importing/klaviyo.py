@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rapport_common.paths import path_of
+from rapport_segment.domain.importing.klaviyo_metrics import NUMBERS, metric
 from rapport_segment.domain.importing.parts import (
-    EVENTS,
     EVERYBODY,
     Reader,
     Rule,
@@ -22,13 +22,6 @@ from rapport_segment.domain.importing.parts import (
 _INDEXED = re.compile(r"(properties|location)\['([^'\]]+)'\]")
 _CHANNELS = {"email": "email", "sms": "sms", "push": "push"}
 _STRINGS = {"equals": "eq", "contains": "contains", "starts-with": "starts_with", "in": "in"}
-_NUMBERS = {
-    "equals": "eq",
-    "greater-than": "gt",
-    "greater-than-or-equal": "gte",
-    "less-than": "lt",
-    "less-than-or-equal": "lte",
-}
 _DATES = {"before": "lt", "after": "gt"}
 
 
@@ -73,7 +66,7 @@ def _condition(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:
     if kind == "profile-group-membership":
         return _membership(given, path, reader)
     if kind == "profile-metric":
-        return reader.refuse(path, f"profile-metric: {EVENTS}")
+        return metric(given, path, reader)
     return reader.unknown(path, "a condition of type", kind)
 
 
@@ -94,7 +87,7 @@ def _property(name: str, asked: Mapping[str, Any], path: str, reader: Reader) ->
         return _date(name, asked, path, reader)
     elif kind in {"string", "numeric", "boolean"}:
         reader.only(asked, path, "type", "operator", "value")
-        known = {"string": _STRINGS, "numeric": _NUMBERS, "boolean": {"equals": "eq"}}[kind]
+        known = {"string": _STRINGS, "numeric": NUMBERS, "boolean": {"equals": "eq"}}[kind]
         plain = operator.removeprefix("not-")
         if plain in known:
             value = asked.get("value")

@@ -3,12 +3,11 @@
 As its API takes it (`/api/segments.create`, `tree`).
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from rapport_segment.domain.importing.notifuse_timelines import field_name, field_values, timeline
 from rapport_segment.domain.importing.parts import (
-    EVENTS,
     EVERYBODY,
     Reader,
     Rule,
@@ -32,7 +31,6 @@ _OPS = {
 _NEGATED = {"not_equals": "equals", "not_contains": "contains"}
 _RANGES = {"in_date_range": False, "not_in_date_range": True}
 _BOTH_ENDS = 2
-_DAYS = re.compile(r"[0-9]{1,9}")
 
 
 def read(document: Mapping[str, Any], reader: Reader) -> Rule:
@@ -68,8 +66,11 @@ def _node(node: object, path: str, reader: Reader, depth: int) -> Rule:
 
 def _leaf(leaf: Mapping[str, Any], path: str, reader: Reader) -> Rule:
     source = word(leaf.get("source"))
-    if source in {"contact_timeline", "custom_events_goals"}:
-        return reader.refuse(path, f"{source}: {EVENTS}")
+    if source == "contact_timeline":
+        return timeline(leaf, path, reader)
+    if source == "custom_events_goals":
+        message = f"{source}: here events have no goals; ask of the events that reach them"
+        return reader.refuse(path, message)
     if source == "contact_lists":
         return _list(leaf, path, reader)
     if source != "contacts":
@@ -100,48 +101,22 @@ def _list(leaf: Mapping[str, Any], path: str, reader: Reader) -> Rule:
 
 
 def _filter(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:
-    reader.only(
-        given,
-        path,
-        "field_name",
-        "field_type",
-        "operator",
-        "string_values",
-        "number_values",
-        "json_path",
-    )
-    name = reader.text(given.get("field_name"), f"{path}.field_name")
-    below = given.get("json_path") or []
-    if isinstance(below, list) and all(isinstance(one, str) for one in below):
-        name = ".".join([name, *below])
-    else:
-        return reader.refuse(f"{path}.json_path", "must be a list of names")
+    name = field_name(given, path, reader)
     operator = str(given.get("operator"))
     if operator in {"is_set", "is_not_set"}:
         return reader.compared(name, "exists" if operator == "is_set" else "not_exists")
-    values = _values(given, path, reader)
+    values = field_values(given, path, reader)
     if operator in _RANGES:
         return _range(name, values, path, reader, negated=_RANGES[operator])
     if len(values) != 1:
         return reader.refuse(path, "must have one value")
     if operator == "in_the_last_days":
-        days = values[0]
-        count = int(days) if _DAYS.fullmatch(str(days)) else None
-        length = reader.length(count, "day", f"{path}.string_values")
-        return reader.compared(name, "within", {"last": length})
+        return reader.compared(name, "within", {"last": reader.days(values[0], path)})
     plain = _NEGATED.get(operator, operator)
     if plain not in _OPS:
         return reader.unknown(f"{path}.operator", "the operator", operator)
     rule = reader.compared(name, _OPS[plain], values[0])
     return not_(rule) if plain != operator else rule
-
-
-def _values(given: Mapping[str, Any], path: str, reader: Reader) -> list[Any]:
-    texts, numbers = given.get("string_values") or [], given.get("number_values") or []
-    if not isinstance(texts, list) or not isinstance(numbers, list) or (texts and numbers):
-        reader.refuse(path, "must have string_values or number_values")
-        return []
-    return [reader.scalar(one, path) for one in (*texts, *numbers)]
 
 
 def _range(name: str, values: list[Any], path: str, reader: Reader, *, negated: bool) -> Rule:

@@ -16,11 +16,10 @@ MOST_PROBLEMS = 100
 _SHOWN = 60
 _PLACEHOLDER: Rule = {"computed": "events", "op": "exists"}
 EVERYBODY: Rule = {"computed": "events", "op": "gte", "value": 0}
-EVENTS = "rules do not see single events; make a computed trait of it, and compare that"
-"""Why conditions on events are refused."""
 
 _SECONDS = ((604_800, "w"), (86_400, "d"), (3600, "h"), (60, "min"))
 _UNITS = {"hour": "h", "day": "d", "week": "w", "month": "mo", "year": "y"}
+_COUNT = re.compile(r"[0-9]{1,9}")
 _RELATIVE = re.compile(r"([+-]?)([0-9]{1,5}) (hour|day|week|month|year)s?")
 
 
@@ -41,11 +40,13 @@ class UnsupportedDefinitionError(InvalidRequestError):
 @dataclass
 class Reader:
     """Reads one definition. `fields` gives our traits for the peer's fields that are called
-    otherwise here, `segments` our ids for the peer's segments and lists.
+    otherwise here, `segments` our ids for the peer's segments and lists, `events` our names of
+    events for the peer's names or ids of them.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
     segments: Mapping[str, str] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
     problems: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     parts: int = 0
@@ -113,6 +114,15 @@ class Reader:
             return self.refuse(path, f"say which segment here '{what}' is, in `segments`")
         return {"segment": known}
 
+    def event(self, peer: object, path: str, same: str | None = None) -> str:
+        """Our name of a peer's event; `same` is what it is called unless it is said otherwise."""
+        found = self.events.get(str(peer), same)
+        if found is None:
+            what = str(peer)[:_SHOWN]
+            self.refuse(path, f"say which event here '{what}' is, in `events`")
+            return "x"
+        return found
+
     def scalar(self, value: object, path: str) -> Any:
         """A text, number or boolean."""
         if isinstance(value, str | bool | int | float):
@@ -141,6 +151,11 @@ class Reader:
             self.refuse(path, "must be a number of hours, days, weeks, months or years")
             return "1d"
         return f"{quantity}{short}"
+
+    def days(self, number: object, path: str) -> str:
+        """A length of time of so many days, also where they are a text."""
+        written = str(number)
+        return self.length(int(written) if _COUNT.fullmatch(written) else None, "day", path)
 
 
 def word(value: object) -> str:

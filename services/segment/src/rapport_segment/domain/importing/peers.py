@@ -30,11 +30,12 @@ def imported(
     document: Mapping[str, Any],
     fields: Mapping[str, str],
     segments: Mapping[str, str],
+    events: Mapping[str, str],
 ) -> Imported:
     """The rule; UnsupportedDefinitionError names all that can't be one, RuleError what is wrong
     with the values.
     """
-    reader = Reader(fields=fields, segments=segments)
+    reader = Reader(fields, segments, events)
     rule = _READERS[peer](document, reader)
     if reader.problems:
         raise UnsupportedDefinitionError(reader.problems)

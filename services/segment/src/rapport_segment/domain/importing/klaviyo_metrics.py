@@ -1,0 +1,103 @@
+"""Klaviyo's conditions on metrics, which are events of a name: how often, or how much in sum."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rapport_common.paths import path_of
+from rapport_segment.domain.importing.events import RANGE, Happened, condition, number
+from rapport_segment.domain.importing.parts import Reader, Rule, not_, word
+
+NUMBERS = {
+    "equals": "eq",
+    "greater-than": "gt",
+    "greater-than-or-equal": "gte",
+    "less-than": "lt",
+    "less-than-or-equal": "lte",
+}
+_OPS = {
+    "string": {"equals": "eq", "not-equals": "ne", "contains": "contains", "in": "in"}
+    | {"starts-with": "starts_with"},
+    "numeric": {**NUMBERS, "not-equals": "ne"},
+    "boolean": {"equals": "eq"},
+    "list": {"contains": "contains"},
+    "existence": {"is-set": "exists", "not-set": "not_exists"},
+}
+_VALUE = "$value"
+"""Where its events have what they are worth."""
+
+
+def metric(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:
+    """How often there were events of a metric, or what they were worth."""
+    known = ("metric_id", "measurement", "measurement_filter", "timeframe_filter", "metric_filters")
+    reader.only(given, path, "type", *known)
+    name = reader.event(given.get("metric_id"), f"{path}.metric_id")
+    within = _timeframe(given.get("timeframe_filter"), f"{path}.timeframe_filter", reader)
+    happened = Happened(name, _filters(given.get("metric_filters"), path, reader), within)
+    place = f"{path}.measurement_filter"
+    asked = reader.mapping(given.get("measurement_filter"), place)
+    reader.only(asked, place, "type", "operator", "value")
+    operator, wanted = str(asked.get("operator")), asked.get("value")
+    plain = "equals" if operator == "not-equals" else operator
+    if plain not in NUMBERS:
+        return reader.unknown(f"{place}.operator", "the operator", operator)
+    amount = number(wanted, f"{place}.value", reader)
+    if given.get("measurement") == "count":
+        rule = happened.counted(NUMBERS[plain], amount)
+    elif given.get("measurement") == "sum":
+        reader.note("sum: of the property `value`, unless `fields` has another for `$value`")
+        rule = happened.summed(reader.fields.get(_VALUE, "value"), NUMBERS[plain], amount)
+    else:
+        return reader.unknown(f"{path}.measurement", "the measurement", given.get("measurement"))
+    return not_(rule) if plain != operator else rule
+
+
+def _timeframe(told: object, path: str, reader: Reader) -> Rule | None:
+    if told is None:
+        return None
+    given = reader.mapping(told, path)
+    operator = str(given.get("operator"))
+    if operator == "alltime":
+        reader.only(given, path, "type", "operator")
+        return None
+    if operator == "in-the-last":
+        reader.only(given, path, "type", "operator", "quantity", "unit")
+        return {"last": reader.length(given.get("quantity"), given.get("unit"), path)}
+    if operator in {"before", "after"}:
+        reader.only(given, path, "type", "operator", "date", "value")
+        date = given.get("date", given.get("value"))
+        return {operator: reader.text(date, f"{path}.date")}
+    if operator == "between":
+        reader.only(given, path, "type", "operator", "start", "end")
+        reader.note(RANGE)
+        ends = {"after": "start", "before": "end"}
+        return {ours: reader.text(given.get(one), f"{path}.{one}") for ours, one in ends.items()}
+    reader.unknown(f"{path}.operator", "of a timeframe the operator", operator)
+    return None
+
+
+def _filters(told: object, path: str, reader: Reader) -> list[Rule]:
+    place = f"{path}.metric_filters"
+    if told is not None and not isinstance(told, list):
+        reader.refuse(place, "must be a list")
+    listed = told if isinstance(told, list) else []
+    return [
+        _filter(reader.mapping(one, f"{place}[{index}]"), f"{place}[{index}]", reader)
+        for index, one in enumerate(listed)
+    ]
+
+
+def _filter(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:
+    reader.only(given, path, "property", "filter")
+    name = path_of(reader.text(given.get("property"), f"{path}.property"))
+    asked = reader.mapping(given.get("filter"), f"{path}.filter")
+    kind, operator = word(asked.get("type")), str(asked.get("operator"))
+    op = _OPS.get(kind, {}).get(operator)
+    if op is None:
+        return reader.unknown(f"{path}.filter", f"of type {kind[:20]} the operator", operator)
+    if kind == "existence":
+        reader.only(asked, f"{path}.filter", "type", "operator")
+        return condition(name, op)
+    reader.only(asked, f"{path}.filter", "type", "operator", "value")
+    place, value = f"{path}.filter.value", asked.get("value")
+    wanted = reader.listed(value, place) if op == "in" else reader.scalar(value, place)
+    return condition(name, op, wanted)
