@@ -11,6 +11,7 @@ from tests.support.workspace import Workspace, address, orders
 
 pytestmark = pytest.mark.e2e
 
+BY_EVENTS = {"count": "Order Completed", "op": "gte", "value": 2}
 PEOPLE = [f"user-{number}" for number in range(12)]
 EMPTYING = (
     "DELETE FROM segment.person WHERE workspace = $1",
@@ -19,6 +20,7 @@ EMPTYING = (
         "WHERE workspace = $1 AND exited_at IS NULL) WHERE name = 'entered'"
     ),
     "DELETE FROM segment.membership WHERE workspace = $1 AND exited_at IS NULL",
+    "DELETE FROM segment.happening WHERE workspace = $1",
     "DELETE FROM campaign.person WHERE workspace = $1",
     "DELETE FROM feedback.person WHERE workspace = $1",
     "DELETE FROM feedback.identity WHERE workspace = $1",
@@ -51,7 +53,8 @@ def expected(workspace: Workspace) -> dict[str, tuple[Any, ...]]:
             return {}
         count = one["computed"]["orders"]
         names = sorted(f"{name['kind']} {name['value']}" for name in one["identifiers"])
-        found[str(one["id"])] = (count, count, True, int(count >= 2), names)
+        # In both segments, or in none.
+        found[str(one["id"])] = (count, count, True, 2 * int(count >= 2), names)
     return found
 
 
@@ -63,6 +66,7 @@ def test_emptied_services_are_told_again_of_everybody_while_events_flow(
     workspace: Workspace,
 ) -> None:
     workspace.campaign(workspace.segment("Twice", orders(2)))
+    workspace.segment("Twice, by events", BY_EVENTS)
     for number, user in enumerate(PEOPLE):
         workspace.send("identify", userId=user, anonymousId=f"web-{user}", traits={"n": number})
         for _ in range(1 + number % 2):
@@ -75,7 +79,7 @@ def test_emptied_services_are_told_again_of_everybody_while_events_flow(
             database.run(statement, workspace.name)
         for user in PEOPLE[:6]:
             workspace.order(user)
-        workspace.post("profile", "/v1/profiles/republish", {"everywhere": False})
+        workspace.post("profile", "/v1/profiles/republish", {"events": True})
         for user in PEOPLE[3:9]:
             workspace.order(user)
         until("everybody is known again", alike)

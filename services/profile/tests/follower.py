@@ -73,6 +73,8 @@ class Follower:
 
     def follow(self, record: ProfileActivity) -> None:
         """Take the next record of all that there are in: nothing is missing."""
+        if record.republished and record.event is not None:
+            return  # it was applied long ago
         self.read(record)
         if record.versions is None:
             assert record.merged_into is not None or record.gone

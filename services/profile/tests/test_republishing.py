@@ -90,16 +90,16 @@ def by_ones(engine: AsyncEngine) -> Republishing:
     return Republishing(engine, 1, unhurried)
 
 
-async def job(engine: AsyncEngine, *, everywhere: bool = False, store: JobStore = JOBS) -> str:
-    new = NewJob(uuid7_text(), REPUBLISH, {"everywhere": everywhere})
+async def job(engine: AsyncEngine, **spec: bool) -> str:
+    new = NewJob(uuid7_text(), REPUBLISH, spec)
     async with engine.begin() as tx:
-        assert await store.add(tx, "w", new)
+        assert await JOBS.add(tx, "w", new)
     return new.id
 
 
-async def republish(engine: AsyncEngine, work: Republishing, *, everywhere: bool = False) -> int:
-    """All of a job; how many records it has told."""
-    made = await job(engine, everywhere=everywhere)
+async def republish(engine: AsyncEngine, work: Republishing, **spec: bool) -> int:
+    """All of a job; how many people it is done with, those whose events it tells once more."""
+    made = await job(engine, **spec)
     assert await Jobs(engine, JOBS, {REPUBLISH: work.work}).turn(asyncio.Event())
     async with engine.begin() as tx:
         ended = await JOBS.find(tx, "w", made)
@@ -182,11 +182,21 @@ async def test_profiles_stored_before_there_were_versions_or_summaries_are_told(
     assert [msgspec.json.encode(one.versions) for one in told] == [b"[7,7,7,7,7,7]"] * 2
 
 
-async def test_a_job_goes_on_where_it_was(engine: AsyncEngine) -> None:
+def applied_by(told: Sequence[ProfileActivity]) -> dict[str, tuple[str, str]]:
+    """By which identifier events were applied."""
+    return {
+        one.event.message_id: one.hub or one.event.identifiers[0]
+        for one in told
+        if one.event is not None
+    }
+
+
+@pytest.mark.parametrize("events", [False, True])
+async def test_a_job_goes_on_where_it_was(engine: AsyncEngine, *, events: bool) -> None:
     """However often it dies; what it tells twice is the same."""
-    await feed(engine, people(*range(9)))
+    await feed(engine, [*people(*range(9)), *people(3, 3, 4, at=1)])
     await forget(engine)
-    made, died = await job(engine), 0
+    made, died = await job(engine, events=events), 0
     store = JobStore("profile", lease_seconds=0)
     while True:
         async with engine.begin() as tx:
@@ -208,10 +218,74 @@ async def test_a_job_goes_on_where_it_was(engine: AsyncEngine) -> None:
     async with engine.begin() as tx:
         ended = await JOBS.find(tx, "w", made)
     assert ended is not None
-    assert (ended.state, ended.done, died > 3) == ("done", 9, True)
+    assert (ended.state, ended.done, died > 3) == ("done", 18 if events else 9, True)
     told = await published(engine)
     assert len(told) > 9
-    assert content(followed(told).states()) == expected(people(*range(9)))
+    states = [one for one in told if one.event is None]
+    everything = [*people(*range(9)), *people(3, 4, at=1)]
+    assert content(followed(states).states()) == expected(everything)
+    again = {one.event.message_id for one in told if one.event is not None}
+    assert again == ({one.message_id for one in everything} if events else set())
+
+
+async def test_events_are_told_again_after_everybody_each_once_in_its_persons_order(
+    engine: AsyncEngine,
+) -> None:
+    """Of who has more than a page has, a page at a time; of a merged person under the new id."""
+    from rapport_profile.domain.content import content_hash  # noqa: PLC0415
+
+    busy = [event(f"b{n}", user_id="U1", at=n) for n in range(7)]
+    copies = [event("c", user_id="U2", said={"copy": n}) for n in range(3)]
+    copies.sort(key=content_hash, reverse=True)
+    others = [
+        event("d", user_id="U2"),
+        event("x", anonymous_id="a"),
+        event("y", user_id="U3"),
+        event("z", user_id="U3", anonymous_id="a", at=3),
+    ]
+    for one in [*busy, *others, *copies]:
+        await feed(engine, [one])
+    before = await published(engine)
+    await forget(engine)
+    # Four people that were, one of them history, and three with events.
+    assert await republish(engine, Republishing(engine, 8, unhurried), events=True) == 4 + 3
+    told = await published(engine)
+    again = [one for one in told if one.event is not None]
+    assert told == [one for one in told if one.event is None] + again
+    assert all(one.republished and one.versions is None for one in again)
+    by_id = {one.event.message_id: one for one in again if one.event is not None}
+    assert len(by_id) == len(again) == 7 + 4 + 1
+    assert [one for one in by_id if one.startswith("b")] == [one.message_id for one in busy]
+    assert (by_id["c"].event, by_id["c"].replaced) == (copies[-1], 2)
+    assert len({by_id[one].profile_id for one in "xyz"}) == 1
+    # By which identifier each was applied is told as it was the first time.
+    assert applied_by(again) == applied_by(before)
+    # Who follows profiles takes no step by them.
+    states = [one for one in told if one.event is None]
+    assert content(followed(told).states()) == content(followed(states).states())
+
+
+async def test_events_of_other_workspaces_are_told_only_everywhere(engine: AsyncEngine) -> None:
+    other = [msgspec.structs.replace(one, workspace="other") for one in people(1, 2)]
+    await feed(engine, [*people(3), *other])
+    for spec, whose in (({}, ["w"]), ({"everywhere": True}, ["other", "other", "w"])):
+        await forget(engine)
+        done = await republish(engine, by_ones(engine), events=True, **spec)
+        told = [one.workspace for one in await published(engine) if one.event is not None]
+        assert (told, done) == (whose, 2 * len(whose))
+
+
+async def test_of_who_was_forgotten_nothing_is_told_again(
+    engine: AsyncEngine,
+) -> None:
+    """Their events are gone from the timeline before anything else."""
+    await feed(engine, people(1, 2))
+    async with engine.begin() as tx:
+        await tx.execute(text("DELETE FROM profile.timeline WHERE message_id = '1-0'"))
+    await forget(engine)
+    await republish(engine, by_ones(engine), events=True)
+    told = [one.event for one in await published(engine) if one.event is not None]
+    assert [one.message_id for one in told] == ["2-0"]
 
 
 async def test_other_workspaces_are_told_only_by_who_may(

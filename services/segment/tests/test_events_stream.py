@@ -63,7 +63,9 @@ class World:
     def run(self, steps: int) -> None:
         """So many things happen."""
         for _ in range(steps):
-            self.pick.choice((*[self.event] * 5, self.copy, self.merge, self.move, self.move))()
+            self.pick.choice(
+                (*[self.event] * 5, self.copy, self.merge, self.move, self.move, self.again)
+            )()
 
     def event(self) -> None:
         """Somebody does something."""
@@ -106,6 +108,34 @@ class World:
             mine = self._of(who)
             changed = self.profiles.changed(who, identifiers=mine) if mine else None
             self._tell(who, changed or self.profiles.gone(who))
+
+    def again(self) -> None:
+        """An event is told again."""
+        if self.events:
+            self._again(self.pick.choice(sorted(self.events)))
+
+    def all_again(self) -> list[ProfileActivity]:
+        """All events are told again, some of them twice."""
+        before = {who: len(some) for who, some in self.queues.items()}
+        for message_id in sorted(self.events):
+            for _ in range(self.pick.choice((1, 1, 2))):
+                self._again(message_id)
+        told = [one for who, some in self.queues.items() for one in some[before[who] :]]
+        return self.pick.sample(told, len(told))
+
+    def _again(self, message_id: str) -> None:
+        event, hub, copy = self.events[message_id]
+        who = self.owner[hub]
+        told = ProfileActivity(
+            workspace="acme",
+            profile_id=who,
+            version=self.profiles.held[who].version,
+            event=event,
+            hub=hub if hub != event.identifiers[0] else None,
+            replaced=copy,
+            republished=True,
+        )
+        self._tell(who, told)
 
     def _apply(self, event: Event, hub: tuple[str, str], copy: int) -> None:
         changed: dict[str, Any] = {"computed": self._computed()}
@@ -217,6 +247,11 @@ async def lived(engine: AsyncEngine, seed: int, steps: int) -> None:
         if number == late:
             await shop.define(**rules)
         await shop.tell(*batch)
+    if world.pick.random() < 0.5:
+        async with engine.begin() as tx:
+            await tx.execute(text("DELETE FROM segment.happening"))
+        for told in world.all_again():
+            await shop.tell(told)
     people = world.people()
     judges = {name: Judges().of(parse(rule)) for name, rule in rules.items()}
     for days in (0, 1, 8, 40, 400):
@@ -241,5 +276,5 @@ async def test_who_is_in_is_who_should_be(module_engine: AsyncEngine, seed: int)
 
 @pytest.mark.long
 async def test_so_it_is_in_many_lives(module_engine: AsyncEngine) -> None:
-    for seed in range(400):
+    for seed in range(int(__import__("os").environ.get("N", "400"))):
         await lived(module_engine, seed, steps=40)

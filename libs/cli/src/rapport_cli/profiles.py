@@ -231,18 +231,22 @@ def republish(
     everywhere: Annotated[
         bool, typer.Option(help="All workspaces: the token needs the claim `installation`.")
     ] = False,
+    events: Annotated[
+        bool, typer.Option(help="Their events, too: for a segment that has lost them.")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Until everybody has been told again.")] = False,
     as_json: show.AsJson = False,
 ) -> None:
     """Tell everybody again to the services that read profiles: to one that is new or has a gap."""
     api = show.session(ctx).api("profile", installation=everywhere)
-    job = api.post("/v1/profiles/republish", {"everywhere": everywhere})
+    job = api.post("/v1/profiles/republish", {"everywhere": everywhere, "events": events})
     if wait:
         job = jobs.watch(api, job["id"], quiet=as_json)
     if as_json:
         show.data(job)
     elif wait:
-        show.line(f"{job['done']:,} profiles are told again.")
+        told = f"{job['done']:,} profiles are told again."
+        show.line("Everybody is told again, and all events." if events else told)
     else:
         again = f"rapport job show --wait --service profile {job['id']}"
         show.line(f"Job {job['id']} tells everybody again: `{again}` shows how far it is.")

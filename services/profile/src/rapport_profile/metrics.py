@@ -17,6 +17,9 @@ REDUCED = Counter(
 REPUBLISHED = Counter(
     "rapport_profile_republished_total", "Profiles told again by jobs that republish."
 )
+REPUBLISHED_EVENTS = Counter(
+    "rapport_profile_republished_events_total", "Events told again by jobs that republish."
+)
 UNANSWERED = Gauge(
     "rapport_privacy_unanswered_seconds",
     "Since when the oldest wish to be forgotten waits for the answer of a service; 0 if none does.",

@@ -64,8 +64,9 @@ class ProfileActivity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
       `republished`, nothing happened, and all is told again for who has lost or never had it.
     - `merged_into` alone: this id is history, its rows now belong to that one.
     - `gone` alone: nobody has this id any more (what counted was taken back), without an heir.
-    - `event` alone: only in what was read from the first version. An event was applied, and a
-      later record tells of what became of the profile.
+    - `event` alone: in what was read from the first version. An event was applied, and a later
+      record tells of what became of the profile. If `republished`, the event was applied long ago,
+      and is told again for who has lost or never had it; nothing is to be done for it.
 
     A section that is None is as it was told last. `versions` speaks of all sections, those of this
     record included, so a reader sees when it has missed one: it holds an older version of a

@@ -54,6 +54,13 @@ class FollowerStore:
         rows = await tx.execute(self._peek, self._split(keys))
         return {(row[0], row[1]): self._read(row) for row in rows.all()}
 
+    async def shared(self, tx: AsyncConnection, keys: Collection[Key]) -> dict[Key, Held]:
+        """What is held of these ids, of those that there are; nobody changes it meanwhile."""
+        if not keys:
+            return {}
+        rows = await tx.execute(self._share, self._split(keys))
+        return {(row[0], row[1]): self._read(row) for row in rows.all()}
+
     async def lock(
         self, tx: AsyncConnection, wanted: Mapping[Key, int], *, reads: bool
     ) -> tuple[dict[Key, Held], dict[Key, Stored]]:
@@ -173,6 +180,10 @@ class FollowerStore:
             f"SELECT {self._held} FROM {self._keys} JOIN {self._table} p "
             "USING (workspace, profile_id)"
         )
+
+    @cached_property
+    def _share(self) -> TextClause:
+        return text(f"{self._peek.text} ORDER BY p.workspace, p.profile_id FOR SHARE OF p")
 
     @cached_property
     def _insert(self) -> TextClause:

@@ -27,6 +27,11 @@ class NewRepublishing(BaseModel):
         default=False,
         description="those of all workspaces, which takes the claim `installation`",
     )
+    events: bool = Field(
+        default=False,
+        description="also all events of the timelines, after all profiles: for a segment service "
+        "that has lost or never had them",
+    )
 
 
 def republishing_routes(engine: AsyncEngine) -> APIRouter:
@@ -38,7 +43,7 @@ def republishing_routes(engine: AsyncEngine) -> APIRouter:
         """Tell all profiles again on `profile.activity`, for who has lost or never had them."""
         if body.everywhere:
             caller.require_installation()
-        spec = msgspec.to_builtins(Wanted(everywhere=body.everywhere))
+        spec = msgspec.to_builtins(Wanted(everywhere=body.everywhere, events=body.events))
         async with engine.begin() as tx:
             job = await start(tx, once, caller.workspace, REPUBLISH, spec)
         return shown(job)

@@ -1,6 +1,7 @@
-"""The record that tells a profile again as a whole, as it is: no step in its life."""
+"""The records that tell a profile again, as it is and what happened: no steps in its life."""
 
 from rapport_common.events.activity import SECTIONS, ProfileActivity, SectionVersions
+from rapport_common.events.envelope import Event, Identifier
 from rapport_profile.domain.people import Profile
 from rapport_profile.domain.sections import ALL
 
@@ -33,4 +34,21 @@ def republished(profile: Profile) -> ProfileActivity:
         republished=True,
         versions=versions,
         **profile.sections(ALL),
+    )
+
+
+def event_again(
+    profile_id: str, version: int, event: Event, hub: Identifier, replaced: int
+) -> ProfileActivity:
+    """An event that was applied to a profile long ago, by its identifier `hub`, after `replaced`
+    other copies.
+    """
+    return ProfileActivity(
+        workspace=event.workspace,
+        profile_id=profile_id,
+        version=version,
+        event=event,
+        hub=None if hub == event.identifiers[0] else hub,
+        replaced=replaced,
+        republished=True,
     )

@@ -15,6 +15,11 @@ from rapport_profile.tables import SCHEMA
 _ACTIVITY = Publisher(SCHEMA, PROFILE_ACTIVITY)
 
 
+async def publish_again(tx: AsyncConnection, steps: Sequence[ProfileActivity]) -> None:
+    """Append what was told before; nobody here follows it once more."""
+    await _ACTIVITY.publish(tx, [(step, None) for step in steps])
+
+
 async def publish(tx: AsyncConnection, steps: Sequence[tuple[ProfileActivity, str | None]]) -> None:
     """Append (step, traceparent) to the outbox, each under the key of its profile."""
     reduced = sum(step.omitted is not NONE_OMITTED for step, _trace in steps)

@@ -18,7 +18,8 @@ _summary = msgspec.json.Decoder(Summary)
 
 _COUNT = text(
     "SELECT count(*) FROM profile.profile "
-    "WHERE CAST(:workspace AS text) IS NULL OR workspace = :workspace"
+    "WHERE (CAST(:workspace AS text) IS NULL OR workspace = :workspace) "
+    "AND (merged_into IS NULL OR NOT CAST(:living AS boolean))"
 )
 _LAST = text(
     "SELECT CAST(id AS text) FROM profile.profile WHERE workspace = :workspace "
@@ -40,6 +41,11 @@ _PAGE = text(
     "CAST(summary AS text) AS summary FROM profile.profile "
     "WHERE workspace = :workspace AND id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR SHARE"
 )
+_LIVING = text(
+    "SELECT CAST(id AS text) AS id, version FROM profile.profile WHERE workspace = :workspace "
+    "AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid)) "
+    "AND id <= CAST(:until AS uuid) AND merged_into IS NULL ORDER BY id LIMIT :limit FOR SHARE"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +58,11 @@ class Stretch:
     limit: int
 
 
-async def count(tx: AsyncConnection, workspace: str | None) -> int:
-    """How many profiles a workspace has, those that are history too; None: all workspaces."""
-    found = await tx.execute(_COUNT, {"workspace": workspace})
+async def count(tx: AsyncConnection, workspace: str | None, *, living: bool = False) -> int:
+    """How many profiles a workspace has, those that are history too unless the `living` ones are
+    wanted; None: all workspaces.
+    """
+    found = await tx.execute(_COUNT, {"workspace": workspace, "living": living})
     return int(found.scalar_one())
 
 
@@ -96,6 +104,17 @@ async def page(tx: AsyncConnection, stretch: Stretch) -> list[Profile]:
         profiles.append(profile)
     await computed_traits.settle(tx, stretch.workspace, profiles)
     return profiles
+
+
+async def living(tx: AsyncConnection, stretch: Stretch) -> list[tuple[str, int]]:
+    """(id, version) of the first profiles of a stretch that are no history, locked as in `page`."""
+    asked = {
+        "workspace": stretch.workspace,
+        "after": stretch.after,
+        "until": stretch.until,
+        "limit": stretch.limit,
+    }
+    return [(row.id, row.version) for row in await tx.execute(_LIVING, asked)]
 
 
 async def _made(tx: AsyncConnection, workspace: str, profile_id: str, version: int) -> Profile:

@@ -38,7 +38,8 @@ async def begin(tx: AsyncConnection) -> None:
 async def events(
     tx: AsyncConnection, who: Person, span: Span, limit: int, after: Place | None = None
 ) -> list[Row[Any]]:
-    """Rows of (event as JSON, timestamp, source, message id) behind `after`, in their order.
+    """Rows of (event as JSON, timestamp, source, message id, and the kind and value of the
+    identifier on whose timeline it is) behind `after`, in their order.
 
     Of each identifier of the person `limit` events are read at most.
     """
@@ -68,7 +69,8 @@ def query(
     inner = ", ".join(f"t.{one}{direction}" for one in _KEY)
     outer = ", ".join(f"x.{one}{direction}" for one in _KEY)
     statement = (
-        "SELECT x.event, x.timestamp, x.source, x.message_id FROM profile.identifier i "
+        "SELECT x.event, x.timestamp, x.source, x.message_id, i.kind, i.value "
+        "FROM profile.identifier i "
         "CROSS JOIN LATERAL (SELECT CAST(t.event AS text) AS event, t.timestamp, t.source, "
         f"t.message_id FROM profile.timeline t WHERE {' AND '.join(conditions)} "
         f"ORDER BY {inner} LIMIT :limit) x "

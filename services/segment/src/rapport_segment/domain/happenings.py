@@ -143,6 +143,14 @@ def arrival(record: ProfileActivity) -> Arrival | None:
     return Arrival(event.workspace, anchor, name, one, event.received_at)
 
 
+def is_told_again(record: ProfileActivity) -> bool:
+    """Whether a record tells an event again, and nothing else.
+
+    Such a one that is not `republished` is of the first version: its profile is yet to be told.
+    """
+    return record.republished and record.event is not None and record.versions is None
+
+
 def _told(properties: msgspec.Raw) -> Section:
     """The properties in the form in which traits are kept; what can't be read says nothing."""
     told = Section(TRAITS, properties)

@@ -15,7 +15,7 @@ from rapport_common.errors import InvalidEvent
 from rapport_common.follower.domain import Ended, Following, Key, Step
 from rapport_common.kafka.batch import Record
 from rapport_segment import metrics
-from rapport_segment.domain.happenings import arrival
+from rapport_segment.domain.happenings import arrival, is_told_again
 from rapport_segment.domain.membership import Change
 from rapport_segment.domain.rulebook import Rulebook
 from rapport_segment.domain.sections import ALL_SECTIONS, Section, UnreadSectionError
@@ -24,6 +24,7 @@ from rapport_segment.handlers.happenings import (
     EventReading,
     asked_events,
     event_name,
+    keep_again,
     save_events,
 )
 from rapport_segment.handlers.ledger import tally
@@ -52,10 +53,23 @@ class Judging:
     async def on_activity(self, batch: Sequence[Record], tx: AsyncConnection) -> None:
         """Apply records in their order; nobody's definitions change meanwhile."""
         steps = FOLLOWER.read(batch)
-        if not steps:
+        again = [one.value for one in batch if is_told_again(one.value)]
+        workspaces = {step.key[0] for step, _record in steps} | {one.workspace for one in again}
+        if not workspaces:
             return
-        workspaces = sorted({step.key[0] for step, _record in steps})
-        in_force = await self._rulebooks.in_force(tx, workspaces)
+        in_force = await self._rulebooks.in_force(tx, sorted(workspaces))
+        if steps:
+            await self._apply(tx, steps, in_force)
+        if again:
+            await keep_again(tx, again, in_force, self._now())
+
+    async def _apply(
+        self,
+        tx: AsyncConnection,
+        steps: Sequence[tuple[Step, Record]],
+        in_force: Mapping[str, Rulebook],
+    ) -> None:
+        """Carry out what records say of people, each with what comes of it."""
         told = [step for step, _record in steps]
         try:
             asked = asked_events(told, in_force)

@@ -8,15 +8,18 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rapport_common.events.activity import ProfileActivity
 from rapport_common.follower.domain import Following, Key, Step
 from rapport_segment.domain.event_needs import since
 from rapport_segment.domain.happenings import (
     Anchor,
+    Arrival,
     Copied,
     Happenings,
     Kept,
     Message,
     anchor_told,
+    arrival,
     message_of,
     name_of,
 )
@@ -26,6 +29,7 @@ from rapport_segment.domain.sections import IDENTIFIERS, Facts, Section, UnreadS
 from rapport_segment.domain.stays import NO_RULES, Stays
 from rapport_segment.store import happenings
 from rapport_segment.store.due import DUE, stray
+from rapport_segment.store.people import FOLLOWER
 
 LOOK_AFTER = timedelta(seconds=6)
 """Longer than a transaction stands still: then whoever else told of the identifier has committed.
@@ -176,3 +180,49 @@ async def _claim(
     await happenings.claim(tx, gained, lost)
     taken_over = {(key[0], anchor) for key, anchor in gained if stays.people[key].known}
     return {(key[0], anchor) for key, anchor in noted - wanted} - taken_over
+
+
+async def keep_again(
+    tx: AsyncConnection,
+    records: Sequence[ProfileActivity],
+    in_force: Mapping[str, Rulebook],
+    now: datetime,
+) -> None:
+    """Keep events that are told again, for who lost or never had them; whose they are is judged a
+    moment later. What is kept already, or a later copy of it, stays.
+    """
+    arrivals: dict[Message, Arrival] = {}
+    for one in await _not_forgotten(tx, records):
+        known, told = arrivals.get(message_of(one.event)), arrival(one)  # type: ignore[arg-type] # all have one
+        if told is not None and (known is None or known.copy < told.copy):
+            arrivals[told.message] = told
+    before = await happenings.copies(tx, arrivals)
+    unsaved = {one.message for one in await happenings.save(tx, arrivals)}
+    changed: set[happenings.Wanted] = set()
+    for key, told in arrivals.items():
+        if key not in unsaved:
+            changed.add((told.workspace, told.anchor, told.name))
+            if (former := before.get(key)) is not None:
+                changed.add((told.workspace, former.anchor, former.name))
+    asked = {
+        (workspace, anchor)
+        for workspace, anchor, name in changed
+        if name in in_force.get(workspace, NO_RULES).event_names
+    }
+    rows = [stray(workspace, anchor, now + LOOK_AFTER) for workspace, anchor in sorted(asked)]
+    await DUE.schedule(tx, rows, keep=True)
+
+
+async def _not_forgotten(
+    tx: AsyncConnection, records: Sequence[ProfileActivity]
+) -> list[ProfileActivity]:
+    """Without those told before their people ended for good, by a wish that was read first."""
+    held = await FOLLOWER.store.shared(tx, {(one.workspace, one.profile_id) for one in records})
+    return [
+        one
+        for one in records
+        if (known := held.get((one.workspace, one.profile_id))) is None
+        or known.lives
+        or known.heir is not None
+        or known.ended < one.version
+    ]
