@@ -242,6 +242,8 @@ async def test_events_are_told_again_after_everybody_each_once_in_its_persons_or
         event("x", anonymous_id="a"),
         event("y", user_id="U3"),
         event("z", user_id="U3", anonymous_id="a", at=3),
+        # By the strongest it is applied, which is not the first.
+        event("h", identifiers=[("anonymous_id", "b"), ("user_id", "U3")], at=4),
     ]
     for one in [*busy, *others, *copies]:
         await feed(engine, [one])
@@ -254,7 +256,7 @@ async def test_events_are_told_again_after_everybody_each_once_in_its_persons_or
     assert told == [one for one in told if one.event is None] + again
     assert all(one.republished and one.versions is None for one in again)
     by_id = {one.event.message_id: one for one in again if one.event is not None}
-    assert len(by_id) == len(again) == 7 + 4 + 1
+    assert len(by_id) == len(again) == 7 + 5 + 1
     assert [one for one in by_id if one.startswith("b")] == [one.message_id for one in busy]
     assert (by_id["c"].event, by_id["c"].replaced) == (copies[-1], 2)
     assert len({by_id[one].profile_id for one in "xyz"}) == 1

@@ -276,5 +276,5 @@ async def test_who_is_in_is_who_should_be(module_engine: AsyncEngine, seed: int)
 
 @pytest.mark.long
 async def test_so_it_is_in_many_lives(module_engine: AsyncEngine) -> None:
-    for seed in range(int(__import__("os").environ.get("N", "400"))):
+    for seed in range(400):
         await lived(module_engine, seed, steps=40)
