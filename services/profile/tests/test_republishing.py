@@ -242,8 +242,8 @@ async def test_events_are_told_again_after_everybody_each_once_in_its_persons_or
         event("x", anonymous_id="a"),
         event("y", user_id="U3"),
         event("z", user_id="U3", anonymous_id="a", at=3),
-        # By the strongest it is applied, which is not the first.
-        event("h", identifiers=[("anonymous_id", "b"), ("user_id", "U3")], at=4),
+        # By the first that names somebody it is applied, which is not the first.
+        event("h", identifiers=[("user_id", "null"), ("user_id", "U3")], at=4),
     ]
     for one in [*busy, *others, *copies]:
         await feed(engine, [one])
