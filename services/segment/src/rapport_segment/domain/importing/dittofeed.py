@@ -132,14 +132,8 @@ class _Graph:
         return self._reader.event(name, f"{path}.event", name)
 
     def _properties(self, path: str, key: str, node: Mapping[str, Any]) -> list[Rule]:
-        reader, listed = self._reader, node.get(key) or []
-        if not isinstance(listed, list):
-            reader.refuse(f"{path}.{key}", "must be a list")
-            return []
-        return [
-            self._property(f"{path}.{key}[{index}]", reader.mapping(one, f"{path}.{key}[{index}]"))
-            for index, one in enumerate(listed)
-        ]
+        asked = self._reader.objects(node.get(key), f"{path}.{key}")
+        return [self._property(place, one) for place, one in asked]
 
     def _property(self, path: str, asked: Mapping[str, Any]) -> Rule:
         reader, place = self._reader, f"{path}.operator"

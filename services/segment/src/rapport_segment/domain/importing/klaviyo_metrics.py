@@ -32,7 +32,9 @@ def metric(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:
     reader.only(given, path, "type", *known)
     name = reader.event(given.get("metric_id"), f"{path}.metric_id")
     within = _timeframe(given.get("timeframe_filter"), f"{path}.timeframe_filter", reader)
-    happened = Happened(name, _filters(given.get("metric_filters"), path, reader), within)
+    filters = reader.objects(given.get("metric_filters"), f"{path}.metric_filters")
+    where = [_filter(one, place, reader) for place, one in filters]
+    happened = Happened(name, where, within)
     place = f"{path}.measurement_filter"
     asked = reader.mapping(given.get("measurement_filter"), place)
     reader.only(asked, place, "type", "operator", "value")
@@ -73,17 +75,6 @@ def _timeframe(told: object, path: str, reader: Reader) -> Rule | None:
         return {ours: reader.text(given.get(one), f"{path}.{one}") for ours, one in ends.items()}
     reader.unknown(f"{path}.operator", "of a timeframe the operator", operator)
     return None
-
-
-def _filters(told: object, path: str, reader: Reader) -> list[Rule]:
-    place = f"{path}.metric_filters"
-    if told is not None and not isinstance(told, list):
-        reader.refuse(place, "must be a list")
-    listed = told if isinstance(told, list) else []
-    return [
-        _filter(reader.mapping(one, f"{place}[{index}]"), f"{place}[{index}]", reader)
-        for index, one in enumerate(listed)
-    ]
 
 
 def _filter(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:

@@ -42,9 +42,10 @@ def timeline(leaf: Mapping[str, Any], path: str, reader: Reader) -> Rule:
     given = reader.mapping(leaf.get("contact_timeline"), place)
     frame = ("timeframe_operator", "timeframe_values")
     reader.only(given, place, "kind", "count_operator", "count_value", *frame, "filters")
+    filters = reader.objects(given.get("filters"), f"{place}.filters")
     happened = Happened(
         _event(given.get("kind"), f"{place}.kind", reader),
-        _filters(given.get("filters"), f"{place}.filters", reader),
+        [_filter(one, at, reader) for at, one in filters],
         _timeframe(given, place, reader),
     )
     times = number(given.get("count_value"), f"{place}.count_value", reader)
@@ -80,16 +81,6 @@ def _timeframe(given: Mapping[str, Any], path: str, reader: Reader) -> Rule | No
     if len(sides) > 1:
         reader.note(RANGE)
     return {side: reader.text(one, place) for side, one in zip(sides, values, strict=True)}
-
-
-def _filters(told: object, path: str, reader: Reader) -> list[Rule]:
-    if told is not None and not isinstance(told, list):
-        reader.refuse(path, "must be a list")
-    listed = told if isinstance(told, list) else []
-    return [
-        _filter(reader.mapping(one, f"{path}[{index}]"), f"{path}[{index}]", reader)
-        for index, one in enumerate(listed)
-    ]
 
 
 def _filter(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:

@@ -84,6 +84,14 @@ class Reader:
         self.refuse(path, "must be a list with at least one part")
         return []
 
+    def objects(self, value: object, path: str) -> list[tuple[str, Mapping[str, Any]]]:
+        """The objects of a list that may be left out, each with its place."""
+        if value is not None and not isinstance(value, list):
+            self.refuse(path, "must be a list")
+        listed = value if isinstance(value, list) else []
+        places = [f"{path}[{index}]" for index in range(len(listed))]
+        return [(at, self.mapping(one, at)) for at, one in zip(places, listed, strict=True)]
+
     def text(self, value: object, path: str) -> str:
         """A text that is not empty."""
         if isinstance(value, str) and value:
