@@ -82,6 +82,9 @@ def test_a_no_after_a_question_ends_it_whatever_is_said_later() -> None:
     assert refused(known(unsubscribed=at(6)))
     assert not refused(known(unsubscribed=at(5)))
     assert not refused(known(unsubscribed=at(6)), "x_events")
+    assert refused(known(said("denied", 6), words={"promotion": (at(7), True)}))
+    assert refused(known(words={"promotion": (at(6), False)}, unsubscribed=at(3)))
+    assert refused(known(words={"promotion": (at(3), False)}, unsubscribed=at(6)))
 
 
 CONSENTS = st.lists(
