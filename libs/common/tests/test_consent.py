@@ -1,5 +1,7 @@
 """The words of a consent: many ways to write one thing, and never one way for two."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from rapport_common.events.consent import (
     CHANNELS,
     PURPOSES,
+    instant_of,
     is_channel,
     is_purpose,
     normal_channel,
@@ -90,6 +93,28 @@ def test_a_state_has_one_form() -> None:
 @pytest.mark.parametrize("word", ["", " ", "yes", "grantedd", "1", "не", "no thanks", "\0"])
 def test_what_is_no_state_is_none(word: str) -> None:
     assert normal_state(word) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "at"),
+    [
+        ("2026-03-01", datetime(2026, 3, 1, tzinfo=UTC)),
+        ("2026-03-01T12:30:00", datetime(2026, 3, 1, 12, 30, tzinfo=UTC)),
+        ("2026-03-01T00:30:00+01:00", datetime(2026, 2, 28, 23, 30, tzinfo=UTC)),
+    ],
+)
+def test_an_end_is_a_time_in_utc_and_a_day_is_its_beginning(written: str, at: datetime) -> None:
+    found = instant_of(written)
+    assert found == at
+    assert found.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 1_772_323_200, True, "", "soon", "2026-02-30", "2026-3-1", "9999-12-31T23:30:00-01:00"],
+)
+def test_what_is_no_time_is_no_end(value: object) -> None:
+    assert instant_of(value) is None
 
 
 @given(LETTERS | PARTS.map("_".join) | PARTS.map(" ".join))

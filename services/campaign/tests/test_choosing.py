@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapport_campaign.domain.preferences import Known, changed, gets, leaves
+from rapport_campaign.domain.preferences import Known, changed, gets, leaves, refused_since
 from rapport_campaign.domain.topics import (
     MAX_TOPICS,
     USUAL,
@@ -60,6 +60,31 @@ def test_the_last_word_counts_and_at_once_the_no() -> None:
     assert not wanted(known(said(contact_point="bob@example.com")))
     assert not wanted(known(said(), said("withdrawn", 1, channel="who knows", purpose="who knows")))
     assert wanted(known(said(), said("withdrawn", 1, channel="sms")))
+
+
+def test_a_no_after_a_question_ends_it_whatever_is_said_later() -> None:
+    def refused(one: Known, purpose: str = "promotion") -> bool:
+        return refused_since(one, ADA, purpose, at(5))
+
+    assert not refused(known())
+    assert not refused(known(said("denied", 5)))
+    assert refused(known(said("denied", 6)))
+    assert refused(known(said("withdrawn", 6), said(minutes=7)))
+    assert refused(known(said("withdrawn", 6, channel="all", purpose="all")), "x_events")
+    assert not refused(known(said("denied", 6)), "x_events")
+    assert not refused(known(said("denied", 6, contact_point="bob@example.com")))
+    assert not refused(known(said(minutes=6, confirmed=False))), "an open yes is no no"
+    assert not refused(known(said("withdrawn", 6, expired=True))), "an end is nobody's word"
+    assert refused(known(words={"promotion": (at(6), False)}))
+    assert refused(known(words={"all": (at(6), False)}))
+    assert not refused(known(words={"all": (at(6), True), "x_events": (at(6), False)}))
+    assert not refused(known(words={"all": (at(5), False)}))
+    assert refused(known(unsubscribed=at(6)))
+    assert not refused(known(unsubscribed=at(5)))
+    assert not refused(known(unsubscribed=at(6)), "x_events")
+    assert refused(known(said("denied", 6), words={"promotion": (at(7), True)}))
+    assert refused(known(words={"promotion": (at(6), False)}, unsubscribed=at(3)))
+    assert refused(known(words={"promotion": (at(3), False)}, unsubscribed=at(6)))
 
 
 CONSENTS = st.lists(

@@ -1,7 +1,9 @@
 """Small words of the domain: the keys of messages, what servers say, tokens that are none."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from rapport_campaign.domain import own_events, tokens
@@ -9,6 +11,7 @@ from rapport_campaign.domain.delivery import MAX_REASON, Outcome, next_step
 from rapport_campaign.domain.model import EXPRESS, Claimed, NewMessage, send_key
 from rapport_campaign.domain.storable import require_storable
 from rapport_common.errors import InvalidEvent
+from rapport_common.events.envelope import Event
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -60,6 +63,58 @@ def test_an_unsubscribe_is_an_event_about_the_address() -> None:
     assert (event.name, event.timestamp) == ("Consent Updated", NOON)
     assert event.identifiers == [("user_id", "42")]
     assert b"ada@example.com" in bytes(event.properties)
+
+
+def chosen(said: Mapping[str, str | None], at: datetime = NOON) -> Event:
+    return own_events.chosen("acme", ("user_id", "42"), "ada@example.com", at, said)
+
+
+def test_a_choice_on_the_page_is_a_consent_for_mail_to_the_address() -> None:
+    said = {"purpose": "x_events", "state": "withdrawn", "method": "preferences", "ip_hash": None}
+    event = chosen(said)
+    assert (event.name, event.timestamp, event.identifiers) == (
+        *("Consent Updated", NOON),
+        [("user_id", "42")],
+    )
+    assert msgspec.json.decode(event.properties) == {
+        "contact_point": "ada@example.com",
+        "channel": "email",
+        "legal_basis": "consent",
+        "purpose": "x_events",
+        "state": "withdrawn",
+        "method": "preferences",
+    }
+
+
+def test_each_word_of_a_page_is_a_fact_of_its_own_and_told_again_is_the_same() -> None:
+    yes = {"purpose": "promotion", "state": "granted"}
+    others = [
+        chosen(yes),
+        chosen({**yes, "state": "withdrawn"}),
+        chosen({**yes, "purpose": "x_events"}),
+        chosen(yes, NOON + timedelta(microseconds=1)),
+        own_events.chosen("acme", ("user_id", "42"), "bob@example.com", NOON, yes),
+    ]
+    assert len({one.message_id for one in others}) == len(others)
+    assert chosen({**yes, "method": "preferences"}).message_id == others[0].message_id
+
+
+def test_a_confirmed_yes_is_a_double_opt_in_and_is_told_once() -> None:
+    said = {"contact_point": "ada@example.com", "purpose": "promotion", "ip_hash": None}
+    event = own_events.opted_in("acme", ("email", "ada@example.com"), "o1", NOON, said)
+    assert (event.name, event.message_id, event.timestamp) == (
+        *("Consent Updated", "confirmed-o1"),
+        NOON,
+    )
+    assert event.identifiers == [("email", "ada@example.com")]
+    assert msgspec.json.decode(event.properties) == {
+        "contact_point": "ada@example.com",
+        "channel": "email",
+        "purpose": "promotion",
+        "state": "granted",
+        "method": "double_opt_in",
+        "legal_basis": "consent",
+    }
 
 
 @pytest.mark.parametrize("text", ["", "ü", "a", "AA=A", "A" * 100_000, "A" * 300])

@@ -18,6 +18,7 @@ from rapport_feedback.domain.surveys import (
     Invitation,
     Kind,
     Response,
+    RestrictedError,
 )
 
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)
@@ -126,3 +127,10 @@ def test_an_archived_survey_says_which_it_is_and_what_to_do() -> None:
     assert (refused.status, refused.code, refused.details) == (409, "archived", {"id": str(NEW_ID)})
     assert str(NEW_ID) in refused.message
     assert "Create another" in refused.message
+
+
+def test_who_may_not_be_asked_is_told_with_what_would_lift_it() -> None:
+    refused = RestrictedError()
+    assert (refused.status, refused.code) == (409, "restricted")
+    assert "may only be kept" in refused.message
+    assert "rapport privacy restraint list" in refused.message

@@ -45,6 +45,25 @@ def mautic(*filters: tuple[str, str, str, str, Any]) -> dict[str, Any]:
     }
 
 
+def may_mail(channel: str, *, can: Any = True, subscription: str = "any") -> dict[str, Any]:
+    status = {"subscription": subscription}
+    told = {"channel": channel, "can_receive_marketing": can, "consent_status": status}
+    return {"type": "profile-marketing-consent", "consent": told}
+
+
+def member(*ids: str, is_member: Any = True) -> dict[str, Any]:
+    return {"type": "profile-group-membership", "is_member": is_member, "group_ids": list(ids)}
+
+
+def listed(operator: str) -> dict[str, Any]:
+    told = {"operator": operator, "list_id": "7"}
+    return {"kind": "leaf", "leaf": {"source": "contact_lists", "contact_list": told}}
+
+
+def branch(operator: str, *leaves: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "branch", "branch": {"operator": operator, "leaves": list(leaves)}}
+
+
 def contact(*filters: dict[str, Any]) -> dict[str, Any]:
     return {"kind": "leaf", "leaf": {"source": "contacts", "contact": {"filters": list(filters)}}}
 
@@ -140,14 +159,7 @@ MEANT: list[tuple[Peer, dict[str, Any], str]] = [
     ),
     (
         "klaviyo",
-        klaviyo(
-            {
-                "type": "profile-group-membership",
-                "is_member": False,
-                "group_ids": ["7"],
-                "timeframe_filter": None,
-            }
-        ),
+        klaviyo(member("7", is_member=False) | {"timeframe_filter": None}),
         f'not segment "{ID}"',
     ),
     (
@@ -195,22 +207,11 @@ MEANT: list[tuple[Peer, dict[str, Any], str]] = [
     (
         "notifuse",
         {
-            "tree": {
-                "kind": "branch",
-                "branch": {
-                    "operator": "or",
-                    "leaves": [
-                        contact(asked("country", "equals", "US"), asked("ltv", "gte", 100)),
-                        {
-                            "kind": "leaf",
-                            "leaf": {
-                                "source": "contact_lists",
-                                "contact_list": {"operator": "not_in", "list_id": "7"},
-                            },
-                        },
-                    ],
-                },
-            }
+            "tree": branch(
+                "or",
+                contact(asked("country", "equals", "US"), asked("ltv", "gte", 100)),
+                listed("not_in"),
+            )
         },
         f'(country = "US" and ltv >= 100) or not segment "{ID}"',
     ),
@@ -226,6 +227,39 @@ MEANT: list[tuple[Peer, dict[str, Any], str]] = [
             'not a = "x" and b within last 30d and (c >= "2026-01-01" and c <= "2026-02-01") '
             "and d missing"
         ),
+    ),
+    (
+        "klaviyo",
+        {
+            "data": {
+                "attributes": {
+                    "definition": klaviyo(
+                        prop("a", type="date", operator="before", date="2026-02-01"),
+                        prop("b", type="date", operator="after", date="2026-01-01"),
+                        prop("c", type="list", operator="not-contains", value="x"),
+                    )
+                }
+            }
+        },
+        'a < "2026-02-01" and b > "2026-01-01" and not c contains "x"',
+    ),
+    (
+        "mautic",
+        mautic(
+            ("and", "a", "text", "!like", "x"),
+            ("and", "b", "select", "in", ["x", "y"]),
+            ("and", "c", "date", "gt", "2026-01-01"),
+        ),
+        'not a contains "x" and b in ("x", "y") and c > "2026-01-01"',
+    ),
+    (
+        "notifuse",
+        branch(
+            "and",
+            listed("in"),
+            contact(asked("a", "not_in_date_range", "2026-01-01", "2026-02-01")),
+        ),
+        f'segment "{ID}" and not (a >= "2026-01-01" and a <= "2026-02-01")',
     ),
     *their_events.MEANT,
 ]
@@ -344,6 +378,69 @@ REFUSED: list[tuple[Peer, dict[str, Any], list[tuple[str, str]]]] = [
         contact(*(asked("a", "in_the_last_days", one) for one in ("²", "1_0", "9" * 5_000))),
         [(f"definition.leaf.contact.filters[{place}]", "a number of") for place in range(3)],
     ),
+    (
+        "dittofeed",
+        {
+            "entryNode": {"type": "And", "id": "1", "children": ["2", "3", "4"]},
+            "nodes": [
+                {"type": "RandomBucket", "id": "2", "percent": 0},
+                {"type": "RandomBucket", "id": "3", "percent": 1.5},
+                trait("a", type="Within", windowSeconds="60") | {"id": "4"},
+            ],
+        },
+        [
+            ("nodes[0].percent", "more than 0"),
+            ("nodes[1].percent", "at most 1"),
+            ("nodes[2].operator.windowSeconds", "whole minutes"),
+        ],
+    ),
+    (
+        "klaviyo",
+        klaviyo(
+            prop("a", type="existence", operator="maybe"),
+            prop("a", type="list", operator="contains-all", value=["x"]),
+            may_mail("fax"),
+            may_mail("email", subscription="never"),
+            may_mail("email", can=None),
+            member("7", is_member="yes"),
+            member("7", "8"),
+        ),
+        [
+            ("condition_groups[0].conditions[0].filter", "existence the operator 'maybe'"),
+            ("condition_groups[1].conditions[0].filter", "list the operator 'contains-all'"),
+            ("condition_groups[2].conditions[0].consent.channel", "'fax'"),
+            ("condition_groups[3].conditions[0].consent.consent_status.subscription", "'never'"),
+            ("condition_groups[4].conditions[0].consent.can_receive_marketing", "true or false"),
+            ("condition_groups[5].conditions[0].is_member", "true or false"),
+            ("condition_groups[6].conditions[0].group_ids", "one id"),
+        ],
+    ),
+    (
+        "mautic",
+        mautic(
+            ("and", "x", "leadlist", "=", [7]),
+            ("and", "x", "tags", "=", ["vip"]),
+            ("and", "x", "number", "between", [1]),
+            ("and", "x", "date", "=", "-30 days"),
+            ("xor", "x", "number", "=", 1),
+        ),
+        [
+            ("filters[0].operator", "of lists the operator '='"),
+            ("filters[1].operator", "of tags the operator '='"),
+            ("filters[2].filter", "two values"),
+            ("filters[3].operator", "beside now the operator '='"),
+            ("filters[4].glue", "and, or"),
+        ],
+    ),
+    (
+        "notifuse",
+        branch("xor", {"kind": "leaf", "leaf": {"source": "forms"}}, listed("maybe")),
+        [
+            ("definition.branch.leaves[0].leaf.source", "'forms'"),
+            ("definition.branch.leaves[1].leaf.contact_list.operator", "'maybe'"),
+            ("definition.branch.operator", "'xor'"),
+        ],
+    ),
     *their_events.REFUSED,
 ]
 
@@ -361,16 +458,35 @@ def test_what_can_not_be_said_is_named(
         assert what in one["message"], told
 
 
+def test_of_very_many_problems_the_first_hundred_are_told() -> None:
+    with pytest.raises(UnsupportedDefinitionError) as refused:
+        imported("klaviyo", klaviyo(*[{"type": "profile-region"}] * 150), {}, {}, {})
+    told = [one["path"] for one in refused.value.details["problems"]]
+    assert told == [f"condition_groups[{place}].conditions[0]" for place in range(100)]
+    assert "(99 more in details.problems)" in refused.value.message
+
+
+def test_a_difference_is_noted_once() -> None:
+    once, twice = (
+        imported("klaviyo", klaviyo(*[may_mail("email")] * times), {}, {}, {}) for times in (1, 2)
+    )
+    assert len(once.notes) == 1
+    assert twice.notes == once.notes
+
+
 def test_fields_may_be_called_otherwise_here() -> None:
     document = {"attribute": {"field": "plan", "operator": "eq", "value": "gold"}}
     found = imported("customerio", document, {"plan": "crm.plan"}, {}, {})
     assert found.rule == {"trait": "crm.plan", "op": "eq", "value": "gold"}
 
 
+HOLDING = {"list", "tree", "filter", "definition", "data", "attributes"}
+
+
 def objects(value: Any) -> Iterator[dict[str, Any]]:
     """All objects in a document but those that only hold another or say nothing."""
     if isinstance(value, dict):
-        if not {"list", "tree", "filter", "definition"} & value.keys() or "type" in value:
+        if not HOLDING & value.keys() or "type" in value:
             yield value
         for one in value.values():
             yield from objects(one)

@@ -99,6 +99,23 @@ def test_patterns_that_cost_too_much_are_refused(rule: dict[str, Any], path: str
     assert caught.value.details == {"path": path}
 
 
+def test_all_patterns_of_a_rule_are_found_and_few_are_taken() -> None:
+    where = [
+        {"property": "p", "op": "matches", "value": "in an event"},
+        {"property": "q", "op": "eq", "value": "no pattern"},
+    ]
+    parts = [
+        {"trait": "a", "op": "matches", "value": "of a person"},
+        {"trait": "b", "op": "eq", "value": "no pattern"},
+        {"performed": "E", "where": where},
+        {"last": "E", "property": "r", "op": "matches", "value": "of the last event"},
+    ]
+    found = list(patterns_of(parse({"and": parts})))
+    assert [one for _path, one in found] == ["of a person", "in an event", "of the last event"]
+    assert [path for path, _one in found] == ["and[0]", "and[2]", "and[3]"]
+    require_bounded(found)
+
+
 @pytest.mark.integration
 async def test_who_asks_for_too_much_by_patterns_is_told_so(client: httpx.AsyncClient) -> None:
     rule = pattern("a{1000}" * 2)

@@ -166,6 +166,14 @@ MEANT: list[tuple[Peer, Document, str]] = [
         happened("Order Completed", "exactly", 0, **time("before_date", "2026-01-01")),
         f'not performed("Order Completed") before "{NEW_YEAR}"',
     ),
+    (
+        "notifuse",
+        happened(
+            *("Order Completed", "at_least", 2),
+            filters=[{**asked("item", "equals", "tea"), "json_path": ["name"]}],
+        ),
+        'count("Order Completed", item.name = "tea") >= 2',
+    ),
 ]
 
 _TIMELINE, _FIRST = "definition.leaf.contact_timeline", "condition_groups[0].conditions[0]"
@@ -224,6 +232,40 @@ REFUSED: list[tuple[Peer, Document, list[tuple[str, str]]]] = [
         [
             (f"{_TIMELINE}.filters[0].operator", "'in'"),
             (f"{_TIMELINE}.timeframe_values", "must be 2"),
+        ],
+    ),
+    (
+        "dittofeed",
+        node("Performed", event="x", properties=held("a", type="Exists")),
+        [("entryNode.properties", "must be a list")],
+    ),
+    (
+        "klaviyo",
+        metrics(metric("equals", 1, metric_filters=said("a", type="existence"))),
+        [(f"{_FIRST}.metric_filters", "must be a list")],
+    ),
+    (
+        "notifuse",
+        happened("x", "exactly", 1, **time("lately"), filters=asked("a", "is_set")),
+        [
+            (f"{_TIMELINE}.filters", "must be a list"),
+            (f"{_TIMELINE}.timeframe_operator", "'lately'"),
+        ],
+    ),
+    (
+        "notifuse",
+        happened(
+            *("x", "exactly", 1),
+            filters=[
+                asked("a", "equals", "x", "y"),
+                {**asked("a", "equals", "x"), "json_path": "name"},
+                {**asked("a", "is_set", "x"), "number_values": [1]},
+            ],
+        ),
+        [
+            (f"{_TIMELINE}.filters[0]", "must have one value"),
+            (f"{_TIMELINE}.filters[1].json_path", "must be a list of names"),
+            (f"{_TIMELINE}.filters[2]", "string_values or number_values"),
         ],
     ),
 ]
