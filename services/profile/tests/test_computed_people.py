@@ -11,14 +11,17 @@ from services.profile.tests.people import START, event, events, rule_sets
 
 from rapport_common.events.activity import ProfileActivity
 from rapport_common.events.envelope import Event
+from rapport_common.events.profile import DefinedValue
 from rapport_common.testing.examples import examples
 from rapport_profile.domain.computed.book import Stage, Trait, TraitBook, Traits
 from rapport_profile.domain.computed.definition import Definition
 from rapport_profile.domain.computed.totals import Totals
+from rapport_profile.domain.computed.values import Valued
 from rapport_profile.domain.content import content_hash
 from rapport_profile.domain.loaded import Loaded
 from rapport_profile.domain.merge_rules import NO_RULES, Rules
 from rapport_profile.domain.people import Profile
+from rapport_profile.domain.published import Summary
 
 ORDERED = {"event": "Order Completed"}
 DOCUMENTS: list[dict[str, Any]] = [
@@ -247,6 +250,27 @@ def test_a_workspace_without_traits_is_left_alone() -> None:
     assert totals.told(step) is step
     totals.finish()
     assert [len(totals.rows()), len(totals.cleared), len(totals.due)] == [0, 0, 0]
+
+
+def test_people_have_the_version_that_is_live_or_the_first_that_they_are_told_of() -> None:
+    """A version is named by its id, its name and its stage."""
+    versions: list[tuple[int, str, Stage]] = [
+        (1, "a", "telling"),
+        (2, "a", "live"),
+        (3, "b", "telling"),
+        (4, "b", "telling"),
+        (5, "c", "filling"),
+        (6, "d", "dropping"),
+    ]
+    one = msgspec.convert(DOCUMENTS[0], Definition)
+    traits = Traits(Trait(id_, name, 1, stage, one) for id_, name, stage in versions)
+    assert [id_ for id_, _name, _stage in versions if traits.is_shown(id_)] == [2, 3]
+
+
+def test_a_persons_values_are_those_that_are_shown_and_those_that_are_to_come() -> None:
+    live, coming = Valued(1, DefinedValue(number="1")), Valued(2, DefinedValue(number="2"))
+    person = Summary(values={"t": live}, coming={"t": coming})
+    assert person.all_values == [live, coming]
 
 
 def test_who_has_no_matching_events_has_nothing() -> None:

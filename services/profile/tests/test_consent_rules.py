@@ -250,6 +250,26 @@ def test_purposes_have_one_form() -> None:
     assert checked(ConsentRules({"Marketing Emails": rule})) == ConsentRules({"promotion": rule})
 
 
+@pytest.mark.parametrize(
+    ("rule", "needs"),
+    [
+        (PurposeRule(double_opt_in=True), True),
+        (PurposeRule(wording_version=True), True),
+        (PurposeRule(legal_basis="consent"), True),
+        (PurposeRule(legal_basis="legitimate_interest", days=5), False),
+        (PurposeRule(), False),
+    ],
+)
+def test_what_a_yes_lacks_silence_lacks(rule: PurposeRule, *, needs: bool) -> None:
+    assert rule.needs_a_yes is needs
+
+
+def test_the_purposes_that_need_a_yes_are_told_in_order() -> None:
+    strict = PurposeRule(double_opt_in=True)
+    rules = ConsentRules({"survey": strict, "news": PurposeRule(days=1), "promotion": strict})
+    assert rules.needing_a_yes() == ["promotion", "survey"]
+
+
 async def declare(client: httpx.AsyncClient, version: int, **purposes: Any) -> httpx.Response:
     body = {"purposes": purposes, "version": version, "reason": "the lawyer says so"}
     return await client.put("/v1/consent-rules", json=body)

@@ -252,3 +252,9 @@ def test_it_never_begins_later_than_it_does() -> None:
     assert counting_from(versions, day(15)) == versions
     assert [one.since for one in counting_from(versions, day(5))] == [day(5), day(20)]
     assert counting_from([], day(5)) == []
+
+
+def test_what_would_be_other_of_many_is_their_sum() -> None:
+    found = Difference(people=1, events=2, earned=3, expired=4, points=-5, tiers=6)
+    found.add(Difference(people=10, events=20, earned=30, expired=40, points=50, tiers=60))
+    assert found == Difference(11, 22, 33, 44, 45, 66)

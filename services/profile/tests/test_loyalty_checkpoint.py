@@ -24,12 +24,16 @@ from rapport_profile.domain.loyalty import ledger
 from rapport_profile.domain.loyalty.account import Account, Lot, MissingError, Rest
 from rapport_profile.domain.loyalty.calendar import FAR
 from rapport_profile.domain.loyalty.checkpoint import (
+    BEHIND,
+    MOST_SINCE,
     Checkpoint,
     Head,
     KeptSubject,
     Parts,
+    end_of_slice,
     ends_at,
     fits,
+    next_place,
     rest_of,
     resumed,
     taken,
@@ -410,3 +414,68 @@ def test_refunds_are_not_each_counted_from_the_beginning(
     assert (found.points.total, added) == (0, 100)
     assert found.counts == 0
     assert [one.after for one in found.tier_changes][-2:] == ["gold", "green"]
+
+
+def test_the_next_checkpoint_is_so_many_behind_when_there_are_too_many_since() -> None:
+    told = facts(*(order(f"m{n}", f"o{n}", on=n) for n in range(MOST_SINCE)))
+    asked = [redeem("r", 1, MOST_SINCE)]
+    before, now = day(-1), day(MOST_SINCE + 1)
+    assert next_place(told, [], before, now) is None
+    assert next_place(told, asked, before, now) == day(MOST_SINCE + 1 - BEHIND)
+    assert next_place(told, asked, day(0), now) is None, "one of them is in the last one"
+    assert next_place(told, asked, before, day(MOST_SINCE)) is None, "one of them is still to come"
+
+
+def test_of_the_oldest_facts_all_are_there_before_the_last_instant() -> None:
+    told = facts(*(order(f"m{n}", f"o{n}", on=on) for n, on in enumerate((1, 2, 3, 3))))
+    assert end_of_slice(told, day(9)) == day(2)
+    assert end_of_slice(told, day(2)) == day(1)
+    assert end_of_slice(told[2:], day(9)) is None
+
+
+def gone_on(versions: Versions, told: list[Fact], asked: list[Operation], on: float) -> Shelf:
+    """A checkpoint of day 2; from it somebody stands on a day as from the beginning."""
+    shelf = Shelf(versions, Sparing())
+    known = [one for one in told if one.content.stamp.at <= day(2)]
+    shelf.run(known, known_at(asked, day(2)), day(2.5), day(2))
+    assert shelf.head is not None
+    whole = replay(versions, told, asked, day(on))
+    assert seen(shelf.run(told, asked, day(on))) == seen(whole)
+    return shelf
+
+
+def test_a_checkpoint_from_before_the_programme_knows_of_none() -> None:
+    versions = [Version(day(5), programme())]
+    told = facts(order("m1", "1", on=1, total=7), order("m2", "2", on=6, total=10))
+    gone_on(versions, told, [], 7)
+    assert replay(versions, told, [], day(7)).points.available == 10
+
+
+def test_points_that_were_pending_at_a_checkpoint_open_in_their_time() -> None:
+    versions = since_ever(programme(pending_days=5))
+    told = facts(order("m1", "1", on=0, total=10))
+    gone_on(versions, told, [], 6)
+    assert replay(versions, told, [], day(6)).points.available == 10
+
+
+def test_points_without_a_sign_of_life_at_a_checkpoint_wait_for_one_after_it() -> None:
+    versions = since_ever(programme(expiry={"days": 5, "inactive": True}, notice_days=0))
+    asked = [redeem("r1", 10, 0, kind="adjust", confirmed_at=None)]
+    told = facts(order("m1", "1", on=3, total=7))
+    gone_on(versions, told, asked, 7)
+    assert replay(versions, told, asked, day(7)).points.available == 10 + 7
+
+
+def test_what_expires_unforeseen_with_lots_that_are_not_loaded_loads_all() -> None:
+    """Points that a tier has spared expire some time after it: both after the checkpoint."""
+    versions = since_ever(
+        programme(
+            expiry={"days": 5, "inactive": True, "spared": ["black"]},
+            notice_days=0,
+            tiers=tiers(window={"days": 6}, keep_months=0),
+        )
+    )
+    told = facts(order("m1", "1", on=0, total=30))
+    shelf = gone_on(versions, told, [], 20)
+    assert shelf.all_loaded == 1
+    assert replay(versions, told, [], day(20)).points.available == 0

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from services.profile.tests.loyal import (
@@ -20,10 +21,12 @@ from services.profile.tests.loyal import (
 
 from rapport_common.events.envelope import Event
 from rapport_profile.domain.loyalty import ledger
+from rapport_profile.domain.loyalty.account import MissingError, Rest
+from rapport_profile.domain.loyalty.calendar import FAR
 from rapport_profile.domain.loyalty.ledger import Key
 from rapport_profile.domain.loyalty.operations import Operation
-from rapport_profile.domain.loyalty.replay import replay
-from rapport_profile.domain.loyalty.standing import Standing
+from rapport_profile.domain.loyalty.replay import Replay, replay
+from rapport_profile.domain.loyalty.standing import Expiring, Standing
 
 NAMES = ["Order Completed", "Order Completed", "Order Updated", "Order Refunded", "Order Cancelled"]
 LASTS, NOW = 5, 14
@@ -240,3 +243,29 @@ def test_who_leaves_has_no_points_and_earns_none() -> None:
     told = [order("1", total=50), order("2", "2", on=2, total=50)]
     found = replay(since_ever(programme(pending_days=9)), facts(*told), [leaves], day(13))
     assert (found.points.total, found.is_member, found.lots[0].expired) == (0, False, 50)
+
+
+def test_a_run_is_as_large_as_its_lots_and_what_is_on_its_way() -> None:
+    run = Replay(since_ever(programme()), day(5))
+    run.expect(facts(*(order(f"{n}", f"{n}", on=n, total=1) for n in range(3))), [])
+    assert run.size == 1 + 3, "the programme, and three orders"
+    assert run.run(day(1)).size == 2 + 1
+    assert run.run().size == 3
+
+
+def test_points_are_taken_from_lots_that_come_before_all_that_are_not_loaded() -> None:
+    told = facts(*(order(f"{n}", f"{n}", on=n, total=10) for n in (0, 2)))
+    known = replay(since_ever(programme()), told, [], day(3))
+    first, second = (one.key for one in known.lots)
+    assert known.allocation(15) == {first: 10, second: 5}
+    part = known._replace(rest=Rest(free=1, first=(FAR, day(1), "another")))
+    assert part.allocation(10) == {first: 10}
+    with pytest.raises(MissingError):
+        part.allocation(11)
+
+
+def test_what_expires_is_told_with_what_is_not_loaded() -> None:
+    run = Replay(since_ever(programme(expiry={"days": 5})), day(2))
+    run.account.rest = Rest(free=7, expires_at=day(5), expiring=4)
+    run.expect(facts(order("1", "1", on=0, total=10), order("2", "2", on=1, total=3)), [])
+    assert run.run().standing().expiring == [Expiring(day(5), 10 + 4), Expiring(day(6), 3)]

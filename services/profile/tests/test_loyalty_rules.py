@@ -246,6 +246,28 @@ def test_a_tier_for_life_and_a_join_by_an_event() -> None:
     )
 
 
+def test_a_tier_that_spares_no_points_leaves_them_their_time() -> None:
+    levels = [{"id": "green", "threshold": "0"}, {"id": "gold", "threshold": "12"}]
+    levels.append({"id": "black", "threshold": "100"})
+    one = programme(
+        expiry={"days": 5, "spared": ["black"]}, tiers={"measure": "points", "levels": levels}
+    )
+    told = [order("1", "1", total=10), order("2", "2", on=3, total=7)]
+    assert [stands(one, *told, on=on).points.total for on in (4.9, 5, 8)] == [17, 7, 0]
+
+
+def test_when_the_clocks_go_back_the_last_sign_of_life_says_when_points_expire() -> None:
+    """The hour from one to two comes twice: 1:50, and twenty minutes later it is 1:10."""
+    one = programme(zone="America/New_York", expiry={"days": 30, "inactive": True})
+    night = (datetime(2026, 11, 1, tzinfo=UTC) - START).days
+    minutes = [(night * 24 + 5) * 60 + 50, (night * 24 + 6) * 60 + 10]
+    told = [order(f"{n}", f"{n}", total=5, on=at / (24 * 60)) for n, at in enumerate(minutes)]
+    # 30 days later ten past one comes once, and before ten to two.
+    ends = night + 30 + 6 / 24 + 10 / (24 * 60)
+    left = [stands(one, *told, on=ends + on).points.total for on in (-0.001, 0.001, 1)]
+    assert left == [10, 0, 0]
+
+
 def test_a_campaign_has_its_time_half_open() -> None:
     one = rule(starts_at=day(1).isoformat(), ends_at=day(2).isoformat())
     told = [order(str(n), str(n), on=n, total=10) for n in range(4)]
@@ -413,3 +435,12 @@ def test_what_can_not_be_is_said_with_its_place(change: dict[str, Any], where: s
     with pytest.raises(ProgrammeError) as raised:
         declared({"name": "Club", "rules": [PER_DOLLAR], **change})
     assert raised.value.where == where
+
+
+@pytest.mark.parametrize("depth", [51, 100_000])
+def test_what_is_nested_too_deeply_to_be_stored_is_refused(depth: int) -> None:
+    nested: list[Any] = []
+    for _ in range(depth):
+        nested = [nested]
+    with pytest.raises(ProgrammeError, match="nested too deeply"):
+        declared({"name": "Club", "rules": [PER_DOLLAR], "extra": nested})

@@ -15,7 +15,7 @@ from rapport_profile.domain.judge import Judge
 from rapport_profile.domain.merge_rules import NO_RULES
 from rapport_profile.domain.naming import RENAMED
 from rapport_profile.domain.own_events import noted
-from rapport_profile.domain.receipts import Answer, Wish, claims, last_copy_expires
+from rapport_profile.domain.receipts import Answer, Wish, added, claims, last_copy_expires
 from rapport_profile.domain.revising import Revising
 from rapport_profile.domain.rules import RulesError
 from rapport_profile.domain.stamps import Stamp
@@ -38,6 +38,12 @@ def test_a_receipt_says_when_the_last_copy_is_gone_and_names_nobody() -> None:
     assert list(told["services"]) == ["profile", "segment"]
     assert told["services"]["segment"]["rows"] == 2
     assert (told["sub"], told["identifiers"]) == ("r-1", 3)
+
+
+def test_a_service_that_answers_in_portions_is_clean_when_all_are() -> None:
+    later, sooner = START + timedelta(hours=2), START + timedelta(hours=1)
+    portions = [Answer("s", later, 5, {"a": 2, "b": 3}), Answer("s", sooner, 4, {"b": 4})]
+    assert added(portions) == Answer("s", later, 9, {"a": 2, "b": 7})
 
 
 def test_what_an_operator_notes_leaves_out_what_has_no_value() -> None:

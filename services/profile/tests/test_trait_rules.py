@@ -234,6 +234,14 @@ def test_what_is_said_once_only_gives_way_to_any_other_value() -> None:
         assert shown(history, by) == shown(history[::-1], by) == value
 
 
+@pytest.mark.parametrize("at", [0, 2])
+def test_while_rules_change_the_first_value_gives_way_to_one_that_simply_counts(at: int) -> None:
+    """One part of what is known is weighed anew already, another one is not yet."""
+    counts = fold_all([said(1, "plain", at=at)]).traits["t"]
+    first = fold_all([said(2, "first", at=1)], judge("first")).traits["t"]
+    assert counts.join(first) == first.join(counts) == counts
+
+
 def test_a_list_of_all_keeps_what_was_said_last() -> None:
     history = [said(n, f"v{n}", at=n) for n in range(MAX_ITEMS + 5)]
     expected = sorted(f"v{n}" for n in range(5, MAX_ITEMS + 5))

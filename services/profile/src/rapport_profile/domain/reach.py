@@ -63,14 +63,8 @@ class Reach(msgspec.Struct, array_like=True, frozen=True, gc=False):
         """Whether these words about a channel add nothing to the known ones but their time."""
         if known is None or (known.trusted is None and self.trusted is not None):
             return False
-        said = self.trusted or self.public or known.trusted or known.public
-        if said is None:
-            return False
-        value = said.value
-        for word in (self.public, known.trusted, known.public):
-            if word is not None and word.value != value:
-                return False
-        return True
+        words = (self.trusted, self.public, known.trusted, known.public)
+        return len({word.value for word in words if word is not None}) == 1
 
     def current(self, channel: str) -> list[Point]:
         """The addresses that hold, newest first; what was kept unchecked once may be none."""

@@ -150,9 +150,10 @@ class Account:
         self.cohorts.append(Cohort(policy, zone))
         return len(self.cohorts) - 1
 
-    def leave_apart(self) -> list[Lot]:
-        """The lots that are in no cohort and should be; they are taken for it."""
-        found = [one for one in self.apart.values() if one.policy is not None and not one.is_closed]
+    def leave_apart(self) -> list[tuple[Lot, Expiry]]:
+        """The lots that are in no cohort and should be, by which policy; they are taken for it."""
+        lots = self.apart.values()
+        found = [(one, one.policy) for one in lots if one.policy is not None and not one.is_closed]
         self.apart.clear()
         return found
 

@@ -78,9 +78,8 @@ class ExpiringAccount:
 
     def _be_active(self, at: datetime) -> None:
         """Points that expire by inactivity have their time again."""
-        for lot in self.account.leave_apart():
-            if lot.policy is not None:
-                lot.cohort = self.account.cohort_of(lot.policy, lot.zone)
+        for lot, policy in self.account.leave_apart():
+            lot.cohort = self.account.cohort_of(policy, lot.zone)
         for place, cohort in enumerate(self.account.cohorts):
             if not cohort.is_over:
                 self._date_cohort(place, at)

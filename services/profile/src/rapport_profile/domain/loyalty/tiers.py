@@ -170,13 +170,11 @@ class Track:
         return min((one for one in times if one > now), default=FAR)
 
     def _falls_below(self, threshold: Decimal) -> datetime:
-        """When less than that is left in the window; FAR: never."""
-        total = self.state.total
-        for place in range(self._first, len(self.state.times)):
-            total -= Decimal(self.state.values[place])
-            if total < threshold:
-                return self._leaves(from_number(self.state.times[place]))
-        return FAR
+        """When less than that, which is more than nothing, is left of all that is in the window."""
+        left, place = self.state.total, self._first
+        while (left := left - Decimal(self.state.values[place])) >= threshold:
+            place += 1
+        return self._leaves(from_number(self.state.times[place]))
 
     def _beginning(self) -> Tracked:
         reached = [one <= 0 for one in self._thresholds]
