@@ -3,6 +3,8 @@
 from bisect import bisect_left
 from datetime import datetime
 from decimal import Decimal
+from itertools import accumulate, islice
+from operator import sub
 from typing import NamedTuple
 
 import msgspec
@@ -170,11 +172,12 @@ class Track:
         return min((one for one in times if one > now), default=FAR)
 
     def _falls_below(self, threshold: Decimal) -> datetime:
-        """When less than that, which is more than nothing, is left of all that is in the window."""
-        left, place = self.state.total, self._first
-        while (left := left - Decimal(self.state.values[place])) >= threshold:
-            place += 1
-        return self._leaves(from_number(self.state.times[place]))
+        """When less than that is left of what is in the window; FAR: never."""
+        values = map(Decimal, self.state.values[self._first :])
+        left = islice(accumulate(values, sub, initial=self.state.total), 1, None)
+        times = zip(self.state.times[self._first :], left, strict=True)
+        below = (self._leaves(from_number(at)) for at, amount in times if amount < threshold)
+        return next(below, FAR)
 
     def _beginning(self) -> Tracked:
         reached = [one <= 0 for one in self._thresholds]
