@@ -32,6 +32,8 @@ from rapport_segment.domain.audiences import (
     Platform,
     Reached,
     UnfitPurposeError,
+    heading,
+    line,
     reached,
     require_fit,
 )
@@ -146,6 +148,20 @@ def test_why_somebody_is_left_out() -> None:
 def test_a_yes_to_letters_is_none_to_a_platform(purpose: str) -> None:
     with pytest.raises(UnfitPurposeError):
         require_fit(purpose)
+
+
+@pytest.mark.parametrize("purpose", ["third_party", "x_ads"])
+def test_a_yes_to_third_parties_or_to_something_of_ones_own_may_be_one(purpose: str) -> None:
+    require_fit(purpose)
+
+
+def test_a_file_has_a_column_for_each_address_and_number_or_a_line_for_each_number() -> None:
+    somebody = Reached(["a"], ["b", "c"])
+    assert heading("google") == b"Email,Email,Email,Phone,Phone,Phone\r\n"
+    assert heading("meta") == b"email,email,email,phone,phone,phone\r\n"
+    assert line("google", somebody) == line("meta", somebody) == b"a,,,b,c,\r\n"
+    assert heading("tencent") == b""
+    assert line("tencent", somebody) == b"b\r\nc\r\n"
 
 
 PLACES = st.sampled_from([ADA, "bob@example.com"])

@@ -55,6 +55,12 @@ def test_beside_a_number_words_are_compared_as_texts(
         assert rule(with_traits({"t": one})) is holds
 
 
+def test_what_is_compared_with_a_number_is_no_word() -> None:
+    rule = predicate(parse({"trait": "t", "op": "gt", "value": 5}))
+    assert not rule(with_traits({"t": elements.Elements(["abc", 5])}))
+    assert rule(with_traits({"t": elements.Elements(["abc", "5.5"])}))
+
+
 def test_in_a_long_list_a_number_is_found_however_it_is_written() -> None:
     rule = predicate(parse({"trait": "t", "op": "in", "value": [7, 8]}))
     for one in (["7.0"], ["a", "8"], [Decimal("7.00")]):

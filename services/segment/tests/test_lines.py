@@ -94,6 +94,16 @@ FREE = {"trait": "plan", "op": "eq", "value": "free"}
                 "value": 3,
             },
         ),
+        (
+            'max(property "of" of "A", property "size" >= 2) >= 3',
+            {
+                "max": "A",
+                "property": "of",
+                "where": [{"property": "size", "op": "gte", "value": 2}],
+                "op": "gte",
+                "value": 3,
+            },
+        ),
         ('last(of of "A") missing', {"last": "A", "property": "of", "op": "not_exists"}),
         ('last(a of "E") within this week in ("x", "y")', {**WEEKLY, "within": {"this": "week"}}),
         (
@@ -138,7 +148,9 @@ FREE = {"trait": "plan", "op": "eq", "value": "free"}
     ],
 )
 def test_how_rules_are_written(text: str, document: dict[str, Any]) -> None:
-    assert parse(read(text)) == parse(document)
+    rule = parse(document)
+    assert parse(read(text)) == rule
+    assert parse(read(line(rule))) == rule
 
 
 def test_a_segment_in_a_rule_is_printed_by_its_id() -> None:
@@ -172,6 +184,8 @@ def test_a_segment_in_a_rule_is_printed_by_its_id() -> None:
         ('plan = "a" and contact_point pigeon exists', 16),
         ("all >= 2", 5),
         ("not " * 41 + "orders >= 2", 161),
+        ("count(Ordered) >= 2", 7),
+        ('sequence("A" then "B" within 2)', 30),
         ("; DROP TABLE segment.person", 1),
     ],
 )

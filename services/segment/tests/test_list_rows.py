@@ -10,7 +10,7 @@ from services.segment.tests.judging import NOON, told
 
 from rapport_common.events.profile import ComputedState, IdentifierState, ProfileState
 from rapport_segment.domain.evaluate import judge_of
-from rapport_segment.domain.list_rows import ListSpec, identifiers_of
+from rapport_segment.domain.list_rows import ListSpec, identifiers_of, wrong_kind
 from rapport_segment.domain.naming import Refused, named
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rolls import Roll
@@ -51,6 +51,11 @@ def test_what_a_row_has(
 ) -> None:
     found = identifiers_of(values, given)
     assert (found.code if isinstance(found, Refused) else found) == expected
+
+
+def test_the_first_that_can_not_be_a_kind_is_named() -> None:
+    assert wrong_kind(["E-Mail", "userId", "x_card"]) is None
+    assert wrong_kind(["email", "no kind", "?"]) == "no kind"
 
 
 @given(st.text(max_size=30) | st.integers() | st.floats() | st.none(), st.text(max_size=10))

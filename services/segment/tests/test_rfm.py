@@ -25,7 +25,8 @@ from rapport_common.events.scores import ProfileScores, Score
 from rapport_common.events.topics import PROFILE_SCORES
 from rapport_common.events.trait import TraitDefinition
 from rapport_common.kafka.batch import Record
-from rapport_segment.domain.rfm import PARTS, TIERS, quintile, scores_of, tier, within
+from rapport_segment.domain.rfm import PARTS, SCORES, TIERS, quintile, scores_of, tier, within
+from rapport_segment.domain.rfm import told as as_told
 from rapport_segment.domain.rules import parse
 from rapport_segment.handlers.rfm import Scoring
 from rapport_segment.handlers.rulebooks import rule_of
@@ -72,6 +73,23 @@ def test_quintiles_go_up_with_the_value_and_ties_share_one(values: list[int]) ->
 def test_bounds_that_are_reached_count() -> None:
     bounds = [Decimal(one) for one in (2, 3, 5, 10)]
     assert [within(Decimal(one), bounds) for one in (1, 2, 4, 5, 10, 99)] == [1, 2, 3, 4, 5, 5]
+
+
+def test_scores_are_told_as_decimal_strings_and_the_tier_in_words() -> None:
+    told = as_told("acme", "p", scores_of(5, 3, 4), NOON)
+    assert (told.workspace, told.profile_id, told.as_of) == ("acme", "p", NOON)
+    assert (told.model, told.model_version) == ("rfm", "1")
+    assert told.scores == [
+        Score(name="rfm_recency", number="5"),
+        Score(name="rfm_frequency", number="3"),
+        Score(name="rfm_monetary", number="4"),
+        Score(name="rfm_tier", text="champions"),
+    ]
+
+
+def test_of_who_is_no_customer_all_names_are_told_without_a_value() -> None:
+    scores = as_told("acme", "p", {}, NOON).scores
+    assert scores == [Score(name=name) for name in SCORES]
 
 
 class Customers:

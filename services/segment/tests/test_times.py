@@ -56,7 +56,7 @@ def condition(document: dict[str, Any], now: datetime, people: list[Facts]) -> C
     rule, fitting = parse(document), dict[Any, list[str]]()
     for leaf in leaves(rule):
         if (key := key_of(leaf)) is not None:
-            read = [leaf.subject.read(facts) for facts in people]
+            read = [leaf.read(facts) for facts in people]
             told = [
                 one for value in read for one in (value if isinstance(value, list) else [value])
             ]

@@ -1,6 +1,7 @@
 """The rules of webhooks: signatures, when something is tried again, and where it may not lead."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from rapport_segment.domain.webhooks import (
     Verdict,
     after_failure,
     body_of,
+    message_id,
     new_secret,
     signed,
     verdict,
@@ -46,6 +48,17 @@ def test_while_a_secret_is_rotated_there_are_two_signatures() -> None:
     alone = [signed("m", at, b"{}", [one])[2][1] for one in (new, old)]
     assert signed("m", at, b"{}", [new, old])[2][1] == " ".join(alone)
     assert alone[0] != alone[1]
+
+
+def test_with_a_secret_that_is_none_nothing_is_signed() -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    with pytest.raises(ValueError, match="a secret that is not in base64"):
+        signed("m", at, b"{}", [new_secret(bytes(32)), "whsec_*MfKQ"])
+
+
+def test_a_post_is_called_by_its_delivery_each_time() -> None:
+    delivery = UUID("01a22947-d1de-7294-96aa-7a623b834ab5")
+    assert message_id(delivery) == "msg_01a22947d1de729496aa7a623b834ab5"
 
 
 def test_a_body_tells_what_has_happened_and_no_workspace() -> None:

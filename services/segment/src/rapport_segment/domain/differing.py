@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 from rapport_segment.domain.printing import line
 from rapport_segment.domain.tree import And, Leaf, Not, Or, Rule
@@ -45,3 +46,5 @@ def _asked(rule: Rule, *, contrary: bool = False) -> Iterator[str]:
         case And() | Or():
             for child in rule.children:
                 yield from _asked(child, contrary=contrary)
+        case _:
+            assert_never(rule)

@@ -49,7 +49,6 @@ Predicate = Callable[[Facts], bool]
 Test = Callable[[Any], bool]
 """Asks one value, which is not missing."""
 
-Read = Callable[[Facts], Any]
 Look = Callable[[Any, View], Outlook]
 """Looks at one value, which is not missing."""
 
@@ -149,7 +148,7 @@ def _remembering(holds: Predicate) -> Judge:
 
 
 def _present(leaf: Leaf) -> Predicate:
-    read: Read = leaf.subject.read
+    read = leaf.read
     if leaf.op == "exists":
         return lambda facts: read(facts) is not None
     return lambda facts: read(facts) is None
@@ -157,7 +156,7 @@ def _present(leaf: Leaf) -> Predicate:
 
 def _steady(leaf: Leaf) -> Predicate:
     """A comparison whose verdict changes with the facts only."""
-    read: Read = leaf.subject.read
+    read = leaf.read
     if isinstance(leaf.subject, Identifier | ContactPoint):
         return _any_value(leaf)
     if leaf.of == "size":
@@ -204,7 +203,7 @@ def _each(test: Test) -> Test:
 
 
 def _size(leaf: Leaf) -> Predicate:
-    read = leaf.subject.read
+    read = leaf.read
     equal = leaf.op == "ne"
     test = _test("eq" if equal else leaf.op, leaf.value)
 
@@ -217,7 +216,7 @@ def _size(leaf: Leaf) -> Predicate:
 
 def _any_value(leaf: Leaf) -> Predicate:
     """Over a list: one value that fits is enough, and `ne` means that none is equal."""
-    read: Read = leaf.subject.read
+    read = leaf.read
     if leaf.op == "ne":
         return lambda facts: leaf.value not in (read(facts) or [leaf.value])
     if leaf.op in EQUALITY:
@@ -229,7 +228,7 @@ def _any_value(leaf: Leaf) -> Predicate:
 
 
 def _timed(leaf: Leaf) -> Judge:
-    read, look = leaf.subject.read, _look(leaf)
+    read, look = leaf.read, _look(leaf)
     of = leaf.of
 
     def judge(view: View) -> Outlook:
@@ -279,7 +278,7 @@ def _drawn(subject: Bucket) -> Predicate:
 
 
 def _consent(leaf: Leaf) -> Judge:
-    read: Read = leaf.subject.read
+    read = leaf.read
     wanted = {leaf.value} if leaf.op != "in" else set(leaf.value)  # type: ignore[arg-type] # of "in" a tuple
     differs = leaf.op == "ne"
 

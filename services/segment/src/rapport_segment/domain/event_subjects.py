@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from typing_extensions import override
-
-from rapport_segment.domain.sections import HAPPENED, IDENTIFIERS, Facts
-from rapport_segment.domain.values import instant
+from rapport_segment.domain.sections import HAPPENED, IDENTIFIERS
 from rapport_segment.domain.windows import NEVER, Calendar, Duration, Rolling, Span
 
 if TYPE_CHECKING:
@@ -30,11 +27,6 @@ class Between:
 
     after: datetime | None
     before: datetime | None
-
-    @override
-    def __str__(self) -> str:
-        sides = (("after", self.after), ("before", self.before))
-        return " ".join(f"{side} {instant(one)}" for side, one in sides if one is not None)
 
     def span(self, moment: datetime) -> Span:
         """When `moment` lies in it: always, or never."""
@@ -84,10 +76,6 @@ class Performed:
     def fields(self) -> "frozenset[Field]":
         return self.events.fields
 
-    def read(self, _facts: Facts) -> None:
-        """Nothing that could be compared: it is true or false."""
-        return
-
 
 @dataclass(frozen=True, slots=True)
 class Total:
@@ -106,10 +94,6 @@ class Total:
     @property
     def fields(self) -> "frozenset[Field]":
         return self.events.fields
-
-    def read(self, _facts: Facts) -> Any:
-        """Nothing: what it comes to depends on the time of looking."""
-        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +115,6 @@ class Nth:
     def fields(self) -> "frozenset[Field]":
         return self.events.fields
 
-    def read(self, _facts: Facts) -> Any:
-        """Nothing: what it is depends on the time of looking."""
-        return
-
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -155,10 +135,6 @@ class Told:
     @property
     def fields(self) -> "frozenset[Field]":
         return self.events.fields
-
-    def read(self, _facts: Facts) -> Any:
-        """Nothing: which event it is depends on the time of looking."""
-        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +164,6 @@ class Answer:
     @property
     def fields(self) -> "frozenset[Field]":
         return self.events.fields
-
-    def read(self, _facts: Facts) -> Any:
-        """Nothing: which answer it is depends on the time of looking."""
-        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +200,6 @@ class Sequence:
     @property
     def fields(self) -> "frozenset[Field]":
         return frozenset(field for one in events_of(self) for field in one.fields)
-
-    def read(self, _facts: Facts) -> None:
-        """Nothing that could be compared: it is true or false."""
-        return
 
 
 OfEvents = Performed | Total | Nth | Told | Answer | Sequence

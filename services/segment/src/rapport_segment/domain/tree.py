@@ -1,10 +1,10 @@
 """The rule tree of a segment: comparisons, and how they are joined."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
-from rapport_segment.domain.sections import TRAITS
+from rapport_segment.domain.sections import TRAITS, Facts
 from rapport_segment.domain.subjects import Field, Of, Subject
 from rapport_segment.domain.values import Scalar
 from rapport_segment.domain.windows import Anniversary, BesideNow, Calendar, Rolling, Timed
@@ -33,6 +33,13 @@ class Leaf:
     def is_timed(self) -> bool:
         """Whether the verdict may change while the facts stay as they are, by the operator."""
         return isinstance(self.value, _TIMED)
+
+    @property
+    def read(self) -> Callable[[Facts], Any]:
+        """Reads the value that is compared; a comparison with events has none to be read so."""
+        subject: Any = self.subject
+        found: Callable[[Facts], Any] = subject.read
+        return found
 
     @property
     def fields(self) -> frozenset[Field]:
