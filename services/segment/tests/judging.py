@@ -12,6 +12,7 @@ from rapport_common.events.profile import ComputedState, ProfileState
 from rapport_common.follower.domain import Held, Key
 from rapport_common.testing.profiles import happened, sections
 from rapport_segment.domain.evaluate import Judges
+from rapport_segment.domain.happenings import Kept
 from rapport_segment.domain.membership import Change, Person
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import Definition, Rulebook
@@ -118,8 +119,9 @@ class People:
         people: dict[Key, Person],
         held: dict[Key, Held] | None = None,
         now: datetime = NOON,
+        kept: Kept | None = None,
     ) -> None:
-        self.stays = Stays({"acme": Rulebook(definitions)}, people, now)
+        self.stays = Stays({"acme": Rulebook(definitions)}, people, now, kept)
         self.following = FOLLOWER.following(held or dict.fromkeys(people, NOTHING))
 
     def apply(self, *records: ProfileActivity) -> list[Change]:

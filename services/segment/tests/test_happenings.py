@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from services.segment.tests.judging import NOON
 
-from rapport_common.events.activity import ProfileActivity
+from rapport_common.events.activity import SECTIONS, ProfileActivity, SectionVersions
 from rapport_common.events.envelope import Event
-from rapport_segment.domain import happenings
+from rapport_segment.domain import events_judging, happenings
 from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.event_needs import beyond, since
 from rapport_segment.domain.explaining import explain, reason
@@ -24,6 +24,7 @@ from rapport_segment.domain.happenings import (
     Happening,
     Happenings,
     arrival,
+    is_told_again,
     with_one,
     without,
 )
@@ -307,6 +308,47 @@ def test_a_property_of_one_event_is_compared() -> None:
     for op, fits in (("not_exists", True), ("exists", False)):
         assert at({"last": "B", "op": op}, 9) == (fits, None, [], None)
     assert not at({"last": "B", "op": "ne", "value": 5}, 9)[0]
+
+
+def test_values_of_different_kinds_are_different() -> None:
+    """True is not 1; a number is the same however it is written, and a list is none of them."""
+    some = [True, True, False, 1, 1.0, 2, "x", "x", "true", [1], None]
+    named = {"A": tuple(one(NOON, str(place), k=value) for place, value in enumerate(some))}
+    view = View(Facts((), happened=Happenings([named])), NOON)
+    rule = {"distinct": "A", "property": "k", "op": "gte", "value": 1}
+    [verdict] = explain(parse(rule), view)
+    assert verdict.actual == len({"True", "False", "1", "2", "x", "true"})
+
+
+def test_of_two_beginnings_the_one_that_counts_longer_counts() -> None:
+    steps = [{"performed": "Cart"}, {"performed": "Order"}]
+    rule = parse({"sequence": steps, "within": {"last": "1d"}})
+    carts = (one(NOON, "1"), one(NOON + HOUR, "2"))
+    named = {"Cart": carts, "Order": (one(NOON + 2 * HOUR, "3"),)}
+    view = View(Facts((), happened=Happenings([named])), NOON + 3 * HOUR)
+    [verdict] = explain(rule, view)
+    assert (verdict.result, verdict.until) == (True, NOON + 25 * HOUR)
+    assert [each.message_id for each in verdict.events] == ["2", "3"]
+
+
+def test_a_change_is_looked_for_among_so_many_events_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = tuple(one(NOON + number * HOUR, str(number)) for number in range(3))
+    rule = parse({"count": "A", "op": "gte", "value": 1, "within": {"last": "1d"}})
+    view = View(Facts((), happened=Happenings([{"A": some}])), NOON + 3 * HOUR)
+    assert Judges().of(rule)(view) == (True, NOON + 26 * HOUR)
+    # After two of the three steps it is enough: then it is looked again.
+    monkeypatch.setattr(events_judging, "MOST_STEPS", 5)
+    assert Judges().of(rule)(view) == (True, NOON + 25 * HOUR)
+
+
+def test_only_what_is_republished_without_a_profile_is_an_event_told_again() -> None:
+    found = told()
+    again = msgspec.structs.replace(found, republished=True)
+    versions = SectionVersions(*[1] * len(SECTIONS))
+    assert is_told_again(again)
+    assert not is_told_again(found)
+    assert not is_told_again(msgspec.structs.replace(again, event=None))
+    assert not is_told_again(msgspec.structs.replace(again, versions=versions))
 
 
 SURVEY = "01a22947-d1de-7294-96aa-7a623b834ab5"

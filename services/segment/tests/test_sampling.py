@@ -24,6 +24,7 @@ from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import Definition
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sampling import Interval, Trial, fitting_of, population, wilson
+from rapport_segment.domain.sections import RESTRAINTS, Section
 from rapport_segment.domain.windows import NEVER, Span
 from rapport_segment.handlers import previewing, sampling
 from rapport_segment.handlers.previewing import Previewed
@@ -121,6 +122,50 @@ def test_who_is_held_against_a_rule_counts_in_each_part_that_fits() -> None:
     types = {one.name: {k: v for k, v in told.items() if v} for one, told in found.types.items()}
     assert types == {"age": {"number": 2, "list": 1, "missing": 1}, "plan": {"text": 4}}
     assert [view.facts.traits["plan"] for view in trial.shown] == ["old", "old"]
+
+
+def _added(rule: Any, *some: Somebody) -> Trial:
+    trial = _trial(rule)
+    for number, one in enumerate(some):
+        trial.add(View(one.facts(one.life(number), ()), NOW))
+    return trial
+
+
+def test_traits_are_told_apart_by_what_they_are() -> None:
+    some: list[Any] = [None, True, "a", {"b": 1}, 5, 1.5, [5], False]
+    [found] = _added(AGE, *(Somebody().has(age=one) for one in some)).tallied.types.values()
+    expected = {"missing": 1, "boolean": 2, "text": 1, "object": 1, "number": 2, "list": 1}
+    assert found == expected
+
+
+def test_who_may_not_be_judged_is_counted_among_everybody_and_in_no_part() -> None:
+    trial = _added(OLD, Somebody().has(plan="old"))
+    facts = Somebody().has(plan="old").facts(Somebody().life(1), ())
+    restrained = facts.overlaid({RESTRAINTS: Section(RESTRAINTS, ["profiling"])})
+    trial.add(View(restrained, NOW))
+    found = trial.tallied
+    assert (found.fitting, found.everybody, found.funnel[0].count) == (1, 2, 1)
+    assert [view.facts.restraints for view in trial.shown] == [{}]
+
+
+def test_no_more_than_ten_whom_a_rule_fits_are_shown() -> None:
+    trial = _added(OLD, *(Somebody().has(plan="old", age=number) for number in range(12)))
+    assert trial.tallied.fitting == 12
+    assert [view.facts.traits["age"] for view in trial.shown] == list(range(10))
+
+
+def test_a_sample_is_scaled_in_all_its_counts() -> None:
+    some = [Somebody().has(plan="old").says_yes(), Somebody().has(plan="new"), Somebody()]
+    found = pure.scaled(_added({"and": [OLD, {"not": AGE}]}, *some).tallied, 10)
+    assert (found.fitting, found.everybody, found.reach) == (3, 10, {"email": 3, "sms": 0})
+    assert [(one.count, one.left) for one in found.funnel] == [
+        (3, None),
+        (3, 3),
+        (10, 3),
+        (0, None),
+    ]
+    [age, plan] = sorted(found.types.items(), key=lambda one: one[0].name)
+    assert (age[1]["missing"], plan[1]["text"], plan[1]["missing"]) == (10, 7, 3)
 
 
 Estimating = Callable[..., Any]

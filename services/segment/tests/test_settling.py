@@ -19,7 +19,7 @@ from rapport_segment.domain.rulebook import Definition, Rulebook, in_order
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import nobody
 from rapport_segment.domain.subjects import InSegment
-from rapport_segment.domain.windows import EVER, NEVER, Anniversary, Duration
+from rapport_segment.domain.windows import EVER, NEVER, Anniversary, Calendar, Duration
 from rapport_segment.domain.zones import by_local_date, first_instant, local_date
 
 ADA = uuid.UUID(int=1)
@@ -135,6 +135,8 @@ def test_time_has_ends(zone: str) -> None:
     for number in ("9y", "3660d"):
         length = Duration(int(number[:-1]), number[-1])
         assert (length.after(NEVER), length.before(EVER)) == (NEVER, EVER)
+    december = datetime(9999, 12, 1, tzinfo=UTC)
+    assert Calendar("month", "UTC").span(december + 5 * DAY) == (december, NEVER)
     for side in ("last", "next"):
         kind = Anniversary(side, 7, zone)
         assert len(days_by_year(kind, date.max if side == "next" else date.min)) == 1

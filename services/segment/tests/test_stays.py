@@ -1,6 +1,7 @@
 """Judged by section: who is asked by which rule, and who is known by telling again."""
 
 import dataclasses
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from services.segment.tests.judging import NOON, People, key_of
 
 from rapport_common.events.activity import Restraint
+from rapport_common.events.profile import IdentifierState
 from rapport_common.follower.domain import Key
 from rapport_common.testing.profiles import Profiles, sections
 from rapport_segment.domain.membership import Moment, Person, judge
@@ -22,6 +24,7 @@ from rapport_segment.domain.sections import (
     TRAITS,
     Section,
     UnreadSectionError,
+    identifiers_told,
     stored,
 )
 
@@ -176,7 +179,49 @@ def test_a_restraint_comes_with_a_merge_and_stays_with_a_part() -> None:
 
 def test_a_section_that_was_not_read_is_no_empty_one() -> None:
     facts = stored([None, '{"plan":"gold"}', None], [0, 2, 3])
+    assert [one.is_read for one in facts.sections[:3]] == [True, True, False]
     assert (facts.identifiers, facts.traits) == ({}, {"plan": "gold"})
     assert facts.sections[TRAITS].text == '{"plan":"gold"}'
     with pytest.raises(UnreadSectionError):
         _ = facts.computed
+
+
+def test_identifiers_that_are_told_come_by_kind_as_they_can_be_kept() -> None:
+    some = [("email", "a\0b"), ("user_id", "1"), ("email", "c")]
+    found = identifiers_told([IdentifierState(*one) for one in some])
+    assert found == {"email": ["a\ufffdb", "c"], "user_id": ["1"]}
+
+
+def test_new_scores_are_judged_by_the_rules_that_ask_for_them() -> None:
+    risky = definition(1, {"score": "churn_risk", "op": "gte", "value": 5})
+    likely = definition(2, {"score": "churn_class", "op": "exists"})
+    made = People((risky, likely, BUYER), everybody(ADA))
+    made.apply(Profiles().event(str(ADA), **sections()))
+    person = made.stays.people[key_of(ADA)]
+    scores = {"churn_risk": 7, "churn_class": "high"}
+    facts = person.facts.overlaid({}).scored(scores)
+    stays = People((risky, likely, BUYER), {key_of(ADA): replace(person, facts=facts)}).stays
+    hour = timedelta(hours=1)
+    earlier = {"churn_risk": NOON - 2 * hour}
+    [entered] = stays.scored(key_of(ADA), earlier, {"churn_class": "high"})
+    record = entered.record
+    assert (record.segment_id, record.reason) == (str(risky.segment_id), "score churn_risk 7 >= 5")
+    assert (record.cause, record.at, record.event_timestamp) == ("event", NOON, NOON - 2 * hour)
+    assert stays.judged == {key_of(ADA)}
+    # The newest of them counts, and none is of a time that is yet to come.
+    later = {"churn_risk": NOON - hour, "churn_class": NOON + hour}
+    assert stays.scored(key_of(ADA), later, scores)[0].record.event_timestamp == NOON
+
+
+def test_who_was_out_of_place_by_the_former_scores_already_is_put_right_by_the_definition() -> None:
+    rule = dataclasses.replace(
+        definition(1, {"score": "churn_risk", "op": "gte", "value": 5}), building=True
+    )
+    facts = stored([None] * 6, [0] * 6, str(ADA)).scored({"churn_risk": 9})
+    causes = []
+    for former in ({"churn_risk": 8}, {"churn_risk": 1}, {}):
+        person = Person("acme", ADA, 1, (1,), facts, known=True)
+        stays = People((rule,), {key_of(ADA): person}).stays
+        [entered] = stays.scored(key_of(ADA), {"churn_risk": NOON}, former)
+        causes.append(entered.record.cause)
+    assert causes == ["definition", "event", "event"]

@@ -326,6 +326,17 @@ def test_who_can_be_reached(
     assert outlook(rule, permitted(words, *points), at("2026-03-01T00:00:00Z")) == expected
 
 
+def test_for_service_a_verified_place_needs_no_yes() -> None:
+    rule = {"reachable": "email", "purpose": "service"}
+    for points, verdict in (
+        ([ADA], True),
+        ([msgspec.structs.replace(ADA, verified=False)], False),
+        ([], False),
+    ):
+        found = permitted([said("denied", purpose="service")], *points)
+        assert outlook(rule, found, at("2026-03-01T00:00:00Z")) == (verdict, None)
+
+
 def test_a_no_to_everything_is_a_word_on_each() -> None:
     for channel in ("email", "sms"):
         rule = {"consent": channel, "op": "eq", "value": "withdrawn"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, assert_never
 
 from rapport_segment.domain.event_subjects import (
     Answer,
@@ -61,6 +61,8 @@ def _since(window: EventWindow | None, now: datetime) -> datetime:
             return before - _UNEVEN if before - EVER > _UNEVEN else EVER
         case Calendar():
             return now - timedelta(days=_PERIODS[window.period])
+        case _:
+            assert_never(window)
 
 
 def beyond(rule: Rule, kept: timedelta, now: datetime) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import assert_never
 from uuid import UUID
 
 from rapport_segment.domain import printing
@@ -78,6 +79,8 @@ def parts(rule: Rule, path: str = "", depth: int = 0) -> Iterator[Part]:
                 yield from parts(child, f"{_below(path, word)}[{index}]", depth + 1)
         case Leaf():
             pass
+        case _:
+            assert_never(rule)
 
 
 def _below(path: str, word: str) -> str:
