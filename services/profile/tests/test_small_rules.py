@@ -16,6 +16,7 @@ from rapport_profile.domain.merge_rules import NO_RULES
 from rapport_profile.domain.naming import RENAMED
 from rapport_profile.domain.own_events import noted
 from rapport_profile.domain.receipts import Answer, Wish, added, claims, last_copy_expires
+from rapport_profile.domain.republished import event_again
 from rapport_profile.domain.revising import Revising
 from rapport_profile.domain.rules import RulesError
 from rapport_profile.domain.stamps import Stamp
@@ -114,3 +115,13 @@ def test_that_a_user_was_renamed_is_void_while_nobody_knows_the_former_id() -> N
     for end in key[:2]:
         working.add_node(made.node(end))
     assert working._is_void(key)
+
+
+def test_an_event_told_again_names_its_identifier_where_that_is_not_the_first() -> None:
+    order = event("1", name="Order Completed", user_id="U", email="u@example.com")
+    first, second = order.identifiers
+    told = event_again("p", 7, order, first, 0)
+    assert (told.profile_id, told.version, told.event, told.hub) == ("p", 7, order, None)
+    assert (told.republished, told.versions) == (True, None)
+    other = event_again("p", 7, order, second, 2)
+    assert (other.hub, other.replaced) == (second, 2)

@@ -225,3 +225,20 @@ def test_who_was_out_of_place_by_the_former_scores_already_is_put_right_by_the_d
         [entered] = stays.scored(key_of(ADA), {"churn_risk": NOON}, former)
         causes.append(entered.record.cause)
     assert causes == ["definition", "event", "event"]
+
+
+def test_a_stay_that_goes_on_under_another_id_and_comes_back_is_one_since_its_beginning() -> None:
+    other, profiles = UUID(int=2), Profiles()
+    people = People([BUYER], everybody(ADA, other))
+    people.apply(
+        profiles.event(str(ADA), **sections([("user_id", "a")], orders=1)),
+        profiles.event(str(other), **sections([("user_id", "b")])),
+    )
+    [(_profile, entry_id)] = people.stays.entries
+    for hours, (gone, heir) in enumerate(((ADA, other), (other, ADA)), 1):
+        people.stays.now = NOON + timedelta(hours=hours)
+        people.apply(
+            *profiles.merged(str(gone), str(heir), **sections([("user_id", "a")], orders=1))
+        )
+    whole = people.stays.entries[ADA, entry_id]
+    assert (whole.since or whole.entered_at, whole.exited_at) == (NOON, None)

@@ -268,4 +268,15 @@ REFUSED: list[tuple[Peer, Document, list[tuple[str, str]]]] = [
             (f"{_TIMELINE}.filters[2]", "string_values or number_values"),
         ],
     ),
+    (
+        "notifuse",
+        {
+            "kind": "leaf",
+            "leaf": {
+                "source": "contacts",
+                "contact": {"filters": [asked("a", "in_date_range", "2")]},
+            },
+        },
+        [("definition.leaf.contact.filters[0]", "two values")],
+    ),
 ]
