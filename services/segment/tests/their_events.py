@@ -106,6 +106,16 @@ MEANT: list[tuple[Peer, Document, str]] = [
         ),
     ),
     (
+        "dittofeed",
+        node("Performed", event="Signed Up", times=0, withinSeconds=0),
+        'not performed("Signed Up")',
+    ),
+    (
+        "klaviyo",
+        metrics(metric("greater-than", 4, **frame("before", date="2026-01-01"))),
+        f'count("Order Completed") before "{NEW_YEAR}" > 4',
+    ),
+    (
         "klaviyo",
         metrics(
             metric("greater-than", 0, **frame("in-the-last", quantity=30, unit="day")),
@@ -198,6 +208,21 @@ REFUSED: list[tuple[Peer, Document, list[tuple[str, str]]]] = [
     ),
     ("dittofeed", node("LastPerformed", event="x", times=2), [("entryNode.times", "not known")]),
     ("dittofeed", node("Performed", event="x", times=-1), [("entryNode.times", "not negative")]),
+    (
+        "dittofeed",
+        node("Performed", event="x", withinSeconds=""),
+        [("entryNode.withinSeconds", "whole minutes")],
+    ),
+    (
+        "dittofeed",
+        node("Performed", event="x", withinSeconds=False),
+        [("entryNode.withinSeconds", "whole minutes")],
+    ),
+    (
+        "klaviyo",
+        metrics(metric("equals", 1, **frame("after", date="2026-01-01", value="2027-01-01"))),
+        [(f"{_FIRST}.timeframe_filter.value", "not known")],
+    ),
     ("dittofeed", node("Email", templateId="t", event="x"), [("entryNode", "templates")]),
     (
         "klaviyo",

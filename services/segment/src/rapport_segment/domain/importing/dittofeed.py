@@ -104,7 +104,10 @@ class _Graph:
         known = ("event", "times", "timesOperator", "withinSeconds", "properties")
         reader.only(node, path, "type", "id", *known)
         seconds = node.get("withinSeconds")
-        within = {"last": reader.seconds(seconds, f"{path}.withinSeconds")} if seconds else None
+        within = None
+        # There 0 is no window, too.
+        if seconds is not None and (seconds is False or seconds != 0):
+            within = {"last": reader.seconds(seconds, f"{path}.withinSeconds")}
         happened = Happened(
             self._event(path, node), self._properties(path, "properties", node), within
         )

@@ -65,9 +65,10 @@ def _timeframe(told: object, path: str, reader: Reader) -> Rule | None:
         reader.only(given, path, "type", "operator", "quantity", "unit")
         return {"last": reader.length(given.get("quantity"), given.get("unit"), path)}
     if operator in {"before", "after"}:
-        reader.only(given, path, "type", "operator", "date", "value")
-        date = given.get("date", given.get("value"))
-        return {operator: reader.text(date, f"{path}.date")}
+        # Its documentation calls it `value`, and what it answers `date`.
+        called = "date" if "date" in given else "value"
+        reader.only(given, path, "type", "operator", called)
+        return {operator: reader.text(given.get(called), f"{path}.{called}")}
     if operator == "between":
         reader.only(given, path, "type", "operator", "start", "end")
         reader.note(RANGE)
