@@ -44,8 +44,9 @@ class OwnRun(Run):
         self._servers = OwnServers(self.folder)
         self.servers = self._servers
         os.environ[MARK] = str(self.folder)
+        self._is_interrupted = False
         for number in ENDING:
-            signal.signal(number, _interrupt)
+            signal.signal(number, self._interrupt)
 
     @override
     def for_worker(self) -> dict[str, Any]:
@@ -59,11 +60,22 @@ class OwnRun(Run):
             signal.signal(number, signal.SIG_IGN)
         self._servers.stop()
         del os.environ[MARK]
-        _, late = psutil.wait_procs(_processes(self.folder), HANG_SECONDS)
+        left = _processes(self.folder)
+        if self._is_interrupted:
+            # The workers died with it, and told nobody to stop.
+            for process in left:
+                with suppress(psutil.Error):
+                    process.terminate()
+        _, late = psutil.wait_procs(left, HANG_SECONDS)
         stubborn = _killed(late)
         _remove_scratch(self.folder)
         shutil.rmtree(self.folder)
         return stubborn
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """End as on Ctrl-C: in order."""
+        self._is_interrupted = True
+        raise KeyboardInterrupt
 
 
 class WorkersRun(Run):
@@ -84,11 +96,6 @@ def begin(config: pytest.Config) -> Run:
     # Test's own folders are part of the run's: pytest would keep those of three runs.
     config.option.basetemp = config.option.basetemp or str(run.folder / "tests")
     return run
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """End as on Ctrl-C: in order."""
-    raise KeyboardInterrupt
 
 
 def _processes(folder: Path) -> list[psutil.Process]:

@@ -16,7 +16,7 @@ from tests.support.waiting import between_looks
 
 from rapport_common.db import is_retriable
 from rapport_common.events.activity import ProfileActivity
-from rapport_common.events.envelope import Event
+from rapport_common.events.envelope import Event, Identifier
 from rapport_common.kafka.batch import Record
 from rapport_profile.domain.folding import merge
 from rapport_profile.domain.merge_rules import USUAL, RuleBook
@@ -60,6 +60,36 @@ async def told(tx: AsyncConnection) -> Content:
     rows = await waiting(tx, "profile", "profile.activity")
     records = [msgspec.json.decode(row.value, type=ProfileActivity) for row in rows]
     return content(followed(records).states())
+
+
+Hubs = dict[tuple[str, str], Identifier]
+"""The identifiers by which events are applied, by (source, message id)."""
+
+
+async def hubs_told(tx: AsyncConnection) -> Hubs:
+    """By what each event is applied for who takes its last form, wherever that is told."""
+    forms: dict[tuple[str, str], tuple[int, Identifier]] = {}
+    for row in await waiting(tx, "profile", "profile.activity"):
+        record = msgspec.json.decode(row.value, type=ProfileActivity)
+        if (event := record.event) is not None:
+            form = (record.replaced, record.hub or event.identifiers[0])
+            key = (event.source, event.message_id)
+            former = forms.get(key, form)
+            # Two that differ can be told apart by their numbers.
+            assert former[0] != form[0] or former == form
+            forms[key] = max(former, form)
+    return {key: hub for key, (_number, hub) in forms.items()}
+
+
+async def hubs_stored(tx: AsyncConnection) -> Hubs:
+    """Under what each event is stored."""
+    rows = await tx.execute(
+        text(
+            "SELECT t.source, t.message_id, i.kind, i.value FROM profile.timeline t "
+            "JOIN profile.identifier i ON (i.workspace, i.id) = (t.workspace, t.identifier_id)"
+        )
+    )
+    return {(row.source, row.message_id): (row.kind, row.value) for row in rows}
 
 
 TABLES = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.profile.tests.people import IDS, counting, event, events, expected, rule_sets
-from services.profile.tests.postgres import feed, known, told, wipe
+from services.profile.tests.postgres import feed, hubs_stored, hubs_told, known, told, wipe
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.support.engines import patient_engine
@@ -135,6 +135,8 @@ async def is_exact(engine: AsyncEngine, history: Sequence[Event], rules: Rules) 
     async with engine.begin() as tx:
         assert await known(tx) == expected(history, rules)
         assert await told(tx) == expected(history, rules)
+        stored, heard = await hubs_stored(tx), await hubs_told(tx)
+        assert stored == {message: heard[message] for message in stored}
         rows = await tx.execute(
             text(
                 "SELECT CAST(identifier_id AS text), message_id, kind, lacks, expires_at "

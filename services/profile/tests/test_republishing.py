@@ -28,6 +28,7 @@ from rapport_common.pace import Pace
 from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import mint
 from rapport_profile.api import routers
+from rapport_profile.domain.content import content_hash
 from rapport_profile.handlers.arrivals import Arrivals
 from rapport_profile.handlers.events import on_events
 from rapport_profile.handlers.republishing import Republishing
@@ -142,8 +143,6 @@ async def test_who_has_lost_everything_knows_everybody_again(
 
 
 async def test_who_is_gone_is_told_as_gone(engine: AsyncEngine) -> None:
-    from rapport_profile.domain.content import content_hash  # noqa: PLC0415
-
     copies = sorted((event("m", user_id=one) for one in "AB"), key=content_hash, reverse=True)
     for one in copies:
         await feed(engine, [one])
@@ -232,8 +231,6 @@ async def test_events_are_told_again_after_everybody_each_once_in_its_persons_or
     engine: AsyncEngine,
 ) -> None:
     """Of who has more than a page has, a page at a time; of a merged person under the new id."""
-    from rapport_profile.domain.content import content_hash  # noqa: PLC0415
-
     busy = [event(f"b{n}", user_id="U1", at=n) for n in range(7)]
     copies = [event("c", user_id="U2", said={"copy": n}) for n in range(3)]
     copies.sort(key=content_hash, reverse=True)
@@ -265,6 +262,40 @@ async def test_events_are_told_again_after_everybody_each_once_in_its_persons_or
     # Who follows profiles takes no step by them.
     states = [one for one in told if one.event is None]
     assert content(followed(told).states()) == content(followed(states).states())
+
+
+async def test_no_event_is_missed_of_who_merges_or_comes_apart_meanwhile(
+    engine: AsyncEngine,
+) -> None:
+    """After each page two people become one, and one becomes two."""
+    links = [tied(n) for n in range(8)]
+    history = [event(f"u{n}", user_id=f"U{n}") for n in range(8)]
+    history += [event(f"x{n}", anonymous_id=f"x{n}", at=n) for n in range(8)]
+    history += [whole for whole, _half in links[::2]]
+    await feed(engine, history)
+    await forget(engine)
+    changes = [
+        [event(f"m{n}", user_id=f"U{n}", anonymous_id=f"x{n}"), links[n - 1][1]]
+        for n in range(1, 8, 2)
+    ]
+    await job(engine, events=True)
+    async with engine.begin() as tx:
+        taken = await JOBS.claim(tx, "a process")
+    assert taken is not None
+    async for step in by_ones(engine).work(taken):
+        if step.position["event"] is not None and changes:
+            await feed(engine, changes.pop())
+    assert not changes
+    told = [one.event for one in await published(engine) if one.event is not None]
+    assert {one.message_id for one in history} <= {one.message_id for one in told}
+
+
+def tied(number: int) -> tuple[Event, Event]:
+    """Two copies of a message: one ties two names together, the other counts, and doesn't."""
+    user = f"U{number}"
+    whole = event(f"l{number}", user_id=user, anonymous_id=f"x{number}")
+    halves = (event(f"l{number}", user_id=user, said={"n": n}) for n in range(999))
+    return whole, next(one for one in halves if content_hash(one) < content_hash(whole))
 
 
 async def test_events_of_other_workspaces_are_told_only_everywhere(engine: AsyncEngine) -> None:

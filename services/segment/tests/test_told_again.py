@@ -30,15 +30,15 @@ def shop(engine: AsyncEngine, records: "Records") -> Shop:
     return Shop(engine, records)
 
 
-def again(who: Any, at: datetime, **changed: Any) -> ProfileActivity:
-    """What somebody renewed, told again."""
+def again(who: Any, at: datetime, of: Any = None, **changed: Any) -> ProfileActivity:
+    """What somebody renewed, told again; `of`: who it was taken for at first."""
     fields: dict[str, Any] = {"version": 1, "republished": True}
     fields |= {name: changed.pop(name) for name in (*fields, "replaced") if name in changed}
     properties = msgspec.Raw(msgspec.json.encode(changed))
     event = Event(
         workspace="acme",
         source="shop",
-        message_id=f"plan of {who}",
+        message_id=f"plan of {of or who}",
         type="track",
         identifiers=[("user_id", str(who))],
         timestamp=at,
@@ -107,6 +107,22 @@ async def test_the_copy_that_counts_stays_whatever_is_told_again_of_others(
     await shop.wait(shop.clock.now + MOMENT)
     assert await kept(engine) == [("7", 3)]
     assert [one.change for one in await published()] == ["entered", "exited"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_an_event_that_was_put_under_another_identifier_is_that_ones(
+    shop: Shop, records: "Records", published: Published, *, late: bool
+) -> None:
+    """Whichever of the two forms is read first."""
+    await shop.define(renewed=RENEWED)
+    await shop.tell(records.state(ADA), records.state(BOB))
+    first, moved = again(ADA, shop.clock.now), again(BOB, shop.clock.now, of=ADA, replaced=1)
+    for told in (moved, first) if late else (first, moved):
+        await shop.tell(told)
+        await shop.wait(shop.clock.now + MOMENT)
+    entries = [(one.profile_id, one.change) for one in await published()]
+    of_ada = [(str(ADA), "entered"), (str(ADA), "exited")]
+    assert sorted(entries) == sorted([*([] if late else of_ada), (str(BOB), "entered")])
 
 
 async def test_of_who_was_forgotten_meanwhile_nothing_is_kept(

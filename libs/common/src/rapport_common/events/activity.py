@@ -88,8 +88,9 @@ class ProfileActivity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     an `into_version` of 0: that is long past, and whatever is told of the survivor speaks for both.
 
     Whose an event is, is told by the identifiers: it is of whoever has its `hub`, by which it was
-    applied, the first of its identifiers where none is told. `replaced`: so many copies of its
-    message counted before this one, and count no longer.
+    applied, the first of its identifiers where none is told. `replaced`: so many forms of its
+    message were told before this one, and count no longer: other copies, or the same under another
+    `hub`.
     """
 
     workspace: str

@@ -40,8 +40,8 @@ def republished(profile: Profile) -> ProfileActivity:
 def event_again(
     profile_id: str, version: int, event: Event, hub: Identifier, replaced: int
 ) -> ProfileActivity:
-    """An event that was applied to a profile long ago, by its identifier `hub`, after `replaced`
-    other copies.
+    """An event that was applied to a profile long ago, by its identifier `hub`; before it
+    `replaced` other forms of it were told, copies or the same under another identifier.
     """
     return ProfileActivity(
         workspace=event.workspace,

@@ -1,7 +1,13 @@
-"""Events of many people, person by person: a page has those of some, or a stretch of one's."""
+"""Events to be told again, by the identifiers that they are stored under.
+
+Ids of identifiers never change, whoever has them, and an event that comes under another one is told
+by whoever puts it there. So a walk in this order misses none, however people merge and come apart
+meanwhile.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
@@ -12,68 +18,72 @@ from rapport_common.events.activity import ProfileActivity
 from rapport_profile.domain.republished import event_again
 from rapport_profile.store import inbox, retelling, timeline
 from rapport_profile.store.inbox import stored_event
-from rapport_profile.store.reads import Person
-from rapport_profile.store.retelling import PAGE_BYTES, Stretch
-from rapport_profile.store.timeline import Place, Span
+from rapport_profile.store.retelling import PAGE_BYTES, EventPlace
 
-PEOPLE = 100
-"""So many are looked at for a page, at most: many people have few events."""
-
-_OLDEST_FIRST = Span(oldest_first=True)
+_IDS = 1 << 128
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class EventPage:
-    """What is to be told, and how far that is: all events of `finished` people up to `after`, and
-    those up to `behind` of the next one. `is_end`: there was nobody any more.
-    """
+    """What is to be told, and up to where that is; `is_end`: there was nothing any more."""
 
     records: list[ProfileActivity]
-    after: str | None
-    behind: Place | None
-    finished: int = 0
+    upto: EventPlace | None
     is_end: bool = False
 
 
-async def read(tx: AsyncConnection, stretch: Stretch, behind: Place | None) -> EventPage:
-    """The next events of a stretch, `limit` and 4 MiB at most; whose they are is locked."""
-    some = Stretch(stretch.workspace, stretch.after, stretch.until, PEOPLE)
-    people = await retelling.living(tx, some)
-    page = EventPage([], stretch.after, behind, is_end=not people)
+def passed(place: EventPlace | None, people: int) -> int:
+    """Of so many people how many are done with, about: ids of identifiers are spread evenly."""
+    return 0 if place is None else UUID(place[0]).int * people // _IDS
+
+
+async def read(
+    tx: AsyncConnection, workspace: str, after: EventPlace | None, limit: int
+) -> EventPage:
+    """The next events of a workspace, `limit` and 4 MiB at most; whose they are is locked."""
     await timeline.begin(tx)
+    places = await retelling.event_places(tx, workspace, after, limit)
+    if not places:
+        return EventPage([], after, is_end=True)
+    versions = await retelling.owners(tx, workspace, {place[0] for place in places})
+    rows = await retelling.events(tx, workspace, after, places[-1])
+    # Who has become somebody else's before the lock is looked at with the next page.
+    ours = list(takewhile(lambda row: row.profile_id in versions, rows))
+    some = _with_room(ours)
+    records = await _again(tx, workspace, versions, some)
+    if len(some) == len(rows):
+        return EventPage(records, places[-1])
+    return EventPage(records, _place(some[-1]) if some else after)
+
+
+def _with_room(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    some: list[Row[Any]] = []
     size = 0
-    for profile_id, version in people:
-        who, left = Person(stretch.workspace, UUID(profile_id)), stretch.limit - len(page.records)
-        rows = await timeline.events(tx, who, _OLDEST_FIRST, left, page.behind)
-        taken = 0
-        while taken < len(rows) and size < PAGE_BYTES:
-            size += len(rows[taken].event)
-            taken += 1
-        page.records += await _again(tx, who, version, rows[:taken])
-        if taken == left or taken < len(rows):
-            last = rows[taken - 1] if taken else None
-            page.behind = (
-                page.behind if last is None else (last.timestamp, last.source, last.message_id)
-            )
-            return page
-        page.after, page.behind, page.finished = profile_id, None, page.finished + 1
-    return page
+    for row in rows:
+        if size >= PAGE_BYTES:
+            break
+        size += len(row.event)
+        some.append(row)
+    return some
+
+
+def _place(row: Row[Any]) -> EventPlace:
+    return row.hub, row.timestamp, row.source, row.message_id
 
 
 async def _again(
-    tx: AsyncConnection, who: Person, version: int, rows: Sequence[Row[Any]]
+    tx: AsyncConnection, workspace: str, versions: dict[str, int], rows: Sequence[Row[Any]]
 ) -> list[ProfileActivity]:
     if not rows:
         return []
-    messages = [(row.source, row.message_id) for row in rows]
-    replaced = await inbox.replaced(tx, who.workspace, messages)
+    forms = await inbox.told(tx, workspace, [(row.source, row.message_id) for row in rows])
     return [
         event_again(
-            str(who.profile_id),
-            version,
+            row.profile_id,
+            versions[row.profile_id],
             stored_event(row.event),
             (row.kind, row.value),
-            replaced.get((row.source, row.message_id), 0),
+            forms.get((row.source, row.message_id), 0),
         )
         for row in rows
     ]

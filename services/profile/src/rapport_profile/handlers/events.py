@@ -150,7 +150,7 @@ async def _replaced(tx: AsyncConnection, names: Names, one: Draft, known: inbox.
     else:
         await group_facts.take_back(tx, known.key, whose)
         drafts = [one.named_by(knowing)]
-        await _apply(tx, names, drafts, before=taken_back, replaced=known.replaced + 1)
+        await _apply(tx, names, drafts, before=taken_back, replaced=known.told + 1)
     return True
 
 

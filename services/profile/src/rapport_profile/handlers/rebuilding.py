@@ -26,6 +26,7 @@ from rapport_profile.domain.merge_rules import MergeRules, RuleBook, Rules
 from rapport_profile.domain.naming import Id, Ids, Names
 from rapport_profile.domain.people import Profile
 from rapport_profile.domain.recounting import Page, put_right
+from rapport_profile.domain.republished import event_again
 from rapport_profile.domain.revising import Revising, Revision
 from rapport_profile.domain.sections import COMPUTED
 from rapport_profile.handlers import group_facts
@@ -33,7 +34,7 @@ from rapport_profile.handlers.computing import with_values
 from rapport_profile.handlers.consent_ends import wait_anew
 from rapport_profile.handlers.consent_facts import keep_words
 from rapport_profile.handlers.loading import done_with
-from rapport_profile.handlers.publish import publish
+from rapport_profile.handlers.publish import publish, publish_again
 from rapport_profile.store import (
     changes,
     computed_states,
@@ -195,7 +196,8 @@ async def rebuilt(
     said = [(event, hub, _owner(working, hub)) for event, hub in page.said_of_groups]
     await group_facts.note(tx, names, said)
     await publish(tx, [(step, None) for step in told])
-    report = _report(revisions, steps, moved, len(broken & page.begun))
+    await publish_again(tx, _moved_again(working, moved))
+    report = _report(revisions, steps, len(moved), len(broken & page.begun))
     report.computed = len(wrong)
     return report, told
 
@@ -236,6 +238,17 @@ def _report(
         joined=joined,
         changed=len(steps) - joined,
     )
+
+
+def _moved_again(working: Revising, moved: Sequence[recounting.Moved]) -> list[ProfileActivity]:
+    """Whose an event is, is told by its hub: so those with another one are told again."""
+    again = []
+    for one in moved:
+        owner = _owner(working, one.hub)
+        if owner is not None:
+            version, hub = working.profiles[owner].version, working.nodes[one.hub].name
+            again.append(event_again(owner, version, one.event, hub, one.told))
+    return again
 
 
 def _owner(working: Revising, hub: Id) -> Id | None:

@@ -21,8 +21,7 @@ from rapport_profile.domain.republished import republished
 from rapport_profile.handlers import event_pages
 from rapport_profile.handlers.publish import publish, publish_again
 from rapport_profile.store import retelling
-from rapport_profile.store.retelling import Stretch
-from rapport_profile.store.timeline import Place as EventPlace
+from rapport_profile.store.retelling import EventPlace, Stretch
 
 log = logging.get(__name__)
 
@@ -43,15 +42,15 @@ class Wanted(msgspec.Struct, frozen=True):
 class Place(msgspec.Struct, frozen=True):
     """How far a job is: behind `after`, in a workspace whose last profile at the start is `until`.
 
-    `until` is None where there is nothing left. With `events` it is with these, and has told those
-    of the next profile up to `behind`.
+    `until` is None where there is nothing left. With `people` it is with the events of so many, and
+    has told those up to `event`.
     """
 
     workspace: str
     after: str | None
     until: str | None
-    events: bool = False
-    behind: EventPlace | None = None
+    people: int | None = None
+    event: EventPlace | None = None
 
 
 class Republishing:
@@ -77,7 +76,9 @@ class Republishing:
         if job.position:
             place = msgspec.convert(job.position, Place)
         else:
-            place, total = await self._begun(job.workspace, wanted)
+            async with self._engine.begin() as tx:
+                total = await _total(tx, job.workspace, wanted)
+                place = await _begun(tx, job.workspace, wanted)
             yield _step(place, 0, total)
         pace = self._pace(self._seconds)
         while place.until is not None:
@@ -85,38 +86,18 @@ class Republishing:
             pace.start()
             further, told = await self._told(place)
             if further is None:
-                further = await self._next(place, wanted)
-            if further.until is None and wanted.events and not further.events:
-                further, _total = await self._begun(job.workspace, wanted, events=True)
+                further = await self._after(place, job.workspace, wanted)
             place = further
             yield _step(place, told)
 
-    async def _begun(
-        self, workspace: str, wanted: Wanted, *, events: bool = False
-    ) -> tuple[Place, int]:
-        """The first place, and how many profiles there are to be told, or to have them told."""
+    async def _after(self, place: Place, workspace: str, wanted: Wanted) -> Place:
+        """Where to go on when a workspace is done, or everybody."""
+        is_events = place.people is not None
         async with self._engine.begin() as tx:
-            total = await retelling.count(tx, None if wanted.everywhere else workspace)
-            if wanted.events:
-                total += await retelling.count(
-                    tx, None if wanted.everywhere else workspace, living=True
-                )
-            if not wanted.everywhere:
-                until = await retelling.last(tx, workspace)
-                return Place(workspace, None, until, events=events), total
-        return await self._next(Place("", None, None, events=events), wanted), total
-
-    async def _next(self, place: Place, wanted: Wanted) -> Place:
-        """Where to go on when a workspace is done."""
-        done = msgspec.structs.replace(place, until=None, behind=None)
-        if not wanted.everywhere:
-            return done
-        async with self._engine.begin() as tx:
-            following = await retelling.workspace_after(tx, place.workspace)
-            if following is None:
-                return done
-            until = await retelling.last(tx, following)
-            return Place(following, None, until, events=place.events)
+            further = await _next(tx, place, wanted, events=is_events)
+            if further.until is None and wanted.events and not is_events:
+                return await _begun(tx, workspace, wanted, events=True)
+            return further
 
     async def _told(self, place: Place) -> tuple[Place | None, int]:
         """Tell a page; how far that is (None: there was nobody), and how many people are done.
@@ -124,12 +105,12 @@ class Republishing:
         It has fewer each time that it meets with locks.
         """
         for number, divisor in enumerate(self._fewer, 1):
-            stretch = Stretch(
-                place.workspace, place.after, str(place.until), max(1, self._page // divisor)
-            )
+            limit = max(1, self._page // divisor)
             try:
                 async with self._engine.begin() as tx:
-                    return await (_tell_events if place.events else _tell)(tx, place, stretch)
+                    if place.people is not None:
+                        return await _tell_events(tx, place, place.people, limit)
+                    return await _tell(tx, place, limit)
             except Exception as error:
                 if not is_retriable(error) or number == len(self._fewer):
                     raise
@@ -137,7 +118,39 @@ class Republishing:
         raise AssertionError("the last try raises or returns")
 
 
-async def _tell(tx: AsyncConnection, place: Place, stretch: Stretch) -> tuple[Place | None, int]:
+async def _total(tx: AsyncConnection, workspace: str, wanted: Wanted) -> int:
+    """How many profiles there are to be told, and people to have their events told."""
+    whose = None if wanted.everywhere else workspace
+    total = await retelling.count(tx, whose)
+    return total + (await retelling.count(tx, whose, living=True) if wanted.events else 0)
+
+
+async def _begun(
+    tx: AsyncConnection, workspace: str, wanted: Wanted, *, events: bool = False
+) -> Place:
+    """The first place, of profiles or of events."""
+    if wanted.everywhere:
+        return await _next(tx, Place("", None, None), wanted, events=events)
+    return await _beginning(tx, workspace, events=events)
+
+
+async def _next(tx: AsyncConnection, place: Place, wanted: Wanted, *, events: bool) -> Place:
+    """Where the next workspace begins."""
+    following = None
+    if wanted.everywhere:
+        following = await retelling.workspace_after(tx, place.workspace)
+    if following is None:
+        return msgspec.structs.replace(place, until=None, event=None)
+    return await _beginning(tx, following, events=events)
+
+
+async def _beginning(tx: AsyncConnection, workspace: str, *, events: bool) -> Place:
+    people = await retelling.count(tx, workspace, living=True) if events else None
+    return Place(workspace, None, await retelling.last(tx, workspace), people)
+
+
+async def _tell(tx: AsyncConnection, place: Place, limit: int) -> tuple[Place | None, int]:
+    stretch = Stretch(place.workspace, place.after, str(place.until), limit)
     profiles = await retelling.page(tx, stretch)
     if not profiles:
         return None, 0
@@ -147,15 +160,16 @@ async def _tell(tx: AsyncConnection, place: Place, stretch: Stretch) -> tuple[Pl
 
 
 async def _tell_events(
-    tx: AsyncConnection, place: Place, stretch: Stretch
+    tx: AsyncConnection, place: Place, people: int, limit: int
 ) -> tuple[Place | None, int]:
-    page = await event_pages.read(tx, stretch, place.behind)
+    page = await event_pages.read(tx, place.workspace, place.event, limit)
+    before = event_pages.passed(place.event, people)
     if page.is_end:
-        return None, 0
+        return None, people - before
     await publish_again(tx, page.records)
     metrics.REPUBLISHED_EVENTS.inc(len(page.records))
-    further = msgspec.structs.replace(place, after=page.after, behind=page.behind)
-    return further, page.finished
+    further = msgspec.structs.replace(place, event=page.upto)
+    return further, event_pages.passed(page.upto, people) - before
 
 
 def _step(place: Place, told: int, total: int | None = None) -> Step:

@@ -32,7 +32,11 @@ def stored_event(text: str) -> Event:
 
 
 class Copy(msgspec.Struct, frozen=True, gc=False):
-    """The copy of a message that counts."""
+    """The copy of a message that counts.
+
+    `told`: it is the so-many-eth form of the message that is told, from 0: so many copies counted
+    before, and so often it was put under another identifier.
+    """
 
     key: MessageKey
     hash: bytes
@@ -40,6 +44,7 @@ class Copy(msgspec.Struct, frozen=True, gc=False):
     timestamp: datetime
     received_at: datetime
     replaced: int = 0
+    told: int = 0
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -59,7 +64,7 @@ _CLAIM = text(
 )
 _KNOWN = text(
     "SELECT i.workspace, i.source, i.message_id, i.hash, CAST(i.identifier_id AS text), "
-    "i.timestamp, i.received_at, i.replaced FROM profile.inbox i "
+    "i.timestamp, i.received_at, i.replaced, i.replaced + i.moved AS told FROM profile.inbox i "
     "JOIN unnest(CAST(:workspaces AS text[]), "
     "CAST(:sources AS text[]), CAST(:ids AS text[])) AS v(workspace, source, message_id) "
     "USING (workspace, source, message_id) "
@@ -71,10 +76,10 @@ _APPLIED = text(
     "CAST(:sources AS text[]), CAST(:ids AS text[])) AS v(workspace, source, message_id) "
     "USING (workspace, source, message_id)"
 )
-_REPLACED = text(
-    "SELECT i.source, i.message_id, i.replaced FROM profile.inbox i "
+_TOLD = text(
+    "SELECT i.source, i.message_id, i.replaced + i.moved AS told FROM profile.inbox i "
     "JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS v(source, message_id) "
-    "USING (source, message_id) WHERE i.workspace = :workspace AND i.replaced > 0"
+    "USING (source, message_id) WHERE i.workspace = :workspace AND i.replaced + i.moved > 0"
 )
 _REPLACE = text(
     "UPDATE profile.inbox SET hash = :hash, identifier_id = :identifier_id, "
@@ -145,6 +150,7 @@ def _copy(row: Row[Any]) -> Copy:
         row.timestamp,
         row.received_at,
         row.replaced,
+        row.told,
     )
 
 
@@ -160,13 +166,13 @@ async def applied(tx: AsyncConnection, keys: Sequence[MessageKey]) -> list[Messa
     return [(row.workspace, row.source, row.message_id) for row in rows]
 
 
-async def replaced(
+async def told(
     tx: AsyncConnection, workspace: str, messages: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], int]:
-    """How many copies counted before the one that does, by (source, message id); 0 is left out."""
+    """`Copy.told` of messages, by (source, message id); 0 is left out."""
     asked = {"sources": [one[0] for one in messages], "ids": [one[1] for one in messages]}
-    rows = await tx.execute(_REPLACED, {**asked, "workspace": workspace})
-    return {(row.source, row.message_id): row.replaced for row in rows}
+    rows = await tx.execute(_TOLD, {**asked, "workspace": workspace})
+    return {(row.source, row.message_id): row.told for row in rows}
 
 
 def _columns(keys: Sequence[MessageKey]) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """Identifiers in the order of their ids with their timelines, to be worked out anew."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import text
@@ -47,10 +48,20 @@ _MOVE = text(
     "AND t.message_id = v.message_id"
 )
 _MOVE_COPIES = text(
-    f"UPDATE profile.inbox t SET identifier_id = v.hub FROM unnest({packed('hubs', 'uuid')}, "
-    f"{packed('sources', 'text')}, CAST(:messages AS text[])) AS v(hub, source, message_id) "
-    "WHERE t.workspace = :workspace AND t.source = v.source AND t.message_id = v.message_id"
+    "UPDATE profile.inbox t SET identifier_id = v.hub, moved = t.moved + 1 "
+    f"FROM unnest({packed('hubs', 'uuid')}, {packed('sources', 'text')}, "
+    "CAST(:messages AS text[])) AS v(hub, source, message_id) "
+    "WHERE t.workspace = :workspace AND t.source = v.source AND t.message_id = v.message_id "
+    "RETURNING t.source, t.message_id, t.replaced + t.moved AS told"
 )
+
+
+class Moved(NamedTuple):
+    """An event under another identifier, and `inbox.Copy.told` of it."""
+
+    hub: Id
+    event: Event
+    told: int
 
 
 async def count(tx: AsyncConnection, workspace: str) -> int:
@@ -100,8 +111,8 @@ async def begun(
 
 async def move(
     tx: AsyncConnection, workspace: str, leaving: Mapping[Id, Mapping[Id, Sequence[Event]]]
-) -> int:
-    """Put events under another identifier: {former: {new: events}}; how many."""
+) -> list[Moved]:
+    """Put events under another identifier: {former: {new: events}}."""
     moved = [
         (former, hub, event)
         for former, some in leaving.items()
@@ -109,7 +120,7 @@ async def move(
         for event in events
     ]
     if not moved:
-        return 0
+        return []
     copies = {
         "workspace": workspace,
         "hubs": pack(one[1] for one in moved),
@@ -118,7 +129,11 @@ async def move(
     }
     times = {"former": pack(one[0] for one in moved), "times": [one[2].timestamp for one in moved]}
     await tx.execute(_MOVE, {**copies, **times})
-    await tx.execute(_MOVE_COPIES, copies)
+    rows = await tx.execute(_MOVE_COPIES, copies)
+    forms = {(row.source, row.message_id): row.told for row in rows}
     await loyalty.move_facts(tx, copies)
     await group_facts.move(tx, copies)
-    return len(moved)
+    return [
+        Moved(hub, event, forms.get((event.source, event.message_id), 0))
+        for _former, hub, event in moved
+    ]

@@ -1,9 +1,14 @@
-"""Profiles in the order of their ids, to be told again: locked while they are read."""
+"""Profiles in the order of their ids, and events in that of the identifiers they are stored under,
+to be told again: whose they are is locked while they are read.
+"""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rapport_profile.domain.loaded import Loaded
@@ -13,6 +18,8 @@ from rapport_profile.store import computed_traits, people
 
 PAGE_BYTES = 4 * 1024 * 1024
 """Of what is stored of the profiles of a page, about."""
+
+_FIRST = ("00000000-0000-0000-0000-000000000000", datetime.min.replace(tzinfo=UTC), "", "")
 
 _summary = msgspec.json.Decoder(Summary)
 
@@ -41,11 +48,34 @@ _PAGE = text(
     "CAST(summary AS text) AS summary FROM profile.profile "
     "WHERE workspace = :workspace AND id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR SHARE"
 )
-_LIVING = text(
-    "SELECT CAST(id AS text) AS id, version FROM profile.profile WHERE workspace = :workspace "
-    "AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid)) "
-    "AND id <= CAST(:until AS uuid) AND merged_into IS NULL ORDER BY id LIMIT :limit FOR SHARE"
+_KEY = "t.identifier_id, t.timestamp, t.source, t.message_id"
+_BEHIND = (
+    f"({_KEY}) > (CAST(:after_hub AS uuid), CAST(:after_time AS timestamptz), "
+    ":after_source, :after_message)"
 )
+_EVENT_PLACES = text(
+    f"SELECT CAST(t.identifier_id AS text), t.timestamp, t.source, t.message_id "
+    f"FROM profile.timeline t WHERE t.workspace = :workspace AND {_BEHIND} "
+    f"ORDER BY {_KEY} LIMIT :limit"
+)
+_OWNERS = text(
+    # In the order of a batch, as in `_PAGE`.
+    "SELECT CAST(id AS text) AS id, version FROM profile.profile WHERE workspace = :workspace "
+    "AND id IN (SELECT profile_id FROM profile.identifier WHERE workspace = :workspace "
+    "AND id = ANY(CAST(:hubs AS uuid[]))) ORDER BY id FOR SHARE"
+)
+_EVENTS = text(
+    "SELECT CAST(t.identifier_id AS text) AS hub, t.timestamp, t.source, t.message_id, "
+    "CAST(t.event AS text) AS event, i.kind, i.value, CAST(i.profile_id AS text) AS profile_id "
+    "FROM profile.timeline t "
+    "JOIN profile.identifier i ON i.workspace = t.workspace AND i.id = t.identifier_id "
+    f"WHERE t.workspace = :workspace AND {_BEHIND} AND ({_KEY}) <= (CAST(:last_hub AS uuid), "
+    "CAST(:last_time AS timestamptz), :last_source, :last_message) "
+    f"AND i.profile_id IS NOT NULL ORDER BY {_KEY}"
+)
+
+EventPlace = tuple[str, datetime, str, str]
+"""(id of the identifier, timestamp, source, message id): where an event is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +136,40 @@ async def page(tx: AsyncConnection, stretch: Stretch) -> list[Profile]:
     return profiles
 
 
-async def living(tx: AsyncConnection, stretch: Stretch) -> list[tuple[str, int]]:
-    """(id, version) of the first profiles of a stretch that are no history, locked as in `page`."""
-    asked = {
-        "workspace": stretch.workspace,
-        "after": stretch.after,
-        "until": stretch.until,
-        "limit": stretch.limit,
+async def event_places(
+    tx: AsyncConnection, workspace: str, after: EventPlace | None, limit: int
+) -> list[EventPlace]:
+    """Where the next events of a workspace are."""
+    asked = {"workspace": workspace, "limit": limit, **_bound("after", after or _FIRST)}
+    return [(row[0], row[1], row[2], row[3]) for row in await tx.execute(_EVENT_PLACES, asked)]
+
+
+async def owners(tx: AsyncConnection, workspace: str, hubs: Collection[str]) -> dict[str, int]:
+    """{id: version} of the profiles that identifiers belong to, locked: these identifiers stay
+    theirs, but some may have become another's just before.
+    """
+    asked = {"workspace": workspace, "hubs": sorted(hubs)}
+    return {row.id: row.version for row in await tx.execute(_OWNERS, asked)}
+
+
+async def events(
+    tx: AsyncConnection, workspace: str, after: EventPlace | None, last: EventPlace
+) -> Sequence[Row[Any]]:
+    """Rows of (hub, timestamp, source, message_id, event as JSON, kind and value of the hub,
+    profile_id) behind `after` up to `last`, in their order; without those that are nobody's.
+    """
+    asked = {**_bound("after", after or _FIRST), **_bound("last", last)}
+    return (await tx.execute(_EVENTS, {"workspace": workspace, **asked})).fetchall()
+
+
+def _bound(name: str, place: EventPlace) -> dict[str, Any]:
+    hub, time, source, message = place
+    return {
+        f"{name}_hub": hub,
+        f"{name}_time": time,
+        f"{name}_source": source,
+        f"{name}_message": message,
     }
-    return [(row.id, row.version) for row in await tx.execute(_LIVING, asked)]
 
 
 async def _made(tx: AsyncConnection, workspace: str, profile_id: str, version: int) -> Profile:

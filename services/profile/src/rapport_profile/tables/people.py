@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Index,
+    Integer,
     LargeBinary,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -142,5 +143,12 @@ INBOX = Table(
     Column("timestamp", DateTime(timezone=True), nullable=False),
     Column("received_at", DateTime(timezone=True), nullable=False),
     Column("replaced", SmallInteger, nullable=False, server_default=text("0")),
+    Column(
+        "moved",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="How often new rules or an operator have put it under another identifier.",
+    ),
     PrimaryKeyConstraint("workspace", "source", "message_id"),
 )
