@@ -1,0 +1,48 @@
+"""What is told beside a rule that was another platform's, and what is no definition of one."""
+
+from typing import Any
+
+import pytest
+from services.segment.tests import their_events
+from services.segment.tests.test_importing import GRAPH, ID, klaviyo, listed, mautic, may_mail
+
+from rapport_segment.domain.importing.parts import UnsupportedDefinitionError
+from rapport_segment.domain.importing.peers import Peer, imported
+
+
+@pytest.mark.parametrize(("peer", "document", "note"), their_events.NOTED)
+def test_what_means_something_else_here_is_noted(
+    peer: Peer, document: dict[str, Any], note: str
+) -> None:
+    found = imported(peer, document, {}, {"7": ID}, {"S4SFhi": "Order Completed"})
+    assert note in " ".join(found.notes)
+
+
+def test_a_name_that_was_told_and_is_not_met_is_noted() -> None:
+    document = their_events.node("Performed", event="Signed Up", times=2)
+    found = imported("dittofeed", document, {"plan": "club"}, {"7": ID}, {"Sigend Up": "x"})
+    assert found.notes == [
+        "fields: 'plan' is not in the definition",
+        "segments: '7' is not in the definition",
+        "events: 'Sigend Up' is not in the definition",
+    ]
+    met = imported("dittofeed", document, {}, {}, {"Signed Up": "Registered"})
+    assert (met.rule["count"], met.notes) == ("Registered", [])
+
+
+@pytest.mark.parametrize(
+    ("peer", "within", "beside"),
+    [
+        ("dittofeed", {"definition": GRAPH}, {"entryNode": {"type": "Everyone", "id": "e"}}),
+        ("klaviyo", {"data": {"attributes": {}}}, {"definition": klaviyo(may_mail("email"))}),
+        ("klaviyo", {"definition": klaviyo(may_mail("sms"))}, klaviyo(may_mail("email"))),
+        ("mautic", {"list": mautic(("and", "a", "text", "=", "x"))}, {"filters": []}),
+        ("notifuse", {"tree": listed("in")}, listed("not_in")),
+    ],
+)
+def test_one_definition_beside_another_is_none(
+    peer: Peer, within: dict[str, Any], beside: dict[str, Any]
+) -> None:
+    with pytest.raises(UnsupportedDefinitionError) as refused:
+        imported(peer, {**within, **beside}, {}, {"7": ID}, {})
+    assert "just one of them" in refused.value.details["problems"][0]["message"]
