@@ -462,22 +462,6 @@ def test_what_can_not_be_said_is_named(
         assert what in one["message"], told
 
 
-def test_of_very_many_problems_the_first_hundred_are_told() -> None:
-    with pytest.raises(UnsupportedDefinitionError) as refused:
-        imported("klaviyo", klaviyo(*[{"type": "profile-region"}] * 150), {}, {}, {})
-    told = [one["path"] for one in refused.value.details["problems"]]
-    assert told == [f"condition_groups[{place}].conditions[0]" for place in range(100)]
-    assert "(99 more in details.problems)" in refused.value.message
-
-
-def test_a_difference_is_noted_once() -> None:
-    once, twice = (
-        imported("klaviyo", klaviyo(*[may_mail("email")] * times), {}, {}, {}) for times in (1, 2)
-    )
-    assert len(once.notes) == 1
-    assert twice.notes == once.notes
-
-
 def test_fields_may_be_called_otherwise_here() -> None:
     document = {"attribute": {"field": "plan", "operator": "eq", "value": "gold"}}
     found = imported("customerio", document, {"plan": "crm.plan"}, {}, {})

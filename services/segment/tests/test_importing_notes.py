@@ -46,3 +46,19 @@ def test_one_definition_beside_another_is_none(
     with pytest.raises(UnsupportedDefinitionError) as refused:
         imported(peer, {**within, **beside}, {}, {"7": ID}, {})
     assert "just one of them" in refused.value.details["problems"][0]["message"]
+
+
+def test_of_very_many_problems_the_first_hundred_are_told() -> None:
+    with pytest.raises(UnsupportedDefinitionError) as refused:
+        imported("klaviyo", klaviyo(*[{"type": "profile-region"}] * 150), {}, {}, {})
+    told = [one["path"] for one in refused.value.details["problems"]]
+    assert told == [f"condition_groups[{place}].conditions[0]" for place in range(100)]
+    assert "(99 more in details.problems)" in refused.value.message
+
+
+def test_a_difference_is_noted_once() -> None:
+    once, twice = (
+        imported("klaviyo", klaviyo(*[may_mail("email")] * times), {}, {}, {}) for times in (1, 2)
+    )
+    assert len(once.notes) == 1
+    assert twice.notes == once.notes
