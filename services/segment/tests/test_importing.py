@@ -226,10 +226,12 @@ MEANT: list[tuple[Peer, dict[str, Any], str]] = [
             asked("c", "in_date_range", "2026-01-01", "2026-02-01"),
             asked("d", "is_not_set"),
             asked("e", "not_in_the_last_days", "7"),
+            asked("f", "not_contains", "x"),
         ),
         (
             '(a exists and not a = "x") and b > now - 30d '
-            'and (c >= "2026-01-01" and c <= "2026-02-01") and d missing and not e > now - 7d'
+            'and (c >= "2026-01-01" and c <= "2026-02-01") and d missing and not e > now - 7d '
+            'and (f exists and not f contains "x")'
         ),
     ),
     (

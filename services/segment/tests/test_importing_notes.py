@@ -22,10 +22,12 @@ def test_a_name_that_was_told_and_is_not_met_is_noted() -> None:
     document = their_events.node("Performed", event="Signed Up", times=2)
     found = imported("dittofeed", document, {"plan": "club"}, {"7": ID}, {"Sigend Up": "x"})
     assert found.notes == [
-        "fields: 'plan' is not in the definition",
-        "segments: '7' is not in the definition",
-        "events: 'Sigend Up' is not in the definition",
+        "fields: not in the definition: 'plan'",
+        "segments: not in the definition: '7'",
+        "events: not in the definition: 'Sigend Up'",
     ]
+    many = imported("dittofeed", document, {str(one): "x" for one in range(7)}, {}, {})
+    assert many.notes == ["fields: not in the definition: '0', '1', '2', '3', '4' (2 more)"]
     met = imported("dittofeed", document, {}, {}, {"Signed Up": "Registered"})
     assert (met.rule["count"], met.notes) == ("Registered", [])
 

@@ -382,11 +382,12 @@ REFUSED: list[tuple[Peer, Document, list[tuple[str, str]]]] = [
                 *(held(one, type="Exists") for one in ("a[0].b", "a[*]", "..a", "a.", "$", "@.a")),
                 held("a", type="GreaterThanOrEqual", value="5"),
                 held("a", type="LessThan", value=True),
+                held("a", type="Equals", value=[5]),
             ],
         ),
         [
             *((f"entryNode.properties[{at}].path", "through names") for at in range(6)),
-            *((f"entryNode.properties[{at}].operator.value", "a number") for at in (6, 7)),
+            *((f"entryNode.properties[{at}].operator.value", "a number") for at in (6, 7, 8)),
             ("entryNode.times", ">= 0 means another thing"),
         ],
     ),

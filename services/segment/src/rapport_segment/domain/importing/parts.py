@@ -13,6 +13,9 @@ Rule = dict[str, Any]
 MOST_PARTS = 500
 MOST_DEPTH = 16
 MOST_PROBLEMS = 100
+MOST_STRANGERS = 5
+"""Names that are shown."""
+
 _SHOWN = 60
 _PLACEHOLDER: Rule = {"computed": "events", "op": "exists"}
 EVERYBODY: Rule = {"computed": "events", "op": "gte", "value": 0}
@@ -151,9 +154,12 @@ class Reader:
         """Note which names were told and not met: perhaps a slip of the pen."""
         told = {"fields": self.fields, "segments": self.segments, "events": self.events}
         for kind, names in told.items():
-            for name in names:
-                if (kind, name) not in self._met:
-                    self.note(f"{kind}: '{name[:_SHOWN]}' is not in the definition")
+            strangers = [name for name in names if (kind, name) not in self._met]
+            if strangers:
+                shown = ", ".join(f"'{one[:_SHOWN]}'" for one in strangers[:MOST_STRANGERS])
+                more = len(strangers) - MOST_STRANGERS
+                also = f" ({more} more)" if more > 0 else ""
+                self.note(f"{kind}: not in the definition: {shown}{also}")
 
     def amount(self, value: object, path: str) -> Any:
         """A number that others are more or less than."""
