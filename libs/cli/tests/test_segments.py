@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from libs.cli.tests.conftest import Answers, Rapport
 
 ID = "0197f000-0000-7000-8000-000000000001"
@@ -73,6 +77,49 @@ def test_why_somebody_is_in_it(rapport: Rapport, server: Answers) -> None:
     told = rapport("segment", "why", "Best", "user_id", "42").stdout
     assert "orders 2 >= 1" in told
     assert "yes" in told
+
+
+SHOWN: dict[str, Any] = {
+    "rule": {},
+    "text": "orders >= 1",
+    "notes": [],
+    "segment_id": None,
+    "job_id": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (['{"a": NaN}'], "JSON has no NaN"),
+        (['{"a": 1e400}'], "JSON has no NaN"),
+        (['{"a": "\\ud800"}'], "no UTF-8"),
+        (["{}", "--name", "\udcff"], "no UTF-8"),
+        ([f'{{"a": {"1" * 5_000}}}'], "too many digits"),
+        (["[" * 100_000 + "]" * 100_000], "nested too deep"),
+        (["{}", "--event", "a"], "'a' is not THEIRS=OURS"),
+        (["{}", "--event", "a="], "'a=' is not THEIRS=OURS"),
+        (["{}", "--event", "a=b", "--event", "a=c"], "'a' is said to be b and c"),
+    ],
+)
+def test_a_definition_that_can_not_be_sent_is_named(
+    rapport: Rapport, server: Answers, given: list[str], why: str
+) -> None:
+    server.answers["POST /v1/segments/import"] = (200, SHOWN)
+    told = rapport("segment", "import", "dittofeed", *given)
+    assert (told.returncode, server.calls) == (1, [])
+    assert why in told.stderr
+
+
+def test_a_definition_may_be_in_a_file_of_windows(
+    rapport: Rapport, server: Answers, tmp_path: Path
+) -> None:
+    server.answers["POST /v1/segments/import"] = (200, SHOWN)
+    file = tmp_path / "theirs.json"
+    file.write_text('{"a": 1}', "utf-8-sig")
+    told = rapport("segment", "import", "dittofeed", f"@{file}", "--event", "a=b", "--event", "a=b")
+    assert told.stdout == "orders >= 1\n"
+    assert server.calls[-1][2]["events"] == {"a": "b"}
 
 
 def test_the_rules_of_versions_are_written_as_they_may_be_given(

@@ -193,7 +193,10 @@ async def test_a_body_within_its_bounds_arrives(served: Standing) -> None:
     assert (await talked(served.port, large, *[b"x" * MIB] * 4))[2] == b"4194304"
 
 
-async def test_who_leaves_in_the_middle_of_a_file_is_no_error_of_ours() -> None:
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/v1/files"), ("POST", "/v1/things")])
+async def test_who_leaves_in_the_middle_of_a_body_is_no_error_of_ours(
+    method: str, path: str
+) -> None:
     pieces: list[dict[str, Any]] = [
         {"type": "http.request", "body": b"x", "more_body": True},
         {"type": "http.disconnect"},
@@ -208,10 +211,13 @@ async def test_who_leaves_in_the_middle_of_a_file_is_no_error_of_ours() -> None:
 
     scope = {
         "type": "http",
-        "method": "PUT",
-        "path": "/v1/files",
+        "method": method,
+        "path": path,
         "query_string": b"",
-        "headers": [(b"authorization", f"Bearer {TOKEN}".encode())],
+        "headers": [
+            (b"authorization", f"Bearer {TOKEN}".encode()),
+            (b"content-length", b"9"),
+        ],
     }
     app = Standing(Health()).app(Bounds(streams=(re.compile("/v1/files"),)))
     with capture_logs() as logs:

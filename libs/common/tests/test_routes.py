@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI, Query
+from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi.routing import APIRoute
 
 from rapport_common.routes import LateRoute, Router, add_routes
@@ -89,6 +89,14 @@ def test_what_is_wrong_with_a_route_is_found_by_who_reads_the_description(model:
     for _again in range(2):
         with pytest.raises(RuntimeError, match=r"{'GET'} /x is no route that can be"):
             app.openapi()
+
+
+@pytest.mark.parametrize(
+    "outer", [Router(prefix="/x"), FastAPI(dependencies=[Depends(lambda: None)])]
+)
+def test_routes_are_not_added_to_what_they_would_not_be_under(outer: FastAPI | Router) -> None:
+    with pytest.raises(ValueError, match="as they are"):
+        add_routes(outer, tagged("a"))
 
 
 def test_routes_of_others_are_added_too() -> None:

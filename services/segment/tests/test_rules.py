@@ -83,6 +83,7 @@ def test_a_tree_of_every_kind() -> None:
         ({"computed": "last_seen_at", "op": "gt", "value": "0001-01-01T00:00:00+05:00"}, "value"),
         ({"identifier": "email", "op": "gt", "value": "a"}, "op"),
         ({"identifier": "email", "op": "eq", "value": 1}, "value"),
+        ({"identifier": "\t", "op": "exists"}, "identifier"),
         ({"identifier": "phone", "op": "eq", "value": "0170 12345678"}, "value"),
         ({"identifier": "phone", "op": "eq", "value": 49}, "value"),
         ({"identifier": "user_id", "op": "eq", "value": "\u200b"}, "value"),

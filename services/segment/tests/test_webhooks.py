@@ -172,6 +172,8 @@ def test_the_internet_is_and_so_is_what_the_operator_allows() -> None:
         ),
         *("https://127.1/", "https://2130706433", "https://0x7f.1/", "https://127.0.0.1./"),
         *("https://0x7f000001/", "https://10.1.2.3.4/", "https://shop.7/"),
+        *("https://ex%61mple.org/", "https://a..org/", "https://.org/", "https://[v1.x]/"),
+        *("https://127.0.0.1\\.x.org/", f"https://{'a' * 64}.org/", f"https://{'a.' * 127}org/"),
         *("https://x.org/" + "a" * 2000, "https://x .org/", "file:///etc/passwd"),
     ],
 )
@@ -187,6 +189,8 @@ def test_an_address_that_can_not_be_posted_to_is_refused(url: str) -> None:
         "https://shop.example.com:8443",
         "HTTPS://x.org",
         "https://7.x.org",
+        "https://a_b.x-y.org./",
+        "https://[2606:4700::1111]/",
     ],
 )
 def test_an_address_on_the_internet_is_taken(url: str) -> None:

@@ -184,7 +184,74 @@ MEANT: list[tuple[Peer, Document, str]] = [
         ),
         'count("Order Completed", item.name = "tea") >= 2',
     ),
+    # An empty text is what is not there.
+    (
+        "dittofeed",
+        node(
+            "Performed",
+            event="x",
+            times=1,
+            timesOperator=">=",
+            properties=[
+                held("$.a.b", type="Equals", value=""),
+                held("$['a.b']['c d']", type="NotEquals", value=""),
+            ],
+        ),
+        'performed("x", a.b missing, property "a\\\\.b.c d" exists)',
+    ),
+    # What the last one does not have is another thing.
+    (
+        "dittofeed",
+        node("LastPerformed", event="x", hasProperties=[held("a", type="NotEquals", value="v")]),
+        'performed("x") and not last(a of "x") = "v"',
+    ),
+    ("dittofeed", node("LastPerformed", event="x"), 'performed("x")'),
+    (
+        "klaviyo",
+        metrics(
+            metric("equals", 2, **frame("between-static", start="2026-01-01", end="2026-02-01"))
+        ),
+        f'count("Order Completed") after "{NEW_YEAR}" before "{FEBRUARY}" = 2',
+    ),
+    ("notifuse", happened("custom_event.purchase", "at_least", 1), 'performed("purchase")'),
+    ("notifuse", happened("custom_event.a.b", "at_least", 1), 'performed("a.b")'),
+    (
+        "notifuse",
+        happened("x", "at_least", 1, filters=[asked("a.b", "equals", "v")]),
+        'performed("x", property "a\\\\.b" = "v")',
+    ),
 ]
+
+NOTED: list[tuple[Peer, Document, str]] = [
+    (
+        "dittofeed",
+        node("Performed", event="x", properties=[held("a", type="NotEquals", value="v")]),
+        "an event that has no such property",
+    ),
+    (
+        "dittofeed",
+        node("LastPerformed", event="x", hasProperties=[held("a", type="Exists")]),
+        "Exists: an empty text is something here",
+    ),
+    ("dittofeed", node("LastPerformed", event="x"), "without hasProperties"),
+    (
+        "notifuse",
+        happened("x", "at_least", 1, filters=[asked("a", "contains", "v")]),
+        "contains: capitals count here",
+    ),
+    (
+        "klaviyo",
+        metrics(
+            {
+                "type": "profile-property",
+                "property": "tags",
+                "filter": {"type": "list", "operator": "not-contains", "value": "vip"},
+            }
+        ),
+        "who has no such list fits, too",
+    ),
+]
+"""Where something means more or less here."""
 
 _TIMELINE, _FIRST = "definition.leaf.contact_timeline", "condition_groups[0].conditions[0]"
 REFUSED: list[tuple[Peer, Document, list[tuple[str, str]]]] = [
@@ -303,5 +370,96 @@ REFUSED: list[tuple[Peer, Document, list[tuple[str, str]]]] = [
             },
         },
         [("definition.leaf.contact.filters[0]", "two values")],
+    ),
+    (
+        "dittofeed",
+        node(
+            *("Performed",),
+            event="x",
+            times=0,
+            timesOperator=">=",
+            properties=[
+                *(held(one, type="Exists") for one in ("a[0].b", "a[*]", "..a", "a.", "$", "@.a")),
+                held("a", type="GreaterThanOrEqual", value="5"),
+                held("a", type="LessThan", value=True),
+                held("a", type="Equals", value=[5]),
+            ],
+        ),
+        [
+            *((f"entryNode.properties[{at}].path", "through names") for at in range(6)),
+            *((f"entryNode.properties[{at}].operator.value", "a number") for at in (6, 7, 8)),
+            ("entryNode.times", ">= 0 means another thing"),
+        ],
+    ),
+    (
+        "dittofeed",
+        {
+            "entryNode": {"type": "And", "id": "e", "children": ["a"]},
+            "nodes": [
+                {"type": "Everyone", "id": "a"},
+                {"type": "Performed", "id": "a", "event": "x"},
+            ],
+        },
+        [("nodes[1].id", "that of nodes[0]")],
+    ),
+    (
+        "dittofeed",
+        {"entryNode": {"type": "Everyone", "id": "e"}, "nodes": "none"},
+        [("nodes", "must be a list")],
+    ),
+    (
+        "klaviyo",
+        metrics(
+            metric("equals", 1, **frame("between", start=10, end=20, unit="day")),
+            {
+                **metric("equals", 1),
+                "measurement_filter": {"type": "string", "operator": "equals", "value": 1},
+            },
+            metric(
+                "equals",
+                1,
+                metric_id=7,
+                metric_filters=[
+                    said("a", type="numeric", operator="greater-than", value="5"),
+                    said("a", type="numeric", operator="equals", value=True),
+                    said("a", type="boolean", operator="equals", value=1),
+                    said("a", type="string", operator="in", value=["a", 1]),
+                    said("a", type="string", operator="equals", value=None),
+                ],
+            ),
+        ),
+        [
+            (f"{_FIRST}.timeframe_filter.operator", "'between'"),
+            ("condition_groups[1].conditions[0].measurement_filter.type", "'string'"),
+            ("condition_groups[2].conditions[0].metric_id", "'' is, in `events`"),
+            ("condition_groups[2].conditions[0].metric_filters[0].filter.value", "numeric value"),
+            ("condition_groups[2].conditions[0].metric_filters[1].filter.value", "numeric value"),
+            ("condition_groups[2].conditions[0].metric_filters[2].filter.value", "boolean value"),
+            ("condition_groups[2].conditions[0].metric_filters[3].filter.value", "string value"),
+            ("condition_groups[2].conditions[0].metric_filters[4].filter.value", "string value"),
+        ],
+    ),
+    (
+        "notifuse",
+        happened(
+            *("custom_event.", "exactly", 1),
+            filters=[
+                {**asked("a", "gt", "5"), "field_type": "number"},
+                {"field_name": "a", "operator": "gt", "field_type": "time", "number_values": [5]},
+                {"field_name": "a", "operator": "gt", "number_values": [True]},
+                {"field_name": "a", "operator": "gt", "string_values": [5]},
+                {**asked("a", "equals", "x"), "json_path": ["tags", "0"]},
+                {**asked("a", "equals", "x"), "json_path": [""]},
+            ],
+        ),
+        [
+            (f"{_TIMELINE}.kind", "must be a text"),
+            (f"{_TIMELINE}.filters[0].string_values", "another type"),
+            (f"{_TIMELINE}.filters[1].number_values", "type number"),
+            (f"{_TIMELINE}.filters[2].number_values", "a number"),
+            (f"{_TIMELINE}.filters[3].string_values", "texts"),
+            (f"{_TIMELINE}.filters[4].json_path", "into a list"),
+            (f"{_TIMELINE}.filters[5].json_path", "names"),
+        ],
     ),
 ]

@@ -189,6 +189,9 @@ def main() -> None:
     except typer.Abort:
         show.failure(CliError("aborted", "Nothing was done: it was not confirmed (--yes does)."))
         sys.exit(1)
+    except RecursionError:
+        show.failure(CliError("too_deep", "What is given is nested too deep to be read."))
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

@@ -124,6 +124,8 @@ class Api:
                 yield from response.iter_bytes()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
+        except ValueError as error:
+            raise _unsendable(error) from error
 
     def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """PUT a JSON body. Raises CliError."""
@@ -152,6 +154,8 @@ class Api:
                 response = client.request(method, path, **options)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
+        except ValueError as error:
+            raise _unsendable(error) from error
         if not response.is_success:
             raise self._refused(response)
         if response.status_code == httpx.codes.NO_CONTENT:
@@ -180,6 +184,13 @@ class Api:
             " ".join(filter(None, [f"{self.service} ({response.status_code}): {message}", hint])),
             {"status": response.status_code, **(body.get("details") or {})},
         )
+
+
+def _unsendable(error: ValueError) -> CliError:
+    """Of what no request can be made."""
+    is_text = isinstance(error, UnicodeError)
+    why = "a text in it is no UTF-8" if is_text else "JSON has no NaN, and no number such as 1e400"
+    return CliError("bad_value", f"What is given can't be sent: {why}.")
 
 
 def _json(response: httpx.Response) -> dict[str, Any] | None:

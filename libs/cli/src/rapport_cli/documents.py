@@ -17,7 +17,9 @@ def read(given: str, what: str) -> dict[str, Any]:
     try:
         document = json.loads(_text(given, what))
     except ValueError as error:
-        message = f"The {what} is not JSON: {error}. Quote it for the shell, or use @FILE."
+        # json's own say the place; the other one is of Python's, for a number of endless digits.
+        why = error if isinstance(error, json.JSONDecodeError) else "a number has too many digits"
+        message = f"The {what} is not JSON: {why}. Quote it for the shell, or use @FILE."
         raise CliError("bad_json", message) from error
     if not isinstance(document, dict):
         message = f'The {what} must be a JSON object: {{"name": value, …}}.'
@@ -39,7 +41,7 @@ def _text(given: str, what: str) -> str:
     if not given.startswith("@"):
         return given
     try:
-        return Path(given[1:]).read_text()
+        return Path(given[1:]).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         message = f"The {what}'s file {given[1:]} can't be read: {error}."
         raise CliError("bad_file", message) from error

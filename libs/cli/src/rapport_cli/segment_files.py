@@ -112,10 +112,11 @@ def import_segment(
 
 
 def _pairs(given: list[str] | None) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for one in given or ():
         theirs, equals, ours = one.partition("=")
         if not (theirs and equals and ours):
             raise CliError("bad_pair", f"'{one}' is not THEIRS=OURS.")
-        found[theirs] = ours
+        if found.setdefault(theirs, ours) != ours:
+            raise CliError("bad_pair", f"'{theirs}' is said to be {found[theirs]} and {ours}.")
     return found

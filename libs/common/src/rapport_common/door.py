@@ -12,7 +12,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -84,8 +84,8 @@ class Door:
         try:
             body = await incoming.read(headers.get(b"content-length"))
             await self._answered(scope, replayed(body, receive), send)
-        except SenderGoneError:
-            return
+        except SenderGoneError as error:
+            raise ClientDisconnect from error
         finally:
             incoming.done()
 

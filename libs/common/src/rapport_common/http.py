@@ -1,8 +1,10 @@
 """The FastAPI app every service starts from: errors, health, request metrics and trace."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,7 +13,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
+from typing_extensions import override
 
 from rapport_common import logging, tracing
 from rapport_common.auth import Authenticator
@@ -31,6 +35,13 @@ Check = Callable[[], Awaitable[str | None]]
 """A readiness check: None when all is well, else what is wrong."""
 
 _UNREAD = "it is read as JSON only with the header `Content-Type: application/json`"
+
+_CANNOT_BE_READ: tuple[tuple[type[Exception], str], ...] = (
+    (RecursionError, "The body is nested too deep to be read."),
+    (UnicodeDecodeError, "The body is no text in UTF-8."),
+    (ValueError, "The body has a number with too many digits to be read."),
+)
+"""Of a body that is no JSON that a program could read, what is wrong with it."""
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
@@ -148,6 +159,16 @@ class RequestScope:
             HTTP.observe(self._service, route_of(scope), scope["method"], status, seconds)
 
 
+class _Told(JSONResponse):
+    """JSON that may repeat what was sent: half a surrogate pair, which no UTF-8 has, is `?`."""
+
+    @override
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "replace"
+        )
+
+
 def _answer(
     scope: Scope, body: dict[str, Any], status: int, headers: dict[str, str] | None = None
 ) -> Response:
@@ -156,8 +177,9 @@ def _answer(
         scope.get("app"), scope["path"], scope["headers"], status, str(body["message"])
     )
     if page is None:
-        return JSONResponse(body, status, headers)
-    return HTMLResponse(page.html, status, {**(headers or {}), **page.headers})
+        return _Told(body, status, headers)
+    html = page.html.encode("utf-8", "replace")
+    return HTMLResponse(html, status, {**(headers or {}), **page.headers})
 
 
 async def _app_error(request: Request, error: Exception) -> Response:
@@ -188,9 +210,28 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     code = _CODES.get(error.status_code, "bad_request")
-    message = f"{request.method} {request.url.path}: {error.detail}"
+    message = f"{request.method} {request.url.path}: {_detail(error)}"
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request.scope))
     body = {"code": code, "message": message, "details": {}}
-    return _answer(request.scope, body, error.status_code, dict(error.headers or {}))
+    return _answer(request.scope, body, error.status_code, headers)
+
+
+def _detail(error: HTTPException) -> str:
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        for kind, message in _CANNOT_BE_READ:
+            if isinstance(error.__cause__, kind):
+                return message
+    return error.detail
+
+
+def _methods(scope: Scope) -> list[str]:
+    """All that a path can be asked by (RFC 9110, 15.5.6), and not only by its first route."""
+    alike = (
+        one for one in scope["app"].router.routes if one.matches(dict(scope))[0] is not Match.NONE
+    )
+    return sorted({method for one in alike for method in getattr(one, "methods", None) or ()})
 
 
 def _failed(scope: Scope, error: Exception) -> Response:

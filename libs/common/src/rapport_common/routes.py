@@ -52,8 +52,12 @@ def add_routes(to: FastAPI | APIRouter, *routers: APIRouter) -> None:
     `include_router` makes each of them again, with all its checks of types: once for every router
     that is above it, and once more at the first request. For a service of a hundred routes that
     was four fifths of the time until its first answer (FastAPI 0.165). Before the first request.
+    ValueError for a router whose prefix or dependencies they would not be under.
     """
     into = to.router if isinstance(to, FastAPI) else to
+    if into.prefix or into.dependencies:
+        message = "Routes are added as they are, and would not be under its prefix or dependencies."
+        raise ValueError(message)
     for router in routers:
         for route in router.routes:
             if isinstance(route, APIRoute):

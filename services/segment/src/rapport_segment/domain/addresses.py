@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 Network = IPv4Network | IPv6Network
 MAX_URL = 2000
 _HEXADECIMAL = re.compile(r"0x[0-9a-f]*")
+_HOST = re.compile(r"(?!.{254})[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
 _TRANSLATED = IPv6Network("64:ff9b::/96")
 """Behind these addresses are those of IPv4 (RFC 6052), private ones too."""
 _NEVER = (
@@ -84,6 +85,9 @@ def require_usable(url: str, own: Sequence[Network] = ()) -> None:
     literal = _literal(host)
     if literal is None and _is_number(host):
         message = "has a number as its host: write an address in full, as 203.0.113.7"
+        raise UnusableUrlError(message)
+    if literal is None and ("[" in parts.netloc or _HOST.fullmatch(host) is None):
+        message = "has no host that there can be: https://shop.example.com/hook"
         raise UnusableUrlError(message)
     if literal is not None and not is_allowed(literal, own):
         message = "leads to a private network; the setting RAPPORT_WEBHOOK_NETWORKS allows it"

@@ -114,7 +114,10 @@ def _trait(document: Document, path: str) -> Trait:
 
 def _identifier(document: Document, path: str) -> Identifier:
     """`userId`, `user-id` and `User ID` are `user_id`."""
-    return Identifier(kind_called(_name(document, path, "identifier")))
+    kind = kind_called(_name(document, path, "identifier"))
+    if not kind:
+        raise RuleError(_below(path, "identifier"), "must not be blank")
+    return Identifier(kind)
 
 
 def _defined(document: Document, path: str) -> Defined:

@@ -8,7 +8,7 @@ from rapport_common.errors import ConflictError
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.subjects import InList
 from rapport_segment.domain.tree import Leaf, Rule, leaves
-from rapport_segment.handlers.rulebooks import rule_of
+from rapport_segment.handlers.rulebooks import understood
 from rapport_segment.store import definitions, lists
 from rapport_segment.store.definitions import Stored
 from rapport_segment.store.lists import KeptList
@@ -38,7 +38,8 @@ async def users_of(tx: AsyncConnection, one: KeptList) -> list[Stored]:
     return [
         stored
         for stored in await definitions.resting(tx, one.workspace, on="list")
-        if any(to == one.list_id for _leaf, to in named_lists(rule_of(stored)))
+        if (rule := understood(stored)) is not None
+        and any(to == one.list_id for _leaf, to in named_lists(rule))
     ]
 
 

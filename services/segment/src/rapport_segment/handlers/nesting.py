@@ -9,7 +9,7 @@ from rapport_common.errors import ConflictError
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.subjects import InSegment
 from rapport_segment.domain.tree import Leaf, Rule, leaves
-from rapport_segment.handlers.rulebooks import rule_of
+from rapport_segment.handlers.rulebooks import rule_of, understood
 from rapport_segment.store import definitions
 from rapport_segment.store.definitions import Stored
 
@@ -29,7 +29,9 @@ async def require_rests(tx: AsyncConnection, one: Stored) -> None:
     below: dict[UUID, list[UUID]] = {one.segment_id: [to for _leaf, to in named]}
     for other in others:
         if other.segment_id != one.segment_id:
-            below.setdefault(other.segment_id, []).extend(to for _l, to in _named(rule_of(other)))
+            below.setdefault(other.segment_id, []).extend(
+                to for _l, to in _named(understood(other))
+            )
     for leaf, segment_id in named:
         if one.segment_id in _all_below(segment_id, below):
             raise RuleError(_at(leaf), f"goes in a circle: {segment_id} rests on this segment")
@@ -51,7 +53,7 @@ async def require_unused(tx: AsyncConnection, one: Stored) -> None:
     users = {
         str(other.segment_id): other.name
         for other in others
-        if any(to == one.segment_id for _l, to in _named(rule_of(other)))
+        if any(to == one.segment_id for _l, to in _named(understood(other)))
     }
     if users:
         names = ", ".join(map(repr, list(users.values())[:5]))
@@ -61,10 +63,10 @@ async def require_unused(tx: AsyncConnection, one: Stored) -> None:
         raise ConflictError(message, code="in_use", details={"used_by": list(users)[:100]})
 
 
-def _named(rule: Rule) -> list[tuple[Leaf, UUID]]:
+def _named(rule: Rule | None) -> list[tuple[Leaf, UUID]]:
     return [
         (leaf, UUID(leaf.subject.id))
-        for leaf in leaves(rule)
+        for leaf in (() if rule is None else leaves(rule))
         if isinstance(leaf.subject, InSegment)
     ]
 

@@ -25,7 +25,7 @@ from rapport_segment.domain.tree import leaves
 from rapport_segment.handlers import adopting, segments
 from rapport_segment.handlers.adopting import Adopted
 from rapport_segment.handlers.publish import tell_scores
-from rapport_segment.handlers.rulebooks import rule_of
+from rapport_segment.handlers.rulebooks import understood
 from rapport_segment.store import definitions, scores, traits
 from rapport_segment.store.definitions import Stored
 from rapport_segment.store.due import DUE, RFM
@@ -155,5 +155,7 @@ async def _asking(tx: AsyncConnection, workspace: str) -> list[Stored]:
     return [
         one
         for one in await definitions.resting(tx, workspace, on="score")
-        if one.active and any(isinstance(leaf.subject, Score) for leaf in leaves(rule_of(one)))
+        if one.active
+        and (rule := understood(one)) is not None
+        and any(isinstance(leaf.subject, Score) for leaf in leaves(rule))
     ]

@@ -89,3 +89,13 @@ def compiled(one: Stored, judges: Judges | None = None) -> Definition:
 def rule_of(one: Stored) -> Rule:
     """The rule of a stored definition."""
     return rules.parse(sections.exact(one.rule))
+
+
+def understood(one: Stored) -> Rule | None:
+    """The same; None for one that was written when rules were read otherwise. It is left out, and
+    stops neither others nor whoever gives it another rule.
+    """
+    try:
+        return rule_of(one)
+    except RuleError:
+        return None

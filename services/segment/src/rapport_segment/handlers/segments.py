@@ -20,13 +20,13 @@ from rapport_common.errors import ConflictError, NotFoundError
 from rapport_common.ids import uuid7
 from rapport_common.jobs.store import NewJob
 from rapport_segment.domain import rules
-from rapport_segment.domain.tree import is_same
+from rapport_segment.domain.tree import Rule, is_same
 from rapport_segment.handlers.building import build, build_beside
 from rapport_segment.handlers.list_use import require_lists
 from rapport_segment.handlers.nesting import require_rests, require_unused
 from rapport_segment.handlers.publish import tell
 from rapport_segment.handlers.retelling import LOOK_AFTER, next_look
-from rapport_segment.handlers.rulebooks import rule_of
+from rapport_segment.handlers.rulebooks import rule_of, understood
 from rapport_segment.handlers.trait import require_sensible
 from rapport_segment.store import candidates, definitions
 from rapport_segment.store.candidates import Candidate
@@ -94,7 +94,7 @@ async def change(
         await require_lists(tx, caller.workspace, wanted)
     if new.name != old.name:
         await _require_free(tx, caller.workspace, new.name, segment_id)
-    is_same_rule = wanted is None or is_same(wanted, rule_of(old))
+    is_same_rule = wanted is None or _is_that_of(old, wanted)
     is_complete = old.built_version == old.version
     if old.active and new.active and is_complete:
         if new.name != old.name:
@@ -109,6 +109,11 @@ async def change(
     is_idle = is_complete and not new.active and not old.active
     await _next(tx, caller, new, build_anew=not is_idle)
     return await require_listed(tx, caller.workspace, segment_id)
+
+
+def _is_that_of(one: Stored, rule: Rule) -> bool:
+    former = understood(one)
+    return former is not None and is_same(rule, former)
 
 
 async def archive(tx: AsyncConnection, caller: Operator, segment_id: UUID) -> Listed:
@@ -202,7 +207,7 @@ async def _build_beside(
             await _add(tx, one.workspace, partial(build_beside, segment_id=one.segment_id))
         return
     if known is not None:
-        if is_same(rule_of(known.as_definition), rule_of(replace(one, rule=rule))):
+        if _is_that_of(known.as_definition, rule_of(replace(one, rule=rule))):
             return
         await JOBS.cancel(tx, one.workspace, known.job)
     serial = await definitions.revision(tx, one.workspace) % 2**31

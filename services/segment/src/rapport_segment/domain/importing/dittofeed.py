@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from rapport_segment.domain.importing.events import Happened, condition, number
+from rapport_segment.domain.importing.json_paths import our_path
 from rapport_segment.domain.importing.parts import (
     EVERYBODY,
     Reader,
     Rule,
     all_of,
     any_of,
+    not_,
     word,
 )
 
@@ -25,25 +27,25 @@ _OWN = {
 }
 _PARTS = 100
 _OPS = {"Equals": "eq", "NotEquals": "ne", "GreaterThanOrEqual": "gte", "LessThan": "lt"}
+_THERE = {"Exists": "exists", "NotExists": "not_exists"}
+_EMPTY = {"Equals": "NotExists", "NotEquals": "Exists"}
+"""What is not there is an empty text there, so these say the same of one."""
 _TIMES = {"=": "eq", ">=": "gte", "<": "lt"}
 
 
 def read(document: Mapping[str, Any], reader: Reader) -> Rule:
     """The rule of a definition, also where it stands in `definition`."""
-    document, root = _inner(document)
+    inner = reader.inside(document, "definition", "entryNode", "nodes")
+    root = "" if inner is None else "definition."
+    document = document if inner is None else inner
     reader.only(document, root.rstrip(".") or "definition", "entryNode", "nodes")
     nodes: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    listed = document.get("nodes") or []
-    for index, node in enumerate(listed if isinstance(listed, list) else []):
-        place = f"{root}nodes[{index}]"
-        found = reader.mapping(node, place)
-        nodes[word(found.get("id"))] = (place, found)
+    for place, found in reader.objects(document.get("nodes"), f"{root}nodes"):
+        name = word(found.get("id"))
+        if name in nodes:
+            reader.refuse(f"{place}.id", f"is that of {nodes[name][0]}, too")
+        nodes[name] = (place, found)
     return _Graph(reader, nodes).node(f"{root}entryNode", document.get("entryNode"), 1)
-
-
-def _inner(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    inner = document.get("definition")
-    return (inner, "definition.") if isinstance(inner, Mapping) else (document, "")
 
 
 class _Graph:
@@ -69,7 +71,9 @@ class _Graph:
         if kind == "Trait":
             reader.only(found, path, "type", "id", "path", "operator")
             name = reader.text(found.get("path"), f"{path}.path")
-            return self._trait(f"{path}.operator", name, found.get("operator"))
+            same = name if name in reader.fields else our_path(name, f"{path}.path", reader)
+            trait = reader.trait(name, same)
+            return self._trait(f"{path}.operator", trait, found.get("operator"))
         if kind == "RandomBucket":
             return self._bucket(path, found)
         if kind == "Everyone":
@@ -115,9 +119,13 @@ class _Graph:
         operator = node.get("timesOperator", "=")
         if not isinstance(operator, str) or operator not in _TIMES:
             return reader.unknown(f"{path}.timesOperator", "the operator", operator)
-        times = number(node.get("times", 1), f"{path}.times", reader)
+        place = f"{path}.times"
+        times = number(node.get("times", 1), place, reader)
         if (operator, times) == ("=", 1):
             reader.note("Performed without timesOperator, or with =: just that often, not more")
+        if times == 0 and operator != "=":
+            # It never looks at people without such events for >=, and always for <.
+            return reader.refuse(place, f"{operator} 0 means another thing than it says there")
         return happened.counted(_TIMES[operator], times)
 
     def _last(self, path: str, node: Mapping[str, Any]) -> Rule:
@@ -125,8 +133,10 @@ class _Graph:
         event = self._event(path, node)
         happened = Happened(event, self._properties(path, "whereProperties", node))
         asked = self._properties(path, "hasProperties", node)
+        if not asked:
+            self._reader.note("LastPerformed without hasProperties: whoever has such an event")
         # There has to be such an event, also where the last one is to lack something.
-        return all_of([happened.performed(), *map(happened.last, asked)])
+        return all_of([happened.performed(), *(_of_last(happened, one) for one in asked)])
 
     def _event(self, path: str, node: Mapping[str, Any]) -> str:
         name = self._reader.text(node.get("event"), f"{path}.event")
@@ -136,37 +146,56 @@ class _Graph:
 
     def _properties(self, path: str, key: str, node: Mapping[str, Any]) -> list[Rule]:
         asked = self._reader.objects(node.get(key), f"{path}.{key}")
-        return [self._property(place, one) for place, one in asked]
+        found = [self._property(place, one) for place, one in asked]
+        if key != "hasProperties" and any(one["op"] == "ne" for one in found if "op" in one):
+            self._reader.note("NotEquals: an event that has no such property does not count")
+        return found
 
     def _property(self, path: str, asked: Mapping[str, Any]) -> Rule:
         reader, place = self._reader, f"{path}.operator"
         reader.only(asked, path, "path", "operator")
-        name = reader.text(asked.get("path"), f"{path}.path")
+        name = our_path(reader.text(asked.get("path"), f"{path}.path"), f"{path}.path", reader)
         given = reader.mapping(asked.get("operator"), place)
         kind = word(given.get("type"))
-        if kind in {"Exists", "NotExists"}:
-            reader.only(given, place, "type")
-            return condition(name, "exists" if kind == "Exists" else "not_exists")
-        if kind not in _OPS:
+        if kind not in _OPS and kind not in _THERE:
             return reader.unknown(place, "of a property an operator of type", kind)
-        reader.only(given, place, "type", "value")
-        return condition(name, _OPS[kind], reader.scalar(given.get("value"), f"{place}.value"))
+        return condition(name, *self._compared(place, kind, given))
+
+    def _compared(self, path: str, kind: str, given: Mapping[str, Any]) -> tuple[str, Any]:
+        """Our operator, and its operand."""
+        reader = self._reader
+        if kind in _EMPTY and given.get("value") == "":
+            reader.only(given, path, "type", "value")
+            kind = _EMPTY[kind]
+        elif kind in _OPS:
+            reader.only(given, path, "type", "value")
+            read = reader.scalar if kind in _EMPTY else reader.amount
+            return _OPS[kind], read(given.get("value"), f"{path}.value")
+        else:
+            reader.only(given, path, "type")
+        reader.note(f"{kind}: an empty text is something here")
+        return _THERE[kind], None
 
     def _trait(self, path: str, name: str, operator: object) -> Rule:
+        """A comparison of a trait of ours."""
         reader = self._reader
         given = reader.mapping(operator, path)
         kind = word(given.get("type"))
-        if kind in {"Exists", "NotExists"}:
-            reader.only(given, path, "type")
-            return reader.compared(name, "exists" if kind == "Exists" else "not_exists")
         if kind == "Within":
             reader.only(given, path, "type", "windowSeconds")
             length = reader.seconds(given.get("windowSeconds"), f"{path}.windowSeconds")
-            return reader.compared(name, "within", {"last": length})
-        op = _OPS.get(kind)
-        if op is None:
+            # What is yet to come is within, too.
+            return {"trait": name, "op": "gte", "value": {"now": f"-{length}"}}
+        if kind not in _OPS and kind not in _THERE:
             return reader.unknown(path, "an operator of type", kind)
+        op, value = self._compared(path, kind, given)
         if op == "ne":
             reader.note("NotEquals: who has no value at all does not fit")
-        reader.only(given, path, "type", "value")
-        return reader.compared(name, op, reader.scalar(given.get("value"), f"{path}.value"))
+        return {"trait": name, "op": op, **({} if value is None else {"value": value})}
+
+
+def _of_last(happened: Happened, asked: Rule) -> Rule:
+    # What the event does not have is another thing, too.
+    if asked.get("op") == "ne":
+        return not_(happened.last({**asked, "op": "eq"}))
+    return happened.last(asked)

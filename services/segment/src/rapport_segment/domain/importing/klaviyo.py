@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rapport_common.paths import path_of
-from rapport_segment.domain.importing.klaviyo_metrics import NUMBERS, metric
+from rapport_segment.domain.importing.klaviyo_metrics import NUMBERS, metric, typed
 from rapport_segment.domain.importing.parts import (
     EVERYBODY,
     Reader,
@@ -20,6 +20,9 @@ from rapport_segment.domain.importing.parts import (
 )
 
 _INDEXED = re.compile(r"(properties|location)\['([^'\]]+)'\]")
+_HOLDING = ("data", "attributes", "definition")
+"""One in another, in an answer of the API."""
+
 _CHANNELS = {"email": "email", "sms": "sms", "push": "push"}
 _STRINGS = {"equals": "eq", "contains": "contains", "starts-with": "starts_with", "in": "in"}
 _DATES = {"before": "lt", "after": "gt"}
@@ -28,9 +31,9 @@ _DATES = {"before": "lt", "after": "gt"}
 def read(document: Mapping[str, Any], reader: Reader) -> Rule:
     """The rule of a definition, also where it stands in an answer of the API."""
     root = ""
-    for key in ("data", "attributes", "definition"):
-        inner = document.get(key)
-        if isinstance(inner, Mapping):
+    for level, key in enumerate(_HOLDING, 1):
+        inner = reader.inside(document, key, *_HOLDING[level:], "condition_groups")
+        if inner is not None:
             document, root = inner, f"{root}{key}."
     reader.only(document, root.rstrip(".") or "definition", "condition_groups")
     place = f"{root}condition_groups"
@@ -90,21 +93,27 @@ def _property(name: str, asked: Mapping[str, Any], path: str, reader: Reader) ->
         known = {"string": _STRINGS, "numeric": NUMBERS, "boolean": {"equals": "eq"}}[kind]
         plain = operator.removeprefix("not-")
         if plain in known:
-            value = asked.get("value")
-            wanted = value if plain == "in" else reader.scalar(value, f"{path}.value")
-            rule = reader.compared(name, known[plain], wanted)
-            return not_(rule) if plain != operator else rule
+            place, value = f"{path}.value", asked.get("value")
+            several = reader.listed(value, place) if plain == "in" else [value]
+            wanted = [typed(kind, one, place, reader) for one in several]
+            rule = reader.compared(name, known[plain], wanted if plain == "in" else wanted[0])
+            # Whose property is not set fits neither the one nor the other.
+            there = reader.compared(name, "exists")
+            return all_of([there, not_(rule)]) if plain != operator else rule
     elif kind == "list" and operator in {"contains", "not-contains", "contains-any"}:
         reader.only(asked, path, "type", "operator", "value")
         value = asked.get("value")
         wanted_ones = value if isinstance(value, list) and value else [value]
         rule = any_of(
             [
-                reader.compared(name, "contains", reader.scalar(one, f"{path}.value"))
+                reader.compared(name, "contains", typed(kind, one, f"{path}.value", reader))
                 for one in wanted_ones
             ]
         )
-        return not_(rule) if operator == "not-contains" else rule
+        if operator != "not-contains":
+            return rule
+        reader.note("not-contains of a list: who has no such list fits, too")
+        return not_(rule)
     return reader.unknown(path, f"of type {kind[:20]} the operator", operator)
 
 

@@ -22,6 +22,9 @@ _OPS = {
     "list": {"contains": "contains"},
     "existence": {"is-set": "exists", "not-set": "not_exists"},
 }
+_VALUES = {"string": str, "numeric": int | float, "boolean": bool, "list": str}
+"""What is compared with, by its type."""
+
 _VALUE = "$value"
 """Where its events have what they are worth."""
 
@@ -30,7 +33,7 @@ def metric(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:
     """How often there were events of a metric, or what they were worth."""
     known = ("metric_id", "measurement", "measurement_filter", "timeframe_filter", "metric_filters")
     reader.only(given, path, "type", *known)
-    name = reader.event(given.get("metric_id"), f"{path}.metric_id")
+    name = reader.event(word(given.get("metric_id")), f"{path}.metric_id")
     within = _timeframe(given.get("timeframe_filter"), f"{path}.timeframe_filter", reader)
     filters = reader.objects(given.get("metric_filters"), f"{path}.metric_filters")
     where = [_filter(one, place, reader) for place, one in filters]
@@ -38,6 +41,8 @@ def metric(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:
     place = f"{path}.measurement_filter"
     asked = reader.mapping(given.get("measurement_filter"), place)
     reader.only(asked, place, "type", "operator", "value")
+    if asked.get("type", "numeric") != "numeric":
+        return reader.unknown(f"{place}.type", "a measurement of type", asked.get("type"))
     operator, wanted = str(asked.get("operator")), asked.get("value")
     plain = "equals" if operator == "not-equals" else operator
     if plain not in NUMBERS:
@@ -47,7 +52,7 @@ def metric(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:
         rule = happened.counted(NUMBERS[plain], amount)
     elif given.get("measurement") == "sum":
         reader.note("sum: of the property `value`, unless `fields` has another for `$value`")
-        rule = happened.summed(reader.fields.get(_VALUE, "value"), NUMBERS[plain], amount)
+        rule = happened.summed(reader.trait(_VALUE, "value"), NUMBERS[plain], amount)
     else:
         return reader.unknown(f"{path}.measurement", "the measurement", given.get("measurement"))
     return not_(rule) if plain != operator else rule
@@ -69,7 +74,8 @@ def _timeframe(told: object, path: str, reader: Reader) -> Rule | None:
         called = "date" if "date" in given else "value"
         reader.only(given, path, "type", "operator", called)
         return {operator: reader.text(given.get(called), f"{path}.{called}")}
-    if operator == "between":
+    if operator in {"between", "between-static"} and "unit" not in given:
+        # It answers `between-static`, with dates; `between` with a unit is so long ago.
         reader.only(given, path, "type", "operator", "start", "end")
         reader.note(RANGE)
         ends = {"after": "start", "before": "end"}
@@ -91,5 +97,14 @@ def _filter(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:
         return condition(name, op)
     reader.only(asked, f"{path}.filter", "type", "operator", "value")
     place, value = f"{path}.filter.value", asked.get("value")
-    wanted = reader.listed(value, place) if op == "in" else reader.scalar(value, place)
-    return condition(name, op, wanted)
+    if op == "in":
+        several = reader.listed(value, place)
+        return condition(name, op, [typed(kind, one, place, reader) for one in several])
+    return condition(name, op, typed(kind, value, place, reader))
+
+
+def typed(kind: str, value: object, path: str, reader: Reader) -> Any:
+    """What a filter compares with, which is of its type."""
+    if isinstance(value, _VALUES[kind]) and isinstance(value, bool) == (kind == "boolean"):
+        return value
+    return reader.refuse(path, f"must be a {kind} value")

@@ -46,8 +46,8 @@ _BOTH_ENDS = 2
 def read(document: Mapping[str, Any], reader: Reader) -> Rule:
     """The rule of a list's filters."""
     root = ""
-    inner = document.get("list")
-    if isinstance(inner, Mapping):
+    inner = reader.inside(document, "list", "filters")
+    if inner is not None:
         document, root = inner, "list."
     reader.only(document, root.rstrip(".") or "definition", "filters", *_ABOUT)
     place = f"{root}filters"

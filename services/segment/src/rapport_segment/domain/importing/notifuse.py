@@ -6,7 +6,12 @@ As its API takes it (`/api/segments.create`, `tree`).
 from collections.abc import Mapping
 from typing import Any
 
-from rapport_segment.domain.importing.notifuse_timelines import field_name, field_values, timeline
+from rapport_segment.domain.importing.notifuse_timelines import (
+    CONTAINS,
+    field_name,
+    field_values,
+    timeline,
+)
 from rapport_segment.domain.importing.parts import (
     EVERYBODY,
     Reader,
@@ -29,14 +34,15 @@ _OPS = {
     "in_array": "contains",
 }
 _NEGATED = {"not_equals": "equals", "not_contains": "contains"}
+_DAYS = {"in_the_last_days": False, "not_in_the_last_days": True}
 _RANGES = {"in_date_range": False, "not_in_date_range": True}
 _BOTH_ENDS = 2
 
 
 def read(document: Mapping[str, Any], reader: Reader) -> Rule:
     """The rule of a tree, also where it stands in `tree`."""
-    inner = document.get("tree")
-    if isinstance(inner, Mapping):
+    inner = reader.inside(document, "tree", "kind", "branch", "leaf")
+    if inner is not None:
         return _node(inner, "tree", reader, 1)
     return _node(document, "definition", reader, 1)
 
@@ -110,13 +116,22 @@ def _filter(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:
         return _range(name, values, path, reader, negated=_RANGES[operator])
     if len(values) != 1:
         return reader.refuse(path, "must have one value")
-    if operator == "in_the_last_days":
-        return reader.compared(name, "within", {"last": reader.days(values[0], path)})
+    if operator in _DAYS:
+        # What is yet to come is in the last days there, and what is not there is in none.
+        rule = reader.compared(name, "gt", {"now": f"-{reader.days(values[0], path)}"})
+        return not_(rule) if _DAYS[operator] else rule
     plain = _NEGATED.get(operator, operator)
     if plain not in _OPS:
         return reader.unknown(f"{path}.operator", "the operator", operator)
+    if plain == "contains":
+        reader.note(CONTAINS)
     rule = reader.compared(name, _OPS[plain], values[0])
-    return not_(rule) if plain != operator else rule
+    return _negation(name, rule, reader) if plain != operator else rule
+
+
+def _negation(name: str, rule: Rule, reader: Reader) -> Rule:
+    """The opposite, as of SQL: what is not there fits neither."""
+    return all_of([reader.compared(name, "exists"), not_(rule)])
 
 
 def _range(name: str, values: list[Any], path: str, reader: Reader, *, negated: bool) -> Rule:
@@ -124,4 +139,4 @@ def _range(name: str, values: list[Any], path: str, reader: Reader, *, negated: 
         return reader.refuse(path, "must have two values")
     least, most = values
     rule = all_of([reader.compared(name, "gte", least), reader.compared(name, "lte", most)])
-    return not_(rule) if negated else rule
+    return _negation(name, rule, reader) if negated else rule

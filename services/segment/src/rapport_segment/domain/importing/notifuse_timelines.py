@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rapport_common.paths import path_of
 from rapport_segment.domain.importing.events import RANGE, Happened, condition, number
 from rapport_segment.domain.importing.parts import Reader, Rule, word
+
+CONTAINS = "contains: capitals count here, and % and _ stand for themselves"
+"""A note."""
 
 _MAILS = {
     "email.sent": "Email Sent",
@@ -14,7 +18,10 @@ _MAILS = {
 """What it tells of its mails, and what is told of ours."""
 
 _OWN = ("email.", "list.", "segment.", "contact.", "web.", "message_history.")
-"""So begin the kinds that it makes itself; all others are names of the shop's events."""
+"""So begin the kinds that it makes itself; all others are of the shop's events."""
+
+_CUSTOM = "custom_event."
+"""So begin those, before their names; not in definitions that are older than this."""
 
 _COUNTS = {"at_least": "gte", "at_most": "lte", "exactly": "eq"}
 _WINDOWS = {
@@ -56,8 +63,9 @@ def timeline(leaf: Mapping[str, Any], path: str, reader: Reader) -> Rule:
 
 
 def _event(kind: object, path: str, reader: Reader) -> str:
-    name = reader.text(kind, path)
-    return reader.event(name, path, _MAILS.get(name) or (None if name.startswith(_OWN) else name))
+    told = reader.text(kind, path)
+    name = told if told in reader.events else reader.text(told.removeprefix(_CUSTOM), path)
+    return reader.event(name, path, _MAILS.get(told) or (None if told.startswith(_OWN) else name))
 
 
 def _timeframe(given: Mapping[str, Any], path: str, reader: Reader) -> Rule | None:
@@ -93,6 +101,8 @@ def _filter(given: Mapping[str, Any], path: str, reader: Reader) -> Rule:
         return condition(name, _OPS[operator])
     if len(values) != 1:
         return reader.refuse(path, "must have one value")
+    if operator == "contains":
+        reader.note(CONTAINS)
     return condition(name, _OPS[operator], values[0])
 
 
@@ -102,8 +112,10 @@ def field_name(given: Mapping[str, Any], path: str, reader: Reader) -> str:
     reader.only(given, path, *known)
     name = reader.text(given.get("field_name"), f"{path}.field_name")
     below = given.get("json_path") or []
-    if isinstance(below, list) and all(isinstance(one, str) for one in below):
-        return ".".join([name, *below])
+    if isinstance(below, list) and all(isinstance(one, str) and one for one in below):
+        if any(one.isdecimal() for one in below):
+            reader.refuse(f"{path}.json_path", "leads into a list, which a rule can't")
+        return path_of(name, *below)
     reader.refuse(f"{path}.json_path", "must be a list of names")
     return name
 
@@ -114,4 +126,10 @@ def field_values(given: Mapping[str, Any], path: str, reader: Reader) -> list[An
     if not isinstance(texts, list) or not isinstance(numbers, list) or (texts and numbers):
         reader.refuse(path, "must have string_values or number_values")
         return []
-    return [reader.scalar(one, path) for one in (*texts, *numbers)]
+    if given.get("field_type", "number") != "number" and numbers:
+        reader.refuse(f"{path}.number_values", "belongs to fields of type number")
+    if given.get("field_type") == "number" and texts:
+        reader.refuse(f"{path}.string_values", "belongs to fields of another type than number")
+    if not all(isinstance(one, str) for one in texts):
+        reader.refuse(f"{path}.string_values", "must be texts")
+    return [*texts, *(reader.amount(one, f"{path}.number_values") for one in numbers)]

@@ -13,6 +13,9 @@ Rule = dict[str, Any]
 MOST_PARTS = 500
 MOST_DEPTH = 16
 MOST_PROBLEMS = 100
+MOST_STRANGERS = 5
+"""Names that are shown."""
+
 _SHOWN = 60
 _PLACEHOLDER: Rule = {"computed": "events", "op": "exists"}
 EVERYBODY: Rule = {"computed": "events", "op": "gte", "value": 0}
@@ -50,6 +53,7 @@ class Reader:
     problems: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     parts: int = 0
+    _met: set[tuple[str, str]] = field(default_factory=set)
 
     def refuse(self, path: str, message: str) -> Rule:
         """Note a problem; what stands for the part meanwhile. After 100 it is raised."""
@@ -76,6 +80,18 @@ class Reader:
             return value
         self.refuse(path, "must be an object")
         return {}
+
+    def inside(self, document: Mapping[str, Any], key: str, *own: str) -> Mapping[str, Any] | None:
+        """The object that stands in `key`, if there is one. Beside it may be what an API tells of
+        a definition, but no other definition: a problem for each of `own` that is.
+        """
+        inner = document.get(key)
+        if not isinstance(inner, Mapping):
+            return None
+        for one in own:
+            if one in document:
+                self.refuse(one, f"stands beside {key}, and just one of them can be meant")
+        return inner
 
     def listed(self, value: object, path: str) -> list[Any]:
         """A list of one thing or more; an empty one, and a problem, for anything else."""
@@ -105,9 +121,10 @@ class Reader:
             if key not in known and value not in (None, [], {}):
                 self.refuse(f"{path}.{str(key)[:_SHOWN]}", "is not known here")
 
-    def trait(self, name: str) -> str:
-        """Our trait for a peer's field."""
-        return self.fields.get(name, name)
+    def trait(self, name: str, same: str | None = None) -> str:
+        """Our trait for a peer's field; `same` is what it is called unless it is said otherwise."""
+        self._met.add(("fields", name))
+        return self.fields.get(name, name if same is None else same)
 
     def compared(self, name: str, op: str, value: Any = None) -> Rule:
         """A comparison of a peer's field."""
@@ -116,6 +133,7 @@ class Reader:
 
     def member(self, peer: object, path: str) -> Rule:
         """Membership of a peer's segment or list."""
+        self._met.add(("segments", str(peer)))
         known = self.segments.get(str(peer))
         if known is None:
             what = str(peer)[:_SHOWN]
@@ -124,12 +142,31 @@ class Reader:
 
     def event(self, peer: object, path: str, same: str | None = None) -> str:
         """Our name of a peer's event; `same` is what it is called unless it is said otherwise."""
+        self._met.add(("events", str(peer)))
         found = self.events.get(str(peer), same)
         if found is None:
             what = str(peer)[:_SHOWN]
             self.refuse(path, f"say which event here '{what}' is, in `events`")
             return "x"
         return found
+
+    def note_strangers(self) -> None:
+        """Note which names were told and not met: perhaps a slip of the pen."""
+        told = {"fields": self.fields, "segments": self.segments, "events": self.events}
+        for kind, names in told.items():
+            strangers = [name for name in names if (kind, name) not in self._met]
+            if strangers:
+                shown = ", ".join(f"'{one[:_SHOWN]}'" for one in strangers[:MOST_STRANGERS])
+                more = len(strangers) - MOST_STRANGERS
+                also = f" ({more} more)" if more > 0 else ""
+                self.note(f"{kind}: not in the definition: {shown}{also}")
+
+    def amount(self, value: object, path: str) -> Any:
+        """A number that others are more or less than."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+        self.refuse(path, "must be a number")
+        return 0
 
     def scalar(self, value: object, path: str) -> Any:
         """A text, number or boolean."""

@@ -40,4 +40,5 @@ def imported(
     if reader.problems:
         raise UnsupportedDefinitionError(reader.problems)
     parse(rule)
+    reader.note_strangers()
     return Imported(rule, reader.notes)
