@@ -199,6 +199,14 @@ class Facts:
         return self
 
 
+def spread(computed: Mapping[str, Any]) -> dict[str, Any]:
+    """Aggregates by name, the workspace's own among them."""
+    own = computed.get(DEFINED)
+    if not own:
+        return dict(computed)
+    return {**computed, **{f"{DEFINED}.{name}": value for name, value in own.items()}}
+
+
 def stored(
     texts: Sequence[str | None],
     versions: Sequence[int] = (1,) * len(_PLACES),
