@@ -14,6 +14,7 @@ from rapport_segment.api.event_rules import (
     DistinctRule,
     FirstRule,
     FirstToldRule,
+    GroupRule,
     LastRule,
     LastToldRule,
     MaxRule,
@@ -185,6 +186,7 @@ class Rule(
         | BucketRule
         | SegmentRule
         | ListRule
+        | GroupRule
         | PerformedRule
         | CountRule
         | SumRule

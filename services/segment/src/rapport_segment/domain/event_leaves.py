@@ -145,7 +145,7 @@ def _step(document: object, path: str, number: int) -> Then:
             raise RuleError(place, "must be in min, h, d or w: months are of different lengths")
     if absent and within is None:
         raise RuleError(path, "not_performed needs within: how long nothing follows")
-    events = Events(_name(document, path, key), _where(document, path))
+    events = Events(_name(document, path, key), where_of(document, path))
     return Then(events, within, absent)
 
 
@@ -157,7 +157,7 @@ def _same(listed: object, path: str) -> tuple[Trait, ...]:
 
 
 def _events(document: Document, path: str, key: str) -> Events:
-    return Events(_name(document, path, key), _where(document, path), _window(document, path))
+    return Events(_name(document, path, key), where_of(document, path), _window(document, path))
 
 
 def _name(document: Document, path: str, key: str) -> str:
@@ -175,14 +175,18 @@ def _property(value: object, path: str) -> Trait:
     return Trait(name, tuple(map(normal_text, names_of(name))))
 
 
-def _where(document: Document, path: str) -> tuple[Leaf, ...]:
+def where_of(document: Document, path: str, *, may_move: bool = False) -> tuple[Leaf, ...]:
+    """Comparisons with properties, all of which hold; with time they change if they `may_move`."""
     place, listed = _below(path, "where"), document.get("where", [])
     if not isinstance(listed, list) or len(listed) > MOST_CONDITIONS:
         raise RuleError(place, f"must be a list of {MOST_CONDITIONS} conditions at most")
-    return tuple(_condition(one, f"{place}[{number}]") for number, one in enumerate(listed))
+    return tuple(
+        _condition(one, f"{place}[{number}]", may_move=may_move)
+        for number, one in enumerate(listed)
+    )
 
 
-def _condition(document: object, path: str) -> Leaf:
+def _condition(document: object, path: str, *, may_move: bool = False) -> Leaf:
     """A comparison with a property: as one with a trait of a person, but for what moves."""
     if not isinstance(document, Mapping) or "property" not in document:
         raise RuleError(path, "must be an object with property, op and mostly value")
@@ -196,7 +200,7 @@ def _condition(document: object, path: str) -> Leaf:
         if where.split(".")[-1] == "trait":
             where = _below(path, "property")
         raise RuleError(where, message) from error
-    if found.is_timed:
+    if found.is_timed and not may_move:
         message = "can't move with time: the window of the events does"
         raise RuleError(_below(path, "value"), message)
     return replace(found, path="")

@@ -14,6 +14,7 @@ from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.event_needs import Windows, windows_of
 from rapport_segment.domain.event_subjects import OfEvents
 from rapport_segment.domain.explaining import Why, reasoning
+from rapport_segment.domain.group_subjects import InGroup
 from rapport_segment.domain.guards import Guard, Guards, guard_of, numbers_by_field
 from rapport_segment.domain.outlook import NO, Judge, Outlook, View
 from rapport_segment.domain.sections import (
@@ -128,6 +129,7 @@ class Definition:
             reads |= leaf.sections
             fields |= leaf.fields
             is_timed = leaf.is_timed or isinstance(leaf.subject, Consent | Reachable)
+            is_timed |= isinstance(leaf.subject, InGroup) and leaf.subject.moves
             if is_timed or isinstance(leaf.subject, OfEvents):
                 # Also of those without a window: by another clock an event may be yet to come.
                 timed |= leaf.subject.fields

@@ -24,7 +24,7 @@ from rapport_segment.domain.subjects import Trait
 from rapport_segment.domain.tree import Leaf
 from rapport_segment.store.happenings import NEWEST
 from rapport_segment.store.instants import Instants, later
-from rapport_segment.store.places import Places, number_of, text_of
+from rapport_segment.store.places import Places, inside, number_of, text_of
 
 _COMPARE = {"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _OLDEST = 'e.at, e.source COLLATE "C", e.message_id COLLATE "C"'
@@ -76,7 +76,7 @@ class EventsCondition:
         return f"{self._source(events.name)} WHERE {' AND '.join(tests)}"
 
     def _fitting(self, events: Events, row: str = "e") -> list[str]:
-        return [_inside(self._test(leaf), row) for leaf in events.where]
+        return [inside(self._test(leaf), row) for leaf in events.where]
 
     def _total(self, leaf: Leaf, subject: Total) -> str:
         wanted: Any = leaf.value
@@ -87,7 +87,7 @@ class EventsCondition:
             return f"((SELECT count(*) FROM {rows}) {op} {limit})"
         if subject.amount == "distinct":
             return f"((SELECT count(DISTINCT {self._key(subject.of)}) FROM {rows}) {op} {limit})"
-        number = _inside(number_of(self._places.read(subject.of)))
+        number = inside(number_of(self._places.read(subject.of)))
         numbers = f"FROM (SELECT {number} AS n FROM {rows}) AS v"
         if subject.amount == "sum":
             return f"(SELECT COALESCE(sum(v.n), 0) {op} {limit} {numbers})"
@@ -98,7 +98,7 @@ class EventsCondition:
     def _key(self, of: Trait, row: str = "e") -> str:
         """What tells values of a property apart; NULL for none, a list or an object."""
         x = self._places.read(of)
-        return _inside(
+        return inside(
             f"CASE WHEN {number_of(x)} IS NOT NULL "
             f"THEN 'n' || CAST(trim_scale({number_of(x)}) AS text) "
             f"WHEN jsonb_typeof({x}) = 'string' THEN 's' || {text_of(x)} "
@@ -112,7 +112,7 @@ class EventsCondition:
 
     def _told(self, leaf: Leaf, subject: Told) -> str:
         """Of no event a property is missing."""
-        test = _inside(self._test(told_test(leaf, subject)), "v")
+        test = inside(self._test(told_test(leaf, subject)), "v")
         of_none = "true" if leaf.op == "not_exists" else "false"
         return f"COALESCE((SELECT {test} FROM {self._one(subject)}), {of_none})"
 
@@ -148,8 +148,3 @@ class EventsCondition:
             tests.append(f"{row}.at < {later(before, step.within)}")
         tests += [f"{self._key(of, row)} = {self._key(of, 'e0')}" for of in subject.same]
         return tests + self._fitting(step.events, row)
-
-
-def _inside(expression: str, row: str = "e") -> str:
-    """An expression of a row `p`, of the properties of an event."""
-    return f"(SELECT {expression} FROM (SELECT {row}.traits) AS p)"
