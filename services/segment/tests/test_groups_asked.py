@@ -1,11 +1,13 @@
 """One and the same company: who is in, why, for how long, and how many that would be."""
 
+import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 from services.segment.tests.judging import NOON, with_traits
+from services.segment.tests.test_condition import in_sql
 from services.segment.tests.test_passing import Shop
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,7 +18,9 @@ from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.rulebook import Definition
 from rapport_segment.domain.rules import parse
+from rapport_segment.domain.sections import TRAITS, Facts, Section
 from rapport_segment.handlers import previewing
+from rapport_segment.store.condition import Condition
 
 if TYPE_CHECKING:
     from services.segment.tests.conftest import Records
@@ -122,7 +126,35 @@ def test_only_what_asks_for_groups_is_touched_by_them() -> None:
     moving = Definition.of(UUID(int=2), 1, "y", parse({"group": "company", "where": [ends]}))
     assert (one.moves, moving.moves) == (False, True)
     assert one.timed == frozenset()
-    assert moving.timed == {(1, "groups")} == one.guard
+    assert moving.timed == one.guard == frozenset({(1, "groups")})
+
+
+@pytest.mark.integration
+async def test_what_is_told_in_no_such_form_is_no_group(module_engine: AsyncEngine) -> None:
+    """In both languages: whoever tells such a trait is not profile."""
+    odd: list[Any] = [
+        None,
+        "company",
+        ["company"],
+        {"company": [{"id": "x"}]},
+        {"company": {"id": 5}, "*": [{"id": "x"}]},
+        {"company": {}, "*": {"company": [5, None, ["id"]]}},
+        {"*": {"company": [{"id": "x"}]}},
+        {"company": None, "*": {"company": {"id": "x"}}},
+        {"company": None, "*": {"company": [{"id": "x"}]}},
+        {"company": {"id": "x"}},
+    ]
+    people = [
+        Facts(
+            [Section(0), Section(TRAITS, text=json.dumps({"groups": one}))], str(UUID(int=number))
+        )
+        for number, one in enumerate(odd, 1)
+    ]
+    missing = {"property": "a", "op": "not_exists"}
+    for rule in ({"group": "company"}, {"group": "company", "where": [missing]}):
+        expected = [Judges().of(parse(rule))(View(one, NOON))[0] for one in people]
+        assert expected == [False] * 8 + [True] * 2
+        assert await in_sql(module_engine, Condition(parse(rule), NOON), people) == expected
 
 
 @pytest.mark.integration

@@ -67,6 +67,19 @@ FREE = {"trait": "plan", "op": "eq", "value": "free"}
     ("text", "document"),
     [
         ('group("company")', {"group": "company"}),
+        ('case("open")', {"case": "open"}),
+        (
+            'not case("any", state = "closed", since < now - 7d)',
+            {
+                "not": {
+                    "case": "any",
+                    "where": [
+                        {"property": "state", "op": "eq", "value": "closed"},
+                        {"property": "since", "op": "lt", "value": {"now": "-7d"}},
+                    ],
+                }
+            },
+        ),
         (
             'group = "x" and group("company", plan = "gold", seats > 100, ends within next 30d)',
             {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services.segment.tests.generating_events import EventChance, told_of
+from services.segment.tests.generating_events import CASES, NAMES, EventChance, told_of
 from services.segment.tests.judging import NOON, People, gone, key_of, state
 from services.segment.tests.test_touching import definitions
 from typing_extensions import override
@@ -84,7 +84,7 @@ class AnyChance(EventChance):
             if place != IDENTIFIERS and pick.random() < 0.6:
                 facts = facts.overlaid({place: Section(place)})
         if pick.random() < 0.6:
-            nothing = dict.fromkeys(("Order Completed", "Product Viewed", "Survey Answered"), ())
+            nothing = dict.fromkeys((*NAMES, *CASES), ())
             facts = facts.beside(Happenings([nothing] * len(life.identifiers)))
         on = {("user_id", one[1]): frozenset({LISTED[0]}) for one in life.identifiers}
         facts = facts.listed(Roll({}, on if pick.random() < 0.3 else {}))

@@ -36,10 +36,18 @@ _CONSENT_SIZE = 200
 
 
 class Case(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Whether a complaint is open."""
+    """Whether a complaint is open, by the latest of its steps: by their numbers, then by time.
+
+    Steps that were told without a number (0) are older than those with one.
+    """
 
     is_open: bool
     stamp: Stamp
+    step: int = 0
+
+    def after(self, other: "Case") -> bool:
+        """Whether this is a later step than the other."""
+        return self.step > other.step if self.step != other.step else self.stamp.after(other.stamp)
 
 
 class Fold(msgspec.Struct, omit_defaults=True):
@@ -93,8 +101,8 @@ class Fold(msgspec.Struct, omit_defaults=True):
         elif told.consent is not None:
             changed |= self._take_consent(*told.consent)
         elif told.case is not None:
-            case_id, is_open = told.case
-            _put(self.cases, case_id, Case(is_open, told.stamp))
+            case_id, is_open, step = told.case
+            _put(self.cases, case_id, Case(is_open, told.stamp, step))
             self._trim_cases()
         return changed | self._hear(told.reach) if told.reach else changed
 
@@ -396,5 +404,5 @@ def _size(name: str, trait: Trait) -> int:
 
 def _put(table: dict[str, Case], name: str, value: Case) -> None:
     present = table.get(name)
-    if present is None or value.stamp.after(present.stamp):
+    if present is None or value.after(present):
         table[name] = value

@@ -184,6 +184,15 @@ class AnswerRule(Part):
     value: AnswerScore | list[AnswerScore] | Text | Instant | None = VALUE
 
 
+class CaseRule(Part):
+    """There is a complaint that is open, or closed, now, of whose last step all of this holds."""
+
+    case: Literal["open", "closed", "any"]
+    where: Annotated[list[GroupTest], Field(max_length=event_leaves.MOST_CONDITIONS)] = Field(
+        default=[], description="such as state, subject, due_at; and since, when it came to be so"
+    )
+
+
 class Step(Part):
     """An event later than the one before, and less than `within` later."""
 

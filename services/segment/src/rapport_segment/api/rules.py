@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from rapport_segment.api.event_rules import (
     AnswerRule,
     AverageRule,
+    CaseRule,
     CountRule,
     DistinctRule,
     FirstRule,
@@ -201,6 +202,7 @@ class Rule(
         | LastToldRule
         | NthToldRule
         | AnswerRule
+        | CaseRule
         | SequenceRule
         | ScoreRule
     ]

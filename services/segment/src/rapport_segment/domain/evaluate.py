@@ -8,9 +8,10 @@ from uuid import UUID
 
 from rapport_common.zones import zones
 from rapport_segment.domain import anniversaries, values
+from rapport_segment.domain.cases import judge_of_cases
 from rapport_segment.domain.consents_judging import judge_of_consent, judge_of_reachable
 from rapport_segment.domain.elements import Elements, indexed, kinds_of
-from rapport_segment.domain.event_subjects import OfEvents
+from rapport_segment.domain.event_subjects import Cased, OfEvents
 from rapport_segment.domain.events_judging import judge_of_events
 from rapport_segment.domain.group_subjects import InGroup
 from rapport_segment.domain.groups_judging import judge_of_groups
@@ -117,6 +118,8 @@ def judge_of(leaf: Leaf) -> Judge:
         # Not remembered: who is in what may change while somebody is looked at.
         wanted = UUID(leaf.subject.id)
         return lambda view: YES if wanted in view.members else NO
+    if isinstance(leaf.subject, Cased):
+        return remembered(judge_of_cases(leaf.subject, judge_of))
     if isinstance(leaf.subject, OfEvents):
         return remembered(judge_of_events(leaf, leaf.subject, predicate_of))
     if isinstance(leaf.subject, InGroup):

@@ -10,8 +10,11 @@ from rapport_segment.domain import operands
 from rapport_segment.domain.answers import answer_leaf
 from rapport_segment.domain.event_subjects import (
     AMOUNTS,
+    CASE_STATES,
     PLACES,
+    SINCE,
     Between,
+    Cased,
     Events,
     EventWindow,
     Nth,
@@ -23,12 +26,12 @@ from rapport_segment.domain.event_subjects import (
     Total,
 )
 from rapport_segment.domain.happenings import MAX_NAME, MOST
-from rapport_segment.domain.leaves import ORDER, Document, leaf, refuse_others
+from rapport_segment.domain.leaves import MATCHES, ORDER, Document, leaf, refuse_others
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.subjects import Trait
 from rapport_segment.domain.tree import IS, Leaf
 from rapport_segment.domain.values import normal_text
-from rapport_segment.domain.windows import Duration, beside_now, duration, window
+from rapport_segment.domain.windows import Anniversary, Duration, beside_now, duration, window
 
 FEWEST_STEPS, MOST_STEPS = 2, 5
 """Events of a sequence."""
@@ -40,7 +43,8 @@ NUMERIC = ORDER | {"eq", "ne"}
 CALLED = ("performed", "count", *AMOUNTS, *PLACES, "sequence")
 """Behind these stands a bracket in a line."""
 
-EVENT_KEYS = (*CALLED, "answer")
+CASE = "case"
+EVENT_KEYS = (*CALLED, "answer", CASE)
 """By these a comparison with events is known."""
 
 
@@ -103,6 +107,20 @@ def _nth(document: Document, path: str, key: str, number: int) -> Leaf:
     if isinstance(told, Mapping):
         return Leaf(path, subject, op, beside_now(told, place))
     return Leaf(path, subject, op, operands.moment(told, place))
+
+
+def _case(document: Document, path: str, key: str) -> Leaf:
+    refuse_others(document, path, {key, "where"})
+    state = document[key]
+    if state not in CASE_STATES:
+        raise RuleError(_below(path, key), f"must be one of {', '.join(CASE_STATES)}")
+    where = where_of(document, path, may_move=True)
+    for number, one in enumerate(where):
+        of_since = one.subject == Trait(SINCE, (SINCE,)) and one.op == MATCHES
+        if of_since or isinstance(one.value, Anniversary):
+            place = _below(path, f"where[{number}].op")
+            raise RuleError(place, f"can't be {one.op} here: use within, or < now - 7d")
+    return Leaf(path, Cased(state, where), IS, None)
 
 
 def _op(document: Document, path: str, allowed: frozenset[str], subject: OfEvents) -> str:
@@ -238,4 +256,5 @@ _READ: dict[str, Callable[[Document, str, str], Leaf]] = {
     **dict.fromkeys(("count", *AMOUNTS), _total),
     **dict.fromkeys(PLACES, _place),
     "answer": answer_leaf,
+    CASE: _case,
 }

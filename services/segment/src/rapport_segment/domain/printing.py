@@ -8,6 +8,7 @@ from typing import Any, assert_never
 from rapport_segment.domain.event_subjects import (
     Answer,
     Between,
+    Cased,
     Events,
     EventWindow,
     Nth,
@@ -114,6 +115,8 @@ def _of_events(subject: OfEvents) -> str:
         case Answer():
             survey = f" of {_quoted(subject.survey)}" if subject.survey else ""
             return f"answer {subject.kind}{survey}"
+        case Cased():
+            return f"case({', '.join([_quoted(subject.state), *map(_condition, subject.where)])})"
         case Sequence():
             return _sequence(subject)
         case _:

@@ -5,10 +5,13 @@
 
 from typing import Any
 
-from rapport_segment.domain.event_leaves import CALLED
+from rapport_segment.domain.event_leaves import CALLED, CASE
 from rapport_segment.domain.event_subjects import AMOUNTS, PLACES
 from rapport_segment.domain.group_leaves import GROUP
 from rapport_segment.domain.tokens import Piece, Tokens
+
+WHOLES = (GROUP, CASE)
+"""Of these one has all that stands in the bracket, whatever window there may be."""
 
 
 class EventTokens(Tokens):
@@ -17,13 +20,13 @@ class EventTokens(Tokens):
     def _of_events(self, column: int) -> Piece | None:
         """A comparison with events or groups; None if here is another one."""
         word = self._next.text
-        is_known = word == GROUP or word in CALLED
+        is_known = word in WHOLES or word in CALLED
         if self._next.kind != "word" or not is_known or not self._is_called():
             return None
         self._take()
         self._expect("(")
-        if word == GROUP:
-            return self._group(column)
+        if word in WHOLES:
+            return self._whole(word, column)
         if word == "sequence":
             return self._sequence(column)
         parts: dict[str, Piece] = {}
@@ -36,10 +39,10 @@ class EventTokens(Tokens):
         piece.parts = parts
         return piece
 
-    def _group(self, column: int) -> Piece:
-        """A kind of groups, and what is asked of one of them."""
+    def _whole(self, word: str, column: int) -> Piece:
+        """A kind of groups or the state of cases, and what is asked of one of them."""
         parts: dict[str, Piece] = {}
-        document: dict[str, Any] = {GROUP: self._name()}
+        document: dict[str, Any] = {word: self._name()}
         document |= self._conditions(parts, first=False)
         self._expect(")")
         return Piece(document, column, parts=parts)

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from rapport_segment.domain.event_subjects import (
+    ANY,
+    CASE_EVENTS,
+    CLOSED_BY,
+    OPEN,
+    SINCE,
     Answer,
+    Cased,
     Events,
     Nth,
     OfEvents,
@@ -28,6 +34,8 @@ from rapport_segment.store.places import Places, inside, number_of, text_of
 
 _COMPARE = {"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _OLDEST = 'e.at, e.source COLLATE "C", e.message_id COLLATE "C"'
+_WRITTEN = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+"""An instant as facts have it."""
 _NEWEST = 'e.at DESC, e.source COLLATE "C" DESC, e.message_id COLLATE "C" DESC'
 
 
@@ -56,6 +64,8 @@ class EventsCondition:
                 return self.test(meant, meant.subject)
             case Sequence():
                 return self._sequence(subject)
+            case Cased():
+                return self._cased(subject)
             case _:
                 assert_never(subject)
 
@@ -123,6 +133,28 @@ class EventsCondition:
             f"(SELECT e.at, e.traits FROM {self._counted(subject.events)} "
             f"ORDER BY {order} LIMIT 1 OFFSET {subject.number - 1}) AS v"
         )
+
+    def _cased(self, subject: Cased) -> str:
+        """Rows `c`: the last step of each case, with its instant among the `traits`."""
+        steps = " UNION ALL ".join(
+            f"SELECT e.*, {'false' if name == CLOSED_BY else 'true'} AS is_open "
+            f"FROM {self._source(name)}"
+            for name in CASE_EVENTS
+        )
+        case_id = f'(e.traits ->> {self._places.text("case_id")}) COLLATE "C"'
+        step = f"e.traits -> {self._places.text('step')}"
+        number = f"CASE jsonb_typeof({step}) WHEN 'number' THEN CAST({step} AS numeric) ELSE 0 END"
+        since = f"{self._places.text(SINCE)}, to_char(e.at, {self._places.text(_WRITTEN)})"
+        lasts = (
+            f"SELECT DISTINCT ON ({case_id}) e.is_open, e.traits || jsonb_build_object({since}) "
+            f"AS traits FROM ({steps}) AS e WHERE {self._instants.has_come('e.at')} "
+            "AND jsonb_typeof(e.traits -> 'case_id') = 'string' "
+            f"ORDER BY {case_id}, {number} DESC, {_NEWEST}"
+        )
+        tests = [inside(self._test(one), "c") for one in subject.where]
+        if subject.state != ANY:
+            tests.append("c.is_open" if subject.state == OPEN else "NOT c.is_open")
+        return f"EXISTS (SELECT FROM ({lasts}) AS c WHERE {' AND '.join(['true', *tests])})"
 
     def _sequence(self, subject: Sequence) -> str:
         """Rows `e0`, `e1` …, one after the other."""
