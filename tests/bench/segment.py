@@ -37,6 +37,7 @@ RATE_SECONDS = 20
 PREVIEWS = 60
 FEW, MANY, TOUCHED = 100, 10_000, 20
 AT_COUNT = 4_000
+NEWCOMERS = 2_000
 SCORES = 20_000
 LOOK_SECONDS = 0.1
 PATIENCE_SECONDS = 900.0
@@ -224,7 +225,7 @@ def _is_over(job: dict[str, Any]) -> bool:
 
 def _definitions(bench: Bench) -> list[Row]:
     """What a record costs by how many segments there are, of which it touches as many."""
-    rows, first = list[Row](), 0.0
+    rows, first, newcomer = list[Row](), 0.0, 0.0
     for count in (FEW, MANY):
         console.print(f"{count:,} segments …")
         workspace = told.with_segments(count)
@@ -236,6 +237,11 @@ def _definitions(bench: Bench) -> list[Row]:
         note = f"{TOUCHED} touched; {one.rate:,.0f} records/s; floor: the first, at most 1.3 x"
         name = f"a record, {count:,} segments"
         rows.append(Row(name, one.cost, "µs", "1.3 x", first, note, (one.spent,)))
+        new = bench.burst("newcomers", told.newcomers(workspace, bench.run, NEWCOMERS))
+        newcomer = newcomer or new.cost
+        note = f"{NEWCOMERS:,} people who come; {new.rate:,.0f}/s; floor: the first"
+        name = f"a newcomer, {count:,} segments"
+        rows.append(Row(name, new.cost, "µs", "", newcomer, note, (new.spent,)))
     return rows
 
 

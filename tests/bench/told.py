@@ -120,6 +120,24 @@ def regulars(workspace: str, first: int, count: int = 0) -> list[Keyed]:
     return found
 
 
+def newcomers(workspace: str, run: str, count: int) -> list[Keyed]:
+    """Of people of whom nothing was told before."""
+    version, found = base(), []
+    for number in range(count):
+        name = f"{run}-{number}"
+        who = str(shoppers.segment_id(f"{workspace}/{name}"))
+        traits = {**{f"own{one}": f"value {one}" for one in range(10)}, "plan": "free"}
+        record = ProfileActivity(
+            workspace=workspace,
+            profile_id=who,
+            version=version,
+            versions=SectionVersions(*[version] * 6),
+            **sections([("user_id", name)], traits),
+        )
+        found.append((who.encode(), encode(record)))
+    return found
+
+
 def scores(run: str, people: int, count: int) -> list[Keyed]:
     """What a model says of people."""
     chance, now = random.Random(run), datetime.now(UTC)

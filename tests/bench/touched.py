@@ -1,4 +1,5 @@
-"""What a record costs by how many segments there are, and how many of them it touches.
+"""What a record costs by how many segments there are, and how many of them it touches; and what
+somebody costs who comes.
 
 `python -m tests.bench.touched`: in memory, CPU time, the two in turn.
 """
@@ -17,7 +18,7 @@ from rapport_segment.domain.rules import parse
 
 ADA = uuid.UUID(int=1)
 TOUCHED, FEW, MANY = 20, 100, 10_000
-RECORDS, ROUNDS = 300, 15
+RECORDS, ROUNDS, NEWCOMERS = 300, 15, 100
 
 
 def _definitions(number: int) -> list[Definition]:
@@ -54,6 +55,18 @@ class _Shop:
         return (time.process_time() - began) / RECORDS * 1e6
 
 
+def _microseconds_of_newcomers(definitions: list[Definition]) -> float:
+    """CPU for each person of whom something is told for the first time."""
+    some = [uuid.UUID(int=number) for number in range(1, NEWCOMERS + 1)]
+    people = People(definitions, {key_of(one): Person("acme", one) for one in some})
+    told = sections([("user_id", "u")], {**{f"own{one}": one for one in range(10)}, "plan": "x"})
+    profiles = Profiles()
+    records = [profiles.event(str(one), **told) for one in some]
+    began = time.process_time()
+    people.apply(*records)
+    return (time.process_time() - began) / NEWCOMERS * 1e6
+
+
 def main() -> None:
     """Print both, and how they compare."""
     few, many = _Shop(FEW), _Shop(MANY)
@@ -64,6 +77,10 @@ def main() -> None:
         f"{TOUCHED} touched: {less:.0f} µs a record of {FEW} segments, {more:.0f} µs of {MANY}: "
         f"{ratio:.2f} times"
     )
+    for number in (FEW, MANY):
+        definitions = _definitions(number)
+        each = [_microseconds_of_newcomers(definitions) for _ in range(ROUNDS)]
+        print(f"a newcomer: {statistics.median(each):.0f} µs with {number} segments")
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def test_a_step_of_a_case_is_told_by_its_name_and_without_its_text(state: State,
     assert (event.name, event.message_id, event.timestamp) == (name, f"case-{ONE}-3", NOON)
     told = msgspec.json.decode(event.properties)
     assert (told["number"], told["state"], told["subject"]) == (7, state, "Torn cover")
+    assert (told["case_id"], told["step"]) == (str(ONE), 3)
     assert b"It came torn." not in bytes(event.properties)
 
 

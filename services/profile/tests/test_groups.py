@@ -247,7 +247,13 @@ def test_kinds_that_can_not_be_are_refused(kinds_: dict[str, GroupKind], where: 
 
 
 def shown(*groups: tuple[str, str, dict[str, Any]], rules: GroupRules | None = None) -> Any:
-    """What is told of somebody in these groups: (kind, key, traits)."""
+    """What is told of somebody in these groups by kind: (kind, key, traits)."""
+    told = all_told(*groups, rules=rules)
+    return None if told is None else lists(told)
+
+
+def all_told(*groups: tuple[str, str, dict[str, Any]], rules: GroupRules | None = None) -> Any:
+    """The same, with the groups one by one."""
     said = [
         joined(str(at), key, kind, at=at, user_id="A") for at, (kind, key, _) in enumerate(groups)
     ]
@@ -261,6 +267,11 @@ def shown(*groups: tuple[str, str, dict[str, Any]], rules: GroupRules | None = N
     }
     told = told_of(memberships(filter(None, map(word, said)), ruled), traits, ruled)
     return None if told is None else msgspec.json.decode(told)
+
+
+def lists(told: dict[str, Any]) -> dict[str, Any]:
+    """What is told by kind, without the groups one by one."""
+    return {kind: one for kind, one in told.items() if kind != "*"}
 
 
 def test_others_are_told_of_groups_by_kind() -> None:
@@ -279,6 +290,16 @@ def test_others_are_told_of_groups_by_kind() -> None:
         "address": {"city": ["Bonn"]},
     }
     assert shown() is None
+
+
+def test_each_group_is_told_by_itself_where_there_may_be_several() -> None:
+    """Two lists don't say which of their elements belong to one group."""
+    acme, zeta = {"plan": "pro", "at": {"city": "Bonn"}}, {"plan": "free", "note": "x" * 257}
+    home = ("household", "h", {"size": 3})
+    assert all_told(("company", "zeta", zeta), ("company", "acme", acme), home)["*"] == {
+        "company": [{"id": "acme", **acme}, {"id": "zeta", "plan": "free"}]
+    }
+    assert "*" not in all_told(home)
 
 
 def test_addresses_and_what_is_long_are_not_told() -> None:

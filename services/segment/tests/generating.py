@@ -104,7 +104,49 @@ class Chance:
             found["timezone"] = pick.choice((*MORE_ZONES, 5))
         if pick.random() < 0.3:
             found["in"] = {"side": self.written()}
+        if pick.random() < 0.6:
+            found["groups"] = self.groups()
         return found
+
+    def groups(self) -> Any:
+        """Companies as profile tells them, and now and then something else."""
+        pick = self._random
+        some = []
+        for number in range(pick.choice((1, 1, 2, 3))):
+            one: dict[str, Any] = {"id": f"c{number}", "plan": pick.choice(("gold", "free", 5))}
+            one |= {"seats": pick.choice((1, 50, "50", True)), "ends": self.written()}
+            one |= {"at": {"city": pick.choice(("Bonn", "gold"))}}
+            some.append({name: value for name, value in one.items() if pick.random() < 0.9})
+        listed = {"company": {"id": [one.get("id") for one in some]}, "*": {"company": some}}
+        others = (
+            {"company": some[0]},
+            {"company": some},
+            {"*": {"company": some}},
+            {"company": {}, "*": {"company": [*some, 5, None, ["id"]]}},
+            {"company": {"id": 5}, "*": some},
+            ["company"],
+            "company",
+        )
+        return listed if pick.random() < 0.7 else pick.choice(others)
+
+    def group_leaf(self) -> dict[str, Any]:
+        """What one and the same company is like."""
+        pick = self._random
+        op = pick.choice(("gt", "gte", "lt", "lte"))
+        tests: tuple[dict[str, Any], ...] = (
+            {"property": "plan", "op": pick.choice(("eq", "ne")), "value": "gold"},
+            {"property": "seats", "op": op, "value": 50},
+            {"property": "seats", "op": "eq", "value": pick.choice((1, True))},
+            {"property": "at.city", "op": pick.choice(("exists", "not_exists"))},
+            {"property": "at.city", "op": "matches", "value": "(?i)^GO"},
+            {"property": "ends", "op": op, "value": {"now": pick.choice("+-") + "30d"}},
+            {"property": "ends", "op": "within", "value": {"next": pick.choice(LENGTHS)}},
+            {"property": "plan", "of": "none", "op": "in", "value": ["gold", 5]},
+            {"property": "id", "op": "contains", "value": "0"},
+        )
+        where = [pick.choice(tests) for _ in range(pick.choice((0, 1, 2, 2, 3)))]
+        kind = pick.choice(("company",) * 4 + ("team",))
+        return {"group": kind, **({"where": where} if where else {})}
 
     def words(self) -> list[ConsentState]:
         pick = self._random
@@ -199,6 +241,8 @@ class Chance:
         consent = {"consent": channel, "purpose": purpose}
         value = pick.choice(STATES)
         first, pattern = pick.randrange(9), pick.choice(PATTERNS)
+        if pick.random() < 0.25:
+            return self.group_leaf()
         return pick.choice(
             (
                 {"reachable": channel, "purpose": purpose},

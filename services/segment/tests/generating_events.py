@@ -16,6 +16,7 @@ from rapport_segment.domain.happenings import Arrival, Happenings, Named, arriva
 from rapport_segment.domain.sections import IDENTIFIERS, Facts, Section, anchor_of
 
 NAMES = ("Order Completed", "Product Viewed", "Survey Answered")
+CASES = ("Case Opened", "Case State Changed", "Case Reopened", "Case Closed")
 SURVEY = "01a22947-d1de-7294-96aa-7a623b834ab5"
 TOTALS = (0, 1, 5, 9.5, -3, "5", "5.0", "9.50", "x", True, None, [5], 10**20, 1e-7)
 SKUS = ("a", "A", "b", 1, "1", True, "true", None, ["a"], {"a": 1}, "2026-01-31")
@@ -74,6 +75,12 @@ class EventChance(Chance):
             "kind": pick.choice(("nps", "nps", "csat")),
             "survey_id": pick.choice((SURVEY, "another")),
         }
+        name = pick.choice(NAMES)
+        if pick.random() < 0.35:
+            name = pick.choice(CASES)
+            states = ("received", "assessed", "closed")
+            properties |= {"case_id": pick.choice(("k", "k", "K", 5)), "state": pick.choice(states)}
+            properties |= {"due_at": self.written(), "step": pick.choice((1, 2, 9, 10, None, True))}
         kept = {name: value for name, value in properties.items() if pick.random() < 0.8}
         return Event(
             workspace="acme",
@@ -82,7 +89,7 @@ class EventChance(Chance):
             type="track",
             timestamp=at,
             received_at=at + pick.choice((timedelta(), timedelta(), -STEP)),
-            name=pick.choice(NAMES),
+            name=name,
             identifiers=[pick.choice(life.identifiers)],
             properties=msgspec.Raw(msgspec.json.encode(kept)),
         )
@@ -101,6 +108,8 @@ class EventChance(Chance):
         pick = self._random
         name, where = pick.choice(NAMES), self.where()
         kind = pick.randrange(13)
+        if pick.random() < 0.15:
+            return self.case()
         if kind >= 10:
             return self.told() if kind == 10 else self.answer()
         if kind < 2:
@@ -133,6 +142,23 @@ class EventChance(Chance):
         )
         asked = pick.choice(some)
         return {which: pick.choice(NAMES), **number, **asked, **self.where(), **self.window()}
+
+    def case(self) -> dict[str, Any]:
+        """A case as it is now."""
+        pick = self._random
+        op = pick.choice(("gt", "gte", "lt", "lte"))
+        tests: tuple[dict[str, Any], ...] = (
+            {"property": "state", "op": pick.choice(("eq", "ne")), "value": "assessed"},
+            {"property": "total", "op": op, "value": 5},
+            {"property": "due_at", "op": op, "value": {"now": "0"}},
+            {"property": "since", "op": op, "value": {"now": "-" + pick.choice(LENGTHS)}},
+            {"property": "since", "op": "within", "value": {"last": pick.choice(LENGTHS)}},
+            {"property": "since", "op": op, "value": "2027-01-01"},
+            {"property": "sku", "op": "matches", "value": "(?i)^a"},
+        )
+        where = [pick.choice(tests) for _ in range(pick.choice((0, 0, 1, 2)))]
+        state = pick.choice(("open", "open", "closed", "any"))
+        return {"case": state, **({"where": where} if where else {})}
 
     def answer(self) -> dict[str, Any]:
         """The last answer to a survey, or to one of them."""
@@ -216,7 +242,7 @@ def record_of(event: Event, replaced: int = 0) -> ProfileActivity:
     )
 
 
-def told_of(life: Life, facts: Facts, names: Sequence[str] = NAMES) -> Facts:
+def told_of(life: Life, facts: Facts, names: Sequence[str] = (*NAMES, *CASES)) -> Facts:
     """These facts, of somebody with the identifiers of a life, and with its events: those of
     these names, which are all that it has.
     """

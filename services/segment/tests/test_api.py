@@ -217,6 +217,7 @@ async def test_the_document_has_the_rules_schema(api: FastAPI) -> None:
     kinds |= {"PerformedRule", "CountRule", "SumRule", "AverageRule", "MinRule", "MaxRule"}
     kinds |= {"DistinctRule", "FirstRule", "LastRule", "NthRule", "SequenceRule"}
     kinds |= {"FirstToldRule", "LastToldRule", "NthToldRule", "AnswerRule"}
+    kinds |= {"GroupRule", "CaseRule"}
     assert names == {"AllOf", "OneOf", "NotThis", *kinds}
     # What the schema takes is what the parser knows.
     assert Rule.model_validate(EXAMPLE).model_dump(by_alias=True, exclude_unset=True) == EXAMPLE

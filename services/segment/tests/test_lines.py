@@ -66,6 +66,36 @@ FREE = {"trait": "plan", "op": "eq", "value": "free"}
 @pytest.mark.parametrize(
     ("text", "document"),
     [
+        ('group("company")', {"group": "company"}),
+        ('case("open")', {"case": "open"}),
+        (
+            'not case("any", state = "closed", since < now - 7d)',
+            {
+                "not": {
+                    "case": "any",
+                    "where": [
+                        {"property": "state", "op": "eq", "value": "closed"},
+                        {"property": "since", "op": "lt", "value": {"now": "-7d"}},
+                    ],
+                }
+            },
+        ),
+        (
+            'group = "x" and group("company", plan = "gold", seats > 100, ends within next 30d)',
+            {
+                "and": [
+                    {"trait": "group", "op": "eq", "value": "x"},
+                    {
+                        "group": "company",
+                        "where": [
+                            {"property": "plan", "op": "eq", "value": "gold"},
+                            {"property": "seats", "op": "gt", "value": 100},
+                            {"property": "ends", "op": "within", "value": {"next": "30d"}},
+                        ],
+                    },
+                ]
+            },
+        ),
         ('orders >= 2 and not plan = "free"', {"and": [ORDERS, {"not": FREE}]}),
         ('plan="gold" or orders>=2 and plan = "free"', {"or": [GOLD, {"and": [ORDERS, FREE]}]}),
         (

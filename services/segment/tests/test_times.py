@@ -19,12 +19,13 @@ from rapport_common.testing.examples import examples
 from rapport_common.zones import zones
 from rapport_segment.domain.asked_patterns import key_of
 from rapport_segment.domain.evaluate import Judges
+from rapport_segment.domain.group_subjects import InGroup
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.outlook import Outlook, View
 from rapport_segment.domain.patterns import matches
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import CONSENT, CONTACT_POINTS, Facts, Section, nobody
-from rapport_segment.domain.tree import leaves
+from rapport_segment.domain.tree import Leaf, leaves
 from rapport_segment.domain.windows import NEVER
 from rapport_segment.domain.zones import first_instant, local_date
 from rapport_segment.store.condition import Condition
@@ -55,13 +56,23 @@ def condition(document: dict[str, Any], now: datetime, people: list[Facts]) -> C
     """The rule in SQL, with the texts of these people that fit its patterns."""
     rule, fitting = parse(document), dict[Any, list[str]]()
     for leaf in leaves(rule):
-        if (key := key_of(leaf)) is not None:
-            read = [leaf.read(facts) for facts in people]
-            told = [
-                one for value in read for one in (value if isinstance(value, list) else [value])
-            ]
-            fitting[key] = [one for one in told if isinstance(one, str) and matches(key[1], one)]
+        asked = [(leaf, people)]
+        if isinstance(leaf.subject, InGroup):
+            rows = [one for facts in people for one in leaf.subject.read(facts)]
+            asked = [(one, rows) for one in leaf.subject.where]
+        for one, rows in asked:
+            note_fitting(one, rows, fitting)
     return Condition(rule, now, fitting)
+
+
+def note_fitting(leaf: Leaf, people: list[Facts], fitting: dict[Any, list[str]]) -> None:
+    """The texts of these people that fit a pattern, if the comparison asks for one."""
+    if (key := key_of(leaf)) is None:
+        return
+    read = [leaf.read(facts) for facts in people]
+    told = [one for value in read for one in (value if isinstance(value, list) else [value])]
+    texts = [one for one in told if isinstance(one, str) and matches(key[1], one)]
+    fitting[key] = [*fitting.get(key, ()), *texts]
 
 
 async def agreed(engine: AsyncEngine, seed: int, number: int) -> int:

@@ -69,7 +69,7 @@ def test_a_trait_that_changes_has_only_its_own_rules_judged() -> None:
     city = {"trait": "address.city", "op": "eq", "value": "Bonn"}
     born = {"trait": "born", "op": "anniversary", "value": {"next": "7d"}}
     shop = Counted(many(PLAN, {"and": [PLAN, city]}, city, born))
-    assert len(shop.tell(**traits(plan="gold"))) == 2 * OTHERS + 4
+    assert shop.tell(**traits(plan="gold")) == ["0", "1"]
     assert shop.tell(**traits(plan="gold", other=1)) == []
     assert shop.tell(**traits(plan="free", other=1)) == ["0", "1"]
     assert shop.tell(**traits(plan="free", address={"city": "Bonn"})) == ["1", "2"]
@@ -90,8 +90,7 @@ def test_so_has_an_aggregate_a_word_and_a_restraint() -> None:
     own = {"defined": "d0", "op": "exists"}
     reachable = {"reachable": "email"}
     shop = Counted(many(orders, own, reachable))
-    everything = shop.tell(**sections())
-    assert len(everything) == 2 * OTHERS + 3
+    assert shop.tell(**sections()) == []
     assert shop.tell(computed=sections(orders=0, events=5)["computed"]) == []
     assert shop.tell(computed=sections(orders=1)["computed"]) == ["0"]
     word = ConsentState(
@@ -104,7 +103,7 @@ def test_so_has_an_aggregate_a_word_and_a_restraint() -> None:
     )
     assert shop.tell(consent=[word]) == ["2"]
     assert shop.tell(restraints=["marketing"]) == ["2"]
-    assert shop.tell(restraints=["marketing", "profiling"]) == everything
+    assert len(shop.tell(restraints=["marketing", "profiling"])) == 2 * OTHERS + 3
 
 
 @given(seeds=st.lists(st.integers(0, 2**40), min_size=MANY + 2, max_size=MANY + 6))

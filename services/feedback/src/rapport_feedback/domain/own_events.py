@@ -57,6 +57,8 @@ def case_step(complaint: Complaint, at: datetime) -> Event | None:
         at=at,
         properties={
             "case_id": str(complaint.case_id),
+            # Which step is the last is not left to the clocks of several processes.
+            "step": complaint.case.step,
             "number": complaint.number,
             "state": complaint.case.state,
             "subject": complaint.subject,

@@ -16,6 +16,7 @@ import msgspec
 from rapport_common.events.profile import ComputedState, ConsentState
 from rapport_profile.domain import bounds, rectifications, sections
 from rapport_profile.domain.bounds import Spilled
+from rapport_profile.domain.cases import Case, put_case
 from rapport_profile.domain.consent_rules import judged_anew
 from rapport_profile.domain.consents import Consent, Subject, consent_state, consent_worth
 from rapport_profile.domain.judge import Judge
@@ -23,7 +24,7 @@ from rapport_profile.domain.orders import Order, Statement, add, merged, net
 from rapport_profile.domain.reach import Point, Reach, as_told, current_points, reachable
 from rapport_profile.domain.rectifications import Rectified, reach_right, traits_right
 from rapport_profile.domain.restraints import Restrained, hear, keep_newest
-from rapport_profile.domain.stamps import Stamp, earlier, later
+from rapport_profile.domain.stamps import earlier, later
 from rapport_profile.domain.telling import Telling
 from rapport_profile.domain.traits import Trait
 
@@ -33,13 +34,6 @@ CONSENT = "consent"
 _NULL = b"null"
 _OVERHEAD = 6
 _CONSENT_SIZE = 200
-
-
-class Case(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Whether a complaint is open."""
-
-    is_open: bool
-    stamp: Stamp
 
 
 class Fold(msgspec.Struct, omit_defaults=True):
@@ -93,8 +87,8 @@ class Fold(msgspec.Struct, omit_defaults=True):
         elif told.consent is not None:
             changed |= self._take_consent(*told.consent)
         elif told.case is not None:
-            case_id, is_open = told.case
-            _put(self.cases, case_id, Case(is_open, told.stamp))
+            case_id, is_open, step = told.case
+            put_case(self.cases, case_id, Case(is_open, told.stamp, step))
             self._trim_cases()
         return changed | self._hear(told.reach) if told.reach else changed
 
@@ -207,7 +201,7 @@ class Fold(msgspec.Struct, omit_defaults=True):
             present = self.traits.get(name)
             self.traits[name] = trait if present is None else present.join(trait)
         for name, case in other.cases.items():
-            _put(self.cases, name, case)
+            put_case(self.cases, name, case)
         for order_id, order in other.purchases.items():
             if order_id in self.purchases:
                 # Counted on both sides: once it is the same order.
@@ -392,9 +386,3 @@ def _anew(judge: Judge, key: str, known: Consent) -> Consent:
 def _size(name: str, trait: Trait) -> int:
     """Bytes of a trait in a JSON object."""
     return len(name.encode()) + len(trait.value) + len('"":,')
-
-
-def _put(table: dict[str, Case], name: str, value: Case) -> None:
-    present = table.get(name)
-    if present is None or value.stamp.after(present.stamp):
-        table[name] = value

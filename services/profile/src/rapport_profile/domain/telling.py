@@ -33,7 +33,8 @@ _traits = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class Telling(msgspec.Struct, frozen=True, gc=False):
     """An event, read: `at` is when it happened as far as that is believed.
 
-    `consent` is (key of the subject, what was said), `case` (id, whether it is open now),
+    `consent` is (key of the subject, what was said), `case` (id, whether it is open now, the
+    number of the step),
     `restraint` and `rectified` (id, what was said of it). `unseen`: the person did nothing.
     """
 
@@ -43,7 +44,7 @@ class Telling(msgspec.Struct, frozen=True, gc=False):
     reach: Mapping[str, Reach] = {}
     order: Statement | None = None
     consent: tuple[str, Consent] | None = None
-    case: tuple[str, bool] | None = None
+    case: tuple[str, bool, int] | None = None
     restraint: tuple[str, Restrained] | None = None
     rectified: tuple[str, Rectified] | None = None
     unseen: bool = False
@@ -108,9 +109,12 @@ def _object(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
     return {name: msgspec.Raw(bytes(value)) for name, value in traits.items()}
 
 
-def _case(event: Event) -> tuple[str, bool] | None:
+def _case(event: Event) -> tuple[str, bool, int] | None:
     """What a service says of a complaint; nobody else opens and closes those."""
     if event.name not in CASE_OPEN or event.trust != "trusted":
         return None
-    case_id = properties_of(event).get("case_id")
-    return (case_id, CASE_OPEN[event.name]) if isinstance(case_id, str) else None
+    told = properties_of(event)
+    case_id, step = told.get("case_id"), told.get("step")
+    if not isinstance(case_id, str):
+        return None
+    return case_id, CASE_OPEN[event.name], step if type(step) is int and 0 < step < 2**31 else 0

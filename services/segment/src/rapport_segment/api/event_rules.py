@@ -1,4 +1,4 @@
-"""Comparisons with events in the API's document."""
+"""Comparisons with events, and with groups, in the API's document."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -47,6 +47,24 @@ WHERE: Any = Field(default=[], description="all of these hold of the event's pro
 EventWindow = Last | This | BetweenInstants
 AnswerScore = Literal["detractor", "passive", "promoter"] | float
 WINDOW: Any = Field(None, alias="within", description="when the events were; at any time if none")
+
+
+class GroupTest(Part):
+    """A trait of a group compared; its key is `id`, and the person's part in it `role`."""
+
+    name: Annotated[str, Field(alias="property", min_length=1, max_length=operands.MAX_TEXT)]
+    of: Of = OF
+    op: Presence | Equality | Order | Texts | Pattern | Literal["within"]
+    value: Operand | Instant | None = VALUE
+
+
+class GroupRule(Part):
+    """The person is in a group of a kind that has all of this, one and the same."""
+
+    group: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", examples=["company"])]
+    where: Annotated[list[GroupTest], Field(max_length=event_leaves.MOST_CONDITIONS)] = Field(
+        default=[], description="all of these hold of one and the same group"
+    )
 
 
 class PerformedRule(Part):
@@ -164,6 +182,15 @@ class AnswerRule(Part):
     survey: UUID | None = Field(None, description="of this one only")
     op: Presence | Equality | Order | Literal["within"]
     value: AnswerScore | list[AnswerScore] | Text | Instant | None = VALUE
+
+
+class CaseRule(Part):
+    """There is a complaint that is open, or closed, now, of whose last step all of this holds."""
+
+    case: Literal["open", "closed", "any"]
+    where: Annotated[list[GroupTest], Field(max_length=event_leaves.MOST_CONDITIONS)] = Field(
+        default=[], description="such as state, subject, due_at; and since, when it came to be so"
+    )
 
 
 class Step(Part):

@@ -10,10 +10,12 @@ from pydantic.json_schema import JsonSchemaValue
 from rapport_segment.api.event_rules import (
     AnswerRule,
     AverageRule,
+    CaseRule,
     CountRule,
     DistinctRule,
     FirstRule,
     FirstToldRule,
+    GroupRule,
     LastRule,
     LastToldRule,
     MaxRule,
@@ -185,6 +187,7 @@ class Rule(
         | BucketRule
         | SegmentRule
         | ListRule
+        | GroupRule
         | PerformedRule
         | CountRule
         | SumRule
@@ -199,6 +202,7 @@ class Rule(
         | LastToldRule
         | NthToldRule
         | AnswerRule
+        | CaseRule
         | SequenceRule
         | ScoreRule
     ]

@@ -5,6 +5,7 @@ from typing import Any
 
 from rapport_segment.domain.event_subjects import OfEvents, Told, events_of
 from rapport_segment.domain.events_judging import told_test
+from rapport_segment.domain.group_subjects import InGroup
 from rapport_segment.domain.leaves import MATCHES
 from rapport_segment.domain.subjects import Compared
 from rapport_segment.domain.tree import Leaf, Rule, leaves
@@ -20,8 +21,15 @@ def patterns_of(rule: Rule) -> Iterator[tuple[str, str]]:
         if isinstance(leaf.subject, OfEvents):
             for _name, asked in asked_of_events(leaf, leaf.subject):
                 yield path, asked[1]
+        elif isinstance(leaf.subject, InGroup):
+            yield from ((path, asked[1]) for asked in asked_of_groups(leaf.subject))
         elif (key := key_of(leaf)) is not None:
             yield path, key[1]
+
+
+def asked_of_groups(subject: InGroup) -> list[Asked]:
+    """Which patterns traits of groups are held against."""
+    return [key for one in subject.where if (key := key_of(one)) is not None]
 
 
 def asked_of_events(leaf: Leaf, subject: OfEvents) -> list[tuple[str, Asked]]:

@@ -2,16 +2,19 @@
 
 import operator
 from collections.abc import Callable
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, assert_never
 from uuid import UUID
 
 from rapport_common.zones import zones
 from rapport_segment.domain import anniversaries, values
+from rapport_segment.domain.cases import judge_of_cases
+from rapport_segment.domain.consents_judging import judge_of_consent, judge_of_reachable
 from rapport_segment.domain.elements import Elements, indexed, kinds_of
-from rapport_segment.domain.event_subjects import OfEvents
+from rapport_segment.domain.event_subjects import Cased, OfEvents
 from rapport_segment.domain.events_judging import judge_of_events
+from rapport_segment.domain.group_subjects import InGroup
+from rapport_segment.domain.groups_judging import judge_of_groups
 from rapport_segment.domain.leaves import EQUALITY, MATCHES, PRESENCE
 from rapport_segment.domain.outlook import (
     NO,
@@ -26,7 +29,6 @@ from rapport_segment.domain.outlook import (
     some,
 )
 from rapport_segment.domain.patterns import matches
-from rapport_segment.domain.permissions import EXPIRED
 from rapport_segment.domain.sections import Facts
 from rapport_segment.domain.subjects import (
     Bucket,
@@ -88,9 +90,9 @@ class Judges:
     def _leaf(self, leaf: Leaf) -> Judge:
         # True equals 1 in Python, and not in rules.
         kinds = tuple(map(type, leaf.value)) if isinstance(leaf.value, tuple) else type(leaf.value)
-        of_events = isinstance(leaf.subject, OfEvents)
-        # So it is in what is asked of their properties.
-        subject = repr(leaf.subject) if of_events else leaf.subject
+        # So it is in what is asked of properties of events, and of groups.
+        has_inner = isinstance(leaf.subject, OfEvents | InGroup)
+        subject = repr(leaf.subject) if has_inner else leaf.subject
         key = (subject, leaf.op, leaf.value, kinds, leaf.of)
         found = self._known.get(key)
         if found is None:
@@ -116,17 +118,21 @@ def judge_of(leaf: Leaf) -> Judge:
         # Not remembered: who is in what may change while somebody is looked at.
         wanted = UUID(leaf.subject.id)
         return lambda view: YES if wanted in view.members else NO
+    if isinstance(leaf.subject, Cased):
+        return remembered(judge_of_cases(leaf.subject, judge_of))
     if isinstance(leaf.subject, OfEvents):
         return remembered(judge_of_events(leaf, leaf.subject, predicate_of))
+    if isinstance(leaf.subject, InGroup):
+        return remembered(judge_of_groups(leaf.subject, judge_of))
     if isinstance(leaf.subject, Reachable):
-        return remembered(_reachable(leaf.subject))
+        return remembered(judge_of_reachable(leaf.subject))
     if isinstance(leaf.subject, Bucket):
         return _remembering(_drawn(leaf.subject))
     if isinstance(leaf.subject, InList):
         read = leaf.subject.read
         return _remembering(lambda facts: bool(read(facts)))
     if isinstance(leaf.subject, Consent) and leaf.op not in PRESENCE:
-        return remembered(_consent(leaf))
+        return remembered(judge_of_consent(leaf))
     return remembered(_timed(leaf)) if leaf.is_timed else _remembering(predicate_of(leaf))
 
 
@@ -275,42 +281,6 @@ def _zone(facts: Facts, kind: Anniversary) -> str:
 def _drawn(subject: Bucket) -> Predicate:
     first, behind = subject.bounds
     return lambda facts: first <= subject.read(facts) < behind
-
-
-def _consent(leaf: Leaf) -> Judge:
-    read = leaf.read
-    wanted = {leaf.value} if leaf.op != "in" else set(leaf.value)  # type: ignore[arg-type] # of "in" a tuple
-    differs = leaf.op == "ne"
-
-    def judge(view: View) -> Outlook:
-        words = read(view.facts)
-        if words is None:
-            return NO
-        verdict, until = of_all(
-            [_state(word, view.now, lambda state: state in wanted) for word in words], by=True
-        )
-        return (not verdict, until) if differs else (verdict, until)
-
-    return judge
-
-
-def _reachable(subject: Reachable) -> Judge:
-    def judge(view: View) -> Outlook:
-        yeses = subject.read(view.facts)
-        return of_all([_state(word, view.now, EXPIRED.__ne__) for word in yeses], by=True)
-
-    return judge
-
-
-def _state(word: dict[str, str], now: datetime, fits: Callable[[str], bool]) -> Outlook:
-    """Whether a word of a consent fits: a yes may have an end, from which on it has expired."""
-    until = values.moment(word.get("until"))
-    if until is None:
-        return fits(word["state"]), None
-    if now >= until:
-        return fits(EXPIRED), None
-    verdict = fits(word["state"])
-    return verdict, until if fits(EXPIRED) is not verdict else None
 
 
 def _test(op: str, wanted: Any) -> Test:

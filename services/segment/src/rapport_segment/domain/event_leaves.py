@@ -10,8 +10,11 @@ from rapport_segment.domain import operands
 from rapport_segment.domain.answers import answer_leaf
 from rapport_segment.domain.event_subjects import (
     AMOUNTS,
+    CASE_STATES,
     PLACES,
+    SINCE,
     Between,
+    Cased,
     Events,
     EventWindow,
     Nth,
@@ -23,12 +26,12 @@ from rapport_segment.domain.event_subjects import (
     Total,
 )
 from rapport_segment.domain.happenings import MAX_NAME, MOST
-from rapport_segment.domain.leaves import ORDER, Document, leaf, refuse_others
+from rapport_segment.domain.leaves import MATCHES, ORDER, Document, leaf, refuse_others
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.subjects import Trait
 from rapport_segment.domain.tree import IS, Leaf
 from rapport_segment.domain.values import normal_text
-from rapport_segment.domain.windows import Duration, beside_now, duration, window
+from rapport_segment.domain.windows import Anniversary, Duration, beside_now, duration, window
 
 FEWEST_STEPS, MOST_STEPS = 2, 5
 """Events of a sequence."""
@@ -40,7 +43,8 @@ NUMERIC = ORDER | {"eq", "ne"}
 CALLED = ("performed", "count", *AMOUNTS, *PLACES, "sequence")
 """Behind these stands a bracket in a line."""
 
-EVENT_KEYS = (*CALLED, "answer")
+CASE = "case"
+EVENT_KEYS = (*CALLED, "answer", CASE)
 """By these a comparison with events is known."""
 
 
@@ -105,6 +109,20 @@ def _nth(document: Document, path: str, key: str, number: int) -> Leaf:
     return Leaf(path, subject, op, operands.moment(told, place))
 
 
+def _case(document: Document, path: str, key: str) -> Leaf:
+    refuse_others(document, path, {key, "where"})
+    state = document[key]
+    if state not in CASE_STATES:
+        raise RuleError(_below(path, key), f"must be one of {', '.join(CASE_STATES)}")
+    where = where_of(document, path, may_move=True)
+    for number, one in enumerate(where):
+        of_since = one.subject == Trait(SINCE, (SINCE,)) and one.op == MATCHES
+        if of_since or isinstance(one.value, Anniversary):
+            place = _below(path, f"where[{number}].op")
+            raise RuleError(place, f"can't be {one.op} here: use within, or < now - 7d")
+    return Leaf(path, Cased(state, where), IS, None)
+
+
 def _op(document: Document, path: str, allowed: frozenset[str], subject: OfEvents) -> str:
     op = document.get("op")
     if not isinstance(op, str) or op not in allowed:
@@ -145,7 +163,7 @@ def _step(document: object, path: str, number: int) -> Then:
             raise RuleError(place, "must be in min, h, d or w: months are of different lengths")
     if absent and within is None:
         raise RuleError(path, "not_performed needs within: how long nothing follows")
-    events = Events(_name(document, path, key), _where(document, path))
+    events = Events(_name(document, path, key), where_of(document, path))
     return Then(events, within, absent)
 
 
@@ -157,7 +175,7 @@ def _same(listed: object, path: str) -> tuple[Trait, ...]:
 
 
 def _events(document: Document, path: str, key: str) -> Events:
-    return Events(_name(document, path, key), _where(document, path), _window(document, path))
+    return Events(_name(document, path, key), where_of(document, path), _window(document, path))
 
 
 def _name(document: Document, path: str, key: str) -> str:
@@ -175,14 +193,18 @@ def _property(value: object, path: str) -> Trait:
     return Trait(name, tuple(map(normal_text, names_of(name))))
 
 
-def _where(document: Document, path: str) -> tuple[Leaf, ...]:
+def where_of(document: Document, path: str, *, may_move: bool = False) -> tuple[Leaf, ...]:
+    """Comparisons with properties, all of which hold; with time they change if they `may_move`."""
     place, listed = _below(path, "where"), document.get("where", [])
     if not isinstance(listed, list) or len(listed) > MOST_CONDITIONS:
         raise RuleError(place, f"must be a list of {MOST_CONDITIONS} conditions at most")
-    return tuple(_condition(one, f"{place}[{number}]") for number, one in enumerate(listed))
+    return tuple(
+        _condition(one, f"{place}[{number}]", may_move=may_move)
+        for number, one in enumerate(listed)
+    )
 
 
-def _condition(document: object, path: str) -> Leaf:
+def _condition(document: object, path: str, *, may_move: bool = False) -> Leaf:
     """A comparison with a property: as one with a trait of a person, but for what moves."""
     if not isinstance(document, Mapping) or "property" not in document:
         raise RuleError(path, "must be an object with property, op and mostly value")
@@ -196,7 +218,7 @@ def _condition(document: object, path: str) -> Leaf:
         if where.split(".")[-1] == "trait":
             where = _below(path, "property")
         raise RuleError(where, message) from error
-    if found.is_timed:
+    if found.is_timed and not may_move:
         message = "can't move with time: the window of the events does"
         raise RuleError(_below(path, "value"), message)
     return replace(found, path="")
@@ -234,4 +256,5 @@ _READ: dict[str, Callable[[Document, str, str], Leaf]] = {
     **dict.fromkeys(("count", *AMOUNTS), _total),
     **dict.fromkeys(PLACES, _place),
     "answer": answer_leaf,
+    CASE: _case,
 }

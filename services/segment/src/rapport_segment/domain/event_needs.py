@@ -7,6 +7,7 @@ from typing import Any, assert_never
 from rapport_segment.domain.event_subjects import (
     Answer,
     Between,
+    Cased,
     EventWindow,
     Nth,
     OfEvents,
@@ -40,6 +41,8 @@ def moves(leaf: Leaf) -> bool:
     """Whether a comparison with events may change while nothing happens."""
     if not isinstance(leaf.subject, OfEvents):
         return False
+    if isinstance(leaf.subject, Cased):
+        return any(one.is_timed for one in leaf.subject.where)
     is_open = isinstance(window_of(leaf.subject), Between | None)
     waits = any(one.absent for one in getattr(leaf.subject, "then", ()))
     return leaf.is_timed or waits or not is_open

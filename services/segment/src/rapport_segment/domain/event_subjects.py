@@ -202,12 +202,52 @@ class Sequence:
         return frozenset(field for one in events_of(self) for field in one.fields)
 
 
-OfEvents = Performed | Total | Nth | Told | Answer | Sequence
+CLOSED_BY = "Case Closed"
+CASE_EVENTS = ("Case Opened", "Case State Changed", "Case Reopened", CLOSED_BY)
+"""The steps of a case, as feedback tells them."""
+
+SINCE = "since"
+"""Among the properties of a case: the instant of its last step."""
+
+OPEN, CLOSED, ANY = CASE_STATES = ("open", "closed", "any")
+
+
+@dataclass(frozen=True, slots=True)
+class Cased:
+    """There is a case that is open or closed now, and of which all of `where` holds, by what its
+    last step says.
+    """
+
+    state: str
+    where: "tuple[Leaf, ...]" = ()
+
+    sections: ClassVar[int] = Events.sections
+
+    @property
+    def label(self) -> str:
+        names = [one.subject.label.removeprefix("trait ") for one in self.where]
+        return f"case {self.state}{' with ' if names else ''}{', '.join(names)}"
+
+    @property
+    def fields(self) -> "frozenset[Field]":
+        return frozenset((HAPPENED, name) for name in CASE_EVENTS)
+
+    def fits(self, *, is_open: bool) -> bool:
+        """Whether one that is open, or closed, is asked for."""
+        return self.state == ANY or (self.state == OPEN) is is_open
+
+
+OneByOne = Performed | Total | Nth | Told | Answer | Sequence
+"""These ask of events one by one."""
+
+OfEvents = OneByOne | Cased
 
 
 def events_of(subject: OfEvents) -> Iterator[Events]:
     """All that a comparison looks at."""
-    if isinstance(subject, Sequence):
+    if isinstance(subject, Cased):
+        yield from (Events(name, subject.where) for name in CASE_EVENTS)
+    elif isinstance(subject, Sequence):
         yield subject.first
         yield from (one.events for one in subject.then)
     else:
@@ -216,4 +256,6 @@ def events_of(subject: OfEvents) -> Iterator[Events]:
 
 def window_of(subject: OfEvents) -> EventWindow | None:
     """The window in which its events, or the first of them, have to lie."""
+    if isinstance(subject, Cased):
+        return None
     return subject.first.window if isinstance(subject, Sequence) else subject.events.window

@@ -3,9 +3,11 @@
 from typing import Any
 
 from rapport_segment.domain import values
-from rapport_segment.domain.evaluate import predicate_of
+from rapport_segment.domain.cases import deciding
+from rapport_segment.domain.evaluate import judge_of, predicate_of
 from rapport_segment.domain.event_subjects import (
     Answer,
+    Cased,
     Nth,
     OfEvents,
     Performed,
@@ -29,6 +31,8 @@ def evidence(subject: OfEvents, view: View) -> Evidence:
     if isinstance(subject, Answer):
         meant: Any = subject.meant.subject
         return evidence(meant, view)
+    if isinstance(subject, Cased):
+        return None, tuple(deciding(subject, view, judge_of)[-MOST_SHOWN:])
     countings = [counting_of(one, predicate_of) for one in events_of(subject)]
     match subject:
         case Performed():

@@ -17,7 +17,7 @@ from rapport_segment.domain.event_subjects import (
     Answer,
     Events,
     Nth,
-    OfEvents,
+    OneByOne,
     Performed,
     Then,
     Told,
@@ -65,7 +65,7 @@ PredicateOf = Callable[[Leaf], Callable[[Facts], bool]]
 """Makes a comparison with a property into a function of where the properties stand."""
 
 
-def judge_of_events(leaf: Leaf, subject: OfEvents, predicate_of: PredicateOf) -> Judge:
+def judge_of_events(leaf: Leaf, subject: OneByOne, predicate_of: PredicateOf) -> Judge:
     """A comparison with events as a function."""
     if isinstance(subject, Answer):
         meant: Any = subject.meant

@@ -1,6 +1,6 @@
 """The words that explain a verdict: each comparison with what was found, those that settle it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -9,6 +9,8 @@ import msgspec
 from rapport_segment.domain.evaluate import judge_of
 from rapport_segment.domain.event_subjects import OfEvents
 from rapport_segment.domain.events_evidence import evidence
+from rapport_segment.domain.group_subjects import InGroup, keys_of
+from rapport_segment.domain.groups_judging import fitting
 from rapport_segment.domain.happenings import Happening
 from rapport_segment.domain.outlook import View
 from rapport_segment.domain.subjects import (
@@ -65,6 +67,8 @@ class Verdict(msgspec.Struct, frozen=True):
         if isinstance(self.leaf.subject, InList):
             kinds = sorted({one["kind"] for one in self.actual})
             return f"on {label} by {', '.join(kinds)}" if self.result else f"not on {label}"
+        if isinstance(self.leaf.subject, InGroup):
+            return _group_words(self.leaf.subject, self.actual)
         if op == IS:
             return label if self.result else f"not {label}"
         missing = self.actual is None
@@ -72,14 +76,33 @@ class Verdict(msgspec.Struct, frozen=True):
             return f"{label} {'missing' if missing else 'exists'}"
         if self.leaf.of != "any":
             label = f"{self.leaf.of} of {label}"
-        shown = str(self.leaf.value) if self.leaf.is_timed else _show(self.leaf.value)
-        wanted = f"{_SYMBOLS[op]} {shown}"
+        wanted = f"{_SYMBOLS[op]} {_wanted(self.leaf)}"
         if missing:
             return f"{label} missing, wanted {wanted}"
         # An address does not belong into a text that travels and is kept.
         hidden = isinstance(self.leaf.subject, Identifier | ContactPoint | Consent)
         found = label if hidden else f"{label} {_show(self.actual)}"
         return f"{found} {wanted}" if self.result else f"{found} not {wanted}"
+
+
+def _group_words(subject: InGroup, keys: Sequence[Any]) -> str:
+    """For example `in company "acme" with plan = "pro", seats > 100`."""
+    asked = [_asked(one) for one in subject.where]
+    found = f"in {subject.kind} {', '.join(map(_show, keys))}" if keys else f"in no {subject.kind}"
+    return f"{found}{' with ' if asked else ''}{', '.join(asked)}"
+
+
+def _asked(leaf: Leaf) -> str:
+    """What is asked of a trait, whatever it is."""
+    name = leaf.subject.label.removeprefix("trait ")
+    if leaf.value is None:
+        return f"{name} {'exists' if leaf.op == 'exists' else 'missing'}"
+    of = "" if leaf.of == "any" else f"{leaf.of} of "
+    return f"{of}{name} {_SYMBOLS[leaf.op]} {_wanted(leaf)}"
+
+
+def _wanted(leaf: Leaf) -> str:
+    return str(leaf.value) if leaf.is_timed else _show(leaf.value)
 
 
 def explain(rule: Rule, view: View) -> list[Verdict]:
@@ -146,6 +169,9 @@ def _compared(leaf: Leaf) -> Decisive:
         if isinstance(subject, OfEvents):
             actual, events = evidence(subject, view)
             return result, [Verdict(leaf, actual, result, until, events=events)]
+        if isinstance(subject, InGroup):
+            keys = keys_of(fitting(subject, view, judge_of))
+            return result, [Verdict(leaf, keys, result, until)]
         is_plain = isinstance(subject, Bucket | Reachable | InSegment)
         return result, [
             Verdict(leaf, None if is_plain else subject.read(view.facts), result, until)

@@ -7,6 +7,7 @@ person who comes apart, moves none of them.
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -221,6 +222,17 @@ class Happenings:
         if len(some) <= 1:
             return some[0] if some else ()
         return tuple(sorted((one for named in some for one in named), key=_place))
+
+    def among(self, names: AbstractSet[str]) -> set[str]:
+        """Those of these names of which there are events; UnreadSectionError if not all of them
+        were read.
+        """
+        found: set[str] = set()
+        for by_name in self._by_anchor:
+            if by_name is None or not by_name.keys() >= names:
+                raise UnreadSectionError
+            found.update(name for name, some in by_name.items() if some)
+        return found
 
     def has(self, name: str) -> bool:
         """Whether there is any event of a name, as far as it was read."""

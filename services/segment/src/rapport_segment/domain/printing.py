@@ -8,6 +8,7 @@ from typing import Any, assert_never
 from rapport_segment.domain.event_subjects import (
     Answer,
     Between,
+    Cased,
     Events,
     EventWindow,
     Nth,
@@ -17,6 +18,7 @@ from rapport_segment.domain.event_subjects import (
     Told,
     Total,
 )
+from rapport_segment.domain.group_subjects import InGroup
 from rapport_segment.domain.leaves import COUNTS, INSTANTS
 from rapport_segment.domain.sections import REVENUE
 from rapport_segment.domain.subjects import (
@@ -47,7 +49,6 @@ RESERVED = frozenset(
 )
 """Words that a trait can't be called by without quotes."""
 
-_WORDS = {Consent: "consent", Reachable: "reachable by", InSegment: "segment", InList: "list"}
 WORD = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
 _WORD = re.compile(WORD)
 
@@ -81,6 +82,8 @@ def _part(rule: Rule) -> str:
 def _leaf(leaf: Leaf) -> str:
     if isinstance(leaf.subject, OfEvents):
         return _compared(leaf, _of_events(leaf.subject))
+    if isinstance(leaf.subject, Plain):
+        return _plain(leaf.subject)
     return _compared(leaf, _subject(leaf.subject))
 
 
@@ -112,6 +115,8 @@ def _of_events(subject: OfEvents) -> str:
         case Answer():
             survey = f" of {_quoted(subject.survey)}" if subject.survey else ""
             return f"answer {subject.kind}{survey}"
+        case Cased():
+            return f"case({', '.join([_quoted(subject.state), *map(_condition, subject.where)])})"
         case Sequence():
             return _sequence(subject)
         case _:
@@ -154,7 +159,7 @@ def _step(events: Events) -> str:
     return f"{_quoted(events.name)}{where}"
 
 
-def _subject(subject: Plain | Compared) -> str:
+def _subject(subject: Compared) -> str:
     match subject:
         case Trait():
             is_plain = _WORD.fullmatch(subject.name) and subject.name not in RESERVED
@@ -163,16 +168,27 @@ def _subject(subject: Plain | Compared) -> str:
             return " ".join(filter(None, [subject.name, subject.currency]))
         case Defined():
             return " ".join(["defined", subject.name, *filter(None, [subject.currency])])
-        case Identifier() | Score():
-            if isinstance(subject, Score):
-                return f"score {subject.name}"
+        case Identifier():
             return f"identifier {_quoted(subject.kind)}"
+        case Score():
+            return f"score {subject.name}"
         case ContactPoint():
             return f"contact_point {subject.channel}{' verified' if subject.verified else ''}"
-        case Consent() | Reachable():
-            return f"{_WORDS[type(subject)]} {subject.channel} for {subject.purpose}"
+        case Consent():
+            return f"consent {subject.channel} for {subject.purpose}"
+        case _:
+            assert_never(subject)
+
+
+def _plain(subject: Plain) -> str:
+    match subject:
+        case Reachable():
+            return f"reachable by {subject.channel} for {subject.purpose}"
         case InSegment() | InList():
-            return f"{_WORDS[type(subject)]} {_quoted(subject.id)}"
+            word = "segment" if isinstance(subject, InSegment) else "list"
+            return f"{word} {_quoted(subject.id)}"
+        case InGroup():
+            return f"group({', '.join([_quoted(subject.kind), *map(_condition, subject.where)])})"
         case Bucket():
             first, behind = (_number(Decimal(one) / 100) for one in (subject.first, subject.behind))
             return f"bucket {_quoted(subject.salt)} from {first} to {behind}"

@@ -1,22 +1,32 @@
-"""Reads what a line asks of events: `count("Order Completed", total > 9) within last 90d >= 3`."""
+"""Reads what a line asks of events and of groups.
+
+`count("Order Completed", total > 9) within last 90d >= 3`, `group("company", seats > 100)`.
+"""
 
 from typing import Any
 
-from rapport_segment.domain.event_leaves import CALLED
+from rapport_segment.domain.event_leaves import CALLED, CASE
 from rapport_segment.domain.event_subjects import AMOUNTS, PLACES
+from rapport_segment.domain.group_leaves import GROUP
 from rapport_segment.domain.tokens import Piece, Tokens
+
+WHOLES = (GROUP, CASE)
+"""Of these one has all that stands in the bracket, whatever window there may be."""
 
 
 class EventTokens(Tokens):
     """Reads comparisons with events. Each begins with a word and a bracket, as no trait does."""
 
     def _of_events(self, column: int) -> Piece | None:
-        """A comparison with events; None if here is another one."""
+        """A comparison with events or groups; None if here is another one."""
         word = self._next.text
-        if self._next.kind != "word" or word not in CALLED or not self._is_called():
+        is_known = word in WHOLES or word in CALLED
+        if self._next.kind != "word" or not is_known or not self._is_called():
             return None
         self._take()
         self._expect("(")
+        if word in WHOLES:
+            return self._whole(word, column)
         if word == "sequence":
             return self._sequence(column)
         parts: dict[str, Piece] = {}
@@ -28,6 +38,14 @@ class EventTokens(Tokens):
         piece = self._compared(document, column)
         piece.parts = parts
         return piece
+
+    def _whole(self, word: str, column: int) -> Piece:
+        """A kind of groups or the state of cases, and what is asked of one of them."""
+        parts: dict[str, Piece] = {}
+        document: dict[str, Any] = {word: self._name()}
+        document |= self._conditions(parts, first=False)
+        self._expect(")")
+        return Piece(document, column, parts=parts)
 
     def _is_called(self) -> bool:
         behind = self._tokens[min(self._at + 1, len(self._tokens) - 1)]

@@ -34,5 +34,12 @@ class Roll:
             if list_id in self.lists.get((kind, value), NO_LISTS)
         ]
 
+    def having(self, identifiers: Mapping[str, Iterable[str]]) -> set[str]:
+        """The ids of all lists that have one of somebody's identifiers."""
+        if not self.lists:
+            return set()
+        some = ((kind, value) for kind, values in identifiers.items() for value in values)
+        return set().union(*(self.lists.get(one, NO_LISTS) for one in some))
+
 
 NO_ROLL = Roll()

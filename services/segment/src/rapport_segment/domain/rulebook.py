@@ -14,11 +14,12 @@ from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.event_needs import Windows, windows_of
 from rapport_segment.domain.event_subjects import OfEvents
 from rapport_segment.domain.explaining import Why, reasoning
+from rapport_segment.domain.group_subjects import InGroup
+from rapport_segment.domain.guards import Guard, Guards, guard_of, numbers_by_field
 from rapport_segment.domain.outlook import NO, Judge, Outlook, View
 from rapport_segment.domain.sections import (
     ANY_KIND,
     COMPUTED,
-    DEFINED,
     FORBIDDING,
     HAPPENED,
     IDENTIFIERS,
@@ -27,6 +28,7 @@ from rapport_segment.domain.sections import (
     SCORES,
     SEGMENTS,
     Facts,
+    spread,
 )
 from rapport_segment.domain.subjects import Consent, Field, Reachable
 from rapport_segment.domain.tree import Leaf, Rule, leaves
@@ -45,6 +47,8 @@ class Definition:
     Nobody is in it who may not be judged, see `Facts.judged`: each definition reads that, too.
     `why` tells in words what its rule comes to. `fields` are the parts of the sections that it
     reads, `timed` those of them by which it moves with time. It counts from `since` on.
+
+    `guard`: what somebody has to have for it to be true of them (`domain.guards`).
 
     `moves`: a verdict may change while nothing happens, if only to somebody who is nobody yet.
 
@@ -69,6 +73,7 @@ class Definition:
     beside: bool = False
     windows: Windows = field(default_factory=dict)
     moves: bool = False
+    guard: Guard | None = None
 
     @property
     def named(self) -> list[str]:
@@ -124,6 +129,7 @@ class Definition:
             reads |= leaf.sections
             fields |= leaf.fields
             is_timed = leaf.is_timed or isinstance(leaf.subject, Consent | Reachable)
+            is_timed |= isinstance(leaf.subject, InGroup) and leaf.subject.moves
             if is_timed or isinstance(leaf.subject, OfEvents):
                 # Also of those without a window: by another clock an event may be yet to come.
                 timed |= leaf.subject.fields
@@ -143,6 +149,7 @@ class Definition:
             beside=beside,
             windows=windows_of(leaves(rule)),
             moves=moves,
+            guard=guard_of(rule, made),
         )
 
 
@@ -157,8 +164,10 @@ class Rulebook:
         self._order = {one.segment_id: number for number, one in enumerate(definitions)}
         self._asked: dict[tuple[int, str | None], int] = {}
         self._events_asked: dict[tuple[int, str | None], frozenset[str]] = {}
-        self._readers = _indexed(one.fields - FORBIDS for one in definitions)
-        self._timed = _indexed(one.timed for one in definitions)
+        self._readers = numbers_by_field(one.fields - FORBIDS for one in definitions)
+        self._timed = numbers_by_field(one.timed for one in definitions)
+        self._guards = Guards([one.guard for one in definitions])
+        self._building = [number for number, one in enumerate(definitions) if one.building]
         self._names: dict[int, set[str]] = {}
         for place, name in self._readers:
             self._names.setdefault(place, set()).add(name)
@@ -194,6 +203,20 @@ class Rulebook:
             if not FORBIDS.isdisjoint(changed):
                 return self.definitions
             found.update(number for field in changed for number in self._readers.get(field, ()))
+        return self._numbered(found)
+
+    def possible(
+        self, facts: Facts, segments: Collection[UUID] = (), *, with_building: bool = False
+    ) -> list[Definition]:
+        """Those that may be true of somebody, and those of the segments that they are in; what
+        rests on what they enter or leave is to be judged behind that.
+
+        `with_building`: and those against which not everybody has been held yet.
+        """
+        found = self._guards.possible(facts, segments) if facts.judged else set[int]()
+        found.update(self._order[one] for one in segments if one in self._order)
+        if with_building:
+            found.update(self._building)
         return self._numbered(found)
 
     def _with_events(self, *some: Facts) -> list[str]:
@@ -258,7 +281,7 @@ class Rulebook:
     def _changed(self, place: int, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         names = self._names.get(place, set())
         if place == COMPUTED:
-            old, new = _spread(old), _spread(new)
+            old, new = spread(old), spread(new)
         elif place == RESTRAINTS:
             names = names | FORBIDDING
         elif place == IDENTIFIERS and ANY_KIND in names and old != new:
@@ -277,7 +300,7 @@ class Rulebook:
                 continue
             if place not in there:
                 value = facts.sections[place].value
-                there[place] = _spread(value) if place == COMPUTED else value
+                there[place] = spread(value) if place == COMPUTED else value
             if name in there[place]:
                 found.update(some)
         return self._numbered(found)
@@ -355,25 +378,6 @@ def in_order(definitions: Sequence[Definition]) -> list[Definition]:
         return depths[name]
 
     return sorted(definitions, key=lambda one: depth(str(one.segment_id)))
-
-
-def _indexed(
-    fields: Iterable[frozenset[Field]],
-) -> dict[Field, list[int]]:
-    """The numbers of definitions by what they read; these cost less to hash than ids."""
-    found: dict[Field, list[int]] = {}
-    for number, some in enumerate(fields):
-        for part in some:
-            found.setdefault(part, []).append(number)
-    return found
-
-
-def _spread(computed: Mapping[str, Any]) -> dict[str, Any]:
-    """Aggregates by name, the workspace's own among them."""
-    own = computed.get(DEFINED)
-    if not own:
-        return dict(computed)
-    return {**computed, **{f"{DEFINED}.{name}": value for name, value in own.items()}}
 
 
 _SAME = (str, int, bool, type(None))

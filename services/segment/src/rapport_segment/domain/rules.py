@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from rapport_segment.domain.event_leaves import EVENT_KEYS, asks_of_events, event_leaf
+from rapport_segment.domain.group_leaves import GROUP, group_leaf
 from rapport_segment.domain.leaves import SUBJECTS, leaf, refuse_others
 from rapport_segment.domain.operands import RuleError
 from rapport_segment.domain.tree import And, Not, Or, Rule
@@ -33,9 +34,11 @@ class _Parser:
         branch = next((key for key in ("and", "or", "not") if key in document), None)
         if branch is None and asks_of_events(document):
             return event_leaf(document, path)
+        if branch is None and GROUP in document:
+            return group_leaf(document, path)
         if branch is None:
             if not any(key in document for key in SUBJECTS):
-                known = ", ".join((*SUBJECTS, *EVENT_KEYS))
+                known = ", ".join((*SUBJECTS, GROUP, *EVENT_KEYS))
                 raise RuleError(path, f"needs one of: and, or, not, {known}; and only one")
             return leaf(document, path)
         refuse_others(document, path, {branch})

@@ -14,6 +14,7 @@ from rapport_common.events.codec import UNREADABLE
 from rapport_common.events.contact import normal_email
 from rapport_common.events.profile import ComputedState, DefinedValue, IdentifierState
 from rapport_common.lazy import lazy
+from rapport_segment.domain.group_rows import groups_told
 from rapport_segment.domain.permissions import places_by_channel, words_by_channel
 from rapport_segment.domain.rolls import NO_ROLL, Roll
 from rapport_segment.domain.values import EMAIL, instant, normal_text
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_EXPONENT = 400
 REVENUE = "revenue"
+GROUPS = "groups"
+"""The trait by which profile tells in which groups somebody is."""
 DEFINED = "defined"
 """Under it stand the traits that a workspace has defined, by their names."""
 _MOMENTS = ("first_order_at", "last_order_at", "first_seen_at", "last_seen_at")
@@ -176,6 +179,12 @@ class Facts:
         return self.sections[RESTRAINTS].value
 
     @lazy
+    def groups(self) -> "Mapping[str, Sequence[Facts]]":
+        """Groups by kind, each with its traits where a person's stand."""
+        told = groups_told(self.traits.get(GROUPS))
+        return {kind: [of_traits(one) for one in some] for kind, some in told.items()}
+
+    @lazy
     def judged(self) -> bool:
         """Whether the person may be judged by rules: putting people in segments is profiling."""
         return FORBIDDING.isdisjoint(self.restraints)
@@ -197,6 +206,14 @@ class Facts:
         """These, which are the caller's own, with what the person's scores are, by name."""
         self.scores = scores
         return self
+
+
+def spread(computed: Mapping[str, Any]) -> dict[str, Any]:
+    """Aggregates by name, the workspace's own among them."""
+    own = computed.get(DEFINED)
+    if not own:
+        return dict(computed)
+    return {**computed, **{f"{DEFINED}.{name}": value for name, value in own.items()}}
 
 
 def stored(
@@ -223,6 +240,13 @@ NO_FACTS = stored(NOT_READ, (0,) * len(_PLACES))
 def nobody(profile_id: str, roll: Roll = NO_ROLL) -> Facts:
     """Of an id of which nothing is known."""
     return Facts((), profile_id, roll)
+
+
+def of_traits(traits: dict[str, Any]) -> Facts:
+    """Of something that has traits, and nothing else."""
+    facts = Facts(())
+    facts.__dict__["traits"] = traits
+    return facts
 
 
 def identifiers_told(told: Iterable[IdentifierState]) -> dict[str, list[str]]:

@@ -165,9 +165,10 @@ class Stays:
         self.judged.add(turn.key)
         rules, moment = self._rulebook(turn.key), self._moment(turn, step)
         if not turn.before.known:
-            return self._judged(turn.key, *judge(person, rules.definitions, moment), moment)
+            possible = rules.possible(person.facts, person.entries)
+            return self._judged(turn.key, *judge(person, possible, moment), moment)
         touched = (
-            rules.definitions
+            rules.possible(person.facts, person.entries, with_building=True)
             if _is_told_anew(step)
             else rules.concerned(turn.taken, before.facts, person.facts, event)
         )
@@ -232,13 +233,12 @@ class Stays:
             return self._keep(turn.key, after, changes)
         into = self.people[turn.survivor]
         gone = replace(gone, version=turn.version)
-        survivor, changes = merge(
-            gone,
-            into,
-            self._rulebook(turn.key).definitions,
-            self.now,
-            is_told=turn.is_told,
-        )
+        rules, is_judged = self._rulebook(turn.key), turn.is_told and into.known
+        segments = {**gone.entries, **into.entries}
+        possible = rules.possible(into.facts, segments) if is_judged else ()
+        survivor, changes = merge(gone, into, possible, self.now, is_told=is_judged)
+        if is_judged:
+            survivor, changes = settle(survivor, changes, rules, Moment(self.now, "merge"))
         for segment_id, entry in gone.entries.items():
             if segment_id not in into.entries:
                 at = max(self.now, entry.since or entry.entered_at)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from rapport_common.events.envelope import Identifier as NamedBy
 from rapport_segment.domain.elements import indexed
 from rapport_segment.domain.event_subjects import OfEvents
+from rapport_segment.domain.group_subjects import InGroup
 from rapport_segment.domain.permissions import EVERY, GRANTED, place_of
 from rapport_segment.domain.sections import (
     ANY_KIND,
@@ -326,7 +327,7 @@ def drawn(salt: str, profile_id: str) -> int:
 Compared = Trait | Computed | Defined | Identifier | ContactPoint | Consent | Score
 """Subjects with an operator; the others are true or false by themselves, or ask of events."""
 
-Plain = Reachable | Bucket | InSegment | InList
+Plain = Reachable | Bucket | InSegment | InList | InGroup
 Subject = Compared | Plain | OfEvents
 Of = Literal["any", "all", "none", "size"]
 """Of a list: that one element fits, that all do (and there is one), that none does; how many."""

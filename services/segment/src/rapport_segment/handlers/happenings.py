@@ -24,7 +24,7 @@ from rapport_segment.domain.happenings import (
     name_of,
 )
 from rapport_segment.domain.membership import Person
-from rapport_segment.domain.rulebook import Rulebook
+from rapport_segment.domain.rulebook import MANY, Rulebook
 from rapport_segment.domain.sections import IDENTIFIERS, Facts, Section, UnreadSectionError
 from rapport_segment.domain.stays import NO_RULES, Stays
 from rapport_segment.store import happenings
@@ -83,16 +83,38 @@ class EventReading:
         for step in steps:
             if step.key in anchors:
                 anchors[step.key].update(_told(step))
+        names = {key: self._rules(key).event_names for key in anchors}
+        if asked is not None:
+            names |= {
+                key: frozenset(asked[key]) for key in (asked.keys() & names.keys()) - set(late)
+            }
+        idle = await self._idle(tx, anchors, names)
         wanted: dict[happenings.Wanted, datetime] = {}
         for key, mine in anchors.items():
-            rules = self._rules(key)
-            names = rules.event_names
-            if asked is not None and key in asked and key not in late:
-                names = frozenset(asked[key])
-            for name in names:
-                first = since(rules.windows[name], self._at)
-                wanted.update({(key[0], anchor, name): first for anchor in mine})
-        return await happenings.read(tx, wanted)
+            busy = [one for one in mine if (key[0], one) not in idle]
+            for name in names[key] if busy else ():
+                first = since(self._rules(key).windows[name], self._at)
+                wanted.update({(key[0], anchor, name): first for anchor in busy})
+        kept = await happenings.read(tx, wanted)
+        return {**kept, **{one: dict.fromkeys(mine, ()) for one, mine in idle.items()}}
+
+    async def _idle(
+        self,
+        tx: AsyncConnection,
+        anchors: Mapping[Key, Collection[Anchor]],
+        names: Mapping[Key, Collection[str]],
+    ) -> dict[tuple[str, Anchor], set[str]]:
+        """Anchors under which nothing has happened, of those for which much is asked: the names.
+
+        A newcomer is asked for all names that rules look at, and mostly has none of them.
+        """
+        asked: dict[tuple[str, Anchor], set[str]] = {}
+        for key, mine in anchors.items():
+            if len(names[key]) > MANY:
+                for anchor in mine:
+                    asked.setdefault((key[0], anchor), set()).update(names[key])
+        busy = await happenings.busy(tx, asked)
+        return {one: some for one, some in asked.items() if one not in busy}
 
     async def copies(self, tx: AsyncConnection, steps: Sequence[Step]) -> dict[Message, Copied]:
         """The kept copies of the messages that are told, where it may matter which it is."""

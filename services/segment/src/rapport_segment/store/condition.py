@@ -9,6 +9,7 @@ from rapport_common.events.contact import MAX_STATED_PHONE, SEPARATING
 from rapport_segment.domain import values
 from rapport_segment.domain.asked_patterns import key_of
 from rapport_segment.domain.event_subjects import OfEvents
+from rapport_segment.domain.group_subjects import InGroup
 from rapport_segment.domain.leaves import EQUALITY
 from rapport_segment.domain.permissions import EXPIRED, GRANTED
 from rapport_segment.domain.sections import FORBIDDING
@@ -35,7 +36,7 @@ from rapport_segment.domain.values import Scalar
 from rapport_segment.store.events_condition import EventsCondition
 from rapport_segment.store.instants import Instants
 from rapport_segment.store.matching import Matched
-from rapport_segment.store.places import Places, elements, number_of, text_of
+from rapport_segment.store.places import Places, elements, inside, number_of, text_of
 
 _ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 JUDGED = (
@@ -115,6 +116,10 @@ class Condition(Places):
                 return self._in_segment(subject)
             case InList():
                 return self._in_list(subject)
+            case InGroup():
+                tests = ["true", *(inside(self._verdict(one), "g") for one in subject.where)]
+                groups = self.groups(subject.kind, "g")
+                return f"EXISTS (SELECT FROM {groups} WHERE {' AND '.join(tests)})"
             case _:
                 assert_never(subject)
 

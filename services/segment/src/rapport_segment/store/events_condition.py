@@ -8,7 +8,13 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from rapport_segment.domain.event_subjects import (
+    ANY,
+    CASE_EVENTS,
+    CLOSED_BY,
+    OPEN,
+    SINCE,
     Answer,
+    Cased,
     Events,
     Nth,
     OfEvents,
@@ -24,10 +30,12 @@ from rapport_segment.domain.subjects import Trait
 from rapport_segment.domain.tree import Leaf
 from rapport_segment.store.happenings import NEWEST
 from rapport_segment.store.instants import Instants, later
-from rapport_segment.store.places import Places, number_of, text_of
+from rapport_segment.store.places import Places, inside, number_of, text_of
 
 _COMPARE = {"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _OLDEST = 'e.at, e.source COLLATE "C", e.message_id COLLATE "C"'
+_WRITTEN = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+"""An instant as facts have it."""
 _NEWEST = 'e.at DESC, e.source COLLATE "C" DESC, e.message_id COLLATE "C" DESC'
 
 
@@ -56,6 +64,8 @@ class EventsCondition:
                 return self.test(meant, meant.subject)
             case Sequence():
                 return self._sequence(subject)
+            case Cased():
+                return self._cased(subject)
             case _:
                 assert_never(subject)
 
@@ -76,7 +86,7 @@ class EventsCondition:
         return f"{self._source(events.name)} WHERE {' AND '.join(tests)}"
 
     def _fitting(self, events: Events, row: str = "e") -> list[str]:
-        return [_inside(self._test(leaf), row) for leaf in events.where]
+        return [inside(self._test(leaf), row) for leaf in events.where]
 
     def _total(self, leaf: Leaf, subject: Total) -> str:
         wanted: Any = leaf.value
@@ -87,7 +97,7 @@ class EventsCondition:
             return f"((SELECT count(*) FROM {rows}) {op} {limit})"
         if subject.amount == "distinct":
             return f"((SELECT count(DISTINCT {self._key(subject.of)}) FROM {rows}) {op} {limit})"
-        number = _inside(number_of(self._places.read(subject.of)))
+        number = inside(number_of(self._places.read(subject.of)))
         numbers = f"FROM (SELECT {number} AS n FROM {rows}) AS v"
         if subject.amount == "sum":
             return f"(SELECT COALESCE(sum(v.n), 0) {op} {limit} {numbers})"
@@ -98,7 +108,7 @@ class EventsCondition:
     def _key(self, of: Trait, row: str = "e") -> str:
         """What tells values of a property apart; NULL for none, a list or an object."""
         x = self._places.read(of)
-        return _inside(
+        return inside(
             f"CASE WHEN {number_of(x)} IS NOT NULL "
             f"THEN 'n' || CAST(trim_scale({number_of(x)}) AS text) "
             f"WHEN jsonb_typeof({x}) = 'string' THEN 's' || {text_of(x)} "
@@ -112,7 +122,7 @@ class EventsCondition:
 
     def _told(self, leaf: Leaf, subject: Told) -> str:
         """Of no event a property is missing."""
-        test = _inside(self._test(told_test(leaf, subject)), "v")
+        test = inside(self._test(told_test(leaf, subject)), "v")
         of_none = "true" if leaf.op == "not_exists" else "false"
         return f"COALESCE((SELECT {test} FROM {self._one(subject)}), {of_none})"
 
@@ -123,6 +133,28 @@ class EventsCondition:
             f"(SELECT e.at, e.traits FROM {self._counted(subject.events)} "
             f"ORDER BY {order} LIMIT 1 OFFSET {subject.number - 1}) AS v"
         )
+
+    def _cased(self, subject: Cased) -> str:
+        """Rows `c`: the last step of each case, with its instant among the `traits`."""
+        steps = " UNION ALL ".join(
+            f"SELECT e.*, {'false' if name == CLOSED_BY else 'true'} AS is_open "
+            f"FROM {self._source(name)}"
+            for name in CASE_EVENTS
+        )
+        case_id = f'(e.traits ->> {self._places.text("case_id")}) COLLATE "C"'
+        step = f"e.traits -> {self._places.text('step')}"
+        number = f"CASE jsonb_typeof({step}) WHEN 'number' THEN CAST({step} AS numeric) ELSE 0 END"
+        since = f"{self._places.text(SINCE)}, to_char(e.at, {self._places.text(_WRITTEN)})"
+        lasts = (
+            f"SELECT DISTINCT ON ({case_id}) e.is_open, e.traits || jsonb_build_object({since}) "
+            f"AS traits FROM ({steps}) AS e WHERE {self._instants.has_come('e.at')} "
+            "AND jsonb_typeof(e.traits -> 'case_id') = 'string' "
+            f"ORDER BY {case_id}, {number} DESC, {_NEWEST}"
+        )
+        tests = [inside(self._test(one), "c") for one in subject.where]
+        if subject.state != ANY:
+            tests.append("c.is_open" if subject.state == OPEN else "NOT c.is_open")
+        return f"EXISTS (SELECT FROM ({lasts}) AS c WHERE {' AND '.join(['true', *tests])})"
 
     def _sequence(self, subject: Sequence) -> str:
         """Rows `e0`, `e1` …, one after the other."""
@@ -148,8 +180,3 @@ class EventsCondition:
             tests.append(f"{row}.at < {later(before, step.within)}")
         tests += [f"{self._key(of, row)} = {self._key(of, 'e0')}" for of in subject.same]
         return tests + self._fitting(step.events, row)
-
-
-def _inside(expression: str, row: str = "e") -> str:
-    """An expression of a row `p`, of the properties of an event."""
-    return f"(SELECT {expression} FROM (SELECT {row}.traits) AS p)"

@@ -83,6 +83,13 @@ _USED = text(
     "AND h.anchor = v.anchor AND h.name = v.name)"
 )
 
+_BUSY = text(
+    "SELECT DISTINCT v.workspace, v.anchor "
+    f"FROM unnest({packed_texts('workspaces')}, CAST(:anchors AS bytea[])) AS v(workspace, anchor) "
+    "WHERE EXISTS (SELECT FROM segment.happening h WHERE h.workspace = v.workspace "
+    "AND h.anchor = v.anchor)"
+)
+
 Wanted = tuple[str, Anchor, str]
 """(workspace, anchor, name)"""
 
@@ -160,6 +167,20 @@ async def used(tx: AsyncConnection, wanted: Collection[Wanted]) -> set[tuple[str
         "names": pack_texts([one[2] for one in wanted]),
     }
     rows = await tx.execute(_USED, given)
+    return {(row[0], row[1]) for row in rows.all()}
+
+
+async def busy(
+    tx: AsyncConnection, anchors: Collection[tuple[str, Anchor]]
+) -> set[tuple[str, Anchor]]:
+    """Under which of these anchors any event is kept, as (workspace, anchor)."""
+    if not anchors:
+        return set()
+    given = {
+        "workspaces": pack_texts([one[0] for one in anchors]),
+        "anchors": [one[1] for one in anchors],
+    }
+    rows = await tx.execute(_BUSY, given)
     return {(row[0], row[1]) for row in rows.all()}
 
 

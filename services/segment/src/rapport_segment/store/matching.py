@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rapport_segment.domain.asked_patterns import Asked, asked_of_events, key_of
+from rapport_segment.domain.asked_patterns import Asked, asked_of_events, asked_of_groups, key_of
 from rapport_segment.domain.event_subjects import OfEvents
+from rapport_segment.domain.group_subjects import InGroup
 from rapport_segment.domain.patterns import matches
 from rapport_segment.domain.subjects import Compared
 from rapport_segment.domain.tree import Rule, leaves
@@ -46,6 +47,12 @@ async def matched(
                     await before()
                 told = await _texts_told(tx, given["workspace"], name, asked[0])
                 await _note(tx, found, asked, told, before)
+        elif isinstance(leaf.subject, InGroup):
+            for asked in asked_of_groups(leaf.subject):
+                if before is not None:
+                    await before()
+                told = await _texts_of_groups(tx, leaf.subject.kind, asked[0], people, given)
+                await _note(tx, found, asked, told, before)
         elif (key := key_of(leaf)) is not None:
             if before is not None:
                 await before()
@@ -79,6 +86,17 @@ async def _texts_told(
     )
     x = places.read(subject)
     return await _distinct(tx, x, row, "true", {"workspace": workspace, **places.parameters})
+
+
+async def _texts_of_groups(
+    tx: AsyncConnection, kind: str, subject: Compared, people: str, given: Mapping[str, Any]
+) -> list[str]:
+    """Of the groups of a kind that these people are in."""
+    places = Places()
+    groups = f"CROSS JOIN LATERAL {places.groups(kind, 'g')}"
+    row = f"(SELECT g.traits FROM segment.person p {groups} WHERE {people}) AS p"
+    x = places.read(subject)
+    return await _distinct(tx, x, row, "true", {**given, **places.parameters})
 
 
 async def _texts(

@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 
+from rapport_segment.domain.group_rows import EACH, ID
 from rapport_segment.domain.permissions import EVERY
 from rapport_segment.domain.rfm import SCORES
-from rapport_segment.domain.sections import DEFINED
+from rapport_segment.domain.sections import DEFINED, GROUPS
 from rapport_segment.domain.subjects import (
     Compared,
     Consent,
@@ -70,6 +71,19 @@ class Places:
         inner = " -> ".join(["p.traits", *map(self.text, subject.names)])
         return f"(CASE WHEN p.traits ? {self.text(subject.name)} THEN {whole} ELSE {inner} END)"
 
+    def groups(self, kind: str, row: str) -> str:
+        """The person's groups of a kind, each with its `traits`, as what stands behind FROM."""
+        told = f"p.traits -> {self.text(GROUPS)}"
+        one = f"({told} -> {self.text(kind)})"
+        listed = (
+            f"CASE WHEN jsonb_typeof({one} -> {self.text(ID)}) = 'string' "
+            f"THEN jsonb_build_array({one}) "
+            f"WHEN {told} ? {self.text(kind)} "
+            f"THEN {told} -> {self.text(EACH)} -> {self.text(kind)} END"
+        )
+        rows = f"{elements(f'({listed})')} AS v WHERE jsonb_typeof(v.value) = 'object'"
+        return f"(SELECT v.value AS traits FROM {rows}) AS {row}"
+
     def jsonb(self, value: Any) -> str:
         """A value as JSON."""
         return f"CAST({self.text(_json.encode(value).decode())} AS jsonb)"
@@ -104,3 +118,8 @@ def number_of(x: str) -> str:
         f"CASE jsonb_typeof({x}) WHEN 'number' THEN CAST({x} AS numeric) WHEN 'string' THEN "
         f"CASE WHEN {text_of(x)} ~ '^{PLAIN_NUMBER}$' THEN CAST({text_of(x)} AS numeric) END END"
     )
+
+
+def inside(expression: str, row: str = "e") -> str:
+    """An expression of a row `p`, of what stands as `traits` in another row."""
+    return f"(SELECT {expression} FROM (SELECT {row}.traits) AS p)"

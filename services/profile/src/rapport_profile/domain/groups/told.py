@@ -19,6 +19,8 @@ from rapport_profile.domain.naming import Id
 from rapport_profile.domain.stamps import OWN_SOURCE
 
 TRAIT = "groups"
+EACH = "*"
+"""No kind is called so. Under it rules find what one and the same group has."""
 MAX_TOLD = 20
 """Groups of a person, those joined last."""
 MAX_TRAITS = 50
@@ -42,7 +44,7 @@ def told_of(
 
     What only a public source says is not told, nor what may be somebody's address. Of a kind of
     which a person has one group, it is told as it is; of others each trait is a list of what the
-    groups have.
+    groups have, and the groups themselves stand under `EACH`, by kind.
     """
     now = [
         one
@@ -53,10 +55,13 @@ def told_of(
     by_kind: dict[str, list[Document]] = {}
     for one in sorted(now, key=lambda each: each.key):
         by_kind.setdefault(one.kind, []).append(_shown(one, groups[one.group_id]))
-    document = {
+    document: Document = {
         kind: some[0] if rules.of(kind).most == 1 else _columns(some)
         for kind, some in by_kind.items()
     }
+    several = {kind: some for kind, some in by_kind.items() if rules.of(kind).most != 1}
+    if several:
+        document[EACH] = several
     return msgspec.Raw(_encoder.encode(document)) if document else None
 
 
