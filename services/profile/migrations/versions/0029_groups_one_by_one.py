@@ -1,12 +1,12 @@
 """People are told which groups they are in one by one: all of them once again.
 
-Revision: 0028, follows 0027.
+Revision: 0029, follows 0028.
 """
 
 from alembic import op
 
-revision = "0028"
-down_revision = "0027"
+revision = "0029"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 
