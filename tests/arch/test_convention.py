@@ -61,6 +61,7 @@ KEYED = {
     "/v1/computed-traits": "name",
     "/v1/computed-traits/{name}/history": "version",
     "/v1/traits": "name",
+    "/v1/sender-domains": "domain",
     "/v1/violations": "the event, the path and the rule",
     "/v1/quarantine/summary": "source, code and path",
     "/v1/quarantine/balance": "source",
@@ -96,6 +97,7 @@ KEYED = {
 NAMED = {
     "/v1/events/{message_id}": "an event is known by its message id",
     "/v1/catalogue/{source}/{kind}": "source, type and name",
+    "/v1/sender-domains/{domain}": "a domain is known by its name",
     "/v1/computed-traits/{name}": "a computed trait is known by its name",
 }
 # What can be asked for after an event of one's own, which `after` names, has been applied.
@@ -146,6 +148,7 @@ SAFE_AGAIN = {
     "/v1/audiences/{audience_id}/build": "a file that is being made is made to its end",
     "/v1/webhooks": "an address is taken once (409 with the id)",
     "/v1/segments/{segment_id}/rollback": "the rule that it has already makes no version",
+    "/v1/sender-domains": "a workspace has a domain once (409 with it)",
     "/v1/surveys/{survey_id}/invitations": "a person has one link to a wave",
 }
 # Whose errors have a form of their own: their SDKs decide by it what is sent again.

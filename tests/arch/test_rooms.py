@@ -45,6 +45,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
     "campaign": {
         "render": "mails of templates: pure, as the domain is",
         "renderer.py": "renders in a process of its own, which may take only so long",
+        "resolving.py": "the DNS by which sender domains are checked",
         "sender.py": "the worker that sends",
         "smtp.py": "the protocol by which it does",
         **_PAGES,

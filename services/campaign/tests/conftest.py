@@ -19,6 +19,7 @@ import msgspec
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from fastapi import FastAPI
+from services.campaign.tests.dns_server import Dns
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
@@ -61,7 +62,6 @@ from rapport_common.kafka.batch import Record, Subscription
 from rapport_common.kafka.producer import Outgoing
 from rapport_common.kafka.store import ConsumerStore
 from rapport_common.operator.ledger import ledger_routes
-from rapport_common.proxies import Proxies
 from rapport_common.publisher import Publisher
 from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import (
@@ -74,7 +74,6 @@ from rapport_common.testing.profiles import sections
 
 PUBLIC = "https://mail.shop.example"
 MOST_ASKED = 5
-PROXIES = Proxies(["10.0.0.0/8"])
 SEGMENT = "11111111-1111-1111-1111-111111111111"
 OFFICE = Office(LINK_KEY, PUBLIC, "no-reply@mail.shop.example")
 
@@ -408,6 +407,15 @@ async def renderer() -> AsyncIterator[Renderer]:
     await one.close()
 
 
+@pytest.fixture
+async def dns() -> AsyncIterator[Dns]:
+    """Who the API asks for records of domains."""
+    server = Dns()
+    await server.start()
+    yield server
+    server.stop()
+
+
 Sending = Callable[..., Any]
 
 
@@ -467,12 +475,19 @@ def api(
     renderer: Renderer,
     database_url: str,
     topics: Topics,  # they tell of the segment
+    dns: Dns,
 ) -> FastAPI:
     app = patient_app("campaign")
     arrivals = Arrivals(engine, database_url, seconds=0.2)
     counted = partial(counts, ConsumerStore("campaign", "campaign"))
     listening = listeners(publisher(), EVENT_KEY, OFFICE)
-    add_routes(app, *routers(engine, listening, renderer, arrivals, PROXIES))
+    settings = quick_settings(
+        1,
+        trusted_proxies="10.0.0.0/8",
+        dns_servers=f"127.0.0.1:{dns.port}",
+        spf_include="_spf.mail.example",
+    )
+    add_routes(app, *routers(engine, listening, renderer, arrivals, settings))
     add_routes(app, ledger_routes(engine, CampaignLedger, counted))
     return app
 
@@ -561,6 +576,7 @@ class Scenario:
     campaign_body: dict[str, Any]
     started: Callable[..., Any]
     work: Callable[..., Any]
+    dns: Dns
 
 
 @pytest.fixture
@@ -578,5 +594,6 @@ def scenario(
     campaign_body: dict[str, Any],
     started: Callable[..., Any],
     work: Callable[..., Any],
+    dns: Dns,
 ) -> Scenario:
     return Scenario(**locals())

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 from fastapi import Response
+from services.campaign.tests.conftest import quick_settings
 from tests.support.api import patient_app
 
 from rapport_campaign.api import listeners, routers
@@ -19,7 +20,6 @@ from rapport_campaign.handlers.segments import Arrivals
 from rapport_common import clock
 from rapport_common.db import create_engine
 from rapport_common.events.topics import EVENTS
-from rapport_common.proxies import Proxies
 from rapport_common.publisher import Publisher
 from rapport_common.routes import add_routes
 from rapport_common.testing.credentials import EVENT_KEY, LINK_KEY
@@ -507,7 +507,7 @@ async def test_people_get_a_page_while_the_database_is_away(renderer: Any, scena
     app = patient_app("campaign")
     publisher = Publisher("campaign", EVENTS, EVENT_KEY)
     listening = listeners(publisher, EVENT_KEY, renderer.office)
-    add_routes(app, *routers(away, listening, renderer, arrivals, Proxies([])))
+    add_routes(app, *routers(away, listening, renderer, arrivals, quick_settings(1)))
     token = Token("acme", "ab" * 32, "cd" * 12)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as visitor:

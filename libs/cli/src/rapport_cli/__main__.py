@@ -46,6 +46,7 @@ from rapport_cli import (
     replays,
     retention,
     segment_files,
+    sender_domains,
     show,
     sources,
     spool,
@@ -92,6 +93,7 @@ app.add_typer(lists.app, name="list")
 app.add_typer(audiences.app, name="audience")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(campaigns.app, name="campaign")
+app.add_typer(sender_domains.app, name="sender-domain")
 app.add_typer(plans.app, name="plan")
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(brand.app, name="brand")

@@ -34,7 +34,10 @@ PURPOSES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 """By service: its settings, and what the key in each is for."""
 
 IN_GENERATIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {"segment": {"RAPPORT_WEBHOOK_KEYS": "webhook-secret"}}
+    {
+        "segment": {"RAPPORT_WEBHOOK_KEYS": "webhook-secret"},
+        "campaign": {"RAPPORT_SIGNING_KEYS": "sender-domain"},
+    }
 )
 """The same of keys that can be rotated: each setting has that of a generation, and that of the last
 behind it.

@@ -56,5 +56,5 @@ def assemble(process: ServiceProcess, settings: Settings, renderers: list[Render
     process.ledger(CampaignLedger, partial(counts, consumer.store), equations)
     url = settings.database_url.get_secret_value()
     arrivals = Arrivals(process.api_engine, url, settings.segment_wait_seconds)
-    process.routers += routers(process.api_engine, listening, reader, arrivals, settings.proxies())
+    process.routers += routers(process.api_engine, listening, reader, arrivals, settings)
     return process.api()

@@ -30,6 +30,15 @@ RENDER_DURATION = Histogram(
     "Time to render a batch of mails, links and MIME included.",
     buckets=LATENCY_BUCKETS,
 )
+SIGNED = Counter(
+    "rapport_mails_signed_total",
+    "Mails composed, by whether a verified domain of their workspace signed them.",
+    ["signed"],
+)
+UNOPENED = Gauge(
+    "rapport_sender_keys_unopened",
+    "Keys of sender domains that no key of RAPPORT_SIGNING_KEYS opens: their mails go unsigned.",
+)
 TRACKED = Counter(
     "rapport_tracked_total",
     "Opens, clicks, unsubscribes and words on the page of preferences that were recorded.",
@@ -43,5 +52,7 @@ NOT_ASKED = Counter(
 
 for _state in STATES:
     MESSAGES.labels(EMAIL_CHANNEL, _state)
+for _signed in ("yes", "no"):
+    SIGNED.labels(_signed)
 for _use in ("open", "click", "unsubscribe", "preferences", "opt_in"):
     TRACKED.labels(_use)

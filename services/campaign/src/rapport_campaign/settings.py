@@ -3,9 +3,11 @@
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, Field, SecretStr, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 
 from rapport_campaign.domain.delivery import Limits
+from rapport_campaign.domain.resolvers import servers
+from rapport_campaign.domain.signing_keys import SigningKeys
 from rapport_campaign.render.compose import Office
 from rapport_common.settings import ProxiedSettings, PurposeKey, key_bytes
 
@@ -15,6 +17,18 @@ class Settings(ProxiedSettings):
 
     event_key: PurposeKey = Field(description="Kafka's keys of events derive from it.")
     link_key: PurposeKey = Field(description="Signs the links in mails.")
+    signing_keys: SecretStr = Field(
+        description="Under which private keys of sender domains are kept, the newest first, commas "
+        "between."
+    )
+    dns_servers: str = Field(
+        default="",
+        description="Who is asked for records of sender domains: addresses with commas between, "
+        "each with a port or not; else who the system asks.",
+    )
+    spf_include: str = Field(
+        default="", description="What SPF records have to include for the mail server."
+    )
     consumer_pace: float = Field(
         default=0.1, ge=0, le=1, description="It follows everybody: fewer, larger batches."
     )
@@ -48,6 +62,23 @@ class Settings(ProxiedSettings):
     max_attempts: int = Field(default=12, ge=1, le=100)
     retry_seconds: float = Field(default=2, gt=0, description="First delay; it doubles.")
 
+    @field_validator("dns_servers")
+    @classmethod
+    def _are_servers(cls, value: str) -> str:
+        servers(value)
+        return value
+
+    @field_validator("signing_keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr) -> SecretStr:
+        try:
+            SigningKeys.read(value.get_secret_value())
+        except ValueError:
+            # Without what stood there: a key that is cut is still a secret.
+            message = "keys are 64 hexadecimal digits each; `rapport keys campaign` prints them"
+            raise ValueError(message) from None
+        return value
+
     @model_validator(mode="after")
     def _lease_outlives_a_mail(self) -> Self:
         # A mail takes up to two time-outs, and is not begun when that could outlive the lease.
@@ -76,6 +107,10 @@ class Settings(ProxiedSettings):
             base_url=self.link_base(),
             service_from=self.service_from,
         )
+
+    def secret_keys(self) -> SigningKeys:
+        """The keys under which private keys of sender domains are kept."""
+        return SigningKeys.read(self.signing_keys.get_secret_value())
 
     def limits(self) -> Limits:
         """How long a send may take, and how often it is tried."""

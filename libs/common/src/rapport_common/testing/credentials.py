@@ -12,8 +12,8 @@ from rapport_common.trust import KeySource
 
 SIGNING_KEY = OKPKey.generate_key("Ed25519", auto_kid=True)
 OPERATOR_KEYS = json.dumps({"keys": [SIGNING_KEY.as_dict(private=False)]})
-EVENT_KEY, WRITE_KEY_PEPPER, LINK_KEY, RECEIPT_KEY, WEBHOOK_KEY = (
-    bytes([n]) * 32 for n in range(1, 6)
+EVENT_KEY, WRITE_KEY_PEPPER, LINK_KEY, RECEIPT_KEY, WEBHOOK_KEY, SIGNING_KEYS_KEY = (
+    bytes([n]) * 32 for n in range(1, 7)
 )
 
 KEY_SETTINGS = {
@@ -23,6 +23,7 @@ KEY_SETTINGS = {
     "link_key": LINK_KEY.hex(),
     "receipt_key": RECEIPT_KEY.hex(),
     "webhook_keys": WEBHOOK_KEY.hex(),
+    "signing_keys": SIGNING_KEYS_KEY.hex(),
 }
 """By the names of the settings; a service takes those that it has."""
 

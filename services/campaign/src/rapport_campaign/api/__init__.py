@@ -8,15 +8,17 @@ from rapport_campaign.api.opt_ins import opt_in_pages, opt_in_routes
 from rapport_campaign.api.preference_pages import preference_pages
 from rapport_campaign.api.preferences import preference_routes
 from rapport_campaign.api.public import Door, public_routes
+from rapport_campaign.api.sender_domains import sender_domain_routes
 from rapport_campaign.handlers.opt_ins import OptIns
 from rapport_campaign.handlers.preferences import Preferences
 from rapport_campaign.handlers.segments import Arrivals
+from rapport_campaign.handlers.sender_domains import means_of
 from rapport_campaign.handlers.track import Tracker
 from rapport_campaign.render.compose import Office
 from rapport_campaign.renderer import Renderer
+from rapport_campaign.settings import Settings
 from rapport_campaign.tables import SCHEMA
 from rapport_common.brands import brand_routes
-from rapport_common.proxies import Proxies
 from rapport_common.publisher import Publisher
 
 Listeners = tuple[Tracker, Preferences, OptIns]
@@ -33,17 +35,18 @@ def routers(
     listening: Listeners,
     renderer: Renderer,
     arrivals: Arrivals,
-    proxies: Proxies,
+    settings: Settings,
 ) -> list[APIRouter]:
     """All routes of this service; `renderer` reads templates, its office's key signs links.
 
-    `listening` are made by `listeners`; `proxies` stand before the pages.
+    `listening` are made by `listeners`.
     """
     tracker, preferences, opt_ins = listening
-    door = Door(renderer.office.link_key, proxies)
+    door = Door(renderer.office.link_key, settings.proxies())
     return [
         operator_routes(engine, renderer, arrivals),
         brand_routes(engine, SCHEMA, "campaigns"),
+        sender_domain_routes(engine, means_of(settings)),
         preference_routes(engine, renderer.office),
         public_routes(engine, tracker, renderer.office.link_key),
         preference_pages(engine, preferences, door),
