@@ -2,26 +2,29 @@
 
 import dataclasses
 import uuid
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.segment.tests.generating_events import CASES, NAMES, EventChance, told_of
 from services.segment.tests.judging import NOON, People, gone, key_of, state
+from services.segment.tests.test_passing import Shop
 from services.segment.tests.test_touching import definitions
+from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from rapport_common.testing.examples import examples
 from rapport_common.testing.profiles import Profiles, sections
 from rapport_segment.domain.evaluate import Judges
 from rapport_segment.domain.guards import guard_of
-from rapport_segment.domain.happenings import Happenings
+from rapport_segment.domain.happenings import Arrival, Happening, Happenings
 from rapport_segment.domain.membership import Person
 from rapport_segment.domain.outlook import NO, Outlook, View
 from rapport_segment.domain.rolls import Roll
-from rapport_segment.domain.rulebook import Definition, Rulebook
+from rapport_segment.domain.rulebook import MANY, Definition, Rulebook
 from rapport_segment.domain.rules import parse
 from rapport_segment.domain.sections import (
     COMPUTED,
@@ -34,7 +37,13 @@ from rapport_segment.domain.sections import (
     Facts,
     Section,
     UnreadSectionError,
+    anchor_of,
 )
+from rapport_segment.store import happenings
+
+if TYPE_CHECKING:
+    from services.segment.tests.conftest import Records
+    from services.segment.tests.test_passing import Published
 
 ADA, BOB = uuid.UUID(int=1), uuid.UUID(int=2)
 LISTED = [str(uuid.UUID(int=number)) for number in (7, 8)]
@@ -231,3 +240,26 @@ def test_who_comes_while_a_rule_is_built_is_in_it_at_once() -> None:
     people = People([building], {key_of(ADA): Person("acme", ADA)}, now=NOON)
     [entered] = people.apply(Profiles().event(str(ADA), **sections((), {"plan": "gold"})))
     assert (entered.record.change, entered.record.cause) == ("entered", "event")
+
+
+@pytest.mark.integration
+async def test_events_of_before_count_for_who_comes_where_many_names_are_asked_for(
+    engine: AsyncEngine, records: "Records", published: "Published"
+) -> None:
+    """Of who has none at all only that is read; of others all names."""
+    shop, profiles = Shop(engine, records), Profiles()
+    shop.clock.now = NOON
+    names = [f"E{number}" for number in range(MANY + 4)]
+    await shop.define(**{name: {"performed": name} for name in names})
+    async with engine.begin() as tx:
+        here = Happening(NOON, "shop", "1", Section(TRAITS, text="{}"))
+        kept = Arrival("acme", anchor_of("user_id", "b"), "E5", here, NOON)
+        other = Arrival(
+            "acme", anchor_of("user_id", "c"), "Other", replace(here, message_id="2"), NOON
+        )
+        await happenings.save(tx, {one.message: one for one in (kept, other)})
+    for number, name in enumerate("abc", 1):
+        told = sections([("user_id", name), ("anonymous_id", name)])
+        await shop.tell(profiles.event(str(uuid.UUID(int=number)), **told))
+    [entered] = await published()
+    assert (entered.profile_id, entered.reason) == (str(BOB), "performed E5")
