@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT))  # for `tests.support`
 
-from tests.support import lanes, run, seconds  # noqa: E402 - found only now
+from tests.support import lanes, run, seconds, thrift  # noqa: E402 - found only now
 from tests.support.servers import KAFKA, POSTGRES, TEMPLATE, Servers, create_database  # noqa: E402
 
 SERVERS = {"integration", "e2e", "faults", "bench"}
@@ -35,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = run.begin(config)
     # The scheduler of pytest-xdist would else begin with the files of most tests.
     config.option.loadscopereorder = False
+    thrift.read_authorities_once()
+    thrift.print_errors_plainly()
 
 
 @pytest.hookimpl(trylast=True)
