@@ -1,6 +1,7 @@
 """What all tests of a run share: its folder, its Kafka and Postgres, and the order of the tests."""
 
 import gc
+import re
 import sys
 import uuid
 from collections.abc import Callable, Generator
@@ -9,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.mark.expression import Expression
 
 ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT))  # for `tests.support`
 
-from tests.support import lanes, run, seconds  # noqa: E402 - found only now
+from tests.support import lanes, run, seconds, thrift  # noqa: E402 - found only now
 from tests.support.servers import KAFKA, POSTGRES, TEMPLATE, Servers, create_database  # noqa: E402
 
 SERVERS = {"integration", "e2e", "faults", "bench"}
 TEST_SECRET = "a secret for tests only, 32 characters"  # noqa: S105 - for tests only
 RUN = pytest.StashKey[run.Run]()
+NEEDS = pytest.StashKey[set[str]]()
+"""The words of which a file of tests must have one, see `_needed`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,8 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = run.begin(config)
+    config.stash[NEEDS] = _needed(config.option.markexpr)
     # The scheduler of pytest-xdist would else begin with the files of most tests.
     config.option.loadscopereorder = False
+    thrift.read_authorities_once()
+    thrift.print_errors_plainly()
 
 
 @pytest.hookimpl(trylast=True)
@@ -79,12 +86,25 @@ def pytest_collection() -> Generator[None, Any, Any]:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not import, in every worker, what has nothing but tests that are left out."""
-    if not config.getoption("--without-isolated") or not _is_of_service(collection_path):
-        return None
     if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
         return None
+    isolated = config.getoption("--without-isolated") and _is_of_service(collection_path)
+    needs = SERVERS if isolated else config.stash[NEEDS]
+    if not needs:
+        return None
     text = collection_path.read_text()
-    return True if not any(server in text for server in SERVERS) else None
+    return True if not any(mark in text for mark in needs) else None
+
+
+def _needed(expression: str) -> set[str]:
+    """The marks of which a test must have one for `-m` to choose it; none if it may have none."""
+    if not expression or Expression.compile(expression).evaluate(_no_mark):
+        return set()
+    return set(re.findall(r"\w+", expression)) - {"and", "or", "not"}
+
+
+def _no_mark(_name: str, /, **_told: object) -> bool:
+    return False
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

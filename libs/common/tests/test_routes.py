@@ -7,7 +7,9 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, Query
 from fastapi.routing import APIRoute
 
+from rapport_common.http import Health, create_app
 from rapport_common.routes import LateRoute, Router, add_routes
+from rapport_common.testing.credentials import authenticator
 
 
 def tagged(name: str, *tags: str) -> Router:
@@ -62,6 +64,14 @@ async def test_a_route_is_made_when_it_is_first_asked_for_and_no_other_is() -> N
             assert (await client.get("/a?most=10")).status_code == 422
     assert is_made(first)
     assert not is_made(second)
+
+
+async def test_an_error_makes_no_route() -> None:
+    app = create_app("segment", Health(), authenticator())
+    add_routes(app, tagged("a"), tagged("b"))
+    async with asked(app) as client:
+        assert (await client.get("/c")).status_code == 404
+    assert not any(is_made(one) for one in app.routes if isinstance(one, LateRoute))
 
 
 def test_a_route_of_its_own_kind_is_made_late_too() -> None:

@@ -48,6 +48,9 @@ def _routes_of(app: Any) -> Iterator[PeopleRoute]:
         for one in getattr(routers.pop(), "routes", ()):
             if isinstance(one, PeopleRoute):
                 yield one
+            # To ask another late route for an attribute makes it: all of a service, at an error.
+            elif isinstance(one, LateRoute):
+                continue
             elif (included := getattr(one, "original_router", None)) is not None:
                 routers.append(included)
 
