@@ -160,8 +160,8 @@ def test_fields_that_are_there_can_not_be_changed_or_taken_away() -> None:
         field = re.search(rf"(?m)^{name}: .*\r\n".encode(), done)
         assert field is not None
         assert verified(done.replace(field[0], b"")) == [False, False], name
-    for name in (b"List-Unsubscribe: <", b"List-Unsubscribe-Post: L", b"Content-Type: m"):
-        assert verified(done.replace(name, name + b"x")) == [False, False], name
+    for start in (b"List-Unsubscribe: <", b"List-Unsubscribe-Post: L", b"Content-Type: m"):
+        assert verified(done.replace(start, start + b"x")) == [False, False], start
     with pytest.raises(other.ValidationError, match="body hash"):
         verified(done + b"more\r\n")
 
