@@ -140,6 +140,7 @@ MEANT: list[tuple[Peer, Document, str]] = [
                 metric_filters=[
                     said("country", type="string", operator="equals", value="United States"),
                     said("Item.Names", type="list", operator="contains", value="Tea"),
+                    said("Items", type="list", operator="contains-any", value=["Tea", "Cup"]),
                     said("n", type="numeric", operator="not-equals", value=3),
                     said("kind", type="string", operator="in", value=["a", "b"]),
                     said("x", type="existence", operator="not-set"),
@@ -148,7 +149,8 @@ MEANT: list[tuple[Peer, Document, str]] = [
         ),
         (
             'sum(value of "Order Completed", country = "United States", '
-            'property "Item\\\\.Names" contains "Tea", n != 3, kind in ("a", "b"), x missing) '
+            'property "Item\\\\.Names" contains "Tea", Items in ("Tea", "Cup"), '
+            'n != 3, kind in ("a", "b"), x missing) '
             f'after "{NEW_YEAR}" >= 200'
         ),
     ),

@@ -19,7 +19,8 @@ _OPS = {
     | {"starts-with": "starts_with"},
     "numeric": {**NUMBERS, "not-equals": "ne"},
     "boolean": {"equals": "eq"},
-    "list": {"contains": "contains"},
+    # Of a list one element is enough.
+    "list": {"contains": "contains", "contains-any": "in"},
     "existence": {"is-set": "exists", "not-set": "not_exists"},
 }
 _VALUES = {"string": str, "numeric": int | float, "boolean": bool, "list": str}
