@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.api import patient_app
 from tests.support.engines import patient_engine
+from tests.support.servers import create_database
 
 from rapport_common.events.envelope import Event
 from rapport_common.kafka.batch import Record
@@ -116,15 +117,26 @@ class Old:
             cursor = f"&cursor={page['next']}"
 
 
-@pytest.fixture
-async def old(
-    service_database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Old]:
+@pytest.fixture(scope="module")
+async def former(service_database: Callable[[str], str]) -> str:
+    """The URL of a database as it was, to be copied."""
     url = service_database("profile")
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv("RAPPORT_DATABASE_URL", url)
+        changed.setenv("RAPPORT_EVENT_KEY", EVENT_KEY.hex())
+        # Threads: alembic's environment runs an event loop of its own.
+        await asyncio.to_thread(command.downgrade, CONFIG, "0002")
+    return url
+
+
+@pytest.fixture
+async def old(former: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Old]:
+    server, _, template = former.rpartition("/")
+    name = f"profile_{uuid4().hex[:12]}"
+    create_database(server, name, template)
+    url = f"{server}/{name}"
     monkeypatch.setenv("RAPPORT_DATABASE_URL", url)
     monkeypatch.setenv("RAPPORT_EVENT_KEY", EVENT_KEY.hex())
-    # Threads: alembic's environment runs an event loop of its own.
-    await asyncio.to_thread(command.downgrade, CONFIG, "0002")
     engine = patient_engine(url, application="tests")
     app = patient_app("profile")
     add_routes(app, *routers(engine, IDS, hands(Arrivals(engine))))
