@@ -302,6 +302,17 @@ def test_each_group_is_told_by_itself_where_there_may_be_several() -> None:
     assert "*" not in all_told(home)
 
 
+def test_very_long_groups_are_told_as_lists_only() -> None:
+    some: list[tuple[str, str, dict[str, Any]]] = [
+        ("company", f"c{at}", {f"t{number}": f"x{at} " * 40 for number in range(50)})
+        for at in range(10)
+    ]
+    assert "*" in all_told(*some[:4])
+    told = all_told(*some)
+    assert list(told) == ["company"]
+    assert len(told["company"]["id"]) == 10
+
+
 def test_addresses_and_what_is_long_are_not_told() -> None:
     hidden = {"contact": "ada@example.com", "phone": "+49 170 1234567", "list": [1], "none": None}
     long = {"text": "x" * 257, "name": "Acme 24601234 Ltd"}

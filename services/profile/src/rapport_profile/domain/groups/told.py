@@ -21,6 +21,8 @@ from rapport_profile.domain.stamps import OWN_SOURCE
 TRAIT = "groups"
 EACH = "*"
 """No kind is called so. Under it rules find what one and the same group has."""
+MAX_BYTES = 65_536
+"""A longer trait would take half of the room that all have: then the lists are all that is told."""
 MAX_TOLD = 20
 """Groups of a person, those joined last."""
 MAX_TRAITS = 50
@@ -61,7 +63,9 @@ def told_of(
     }
     several = {kind: some for kind, some in by_kind.items() if rules.of(kind).most != 1}
     if several:
-        document[EACH] = several
+        whole = msgspec.Raw(_encoder.encode({**document, EACH: several}))
+        if len(bytes(whole)) <= MAX_BYTES:
+            return whole
     return msgspec.Raw(_encoder.encode(document)) if document else None
 
 
