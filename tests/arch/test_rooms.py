@@ -46,7 +46,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "render": "mails of templates: pure, as the domain is",
         "renderer.py": "renders in a process of its own, which may take only so long",
         "sender.py": "the worker that sends",
-        "smtp.py": "the protocol by which it does",
+        "smtp": "the protocol by which it does",
         **_PAGES,
     },
     "feedback": _PAGES,

@@ -12,9 +12,12 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from services.campaign.tests.smtp_peer import Peer, Plan, letters
 from tests.support.certificate import own_certificate
 from tests.support.waiting import HANG_SECONDS
+from typing_extensions import override
 
 from rapport_campaign.domain.delivery import Outcome
 from rapport_campaign.smtp import Connection, Letter, Server, UnreachableError
+from rapport_campaign.smtp.connection import _Wire
+from rapport_campaign.smtp.opening import Opening
 
 HOST = "127.0.0.1"
 OFFERS = b"250-peer\r\n250 PIPELINING\r\n"
@@ -512,3 +515,71 @@ async def test_who_is_cancelled_leaves_no_connection() -> None:
         with suppress(asyncio.CancelledError):
             await working
         await gone.wait()
+
+
+async def test_a_server_that_closes_each_connection_at_once_holds_nobody_up() -> None:
+    hostile = Hostile()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await hostile.opens(reader, writer)
+
+    async with listening(script) as server:
+        source = Letters(letters(3))
+        refused = await handed_over(server, source)
+    # Whether it is seen before the first mail is said, or after, is chance.
+    assert set(source.results.values()) <= {"retry", "released"}
+    assert (refused is None) == (source.results == dict.fromkeys(range(3), "retry"))
+
+
+async def test_an_error_of_who_gives_letters_reaches_who_waits() -> None:
+    hostile = Hostile(3)
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await hostile.opens(reader, writer)
+        await hostile.serves(reader, writer)
+
+    class Broken(Letters):
+        @override
+        def ended(self, letter: Letter, outcome: Outcome) -> None:
+            raise LookupError("nobody knows this letter")
+
+    async with listening(script) as server:
+        with pytest.raises(LookupError, match="nobody knows"):
+            await handed_over(server, Broken(letters(3)))
+
+
+class Pipe(asyncio.Transport):
+    """A transport that keeps what is done with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[str] = []
+
+    @override
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    @override
+    def write(self, data: Any) -> None:
+        self.done.append(bytes(data).decode().strip())
+
+    @override
+    def pause_reading(self) -> None:
+        self.done.append("pauses")
+
+    @override
+    def abort(self) -> None:
+        self.done.append("aborts")
+
+
+async def test_between_starttls_and_tls_nothing_is_read() -> None:
+    pipe, wire = Pipe(), _Wire(HANG_SECONDS)
+    opened = wire.begin(Opening(Server(HOST, 25, tls="starttls")))
+    wire.connection_made(pipe)
+    wire.data_received(b"220 a\r\n")
+    wire.data_received(b"250-a\r\n250 STARTTLS\r\n")
+    wire.data_received(b"220 go\r\n")
+    await opened
+    assert pipe.done == ["EHLO localhost", "STARTTLS", "pauses"]
+    wire.data_received(b"250 mine\r\n")
+    assert pipe.done[-1] == "aborts", "who can't pause does not believe it, either"

@@ -129,6 +129,12 @@ def test_a_mail_for_nobody_ends_with_a_lone_dot() -> None:
     assert found.writes[1].startswith(b".\r\nRSET\r\nMAIL FROM:<1@")
 
 
+def test_a_letter_is_added_only_where_there_is_room() -> None:
+    session, _ = begun(b"250 a\r\n", count=1)
+    with pytest.raises(ValueError, match="no room"):
+        session.add(letters(1)[0])
+
+
 def test_what_stands_of_a_refused_mail_is_taken_back_before_the_next() -> None:
     for offers in (PIPELINING, ONE_BY_ONE):
         peer = Peer([Plan(rcpt=b"550 no\r\n", data=b"503 no\r\n"), Plan()])

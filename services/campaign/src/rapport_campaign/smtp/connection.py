@@ -56,6 +56,8 @@ class Connection:
         except BaseException:
             wire.drop()
             raise
+        if not wire.is_usable:
+            raise UnreachableError("the server closes each connection at once")
         self._wire = wire
         return False
 
@@ -232,12 +234,12 @@ class _Wire(asyncio.Protocol):
 
     def _open(self, data: bytes) -> None:
         opening = self._opening
-        if opening is None or self._transport is None or self._done.done():
+        if opening is None or self._transport is None:
             return
         try:
             opening.feed(data)
         except UnreachableError as error:
-            self._done.set_exception(error)
+            self._fail(error)
             return
         self._write(opening.output())
         if opening.state == "open":
@@ -248,7 +250,18 @@ class _Wire(asyncio.Protocol):
         if opening.state != "talking":
             self._done.set_result(None)
 
+    def _fail(self, error: Exception) -> None:
+        self.drop()
+        if not self._done.done():
+            self._done.set_exception(error)
+
     def _go_on(self) -> None:
+        try:
+            self._advance()
+        except Exception as error:  # noqa: BLE001 - who waits hears of it, the loop would only log it
+            self._fail(error)
+
+    def _advance(self) -> None:
         """After anything has happened: tell outcomes, take letters, write, look at the clock."""
         session, source = self._session, self._source
         if session is None or source is None:

@@ -95,6 +95,8 @@ class Session:
 
     def add(self, letter: Letter) -> None:
         """Say what begins a letter; only while `has_room`."""
+        if not self.has_room:
+            raise ValueError("there is no room for a letter now")
         try:
             wording = worded(letter, self._offers)
         except UnsendableError as error:
