@@ -47,7 +47,7 @@ EXTRA: Mapping[str, Mapping[str, str]] = {
         "renderer.py": "renders in a process of its own, which may take only so long",
         "resolving.py": "the DNS by which sender domains are checked",
         "sender.py": "the worker that sends",
-        "smtp.py": "the protocol by which it does",
+        "smtp": "the protocol by which it does",
         **_PAGES,
     },
     "feedback": _PAGES,

@@ -233,7 +233,8 @@ class MailServer:
 
     Moods by recipient's local part before `+`: refuse, later, drop-rcpt, lost (drops with the
     mail unread), taken (keeps the mail, then drops), slow (keeps it and does not answer while it
-    runs). It waits `pause` seconds after it has kept a mail and before it says so.
+    runs). It waits `pause` seconds after it has kept a mail and before it says so. `pipelining`:
+    whether it offers that.
     """
 
     def __init__(self) -> None:
@@ -242,6 +243,7 @@ class MailServer:
         self.connections = 0
         self.later_replies = 10**9
         self.pause = 0.0
+        self.pipelining = True
         self._server: asyncio.Server | None = None
         self._stopped = asyncio.Event()
 
@@ -260,6 +262,13 @@ class MailServer:
     def _protocol(self) -> SMTP:
         self.connections += 1
         return SMTP(self, hostname="localhost", enable_SMTPUTF8=True, timeout=HANG_SECONDS)
+
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
+        self, server: SMTP, session: Session, envelope: Envelope, name: str, answer: list[str]
+    ) -> list[str]:
+        """It reads line by line, so it can be told several; it does not say so by itself."""
+        session.host_name = name
+        return [answer[0], "250-PIPELINING", *answer[1:]] if self.pipelining else answer
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

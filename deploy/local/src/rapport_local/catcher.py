@@ -60,6 +60,13 @@ class Catcher:
     def __init__(self, maildir: Path) -> None:
         self._maildir = maildir
 
+    async def handle_EHLO(  # noqa: N802
+        self, _server: SMTP, session: Session, _envelope: Envelope, name: str, answer: list[str]
+    ) -> list[str]:
+        """Offer PIPELINING (RFC 2920): commands are read line by line here, however they come."""
+        session.host_name = name
+        return [answer[0], "250-PIPELINING", *answer[1:]]
+
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keep the mail, in a thread because syncing the disk takes a while."""
         try:

@@ -7,6 +7,7 @@ lease runs out and they become `uncertain`. They are never sent again, since the
 import asyncio
 import time
 import uuid
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from rapport_campaign.handlers.signing import Signer
 from rapport_campaign.render.compose import Job, Mail
 from rapport_campaign.renderer import Refusal, Renderer
 from rapport_campaign.settings import Settings
-from rapport_campaign.smtp import Connection, Server, UnreachableError
+from rapport_campaign.smtp import Connection, Letter, Server, UnreachableError
 from rapport_campaign.store import sending, tracking
 from rapport_common import clock, logging
 from rapport_common.db import is_retriable
@@ -138,10 +139,12 @@ class Sender:
         # What is not rendered by then goes back.
         mails = await self._compose(batch, lane.renderer, claimed_at + render, results)
         hand_over = _HandOver(claimed_at + begin, stop, mails, results)
+        # A body is begun one time-out after its mail at the latest, and answered in another one.
+        until = claimed_at + begin + self._server.timeout
         if await self._store_links([link for _, mail in mails for link in mail.links]):
             async with asyncio.TaskGroup() as group:
                 for one in lane.connections[: len(mails)]:
-                    group.create_task(hand_over.work(one))
+                    group.create_task(hand_over.work(one, until))
         hand_over.give_back()
         await self._record(batch.token, results, lease_ends)
         if hand_over.unreachable and not hand_over.tried:
@@ -214,7 +217,7 @@ class Sender:
 
 
 class _HandOver:
-    """One batch on its way: connections take mails from it until it is empty."""
+    """One batch on its way: connections take letters from it until it is empty."""
 
     def __init__(
         self,
@@ -225,40 +228,47 @@ class _HandOver:
     ) -> None:
         self._last_start = last_start
         self._stop = stop
-        self._waiting = iter(mails)
+        self._jobs = {Letter(one.sender, one.recipient, one.data): job for job, one in mails}
+        self._waiting = deque(self._jobs)
+        self._taken_at: dict[Letter, float] = {}
         self._results = results
         self.tried = 0
         self.unreachable: str | None = None
 
-    async def work(self, connection: Connection) -> None:
-        """Hand over one mail after the other while this connection can be used."""
-        for job, mail in self._waiting:
-            if self._stop.is_set() or time.monotonic() > self._last_start:
-                self._end(job, NOT_TRIED)
-                return
-            outcome = await self._deliver(connection, mail)
-            self._end(job, outcome)
-            if outcome.result == "released":
-                # Some servers allow only so many connections: the others go on.
-                self.unreachable = outcome.reason
-                return
+    async def work(self, connection: Connection, until: float) -> None:
+        """Hand over one letter after the other while this connection can be used."""
+        reason = await connection.hand_over(self, until)
+        if reason is not None:
+            # Some servers allow only so many connections: the others go on.
+            self.unreachable = reason
+
+    def take(self) -> Letter | None:
+        """The next letter, while there is time for one."""
+        if self._stop.is_set() or time.monotonic() > self._last_start or not self._waiting:
+            return None
+        letter = self._waiting.popleft()
+        self._taken_at[letter] = time.perf_counter()
+        return letter
+
+    def put_back(self, letter: Letter) -> None:
+        """It was not begun, through no fault of its own."""
+        self._waiting.appendleft(letter)
+
+    def ended(self, letter: Letter, outcome: Outcome) -> None:
+        """Keep what came of it."""
+        seconds = time.perf_counter() - self._taken_at[letter]
+        metrics.SMTP_DURATION.labels(outcome.result).observe(seconds)
+        if outcome.result != "released":
             self.tried += 1
+        self._end(letter, outcome)
 
     def give_back(self) -> None:
         """What no connection could take goes back to where it came from."""
-        for job, _ in self._waiting:
-            self._end(job, NOT_TRIED)
+        while self._waiting:
+            self._end(self._waiting.popleft(), NOT_TRIED)
 
-    def _end(self, job: Job, outcome: Outcome) -> None:
-        self._results.append(Result(job, outcome, clock.now()))
-
-    @staticmethod
-    async def _deliver(connection: Connection, mail: Mail) -> Outcome:
-        started = time.perf_counter()
-        outcome = await connection.deliver(mail.sender, mail.recipient, mail.data)
-        seconds = time.perf_counter() - started
-        metrics.SMTP_DURATION.labels(outcome.result).observe(seconds)
-        return outcome
+    def _end(self, letter: Letter, outcome: Outcome) -> None:
+        self._results.append(Result(self._jobs[letter], outcome, clock.now()))
 
 
 def smtp_server(settings: Settings) -> Server:
