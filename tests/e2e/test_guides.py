@@ -76,6 +76,10 @@ SHOWS = {
         "was there already",
     ],
     "segments": [" people.", ">= 500", " yes ", "is archived and has 0 members"],
+    "sender-domains": [
+        *("mail.shop.example.com is unchecked.", "_domainkey.mail.shop.example.com TXT", "p=MII"),
+        *("key waiting", "mail.shop.example.com is removed"),
+    ],
     "surveys": ["Your answer: <strong>9<", "nps         100.0", "wave  2", "well packed"],
 }
 PAGES = {str(one.relative_to(GUIDES).with_suffix("")): one for one in GUIDES.rglob("*.md")}

@@ -162,6 +162,18 @@ def test_the_old_key_signs_until_the_new_one_is_seen() -> None:
     assert "r1" not in states(seen(done, later + KEPT, r2=FOUND))
 
 
+def test_a_record_that_nobody_needs_holds_up_no_rotation() -> None:
+    """Ed25519 was never published: its keys are replaced with the others."""
+    half = seen(domain(key("r1"), key("e1", "ed25519")), r1=FOUND, e1=MISSING)
+    assert not half.is_rotating
+    later = NOW + timedelta(days=1)
+    both = rotated(
+        half, [key("r2", created_at=later), key("e2", "ed25519", created_at=later)], later
+    )
+    assert states(both) == {"r1": "active", "r2": "waiting", "e2": "waiting"}
+    assert [one.selector for one in both.shown_keys] == ["r2", "e2", "r1"]
+
+
 def test_a_key_made_while_dns_was_asked_stays_as_it_is() -> None:
     old = seen(domain(key("r1")), r1=FOUND)
     both = rotated(old, [key("r2", created_at=NOW + timedelta(seconds=1))], NOW)
