@@ -29,6 +29,7 @@ KEPT = timedelta(days=7)
 _MAX_NAME = 253
 _MAX_SELECTOR = 24
 _MAX_DOMAIN = _MAX_NAME - len("._domainkey.") - _MAX_SELECTOR
+_SILENT = ("unanswered", "unchecked")
 _STRING = 255
 """Bytes that one string of a TXT record holds (RFC 1035, 3.3.14)."""
 
@@ -163,9 +164,19 @@ def checked(one: SenderDomain, findings: Mapping[str, Finding], now: datetime) -
     after = dropped(replace(one, keys=tuple(keys), findings=dict(findings), checked_at=now), now)
     if any(key.algorithm == "rsa" and key.state == "active" for key in keys):
         return replace(after, state="verified", reason=None, verified_at=one.verified_at or now)
-    told = findings.get(dkim_name(after.newest("rsa"), one.domain), Finding("unchecked"))
-    state: DomainState = one.state if told.state in {"unanswered", "unchecked"} else "failed"
-    return replace(after, state=state, reason=told.advice)
+    told = _told(after, findings)
+    heard = next((each for each in told if each.state not in _SILENT), None)
+    if heard is not None:
+        return replace(after, state="failed", reason=heard.advice)
+    return replace(after, reason=told[0].advice if told else None)
+
+
+def _told(one: SenderDomain, findings: Mapping[str, Finding]) -> list[Finding]:
+    """What a look into DNS has come to of the RSA keys that may sign, the newest first."""
+    keys = [key for key in one.keys if key.algorithm == "rsa" and key.state != "former"]
+    newest_first = sorted(keys, key=lambda key: key.created_at, reverse=True)
+    some = (findings.get(dkim_name(key, one.domain)) for key in newest_first)
+    return [found for found in some if found is not None]
 
 
 def _advanced(
