@@ -52,7 +52,7 @@ class Shop:
         self.engine, self.client = engine, client
         self.late = timedelta(0)
         self._records, self._judging = records, Judging()
-        self.poster = Poster(OWN, seconds=5)
+        self.poster = Poster(OWN, seconds=HANG_SECONDS)
         self.sender = Sender(engine, self.poster, KEYS, self.now)
 
     def now(self) -> datetime:
