@@ -17,6 +17,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import SecretStr
 from tests.support.api import be_patient
+from tests.support.engines import let_wait
 from tests.support.waiting import HANG_SECONDS, eventually
 
 from rapport_common.composition import ServiceProcess, open_process
@@ -158,7 +159,8 @@ async def opened(
         **settings,
     )
     process = await open_process("ingest", chosen, app.ROOT)
-    for engine in (process.engine, process.api_engine, *process.engines):
+    for engine in {process.engine, process.api_engine, *process.engines}:
+        let_wait(engine)
         stack.push_async_callback(engine.dispose)
     stack.push_async_callback(process.producer.stop)
     built = app.assemble(process, chosen)
